@@ -1,0 +1,89 @@
+"""Money that knows its currency.
+
+Amounts travel as integers in the currency's minor unit, as Stripe wants them; people and
+Salesforce see decimals. How many decimals a currency has, and which multiples Stripe
+accepts, is Stripe's table: https://docs.stripe.com/currencies#zero-decimal
+"""
+
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
+
+ZERO_DECIMAL = frozenset(
+    "BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF VND VUV XAF XOF XPF".split()
+)
+THREE_DECIMAL = frozenset("BHD IQD JOD KWD LYD OMR TND".split())
+
+# Two decimals in Stripe's API for history's sake, though the currency has no minor unit.
+WHOLE_UNITS_ONLY = frozenset(["ISK", "UGX"])
+
+
+def exponent(currency: str) -> int:
+    """Number of decimals of a currency in Stripe's API: 0, 2 or 3."""
+    code = currency.upper()
+    if code in ZERO_DECIMAL:
+        return 0
+    return 3 if code in THREE_DECIMAL else 2
+
+
+def chargeable_step(currency: str) -> int:
+    """The smallest amount, in minor units, that Stripe charges: amounts are its multiples."""
+    code = currency.upper()
+    if code in WHOLE_UNITS_ONLY:
+        return 100
+    return 10 if code in THREE_DECIMAL else 1
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Money:
+    """An exact amount: ``minor`` units of ``currency`` (upper-case ISO 4217)."""
+
+    currency: str
+    minor: int
+
+    def __post_init__(self) -> None:
+        if self.currency != self.currency.upper():
+            object.__setattr__(self, "currency", self.currency.upper())
+
+    @classmethod
+    def of(cls, amount: Decimal | int | str, currency: str) -> "Money":
+        """Make money of a decimal amount, rounding half up to the minor unit."""
+        return cls(currency.upper(), to_minor(Decimal(amount), currency))
+
+    @property
+    def decimal(self) -> Decimal:
+        """The amount in major units, with exactly the currency's decimals."""
+        return Decimal(self.minor).scaleb(-exponent(self.currency))
+
+    def __add__(self, other: "Money") -> "Money":
+        if other.currency != self.currency:
+            raise ValueError(f"cannot add {other.currency} to {self.currency}")
+        return Money(self.currency, self.minor + other.minor)
+
+    def __str__(self) -> str:
+        return f"{self.decimal:,} {self.currency}"
+
+
+def to_minor(amount: Decimal, currency: str) -> int:
+    """Round a decimal amount half up to whole minor units."""
+    scaled = amount.scaleb(exponent(currency))
+    return int(scaled.quantize(Decimal(1), rounding=ROUND_HALF_UP))
+
+
+def line_amount(quantity: Decimal, unit_price: Decimal, currency: str) -> Money:
+    """What one invoice line comes to.
+
+    Stripe multiplies the exact unit price by the exact quantity and rounds each line
+    once, half up, to the minor unit: https://docs.stripe.com/billing/subscriptions/decimal-amounts
+    """
+    return Money.of(quantity * unit_price, currency)
+
+
+def unit_amount_decimal(unit_price: Decimal, currency: str) -> str:
+    """A unit price as Stripe's ``unit_amount_decimal``: minor units, up to 12 decimals."""
+    return plain(unit_price.scaleb(exponent(currency)))
+
+
+def plain(number: Decimal) -> str:
+    """A decimal in plain notation, without exponent or trailing zeros."""
+    text = f"{number:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text

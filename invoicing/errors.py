@@ -1,0 +1,67 @@
+"""Everything that can go wrong, by what has to happen next.
+
+    InvoicingError
+    ├── Passing            try the same again, later
+    │   ├── Busy           another run holds the invoice
+    │   └── Throttled      a service asks for a slower pace
+    ├── Refused            the input is wrong: a person must change something
+    ├── Conflict           both systems changed: a person must decide
+    └── WrongWorld         key, org or mode are not the ones that were bound
+        └── Misconfigured  settings are missing or malformed
+
+Whatever is none of these is unknown: it fails the run and keeps all that is needed
+to resume. Messages are sentences that a finance person can act on.
+"""
+
+from collections.abc import Sequence
+
+
+class InvoicingError(Exception):
+    """Base of all errors that this project raises on purpose."""
+
+
+class Passing(InvoicingError):
+    """A failure that time heals: timeouts, resets, 5xx, row locks."""
+
+    def __init__(self, message: str, *, answered: bool = False) -> None:
+        """Say what failed.
+
+        Args:
+            message: What happened, in words.
+            answered: Whether the service answered, so that the request is known to be over.
+        """
+        super().__init__(message)
+        self.answered = answered
+
+
+class Busy(Passing):
+    """Another run works on the same invoice at this moment."""
+
+
+class Throttled(Passing):
+    """The service refused because of its rate or daily limits."""
+
+
+class Refused(InvoicingError):
+    """The request itself is wrong, and no retry will change that.
+
+    Attributes:
+        reasons: Every reason found, each one a sentence.
+    """
+
+    def __init__(self, reasons: str | Sequence[str]) -> None:
+        """Collect the reasons; one sentence or several."""
+        self.reasons = [reasons] if isinstance(reasons, str) else list(reasons)
+        super().__init__(" ".join(self.reasons))
+
+
+class Conflict(InvoicingError):
+    """Salesforce and Stripe were both changed; nothing is overwritten."""
+
+
+class WrongWorld(InvoicingError):
+    """The key, org or mode is not the one this installation is bound to."""
+
+
+class Misconfigured(WrongWorld):
+    """Settings are missing or malformed."""

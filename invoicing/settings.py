@@ -1,0 +1,127 @@
+"""Settings: which Stripe account, which Salesforce org, which ledger, whose calendar.
+
+Every value comes from the environment (prefix ``INVOICING_``, nesting by ``__``, for
+example ``INVOICING_STRIPE__API_KEY``) or from a ``.env`` file beside the process.
+Secrets are ``SecretStr``: they never appear in a log, a repr or a parameter.
+"""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Self
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from invoicing.errors import Misconfigured
+
+STRIPE_API_VERSION = "2026-10-28.endive"
+SALESFORCE_API_VERSION = "67.0"
+
+
+class Stripe(BaseModel):
+    """The Stripe account that bills, and how to reach it."""
+
+    api_key: SecretStr = Field(description="Secret or restricted key of the account.")
+    account_id: str = Field(pattern=r"^acct_", description="The account the key must belong to.")
+    livemode: bool = Field(description="Whether the key must be a live key.")
+    base_url: str = Field("https://api.stripe.com", description="Where Stripe's API answers.")
+    webhook_secrets: list[SecretStr] = Field(
+        default_factory=list,
+        description="Signing secrets of the webhook endpoint; several while one is rolled.",
+    )
+    timeout_seconds: float = Field(30, gt=0, description="Time limit of one request.")
+    auto_advance: bool = Field(
+        False,
+        description="Let Stripe remind, retry and reconcile by itself after finalization.",
+    )
+    requests_per_second: float = Field(20, gt=0, description="Pace of bulk readers.")
+
+
+class Salesforce(BaseModel):
+    """The Salesforce org, and one of two server-to-server logins for it."""
+
+    org_id: str = Field(pattern=r"^00D[A-Za-z0-9]{12}([A-Za-z0-9]{3})?$")
+    domain: str = Field(description="My Domain without .salesforce.com, for example acme.my")
+    consumer_key: SecretStr
+    consumer_secret: SecretStr | None = Field(None, description="For client credentials.")
+    username: str | None = Field(None, description="For JWT bearer: the integration user.")
+    private_key_file: Path | None = Field(None, description="For JWT bearer: PEM file.")
+    url: str | None = Field(
+        None, description="Where the org answers, when that is not its My Domain (a proxy)."
+    )
+    timeout_seconds: float = Field(60, gt=0, description="Time limit of one request.")
+    multi_currency: bool = Field(False, description="The org has multi-currency enabled.")
+    api_usage_limit: float = Field(
+        0.8, gt=0, le=1, description="Share of the daily API calls past which bulk work stops."
+    )
+
+    @model_validator(mode="after")
+    def _one_login(self) -> Self:
+        by_secret = self.consumer_secret is not None
+        by_certificate = self.username is not None and self.private_key_file is not None
+        if by_secret == by_certificate:
+            raise ValueError(
+                "give either consumer_secret (client credentials) "
+                "or username and private_key_file (JWT bearer)"
+            )
+        return self
+
+
+class Ledger(BaseModel):
+    """The database that remembers what was intended and what was done."""
+
+    url: str = Field(
+        "sqlite:///.invoicing/ledger.db", description="SQLAlchemy URL: SQLite or PostgreSQL."
+    )
+
+
+class Business(BaseModel):
+    """The company's own calendar and money."""
+
+    time_zone: str = Field("UTC", description="IANA name; due dates and overdue follow it.")
+    currency: str = Field("USD", pattern=r"^[A-Z]{3}$", description="Of single-currency orgs.")
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        ZoneInfo(name)
+        return name
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The business's time zone."""
+        return ZoneInfo(self.time_zone)
+
+
+class Settings(BaseSettings):
+    """Everything that differs from one installation to the next."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="INVOICING_", env_nested_delimiter="__", env_file=".env", extra="ignore"
+    )
+
+    stripe: Stripe
+    salesforce: Salesforce
+    ledger: Ledger = Field(default_factory=Ledger)
+    business: Business = Field(default_factory=Business)
+    prefect_ui_url: str | None = Field(
+        None, description="Where people open the Prefect UI, for links on Salesforce records."
+    )
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """Read the settings once per process.
+
+    Raises:
+        Misconfigured: naming every variable that is missing or wrong, and no value.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = [
+            f"INVOICING_{'__'.join(str(part) for part in e['loc']).upper()}: {e['msg']}"
+            for e in error.errors(include_input=False)
+        ]
+        raise Misconfigured("The settings are not complete. " + "; ".join(wrong)) from None
