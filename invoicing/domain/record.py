@@ -1,0 +1,212 @@
+"""The Salesforce record: which field holds what.
+
+The only module that spells the API names of the objects in ``deployments/salesforce``.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+from invoicing.domain.invoice import Account, Invoice, Line
+from invoicing.domain.money import Money, plain
+from invoicing.domain.projection import Projection
+from invoicing.domain.status import Status, SyncState
+
+INVOICE = "Stripe_Invoice__c"
+LINE = "Stripe_Invoice_Line__c"
+
+STRIPE_ID = "Stripe_Invoice_Id__c"
+LOCAL_KEY = "Local_Key__c"
+STATUS = "Status__c"
+SYNC_STATE = "Sync_State__c"
+SYNC_MESSAGE = "Sync_Message__c"
+LAST_SYNCED_AT = "Last_Synced_At__c"
+LAST_RUN_URL = "Last_Run_URL__c"
+SENT_AT = "Sent_At__c"
+
+MESSAGE_LENGTH = 4000
+
+PROJECTED: dict[str, str] = {
+    STRIPE_ID: "stripe_id",
+    "Stripe_Customer_Id__c": "customer_id",
+    "Livemode__c": "livemode",
+    STATUS: "status",
+    "Payment_State__c": "payment_state",
+    "Is_Overdue__c": "overdue",
+    "Number__c": "number",
+    "Due_Date__c": "due_date",
+    "Hosted_Invoice_URL__c": "hosted_invoice_url",
+    "Invoice_PDF__c": "invoice_pdf",
+    "Subtotal__c": "subtotal",
+    "Tax__c": "tax",
+    "Total__c": "total",
+    "Amount_Due__c": "amount_due",
+    "Amount_Paid__c": "amount_paid",
+    "Amount_Remaining__c": "amount_remaining",
+    "Finalized_At__c": "finalized_at",
+    "Paid_At__c": "paid_at",
+    "Voided_At__c": "voided_at",
+    "Uncollectible_At__c": "uncollectible_at",
+}
+"""Fields that Stripe owns once an invoice is finalized, and their source."""
+
+OWNED_WHILE_DRAFT = {STRIPE_ID, "Stripe_Customer_Id__c", "Livemode__c", STATUS}
+"""Fields that Stripe decides even while Salesforce still owns the content."""
+
+ACCOUNT_FIELDS = ("Id", "Name", "CurrencyIsoCode", "Invoice_Email__c", "Stripe_Customer_Id__c")
+LINE_FIELDS = (
+    "Id",
+    LOCAL_KEY,
+    "Position__c",
+    "Description__c",
+    "Quantity__c",
+    "Unit_Price__c",
+    "Product__c",
+    "Product__r.Name",
+)
+CONTENT_FIELDS = (
+    "Id",
+    "Name",
+    "Currency__c",
+    "Description__c",
+    "Due_Date__c",
+    STATUS,
+    STRIPE_ID,
+    SYNC_MESSAGE,
+    "Bill_To__r.Email",
+)
+STATE_FIELDS = ("Id", "Name", "Account__r.Name", SENT_AT, SYNC_STATE, SYNC_MESSAGE, *PROJECTED)
+
+
+def invoice_query(where: str, *, multi_currency: bool) -> str:
+    """SOQL that reads an invoice with its account and lines in one call."""
+    account = [f for f in ACCOUNT_FIELDS if multi_currency or f != "CurrencyIsoCode"]
+    fields = [*CONTENT_FIELDS, *(f"Account__r.{f}" for f in account)]
+    lines = f"SELECT {', '.join(LINE_FIELDS)} FROM Lines__r ORDER BY Position__c, Id"  # noqa: S608
+    return f"SELECT {', '.join(fields)}, ({lines}) FROM {INVOICE} WHERE {where}"  # noqa: S608
+
+
+def read_account(record: Mapping[str, Any], *, default_currency: str) -> Account:
+    """An Account from its Salesforce record."""
+    return Account(
+        id=record["Id"],
+        name=record["Name"],
+        currency=record.get("CurrencyIsoCode") or default_currency,
+        invoice_email=record.get("Invoice_Email__c"),
+        stripe_customer_id=record.get("Stripe_Customer_Id__c"),
+    )
+
+
+def read_invoice(record: Mapping[str, Any], *, default_currency: str) -> Invoice:
+    """An invoice from the answer to :func:`invoice_query`."""
+    account = read_account(record["Account__r"], default_currency=default_currency)
+    bill_to = record.get("Bill_To__r") or {}
+    lines = (record.get("Lines__r") or {}).get("records", [])
+    due = record.get("Due_Date__c")
+    return Invoice(
+        record_id=record["Id"],
+        name=record["Name"],
+        account=account,
+        currency=record["Currency__c"].upper(),
+        description=record.get("Description__c") or "",
+        due_date=date.fromisoformat(due) if due else None,
+        status=Status(record[STATUS]),
+        lines=tuple(_read_line(line) for line in lines),
+        email=bill_to.get("Email") or account.invoice_email,
+        stripe_id=record.get(STRIPE_ID),
+        sync_message=record.get(SYNC_MESSAGE) or "",
+    )
+
+
+def _read_line(record: Mapping[str, Any]) -> Line:
+    return Line(
+        key=record.get(LOCAL_KEY) or record["Id"],
+        position=int(record.get("Position__c") or 0),
+        description=record.get("Description__c") or "",
+        quantity=number(record["Quantity__c"]),
+        unit_price=number(record["Unit_Price__c"]),
+        product_id=record.get("Product__c"),
+        product_name=(record.get("Product__r") or {}).get("Name", ""),
+        record_id=record["Id"],
+    )
+
+
+def number(value: float | int | str) -> Decimal:
+    """The exact decimal behind a Salesforce number, which travels as a JSON double."""
+    return Decimal(plain(Decimal(str(value))))
+
+
+def line_fields(line: Line, currency: str) -> dict[str, Any]:
+    """The Salesforce fields of a line."""
+    return {
+        "Position__c": line.position,
+        "Product__c": line.product_id,
+        "Description__c": line.description or None,
+        "Quantity__c": float(line.quantity),
+        "Unit_Price__c": float(line.unit_price),
+        "Amount__c": float(line.amount(currency).decimal),
+    }
+
+
+def header_fields(
+    *, description: str, due_date: date | None, currency: str, total: Money
+) -> dict[str, Any]:
+    """The Salesforce fields of a draft's header, with the total of its lines."""
+    return {
+        "Description__c": description,
+        "Due_Date__c": due_date.isoformat() if due_date else None,
+        "Currency__c": currency,
+        "Subtotal__c": float(total.decimal),
+        "Total__c": float(total.decimal),
+        SYNC_STATE: SyncState.PENDING,
+        SYNC_MESSAGE: None,
+    }
+
+
+def stamp(instant: datetime) -> str:
+    """A UTC instant as Salesforce writes it."""
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.000+0000")
+
+
+def _field(value: Any) -> Any:
+    match value:
+        case Money():
+            return float(value.decimal)
+        case datetime():
+            return stamp(value)
+        case date():
+            return value.isoformat()
+        case _:
+            return value
+
+
+def projected_fields(projection: Projection) -> dict[str, Any]:
+    """The Salesforce fields that a projection decides.
+
+    A draft's content belongs to Salesforce, so for drafts and deleted drafts only the
+    link and the status are Stripe's to say.
+    """
+    draft = projection.status in (Status.DRAFT, Status.DELETED)
+    return {
+        name: _field(getattr(projection, source))
+        for name, source in PROJECTED.items()
+        if not draft or name in OWNED_WHILE_DRAFT
+    }
+
+
+def differences(record: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Fields of the record that are not as wanted: ``{field: (is, should be)}``."""
+    return {
+        name: (record.get(name), value)
+        for name, value in wanted.items()
+        if not _same(record.get(name), value)
+    }
+
+
+def _same(left: Any, right: Any) -> bool:
+    if isinstance(left, float | int) and isinstance(right, float | int):
+        return number(left) == number(right)
+    if isinstance(left, str) and isinstance(right, str) and left.endswith("+0000"):
+        return left[:19] == right[:19]
+    return bool(left == right) or (not left and not right)

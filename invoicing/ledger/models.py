@@ -1,0 +1,220 @@
+"""The ledger's tables: what was intended, what was done, what came in, what differed.
+
+Instants are aware UTC datetimes.
+"""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from sqlalchemy import DateTime, Dialect, Text, TypeDecorator, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware UTC datetime, on databases that forget the zone as well."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Store UTC."""
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Read UTC."""
+        if value is None or value.tzinfo is not None:
+            return value
+        return value.replace(tzinfo=UTC)
+
+
+class Binding(SQLModel, table=True):
+    """The one Salesforce org, Stripe account and mode that this ledger belongs to."""
+
+    __tablename__ = "binding"
+
+    id: int = Field(default=1, primary_key=True)
+    org_id: str
+    stripe_account_id: str
+    livemode: bool
+    verified_at: datetime = Field(sa_type=Instant)
+
+
+class Lease(SQLModel, table=True):
+    """One run's exclusive right to work on a subject, until it is released or expires."""
+
+    __tablename__ = "lease"
+
+    subject: str = Field(primary_key=True)
+    owner: str
+    fence: int = Field(default=1, description="Grows each time the lease changes hands.")
+    expires_at: datetime = Field(sa_type=Instant)
+
+
+class Intent(SQLModel, table=True):
+    """A side effect that was decided on, and what came of it.
+
+    Written before the call and completed after it, so that whoever comes after a lost
+    answer knows that the effect may have happened, and under which idempotency key.
+    """
+
+    __tablename__ = "intent"
+
+    operation: str = Field(primary_key=True)
+    subject: str = Field(primary_key=True)
+    generation: int = Field(default=1, description="Grows when a new idempotency key is due.")
+    digest: str = Field(description="Fingerprint of the parameters.")
+    actor: str = Field(description="The flow run that decided.")
+    intended_at: datetime = Field(sa_type=Instant)
+    answered: bool = Field(default=False, description="The last call is known to be over.")
+    outcome: str | None = None
+    concluded_at: datetime | None = Field(default=None, sa_type=Instant)
+
+
+class Customer(SQLModel, table=True):
+    """A Stripe customer of a Salesforce Account."""
+
+    __tablename__ = "customer"
+
+    stripe_id: str = Field(primary_key=True)
+    account_id: str = Field(index=True)
+    is_primary: bool = True
+
+
+class Product(SQLModel, table=True):
+    """A Salesforce product known to exist in Stripe."""
+
+    __tablename__ = "product"
+
+    product_id: str = Field(primary_key=True)
+    stripe_id: str
+    name: str
+
+
+class InvoiceLink(SQLModel, table=True):
+    """A Salesforce record and its Stripe invoice."""
+
+    __tablename__ = "invoice_link"
+
+    stripe_id: str = Field(primary_key=True)
+    record_id: str = Field(unique=True)
+    sent_at: datetime | None = Field(default=None, sa_type=Instant)
+
+
+class EventState(StrEnum):
+    """How far an inbox event has come. Only ``done`` is skipped when it arrives again."""
+
+    RECEIVED = "received"
+    PROCESSING = "processing"
+    DONE = "done"
+    FAILED = "failed"
+    DEAD = "dead"
+
+
+class Event(SQLModel, table=True):
+    """An event of Stripe in the inbox: the news that an object changed."""
+
+    __tablename__ = "event"
+    __table_args__ = (UniqueConstraint("account_id", "event_id"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    account_id: str
+    event_id: str
+    type: str
+    object_id: str | None = None
+    invoice_id: str | None = Field(default=None, index=True)
+    livemode: bool
+    occurred_at: datetime = Field(sa_type=Instant)
+    received_at: datetime = Field(sa_type=Instant, index=True)
+    source: str = Field(description="webhook or poll")
+    body: str = Field(sa_type=Text)
+    state: EventState = Field(default=EventState.RECEIVED, index=True, sa_type=Text)
+    attempts: int = 0
+    owner: str | None = None
+    lease_expires_at: datetime | None = Field(default=None, sa_type=Instant)
+    reason: str | None = Field(default=None, sa_type=Text)
+    done_at: datetime | None = Field(default=None, sa_type=Instant)
+
+
+class Cursor(SQLModel, table=True):
+    """How far a reader of a stream has come."""
+
+    __tablename__ = "cursor"
+
+    name: str = Field(primary_key=True)
+    position: datetime = Field(sa_type=Instant)
+    moved_at: datetime = Field(sa_type=Instant)
+
+
+class SyncRun(SQLModel, table=True):
+    """One full sync: begun, and perhaps finished."""
+
+    __tablename__ = "sync_run"
+
+    id: str = Field(primary_key=True)
+    started_at: datetime = Field(sa_type=Instant)
+    finished_at: datetime | None = Field(default=None, sa_type=Instant)
+    dry_run: bool = False
+
+
+class SyncWindow(SQLModel, table=True):
+    """A stretch of a full sync's reading, remembered once it is staged."""
+
+    __tablename__ = "sync_window"
+
+    run_id: str = Field(primary_key=True)
+    name: str = Field(primary_key=True)
+    rows: int
+    done_at: datetime = Field(sa_type=Instant)
+
+
+class StagedStripe(SQLModel, table=True):
+    """An invoice as a full sync read it in Stripe. Amounts are minor units."""
+
+    __tablename__ = "staged_stripe"
+
+    run_id: str = Field(primary_key=True)
+    stripe_id: str = Field(primary_key=True)
+    record_id: str | None = None
+    customer_id: str | None = None
+    status: str
+    number: str | None = None
+    currency: str
+    total: int
+    amount_paid: int
+    amount_remaining: int
+    payment_state: str
+    overdue: bool
+
+
+class StagedSalesforce(SQLModel, table=True):
+    """An invoice record as a full sync read it in Salesforce. Amounts are minor units."""
+
+    __tablename__ = "staged_salesforce"
+
+    run_id: str = Field(primary_key=True)
+    record_id: str = Field(primary_key=True)
+    stripe_id: str | None = Field(default=None, index=True)
+    name: str
+    status: str
+    number: str | None = None
+    total: int | None = None
+    amount_paid: int | None = None
+    amount_remaining: int | None = None
+    payment_state: str | None = None
+    overdue: bool = False
+    sync_state: str | None = None
+
+
+class DriftRow(SQLModel, table=True):
+    """One difference that a full sync found, and what was done about it."""
+
+    __tablename__ = "drift"
+
+    run_id: str = Field(primary_key=True)
+    subject: str = Field(primary_key=True, description="Stripe id, or record id without one.")
+    kind: str
+    record_id: str | None = None
+    stripe_id: str | None = None
+    salesforce_says: str
+    stripe_says: str
+    outcome: str = Field(default="found", sa_type=Text)
