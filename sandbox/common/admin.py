@@ -1,0 +1,107 @@
+"""The admin endpoints every sandbox has: clock, faults, request log."""
+
+from collections import Counter
+from datetime import datetime
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from sandbox.common.clock import Clock
+from sandbox.common.faults import Rule
+from sandbox.common.traffic import Traffic
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class ClockMove(BaseModel):
+    """How to move the clock: by seconds, or to an instant."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    advance: float | None = None
+    now: datetime | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> "ClockMove":
+        if (self.advance is None) == (self.now is None):
+            raise ValueError("give either advance (seconds) or now (ISO 8601)")
+        return self
+
+
+class FaultOrder(BaseModel):
+    """The rules that are to be in force from now on."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    seed: int = 0
+    rules: list[Rule] = Field(default_factory=list)
+
+
+async def parsed(request: Request, model: type[Model]) -> Model | Response:
+    """Read a JSON body as a model, or return the 400 that says what is wrong with it."""
+    try:
+        return model.model_validate_json(await request.body() or b"{}")
+    except ValidationError as error:
+        return JSONResponse({"errors": error.errors(include_url=False, include_context=False)}, 400)
+
+
+def routes(clock: Clock, traffic: Traffic) -> list[Route]:
+    """Return the routes under ``/_sandbox/`` for a clock and its traffic."""
+
+    def shown() -> dict[str, Any]:
+        return {"now": clock.instant().isoformat(), "timestamp": clock.time()}
+
+    async def get_clock(_: Request) -> Response:
+        return JSONResponse(shown())
+
+    async def move_clock(request: Request) -> Response:
+        move = await parsed(request, ClockMove)
+        if isinstance(move, Response):
+            return move
+        if move.now is not None:
+            clock.set(move.now)
+        elif move.advance is not None:
+            clock.advance(move.advance)
+        return JSONResponse(shown())
+
+    async def get_faults(_: Request) -> Response:
+        return JSONResponse(traffic.faults.describe())
+
+    async def order_faults(request: Request) -> Response:
+        order = await parsed(request, FaultOrder)
+        if isinstance(order, Response):
+            return order
+        traffic.faults.configure(order.rules, order.seed)
+        return JSONResponse(traffic.faults.describe())
+
+    async def clear_faults(_: Request) -> Response:
+        traffic.faults.configure([])
+        return JSONResponse(traffic.faults.describe())
+
+    async def get_requests(request: Request) -> Response:
+        wanted = request.query_params
+        entries = [
+            entry
+            for entry in traffic.log
+            if all(str(entry.get(field)) == value for field, value in wanted.items())
+        ]
+        counts = Counter(f"{entry['method']} {entry['path']}" for entry in entries)
+        return JSONResponse({"count": len(entries), "by_path": counts, "requests": entries})
+
+    async def clear_requests(_: Request) -> Response:
+        traffic.log.clear()
+        return JSONResponse({"count": 0})
+
+    return [
+        Route("/_sandbox/clock", get_clock, methods=["GET"]),
+        Route("/_sandbox/clock", move_clock, methods=["POST"]),
+        Route("/_sandbox/faults", get_faults, methods=["GET"]),
+        Route("/_sandbox/faults", order_faults, methods=["POST", "PUT"]),
+        Route("/_sandbox/faults", clear_faults, methods=["DELETE"]),
+        Route("/_sandbox/requests", get_requests, methods=["GET"]),
+        Route("/_sandbox/requests", clear_requests, methods=["DELETE"]),
+    ]
