@@ -1,0 +1,102 @@
+"""The ledger's database: SQLite beside the process, or PostgreSQL by URL.
+
+The only module that opens a session. SQLite is set for several processes at once:
+write-ahead log, a busy time-out, and transactions that take the write lock when they
+begin, because one that first reads and then writes is refused at once when another
+process wrote in between (https://sqlite.org/isolation.html).
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, event, make_url
+from sqlalchemy.exc import OperationalError
+from sqlmodel import Session, create_engine
+
+from invoicing.errors import Misconfigured, Passing
+from invoicing.settings import settings
+
+BUSY_SECONDS = 30
+
+
+def build_engine(url: str) -> Engine:
+    """Make an engine for a ledger URL, with SQLite's settings where they apply."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        if parsed.drivername == "postgresql":
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        return create_engine(parsed, pool_pre_ping=True)
+    if parsed.database and parsed.database != ":memory:":
+        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(parsed, connect_args={"timeout": BUSY_SECONDS})
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, _record: object) -> None:
+        connection.isolation_level = None
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Any) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+@lru_cache(maxsize=1)
+def engine() -> Engine:
+    """The ledger's engine, one per process; refuses a ledger of another revision.
+
+    Raises:
+        Misconfigured: the ledger was not migrated to this code's revision.
+    """
+    built = build_engine(settings().ledger.url)
+    with built.connect() as connection:
+        current = MigrationContext.configure(connection).get_current_revision()
+    wanted = ScriptDirectory.from_config(_alembic()).get_current_head()
+    if current != wanted:
+        raise Misconfigured(
+            f"The ledger is at revision {current}, this code needs {wanted}: "
+            "run `python -m invoicing.ledger` to migrate it."
+        )
+    return built
+
+
+@contextmanager
+def session() -> Iterator[Session]:
+    """One transaction of the ledger: committed at the end, rolled back on an error.
+
+    Raises:
+        Passing: the database is away or busy for longer than its time-out.
+    """
+    try:
+        with Session(engine(), expire_on_commit=False) as opened, opened.begin():
+            yield opened
+    except OperationalError as error:
+        raise Passing(f"The ledger did not answer: {error.orig}") from error
+
+
+def migrate(url: str | None = None) -> None:
+    """Bring the ledger to this code's revision, making it where there is none."""
+    config = _alembic()
+    built = build_engine(url or settings().ledger.url)
+    try:
+        with built.begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    finally:
+        built.dispose()
+
+
+def _alembic() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return config

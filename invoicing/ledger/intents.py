@@ -1,0 +1,128 @@
+"""Exactly once: a side effect is written down before it is tried.
+
+Stripe remembers an idempotency key for 24 hours at least, so a call whose answer was lost
+may be repeated under its key for 23 hours; it then gives the first call's answer. It also
+remembers answers of 500 (https://docs.stripe.com/api/idempotent_requests), so once a failed
+call is known to be over, the next try needs a new key. And whatever the key promises, the
+evidence in the service itself is read first.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from invoicing.errors import Passing
+from invoicing.ledger.database import session
+from invoicing.ledger.models import Intent
+from invoicing.settings import settings
+
+KEY_LIFETIME = timedelta(hours=23)
+
+
+def find(operation: str, subject: str) -> Intent | None:
+    """The intent of an operation on a subject, if it was ever decided."""
+    with session() as ledger:
+        return ledger.get(Intent, (operation, subject))
+
+
+def intend(operation: str, subject: str, *, digest: str, actor: str) -> tuple[Intent, bool]:
+    """Write an intent down; tells whether it is new or was there before."""
+    with session() as ledger:
+        intent = ledger.get(Intent, (operation, subject), with_for_update=True)
+        if intent is not None:
+            return intent, False
+        intent = Intent(
+            operation=operation,
+            subject=subject,
+            digest=digest,
+            actor=actor,
+            intended_at=datetime.now(UTC),
+        )
+        ledger.add(intent)
+        return intent, True
+
+
+def conclude(operation: str, subject: str, outcome: str) -> None:
+    """Write down what came of an intent."""
+    with session() as ledger:
+        intent = ledger.get_one(Intent, (operation, subject), with_for_update=True)
+        intent.outcome, intent.concluded_at = outcome, datetime.now(UTC)
+        ledger.add(intent)
+
+
+def forget(operation: str, subject: str) -> None:
+    """Drop an intent whose effect is known to be gone, so that it can be decided anew."""
+    with session() as ledger:
+        intent = ledger.get(Intent, (operation, subject), with_for_update=True)
+        if intent is not None:
+            ledger.delete(intent)
+
+
+def once(
+    operation: str,
+    subject: str,
+    *,
+    digest: str,
+    actor: str,
+    evidence: Callable[[datetime], str | None],
+    act: Callable[[str], str],
+) -> str:
+    """Bring about a side effect exactly once, however often this is called.
+
+    Args:
+        operation: What is done, such as ``create-invoice``.
+        subject: What it is done to, such as a record id.
+        digest: Fingerprint of the call's parameters.
+        actor: The flow run that wants it.
+        evidence: Looks in the service whether the effect happened since the given UTC
+            instant, and returns its outcome. Only asked when an earlier try is in doubt.
+        act: Makes the call under the idempotency key it is given, and returns the outcome.
+
+    Returns:
+        The outcome: of this call, or of the one that succeeded before.
+    """
+    intent, new = intend(operation, subject, digest=digest, actor=actor)
+    if intent.outcome is not None:
+        return intent.outcome
+    if not new:
+        found = evidence(intent.intended_at)
+        if found is not None:
+            conclude(operation, subject, found)
+            return found
+        intent = _ready_to_repeat(intent, digest)
+    try:
+        outcome = act(_idempotency_key(intent))
+    except Passing as failure:
+        if failure.answered:
+            _mark_answered(operation, subject)
+        raise
+    conclude(operation, subject, outcome)
+    return outcome
+
+
+def _idempotency_key(intent: Intent) -> str:
+    org = settings().salesforce.org_id
+    return ":".join(
+        [intent.operation, org, intent.subject, str(intent.generation), intent.digest[:32]]
+    )
+
+
+def _ready_to_repeat(intent: Intent, digest: str) -> Intent:
+    """Keep the key while it protects; take a new one when it no longer can."""
+    expired = datetime.now(UTC) - intent.intended_at > KEY_LIFETIME
+    if not (expired or intent.answered or intent.digest != digest):
+        return intent
+    with session() as ledger:
+        kept = ledger.get_one(Intent, (intent.operation, intent.subject), with_for_update=True)
+        kept.generation += 1
+        kept.digest = digest
+        kept.answered = False
+        kept.intended_at = datetime.now(UTC)
+        ledger.add(kept)
+        return kept
+
+
+def _mark_answered(operation: str, subject: str) -> None:
+    with session() as ledger:
+        intent = ledger.get_one(Intent, (operation, subject), with_for_update=True)
+        intent.answered = True
+        ledger.add(intent)
