@@ -1,0 +1,1 @@
+"""How it is run: the worker, the local stack, the Salesforce package."""

@@ -1,0 +1,1 @@
+"""What people and schedules trigger: one flow a file, named by its verb."""

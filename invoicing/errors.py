@@ -5,6 +5,7 @@
     │   ├── Busy           another run holds the invoice
     │   └── Throttled      a service asks for a slower pace
     ├── Refused            the input is wrong: a person must change something
+    │   └── Missing        what it names does not exist
     ├── Conflict           both systems changed: a person must decide
     └── WrongWorld         key, org or mode are not the ones that were bound
         └── Misconfigured  settings are missing or malformed
@@ -53,6 +54,10 @@ class Refused(InvoicingError):
         """Collect the reasons; one sentence or several."""
         self.reasons = [reasons] if isinstance(reasons, str) else list(reasons)
         super().__init__(" ".join(self.reasons))
+
+
+class Missing(Refused):
+    """What the request names does not exist in the service."""
 
 
 class Conflict(InvoicingError):

@@ -1,0 +1,1 @@
+"""Retryable steps, grouped by the system that they touch."""

@@ -1,0 +1,1 @@
+"""Clients of the services: auth, time limits, errors in our words."""

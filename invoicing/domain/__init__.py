@@ -1,0 +1,1 @@
+"""Pure rules of invoices, money and state: no I/O and no clock."""

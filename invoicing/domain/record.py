@@ -132,7 +132,7 @@ def _read_line(record: Mapping[str, Any]) -> Line:
     )
 
 
-def number(value: float | int | str) -> Decimal:
+def number(value: Decimal | float | str) -> Decimal:
     """The exact decimal behind a Salesforce number, which travels as a JSON double."""
     return Decimal(plain(Decimal(str(value))))
 
@@ -205,7 +205,7 @@ def differences(record: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[st
 
 
 def _same(left: Any, right: Any) -> bool:
-    if isinstance(left, float | int) and isinstance(right, float | int):
+    if isinstance(left, Decimal | float | int) and isinstance(right, Decimal | float | int):
         return number(left) == number(right)
     if isinstance(left, str) and isinstance(right, str) and left.endswith("+0000"):
         return left[:19] == right[:19]

@@ -1,0 +1,1 @@
+"""What was intended, what was done, what came in: SQLModel tables and their queries."""

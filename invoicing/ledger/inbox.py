@@ -42,7 +42,9 @@ def claim(owner: str, *, limit: int) -> list[Event]:
     )
     query = (
         select(Event)
-        .where(waiting, or_(col(Event.lease_expires_at).is_(None), Event.lease_expires_at < now))
+        .where(
+            waiting, or_(col(Event.lease_expires_at).is_(None), col(Event.lease_expires_at) < now)
+        )
         .order_by(col(Event.id))
         .limit(limit)
         .with_for_update(skip_locked=True)

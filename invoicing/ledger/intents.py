@@ -26,6 +26,7 @@ def find(operation: str, subject: str) -> Intent | None:
 
 def intend(operation: str, subject: str, *, digest: str, actor: str) -> tuple[Intent, bool]:
     """Write an intent down; tells whether it is new or was there before."""
+    now = datetime.now(UTC)
     with session() as ledger:
         intent = ledger.get(Intent, (operation, subject), with_for_update=True)
         if intent is not None:
@@ -35,7 +36,8 @@ def intend(operation: str, subject: str, *, digest: str, actor: str) -> tuple[In
             subject=subject,
             digest=digest,
             actor=actor,
-            intended_at=datetime.now(UTC),
+            intended_at=now,
+            keyed_at=now,
         )
         ledger.add(intent)
         return intent, True
@@ -108,7 +110,7 @@ def _idempotency_key(intent: Intent) -> str:
 
 def _ready_to_repeat(intent: Intent, digest: str) -> Intent:
     """Keep the key while it protects; take a new one when it no longer can."""
-    expired = datetime.now(UTC) - intent.intended_at > KEY_LIFETIME
+    expired = datetime.now(UTC) - intent.keyed_at > KEY_LIFETIME
     if not (expired or intent.answered or intent.digest != digest):
         return intent
     with session() as ledger:
@@ -116,7 +118,7 @@ def _ready_to_repeat(intent: Intent, digest: str) -> Intent:
         kept.generation += 1
         kept.digest = digest
         kept.answered = False
-        kept.intended_at = datetime.now(UTC)
+        kept.keyed_at = datetime.now(UTC)
         ledger.add(kept)
         return kept
 

@@ -16,11 +16,11 @@ class Instant(TypeDecorator[datetime]):
     impl = DateTime(timezone=True)
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_bind_param(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
         """Store UTC."""
         return None if value is None else value.astimezone(UTC)
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
         """Read UTC."""
         if value is None or value.tzinfo is not None:
             return value
@@ -65,6 +65,7 @@ class Intent(SQLModel, table=True):
     digest: str = Field(description="Fingerprint of the parameters.")
     actor: str = Field(description="The flow run that decided.")
     intended_at: datetime = Field(sa_type=Instant)
+    keyed_at: datetime = Field(sa_type=Instant, description="Birth of the idempotency key.")
     answered: bool = Field(default=False, description="The last call is known to be over.")
     outcome: str | None = None
     concluded_at: datetime | None = Field(default=None, sa_type=Instant)

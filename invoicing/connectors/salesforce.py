@@ -1,0 +1,263 @@
+"""Salesforce: the calls this project makes, with its errors in our words.
+
+The only module that imports ``simple_salesforce``.
+"""
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import orjson
+import requests
+from requests.adapters import HTTPAdapter
+from simple_salesforce.api import Salesforce as SalesforceClient
+from simple_salesforce.exceptions import (
+    SalesforceAuthenticationFailed,
+    SalesforceError,
+    SalesforceOperationError,
+)
+
+from invoicing.errors import InvoicingError, Missing, Passing, Refused, Throttled, WrongWorld
+from invoicing.settings import SALESFORCE_API_VERSION
+from invoicing.settings import Salesforce as SalesforceSettings
+
+Record = dict[str, Any]
+
+COLLECTION = 200
+"""The most records of one Collections call."""
+
+PASSING_CODES = frozenset(
+    [
+        "UNABLE_TO_LOCK_ROW",
+        "DUPLICATE_VALUE",
+        "SERVER_UNAVAILABLE",
+        "QUERY_TIMEOUT",
+        "UNKNOWN_EXCEPTION",
+        "ALL_OR_NONE_OPERATION_ROLLED_BACK",
+        "PROCESSING_HALTED",
+    ]
+)
+THROTTLED_CODES = frozenset(["REQUEST_LIMIT_EXCEEDED", "TOO_MANY_REQUESTS"])
+MISSING_CODES = frozenset(["NOT_FOUND", "ENTITY_IS_DELETED", "INVALID_CROSS_REFERENCE_KEY"])
+SCHEMA_CODES = frozenset(["INVALID_FIELD", "INVALID_TYPE", "INVALID_FIELD_FOR_INSERT_UPDATE"])
+
+
+class _Transport(HTTPAdapter):
+    """Gives every request a time limit, and finds an org that is not at its own domain.
+
+    The SDK always asks ``https://{domain}.salesforce.com``; behind a proxy, or in front of
+    a stand-in, the same requests go to another scheme and host.
+    """
+
+    def __init__(self, url: str | None, timeout: float) -> None:
+        super().__init__()
+        self._target = urlsplit(url) if url else None
+        self._timeout = timeout
+
+    def send(
+        self, request: requests.PreparedRequest, *args: Any, **kwargs: Any
+    ) -> requests.Response:
+        if self._target and request.url:
+            parts = urlsplit(request.url)
+            moved = parts._replace(scheme=self._target.scheme, netloc=self._target.netloc)
+            request.url = urlunsplit(moved)
+        kwargs["timeout"] = kwargs.get("timeout") or self._timeout
+        return super().send(request, *args, **kwargs)
+
+
+@contextmanager
+def _in_our_words(doing: str) -> Iterator[None]:
+    """Translate the SDK's errors by what has to happen next."""
+    try:
+        yield
+    except SalesforceAuthenticationFailed as error:
+        raise WrongWorld(
+            f"Salesforce does not accept the login ({error.auth_message or error.code}); "
+            "check the INVOICING_SALESFORCE__ settings."
+        ) from error
+    except SalesforceError as error:
+        raise _by_code(doing, error.status, _errors(error.content)) from error
+    except SalesforceOperationError as error:
+        raise Passing(f"Salesforce's bulk job failed, while trying to {doing}: {error}") from error
+    except requests.exceptions.InvalidJSONError as error:
+        raise Passing(f"Salesforce's answer was unreadable, while trying to {doing}.") from error
+    except requests.exceptions.RequestException as error:
+        raise Passing(f"Salesforce did not answer, while trying to {doing}.") from error
+    except ValueError as error:
+        raise Passing(f"Salesforce's answer was unreadable, while trying to {doing}.") from error
+
+
+def _errors(content: Any) -> list[Mapping[str, Any]]:
+    if isinstance(content, list):
+        return [error for error in content if isinstance(error, Mapping)]
+    return []
+
+
+def _by_code(doing: str, status: int, errors: Sequence[Mapping[str, Any]]) -> InvoicingError:
+    codes = {str(error.get("errorCode") or error.get("statusCode")) for error in errors}
+    said = "; ".join(str(error.get("message")) for error in errors) or f"status {status}"
+    if codes & THROTTLED_CODES or status == 429:
+        return Throttled(f"Salesforce's limits are used up, while trying to {doing}: {said}")
+    if codes & PASSING_CODES or status >= 500:
+        return Passing(f"Salesforce failed, while trying to {doing}: {said}", answered=True)
+    if codes & SCHEMA_CODES:
+        return WrongWorld(
+            f"Salesforce lacks what this project needs, while trying to {doing}: {said} "
+            "Deploy deployments/salesforce to the org and assign its permissions."
+        )
+    if codes & MISSING_CODES or status == 404:
+        return Missing(f"Salesforce refused to {doing}: {said}")
+    return Refused(f"Salesforce refused to {doing}: {said}")
+
+
+@dataclass(frozen=True, slots=True)
+class RowError:
+    """Why one row of a collection was not written."""
+
+    index: int
+    error: InvoicingError
+
+
+class Salesforce:
+    """One Salesforce org."""
+
+    def __init__(self, settings: SalesforceSettings) -> None:
+        """Log in.
+
+        Raises:
+            WrongWorld: the org does not accept the login.
+            Passing: the org did not answer.
+        """
+        session = requests.Session()
+        session.mount("https://", _Transport(settings.url, settings.timeout_seconds))
+        secret = settings.consumer_secret
+        with _in_our_words("log in"):
+            self._client = SalesforceClient(
+                consumer_key=settings.consumer_key.get_secret_value(),
+                consumer_secret=secret.get_secret_value() if secret else None,
+                username=settings.username,
+                privatekey_file=str(settings.private_key_file)
+                if settings.private_key_file
+                else None,
+                domain=settings.domain,
+                version=SALESFORCE_API_VERSION,
+                session=session,
+                parse_float=Decimal,
+                object_pairs_hook=dict,
+            )
+
+    def _call(self, doing: str, path: str, method: str = "GET", body: Any = None) -> Any:
+        extra: dict[str, Any] = {} if body is None else {"data": orjson.dumps(body)}
+        with _in_our_words(doing):
+            return self._client.restful(path, method=method, **extra)
+
+    def org_id(self) -> str:
+        """The 18-character id of the org."""
+        return str(self.query("SELECT Id FROM Organization")[0]["Id"])
+
+    def query(self, soql: str) -> list[Record]:
+        """All records that a SOQL query finds."""
+        with _in_our_words("read records"):
+            return list(self._client.query_all_iter(soql))
+
+    def bulk_query(self, soql: str) -> Iterator[list[Record]]:
+        """The records of a large query, page by page, values as CSV text.
+
+        Bulk API 2.0 query: one job, read in pages, whatever the number of rows.
+        """
+        sobject = getattr(self._client.bulk2, "query")  # noqa: B009  (any name will do)
+        with _in_our_words("read records in bulk"):
+            for page in sobject.query(soql, wait=0.2):
+                yield list(csv.DictReader(io.StringIO(page)))
+
+    def update(self, sobject: str, record_id: str, fields: Mapping[str, Any]) -> None:
+        """Set fields of one record."""
+        self._call("update the record", f"sobjects/{sobject}/{record_id}", "PATCH", fields)
+
+    def update_many(self, sobject: str, records: Sequence[Mapping[str, Any]]) -> list[RowError]:
+        """Set fields of many records; each carries its ``Id``. Returns the rows that failed."""
+        return self._collections("composite/sobjects", sobject, records)
+
+    def upsert_many(
+        self, sobject: str, external_id: str, records: Sequence[Mapping[str, Any]]
+    ) -> list[RowError]:
+        """Create or update many records by an external id. Returns the rows that failed."""
+        return self._collections(f"composite/sobjects/{sobject}/{external_id}", sobject, records)
+
+    def _collections(
+        self, path: str, sobject: str, records: Sequence[Mapping[str, Any]]
+    ) -> list[RowError]:
+        failed: list[RowError] = []
+        for start in range(0, len(records), COLLECTION):
+            rows = [
+                {"attributes": {"type": sobject}, **record}
+                for record in records[start : start + COLLECTION]
+            ]
+            body = {"allOrNone": False, "records": rows}
+            results = self._call("write records", path, "PATCH", body) or []
+            failed += [
+                RowError(start + i, _by_code("write the record", 200, result["errors"]))
+                for i, result in enumerate(results)
+                if not result["success"]
+            ]
+        return failed
+
+    def write_graph(self, requests: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Write several records in one call, all or none.
+
+        Args:
+            requests: Composite subrequests, each with ``method``, ``path`` (below the
+                version), ``referenceId`` and ``body``; later ones may refer to earlier ones.
+
+        Returns:
+            The answers' bodies by reference id.
+
+        Raises:
+            Refused: with every reason that Salesforce gave; nothing was written.
+        """
+        root = f"/services/data/v{SALESFORCE_API_VERSION}/"
+        nodes = [
+            {
+                "method": request["method"],
+                "url": root + request["path"],
+                "referenceId": request["referenceId"],
+                **({"body": request["body"]} if "body" in request else {}),
+            }
+            for request in requests
+        ]
+        body = {"graphs": [{"graphId": "all", "compositeRequest": nodes}]}
+        graph = self._call("write the invoice", "composite/graph", "POST", body)["graphs"][0]
+        answers = graph["graphResponse"]["compositeResponse"]
+        if not graph["isSuccessful"]:
+            errors = [error for answer in answers for error in _errors(answer["body"])]
+            own = [e for e in errors if e.get("errorCode") != "PROCESSING_HALTED"] or errors
+            raise _by_code("write the invoice", 400, own)
+        return {answer["referenceId"]: answer["body"] for answer in answers}
+
+    def api_usage(self) -> float | None:
+        """Share of the day's API calls that are used, once any call has been made."""
+        usage = self._client.api_usage.get("api-usage")
+        return usage.used / usage.total if usage else None
+
+
+def quoted(value: str) -> str:
+    """A SOQL string literal.
+
+    Source: https://developer.salesforce.com/docs/atlas.en-us.soql_sosl.meta/soql_sosl/
+    sforce_api_calls_soql_select_quotedstringescapes.htm
+    """
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+@lru_cache(maxsize=1)
+def client() -> Salesforce:
+    """The org of the settings, logged in once per process."""
+    from invoicing.settings import settings
+
+    return Salesforce(settings().salesforce)

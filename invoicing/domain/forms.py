@@ -1,0 +1,115 @@
+"""What people and programs fill in: the parameters of the flows.
+
+Prefect renders these as forms and refuses what does not fit their JSON schema before a run
+exists. The schemas only ask for the right kind of value; whether the value makes sense is
+checked in the flow, so that one refusal names every mistake.
+"""
+
+from datetime import date
+from decimal import Decimal
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+DECIMAL = r"-?\d+(\.\d+)?"
+
+
+def _text_of_number(value: object) -> object:
+    return value.strip() or None if isinstance(value, str) else value
+
+
+InvoiceReference = Annotated[
+    str,
+    Field(
+        title="Invoice",
+        description="The invoice's name (INV-0042), its Salesforce id or its Stripe id.",
+        examples=["INV-0042", "a00Hs00001AbCdEIAV", "in_1Pq2Rs"],
+        min_length=1,
+    ),
+]
+
+AccountReference = Annotated[
+    str,
+    Field(
+        title="Account",
+        description="The customer's Account in Salesforce: its id or its exact name.",
+        examples=["001Hs00003XyZaBIAV", "Acme Corporation"],
+        min_length=1,
+    ),
+]
+
+DueDate = Annotated[
+    date,
+    WithJsonSchema({"type": "string", "format": "date", "pattern": r"^\d{4}-\d{2}-\d{2}$"}),
+]
+
+Number = Annotated[
+    Decimal,
+    WithJsonSchema({"type": "string", "pattern": f"^{DECIMAL}$"}),
+]
+
+OptionalNumber = Annotated[
+    Decimal | None,
+    BeforeValidator(_text_of_number),
+    WithJsonSchema({"type": "string", "pattern": f"^({DECIMAL})?$"}),
+]
+
+
+class LineItem(BaseModel):
+    """One line: a product, how many, and at what price."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    product: str = Field(
+        title="Product",
+        description="Product code, name or Salesforce id, from the price book.",
+        examples=["PLATFORM"],
+        min_length=1,
+    )
+    quantity: Number = Field(
+        Decimal(1), title="Quantity", description="How many; decimals are fine.", examples=["3"]
+    )
+    unit_price: OptionalNumber = Field(
+        None,
+        title="Unit price",
+        description="In the invoice's currency. Empty: the price book's price.",
+        examples=["149.50"],
+    )
+    description: str = Field(
+        "",
+        title="Text on the invoice",
+        description="Empty: the product's name.",
+        max_length=255,
+    )
+
+
+class LineChange(BaseModel):
+    """What changes on an existing line; what stays empty stays as it is."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    line: int = Field(title="Line", description="Its position on the invoice, from 1.", ge=1)
+    quantity: OptionalNumber = Field(None, title="New quantity", examples=["5"])
+    unit_price: OptionalNumber = Field(None, title="New unit price", examples=["120.00"])
+    description: str = Field("", title="New text on the invoice", max_length=255)
+
+
+class Outcome(BaseModel):
+    """What a flow run changed, in one sentence and in figures."""
+
+    sentence: str = Field(description="What happened, for people.")
+
+
+class InvoiceOutcome(Outcome):
+    """What a flow run did to one invoice."""
+
+    record_id: str | None = Field(None, description="The Salesforce record.")
+    name: str | None = Field(None, description="The record's name, such as INV-0042.")
+    stripe_id: str | None = None
+    number: str | None = Field(None, description="The number that the customer sees.")
+    status: str | None = None
+    total: str | None = Field(None, description="Amount and currency.")
+    hosted_invoice_url: str | None = None
+    changes: dict[str, str] = Field(
+        default_factory=dict, description="What moved: field, from and to."
+    )
