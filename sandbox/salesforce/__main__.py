@@ -1,0 +1,39 @@
+"""``python -m sandbox.salesforce``: serve the stand-in org."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from sandbox.common.serve import serve
+from sandbox.salesforce.app import application
+from sandbox.salesforce.org import open_org
+
+METADATA = Path(__file__).parents[2] / "deployments/salesforce/force-app/main/default"
+
+
+def main() -> int:
+    """Read the command line and serve until told to stop."""
+    parser = argparse.ArgumentParser(prog="python -m sandbox.salesforce", description=__doc__)
+    parser.add_argument("--port", type=int, default=8101, help="0 picks a free one")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--data", default=":memory:", help="SQLite file to keep records in")
+    parser.add_argument("--metadata", type=Path, default=METADATA, help="folder with objects/")
+    parser.add_argument("--seed", choices=("demo", "empty"), default="demo")
+    parser.add_argument("--certificate", type=Path, help="PEM that signs JWT assertions")
+    parser.add_argument("--prefect-url", help="Prefect API the buttons talk to")
+    options = parser.parse_args()
+    org = open_org(options.metadata, options.data)
+    try:
+        return serve(
+            lambda url: application(org, url, first=options.seed, certificate=options.certificate),
+            "Salesforce sandbox",
+            options.host,
+            options.port,
+        )
+    finally:
+        org.store.close()
+
+
+sys.exit(main())

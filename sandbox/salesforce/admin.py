@@ -1,0 +1,135 @@
+"""The admin endpoints of this sandbox, beside the ones all sandboxes have."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from sandbox.common.admin import parsed
+from sandbox.salesforce import records
+from sandbox.salesforce.errors import SalesforceError
+from sandbox.salesforce.seed import Seed
+
+if TYPE_CHECKING:
+    from sandbox.salesforce.app import Salesforce
+
+
+class _Order(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class ResetOrder(_Order):
+    """Forget all records and begin again from a seed."""
+
+    seed: Seed = "demo"
+
+
+class LimitsOrder(_Order):
+    """The API allowance of 24 hours, and whether going past it is refused."""
+
+    allowance: int = Field(100_000, ge=0)
+    enforced: bool = False
+
+
+class SessionsOrder(_Order):
+    """How long a session lives without being used, in seconds of sandbox time."""
+
+    seconds: float = Field(gt=0)
+
+
+class MergeOrder(_Order):
+    """Merge one or two records into a master (Salesforce offers this by SOAP and Apex)."""
+
+    sobject: str = "Account"
+    master: str
+    losers: list[str]
+
+
+class UndeleteOrder(_Order):
+    """Take records out of the recycle bin (Salesforce offers this by SOAP and Apex)."""
+
+    ids: list[str]
+
+
+def routes(salesforce: Salesforce) -> list[Route]:
+    """The routes under ``/_sandbox/`` that only this sandbox has."""
+    org = salesforce.org
+
+    async def reset(request: Request) -> Response:
+        order = await parsed(request, ResetOrder)
+        if isinstance(order, Response):
+            return order
+        salesforce.reset(order.seed)
+        return JSONResponse({"seed": order.seed})
+
+    async def get_limits(_: Request) -> Response:
+        usage = salesforce.usage
+        return JSONResponse(
+            {"used": usage.count, "allowance": usage.allowance, "enforced": usage.enforced}
+        )
+
+    async def set_limits(request: Request) -> Response:
+        order = await parsed(request, LimitsOrder)
+        if isinstance(order, Response):
+            return order
+        salesforce.usage.allowance = order.allowance
+        salesforce.usage.enforced = order.enforced
+        return await get_limits(request)
+
+    async def set_sessions(request: Request) -> Response:
+        order = await parsed(request, SessionsOrder)
+        if isinstance(order, Response):
+            return order
+        salesforce.sessions.seconds = order.seconds
+        return JSONResponse({"seconds": order.seconds})
+
+    async def end_sessions(_: Request) -> Response:
+        salesforce.sessions.end_all()
+        return JSONResponse({"sessions": 0})
+
+    async def set_certificate(request: Request) -> Response:
+        try:
+            salesforce.authority.register(await request.body())
+        except ValueError as error:
+            return JSONResponse({"errors": [{"msg": str(error)}]}, 400)
+        return JSONResponse({"registered": True})
+
+    async def merge(request: Request) -> Response:
+        order = await parsed(request, MergeOrder)
+        if isinstance(order, Response):
+            return order
+        try:
+            records.merge(org, org.sobject(order.sobject), order.master, order.losers)
+        except SalesforceError as error:
+            return JSONResponse(error.as_response(), 400)
+        return JSONResponse({"master": order.master, "merged": order.losers})
+
+    async def undelete(request: Request) -> Response:
+        order = await parsed(request, UndeleteOrder)
+        if isinstance(order, Response):
+            return order
+        try:
+            for record_id in order.ids:
+                records.undelete(org, org.schema.by_prefix[record_id[:3]], record_id)
+        except (SalesforceError, KeyError) as error:
+            return JSONResponse({"errors": [{"msg": str(error)}]}, 400)
+        return JSONResponse({"undeleted": order.ids})
+
+    async def empty_recycle_bin(_: Request) -> Response:
+        return JSONResponse({"removed": records.empty_recycle_bin(org)})
+
+    return [
+        Route("/_sandbox/reset", reset, methods=["POST"]),
+        Route("/_sandbox/limits", get_limits, methods=["GET"]),
+        Route("/_sandbox/limits", set_limits, methods=["POST"]),
+        Route("/_sandbox/sessions", set_sessions, methods=["POST"]),
+        Route("/_sandbox/sessions", end_sessions, methods=["DELETE"]),
+        Route("/_sandbox/certificate", set_certificate, methods=["POST"]),
+        Route("/_sandbox/merge", merge, methods=["POST"]),
+        Route("/_sandbox/undelete", undelete, methods=["POST"]),
+        Route("/_sandbox/recycle-bin", empty_recycle_bin, methods=["DELETE"]),
+    ]

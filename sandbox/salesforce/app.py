@@ -1,0 +1,240 @@
+"""The sandbox as an ASGI application: transport around the org."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from sandbox.common import admin as common_admin
+from sandbox.common import web
+from sandbox.common.faults import Rule
+from sandbox.common.traffic import Traffic
+from sandbox.salesforce import admin
+from sandbox.salesforce.bulk import BulkQuery
+from sandbox.salesforce.composite import Collections, Composite
+from sandbox.salesforce.cursors import Cursors
+from sandbox.salesforce.errors import OAuthError, SalesforceError, not_found
+from sandbox.salesforce.http import Answer, Call, Resources
+from sandbox.salesforce.limits import Usage
+from sandbox.salesforce.oauth import Authority, Sessions
+from sandbox.salesforce.org import API_VERSION, DATA_PATH, ORGANIZATION_ID, Org
+from sandbox.salesforce.records import MultipleMatches
+from sandbox.salesforce.rest import Rest
+from sandbox.salesforce.seed import Seed, is_empty, seed
+
+OLDEST_VERSION, NEWEST_VERSION = 41, 67
+"""API versions that are answered, all as the newest; older ones are retired or deprecated."""
+
+_CODES = {
+    400: "UNABLE_TO_LOCK_ROW",
+    401: "INVALID_SESSION_ID",
+    403: "REQUEST_LIMIT_EXCEEDED",
+    429: "REQUEST_LIMIT_EXCEEDED",
+    500: "UNKNOWN_EXCEPTION",
+    503: "SERVER_UNAVAILABLE",
+}
+
+
+class Salesforce:
+    """One org served over HTTP; call ``asgi`` for the application.
+
+    Args:
+        org: The org.
+        base_url: Where the sandbox is reached.
+        certificate: PEM file that signs JWT assertions.
+    """
+
+    def __init__(self, org: Org, base_url: str, certificate: Path | None = None) -> None:
+        self.org = org
+        self.base_url = base_url
+        self.sessions = Sessions(org)
+        self.authority = Authority(org, base_url, certificate)
+        self.usage = Usage(org.clock)
+        self.cursors = Cursors(org)
+        self.bulk_query = BulkQuery(org)
+        self._resources = Resources(
+            [
+                *Composite(org, lambda call: self._resources.answer(call)).table(),
+                *Collections(org).table(),
+                *self.bulk_query.table(),
+                *Rest(org, self.cursors, self.usage).table(),
+            ]
+        )
+        self.traffic: Traffic
+
+    def reset(self, name: Seed) -> None:
+        """Forget records, jobs, locators, faults and counts; seed again. Sessions stay."""
+        self.cursors.clear()
+        self.bulk_query.clear()
+        self.usage.clear()
+        self.traffic.faults.configure([])
+        self.traffic.log.clear()
+        seed(self.org, name)
+
+    def asgi(self) -> Traffic:
+        """The application: API, admin endpoints and pages."""
+        app = Starlette(
+            routes=[
+                Route("/services/oauth2/token", self._token, methods=["POST"]),
+                Route("/services/oauth2/revoke", self._revoke, methods=["POST"]),
+                Route("/services/oauth2/userinfo", self._user_info),
+                Route("/services/data", self._versions),
+                Route(
+                    "/services/data/v{version}/{path:path}",
+                    self._data,
+                    methods=["GET", "HEAD", "POST", "PATCH", "PUT", "DELETE"],
+                ),
+                Route("/services/data/v{version}", self._data),
+                web.static(),
+            ],
+            exception_handlers={Exception: _unknown_exception},
+        )
+        self.traffic = Traffic(app, self.org.clock, ["/services/"], _refusal, app_delays=True)
+        app.router.routes.extend(common_admin.routes(self.org.clock, self.traffic))
+        app.router.routes.extend(admin.routes(self))
+        return self.traffic
+
+    async def _token(self, request: Request) -> Response:
+        form = {name: str(value) for name, value in (await request.form()).items()}
+        try:
+            self.authority.grant(form, request.headers.get("authorization"))
+        except OAuthError as error:
+            return JSONResponse(error.as_response(), error.status)
+        return JSONResponse(
+            {
+                "access_token": self.sessions.open(),
+                "signature": "c2FuZGJveA==",
+                "scope": "api id",
+                "instance_url": self.base_url,
+                "id": f"{self.base_url}/id/{ORGANIZATION_ID}/{self.org.user_id}",
+                "token_type": "Bearer",
+                "issued_at": str(int(self.org.clock.time() * 1000)),
+                "api_instance_url": self.base_url,
+            }
+        )
+
+    async def _revoke(self, request: Request) -> Response:
+        form = await request.form()
+        if self.sessions.end(str(form.get("token", ""))):
+            return Response(status_code=200)
+        error = OAuthError("unsupported_token_type", "this token type is not supported")
+        return JSONResponse(error.as_response(), error.status)
+
+    async def _user_info(self, request: Request) -> Response:
+        try:
+            self.sessions.check(request.headers.get("authorization"))
+        except SalesforceError as error:
+            return _response(Answer(403, error.as_response()), {})
+        user = self.org.store.get(self.org.sobject("User"), self.org.user_id) or {}
+        return JSONResponse(
+            {
+                "sub": f"{self.base_url}/id/{ORGANIZATION_ID}/{self.org.user_id}",
+                "user_id": self.org.user_id,
+                "organization_id": ORGANIZATION_ID,
+                "preferred_username": user.get("Username"),
+                "name": user.get("Name"),
+                "email": user.get("Email"),
+            }
+        )
+
+    async def _versions(self, _: Request) -> Response:
+        return JSONResponse(
+            [
+                {"label": f"v{n}", "url": f"/services/data/v{n}.0", "version": f"{n}.0"}
+                for n in range(OLDEST_VERSION, NEWEST_VERSION + 1)
+            ]
+        )
+
+    async def _data(self, request: Request) -> Response:
+        content = await request.body()
+        await asyncio.sleep(request.scope.get("sandbox.delay", 0))
+        headers = {"Sforce-Limit-Info": self.usage.header()}
+        try:
+            self.sessions.check(request.headers.get("authorization"))
+            self.usage.spend()
+            headers["Sforce-Limit-Info"] = self.usage.header()
+            answer = self._answer(_call(request, content))
+        except SalesforceError as error:
+            answer = Answer(error.status, error.as_response())
+        return _response(answer, headers)
+
+    def _answer(self, call: Call) -> Answer:
+        try:
+            with self.org.store.transaction():
+                return self._resources.answer(call)
+        except MultipleMatches as several:
+            urls = [f"{DATA_PATH}/sobjects/{several.sobject.name}/{one}" for one in several.ids]
+            return Answer(300, urls)
+
+
+def _call(request: Request, content: bytes) -> Call:
+    version = request.path_params["version"]
+    major = version.removesuffix(".0")
+    if not major.isdigit() or not OLDEST_VERSION <= int(major) <= NEWEST_VERSION:
+        if major.isdigit() and int(major) < OLDEST_VERSION:
+            raise SalesforceError(
+                "UNSUPPORTED_API_VERSION",
+                f"Invalid Api version specified on URL: v{version}",
+                status=410,
+            )
+        raise not_found()
+    kind = request.headers.get("content-type", "").partition(";")[0].strip()
+    if content and kind not in {"application/json", "text/csv"}:
+        raise SalesforceError(
+            "UNSUPPORTED_MEDIA_TYPE", f"Content type '{kind}' is not supported.", status=415
+        )
+    return Call(
+        method=request.method,
+        path="/" + request.path_params.get("path", ""),
+        params=request.query_params,
+        headers=request.headers,
+        content=content,
+    )
+
+
+def _response(answer: Answer, headers: Mapping[str, str]) -> Response:
+    if answer.body is None:
+        return Response(status_code=answer.status, headers={**headers, **answer.headers})
+    content = answer.body if isinstance(answer.body, bytes) else orjson.dumps(answer.body)
+    all_headers = {"Content-Type": "application/json;charset=UTF-8", **headers, **answer.headers}
+    return Response(content, answer.status, all_headers)
+
+
+def _refusal(rule: Rule) -> tuple[dict[str, str], bytes]:
+    error = SalesforceError(
+        rule.code or _CODES.get(rule.status, "UNKNOWN_EXCEPTION"),
+        _MESSAGES.get(rule.code or "", "ordered by a fault rule"),
+        status=rule.status,
+    )
+    headers = {"content-type": "application/json;charset=UTF-8"}
+    return headers, orjson.dumps(error.as_response())
+
+
+_MESSAGES = {"UNABLE_TO_LOCK_ROW": "unable to obtain exclusive access to this record"}
+
+
+async def _unknown_exception(_: Request, error: Exception) -> Response:
+    body: Any = [{"message": f"{type(error).__name__}: {error}", "errorCode": "UNKNOWN_EXCEPTION"}]
+    return JSONResponse(body, 500)
+
+
+def application(
+    org: Org, base_url: str, *, first: Seed = "demo", certificate: Path | None = None
+) -> Traffic:
+    """The application over an org, seeded if it is new."""
+    salesforce = Salesforce(org, base_url, certificate)
+    app = salesforce.asgi()
+    if is_empty(org):
+        seed(org, first)
+    return app
+
+
+__all__ = ["API_VERSION", "Salesforce", "application"]

@@ -1,0 +1,153 @@
+"""Getting in: client credentials, JWT bearer, and the sessions they open."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from cryptography.x509 import load_pem_x509_certificate
+
+from sandbox.salesforce.errors import OAuthError, invalid_session
+from sandbox.salesforce.org import ORGANIZATION_ID, Org
+
+CONSUMER_KEY = "3MVG9sandboxConsumerKey"
+CONSUMER_SECRET = "sandbox-consumer-secret"  # noqa: S105  a stand-in's, known to all
+SESSION_SECONDS = 2 * 3_600
+MAX_ASSERTION_SECONDS = 300
+JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+_CLOCK_SKEW = 5
+
+
+class Sessions:
+    """Access tokens and when they end; every use keeps one alive longer."""
+
+    def __init__(self, org: Org) -> None:
+        self._org = org
+        self._ends: dict[str, float] = {}
+        self.seconds: float = SESSION_SECONDS
+
+    def open(self) -> str:
+        """A new access token."""
+        token = f"{ORGANIZATION_ID[:15]}!{secrets.token_urlsafe(72)}"
+        self._ends[token] = self._org.clock.time() + self.seconds
+        return token
+
+    def check(self, authorization: str | None) -> str:
+        """The token of an Authorization header, if its session is alive.
+
+        Raises:
+            SalesforceError: INVALID_SESSION_ID.
+        """
+        scheme, _, token = (authorization or "").partition(" ")
+        now = self._org.clock.time()
+        if scheme not in {"Bearer", "OAuth"} or self._ends.get(token, 0) <= now:
+            raise invalid_session()
+        self._ends[token] = now + self.seconds
+        return token
+
+    def end(self, token: str) -> bool:
+        """End one session; whether there was one."""
+        return self._ends.pop(token, None) is not None
+
+    def end_all(self) -> None:
+        """End every session, as an administrator may."""
+        self._ends.clear()
+
+
+class Authority:
+    """The token endpoint's judgement.
+
+    Args:
+        org: Whose users and clock count.
+        base_url: The org's own URL, an accepted audience.
+        certificate: PEM file of the certificate or public key that signs JWT assertions.
+    """
+
+    def __init__(self, org: Org, base_url: str, certificate: Path | None = None) -> None:
+        self._org = org
+        self.base_url = base_url
+        self._key: RSAPublicKey | None = None
+        if certificate is not None:
+            self.register(certificate.read_bytes())
+
+    def register(self, pem: bytes) -> None:
+        """Trust a certificate or a bare public key.
+
+        Raises:
+            ValueError: The PEM holds no RSA key.
+        """
+        if b"CERTIFICATE" in pem:
+            key: Any = load_pem_x509_certificate(pem).public_key()
+        else:
+            key = load_pem_public_key(pem)
+        if not isinstance(key, RSAPublicKey):
+            raise ValueError("an RSA certificate or public key is needed")
+        self._key = key
+
+    def grant(self, form: Mapping[str, str], authorization: str | None) -> None:
+        """Judge one token request.
+
+        Raises:
+            OAuthError: It is refused.
+        """
+        match form.get("grant_type"):
+            case "client_credentials":
+                self._client_credentials(form, authorization)
+            case grant if grant == JWT_BEARER:
+                self._assertion(form.get("assertion", ""))
+            case _:
+                raise OAuthError("unsupported_grant_type", "grant type not supported")
+
+    def _client_credentials(self, form: Mapping[str, str], authorization: str | None) -> None:
+        client, secret = form.get("client_id", ""), form.get("client_secret", "")
+        if authorization and authorization.startswith("Basic "):
+            client, secret = _basic(authorization.removeprefix("Basic "))
+        if client != CONSUMER_KEY:
+            raise OAuthError("invalid_client_id", "client identifier invalid")
+        if not secrets.compare_digest(secret.encode(), CONSUMER_SECRET.encode()):
+            raise OAuthError("invalid_client", "invalid client credentials")
+
+    def _assertion(self, assertion: str) -> None:
+        if self._key is None:
+            raise OAuthError("invalid_client", "no certificate is registered for this app")
+        try:
+            claims = jwt.decode(
+                assertion,
+                self._key,
+                algorithms=["RS256"],
+                options={"verify_exp": False, "verify_aud": False, "verify_iat": False},
+            )
+            expires = int(claims["exp"])
+        except (jwt.InvalidTokenError, KeyError, ValueError):
+            raise OAuthError("invalid_grant", "invalid assertion") from None
+        if claims.get("iss") != CONSUMER_KEY:
+            raise OAuthError("invalid_client_id", "client identifier invalid")
+        if not self._is_audience(claims.get("aud")):
+            raise OAuthError("invalid_grant", "audience is invalid")
+        now = self._org.clock.time()
+        if not now - _CLOCK_SKEW < expires <= now + MAX_ASSERTION_SECONDS:
+            raise OAuthError("invalid_grant", "expired authorization code")
+        user = self._org.store.find(self._org.sobject("User"), "Username", claims.get("sub"))
+        if user is None or not user["IsActive"]:
+            raise OAuthError("invalid_grant", "user hasn't approved this consumer")
+
+    def _is_audience(self, audience: object) -> bool:
+        if not isinstance(audience, str):
+            return False
+        official = audience.startswith("https://") and audience.endswith(".salesforce.com")
+        return official or audience.rstrip("/") == self.base_url
+
+
+def _basic(encoded: str) -> tuple[str, str]:
+    try:
+        client, _, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return "", ""
+    return client, secret

@@ -1,0 +1,396 @@
+"""Create, change and delete single records, as Salesforce's save does it.
+
+Every function is a transaction of its own; inside another it is a part that can fail alone.
+"""
+
+# ruff: noqa: S608  table and column names come from the schema, values are bound
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sandbox.salesforce.errors import SalesforceError, deleted, json_error, not_found
+from sandbox.salesforce.ids import normalize
+from sandbox.salesforce.org import Org
+from sandbox.salesforce.schema import Field, SObject
+from sandbox.salesforce.store import Row, quoted
+from sandbox.salesforce.values import to_stored
+
+Body = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What became of a create, an update or an upsert."""
+
+    id: str
+    created: bool
+
+
+class MultipleMatches(Exception):
+    """An external id that is not unique names several records."""
+
+    def __init__(self, sobject: SObject, ids: list[str]) -> None:
+        super().__init__(f"{len(ids)} records of {sobject.name}")
+        self.sobject = sobject
+        self.ids = ids
+
+
+def create(org: Org, sobject: SObject, body: Body) -> str:
+    """Create a record and return its id.
+
+    Raises:
+        SalesforceError: The body is not a record that may be saved.
+    """
+    with org.store.transaction():
+        values = _checked(org, sobject, body, creating=True)
+        row = _defaults(org, sobject) | values
+        missing = [f.name for f in sobject.required if row.get(f.name) is None]
+        if missing:
+            raise _missing(missing)
+        _refuse_duplicates(org, sobject, values, None)
+        row = {"Id": org.store.next_id(sobject)} | row | _stamps(org, creating=True)
+        row |= _auto_numbers(org, sobject) | _derived(org, sobject, row)
+        org.store.insert(sobject, row)
+        return str(row["Id"])
+
+
+def update(org: Org, sobject: SObject, record_id: str, body: Body) -> str:
+    """Change a record and return its id.
+
+    Raises:
+        SalesforceError: There is no such record, or the body may not be saved.
+    """
+    with org.store.transaction():
+        current = existing(org, sobject, record_id)
+        values = _checked(org, sobject, body, creating=False)
+        emptied = [f.name for f in sobject.required if f.name in values and values[f.name] is None]
+        if emptied:
+            raise _missing(emptied)
+        _refuse_duplicates(org, sobject, values, current["Id"])
+        derived = _derived(org, sobject, current | values)
+        org.store.update(sobject, current["Id"], values | derived | _stamps(org, creating=False))
+        return str(current["Id"])
+
+
+def upsert(org: Org, sobject: SObject, key: Field, value: Any, body: Body) -> Saved:
+    """Change the record an external id names, or create it.
+
+    Raises:
+        SalesforceError: The body may not be saved.
+        MultipleMatches: The external id names several records.
+    """
+    if key.name == "Id":
+        return Saved(update(org, sobject, str(value), body), created=False)
+    match = match_external_id(org, sobject, key, value)
+    if match is None:
+        return Saved(create(org, sobject, {**body, key.name: value}), created=True)
+    return Saved(update(org, sobject, match, body), created=False)
+
+
+def match_external_id(org: Org, sobject: SObject, key: Field, value: Any) -> str | None:
+    """The id of the live record an external id names.
+
+    Raises:
+        MultipleMatches: It names several.
+    """
+    condition = f"{quoted(key.name)} = ? AND IsDeleted = 0"
+    rows = org.store.where(sobject, condition, (to_stored(key, value),))
+    if len(rows) > 1:
+        raise MultipleMatches(sobject, [row["Id"] for row in rows])
+    return str(rows[0]["Id"]) if rows else None
+
+
+def external_id_field(sobject: SObject, name: str) -> Field:
+    """The external id field (or Id) of this name.
+
+    Raises:
+        SalesforceError: NOT_FOUND where the object has none.
+    """
+    found = sobject.find(name)
+    if found is None or not (found.external_id or found.name == "Id"):
+        raise not_found(f"Provided external ID field does not exist or is not accessible: {name}")
+    return found
+
+
+def existing(org: Org, sobject: SObject, record_id: str) -> Row:
+    """A live record by its id.
+
+    Raises:
+        SalesforceError: The id is none of this object's, unknown, or deleted.
+    """
+    record_id = normalize(record_id)
+    if record_id[:3] != sobject.prefix:
+        raise SalesforceError(
+            "MALFORMED_ID", f"{sobject.label} ID: id value of incorrect type: {record_id}", ["Id"]
+        )
+    row = org.store.get(sobject, record_id)
+    if row is None:
+        raise SalesforceError(
+            "INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id", [], status=404
+        )
+    if row["IsDeleted"]:
+        raise deleted()
+    return row
+
+
+def delete(org: Org, sobject: SObject, record_id: str) -> str:
+    """Put a record, and all that hangs on it, into the recycle bin; return its id.
+
+    Raises:
+        SalesforceError: There is no such record, or others hold it back.
+    """
+    with org.store.transaction():
+        row = existing(org, sobject, record_id)
+        if sobject.undeletable:
+            raise SalesforceError(
+                "INSUFFICIENT_ACCESS_OR_READONLY",
+                f"{sobject.plural} cannot be deleted",
+                [],
+                status=403,
+            )
+        _bin(org, sobject, row)
+        return str(row["Id"])
+
+
+def _bin(org: Org, sobject: SObject, row: Row) -> None:
+    gone = {"IsDeleted": 1} | _stamps(org, creating=False)
+    org.store.update(sobject, row["Id"], gone)
+    for relation in org.schema.children(sobject.name):
+        if relation.field.on_delete is None:
+            continue
+        child = org.sobject(relation.child)
+        condition = f"{quoted(relation.field.name)} = ? AND IsDeleted = 0"
+        for record in org.store.where(child, condition, (row["Id"],)):
+            match relation.field.on_delete:
+                case "cascade":
+                    _bin(org, child, record)
+                case "clear":
+                    changes = {relation.field.name: None} | _stamps(org, creating=False)
+                    org.store.update(child, record["Id"], changes)
+                case "restrict":
+                    raise _held_back(row, child, record)
+
+
+def _held_back(row: Row, child: SObject, record: Row) -> SalesforceError:
+    return SalesforceError(
+        "DELETE_FAILED",
+        f"Your attempt to delete {row.get('Name') or row['Id']} could not be completed because it "
+        f"is associated with the following {child.plural.lower()}.: {record.get('Name')}\n",
+        [],
+    )
+
+
+def undelete(org: Org, sobject: SObject, record_id: str) -> None:
+    """Take a record, and what was deleted with it, out of the recycle bin.
+
+    Raises:
+        SalesforceError: The record does not lie there, or its unique values are taken.
+    """
+    with org.store.transaction():
+        row = org.store.get(sobject, normalize(record_id))
+        if row is None or not row["IsDeleted"] or row.get("MasterRecordId"):
+            raise SalesforceError("UNDELETE_FAILED", "Entity is not in the recycle bin", [])
+        kept = {f.name: row[f.name] for f in sobject.unique}
+        _refuse_duplicates(org, sobject, kept, row["Id"])
+        org.store.update(sobject, row["Id"], {"IsDeleted": 0} | _stamps(org, creating=False))
+        for relation in org.schema.children(sobject.name):
+            if relation.field.on_delete == "cascade":
+                child = org.sobject(relation.child)
+                condition = f"{quoted(relation.field.name)} = ? AND IsDeleted = 1"
+                for record in org.store.where(child, condition, (row["Id"],)):
+                    undelete(org, child, record["Id"])
+
+
+def empty_recycle_bin(org: Org) -> int:
+    """Remove deleted records for good and return how many there were."""
+    with org.store.transaction():
+        return sum(
+            org.store.run(f"DELETE FROM {quoted(o.name)} WHERE IsDeleted = 1").rowcount
+            for o in org.schema
+        )
+
+
+def merge(org: Org, sobject: SObject, master_id: str, losers: list[str]) -> None:
+    """Merge up to two records into a master.
+
+    Their children move to the master; they go to the recycle bin and remember the master in
+    ``MasterRecordId``. The master keeps its own field values.
+
+    Raises:
+        SalesforceError: The object does not merge, or a record is not there.
+    """
+    if not sobject.mergeable or not 1 <= len(losers) <= 2:
+        raise SalesforceError("INVALID_OPERATION", "merge takes one or two records", [])
+    with org.store.transaction():
+        master = existing(org, sobject, master_id)
+        for loser_id in losers:
+            loser = existing(org, sobject, loser_id)
+            if loser["Id"] == master["Id"]:
+                raise SalesforceError("INVALID_OPERATION", "a record cannot merge with itself", [])
+            _reparent(org, sobject, loser["Id"], master["Id"])
+            gone = {"IsDeleted": 1, "MasterRecordId": master["Id"]}
+            org.store.update(sobject, loser["Id"], gone | _stamps(org, creating=False))
+        org.store.update(sobject, master["Id"], _stamps(org, creating=False))
+
+
+def _reparent(org: Org, sobject: SObject, loser: str, master: str) -> None:
+    stamps = _stamps(org, creating=False)
+    assignments = ", ".join(f"{quoted(name)} = ?" for name in stamps)
+    for relation in org.schema.children(sobject.name):
+        column = quoted(relation.field.name)
+        org.store.run(
+            f"UPDATE {quoted(relation.child)} SET {column} = ?, {assignments} "
+            f"WHERE {column} = ? AND IsDeleted = 0",
+            (master, *stamps.values(), loser),
+        )
+
+
+def _checked(org: Org, sobject: SObject, body: Body, *, creating: bool) -> Row:
+    values: Row = {}
+    for name, raw in body.items():
+        if name == "attributes":
+            continue
+        relation = sobject.find_relationship(name)
+        if relation is not None and isinstance(raw, Mapping | None):
+            values[relation.name] = _referenced(org, relation, raw)
+            continue
+        field = _writable(sobject, name, creating=creating)
+        values[field.name] = to_stored(field, raw)
+        if field.to and values[field.name] is not None:
+            _check_reference(org, field, values[field.name])
+    return values
+
+
+def _writable(sobject: SObject, name: str, *, creating: bool) -> Field:
+    field = sobject.find(name)
+    if field is None:
+        raise SalesforceError(
+            "INVALID_FIELD", f"No such column '{name}' on sobject of type {sobject.name}"
+        )
+    if field.name == "Id":
+        if creating:
+            raise SalesforceError(
+                "INVALID_FIELD_FOR_INSERT_UPDATE", "cannot specify Id in an insert call", ["Id"]
+            )
+        raise SalesforceError(
+            "INVALID_FIELD", "The Id field should not be specified in the sobject data."
+        )
+    if not (field.createable if creating else field.updateable):
+        raise SalesforceError(
+            "INVALID_FIELD_FOR_INSERT_UPDATE",
+            f"Unable to create/update fields: {field.name}. Please check the security settings of "
+            "this field and verify that it is read/write for your profile or permission set.",
+            [field.name],
+        )
+    return field
+
+
+def _referenced(org: Org, relation: Field, keys: Body | None) -> str | None:
+    """The parent a nested object names by an external id (or Id)."""
+    if keys is None:
+        return None
+    named = {key: value for key, value in keys.items() if key != "attributes"}
+    if len(named) != 1:
+        raise json_error(f"{relation.relationship}: name the record by exactly one field")
+    parent = org.sobject(relation.to[0])
+    ((key, value),) = named.items()
+    record_id = match_external_id(org, parent, external_id_field(parent, key), value)
+    if record_id is None:
+        raise SalesforceError(
+            "INVALID_FIELD",
+            f"Foreign key external ID: {value} not found for field {key} in entity {parent.name}",
+            [],
+        )
+    return record_id
+
+
+def _check_reference(org: Org, field: Field, record_id: str) -> None:
+    parent = org.schema.by_prefix.get(record_id[:3])
+    if parent is None or parent.name not in field.to:
+        raise SalesforceError(
+            "FIELD_INTEGRITY_EXCEPTION",
+            f"{field.label}: id value of incorrect type: {record_id}",
+            [field.name],
+        )
+    gone = org.store.one(f"SELECT IsDeleted FROM {quoted(parent.name)} WHERE Id = ?", (record_id,))
+    if gone is None:
+        raise SalesforceError("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id", [])
+    if gone:
+        raise SalesforceError("ENTITY_IS_DELETED", "entity is deleted", [field.name])
+
+
+def _missing(names: list[str]) -> SalesforceError:
+    return SalesforceError(
+        "REQUIRED_FIELD_MISSING", f"Required fields are missing: [{', '.join(names)}]", names
+    )
+
+
+def _refuse_duplicates(org: Org, sobject: SObject, values: Row, own_id: str | None) -> None:
+    for field in sobject.unique:
+        value = values.get(field.name)
+        if value is None:
+            continue
+        other = org.store.one(
+            f"SELECT Id FROM {quoted(sobject.name)} "
+            f"WHERE {quoted(field.name)} = ? AND IsDeleted = 0 AND Id IS NOT ?",
+            (value, own_id),
+        )
+        if other is not None:
+            raise SalesforceError(
+                "DUPLICATE_VALUE",
+                f"duplicate value found: {field.name} duplicates value on record "
+                f"with id: {other[:15]}",
+                [],
+            )
+
+
+def _defaults(org: Org, sobject: SObject) -> Row:
+    row = {f.name: f.default for f in sobject.fields.values() if f.default is not None}
+    if "OwnerId" in sobject.fields:
+        row["OwnerId"] = org.user_id
+    return row
+
+
+def _stamps(org: Org, *, creating: bool) -> Row:
+    now = org.now()
+    changed = {
+        "LastModifiedDate": now,
+        "LastModifiedById": org.user_id,
+        "SystemModstamp": now,
+    }
+    return {"CreatedDate": now, "CreatedById": org.user_id, **changed} if creating else changed
+
+
+def _auto_numbers(org: Org, sobject: SObject) -> Row:
+    return {
+        f.name: auto_number(f.auto_number, org.store.next_number(f"{sobject.name}.{f.name}"))
+        for f in sobject.fields.values()
+        if f.auto_number
+    }
+
+
+def auto_number(display_format: str, number: int) -> str:
+    """A number in a display format such as ``INV-{0000}``."""
+    before, _, rest = display_format.partition("{")
+    zeros, _, after = rest.partition("}")
+    return f"{before}{number:0{len(zeros)}d}{after}"
+
+
+def _derived(org: Org, sobject: SObject, row: Row) -> Row:
+    """Values the platform fills in from others."""
+    if "LastName" in sobject.fields:
+        return {"Name": " ".join(filter(None, (row.get("FirstName"), row.get("LastName"))))}
+    match sobject.name:
+        case "PricebookEntry":
+            product = org.store.get(org.sobject("Product2"), row["Product2Id"]) or {}
+            return {"Name": product.get("Name"), "ProductCode": product.get("ProductCode")}
+        case "Opportunity":
+            stage = str(row["StageName"])
+            return {
+                "IsClosed": int(stage.startswith("Closed")),
+                "IsWon": int(stage == "Closed Won"),
+            }
+    return {}

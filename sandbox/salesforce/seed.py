@@ -1,0 +1,75 @@
+"""The org's first records: what every org has, and the demo data set.
+
+Records are created in file order, so the same seed always gives the same ids.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from sandbox.salesforce import records
+from sandbox.salesforce.org import STANDARD_PRICEBOOK_ID, Org
+
+Seed = Literal["empty", "demo"]
+
+
+def seed(org: Org, name: Seed = "demo") -> None:
+    """Empty the org and fill it again.
+
+    Args:
+        org: The org.
+        name: ``empty`` has the organization, its user, currencies and standard price book;
+            ``demo`` also accounts, contacts and products with prices.
+    """
+    path = Path(__file__).with_name("demo_org.toml")
+    data = tomllib.loads(path.read_text(encoding="utf-8"))
+    org.store.clear(org.schema)
+    with org.store.transaction():
+        _basics(org, data)
+        if name == "demo":
+            for account in data["account"]:
+                _account(org, account)
+            for product in data["product"]:
+                _product(org, product)
+
+
+def is_empty(org: Org) -> bool:
+    """Whether the org has never been seeded."""
+    return org.store.one("SELECT 1 FROM User") is None
+
+
+def _create(org: Org, sobject: str, values: dict[str, Any]) -> str:
+    return records.create(org, org.sobject(sobject), values)
+
+
+def _basics(org: Org, data: dict[str, Any]) -> None:
+    _create(org, "User", {**data["user"], "IsActive": True})
+    _create(org, "Organization", data["organization"])
+    for currency in data["currency"]:
+        _create(org, "CurrencyType", {"IsActive": True, **currency})
+    _create(org, "Pricebook2", {"Name": "Standard Price Book", "IsActive": True})
+    org.store.update(org.sobject("Pricebook2"), STANDARD_PRICEBOOK_ID, {"IsStandard": 1})
+
+
+def _account(org: Org, spec: dict[str, Any]) -> None:
+    contacts = spec.pop("contacts")
+    account_id = _create(org, "Account", spec)
+    for contact in contacts:
+        _create(org, "Contact", {**contact, "AccountId": account_id})
+
+
+def _product(org: Org, spec: dict[str, Any]) -> None:
+    prices = spec.pop("prices")
+    active = spec.setdefault("IsActive", True)
+    product_id = _create(org, "Product2", spec)
+    for currency, price in prices.items():
+        entry = {
+            "Pricebook2Id": STANDARD_PRICEBOOK_ID,
+            "Product2Id": product_id,
+            "CurrencyIsoCode": currency,
+            "UnitPrice": price,
+            "IsActive": active,
+        }
+        _create(org, "PricebookEntry", entry)

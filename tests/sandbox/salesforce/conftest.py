@@ -1,0 +1,103 @@
+"""A real sandbox over HTTP, reached by the real simple-salesforce."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import pytest
+import requests
+from requests.adapters import HTTPAdapter
+from simple_salesforce.format import format_soql
+from simple_salesforce.api import Salesforce
+
+from sandbox.common.serve import running
+from sandbox.salesforce.app import application
+from sandbox.salesforce.oauth import CONSUMER_KEY, CONSUMER_SECRET
+from sandbox.salesforce.org import open_org
+
+METADATA = Path(__file__).parents[3] / "deployments/salesforce/force-app/main/default"
+
+
+class ToSandbox(HTTPAdapter):
+    """Sends every request to the sandbox, whatever host it was meant for."""
+
+    def __init__(self, base_url: str) -> None:
+        super().__init__()
+        self._base = urlsplit(base_url)
+
+    def send(self, request: Any, *args: Any, **kwargs: Any) -> requests.Response:
+        """Send with scheme and host replaced."""
+        parts = urlsplit(request.url)
+        request.url = urlunsplit((self._base.scheme, self._base.netloc, *parts[2:]))
+        return super().send(request, *args, **kwargs)
+
+
+class Admin:
+    """The sandbox's admin endpoints."""
+
+    def __init__(self, base_url: str) -> None:
+        self._base_url = base_url
+        self._session = requests.Session()
+
+    def __call__(self, method: str, path: str, **kwargs: Any) -> Any:
+        """Call one admin endpoint and return its JSON."""
+        answer = self._session.request(method, f"{self._base_url}/_sandbox/{path}", **kwargs)
+        assert answer.ok, answer.text
+        return answer.json()
+
+
+@pytest.fixture(scope="session")
+def base_url() -> Iterator[str]:
+    """One sandbox for all tests; each begins with a reset."""
+    with running(lambda url: application(open_org(METADATA), url)) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def session(base_url: str) -> requests.Session:
+    """A requests session whose every https call ends at the sandbox."""
+    session = requests.Session()
+    session.mount("https://", ToSandbox(base_url))
+    return session
+
+
+@pytest.fixture
+def admin(base_url: str) -> Admin:
+    """The admin endpoints."""
+    return Admin(base_url)
+
+
+@pytest.fixture
+def login(session: requests.Session) -> Callable[..., Any]:
+    """Log in with client credentials."""
+
+    def log_in(**kwargs: Any) -> Any:
+        credentials = {"consumer_key": CONSUMER_KEY, "consumer_secret": CONSUMER_SECRET}
+        options = {"domain": "northwind.my", "version": "67.0", "session": session}
+        return Salesforce(**{**credentials, **options, **kwargs})
+
+    return log_in
+
+
+@pytest.fixture
+def sf(admin: Admin, login: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The demo org, fresh, through simple-salesforce (which would sleep between Bulk polls)."""
+    monkeypatch.setattr("simple_salesforce.bulk2.sleep", lambda _: None)
+    admin("POST", "reset", json={"seed": "demo"})
+    yield login()
+    admin("DELETE", "faults")
+
+
+@pytest.fixture
+def acme(sf: Any) -> str:
+    """The id of Acme Corporation."""
+    return account_named(sf, "Acme Corporation")
+
+
+def account_named(sf: Any, name: str) -> str:
+    """The id of an Account."""
+    soql = format_soql("SELECT Id FROM Account WHERE Name = {}", name)
+    return str(sf.query(soql)["records"][0]["Id"])
