@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import Self
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from invoicing.errors import Misconfigured
@@ -105,6 +113,16 @@ class Settings(BaseSettings):
     salesforce: Salesforce
     ledger: Ledger = Field(default_factory=Ledger)
     business: Business = Field(default_factory=Business)
+    prefect_api_url: str = Field(
+        "http://127.0.0.1:4200/api",
+        validation_alias=AliasChoices("prefect_api_url", "PREFECT_API_URL"),
+        description="Prefect's REST API; the same variable that Prefect itself reads.",
+    )
+    prefect_api_auth: SecretStr | None = Field(
+        None,
+        validation_alias=AliasChoices("prefect_api_auth", "PREFECT_API_AUTH_STRING"),
+        description="user:password of Prefect's REST API, if it has one.",
+    )
     prefect_ui_url: str | None = Field(
         None, description="Where people open the Prefect UI, for links on Salesforce records."
     )

@@ -4,7 +4,7 @@ Pure functions: the same Stripe invoice on the same day always gives the same pr
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -109,6 +109,6 @@ def project(invoice: Mapping[str, Any], *, today: date, zone: ZoneInfo) -> Proje
     )
 
 
-def tombstone(projection: Projection) -> Projection:
-    """The projection of an invoice whose draft was deleted in Stripe."""
-    return replace(projection, status=Status.DELETED, overdue=False)
+def tombstone(stripe_id: str) -> Projection:
+    """The projection of an invoice that no longer exists in Stripe: its draft was deleted."""
+    return Projection(stripe_id=stripe_id, status=Status.DELETED, currency="")

@@ -3,7 +3,7 @@
 The only module that spells the API names of the objects in ``deployments/salesforce``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -51,7 +51,7 @@ PROJECTED: dict[str, str] = {
 }
 """Fields that Stripe owns once an invoice is finalized, and their source."""
 
-OWNED_WHILE_DRAFT = {STRIPE_ID, "Stripe_Customer_Id__c", "Livemode__c", STATUS}
+OWNED_WHILE_DRAFT = (STRIPE_ID, "Stripe_Customer_Id__c", "Livemode__c", STATUS)
 """Fields that Stripe decides even while Salesforce still owns the content."""
 
 ACCOUNT_FIELDS = ("Id", "Name", "CurrencyIsoCode", "Invoice_Email__c", "Stripe_Customer_Id__c")
@@ -187,12 +187,12 @@ def projected_fields(projection: Projection) -> dict[str, Any]:
     A draft's content belongs to Salesforce, so for drafts and deleted drafts only the
     link and the status are Stripe's to say.
     """
-    draft = projection.status in (Status.DRAFT, Status.DELETED)
-    return {
-        name: _field(getattr(projection, source))
-        for name, source in PROJECTED.items()
-        if not draft or name in OWNED_WHILE_DRAFT
-    }
+    names: Iterable[str] = PROJECTED
+    if projection.status is Status.DRAFT:
+        names = OWNED_WHILE_DRAFT
+    elif projection.status is Status.DELETED:
+        names = (STATUS,)
+    return {name: _field(getattr(projection, PROJECTED[name])) for name in names}
 
 
 def differences(record: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:

@@ -15,6 +15,13 @@ from invoicing.ledger.database import session
 from invoicing.ledger.models import Intent
 from invoicing.settings import settings
 
+SEND = "send-invoice"
+CREATE_CUSTOMER = "create-customer"
+CREATE = "create-invoice"
+FINALIZE = "finalize-invoice"
+MAIL = "mail-invoice"
+REVISE = "revise-invoice"
+
 KEY_LIFETIME = timedelta(hours=23)
 
 
@@ -51,12 +58,15 @@ def conclude(operation: str, subject: str, outcome: str) -> None:
         ledger.add(intent)
 
 
-def forget(operation: str, subject: str) -> None:
-    """Drop an intent whose effect is known to be gone, so that it can be decided anew."""
+def reopen(operation: str, subject: str) -> None:
+    """Let an operation be done anew, under a new key, because its effect is known to be gone."""
     with session() as ledger:
         intent = ledger.get(Intent, (operation, subject), with_for_update=True)
         if intent is not None:
-            ledger.delete(intent)
+            intent.outcome, intent.concluded_at, intent.answered = None, None, False
+            intent.generation += 1
+            intent.intended_at = intent.keyed_at = datetime.now(UTC)
+            ledger.add(intent)
 
 
 def once(

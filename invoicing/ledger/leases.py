@@ -36,6 +36,13 @@ def acquire(subject: str, owner: str, *, seconds: int = LEASE_SECONDS) -> int:
         return lease.fence
 
 
+def held(subject: str, owner: str) -> bool:
+    """Whether the owner holds the lease on a subject now."""
+    with session() as ledger:
+        lease = ledger.get(Lease, subject)
+        return lease is not None and lease.owner == owner and lease.expires_at > datetime.now(UTC)
+
+
 def release(subject: str, owner: str) -> None:
     """Give a lease back; nothing happens if somebody else has it by now."""
     with session() as ledger:

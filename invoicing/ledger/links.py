@@ -39,11 +39,19 @@ def link_invoice(stripe_id: str, record_id: str) -> None:
             ledger.add(InvoiceLink(stripe_id=stripe_id, record_id=record_id))
 
 
-def record_ids(stripe_ids: Iterable[str]) -> dict[str, str]:
-    """The records of Stripe invoices, as far as they are known."""
+def mark_sent(stripe_id: str, sent_at: datetime) -> None:
+    """Remember when an invoice was mailed, as a UTC instant."""
+    with session() as ledger:
+        link = ledger.get_one(InvoiceLink, stripe_id, with_for_update=True)
+        link.sent_at = sent_at
+        ledger.add(link)
+
+
+def invoice_links(stripe_ids: Iterable[str]) -> dict[str, InvoiceLink]:
+    """The links of Stripe invoices, as far as they are known, by Stripe id."""
     query = select(InvoiceLink).where(col(InvoiceLink.stripe_id).in_(list(stripe_ids)))
     with session() as ledger:
-        return {link.stripe_id: link.record_id for link in ledger.exec(query)}
+        return {link.stripe_id: link for link in ledger.exec(query)}
 
 
 def stripe_id(record_id: str) -> str | None:

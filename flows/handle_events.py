@@ -1,0 +1,20 @@
+"""Settle the events that wait in the inbox."""
+
+from prefect import flow
+
+from invoicing.domain.forms import Outcome
+from tasks.events import drain, summary
+from tasks.ledger import check_world
+from tasks.policy import answering
+
+
+@flow(name="handle-events", flow_run_name="handle events", persist_result=True)
+@answering
+def handle_events() -> Outcome:
+    """Settle all events in the inbox: one re-read and one write per touched invoice.
+
+    The receiver starts it when an event comes in; a schedule sweeps up the rest.
+    """
+    check_world()
+    changes = drain()
+    return Outcome(sentence=summary(changes))

@@ -1,0 +1,65 @@
+"""Revise a draft: header, lines added, changed, removed."""
+
+from typing import Annotated
+
+from prefect import flow
+from pydantic import Field
+
+from invoicing.domain.forms import (
+    DueDate,
+    InvoiceOutcome,
+    InvoiceReference,
+    LineChange,
+    LineItem,
+)
+from tasks.ledger import check_world, holding
+from tasks.policy import answering
+from tasks.report import name_run, run_id
+from tasks.salesforce import prepare_revision, read_invoice, write_revision
+
+
+@flow(name="revise-invoice", flow_run_name="revise {invoice}", persist_result=True)
+@answering
+def revise_invoice(
+    invoice: InvoiceReference,
+    description: Annotated[str | None, Field(title="New description")] = None,
+    due_date: Annotated[DueDate | None, Field(title="New due date")] = None,
+    change: Annotated[list[LineChange], Field(title="Change lines")] = [],  # noqa: B006
+    add: Annotated[list[LineItem], Field(title="Add lines")] = [],  # noqa: B006
+    remove: Annotated[list[int], Field(title="Remove lines")] = [],  # noqa: B006
+) -> InvoiceOutcome:
+    """Revise a draft invoice. What is left empty stays as it is; refused once it is sent.
+
+    Args:
+        invoice: The invoice's name (INV-0042), its Salesforce id or its Stripe id.
+        description: What the invoice is for; the customer reads it.
+        due_date: The last day for payment.
+        change: Lines to change, by their position on the invoice.
+        add: Lines to add at the end.
+        remove: Positions of lines to remove.
+    """
+    check_world()
+    with holding(invoice) as record_id:
+        before = read_invoice(record_id)
+        name_run(f"revise {before.name} for {before.account.name}")
+        revision = prepare_revision(
+            before,
+            description=description,
+            due_date=due_date,
+            add=add,
+            change=change,
+            remove=remove,
+            key=run_id(),
+        )
+        after = write_revision(revision)
+    return InvoiceOutcome(
+        sentence=(
+            f"{after.name} now has {len(after.lines)} lines and comes to {after.total} "
+            f"(before: {len(before.lines)} lines, {before.total})."
+        ),
+        record_id=after.record_id,
+        name=after.name,
+        status=after.status,
+        total=str(after.total),
+        changes={"total": f"{before.total} → {after.total}"},
+    )

@@ -1,0 +1,52 @@
+"""Send a draft to its customer: a saga that may be killed anywhere and run again."""
+
+from prefect import flow
+
+from invoicing.domain.forms import InvoiceOutcome, InvoiceReference
+from tasks.ledger import check_world, holding
+from tasks.policy import answering
+from tasks.projection import refresh, to_outcome
+from tasks.report import name_run
+from tasks.salesforce import link_customer, read_invoice
+from tasks.stripe import (
+    approve_sending,
+    compare_totals,
+    conclude_sending,
+    create_draft,
+    ensure_customer,
+    ensure_products,
+    fill_draft,
+    finalize,
+    mail,
+)
+
+
+@flow(name="send-invoice", flow_run_name="send {invoice}", persist_result=True)
+@answering
+def send_invoice(invoice: InvoiceReference) -> InvoiceOutcome:
+    """Send a draft invoice: Stripe e-mails it to the customer with a payment link.
+
+    Nothing reaches the customer before both sides add up to the same total. Running it
+    again finishes what was begun, and never mails twice.
+
+    Args:
+        invoice: The invoice's name (INV-0042), its Salesforce id or its Stripe id.
+    """
+    check_world()
+    with holding(invoice) as record_id:
+        draft = read_invoice(record_id)
+        name_run(f"send {draft.name} to {draft.account.name}")
+        approve_sending(draft)
+        customer_id = ensure_customer(draft.account, draft.email or "")
+        ensure_products(draft.lines)
+        stripe_id = create_draft(draft, customer_id)
+        fill_draft(stripe_id, draft)
+        total = compare_totals(stripe_id, draft)
+        finalize(stripe_id, record_id)
+        mail(stripe_id, record_id, draft.email)
+        [sent] = refresh([stripe_id], touch=True)
+        link_customer(draft.account, customer_id)
+        conclude_sending(record_id, stripe_id)
+    return to_outcome(
+        sent, f"{draft.name} over {total} was sent to {draft.account.name} at {draft.email}."
+    )

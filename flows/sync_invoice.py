@@ -1,0 +1,28 @@
+"""Put one invoice right by hand: both sides read, Salesforce brought in step."""
+
+from prefect import flow
+
+from invoicing.domain.forms import InvoiceOutcome, InvoiceReference
+from tasks.ledger import check_world
+from tasks.policy import answering
+from tasks.projection import find_in_stripe, refresh, to_outcome
+from tasks.report import name_run
+
+
+@flow(name="sync-invoice", flow_run_name="sync {invoice}", persist_result=True)
+@answering
+def sync_invoice(invoice: InvoiceReference) -> InvoiceOutcome:
+    """Bring one invoice's record in step with Stripe, and say what changed.
+
+    Args:
+        invoice: The invoice's name (INV-0042), its Salesforce id or its Stripe id.
+    """
+    check_world()
+    stripe_id = find_in_stripe(invoice)
+    if stripe_id is None:
+        return InvoiceOutcome(
+            sentence=f"{invoice} is a draft in Salesforce only; nothing in Stripe to compare with."
+        )
+    [change] = refresh([stripe_id], touch=True)
+    name_run(f"sync {change.name or stripe_id}")
+    return to_outcome(change, change.sentence)

@@ -1,0 +1,67 @@
+"""Prefect's REST API, for processes that start runs without importing Prefect.
+
+Source: https://docs.prefect.io/v3/api-ref/rest-api
+"""
+
+from typing import Any
+
+import requests
+from pydantic import SecretStr
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
+
+from invoicing.errors import Passing
+
+PATIENCE = Retry(
+    total=8,
+    backoff_factor=0.1,
+    backoff_max=5,
+    status_forcelist=[429, 502, 503, 504],
+    allowed_methods=None,
+)
+"""A busy server answers 503; every call here may be repeated."""
+
+
+class Prefect:
+    """A Prefect server. Every run is started under an idempotency key."""
+
+    def __init__(self, api_url: str, auth: SecretStr | None = None, timeout: float = 10) -> None:
+        """Prepare the session; ``api_url`` ends in ``/api``, ``auth`` is ``user:password``."""
+        self._url = api_url.rstrip("/")
+        self._timeout = timeout
+        self._session = requests.Session()
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, HTTPAdapter(max_retries=PATIENCE))
+        if auth:
+            user, _, password = auth.get_secret_value().partition(":")
+            self._session.auth = (user, password)
+        self._deployments: dict[str, str] = {}
+
+    def start(self, flow: str, parameters: dict[str, Any], idempotency_key: str) -> str:
+        """Start a run of the deployment that is named like its flow, and return the run's id.
+
+        Raises:
+            Passing: the server is away.
+        """
+        body = {
+            "parameters": parameters,
+            "idempotency_key": idempotency_key,
+            "state": {"type": "SCHEDULED"},
+        }
+        run = self._call("POST", f"/deployments/{self._deployment(flow)}/create_flow_run", body)
+        return str(run["id"])
+
+    def _deployment(self, flow: str) -> str:
+        if flow not in self._deployments:
+            self._deployments[flow] = self._call("GET", f"/deployments/name/{flow}/{flow}")["id"]
+        return self._deployments[flow]
+
+    def _call(self, method: str, path: str, body: Any = None) -> Any:
+        try:
+            answer = self._session.request(
+                method, self._url + path, json=body, timeout=self._timeout
+            )
+            answer.raise_for_status()
+            return answer.json()
+        except requests.RequestException as error:
+            raise Passing(f"Prefect did not start the run: {error}") from error

@@ -1,0 +1,81 @@
+"""An event is only the news that an object changed; this reads what it is about.
+
+Both of Stripe's shapes are understood: snapshot events (``object: event``), which carry the
+object, and thin events (``object: v2.core.event``), which name it.
+Sources: https://docs.stripe.com/api/events and https://docs.stripe.com/event-destinations
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+HANDLED = (
+    "invoice.created",
+    "invoice.updated",
+    "invoice.deleted",
+    "invoice.finalized",
+    "invoice.finalization_failed",
+    "invoice.sent",
+    "invoice.paid",
+    "invoice.payment_succeeded",
+    "invoice.payment_failed",
+    "invoice.payment_action_required",
+    "invoice.overpaid",
+    "invoice.voided",
+    "invoice.marked_uncollectible",
+    "invoice_payment.paid",
+    "credit_note.created",
+    "credit_note.updated",
+    "credit_note.voided",
+)
+"""The types that move an invoice; at most 20, the most that Stripe's event list filters by."""
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What an event says: which object changed, when, and which invoice that concerns."""
+
+    event_id: str
+    type: str
+    livemode: bool
+    occurred_at: datetime
+    account_id: str | None
+    object_id: str | None
+    invoice_id: str | None
+
+
+def read_event(event: Mapping[str, Any]) -> News:
+    """Reduce an event of either shape to what it is about.
+
+    Raises:
+        KeyError, TypeError, ValueError: the body is not an event of Stripe.
+    """
+    if event["object"] == "v2.core.event":
+        about = event.get("related_object") or {}
+        invoice = about.get("id") if about.get("type") == "invoice" else None
+        when = datetime.fromisoformat(event["created"])
+        account, object_id = event.get("context"), about.get("id")
+    elif event["object"] == "event":
+        snapshot = event["data"]["object"]
+        invoice = _invoice_of(snapshot)
+        when = datetime.fromtimestamp(event["created"], UTC)
+        account, object_id = event.get("account"), snapshot.get("id")
+    else:
+        raise ValueError(f"{event['object']!r} is not an event")
+    return News(
+        event_id=event["id"],
+        type=event["type"],
+        livemode=event["livemode"],
+        occurred_at=when,
+        account_id=account,
+        object_id=object_id,
+        invoice_id=invoice,
+    )
+
+
+def _invoice_of(snapshot: Mapping[str, Any]) -> str | None:
+    if snapshot.get("object") == "invoice":
+        return snapshot.get("id")
+    named = snapshot.get("invoice")
+    return named if isinstance(named, str) else None

@@ -1,0 +1,105 @@
+"""Steps on the ledger: the world it is bound to, and leases on invoices."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+from prefect import task
+from prefect.logging import get_run_logger
+
+from invoicing.connectors import salesforce, stripe
+from invoicing.domain.status import SyncState
+from invoicing.errors import Busy, Conflict, Refused, WrongWorld
+from invoicing.ledger import leases, links
+from invoicing.settings import Settings, settings
+from tasks.policy import STEP
+from tasks.report import run_id
+from tasks.salesforce import find_record, note_on_record
+
+VERIFIED_FOR = timedelta(hours=1)
+
+
+@task(task_run_name="check the world", **STEP)
+def check_world() -> None:
+    """Make sure that org, Stripe account and mode are those this ledger is bound to.
+
+    Raises:
+        WrongWorld: nothing is written to either system then.
+    """
+    wanted = settings()
+    bound = links.binding()
+    if bound is not None:
+        its = (bound.org_id[:15], bound.stripe_account_id, bound.livemode)
+        if its != (wanted.salesforce.org_id[:15], wanted.stripe.account_id, wanted.stripe.livemode):
+            raise WrongWorld(
+                f"This ledger belongs to Salesforce org {bound.org_id} and Stripe account "
+                f"{bound.stripe_account_id} ({_mode(bound.livemode)}), but the settings name "
+                f"{wanted.salesforce.org_id} and {wanted.stripe.account_id} "
+                f"({_mode(wanted.stripe.livemode)}). Use another ledger for another world."
+            )
+        if datetime.now(UTC) - bound.verified_at < VERIFIED_FOR:
+            return
+    org_id = _verify(wanted)
+    links.bind(org_id, wanted.stripe.account_id, wanted.stripe.livemode)
+
+
+def _verify(wanted: Settings) -> str:
+    if ("_live_" in wanted.stripe.api_key.get_secret_value()) != wanted.stripe.livemode:
+        raise WrongWorld(f"The Stripe key is not a {_mode(wanted.stripe.livemode)} key.")
+    account_id = stripe.client().account()["id"]
+    if account_id != wanted.stripe.account_id:
+        raise WrongWorld(
+            f"The Stripe key belongs to {account_id}, but INVOICING_STRIPE__ACCOUNT_ID says "
+            f"{wanted.stripe.account_id}."
+        )
+    org_id = salesforce.client().org_id()
+    if org_id[:15] != wanted.salesforce.org_id[:15]:
+        raise WrongWorld(
+            f"The Salesforce login belongs to org {org_id}, but INVOICING_SALESFORCE__ORG_ID "
+            f"says {wanted.salesforce.org_id}."
+        )
+    return org_id
+
+
+def _mode(livemode: bool) -> str:
+    return "live mode" if livemode else "test mode"
+
+
+@task(task_run_name="take {record_id}", **STEP)
+def take(record_id: str) -> None:
+    """Become the only run that works on an invoice; waits a little for its turn."""
+    leases.acquire(record_id, run_id())
+
+
+@contextmanager
+def holding(reference: str) -> Iterator[str]:
+    """Work on one invoice alone; what goes wrong is written on its record.
+
+    Args:
+        reference: The invoice as people name it.
+
+    Yields:
+        The Salesforce record id.
+    """
+    record_id = find_record(reference)
+    take(record_id)
+    try:
+        yield record_id
+    except Busy:
+        raise
+    except (Refused, Conflict) as error:
+        state = SyncState.CONFLICT if isinstance(error, Conflict) else SyncState.FAILED
+        note_on_record(record_id, state, str(error))
+        raise
+    except Exception as error:
+        _note_if_possible(record_id, error)
+        raise
+    finally:
+        leases.release(record_id, run_id())
+
+
+def _note_if_possible(record_id: str, error: Exception) -> None:
+    try:
+        note_on_record(record_id, SyncState.FAILED, f"{error} Run it again to resume.")
+    except Exception:
+        get_run_logger().exception("The record could not be marked as failed.")

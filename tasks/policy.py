@@ -1,0 +1,62 @@
+"""How steps are retried, and how a run says what came of it. The one place for both."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec, TypedDict
+
+from prefect.cache_policies import NO_CACHE, CachePolicy
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.logging import get_run_logger
+from prefect.states import Completed, Failed
+from prefect.tasks import Task, exponential_backoff
+
+from invoicing.domain.forms import Outcome
+from invoicing.errors import InvoicingError, Passing
+
+P = ParamSpec("P")
+
+
+def passes_with_time(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
+    """Retry what time heals, and nothing else."""
+    return isinstance(state.result(raise_on_failure=False), Passing)
+
+
+class Policy(TypedDict):
+    """The options that every step has in common."""
+
+    retries: int
+    retry_delay_seconds: Callable[[int], list[float]]
+    retry_jitter_factor: float
+    retry_condition_fn: Callable[[Task[..., Any], TaskRun, State[Any]], bool]
+    cache_policy: CachePolicy
+
+
+STEP = Policy(
+    retries=5,
+    retry_delay_seconds=exponential_backoff(backoff_factor=0.5),
+    retry_jitter_factor=0.5,
+    retry_condition_fn=passes_with_time,
+    cache_policy=NO_CACHE,
+)
+"""Passing failures are tried again after about 0.5, 1, 2, 4 and 8 seconds. No caching:
+whether an effect happened is the ledger's to know, not the orchestrator's."""
+
+
+def answering(flow: Callable[P, Outcome]) -> Callable[P, Any]:
+    """Let a flow's final state say in one sentence what came of the run.
+
+    A refusal or a conflict ends the run as Failed with its reasons as the message, without
+    a stack trace; anything unknown is raised as it is.
+    """
+
+    @wraps(flow)
+    def run(*args: P.args, **kwargs: P.kwargs) -> Any:
+        try:
+            outcome = flow(*args, **kwargs)
+        except InvoicingError as error:
+            get_run_logger().error(str(error))
+            return Failed(message=str(error), data=error)
+        get_run_logger().info(outcome.sentence)
+        return Completed(message=outcome.sentence, data=outcome)
+
+    return run

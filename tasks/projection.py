@@ -1,0 +1,369 @@
+"""Bring Salesforce in step with Stripe: re-read, compare, write what differs.
+
+Events, polls, the sync button and the nightly sync all end here, so that one invoice is
+projected in one way only. Work on an invoice is serialised by its lease, and Stripe is read
+inside the lease: a late or doubled event can never overwrite newer state.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from prefect import task
+from prefect.logging import get_run_logger
+
+from invoicing.connectors import salesforce, stripe
+from invoicing.connectors.salesforce import Record, quoted
+from invoicing.domain import record
+from invoicing.domain.forms import InvoiceOutcome
+from invoicing.domain.money import Money, line_amount
+from invoicing.domain.projection import LINE_KEY, Projection, project, tombstone
+from invoicing.domain.status import Status, SyncState
+from invoicing.errors import Busy, InvoicingError, Passing, Refused
+from invoicing.ledger import leases, links
+from invoicing.settings import settings
+from tasks.policy import STEP
+from tasks.report import run_id, run_url
+from tasks.salesforce import find_record, stamp_now, today
+
+READERS = 8
+"""Stripe invoices read side by side."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What refreshing one invoice came to."""
+
+    stripe_id: str
+    record_id: str | None = None
+    name: str = ""
+    account: str = ""
+    moved: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
+    created: bool = False
+    gone: bool = False
+    status: str | None = None
+    number: str | None = None
+    total: str | None = None
+    hosted_invoice_url: str | None = None
+    problem: str = ""
+    passing: bool = False
+
+    @property
+    def sentence(self) -> str:
+        """What happened, for people."""
+        who = self.name or self.stripe_id
+        if self.problem:
+            return f"{who}: {self.problem}"
+        if self.gone:
+            return f"{who} was deleted in Stripe before Salesforce had a record of it."
+        if self.created:
+            return f"{who} was made in Salesforce for Stripe's {self.stripe_id}."
+        if record.STATUS in self.moved:
+            before, after = self.moved[record.STATUS]
+            return f"{who} moved from {before} to {after}."
+        if self.moved:
+            return f"{who} was brought up to date: {', '.join(map(label, self.moved))}."
+        return f"{who} was in step already."
+
+
+def label(name: str) -> str:
+    """A field's API name as people read it."""
+    return name.removesuffix("__c").replace("_", " ").lower()
+
+
+def to_outcome(change: Change, sentence: str) -> InvoiceOutcome:
+    """A change as the result of a flow that was about one invoice."""
+    if change.problem:
+        raise Refused(change.sentence)
+    return InvoiceOutcome(
+        sentence=sentence,
+        record_id=change.record_id,
+        name=change.name or None,
+        stripe_id=change.stripe_id,
+        number=change.number,
+        status=change.status,
+        total=change.total,
+        hosted_invoice_url=change.hosted_invoice_url,
+        changes={label(name): f"{was} → {now}" for name, (was, now) in change.moved.items()},
+    )
+
+
+@task(task_run_name="find it in Stripe", **STEP)
+def find_in_stripe(reference: str) -> str | None:
+    """The Stripe id of an invoice as people name it; None when it is in Salesforce only.
+
+    Raises:
+        Missing: there is no such invoice.
+    """
+    word = reference.strip()
+    if word.startswith("in_"):
+        return word
+    record_id = find_record(word)
+    found = salesforce.client().query(
+        f"SELECT {record.STRIPE_ID} FROM {record.INVOICE} WHERE Id = {quoted(record_id)}"  # noqa: S608
+    )
+    stripe_id = found[0][record.STRIPE_ID] if found else None
+    return stripe_id or links.stripe_id(record_id)
+
+
+@task(task_run_name="refresh invoices", **STEP)
+def refresh(stripe_ids: Sequence[str], *, touch: bool = False) -> list[Change]:
+    """Bring the records of some Stripe invoices in step, one change for each.
+
+    Args:
+        stripe_ids: The invoices; more than one Collections call can take are split up.
+        touch: Note the time of the sync even where nothing differed.
+
+    Raises:
+        Busy: only when there is one invoice, and another run works on it.
+    """
+    changes: list[Change] = []
+    for start in range(0, len(stripe_ids), salesforce.COLLECTION):
+        changes += _refresh_some(stripe_ids[start : start + salesforce.COLLECTION], touch)
+    if len(changes) == 1 and changes[0].passing:
+        raise Passing(changes[0].sentence)
+    for change in changes:
+        get_run_logger().info(change.sentence)
+    return changes
+
+
+def _refresh_some(stripe_ids: Sequence[str], touch: bool) -> list[Change]:
+    subjects = _subjects(stripe_ids)
+    changes: list[Change] = []
+    with ExitStack() as held:
+        free = []
+        for stripe_id in stripe_ids:
+            try:
+                _hold(held, subjects[stripe_id])
+                free.append(stripe_id)
+            except Busy as busy:
+                changes.append(Change(stripe_id, problem=str(busy), passing=True))
+        invoices = _read_invoices(free)
+        records = _read_records(free, subjects)
+        wanted = {}
+        for stripe_id in free:
+            found = records.get(stripe_id)
+            invoice = invoices[stripe_id]
+            if isinstance(invoice, InvoicingError):
+                changes.append(_failed(stripe_id, found, invoice))
+            elif found and found[record.STRIPE_ID] not in (None, stripe_id):
+                changes.append(_duplicate(stripe_id, found))
+            elif found:
+                wanted[stripe_id] = (found, invoice)
+            elif invoice:
+                changes.append(_mirror(invoice))
+            else:
+                changes.append(Change(stripe_id, gone=True))
+        changes += _write(wanted, touch)
+    return changes
+
+
+def _hold(held: ExitStack, subject: str) -> None:
+    """Hold a lease until the stack ends, unless this run held it before."""
+    if not leases.held(subject, run_id()):
+        leases.acquire(subject, run_id())
+        held.callback(leases.release, subject, run_id())
+
+
+def _subjects(stripe_ids: Sequence[str]) -> dict[str, str]:
+    """What to lease for each invoice: its record where it has one, else its Stripe id."""
+    known = links.invoice_links(stripe_ids)
+    subjects = {id_: known[id_].record_id if id_ in known else id_ for id_ in stripe_ids}
+    for id_, invoice in _read_invoices([i for i in stripe_ids if i not in known]).items():
+        if isinstance(invoice, Projection) and _is_ours(invoice) and invoice.record_id:
+            subjects[id_] = invoice.record_id
+    return subjects
+
+
+def _is_ours(invoice: Projection) -> bool:
+    return (invoice.org_id or "")[:15] == settings().salesforce.org_id[:15]
+
+
+def _read_invoices(
+    stripe_ids: Iterable[str],
+) -> dict[str, Projection | InvoicingError | None]:
+    """Stripe's side, read now; None for what does not exist."""
+    day, zone = today(), settings().business.zone
+
+    def read(stripe_id: str) -> Projection | InvoicingError | None:
+        try:
+            invoice = stripe.client().invoice(stripe_id)
+        except InvoicingError as error:
+            return error
+        return project(invoice, today=day, zone=zone) if invoice else None
+
+    ids = list(stripe_ids)
+    with ThreadPoolExecutor(READERS) as pool:
+        return dict(zip(ids, pool.map(read, ids), strict=True))
+
+
+def _read_records(stripe_ids: Sequence[str], subjects: Mapping[str, str]) -> dict[str, Record]:
+    """Salesforce's side, by Stripe id: the record that carries it, or that was linked to it."""
+    if not stripe_ids:
+        return {}
+    record_ids = {subjects[i]: i for i in stripe_ids if subjects[i] != i}
+    by_stripe = ", ".join(map(quoted, stripe_ids))
+    by_record = f" OR Id IN ({', '.join(map(quoted, record_ids))})" if record_ids else ""
+    fields = ", ".join(record.STATE_FIELDS)
+    found = salesforce.client().query(
+        f"SELECT {fields} FROM {record.INVOICE} "  # noqa: S608
+        f"WHERE {record.STRIPE_ID} IN ({by_stripe}){by_record}"
+    )
+    carried = {row[record.STRIPE_ID]: row for row in found}
+    linked = {record_ids[row["Id"]]: row for row in found if row["Id"] in record_ids}
+    return linked | carried
+
+
+def _write(wanted: Mapping[str, tuple[Record, Projection | None]], touch: bool) -> list[Change]:
+    """Write what differs, in one Collections call, every row's result looked at."""
+    sent = links.invoice_links(wanted)
+    moves: dict[str, dict[str, tuple[Any, Any]]] = {}
+    updates: list[dict[str, Any]] = []
+    for stripe_id, (row, invoice) in wanted.items():
+        fields = record.projected_fields(invoice or tombstone(stripe_id))
+        link = sent.get(stripe_id)
+        if link and link.sent_at:
+            fields[record.SENT_AT] = record.stamp(link.sent_at)
+        moved = moves[stripe_id] = record.differences(row, fields)
+        settled = row[record.SYNC_STATE] == SyncState.CLEAN or fields[record.STATUS] == Status.DRAFT
+        if moved or touch or not settled:
+            update = {"Id": row["Id"], **{name: fields[name] for name in moved}}
+            updates.append(update | _in_step(fields[record.STATUS]))
+    failed = {
+        updates[row.index]["Id"]: row.error
+        for row in salesforce.client().update_many(record.INVOICE, updates)
+    }
+    changes = []
+    for stripe_id, (row, invoice) in wanted.items():
+        if row["Id"] in failed:
+            changes.append(_failed(stripe_id, row, failed[row["Id"]]))
+        else:
+            links.link_invoice(stripe_id, row["Id"])
+            changes.append(_changed(stripe_id, row, invoice, moves[stripe_id]))
+    return changes
+
+
+def _changed(
+    stripe_id: str,
+    row: Record,
+    invoice: Projection | None,
+    moved: Mapping[str, tuple[Any, Any]],
+) -> Change:
+    change = Change(stripe_id, row["Id"], row["Name"], row["Account__r"]["Name"], moved=moved)
+    if invoice is None:
+        return replace(change, status=Status.DELETED)
+    return replace(
+        change,
+        status=invoice.status,
+        number=invoice.number,
+        total=str(invoice.total),
+        hosted_invoice_url=invoice.hosted_invoice_url,
+    )
+
+
+def _in_step(status: str) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        record.LAST_SYNCED_AT: stamp_now(),
+        record.LAST_RUN_URL: run_url(),
+    }
+    if status != Status.DRAFT:
+        fields |= {record.SYNC_STATE: SyncState.CLEAN, record.SYNC_MESSAGE: None}
+    return fields
+
+
+def _failed(stripe_id: str, row: Record | None, error: InvoicingError) -> Change:
+    return Change(
+        stripe_id,
+        record_id=row["Id"] if row else None,
+        name=row["Name"] if row else "",
+        problem=str(error),
+        passing=isinstance(error, Passing),
+    )
+
+
+def _duplicate(stripe_id: str, row: Record) -> Change:
+    return Change(
+        stripe_id,
+        row["Id"],
+        row["Name"],
+        problem=f"Stripe has two invoices for it, {row[record.STRIPE_ID]} and {stripe_id}; the "
+        "record keeps the first. Void or delete the other in Stripe.",
+    )
+
+
+def _mirror(invoice: Projection) -> Change:
+    """Make the record of an invoice that exists in Stripe only."""
+    account = _account_of(invoice)
+    if account is None:
+        return Change(
+            invoice.stripe_id,
+            problem=f"its Stripe customer {invoice.customer_id} belongs to no Account; write the "
+            "customer's id into an Account's Stripe Customer Id, then sync again.",
+        )
+    total = invoice.subtotal or Money(invoice.currency, 0)
+    content = record.header_fields(
+        description=invoice.description or "",
+        due_date=invoice.due_date,
+        currency=invoice.currency,
+        total=total,
+    )
+    header = content | record.projected_fields(invoice) | _in_step(Status.OPEN)
+    header |= {"Account__c": account, record.LOCAL_KEY: invoice.stripe_id}
+    nodes = [
+        {
+            "method": "POST",
+            "path": f"sobjects/{record.INVOICE}",
+            "referenceId": "invoice",
+            "body": header,
+        }
+    ]
+    nodes += _mirrored_lines(invoice)
+    try:
+        created = salesforce.client().write_graph(nodes)["invoice"]["id"]
+    except InvoicingError as error:
+        return _failed(invoice.stripe_id, None, error)
+    links.link_invoice(invoice.stripe_id, created)
+    name = salesforce.client().query(
+        f"SELECT Name FROM {record.INVOICE} WHERE Id = {quoted(created)}"  # noqa: S608
+    )[0]["Name"]
+    return Change(invoice.stripe_id, created, name, created=True)
+
+
+def _mirrored_lines(invoice: Projection) -> list[dict[str, Any]]:
+    nodes = []
+    for position, line in enumerate(stripe.client().invoice_lines(invoice.stripe_id), 1):
+        amount = Money(invoice.currency, line["amount"])
+        quantity = record.number(line.get("quantity_decimal") or line.get("quantity") or 1)
+        price = amount.decimal / quantity if quantity else amount.decimal
+        exact = line_amount(quantity, round(price, 6), invoice.currency) == amount
+        body = {
+            "Invoice__c": "@{invoice.id}",
+            record.LOCAL_KEY: line["metadata"].get(LINE_KEY) or line["id"],
+            "Position__c": position,
+            "Description__c": (line["description"] or "")[:255],
+            "Quantity__c": float(quantity if exact else 1),
+            "Unit_Price__c": float(round(price, 6) if exact else amount.decimal),
+            "Amount__c": float(amount.decimal),
+        }
+        path = f"sobjects/{record.LINE}"
+        nodes.append(
+            {"method": "POST", "path": path, "referenceId": f"line{position}", "body": body}
+        )
+    return nodes
+
+
+def _account_of(invoice: Projection) -> str | None:
+    """The Account of a Stripe invoice: named by the invoice itself, or by its customer."""
+    if invoice.account_id and _is_ours(invoice):
+        return invoice.account_id
+    if not invoice.customer_id:
+        return None
+    known = links.account_of(invoice.customer_id)
+    if known:
+        return known
+    found = salesforce.client().query(
+        f"SELECT Id FROM Account WHERE Stripe_Customer_Id__c = {quoted(invoice.customer_id)}"  # noqa: S608
+    )
+    return str(found[0]["Id"]) if found else None

@@ -1,0 +1,38 @@
+"""What people see of a run in the Prefect UI: its name, its links, its artifacts."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.client.orchestration import get_client
+from prefect.runtime import flow_run
+
+from invoicing.settings import settings
+
+
+def run_id() -> str:
+    """The flow run that is under way; it owns leases and signs intents."""
+    return str(flow_run.id or "outside-a-run")
+
+
+def run_url() -> str | None:
+    """Where people see this run, for the Salesforce record."""
+    base = settings().prefect_ui_url
+    return f"{base.rstrip('/')}/runs/flow-run/{flow_run.id}" if base and flow_run.id else None
+
+
+def name_run(name: str) -> None:
+    """Give the run the name that people know the matter by."""
+    if flow_run.id:
+        with get_client(sync_client=True) as client:
+            client.update_flow_run(flow_run.id, name=name)
+
+
+def publish_table(key: str, rows: Sequence[Mapping[str, Any]], description: str) -> None:
+    """Attach a table to the run."""
+    create_table_artifact(key=key, table=[dict(row) for row in rows], description=description)
+
+
+def publish_page(key: str, markdown: str, description: str) -> None:
+    """Attach a page to the run."""
+    create_markdown_artifact(key=key, markdown=markdown, description=description)

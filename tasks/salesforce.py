@@ -1,0 +1,342 @@
+"""Steps on Salesforce: find and read records, write drafts, leave notes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from typing import Any
+
+from prefect import task
+from prefect.logging import get_run_logger
+
+from invoicing.connectors import salesforce
+from invoicing.connectors.salesforce import quoted
+from invoicing.domain import record
+from invoicing.domain.drafting import PriceBook, PriceBookEntry, changed_lines, new_lines
+from invoicing.domain.forms import LineChange, LineItem
+from invoicing.domain.invoice import Account, Invoice, Line, draft_problems
+from invoicing.domain.money import Money
+from invoicing.domain.status import Status, SyncState
+from invoicing.errors import Missing, Refused
+from invoicing.ledger import intents
+from invoicing.ledger.intents import FINALIZE, REVISE
+from invoicing.settings import settings
+from tasks.policy import STEP
+from tasks.report import run_id, run_url
+
+
+def _looks_like_id(word: str, prefix: str = "") -> bool:
+    return word.isalnum() and len(word) in (15, 18) and word.startswith(prefix)
+
+
+def today() -> date:
+    """The business's local date."""
+    return datetime.now(settings().business.zone).date()
+
+
+def stamp_now() -> str:
+    """This moment, as Salesforce writes it."""
+    return record.stamp(datetime.now(UTC))
+
+
+@task(task_run_name="find {reference}", **STEP)
+def find_record(reference: str) -> str:
+    """The 18-character id of the record that people name by id, name or Stripe id.
+
+    Raises:
+        Missing: there is no such invoice.
+    """
+    word = reference.strip()
+    if word.startswith("in_"):
+        where = f"{record.STRIPE_ID} = {quoted(word)}"
+    elif _looks_like_id(word, "a"):
+        where = f"Id = {quoted(word)}"
+    else:
+        where = f"Name = {quoted(word)}"
+    found = salesforce.client().query(
+        f"SELECT Id FROM {record.INVOICE} WHERE {where}"  # noqa: S608
+    )
+    if not found:
+        raise Missing(f"There is no invoice {word!r} in Salesforce.")
+    return str(found[0]["Id"])
+
+
+@task(task_run_name="read the invoice", **STEP)
+def read_invoice(record_id: str) -> Invoice:
+    """The invoice record with its account and lines, in one call."""
+    soql = record.invoice_query(
+        f"Id = {quoted(record_id)}", multi_currency=settings().salesforce.multi_currency
+    )
+    found = salesforce.client().query(soql)
+    if not found:
+        raise Missing(f"The invoice {record_id} was deleted from Salesforce.")
+    return record.read_invoice(found[0], default_currency=settings().business.currency)
+
+
+def _read_account(reference: str) -> Account | str:
+    word = reference.strip()
+    field = "Id" if _looks_like_id(word, "001") else "Name"
+    fields = [
+        name
+        for name in record.ACCOUNT_FIELDS
+        if settings().salesforce.multi_currency or name != "CurrencyIsoCode"
+    ]
+    found = salesforce.client().query(
+        f"SELECT {', '.join(fields)} FROM Account WHERE {field} = {quoted(word)}"  # noqa: S608
+    )
+    if len(found) > 1:
+        return f"{len(found)} Accounts are called {word!r}; use the Account's id."
+    if not found:
+        return f"There is no Account {word!r} in Salesforce."
+    return record.read_account(found[0], default_currency=settings().business.currency)
+
+
+def _read_price_book(currency: str, products: Sequence[str]) -> PriceBook:
+    if not products:
+        return PriceBook([], currency)
+    words = ", ".join(quoted(product.strip()) for product in products)
+    ids = [quoted(word) for word in products if _looks_like_id(word, "01t")]
+    by_id = f" OR Product2Id IN ({', '.join(ids)})" if ids else ""
+    multi = settings().salesforce.multi_currency
+    own_currency = f" AND CurrencyIsoCode = {quoted(currency)}" if multi else ""
+    found = salesforce.client().query(
+        "SELECT Product2Id, Product2.Name, Product2.ProductCode, Product2.IsActive, UnitPrice, "  # noqa: S608
+        "IsActive FROM PricebookEntry WHERE Pricebook2.IsStandard = true"
+        f"{own_currency} AND (Product2.ProductCode IN ({words}) "
+        f"OR Product2.Name IN ({words}){by_id})"
+    )
+    book_currency = currency if multi else settings().business.currency
+    entries = [
+        PriceBookEntry(
+            product_id=entry["Product2Id"],
+            code=entry["Product2"].get("ProductCode") or "",
+            name=entry["Product2"]["Name"],
+            currency=book_currency,
+            unit_price=record.number(entry["UnitPrice"]),
+            active=entry["IsActive"] and entry["Product2"]["IsActive"],
+        )
+        for entry in found
+    ]
+    return PriceBook(entries, currency)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A draft that is right, and not yet written."""
+
+    key: str
+    account: Account
+    currency: str
+    description: str
+    due_date: date
+    lines: tuple[Line, ...]
+
+    @property
+    def total(self) -> Money:
+        """Sum of the lines."""
+        return sum((line.amount(self.currency) for line in self.lines), Money(self.currency, 0))
+
+
+@task(task_run_name="check the form", **STEP)
+def prepare_draft(
+    account: str,
+    description: str,
+    due_date: date,
+    items: Sequence[LineItem],
+    currency: str,
+    key: str,
+) -> Draft:
+    """Check a whole form against Salesforce, prices filled in from the price book.
+
+    Raises:
+        Refused: with every mistake of the form; nothing was written.
+    """
+    customer = _read_account(account)
+    problems = [customer] if isinstance(customer, str) else []
+    fallback = settings().business.currency if isinstance(customer, str) else customer.currency
+    code = (currency.strip() or fallback).upper()
+    lines, wrong = new_lines(
+        items, _read_price_book(code, [item.product for item in items]), key=key
+    )
+    problems += wrong
+    problems += draft_problems(due_date=due_date, currency=code, lines=lines, today=today())
+    if problems or isinstance(customer, str):
+        raise Refused(problems)
+    return Draft(key, customer, code, description, due_date, tuple(lines))
+
+
+@task(task_run_name="write the draft", **STEP)
+def write_draft(draft: Draft) -> Invoice:
+    """Write a draft and its lines in one all-or-nothing call, once for its key."""
+    client = salesforce.client()
+    soql = f"SELECT Id FROM {record.INVOICE} WHERE {record.LOCAL_KEY} = {quoted(draft.key)}"  # noqa: S608
+    found = client.query(soql)
+    if found:
+        get_run_logger().info("This request has already raised its invoice.")
+        return read_invoice.fn(found[0]["Id"])
+    header = record.header_fields(
+        description=draft.description,
+        due_date=draft.due_date,
+        currency=draft.currency,
+        total=draft.total,
+    )
+    header |= {
+        "Account__c": draft.account.id,
+        record.LOCAL_KEY: draft.key,
+        record.STATUS: Status.DRAFT,
+        record.LAST_RUN_URL: run_url(),
+    }
+    nodes = [_node("POST", record.INVOICE, "invoice", header)]
+    nodes += [_new_line(line, draft.currency, "@{invoice.id}") for line in draft.lines]
+    answers = client.write_graph(nodes)
+    return read_invoice.fn(answers["invoice"]["id"])
+
+
+def _node(method: str, path: str, reference: str, body: Any = None) -> dict[str, Any]:
+    node = {"method": method, "path": f"sobjects/{path}", "referenceId": reference}
+    return node if body is None else node | {"body": body}
+
+
+def _new_line(line: Line, currency: str, parent: str) -> dict[str, Any]:
+    fields = record.line_fields(line, currency)
+    fields |= {"Invoice__c": parent, record.LOCAL_KEY: line.key}
+    return _node("POST", record.LINE, f"line{line.position}", fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """A revised draft that is right, and not yet written."""
+
+    before: Invoice
+    after: Invoice
+    key: str
+
+
+@task(task_run_name="check the changes", **STEP)
+def prepare_revision(
+    invoice: Invoice,
+    *,
+    description: str | None,
+    due_date: date | None,
+    add: Sequence[LineItem],
+    change: Sequence[LineChange],
+    remove: Sequence[int],
+    key: str,
+) -> Revision:
+    """Apply changes to a draft, and check the whole.
+
+    Raises:
+        Refused: with every mistake; nothing was written.
+    """
+    earlier = intents.find(REVISE, key)
+    if earlier and (earlier.outcome or earlier.digest == invoice.content_digest):
+        return Revision(invoice, invoice, key)
+    if invoice.status is not Status.DRAFT:
+        raise Refused(
+            f"{invoice.name} is {invoice.status}, and only a draft can be revised; "
+            "Stripe keeps what was sent."
+        )
+    if intents.find(FINALIZE, invoice.record_id):
+        raise Refused(f"{invoice.name} is being sent; run send-invoice again to finish that.")
+    kept, problems = changed_lines(invoice.lines, change, remove)
+    start = max((line.position for line in invoice.lines), default=0) + 1
+    book = _read_price_book(invoice.currency, [item.product for item in add])
+    added, wrong = new_lines(add, book, key=key, start=start)
+    renumbered = [
+        replace(line, position=position) for position, line in enumerate([*kept, *added], 1)
+    ]
+    after = replace(
+        invoice,
+        description=invoice.description if description is None else description,
+        due_date=due_date or invoice.due_date,
+        lines=tuple(renumbered),
+    )
+    problems += wrong
+    problems += draft_problems(
+        due_date=after.due_date, currency=after.currency, lines=after.lines, today=today()
+    )
+    if problems:
+        raise Refused(problems)
+    return Revision(invoice, after, key)
+
+
+@task(task_run_name="write the changes", **STEP)
+def write_revision(revision: Revision) -> Invoice:
+    """Write a revised draft in one all-or-nothing call, once for its key.
+
+    Lines are named by position, so revising twice would not be the same as revising once.
+    """
+    after = revision.after
+
+    def written(_since: datetime) -> str | None:
+        now = read_invoice.fn(after.record_id).content_digest
+        return "revised" if now == after.content_digest else None
+
+    def write(_key: str) -> str:
+        salesforce.client().write_graph(_revision_nodes(revision))
+        return "revised"
+
+    if revision.before != after:
+        intents.once(
+            REVISE,
+            revision.key,
+            digest=after.content_digest,
+            actor=run_id(),
+            evidence=written,
+            act=write,
+        )
+    return read_invoice.fn(after.record_id)
+
+
+def _revision_nodes(revision: Revision) -> list[dict[str, Any]]:
+    after = revision.after
+    header = record.header_fields(
+        description=after.description,
+        due_date=after.due_date,
+        currency=after.currency,
+        total=after.total,
+    )
+    header[record.LAST_RUN_URL] = run_url()
+    nodes = [_node("PATCH", f"{record.INVOICE}/{after.record_id}", "invoice", header)]
+    before = {line.record_id: line for line in revision.before.lines}
+    for line in after.lines:
+        if line.record_id is None:
+            nodes.append(_new_line(line, after.currency, after.record_id))
+        elif line != before[line.record_id]:
+            fields = record.line_fields(line, after.currency)
+            path = f"{record.LINE}/{line.record_id}"
+            nodes.append(_node("PATCH", path, f"line{line.position}", fields))
+    stay = {line.record_id for line in after.lines}
+    nodes += [
+        _node("DELETE", f"{record.LINE}/{gone}", f"gone{number}")
+        for number, gone in enumerate(before, 1)
+        if gone not in stay
+    ]
+    return nodes
+
+
+@task(task_run_name="note on the record", **STEP)
+def note_on_record(record_id: str, state: SyncState, message: str) -> None:
+    """Write on the record what went wrong.
+
+    A failed request leaves the sync state of what was already sent alone: the record is
+    still in step with Stripe, whatever was asked of it in vain.
+    """
+    found = salesforce.client().query(
+        f"SELECT {record.STATUS} FROM {record.INVOICE} WHERE Id = {quoted(record_id)}"  # noqa: S608
+    )
+    if not found:
+        return
+    fields: dict[str, Any] = {
+        record.SYNC_MESSAGE: message[: record.MESSAGE_LENGTH],
+        record.LAST_RUN_URL: run_url(),
+    }
+    if state is SyncState.CONFLICT or found[0][record.STATUS] == Status.DRAFT:
+        fields[record.SYNC_STATE] = state
+    salesforce.client().update(record.INVOICE, record_id, fields)
+
+
+@task(task_run_name="note the customer on the Account", **STEP)
+def link_customer(account: Account, customer_id: str) -> None:
+    """Write the Stripe customer on the Account, where it is not there yet."""
+    if account.stripe_customer_id != customer_id:
+        salesforce.client().update("Account", account.id, {"Stripe_Customer_Id__c": customer_id})
