@@ -43,7 +43,7 @@ def send_invoice(invoice: InvoiceReference) -> InvoiceOutcome:
         fill_draft(stripe_id, draft)
         total = compare_totals(stripe_id, draft)
         finalize(stripe_id, record_id)
-        mail(stripe_id, record_id, draft.email)
+        mail(stripe_id, record_id, draft.email or "")
         [sent] = refresh([stripe_id], touch=True)
         link_customer(draft.account, customer_id)
         conclude_sending(record_id, stripe_id)
