@@ -4,12 +4,11 @@ from typing import Annotated
 
 from prefect import flow
 from prefect.futures import wait
-from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
 from invoicing.domain.forms import Outcome
 from tasks.ledger import check_world
-from tasks.policy import answering
+from tasks.policy import SIDE_BY_SIDE, answering
 from tasks.reconciliation import (
     close_sync,
     find_drift,
@@ -24,7 +23,7 @@ from tasks.reconciliation import (
 @flow(
     name="full-sync",
     flow_run_name="full sync",
-    task_runner=ThreadPoolTaskRunner(max_workers=4),
+    task_runner=SIDE_BY_SIDE,
     persist_result=True,
 )
 @answering

@@ -8,6 +8,7 @@ from prefect.cache_policies import NO_CACHE, CachePolicy
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.logging import get_run_logger
 from prefect.states import Completed, Failed
+from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.tasks import Task, exponential_backoff
 
 from invoicing.domain.forms import Outcome
@@ -40,6 +41,10 @@ STEP = Policy(
 )
 """Passing failures are tried again after about 0.5, 1, 2, 4 and 8 seconds. No caching:
 whether an effect happened is the ledger's to know, not the orchestrator's."""
+
+
+SIDE_BY_SIDE: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=4)
+"""For steps that wait on the services: four at a time."""
 
 
 def answering(flow: Callable[P, Outcome]) -> Callable[P, Any]:

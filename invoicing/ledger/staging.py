@@ -3,17 +3,52 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from sqlalchemy import case, delete, func, insert, literal, union_all
+from sqlalchemy import delete, func, insert, text
 from sqlmodel import col, select
 
 from invoicing.ledger.database import session
 from invoicing.ledger.models import DriftRow, StagedSalesforce, StagedStripe, SyncRun, SyncWindow
 
-STATUS = "status"
-AMOUNT = "amount"
-MISSING_IN_SALESFORCE = "missing in Salesforce"
-MISSING_IN_STRIPE = "missing in Stripe"
-OTHER = "other fields"
+DRIFT = """
+WITH stripe AS (SELECT * FROM staged_stripe WHERE run_id = :run_id),
+     salesforce AS (
+       SELECT * FROM staged_salesforce WHERE run_id = :run_id AND stripe_id IS NOT NULL),
+     compared AS (
+       SELECT stripe.stripe_id, salesforce.record_id,
+              salesforce.status || ' ' || COALESCE(salesforce.payment_state, '') AS ours,
+              stripe.status || ' ' || stripe.payment_state AS theirs,
+              CASE
+                WHEN stripe.status <> salesforce.status THEN 'status'
+                WHEN stripe.status = 'Draft' THEN NULL
+                WHEN stripe.total <> COALESCE(salesforce.total, -1)
+                  OR stripe.amount_paid <> COALESCE(salesforce.amount_paid, -1)
+                  OR stripe.amount_remaining <> COALESCE(salesforce.amount_remaining, -1)
+                  THEN 'amount'
+                WHEN stripe.payment_state <> COALESCE(salesforce.payment_state, '')
+                  THEN 'payment state'
+                WHEN COALESCE(stripe.number, '') <> COALESCE(salesforce.number, '')
+                  THEN 'number'
+                WHEN stripe.overdue <> salesforce.overdue THEN 'overdue'
+              END AS kind
+       FROM stripe JOIN salesforce ON salesforce.stripe_id = stripe.stripe_id)
+INSERT INTO drift (run_id, subject, kind, record_id, stripe_id,
+                   salesforce_says, stripe_says, outcome)
+SELECT :run_id, stripe_id, kind, record_id, stripe_id, TRIM(ours), theirs, 'found'
+  FROM compared WHERE kind IS NOT NULL
+UNION ALL
+SELECT :run_id, stripe.stripe_id, 'missing in Salesforce', stripe.record_id, stripe.stripe_id,
+       'nothing', stripe.status || ' ' || stripe.payment_state, 'found'
+  FROM stripe LEFT JOIN salesforce ON salesforce.stripe_id = stripe.stripe_id
+  WHERE salesforce.record_id IS NULL
+UNION ALL
+SELECT :run_id, salesforce.stripe_id, 'missing in Stripe', salesforce.record_id,
+       salesforce.stripe_id,
+       TRIM(salesforce.status || ' ' || COALESCE(salesforce.payment_state, '')), 'nothing', 'found'
+  FROM salesforce LEFT JOIN stripe ON salesforce.stripe_id = stripe.stripe_id
+  WHERE stripe.stripe_id IS NULL AND salesforce.status <> 'Deleted'
+"""
+"""Where the two sides differ. A draft's content is Salesforce's own, so only its status is
+compared; what was deleted in Stripe and is known as such is no difference."""
 
 
 def begin(run_id: str, *, dry_run: bool) -> SyncRun:
@@ -65,72 +100,11 @@ def counts(run_id: str) -> tuple[int, int]:
 
 
 def find_drift(run_id: str) -> list[DriftRow]:
-    """Compare both sides, and keep every difference as a drift row."""
-    s, f = StagedStripe, StagedSalesforce
-    joined = (s.run_id == f.run_id) & (s.stripe_id == f.stripe_id)
-    amounts = (
-        (s.total != func.coalesce(f.total, -1))
-        | (s.amount_paid != func.coalesce(f.amount_paid, -1))
-        | (s.amount_remaining != func.coalesce(f.amount_remaining, -1))
-    )
-    amounts &= s.status != "Draft"
-    others = (
-        (func.coalesce(s.number, "") != func.coalesce(f.number, ""))
-        | (s.payment_state != func.coalesce(f.payment_state, ""))
-        | (col(s.overdue) != col(f.overdue))
-    )
-    others &= s.status != "Draft"
-    differing = select(
-        col(s.stripe_id),
-        case((s.status != f.status, STATUS), (amounts, AMOUNT), else_=OTHER),
-        col(f.record_id),
-        f.status + literal(" ") + func.coalesce(f.payment_state, ""),
-        s.status + literal(" ") + s.payment_state,
-    ).where(joined, s.run_id == run_id, (s.status != f.status) | amounts | others)
-    unknown_here = (
-        select(
-            col(s.stripe_id),
-            literal(MISSING_IN_SALESFORCE),
-            col(s.record_id),
-            literal("nothing"),
-            s.status + literal(" ") + s.payment_state,
-        )
-        .join(f, joined, isouter=True)  # type: ignore[arg-type]
-        .where(s.run_id == run_id, col(f.record_id).is_(None))
-    )
-    unknown_there = (
-        select(
-            col(f.stripe_id),
-            literal(MISSING_IN_STRIPE),
-            col(f.record_id),
-            f.status + literal(" ") + func.coalesce(f.payment_state, ""),
-            literal("nothing"),
-        )
-        .join(s, joined, isouter=True)  # type: ignore[arg-type]
-        .where(
-            f.run_id == run_id,
-            col(f.stripe_id).is_not(None),
-            f.status != "Deleted",
-            col(s.stripe_id).is_(None),
-        )
-    )
+    """Compare both sides by one set-based statement, and keep every difference as a row."""
     with session() as ledger:
         ledger.execute(delete(DriftRow).where(col(DriftRow.run_id) == run_id))
-        found = ledger.execute(union_all(differing, unknown_here, unknown_there)).all()
-        drift = [
-            DriftRow(
-                run_id=run_id,
-                subject=stripe_id,
-                kind=kind,
-                record_id=record_id,
-                stripe_id=stripe_id,
-                salesforce_says=ours.strip(),
-                stripe_says=theirs.strip(),
-            )
-            for stripe_id, kind, record_id, ours, theirs in found
-        ]
-        ledger.add_all(drift)
-        return drift
+        ledger.execute(text(DRIFT), {"run_id": run_id})
+    return drift_of(run_id)
 
 
 def settle(run_id: str, outcomes: dict[str, str]) -> None:
