@@ -28,9 +28,10 @@ class PriceBook:
         self.currency = currency
         self._entries: dict[str, list[PriceBookEntry]] = {}
         for entry in entries:
-            for word in {entry.product_id, entry.product_id[:15], entry.code, entry.name}:
-                if word and entry.currency == currency:
-                    self._entries.setdefault(word.casefold(), []).append(entry)
+            words = (entry.product_id, entry.product_id[:15], entry.code, entry.name)
+            for word in {word.casefold() for word in words if word}:
+                if entry.currency == currency:
+                    self._entries.setdefault(word, []).append(entry)
 
     def find(self, product: str) -> PriceBookEntry | str:
         """The entry that a word names, or the sentence that says why there is none."""

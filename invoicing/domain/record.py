@@ -205,6 +205,8 @@ def differences(record: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[st
 
 
 def _same(left: Any, right: Any) -> bool:
+    if isinstance(left, bool) or isinstance(right, bool):
+        return bool(left) == bool(right)
     if isinstance(left, Decimal | float | int) and isinstance(right, Decimal | float | int):
         return number(left) == number(right)
     if isinstance(left, str) and isinstance(right, str) and left.endswith("+0000"):

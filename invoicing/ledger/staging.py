@@ -65,7 +65,7 @@ def finish(run_id: str) -> None:
     """Close a full sync and clear its staged rows; its drift stays."""
     with session() as ledger:
         for table in (StagedStripe, StagedSalesforce, SyncWindow):
-            ledger.execute(delete(table).where(col(table.run_id) == run_id))  # type: ignore[attr-defined]
+            ledger.execute(delete(table).where(col(table.run_id) == run_id))
         run = ledger.get_one(SyncRun, run_id)
         run.finished_at = datetime.now(UTC)
         ledger.add(run)
