@@ -13,7 +13,6 @@ from sandbox.common.clock import Clock
 from sandbox.common.faults import Rule
 from sandbox.common.traffic import Traffic
 
-
 Model = TypeVar("Model", bound=BaseModel)
 
 

@@ -1,0 +1,129 @@
+"""Who acts, when, and on which half of the account: handed to every operation."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sandbox.common.clock import Clock
+from sandbox.stripe import API_VERSION, events
+from sandbox.stripe.errors import no_such
+from sandbox.stripe.store import KINDS, Doc, Space, Store, public
+
+
+@dataclass
+class Account:
+    """The one account of the sandbox."""
+
+    id: str = "acct_1SandboxAcme"
+    name: str = "Acme Ltd"
+    country: str = "US"
+    currency: str = "usd"
+    email: str = "billing@acme.example"
+    api_version: str = API_VERSION
+    partial_payments: bool = True
+    keys: dict[str, bool] = field(
+        default_factory=lambda: {"sk_test_123": False, "sk_live_sandbox": True}
+    )
+    """API key to livemode."""
+
+
+@dataclass
+class Sandbox:
+    """Everything that lives as long as the process."""
+
+    base_url: str
+    data: Path | None = None
+    account: Account = field(default_factory=Account)
+    clock: Clock = field(default_factory=Clock)
+
+    def __post_init__(self) -> None:
+        self.store = Store(self.data)
+
+    def context(self, livemode: bool, **request: Any) -> "Context":
+        """Return a context for something that happens now."""
+        return Context(self, self.store.space(livemode), self.clock.now(), **request)
+
+
+@dataclass
+class Context:
+    """One act: an API request, a customer's click, or time passing."""
+
+    sandbox: Sandbox
+    space: Space
+    now: int
+    request_id: str | None = None
+    idempotency_key: str | None = None
+
+    @property
+    def account(self) -> Account:
+        """The account acted on."""
+        return self.sandbox.account
+
+    @property
+    def livemode(self) -> bool:
+        """Whether this is the live half."""
+        return self.space.livemode
+
+    def require(self, kind: str, object_id: str, param: str | None = None) -> Doc:
+        """Return an object that must exist.
+
+        Args:
+            kind: What it is.
+            object_id: Its id.
+            param: The parameter that named it; without one, the path did.
+
+        Raises:
+            StripeError: ``resource_missing``.
+        """
+        doc = self.space.get(kind, object_id)
+        if doc is None or doc.get("deleted"):
+            noun = KINDS[kind].noun or kind
+            other = self.sandbox.store.space(not self.livemode).body(kind, object_id)
+            error = no_such(noun, object_id, param or "id", 400 if param else 404)
+            if other is not None:
+                error.body["message"] += _other_mode(self.livemode)
+            raise error
+        return doc
+
+    def add(self, kind: str, doc: Doc, event: str | None = None) -> Doc:
+        """Store a new object and emit its event, ``<kind>.created`` unless told otherwise."""
+        self.space.insert(kind, doc)
+        self.emit(event or f"{kind}.created", doc)
+        return doc
+
+    def save(self, kind: str, doc: Doc, event: str | None = None) -> Doc:
+        """Store a changed object; emit the event with what changed, if anything did."""
+        before = self.space.get(kind, doc["id"])
+        self.space.update(kind, doc)
+        if event and before is not None:
+            changes = previous(before, doc)
+            if changes:
+                self.emit(event, doc, changes)
+        return doc
+
+    def emit(self, event_type: str, doc: Doc, changes: Doc | None = None) -> None:
+        """Record that something happened."""
+        events.record(self, event_type, doc, changes)
+
+
+def previous(before: Doc, after: Doc) -> Doc:
+    """Return the old values of the fields that changed, as events carry them."""
+    changes: Doc = {}
+    new = public(after)
+    for name, old in public(before).items():
+        value = new.get(name)
+        if value == old:
+            continue
+        if isinstance(old, dict) and isinstance(value, dict) and old.get("object") != "list":
+            changes[name] = previous(old, value) | {key: None for key in value if key not in old}
+        else:
+            changes[name] = old
+    return changes
+
+
+def _other_mode(livemode: bool) -> str:
+    here, there = ("live", "test") if livemode else ("test", "live")
+    return (
+        f"; a similar object exists in {there} mode, "
+        f"but a {here} mode key was used to make this request."
+    )

@@ -1,0 +1,47 @@
+"""Applying request parameters to objects the way Stripe does."""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
+
+from sandbox.stripe.api import Params
+from sandbox.stripe.store import Doc
+
+ADDRESS = ("city", "country", "line1", "line2", "postal_code", "state")
+
+
+def put(doc: Doc, params: Params, names: Iterable[str]) -> None:
+    """Copy plain fields; an empty string unsets one."""
+    for name in names:
+        if name in params:
+            doc[name] = None if params[name] == "" else params[name]
+
+
+def put_metadata(doc: Doc, params: Params, name: str = "metadata") -> None:
+    """Merge metadata: an empty value removes a key, an empty string removes all."""
+    if name not in params:
+        return
+    given: Any = params[name] or {}
+    merged = given if params[name] == "" else doc["metadata"] | given
+    doc["metadata"] = {key: value for key, value in merged.items() if value != ""}
+
+
+def address(value: Any) -> Doc | None:
+    """Return an address with all its fields, or None for an empty one."""
+    return {name: value.get(name) for name in ADDRESS} if value else None
+
+
+def shipping(value: Any) -> Doc | None:
+    """Return shipping details with all their fields, or None."""
+    if not value:
+        return None
+    return {
+        "address": address(value.get("address")),
+        "name": value.get("name"),
+        "phone": value.get("phone"),
+    }
+
+
+def number(value: Decimal | int | None) -> Decimal | None:
+    """Return a number as a Decimal."""
+    return None if value is None else Decimal(value)

@@ -1,0 +1,198 @@
+"""The invoice as an object: its lines, its customer's details, its sums."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sandbox.stripe import tax, totals
+from sandbox.stripe.context import Context
+from sandbox.stripe.errors import StripeError, wrong_state
+from sandbox.stripe.ids import new_id
+from sandbox.stripe.store import Doc
+
+SUBLIST = 10
+"""How many lines are embedded; the rest is behind ``/lines``."""
+
+MAX_LINES = 250
+
+
+def new_invoice(context: Context, customer: Doc, currency: str) -> Doc:
+    """Build an empty draft."""
+    invoice_id = new_id("invoice")
+    account = context.account
+    invoice: Doc = {
+        "id": invoice_id,
+        "object": "invoice",
+        "account_country": account.country,
+        "account_name": account.name,
+        "account_tax_ids": None,
+        "amount_due": 0,
+        "amount_overpaid": 0,
+        "amount_paid": 0,
+        "amount_remaining": 0,
+        "amount_shipping": 0,
+        "application": None,
+        "attempt_count": 0,
+        "attempted": False,
+        "auto_advance": False,
+        "automatic_tax": {
+            "disabled_reason": None,
+            "enabled": False,
+            "liability": None,
+            "provider": None,
+            "status": None,
+        },
+        "automatically_finalizes_at": None,
+        "billing_reason": "manual",
+        "collection_method": "charge_automatically",
+        "created": context.now,
+        "currency": currency,
+        "custom_fields": None,
+        "customer": customer["id"],
+        "customer_account": None,
+        "default_payment_method": None,
+        "default_source": None,
+        "default_tax_rates": [],
+        "description": None,
+        "discounts": [],
+        "due_date": None,
+        "effective_at": None,
+        "ending_balance": None,
+        "footer": None,
+        "from_invoice": None,
+        "hosted_invoice_url": None,
+        "invoice_pdf": None,
+        "issuer": {"type": "self"},
+        "last_finalization_error": None,
+        "latest_revision": None,
+        "lines": {
+            "object": "list",
+            "data": [],
+            "has_more": False,
+            "total_count": 0,
+            "url": f"/v1/invoices/{invoice_id}/lines",
+        },
+        "livemode": context.livemode,
+        "metadata": {},
+        "next_payment_attempt": None,
+        "number": None,
+        "on_behalf_of": None,
+        "parent": None,
+        "payment_settings": {
+            "default_mandate": None,
+            "payment_method_options": None,
+            "payment_method_types": None,
+        },
+        "period_end": context.now,
+        "period_start": context.now,
+        "post_payment_credit_notes_amount": 0,
+        "pre_payment_credit_notes_amount": 0,
+        "receipt_number": None,
+        "rendering": None,
+        "shipping_cost": None,
+        "shipping_details": None,
+        "starting_balance": 0,
+        "statement_descriptor": None,
+        "status": "draft",
+        "status_details": None,
+        "status_transitions": {
+            "finalized_at": None,
+            "marked_uncollectible_at": None,
+            "paid_at": None,
+            "voided_at": None,
+        },
+        "subtotal": 0,
+        "subtotal_excluding_tax": 0,
+        "test_clock": None,
+        "total": 0,
+        "total_discount_amounts": [],
+        "total_excluding_tax": 0,
+        "total_pretax_credit_amounts": [],
+        "total_taxes": [],
+        "webhooks_delivered_at": None,
+        "_": {},
+    }
+    mirror_customer(invoice, customer)
+    return invoice
+
+
+def mirror_customer(invoice: Doc, customer: Doc) -> None:
+    """Copy the customer's details, as a draft does until it is finalized."""
+    invoice["customer_address"] = customer["address"]
+    invoice["customer_email"] = customer["email"]
+    invoice["customer_name"] = customer["name"]
+    invoice["customer_phone"] = customer["phone"]
+    invoice["customer_shipping"] = customer["shipping"]
+    invoice["customer_tax_exempt"] = customer["tax_exempt"]
+    invoice["customer_tax_ids"] = customer.get("_", {}).get("tax_ids", [])
+
+
+def all_lines(invoice: Doc) -> list[Doc]:
+    """Return every line of an invoice, not only the embedded ones."""
+    return [*invoice["lines"]["data"], *invoice.get("_", {}).get("more_lines", [])]
+
+
+def put_lines(invoice: Doc, lines: Sequence[Doc]) -> None:
+    """Give an invoice its lines."""
+    invoice["lines"] |= {
+        "data": list(lines[:SUBLIST]),
+        "has_more": len(lines) > SUBLIST,
+        "total_count": len(lines),
+    }
+    invoice["_"]["more_lines"] = list(lines[SUBLIST:])
+
+
+def require_draft(context: Context, invoice_id: str, param: str | None = None) -> Doc:
+    """Return an invoice that may still be edited.
+
+    Raises:
+        StripeError: ``invoice_not_editable`` once it is finalized.
+    """
+    invoice = context.require("invoice", invoice_id, param)
+    if invoice["status"] != "draft":
+        raise not_editable(param)
+    return invoice
+
+
+def not_editable(param: str | None = None) -> StripeError:
+    """The refusal to change what finalization froze."""
+    return wrong_state("This invoice is no longer editable", "invoice_not_editable", param)
+
+
+def revise(context: Context, invoice: Doc, lines: Sequence[Doc] | None = None) -> Doc:
+    """Recompute a draft, with new lines if given, and store it."""
+    recompute(context, invoice, lines)
+    return context.save("invoice", invoice, "invoice.updated")
+
+
+def recompute(context: Context, invoice: Doc, lines: Sequence[Doc] | None = None) -> None:
+    """Work out an invoice's sums from its lines."""
+    lines = all_lines(invoice) if lines is None else list(lines)
+    if len(lines) > MAX_LINES:
+        raise wrong_state(f"An invoice can have at most {MAX_LINES} invoice items.")
+    totals.compute(context, invoice, lines, tax.LineRates(context, invoice))
+    put_lines(invoice, lines)
+    balance = _customer_balance(context, invoice)
+    invoice["starting_balance"] = balance
+    settle(invoice, max(0, invoice["total"] + balance))
+
+
+def settle(invoice: Doc, amount_due: int) -> None:
+    """Set what is due and what remains of it."""
+    invoice["amount_due"] = amount_due
+    invoice["amount_remaining"] = max(0, amount_due - invoice["amount_paid"])
+
+
+def line_settings(invoice: Doc, line_id: str) -> dict[str, Any]:
+    """Return what a line was told but does not show: its tax rates and tax amounts."""
+    settings: dict[str, Any] = invoice["_"].setdefault("line_settings", {})
+    line: dict[str, Any] = settings.setdefault(line_id, {})
+    return line
+
+
+def _customer_balance(context: Context, invoice: Doc) -> int:
+    """Return the customer's balance, if it is in the invoice's currency. Credit is negative."""
+    customer = context.space.get("customer", invoice["customer"])
+    if customer is None or customer.get("deleted"):
+        return 0
+    same = customer["currency"] in (None, invoice["currency"])
+    return int(customer["balance"]) if same else 0

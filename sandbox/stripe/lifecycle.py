@@ -1,0 +1,207 @@
+"""The invoice's states and the moves between them.
+
+The table of https://docs.stripe.com/invoicing/integration/workflow-transitions.
+"""
+
+from sandbox.stripe import invoicing, mail, payments
+from sandbox.stripe.cards import Card
+from sandbox.stripe.context import Context
+from sandbox.stripe.errors import invalid, wrong_state
+from sandbox.stripe.ids import token
+from sandbox.stripe.store import Doc
+
+
+def finalize(context: Context, invoice: Doc) -> Doc:
+    """Freeze a draft: it gets its number, its pages and its payment, and is open.
+
+    An invoice of which nothing is due is paid at once.
+
+    Raises:
+        StripeError: If it is no draft, or its due date has passed.
+    """
+    if invoice["status"] != "draft":
+        raise wrong_state(
+            "This invoice is already finalized, you can't re-finalize a non-draft invoice.",
+            "invoice_not_editable",
+        )
+    check_due_date(context, invoice["due_date"])
+    customer = context.require("customer", invoice["customer"])
+    invoicing.mirror_customer(invoice, customer)
+    invoicing.recompute(context, invoice)
+    _number(context, invoice, customer)
+    _apply_balance(context, invoice)
+    _publish(context, invoice)
+    invoice |= {"status": "open", "effective_at": invoice["effective_at"] or context.now}
+    invoice["status_transitions"]["finalized_at"] = context.now
+    if invoice["amount_due"]:
+        payments.open_default(context, invoice)
+    context.save("invoice", invoice, "invoice.updated")
+    context.emit("invoice.finalized", invoice)
+    if not invoice["amount_due"]:
+        invoice = payments.mark_paid(context, invoice)
+        context.emit("invoice.payment_succeeded", invoice)
+    return invoice
+
+
+def collect_automatically(context: Context, invoice: Doc) -> Doc:
+    """Do what Stripe does by itself after finalization when ``auto_advance`` is on."""
+    if not invoice["auto_advance"] or invoice["status"] != "open":
+        return invoice
+    if invoice["collection_method"] == "send_invoice":
+        _send(context, invoice)
+    return invoice
+
+
+def send(context: Context, invoice: Doc) -> Doc:
+    """E-mail an invoice to its customer, finalizing a draft first.
+
+    Raises:
+        StripeError: If it cannot be sent: charged automatically, void, or no e-mail address.
+    """
+    if invoice["collection_method"] != "send_invoice":
+        raise wrong_state(
+            "You can only manually send an invoice if its collection method is 'send_invoice'."
+        )
+    if invoice["status"] in ("void", "uncollectible"):
+        raise wrong_state(f"You can't send an invoice that is {invoice['status']}.")
+    customer = context.require("customer", invoice["customer"])
+    if not (customer["email"] if invoice["status"] == "draft" else invoice["customer_email"]):
+        raise missing_email()
+    if invoice["status"] == "draft":
+        invoice = finalize(context, invoice)
+    return _send(context, invoice)
+
+
+def payable(context: Context, invoice: Doc) -> Doc:
+    """Return an invoice that can take a payment; a draft is finalized first, and may be paid by it.
+
+    Raises:
+        StripeError: If it is paid already, or void.
+    """
+    if invoice["status"] == "draft":
+        return finalize(context, invoice)
+    if invoice["status"] == "paid":
+        raise wrong_state("Invoice is already paid")
+    _require_status(invoice, ("open", "uncollectible"), "pay")
+    return invoice
+
+
+def pay(context: Context, invoice: Doc, card: Card, method: str, amount: int | None = None) -> Doc:
+    """Charge a card for what remains of a payable invoice, or for a part of it.
+
+    Raises:
+        StripeError: If the amount is out of bounds or the card is declined.
+    """
+    charged = invoice["amount_remaining"] if amount is None else amount
+    if not 0 < charged <= invoice["amount_remaining"]:
+        raise invalid("The amount must be more than 0 and at most what remains.", "amount")
+    invoice = payments.charge(context, invoice, charged, card, method)
+    if invoice["status"] == "paid":
+        context.emit("invoice.payment_succeeded", invoice)
+    return invoice
+
+
+def pay_out_of_band(context: Context, invoice: Doc) -> Doc:
+    """Note that the invoice was paid outside Stripe."""
+    invoice["_"]["paid_off_stripe"] = invoice["amount_remaining"]
+    invoice["amount_paid"] = invoice["amount_due"]
+    invoicing.settle(invoice, invoice["amount_due"])
+    return payments.mark_paid(context, invoice)
+
+
+def void(context: Context, invoice: Doc) -> Doc:
+    """Void an open or uncollectible invoice, for good."""
+    _require_status(invoice, ("open", "uncollectible"), "void")
+    payments.close_default(context, invoice, "void_invoice")
+    _return_balance(context, invoice)
+    invoice |= {"status": "void", "auto_advance": False, "next_payment_attempt": None}
+    invoice["status_transitions"]["voided_at"] = context.now
+    context.save("invoice", invoice, "invoice.updated")
+    context.emit("invoice.voided", invoice)
+    return invoice
+
+
+def mark_uncollectible(context: Context, invoice: Doc) -> Doc:
+    """Give an open invoice up; it can still be paid or voided."""
+    _require_status(invoice, ("open",), "mark as uncollectible")
+    invoice |= {"status": "uncollectible", "auto_advance": False, "next_payment_attempt": None}
+    invoice["status_details"] = {"uncollectible": {"reason": "user_forgiven"}}
+    invoice["status_transitions"]["marked_uncollectible_at"] = context.now
+    context.save("invoice", invoice, "invoice.updated")
+    context.emit("invoice.marked_uncollectible", invoice)
+    return invoice
+
+
+def check_due_date(context: Context, due_date: int | None) -> None:
+    """Refuse a due date that has passed."""
+    if due_date is not None and due_date <= context.now:
+        raise invalid(
+            "Invalid timestamp: must be an integer Unix timestamp in the future.", "due_date"
+        )
+
+
+def missing_email() -> Exception:
+    """The refusal to send to a customer without an address."""
+    return wrong_state(
+        "Missing email. In order to create invoices that are sent to the customer, "
+        "the customer must have a valid email."
+    )
+
+
+def _send(context: Context, invoice: Doc) -> Doc:
+    """Mail an invoice. In test mode no mail leaves, but the event says it was sent."""
+    if context.livemode:
+        mail.post_invoice(context, invoice)
+    context.emit("invoice.sent", invoice)
+    return invoice
+
+
+def _number(context: Context, invoice: Doc, customer: Doc) -> None:
+    """Give an invoice the customer's next number, unless it has one of its own."""
+    if invoice["number"]:
+        return
+    sequence = customer["next_invoice_sequence"]
+    invoice["number"] = f"{customer['invoice_prefix']}-{sequence:04d}"
+    customer["next_invoice_sequence"] = sequence + 1
+    context.space.update("customer", customer)
+
+
+def _apply_balance(context: Context, invoice: Doc) -> None:
+    """Settle the customer's balance with the invoice."""
+    customer = context.require("customer", invoice["customer"])
+    used = invoice["amount_due"] - invoice["total"]
+    if used:
+        payments.change_balance(context, customer["id"], -used, "applied_to_invoice", invoice)
+        customer = context.require("customer", invoice["customer"])
+    elif customer["currency"] is None:
+        customer["currency"] = invoice["currency"]
+        context.space.update("customer", customer)
+    invoice["ending_balance"] = invoice["starting_balance"] - used
+    invoice["_"]["balance_applied"] = -used
+
+
+def _return_balance(context: Context, invoice: Doc) -> None:
+    """Give a voided invoice's share of the customer's balance back."""
+    applied = invoice["_"].get("balance_applied", 0)
+    if applied:
+        payments.change_balance(
+            context, invoice["customer"], -applied, "unapplied_from_invoice", invoice
+        )
+
+
+def _publish(context: Context, invoice: Doc) -> None:
+    """Give an invoice its page for the customer and its PDF."""
+    mode = "live" if context.livemode else "test"
+    invoice["_"]["token"] = f"{mode}_{token(40)}"
+    page = f"{context.sandbox.base_url}/i/{context.account.id}/{invoice['_']['token']}"
+    invoice["hosted_invoice_url"] = page
+    invoice["invoice_pdf"] = f"{page}/pdf"
+
+
+def _require_status(invoice: Doc, allowed: tuple[str, ...], verb: str) -> None:
+    if invoice["status"] not in allowed:
+        raise wrong_state(
+            f"You can't {verb} this invoice: its status is {invoice['status']}, "
+            f"but must be {' or '.join(allowed)}.",
+            "status_transition_invalid",
+        )

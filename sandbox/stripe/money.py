@@ -1,0 +1,130 @@
+"""Amounts as Stripe computes them: integers in a currency's minor unit.
+
+Currency rules from https://docs.stripe.com/currencies: zero-decimal currencies, three-decimal ones
+whose last digit must be 0, and ISK and UGX, written with two decimals that must be 00.
+"""
+
+from collections.abc import Sequence
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+
+from sandbox.stripe.errors import invalid
+
+ZERO_DECIMAL = frozenset(
+    "bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf".split()  # noqa: SIM905
+)
+THREE_DECIMAL = frozenset("bhd jod kwd omr tnd".split())  # noqa: SIM905
+WHOLE_UNITS = frozenset("isk ugx".split())  # noqa: SIM905
+TWO_DECIMAL = frozenset(
+    """aed afn all amd ang aoa ars aud awg azn bam bbd bdt bgn bmd bnd bob brl bsd bwp byn bzd cad
+    cdf chf cny cop crc cve czk dkk dop dzd egp etb eur fjd fkp gbp gel gip gmd gtq gyd hkd hnl htg
+    huf idr ils inr jmd kes kgs khr kyd kzt lak lbp lkr lrd lsl mad mdl mkd mmk mnt mop mur mvr mwk
+    mxn myr mzn nad ngn nio nok npr nzd pab pen pgk php pkr pln qar ron rsd rub sar sbd scr sek sgd
+    shp sle sos srd std szl thb tjs top try ttd twd tzs uah usd uyu uzs wst xcd xcg yer zar
+    zmw""".split()  # noqa: SIM905
+)
+SUPPORTED = ZERO_DECIMAL | THREE_DECIMAL | WHOLE_UNITS | TWO_DECIMAL
+
+SYMBOLS = {"usd": "$", "eur": "€", "gbp": "£", "jpy": "¥"}
+
+
+def decimals(currency: str) -> int:
+    """Return how many decimals a currency's minor unit stands for in the API."""
+    if currency in ZERO_DECIMAL:
+        return 0
+    return 3 if currency in THREE_DECIMAL else 2
+
+
+def step(currency: str) -> int:
+    """Return the smallest amount that can be charged, in minor units."""
+    if currency in WHOLE_UNITS:
+        return 100
+    return 10 if currency in THREE_DECIMAL else 1
+
+
+def check_currency(code: str, param: str = "currency") -> str:
+    """Return a currency in lower case.
+
+    Raises:
+        StripeError: If Stripe does not support it.
+    """
+    currency = code.lower()
+    if currency not in SUPPORTED:
+        raise invalid(f"Invalid currency: {code}. Stripe does not support this currency.", param)
+    return currency
+
+
+def check_amount(amount: int, currency: str, param: str) -> int:
+    """Return an amount that a currency can express.
+
+    Raises:
+        StripeError: If it is too large or not a multiple of the currency's step.
+    """
+    if abs(amount) > 999_999_999_999:
+        raise invalid("Amount must be no more than 12 digits.", param, "amount_too_large")
+    if amount % step(currency):
+        raise invalid(
+            f"Invalid amount: {currency} amounts must be a multiple of {step(currency)}.",
+            param,
+            "parameter_invalid_integer",
+        )
+    return amount
+
+
+def rounded(amount: Decimal, currency: str) -> int:
+    """Round half up (away from zero) to the currency's step."""
+    unit = step(currency)
+    return int((amount / unit).quantize(Decimal(1), ROUND_HALF_UP)) * unit
+
+
+def multiplied(unit_amount: Decimal, quantity: Decimal, currency: str) -> int:
+    """Return a line's amount, rounded once, on the line."""
+    return rounded(unit_amount * quantity, currency)
+
+
+def allocated(amount: int, weights: Sequence[int], currency: str) -> list[int]:
+    """Split an amount over weights so that the parts add up to it (largest remainder)."""
+    whole = sum(weights)
+    if not whole:
+        return [0 for _ in weights]
+    unit = step(currency)
+    parts = [amount * weight // whole // unit * unit for weight in weights]
+    by_remainder = sorted(
+        range(len(weights)),
+        key=lambda i: amount * weights[i] / whole - parts[i],
+        reverse=True,
+    )
+    for index in by_remainder[: (amount - sum(parts)) // unit]:
+        parts[index] += unit
+    return parts
+
+
+def plain(number: Decimal) -> str:
+    """Write a decimal as Stripe does: no exponent, no trailing zeros."""
+    text = f"{number:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def display(amount: int | None, currency: str) -> str:
+    """Print an amount for people, such as $1,234.50 or 1,234.500 KWD."""
+    if amount is None:
+        return "-"
+    digits = decimals(currency)
+    figure = f"{Decimal(abs(amount)).scaleb(-digits):,.{digits}f}"
+    symbol = SYMBOLS.get(currency)
+    text = f"{symbol}{figure}" if symbol else f"{figure} {currency.upper()}"
+    return f"-{text}" if amount < 0 else text
+
+
+def parsed(text: str, currency: str) -> int:
+    """Read an amount in major units, such as 1,234.50.
+
+    Raises:
+        StripeError: If it is not one.
+    """
+    try:
+        amount = Decimal(text.strip().replace(",", "")).scaleb(decimals(currency))
+    except InvalidOperation:
+        raise invalid(f"Invalid amount: {text}", "amount") from None
+    if amount != int(amount):
+        raise invalid(f"Invalid amount: {text}", "amount")
+    return check_amount(int(amount), currency, "amount")

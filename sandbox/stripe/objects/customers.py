@@ -1,0 +1,129 @@
+"""Customers."""
+
+from sandbox.stripe import invoicing
+from sandbox.stripe.api import Listing, Params, operation
+from sandbox.stripe.context import Context
+from sandbox.stripe.errors import invalid
+from sandbox.stripe.fields import address, put, put_metadata, shipping
+from sandbox.stripe.ids import new_id, token
+from sandbox.stripe.listing import listed
+from sandbox.stripe.store import Doc
+
+PLAIN = (
+    "balance",
+    "business_name",
+    "description",
+    "email",
+    "individual_name",
+    "invoice_prefix",
+    "name",
+    "next_invoice_sequence",
+    "phone",
+    "preferred_locales",
+    "tax_exempt",
+)
+
+
+@operation("POST", "/v1/customers", "CustomerCreateParams")
+def create(context: Context, params: Params) -> Doc:
+    """Create a customer. Nothing about it needs to be unique."""
+    customer: Doc = {
+        "id": new_id("customer"),
+        "object": "customer",
+        "address": None,
+        "balance": 0,
+        "business_name": None,
+        "created": context.now,
+        "currency": None,
+        "customer_account": None,
+        "default_source": None,
+        "delinquent": False,
+        "description": None,
+        "discount": None,
+        "email": None,
+        "individual_name": None,
+        "invoice_prefix": token(8).upper(),
+        "invoice_settings": {
+            "custom_fields": None,
+            "default_payment_method": None,
+            "footer": None,
+            "rendering_options": None,
+        },
+        "livemode": context.livemode,
+        "metadata": {},
+        "name": None,
+        "next_invoice_sequence": 1,
+        "phone": None,
+        "preferred_locales": [],
+        "shipping": None,
+        "tax_exempt": "none",
+        "test_clock": None,
+        "_": {"deleted": False},
+    }
+    _apply(customer, params)
+    return context.add("customer", customer)
+
+
+@operation("GET", "/v1/customers/{customer}", "CustomerRetrieveParams")
+def retrieve(context: Context, _: Params, customer_id: str) -> Doc:
+    """Return a customer; of a deleted one, only that it is deleted."""
+    customer = context.space.get("customer", customer_id)
+    if customer and customer.get("deleted"):
+        return customer
+    return context.require("customer", customer_id)
+
+
+@operation("POST", "/v1/customers/{customer}", "CustomerUpdateParams")
+def update(context: Context, params: Params, customer_id: str) -> Doc:
+    """Change a customer; its draft invoices follow."""
+    customer = context.require("customer", customer_id)
+    _apply(customer, params)
+    context.save("customer", customer, "customer.updated")
+    for invoice in context.space.find("invoice", {"customer": customer_id, "status": "draft"}):
+        invoicing.mirror_customer(invoice, customer)
+        context.space.update("invoice", invoice)
+    return customer
+
+
+@operation("DELETE", "/v1/customers/{customer}", "CustomerDeleteParams")
+def delete(context: Context, _: Params, customer_id: str) -> Doc:
+    """Delete a customer for good; it can still be retrieved as deleted."""
+    customer = context.require("customer", customer_id)
+    context.emit("customer.deleted", customer)
+    gone = {"id": customer_id, "object": "customer", "deleted": True}
+    context.space.update(
+        "customer", gone | {"created": customer["created"], "_": {"deleted": True}}
+    )
+    return gone
+
+
+@operation("GET", "/v1/customers", "CustomerListParams")
+def list_customers(context: Context, params: Params) -> Listing:
+    """List customers, by e-mail if asked: exact and case-sensitive."""
+    return listed(context, "customer", "/v1/customers", params, {"_.deleted": False})
+
+
+def _apply(customer: Doc, params: Params) -> None:
+    put(customer, params, PLAIN)
+    put_metadata(customer, params)
+    _check(customer)
+    if "address" in params:
+        customer["address"] = address(params["address"])
+    if "shipping" in params:
+        customer["shipping"] = shipping(params["shipping"])
+    for name in ("custom_fields", "default_payment_method", "footer", "rendering_options"):
+        if name in params.get("invoice_settings", {}):
+            customer["invoice_settings"][name] = params["invoice_settings"][name] or None
+    customer["balance"] = customer["balance"] or 0
+    customer["tax_exempt"] = customer["tax_exempt"] or "none"
+
+
+def _check(customer: Doc) -> None:
+    email = customer["email"]
+    if email is not None and ("@" not in email or " " in email):
+        raise invalid(f"Invalid email address: {email}", "email", "email_invalid")
+    prefix = customer["invoice_prefix"]
+    if not (3 <= len(prefix) <= 12 and prefix.isalnum() and prefix.upper() == prefix):
+        raise invalid(
+            "Invoice prefixes must be 3 to 12 upper-case letters or digits.", "invoice_prefix"
+        )

@@ -1,0 +1,54 @@
+"""Invoice payments: what was paid towards an invoice, and with what."""
+
+import orjson
+
+from sandbox.stripe.api import Listing, Params, operation
+from sandbox.stripe.context import Context
+from sandbox.stripe.expansion import includable
+from sandbox.stripe.listing import listed
+from sandbox.stripe.store import Doc
+
+
+@operation("GET", "/v1/invoice_payments/{invoice_payment}", "InvoicePaymentRetrieveParams")
+def retrieve(context: Context, _: Params, payment_id: str) -> Doc:
+    """Return an invoice payment."""
+    return context.require("invoice_payment", payment_id)
+
+
+@operation("GET", "/v1/invoice_payments", "InvoicePaymentListParams")
+def list_payments(context: Context, params: Params) -> Listing:
+    """List invoice payments, of an invoice or of a payment if asked."""
+    filters: Doc = {}
+    for name, value in params.pop("payment", {}).items():
+        if name != "type":
+            filters[f"payment.{name}"] = value
+    return listed(context, "invoice_payment", "/v1/invoice_payments", params, filters)
+
+
+@includable("invoice", "payments")
+def payments_of(context: Context, invoice: Doc) -> Doc:
+    """Return the invoice's payments, newest first, as far as a sublist shows them."""
+    page = context.space.page("invoice_payment", {"invoice": invoice["id"]})
+    return {
+        "object": "list",
+        "data": [orjson.loads(body) for body in page.bodies] if page else [],
+        "has_more": bool(page and page.has_more),
+        "url": f"/v1/invoice_payments?invoice={invoice['id']}",
+    }
+
+
+@includable("invoice", "confirmation_secret")
+def confirmation_secret(context: Context, invoice: Doc) -> Doc | None:
+    """Return the client secret of the default payment's intent."""
+    for payment in context.space.find("invoice_payment", {"invoice": invoice["id"]}):
+        if payment["is_default"]:
+            intent = context.require("payment_intent", payment["payment"]["payment_intent"])
+            return {"client_secret": intent["client_secret"], "type": "payment_intent"}
+    return None
+
+
+@includable("invoice", "amount_paid_off_stripe")
+def amount_paid_off_stripe(context: Context, invoice: Doc) -> int:
+    """Return what was paid outside Stripe."""
+    stored = context.require("invoice", invoice["id"])
+    return int(stored["_"].get("paid_off_stripe", 0))

@@ -1,0 +1,152 @@
+"""Pages for people: the customer's invoice page, and the mailbox."""
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from sandbox.stripe import invoicing, lifecycle, mail, money, pdf
+from sandbox.stripe.cards import BY_NUMBER, CARDS
+from sandbox.stripe.context import Context, Sandbox
+from sandbox.stripe.errors import StripeError, invalid
+from sandbox.stripe.store import Doc
+from sandbox.stripe.webhooks import Courier
+
+MOCK_VERSION = "0.200.0"
+"""What the SDK's own tests look for to know that something answers."""
+
+
+class Pages:
+    """All pages of the sandbox."""
+
+    def __init__(self, sandbox: Sandbox, courier: Courier) -> None:
+        self.sandbox = sandbox
+        self.courier = courier
+
+    def routes(self) -> list[Route]:
+        """Return the routes of the pages."""
+        return [
+            Route("/", self.index, methods=["GET"]),
+            Route("/mail", self.mailbox, methods=["GET"]),
+            Route("/mail/{mail}", self.letter, methods=["GET"]),
+            Route("/i/{account}/{token}", self.invoice, methods=["GET"]),
+            Route("/i/{account}/{token}", self.pay, methods=["POST"]),
+            Route("/i/{account}/{token}/pdf", self.invoice_pdf, methods=["GET"]),
+        ]
+
+    async def index(self, _: Request) -> Response:
+        """Say what this is and where to go."""
+        counts = {
+            mode: {
+                kind: self.sandbox.store.space(live).count(kind)
+                for kind in ("customer", "invoice", "event", "webhook_endpoint")
+            }
+            for mode, live in (("Live", True), ("Test", False))
+        }
+        page = self._page("index.html", counts=counts, now=self.sandbox.clock.time())
+        page.headers["Stripe-Mock-Version"] = MOCK_VERSION
+        return page
+
+    async def mailbox(self, _: Request) -> Response:
+        """List the e-mails, newest first."""
+        letters = self.sandbox.store.space(True).find("mail", {})
+        return self._page("mailbox.html", letters=letters[::-1])
+
+    async def letter(self, request: Request) -> Response:
+        """Show one e-mail as it was sent."""
+        letter = self.sandbox.store.space(True).get("mail", request.path_params["mail"])
+        if letter is None:
+            return self._page("missing.html", 404)
+        return self._page("letter.html", letter=letter)
+
+    async def invoice(self, request: Request) -> Response:
+        """Show the customer an invoice and let it be paid."""
+        found = self._invoice(request)
+        if found is None:
+            return self._page("missing.html", 404)
+        return self._hosted(found[1], paid=request.query_params.get("paid") == "1")
+
+    async def pay(self, request: Request) -> Response:
+        """Take the customer's payment, all or a part."""
+        found = self._invoice(request)
+        if found is None:
+            return self._page("missing.html", 404)
+        context, invoice = found
+        form = await request.form()
+        try:
+            card = BY_NUMBER.get(str(form.get("card", "")).replace(" ", ""))
+            if card is None:
+                raise invalid("Your card number is incorrect. Use one of the test cards.")
+            amount = self._amount(str(form.get("amount", "")), invoice)
+            with self.sandbox.store.transaction():
+                failure = _try_to_pay(context, invoice, card.number, amount)
+            if failure:
+                raise failure
+        except StripeError as error:
+            found = self._invoice(request)
+            latest = found[1] if found else invoice
+            return self._hosted(latest, 402, error=error.body["message"])
+        finally:
+            self.courier.wake()
+        return RedirectResponse(f"{request.url.path}?paid=1", 303)
+
+    async def invoice_pdf(self, request: Request) -> Response:
+        """Return the invoice as a PDF."""
+        found = self._invoice(request)
+        if found is None:
+            return self._page("missing.html", 404)
+        name = f"Invoice-{found[1]['number']}.pdf"
+        return Response(
+            pdf.render(found[1], self.sandbox.account),
+            media_type="application/pdf",
+            headers={"Content-Disposition": f'inline; filename="{name}"'},
+        )
+
+    def _invoice(self, request: Request) -> tuple[Context, Doc] | None:
+        """Return the invoice a link is about."""
+        token = request.path_params["token"]
+        context = self.sandbox.context(token.startswith("live_"))
+        found = context.space.find("invoice", {"_.token": token})
+        if not found or request.path_params["account"] != self.sandbox.account.id:
+            return None
+        return context, found[0]
+
+    def _amount(self, text: str, invoice: Doc) -> int | None:
+        """Read an amount typed in major units; empty means all that remains."""
+        if not text.strip() or not self.sandbox.account.partial_payments:
+            return None
+        return money.parsed(text, invoice["currency"])
+
+    def _hosted(self, invoice: Doc, status: int = 200, **more: Any) -> Response:
+        return self._page(
+            "hosted_invoice.html",
+            status,
+            invoice=invoice,
+            lines=invoicing.all_lines(invoice),
+            cards=CARDS,
+            partial=self.sandbox.account.partial_payments,
+            overdue=bool(invoice["due_date"]) and invoice["due_date"] < self.sandbox.clock.time(),
+            **more,
+        )
+
+    def _page(self, template: str, status: int = 200, **values: Any) -> Response:
+        html = mail.TEMPLATES.get_template(template).render(
+            account=self.sandbox.account, base_url=self.sandbox.base_url, **values
+        )
+        return HTMLResponse(html, status)
+
+
+def _try_to_pay(
+    context: Context, invoice: Doc, number: str, amount: int | None
+) -> StripeError | None:
+    """Pay, and return the error of a declined card, whose record is to stay."""
+    card = BY_NUMBER[number]
+    try:
+        payable = lifecycle.payable(context, invoice)
+        lifecycle.pay(context, payable, card, card.token, amount)
+    except StripeError as error:
+        if not error.keep:
+            raise
+        return error
+    return None
