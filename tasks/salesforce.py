@@ -235,7 +235,7 @@ def prepare_revision(
             f"{invoice.name} is {invoice.status}, and only a draft can be revised; "
             "Stripe keeps what was sent."
         )
-    if intents.find(FINALIZE, invoice.record_id):
+    if intents.began(FINALIZE, invoice.record_id):
         raise Refused(f"{invoice.name} is being sent; run send-invoice again to finish that.")
     kept, problems = changed_lines(invoice.lines, change, remove)
     start = max((line.position for line in invoice.lines), default=0) + 1

@@ -45,7 +45,7 @@ def approve_sending(invoice: Invoice) -> None:
     begun = intents.find(SEND, invoice.record_id)
     if begun and begun.outcome and begun.actor == run_id():
         return
-    if begun and not begun.outcome and intents.find(FINALIZE, invoice.record_id):
+    if begun and not begun.outcome and intents.began(FINALIZE, invoice.record_id):
         get_run_logger().info("An earlier run began to send this invoice; going on from there.")
         return
     if invoice.status is not Status.DRAFT:

@@ -10,7 +10,7 @@ evidence in the service itself is read first.
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from invoicing.errors import Passing
+from invoicing.errors import Passing, Refused
 from invoicing.ledger.database import session
 from invoicing.ledger.models import Intent
 from invoicing.settings import settings
@@ -29,6 +29,12 @@ def find(operation: str, subject: str) -> Intent | None:
     """The intent of an operation on a subject, if it was ever decided."""
     with session() as ledger:
         return ledger.get(Intent, (operation, subject))
+
+
+def began(operation: str, subject: str) -> bool:
+    """Whether an operation had its effect, or may have had it."""
+    intent = find(operation, subject)
+    return intent is not None and not intent.refused
 
 
 def intend(operation: str, subject: str, *, digest: str, actor: str) -> tuple[Intent, bool]:
@@ -63,7 +69,8 @@ def reopen(operation: str, subject: str) -> None:
     with session() as ledger:
         intent = ledger.get(Intent, (operation, subject), with_for_update=True)
         if intent is not None:
-            intent.outcome, intent.concluded_at, intent.answered = None, None, False
+            intent.outcome = intent.concluded_at = None
+            intent.answered = intent.refused = False
             intent.generation += 1
             intent.intended_at = intent.keyed_at = datetime.now(UTC)
             ledger.add(intent)
@@ -105,8 +112,14 @@ def once(
         outcome = act(_idempotency_key(intent))
     except Passing as failure:
         if failure.answered:
-            _mark_answered(operation, subject)
+            _mark(operation, subject, refused=False)
         raise
+    except Refused:
+        found = evidence(intent.intended_at)
+        if found is None:
+            _mark(operation, subject, refused=True)
+            raise
+        outcome = found
     conclude(operation, subject, outcome)
     return outcome
 
@@ -127,14 +140,14 @@ def _ready_to_repeat(intent: Intent, digest: str) -> Intent:
         kept = ledger.get_one(Intent, (intent.operation, intent.subject), with_for_update=True)
         kept.generation += 1
         kept.digest = digest
-        kept.answered = False
+        kept.answered = kept.refused = False
         kept.keyed_at = datetime.now(UTC)
         ledger.add(kept)
         return kept
 
 
-def _mark_answered(operation: str, subject: str) -> None:
+def _mark(operation: str, subject: str, *, refused: bool) -> None:
     with session() as ledger:
         intent = ledger.get_one(Intent, (operation, subject), with_for_update=True)
-        intent.answered = True
+        intent.answered, intent.refused = True, refused
         ledger.add(intent)

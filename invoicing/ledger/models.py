@@ -67,6 +67,7 @@ class Intent(SQLModel, table=True):
     intended_at: datetime = Field(sa_type=Instant)
     keyed_at: datetime = Field(sa_type=Instant, description="Birth of the idempotency key.")
     answered: bool = Field(default=False, description="The last call is known to be over.")
+    refused: bool = Field(default=False, description="The last call was refused: no effect.")
     outcome: str | None = None
     concluded_at: datetime | None = Field(default=None, sa_type=Instant)
 

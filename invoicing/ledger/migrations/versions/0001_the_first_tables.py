@@ -87,6 +87,7 @@ def upgrade() -> None:
         sa.Column("intended_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("keyed_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("answered", sa.Boolean(), nullable=False),
+        sa.Column("refused", sa.Boolean(), nullable=False),
         sa.Column("outcome", sa.String(), nullable=True),
         sa.Column("concluded_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("operation", "subject"),

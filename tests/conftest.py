@@ -1,0 +1,108 @@
+"""What the tests stand on: real sandboxes over HTTP, a real Prefect server, a real ledger."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from sandbox.common.serve import running
+from sandbox.salesforce.app import application
+from sandbox.salesforce.oauth import CONSUMER_KEY, CONSUMER_SECRET
+from sandbox.salesforce.org import open_org
+from sandbox.stripe.app import make_app
+
+ROOT = Path(__file__).parents[1]
+METADATA = ROOT / "deployments/salesforce/force-app/main/default"
+
+os.environ.update(
+    DO_NOT_TRACK="1",
+    PREFECT_SERVER_ANALYTICS_ENABLED="false",
+    PREFECT_LOGGING_TO_API_ENABLED="false",
+)
+
+
+class Sandbox:
+    """A running sandbox and its admin endpoints."""
+
+    def __init__(self, url: str) -> None:
+        """Remember where it runs."""
+        self.url = url
+        self._session = requests.Session()
+
+    def admin(self, method: str, path: str, **body: Any) -> Any:
+        """Call an admin endpoint, and return its JSON."""
+        answer = self._session.request(method, f"{self.url}/_sandbox/{path}", json=body or None)
+        assert answer.ok, answer.text
+        return answer.json()
+
+
+@pytest.fixture(scope="session")
+def stripe_process() -> Iterator[Sandbox]:
+    """The Stripe sandbox, one for all tests."""
+    with running(make_app) as url:
+        yield Sandbox(url)
+
+
+@pytest.fixture(scope="session")
+def salesforce_process() -> Iterator[Sandbox]:
+    """The Salesforce sandbox, one for all tests."""
+    with running(lambda url: application(open_org(METADATA), url)) as url:
+        yield Sandbox(url)
+
+
+@pytest.fixture
+def stripe_sandbox(stripe_process: Sandbox) -> Iterator[Sandbox]:
+    """An empty Stripe account."""
+    stripe_process.admin("POST", "reset")
+    yield stripe_process
+    stripe_process.admin("DELETE", "faults")
+
+
+@pytest.fixture
+def salesforce_sandbox(salesforce_process: Sandbox) -> Iterator[Sandbox]:
+    """The demo org, fresh."""
+    salesforce_process.admin("POST", "reset", seed="demo")
+    yield salesforce_process
+    salesforce_process.admin("DELETE", "faults")
+
+
+@pytest.fixture
+def environment(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    stripe_sandbox: Sandbox,
+    salesforce_sandbox: Sandbox,
+) -> Iterator[None]:
+    """Settings that point at the sandboxes and at a new, migrated ledger."""
+    from invoicing.connectors import salesforce, stripe
+    from invoicing.ledger import database
+    from invoicing.settings import settings
+
+    values = {
+        "STRIPE__API_KEY": "sk_live_sandbox",
+        "STRIPE__ACCOUNT_ID": "acct_1SandboxAcme",
+        "STRIPE__LIVEMODE": "true",
+        "STRIPE__BASE_URL": stripe_sandbox.url,
+        "STRIPE__WEBHOOK_SECRETS": '["whsec_test"]',
+        "SALESFORCE__URL": salesforce_sandbox.url,
+        "SALESFORCE__DOMAIN": "northwind.my",
+        "SALESFORCE__CONSUMER_KEY": CONSUMER_KEY,
+        "SALESFORCE__CONSUMER_SECRET": CONSUMER_SECRET,
+        "SALESFORCE__ORG_ID": "00DHs0000000001IAA",
+        "SALESFORCE__MULTI_CURRENCY": "true",
+        "LEDGER__URL": f"sqlite:///{tmp_path}/ledger.db",
+        "BUSINESS__TIME_ZONE": "Europe/Berlin",
+    }
+    for name, value in values.items():
+        monkeypatch.setenv(f"INVOICING_{name}", value)
+    caches = (settings, database.engine, stripe.client, salesforce.client)
+    for cache in caches:
+        cache.cache_clear()
+    database.migrate()
+    yield
+    database.engine().dispose()
+    for cache in caches:
+        cache.cache_clear()

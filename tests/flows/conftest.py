@@ -1,0 +1,108 @@
+"""One Prefect server for all flow tests, and both services as their own users see them."""
+
+from collections.abc import Callable, Iterator
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+import stripe
+from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+from prefect.testing.utilities import prefect_test_harness
+
+from flows.raise_invoice import raise_invoice
+from flows.send_invoice import send_invoice
+from invoicing.connectors import salesforce
+from invoicing.connectors.salesforce import quoted
+from invoicing.domain.forms import InvoiceOutcome, LineItem
+from tests.conftest import Sandbox
+
+NEXT_MONTH = date.today() + timedelta(days=30)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def prefect_server() -> Iterator[None]:
+    """A real server on a database of its own; without heartbeats, which cost a second a run."""
+    with (
+        prefect_test_harness(server_startup_timeout=120),
+        temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
+    ):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def world(environment: None) -> None:
+    """Every flow test runs against fresh sandboxes and a fresh ledger."""
+
+
+@pytest.fixture
+def dashboard(stripe_sandbox: Sandbox) -> stripe.StripeClient:
+    """Stripe as somebody uses it who knows nothing of Salesforce."""
+    url = stripe_sandbox.url
+    addresses = {"api": url, "connect": url, "files": url, "meter_events": url}
+    return stripe.StripeClient(
+        "sk_live_sandbox",
+        base_addresses=addresses,  # type: ignore[arg-type]
+    )
+
+
+class Org:
+    """Salesforce as somebody uses it who knows nothing of Stripe."""
+
+    def record(self, name: str) -> dict[str, Any]:
+        """An invoice record by its name."""
+        fields = (
+            "Id, Name, Status__c, Payment_State__c, Sync_State__c, Sync_Message__c, Number__c, "
+            "Stripe_Invoice_Id__c, Hosted_Invoice_URL__c, Invoice_PDF__c, Total__c, "
+            "Amount_Paid__c, Amount_Remaining__c, Sent_At__c, Account__r.Stripe_Customer_Id__c, "
+            "(SELECT Id, Description__c, Quantity__c, Amount__c FROM Lines__r ORDER BY Position__c)"
+        )
+        [found] = self.query(f"SELECT {fields} FROM Stripe_Invoice__c WHERE Name = {quoted(name)}")
+        return found
+
+    def query(self, soql: str) -> list[dict[str, Any]]:
+        """Records by SOQL."""
+        return salesforce.client().query(soql)
+
+    def set(self, name: str, **fields: Any) -> None:
+        """Overwrite fields of a record by hand."""
+        record_id = self.query(f"SELECT Id FROM Stripe_Invoice__c WHERE Name = {quoted(name)}")[0][
+            "Id"
+        ]
+        salesforce.client().update("Stripe_Invoice__c", record_id, fields)
+
+    def count(self) -> int:
+        """How many invoice records there are."""
+        return len(self.query("SELECT Id FROM Stripe_Invoice__c"))
+
+
+@pytest.fixture
+def org(world: None) -> Org:
+    """The Salesforce org."""
+    return Org()
+
+
+@pytest.fixture
+def draft(world: None) -> Callable[..., InvoiceOutcome]:
+    """Raise a draft of two lines over 2,450 dollars for Acme, or what is asked for."""
+
+    def raise_one(**changes: Any) -> InvoiceOutcome:
+        form: dict[str, Any] = {
+            "account": "Acme Corporation",
+            "description": "November services",
+            "due_date": NEXT_MONTH,
+            "lines": [
+                LineItem(product="Consulting", quantity=3),
+                LineItem(product="Onboarding", unit_price="2000"),
+            ],
+        }
+        outcome: InvoiceOutcome = raise_invoice(**form | changes)
+        return outcome
+
+    return raise_one
+
+
+@pytest.fixture
+def sent(draft: Callable[..., InvoiceOutcome]) -> InvoiceOutcome:
+    """An invoice that was sent to Acme."""
+    outcome: InvoiceOutcome = send_invoice(draft().name)
+    return outcome

@@ -1,0 +1,191 @@
+"""A draft is sent: Stripe and Salesforce agree, and the customer has one mail."""
+
+from collections.abc import Callable
+from datetime import date, timedelta
+
+import pytest
+import stripe
+
+from flows.revise_invoice import revise_invoice
+from flows.send_invoice import send_invoice
+from invoicing.connectors import salesforce
+from invoicing.domain.forms import InvoiceOutcome, LineItem
+from invoicing.errors import Conflict, InvoicingError, Refused
+from tests.conftest import Sandbox
+from tests.flows.conftest import Org
+
+Raise = Callable[..., InvoiceOutcome]
+
+
+def mails(sandbox: Sandbox) -> list[str]:
+    """Who has had mail."""
+    return [mail["to"] for mail in sandbox.admin("GET", "mail")["data"]]
+
+
+def test_sent_means_open_on_both_sides_and_one_mail(
+    draft: Raise, org: Org, dashboard: stripe.StripeClient, stripe_sandbox: Sandbox
+) -> None:
+    """Number, links, amounts and customer are on the record; the mail is out."""
+    sent = send_invoice(draft().name)
+    record = org.record("INV-0001")
+    [invoice] = dashboard.v1.invoices.list().data
+    assert (record["Status__c"], invoice.status) == ("Open", "open")
+    assert record["Sync_State__c"] == "Clean"
+    assert record["Number__c"] == invoice.number
+    assert record["Hosted_Invoice_URL__c"] == invoice.hosted_invoice_url
+    assert record["Invoice_PDF__c"] == invoice.invoice_pdf
+    assert float(record["Total__c"]) == invoice.total / 100 == 2450
+    assert record["Sent_At__c"] is not None
+    [customer] = dashboard.v1.customers.list().data
+    assert record["Account__r"]["Stripe_Customer_Id__c"] == customer.id
+    assert mails(stripe_sandbox) == ["billing@acme.example.com"]
+    assert sent.sentence.startswith("INV-0001 over 2,450.00 USD was sent to Acme Corporation")
+
+
+def test_the_second_invoice_goes_to_the_same_customer(
+    draft: Raise, dashboard: stripe.StripeClient
+) -> None:
+    """One Account, one Stripe customer; one product, one Stripe product."""
+    send_invoice(draft().name)
+    send_invoice(draft().name)
+    assert len(dashboard.v1.customers.list().data) == 1
+    assert len(dashboard.v1.products.list().data) == 2
+    assert len(dashboard.v1.invoices.list().data) == 2
+
+
+def test_pressing_send_again_mails_nobody(
+    sent: InvoiceOutcome, org: Org, stripe_sandbox: Sandbox
+) -> None:
+    """A second send is refused with a sentence, and the record stays in step."""
+    with pytest.raises(Refused, match="INV-0001 is Open, and only a draft can be sent"):
+        send_invoice(sent.name)
+    record = org.record("INV-0001")
+    assert record["Sync_State__c"] == "Clean"
+    assert "only a draft can be sent" in record["Sync_Message__c"]
+    assert len(mails(stripe_sandbox)) == 1
+
+
+def test_without_lines_or_address_or_time_it_is_refused_with_all_reasons(
+    org: Org, dashboard: stripe.StripeClient
+) -> None:
+    """Three things are missing; all three are said, on the run and on the record."""
+    account = org.query("SELECT Id FROM Account WHERE Name = 'Vandelay Industries'")[0]["Id"]
+    yesterday = (date.today() - timedelta(days=2)).isoformat()
+    fields = {"Account__c": account, "Currency__c": "USD", "Due_Date__c": yesterday}
+    salesforce.client().write_graph(
+        [
+            {
+                "method": "POST",
+                "path": "sobjects/Stripe_Invoice__c",
+                "referenceId": "invoice",
+                "body": fields,
+            }
+        ]
+    )
+    with pytest.raises(Refused) as refusal:
+        send_invoice("INV-0001")
+    record = org.record("INV-0001")
+    for part in ("has no lines", "no e-mail address", "has passed"):
+        assert part in str(refusal.value)
+        assert part in record["Sync_Message__c"]
+    assert (record["Status__c"], record["Sync_State__c"]) == ("Draft", "Failed")
+    assert dashboard.v1.customers.list().data == []
+
+
+def test_a_refused_draft_can_be_put_right_and_sent(draft: Raise, org: Org) -> None:
+    """The message goes away once the reason does."""
+    name = draft(account="Vandelay Industries").name
+    with pytest.raises(Refused, match="no e-mail address"):
+        send_invoice(name)
+    account = org.query("SELECT Id FROM Account WHERE Name = 'Vandelay Industries'")[0]["Id"]
+    salesforce.client().update("Account", account, {"Invoice_Email__c": "art@vandelay.example.com"})
+    send_invoice(name)
+    record = org.record("INV-0001")
+    assert (record["Sync_State__c"], record["Sync_Message__c"]) == ("Clean", None)
+
+
+def test_there_is_no_such_invoice() -> None:
+    """A wrong name is a clear sentence."""
+    with pytest.raises(Refused, match="There is no invoice 'INV-9999' in Salesforce"):
+        send_invoice("INV-9999")
+
+
+def test_somebody_added_a_line_in_the_dashboard(
+    draft: Raise, org: Org, dashboard: stripe.StripeClient, stripe_sandbox: Sandbox
+) -> None:
+    """The totals no longer match: nobody is mailed, and a person decides."""
+    name = draft().name
+    stripe_sandbox.admin(
+        "POST",
+        "faults",
+        rules=[{"kind": "refuse", "status": 400, "path": "*/finalize", "count": 1}],
+    )
+    with pytest.raises(InvoicingError):
+        send_invoice(name)
+    [invoice] = dashboard.v1.invoices.list().data
+    dashboard.v1.invoice_items.create(
+        {
+            "customer": str(invoice.customer),
+            "invoice": invoice.id,
+            "amount": 500,
+            "currency": "usd",
+            "description": "Surprise",
+        }
+    )
+    with pytest.raises(Conflict, match="Somebody added lines"):
+        send_invoice(name)
+    assert org.record("INV-0001")["Sync_State__c"] == "Conflict"
+    assert mails(stripe_sandbox) == []
+
+
+def test_revised_between_two_tries(
+    draft: Raise, dashboard: stripe.StripeClient, stripe_sandbox: Sandbox
+) -> None:
+    """What goes out is what the record says when it is sent, not when it was first tried."""
+    name = draft().name
+    stripe_sandbox.admin(
+        "POST",
+        "faults",
+        rules=[{"kind": "refuse", "status": 400, "path": "*/finalize", "count": 1}],
+    )
+    with pytest.raises(InvoicingError):
+        send_invoice(name)
+    revise_invoice(invoice=name, add=[LineItem(product="Training Day")], remove=[1])
+    send_invoice(name)
+    [invoice] = dashboard.v1.invoices.list().data
+    assert invoice.total == 380000
+    assert len(mails(stripe_sandbox)) == 1
+
+
+CALLS = [
+    ("customers", "POST", "/v1/customers"),
+    ("products", "POST", "/v1/products"),
+    ("create", "POST", "/v1/invoices"),
+    ("lines", "POST", "*/add_lines"),
+    ("finalize", "POST", "*/finalize"),
+    ("send", "POST", "*/send"),
+]
+
+
+@pytest.mark.parametrize("kind", ["lost", "reset", "fail_after", "refuse"])
+@pytest.mark.parametrize(("call", "method", "path"), CALLS, ids=[call[0] for call in CALLS])
+def test_trouble_at_any_call_bills_and_mails_once(
+    draft: Raise,
+    org: Org,
+    dashboard: stripe.StripeClient,
+    stripe_sandbox: Sandbox,
+    call: str,
+    method: str,
+    path: str,
+    kind: str,
+) -> None:
+    """Whatever happens to one answer, before or after the effect, the end is the same."""
+    name = draft().name
+    rule = {"kind": kind, "method": method, "path": path, "count": 1}
+    stripe_sandbox.admin("POST", "faults", rules=[rule])
+    send_invoice(name)
+    [invoice] = dashboard.v1.invoices.list().data
+    assert (invoice.status, invoice.total) == ("open", 245000)
+    assert len(dashboard.v1.customers.list().data) == 1
+    assert len(mails(stripe_sandbox)) == 1
+    assert org.record("INV-0001")["Status__c"] == "Open"
