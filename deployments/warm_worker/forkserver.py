@@ -1,0 +1,267 @@
+"""A warm Python: one process that has everything imported and forks a child per run.
+
+The worker starts this file in a project's directory and holds the other end of a Unix
+socket, the *control* socket. Each request on it carries one more socket, the *run* socket,
+on which the worker sends the job (one line of JSON) and reads the child's pid and, when the
+child has ended, its exit code (one line each). Three rules keep the process family tidy:
+
+* the control socket closes → no more requests; the server leaves after its last child,
+* a run socket closes on the worker's side → the worker is gone; the run ends itself,
+* a child ends → whatever it left running in its process group is killed.
+
+Nothing here may start a thread or open a connection before the fork, because children would
+inherit a lock nobody holds or a socket two processes use. `multiprocessing`'s own forkserver
+is a singleton for the life of its parent and imports the parent's main module into every
+child; this one can be replaced when the code changes.
+"""
+
+import contextlib
+import gc
+import importlib
+import json
+import os
+import runpy
+import selectors
+import signal
+import socket
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+from typing import TypedDict
+
+# What every flow run imports, whatever the project.
+ENGINE = (
+    "prefect.engine",
+    "prefect.flow_engine",
+    "prefect.task_engine",
+    "prefect.client.orchestration",
+    "prefect.deployments.steps.core",
+    "prefect.deployments.steps.pull",
+    "prefect.events.worker",
+    "prefect.runtime",
+    # Imported late, inside functions, by every run.
+    "anyio._backends._asyncio",
+    "prefect.utilities.visualization",
+    "rich._emoji_codes",
+)
+STALE = b"stale\n"
+LAST_WORDS_SECONDS = 10.0  # from SIGTERM to SIGKILL, once the worker is gone
+
+
+class Job(TypedDict):
+    """What a child becomes: `python *argv`, already imported."""
+
+    argv: list[str]
+    env: dict[str, str]
+    cwd: str
+    stream_output: bool
+
+
+def project_modules(directory: Path) -> list[str]:
+    """The modules that hold the flows deployed by the directory's `prefect.yaml`."""
+    import yaml  # type: ignore[import-untyped]
+
+    try:
+        deployments = yaml.safe_load((directory / "prefect.yaml").read_text())["deployments"]
+    except FileNotFoundError:
+        return []
+    return [module_of(deployment["entrypoint"]) for deployment in deployments or []]
+
+
+def module_of(entrypoint: str) -> str:
+    """The module of `flows/send.py:send` or of `flows.send.send`."""
+    path, colon, _ = entrypoint.partition(":")
+    if colon:
+        return ".".join(Path(path).with_suffix("").parts)
+    return entrypoint.rpartition(".")[0]
+
+
+def preload(directory: Path) -> None:
+    """Import the engine and the project's flows; what cannot be imported is said and left cold.
+
+    A run of a flow that could not be imported tries again by itself and reports the error to
+    the Prefect API, which is where its author looks for it.
+    """
+    for attempt in (lambda: ENGINE, lambda: project_modules(directory)):
+        try:
+            names = attempt()
+        except Exception:
+            traceback.print_exc()
+            continue
+        for name in names:
+            try:
+                importlib.import_module(name)
+            except Exception:
+                traceback.print_exc()
+    if threading.active_count() > 1:
+        print("Importing the flows started threads:", threading.enumerate(), file=sys.stderr)  # noqa: T201
+
+
+def sources(directory: Path, since: int) -> dict[str, int]:
+    """Every file of the project that is in memory, and the time it was changed (ns).
+
+    A file changed while it was being imported counts as changed since.
+    """
+    files = {directory / "prefect.yaml"}
+    for module in list(sys.modules.values()):
+        path = Path(getattr(module, "__file__", None) or "")
+        if path.is_relative_to(directory) and "site-packages" not in path.parts:
+            files.add(path)
+    changes = {str(file): changed_at(str(file)) for file in files}
+    return {file: change if change < since else -1 for file, change in changes.items()}
+
+
+def changed_at(path: str) -> int:
+    """When the file was changed (ns), 0 if there is none."""
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError:
+        return 0
+
+
+def serve(control: socket.socket, loaded: dict[str, int]) -> socket.socket | None:
+    """Fork a child for each request until the control socket closes.
+
+    Returns:
+        In a child its run socket; in the server, when all is over, nothing.
+    """
+    children: dict[int, socket.socket] = {}
+    wakeup, waker = socket.socketpair()
+    waker.setblocking(False)
+    signal.set_wakeup_fd(waker.fileno())
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    selector = selectors.DefaultSelector()
+    selector.register(control, selectors.EVENT_READ)
+    selector.register(wakeup, selectors.EVENT_READ)
+    accepting = True
+    while accepting or children:
+        for key, _ in selector.select():
+            if key.fileobj is wakeup:
+                wakeup.recv(4096)
+                reap(children)
+                continue
+            message, fds, *_ = socket.recv_fds(control, 1, 1)
+            if not message:
+                accepting = False
+                selector.unregister(control)
+                continue
+            run = socket.socket(fileno=fds[0])
+            if any(changed_at(path) != then for path, then in loaded.items()):
+                run.sendall(STALE)
+                run.close()
+                continue
+            pid = os.fork()
+            if pid == 0:
+                selector.close()
+                for inherited in (control, wakeup, waker, *children.values()):
+                    inherited.close()
+                return run
+            with contextlib.suppress(OSError):
+                os.setpgid(pid, pid)  # as the child does itself; whoever comes first
+            children[pid] = run
+            with contextlib.suppress(OSError):
+                run.sendall(b"%d\n" % pid)
+    return None
+
+
+def reap(children: dict[int, socket.socket]) -> None:
+    """Report the exit code of every child that has ended, and end what it left behind."""
+    while children:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        if pid == 0:
+            return
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)
+        run = children.pop(pid)
+        with contextlib.suppress(OSError):
+            run.sendall(b"%d\n" % os.waitstatus_to_exitcode(status))
+        run.close()
+
+
+def become(run: socket.socket) -> list[str]:
+    """Turn this fresh child into the process its job describes.
+
+    Returns:
+        The job's arguments, as `python` would take them.
+    """
+    os.setpgid(0, 0)
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    with run.makefile("rb") as lines:
+        job: Job = json.loads(lines.readline())
+    threading.Thread(target=end_with_worker, args=(run,), daemon=True).start()
+    if not job["stream_output"]:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 1)
+        os.dup2(nowhere, 2)
+    settings_before = prefect_settings()
+    os.environ.clear()
+    os.environ.update(job["env"])
+    os.chdir(job["cwd"])
+    sys.path[0] = ""  # wherever a pull step takes the run
+    if prefect_settings() != settings_before:
+        reload_settings()
+    return job["argv"]
+
+
+def end_with_worker(run: socket.socket) -> None:
+    """Wait until the worker is gone, then end this run as a stopping worker would have.
+
+    SIGTERM lets the engine report the run as Crashed, so that it is taken up again at once
+    instead of staying Running for ever.
+    """
+    run.recv(1)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(LAST_WORDS_SECONDS)
+    os.killpg(0, signal.SIGKILL)
+
+
+def prefect_settings() -> dict[str, str]:
+    """The environment variables from which Prefect reads its settings."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith("PREFECT_") and not name.startswith("PREFECT__")
+    }
+
+
+def reload_settings() -> None:
+    """Let Prefect read its settings again, from an environment that has changed."""
+    from prefect.context import refresh_global_settings_context
+    from prefect.logging.configuration import setup_logging
+
+    refresh_global_settings_context()
+    setup_logging(incremental=False)
+
+
+def execute(argv: list[str]) -> None:
+    """Run a module (`-m name …`) or a file as the main program."""
+    if argv[0] == "-m":
+        sys.argv = argv[1:]
+        sys.modules.pop(argv[1], None)  # preloaded, but about to be run as the main module
+        runpy.run_module(argv[1], run_name="__main__", alter_sys=True)
+    else:
+        sys.argv = argv
+        runpy.run_path(argv[0], run_name="__main__")
+
+
+def main() -> None:
+    """Preload, then serve the control socket whose file descriptor is the only argument."""
+    directory, started = Path.cwd(), time.time_ns()
+    sys.path[0] = ""
+    preload(directory)
+    loaded = sources(directory, since=started)
+    sys.stdout.flush()
+    gc.collect()
+    gc.freeze()  # keeps the collector from writing to memory the children share
+    run = serve(socket.socket(fileno=int(sys.argv[1])), loaded)
+    if run is not None:
+        execute(become(run))
+
+
+if __name__ == "__main__":
+    main()
