@@ -17,6 +17,7 @@ from tasks.stripe import (
     ensure_products,
     fill_draft,
     finalize,
+    hand_over,
     mail,
 )
 
@@ -44,6 +45,7 @@ def send_invoice(invoice: InvoiceReference) -> InvoiceOutcome:
         total = compare_totals(stripe_id, draft)
         finalize(stripe_id, record_id)
         mail(stripe_id, record_id, draft.email or "")
+        hand_over(stripe_id)
         [sent] = refresh([stripe_id], touch=True)
         link_customer(draft.account, customer_id)
         conclude_sending(record_id, stripe_id)

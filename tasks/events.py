@@ -41,20 +41,8 @@ def fetch_events(lookback: timedelta) -> tuple[int, int]:
     for found in stripe.client().events(since=since, types=HANDLED):
         news = read_event(found)
         latest = max(latest, news.occurred_at)
-        batch.append(
-            Event(
-                account_id=account,
-                event_id=news.event_id,
-                type=news.type,
-                object_id=news.object_id,
-                invoice_id=news.invoice_id,
-                livemode=news.livemode,
-                occurred_at=news.occurred_at,
-                received_at=datetime.now(UTC),
-                source="poll",
-                body=orjson.dumps(found, default=str).decode(),
-            )
-        )
+        body = orjson.dumps(found, default=str).decode()
+        batch.append(inbox.written_down(news, body, account_id=account, source="poll"))
         seen += 1
         if len(batch) == BATCH:
             new += inbox.receive(batch)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, ParamSpec, TypedDict, cast
+from typing import Any, ParamSpec, TypedDict, TypeVar, cast
 
 from prefect.cache_policies import NO_CACHE, CachePolicy
 from prefect.client.schemas.objects import State, TaskRun
@@ -16,6 +16,7 @@ from invoicing.domain.forms import Outcome
 from invoicing.errors import InvoicingError, Passing
 
 P = ParamSpec("P")
+R = TypeVar("R", bound=Outcome)
 
 
 def passes_with_time(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
@@ -48,11 +49,12 @@ SIDE_BY_SIDE = cast(TaskRunner[PrefectFuture[Any]], ThreadPoolTaskRunner(max_wor
 """For steps that wait on the services: four at a time."""
 
 
-def answering(flow: Callable[P, Outcome]) -> Callable[P, Any]:
+def answering(flow: Callable[P, R]) -> Callable[P, R]:
     """Let a flow's final state say in one sentence what came of the run.
 
     A refusal or a conflict ends the run as Failed with its reasons as the message, without
-    a stack trace; anything unknown is raised as it is.
+    a stack trace; anything unknown is raised as it is. Prefect takes the state as the run's
+    end, and hands the outcome inside it to whoever called the flow.
     """
 
     @wraps(flow)
@@ -65,4 +67,4 @@ def answering(flow: Callable[P, Outcome]) -> Callable[P, Any]:
         get_run_logger().info(outcome.sentence)
         return Completed(message=outcome.sentence, data=outcome)
 
-    return run
+    return cast(Callable[P, R], run)

@@ -43,10 +43,10 @@ class Change:
     moved: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
     created: bool = False
     gone: bool = False
-    status: str | None = None
-    number: str | None = None
-    total: str | None = None
-    hosted_invoice_url: str | None = None
+    status: str = ""
+    number: str = ""
+    total: str = ""
+    hosted_invoice_url: str = ""
     problem: str = ""
     passing: bool = False
 
@@ -79,8 +79,8 @@ def to_outcome(change: Change, sentence: str) -> InvoiceOutcome:
         raise Refused(change.sentence)
     return InvoiceOutcome(
         sentence=sentence,
-        record_id=change.record_id,
-        name=change.name or None,
+        record_id=change.record_id or "",
+        name=change.name,
         stripe_id=change.stripe_id,
         number=change.number,
         status=change.status,
@@ -257,9 +257,9 @@ def _changed(
     return replace(
         change,
         status=invoice.status,
-        number=invoice.number,
+        number=invoice.number or "",
         total=str(invoice.total),
-        hosted_invoice_url=invoice.hosted_invoice_url,
+        hosted_invoice_url=invoice.hosted_invoice_url or "",
     )
 
 

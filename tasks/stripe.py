@@ -317,7 +317,10 @@ def compare_totals(stripe_id: str, invoice: Invoice) -> Money:
 
 @task(task_run_name="finalize", **STEP)
 def finalize(stripe_id: str, record_id: str) -> None:
-    """Turn the draft into an open invoice, once."""
+    """Turn the draft into an open invoice, once.
+
+    Never with ``auto_advance``: Stripe would mail it by itself, and ours would be the second.
+    """
     _keep(record_id)
     client = stripe.client()
 
@@ -331,11 +334,7 @@ def finalize(stripe_id: str, record_id: str) -> None:
         digest=_digest(stripe_id),
         actor=run_id(),
         evidence=finalized,
-        act=lambda key: str(
-            client.finalize(stripe_id, auto_advance=settings().stripe.auto_advance, key=key)[
-                "status"
-            ]
-        ),
+        act=lambda key: str(client.finalize(stripe_id, key)["status"]),
     )
 
 
@@ -368,6 +367,13 @@ def mail(stripe_id: str, record_id: str, email: str) -> None:  # noqa: ARG001  (
         MAIL, record_id, digest=_digest(stripe_id), actor=run_id(), evidence=mailed, act=send
     )
     links.mark_sent(stripe_id, datetime.fromtimestamp(int(sent), UTC))
+
+
+@task(task_run_name="let Stripe follow up", **STEP)
+def hand_over(stripe_id: str) -> None:
+    """Let Stripe remind and reconcile from now on, where the business wants it to."""
+    if settings().stripe.auto_advance:
+        stripe.client().update_invoice(stripe_id, {"auto_advance": True})
 
 
 @task(task_run_name="conclude", **STEP)

@@ -38,6 +38,11 @@ class Sandbox:
         assert answer.ok, answer.text
         return answer.json()
 
+    def post_form(self, url: str, **form: str) -> None:
+        """Submit a form of one of its pages."""
+        answer = self._session.post(url, data=form)
+        assert answer.ok, answer.text
+
 
 @pytest.fixture(scope="session")
 def stripe_process() -> Iterator[Sandbox]:

@@ -187,11 +187,11 @@ class Stripe:
                 _once(key),
             ).to_dict()
 
-    def finalize(self, invoice_id: str, *, auto_advance: bool, key: str) -> Object:
-        """Turn a draft into an open invoice, numbered and frozen."""
+    def finalize(self, invoice_id: str, key: str) -> Object:
+        """Turn a draft into an open invoice, numbered and frozen; Stripe mails nothing yet."""
         with _in_our_words("finalize the invoice"):
             return self._v1.invoices.finalize_invoice(
-                invoice_id, {"auto_advance": auto_advance}, _once(key)
+                invoice_id, {"auto_advance": False}, _once(key)
             ).to_dict()
 
     def send(self, invoice_id: str, key: str) -> Object:

@@ -103,13 +103,13 @@ class Outcome(BaseModel):
 class InvoiceOutcome(Outcome):
     """What a flow run did to one invoice."""
 
-    record_id: str | None = Field(None, description="The Salesforce record.")
-    name: str | None = Field(None, description="The record's name, such as INV-0042.")
-    stripe_id: str | None = None
-    number: str | None = Field(None, description="The number that the customer sees.")
-    status: str | None = None
-    total: str | None = Field(None, description="Amount and currency.")
-    hosted_invoice_url: str | None = None
+    record_id: str = Field("", description="The Salesforce record.")
+    name: str = Field("", description="The record's name, such as INV-0042.")
+    stripe_id: str = ""
+    number: str = Field("", description="The number that the customer sees.")
+    status: str = ""
+    total: str = Field("", description="Amount and currency.")
+    hosted_invoice_url: str = ""
     changes: dict[str, str] = Field(
         default_factory=dict, description="What moved: field, from and to."
     )

@@ -211,4 +211,8 @@ def _same(left: Any, right: Any) -> bool:
         return number(left) == number(right)
     if isinstance(left, str) and isinstance(right, str) and left.endswith("+0000"):
         return left[:19] == right[:19]
-    return bool(left == right) or (not left and not right)
+    return bool(left == right) or (_empty(left) and _empty(right))
+
+
+def _empty(value: Any) -> bool:
+    return value is None or value is False or value == ""

@@ -7,11 +7,28 @@ from sqlalchemy import Insert, func, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import col, or_, select
 
+from invoicing.domain.events import News
 from invoicing.ledger.database import session
 from invoicing.ledger.models import Cursor, Event, EventState
 
 MAX_ATTEMPTS = 8
 LEASE_SECONDS = 300
+
+
+def written_down(news: News, body: str, *, account_id: str, source: str) -> Event:
+    """The inbox row of an event; ``source`` is webhook or poll."""
+    return Event(
+        account_id=account_id,
+        event_id=news.event_id,
+        type=news.type,
+        object_id=news.object_id,
+        invoice_id=news.invoice_id,
+        livemode=news.livemode,
+        occurred_at=news.occurred_at,
+        received_at=datetime.now(UTC),
+        source=source,
+        body=body,
+    )
 
 
 def receive(events: Sequence[Event]) -> int:

@@ -23,7 +23,6 @@ from invoicing.connectors.stripe import verified_event
 from invoicing.domain.events import read_event
 from invoicing.errors import Passing
 from invoicing.ledger import inbox
-from invoicing.ledger.models import Event
 from invoicing.settings import Settings
 
 log = logging.getLogger("receiver")
@@ -93,17 +92,8 @@ def build_app(settings: Settings) -> Starlette:
         ours = news.account_id in (None, settings.stripe.account_id)
         if not ours or news.livemode != settings.stripe.livemode:
             return _refuse(400, "the event is of another account or mode")
-        event = Event(
-            account_id=settings.stripe.account_id,
-            event_id=news.event_id,
-            type=news.type,
-            object_id=news.object_id,
-            invoice_id=news.invoice_id,
-            livemode=news.livemode,
-            occurred_at=news.occurred_at,
-            received_at=datetime.now(UTC),
-            source="webhook",
-            body=body.decode(),
+        event = inbox.written_down(
+            news, body.decode(), account_id=settings.stripe.account_id, source="webhook"
         )
         try:
             new = await run_in_threadpool(inbox.receive, [event])

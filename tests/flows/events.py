@@ -1,0 +1,18 @@
+"""Events as the receiver writes them down."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from invoicing.domain.events import read_event
+from invoicing.ledger import inbox
+from invoicing.ledger.models import Event
+
+
+def event_from(body: Mapping[str, Any]) -> Event:
+    """An inbox event from its body."""
+    text = orjson.dumps(body, default=str).decode()
+    return inbox.written_down(
+        read_event(body), text, account_id="acct_1SandboxAcme", source="webhook"
+    )

@@ -1,0 +1,153 @@
+"""What happens in Stripe comes back: by hand, by events, by polling."""
+
+import time
+from typing import Any
+
+import pytest
+import stripe
+
+from flows.handle_events import handle_events
+from flows.poll_events import poll_events
+from flows.sync_invoice import sync_invoice
+from invoicing.domain.forms import InvoiceOutcome
+from invoicing.errors import Refused
+from invoicing.ledger import inbox
+from tests.conftest import Sandbox
+from tests.flows.conftest import Org
+from tests.flows.events import event_from
+
+
+def pay(sandbox: Sandbox, invoice: InvoiceOutcome, **form: str) -> None:
+    """Pay as the customer does, on the hosted page."""
+    sandbox.post_form(invoice.hosted_invoice_url, card="4242424242424242", **form)
+
+
+def test_sync_brings_a_payment_home(
+    sent: InvoiceOutcome, org: Org, stripe_sandbox: Sandbox
+) -> None:
+    """The button says in one sentence what changed, and then that nothing did."""
+    pay(stripe_sandbox, sent)
+    outcome = sync_invoice(sent.name)
+    record = org.record("INV-0001")
+    assert (record["Status__c"], record["Payment_State__c"]) == ("Paid", "Paid")
+    assert float(record["Amount_Paid__c"]) == 2450
+    assert outcome.sentence == "INV-0001 moved from Open to Paid."
+    assert sync_invoice(sent.stripe_id).sentence == "INV-0001 was in step already."
+
+
+def test_part_of_the_money(sent: InvoiceOutcome, org: Org, stripe_sandbox: Sandbox) -> None:
+    """A part payment leaves the invoice open, and says so."""
+    pay(stripe_sandbox, sent, amount="450.00")
+    sync_invoice(sent.name)
+    record = org.record("INV-0001")
+    assert (record["Status__c"], record["Payment_State__c"]) == ("Open", "Partly Paid")
+    assert float(record["Amount_Remaining__c"]) == 2000
+
+
+def test_sync_of_a_draft_says_that_there_is_nothing_yet(draft: Any) -> None:
+    """No error, just the truth."""
+    assert "in Salesforce only" in sync_invoice(draft().name).sentence
+
+
+def test_polling_finds_what_no_webhook_brought(
+    sent: InvoiceOutcome, org: Org, stripe_sandbox: Sandbox
+) -> None:
+    """Webhooks were away; the poll settles it, and polling again finds nothing new."""
+    pay(stripe_sandbox, sent)
+    outcome = poll_events()
+    assert org.record("INV-0001")["Status__c"] == "Paid"
+    assert "INV-0001 moved from Open to Paid" in outcome.sentence
+    assert "0 were new" in poll_events().sentence
+    assert inbox.backlog() == {"done": inbox.backlog()["done"]}
+
+
+def test_events_late_doubled_and_out_of_order(
+    sent: InvoiceOutcome, org: Org, stripe_sandbox: Sandbox, dashboard: stripe.StripeClient
+) -> None:
+    """Old news never overwrites newer state: each event makes us look, none is believed."""
+    pay(stripe_sandbox, sent)
+    events = [event.to_dict() for event in dashboard.v1.events.list({"limit": 100}).data]
+    news = [event_from(event) for event in events if event["type"].startswith("invoice.")]
+    for event in [*news, *reversed(news)]:
+        inbox.receive([event])
+        handle_events()
+        assert org.record("INV-0001")["Status__c"] == "Paid"
+    assert set(inbox.backlog()) == {"done"}
+
+
+def test_a_burst_costs_one_read_and_one_write(
+    sent: InvoiceOutcome, org: Org, stripe_sandbox: Sandbox, salesforce_sandbox: Sandbox
+) -> None:
+    """Fifty events about one invoice are one look at it."""
+    pay(stripe_sandbox, sent)
+    now = int(time.time())
+    inbox.receive(
+        [
+            event_from(
+                {
+                    "id": f"evt_{number}",
+                    "object": "event",
+                    "type": "invoice.updated",
+                    "livemode": True,
+                    "created": now,
+                    "data": {"object": {"object": "invoice", "id": sent.stripe_id}},
+                }
+            )
+            for number in range(50)
+        ]
+    )
+    for sandbox in (stripe_sandbox, salesforce_sandbox):
+        sandbox.admin("DELETE", "requests")
+    outcome = handle_events()
+    assert "1 invoices looked at, 1 changed" in outcome.sentence
+    assert stripe_sandbox.admin("GET", "requests")["count"] == 1
+    written = salesforce_sandbox.admin("GET", "requests?method=PATCH")
+    assert written["count"] == 1
+
+
+def test_what_cannot_be_settled_becomes_a_dead_letter_with_its_reason(
+    dashboard: stripe.StripeClient, org: Org
+) -> None:
+    """An invoice of a customer whom Salesforce does not know waits for a person."""
+    customer = dashboard.v1.customers.create({"email": "stranger@example.com"})
+    dashboard.v1.invoices.create(
+        {"customer": customer.id, "collection_method": "send_invoice", "days_until_due": 30}
+    )
+    outcome = poll_events()
+    assert "belongs to no Account" in outcome.sentence
+    assert inbox.backlog()["dead"] >= 1
+    assert org.count() == 0
+
+
+def test_an_event_is_kept_until_salesforce_takes_it(
+    sent: InvoiceOutcome, org: Org, stripe_sandbox: Sandbox, salesforce_sandbox: Sandbox
+) -> None:
+    """Salesforce locks the row again and again; then the event is done all the same."""
+    pay(stripe_sandbox, sent)
+    rule = {"kind": "refuse", "status": 400, "path": "*/composite/sobjects", "count": 2}
+    salesforce_sandbox.admin("POST", "faults", rules=[rule | {"code": "UNABLE_TO_LOCK_ROW"}])
+    poll_events()
+    assert org.record("INV-0001")["Status__c"] == "Paid"
+    assert set(inbox.backlog()) == {"done"}
+
+
+def test_wrong_key_is_one_clear_error(
+    monkeypatch: pytest.MonkeyPatch, sent: InvoiceOutcome
+) -> None:
+    """A key of another account, or none at all, stops every run before it writes."""
+    from invoicing.connectors import stripe as connector
+    from invoicing.ledger import links
+    from invoicing.settings import settings
+
+    monkeypatch.setenv("INVOICING_STRIPE__API_KEY", "sk_live_wrong")
+    settings.cache_clear()
+    connector.client.cache_clear()
+    with pytest.raises(Exception, match="Stripe does not accept the API key"):
+        sync_invoice(sent.name)
+    assert links.binding() is not None
+
+
+def test_refused_is_not_retried(sent: InvoiceOutcome) -> None:
+    """An invoice that does not exist anywhere is said to be missing, at once."""
+    with pytest.raises(Refused, match="There is no invoice 'INV-0404'"):
+        sync_invoice("INV-0404")
