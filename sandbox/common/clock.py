@@ -35,6 +35,10 @@ class Clock:
         aware = instant if instant.tzinfo else instant.replace(tzinfo=UTC)
         self.advance(aware.timestamp() - self.time())
 
+    def reset(self) -> None:
+        """Go back to the wall clock."""
+        self.advance(-self._offset)
+
     def on_move(self, listener: Callable[[], None]) -> None:
         """Call a listener whenever the clock is moved, so that sleepers can look again."""
         self._listeners.append(listener)

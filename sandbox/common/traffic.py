@@ -68,6 +68,11 @@ class Traffic:
         finally:
             entry["seconds"] = round(time.perf_counter() - started, 6)
 
+    def reset(self) -> None:
+        """Forget the log and all ordered trouble."""
+        self.log.clear()
+        self.faults.configure([])
+
     def _enter(self, scope: Scope, rule: Rule | None) -> dict[str, Any]:
         entry: dict[str, Any] = {
             "time": self.clock.time(),

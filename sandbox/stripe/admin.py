@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sandbox.common.admin import parsed
+from sandbox.common.traffic import Traffic
 from sandbox.stripe.context import Sandbox
 from sandbox.stripe.store import Doc, Space
 from sandbox.stripe.webhooks import Courier, Network
@@ -25,7 +26,7 @@ class RetryOrder(BaseModel):
     delivered_too: bool = False
 
 
-def routes(sandbox: Sandbox, courier: Courier) -> list[Route]:
+def routes(sandbox: Sandbox, courier: Courier, traffic: Traffic) -> list[Route]:
     """Return the routes under ``/_sandbox/``."""
 
     async def mail(request: Request) -> Response:
@@ -57,6 +58,8 @@ def routes(sandbox: Sandbox, courier: Courier) -> list[Route]:
 
     async def reset(_: Request) -> Response:
         sandbox.store.clear()
+        sandbox.clock.reset()
+        traffic.reset()
         courier.configure(Network())
         return JSONResponse({"reset": True})
 

@@ -46,7 +46,7 @@ def make_app(base_url: str, data: Path | None = None) -> ASGIApp:
         [
             *front.routes(),
             *Pages(sandbox, courier).routes(),
-            *admin.routes(sandbox, courier),
+            *admin.routes(sandbox, courier, traffic),
             *common_admin.routes(sandbox.clock, traffic),
             web.static(),
         ]
