@@ -35,6 +35,19 @@ class LimitsOrder(_Order):
     enforced: bool = False
 
 
+class LocksOrder(_Order):
+    """How long writes keep their row locks, and how long others wait for them (real seconds)."""
+
+    hold: float = Field(0.0, ge=0)
+    wait: float = Field(10.0, ge=0)
+
+
+class BulkOrder(_Order):
+    """How often a new Bulk query job is asked for before it has completed."""
+
+    pending_polls: int = Field(0, ge=0)
+
+
 class SessionsOrder(_Order):
     """How long a session lives without being used, in seconds of sandbox time."""
 
@@ -79,6 +92,20 @@ def routes(salesforce: Salesforce) -> list[Route]:
         salesforce.usage.allowance = order.allowance
         salesforce.usage.enforced = order.enforced
         return await get_limits(request)
+
+    async def set_locks(request: Request) -> Response:
+        order = await parsed(request, LocksOrder)
+        if isinstance(order, Response):
+            return order
+        org.locks.hold, org.locks.wait = order.hold, order.wait
+        return JSONResponse(order.model_dump())
+
+    async def set_bulk(request: Request) -> Response:
+        order = await parsed(request, BulkOrder)
+        if isinstance(order, Response):
+            return order
+        salesforce.bulk_query.pending_polls = order.pending_polls
+        return JSONResponse(order.model_dump())
 
     async def set_sessions(request: Request) -> Response:
         order = await parsed(request, SessionsOrder)
@@ -126,6 +153,8 @@ def routes(salesforce: Salesforce) -> list[Route]:
         Route("/_sandbox/reset", reset, methods=["POST"]),
         Route("/_sandbox/limits", get_limits, methods=["GET"]),
         Route("/_sandbox/limits", set_limits, methods=["POST"]),
+        Route("/_sandbox/locks", set_locks, methods=["POST"]),
+        Route("/_sandbox/bulk", set_bulk, methods=["POST"]),
         Route("/_sandbox/sessions", set_sessions, methods=["POST"]),
         Route("/_sandbox/sessions", end_sessions, methods=["DELETE"]),
         Route("/_sandbox/certificate", set_certificate, methods=["POST"]),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,13 +11,15 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import Scope
 
 from sandbox.common import admin as common_admin
 from sandbox.common import web
 from sandbox.common.faults import Rule
 from sandbox.common.traffic import Traffic
 from sandbox.salesforce import admin
-from sandbox.salesforce.bulk import BulkQuery
+from sandbox.salesforce.bulk_ingest import BulkIngest
+from sandbox.salesforce.bulk_query import BulkQuery
 from sandbox.salesforce.composite import Collections, Composite
 from sandbox.salesforce.cursors import Cursors
 from sandbox.salesforce.errors import OAuthError, SalesforceError, not_found
@@ -60,11 +61,13 @@ class Salesforce:
         self.usage = Usage(org.clock)
         self.cursors = Cursors(org)
         self.bulk_query = BulkQuery(org)
+        self.bulk_ingest = BulkIngest(org)
         self._resources = Resources(
             [
                 *Composite(org, lambda call: self._resources.answer(call)).table(),
                 *Collections(org).table(),
                 *self.bulk_query.table(),
+                *self.bulk_ingest.table(),
                 *Rest(org, self.cursors, self.usage).table(),
             ]
         )
@@ -74,7 +77,9 @@ class Salesforce:
         """Forget records, jobs, locators, faults and counts; seed again. Sessions stay."""
         self.cursors.clear()
         self.bulk_query.clear()
+        self.bulk_ingest.clear()
         self.usage.clear()
+        self.org.locks.clear()
         self.traffic.faults.configure([])
         self.traffic.log.clear()
         seed(self.org, name)
@@ -155,21 +160,25 @@ class Salesforce:
 
     async def _data(self, request: Request) -> Response:
         content = await request.body()
-        await asyncio.sleep(request.scope.get("sandbox.delay", 0))
         headers = {"Sforce-Limit-Info": self.usage.header()}
         try:
             self.sessions.check(request.headers.get("authorization"))
             self.usage.spend()
             headers["Sforce-Limit-Info"] = self.usage.header()
-            answer = self._answer(_call(request, content))
+            answer = await self._answer(_call(request, content), request.scope)
         except SalesforceError as error:
             answer = Answer(error.status, error.as_response())
         return _response(answer, headers)
 
-    def _answer(self, call: Call) -> Answer:
+    async def _answer(self, call: Call, scope: Scope) -> Answer:
+        rule: Rule | None = scope.get("sandbox.fault")
         try:
-            with self.org.store.transaction():
-                return self._resources.answer(call)
+            return await self.org.locks.run(
+                self.org.store,
+                lambda: self._resources.answer(call),
+                hold=scope.get("sandbox.delay", 0.0),
+                trouble=rule is not None and rule.kind == "row_lock",
+            )
         except MultipleMatches as several:
             urls = [f"{DATA_PATH}/sobjects/{several.sobject.name}/{one}" for one in several.ids]
             return Answer(300, urls)

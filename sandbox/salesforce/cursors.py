@@ -30,7 +30,7 @@ class _Snapshot:
         self._org = org
         self._table = f'temp."{name}"'
         self.query = query
-        columns = ", ".join(f"{sql} AS c{n}" for n, sql in enumerate(query.columns))
+        columns = ", ".join(f"{column.sql} AS c{n}" for n, column in enumerate(query.columns))
         org.store.run(f'CREATE TEMP TABLE "{name}" AS {query.sql(columns)}', query.parameters)
         self.total = int(org.store.one(f"SELECT COUNT(*) FROM {self._table}"))
 

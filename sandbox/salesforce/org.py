@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sandbox.common.clock import Clock
 from sandbox.salesforce.ids import make_id
+from sandbox.salesforce.locks import Locks
 from sandbox.salesforce.schema import Schema, SObject, load_schema
 from sandbox.salesforce.store import Store
 from sandbox.salesforce.values import stamp
@@ -27,6 +28,7 @@ class Org:
     store: Store
     clock: Clock = field(default_factory=Clock)
     user_id: str = USER_ID
+    locks: Locks = field(default_factory=Locks)
 
     def sobject(self, name: str) -> SObject:
         """The object of this name.

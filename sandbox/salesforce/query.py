@@ -10,10 +10,10 @@ case-sensitive), ``!=`` and ``NOT IN`` include nulls, nulls come first.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from tree_sitter import Node
 
@@ -59,14 +59,21 @@ class Plan:
     order: list[str] = field(default_factory=list)
 
 
+class Column(NamedTuple):
+    """One column of a row: its SQL, its heading if a client asked for it, and its kind."""
+
+    sql: str
+    heading: str
+    kind: str
+
+
 @dataclass
 class Query:
     """The parts of one SQL statement, and how its rows are read."""
 
     sobject: SObject
     plan: Plan
-    columns: list[str]
-    headings: list[str]
+    columns: list[Column]
     source: str
     condition: str
     grouping: str
@@ -79,9 +86,10 @@ class Query:
 
     def sql(self, columns: str | None = None) -> str:
         """The statement, for all its columns or for others."""
+        selected = columns or ", ".join(column.sql for column in self.columns)
         limit = "" if self.limit is None and not self.offset else f" LIMIT {self._limit()}"
         return (
-            f"SELECT {columns or ', '.join(self.columns)} FROM {self.source} "
+            f"SELECT {selected} FROM {self.source} "
             f"WHERE {self.condition}{self.grouping}{self._order_clause()}{limit}"
         )
 
@@ -102,10 +110,11 @@ class Children:
     def sql(self) -> str:
         """The statement for many parents at once (``:parents``, a JSON array of ids)."""
         query = self.query
+        selected = ", ".join(column.sql for column in query.columns)
         order = query.ordering or "t0.rowid"
         last = "" if query.limit is None else f" AND n <= {query.offset + query.limit}"
         return (
-            f"SELECT * FROM (SELECT {', '.join(query.columns)}, {self.parent_column} AS parent, "
+            f"SELECT * FROM (SELECT {selected}, {self.parent_column} AS parent, "
             f"ROW_NUMBER() OVER (PARTITION BY {self.parent_column} ORDER BY {order}) AS n "
             f"FROM {query.source} WHERE {query.condition} "
             f"AND {self.parent_column} IN (SELECT value FROM json_each(:parents))) "
@@ -215,11 +224,11 @@ class _Translator:
         aggregate = grouped is not None or self._aggregates(select)
         groups = self._groups(scope, grouped)
         if select.named_children[0].type == "count_expression":
-            columns.add("COUNT(*)", "count")
+            columns.add("COUNT(*)")
         elif aggregate:
             self._select_aggregate(scope, columns, select, groups)
         else:
-            columns.add("t0.Id", "Id")
+            columns.add("t0.Id")
             self._select(scope, columns, select, self._limit(body, "limit_clause"))
         condition = self._where(scope, body)
         if on_parent is not None:
@@ -229,8 +238,7 @@ class _Translator:
         return Query(
             sobject=scope.sobject,
             plan=plan,
-            columns=columns.sql,
-            headings=columns.headings,
+            columns=columns.all,
             source=scope.source,
             condition=condition,
             grouping=grouping,
@@ -541,7 +549,7 @@ class _Translator:
         query = inner.query(right.named_children[0])
         if len(query.columns) > 2:
             raise self.soql.error("MALFORMED_QUERY", "Semi join sub-selects take one field", right)
-        selected = query.sql(query.columns[-1])
+        selected = query.sql(query.columns[-1].sql)
         within = f"COALESCE({sql} IN ({selected}), 0)"
         return within if operator == "IN" else f"NOT {within}"
 
@@ -608,19 +616,17 @@ class _Columns:
     def __init__(self, scope: _Scope, plan: Plan) -> None:
         self._scope = scope
         self.plan = plan
-        self.sql: list[str] = []
-        self.headings: list[str] = []
+        self.all: list[Column] = []
 
-    def add(self, sql: str, heading: str) -> int:
+    def add(self, sql: str, heading: str = "", kind: str = "") -> int:
         """One more column; returns its position."""
-        self.sql.append(sql)
-        self.headings.append(heading)
-        return len(self.sql) - 1
+        self.all.append(Column(sql, heading, kind))
+        return len(self.all) - 1
 
     def value(self, name: str, sql: str, found: Field | None) -> None:
         """A column that goes straight into the record."""
-        boolean = found is not None and found.type == "boolean"
-        self.plan.values[name] = (self.add(sql, name), boolean)
+        kind = found.type if found else ""
+        self.plan.values[name] = (self.add(sql, name, kind), kind == "boolean")
         self.plan.order.append(name)
 
     def field(self, path: list[str], node: Node) -> None:
@@ -634,13 +640,14 @@ class _Columns:
             plan = self._parent_plan(plan, proper, alias, sobject)
         heading = ".".join([*proper, found.name])
         if found.name not in plan.values:
-            plan.values[found.name] = (self.add(sql, heading), found.type == "boolean")
+            position = self.add(sql, heading, found.type)
+            plan.values[found.name] = (position, found.type == "boolean")
             plan.order.append(found.name)
 
     def _parent_plan(self, plan: Plan, proper: list[str], alias: str, sobject: SObject) -> Plan:
         name = proper[-1]
         if name not in plan.parents:
-            plan.parents[name] = Plan(sobject, self.add(f"{alias}.Id", ""))
+            plan.parents[name] = Plan(sobject, self.add(f"{alias}.Id"))
             plan.order.append(name)
         return plan.parents[name]
 
@@ -676,17 +683,3 @@ _LITERALS: dict[str, tuple[frozenset[str], Callable[[str], Any]]] = {
     "date": (frozenset({"date"}), str),
     "date_time": (frozenset({"datetime"}), _instant),
 }
-
-
-def outputs(query: Query) -> Iterator[tuple[str, str]]:
-    """The columns a client asked for, with their headings, as Bulk results list them."""
-    asked = {position for position, _ in _positions(query.plan)}
-    for position, (sql, heading) in enumerate(zip(query.columns, query.headings, strict=True)):
-        if position in asked:
-            yield sql, heading
-
-
-def _positions(plan: Plan) -> Iterator[tuple[int, bool]]:
-    yield from plan.values.values()
-    for parent in plan.parents.values():
-        yield from _positions(parent)

@@ -50,6 +50,9 @@ def create(org: Org, sobject: SObject, body: Body) -> str:
         missing = [f.name for f in sobject.required if row.get(f.name) is None]
         if missing:
             raise _missing(missing)
+        for key in _unique_keys(sobject, values):
+            org.locks.take_key(key)
+        org.locks.take(_locked_parents(sobject, row, values))
         _refuse_duplicates(org, sobject, values, None)
         row = {"Id": org.store.next_id(sobject)} | row | _stamps(org, creating=True)
         row |= _auto_numbers(org, sobject) | _derived(org, sobject, row)
@@ -69,6 +72,7 @@ def update(org: Org, sobject: SObject, record_id: str, body: Body) -> str:
         emptied = [f.name for f in sobject.required if f.name in values and values[f.name] is None]
         if emptied:
             raise _missing(emptied)
+        org.locks.take([current["Id"], *_locked_parents(sobject, current | values, values)])
         _refuse_duplicates(org, sobject, values, current["Id"])
         derived = _derived(org, sobject, current | values)
         org.store.update(sobject, current["Id"], values | derived | _stamps(org, creating=False))
@@ -84,6 +88,8 @@ def upsert(org: Org, sobject: SObject, key: Field, value: Any, body: Body) -> Sa
     """
     if key.name == "Id":
         return Saved(update(org, sobject, str(value), body), created=False)
+    for unique in _unique_keys(sobject, {key.name: to_stored(key, value)}):
+        org.locks.await_key(unique)
     match = match_external_id(org, sobject, key, value)
     if match is None:
         return Saved(create(org, sobject, {**body, key.name: value}), created=True)
@@ -151,6 +157,7 @@ def delete(org: Org, sobject: SObject, record_id: str) -> str:
                 [],
                 status=403,
             )
+        org.locks.take([row["Id"], *_locked_parents(sobject, row, {})])
         _bin(org, sobject, row)
         return str(row["Id"])
 
@@ -345,6 +352,29 @@ def _refuse_duplicates(org: Org, sobject: SObject, values: Row, own_id: str | No
                 f"with id: {other[:15]}",
                 [],
             )
+
+
+def _unique_keys(sobject: SObject, values: Row) -> list[str]:
+    """Names for the unique values among a record's, to lock them by."""
+    return [
+        f"{sobject.name}.{field.name}={values[field.name]}"
+        for field in sobject.unique
+        if values.get(field.name) is not None
+    ]
+
+
+def _locked_parents(sobject: SObject, row: Row, written: Row) -> list[str]:
+    """The parents a write locks too.
+
+    A master is locked by every write to its details; another parent only where the reference is
+    written and the parent cannot just be cleared (Salesforce, "Record Locking Cheat Sheet").
+    """
+    return [
+        row[field.name]
+        for field in sobject.fields.values()
+        if row.get(field.name)
+        and (field.master or (field.on_delete in {"cascade", "restrict"} and field.name in written))
+    ]
 
 
 def _defaults(org: Org, sobject: SObject) -> Row:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from decimal import Decimal
 from typing import Any
 
 from sandbox.salesforce.ids import make_id
@@ -28,6 +29,14 @@ def quoted(name: str) -> str:
     return f'"{name}"'
 
 
+def java_double(number: float) -> str:
+    """A number as Java prints a double, and so Salesforce's CSV: 1.23E7, 4.5E-4, 12.0."""
+    if number == 0 or 1e-3 <= abs(number) < 1e7:
+        return repr(float(number))
+    mantissa, _, exponent = f"{Decimal(repr(number)).normalize():E}".partition("E")
+    return f"{mantissa if '.' in mantissa else mantissa + '.0'}E{int(exponent)}"
+
+
 class Store:
     """Records in tables, ids and auto numbers in order, transactions that nest.
 
@@ -47,6 +56,7 @@ class Store:
             CREATE TABLE IF NOT EXISTS _sequence (name TEXT PRIMARY KEY, last INTEGER);
             """
         )
+        self.connection.create_function("java_double", 1, java_double, deterministic=True)
         self._sequences: dict[str, int] = dict(self.all("SELECT name, last FROM _sequence"))
         self._advanced: set[str] = set()
         self._depth = 0

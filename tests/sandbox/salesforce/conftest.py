@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 import requests
 from requests.adapters import HTTPAdapter
-from simple_salesforce.format import format_soql
 from simple_salesforce.api import Salesforce
+from simple_salesforce.exceptions import SalesforceError
+from simple_salesforce.format import format_soql
 
 from sandbox.common.serve import running
 from sandbox.salesforce.app import application
@@ -56,12 +58,22 @@ def base_url() -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(scope="session")
-def session(base_url: str) -> requests.Session:
-    """A requests session whose every https call ends at the sandbox."""
+def _to_sandbox(base_url: str) -> requests.Session:
     session = requests.Session()
     session.mount("https://", ToSandbox(base_url))
     return session
+
+
+@pytest.fixture
+def to_sandbox() -> Callable[[str], requests.Session]:
+    """Make a requests session whose every https call ends at a sandbox."""
+    return _to_sandbox
+
+
+@pytest.fixture(scope="session")
+def session(base_url: str) -> requests.Session:
+    """A requests session for the sandbox all tests share."""
+    return _to_sandbox(base_url)
 
 
 @pytest.fixture
@@ -95,6 +107,23 @@ def sf(admin: Admin, login: Callable[..., Any], monkeypatch: pytest.MonkeyPatch)
 def acme(sf: Any) -> str:
     """The id of Acme Corporation."""
     return account_named(sf, "Acme Corporation")
+
+
+@contextmanager
+def _refused(code: str, *fields: str) -> Iterator[list[str]]:
+    said: list[str] = []
+    with pytest.raises(SalesforceError) as caught:
+        yield said
+    (error,) = cast("list[dict[str, Any]]", caught.value.content)
+    assert error["errorCode"] == code, error
+    assert error.get("fields", []) == list(fields), error
+    said.append(error["message"])
+
+
+@pytest.fixture
+def refused() -> Callable[..., AbstractContextManager[list[str]]]:
+    """Expect a refusal with this code, about these fields; yields what it said."""
+    return _refused
 
 
 def account_named(sf: Any, name: str) -> str:

@@ -13,7 +13,7 @@ from sandbox.salesforce.errors import SalesforceError, not_found
 from sandbox.salesforce.http import Answer, Call, Handler
 from sandbox.salesforce.ids import make_id, normalize
 from sandbox.salesforce.org import API_VERSION, Org
-from sandbox.salesforce.query import Query, outputs, translate
+from sandbox.salesforce.query import Column, Query, translate
 
 DELIMITERS = {
     "BACKQUOTE": "`",
@@ -41,6 +41,7 @@ class QueryJob:
     heading: str
     count: int
     state: str = "UploadComplete"
+    polls: int = 0
 
     def as_json(self, user_id: str) -> dict[str, Any]:
         """The job as the API shows it."""
@@ -66,6 +67,8 @@ class BulkQuery:
     def __init__(self, org: Org) -> None:
         self._org = org
         self._jobs: dict[str, QueryJob] = {}
+        self.pending_polls = 0
+        """How often a new job is asked for before it has completed."""
 
     def table(self) -> list[tuple[str, str, Handler]]:
         """Method, path, handler."""
@@ -83,6 +86,7 @@ class BulkQuery:
         for job in self._jobs.values():
             self._drop(job)
         self._jobs.clear()
+        self.pending_polls = 0
 
     def _create(self, call: Call) -> Answer:
         body = call.mapping()
@@ -103,13 +107,9 @@ class BulkQuery:
 
     def _snapshot(self, query: Query, operation: str, delimiter: str, ending: str) -> QueryJob:
         job_id = make_id("750", self._org.store.next_number("job"))
-        columns, headings = zip(*outputs(query), strict=True)
+        shown = [column for column in query.columns if column.heading]
         mark = DELIMITERS[delimiter]
-        booleans = _boolean_headings(query)
-        line = f" || '{mark}' || ".join(
-            _csv_value(sql, heading in booleans)
-            for sql, heading in zip(columns, headings, strict=True)
-        )
+        line = f" || '{mark}' || ".join(_csv_value(column) for column in shown)
         self._org.store.run(
             f'CREATE TEMP TABLE "{job_id}" AS {query.sql(f"{line} AS line")}', query.parameters
         )
@@ -120,7 +120,7 @@ class BulkQuery:
             created=self._org.now(),
             delimiter=delimiter,
             line_ending=ending,
-            heading=mark.join(f'"{heading}"' for heading in headings),
+            heading=mark.join(f'"{column.heading}"' for column in shown),
             count=int(self._org.store.one(f'SELECT COUNT(*) FROM temp."{job_id}"')),
         )
 
@@ -130,8 +130,9 @@ class BulkQuery:
 
     def _get(self, _: Call, job_id: str) -> Answer:
         job = self._job(job_id)
-        if job.state == "UploadComplete":
-            job.state = "JobComplete"
+        if job.state in {"UploadComplete", "InProgress"}:
+            job.state = "JobComplete" if job.polls >= self.pending_polls else "InProgress"
+            job.polls += 1
         progress = {"retries": 0, "totalProcessingTime": 0, "isPkChunkingSupported": True}
         return Answer(
             body=job.as_json(self._org.user_id) | {"numberRecordsProcessed": job.count} | progress
@@ -182,19 +183,15 @@ class BulkQuery:
         self._org.store.run(f'DROP TABLE IF EXISTS temp."{job.id}"')
 
 
-def _boolean_headings(query: Query) -> set[str]:
-    plans = [query.plan]
-    flagged: set[int] = set()
-    for plan in plans:
-        plans.extend(plan.parents.values())
-        flagged.update(position for position, boolean in plan.values.values() if boolean)
-    return {query.headings[position] for position in flagged}
-
-
-def _csv_value(sql: str, boolean: bool) -> str:
+def _csv_value(column: Column) -> str:
     """SQL that writes one value quoted, as Bulk results are; the database is faster at it."""
-    if boolean:
+    sql = column.sql
+    if column.kind == "boolean":
         return f"CASE {sql} WHEN 1 THEN '\"true\"' ELSE '\"false\"' END"
+    if column.kind in {"double", "currency", "percent"}:
+        plain = f"{sql} = 0 OR ABS({sql}) BETWEEN 1e-3 AND 9999999"
+        sql = f"CASE WHEN {plain} THEN CAST({sql} AS TEXT) ELSE java_double({sql}) END"
+        return f"'\"' || CASE WHEN {column.sql} IS NULL THEN '' ELSE {sql} END || '\"'"
     return f"'\"' || COALESCE(replace({sql}, '\"', '\"\"'), '') || '\"'"
 
 
