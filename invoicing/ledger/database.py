@@ -6,7 +6,7 @@ begin, because one that first reads and then writes is refused at once when anot
 process wrote in between (https://sqlite.org/isolation.html).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -17,8 +17,9 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, event, make_url
-from sqlalchemy.exc import OperationalError
-from sqlmodel import Session, create_engine
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlmodel import Session, SQLModel, create_engine
 
 from invoicing.errors import Misconfigured, Passing
 from invoicing.settings import settings
@@ -75,13 +76,31 @@ def session() -> Iterator[Session]:
     """One transaction of the ledger: committed at the end, rolled back on an error.
 
     Raises:
-        Passing: the database is away or busy for longer than its time-out.
+        Passing: the database is away, busy for longer than its time-out, or another run
+            wrote the same row first.
     """
     try:
         with Session(engine(), expire_on_commit=False) as opened, opened.begin():
             yield opened
     except OperationalError as error:
         raise Passing(f"The ledger did not answer: {error.orig}") from error
+    except IntegrityError as error:
+        raise Passing(f"Another run wrote the same at this moment: {error.orig}") from error
+
+
+def insert_missing(ledger: Session, rows: Sequence[SQLModel]) -> list[Any]:
+    """Insert the rows of one table that are not there yet; returns the new primary keys.
+
+    Two processes may do this with the same rows at the same moment.
+    """
+    table = SQLModel.metadata.tables[str(type(rows[0]).__tablename__)]
+    generated = {
+        column.name for column in table.primary_key if rows[0].__dict__[column.name] is None
+    }
+    values = [row.model_dump(exclude=generated) for row in rows]
+    dialect = postgresql if ledger.get_bind().dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(table).on_conflict_do_nothing().returning(*keys)
+    return list(ledger.execute(statement, values).all())
 
 
 def migrate(url: str | None = None) -> None:

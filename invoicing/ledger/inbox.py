@@ -3,12 +3,11 @@
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Insert, func, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import func, update
 from sqlmodel import col, or_, select
 
 from invoicing.domain.events import News
-from invoicing.ledger.database import session
+from invoicing.ledger.database import insert_missing, session
 from invoicing.ledger.models import Cursor, Event, EventState
 
 MAX_ATTEMPTS = 8
@@ -35,16 +34,8 @@ def receive(events: Sequence[Event]) -> int:
     """Write events down durably, once each, and return how many were new."""
     if not events:
         return 0
-    rows = [event.model_dump(exclude={"id"}) for event in events]
     with session() as ledger:
-        dialect = ledger.get_bind().dialect.name
-        insert: Insert
-        if dialect == "postgresql":
-            insert = postgresql.insert(Event).on_conflict_do_nothing()
-        else:
-            insert = sqlite.insert(Event).on_conflict_do_nothing()
-        result = ledger.execute(insert.returning(col(Event.id)), rows)
-        return len(result.all())
+        return len(insert_missing(ledger, events))
 
 
 def claim(owner: str, *, limit: int) -> list[Event]:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from invoicing.errors import Passing, Refused
-from invoicing.ledger.database import session
+from invoicing.ledger.database import insert_missing, session
 from invoicing.ledger.models import Intent
 from invoicing.settings import settings
 
@@ -41,10 +41,7 @@ def intend(operation: str, subject: str, *, digest: str, actor: str) -> tuple[In
     """Write an intent down; tells whether it is new or was there before."""
     now = datetime.now(UTC)
     with session() as ledger:
-        intent = ledger.get(Intent, (operation, subject), with_for_update=True)
-        if intent is not None:
-            return intent, False
-        intent = Intent(
+        wanted = Intent(
             operation=operation,
             subject=subject,
             digest=digest,
@@ -52,8 +49,8 @@ def intend(operation: str, subject: str, *, digest: str, actor: str) -> tuple[In
             intended_at=now,
             keyed_at=now,
         )
-        ledger.add(intent)
-        return intent, True
+        new = insert_missing(ledger, [wanted])
+        return ledger.get_one(Intent, (operation, subject)), bool(new)
 
 
 def conclude(operation: str, subject: str, outcome: str) -> None:

@@ -7,7 +7,7 @@ owner may take it again at once: the same flow run, begun anew after a crash.
 from datetime import UTC, datetime, timedelta
 
 from invoicing.errors import Busy
-from invoicing.ledger.database import session
+from invoicing.ledger.database import insert_missing, session
 from invoicing.ledger.models import Lease
 
 LEASE_SECONDS = 180
@@ -21,10 +21,9 @@ def acquire(subject: str, owner: str, *, seconds: int = LEASE_SECONDS) -> int:
     """
     now = datetime.now(UTC)
     with session() as ledger:
-        lease = ledger.get(Lease, subject, with_for_update=True)
-        if lease is None:
-            lease = Lease(subject=subject, owner=owner, expires_at=now)
-        elif lease.owner != owner:
+        insert_missing(ledger, [Lease(subject=subject, owner=owner, expires_at=now)])
+        lease = ledger.get_one(Lease, subject, with_for_update=True)
+        if lease.owner != owner:
             if lease.expires_at > now:
                 raise Busy(
                     "Another run is working on this invoice; it will be free by "

