@@ -94,9 +94,8 @@ def insert_missing(ledger: Session, rows: Sequence[SQLModel]) -> list[Any]:
     Two processes may do this with the same rows at the same moment.
     """
     table = SQLModel.metadata.tables[str(type(rows[0]).__tablename__)]
-    generated = {
-        column.name for column in table.primary_key if rows[0].__dict__[column.name] is None
-    }
+    keys = list(table.primary_key)
+    generated = {key.name for key in keys if getattr(rows[0], key.name) is None}
     values = [row.model_dump(exclude=generated) for row in rows]
     dialect = postgresql if ledger.get_bind().dialect.name == "postgresql" else sqlite
     statement = dialect.insert(table).on_conflict_do_nothing().returning(*keys)
