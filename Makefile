@@ -1,0 +1,53 @@
+# The only entry to commands. Everything is installed into this folder; nothing else is touched.
+
+PYTHON ?= python3
+VENV   := .venv
+UV     := $(shell command -v uv || echo .cache/uv/bin/uv)
+RUN    := $(VENV)/bin/python
+ARGS   ?=
+
+export DO_NOT_TRACK = 1
+
+.PHONY: help install demo test lint format lock bench clean
+
+help: ## Show what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+install: $(VENV)/.installed ## Install everything from the lock into .venv
+
+$(VENV)/.installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; name another with make PYTHON=...")'
+	@test -x "$(UV)" || { echo "Installing uv into .cache/uv ..."; \
+		$(PYTHON) -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --target .cache/uv uv; }
+	@echo "Installing the locked packages into $(VENV) (a minute the first time) ..."
+	@test -x $(RUN) || $(UV) venv --quiet --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" $(VENV)
+	@$(UV) pip sync --quiet --python $(RUN) --require-hashes requirements.lock
+	@$(UV) pip install --quiet --python $(RUN) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: install ## The whole story on this machine; ARGS=--exit ends by itself
+	@$(RUN) -m deployments.local.demo $(ARGS)
+
+test: install ## Run every test; ARGS="-k send" runs some
+	@echo "Running the tests (a few minutes) ..."
+	@$(RUN) -m pytest $(ARGS)
+
+lint: install ## Check style and types
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/mypy
+
+format: install ## Put the code in shape
+	$(VENV)/bin/ruff check --fix --quiet
+	$(VENV)/bin/ruff format
+
+bench: install ## Measure; ARGS=latency names the benchmark
+	@$(RUN) -m benchmarks $(ARGS)
+
+lock: ## Refresh requirements.lock
+	$(UV) pip compile pyproject.toml --quiet --upgrade --all-extras --universal --generate-hashes \
+		--python-version 3.11 --no-annotate --no-emit-index-url \
+		--custom-compile-command "make lock" --output-file requirements.lock
+
+clean: ## Remove what was installed and what was run
+	rm -rf $(VENV) .cache .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
