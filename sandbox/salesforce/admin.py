@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sqlite3 import IntegrityError
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,6 +13,7 @@ from starlette.routing import Route
 from sandbox.common.admin import parsed
 from sandbox.salesforce import records
 from sandbox.salesforce.errors import SalesforceError
+from sandbox.salesforce.generate import Size, generate
 from sandbox.salesforce.seed import Seed
 
 if TYPE_CHECKING:
@@ -33,6 +35,16 @@ class LimitsOrder(_Order):
 
     allowance: int = Field(100_000, ge=0)
     enforced: bool = False
+
+
+class GenerateOrder(_Order):
+    """A data set to add: the same seed and sizes always give the same records."""
+
+    seed: int = Field(1, ge=0, le=9_999)
+    accounts: int = Field(100, ge=1, le=1_000_000)
+    invoices: int = Field(1_000, ge=0, le=10_000_000)
+    lines: int = Field(1, ge=0, le=20)
+    days: int = Field(365, ge=1, le=3_650)
 
 
 class LocksOrder(_Order):
@@ -78,6 +90,17 @@ def routes(salesforce: Salesforce) -> list[Route]:
             return order
         salesforce.reset(order.seed)
         return JSONResponse({"seed": order.seed})
+
+    async def generate_data(request: Request) -> Response:
+        order = await parsed(request, GenerateOrder)
+        if isinstance(order, Response):
+            return order
+        size = Size(order.accounts, order.invoices, order.lines, order.days)
+        try:
+            return JSONResponse(generate(org, order.seed, size))
+        except IntegrityError:
+            message = f"the data set of seed {order.seed} is there already"
+            return JSONResponse({"errors": [{"msg": message}]}, 400)
 
     async def get_limits(_: Request) -> Response:
         usage = salesforce.usage
@@ -151,6 +174,7 @@ def routes(salesforce: Salesforce) -> list[Route]:
 
     return [
         Route("/_sandbox/reset", reset, methods=["POST"]),
+        Route("/_sandbox/generate", generate_data, methods=["POST"]),
         Route("/_sandbox/limits", get_limits, methods=["GET"]),
         Route("/_sandbox/limits", set_limits, methods=["POST"]),
         Route("/_sandbox/locks", set_locks, methods=["POST"]),

@@ -155,14 +155,14 @@ class Store:
             tuple(row.values()),
         )
 
-    def insert_many(self, sobject: SObject, columns: Sequence[str], rows: Iterable[Any]) -> None:
-        """Add many records with the same columns."""
+    def insert_many(self, sobject: SObject, columns: Sequence[str], rows: Iterable[Any]) -> int:
+        """Add many records with the same columns; returns how many."""
         names = ", ".join(map(quoted, columns))
         marks = ", ".join("?" * len(columns))
-        self.connection.executemany(
+        return self.connection.executemany(
             f"INSERT INTO {quoted(sobject.name)} ({names}) VALUES ({marks})",
             rows,
-        )
+        ).rowcount
 
     def update(self, sobject: SObject, record_id: str, changes: Row) -> None:
         """Change one record."""
