@@ -37,10 +37,8 @@ def serve(make_app: MakeApp, name: str, host: str, port: int, public_url: str | 
     try:
         listener = _listen(host, port)
     except OSError as error:
-        print(
-            f"{name}: cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}",
-            file=sys.stderr,
-        )  # noqa: T201
+        reason = os.strerror(error.errno or 0)
+        sys.stderr.write(f"{name}: cannot listen on {host}:{port}: {reason}\n")
         return 1
     base_url = public_url or f"http://{host}:{listener.getsockname()[1]}"
     server = _server(make_app, base_url, lambda: print(f"{name} ready on {base_url}", flush=True))  # noqa: T201

@@ -1,6 +1,7 @@
 """The sandbox's own endpoints beside the shared ones: mailbox, deliveries, network, reset."""
 
 import asyncio
+import time
 from typing import Any
 
 import orjson
@@ -12,6 +13,7 @@ from starlette.routing import Route
 from sandbox.common.admin import parsed
 from sandbox.common.traffic import Traffic
 from sandbox.stripe.context import Sandbox
+from sandbox.stripe.generate import Generator, Order
 from sandbox.stripe.store import Doc, Space
 from sandbox.stripe.webhooks import Courier, Network
 
@@ -56,6 +58,15 @@ def routes(sandbox: Sandbox, courier: Courier, traffic: Traffic) -> list[Route]:
         courier.wake()
         return JSONResponse(courier.network.model_dump())
 
+    async def generate(request: Request) -> Response:
+        order = await parsed(request, Order)
+        if isinstance(order, Response):
+            return order
+        started = time.perf_counter()
+        with sandbox.store.transaction():
+            made = Generator(sandbox.context(order.livemode), order).run()
+        return JSONResponse(made | {"seconds": round(time.perf_counter() - started, 3)})
+
     async def reset(_: Request) -> Response:
         sandbox.store.clear()
         sandbox.clock.reset()
@@ -76,6 +87,7 @@ def routes(sandbox: Sandbox, courier: Courier, traffic: Traffic) -> list[Route]:
         Route("/_sandbox/deliveries/settle", settle, methods=["POST"]),
         Route("/_sandbox/webhooks", get_network, methods=["GET"]),
         Route("/_sandbox/webhooks", set_network, methods=["POST"]),
+        Route("/_sandbox/generate", generate, methods=["POST"]),
         Route("/_sandbox/reset", reset, methods=["POST"]),
     ]
 

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import hashlib
+import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from sandbox.stripe.expansion import expanded
 from sandbox.stripe.ids import token
 from sandbox.stripe.store import Doc, Page, public
 from sandbox.stripe.validation import unflatten, validate
+
+logger = logging.getLogger(__name__)
 
 Params = dict[str, Any]
 Handler = Callable[..., "Doc | Listing"]
@@ -190,6 +193,9 @@ class Api:
                     failure = error
         except StripeError as error:
             failure = error
+        except Exception:
+            logger.exception("%s failed", call.endpoint)
+            failure = StripeError("An unknown error occurred", status=500, kind="api_error")
         if failure:
             status, body = failure.status, self._error_body(failure, call)
         if failure is None or failure.stored:

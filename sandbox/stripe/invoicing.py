@@ -123,12 +123,12 @@ def mirror_customer(invoice: Doc, customer: Doc) -> None:
     invoice["customer_phone"] = customer["phone"]
     invoice["customer_shipping"] = customer["shipping"]
     invoice["customer_tax_exempt"] = customer["tax_exempt"]
-    invoice["customer_tax_ids"] = customer.get("_", {}).get("tax_ids", [])
+    invoice["customer_tax_ids"] = customer["_"].get("tax_ids", [])
 
 
 def all_lines(invoice: Doc) -> list[Doc]:
     """Return every line of an invoice, not only the embedded ones."""
-    return [*invoice["lines"]["data"], *invoice.get("_", {}).get("more_lines", [])]
+    return [*invoice["lines"]["data"], *invoice["_"].get("more_lines", [])]
 
 
 def put_lines(invoice: Doc, lines: Sequence[Doc]) -> None:

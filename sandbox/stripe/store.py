@@ -324,6 +324,5 @@ def _dig(doc: Any, path: str) -> Any:
 
 def _loaded(row: Sequence[Any]) -> Doc:
     doc: Doc = orjson.loads(row[0])
-    if row[1]:
-        doc["_"] = orjson.loads(row[1])
+    doc["_"] = orjson.loads(row[1]) if row[1] else {}
     return doc

@@ -76,7 +76,7 @@ def _reduce(context: Context, tallies: Sequence[Tally], discount_id: str, curren
     coupon = discount and context.space.get("coupon", discount["source"]["coupon"])
     if not coupon:
         return
-    products = (coupon.get("_") or {}).get("products")
+    products = coupon["_"].get("products")
     hit = [
         tally
         for tally in tallies

@@ -27,7 +27,14 @@ PLAIN = (
 @operation("POST", "/v1/customers", "CustomerCreateParams")
 def create(context: Context, params: Params) -> Doc:
     """Create a customer. Nothing about it needs to be unique."""
-    customer: Doc = {
+    customer = new_customer(context)
+    _apply(customer, params)
+    return context.add("customer", customer)
+
+
+def new_customer(context: Context) -> Doc:
+    """Build a customer of whom nothing is known."""
+    return {
         "id": new_id("customer"),
         "object": "customer",
         "address": None,
@@ -60,8 +67,6 @@ def create(context: Context, params: Params) -> Doc:
         "test_clock": None,
         "_": {"deleted": False},
     }
-    _apply(customer, params)
-    return context.add("customer", customer)
 
 
 @operation("GET", "/v1/customers/{customer}", "CustomerRetrieveParams")

@@ -1,7 +1,5 @@
 """The lines of an invoice: reading them, and editing them in bulk while it is a draft."""
 
-from collections.abc import Callable
-
 import orjson
 
 from sandbox.stripe import invoicing, lines
@@ -52,7 +50,8 @@ def remove_lines(context: Context, params: Params, invoice_id: str) -> Doc:
     all_lines = invoicing.all_lines(invoice)
     behaviors = {entry["id"]: entry["behavior"] for entry in params["lines"]}
     for line_id, behavior in behaviors.items():
-        _removal(behavior)(context, _line(all_lines, line_id))
+        item = lines.item_of(context, _line(all_lines, line_id), invoice)
+        (_delete_item if behavior == "delete" else _unassign_item)(context, item)
     kept = [line for line in all_lines if line["id"] not in behaviors]
     return invoicing.revise(context, invoice, kept)
 
@@ -99,24 +98,18 @@ def _added(context: Context, invoice: Doc, params: Params) -> Doc:
 
 
 def _change(context: Context, invoice: Doc, line: Doc, params: Params) -> None:
-    item = context.require("invoiceitem", lines.item_id(line))
+    item = lines.item_of(context, line, invoice)
     lines.change_item(context, item, params)
     context.space.update("invoiceitem", item)
     lines.show_item(invoice, line, item)
 
 
-def _removal(behavior: str) -> Callable[[Context, Doc], None]:
-    return _delete_item if behavior == "delete" else _unassign_item
-
-
-def _delete_item(context: Context, line: Doc) -> None:
-    item = context.require("invoiceitem", lines.item_id(line))
+def _delete_item(context: Context, item: Doc) -> None:
     context.space.delete("invoiceitem", item["id"])
     context.emit("invoiceitem.deleted", item)
 
 
-def _unassign_item(context: Context, line: Doc) -> None:
-    item = context.require("invoiceitem", lines.item_id(line))
+def _unassign_item(context: Context, item: Doc) -> None:
     item["invoice"], item["_"]["pending"] = None, True
     context.space.update("invoiceitem", item)
 
