@@ -1,0 +1,376 @@
+"""One invoice's life on this machine, told as it happens: ``make demo``.
+
+Everything is done the way people and programs do it: runs are triggered through Prefect's
+API, the customer reads mail and pays on the hosted page, and mistakes are made by hand on
+either side. ``--exit`` ends by itself, with a status that says whether all came out as told.
+"""
+
+import argparse
+import sys
+import time
+import uuid
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import requests
+import stripe
+from pydantic import SecretStr
+from rich.console import Console
+from rich.table import Table
+
+from deployments.local.services import StackError
+from deployments.local.stack import (
+    SALESFORCE_KEY,
+    SALESFORCE_ORG,
+    SALESFORCE_SECRET,
+    STRIPE_KEY,
+    Stack,
+)
+from invoicing.connectors.prefect import Prefect
+from invoicing.connectors.salesforce import Salesforce, quoted
+from invoicing.settings import Salesforce as SalesforceSettings
+
+STATE = Path(".demo")
+PATIENCE = 90
+"""Seconds that anything in the story may take."""
+
+CARD = "4242424242424242"
+FIELDS = (
+    "Id, Name, Account__r.Name, Status__c, Payment_State__c, Sync_State__c, Number__c, Total__c, "
+    "Currency__c, Stripe_Invoice_Id__c, Stripe_Customer_Id__c, Hosted_Invoice_URL__c, "
+    "Invoice_PDF__c"
+)
+
+
+class NotAsToldError(Exception):
+    """A step of the story did not come out as told."""
+
+
+class Story:
+    """The people of the story, and what each of them can do."""
+
+    def __init__(self, stack: Stack, console: Console) -> None:
+        """Meet everybody."""
+        urls = stack.urls
+        self.urls = urls
+        self.console = console
+        self.prefect = Prefect(urls.prefect_api)
+        self.salesforce = Salesforce(
+            SalesforceSettings(
+                org_id=SALESFORCE_ORG,
+                domain="northwind.my",
+                consumer_key=SecretStr(SALESFORCE_KEY),
+                consumer_secret=SecretStr(SALESFORCE_SECRET),
+                url=urls.salesforce,
+            )
+        )
+        base = dict.fromkeys(("api", "connect", "files", "meter_events"), urls.stripe)
+        self.dashboard = stripe.StripeClient(
+            STRIPE_KEY,
+            base_addresses=base,  # type: ignore[arg-type]
+        ).v1
+
+    def step(self, number: int, title: str) -> None:
+        """Begin a chapter."""
+        self.console.print()
+        self.console.rule(f"[bold]{number}. {title}", align="left")
+
+    def run(self, flow: str, **parameters: Any) -> str:
+        """Trigger a deployment through Prefect's API, and wait for what it says."""
+        began = time.monotonic()
+        run_id = self.prefect.start(flow, parameters, str(uuid.uuid4()))
+        while not (state := self.prefect.state(run_id)).is_final:
+            if time.monotonic() - began > PATIENCE:
+                raise NotAsToldError(f"{flow} is still {state.type} after {PATIENCE} s")
+            time.sleep(0.05)
+        took = time.monotonic() - began
+        good = state.type == "COMPLETED"
+        self.console.print(
+            f"  [{'green' if good else 'red'}]▶[/] [bold]{flow}[/] "
+            f"[dim]“{state.name}” {took:.1f} s[/]\n    {state.message}",
+            highlight=False,
+        )
+        if not good:
+            raise NotAsToldError(f"{flow} ended {state.type}: {state.message}")
+        return state.message
+
+    def say(self, text: str) -> None:
+        """Tell what somebody does."""
+        self.console.print(f"  [cyan]•[/] {text}", highlight=False)
+
+    def expect(self, truth: bool, text: str) -> None:
+        """Check what must be so."""
+        self.console.print(f"  [{'green]✓' if truth else 'red]✗'}[/] {text}", highlight=False)
+        if not truth:
+            raise NotAsToldError(text)
+
+    def wait_for(self, text: str, name: str, status: str) -> dict[str, Any]:
+        """Wait until Salesforce says so."""
+        began = time.monotonic()
+        while (record := self.record(name))["Status__c"] != status:
+            if time.monotonic() - began > PATIENCE:
+                self.expect(False, f"{text} (Salesforce says {record['Status__c']})")
+            time.sleep(0.05)
+        self.expect(True, f"{text} [dim]({time.monotonic() - began:.1f} s)[/]")
+        return record
+
+    def record(self, name: str) -> dict[str, Any]:
+        """An invoice in Salesforce."""
+        soql = f"SELECT {FIELDS} FROM Stripe_Invoice__c WHERE Name = {quoted(name)}"  # noqa: S608
+        return self.salesforce.query(soql)[0]
+
+    def records(self) -> list[dict[str, Any]]:
+        """All invoices in Salesforce."""
+        return self.salesforce.query(f"SELECT {FIELDS} FROM Stripe_Invoice__c ORDER BY Name")  # noqa: S608
+
+    def newest_name(self) -> str:
+        """The name of the invoice raised last."""
+        return str(self.records()[-1]["Name"])
+
+    def sandbox(self, method: str, path: str, **body: Any) -> Any:
+        """Reach behind the Stripe sandbox's scenes."""
+        answer = requests.request(
+            method, f"{self.urls.stripe}/_sandbox/{path}", json=body or None, timeout=30
+        )
+        answer.raise_for_status()
+        return answer.json()
+
+    def pay(self, stripe_id: str) -> None:
+        """Open the mail, follow its link, pay with a card."""
+        [mail] = self.sandbox("GET", f"mail?invoice={stripe_id}")["data"]
+        page = mail["hosted_invoice_url"]
+        opened = requests.get(page, timeout=30)
+        self.expect(opened.ok, f"{mail['to']} opens “{mail['subject']}” and its payment page")
+        paid = requests.post(page, data={"card": CARD}, timeout=30)
+        self.expect(paid.ok, "and pays with a card")
+
+
+def tell(story: Story) -> None:
+    """The whole story.
+
+    Raises:
+        NotAsToldError: as soon as something comes out otherwise.
+    """
+    first = raise_and_revise(story)
+    send_and_pay(story, first)
+    miss_the_webhooks(story)
+    drift_apart(story)
+
+
+def raise_and_revise(story: Story) -> str:
+    """Steps 1 and 2."""
+    story.step(1, "Raise an invoice")
+    due = (date.today() + timedelta(days=30)).isoformat()
+    story.run(
+        "raise-invoice",
+        account="Acme Corporation",
+        description="Platform and onboarding, November",
+        due_date=due,
+        lines=[
+            {"product": "Platform Licence", "quantity": "1"},
+            {"product": "Consulting", "quantity": "8", "unit_price": "140.00"},
+        ],
+    )
+    name = story.newest_name()
+    story.expect(story.record(name)["Status__c"] == "Draft", f"{name} is a Draft in Salesforce")
+    story.expect(not story.dashboard.invoices.list().data, "Stripe knows nothing of it yet")
+
+    story.step(2, "Revise the draft")
+    story.run(
+        "revise-invoice",
+        invoice=name,
+        change=[{"line": 2, "quantity": "10"}],
+        add=[{"product": "API Requests", "quantity": "25000"}],
+    )
+    story.expect(
+        story.record(name)["Total__c"] == 12000 + 1400 + 112.5, "its total follows its lines"
+    )
+    return name
+
+
+def send_and_pay(story: Story, name: str) -> None:
+    """Steps 3 and 4."""
+    story.step(3, "Send it to the customer")
+    story.run("send-invoice", invoice=name)
+    record = story.record(name)
+    invoice = story.dashboard.invoices.retrieve(record["Stripe_Invoice_Id__c"])
+    story.expect(
+        (record["Status__c"], invoice.status) == ("Open", "open"), "it is open on both sides"
+    )
+    story.expect(
+        record["Number__c"] == invoice.number
+        and record["Hosted_Invoice_URL__c"] == invoice.hosted_invoice_url
+        and record["Invoice_PDF__c"] == invoice.invoice_pdf,
+        f"Salesforce has its number {invoice.number}, the payment page and the PDF",
+    )
+    story.expect(
+        record["Total__c"] * 100 == invoice.total, f"and the same total, {record['Total__c']} USD"
+    )
+
+    story.step(4, "The customer pays")
+    story.pay(invoice.id)
+    story.wait_for("Stripe's webhook made it Paid in Salesforce", name, "Paid")
+
+
+def miss_the_webhooks(story: Story) -> None:
+    """Step 5, after which events stay switched off."""
+    story.step(5, "Webhooks are down, and a customer pays")
+    due = (date.today() + timedelta(days=14)).isoformat()
+    story.run(
+        "raise-invoice",
+        account="Soylent GmbH",
+        description="Schulung",
+        due_date=due,
+        lines=[{"product": "Training Day", "quantity": "2"}],
+    )
+    name = story.newest_name()
+    story.run("send-invoice", invoice=name)
+    story.say("Webhooks are switched off, for good; scheduled polls wait.")
+    story.prefect.pause("poll-events", paused=True)
+    story.sandbox("POST", "webhooks", enabled=False, drop=True)
+    story.pay(story.record(name)["Stripe_Invoice_Id__c"])
+    story.expect(story.record(name)["Status__c"] == "Open", "Salesforce has not heard of it")
+    story.run("poll-events")
+    story.wait_for("the poll found the payment", name, "Paid")
+
+
+def drift_apart(story: Story) -> None:
+    """Step 6."""
+    story.step(6, "Both sides drift apart, and the nightly sync repairs them")
+    overwritten = story.record("INV-0001")
+    customer = overwritten["Stripe_Customer_Id__c"]
+    new: Any = {"customer": customer, "collection_method": "send_invoice", "days_until_due": 30}
+
+    draft = story.dashboard.invoices.create(new)
+    story.say("Somebody makes a draft in Stripe's dashboard, and syncs it to Salesforce …")
+    story.run("sync-invoice", invoice=draft.id)
+    tombstone = story.newest_name()
+    story.dashboard.invoices.delete(draft.id)
+    story.say(f"… then deletes it in the dashboard: {tombstone} points at nothing.")
+
+    story.salesforce.update("Stripe_Invoice__c", overwritten["Id"], {"Status__c": "Void"})
+    story.say("Somebody overwrites INV-0001's status in Salesforce: Paid becomes Void.")
+
+    made = story.dashboard.invoices.create(new)
+    lines: Any = {"lines": [{"amount": 49900, "description": "Support, by phone"}]}
+    story.dashboard.invoices.add_lines(made.id, lines)
+    story.dashboard.invoices.finalize_invoice(made.id)
+    story.say(f"Somebody bills Acme in Stripe's dashboard only: {made.id}.")
+
+    said = story.run("full-sync")
+    story.expect("3 differed: 3 repaired" in said, "the drift report names all three")
+    story.expect(story.record("INV-0001")["Status__c"] == "Paid", "INV-0001 is Paid again")
+    story.expect(
+        story.record(tombstone)["Status__c"] == "Deleted", f"{tombstone} is marked Deleted"
+    )
+    name = story.newest_name()
+    mirrored = story.record(name)
+    story.expect(
+        (mirrored["Stripe_Invoice_Id__c"], mirrored["Status__c"]) == (made.id, "Open"),
+        f"{name} now stands for the dashboard's invoice",
+    )
+    story.expect("0 differed" in story.run("full-sync"), "a second sync finds nothing")
+    story.sandbox("POST", "webhooks", enabled=True)
+    story.prefect.pause("poll-events", paused=False)
+
+
+def closing_table(story: Story) -> Table:
+    """Both systems' word on every invoice, side by side.
+
+    Raises:
+        NotAsToldError: they do not agree.
+    """
+    table = Table(title="Both systems, side by side", title_justify="left")
+    for heading in ("Invoice", "Account", "Number"):
+        table.add_column(heading)
+    for heading in ("Salesforce", "Stripe"):
+        table.add_column(heading, justify="right")
+    table.add_column("")
+    disagree = []
+    for record in story.records():
+        try:
+            invoice = story.dashboard.invoices.retrieve(record["Stripe_Invoice_Id__c"])
+            total = f"{invoice.total / 100:,.2f} {invoice.currency.upper()}"
+            theirs = f"{(invoice.status or '').capitalize()} {total}"
+        except stripe.InvalidRequestError:
+            theirs = f"Deleted {record['Total__c'] or 0:,.2f} {record['Currency__c']}"
+        ours = f"{record['Status__c']} {record['Total__c'] or 0:,.2f} {record['Currency__c']}"
+        if ours != theirs:
+            disagree.append(record["Name"])
+        table.add_row(
+            record["Name"],
+            record["Account__r"]["Name"],
+            record["Number__c"] or "",
+            ours,
+            theirs,
+            "[green]✓[/]" if ours == theirs else "[red]✗[/]",
+        )
+    story.console.print()
+    story.console.print(table)
+    if disagree:
+        raise NotAsToldError(f"the systems disagree on {', '.join(disagree)}")
+    return table
+
+
+def links(story: Story) -> None:
+    """Where to look."""
+    grid = Table.grid(padding=(0, 2))
+    for what, url in (
+        ("Prefect: runs, forms, reports", story.urls.prefect),
+        ("Salesforce sandbox: accounts, invoices", story.urls.salesforce),
+        ("Stripe sandbox: invoices, payments", story.urls.stripe),
+        ("The customers' mailbox", f"{story.urls.stripe}/mail"),
+    ):
+        grid.add_row(what, f"[link={url}]{url}[/]")
+    story.console.print()
+    story.console.print(grid)
+
+
+def main() -> int:
+    """Start everything, tell the story, and stay up to be explored."""
+    parser = argparse.ArgumentParser(prog="make demo ARGS=...", description=__doc__)
+    parser.add_argument("--exit", action="store_true", help="end when the story has been told")
+    parser.add_argument(
+        "--worker", choices=["warm", "process"], default="warm", help="what executes the runs"
+    )
+    arguments = parser.parse_args()
+    console = Console(highlight=False)
+
+    def report(name: str, what: str) -> None:
+        console.print(f"  [dim]{name}: {what}[/]")
+
+    console.rule("[bold]Invoices between Salesforce and Stripe", align="left")
+    try:
+        with Stack(STATE, worker_type=arguments.worker, report=report) as stack:
+            story = Story(stack, console)
+            status = attempt(story)
+            links(story)
+            if not arguments.exit:
+                console.print("\n  Everything stays up until you press Ctrl-C.")
+                while True:
+                    stack.check()
+                    time.sleep(1)
+            return status
+    except StackError as error:
+        console.print(f"[red]{error}")
+        return 1
+    except KeyboardInterrupt:
+        console.print("\n  Everything is stopped.")
+        return 0
+
+
+def attempt(story: Story) -> int:
+    """Tell the story; 0 when it came out as told."""
+    try:
+        tell(story)
+        closing_table(story)
+    except NotAsToldError as error:
+        story.console.print(f"\n[bold red]Not as told:[/] {error}")
+        return 1
+    story.console.print("\n[bold green]It came out as told.[/]")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

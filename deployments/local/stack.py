@@ -1,0 +1,346 @@
+"""The local stack: Prefect's server, both sandboxes, the webhook receiver and a worker.
+
+    with Stack(Path(".invoicing/stack"), report=print) as stack:
+        ...  # stack.urls, stack.environment, stack.check()
+
+Each start is a fresh world: new ledger, new Prefect database, new sandboxes. Everything
+listens on 127.0.0.1 only and ends with the `with` block, however that is left: at its end, by
+an exception, Ctrl-C, SIGTERM, or the death of this process.
+"""
+
+import os
+import shutil
+import signal
+import sqlite3
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import httpx
+import stripe
+
+from deployments.local.services import Service, StackError, port_or_free
+
+ROOT = Path(__file__).parents[2]
+POOL = "invoices"  # as `prefect.yaml` names it
+START_SECONDS = 90
+STOP_SECONDS = 20
+
+STRIPE_KEY = "sk_live_sandbox"  # what the sandboxes expect
+STRIPE_ACCOUNT = "acct_1SandboxAcme"
+STRIPE_API_VERSION = "2026-10-28.endive"
+SALESFORCE_ORG = "00DHs0000000001IAA"
+SALESFORCE_KEY = "3MVG9sandboxConsumerKey"
+SALESFORCE_SECRET = "sandbox-consumer-secret"  # noqa: S105
+
+WorkerType = Literal["warm", "process"]
+Report = Callable[[str, str], None]
+"""Called with the name of a program and what has become of it, in words."""
+
+
+@dataclass(frozen=True)
+class Urls:
+    """Where everything answers."""
+
+    prefect: str
+    stripe: str
+    salesforce: str
+    receiver: str
+
+    @property
+    def prefect_api(self) -> str:
+        """Prefect's REST API."""
+        return f"{self.prefect}/api"
+
+    @property
+    def webhook(self) -> str:
+        """Where Stripe sends its events."""
+        return f"{self.receiver}/webhooks/stripe"
+
+
+def environment(urls: Urls, state: Path, webhook_secret: str = "") -> dict[str, str]:
+    """The environment of every program of the stack, this process's own included.
+
+    Args:
+        urls: Where everything answers.
+        state: Directory for all data.
+        webhook_secret: What the events are signed with, once the endpoint is registered.
+    """
+    prefect = {
+        "PREFECT_API_URL": urls.prefect_api,
+        "PREFECT_HOME": str(state / "prefect"),
+        "PREFECT_PROFILES_PATH": str(state / "prefect/profiles.toml"),
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
+        "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+        "PREFECT_WORKER_QUERY_SECONDS": "0.3",
+        "DO_NOT_TRACK": "1",
+    }
+    product = {
+        "STRIPE__API_KEY": STRIPE_KEY,
+        "STRIPE__ACCOUNT_ID": STRIPE_ACCOUNT,
+        "STRIPE__LIVEMODE": "true",
+        "STRIPE__BASE_URL": urls.stripe,
+        "STRIPE__WEBHOOK_SECRETS": f'["{webhook_secret}"]' if webhook_secret else "[]",
+        "SALESFORCE__URL": urls.salesforce,
+        "SALESFORCE__DOMAIN": "northwind.my",
+        "SALESFORCE__ORG_ID": SALESFORCE_ORG,
+        "SALESFORCE__CONSUMER_KEY": SALESFORCE_KEY,
+        "SALESFORCE__CONSUMER_SECRET": SALESFORCE_SECRET,
+        "SALESFORCE__MULTI_CURRENCY": "true",
+        "LEDGER__URL": f"sqlite:///{state / 'ledger.db'}",
+        "BUSINESS__TIME_ZONE": os.environ.get("INVOICING_BUSINESS__TIME_ZONE", "UTC"),
+        "BUSINESS__CURRENCY": "USD",
+    }
+    return (
+        os.environ
+        | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+        | prefect
+        | {f"INVOICING_{name}": value for name, value in product.items()}
+    )
+
+
+class Stack:
+    """All programs of the project on one machine, for as long as a `with` block lasts."""
+
+    def __init__(
+        self,
+        state: Path,
+        *,
+        worker_type: WorkerType = "warm",
+        report: Report = lambda _name, _what: None,
+        stop_seconds: float = STOP_SECONDS,
+    ):
+        """Choose how to run; nothing starts yet.
+
+        Args:
+            state: Directory for all data and logs. What an earlier stack left in it is deleted.
+            worker_type: Type of the work pool and its worker.
+            report: Told what happens while the stack starts and stops.
+            stop_seconds: How long a program may take to stop before it is killed.
+        """
+        self.state = state.resolve()
+        self.environment: dict[str, str] = {}
+        self._worker_type: WorkerType = worker_type
+        self._report = report
+        self._stop_seconds = stop_seconds
+        self._services: dict[str, Service] = {}
+        self._exits = ExitStack()
+
+    def __enter__(self) -> Self:
+        """Start everything and deploy the flows; return when an invoice could be raised.
+
+        Raises:
+            StackError: If a program did not start, with the end of its log.
+        """
+        with ExitStack() as exits:
+            exits.enter_context(termination_as_exit())
+            exits.callback(self._stop)
+            self._prepare()
+            self._start()
+            self._exits = exits.pop_all()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        """Stop everything: first what starts work, last what remembers it."""
+        self._exits.close()
+
+    def check(self) -> None:
+        """Make sure that everything still runs.
+
+        Raises:
+            StackError: Names the program that does not, with the end of its log.
+        """
+        for service in self._services.values():
+            service.check()
+
+    def start_worker(self, pool: str, worker_type: WorkerType) -> None:
+        """Create a work pool and start a worker for it; returns when the pool is served."""
+        self._create_pool(pool, worker_type)
+        self._launch_worker(pool)
+        self._wait(worker_of(pool), lambda: self._pool_is_served(pool))
+
+    def log(self, name: str) -> str:
+        """The end of a program's log."""
+        return self._services[name].tail()
+
+    def _prepare(self) -> None:
+        for leftover in ("prefect", "logs"):
+            shutil.rmtree(self.state / leftover, ignore_errors=True)
+        for database in self.state.glob("ledger.db*"):
+            database.unlink()
+        (self.state / "logs").mkdir(parents=True)
+        (self.state / "prefect").mkdir()
+        if self._empty_database.exists():
+            shutil.copy(self._empty_database, self._prefect_database)
+        self.urls = Urls(
+            prefect=self._url("prefect", 4200),
+            stripe=self._url("stripe", 8100),
+            salesforce=self._url("salesforce", 8200),
+            receiver=self._url("receiver", 8300),
+        )
+        self.environment = environment(self.urls, self.state)
+
+    def _start(self) -> None:
+        self._launch(
+            "prefect",
+            *(sys.executable, "-m", "uvicorn", "--log-level", "warning"),
+            *("--factory", "deployments.local.prefect_server:create_app"),
+            *("--port", port_of(self.urls.prefect)),
+        )
+        python = (sys.executable, "-m")
+        self._launch("ledger", *python, "invoicing.ledger")
+        self._launch("stripe", *python, "sandbox.stripe", "--port", port_of(self.urls.stripe))
+        self._launch(
+            "salesforce",
+            *(*python, "sandbox.salesforce", "--seed", "demo"),
+            *("--port", port_of(self.urls.salesforce), "--prefect-url", self.urls.prefect_api),
+        )
+        self._wait("stripe", lambda: answers(f"{self.urls.stripe}/_sandbox/clock"))
+        self.environment = environment(self.urls, self.state, self._register_webhook())
+        self._finish("ledger")
+        self._launch(
+            "receiver", *python, "invoicing.receiver", "--port", port_of(self.urls.receiver)
+        )
+        self._wait("salesforce", lambda: answers(f"{self.urls.salesforce}/_sandbox/clock"))
+        self._wait("prefect", lambda: answers(f"{self.urls.prefect_api}/health"))
+        self._keep_empty_database()
+        self._create_pool(POOL, self._worker_type)
+        self._launch_worker(POOL)
+        self._launch("deploy", "prefect", "--no-prompt", "deploy", "--all")
+        self._wait("receiver", lambda: answers(f"{self.urls.receiver}/ready"))
+        self._wait(worker_of(POOL), lambda: self._pool_is_served(POOL))
+        self._finish("deploy")
+
+    def _register_webhook(self) -> str:
+        base: Any = dict.fromkeys(("api", "connect", "files", "meter_events"), self.urls.stripe)
+        endpoint: Any = {
+            "url": self.urls.webhook,
+            "enabled_events": ["*"],
+            "api_version": STRIPE_API_VERSION,
+        }
+        client = stripe.StripeClient(STRIPE_KEY, base_addresses=base)
+        secret = client.v1.webhook_endpoints.create(endpoint).secret
+        if not secret:
+            raise StackError("The Stripe sandbox gave no signing secret")
+        return secret
+
+    def _url(self, name: str, preferred: int) -> str:
+        port = port_or_free(preferred)
+        if port != preferred:
+            self._report(name, f"port {preferred} is taken, using {port}")
+        return f"http://127.0.0.1:{port}"
+
+    def _launch(self, name: str, *command: str) -> None:
+        self._report(name, "starting")
+        logs = self.state / "logs"
+        self._services[name] = Service(name, command, self.environment, ROOT, logs)
+
+    def _wait(self, name: str, ready: Callable[[], bool]) -> None:
+        """Wait until a program is ready, all others running."""
+        give_up = time.monotonic() + START_SECONDS
+        while not ready():
+            self.check()
+            if time.monotonic() > give_up:
+                tail = self._services[name].tail()
+                raise StackError(f"{name} is not ready after {START_SECONDS} s:\n{tail}")
+            time.sleep(0.05)
+        self._report(name, "ready")
+
+    def _finish(self, name: str) -> None:
+        """Wait until a program has done its work."""
+        service = self._services.pop(name)
+        code = service.wait(START_SECONDS)
+        if code != 0:
+            raise StackError(f"{name} failed with status {code}:\n{service.tail()}")
+        self._report(name, "done")
+
+    def _create_pool(self, pool: str, worker_type: WorkerType) -> None:
+        body = {"name": pool, "type": worker_type}  # the worker adds its job template
+        httpx.post(f"{self.urls.prefect_api}/work_pools/", json=body).raise_for_status()
+
+    def _launch_worker(self, pool: str) -> None:
+        self._launch(worker_of(pool), "prefect", "worker", "start", "--pool", pool)
+
+    def _pool_is_served(self, pool: str) -> bool:
+        answer = httpx.get(f"{self.urls.prefect_api}/work_pools/{pool}")
+        return answer.is_success and answer.json()["status"] == "READY"
+
+    @property
+    def _prefect_database(self) -> Path:
+        return self.state / "prefect/prefect.db"
+
+    @property
+    def _empty_database(self) -> Path:
+        return self.state / f"prefect-{version('prefect')}-empty.db"
+
+    def _keep_empty_database(self) -> None:
+        """Keep a copy of Prefect's migrated database: migrating takes half of a first start."""
+        if not self._empty_database.exists():
+            with (
+                sqlite3.connect(self._prefect_database) as source,
+                sqlite3.connect(self._empty_database) as copy,
+            ):
+                source.backup(copy)
+
+    def _stop(self) -> None:
+        workers = [s for s in self._services.values() if s.name.startswith("worker")]
+        others = [s for s in self._services.values() if s not in workers]
+        with interrupts_ignored():
+            for group in (workers, others):
+                for service in group:
+                    service.terminate()
+                for service in group:
+                    service.wait(self._stop_seconds)
+                    self._report(service.name, "stopped")
+        self._services = {}
+
+
+def worker_of(pool: str) -> str:
+    """The name of a pool's worker process."""
+    return "worker" if pool == POOL else f"worker-{pool}"
+
+
+def port_of(url: str) -> str:
+    """The port of a URL, as an argument."""
+    return url.rpartition(":")[2]
+
+
+def answers(url: str) -> bool:
+    """Whether a GET of the URL is answered with success."""
+    try:
+        return httpx.get(url).is_success
+    except httpx.TransportError:
+        return False
+
+
+@contextmanager
+def termination_as_exit() -> Iterator[None]:
+    """Let SIGTERM leave `with` blocks the way Ctrl-C does."""
+
+    def leave(number: int, _frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def interrupts_ignored() -> Iterator[None]:
+    """Let nothing stop the stopping."""
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, signal.SIG_IGN) for number in signals]
+    try:
+        yield
+    finally:
+        for number, handler in zip(signals, before, strict=True):
+            signal.signal(number, handler)
