@@ -7,6 +7,7 @@ from prefect.futures import wait
 from pydantic import Field
 
 from invoicing.domain.forms import Outcome
+from invoicing.domain.words import counted
 from tasks.ledger import check_world
 from tasks.policy import SIDE_BY_SIDE, answering
 from tasks.reconciliation import (
@@ -50,6 +51,6 @@ def full_sync(
     close_sync()
     came_of_it = ", ".join(f"{count:,} {outcome}" for outcome, count in outcomes.items())
     return Outcome(
-        sentence=f"{in_stripe:,} invoices compared, {len(drift):,} differed"
+        sentence=f"{counted(in_stripe, 'invoice')} compared, {len(drift):,} differed"
         + (f": {came_of_it}." if drift else ".")
     )

@@ -7,6 +7,7 @@ from prefect import flow
 from pydantic import Field
 
 from invoicing.domain.forms import Outcome
+from invoicing.domain.words import counted
 from tasks.events import drain, fetch_events, summary
 from tasks.ledger import check_world
 from tasks.policy import answering
@@ -26,4 +27,6 @@ def poll_events(
     check_world()
     seen, new = fetch_events(timedelta(hours=lookback_hours))
     changes = drain()
-    return Outcome(sentence=f"Stripe listed {seen} events, {new} were new. {summary(changes)}")
+    return Outcome(
+        sentence=f"Stripe listed {counted(seen, 'event')}, {new:,} of them new. {summary(changes)}"
+    )

@@ -6,6 +6,7 @@ from prefect import flow
 from pydantic import Field
 
 from invoicing.domain.forms import AccountReference, DueDate, InvoiceOutcome, LineItem
+from invoicing.domain.words import counted
 from tasks.ledger import check_world
 from tasks.policy import answering
 from tasks.report import name_run, run_id
@@ -42,7 +43,7 @@ def raise_invoice(
     name_run(f"raise {invoice.name} for {invoice.account.name}")
     return InvoiceOutcome(
         sentence=(
-            f"{invoice.name} is a draft for {invoice.account.name}: {len(invoice.lines)} lines, "
+            f"{invoice.name} is a draft for {invoice.account.name}: {counted(len(invoice.lines), 'line')}, "
             f"{invoice.total}, due {invoice.due_date}."
         ),
         record_id=invoice.record_id,

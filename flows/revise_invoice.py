@@ -12,6 +12,7 @@ from invoicing.domain.forms import (
     LineChange,
     LineItem,
 )
+from invoicing.domain.words import counted
 from tasks.ledger import check_world, holding
 from tasks.policy import answering
 from tasks.report import name_run, run_id
@@ -54,8 +55,8 @@ def revise_invoice(
         after = write_revision(revision)
     return InvoiceOutcome(
         sentence=(
-            f"{after.name} now has {len(after.lines)} lines and comes to {after.total} "
-            f"(before: {len(before.lines)} lines, {before.total})."
+            f"{after.name} now has {counted(len(after.lines), 'line')} and comes to {after.total} "
+            f"(before: {counted(len(before.lines), 'line')}, {before.total})."
         ),
         record_id=after.record_id,
         name=after.name,

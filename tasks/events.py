@@ -9,6 +9,7 @@ from prefect.logging import get_run_logger
 
 from invoicing.connectors import stripe
 from invoicing.domain.events import HANDLED, read_event
+from invoicing.domain.words import counted
 from invoicing.errors import Passing
 from invoicing.ledger import inbox
 from invoicing.ledger.models import Event
@@ -49,7 +50,7 @@ def fetch_events(lookback: timedelta) -> tuple[int, int]:
             batch = []
     new += inbox.receive(batch)
     inbox.move_cursor(name, latest)
-    get_run_logger().info("Stripe listed %s events, %s of them were new.", seen, new)
+    get_run_logger().info("Stripe listed %s, %s of them new.", counted(seen, "event"), new)
     return seen, new
 
 
@@ -81,7 +82,7 @@ def summary(changes: Sequence[Change]) -> str:
     wrong = [change for change in changes if change.problem]
     if not changes:
         return "Nothing was waiting."
-    parts = [f"{len(changes)} invoices looked at, {len(moved)} changed"]
+    parts = [f"{counted(len(changes), 'invoice')} looked at, {len(moved):,} changed"]
     parts += [change.sentence.rstrip(".") for change in moved[:3]]
     parts += [f"{len(wrong)} could not be settled: {wrong[0].sentence}"] if wrong else []
     return "; ".join(parts).rstrip(".") + "."
@@ -96,7 +97,9 @@ def settle(events: Sequence[Event]) -> list[Change]:
     nameless = by_invoice.pop(None, [])
     inbox.finish(nameless, run_id())
     ids = [invoice for invoice in by_invoice if invoice]
-    get_run_logger().info("%s events are about %s invoices.", len(events), len(ids))
+    get_run_logger().info(
+        "%s about %s.", counted(len(events), "event"), counted(len(ids), "invoice")
+    )
     changes: list[Change] = []
     for change in _refreshed(ids):
         settled = _insist(change) if change.passing else change

@@ -21,6 +21,7 @@ from invoicing.domain.forms import InvoiceOutcome
 from invoicing.domain.money import Money, line_amount
 from invoicing.domain.projection import LINE_KEY, Projection, project, tombstone
 from invoicing.domain.status import Status, SyncState
+from invoicing.domain.words import label
 from invoicing.errors import Busy, InvoicingError, Passing, Refused
 from invoicing.ledger import leases, links
 from invoicing.settings import settings
@@ -66,11 +67,6 @@ class Change:
         if self.moved:
             return f"{who} was brought up to date: {', '.join(map(label, self.moved))}."
         return f"{who} was in step already."
-
-
-def label(name: str) -> str:
-    """A field's API name as people read it."""
-    return name.removesuffix("__c").replace("_", " ").lower()
 
 
 def to_outcome(change: Change, sentence: str) -> InvoiceOutcome:

@@ -19,6 +19,7 @@ from invoicing.domain.invoice import Account, Invoice, Line, sending_problems
 from invoicing.domain.money import Money, plain, unit_amount_decimal
 from invoicing.domain.projection import ACCOUNT_KEY, LINE_KEY, ORG_KEY, RECORD_KEY
 from invoicing.domain.status import Status
+from invoicing.domain.words import counted
 from invoicing.errors import Conflict, Passing, Refused, WrongWorld
 from invoicing.ledger import intents, leases, links
 from invoicing.ledger.intents import CREATE, CREATE_CUSTOMER, FINALIZE, MAIL, SEND
@@ -300,18 +301,18 @@ def compare_totals(stripe_id: str, invoice: Invoice) -> Money:
     if draft is None:
         raise Conflict(f"The draft of {invoice.name} was deleted in Stripe ({stripe_id}).")
     stripe_total = Money(draft["currency"], draft["subtotal"])
-    counted = int(draft["lines"].get("total_count") or len(draft["lines"]["data"]))
+    lines = int(draft["lines"].get("total_count") or len(draft["lines"]["data"]))
     if draft["lines"]["has_more"] and "total_count" not in draft["lines"]:
-        counted = len(stripe.client().invoice_lines(stripe_id))
-    if stripe_total != invoice.total or counted != len(invoice.lines):
+        lines = len(stripe.client().invoice_lines(stripe_id))
+    if stripe_total != invoice.total or lines != len(invoice.lines):
         raise Conflict(
             f"{invoice.name} was not sent: Salesforce adds up to {invoice.total} on "
-            f"{len(invoice.lines)} lines, Stripe to {stripe_total} on {counted} lines. "
+            f"{len(invoice.lines)} lines, Stripe to {stripe_total} on {lines} lines. "
             f"Compare the draft {stripe_id} in Stripe with the record."
         )
     if draft["status"] == "draft" and draft["customer_email"] != invoice.email:
         raise Passing(f"Stripe still has another e-mail address on the draft {stripe_id}.")
-    get_run_logger().info("Both sides add up to %s on %s lines.", invoice.total, counted)
+    get_run_logger().info("Both sides add up to %s on %s.", invoice.total, counted(lines, "line"))
     return stripe_total
 
 

@@ -136,6 +136,17 @@ class Story:
         answer.raise_for_status()
         return answer.json()
 
+    def settle(self) -> None:
+        """Wait until every event so far was delivered and handled."""
+        self.sandbox("POST", "deliveries/settle")
+        began = time.monotonic()
+        while set(requests.get(f"{self.urls.receiver}/ready", timeout=30).json()["inbox"]) - {
+            "done"
+        }:
+            if time.monotonic() - began > PATIENCE:
+                raise NotAsToldError("events are still waiting in the inbox")
+            time.sleep(0.05)
+
     def pay(self, stripe_id: str) -> None:
         """Open the mail, follow its link, pay with a card."""
         [mail] = self.sandbox("GET", f"mail?invoice={stripe_id}")["data"]
@@ -226,6 +237,7 @@ def miss_the_webhooks(story: Story) -> None:
     )
     name = story.newest_name()
     story.run("send-invoice", invoice=name)
+    story.settle()
     story.say("Webhooks are switched off, for good; scheduled polls wait.")
     story.prefect.pause("poll-events", paused=True)
     story.sandbox("POST", "webhooks", enabled=False, drop=True)

@@ -3,6 +3,7 @@
 Source: https://docs.prefect.io/v3/api-ref/rest-api
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import requests
@@ -20,6 +21,23 @@ PATIENCE = Retry(
     allowed_methods=None,
 )
 """A busy server answers 503; every call here may be repeated."""
+
+
+FINAL = frozenset(["COMPLETED", "FAILED", "CRASHED", "CANCELLED"])
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """A run's name, the type of its state, and what the state says."""
+
+    name: str
+    type: str
+    message: str
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the run has ended."""
+        return self.type in FINAL
 
 
 class Prefect:
@@ -51,6 +69,20 @@ class Prefect:
         run = self._call("POST", f"/deployments/{self._deployment(flow)}/create_flow_run", body)
         return str(run["id"])
 
+    def state(self, run_id: str) -> RunState:
+        """How far a run has come.
+
+        Raises:
+            Passing: the server is away.
+        """
+        run = self._call("GET", f"/flow_runs/{run_id}")
+        state = run["state"] or {}
+        return RunState(run["name"], state.get("type", "SCHEDULED"), state.get("message") or "")
+
+    def pause(self, flow: str, *, paused: bool) -> None:
+        """Switch a deployment's schedules off or on."""
+        self._call("PATCH", f"/deployments/{self._deployment(flow)}", {"paused": paused})
+
     def _deployment(self, flow: str) -> str:
         if flow not in self._deployments:
             self._deployments[flow] = self._call("GET", f"/deployments/name/{flow}/{flow}")["id"]
@@ -62,6 +94,6 @@ class Prefect:
                 method, self._url + path, json=body, timeout=self._timeout
             )
             answer.raise_for_status()
-            return answer.json()
+            return answer.json() if answer.content else None
         except requests.RequestException as error:
-            raise Passing(f"Prefect did not start the run: {error}") from error
+            raise Passing(f"Prefect did not answer: {error}") from error

@@ -57,7 +57,7 @@ def test_polling_finds_what_no_webhook_brought(
     outcome = poll_events()
     assert org.record("INV-0001")["Status__c"] == "Paid"
     assert "INV-0001 moved from Open to Paid" in outcome.sentence
-    assert "0 were new" in poll_events().sentence
+    assert "0 of them new" in poll_events().sentence
     assert inbox.backlog() == {"done": inbox.backlog()["done"]}
 
 
@@ -99,7 +99,7 @@ def test_a_burst_costs_one_read_and_one_write(
     for sandbox in (stripe_sandbox, salesforce_sandbox):
         sandbox.admin("DELETE", "requests")
     outcome = handle_events()
-    assert "1 invoices looked at, 1 changed" in outcome.sentence
+    assert "1 invoice looked at, 1 changed" in outcome.sentence
     assert stripe_sandbox.admin("GET", "requests")["count"] == 1
     written = salesforce_sandbox.admin("GET", "requests?method=PATCH")
     assert written["count"] == 1

@@ -87,5 +87,5 @@ def test_a_dry_run_reports_and_writes_nothing(
 def test_agreement_costs_reading_only(sent: InvoiceOutcome, stripe_sandbox: Sandbox) -> None:
     """Nothing differs: no invoice is read one by one."""
     stripe_sandbox.admin("DELETE", "requests")
-    assert full_sync().sentence == "1 invoices compared, 0 differed."
+    assert full_sync().sentence == "1 invoice compared, 0 differed."
     assert stripe_sandbox.admin("GET", "requests?path=/v1/invoices/*")["count"] == 0
