@@ -27,6 +27,5 @@ def poll_events(
     check_world()
     seen, new = fetch_events(timedelta(hours=lookback_hours))
     changes = drain()
-    return Outcome(
-        sentence=f"Stripe listed {counted(seen, 'event')}, {new:,} of them new. {summary(changes)}"
-    )
+    listed = f"Stripe listed {counted(seen, 'event')}, {new:,} of them new."
+    return Outcome(sentence=f"{listed} {summary(changes)}")

@@ -6,7 +6,6 @@ from prefect import flow
 from pydantic import Field
 
 from invoicing.domain.forms import AccountReference, DueDate, InvoiceOutcome, LineItem
-from invoicing.domain.words import counted
 from tasks.ledger import check_world
 from tasks.policy import answering
 from tasks.report import name_run, run_id
@@ -43,8 +42,8 @@ def raise_invoice(
     name_run(f"raise {invoice.name} for {invoice.account.name}")
     return InvoiceOutcome(
         sentence=(
-            f"{invoice.name} is a draft for {invoice.account.name}: {counted(len(invoice.lines), 'line')}, "
-            f"{invoice.total}, due {invoice.due_date}."
+            f"{invoice.name} is a draft for {invoice.account.name}: {invoice.size}, "
+            f"due {invoice.due_date}."
         ),
         record_id=invoice.record_id,
         name=invoice.name,

@@ -12,7 +12,6 @@ from invoicing.domain.forms import (
     LineChange,
     LineItem,
 )
-from invoicing.domain.words import counted
 from tasks.ledger import check_world, holding
 from tasks.policy import answering
 from tasks.report import name_run, run_id
@@ -54,10 +53,7 @@ def revise_invoice(
         )
         after = write_revision(revision)
     return InvoiceOutcome(
-        sentence=(
-            f"{after.name} now has {counted(len(after.lines), 'line')} and comes to {after.total} "
-            f"(before: {counted(len(before.lines), 'line')}, {before.total})."
-        ),
+        sentence=f"{after.name} now has {after.size} (before: {before.size}).",
         record_id=after.record_id,
         name=after.name,
         status=after.status,

@@ -1,0 +1,1 @@
+"""Local stand-ins for Stripe and Salesforce, spoken to over HTTP."""

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from invoicing.domain.money import Money, chargeable_step, line_amount, plain
 from invoicing.domain.status import Status
+from invoicing.domain.words import counted
 
 MAX_LINES = 250
 """Stripe's limit of items on one invoice: https://docs.stripe.com/invoicing/integration"""
@@ -71,6 +72,11 @@ class Invoice:
     def total(self) -> Money:
         """Sum of the lines before discounts and tax."""
         return sum((line.amount(self.currency) for line in self.lines), Money(self.currency, 0))
+
+    @property
+    def size(self) -> str:
+        """Lines and total, for people."""
+        return f"{counted(len(self.lines), 'line')}, {self.total}"
 
     @property
     def content_digest(self) -> str:
