@@ -1,10 +1,7 @@
 """Put every invoice right, and say what was wrong."""
 
-from typing import Annotated
-
 from prefect import flow
 from prefect.futures import wait
-from pydantic import Field
 
 from invoicing.domain.forms import Outcome
 from invoicing.domain.words import counted
@@ -29,7 +26,7 @@ from tasks.reconciliation import (
 )
 @answering
 def full_sync(
-    dry_run: Annotated[bool, Field(title="Dry run")] = False,
+    dry_run: bool = False,
 ) -> Outcome:
     """Compare every invoice in Stripe and Salesforce, repair what differs, and report it.
 

@@ -16,7 +16,7 @@ from tasks.policy import answering
 @flow(name="poll-events", flow_run_name="poll events", persist_result=True)
 @answering
 def poll_events(
-    lookback_hours: Annotated[int, Field(title="Look back", ge=1, le=720)] = 24,
+    lookback_hours: Annotated[int, Field(ge=1, le=720)] = 24,
 ) -> Outcome:
     """Fetch the events that no webhook brought, and settle them.
 

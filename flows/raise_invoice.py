@@ -16,13 +16,11 @@ from tasks.salesforce import prepare_draft, write_draft
 @answering
 def raise_invoice(
     account: AccountReference,
-    description: Annotated[str, Field(title="Description", examples=["November services"])],
-    due_date: Annotated[DueDate, Field(title="Due date")],
-    lines: Annotated[list[LineItem], Field(title="Lines")],
-    currency: Annotated[
-        str, Field(title="Currency", examples=["EUR"], pattern=r"^([A-Za-z]{3})?$")
-    ] = "",
-    request_id: Annotated[str, Field(title="Request id", max_length=50)] = "",
+    description: Annotated[str, Field(examples=["November services"])],
+    due_date: DueDate,
+    lines: list[LineItem],
+    currency: Annotated[str, Field(examples=["EUR"], pattern=r"^([A-Za-z]{3})?$")] = "",
+    request_id: Annotated[str, Field(max_length=50)] = "",
 ) -> InvoiceOutcome:
     """Raise a draft invoice on an Account. It can be revised until it is sent.
 

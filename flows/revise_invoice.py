@@ -1,9 +1,6 @@
 """Revise a draft: header, lines added, changed, removed."""
 
-from typing import Annotated
-
 from prefect import flow
-from pydantic import Field
 
 from invoicing.domain.forms import (
     DueDate,
@@ -22,11 +19,11 @@ from tasks.salesforce import prepare_revision, read_invoice, write_revision
 @answering
 def revise_invoice(
     invoice: InvoiceReference,
-    description: Annotated[str | None, Field(title="New description")] = None,
-    due_date: Annotated[DueDate | None, Field(title="New due date")] = None,
-    change: Annotated[list[LineChange], Field(title="Change lines")] = [],  # noqa: B006
-    add: Annotated[list[LineItem], Field(title="Add lines")] = [],  # noqa: B006
-    remove: Annotated[list[int], Field(title="Remove lines")] = [],  # noqa: B006
+    description: str | None = None,
+    due_date: DueDate | None = None,
+    change: list[LineChange] = [],  # noqa: B006
+    add: list[LineItem] = [],  # noqa: B006
+    remove: list[int] = [],  # noqa: B006
 ) -> InvoiceOutcome:
     """Revise a draft invoice. What is left empty stays as it is; refused once it is sent.
 

@@ -140,9 +140,8 @@ class Story:
         """Wait until every event so far was delivered and handled."""
         self.sandbox("POST", "deliveries/settle")
         began = time.monotonic()
-        while set(requests.get(f"{self.urls.receiver}/ready", timeout=30).json()["inbox"]) - {
-            "done"
-        }:
+        inbox = f"{self.urls.receiver}/ready"
+        while set(requests.get(inbox, timeout=30).json()["inbox"]) - {"done"}:
             if time.monotonic() - began > PATIENCE:
                 raise NotAsToldError("events are still waiting in the inbox")
             time.sleep(0.05)
@@ -329,7 +328,7 @@ def links(story: Story) -> None:
     """Where to look."""
     grid = Table.grid(padding=(0, 2))
     for what, url in (
-        ("Prefect: runs, forms, reports", story.urls.prefect),
+        ("Prefect: runs, forms, reports", f"{story.urls.prefect}/v2/"),
         ("Salesforce sandbox: accounts, invoices", story.urls.salesforce),
         ("Stripe sandbox: invoices, payments", story.urls.stripe),
         ("The customers' mailbox", f"{story.urls.stripe}/mail"),

@@ -21,8 +21,6 @@ def _text_of_number(value: object) -> object:
 InvoiceReference = Annotated[
     str,
     Field(
-        title="Invoice",
-        description="The invoice's name (INV-0042), its Salesforce id or its Stripe id.",
         examples=["INV-0042", "a00Hs00001AbCdEIAV", "in_1Pq2Rs"],
         min_length=1,
     ),
@@ -31,8 +29,6 @@ InvoiceReference = Annotated[
 AccountReference = Annotated[
     str,
     Field(
-        title="Account",
-        description="The customer's Account in Salesforce: its id or its exact name.",
         examples=["001Hs00003XyZaBIAV", "Acme Corporation"],
         min_length=1,
     ),
@@ -62,17 +58,20 @@ class LineItem(BaseModel):
 
     product: str = Field(
         title="Product",
-        description="Product code, name or Salesforce id, from the price book.",
-        examples=["PLATFORM"],
+        description="From the price book: name, product code or Salesforce id, e.g. Consulting.",
+        examples=["Consulting"],
         min_length=1,
     )
     quantity: Number = Field(
-        Decimal(1), title="Quantity", description="How many; decimals are fine.", examples=["3"]
+        Decimal(1),
+        title="Quantity",
+        description="How many; decimals are fine, e.g. 1.5.",
+        examples=["3"],
     )
     unit_price: OptionalNumber = Field(
         None,
         title="Unit price",
-        description="In the invoice's currency. Empty: the price book's price.",
+        description="In the invoice's currency, e.g. 149.50. Empty: the price book's price.",
         examples=["149.50"],
     )
     description: str = Field(
