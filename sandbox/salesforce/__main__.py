@@ -27,7 +27,13 @@ def main() -> int:
     org = open_org(options.metadata, options.data)
     try:
         return serve(
-            lambda url: application(org, url, first=options.seed, certificate=options.certificate),
+            lambda url: application(
+                org,
+                url,
+                first=options.seed,
+                certificate=options.certificate,
+                prefect_url=options.prefect_url,
+            ),
             "Salesforce sandbox",
             options.host,
             options.port,

@@ -27,6 +27,8 @@ from sandbox.salesforce.http import Answer, Call, Resources
 from sandbox.salesforce.limits import Usage
 from sandbox.salesforce.oauth import Authority, Sessions
 from sandbox.salesforce.org import API_VERSION, DATA_PATH, ORGANIZATION_ID, Org
+from sandbox.salesforce.pages import Pages
+from sandbox.salesforce.prefect import Prefect
 from sandbox.salesforce.records import MultipleMatches
 from sandbox.salesforce.rest import Rest
 from sandbox.salesforce.seed import Seed, is_empty, seed
@@ -51,9 +53,16 @@ class Salesforce:
         org: The org.
         base_url: Where the sandbox is reached.
         certificate: PEM file that signs JWT assertions.
+        prefect_url: Prefect's REST API, for the buttons on the pages.
     """
 
-    def __init__(self, org: Org, base_url: str, certificate: Path | None = None) -> None:
+    def __init__(
+        self,
+        org: Org,
+        base_url: str,
+        certificate: Path | None = None,
+        prefect_url: str | None = None,
+    ) -> None:
         self.org = org
         self.base_url = base_url
         self.sessions = Sessions(org)
@@ -71,6 +80,7 @@ class Salesforce:
                 *Rest(org, self.cursors, self.usage).table(),
             ]
         )
+        self._pages = Pages(org, base_url, Prefect(prefect_url) if prefect_url else None)
         self.traffic: Traffic
 
     def reset(self, name: Seed) -> None:
@@ -105,6 +115,7 @@ class Salesforce:
         self.traffic = Traffic(app, self.org.clock, ["/services/"], _refusal, app_delays=True)
         app.router.routes.extend(common_admin.routes(self.org.clock, self.traffic))
         app.router.routes.extend(admin.routes(self))
+        app.router.routes.extend(self._pages.routes())
         return self.traffic
 
     async def _token(self, request: Request) -> Response:
@@ -236,10 +247,15 @@ async def _unknown_exception(_: Request, error: Exception) -> Response:
 
 
 def application(
-    org: Org, base_url: str, *, first: Seed = "demo", certificate: Path | None = None
+    org: Org,
+    base_url: str,
+    *,
+    first: Seed = "demo",
+    certificate: Path | None = None,
+    prefect_url: str | None = None,
 ) -> Traffic:
     """The application over an org, seeded if it is new."""
-    salesforce = Salesforce(org, base_url, certificate)
+    salesforce = Salesforce(org, base_url, certificate, prefect_url)
     app = salesforce.asgi()
     if is_empty(org):
         seed(org, first)
