@@ -14,11 +14,12 @@ import signal
 import sqlite3
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, Self
 
 import httpx
@@ -27,6 +28,7 @@ import stripe
 from deployments.local.services import Service, StackError, port_or_free
 
 ROOT = Path(__file__).parents[2]
+PORTS = {"prefect": 4200, "stripe": 8100, "salesforce": 8200, "receiver": 8300}
 POOL = "invoices"  # as `prefect.yaml` names it
 START_SECONDS = 90
 STOP_SECONDS = 20
@@ -97,6 +99,7 @@ def environment(urls: Urls, state: Path, webhook_secret: str = "") -> dict[str, 
         "LEDGER__URL": f"sqlite:///{state / 'ledger.db'}",
         "BUSINESS__TIME_ZONE": os.environ.get("INVOICING_BUSINESS__TIME_ZONE", "UTC"),
         "BUSINESS__CURRENCY": "USD",
+        "PREFECT_UI_URL": f"{urls.prefect}/v2",
     }
     return (
         os.environ
@@ -114,6 +117,7 @@ class Stack:
         state: Path,
         *,
         worker_type: WorkerType = "warm",
+        ports: Mapping[str, int] = MappingProxyType({}),
         report: Report = lambda _name, _what: None,
         stop_seconds: float = STOP_SECONDS,
     ):
@@ -122,12 +126,14 @@ class Stack:
         Args:
             state: Directory for all data and logs. What an earlier stack left in it is deleted.
             worker_type: Type of the work pool and its worker.
+            ports: Where programs should listen instead of at their usual ports.
             report: Told what happens while the stack starts and stops.
             stop_seconds: How long a program may take to stop before it is killed.
         """
         self.state = state.resolve()
         self.environment: dict[str, str] = {}
         self._worker_type: WorkerType = worker_type
+        self._ports = PORTS | dict(ports)
         self._report = report
         self._stop_seconds = stop_seconds
         self._services: dict[str, Service] = {}
@@ -166,6 +172,10 @@ class Stack:
         self._launch_worker(pool)
         self._wait(worker_of(pool), lambda: self._pool_is_served(pool))
 
+    def pid(self, name: str) -> int:
+        """The process of a program."""
+        return self._services[name].pid
+
     def log(self, name: str) -> str:
         """The end of a program's log."""
         return self._services[name].tail()
@@ -180,10 +190,10 @@ class Stack:
         if self._empty_database.exists():
             shutil.copy(self._empty_database, self._prefect_database)
         self.urls = Urls(
-            prefect=self._url("prefect", 4200),
-            stripe=self._url("stripe", 8100),
-            salesforce=self._url("salesforce", 8200),
-            receiver=self._url("receiver", 8300),
+            prefect=self._url("prefect"),
+            stripe=self._url("stripe"),
+            salesforce=self._url("salesforce"),
+            receiver=self._url("receiver"),
         )
         self.environment = environment(self.urls, self.state)
 
@@ -231,7 +241,8 @@ class Stack:
             raise StackError("The Stripe sandbox gave no signing secret")
         return secret
 
-    def _url(self, name: str, preferred: int) -> str:
+    def _url(self, name: str) -> str:
+        preferred = self._ports[name]
         port = port_or_free(preferred)
         if port != preferred:
             self._report(name, f"port {preferred} is taken, using {port}")

@@ -6,7 +6,7 @@ executor, the one its `process` worker uses; only the start of the process is ou
 """
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Self, cast
@@ -136,17 +136,13 @@ class WarmStarter:
 class WarmHookRunner:
     """Runs hooks in a forked process, so that no flow's code is ever loaded into the worker."""
 
-    def __init__(self, forkservers: ForkServers):
+    def __init__(
+        self,
+        forkservers: ForkServers,
+        configure: Callable[[FlowRun], Awaitable[WarmJobConfiguration]],
+    ):
         self._forkservers = forkservers
-        self._configurations: dict[UUID, WarmJobConfiguration] = {}
-
-    def remember(self, flow_run: FlowRun, configuration: WarmJobConfiguration) -> None:
-        """Keep what the hooks of a run will need."""
-        self._configurations[flow_run.id] = configuration
-
-    def forget(self, flow_run: FlowRun) -> None:
-        """Drop it when the run is over."""
-        self._configurations.pop(flow_run.id, None)
+        self._configure = configure
 
     async def run_cancellation_hooks(self, flow_run: FlowRun, state: State[Any]) -> None:
         """Run what the flow wants done when it is cancelled."""
@@ -157,13 +153,12 @@ class WarmHookRunner:
         await self._run(flow_run, state)
 
     async def _run(self, flow_run: FlowRun, state: State[Any]) -> None:
-        if configuration := self._configurations.get(flow_run.id):
-            with configuration.run_directory() as cwd:
-                argv = [hooks.__file__, str(flow_run.id), state.model_dump_json(exclude={"data"})]
-                process = await self._forkservers.fork(
-                    configuration.project, configuration.job(argv, cwd)
-                )
-                await process.wait()
+        configuration = await self._configure(flow_run)
+        argv = [hooks.__file__, str(flow_run.id), state.model_dump_json(exclude={"data"})]
+        with configuration.run_directory() as cwd:
+            job = configuration.job(argv, cwd)
+            process = await self._forkservers.fork(configuration.project, job)
+            await process.wait()
 
 
 class WarmWorker(BaseWorker[WarmJobConfiguration, ProcessVariables, ProcessWorkerResult]):
@@ -186,7 +181,7 @@ class WarmWorker(BaseWorker[WarmJobConfiguration, ProcessVariables, ProcessWorke
         async with AsyncExitStack() as stack:
             self._forkservers = await stack.enter_async_context(ForkServers())
             await self._forkservers.warm_up(Path.cwd())
-            self._hooks = WarmHookRunner(self._forkservers)
+            self._hooks = WarmHookRunner(self._forkservers, self._configure)
             self._executions = await stack.enter_async_context(FlowRunExecutorContext())
             stack.push_async_callback(self._end_runs)
             await super().__aenter__()
@@ -213,17 +208,13 @@ class WarmWorker(BaseWorker[WarmJobConfiguration, ProcessVariables, ProcessWorke
         an automation has already rescheduled the run, and crash the new attempt.
         """
         with configuration.run_directory() as cwd:
-            self._hooks.remember(flow_run, configuration)
-            try:
-                executor = self._executions.create_executor(
-                    flow_run,
-                    self._starter(configuration, cwd),
-                    propose_submitting=False,
-                    hook_runner=self._hooks,
-                )
-                result = await self._execute(executor, task_status or anyio.TASK_STATUS_IGNORED)
-            finally:
-                self._hooks.forget(flow_run)
+            executor = self._executions.create_executor(
+                flow_run,
+                self._starter(configuration, cwd),
+                propose_submitting=False,
+                hook_runner=self._hooks,
+            )
+            result = await self._execute(executor, task_status or anyio.TASK_STATUS_IGNORED)
         return ProcessWorkerResult(status_code=0, identifier=str(result.handle.pid))
 
     async def kill_infrastructure(
@@ -244,6 +235,15 @@ class WarmWorker(BaseWorker[WarmJobConfiguration, ProcessVariables, ProcessWorke
                 await manager.kill(flow_run_id, grace_seconds)
                 return
         raise InfrastructureNotFound(f"This worker runs no process {infrastructure_pid}")
+
+    async def _configure(self, flow_run: FlowRun) -> WarmJobConfiguration:
+        return await self.job_configuration.resolve_for_flow_run(
+            flow_run,
+            client=self.client,
+            work_pool=self.work_pool,
+            worker_name=self.name,
+            worker_id=self.backend_id,
+        )
 
     def _starter(self, configuration: WarmJobConfiguration, cwd: str) -> ProcessStarter:
         if configuration._command_configured:  # a command of one's own cannot be preloaded
