@@ -42,4 +42,5 @@ def main() -> int:
         org.store.close()
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

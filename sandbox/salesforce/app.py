@@ -65,6 +65,7 @@ class Salesforce:
     ) -> None:
         self.org = org
         self.base_url = base_url
+        self.identity_url = f"{base_url}/id/{ORGANIZATION_ID}/{org.user_id}"
         self.sessions = Sessions(org)
         self.authority = Authority(org, base_url, certificate)
         self.usage = Usage(org.clock)
@@ -77,7 +78,7 @@ class Salesforce:
                 *Collections(org).table(),
                 *self.bulk_query.table(),
                 *self.bulk_ingest.table(),
-                *Rest(org, self.cursors, self.usage).table(),
+                *Rest(org, self.cursors, self.usage, self.identity_url).table(),
             ]
         )
         self._pages = Pages(org, base_url, Prefect(prefect_url) if prefect_url else None)
@@ -101,6 +102,7 @@ class Salesforce:
                 Route("/services/oauth2/token", self._token, methods=["POST"]),
                 Route("/services/oauth2/revoke", self._revoke, methods=["POST"]),
                 Route("/services/oauth2/userinfo", self._user_info),
+                Route("/id/{organization}/{user}", self._user_info),
                 Route("/services/data", self._versions),
                 Route(
                     "/services/data/v{version}/{path:path}",
@@ -130,7 +132,7 @@ class Salesforce:
                 "signature": "c2FuZGJveA==",
                 "scope": "api id",
                 "instance_url": self.base_url,
-                "id": f"{self.base_url}/id/{ORGANIZATION_ID}/{self.org.user_id}",
+                "id": self.identity_url,
                 "token_type": "Bearer",
                 "issued_at": str(int(self.org.clock.time() * 1000)),
                 "api_instance_url": self.base_url,
@@ -152,10 +154,11 @@ class Salesforce:
         user = self.org.store.get(self.org.sobject("User"), self.org.user_id) or {}
         return JSONResponse(
             {
-                "sub": f"{self.base_url}/id/{ORGANIZATION_ID}/{self.org.user_id}",
+                "sub": self.identity_url,
                 "user_id": self.org.user_id,
                 "organization_id": ORGANIZATION_ID,
                 "preferred_username": user.get("Username"),
+                "username": user.get("Username"),
                 "name": user.get("Name"),
                 "email": user.get("Email"),
             }

@@ -24,8 +24,9 @@ from sandbox.salesforce.values import stamp, to_json, to_stored
 class Rest:
     """The handlers of plain REST; ``table`` lists them."""
 
-    def __init__(self, org: Org, cursors: Cursors, usage: Usage) -> None:
+    def __init__(self, org: Org, cursors: Cursors, usage: Usage, identity_url: str) -> None:
         self._org = org
+        self._identity_url = identity_url
         self._cursors = cursors
         self._usage = usage
 
@@ -56,7 +57,8 @@ class Rest:
 
     def _resources(self, _: Call) -> Answer:
         names = ("sobjects", "query", "queryAll", "composite", "jobs", "limits")
-        return Answer(body={name: f"{DATA_PATH}/{name}" for name in names})
+        paths = {name: f"{DATA_PATH}/{name}" for name in names}
+        return Answer(body=paths | {"identity": self._identity_url})
 
     def _limits(self, _: Call) -> Answer:
         return Answer(body=self._usage.as_limits())

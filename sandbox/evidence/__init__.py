@@ -1,0 +1,1 @@
+"""Evidence that others wrote: their clients and examples, run against the sandboxes."""
