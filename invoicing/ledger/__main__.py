@@ -1,6 +1,18 @@
 """Migrate the ledger: ``python -m invoicing.ledger``."""
 
+import sys
+
+from invoicing.errors import InvoicingError
 from invoicing.ledger.database import migrate
 
+
+def main() -> None:
+    """Bring the ledger of the settings to this code's revision."""
+    try:
+        migrate()
+    except InvoicingError as error:
+        sys.exit(f"The ledger cannot be migrated. {error}")
+
+
 if __name__ == "__main__":
-    migrate()
+    main()

@@ -2,9 +2,11 @@
 
 import argparse
 import logging
+import sys
 
 import uvicorn
 
+from invoicing.errors import InvoicingError
 from invoicing.ledger.database import engine
 from invoicing.receiver.app import build_app
 from invoicing.settings import settings
@@ -17,9 +19,13 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8300)
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
-    engine()
+    try:
+        engine()
+        app = build_app(settings())
+    except InvoicingError as error:
+        sys.exit(f"The receiver cannot start. {error}")
     uvicorn.run(
-        build_app(settings()),
+        app,
         host=arguments.host,
         port=arguments.port,
         access_log=False,

@@ -1,0 +1,50 @@
+"""A newcomer's first command."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DEMO = [sys.executable, "-m", "deployments.local.demo"]
+
+pytestmark = pytest.mark.timeout(300)
+
+
+def left_behind() -> list[str]:
+    """Programs of a demo that still run."""
+    marks = ("sandbox.stripe", "sandbox.salesforce", "invoicing.receiver", "prefect_server")
+    lines = [
+        " ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])
+    ]
+    return [line for line in lines if any(mark in line for mark in marks)]
+
+
+def test_the_whole_story_comes_out_as_told() -> None:
+    """Raised, revised, sent, paid, found by polling, repaired by the sync; then all is quiet."""
+    before = left_behind()
+    told = subprocess.run([*DEMO, "--exit"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert "It came out as told." in told.stdout
+    assert "✗" not in told.stdout
+    assert "Traceback" not in told.stderr
+    assert left_behind() == before
+
+
+def test_ctrl_c_leaves_nothing_behind() -> None:
+    """Stopped in the middle of starting, everything is gone again."""
+    before = left_behind()
+    demo = subprocess.Popen(DEMO, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert demo.stdout is not None
+    while "ready" not in demo.stdout.readline():
+        assert demo.poll() is None
+    demo.send_signal(signal.SIGINT)
+    demo.communicate(timeout=60)
+    deadline = time.monotonic() + 20
+    while left_behind() != before and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert left_behind() == before
