@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Literal
 
 import orjson
 from pydantic import BaseModel, ConfigDict
@@ -12,9 +13,11 @@ from starlette.routing import Route
 
 from sandbox.common.admin import parsed
 from sandbox.common.traffic import Traffic
-from sandbox.stripe.context import Sandbox
+from sandbox.stripe import refunds
+from sandbox.stripe.context import Context, Sandbox
+from sandbox.stripe.errors import StripeError, no_such
 from sandbox.stripe.generate import Generator, Order
-from sandbox.stripe.store import Doc, Space
+from sandbox.stripe.store import Doc, Space, public
 from sandbox.stripe.webhooks import Courier, Network
 
 
@@ -26,6 +29,33 @@ class RetryOrder(BaseModel):
     event: str | None = None
     endpoint: str | None = None
     delivered_too: bool = False
+
+
+class DisputeOrder(BaseModel):
+    """Which payment the cardholder disputes."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    invoice: str | None = None
+    charge: str | None = None
+    reason: str = "fraudulent"
+
+
+class DisputeVerdict(BaseModel):
+    """How a dispute ends."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    dispute: str
+    status: Literal["won", "lost"]
+
+
+class RefundFailure(BaseModel):
+    """Which refund the bank returns."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    refund: str
 
 
 def routes(sandbox: Sandbox, courier: Courier, traffic: Traffic) -> list[Route]:
@@ -67,6 +97,39 @@ def routes(sandbox: Sandbox, courier: Courier, traffic: Traffic) -> list[Route]:
             made = Generator(sandbox.context(order.livemode), order).run()
         return JSONResponse(made | {"seconds": round(time.perf_counter() - started, 3)})
 
+    async def dispute(request: Request) -> Response:
+        order = await parsed(request, DisputeOrder)
+        if isinstance(order, Response):
+            return order
+        return acted(lambda: _dispute(sandbox, order))
+
+    async def close_dispute(request: Request) -> Response:
+        verdict = await parsed(request, DisputeVerdict)
+        if isinstance(verdict, Response):
+            return verdict
+
+        def close() -> Doc:
+            context, found = _found(sandbox, "dispute", verdict.dispute)
+            return refunds.close_dispute(context, found, verdict.status)
+
+        return acted(close)
+
+    async def fail_refund(request: Request) -> Response:
+        failure = await parsed(request, RefundFailure)
+        if isinstance(failure, Response):
+            return failure
+        return acted(lambda: refunds.fail(*_found(sandbox, "refund", failure.refund)))
+
+    def acted(act: Callable[[], Doc]) -> Response:
+        """Do something in one transaction and answer with its object, or with Stripe's error."""
+        try:
+            with sandbox.store.transaction():
+                doc = act()
+        except StripeError as error:
+            return JSONResponse({"error": error.body}, error.status)
+        courier.wake()
+        return JSONResponse(public(doc))
+
     async def reset(_: Request) -> Response:
         sandbox.store.clear()
         sandbox.clock.reset()
@@ -87,6 +150,9 @@ def routes(sandbox: Sandbox, courier: Courier, traffic: Traffic) -> list[Route]:
         Route("/_sandbox/deliveries/settle", settle, methods=["POST"]),
         Route("/_sandbox/webhooks", get_network, methods=["GET"]),
         Route("/_sandbox/webhooks", set_network, methods=["POST"]),
+        Route("/_sandbox/disputes", dispute, methods=["POST"]),
+        Route("/_sandbox/disputes/close", close_dispute, methods=["POST"]),
+        Route("/_sandbox/refunds/fail", fail_refund, methods=["POST"]),
         Route("/_sandbox/generate", generate, methods=["POST"]),
         Route("/_sandbox/reset", reset, methods=["POST"]),
     ]
@@ -94,6 +160,29 @@ def routes(sandbox: Sandbox, courier: Courier, traffic: Traffic) -> list[Route]:
 
 def _spaces(sandbox: Sandbox) -> list[Space]:
     return [sandbox.store.space(False), sandbox.store.space(True)]
+
+
+def _found(sandbox: Sandbox, kind: str, object_id: str) -> tuple[Context, Doc]:
+    """Return an object of either mode with a context of that mode."""
+    for livemode in (True, False):
+        context = sandbox.context(livemode)
+        found = context.space.get(kind, object_id)
+        if found:
+            return context, found
+    raise no_such(kind, object_id)
+
+
+def _dispute(sandbox: Sandbox, order: DisputeOrder) -> Doc:
+    """Dispute a charge, or the newest charge of an invoice."""
+    if order.charge:
+        return refunds.open_dispute(*_found(sandbox, "charge", order.charge), order.reason)
+    context, invoice = _found(sandbox, "invoice", order.invoice or "")
+    for payment in context.space.find("invoice_payment", {"invoice": invoice["id"]})[::-1]:
+        intent = context.space.get("payment_intent", payment["payment"].get("payment_intent", ""))
+        if intent and intent["status"] == "succeeded":
+            charge = context.require("charge", intent["latest_charge"])
+            return refunds.open_dispute(context, charge, order.reason)
+    raise no_such("charge", f"of {invoice['id']}")
 
 
 def _listed(sandbox: Sandbox, kind: str, filters: dict[str, Any]) -> Response:

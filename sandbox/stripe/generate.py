@@ -244,6 +244,7 @@ def _line_shape(context: Context, index: int) -> Doc:
         "quantity": f"@#quantity{index}@",
         "quantity_decimal": f"@exact{index}@",
         "tax_rates": [],
+        "_": {},
     }
     holder: Doc = {"id": "@id@", "_": {}}
     return lines.new_line(context, holder, item)

@@ -169,6 +169,7 @@ def recompute(context: Context, invoice: Doc, lines: Sequence[Doc] | None = None
     lines = all_lines(invoice) if lines is None else list(lines)
     if len(lines) > MAX_LINES:
         raise wrong_state(f"An invoice can have at most {MAX_LINES} invoice items.")
+    tax.judge_automatic(invoice)
     totals.compute(context, invoice, lines, tax.LineRates(context, invoice))
     put_lines(invoice, lines)
     balance = _customer_balance(context, invoice)

@@ -6,7 +6,7 @@ The table of https://docs.stripe.com/invoicing/integration/workflow-transitions.
 from sandbox.stripe import invoicing, mail, payments
 from sandbox.stripe.cards import Card
 from sandbox.stripe.context import Context
-from sandbox.stripe.errors import invalid, wrong_state
+from sandbox.stripe.errors import StripeError, invalid, wrong_state
 from sandbox.stripe.ids import token
 from sandbox.stripe.store import Doc
 
@@ -28,6 +28,8 @@ def finalize(context: Context, invoice: Doc) -> Doc:
     customer = context.require("customer", invoice["customer"])
     invoicing.mirror_customer(invoice, customer)
     invoicing.recompute(context, invoice)
+    if invoice["automatic_tax"]["status"] == "requires_location_inputs":
+        raise _failed(context, invoice)
     _number(context, invoice, customer)
     _apply_balance(context, invoice)
     _publish(context, invoice)
@@ -38,8 +40,9 @@ def finalize(context: Context, invoice: Doc) -> Doc:
     context.save("invoice", invoice, "invoice.updated")
     context.emit("invoice.finalized", invoice)
     if not invoice["amount_due"]:
-        invoice = payments.mark_paid(context, invoice)
-        context.emit("invoice.payment_succeeded", invoice)
+        invoice = payments.mark_paid(context, invoice, collected=True)
+    if invoice["from_invoice"]:
+        void(context, context.require("invoice", invoice["from_invoice"]["invoice"]))
     return invoice
 
 
@@ -82,7 +85,7 @@ def payable(context: Context, invoice: Doc) -> Doc:
         return finalize(context, invoice)
     if invoice["status"] == "paid":
         raise wrong_state("Invoice is already paid")
-    _require_status(invoice, ("open", "uncollectible"), "pay")
+    require_status(invoice, ("open", "uncollectible"), "pay")
     return invoice
 
 
@@ -95,23 +98,21 @@ def pay(context: Context, invoice: Doc, card: Card, method: str, amount: int | N
     charged = invoice["amount_remaining"] if amount is None else amount
     if not 0 < charged <= invoice["amount_remaining"]:
         raise invalid("The amount must be more than 0 and at most what remains.", "amount")
-    invoice = payments.charge(context, invoice, charged, card, method)
-    if invoice["status"] == "paid":
-        context.emit("invoice.payment_succeeded", invoice)
-    return invoice
+    return payments.charge(context, invoice, charged, card, method)
 
 
 def pay_out_of_band(context: Context, invoice: Doc) -> Doc:
     """Note that the invoice was paid outside Stripe."""
-    invoice["_"]["paid_off_stripe"] = invoice["amount_remaining"]
+    earlier = invoice["_"].get("paid_off_stripe", 0)
+    invoice["_"]["paid_off_stripe"] = earlier + invoice["amount_remaining"]
     invoice["amount_paid"] = invoice["amount_due"]
     invoicing.settle(invoice, invoice["amount_due"])
-    return payments.mark_paid(context, invoice)
+    return payments.mark_paid(context, invoice, collected=False)
 
 
 def void(context: Context, invoice: Doc) -> Doc:
     """Void an open or uncollectible invoice, for good."""
-    _require_status(invoice, ("open", "uncollectible"), "void")
+    require_status(invoice, ("open", "uncollectible"), "void")
     payments.close_default(context, invoice, "void_invoice")
     _return_balance(context, invoice)
     invoice |= {"status": "void", "auto_advance": False, "next_payment_attempt": None}
@@ -123,13 +124,60 @@ def void(context: Context, invoice: Doc) -> Doc:
 
 def mark_uncollectible(context: Context, invoice: Doc) -> Doc:
     """Give an open invoice up; it can still be paid or voided."""
-    _require_status(invoice, ("open",), "mark as uncollectible")
+    require_status(invoice, ("open",), "mark as uncollectible")
     invoice |= {"status": "uncollectible", "auto_advance": False, "next_payment_attempt": None}
     invoice["status_details"] = {"uncollectible": {"reason": "user_forgiven"}}
     invoice["status_transitions"]["marked_uncollectible_at"] = context.now
     context.save("invoice", invoice, "invoice.updated")
     context.emit("invoice.marked_uncollectible", invoice)
     return invoice
+
+
+def attach_intent(context: Context, invoice: Doc, intent: Doc) -> Doc:
+    """Attach a payment intent of the same customer and currency to an invoice."""
+    require_status(invoice, ("open", "uncollectible"), "attach a payment to")
+    if intent["currency"] != invoice["currency"] or intent["customer"] != invoice["customer"]:
+        raise wrong_state(
+            "The PaymentIntent's customer and currency must match the invoice's.",
+            param="payment_intent",
+        )
+    if context.space.find("invoice_payment", {"payment.payment_intent": intent["id"]}):
+        raise wrong_state("This PaymentIntent is already attached.", param="payment_intent")
+    if intent["status"] == "canceled":
+        raise wrong_state("A canceled PaymentIntent cannot be attached.", param="payment_intent")
+    payment = payments.new_invoice_payment(
+        context, invoice, intent["amount"], intent["id"], default=False
+    )
+    paid = intent["amount_received"] if intent["status"] == "succeeded" else None
+    return payments.attach(context, invoice, payment, paid)
+
+
+def attach_record(context: Context, invoice: Doc, record: Doc) -> Doc:
+    """Attach a payment made outside Stripe to an invoice."""
+    require_status(invoice, ("open", "uncollectible"), "attach a payment to")
+    asked = record["amount_requested"]
+    if asked["currency"] != invoice["currency"]:
+        raise wrong_state(
+            "The payment's currency must match the invoice's.", param="payment_record"
+        )
+    if context.space.find("invoice_payment", {"payment.payment_record": record["id"]}):
+        raise wrong_state("This payment record is already attached.", param="payment_record")
+    payment = payments.new_invoice_payment(
+        context, invoice, asked["value"], payment_record=record["id"], default=False
+    )
+    paid = record["amount_guaranteed"]["value"]
+    invoice["_"]["paid_off_stripe"] = invoice["_"].get("paid_off_stripe", 0) + paid
+    return payments.attach(context, invoice, payment, paid or None)
+
+
+def require_status(invoice: Doc, allowed: tuple[str, ...], verb: str) -> None:
+    """Refuse a move that the invoice's status does not allow."""
+    if invoice["status"] not in allowed:
+        raise wrong_state(
+            f"You can't {verb} this invoice: its status is {invoice['status']}, "
+            f"but must be {' or '.join(allowed)}.",
+            "status_transition_invalid",
+        )
 
 
 def check_due_date(context: Context, due_date: int | None) -> None:
@@ -154,6 +202,21 @@ def _send(context: Context, invoice: Doc) -> Doc:
         mail.post_invoice(context, invoice)
     context.emit("invoice.sent", invoice)
     return invoice
+
+
+def _failed(context: Context, invoice: Doc) -> StripeError:
+    """Record that a draft could not be finalized for want of the customer's location."""
+    error = StripeError(
+        "The customer's location isn't recognized. Set a valid customer address in order to "
+        "automatically calculate tax.",
+        code="customer_tax_location_invalid",
+        keep=True,
+    )
+    invoice["automatic_tax"]["disabled_reason"] = "finalization_requires_location_inputs"
+    invoice["last_finalization_error"] = dict(error.body)
+    context.save("invoice", invoice, "invoice.updated")
+    context.emit("invoice.finalization_failed", invoice)
+    return error
 
 
 def _number(context: Context, invoice: Doc, customer: Doc) -> None:
@@ -196,12 +259,3 @@ def _publish(context: Context, invoice: Doc) -> None:
     page = f"{context.sandbox.base_url}/i/{context.account.id}/{invoice['_']['token']}"
     invoice["hosted_invoice_url"] = page
     invoice["invoice_pdf"] = f"{page}/pdf"
-
-
-def _require_status(invoice: Doc, allowed: tuple[str, ...], verb: str) -> None:
-    if invoice["status"] not in allowed:
-        raise wrong_state(
-            f"You can't {verb} this invoice: its status is {invoice['status']}, "
-            f"but must be {' or '.join(allowed)}.",
-            "status_transition_invalid",
-        )

@@ -2,12 +2,14 @@
 
 from sandbox.stripe.api import Params
 from sandbox.stripe.context import Context
+from sandbox.stripe.discounts import redeemed
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.fields import put, put_metadata
 from sandbox.stripe.ids import new_id
 from sandbox.stripe.invoicing import line_settings
 from sandbox.stripe.pricing import cost
 from sandbox.stripe.store import Doc
+from sandbox.stripe.tax import given_amounts
 
 SHARED = (
     "amount",
@@ -74,6 +76,12 @@ def put_details(context: Context, item: Doc, params: Params) -> None:
         if params["period"]["end"] < params["period"]["start"]:
             raise invalid("The period's end must be at or after its start.", "period[end]")
         item["period"] = params["period"]
+    if "discounts" in params:
+        item["discounts"] = redeemed(
+            context, params["discounts"] or [], item["customer"], item=item["id"]
+        )
+    if "tax_amounts" in params:
+        item["_"]["tax_amounts"] = given_amounts(context, params["tax_amounts"] or [])
     if "tax_rates" in params:
         rates = [
             context.require("tax_rate", rate, "tax_rates") for rate in params["tax_rates"] or []
@@ -113,7 +121,9 @@ def show_item(invoice: Doc, line: Doc, item: Doc) -> None:
     """Bring a line up to date with its item."""
     line |= {name: item[name] for name in SHARED}
     line["discounts"] = item["discounts"]
-    line_settings(invoice, line["id"])["tax_rates"] = [rate["id"] for rate in item["tax_rates"]]
+    settings = line_settings(invoice, line["id"])
+    settings["tax_rates"] = [rate["id"] for rate in item["tax_rates"]]
+    settings["tax_amounts"] = item["_"].get("tax_amounts", [])
 
 
 def item_id(line: Doc) -> str:

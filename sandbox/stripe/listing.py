@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
+
 from sandbox.stripe.api import Listing, Params
 from sandbox.stripe.context import Context
 from sandbox.stripe.errors import invalid, no_such
-from sandbox.stripe.store import KINDS, Cursor, Page
+from sandbox.stripe.store import KINDS, Cursor, Doc, Page
 
 MAX_LIMIT = 100
 
@@ -40,6 +42,17 @@ def listed(
         param = "ending_before" if cursor.backwards else "starting_after"
         raise no_such(KINDS[kind].noun or kind, cursor.object_id, param, 400)
     return Listing(page or Page([], has_more=False), url)
+
+
+def sublist(context: Context, kind: str, filters: Mapping[str, Any], url: str) -> Doc:
+    """Return the first page of a list, as it is embedded in another object."""
+    page = context.space.page(kind, filters) or Page([], has_more=False)
+    return {
+        "object": "list",
+        "data": [orjson.loads(body) for body in page.bodies],
+        "has_more": page.has_more,
+        "url": url,
+    }
 
 
 PAGING = {"limit", "starting_after", "ending_before"}

@@ -19,19 +19,22 @@ def post_invoice(context: Context, invoice: Doc) -> None:
         subject = f"Your receipt from {account} #{invoice['number']}"
     else:
         subject = f"Invoice from {account} #{invoice['number']}"
-    post(context, invoice["customer_email"], subject, "mail_invoice.html", invoice)
+    _post(context, invoice, subject, "mail_invoice.html")
 
 
-def post(context: Context, to: str, subject: str, template: str, invoice: Doc) -> None:
-    """Put an e-mail about an invoice into the mailbox."""
-    html = TEMPLATES.get_template(template).render(
-        invoice=invoice, account=context.account, subject=subject
-    )
+def post_credit_note(context: Context, invoice: Doc, note: Doc) -> None:
+    """Mail a credit note to the invoice's customer."""
+    subject = f"Credit note from {context.account.name} #{note['number']}"
+    _post(context, invoice, subject, "mail_credit_note.html", note=note)
+
+
+def _post(context: Context, invoice: Doc, subject: str, template: str, **more: Doc) -> None:
+    html = TEMPLATES.get_template(template).render(invoice=invoice, account=context.account, **more)
     context.space.insert(
         "mail",
         {
             "id": new_id("mail"),
-            "to": to,
+            "to": invoice["customer_email"],
             "subject": subject,
             "created": context.now,
             "invoice": invoice["id"],

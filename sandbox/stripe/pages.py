@@ -33,6 +33,7 @@ class Pages:
             Route("/i/{account}/{token}", self.invoice, methods=["GET"]),
             Route("/i/{account}/{token}", self.pay, methods=["POST"]),
             Route("/i/{account}/{token}/pdf", self.invoice_pdf, methods=["GET"]),
+            Route("/cn/{account}/{note}/pdf", self.credit_note_pdf, methods=["GET"]),
         ]
 
     async def index(self, _: Request) -> Response:
@@ -97,11 +98,17 @@ class Pages:
         if found is None:
             return self._page("missing.html", 404)
         name = f"Invoice-{found[1]['number']}.pdf"
-        return Response(
-            pdf.render(found[1], self.sandbox.account),
-            media_type="application/pdf",
-            headers={"Content-Disposition": f'inline; filename="{name}"'},
-        )
+        return _pdf(name, pdf.render(found[1], self.sandbox.account))
+
+    async def credit_note_pdf(self, request: Request) -> Response:
+        """Return a credit note as a PDF."""
+        for livemode in (True, False):
+            space = self.sandbox.store.space(livemode)
+            note = space.get("credit_note", request.path_params["note"])
+            if note:
+                body = pdf.render_credit_note(note, self.sandbox.account)
+                return _pdf(f"CreditNote-{note['number']}.pdf", body)
+        return self._page("missing.html", 404)
 
     def _invoice(self, request: Request) -> tuple[Context, Doc] | None:
         """Return the invoice a link is about."""
@@ -135,6 +142,11 @@ class Pages:
             account=self.sandbox.account, base_url=self.sandbox.base_url, **values
         )
         return HTMLResponse(html, status)
+
+
+def _pdf(name: str, body: bytes) -> Response:
+    headers = {"Content-Disposition": f'inline; filename="{name}"'}
+    return Response(body, media_type="application/pdf", headers=headers)
 
 
 def _try_to_pay(

@@ -1,6 +1,6 @@
 """Money coming in on an invoice: intents, charges, invoice payments, and what they settle."""
 
-from sandbox.stripe import invoicing
+from sandbox.stripe import invoicing, payment_methods, refunds
 from sandbox.stripe.cards import Card
 from sandbox.stripe.context import Context
 from sandbox.stripe.errors import StripeError
@@ -45,7 +45,53 @@ def charge(context: Context, invoice: Doc, amount: int, card: Card, method: str)
     _succeed(context, intent, paid_charge, method)
     invoice["attempted"] = True
     invoice["attempt_count"] += payment["is_default"]
+    invoice = settle_payment(context, invoice, payment, amount)
+    if card.disputed:
+        refunds.open_dispute(context, paid_charge)
+    return invoice
+
+
+def confirm(context: Context, intent: Doc) -> Doc:
+    """Charge an intent's card and settle the invoice the intent is attached to.
+
+    Raises:
+        StripeError: 402 if the card is declined.
+    """
+    method = intent["payment_method"]
+    card = payment_methods.card_of(context, method)
+    attached = _attached(context, intent["id"])
+    if card.declines:
+        raise _declined(context, attached[1] if attached else None, intent, card, method)
+    paid_charge = _new_charge(context, intent, card, method)
+    context.add("charge", paid_charge, "charge.succeeded")
+    _succeed(context, intent, paid_charge, method)
+    if attached:
+        payment, invoice = attached
+        settle_payment(context, invoice, payment, intent["amount"])
+    return intent
+
+
+def attach(context: Context, invoice: Doc, payment: Doc, amount: int | None) -> Doc:
+    """Attach a payment to an invoice; what was paid already counts at once.
+
+    Args:
+        context: The act.
+        invoice: An open or uncollectible invoice.
+        payment: A new invoice payment, not stored yet.
+        amount: What has been paid, or None if that is still to come.
+    """
+    context.space.insert("invoice_payment", payment)
+    if amount is None:
+        return invoice
     return settle_payment(context, invoice, payment, amount)
+
+
+def _attached(context: Context, intent_id: str) -> tuple[Doc, Doc] | None:
+    """Return the open payment made of an intent, and its invoice."""
+    filters = {"payment.payment_intent": intent_id, "status": "open"}
+    for payment in context.space.find("invoice_payment", filters):
+        return payment, context.require("invoice", payment["invoice"])
+    return None
 
 
 def settle_payment(context: Context, invoice: Doc, payment: Doc, amount: int) -> Doc:
@@ -61,18 +107,27 @@ def settle_payment(context: Context, invoice: Doc, payment: Doc, amount: int) ->
     if overpaid:
         change_balance(context, invoice["customer"], -overpaid, "invoice_overpaid", invoice)
     if invoice["amount_remaining"] == 0:
-        return mark_paid(context, invoice)
+        return mark_paid(context, invoice, collected=payment["payment"]["type"] == "payment_intent")
     keep_in_step(context, invoice)
     return context.save("invoice", invoice, "invoice.updated")
 
 
-def mark_paid(context: Context, invoice: Doc) -> Doc:
-    """Close an invoice of which nothing remains."""
+def mark_paid(context: Context, invoice: Doc, *, collected: bool) -> Doc:
+    """Close an invoice of which nothing remains.
+
+    Args:
+        context: The act.
+        invoice: The invoice.
+        collected: Stripe itself collected it (or there was nothing to collect), rather than the
+            merchant saying it was settled elsewhere.
+    """
     close_default(context, invoice)
     invoice |= {"status": "paid", "attempted": True, "next_payment_attempt": None}
     invoice["status_transitions"]["paid_at"] = context.now
     context.save("invoice", invoice, "invoice.updated")
     context.emit("invoice.paid", invoice)
+    if collected:
+        context.emit("invoice.payment_succeeded", invoice)
     if invoice["amount_overpaid"]:
         context.emit("invoice.overpaid", invoice)
     return invoice
@@ -321,7 +376,9 @@ def _new_charge(context: Context, intent: Doc, card: Card, method: str) -> Doc:
     }
 
 
-def _declined(context: Context, invoice: Doc, intent: Doc, card: Card, method: str) -> StripeError:
+def _declined(
+    context: Context, invoice: Doc | None, intent: Doc, card: Card, method: str
+) -> StripeError:
     """Record a refused charge and return the error that says so."""
     failed = _new_charge(context, intent, card, method)
     context.add("charge", failed, "charge.failed")
@@ -334,12 +391,18 @@ def _declined(context: Context, invoice: Doc, intent: Doc, card: Card, method: s
         extra={"charge": failed["id"]}
         | ({"decline_code": card.decline_code} if card.decline_code else {}),
     )
-    intent |= {"last_payment_error": dict(error.body), "latest_charge": failed["id"]}
+    intent |= {
+        "last_payment_error": dict(error.body),
+        "latest_charge": failed["id"],
+        "payment_method": None,
+        "status": "requires_payment_method",
+    }
     context.space.update("payment_intent", intent)
     context.emit("payment_intent.payment_failed", intent)
-    invoice["attempted"] = True
-    invoice["attempt_count"] += 1
-    context.save("invoice", invoice, "invoice.updated")
-    context.emit("invoice.payment_failed", invoice)
+    if invoice:
+        invoice["attempted"] = True
+        invoice["attempt_count"] += 1
+        context.save("invoice", invoice, "invoice.updated")
+        context.emit("invoice.payment_failed", invoice)
     error.body["payment_intent"] = public(intent)
     return error

@@ -30,6 +30,27 @@ def render(invoice: Doc, account: Account) -> bytes:
     return bytes(pdf.output())
 
 
+def render_credit_note(note: Doc, account: Account) -> bytes:
+    """Return a credit note as the bytes of a PDF file."""
+    pdf = FPDF(format="A4")
+    pdf.set_title(f"Credit note {note['number']}")
+    pdf.set_creation_date(datetime.fromtimestamp(note["created"], UTC))
+    pdf.add_page()
+    pdf.set_font("helvetica", "B", 22)
+    pdf.cell(0, 12, "Credit note", new_x="LMARGIN", new_y="NEXT")
+    pdf.set_font("helvetica", "", 10)
+    for text in (note["number"], _day(note["effective_at"]), account.name, note["memo"]):
+        if text:
+            pdf.cell(0, 6, _latin(text), new_x="LMARGIN", new_y="NEXT")
+    pdf.ln(4)
+    for line in note["lines"]["data"]:
+        amount = money.display(line["amount"], note["currency"])
+        _row(pdf, ((line["description"] or "")[:60], str(line["quantity"] or ""), "", amount))
+    pdf.ln(2)
+    _row(pdf, ("", "", "Total credited", money.display(note["total"], note["currency"])))
+    return bytes(pdf.output())
+
+
 def _head(pdf: FPDF, invoice: Doc, account: Account) -> None:
     pdf.set_font("helvetica", "B", 22)
     pdf.cell(0, 12, "Invoice", new_x="LMARGIN", new_y="NEXT")

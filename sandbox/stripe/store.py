@@ -121,6 +121,16 @@ class Store:
             raise
         self.connection.execute("COMMIT")
 
+    @contextmanager
+    def rehearsal(self) -> Iterator[None]:
+        """Inside a transaction: whatever is done in the block is undone after it."""
+        self.connection.execute("SAVEPOINT rehearsal")
+        try:
+            yield
+        finally:
+            self.connection.execute("ROLLBACK TO rehearsal")
+            self.connection.execute("RELEASE rehearsal")
+
     def space(self, livemode: bool) -> "Space":
         """Return the test or the live half of the account."""
         return Space(self.connection, livemode)

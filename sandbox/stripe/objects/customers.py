@@ -1,6 +1,6 @@
 """Customers."""
 
-from sandbox.stripe import invoicing
+from sandbox.stripe import invoicing, tax
 from sandbox.stripe.api import Listing, Params, operation
 from sandbox.stripe.context import Context
 from sandbox.stripe.errors import invalid
@@ -29,7 +29,13 @@ def create(context: Context, params: Params) -> Doc:
     """Create a customer. Nothing about it needs to be unique."""
     customer = new_customer(context)
     _apply(customer, params)
-    return context.add("customer", customer)
+    context.add("customer", customer)
+    for entry in params.get("tax_id_data", []):
+        tax_id = tax.new_tax_id(context, customer["id"], entry["type"], entry["value"])
+        context.space.insert("tax_id", tax_id)
+    if "tax_id_data" in params:
+        tax.mirror_tax_ids(context, customer["id"])
+    return customer
 
 
 def new_customer(context: Context) -> Doc:
@@ -86,6 +92,7 @@ def update(context: Context, params: Params, customer_id: str) -> Doc:
     context.save("customer", customer, "customer.updated")
     for invoice in context.space.find("invoice", {"customer": customer_id, "status": "draft"}):
         invoicing.mirror_customer(invoice, customer)
+        invoicing.recompute(context, invoice)
         context.space.update("invoice", invoice)
     return customer
 

@@ -1,11 +1,9 @@
 """Invoice payments: what was paid towards an invoice, and with what."""
 
-import orjson
-
 from sandbox.stripe.api import Listing, Params, operation
 from sandbox.stripe.context import Context
 from sandbox.stripe.expansion import includable
-from sandbox.stripe.listing import listed
+from sandbox.stripe.listing import listed, sublist
 from sandbox.stripe.store import Doc
 
 
@@ -28,13 +26,8 @@ def list_payments(context: Context, params: Params) -> Listing:
 @includable("invoice", "payments")
 def payments_of(context: Context, invoice: Doc) -> Doc:
     """Return the invoice's payments, newest first, as far as a sublist shows them."""
-    page = context.space.page("invoice_payment", {"invoice": invoice["id"]})
-    return {
-        "object": "list",
-        "data": [orjson.loads(body) for body in page.bodies] if page else [],
-        "has_more": bool(page and page.has_more),
-        "url": f"/v1/invoice_payments?invoice={invoice['id']}",
-    }
+    url = f"/v1/invoice_payments?invoice={invoice['id']}"
+    return sublist(context, "invoice_payment", {"invoice": invoice["id"]}, url)
 
 
 @includable("invoice", "confirmation_secret")

@@ -1,6 +1,15 @@
 """Invoices: creating, editing, and moving them through their states."""
 
-from sandbox.stripe import invoicing, lifecycle, lines, money, payment_methods
+from sandbox.stripe import (
+    discounts,
+    invoicing,
+    lifecycle,
+    lines,
+    money,
+    payment_methods,
+    revisions,
+    tax,
+)
 from sandbox.stripe.api import Listing, Params, operation
 from sandbox.stripe.context import Context
 from sandbox.stripe.errors import invalid, missing_param, wrong_state
@@ -38,7 +47,9 @@ PLAIN = (
 
 @operation("POST", "/v1/invoices", "InvoiceCreateParams")
 def create(context: Context, params: Params) -> Doc:
-    """Create a draft, empty unless pending items are asked for."""
+    """Create a draft, empty unless pending items are asked for or another is revised."""
+    if "from_invoice" in params:
+        return _revise(context, params)
     if "customer" not in params:
         raise missing_param("customer")
     customer = context.require("customer", params["customer"], "customer")
@@ -47,8 +58,21 @@ def create(context: Context, params: Params) -> Doc:
     invoice = invoicing.new_invoice(context, customer, currency)
     _apply(context, invoice, params)
     _check_collection(invoice)
+    if "discounts" not in params and customer["discount"]:
+        invoice["discounts"] = [customer["discount"]["id"]]
     context.space.insert("invoice", invoice)
     _take_pending(context, invoice, params.get("pending_invoice_items_behavior", "exclude"))
+    context.space.update("invoice", invoice)
+    context.emit("invoice.created", invoice)
+    return invoice
+
+
+def _revise(context: Context, params: Params) -> Doc:
+    invoice = revisions.begun(context, params)
+    _apply(context, invoice, params)
+    _check_collection(invoice)
+    context.space.insert("invoice", invoice)
+    invoicing.recompute(context, invoice, revisions.copy_lines(context, invoice))
     context.space.update("invoice", invoice)
     context.emit("invoice.created", invoice)
     return invoice
@@ -121,6 +145,19 @@ def pay(context: Context, params: Params, invoice_id: str) -> Doc:
     return lifecycle.pay(context, invoice, card, method)
 
 
+@operation("POST", "/v1/invoices/{invoice}/attach_payment", "InvoiceAttachPaymentParams")
+def attach_payment(context: Context, params: Params, invoice_id: str) -> Doc:
+    """Attach a payment intent or a payment record to an invoice."""
+    invoice = context.require("invoice", invoice_id)
+    if ("payment_intent" in params) == ("payment_record" in params):
+        raise invalid("Provide exactly one of payment_intent and payment_record.", "payment_intent")
+    if "payment_intent" in params:
+        intent = context.require("payment_intent", params["payment_intent"], "payment_intent")
+        return lifecycle.attach_intent(context, invoice, intent)
+    record = context.require("payment_record", params["payment_record"], "payment_record")
+    return lifecycle.attach_record(context, invoice, record)
+
+
 @operation("POST", "/v1/invoices/{invoice}/void", "InvoiceVoidInvoiceParams")
 def void(context: Context, _: Params, invoice_id: str) -> Doc:
     """Void an invoice."""
@@ -149,6 +186,12 @@ def _apply(context: Context, invoice: Doc, params: Params) -> None:
             "template": params["rendering"].get("template"),
             "template_version": params["rendering"].get("template_version") or None,
         }
+    if "discounts" in params:
+        invoice["discounts"] = discounts.redeemed(
+            context, params["discounts"] or [], invoice["customer"], invoice=invoice["id"]
+        )
+    if "automatic_tax" in params:
+        tax.set_automatic(invoice, params["automatic_tax"]["enabled"])
     if "default_tax_rates" in params:
         invoice["default_tax_rates"] = [
             context.require("tax_rate", rate, "default_tax_rates")

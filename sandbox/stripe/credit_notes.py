@@ -1,0 +1,307 @@
+"""Credit notes: what they take off an invoice, and where the money goes.
+
+A credit note first lowers what remains to be paid (pre-payment); the rest (post-payment) must be
+accounted for by refunds, the customer's balance, or amounts credited outside Stripe.
+"""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from sandbox.stripe import invoicing, mail, money, payments, refunds
+from sandbox.stripe.api import Params
+from sandbox.stripe.context import Context
+from sandbox.stripe.errors import StripeError, invalid, missing_param, no_such, wrong_state
+from sandbox.stripe.fields import number, put_metadata
+from sandbox.stripe.ids import new_id
+from sandbox.stripe.store import Doc
+
+
+def drafted(context: Context, params: Params) -> Doc:
+    """Work out a credit note without issuing it.
+
+    Raises:
+        StripeError: If it credits too much, or the rest is not accounted for.
+    """
+    invoice = context.require("invoice", params["invoice"], "invoice")
+    if invoice["status"] not in ("open", "paid", "uncollectible"):
+        raise wrong_state(
+            f"You cannot create a credit note for an invoice that is {invoice['status']}.",
+            param="invoice",
+        )
+    lines = _lines(context, invoice, params)
+    total = sum(line["_total"] for line in lines)
+    _check_total(context, invoice, total)
+    pre = min(total, invoice["amount_remaining"]) if invoice["status"] != "paid" else 0
+    _check_rest(invoice, params, total - pre)
+    return _note(context, invoice, params, lines, pre, total - pre)
+
+
+def issue(context: Context, note: Doc, params: Params) -> Doc:
+    """Issue a credit note: lower the invoice, give the rest back, tell the customer."""
+    invoice = context.require("invoice", note["invoice"])
+    _give_back(context, invoice, note, params)
+    context.add("credit_note", note)
+    invoice["pre_payment_credit_notes_amount"] += note["pre_payment_amount"]
+    invoice["post_payment_credit_notes_amount"] += note["post_payment_amount"]
+    invoicing.settle(invoice, invoice["amount_due"] - note["pre_payment_amount"])
+    if note["pre_payment_amount"] and invoice["amount_remaining"] == 0:
+        payments.mark_paid(context, invoice, collected=False)
+    else:
+        payments.keep_in_step(context, invoice)
+        context.save("invoice", invoice, "invoice.updated")
+    if context.livemode and params.get("email_type", "credit_note") == "credit_note":
+        mail.post_credit_note(context, invoice, note)
+    return note
+
+
+def void(context: Context, note: Doc) -> Doc:
+    """Void a credit note, which only an open invoice allows."""
+    invoice = context.require("invoice", note["invoice"])
+    if note["status"] == "void" or invoice["status"] != "open" or note["post_payment_amount"]:
+        raise wrong_state("You can only void a pre-payment credit note of an open invoice.")
+    note |= {"status": "void", "voided_at": context.now}
+    context.space.update("credit_note", note)
+    invoice["pre_payment_credit_notes_amount"] -= note["pre_payment_amount"]
+    invoicing.settle(invoice, invoice["amount_due"] + note["pre_payment_amount"])
+    payments.keep_in_step(context, invoice)
+    context.save("invoice", invoice, "invoice.updated")
+    context.emit("credit_note.voided", note)
+    return note
+
+
+def _lines(context: Context, invoice: Doc, params: Params) -> list[Doc]:
+    if ("amount" in params) == ("lines" in params):
+        raise invalid("Provide exactly one of amount and lines.", "amount")
+    if "amount" in params:
+        amount = money.check_amount(params["amount"], invoice["currency"], "amount")
+        return [_line(context, "custom_line_item", amount, {"description": "Credit"})]
+    made = []
+    for index, entry in enumerate(params["lines"]):
+        build = _invoice_line if entry["type"] == "invoice_line_item" else _custom_line
+        made.append(build(context, invoice, entry, f"lines[{index}]"))
+    return made
+
+
+def _invoice_line(context: Context, invoice: Doc, entry: Params, param: str) -> Doc:
+    """Credit a line of the invoice, with its share of the line's discounts and taxes."""
+    lines = {line["id"]: line for line in invoicing.all_lines(invoice)}
+    line = lines.get(entry.get("invoice_line_item", ""))
+    if line is None:
+        raise no_such("invoice line item", str(entry.get("invoice_line_item")), param, 400)
+    currency = invoice["currency"]
+    unit = Decimal(line["pricing"]["unit_amount_decimal"])
+    if "amount" in entry:
+        amount = int(entry["amount"])
+    else:
+        quantity: Any = entry.get("quantity", line["quantity"])
+        amount = money.multiplied(unit, Decimal(quantity), currency)
+    if amount > line["amount"]:
+        raise invalid("You cannot credit more than the line's amount.", f"{param}[amount]")
+    share = Decimal(amount) / line["amount"] if line["amount"] else Decimal(0)
+    details = {
+        "description": entry.get("description") or line["description"],
+        "discount_amounts": _shared(line["discount_amounts"], share, currency),
+        "invoice_line_item": line["id"],
+        "quantity": entry.get("quantity"),
+        "taxes": _shared(line["taxes"], share, currency),
+        "unit_amount": int(unit) if unit == int(unit) else None,
+        "unit_amount_decimal": money.plain(unit),
+    }
+    return _line(context, "invoice_line_item", amount, details)
+
+
+def _custom_line(context: Context, invoice: Doc, entry: Params, param: str) -> Doc:
+    """Credit something the invoice does not list."""
+    unit = number(entry.get("unit_amount", entry.get("unit_amount_decimal")))
+    if unit is None or "description" not in entry:
+        raise missing_param(f"{param}[{'description' if unit is not None else 'unit_amount'}]")
+    quantity = entry.get("quantity", 1)
+    currency = invoice["currency"]
+    amount = money.multiplied(unit, Decimal(quantity), currency)
+    rates = [context.require("tax_rate", rate, param) for rate in entry.get("tax_rates") or []]
+    taxes = [
+        {
+            "amount": money.rounded(amount * Decimal(str(rate["percentage"])) / 100, currency),
+            "tax_behavior": "inclusive" if rate["inclusive"] else "exclusive",
+            "tax_rate_details": {"tax_rate": rate["id"]},
+            "taxability_reason": "not_available",
+            "taxable_amount": amount,
+            "type": "tax_rate_details",
+        }
+        for rate in rates
+    ]
+    details = {
+        "description": entry["description"],
+        "quantity": quantity,
+        "tax_rates": rates,
+        "taxes": taxes,
+        "unit_amount": int(unit) if unit == int(unit) else None,
+        "unit_amount_decimal": money.plain(unit),
+    }
+    return _line(context, "custom_line_item", amount, details)
+
+
+def _line(context: Context, kind: str, amount: int, details: Doc) -> Doc:
+    line: Doc = {
+        "id": f"cnli_{new_id('credit_note').partition('_')[2]}",
+        "object": "credit_note_line_item",
+        "amount": amount,
+        "description": None,
+        "discount_amount": 0,
+        "discount_amounts": [],
+        "invoice_line_item": None,
+        "livemode": context.livemode,
+        "metadata": {},
+        "pretax_credit_amounts": [],
+        "quantity": None,
+        "tax_rates": [],
+        "taxes": [],
+        "type": kind,
+        "unit_amount": None,
+        "unit_amount_decimal": None,
+    } | details
+    line["discount_amount"] = sum(cut["amount"] for cut in line["discount_amounts"])
+    exclusive = _taxed(line["taxes"], "exclusive")
+    line["_total"] = amount - line["discount_amount"] + exclusive
+    return line
+
+
+def _shared(amounts: Sequence[Doc], share: Decimal, currency: str) -> list[Doc]:
+    """Scale discounts or taxes of an invoice line down to the credited part of it."""
+    fields = ("amount", "taxable_amount")
+    return [
+        entry
+        | {
+            name: money.rounded(entry[name] * share, currency)
+            for name in fields
+            if entry.get(name) is not None
+        }
+        for entry in amounts
+    ]
+
+
+def _taxed(taxes: Sequence[Doc], behavior: str) -> int:
+    return sum(tax["amount"] for tax in taxes if tax["tax_behavior"] == behavior)
+
+
+def _check_total(context: Context, invoice: Doc, total: int) -> None:
+    issued = context.space.find("credit_note", {"invoice": invoice["id"]})
+    credited = sum(note["total"] for note in issued if note["status"] == "issued")
+    if total <= 0 or total > invoice["total"] - credited:
+        raise invalid(
+            f"The credit note's total ({total}) must be above 0 and at most what is left to credit "
+            f"({invoice['total'] - credited}).",
+            "amount",
+        )
+
+
+def _check_rest(invoice: Doc, params: Params, rest: int) -> None:
+    """The post-payment part must be accounted for to the cent."""
+    linked = sum(entry.get("amount_refunded", 0) for entry in params.get("refunds") or [])
+    given = linked + sum(
+        params.get(name, 0) for name in ("refund_amount", "credit_amount", "out_of_band_amount")
+    )
+    if given != rest:
+        raise invalid(
+            "The sum of refund amount, credit amount and out of band amount "
+            f"({given} {invoice['currency']}) must equal the credit note's "
+            f"post-payment amount ({rest} {invoice['currency']})."
+        )
+
+
+def _note(
+    context: Context, invoice: Doc, params: Params, lines: list[Doc], pre: int, post: int
+) -> Doc:
+    kind = "mixed" if pre and post else "pre_payment" if pre else "post_payment"
+    note_id = new_id("credit_note")
+    count = context.space.count("credit_note", {"invoice": invoice["id"]})
+    taxes = [tax for line in lines for tax in line["taxes"]]
+    cuts = [cut for line in lines for cut in line["discount_amounts"]]
+    subtotal = sum(line["amount"] for line in lines)
+    discount = sum(cut["amount"] for cut in cuts)
+    inclusive = _taxed(taxes, "inclusive")
+    for line in lines:
+        del line["_total"]
+    note: Doc = {
+        "id": note_id,
+        "object": "credit_note",
+        "amount": pre + post,
+        "amount_shipping": 0,
+        "created": context.now,
+        "currency": invoice["currency"],
+        "customer": invoice["customer"],
+        "customer_account": None,
+        "customer_balance_transaction": None,
+        "discount_amount": discount,
+        "discount_amounts": cuts,
+        "effective_at": params.get("effective_at", context.now),
+        "invoice": invoice["id"],
+        "lines": {
+            "object": "list",
+            "data": lines,
+            "has_more": False,
+            "url": f"/v1/credit_notes/{note_id}/lines",
+        },
+        "livemode": context.livemode,
+        "memo": params.get("memo"),
+        "metadata": {},
+        "number": f"{invoice['number']}-CN-{count + 1:02d}",
+        "out_of_band_amount": params.get("out_of_band_amount"),
+        "pdf": f"{context.sandbox.base_url}/cn/{context.account.id}/{note_id}/pdf",
+        "post_payment_amount": post,
+        "pre_payment_amount": pre,
+        "pretax_credit_amounts": [],
+        "reason": params.get("reason"),
+        "refunds": [],
+        "shipping_cost": None,
+        "status": "issued",
+        "subtotal": subtotal,
+        "subtotal_excluding_tax": subtotal - inclusive,
+        "total": pre + post,
+        "total_excluding_tax": subtotal - discount - inclusive,
+        "total_taxes": taxes,
+        "type": kind,
+        "voided_at": None,
+    }
+    put_metadata(note, params)
+    return note
+
+
+def _give_back(context: Context, invoice: Doc, note: Doc, params: Params) -> None:
+    """Account for the post-payment part: refunds and the customer's balance."""
+    made: list[Doc] = []
+    if params.get("refund_amount"):
+        made += _refunded(context, invoice, params["refund_amount"])
+    for entry in params.get("refunds") or []:
+        found = context.require("refund", str(entry.get("refund")), "refunds")
+        made.append({"id": found["id"], "amount": entry.get("amount_refunded", found["amount"])})
+    note["refunds"] = [
+        {"amount_refunded": refund["amount"], "refund": refund["id"], "type": "refund"}
+        for refund in made
+    ]
+    if params.get("credit_amount"):
+        entry = payments.change_balance(
+            context, invoice["customer"], -params["credit_amount"], "credit_note", invoice
+        )
+        entry["credit_note"] = note["id"]
+        context.space.update("customer_balance_transaction", entry)
+        note["customer_balance_transaction"] = entry["id"]
+
+
+def _refunded(context: Context, invoice: Doc, amount: int) -> list[Any]:
+    """Refund an amount from the invoice's charges, newest first."""
+    made = []
+    paid = context.space.find("invoice_payment", {"invoice": invoice["id"], "status": "paid"})
+    for payment in reversed(paid):
+        if payment["payment"]["type"] != "payment_intent":
+            continue
+        intent = context.require("payment_intent", payment["payment"]["payment_intent"])
+        charge = context.require("charge", intent["latest_charge"])
+        part = min(amount, charge["amount_captured"] - charge["amount_refunded"])
+        if part:
+            made.append(refunds.refund(context, charge, part))
+            amount -= part
+    if amount:
+        raise StripeError("There is not enough left on the invoice's charges to refund.")
+    return made

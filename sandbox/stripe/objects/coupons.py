@@ -1,0 +1,151 @@
+"""Coupons and promotion codes."""
+
+from decimal import Decimal
+
+from sandbox.stripe import discounts, money
+from sandbox.stripe.api import Listing, Params, operation
+from sandbox.stripe.context import Context
+from sandbox.stripe.errors import StripeError, invalid, missing_param, wrong_state
+from sandbox.stripe.expansion import includable
+from sandbox.stripe.fields import put, put_metadata
+from sandbox.stripe.ids import new_id, token
+from sandbox.stripe.listing import listed
+from sandbox.stripe.store import Doc
+
+
+@operation("POST", "/v1/coupons", "CouponCreateParams")
+def create(context: Context, params: Params) -> Doc:
+    """Create a coupon: a percentage, or an amount of one currency."""
+    if ("percent_off" in params) == ("amount_off" in params):
+        raise invalid("Provide exactly one of percent_off and amount_off.", "percent_off")
+    if "percent_off" in params and not 0 < params["percent_off"] <= 100:
+        raise invalid("percent_off must be above 0 and at most 100.", "percent_off")
+    if "amount_off" in params and "currency" not in params:
+        raise missing_param("currency")
+    coupon_id = params.get("id") or token(8)
+    if context.space.body("coupon", coupon_id):
+        raise StripeError("Coupon already exists.", code="resource_already_exists", param="id")
+    products = params.get("applies_to", {}).get("products", [])
+    for product in products:
+        context.require("product", product, "applies_to[products]")
+    coupon: Doc = {
+        "id": coupon_id,
+        "object": "coupon",
+        "amount_off": params.get("amount_off"),
+        "created": context.now,
+        "currency": money.check_currency(params["currency"]) if "currency" in params else None,
+        "duration": params.get("duration", "once"),
+        "duration_in_months": params.get("duration_in_months"),
+        "livemode": context.livemode,
+        "max_redemptions": params.get("max_redemptions"),
+        "metadata": {},
+        "name": params.get("name") or None,
+        "percent_off": _number(params.get("percent_off")),
+        "redeem_by": params.get("redeem_by"),
+        "times_redeemed": 0,
+        "valid": True,
+        "_": {"products": products},
+    }
+    put_metadata(coupon, params)
+    coupon["valid"] = discounts.is_valid(coupon, context.now)
+    return context.add("coupon", coupon)
+
+
+@operation("GET", "/v1/coupons/{coupon}", "CouponRetrieveParams")
+def retrieve(context: Context, _: Params, coupon_id: str) -> Doc:
+    """Return a coupon."""
+    return context.require("coupon", coupon_id)
+
+
+@operation("POST", "/v1/coupons/{coupon}", "CouponUpdateParams")
+def update(context: Context, params: Params, coupon_id: str) -> Doc:
+    """Change a coupon's name or metadata; its terms are fixed."""
+    coupon = context.require("coupon", coupon_id)
+    put(coupon, params, ("name",))
+    put_metadata(coupon, params)
+    return context.save("coupon", coupon, "coupon.updated")
+
+
+@operation("DELETE", "/v1/coupons/{coupon}", "CouponDeleteParams")
+def delete(context: Context, _: Params, coupon_id: str) -> Doc:
+    """Delete a coupon; discounts already made keep their amounts on finalized invoices."""
+    coupon = context.require("coupon", coupon_id)
+    context.space.delete("coupon", coupon_id)
+    context.emit("coupon.deleted", coupon)
+    return {"id": coupon_id, "object": "coupon", "deleted": True}
+
+
+@operation("GET", "/v1/coupons", "CouponListParams")
+def list_coupons(context: Context, params: Params) -> Listing:
+    """List coupons."""
+    return listed(context, "coupon", "/v1/coupons", params)
+
+
+@includable("coupon", "applies_to")
+def applies_to(context: Context, coupon: Doc) -> Doc | None:
+    """Return the products a coupon is limited to."""
+    products = context.require("coupon", coupon["id"])["_"]["products"]
+    return {"products": products} if products else None
+
+
+@operation("POST", "/v1/promotion_codes", "PromotionCodeCreateParams")
+def create_code(context: Context, params: Params) -> Doc:
+    """Create a code customers can redeem a coupon with."""
+    coupon_id = params["promotion"].get("coupon")
+    if not coupon_id:
+        raise missing_param("promotion[coupon]")
+    context.require("coupon", coupon_id, "promotion[coupon]")
+    code = params.get("code") or token(8).upper()
+    if context.space.find("promotion_code", {"code": code, "active": True}):
+        raise wrong_state("An active promotion code with this code already exists.", param="code")
+    restrictions = params.get("restrictions", {})
+    promotion_code: Doc = {
+        "id": new_id("promotion_code"),
+        "object": "promotion_code",
+        "active": params.get("active", True),
+        "code": code,
+        "created": context.now,
+        "customer": params.get("customer"),
+        "customer_account": None,
+        "expires_at": params.get("expires_at"),
+        "livemode": context.livemode,
+        "max_redemptions": params.get("max_redemptions"),
+        "metadata": {},
+        "promotion": {"coupon": coupon_id, "type": "coupon"},
+        "restrictions": {
+            "first_time_transaction": restrictions.get("first_time_transaction", False),
+            "minimum_amount": restrictions.get("minimum_amount"),
+            "minimum_amount_currency": restrictions.get("minimum_amount_currency"),
+        },
+        "times_redeemed": 0,
+        "_": {"coupon": coupon_id},
+    }
+    put_metadata(promotion_code, params)
+    return context.add("promotion_code", promotion_code)
+
+
+@operation("GET", "/v1/promotion_codes/{promotion_code}", "PromotionCodeRetrieveParams")
+def retrieve_code(context: Context, _: Params, code_id: str) -> Doc:
+    """Return a promotion code."""
+    return context.require("promotion_code", code_id)
+
+
+@operation("POST", "/v1/promotion_codes/{promotion_code}", "PromotionCodeUpdateParams")
+def update_code(context: Context, params: Params, code_id: str) -> Doc:
+    """Switch a promotion code on or off, or change its metadata."""
+    promotion_code = context.require("promotion_code", code_id)
+    put(promotion_code, params, ("active",))
+    put_metadata(promotion_code, params)
+    return context.save("promotion_code", promotion_code, "promotion_code.updated")
+
+
+@operation("GET", "/v1/promotion_codes", "PromotionCodeListParams")
+def list_codes(context: Context, params: Params) -> Listing:
+    """List promotion codes."""
+    filters: Doc = {"_.coupon": params.pop("coupon")} if "coupon" in params else {}
+    return listed(context, "promotion_code", "/v1/promotion_codes", params, filters)
+
+
+def _number(value: float | None) -> float | int | None:
+    """Write a whole percentage without decimals."""
+    return int(value) if value is not None and Decimal(value) == int(value) else value

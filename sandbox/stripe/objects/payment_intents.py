@@ -1,0 +1,113 @@
+"""Payment intents and charges, as far as invoices need them."""
+
+from sandbox.stripe import money, payment_methods, payments
+from sandbox.stripe.api import Listing, Params, operation
+from sandbox.stripe.context import Context
+from sandbox.stripe.errors import invalid, missing_param, wrong_state
+from sandbox.stripe.expansion import includable
+from sandbox.stripe.fields import put, put_metadata
+from sandbox.stripe.listing import listed, sublist
+from sandbox.stripe.store import Doc
+
+OPEN = ("requires_payment_method", "requires_confirmation", "requires_action")
+
+
+@operation("POST", "/v1/payment_intents", "PaymentIntentCreateParams")
+def create(context: Context, params: Params) -> Doc:
+    """Create an intent, and confirm it if asked."""
+    currency = money.check_currency(params["currency"])
+    amount = money.check_amount(params["amount"], currency, "amount")
+    if amount < 1:
+        raise invalid("This value must be greater than or equal to 1.", "amount")
+    if "customer" in params:
+        context.require("customer", params["customer"], "customer")
+    intent = payments.new_intent(context, amount, currency, params.get("customer"))
+    intent["_"] = {}
+    _apply(intent, params)
+    context.add("payment_intent", intent)
+    return payments.confirm(context, intent) if params.get("confirm") else intent
+
+
+@operation("GET", "/v1/payment_intents/{intent}", "PaymentIntentRetrieveParams")
+def retrieve(context: Context, _: Params, intent_id: str) -> Doc:
+    """Return an intent."""
+    return context.require("payment_intent", intent_id)
+
+
+@operation("POST", "/v1/payment_intents/{intent}", "PaymentIntentUpdateParams")
+def update(context: Context, params: Params, intent_id: str) -> Doc:
+    """Change an intent that is not confirmed yet."""
+    intent = _require_open(context, intent_id)
+    if "amount" in params:
+        intent["amount"] = money.check_amount(params["amount"], intent["currency"], "amount")
+    _apply(intent, params)
+    context.space.update("payment_intent", intent)
+    return intent
+
+
+@operation("POST", "/v1/payment_intents/{intent}/confirm", "PaymentIntentConfirmParams")
+def confirm(context: Context, params: Params, intent_id: str) -> Doc:
+    """Confirm an intent: charge its card, and settle the invoice it is attached to."""
+    intent = _require_open(context, intent_id)
+    _apply(intent, params)
+    if intent["payment_method"] is None:
+        raise missing_param("payment_method")
+    return payments.confirm(context, intent)
+
+
+@operation("POST", "/v1/payment_intents/{intent}/cancel", "PaymentIntentCancelParams")
+def cancel(context: Context, params: Params, intent_id: str) -> Doc:
+    """Cancel an intent."""
+    intent = _require_open(context, intent_id)
+    intent |= {
+        "status": "canceled",
+        "canceled_at": context.now,
+        "cancellation_reason": params.get("cancellation_reason"),
+    }
+    context.space.update("payment_intent", intent)
+    context.emit("payment_intent.canceled", intent)
+    return intent
+
+
+@operation("GET", "/v1/payment_intents", "PaymentIntentListParams")
+def list_intents(context: Context, params: Params) -> Listing:
+    """List intents."""
+    return listed(context, "payment_intent", "/v1/payment_intents", params)
+
+
+@operation("GET", "/v1/charges/{charge}", "ChargeRetrieveParams")
+def retrieve_charge(context: Context, _: Params, charge_id: str) -> Doc:
+    """Return a charge."""
+    return context.require("charge", charge_id)
+
+
+@operation("GET", "/v1/charges", "ChargeListParams")
+def list_charges(context: Context, params: Params) -> Listing:
+    """List charges."""
+    return listed(context, "charge", "/v1/charges", params)
+
+
+@includable("charge", "refunds")
+def refunds_of(context: Context, charge: Doc) -> Doc:
+    """Return a charge's refunds."""
+    url = f"/v1/charges/{charge['id']}/refunds"
+    return sublist(context, "refund", {"charge": charge["id"]}, url)
+
+
+def _apply(intent: Doc, params: Params) -> None:
+    put(intent, params, ("customer", "description", "payment_method", "receipt_email"))
+    put_metadata(intent, params)
+    if intent["payment_method"] and intent["status"] == "requires_payment_method":
+        intent["status"] = "requires_confirmation"
+
+
+def _require_open(context: Context, intent_id: str) -> Doc:
+    intent = context.require("payment_intent", intent_id)
+    if intent["status"] not in OPEN:
+        raise wrong_state(
+            f"This PaymentIntent's status is {intent['status']}, which does not allow this.",
+            "payment_intent_unexpected_state",
+        )
+    if intent["payment_method"]:
+        payment_methods.card_of(context, intent["payment_method"])
+    return intent

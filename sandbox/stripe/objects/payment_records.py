@@ -1,0 +1,72 @@
+"""Payment records: payments made outside Stripe and reported to it."""
+
+from typing import Any
+
+from sandbox.stripe.api import Params, operation
+from sandbox.stripe.context import Context
+from sandbox.stripe.fields import put_metadata
+from sandbox.stripe.ids import new_id
+from sandbox.stripe.store import Doc
+
+AMOUNTS = ("authorized", "canceled", "failed", "guaranteed", "refunded")
+
+
+@operation("POST", "/v1/payment_records/report_payment", "PaymentRecordReportPaymentParams")
+def report_payment(context: Context, params: Params) -> Doc:
+    """Record a payment made elsewhere; it is guaranteed unless said to have failed."""
+    asked = params["amount_requested"]
+    currency, value = asked["currency"].lower(), asked["value"]
+    failed = params.get("outcome") == "failed" or "failed" in params
+    amounts = dict.fromkeys(AMOUNTS, 0)
+    amounts["failed" if failed else "guaranteed"] = value
+    record: Doc = {
+        "id": new_id("payment_record"),
+        "object": "payment_record",
+        "amount": _money(value, currency),
+        "amount_requested": _money(value, currency),
+        "application": None,
+        "created": context.now,
+        "customer_details": _customer(params.get("customer_details")),
+        "customer_presence": params.get("customer_presence"),
+        "description": params.get("description"),
+        "latest_payment_attempt_record": None,
+        "livemode": context.livemode,
+        "metadata": {},
+        "payment_method_details": _method(params["payment_method_details"]),
+        "processor_details": {
+            "custom": params.get("processor_details", {}).get("custom"),
+            "type": "custom",
+        },
+        "reported_by": "self",
+        "shipping_details": None,
+        "_": {"guaranteed": not failed},
+    }
+    record |= {f"amount_{name}": _money(value, currency) for name, value in amounts.items()}
+    put_metadata(record, params)
+    context.space.insert("payment_record", record)
+    return record
+
+
+@operation("GET", "/v1/payment_records/{id}", "PaymentRecordRetrieveParams")
+def retrieve(context: Context, _: Params, record_id: str) -> Doc:
+    """Return a payment record."""
+    return context.require("payment_record", record_id)
+
+
+def _money(value: int, currency: str) -> Doc:
+    return {"currency": currency, "value": value}
+
+
+def _customer(given: Any) -> Doc | None:
+    if not given:
+        return None
+    return {name: given.get(name) for name in ("customer", "email", "name", "phone")}
+
+
+def _method(given: Any) -> Doc:
+    return {
+        "billing_details": None,
+        "custom": given.get("custom"),
+        "payment_method": given.get("payment_method"),
+        "type": given.get("type", "custom"),
+    }

@@ -1,0 +1,87 @@
+"""Refunds and disputes."""
+
+from sandbox.stripe import refunds
+from sandbox.stripe.api import Listing, Params, operation
+from sandbox.stripe.context import Context
+from sandbox.stripe.errors import missing_param, wrong_state
+from sandbox.stripe.fields import put_metadata
+from sandbox.stripe.listing import listed
+from sandbox.stripe.store import Doc
+
+
+@operation("POST", "/v1/refunds", "RefundCreateParams")
+def create(context: Context, params: Params) -> Doc:
+    """Refund a charge, or the charge of a payment intent. An invoice stays paid."""
+    if "charge" in params:
+        charge = context.require("charge", params["charge"], "charge")
+    elif "payment_intent" in params:
+        intent = context.require("payment_intent", params["payment_intent"], "payment_intent")
+        if intent["status"] != "succeeded":
+            raise wrong_state("This PaymentIntent does not have a successful charge to refund.")
+        charge = context.require("charge", intent["latest_charge"])
+    else:
+        raise missing_param("charge")
+    made = refunds.refund(context, charge, params.get("amount"), params.get("reason"))
+    put_metadata(made, params)
+    context.space.update("refund", made)
+    return made
+
+
+@operation("GET", "/v1/refunds/{refund}", "RefundRetrieveParams")
+def retrieve(context: Context, _: Params, refund_id: str) -> Doc:
+    """Return a refund."""
+    return context.require("refund", refund_id)
+
+
+@operation("POST", "/v1/refunds/{refund}", "RefundUpdateParams")
+def update(context: Context, params: Params, refund_id: str) -> Doc:
+    """Change a refund's metadata."""
+    made = context.require("refund", refund_id)
+    put_metadata(made, params)
+    return context.save("refund", made, "refund.updated")
+
+
+@operation("POST", "/v1/refunds/{refund}/cancel", "RefundCancelParams")
+def cancel(context: Context, _: Params, refund_id: str) -> Doc:
+    """Cancel a refund that waits for the customer; card refunds never do."""
+    context.require("refund", refund_id)
+    raise wrong_state("Only refunds that require action can be canceled.")
+
+
+@operation("GET", "/v1/refunds", "RefundListParams")
+def list_refunds(context: Context, params: Params) -> Listing:
+    """List refunds."""
+    return listed(context, "refund", "/v1/refunds", params)
+
+
+@operation("GET", "/v1/disputes/{dispute}", "DisputeRetrieveParams")
+def retrieve_dispute(context: Context, _: Params, dispute_id: str) -> Doc:
+    """Return a dispute."""
+    return context.require("dispute", dispute_id)
+
+
+@operation("POST", "/v1/disputes/{dispute}", "DisputeUpdateParams")
+def update_dispute(context: Context, params: Params, dispute_id: str) -> Doc:
+    """Give evidence; it is submitted to the bank unless told otherwise."""
+    dispute = context.require("dispute", dispute_id)
+    put_metadata(dispute, params)
+    if "evidence" in params:
+        dispute["evidence"] |= params["evidence"]
+        details = dispute["evidence_details"]
+        details["has_evidence"] = True
+        if params.get("submit", True):
+            details["submission_count"] += 1
+            dispute["status"] = "under_review"
+    return context.save("dispute", dispute, "charge.dispute.updated")
+
+
+@operation("POST", "/v1/disputes/{dispute}/close", "DisputeCloseParams")
+def close_dispute(context: Context, _: Params, dispute_id: str) -> Doc:
+    """Accept a dispute as lost."""
+    return refunds.close_dispute(context, context.require("dispute", dispute_id), "lost")
+
+
+@operation("GET", "/v1/disputes", "DisputeListParams")
+def list_disputes(context: Context, params: Params) -> Listing:
+    """List disputes."""
+    return listed(context, "dispute", "/v1/disputes", params)

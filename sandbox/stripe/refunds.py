@@ -1,0 +1,128 @@
+"""Money going back: refunds of charges, and disputes about them."""
+
+from sandbox.stripe.context import Context
+from sandbox.stripe.errors import invalid, wrong_state
+from sandbox.stripe.ids import new_id, token
+from sandbox.stripe.store import Doc
+
+RESPONSE_DAYS = 7
+
+
+def refund(
+    context: Context, charge: Doc, amount: int | None = None, reason: str | None = None
+) -> Doc:
+    """Refund a charge, fully or in part. It succeeds at once.
+
+    Raises:
+        StripeError: If nothing of the charge is left to refund, or less than asked for.
+    """
+    left = charge["amount_captured"] - charge["amount_refunded"]
+    if charge["disputed"]:
+        raise wrong_state("Charge has been charged back.", "charge_disputed")
+    if not charge["paid"] or left == 0:
+        raise wrong_state("Charge has already been refunded.", "charge_already_refunded")
+    amount = left if amount is None else amount
+    if not 0 < amount <= left:
+        raise invalid("Refund amount is greater than unrefunded amount on charge", "amount")
+    made: Doc = {
+        "id": new_id("refund"),
+        "object": "refund",
+        "amount": amount,
+        "balance_transaction": f"txn_1{token(23)}",
+        "charge": charge["id"],
+        "created": context.now,
+        "currency": charge["currency"],
+        "customer": charge["customer"],
+        "customer_account": None,
+        "destination_details": {"card": {"type": "refund"}, "type": "card"},
+        "metadata": {},
+        "payment_intent": charge["payment_intent"],
+        "payment_method": charge["payment_method"],
+        "reason": reason,
+        "receipt_number": None,
+        "source_transfer_reversal": None,
+        "status": "succeeded",
+        "transfer_reversal": None,
+    }
+    charge["amount_refunded"] += amount
+    charge["refunded"] = charge["amount_refunded"] == charge["amount_captured"]
+    context.add("refund", made)
+    context.space.update("charge", charge)
+    context.emit("charge.refunded", charge)
+    context.emit("refund.updated", made)
+    return made
+
+
+def fail(context: Context, made: Doc) -> Doc:
+    """Let a refund fail afterwards, as a bank may; the money is back with the merchant."""
+    if made["status"] != "succeeded":
+        raise wrong_state("Only a succeeded refund can still fail.")
+    charge = context.require("charge", made["charge"])
+    charge["amount_refunded"] -= made["amount"]
+    charge["refunded"] = False
+    context.space.update("charge", charge)
+    made |= {"status": "failed", "failure_reason": "lost_or_stolen_card"}
+    context.save("refund", made, "refund.updated")
+    context.emit("refund.failed", made)
+    return made
+
+
+def open_dispute(context: Context, charge: Doc, reason: str = "fraudulent") -> Doc:
+    """Let a cardholder dispute a charge; the money is withdrawn until it is settled."""
+    if charge["disputed"] or not charge["paid"]:
+        raise wrong_state("This charge cannot be disputed.", "charge_disputed")
+    charge["disputed"] = True
+    context.space.update("charge", charge)
+    dispute: Doc = {
+        "id": new_id("dispute"),
+        "object": "dispute",
+        "amount": charge["amount"] - charge["amount_refunded"],
+        "balance_transactions": [],
+        "charge": charge["id"],
+        "created": context.now,
+        "currency": charge["currency"],
+        "enhanced_eligibility_types": [],
+        "evidence": {},
+        "evidence_details": {
+            "due_by": context.now + RESPONSE_DAYS * 24 * 3600,
+            "enhanced_eligibility": {},
+            "has_evidence": False,
+            "past_due": False,
+            "submission_count": 0,
+            "submission_method": None,
+        },
+        "intended_submission_method": None,
+        "is_charge_refundable": False,
+        "livemode": context.livemode,
+        "metadata": {},
+        "network_reason_code": "10.4",
+        "payment_intent": charge["payment_intent"],
+        "payment_method_details": {
+            "card": {
+                "brand": charge["payment_method_details"]["card"]["brand"],
+                "case_type": "chargeback",
+                "network_reason_code": "10.4",
+            },
+            "type": "card",
+        },
+        "reason": reason,
+        "status": "needs_response",
+    }
+    context.add("dispute", dispute, "charge.dispute.created")
+    context.emit("charge.dispute.funds_withdrawn", dispute)
+    return dispute
+
+
+def close_dispute(context: Context, dispute: Doc, status: str) -> Doc:
+    """Settle a dispute: ``won`` gives the money back, ``lost`` does not."""
+    if dispute["status"] in ("won", "lost"):
+        raise wrong_state(f"This dispute is already {dispute['status']}.")
+    dispute["status"] = status
+    context.space.update("dispute", dispute)
+    context.emit("charge.dispute.closed", dispute)
+    if status == "won":
+        charge = context.require("charge", dispute["charge"])
+        charge["disputed"] = False
+        context.space.update("charge", charge)
+        context.emit("charge.dispute.funds_reinstated", dispute)
+    return dispute
