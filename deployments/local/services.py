@@ -28,8 +28,21 @@ class Service:
         env: Mapping[str, str],
         cwd: Path,
         logs: Path,
+        *,
+        errand: bool = False,
     ):
+        """Start it.
+
+        Args:
+            name: What it is called, also by its log file.
+            command: The program and its arguments.
+            env: Its environment.
+            cwd: Its working directory.
+            logs: The directory of its log file.
+            errand: It does its work and ends, and is not missed then.
+        """
         self.name = name
+        self._errand = errand
         self.log = logs / f"{name}.log"
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603
@@ -58,7 +71,8 @@ class Service:
         Raises:
             StackError: with the last lines it wrote, if it does not.
         """
-        if (code := self._process.poll()) is not None:
+        code = self._process.poll()
+        if code is not None and not (self._errand and code == 0):
             raise StackError(f"{self.name} stopped with status {code}:\n{self.tail()}")
 
     def tail(self) -> str:

@@ -253,7 +253,9 @@ class Stack:
     def _launch(self, name: str, *command: str) -> None:
         self._report(name, "starting")
         logs = self.state / "logs"
-        self._services[name] = Service(name, command, self.environment, ROOT, logs)
+        self._services[name] = Service(
+            name, command, self.environment, ROOT, logs, errand=name in ERRANDS
+        )
 
     def _wait(self, name: str, ready: Callable[[], bool]) -> None:
         """Wait until a program is ready, all others running."""
