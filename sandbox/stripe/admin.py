@@ -189,7 +189,7 @@ def _listed(sandbox: Sandbox, kind: str, filters: dict[str, Any]) -> Response:
     """Return everything of a kind from both modes, newest first."""
     docs: list[Doc] = []
     for space in _spaces(sandbox):
-        docs.extend(doc | {"livemode": space.livemode} for doc in space.find(kind, filters))
+        docs.extend(doc | {"livemode": space.livemode} for doc in space.find(kind, filters)[::-1])
     docs.sort(key=lambda doc: doc["created"], reverse=True)
     return Response(orjson.dumps({"data": docs}), media_type="application/json")
 
