@@ -65,7 +65,7 @@ def _mode(livemode: bool) -> str:
     return "live mode" if livemode else "test mode"
 
 
-@task(task_run_name="take {record_id}", **STEP)
+@task(task_run_name="take the lease", **STEP)
 def take(record_id: str) -> None:
     """Become the only run that works on an invoice; waits a little for its turn."""
     leases.acquire(record_id, run_id())

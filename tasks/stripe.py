@@ -73,6 +73,7 @@ def ensure_customer(account: Account, email: str) -> str:
         if customer["email"] != email or customer["name"] != account.name:
             stripe.client().update_customer(customer["id"], {"email": email, "name": account.name})
         links.link_customer(customer["id"], account.id)
+        get_run_logger().info("%s is Stripe's customer %s.", account.name, customer["id"])
         return str(customer["id"])
     finally:
         leases.release(account.id, run_id())
@@ -174,6 +175,7 @@ def create_draft(invoice: Invoice, customer_id: str) -> str:
         act=create,
     )
     links.link_invoice(stripe_id, invoice.record_id)
+    get_run_logger().info("The draft in Stripe is %s.", stripe_id)
     return stripe_id
 
 
@@ -337,10 +339,11 @@ def finalize(stripe_id: str, record_id: str) -> None:
         evidence=finalized,
         act=lambda key: str(client.finalize(stripe_id, key)["status"]),
     )
+    get_run_logger().info("%s is finalized: numbered and frozen.", stripe_id)
 
 
 @task(task_run_name="mail it to {email}", **STEP)
-def mail(stripe_id: str, record_id: str, email: str) -> None:  # noqa: ARG001  (names the task)
+def mail(stripe_id: str, record_id: str, email: str) -> None:
     """Have Stripe e-mail the invoice, once.
 
     Raises:
@@ -368,6 +371,7 @@ def mail(stripe_id: str, record_id: str, email: str) -> None:  # noqa: ARG001  (
         MAIL, record_id, digest=_digest(stripe_id), actor=run_id(), evidence=mailed, act=send
     )
     links.mark_sent(stripe_id, datetime.fromtimestamp(int(sent), UTC))
+    get_run_logger().info("Stripe has mailed it to %s.", email)
 
 
 @task(task_run_name="let Stripe follow up", **STEP)
