@@ -1,0 +1,1 @@
+"""Measurements of the whole project: `python -m benchmarks <name>`."""
