@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sandbox.common.admin import parsed
-from sandbox.salesforce import records
+from sandbox.salesforce import deletion
 from sandbox.salesforce.errors import SalesforceError
 from sandbox.salesforce.generate import Size, generate
 from sandbox.salesforce.seed import Seed
@@ -153,7 +153,7 @@ def routes(salesforce: Salesforce) -> list[Route]:
         if isinstance(order, Response):
             return order
         try:
-            records.merge(org, org.sobject(order.sobject), order.master, order.losers)
+            deletion.merge(org, org.sobject(order.sobject), order.master, order.losers)
         except SalesforceError as error:
             return JSONResponse(error.as_response(), 400)
         return JSONResponse({"master": order.master, "merged": order.losers})
@@ -164,13 +164,13 @@ def routes(salesforce: Salesforce) -> list[Route]:
             return order
         try:
             for record_id in order.ids:
-                records.undelete(org, org.schema.by_prefix[record_id[:3]], record_id)
+                deletion.undelete(org, org.schema.by_prefix[record_id[:3]], record_id)
         except (SalesforceError, KeyError) as error:
             return JSONResponse({"errors": [{"msg": str(error)}]}, 400)
         return JSONResponse({"undeleted": order.ids})
 
     async def empty_recycle_bin(_: Request) -> Response:
-        return JSONResponse({"removed": records.empty_recycle_bin(org)})
+        return JSONResponse({"removed": deletion.empty_recycle_bin(org)})
 
     return [
         Route("/_sandbox/reset", reset, methods=["POST"]),

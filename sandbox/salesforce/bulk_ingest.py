@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from sandbox.salesforce import records
+from sandbox.salesforce import deletion, records
 from sandbox.salesforce.bulk_query import DELIMITERS, LINE_ENDINGS
 from sandbox.salesforce.errors import SalesforceError, not_found
 from sandbox.salesforce.http import Answer, Call, Handler
@@ -280,7 +280,7 @@ class BulkIngest:
             case "upsert":
                 return Saved(records.update(self._org, job.sobject, record_id, body), created=False)
             case operation:
-                records.delete(self._org, job.sobject, record_id)
+                deletion.delete(self._org, job.sobject, record_id)
                 if operation == "hardDelete":
                     self._org.store.purge(job.sobject, normalize(record_id))
                 return Saved(normalize(record_id), created=False)

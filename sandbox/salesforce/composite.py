@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import orjson
 
-from sandbox.salesforce import records
+from sandbox.salesforce import deletion, records
 from sandbox.salesforce.errors import SalesforceError, json_error
 from sandbox.salesforce.http import Answer, Call, Handler
 from sandbox.salesforce.ids import is_id, normalize
@@ -119,7 +119,7 @@ class Collections:
             sobject = self._org.schema.by_prefix.get(record_id[:3])
             if not is_id(record_id) or sobject is None:
                 raise SalesforceError("MALFORMED_ID", f"malformed id {record_id}", [])
-            return _saved(records.delete(self._org, sobject, record_id))
+            return _saved(deletion.delete(self._org, sobject, record_id))
 
         return self._all([partial(save, one) for one in ids], all_or_none)
 

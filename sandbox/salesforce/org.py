@@ -8,7 +8,8 @@ from pathlib import Path
 from sandbox.common.clock import Clock
 from sandbox.salesforce.ids import make_id
 from sandbox.salesforce.locks import Locks
-from sandbox.salesforce.schema import Schema, SObject, load_schema
+from sandbox.salesforce.metadata import load_schema
+from sandbox.salesforce.schema import Schema, SObject
 from sandbox.salesforce.store import Store
 from sandbox.salesforce.values import stamp
 

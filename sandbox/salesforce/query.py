@@ -1,55 +1,50 @@
 """SOQL syntax trees translated to SQL.
 
 A query becomes the parts of one SQL statement plus a plan that says which column of a row goes
-where in a record. Comparisons follow SOQL: texts are compared case-blind (unless the field is
-case-sensitive), ``!=`` and ``NOT IN`` include nulls, nulls come first.
+where in a record.
 """
 
 # ruff: noqa: S608  table and column names come from the schema, values are bound
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
 
 from tree_sitter import Node
 
-from sandbox.salesforce import dates
+from sandbox.salesforce.conditions import Conditions
 from sandbox.salesforce.errors import SalesforceError
-from sandbox.salesforce.ids import is_id, normalize
 from sandbox.salesforce.org import Org
-from sandbox.salesforce.schema import NUMERIC, Field, SObject
-from sandbox.salesforce.soql import Soql, unescape
+from sandbox.salesforce.schema import ChildRelationship, SObject
+from sandbox.salesforce.scope import Expression, Parent, Scope
+from sandbox.salesforce.soql import Soql
 from sandbox.salesforce.soql import field as part
 from sandbox.salesforce.store import quoted
-from sandbox.salesforce.values import stamp
 
-_NO_SUCH_COLUMN = (
-    "No such column '{}' on entity '{}'. If you are attempting to use a custom field, be sure to "
-    "append the '__c' after the custom field name. Please reference your WSDL or the describe "
-    "call for the appropriate names."
+MAX_OFFSET = 2_000
+MAX_FIELDS_ROWS = 200
+"""Rows that FIELDS(ALL) and FIELDS(CUSTOM) may be asked for."""
+
+_NO_SUCH_OBJECT = (
+    "sObject type '{}' is not supported. If you are attempting to use a custom object, be sure to "
+    "append the '__c' after the entity name. Please reference your WSDL or the describe call for "
+    "the appropriate names."
 )
-_AGGREGATES = {"COUNT", "COUNT_DISTINCT", "SUM", "AVG", "MIN", "MAX"}
-_DATE_PARTS = {
-    "CALENDAR_YEAR": "CAST(strftime('%Y', {0}) AS INTEGER)",
-    "CALENDAR_QUARTER": "(CAST(strftime('%m', {0}) AS INTEGER) + 2) / 3",
-    "CALENDAR_MONTH": "CAST(strftime('%m', {0}) AS INTEGER)",
-    "DAY_IN_MONTH": "CAST(strftime('%d', {0}) AS INTEGER)",
-    "DAY_IN_WEEK": "CAST(strftime('%w', {0}) AS INTEGER) + 1",
-    "DAY_IN_YEAR": "CAST(strftime('%j', {0}) AS INTEGER)",
-    "HOUR_IN_DAY": "CAST(strftime('%H', {0}) AS INTEGER)",
-    "DAY_ONLY": "date({0})",
-}
-_MAX_OFFSET = 2_000
-_MAX_FIELDS_ROWS = 200
+_NO_SUCH_CHILDREN = (
+    "Didn't understand relationship '{}' in FROM part of query call. If you are attempting to use "
+    "a custom relationship, be sure to append the '__r' after the custom relationship name. "
+    "Please reference your WSDL or the describe call for the appropriate names."
+)
 
 
 @dataclass
 class Plan:
-    """Which column of a row goes where in a record."""
+    """Which column of a row goes where in a record.
+
+    ``values`` gives a column's position and whether it is a checkbox; ``order`` the names of
+    values, parents and children as they were asked for.
+    """
 
     sobject: SObject
     id_column: int = 0
@@ -81,23 +76,18 @@ class Query:
     limit: int | None
     offset: int
     parameters: dict[str, Any]
-    aggregate: bool = False
-    count_only: bool = False
+    aggregate: bool
+    count_only: bool
 
     def sql(self, columns: str | None = None) -> str:
         """The statement, for all its columns or for others."""
         selected = columns or ", ".join(column.sql for column in self.columns)
-        limit = "" if self.limit is None and not self.offset else f" LIMIT {self._limit()}"
+        order = f" ORDER BY {self.ordering}" if self.ordering else ""
+        limit = -1 if self.limit is None else self.limit
         return (
-            f"SELECT {selected} FROM {self.source} "
-            f"WHERE {self.condition}{self.grouping}{self._order_clause()}{limit}"
+            f"SELECT {selected} FROM {self.source} WHERE {self.condition}{self.grouping}{order} "
+            f"LIMIT {limit} OFFSET {self.offset}"
         )
-
-    def _limit(self) -> str:
-        return f"{-1 if self.limit is None else self.limit} OFFSET {self.offset}"
-
-    def _order_clause(self) -> str:
-        return f" ORDER BY {self.ordering}" if self.ordering else ""
 
 
 @dataclass
@@ -134,488 +124,216 @@ def translate(org: Org, text: str, *, all_rows: bool = False) -> Query:
         SalesforceError: The query is malformed, or names what is not there.
     """
     soql = Soql(text)
-    return _Translator(org, soql, all_rows=all_rows).query(soql.body)
-
-
-class _Scope:
-    """The names one FROM clause makes known; parents are joined as they are used."""
-
-    def __init__(self, translator: _Translator, sobject: SObject, alias: str | None) -> None:
-        self._translator = translator
-        self.sobject = sobject
-        self._names = {name.lower() for name in (alias, sobject.name) if name}
-        self._joins: dict[tuple[str, ...], tuple[str, SObject]] = {(): ("t0", sobject)}
-        self._sql = f"{quoted(sobject.name)} t0"
-
-    @property
-    def source(self) -> str:
-        """The FROM clause with every join used so far."""
-        return self._sql
-
-    def relative(self, path: list[str]) -> list[str]:
-        """A path without the object's own name or alias in front."""
-        own = len(path) > 1 and path[0].lower() in self._names
-        if own and not self.sobject.find_relationship(path[0]):
-            return path[1:]
-        return path
-
-    def parent(self, path: list[str], node: Node) -> tuple[str, SObject, list[str]]:
-        """The SQL alias, object and proper names of a path of relationships."""
-        proper: list[str] = []
-        alias, sobject = self._joins[()]
-        for name in path:
-            reference = sobject.find_relationship(name)
-            if reference is None or not reference.to:
-                raise self._translator.soql.error(
-                    "INVALID_FIELD",
-                    f"Didn't understand relationship '{name}' in field path. If you are "
-                    "attempting to use a custom relationship, be sure to append the '__r' after "
-                    "the custom relationship name. Please reference your WSDL or the describe "
-                    "call for the appropriate names.",
-                    node,
-                )
-            proper.append(str(reference.relationship))
-            alias, sobject = self._join(tuple(proper), alias, reference)
-        return alias, sobject, proper
-
-    def field(self, path: list[str], node: Node) -> tuple[str, Field]:
-        """The SQL column and the field of a path such as Account__r.Name."""
-        *parents, name = self.relative(path)
-        alias, sobject, _ = self.parent(parents, node)
-        found = sobject.find(name)
-        if found is None:
-            raise self._translator.soql.error(
-                "INVALID_FIELD", _NO_SUCH_COLUMN.format(name, sobject.name), node
-            )
-        return f"{alias}.{quoted(found.name)}", found
-
-    def _join(
-        self, path: tuple[str, ...], parent_alias: str, reference: Field
-    ) -> tuple[str, SObject]:
-        if path not in self._joins:
-            alias = f"t{len(self._joins)}"
-            sobject = self._translator.org.sobject(reference.to[0])
-            self._joins[path] = (alias, sobject)
-            self._sql += (
-                f" LEFT JOIN {quoted(sobject.name)} {alias} "
-                f"ON {alias}.Id = {parent_alias}.{quoted(reference.name)}"
-            )
-        return self._joins[path]
+    translator = _Translator(org, soql, {}, all_rows=all_rows)
+    return translator.query(soql.body, translator.object_named(soql.body))
 
 
 class _Translator:
-    """Translates the nodes of one query; parameters are collected on the way."""
+    """Translates one SELECT; parameters are collected on the way."""
 
-    def __init__(self, org: Org, soql: Soql, *, all_rows: bool) -> None:
-        self.org = org
-        self.soql = soql
+    def __init__(self, org: Org, soql: Soql, parameters: dict[str, Any], *, all_rows: bool) -> None:
+        self._org = org
+        self._soql = soql
+        self._parameters = parameters
         self._all_rows = all_rows
-        self._parameters: dict[str, Any] = {}
 
-    # -- whole queries
-
-    def query(self, body: Node, parent: SObject | None = None) -> Query:
-        """One SELECT, the outermost or (given its parent) a child sub-query."""
-        scope, on_parent = self._from(body, parent)
-        select = part(body, "select_clause")
-        grouped = part(body, "group_by_clause")
-        plan = Plan(scope.sobject)
-        columns = _Columns(scope, plan)
-        aggregate = grouped is not None or self._aggregates(select)
-        groups = self._groups(scope, grouped)
-        if select.named_children[0].type == "count_expression":
+    def query(self, body: Node, sobject: SObject) -> Query:
+        """One SELECT from an object."""
+        scope = Scope(self._org, self._soql, sobject, self._storage(body)[1])
+        conditions = Conditions(scope, self._parameters, self._semi_join)
+        select, group_by = part(body, "select_clause"), part(body, "group_by_clause")
+        columns = _Columns(scope)
+        count_only = select.named_children[0].type == "count_expression"
+        aggregate = count_only or group_by is not None or self._has_aggregates(scope, select)
+        limit = self._number(body, "limit_clause")
+        groups = self._groups(scope, group_by)
+        if count_only:
             columns.add("COUNT(*)")
         elif aggregate:
-            self._select_aggregate(scope, columns, select, groups)
+            self._select_aggregates(scope, columns, select, groups)
         else:
-            columns.add("t0.Id")
-            self._select(scope, columns, select, self._limit(body, "limit_clause"))
-        condition = self._where(scope, body)
-        if on_parent is not None:
-            condition = f"({condition}) AND {on_parent} IS NOT NULL"
-        grouping = self._grouping(scope, grouped, groups)
-        ordering = self._order(scope, part(body, "order_by_clause"))
+            self._select(columns, select, limit)
         return Query(
-            sobject=scope.sobject,
-            plan=plan,
+            sobject=sobject,
+            plan=columns.plan,
             columns=columns.all,
-            source=scope.source,
-            condition=condition,
-            grouping=grouping,
-            ordering=ordering,
-            limit=self._limit(body, "limit_clause"),
+            condition=self._where(conditions, body),
+            grouping=self._grouping(conditions, group_by, groups),
+            ordering=self._ordering(scope, part(body, "order_by_clause")),
+            source=scope.source,  # only now has every name been met that needs a join
+            limit=limit,
             offset=self._offset(body),
             parameters=self._parameters,
             aggregate=aggregate,
-            count_only=select.named_children[0].type == "count_expression",
+            count_only=count_only,
         )
 
-    def _from(self, body: Node, parent: SObject | None) -> tuple[_Scope, str | None]:
-        for clause in ("all_rows_clause", "using_clause"):
-            if part(body, clause) is not None:
-                raise self.soql.error(
-                    "MALFORMED_QUERY", "clause not allowed in this context", part(body, clause)
-                )
-        storages = part(body, "from_clause").named_children
-        if len(storages) > 1:
-            raise self.soql.error("MALFORMED_QUERY", "only one object in FROM", storages[1])
-        storage, alias = storages[0], None
-        if storage.type == "storage_alias":
-            alias = self.soql.read(storage.named_children[1])
-            storage = storage.named_children[0]
-        name = self.soql.read(storage)
-        if parent is not None:
-            relation = self.org.schema.find_children(parent.name, name)
-            if relation is None:
-                raise self.soql.error(
-                    "INVALID_TYPE",
-                    f"Didn't understand relationship '{name}' in FROM part of query call. If you "
-                    "are attempting to use a custom relationship, be sure to append the '__r' "
-                    "after the custom relationship name. Please reference your WSDL or the "
-                    "describe call for the appropriate names.",
-                    storage,
-                )
-            child = self.org.sobject(relation.child)
-            return _Scope(self, child, alias), f"t0.{quoted(relation.field.name)}"
-        sobject = self.org.schema.find(name)
+    # -- FROM
+
+    def object_named(self, body: Node) -> SObject:
+        """The object a FROM clause names."""
+        storage, _ = self._storage(body)
+        name = self._soql.read(storage)
+        sobject = self._org.schema.find(name)
         if sobject is None:
-            raise self.soql.error(
-                "INVALID_TYPE",
-                f"sObject type '{name}' is not supported. If you are attempting to use a custom "
-                "object, be sure to append the '__c' after the entity name. Please reference your "
-                "WSDL or the describe call for the appropriate names.",
-                storage,
-            )
-        return _Scope(self, sobject, alias), None
+            raise self._soql.error("INVALID_TYPE", _NO_SUCH_OBJECT.format(name), storage)
+        return sobject
+
+    def _children_named(self, body: Node, parent: SObject) -> ChildRelationship:
+        storage, _ = self._storage(body)
+        name = self._soql.read(storage)
+        relation = self._org.schema.find_children(parent.name, name)
+        if relation is None:
+            raise self._soql.error("INVALID_TYPE", _NO_SUCH_CHILDREN.format(name), storage)
+        return relation
+
+    def _storage(self, body: Node) -> tuple[Node, str | None]:
+        """The node that names what is selected from, and its alias."""
+        for clause in ("all_rows_clause", "using_clause"):
+            node = part(body, clause)
+            if node is not None:
+                message = "clause not allowed in this context"
+                raise self._soql.error("MALFORMED_QUERY", message, node)
+        storage, *more = part(body, "from_clause").named_children
+        if more:
+            raise self._soql.error("MALFORMED_QUERY", "only one object in FROM", more[0])
+        if storage.type != "storage_alias":
+            return storage, None
+        named, alias = storage.named_children
+        return named, self._soql.read(alias)
 
     # -- SELECT
 
-    def _select(self, scope: _Scope, columns: _Columns, select: Node, limit: int | None) -> None:
+    def _select(self, columns: _Columns, select: Node, limit: int | None) -> None:
+        scope = columns.scope
+        columns.add("t0.Id")
         for item in select.named_children:
             match item.type:
                 case "field_identifier":
-                    columns.field(self._path(item), item)
+                    columns.field(scope.path(item), item)
                 case "fields_expression":
-                    self._all_fields(scope, columns, item, limit)
+                    self._select_fields(columns, item, limit)
                 case "subquery":
-                    self._children(scope, columns, item)
+                    self._select_children(columns, item.named_children[0])
                 case "function_expression":
-                    sql, found = self._expression(scope, item)
-                    columns.value(found.name if found else "expr0", sql, found)
+                    expression = scope.expression(item)
+                    columns.value(expression.field.name, expression)
                 case "alias_expression":
-                    sql, found = self._expression(scope, item.named_children[0])
-                    columns.value(self.soql.read(item.named_children[1]), sql, found)
+                    inner, alias = item.named_children
+                    columns.value(self._soql.read(alias), scope.expression(inner))
                 case _:
-                    raise self.soql.error(
-                        "MALFORMED_QUERY", f"unexpected token: '{self.soql.read(item)}'", item
-                    )
+                    message = f"unexpected token: '{self._soql.read(item)}'"
+                    raise self._soql.error("MALFORMED_QUERY", message, item)
 
-    def _all_fields(self, scope: _Scope, columns: _Columns, item: Node, limit: int | None) -> None:
-        kind = self.soql.read(item.named_children[0]).upper()
-        if kind != "STANDARD" and (limit is None or limit > _MAX_FIELDS_ROWS):
+    def _select_fields(self, columns: _Columns, item: Node, limit: int | None) -> None:
+        kind = self._soql.read(item.named_children[0]).upper()
+        if kind != "STANDARD" and (limit is None or limit > MAX_FIELDS_ROWS):
             raise SalesforceError(
                 "MALFORMED_QUERY",
-                f"The SOQL FIELDS function must have a LIMIT of at most {_MAX_FIELDS_ROWS}",
+                f"The SOQL FIELDS function must have a LIMIT of at most {MAX_FIELDS_ROWS}",
             )
-        for f in scope.sobject.fields.values():
+        for f in columns.scope.sobject.fields.values():
             if kind == "ALL" or f.custom == (kind == "CUSTOM"):
                 columns.field([f.name], item)
 
-    def _children(self, scope: _Scope, columns: _Columns, item: Node) -> None:
-        body = item.named_children[0]
-        storage = part(body, "from_clause").named_children[0]
-        if storage.type == "storage_alias":
-            storage = storage.named_children[0]
-        inner = _Translator(self.org, self.soql, all_rows=self._all_rows)
-        query = inner.query(body, scope.sobject)
-        relation = self.org.schema.find_children(scope.sobject.name, self.soql.read(storage))
-        assert relation is not None  # noqa: S101  the inner translation found it
-        name = str(relation.name)
-        columns.plan.children[name] = Children(query, f"t0.{quoted(relation.field.name)}")
-        columns.plan.order.append(name)
+    def _select_children(self, columns: _Columns, body: Node) -> None:
+        relation = self._children_named(body, columns.scope.sobject)
+        inner = _Translator(self._org, self._soql, {}, all_rows=self._all_rows)
+        query = inner.query(body, self._org.sobject(relation.child))
+        children = Children(query, f"t0.{quoted(relation.field.name)}")
+        columns.children(str(relation.name), children)
 
-    def _aggregates(self, select: Node) -> bool:
-        for item in select.named_children:
-            if item.type == "count_expression":
-                return True
-            call = item.named_children[0] if item.type == "alias_expression" else item
-            if call.type == "function_expression" and self._function(call) in _AGGREGATES:
-                return True
-        return False
-
-    def _select_aggregate(
-        self, scope: _Scope, columns: _Columns, select: Node, groups: dict[str, str]
+    def _select_aggregates(
+        self, scope: Scope, columns: _Columns, select: Node, groups: list[str]
     ) -> None:
         unnamed = 0
         for item in select.named_children:
             aliased = item.type == "alias_expression"
-            expression = item.named_children[0] if aliased else item
-            if expression.type not in {"function_expression", "field_identifier"}:
-                raise self.soql.error("MALFORMED_QUERY", "not allowed with grouping", item)
-            sql, found = self._expression(scope, expression)
-            plain = expression.type == "field_identifier"
-            if not self._is_aggregate(expression) and sql not in groups:
-                raise self.soql.error(
-                    "MALFORMED_QUERY",
-                    f"Field must be grouped or aggregated: {self.soql.read(expression)}",
-                    item,
-                )
+            node = item.named_children[0] if aliased else item
+            if node.type not in {"function_expression", "field_identifier"}:
+                raise self._soql.error("MALFORMED_QUERY", "not allowed with grouping", item)
+            expression = scope.expression(node)
+            if not scope.is_aggregate(node) and expression.sql not in groups:
+                message = f"Field must be grouped or aggregated: {self._soql.read(node)}"
+                raise self._soql.error("MALFORMED_QUERY", message, item)
             if aliased:
-                name = self.soql.read(item.named_children[1])
-            elif plain and found:
-                name = found.name
+                name = self._soql.read(item.named_children[1])
+            elif node.type == "field_identifier":
+                name = expression.field.name
             else:
                 name, unnamed = f"expr{unnamed}", unnamed + 1
-            columns.value(name, sql, found if plain else None)
+            columns.value(name, expression)
 
-    def _is_aggregate(self, node: Node) -> bool:
-        return node.type == "function_expression" and self._function(node) in _AGGREGATES
-
-    # -- GROUP BY, HAVING, ORDER BY, LIMIT
-
-    def _groups(self, scope: _Scope, clause: Node | None) -> dict[str, str]:
-        groups: dict[str, str] = {}
-        for item in clause.named_children if clause else ():
-            if item.type in {"field_identifier", "function_expression"}:
-                sql, _ = self._expression(scope, item)
-                groups[sql] = sql
-        return groups
-
-    def _grouping(self, scope: _Scope, clause: Node | None, groups: dict[str, str]) -> str:
-        if clause is None:
-            return ""
-        having = next((n for n in clause.named_children if n.type == "having_clause"), None)
-        sql = " GROUP BY " + ", ".join(groups)
-        if having is not None:
-            sql += f" HAVING {self._condition(scope, having.named_children[0])}"
-        return sql
-
-    def _order(self, scope: _Scope, clause: Node | None) -> str:
-        keys: list[str] = []
-        for item in clause.named_children if clause else ():
-            expression, *rest = item.named_children
-            sql, found = self._expression(scope, expression)
-            if found is not None and not found.filterable:
-                raise self.soql.error(
-                    "MALFORMED_QUERY",
-                    f"field '{found.name}' can not be sorted in a query call",
-                    expression,
-                )
-            words = " ".join(self.soql.read(n).upper() for n in rest)
-            direction = "DESC" if words.startswith("DESC") else "ASC"
-            nulls = "LAST" if words.endswith("LAST") else "FIRST"
-            keys.append(f"{sql} {direction} NULLS {nulls}")
-        return ", ".join(keys)
-
-    def _limit(self, body: Node, clause: str) -> int | None:
-        node = part(body, clause)
-        return None if node is None else int(self.soql.read(node.named_children[0]))
-
-    def _offset(self, body: Node) -> int:
-        offset = self._limit(body, "offset_clause") or 0
-        if offset > _MAX_OFFSET:
-            raise SalesforceError(
-                "NUMBER_OUTSIDE_VALID_RANGE", f"Maximum SOQL offset allowed is {_MAX_OFFSET}"
-            )
-        return offset
-
-    # -- expressions
-
-    def _path(self, node: Node) -> list[str]:
-        return self.soql.read(node).replace(" ", "").split(".")
-
-    def _function(self, node: Node) -> str:
-        return self.soql.read(part(node, "function_name")).upper()
-
-    def _expression(self, scope: _Scope, node: Node) -> tuple[str, Field | None]:
-        """The SQL of a field or function, with the field whose kind the value is of."""
-        if node.type == "field_identifier":
-            return scope.field(self._path(node), node)
-        name = self._function(node)
-        arguments = node.named_children[1:]
-        if len(arguments) != 1:
-            raise self.soql.error("MALFORMED_QUERY", f"{name} takes one argument", node)
-        sql, found = self._expression(scope, arguments[0])
-        if name in _AGGREGATES:
-            return self._aggregate(name, sql, found, node)
-        if name in _DATE_PARTS:
-            kind = "date" if name == "DAY_ONLY" else "int"
-            return _DATE_PARTS[name].format(sql), Field(name=name, type=kind)
-        match name:
-            case "TOLABEL":
-                return sql, found
-            case "FORMAT":
-                return f"CAST({sql} AS TEXT)", _renamed(found, "string")
-            case "CONVERTCURRENCY":
-                alias = sql.partition(".")[0]
-                rate = (
-                    "(SELECT ConversionRate FROM CurrencyType "
-                    f"WHERE IsoCode = {alias}.CurrencyIsoCode)"
-                )
-                return f"{sql} / {rate}", found
-        raise self.soql.error("MALFORMED_QUERY", f"unknown function: {name}", node)
-
-    def _aggregate(
-        self, name: str, sql: str, found: Field | None, node: Node
-    ) -> tuple[str, Field | None]:
-        assert found is not None  # noqa: S101  every expression inside has a field
-        if name == "COUNT":
-            return f"COUNT({sql})", Field(name="count", type="int")
-        if name == "COUNT_DISTINCT":
-            return f"COUNT(DISTINCT {sql})", Field(name="count", type="int")
-        if name in {"SUM", "AVG"} and found.type not in NUMERIC:
-            raise self.soql.error(
-                "MALFORMED_QUERY",
-                f"field {found.name} does not support aggregate operator {name}",
-                node,
-            )
-        if name == "SUM":
-            return f"ROUND(SUM({sql}), {found.scale})", found
-        return f"{name}({sql})", found
-
-    # -- conditions
-
-    def _where(self, scope: _Scope, body: Node) -> str:
-        clause = part(body, "where_clause")
-        condition = "1" if clause is None else self._condition(scope, clause.named_children[0])
-        if self._all_rows:
-            return condition
-        return f"t0.IsDeleted = 0 AND ({condition})"
-
-    def _condition(self, scope: _Scope, node: Node) -> str:
-        match node.type:
-            case "and_expression":
-                return self._joined(scope, node, " AND ")
-            case "or_expression":
-                return self._joined(scope, node, " OR ")
-            case "not_expression":
-                inner = self._condition(scope, node.named_children[0])
-                return f"NOT COALESCE({inner}, 0)"
-            case "comparison_expression":
-                return self._comparison(scope, node)
-        raise self.soql.error("MALFORMED_QUERY", "unexpected condition", node)
-
-    def _joined(self, scope: _Scope, node: Node, word: str) -> str:
-        return "(" + word.join(self._condition(scope, n) for n in node.named_children) + ")"
-
-    def _comparison(self, scope: _Scope, node: Node) -> str:
-        left, operator_node, right = node.named_children
-        sql, found = self._expression(scope, left)
-        assert found is not None  # noqa: S101
-        if not found.filterable:
-            raise self.soql.error(
-                "INVALID_FIELD",
-                f"field '{found.name}' can not be filtered in a query call",
-                left,
-            )
-        operator = " ".join(self.soql.read(operator_node).upper().split())
-        if operator_node.type == "set_comparison_operator":
-            return self._in_set(sql, found, operator, right)
-        if right.type == "null_literal":
-            return f"{sql} IS {'NOT ' if operator in {'!=', '<>'} else ''}NULL"
-        if operator == "LIKE":
-            pattern = self._bind(unescape(self.soql.read(right), like=True))
-            return f"{sql} LIKE {pattern} ESCAPE '\\'"
-        if right.type in {"date_literal", "date_literal_with_param"}:
-            return self._compare_span(sql, found, operator, right)
-        value = self._literal(found, right)
-        if value is None:
-            return f"{sql} IS {'NOT ' if operator in {'!=', '<>'} else ''}NULL"
-        words = {"!=": "IS NOT", "<>": "IS NOT", "=": "="}
-        return f"{sql} {words.get(operator, operator)} {self._bind(value)}"
-
-    def _in_set(self, sql: str, found: Field, operator: str, right: Node) -> str:
-        if right.type == "subquery":
-            return self._semi_join(sql, operator, right)
-        literals = right.named_children
-        if operator in {"INCLUDES", "EXCLUDES"}:
-            chosen = " OR ".join(self._includes(sql, literal) for literal in literals)
-            return f"({chosen})" if operator == "INCLUDES" else f"NOT COALESCE({chosen}, 0)"
-        values = [None if n.type == "null_literal" else self._literal(found, n) for n in literals]
-        listed = self._bind(json.dumps([v for v in values if v is not None]))
-        within = f"{sql} IN (SELECT value FROM json_each({listed}))"
-        if None in values:
-            within = f"({within} OR {sql} IS NULL)"
-        return within if operator == "IN" else f"NOT COALESCE({within}, 0)"
-
-    def _includes(self, sql: str, literal: Node) -> str:
-        chosen = unescape(self.soql.read(literal)).split(";")
-        tests = [f"instr(';' || {sql} || ';', {self._bind(f';{one};')})" for one in chosen]
-        return "(" + " AND ".join(tests) + ")"
-
-    def _semi_join(self, sql: str, operator: str, right: Node) -> str:
-        inner = _Translator(self.org, self.soql, all_rows=self._all_rows)
-        inner._parameters = self._parameters
-        query = inner.query(right.named_children[0])
-        if len(query.columns) > 2:
-            raise self.soql.error("MALFORMED_QUERY", "Semi join sub-selects take one field", right)
-        selected = query.sql(query.columns[-1].sql)
-        within = f"COALESCE({sql} IN ({selected}), 0)"
-        return within if operator == "IN" else f"NOT {within}"
-
-    def _compare_span(self, sql: str, found: Field, operator: str, node: Node) -> str:
-        if found.type not in {"date", "datetime"}:
-            raise self._wrong_type(found, node)
-        today = self.org.clock.instant().date()
-        if node.type == "date_literal":
-            word, count = self.soql.read(node), None
-        else:
-            word = self.soql.read(node.named_children[0])
-            count = int(self.soql.read(node.named_children[1]))
-        try:
-            first, after = (
-                self._bind(_bound(found, day)) for day in dates.span(word, today, count)
-            )
-        except ValueError:
-            raise self.soql.error("MALFORMED_QUERY", f"unknown date: {word}", node) from None
-        within = f"({sql} >= {first} AND {sql} < {after})"
-        return {
-            "=": within,
-            "!=": f"NOT COALESCE({within}, 0)",
-            "<>": f"NOT COALESCE({within}, 0)",
-            "<": f"{sql} < {first}",
-            "<=": f"{sql} < {after}",
-            ">": f"{sql} >= {after}",
-            ">=": f"{sql} >= {first}",
-        }[operator]
-
-    def _literal(self, found: Field, node: Node) -> Any:
-        """The value of a literal, checked against the field it is compared with."""
-        text = self.soql.read(node)
-        read = _LITERALS.get(node.type)
-        if read is None or found.type not in read[0]:
-            raise self._wrong_type(found, node)
-        value = read[1](text)
-        if found.type in {"id", "reference"} and value:
-            if not is_id(value):
-                raise self.soql.error(
-                    "INVALID_QUERY_FILTER_OPERATOR", f"invalid ID field: {value}", node
-                )
-            return normalize(value)
-        return value or None if isinstance(value, str) else value
-
-    def _wrong_type(self, found: Field, node: Node) -> SalesforceError:
-        text = found.type not in {*NUMERIC, "boolean", "date", "datetime", "time"}
-        return self.soql.error(
-            "INVALID_FIELD",
-            f"value of filter criterion for field '{found.name}' must be of type "
-            f"{'string' if text else found.type} and should {'' if text else 'not '}be enclosed "
-            "in quotes",
-            node,
+    def _has_aggregates(self, scope: Scope, select: Node) -> bool:
+        return any(
+            scope.is_aggregate(item.named_children[0] if item.type == "alias_expression" else item)
+            for item in select.named_children
         )
 
-    def _bind(self, value: Any) -> str:
-        name = f"p{len(self._parameters)}"
-        self._parameters[name] = value
-        return f":{name}"
+    def _semi_join(self, body: Node) -> str:
+        inner = _Translator(self._org, self._soql, self._parameters, all_rows=self._all_rows)
+        query = inner.query(body, inner.object_named(body))
+        asked = [column for column in query.columns if column.heading]
+        if len(asked) != 1:
+            raise self._soql.error("MALFORMED_QUERY", "Semi join sub-selects take one field", body)
+        return query.sql(asked[0].sql)
+
+    # -- WHERE, GROUP BY, HAVING, ORDER BY, LIMIT, OFFSET
+
+    def _where(self, conditions: Conditions, body: Node) -> str:
+        clause = part(body, "where_clause")
+        condition = "1" if clause is None else conditions.sql(clause.named_children[0])
+        return condition if self._all_rows else f"t0.IsDeleted = 0 AND ({condition})"
+
+    def _groups(self, scope: Scope, clause: Node | None) -> list[str]:
+        return [
+            scope.expression(item).sql
+            for item in (clause.named_children if clause else ())
+            if item.type in {"field_identifier", "function_expression"}
+        ]
+
+    def _grouping(self, conditions: Conditions, clause: Node | None, groups: list[str]) -> str:
+        if clause is None:
+            return ""
+        sql = " GROUP BY " + ", ".join(groups)
+        for having in clause.named_children:
+            if having.type == "having_clause":
+                sql += f" HAVING {conditions.sql(having.named_children[0])}"
+        return sql
+
+    def _ordering(self, scope: Scope, clause: Node | None) -> str:
+        keys: list[str] = []
+        for item in clause.named_children if clause else ():
+            node, *rest = item.named_children
+            key = scope.expression(node)
+            if not key.field.filterable:
+                message = f"field '{key.field.name}' can not be sorted in a query call"
+                raise self._soql.error("MALFORMED_QUERY", message, node)
+            words = " ".join(self._soql.read(word).upper() for word in rest)
+            direction = "DESC" if words.startswith("DESC") else "ASC"
+            nulls = "LAST" if words.endswith("LAST") else "FIRST"
+            keys.append(f"{key.sql} {direction} NULLS {nulls}")
+        return ", ".join(keys)
+
+    def _number(self, body: Node, clause: str) -> int | None:
+        node = part(body, clause)
+        return None if node is None else int(self._soql.read(node.named_children[0]))
+
+    def _offset(self, body: Node) -> int:
+        offset = self._number(body, "offset_clause") or 0
+        if offset > MAX_OFFSET:
+            raise SalesforceError(
+                "NUMBER_OUTSIDE_VALID_RANGE", f"Maximum SOQL offset allowed is {MAX_OFFSET}"
+            )
+        return offset
 
 
 class _Columns:
     """The columns of a SELECT as they are collected, and the plan that reads them."""
 
-    def __init__(self, scope: _Scope, plan: Plan) -> None:
-        self._scope = scope
-        self.plan = plan
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
+        self.plan = Plan(scope.sobject)
         self.all: list[Column] = []
 
     def add(self, sql: str, heading: str = "", kind: str = "") -> int:
@@ -623,63 +341,34 @@ class _Columns:
         self.all.append(Column(sql, heading, kind))
         return len(self.all) - 1
 
-    def value(self, name: str, sql: str, found: Field | None) -> None:
+    def value(self, name: str, expression: Expression) -> None:
         """A column that goes straight into the record."""
-        kind = found.type if found else ""
-        self.plan.values[name] = (self.add(sql, name, kind), kind == "boolean")
-        self.plan.order.append(name)
+        self._put(self.plan, name, name, expression)
 
     def field(self, path: list[str], node: Node) -> None:
         """A field of the record or of one of its parents."""
-        sql, found = self._scope.field(path, node)
-        *parents, _ = self._scope.relative(path)
-        plan = self.plan
-        proper: list[str] = []
-        for depth in range(len(parents)):
-            alias, sobject, proper = self._scope.parent(parents[: depth + 1], node)
-            plan = self._parent_plan(plan, proper, alias, sobject)
-        heading = ".".join([*proper, found.name])
-        if found.name not in plan.values:
-            position = self.add(sql, heading, found.type)
-            plan.values[found.name] = (position, found.type == "boolean")
-            plan.order.append(found.name)
+        expression = self.scope.field(path, node)
+        plan, names = self.plan, path[:-1]
+        for depth in range(1, len(path)):
+            plan = self._parent_plan(plan, self.scope.parent(names[:depth], node))
+        if expression.field.name not in plan.values:
+            proper = self.scope.parent(names, node).names
+            heading = ".".join([*proper, expression.field.name])
+            self._put(plan, expression.field.name, heading, expression)
 
-    def _parent_plan(self, plan: Plan, proper: list[str], alias: str, sobject: SObject) -> Plan:
-        name = proper[-1]
+    def children(self, name: str, children: Children) -> None:
+        """A child sub-query."""
+        self.plan.children[name] = children
+        self.plan.order.append(name)
+
+    def _put(self, plan: Plan, name: str, heading: str, expression: Expression) -> None:
+        kind = expression.field.type
+        plan.values[name] = (self.add(expression.sql, heading, kind), kind == "boolean")
+        plan.order.append(name)
+
+    def _parent_plan(self, plan: Plan, parent: Parent) -> Plan:
+        name = parent.names[-1]
         if name not in plan.parents:
-            plan.parents[name] = Plan(sobject, self.add(f"{alias}.Id"))
+            plan.parents[name] = Plan(parent.sobject, self.add(f"{parent.alias}.Id"))
             plan.order.append(name)
         return plan.parents[name]
-
-
-def _renamed(found: Field | None, kind: str) -> Field:
-    return Field(name=found.name if found else "expr0", type=kind)
-
-
-def _bound(found: Field, day: date) -> str:
-    if found.type == "date":
-        return day.isoformat()
-    return stamp(datetime(day.year, day.month, day.day, tzinfo=UTC))
-
-
-def _instant(text: str) -> str:
-    return stamp(datetime.fromisoformat(text))
-
-
-def _amount(text: str) -> float:
-    return float(text.lstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"))
-
-
-_TEXTS = frozenset(
-    {"id", "reference", "string", "textarea", "picklist", "multipicklist"}
-    | {"email", "phone", "url", "encryptedstring"}
-)
-_LITERALS: dict[str, tuple[frozenset[str], Callable[[str], Any]]] = {
-    "string_literal": (_TEXTS, unescape),
-    "int": (NUMERIC, float),
-    "decimal": (NUMERIC, float),
-    "currency_literal": (NUMERIC, _amount),
-    "boolean": (frozenset({"boolean"}), lambda text: int(text.lower() == "true")),
-    "date": (frozenset({"date"}), str),
-    "date_time": (frozenset({"datetime"}), _instant),
-}

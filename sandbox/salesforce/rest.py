@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sandbox.salesforce import records
+from sandbox.salesforce import deletion, records
 from sandbox.salesforce.cursors import MIN_PAGE_SIZE, PAGE_SIZE, Cursors, attributes
 from sandbox.salesforce.describe import describe_global, describe_sobject, object_summary
 from sandbox.salesforce.errors import SalesforceError, not_found
@@ -125,7 +125,7 @@ class Rest:
         return Answer(204)
 
     def _delete(self, _: Call, name: str, record_id: str) -> Answer:
-        records.delete(self._org, self._sobject(name), record_id)
+        deletion.delete(self._org, self._sobject(name), record_id)
         return Answer(204)
 
     def _read_by_key(self, call: Call, name: str, key: str, value: str) -> Answer:
@@ -135,7 +135,7 @@ class Rest:
 
     def _delete_by_key(self, _: Call, name: str, key: str, value: str) -> Answer:
         sobject = self._sobject(name)
-        records.delete(self._org, sobject, self._matching(sobject, key, value))
+        deletion.delete(self._org, sobject, self._matching(sobject, key, value))
         return Answer(204)
 
     def _upsert(self, call: Call, name: str, key: str, value: str) -> Answer:

@@ -1,0 +1,250 @@
+"""Where the schema comes from: one definition, read from files at start.
+
+Standard objects are described in ``standard_objects.toml``; custom objects and custom
+fields on standard objects are read from Salesforce source metadata (SFDX layout), so a
+field added to the package exists here with no change of code.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+from sandbox.salesforce.ids import BASE62
+from sandbox.salesforce.schema import CURRENCIES, NUMERIC, Field, OnDelete, Scalar, Schema, SObject
+
+_TEXT_LENGTHS = {"Email": 80, "Phone": 40, "Url": 255, "TextArea": 255, "Picklist": 255}
+_TYPES = {
+    "Text": "string", "TextArea": "textarea", "LongTextArea": "textarea", "Html": "textarea",
+    "Email": "email", "Phone": "phone", "Url": "url", "Number": "double", "Currency": "currency",
+    "Percent": "percent", "Checkbox": "boolean", "Date": "date", "DateTime": "datetime",
+    "Time": "time", "Picklist": "picklist", "MultiselectPicklist": "multipicklist",
+    "Lookup": "reference", "MasterDetail": "reference", "AutoNumber": "string",
+    "EncryptedText": "encryptedstring",
+}  # fmt: skip
+_CONSTRAINTS: dict[str, OnDelete] = {
+    "Cascade": "cascade",
+    "Restrict": "restrict",
+    "SetNull": "clear",
+}
+
+
+def load_schema(metadata: Path, prefixes: Mapping[str, str] | None = None) -> Schema:
+    """Read the standard objects and the package's metadata.
+
+    Args:
+        metadata: The SFDX folder that contains ``objects/``.
+        prefixes: Id prefixes that custom objects had when their data was stored.
+
+    Raises:
+        ValueError: The metadata names a field type or an object nobody here knows.
+    """
+    standard = tomllib.loads(
+        Path(__file__).with_name("standard_objects.toml").read_text(encoding="utf-8")
+    )
+    folders = {f.name: f for f in sorted((metadata / "objects").glob("*")) if f.is_dir()}
+    extra = {name: _custom_fields(folder) for name, folder in folders.items()}
+    objects = {
+        name: _standard_object(name, spec, extra.pop(name, [])) for name, spec in standard.items()
+    }
+    known = dict(prefixes or {})
+    for name, fields in extra.items():
+        prefix = known.setdefault(name, _free_prefix(known.values()))
+        objects[name] = _custom_object(name, prefix, folders[name], fields)
+    schema = Schema(objects)
+    _refuse_unknown_targets(schema)
+    return schema
+
+
+def _refuse_unknown_targets(schema: Schema) -> None:
+    for sobject in schema:
+        for f in sobject.fields.values():
+            unknown = [target for target in f.to if target not in schema.objects]
+            if unknown:
+                raise ValueError(f"{sobject.name}.{f.name} refers to {unknown}, which is not there")
+
+
+def _free_prefix(taken: Iterable[str]) -> str:
+    used = set(taken)
+    return next(
+        p for n in range(62 * 62) if (p := f"a{BASE62[n // 62]}{BASE62[n % 62]}") not in used
+    )
+
+
+def _system_fields(*, owned: bool, currency: bool, mergeable: bool) -> list[Field]:
+    user = {"type": "reference", "to": ("User",), "read_only": True}
+    fields = [
+        Field(name="Id", type="id", length=18, read_only=True),
+        Field(name="IsDeleted", type="boolean", label="Deleted", read_only=True, default=False),
+        Field(name="CreatedDate", type="datetime", read_only=True),
+        Field(name="CreatedById", relationship="CreatedBy", **user),  # type: ignore[arg-type]
+        Field(name="LastModifiedDate", type="datetime", read_only=True),
+        Field(name="LastModifiedById", relationship="LastModifiedBy", **user),  # type: ignore[arg-type]
+        Field(name="SystemModstamp", type="datetime", read_only=True),
+    ]
+    if owned:
+        fields.append(Field(name="OwnerId", type="reference", to=("User",), relationship="Owner"))
+    if currency:
+        fields.append(
+            Field(
+                name="CurrencyIsoCode",
+                type="picklist",
+                label="Currency ISO Code",
+                length=3,
+                values=CURRENCIES,
+                restricted=True,
+                default=CURRENCIES[0],
+            )
+        )
+    if mergeable:
+        fields.append(
+            Field(name="MasterRecordId", type="reference", to=(), length=18, read_only=True)
+        )
+    return fields
+
+
+def _spaced(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name)
+
+
+def _finished(fields: Iterable[Field]) -> dict[str, Field]:
+    return {f.name: f if f.label else replace(f, label=_spaced(f.name)) for f in fields}
+
+
+def _standard_object(name: str, spec: dict[str, Any], extra: list[Field]) -> SObject:
+    mergeable = spec.get("mergeable", False)
+    fields = _system_fields(
+        owned=spec.get("owned", False), currency=spec.get("currency", False), mergeable=mergeable
+    )
+    fields += [_standard_field(n, dict(s)) for n, s in spec["fields"].items()]
+    return SObject(
+        name=name,
+        prefix=spec["prefix"],
+        label=spec["label"],
+        plural=spec["plural"],
+        fields=_finished([*fields, *extra]),
+        undeletable=spec.get("undeletable", False),
+        mergeable=mergeable,
+    )
+
+
+def _standard_field(name: str, spec: dict[str, Any]) -> Field:
+    for key in ("to", "values"):
+        if key in spec:
+            spec[key] = tuple(spec[key])
+    if spec["type"] == "boolean":
+        spec.setdefault("default", False)
+    return Field(name=name, **spec)
+
+
+class _Metadata:
+    """One metadata file, read by element name."""
+
+    def __init__(self, element: ET.Element) -> None:
+        self._element = element
+
+    @classmethod
+    def read(cls, path: Path) -> _Metadata:
+        root = ET.parse(path).getroot()  # noqa: S314  our own repository's files
+        for element in root.iter():
+            element.tag = element.tag.rpartition("}")[2]
+        return cls(root)
+
+    def text(self, path: str, default: str = "") -> str:
+        return self._element.findtext(path, default)
+
+    def number(self, path: str) -> int:
+        return int(self.text(path, "0"))
+
+    def flag(self, path: str) -> bool:
+        return self.text(path) == "true"
+
+    def all(self, path: str) -> list[_Metadata]:
+        return [_Metadata(e) for e in self._element.iterfind(path)]
+
+
+def _custom_fields(folder: Path) -> list[Field]:
+    return [
+        _custom_field(_Metadata.read(path)) for path in sorted(folder.glob("fields/*-meta.xml"))
+    ]
+
+
+def _custom_field(meta: _Metadata) -> Field:
+    kind = meta.text("type")
+    name = meta.text("fullName")
+    if kind not in _TYPES:
+        raise ValueError(f"{name}: metadata type {kind!r} is not supported by the sandbox")
+    master = kind == "MasterDetail"
+    picked = meta.all("valueSet/valueSetDefinition/value")
+    chosen = [value.text("fullName") for value in picked if value.flag("default")]
+    return Field(
+        name=name,
+        type=_TYPES[kind],
+        label=meta.text("label"),
+        length=meta.number("length")
+        or _TEXT_LENGTHS.get(kind, 18 if meta.text("referenceTo") else 0),
+        precision=meta.number("precision"),
+        scale=meta.number("scale"),
+        required=meta.flag("required") or master,
+        unique=meta.flag("unique"),
+        external_id=meta.flag("externalId"),
+        case_sensitive=meta.flag("caseSensitive"),
+        default=_default(kind, meta.text("defaultValue"), chosen),
+        values=tuple(value.text("fullName") for value in picked),
+        restricted=meta.flag("valueSet/restricted"),
+        to=tuple(t.text(".") for t in meta.all("referenceTo")),
+        relationship=name[:-1] + "r" if meta.text("referenceTo") else None,
+        children=_child_relationship(meta),
+        on_delete="cascade" if master else _on_delete(meta),
+        master=master,
+        fixed=master and not meta.flag("reparentableMasterDetail"),
+        auto_number=meta.text("displayFormat") or None,
+        help=meta.text("inlineHelpText"),
+    )
+
+
+def _default(kind: str, formula: str, chosen: list[str]) -> Scalar:
+    if kind == "Checkbox":
+        return formula == "true"
+    if chosen:
+        return chosen[0]
+    if not formula:
+        return None
+    return float(formula) if _TYPES[kind] in NUMERIC else formula.strip("\"'")
+
+
+def _child_relationship(meta: _Metadata) -> str | None:
+    name = meta.text("relationshipName")
+    return f"{name}__r" if name else None
+
+
+def _on_delete(meta: _Metadata) -> OnDelete | None:
+    if not meta.text("referenceTo"):
+        return None
+    return _CONSTRAINTS[meta.text("deleteConstraint", "SetNull")]
+
+
+def _custom_object(name: str, prefix: str, folder: Path, fields: list[Field]) -> SObject:
+    meta = _Metadata.read(folder / f"{name}.object-meta.xml")
+    named = Field(
+        name="Name",
+        type="string",
+        label=meta.text("nameField/label"),
+        length=80,
+        required=meta.text("nameField/type") == "Text",
+        auto_number=meta.text("nameField/displayFormat") or None,
+    )
+    owned = not any(f.master for f in fields)
+    system = _system_fields(owned=owned, currency=True, mergeable=False)
+    return SObject(
+        name=name,
+        prefix=prefix,
+        label=meta.text("label"),
+        plural=meta.text("pluralLabel"),
+        fields=_finished([*system, named, *fields]),
+    )
