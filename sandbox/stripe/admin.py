@@ -14,7 +14,7 @@ from starlette.routing import Route
 from sandbox.common.admin import parsed
 from sandbox.common.traffic import Traffic
 from sandbox.stripe import refunds
-from sandbox.stripe.context import Context, Sandbox
+from sandbox.stripe.context import Context, Sandbox, Settings
 from sandbox.stripe.errors import StripeError, no_such
 from sandbox.stripe.generate import Generator, Order
 from sandbox.stripe.store import Doc, Space, public
@@ -88,6 +88,16 @@ def routes(sandbox: Sandbox, courier: Courier, traffic: Traffic) -> list[Route]:
         courier.wake()
         return JSONResponse(courier.network.model_dump())
 
+    async def get_settings(_: Request) -> Response:
+        return JSONResponse(sandbox.settings.model_dump())
+
+    async def set_settings(request: Request) -> Response:
+        settings = await parsed(request, Settings)
+        if isinstance(settings, Response):
+            return settings
+        sandbox.settings = settings
+        return JSONResponse(settings.model_dump())
+
     async def generate(request: Request) -> Response:
         order = await parsed(request, Order)
         if isinstance(order, Response):
@@ -133,6 +143,7 @@ def routes(sandbox: Sandbox, courier: Courier, traffic: Traffic) -> list[Route]:
     async def reset(_: Request) -> Response:
         sandbox.store.clear()
         sandbox.clock.reset()
+        sandbox.settings = Settings()
         traffic.reset()
         courier.configure(Network())
         return JSONResponse({"reset": True})
@@ -153,6 +164,8 @@ def routes(sandbox: Sandbox, courier: Courier, traffic: Traffic) -> list[Route]:
         Route("/_sandbox/disputes", dispute, methods=["POST"]),
         Route("/_sandbox/disputes/close", close_dispute, methods=["POST"]),
         Route("/_sandbox/refunds/fail", fail_refund, methods=["POST"]),
+        Route("/_sandbox/settings", get_settings, methods=["GET"]),
+        Route("/_sandbox/settings", set_settings, methods=["POST"]),
         Route("/_sandbox/generate", generate, methods=["POST"]),
         Route("/_sandbox/reset", reset, methods=["POST"]),
     ]

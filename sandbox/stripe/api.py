@@ -21,6 +21,7 @@ from sandbox.stripe.context import Context, Sandbox
 from sandbox.stripe.errors import StripeError, invalid, unauthorized, unrecognized_url
 from sandbox.stripe.expansion import expanded
 from sandbox.stripe.ids import token
+from sandbox.stripe.limits import Limiter
 from sandbox.stripe.store import Doc, Page, public
 from sandbox.stripe.validation import unflatten, validate
 
@@ -90,6 +91,7 @@ class Api:
     def __init__(self, sandbox: Sandbox, happened: Callable[[], None]) -> None:
         self.sandbox = sandbox
         self._happened = happened
+        self.limiter = Limiter(sandbox)
         self._in_flight: set[tuple[bool, str]] = set()
 
     def routes(self) -> list[Route]:
@@ -113,9 +115,9 @@ class Api:
 
     async def _answer(self, op: Operation, request: Request, request_id: str) -> Response:
         livemode = self._authenticate(request.headers.get("authorization", ""))
-        pairs = await _pairs(request)
+        self.limiter.check(livemode, f"{op.method} {op.path}")
         key = request.headers.get("idempotency-key") if request.method == "POST" else None
-        call = _Call(op, request, livemode, pairs, request_id, key)
+        call = _Call(op, request, livemode, await request.body(), request_id, key)
         if key is None:
             await _delay(request)
             return self._execute(call)
@@ -172,7 +174,7 @@ class Api:
         """Run an operation in one transaction and remember its answer with its key."""
         status, body = 200, b""
         try:
-            params = validate(call.op.params, unflatten(call.pairs), call.op.given)
+            params = call.validated()
             _raise_ordered_failure(call.request)
         except StripeError as error:
             status, body = error.status, self._error_body(error, call)
@@ -227,7 +229,8 @@ class Api:
         return orjson.dumps({"error": error.body | {"request_log_url": log}})
 
     def _failure(self, error: StripeError, request_id: str) -> Response:
-        return self._response(error.status, orjson.dumps({"error": error.body}), request_id)
+        body = orjson.dumps({"error": error.body})
+        return self._response(error.status, body, request_id, more=error.headers)
 
     def _response(
         self,
@@ -251,18 +254,36 @@ class _Call:
         op: Operation,
         request: Request,
         livemode: bool,
-        pairs: list[tuple[str, str]],
+        body: bytes,
         request_id: str,
         key: str | None,
     ) -> None:
         self.op = op
         self.request = request
         self.livemode = livemode
-        self.pairs = pairs
+        self.body = body
         self.request_id = request_id
         self.key = key
         self.endpoint = f"{request.method} {request.url.path}"
-        self.digest = hashlib.sha256(repr(sorted(pairs)).encode()).hexdigest()
+        fields = sorted(parse_qsl(body.decode(), keep_blank_values=True))
+        self.digest = hashlib.sha256(repr(fields or body).encode()).hexdigest()
+
+    def validated(self) -> Params:
+        """Return the parameters, from the query and the form or, in v2, from JSON.
+
+        Raises:
+            StripeError: 400 about what is wrong with them.
+        """
+        query = unflatten(parse_qsl(self.request.url.query, keep_blank_values=True))
+        if not self.op.path.startswith("/v2/"):
+            form = unflatten(parse_qsl(self.body.decode(), keep_blank_values=True))
+            return validate(self.op.params, query | form, self.op.given)
+        try:
+            values = query | orjson.loads(self.body or b"{}")
+        except orjson.JSONDecodeError:
+            raise invalid("The request body is not valid JSON.") from None
+        page = {"page": values.pop("page")} if "page" in values else {}
+        return validate(self.op.params, values, self.op.given) | page
 
 
 def refusal(rule: Rule) -> tuple[dict[str, str], bytes]:
@@ -294,12 +315,6 @@ def _list_body(context: Context, listing: Listing, expand: list[str]) -> bytes:
     rest = {"has_more": listing.page.has_more, "url": listing.url} | (listing.more or {})
     head = f'{{"object":"{listing.kind}","data":['.encode()
     return head + b",".join(bodies) + b"]," + orjson.dumps(rest)[1:]
-
-
-async def _pairs(request: Request) -> list[tuple[str, str]]:
-    query = parse_qsl(request.url.query, keep_blank_values=True)
-    body = (await request.body()).decode()
-    return query + parse_qsl(body, keep_blank_values=True)
 
 
 async def _delay(request: Request) -> None:

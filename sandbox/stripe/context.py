@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, Field
+
 from sandbox.common.clock import Clock
 from sandbox.stripe import API_VERSION, events
 from sandbox.stripe.errors import no_such
@@ -19,12 +21,33 @@ class Account:
     country: str = "US"
     currency: str = "usd"
     email: str = "billing@acme.example"
-    api_version: str = API_VERSION
-    partial_payments: bool = True
     keys: dict[str, bool] = field(
         default_factory=lambda: {"sk_test_123": False, "sk_live_sandbox": True}
     )
     """API key to livemode."""
+
+
+class RateLimits(BaseModel):
+    """Requests a second: over all, for one operation, for searches."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    enabled: bool = False
+    live: int = 100
+    test: int = 25
+    operation: int = 25
+    search: int = 20
+
+
+class Settings(BaseModel):
+    """What can be switched while the sandbox runs."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    api_version: str = Field(API_VERSION, description="The account's default, for its events.")
+    partial_payments: bool = Field(True, description="Customers may pay a part.")
+    search_lag: float = Field(60.0, ge=0, description="Seconds until an object can be found.")
+    rate_limits: RateLimits = Field(default_factory=RateLimits)
 
 
 @dataclass
@@ -34,6 +57,7 @@ class Sandbox:
     base_url: str
     data: Path | None = None
     account: Account = field(default_factory=Account)
+    settings: Settings = field(default_factory=Settings)
     clock: Clock = field(default_factory=Clock)
 
     def __post_init__(self) -> None:

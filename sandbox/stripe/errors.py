@@ -19,6 +19,7 @@ class StripeError(Exception):
         keep: What was done before the error stays done, as with a declined card.
         stored: An idempotency key remembers this answer. Failed validation is not remembered.
         extra: More fields of the error object.
+        headers: More headers of the answer.
     """
 
     def __init__(
@@ -32,11 +33,13 @@ class StripeError(Exception):
         keep: bool = False,
         stored: bool = True,
         extra: dict[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.keep = keep
         self.stored = stored
+        self.headers = headers or {}
         self.body: dict[str, Any] = {"message": message, "type": kind}
         if code:
             self.body["code"] = code

@@ -1,70 +1,142 @@
-"""Events: rendered once, when something happens, and queued for the endpoints that listen."""
+"""Events: rendered once, when something happens, and queued for those that listen.
 
-from typing import TYPE_CHECKING
+Most happenings make two events: a snapshot (``invoice.paid``, with the object as it then was) and a
+thin one (``v1.invoice.paid``, with a reference to it). Which types exist is read from the SDK.
+"""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, get_args
 
 import orjson
+import stripe
+from stripe.events import _event_classes
 
+from sandbox.stripe import versions
 from sandbox.stripe.ids import new_id
 from sandbox.stripe.store import Doc, public
 
 if TYPE_CHECKING:
     from sandbox.stripe.context import Context
 
-
-def record(context: "Context", event_type: str, doc: Doc, changes: Doc | None = None) -> Doc:
-    """Store an event about an object and queue it for the endpoints that listen."""
-    endpoints = [
-        endpoint
-        for endpoint in context.space.find("webhook_endpoint", {"status": "enabled"})
-        if {"*", event_type} & set(endpoint["enabled_events"])
-    ]
-    data: Doc = {"object": public(doc)}
-    if changes is not None:
-        data["previous_attributes"] = changes
-    event: Doc = {
-        "id": new_id("event"),
-        "object": "event",
-        "api_version": context.account.api_version,
-        "created": context.now,
-        "data": data,
-        "livemode": context.livemode,
-        "pending_webhooks": len(endpoints),
-        "request": {"id": context.request_id, "idempotency_key": context.idempotency_key},
-        "type": event_type,
-        "_": {"delivered": not endpoints, "object": doc["id"]},
-    }
-    context.space.insert("event", event)
-    for endpoint in endpoints:
-        context.space.insert("delivery", _delivery(context, event, endpoint))
-    return event
+SNAPSHOT_TYPES = frozenset(get_args(stripe.Event.__annotations__["type"]))
+THIN_TYPES = frozenset(_event_classes._V2_EVENT_CLASS_LOOKUP)
 
 
-def _delivery(context: "Context", event: Doc, endpoint: Doc) -> Doc:
-    return {
-        "id": new_id("delivery"),
-        "created": context.now,
-        "event": event["id"],
-        "type": event["type"],
-        "endpoint": endpoint["id"],
-        "url": endpoint["url"],
-        "state": "pending",
-        "next_attempt": context.now,
-        "attempts": [],
-    }
+def record(context: "Context", event_type: str, doc: Doc, changes: Doc | None = None) -> None:
+    """Store the events about an object and queue them."""
+    snapshot_id = None
+    if event_type in SNAPSHOT_TYPES:
+        snapshot_id = _record_snapshot(context, event_type, doc, changes)
+    if f"v1.{event_type}" in THIN_TYPES:
+        _record_thin(context, f"v1.{event_type}", doc, changes, snapshot_id)
+
+
+def iso(timestamp: float) -> str:
+    """Write seconds since the epoch as the v2 API does."""
+    return f"{datetime.fromtimestamp(timestamp, UTC):%Y-%m-%dT%H:%M:%S.000Z}"
 
 
 def settled(context: "Context", event_id: str) -> None:
-    """Bring an event's count of pending deliveries up to date."""
+    """Bring a snapshot event's count of pending deliveries up to date."""
     event = context.space.get("event", event_id)
     if event is None:
         return
-    states = [delivery["state"] for delivery in context.space.find("delivery", {"event": event_id})]
-    event["pending_webhooks"] = sum(state != "delivered" for state in states)
+    deliveries = context.space.find("delivery", {"event": event_id})
+    event["pending_webhooks"] = sum(item["state"] != "delivered" for item in deliveries)
     event["_"]["delivered"] = event["pending_webhooks"] == 0
     context.space.update("event", event)
 
 
-def body_for(event: Doc, endpoint: Doc) -> bytes:
-    """Render an event for an endpoint, in the endpoint's API version."""
-    version = endpoint["api_version"] or event["api_version"]
-    return orjson.dumps(public(event) | {"api_version": version})
+def body_for(event: Doc, target: Doc) -> bytes:
+    """Render an event for an endpoint or a destination, in its API version."""
+    if event["object"] == "v2.core.event":
+        hidden = ("changes", "data", "snapshot_event", "_")
+        return orjson.dumps({name: value for name, value in event.items() if name not in hidden})
+    version = target.get("api_version") or target.get("snapshot_api_version")
+    version = version or event["api_version"]
+    data = event["data"] | {"object": versions.rendered(event["data"]["object"], version)}
+    return orjson.dumps(public(event) | {"api_version": version, "data": data})
+
+
+def _record_snapshot(context: "Context", event_type: str, doc: Doc, changes: Doc | None) -> str:
+    data: Doc = {"object": public(doc)}
+    if changes is not None:
+        data["previous_attributes"] = changes
+    targets = _listeners(context, event_type, "snapshot")
+    event: Doc = {
+        "id": new_id("event"),
+        "object": "event",
+        "api_version": context.sandbox.settings.api_version,
+        "created": context.now,
+        "data": data,
+        "livemode": context.livemode,
+        "pending_webhooks": len(targets),
+        "request": {"id": context.request_id, "idempotency_key": context.idempotency_key},
+        "type": event_type,
+        "_": {"delivered": not targets, "object": doc["id"]},
+    }
+    context.space.insert("event", event)
+    _queue(context, event, targets)
+    return str(event["id"])
+
+
+def _record_thin(
+    context: "Context", event_type: str, doc: Doc, changes: Doc | None, snapshot_id: str | None
+) -> None:
+    reason = None
+    if context.request_id:
+        request = {"id": context.request_id, "idempotency_key": context.idempotency_key or ""}
+        reason = {"type": "request", "request": request}
+    event: Doc = {
+        "id": new_id("v2.core.event"),
+        "object": "v2.core.event",
+        "changes": _before_and_after(doc, changes) if changes else None,
+        "context": None,
+        "created": iso(context.now),
+        "livemode": context.livemode,
+        "reason": reason,
+        "related_object": {"id": doc["id"], "type": doc["object"], "url": _url(doc)},
+        "snapshot_event": snapshot_id,
+        "type": event_type,
+        "_": {"created": context.now, "object": doc["id"]},
+    }
+    context.space.insert("v2.core.event", event)
+    _queue(context, event, _listeners(context, event_type, "thin"))
+
+
+def _listeners(context: "Context", event_type: str, payload: str) -> list[Doc]:
+    """Return the endpoints and destinations that want a type in this form."""
+    targets = context.space.find(
+        "v2.core.event_destination", {"event_payload": payload, "status": "enabled"}
+    )
+    if payload == "snapshot":
+        targets += context.space.find("webhook_endpoint", {"status": "enabled"})
+    return [target for target in targets if {"*", event_type} & set(target["enabled_events"])]
+
+
+def _queue(context: "Context", event: Doc, targets: list[Doc]) -> None:
+    for target in targets:
+        delivery = {
+            "id": new_id("delivery"),
+            "created": context.now,
+            "event": event["id"],
+            "event_object": event["object"],
+            "type": event["type"],
+            "endpoint": target["id"],
+            "endpoint_object": target["object"],
+            "url": target.get("url") or target["_"]["url"],
+            "state": "pending",
+            "next_attempt": context.now,
+            "attempts": [],
+        }
+        context.space.insert("delivery", delivery)
+
+
+def _before_and_after(doc: Doc, changes: Doc) -> Doc:
+    return {"before": changes, "after": {name: doc.get(name) for name in changes}}
+
+
+def _url(doc: Doc) -> str:
+    if doc["object"] == "tax_id":
+        return f"/v1/customers/{doc['customer']}/tax_ids/{doc['id']}"
+    return f"/v1/{doc['object']}s/{doc['id']}"

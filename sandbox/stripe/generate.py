@@ -104,7 +104,9 @@ class Generator:
         currency = order.currencies[n % len(order.currencies)]
         base, invoice_id = self.context.sandbox.base_url, self._id("in", n)
         token = f"{'live' if order.livemode else 'test'}_{invoice_id}"
-        due = (self.context.now if state in ("open", "partly_paid") else created) + 14 * DAY
+        due = (
+            self.context.now if state in ("draft", "open", "partly_paid") else created
+        ) + 14 * DAY
         if state == "overdue":
             due = min(due, self.context.now - DAY)
         customer_id = self._id("cus", customer)

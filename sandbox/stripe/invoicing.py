@@ -160,8 +160,26 @@ def not_editable(param: str | None = None) -> StripeError:
 
 def revise(context: Context, invoice: Doc, lines: Sequence[Doc] | None = None) -> Doc:
     """Recompute a draft, with new lines if given, and store it."""
+    before = context.space.get("invoice", invoice["id"]) or invoice
     recompute(context, invoice, lines)
-    return context.save("invoice", invoice, "invoice.updated")
+    context.save("invoice", invoice, "invoice.updated")
+    for change in _line_changes(all_lines(before), all_lines(invoice)):
+        context.emit(f"invoice.line_item_{change}", invoice)
+    return invoice
+
+
+def _line_changes(before: Sequence[Doc], after: Sequence[Doc]) -> list[str]:
+    """Return what happened to the lines, once for each line, in the words of thin events."""
+    old = {line["id"]: line for line in before}
+    new = {line["id"]: line for line in after}
+    changes = ["added" for line_id in new if line_id not in old]
+    changes += ["removed" for line_id in old if line_id not in new]
+    for line_id in old.keys() & new.keys():
+        if old[line_id]["quantity_decimal"] != new[line_id]["quantity_decimal"]:
+            changes.append("quantity_changed")
+        if old[line_id]["pricing"] != new[line_id]["pricing"]:
+            changes.append("pricing_changed")
+    return changes
 
 
 def recompute(context: Context, invoice: Doc, lines: Sequence[Doc] | None = None) -> None:

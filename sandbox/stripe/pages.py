@@ -121,7 +121,7 @@ class Pages:
 
     def _amount(self, text: str, invoice: Doc) -> int | None:
         """Read an amount typed in major units; empty means all that remains."""
-        if not text.strip() or not self.sandbox.account.partial_payments:
+        if not text.strip() or not self.sandbox.settings.partial_payments:
             return None
         return money.parsed(text, invoice["currency"])
 
@@ -132,7 +132,7 @@ class Pages:
             invoice=invoice,
             lines=invoicing.all_lines(invoice),
             cards=CARDS,
-            partial=self.sandbox.account.partial_payments,
+            partial=self.sandbox.settings.partial_payments,
             overdue=bool(invoice["due_date"]) and invoice["due_date"] < self.sandbox.clock.time(),
             **more,
         )

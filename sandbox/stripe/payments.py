@@ -15,7 +15,7 @@ def open_default(context: Context, invoice: Doc) -> None:
     intent["_"] = {"invoice": invoice["id"]}
     context.add("payment_intent", intent)
     payment = new_invoice_payment(context, invoice, invoice["amount_due"], intent["id"])
-    context.space.insert("invoice_payment", payment)
+    context.add("invoice_payment", payment, "invoice_payment.open")
 
 
 def default_payment(context: Context, invoice: Doc) -> Doc | None:
@@ -153,6 +153,7 @@ def close_default(context: Context, invoice: Doc, reason: str | None = None) -> 
     payment["status"] = "canceled"
     payment["status_transitions"]["canceled_at"] = context.now
     context.space.update("invoice_payment", payment)
+    context.emit("invoice_payment.canceled", payment)
     intent = context.require("payment_intent", payment["payment"]["payment_intent"])
     intent |= {"status": "canceled", "canceled_at": context.now, "cancellation_reason": reason}
     context.space.update("payment_intent", intent)

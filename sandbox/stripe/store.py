@@ -74,7 +74,7 @@ KINDS = {
         Kind("event", "evt", ("type", "_.delivered", "_.object")),
         Kind("v2.core.event", "evt", ("_.object", "type"), created="_.created"),
         Kind("webhook_endpoint", "we", ("status",), noun="webhook endpoint"),
-        Kind("v2.core.event_destination", "ed", ("_.endpoint",), created="_.created"),
+        Kind("v2.core.event_destination", "ed", ("event_payload", "status"), created="_.created"),
         Kind("delivery", "dlv", ("event", "endpoint", "state", "next_attempt")),
         Kind("mail", "mail", ("to", "invoice")),
     )
@@ -222,6 +222,7 @@ class Space:
         ranges: Mapping[str, Mapping[str, int]] | None = None,
         limit: int = 10,
         cursor: Cursor | None = None,
+        where: tuple[str, Sequence[Any]] | None = None,
     ) -> Page | None:
         """Return one page, or None if the cursor names nothing.
 
@@ -231,8 +232,12 @@ class Space:
             ranges: Field to bounds: ``gt``, ``gte``, ``lt``, ``lte``.
             limit: How many objects.
             cursor: Where to begin.
+            where: A further condition in SQL, with its values.
         """
         conditions, values = self._conditions(filters or {}, ranges or {})
+        if where:
+            conditions += f" AND ({where[0]})"
+            values.extend(where[1])
         direction = "ASC" if cursor and cursor.backwards else "DESC"
         if cursor:
             place = self._row("created, seq", kind_name, cursor.object_id)

@@ -7,10 +7,10 @@ what it does not name, and pydantic's complaints become Stripe's.
 import types
 from collections.abc import Iterable, Mapping
 from functools import cache
+from importlib import import_module
 from itertools import pairwise
 from typing import Any, Literal, NotRequired, Required, Union, get_args, get_origin
 
-import stripe.params as sdk_params
 import typing_extensions
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from stripe import RequestOptions
@@ -77,11 +77,8 @@ def _adapter(params_type: str, given: tuple[str, ...]) -> TypeAdapter[Any]:
 
 
 def _find(params_type: str) -> Any:
-    module: Any = sdk_params
     *path, name = params_type.split(".")
-    for part in path:
-        module = getattr(module, part)
-    return getattr(module, name)
+    return getattr(import_module(".".join(["stripe.params", *path])), name)
 
 
 @cache

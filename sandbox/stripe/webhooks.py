@@ -110,8 +110,8 @@ class Courier:
         return [d for d in pending if d["next_attempt"] <= self.sandbox.clock.time()][:BATCH]
 
     async def _deliver(self, client: httpx.AsyncClient, space: Space, delivery: Doc) -> None:
-        event = space.get("event", delivery["event"])
-        endpoint = space.get("webhook_endpoint", delivery["endpoint"])
+        event = space.get(delivery["event_object"], delivery["event"])
+        endpoint = space.get(delivery["endpoint_object"], delivery["endpoint"])
         if event is None or endpoint is None or endpoint["status"] != "enabled":
             self._finish(space, delivery, "canceled")
             return
@@ -136,8 +136,9 @@ class Courier:
             "Stripe-Signature": signature(body, endpoint["_"]["secret"]),
             "User-Agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)",
         }
+        url = endpoint.get("url") or endpoint["_"]["url"]
         try:
-            answer = await client.post(endpoint["url"], content=body, headers=headers)
+            answer = await client.post(url, content=body, headers=headers)
         except httpx.HTTPError as error:
             return None, f"{type(error).__name__}: {error}"
         return answer.status_code, None

@@ -18,7 +18,9 @@ from sandbox.stripe.objects import (
     prices,
     products,
     refunds,
+    searches,
     tax_rates,
+    v2_core,
     webhook_endpoints,
 )
 
@@ -40,6 +42,8 @@ __all__ = [
     "prices",
     "products",
     "refunds",
+    "searches",
     "tax_rates",
+    "v2_core",
     "webhook_endpoints",
 ]

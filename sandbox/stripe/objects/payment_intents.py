@@ -81,6 +81,15 @@ def retrieve_charge(context: Context, _: Params, charge_id: str) -> Doc:
     return context.require("charge", charge_id)
 
 
+@operation("POST", "/v1/charges/{charge}", "ChargeUpdateParams")
+def update_charge(context: Context, params: Params, charge_id: str) -> Doc:
+    """Change a charge's description or metadata."""
+    charge = context.require("charge", charge_id)
+    put(charge, params, ("description", "receipt_email"))
+    put_metadata(charge, params)
+    return context.save("charge", charge, "charge.updated")
+
+
 @operation("GET", "/v1/charges", "ChargeListParams")
 def list_charges(context: Context, params: Params) -> Listing:
     """List charges."""

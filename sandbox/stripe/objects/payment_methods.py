@@ -36,6 +36,14 @@ def retrieve(context: Context, _: Params, method_id: str) -> Doc:
     return context.require("payment_method", method_id)
 
 
+@operation("POST", "/v1/payment_methods/{payment_method}", "PaymentMethodUpdateParams")
+def update(context: Context, params: Params, method_id: str) -> Doc:
+    """Change a payment method's metadata."""
+    method = context.require("payment_method", method_id)
+    put_metadata(method, params)
+    return context.save("payment_method", method, "payment_method.updated")
+
+
 @operation("POST", "/v1/payment_methods/{payment_method}/attach", "PaymentMethodAttachParams")
 def attach(context: Context, params: Params, method_id: str) -> Doc:
     """Attach a card to a customer. A test token becomes a card of its own."""
