@@ -185,14 +185,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks latency", description=__doc__)
     parser.add_argument("--runs", type=int, default=10, help="measured runs of each kind")
     runs = parser.parse_args().runs
-    with tempfile.TemporaryDirectory() as state:
-        with Stack(Path(state), report=tell_program) as stack:
-            prefect = Prefect(stack.urls.prefect_api)
-            warm = measure_trivial(prefect, POOL, runs)
-            drafts = raise_drafts(prefect, WARM_UP + runs)
-            sending, parts = measure_sending(prefect, stack.urls.stripe, drafts)
-            stack.start_worker(PROCESS_POOL, "process")
-            process = measure_trivial(prefect, PROCESS_POOL, runs)
+    with (
+        tempfile.TemporaryDirectory() as state,
+        Stack(Path(state), report=tell_program) as stack,
+    ):
+        prefect = Prefect(stack.urls.prefect_api)
+        warm = measure_trivial(prefect, POOL, runs)
+        drafts = raise_drafts(prefect, WARM_UP + runs)
+        sending, parts = measure_sending(prefect, stack.urls.stripe, drafts)
+        stack.start_worker(PROCESS_POOL, "process")
+        process = measure_trivial(prefect, PROCESS_POOL, runs)
     figures = {
         **{f"warm_{name}": value for name, value in warm.items()},
         **{f"process_{name}": value for name, value in process.items()},
