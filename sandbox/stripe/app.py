@@ -13,6 +13,7 @@ from sandbox.common import admin as common_admin
 from sandbox.common import web
 from sandbox.common.traffic import Traffic
 from sandbox.stripe import admin, api, objects
+from sandbox.stripe.advancement import Advancement
 from sandbox.stripe.context import Sandbox
 from sandbox.stripe.pages import Pages
 from sandbox.stripe.webhooks import Courier
@@ -33,7 +34,7 @@ def make_app(base_url: str, data: Path | None = None) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with courier.at_work():
+        async with courier.at_work(), Advancement(sandbox, courier).at_work():
             yield
         sandbox.store.close()
 

@@ -31,6 +31,15 @@ def record(context: "Context", event_type: str, doc: Doc, changes: Doc | None = 
         _record_thin(context, f"v1.{event_type}", doc, changes, snapshot_id)
 
 
+def ping(context: "Context", destination: Doc) -> Doc:
+    """Store a ping and queue it for one destination."""
+    url = f"/v2/core/event_destinations/{destination['id']}"
+    event = _thin(context, "v2.core.event_destination.ping", destination, url)
+    context.space.insert("v2.core.event", event)
+    _queue(context, event, [destination])
+    return event
+
+
 def iso(timestamp: float) -> str:
     """Write seconds since the epoch as the v2 API does."""
     return f"{datetime.fromtimestamp(timestamp, UTC):%Y-%m-%dT%H:%M:%S.000Z}"
@@ -83,25 +92,32 @@ def _record_snapshot(context: "Context", event_type: str, doc: Doc, changes: Doc
 def _record_thin(
     context: "Context", event_type: str, doc: Doc, changes: Doc | None, snapshot_id: str | None
 ) -> None:
+    event = _thin(context, event_type, doc, _url(doc)) | {"snapshot_event": snapshot_id}
+    if changes:
+        after = {name: doc.get(name) for name in changes}
+        event["changes"] = {"before": changes, "after": after}
+    context.space.insert("v2.core.event", event)
+    _queue(context, event, _listeners(context, event_type, "thin"))
+
+
+def _thin(context: "Context", event_type: str, doc: Doc, url: str) -> Doc:
     reason = None
     if context.request_id:
         request = {"id": context.request_id, "idempotency_key": context.idempotency_key or ""}
         reason = {"type": "request", "request": request}
-    event: Doc = {
+    return {
         "id": new_id("v2.core.event"),
         "object": "v2.core.event",
-        "changes": _before_and_after(doc, changes) if changes else None,
+        "changes": None,
         "context": None,
         "created": iso(context.now),
         "livemode": context.livemode,
         "reason": reason,
-        "related_object": {"id": doc["id"], "type": doc["object"], "url": _url(doc)},
-        "snapshot_event": snapshot_id,
+        "related_object": {"id": doc["id"], "type": doc["object"], "url": url},
+        "snapshot_event": None,
         "type": event_type,
         "_": {"created": context.now, "object": doc["id"]},
     }
-    context.space.insert("v2.core.event", event)
-    _queue(context, event, _listeners(context, event_type, "thin"))
 
 
 def _listeners(context: "Context", event_type: str, payload: str) -> list[Doc]:
@@ -130,10 +146,6 @@ def _queue(context: "Context", event: Doc, targets: list[Doc]) -> None:
             "attempts": [],
         }
         context.space.insert("delivery", delivery)
-
-
-def _before_and_after(doc: Doc, changes: Doc) -> Doc:
-    return {"before": changes, "after": {name: doc.get(name) for name in changes}}
 
 
 def _url(doc: Doc) -> str:

@@ -31,6 +31,8 @@ STATES = {
     "uncollectible": 0.05,
 }
 
+NOT_DUE = ("draft", "open", "partly_paid")
+
 WORK = ("Consulting", "Support", "Licence", "Training", "Hosting", "Travel")
 
 Values = dict[bytes, Any]
@@ -138,6 +140,7 @@ class Generator:
             "due_date": due,
             "_.token": None if draft else token,
             "number": None if draft else values[b"number"].decode(),
+            "_.advances": False,
         }
         private = None if draft else b'{"token":"%b"}' % values[b"token"]
         return (invoice_id, created, shape % values, private, *map(filters.get, FILTERS))

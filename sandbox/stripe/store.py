@@ -55,7 +55,15 @@ KINDS = {
         Kind(
             "invoice",
             "in",
-            ("customer", "status", "collection_method", "due_date", "_.token", "number"),
+            (
+                "customer",
+                "status",
+                "collection_method",
+                "due_date",
+                "_.token",
+                "number",
+                "_.advances",
+            ),
         ),
         Kind("invoiceitem", "ii", ("customer", "invoice", "_.pending"), created="date"),
         Kind(

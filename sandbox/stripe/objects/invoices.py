@@ -174,6 +174,9 @@ def _apply(context: Context, invoice: Doc, params: Params) -> None:
     """Apply what creating and updating have in common."""
     put(invoice, params, PLAIN)
     put_metadata(invoice, params)
+    invoice["_"]["advances"] = bool(
+        invoice["auto_advance"] or invoice["automatically_finalizes_at"]
+    )
     _put_due_date(context, invoice, params)
     if "shipping_details" in params:
         invoice["shipping_details"] = shipping(params["shipping_details"])

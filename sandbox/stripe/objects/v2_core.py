@@ -111,6 +111,13 @@ def enable(context: Context, params: Params, destination_id: str) -> Doc:
     return _saved(context, destination, params)
 
 
+@operation("POST", f"{DESTINATIONS}/{{id}}/ping", "v2.core.EventDestinationPingParams")
+def ping(context: Context, _: Params, destination_id: str) -> Doc:
+    """Send a ping event to a destination, whatever it listens to."""
+    destination = context.require(KIND, destination_id)
+    return events.ping(context, destination)
+
+
 @operation("DELETE", f"{DESTINATIONS}/{{id}}", "v2.core.EventDestinationDeleteParams")
 def delete(context: Context, _: Params, destination_id: str) -> Doc:
     """Delete a destination."""

@@ -97,6 +97,23 @@ def test_rate_limits_say_which(live: stripe.StripeClient, admin: httpx.Client) -
     assert refusal.value.headers["stripe-rate-limited-reason"] == "endpoint-rate"
 
 
+def test_drafts_that_advance_by_themselves(
+    live: stripe.StripeClient, admin: httpx.Client, make_draft: MakeDraft
+) -> None:
+    """An hour after it was made, an advancing draft is finalized and mailed; others stay."""
+    advancing, staying = make_draft(auto_advance=True), make_draft()
+    scheduled = make_draft(automatically_finalizes_at=advancing.created + 7_200)
+    admin.post("/_sandbox/clock", json={"advance": 3_601})
+    admin.post("/_sandbox/deliveries/settle")
+    assert live.v1.invoices.retrieve(advancing.id).status == "open"
+    assert live.v1.invoices.retrieve(scheduled.id).status == "draft"
+    assert len(admin.get("/_sandbox/mail").json()["data"]) == 1
+    admin.post("/_sandbox/clock", json={"advance": 3_600})
+    admin.post("/_sandbox/deliveries/settle")
+    assert live.v1.invoices.retrieve(scheduled.id).status == "open"
+    assert live.v1.invoices.retrieve(staying.id).status == "draft"
+
+
 def test_an_endpoint_of_an_older_version(
     live: stripe.StripeClient, admin: httpx.Client, receiver: Receiver, make_draft: MakeDraft
 ) -> None:
