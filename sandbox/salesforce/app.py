@@ -20,13 +20,14 @@ from sandbox.common.traffic import Traffic
 from sandbox.salesforce import admin
 from sandbox.salesforce.bulk_ingest import BulkIngest
 from sandbox.salesforce.bulk_query import BulkQuery
-from sandbox.salesforce.composite import Collections, Composite
+from sandbox.salesforce.collections import Collections
+from sandbox.salesforce.composite import Composite
 from sandbox.salesforce.cursors import Cursors
 from sandbox.salesforce.errors import OAuthError, SalesforceError, not_found
 from sandbox.salesforce.http import Answer, Call, Resources
 from sandbox.salesforce.limits import Usage
 from sandbox.salesforce.oauth import Authority, Sessions
-from sandbox.salesforce.org import API_VERSION, DATA_PATH, ORGANIZATION_ID, Org
+from sandbox.salesforce.org import API_VERSION, ORGANIZATION_ID, Org
 from sandbox.salesforce.pages import Pages
 from sandbox.salesforce.prefect import Prefect
 from sandbox.salesforce.records import MultipleMatches
@@ -194,8 +195,7 @@ class Salesforce:
                 trouble=rule is not None and rule.kind == "row_lock",
             )
         except MultipleMatches as several:
-            urls = [f"{DATA_PATH}/sobjects/{several.sobject.name}/{one}" for one in several.ids]
-            return Answer(300, urls)
+            return Answer(300, several.urls)
 
 
 def _call(request: Request, content: bytes) -> Call:

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from sandbox.salesforce import deletion, records
-from sandbox.salesforce.bulk_query import DELIMITERS, LINE_ENDINGS
+from sandbox.salesforce.bulk_query import DELIMITERS, LINE_ENDINGS, csv_format
 from sandbox.salesforce.errors import SalesforceError, not_found
 from sandbox.salesforce.http import Answer, Call, Handler
 from sandbox.salesforce.ids import make_id, normalize
@@ -130,21 +130,19 @@ class BulkIngest:
 
     def _create(self, call: Call) -> Answer:
         body = call.mapping()
-        operation = body.get("operation")
+        operation = str(body.get("operation"))
         if operation not in OPERATIONS:
             raise SalesforceError("INVALIDJOB", f"Unsupported operation: {operation}")
         sobject = self._org.schema.find(str(body.get("object")))
         if sobject is None:
             raise SalesforceError("INVALIDENTITY", f"Unable to find object: {body.get('object')}")
-        delimiter, ending = body.get("columnDelimiter", "COMMA"), body.get("lineEnding", "LF")
-        if delimiter not in DELIMITERS or ending not in LINE_ENDINGS:
-            raise SalesforceError("INVALIDJOB", "Unknown columnDelimiter or lineEnding")
+        delimiter, ending = csv_format(body)
         key = None
         if operation == "upsert":
             name = body.get("externalIdFieldName")
             if not name:
                 raise SalesforceError("INVALIDJOB", "externalIdFieldName is required for upsert")
-            key = records.external_id_field(sobject, name)
+            key = records.external_id_field(sobject, str(name))
         job_id = make_id("750", self._org.store.next_number("job"))
         job = IngestJob(job_id, operation, sobject, key, self._org.now(), delimiter, ending)
         self._jobs[job_id] = job
@@ -169,7 +167,7 @@ class BulkIngest:
 
     def _close(self, call: Call, job_id: str) -> Answer:
         job = self._job(job_id)
-        wanted = call.mapping().get("state")
+        wanted = str(call.mapping().get("state"))
         if wanted not in {"UploadComplete", "Aborted"} or job.state != "Open":
             raise SalesforceError(
                 "INVALIDJOBSTATE", f"A job in state {job.state} cannot become {wanted}"

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +27,19 @@ DELIMITERS = {
 LINE_ENDINGS = {"LF": "\n", "CRLF": "\r\n"}
 RESULT_RECORDS = 50_000
 """Records a part of the results, where the client does not say."""
+
+
+def csv_format(order: Mapping[str, Any]) -> tuple[str, str]:
+    """The names of the column delimiter and line ending that a job's order asks for.
+
+    Raises:
+        SalesforceError: INVALIDJOB.
+    """
+    delimiter = str(order.get("columnDelimiter") or "COMMA")
+    ending = str(order.get("lineEnding") or "LF")
+    if delimiter not in DELIMITERS or ending not in LINE_ENDINGS:
+        raise SalesforceError("INVALIDJOB", "Unknown columnDelimiter or lineEnding")
+    return delimiter, ending
 
 
 @dataclass
@@ -90,12 +104,10 @@ class BulkQuery:
 
     def _create(self, call: Call) -> Answer:
         body = call.mapping()
-        operation = body.get("operation")
+        operation = str(body.get("operation"))
         if operation not in {"query", "queryAll"}:
             raise SalesforceError("INVALIDJOB", f"Unsupported operation: {operation}")
-        delimiter, ending = body.get("columnDelimiter", "COMMA"), body.get("lineEnding", "LF")
-        if delimiter not in DELIMITERS or ending not in LINE_ENDINGS:
-            raise SalesforceError("INVALIDJOB", "Unknown columnDelimiter or lineEnding")
+        delimiter, ending = csv_format(body)
         query = translate(self._org, str(body.get("query")), all_rows=operation == "queryAll")
         if query.plan.children or query.aggregate:
             raise SalesforceError(
@@ -156,7 +168,8 @@ class BulkQuery:
         if job.state != "JobComplete":
             raise SalesforceError("INVALIDJOBSTATE", "The job has not completed")
         start = _position(call.params.get("locator"))
-        size = int(call.params.get("maxRecords", RESULT_RECORDS))
+        wanted = call.params.get("maxRecords", "")
+        size = int(wanted) if wanted.isdecimal() and int(wanted) else RESULT_RECORDS
         rows = self._org.store.all(
             f'SELECT line FROM temp."{job.id}" WHERE rowid > ? ORDER BY rowid LIMIT ?',
             (start, size),

@@ -43,7 +43,7 @@ class Conditions:
     """
 
     def __init__(self, scope: Scope, parameters: dict[str, Any], select: Select) -> None:
-        self._scope = scope
+        self.scope = scope
         self._soql = scope.soql
         self._parameters = parameters
         self._select = select
@@ -70,7 +70,7 @@ class Conditions:
 
     def _comparison(self, node: Node) -> str:
         left_node, operator_node, right = node.named_children
-        left = self._scope.expression(left_node)
+        left = self.scope.expression(left_node)
         if not left.field.filterable:
             message = f"field '{left.field.name}' can not be filtered in a query call"
             raise self._soql.error("INVALID_FIELD", message, left_node)
@@ -134,7 +134,7 @@ class Conditions:
         with_count = node.type == "date_literal_with_param"
         word = self._soql.read(node.named_children[0] if with_count else node)
         count = int(self._soql.read(node.named_children[1])) if with_count else None
-        today = self._scope.org.clock.instant().date()
+        today = self.scope.org.clock.instant().date()
         try:
             return dates.span(word, today, count)
         except ValueError:

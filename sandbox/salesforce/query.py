@@ -18,11 +18,12 @@ from sandbox.salesforce.errors import SalesforceError
 from sandbox.salesforce.org import Org
 from sandbox.salesforce.schema import ChildRelationship, SObject
 from sandbox.salesforce.scope import Expression, Parent, Scope
-from sandbox.salesforce.soql import Soql
+from sandbox.salesforce.soql import Soql, every
 from sandbox.salesforce.soql import field as part
 from sandbox.salesforce.store import quoted
 
 MAX_OFFSET = 2_000
+MAX_ROWS = 50_000_000
 MAX_FIELDS_ROWS = 200
 """Rows that FIELDS(ALL) and FIELDS(CUSTOM) may be asked for."""
 
@@ -282,6 +283,10 @@ class _Translator:
 
     def _where(self, conditions: Conditions, body: Node) -> str:
         clause = part(body, "where_clause")
+        for call in every(clause, "function_expression") if clause else ():
+            if conditions.scope.is_aggregate(call):
+                message = f"aggregate function in WHERE: {self._soql.read(call)}"
+                raise self._soql.error("MALFORMED_QUERY", message, call)
         condition = "1" if clause is None else conditions.sql(clause.named_children[0])
         return condition if self._all_rows else f"t0.IsDeleted = 0 AND ({condition})"
 
@@ -317,7 +322,9 @@ class _Translator:
 
     def _number(self, body: Node, clause: str) -> int | None:
         node = part(body, clause)
-        return None if node is None else int(self._soql.read(node.named_children[0]))
+        if node is None:
+            return None
+        return min(int(self._soql.read(node.named_children[0])), MAX_ROWS)
 
     def _offset(self, body: Node) -> int:
         offset = self._number(body, "offset_clause") or 0

@@ -13,7 +13,7 @@ from typing import Any
 
 from sandbox.salesforce.errors import SalesforceError, deleted, json_error, not_found
 from sandbox.salesforce.ids import normalize
-from sandbox.salesforce.org import Org
+from sandbox.salesforce.org import DATA_PATH, Org
 from sandbox.salesforce.schema import Field, SObject
 from sandbox.salesforce.store import Row, quoted
 from sandbox.salesforce.values import to_stored
@@ -34,8 +34,8 @@ class MultipleMatches(Exception):
 
     def __init__(self, sobject: SObject, ids: list[str]) -> None:
         super().__init__(f"{len(ids)} records of {sobject.name}")
-        self.sobject = sobject
         self.ids = ids
+        self.urls = [f"{DATA_PATH}/sobjects/{sobject.name}/{one}" for one in ids]
 
 
 def create(org: Org, sobject: SObject, body: Body) -> str:

@@ -43,7 +43,7 @@ class Soql:
         if tree.root_node.has_error or query is None or query.end_byte != end:
             raise self._malformed(tree.root_node)
         self.body = next(n for n in query.named_children if n.type == "soql_query_body")
-        for bound in _all(self.body, "bound_apex_expression"):
+        for bound in every(self.body, "bound_apex_expression"):
             raise self.error("MALFORMED_QUERY", "Bind variables only allowed in Apex code", bound)
 
     def read(self, node: Node) -> str:
@@ -131,12 +131,13 @@ def _walk(node: Node) -> Iterator[Node]:
         yield from _walk(child)
 
 
-def _all(node: Node, kind: str) -> Iterator[Node]:
+def every(node: Node, kind: str) -> Iterator[Node]:
+    """All nodes of a kind below a node."""
     return (n for n in _walk(node) if n.type == kind)
 
 
 def _first(node: Node, kind: str) -> Node | None:
-    return next(_all(node, kind), None)
+    return next(every(node, kind), None)
 
 
 def field(node: Node, name: str) -> Any:
