@@ -61,7 +61,7 @@ class Job(TypedDict):
 
 def project_modules(directory: Path) -> list[str]:
     """The modules that hold the flows deployed by the directory's `prefect.yaml`."""
-    import yaml  # type: ignore[import-untyped]
+    import yaml
 
     try:
         deployments = yaml.safe_load((directory / "prefect.yaml").read_text())["deployments"]

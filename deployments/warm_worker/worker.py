@@ -146,11 +146,13 @@ class WarmHookRunner:
 
     async def run_cancellation_hooks(self, flow_run: FlowRun, state: State[Any]) -> None:
         """Run what the flow wants done when it is cancelled."""
-        await self._run(flow_run, state)
+        if state.is_cancelling():
+            await self._run(flow_run, state)
 
     async def run_crashed_hooks(self, flow_run: FlowRun, state: State[Any]) -> None:
         """Run what the flow wants done when its process has died."""
-        await self._run(flow_run, state)
+        if state.is_crashed():
+            await self._run(flow_run, state)
 
     async def _run(self, flow_run: FlowRun, state: State[Any]) -> None:
         configuration = await self._configure(flow_run)

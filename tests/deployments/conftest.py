@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+import psutil
 import pytest
 
 from deployments.local.services import Service, port_or_free
@@ -31,14 +32,14 @@ def eventually(read: Callable[[], Answer], seconds: float = PATIENCE_SECONDS) ->
 def alive(pid: int) -> bool:
     """Whether a process exists and is more than a zombie."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
         return False
 
 
 def children(pid: int) -> list[int]:
     """The processes a process has started."""
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return [child.pid for child in psutil.Process(pid).children()]
 
 
 class Prefect:
@@ -54,13 +55,13 @@ class Prefect:
         assert answer.is_success, answer.text
         return answer.json() if answer.content else None
 
-    def deploy(self, flow: str, project: Path, pool: str) -> str:
-        """Deploy a flow of `stories.py` the way `prefect deploy` does, and return its id."""
+    def deploy(self, flow: str, project: Path, pool: str, file: str = "stories.py") -> str:
+        """Deploy a flow of a project the way `prefect deploy` does, and return its id."""
         step = {"prefect.deployments.steps.set_working_directory": {"directory": str(project)}}
         deployment = {
             "name": pool,
             "flow_id": self.call("POST", "/flows/", {"name": flow})["id"],
-            "entrypoint": f"stories.py:{flow}",
+            "entrypoint": f"{file}:{flow}",
             "pull_steps": [step],
             "work_pool_name": pool,
             "enforce_parameter_schema": False,
@@ -71,6 +72,11 @@ class Prefect:
         """Start a run with job variables and parameters, and return its id."""
         body = {"parameters": parameters, "job_variables": job or {}}
         return str(self.call("POST", f"/deployments/{deployment}/create_flow_run", body)["id"])
+
+    def cancel(self, run: str) -> None:
+        """Press Cancel on a run."""
+        state = {"type": "CANCELLING", "name": "Cancelling"}
+        self.call("POST", f"/flow_runs/{run}/set_state", {"state": state})
 
     def states(self, run: str) -> list[str]:
         """The names of the states a run has been in."""

@@ -6,27 +6,25 @@ import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from deployments.local.services import Service, StackError, port_or_free
 from deployments.local.stack import Stack
 from tests.deployments.conftest import Prefect, alive, eventually
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-
 
 def processes_using(directory: Path) -> list[str]:
-    """The command lines of all processes whose environment names a directory."""
+    """The names of all processes whose environment mentions a directory."""
     found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if str(directory).encode() in (process / "environ").read_bytes():
-                found.append((process / "cmdline").read_text().replace("\0", " "))
-        except OSError:
-            continue
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if any(str(directory) in value for value in process.environ().values()):
+                found.append(process.name())
     return found
 
 

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +13,12 @@ import pytest
 from deployments.local.services import Service
 from tests.deployments.conftest import Prefect, StartWorker, alive, children, eventually
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+SLOW_AT_FIRST = """
+import os, pathlib, time
+if not pathlib.Path("pid").exists():
+    pathlib.Path("pid").write_text(str(os.getpid()))
+    time.sleep(1000)
+"""
 
 
 class Lingering(NamedTuple):
@@ -97,12 +101,23 @@ def test_a_cancelled_run_ends_with_what_it_has_started(
 ) -> None:
     """Cancel in the UI means SIGTERM for the run and its children, then the flow's hook."""
     lingering = linger("warm")
-    state = {"type": "CANCELLING", "name": "Cancelling"}
-    prefect.call("POST", f"/flow_runs/{lingering.run}/set_state", {"state": state})
+    prefect.cancel(lingering.run)
     prefect.until(lingering.run, "Cancelled")
     assert not alive(lingering.process)
     assert not alive(lingering.child)
     assert (tmp_path / "hook").read_text() == "Cancelling"
+
+
+def test_a_run_is_cancelled_before_it_began(
+    prefect: Prefect, project: Path, warm_worker: Service
+) -> None:
+    """Somebody changes their mind while the flow is still being imported."""
+    (project / "slow.py").write_text(SLOW_AT_FIRST)
+    run = prefect.start(prefect.deploy("never", project, "warm", file="slow.py"))
+    pid = int(eventually(lambda: (project / "pid").exists() and (project / "pid").read_text()))
+    prefect.cancel(run)
+    prefect.until(run, "Cancelled")
+    assert not alive(pid)
 
 
 def test_new_code_runs_without_a_new_worker(
