@@ -5,10 +5,15 @@ from prefect import flow
 from invoicing.domain.forms import Outcome
 from tasks.events import drain, summary
 from tasks.ledger import check_world
-from tasks.policy import answering
+from tasks.policy import SIDE_BY_SIDE, answering
 
 
-@flow(name="handle-events", flow_run_name="handle events", persist_result=True)
+@flow(
+    name="handle-events",
+    flow_run_name="handle events",
+    task_runner=SIDE_BY_SIDE,
+    persist_result=True,
+)
 @answering
 def handle_events() -> Outcome:
     """Settle all events in the inbox: one re-read and one write per touched invoice.

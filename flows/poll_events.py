@@ -7,25 +7,31 @@ from prefect import flow
 from pydantic import Field
 
 from invoicing.domain.forms import Outcome
-from invoicing.domain.words import counted
-from tasks.events import drain, fetch_events, summary
+from tasks.events import close_gap, drain, fetch_events, forget_old_bodies, summary
 from tasks.ledger import check_world
-from tasks.policy import answering
+from tasks.policy import SIDE_BY_SIDE, answering
 
 
-@flow(name="poll-events", flow_run_name="poll events", persist_result=True)
+@flow(
+    name="poll-events",
+    flow_run_name="poll events",
+    task_runner=SIDE_BY_SIDE,
+    persist_result=True,
+)
 @answering
-def poll_events(
-    lookback_hours: Annotated[int, Field(ge=1, le=720)] = 24,
-) -> Outcome:
+def poll_events(lookback_hours: Annotated[int, Field(ge=1, le=720)] = 24) -> Outcome:
     """Fetch the events that no webhook brought, and settle them.
+
+    If nothing was fetched for so long that Stripe may have dropped events, a full sync is
+    started, and the run ends in alarm.
 
     Args:
         lookback_hours: How many hours to go back the first time; later runs go on from
             where the last one ended. Stripe keeps events for 30 days.
     """
     check_world()
-    seen, new = fetch_events(timedelta(hours=lookback_hours))
+    fetched = fetch_events(timedelta(hours=lookback_hours))
     changes = drain()
-    listed = f"Stripe listed {counted(seen, 'event')}, {new:,} of them new."
-    return Outcome(sentence=f"{listed} {summary(changes)}")
+    forget_old_bodies()
+    close_gap(fetched)
+    return Outcome(sentence=f"{fetched.sentence} {summary(changes)}")

@@ -7,6 +7,7 @@
     ├── Refused            the input is wrong: a person must change something
     │   └── Missing        what it names does not exist
     ├── Conflict           both systems changed: a person must decide
+    ├── EventsMissed       Stripe may have dropped events; a full sync was started
     └── WrongWorld         key, org or mode are not the ones that were bound
         └── Misconfigured  settings are missing or malformed
 
@@ -62,6 +63,10 @@ class Missing(Refused):
 
 class Conflict(InvoicingError):
     """Salesforce and Stripe were both changed; nothing is overwritten."""
+
+
+class EventsMissed(InvoicingError):
+    """Nothing was fetched for so long that Stripe may have dropped events meanwhile."""
 
 
 class WrongWorld(InvoicingError):

@@ -5,12 +5,14 @@ example ``INVOICING_STRIPE__API_KEY``) or from a ``.env`` file beside the proces
 Secrets are ``SecretStr``: they never appear in a log, a repr or a parameter.
 """
 
+import re
 from functools import lru_cache
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import (
+    AfterValidator,
     AliasChoices,
     BaseModel,
     Field,
@@ -82,6 +84,43 @@ class Ledger(BaseModel):
     url: str = Field(
         "sqlite:///.invoicing/ledger.db", description="SQLAlchemy URL: SQLite or PostgreSQL."
     )
+    event_body_days: int = Field(
+        90, ge=1, description="Days for which the bodies of settled events are kept."
+    )
+
+
+def _fit_for_a_path(token: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"[A-Za-z0-9_-]{20,}", token.get_secret_value()):
+        raise ValueError("a token is at least 20 letters, digits, '-' or '_'")
+    return token
+
+
+Token = Annotated[SecretStr, AfterValidator(_fit_for_a_path)]
+"""The part of a path that nobody can guess."""
+
+
+class Endpoint(BaseModel):
+    """A webhook endpoint that one Stripe account has in one mode."""
+
+    token: Token = Field(description="Its path is /webhooks/stripe/<token>.")
+    account_id: str = Field(pattern=r"^acct_")
+    livemode: bool
+    secrets: list[SecretStr] = Field(
+        min_length=1, description="Signing secrets; several while one is rolled."
+    )
+
+
+class Receiver(BaseModel):
+    """Where Stripe's events come in."""
+
+    token: Token | None = Field(
+        None,
+        description="Makes /webhooks/stripe/<token> the path of the account of `stripe`, "
+        "which else is /webhooks/stripe.",
+    )
+    endpoints: list[Endpoint] = Field(
+        default_factory=list, description="More accounts, or the same account's other mode."
+    )
 
 
 class Business(BaseModel):
@@ -112,6 +151,7 @@ class Settings(BaseSettings):
     stripe: Stripe
     salesforce: Salesforce
     ledger: Ledger = Field(default_factory=Ledger)
+    receiver: Receiver = Field(default_factory=Receiver)
     business: Business = Field(default_factory=Business)
     prefect_api_url: str = Field(
         "http://127.0.0.1:4200/api",

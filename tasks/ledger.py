@@ -27,20 +27,18 @@ def check_world() -> None:
         WrongWorld: nothing is written to either system then.
     """
     wanted = settings()
-    bound = links.binding()
+    bound = links.binding(wanted.stripe.account_id, livemode=wanted.stripe.livemode)
     if bound is not None:
-        its = (bound.org_id[:15], bound.stripe_account_id, bound.livemode)
-        if its != (wanted.salesforce.org_id[:15], wanted.stripe.account_id, wanted.stripe.livemode):
+        if bound.org_id[:15] != wanted.salesforce.org_id[:15]:
             raise WrongWorld(
-                f"This ledger belongs to Salesforce org {bound.org_id} and Stripe account "
-                f"{bound.stripe_account_id} ({_mode(bound.livemode)}), but the settings name "
-                f"{wanted.salesforce.org_id} and {wanted.stripe.account_id} "
-                f"({_mode(wanted.stripe.livemode)}). Use another ledger for another world."
+                f"In this ledger, Stripe account {bound.stripe_account_id} "
+                f"({_mode(bound.livemode)}) belongs to Salesforce org {bound.org_id}, but the "
+                f"settings name {wanted.salesforce.org_id}. Use another ledger for another org."
             )
         if datetime.now(UTC) - bound.verified_at < VERIFIED_FOR:
             return
     org_id = _verify(wanted)
-    links.bind(org_id, wanted.stripe.account_id, wanted.stripe.livemode)
+    links.bind(org_id, wanted.stripe.account_id, livemode=wanted.stripe.livemode)
 
 
 def _verify(wanted: Settings) -> str:

@@ -27,7 +27,7 @@ from invoicing.ledger import leases, links
 from invoicing.settings import settings
 from tasks.policy import STEP
 from tasks.report import run_id, run_url
-from tasks.salesforce import find_record, stamp_now, today
+from tasks.salesforce import find_record, note_on_record, stamp_now, today
 
 READERS = 8
 """Stripe invoices read side by side."""
@@ -70,7 +70,13 @@ class Change:
 
 
 def to_outcome(change: Change, sentence: str) -> InvoiceOutcome:
-    """A change as the result of a flow that was about one invoice."""
+    """A change as the result of a flow that was about one invoice; a problem is noted on it.
+
+    Raises:
+        Refused: with the problem.
+    """
+    if change.problem and change.record_id:
+        note_on_record(change.record_id, SyncState.FAILED, change.problem)
     if change.problem:
         raise Refused(change.sentence)
     return InvoiceOutcome(
@@ -237,6 +243,8 @@ def _write(wanted: Mapping[str, tuple[Record, Projection | None]], touch: bool) 
             changes.append(_failed(stripe_id, row, failed[row["Id"]]))
         else:
             links.link_invoice(stripe_id, row["Id"])
+            if invoice:
+                links.remember_written(stripe_id, invoice.status, invoice.digest)
             changes.append(_changed(stripe_id, row, invoice, moves[stripe_id]))
     return changes
 
@@ -321,6 +329,7 @@ def _mirror(invoice: Projection) -> Change:
     except InvoicingError as error:
         return _failed(invoice.stripe_id, None, error)
     links.link_invoice(invoice.stripe_id, created)
+    links.remember_written(invoice.stripe_id, invoice.status, invoice.digest)
     name = salesforce.client().query(
         f"SELECT Name FROM {record.INVOICE} WHERE Id = {quoted(created)}"  # noqa: S608
     )[0]["Name"]

@@ -61,13 +61,18 @@ class Prefect:
         Raises:
             Passing: the server is away.
         """
-        body = {
-            "parameters": parameters,
-            "idempotency_key": idempotency_key,
-            "state": {"type": "SCHEDULED"},
-        }
-        run = self._call("POST", f"/deployments/{self._deployment(flow)}/create_flow_run", body)
-        return str(run["id"])
+        return str(self._create_run(flow, parameters, idempotency_key).json()["id"])
+
+    def start_unless_started(
+        self, flow: str, parameters: dict[str, Any], idempotency_key: str
+    ) -> bool:
+        """Start a run, and say whether it is a new one: nobody has used its key before.
+
+        Raises:
+            Passing: the server is away.
+        """
+        answer = self._create_run(flow, parameters, idempotency_key)
+        return answer.status_code == requests.codes.created
 
     def state(self, run_id: str) -> RunState:
         """How far a run has come.
@@ -83,17 +88,32 @@ class Prefect:
         """Switch a deployment's schedules off or on."""
         self._call("PATCH", f"/deployments/{self._deployment(flow)}", {"paused": paused})
 
+    def _create_run(
+        self, flow: str, parameters: dict[str, Any], idempotency_key: str
+    ) -> requests.Response:
+        body = {
+            "parameters": parameters,
+            "idempotency_key": idempotency_key,
+            "state": {"type": "SCHEDULED"},
+        }
+        path = f"/deployments/{self._deployment(flow)}/create_flow_run"
+        return self._request("POST", path, body)
+
     def _deployment(self, flow: str) -> str:
         if flow not in self._deployments:
             self._deployments[flow] = self._call("GET", f"/deployments/name/{flow}/{flow}")["id"]
         return self._deployments[flow]
 
     def _call(self, method: str, path: str, body: Any = None) -> Any:
+        answer = self._request(method, path, body)
+        return answer.json() if answer.content else None
+
+    def _request(self, method: str, path: str, body: Any = None) -> requests.Response:
         try:
             answer = self._session.request(
                 method, self._url + path, json=body, timeout=self._timeout
             )
             answer.raise_for_status()
-            return answer.json() if answer.content else None
         except requests.RequestException as error:
             raise Passing(f"Prefect did not answer: {error}") from error
+        return answer

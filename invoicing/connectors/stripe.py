@@ -5,6 +5,7 @@ because only the caller knows what a lost answer means; every call that changes 
 takes the idempotency key that the ledger keeps for it.
 """
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -24,6 +25,9 @@ Params = Any
 
 PAGE = 100
 """The most objects that Stripe gives in one list page."""
+
+TOLERANCE_SECONDS = 300
+"""How far the clocks of Stripe and of the receiver may be apart, either way."""
 
 
 @contextmanager
@@ -223,18 +227,22 @@ def _once(key: str) -> stripe.RequestOptions:
 
 
 def verified_event(body: bytes, signature: str, secrets: Sequence[str]) -> str | None:
-    """Say why an event body is not genuine; None when one of the secrets signed it.
+    """Say why an event body is not genuine; None when one of the secrets signed it just now.
 
+    The SDK looks for signatures that are too old only; one from the future, which could be
+    replayed for as long as it is ahead, is no better.
     Source: https://docs.stripe.com/webhooks#verify-manually
     """
     reason = "no signing secret is configured"
     for secret in secrets:
         try:
-            stripe.WebhookSignature.verify_header(body.decode(), signature, secret, tolerance=300)
+            stripe.WebhookSignature.verify_header(body, signature, secret, TOLERANCE_SECONDS)
         except (stripe.SignatureVerificationError, UnicodeDecodeError) as error:
             reason = str(error)
-        else:
-            return None
+            continue
+        signed_at = next(part for part in signature.split(",") if part.startswith("t="))
+        ahead = int(signed_at.removeprefix("t=")) - time.time()
+        return f"it was signed {ahead:.0f} s in the future" if ahead > TOLERANCE_SECONDS else None
     return reason
 
 

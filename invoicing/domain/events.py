@@ -43,6 +43,7 @@ class News:
     account_id: str | None
     object_id: str | None
     invoice_id: str | None
+    customer_id: str | None = None
 
 
 def read_event(event: Mapping[str, Any]) -> News:
@@ -55,12 +56,13 @@ def read_event(event: Mapping[str, Any]) -> News:
         about = event.get("related_object") or {}
         invoice = about.get("id") if about.get("type") == "invoice" else None
         when = datetime.fromisoformat(event["created"])
-        account, object_id = event.get("context"), about.get("id")
+        account, object_id, customer = event.get("context"), about.get("id"), None
     elif event["object"] == "event":
         snapshot = event["data"]["object"]
         invoice = _invoice_of(snapshot)
         when = datetime.fromtimestamp(event["created"], UTC)
         account, object_id = event.get("account"), snapshot.get("id")
+        customer = snapshot.get("customer")
     else:
         raise ValueError(f"{event['object']!r} is not an event")
     return News(
@@ -71,7 +73,16 @@ def read_event(event: Mapping[str, Any]) -> News:
         account_id=account,
         object_id=object_id,
         invoice_id=invoice,
+        customer_id=customer if isinstance(customer, str) else None,
     )
+
+
+def invoice_snapshot(event: Mapping[str, Any], api_version: str) -> Mapping[str, Any] | None:
+    """The invoice inside a snapshot event, if it is rendered at an API version."""
+    if event.get("object") != "event" or event.get("api_version") != api_version:
+        return None
+    snapshot: Mapping[str, Any] = event["data"]["object"]
+    return snapshot if snapshot.get("object") == "invoice" else None
 
 
 def _invoice_of(snapshot: Mapping[str, Any]) -> str | None:

@@ -3,8 +3,9 @@
 Pure functions: the same Stripe invoice on the same day always gives the same projection.
 """
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
 from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -48,6 +49,12 @@ class Projection:
     paid_at: datetime | None = None
     voided_at: datetime | None = None
     uncollectible_at: datetime | None = None
+
+    @property
+    def digest(self) -> str:
+        """A fingerprint of what Stripe says, whatever day it is."""
+        facts = astuple(replace(self, overdue=False))
+        return hashlib.sha256(repr(facts).encode()).hexdigest()[:32]
 
 
 def payment_state(invoice: Mapping[str, Any]) -> PaymentState:

@@ -24,6 +24,7 @@ SYNC_MESSAGE = "Sync_Message__c"
 LAST_SYNCED_AT = "Last_Synced_At__c"
 LAST_RUN_URL = "Last_Run_URL__c"
 SENT_AT = "Sent_At__c"
+ACTION = "Action_Requested__c"
 
 MESSAGE_LENGTH = 4000
 

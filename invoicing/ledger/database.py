@@ -16,7 +16,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, event, make_url
+from sqlalchemy import Engine, event, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlmodel import Session, SQLModel, create_engine
@@ -86,6 +86,15 @@ def session() -> Iterator[Session]:
         raise Passing(f"The ledger did not answer: {error.orig}") from error
     except IntegrityError as error:
         raise Passing(f"Another run wrote the same at this moment: {error.orig}") from error
+
+
+def one_at_a_time(ledger: Session, what: str) -> None:
+    """Let no other transaction pass here until this one ends.
+
+    SQLite's transactions exclude each other anyhow; PostgreSQL has advisory locks.
+    """
+    if ledger.get_bind().dialect.name == "postgresql":
+        ledger.execute(text("SELECT pg_advisory_xact_lock(hashtext(:what))"), {"what": what})
 
 
 def insert_missing(ledger: Session, rows: Sequence[SQLModel]) -> list[Any]:

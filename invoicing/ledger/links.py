@@ -9,20 +9,20 @@ from invoicing.ledger.database import session
 from invoicing.ledger.models import Binding, Customer, InvoiceLink, Product
 
 
-def binding() -> Binding | None:
-    """The world this ledger was bound to, if it was."""
+def binding(stripe_account_id: str, *, livemode: bool) -> Binding | None:
+    """The world that a Stripe account and mode were bound to, if they were."""
     with session() as ledger:
-        return ledger.get(Binding, 1)
+        return ledger.get(Binding, (stripe_account_id, livemode))
 
 
-def bind(org_id: str, stripe_account_id: str, livemode: bool) -> None:
+def bind(org_id: str, stripe_account_id: str, *, livemode: bool) -> None:
     """Remember that this world was verified now."""
     with session() as ledger:
         ledger.merge(
             Binding(
-                org_id=org_id,
                 stripe_account_id=stripe_account_id,
                 livemode=livemode,
+                org_id=org_id,
                 verified_at=datetime.now(UTC),
             )
         )
@@ -44,6 +44,14 @@ def mark_sent(stripe_id: str, sent_at: datetime) -> None:
     with session() as ledger:
         link = ledger.get_one(InvoiceLink, stripe_id, with_for_update=True)
         link.sent_at = sent_at
+        ledger.add(link)
+
+
+def remember_written(stripe_id: str, status: str, digest: str) -> None:
+    """Remember what Salesforce was told last, so that its echo is known as one."""
+    with session() as ledger:
+        link = ledger.get_one(InvoiceLink, stripe_id, with_for_update=True)
+        link.status, link.digest = status, digest
         ledger.add(link)
 
 

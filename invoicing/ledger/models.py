@@ -28,14 +28,13 @@ class Instant(TypeDecorator[datetime]):
 
 
 class Binding(SQLModel, table=True):
-    """The one Salesforce org, Stripe account and mode that this ledger belongs to."""
+    """The Salesforce org that a Stripe account and mode belong to; decided once."""
 
     __tablename__ = "binding"
 
-    id: int = Field(default=1, primary_key=True)
+    stripe_account_id: str = Field(primary_key=True)
+    livemode: bool = Field(primary_key=True)
     org_id: str
-    stripe_account_id: str
-    livemode: bool
     verified_at: datetime = Field(sa_type=Instant)
 
 
@@ -100,6 +99,8 @@ class InvoiceLink(SQLModel, table=True):
     stripe_id: str = Field(primary_key=True)
     record_id: str = Field(unique=True)
     sent_at: datetime | None = Field(default=None, sa_type=Instant)
+    status: str | None = Field(default=None, description="As last written to Salesforce.")
+    digest: str | None = Field(default=None, description="Of what was last written.")
 
 
 class EventState(StrEnum):
@@ -124,17 +125,33 @@ class Event(SQLModel, table=True):
     type: str
     object_id: str | None = None
     invoice_id: str | None = Field(default=None, index=True)
+    lane: str = Field(description="The customer, or what else keeps its events in order.")
     livemode: bool
     occurred_at: datetime = Field(sa_type=Instant)
     received_at: datetime = Field(sa_type=Instant, index=True)
     source: str = Field(description="webhook or poll")
-    body: str = Field(sa_type=Text)
+    body: str = Field(sa_type=Text, description="As it came; empty once its time is over.")
+    digest: str = Field(description="SHA-256 of the body, which outlives it.")
     state: EventState = Field(default=EventState.RECEIVED, index=True, sa_type=Text)
     attempts: int = 0
+    replayed: bool = Field(default=False, description="Somebody asked for it to be handled anew.")
     owner: str | None = None
     lease_expires_at: datetime | None = Field(default=None, sa_type=Instant)
     reason: str | None = Field(default=None, sa_type=Text)
     done_at: datetime | None = Field(default=None, sa_type=Instant)
+
+
+class Request(SQLModel, table=True):
+    """Something that a Salesforce record's action field asked for, taken up once."""
+
+    __tablename__ = "request"
+
+    id: int | None = Field(default=None, primary_key=True)
+    record_id: str = Field(index=True)
+    action: str
+    asked_at: datetime = Field(sa_type=Instant)
+    cleared: bool = Field(default=False, description="The field no longer asks for it.")
+    run_id: str | None = Field(default=None, description="The flow run that does it.")
 
 
 class Cursor(SQLModel, table=True):

@@ -2,18 +2,29 @@
 
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, cast
+from uuid import UUID
 
 import pytest
 import stripe
-from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterName
+from prefect.deployments.runner import RunnerDeployment
+from prefect.settings import (
+    PREFECT_API_URL,
+    PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+    temporary_settings,
+)
 from prefect.testing.utilities import prefect_test_harness
 
+from flows.full_sync import full_sync
 from flows.raise_invoice import raise_invoice
 from flows.send_invoice import send_invoice
+from flows.sync_invoice import sync_invoice
 from invoicing.connectors import salesforce
 from invoicing.connectors.salesforce import quoted
 from invoicing.domain.forms import InvoiceOutcome, LineItem
+from invoicing.settings import settings
 from tests.conftest import Sandbox
 
 NEXT_MONTH = date.today() + timedelta(days=30)
@@ -32,6 +43,33 @@ def prefect_server() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def world(environment: None) -> None:
     """Every flow test runs against fresh sandboxes and a fresh ledger."""
+
+
+class Deployed:
+    """The deployments on the test server, and the runs that were asked of them."""
+
+    def runs(self, flow: str) -> int:
+        """How many runs of a flow's deployment were started through the API."""
+        name = DeploymentFilter(name=DeploymentFilterName(any_=[flow]))
+        with get_client(sync_client=True) as client:
+            return len(client.read_flow_runs(deployment_filter=name))
+
+
+@pytest.fixture
+def deployed(
+    world: None, monkeypatch: pytest.MonkeyPatch, prefect_server: None
+) -> Iterator[Deployed]:
+    """The deployments that flows start by themselves; nothing executes their runs here."""
+    monkeypatch.setenv("PREFECT_API_URL", str(PREFECT_API_URL.value()))
+    settings.cache_clear()
+    ids = []
+    for flow in (send_invoice, sync_invoice, full_sync):
+        deployment = cast(RunnerDeployment, flow.to_deployment(name=flow.name))
+        ids.append(cast(UUID, deployment.apply()))
+    yield Deployed()
+    with get_client(sync_client=True) as client:
+        for deployment_id in ids:
+            client.delete_deployment(deployment_id)
 
 
 @pytest.fixture

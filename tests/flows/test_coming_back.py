@@ -1,6 +1,7 @@
 """What happens in Stripe comes back: by hand, by events, by polling."""
 
 import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -8,12 +9,15 @@ import stripe
 
 from flows.handle_events import handle_events
 from flows.poll_events import poll_events
+from flows.replay_events import replay_events
 from flows.sync_invoice import sync_invoice
+from invoicing.connectors import salesforce
 from invoicing.domain.forms import InvoiceOutcome
-from invoicing.errors import Refused
+from invoicing.errors import EventsMissed, Refused
 from invoicing.ledger import inbox
+from invoicing.ledger.inbox import Choice
 from tests.conftest import Sandbox
-from tests.flows.conftest import Org
+from tests.flows.conftest import Deployed, Org
 from tests.flows.events import event_from
 
 
@@ -131,6 +135,48 @@ def test_an_event_is_kept_until_salesforce_takes_it(
     assert set(inbox.backlog()) == {"done"}
 
 
+def test_our_own_writes_are_not_new_work(
+    sent: InvoiceOutcome, stripe_sandbox: Sandbox, salesforce_sandbox: Sandbox
+) -> None:
+    """The events of our own sending cost no call to either side."""
+    assert poll_events().sentence.endswith("Nothing was waiting.")
+    for sandbox in (stripe_sandbox, salesforce_sandbox):
+        sandbox.admin("DELETE", "requests")
+    inbox.replay("acct_1SandboxAcme", Choice(states=["done"], event_ids=["evt_none"]))
+    handle_events()
+    assert stripe_sandbox.admin("GET", "requests")["count"] == 0
+    assert salesforce_sandbox.admin("GET", "requests")["count"] == 0
+
+
+def test_a_dead_letter_is_replayed_once_its_reason_is_gone(
+    dashboard: stripe.StripeClient, org: Org
+) -> None:
+    """Somebody links the customer to an Account; the replay makes the record."""
+    customer = dashboard.v1.customers.create({"email": "stranger@example.com"})
+    dashboard.v1.invoices.create(
+        {"customer": customer.id, "collection_method": "send_invoice", "days_until_due": 30}
+    )
+    poll_events()
+    [account] = org.query("SELECT Id FROM Account WHERE Name = 'Globex'")
+    salesforce.client().update("Account", account["Id"], {"Stripe_Customer_Id__c": customer.id})
+    outcome = replay_events()
+    assert "0 dead letters left" in outcome.sentence
+    assert org.record("INV-0001")["Status__c"] == "Draft"
+
+
+def test_a_poll_after_a_month_raises_the_alarm_and_has_everything_compared(
+    sent: InvoiceOutcome, deployed: Deployed
+) -> None:
+    """Events may be lost by then: the run says so, and a full sync is under way, once."""
+    long_ago = datetime.now(UTC) - timedelta(days=26)
+    inbox.move_cursor("events:acct_1SandboxAcme", long_ago)
+    with pytest.raises(EventsMissed, match="A full sync was started"):
+        poll_events()
+    assert deployed.runs("full-sync") == 1
+    poll_events()
+    assert deployed.runs("full-sync") == 1
+
+
 def test_wrong_key_is_one_clear_error(
     monkeypatch: pytest.MonkeyPatch, sent: InvoiceOutcome
 ) -> None:
@@ -144,7 +190,7 @@ def test_wrong_key_is_one_clear_error(
     connector.client.cache_clear()
     with pytest.raises(Exception, match="Stripe does not accept the API key"):
         sync_invoice(sent.name)
-    assert links.binding() is not None
+    assert links.binding("acct_1SandboxAcme", livemode=True) is not None
 
 
 def test_refused_is_not_retried(sent: InvoiceOutcome) -> None:

@@ -11,14 +11,15 @@ from sqlmodel import SQLModel
 
 from invoicing.domain.events import News
 from invoicing.errors import Busy, Passing, Refused
-from invoicing.ledger import database, inbox, intents, leases
+from invoicing.ledger import database, inbox, intents, leases, requests
+from invoicing.ledger.inbox import Choice
 from invoicing.ledger.models import Event, Intent, Lease
 
 pytestmark = pytest.mark.usefixtures("ledger_url")
 
 
-def event(number: int) -> Event:
-    """An event about an invoice."""
+def event(number: int, customer: str | None = None) -> Event:
+    """An event about an invoice of a customer, by default of its own."""
     news = News(
         event_id=f"evt_{number}",
         type="invoice.paid",
@@ -27,6 +28,7 @@ def event(number: int) -> Event:
         account_id=None,
         object_id="in_1",
         invoice_id="in_1",
+        customer_id=customer or f"cus_{number}",
     )
     return inbox.written_down(news, "{}", account_id="acct_1", source="webhook")
 
@@ -186,11 +188,13 @@ def test_events_are_claimed_by_one_handler_and_taken_over_when_it_dies() -> None
     """A killed handler's events go to the next one once its lease is over."""
     inbox.receive([event(n) for n in range(4)])
     with ThreadPoolExecutor(4) as pool:
-        claims = list(pool.map(lambda n: inbox.claim(f"handler-{n}", limit=2), range(4)))
+        claims = list(
+            pool.map(lambda n: inbox.claim(f"handler-{n}", account_id="acct_1", limit=2), range(4))
+        )
     claimed = [row.event_id for claim in claims for row in claim]
     assert sorted(claimed) == [f"evt_{n}" for n in range(4)]
     age(Event, lease_expires_at=datetime.now(UTC) - timedelta(seconds=1))
-    taken = inbox.claim("next", limit=10)
+    taken = inbox.claim("next", account_id="acct_1", limit=10)
     assert [row.attempts for row in taken] == [2, 2, 2, 2]
     inbox.finish([row.id or 0 for row in taken], "handler-0")
     assert inbox.backlog() == {"processing": 4}
@@ -202,13 +206,81 @@ def test_a_failed_event_waits_longer_each_time_and_then_is_dead() -> None:
     """It is not lost, and it does not block the others."""
     inbox.receive([event(1)])
     for attempt in range(1, inbox.MAX_ATTEMPTS + 1):
-        [row] = inbox.claim("handler", limit=10)
+        [row] = inbox.claim("handler", account_id="acct_1", limit=10)
         assert row.attempts == attempt
         inbox.fail([row.id or 0], "handler", "no luck", for_good=False)
-        assert inbox.claim("handler", limit=10) == []
+        assert inbox.claim("handler", account_id="acct_1", limit=10) == []
         if attempt < inbox.MAX_ATTEMPTS:
             age(Event, lease_expires_at=datetime.now(UTC) - timedelta(seconds=1))
     assert inbox.backlog() == {"dead": 1}
+
+
+def test_one_customers_events_are_handled_by_one_handler_at_a_time() -> None:
+    """Different customers side by side, each customer's own in order."""
+    inbox.receive([event(n, customer=f"cus_{n % 2}") for n in range(6)])
+    first = inbox.claim("first", account_id="acct_1", limit=1)
+    second = inbox.claim("second", account_id="acct_1", limit=10)
+    assert {row.lane for row in first} == {"cus_0"}
+    assert {row.lane for row in second} == {"cus_1"}
+    inbox.finish([row.id or 0 for row in first], "first")
+    third = inbox.claim("third", account_id="acct_1", limit=10)
+    assert [row.event_id for row in third] == ["evt_2", "evt_4"]
+
+
+def test_an_event_that_kills_its_handlers_is_dead_in_the_end() -> None:
+    """It does not go round for ever."""
+    inbox.receive([event(1)])
+    for _ in range(inbox.MAX_ATTEMPTS):
+        assert len(inbox.claim("handler", account_id="acct_1", limit=10)) == 1
+        age(Event, lease_expires_at=datetime.now(UTC) - timedelta(seconds=1))
+    assert inbox.claim("handler", account_id="acct_1", limit=10) == []
+    [dead] = inbox.dead_letters("acct_1")
+    assert "handlers died of it" in (dead.reason or "")
+
+
+def test_events_of_another_account_are_not_ours() -> None:
+    """Several accounts may share one ledger."""
+    inbox.receive([event(1)])
+    assert inbox.claim("handler", account_id="acct_2", limit=10) == []
+
+
+def test_dead_letters_can_be_replayed_by_choice() -> None:
+    """By state, by id, by time: and only what was meant."""
+    inbox.receive([event(1), event(2)])
+    rows = inbox.claim("handler", account_id="acct_1", limit=10)
+    inbox.fail([rows[0].id or 0], "handler", "no Account", for_good=True)
+    inbox.finish([rows[1].id or 0], "handler")
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    assert inbox.replay("acct_1", Choice(states=["dead"], since=tomorrow)) == 0
+    assert inbox.replay("acct_1", Choice(states=["dead"])) == 1
+    assert inbox.replay("acct_1", Choice(event_ids=["evt_2"])) == 1
+    again = inbox.claim("handler", account_id="acct_1", limit=10)
+    assert [(row.attempts, row.replayed) for row in again] == [(1, True), (1, True)]
+
+
+def test_bodies_are_kept_for_a_time_and_digests_for_good() -> None:
+    """What was settled long ago needs no body; what waits keeps it."""
+    inbox.receive([event(1), event(2)])
+    [done] = inbox.claim("handler", account_id="acct_1", limit=1)
+    inbox.finish([done.id or 0], "handler")
+    inbox.forget_bodies(datetime.now(UTC) + timedelta(seconds=1))
+    inbox.replay("acct_1", Choice(states=["done", "received"]))
+    rows = inbox.claim("handler", account_id="acct_1", limit=10)
+    assert [row.body for row in rows] == ["", "{}"]
+    assert len({row.digest for row in rows}) == 1
+
+
+def test_a_request_is_one_until_it_is_cleared() -> None:
+    """Seen twice before it was cleared is once; asked again later is another."""
+    now = datetime.now(UTC)
+    requests.note({"a01": "Send"}, {"a01": now})
+    requests.note({"a01": "Send"}, {"a01": now + timedelta(seconds=1)})
+    [request] = requests.unfinished()
+    requests.mark(request.id or 0, cleared=True)
+    requests.note({"a01": "Sync"}, {"a01": now + timedelta(seconds=2)})
+    assert [r.action for r in requests.unfinished()] == ["Send", "Sync"]
+    requests.mark(request.id or 0, run_id="run")
+    assert [r.action for r in requests.unfinished()] == ["Sync"]
 
 
 def test_the_cursor_never_moves_backwards() -> None:

@@ -107,7 +107,7 @@ def test_an_event_is_written_down_and_the_handler_started(
     assert deliver(receiver, body).json() == {"received": body["id"], "new": True}
     assert deliver(receiver, body).json() == {"received": body["id"], "new": False}
     assert inbox.backlog() == {"received": 1}
-    assert inbox.claim("test", limit=1)[0].invoice_id == "in_1"
+    assert inbox.claim("test", account_id="acct_1SandboxAcme", limit=1)[0].invoice_id == "in_1"
     prefect.wait_for_run()
 
 

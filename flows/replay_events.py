@@ -1,0 +1,53 @@
+"""Handle chosen events anew, dead letters above all."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from prefect import flow
+from pydantic import Field
+
+from invoicing.domain.forms import Outcome
+from invoicing.domain.words import counted
+from invoicing.ledger.inbox import Choice
+from tasks.events import drain, publish_dead_letters, replay, summary
+from tasks.ledger import check_world
+from tasks.policy import SIDE_BY_SIDE, answering
+
+State = Literal["received", "done", "failed", "dead"]
+
+
+@flow(
+    name="replay-events",
+    flow_run_name="replay events",
+    task_runner=SIDE_BY_SIDE,
+    persist_result=True,
+)
+@answering
+def replay_events(
+    states: list[State] = ["dead"],  # noqa: B006
+    event_ids: list[str] = [],  # noqa: B006
+    types: Annotated[list[str], Field(examples=[["invoice.paid"]])] = [],  # noqa: B006
+    invoice: Annotated[str, Field(pattern=r"^(in_\w+)?$")] = "",
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> Outcome:
+    """Handle chosen events of the inbox again, as if they had just come in.
+
+    Replaying is harmless: each event only makes us look at its invoice once more.
+
+    Args:
+        states: What has become of the events so far; none chosen: whatever it was.
+        event_ids: Stripe's ids of the events; empty for any.
+        types: Types of events, such as invoice.paid; empty for any.
+        invoice: Only events about this Stripe invoice (in_…); empty for any.
+        since: Only events that happened at or after this moment.
+        until: Only events that happened until this moment.
+    """
+    check_world()
+    chosen = replay(Choice(event_ids, types, states, invoice or None, since, until))
+    changes = drain()
+    left = publish_dead_letters()
+    return Outcome(
+        sentence=f"{counted(chosen, 'event')} handled again. {summary(changes)} "
+        f"{counted(left, 'dead letter')} left."
+    )

@@ -1,0 +1,26 @@
+"""Do what records ask for, so that nothing depends on Salesforce reaching Prefect."""
+
+from prefect import flow
+
+from invoicing.domain.forms import Outcome
+from invoicing.domain.words import counted
+from tasks.ledger import check_world
+from tasks.policy import answering
+from tasks.requests import collect_requests, take_up_requests
+
+
+@flow(name="watch-salesforce", flow_run_name="watch Salesforce", persist_result=True)
+@answering
+def watch_salesforce() -> Outcome:
+    """Start what the action field of invoice records asks for: send, sync.
+
+    Each request is started once and the field is cleared; the result, or the reason why
+    not, is written on the record by the flow that was started.
+    """
+    check_world()
+    asking = collect_requests()
+    started = take_up_requests()
+    return Outcome(
+        sentence=f"{counted(asking, 'record')} asked for something; "
+        f"{counted(len(started), 'run')} started{': ' if started else ''}{', '.join(started)}."
+    )

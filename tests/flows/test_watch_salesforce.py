@@ -1,0 +1,87 @@
+"""A record asks for something, and it is done once."""
+
+from collections.abc import Callable
+
+import pytest
+
+from flows.watch_salesforce import watch_salesforce
+from invoicing.domain.forms import InvoiceOutcome
+from invoicing.errors import InvoicingError
+from tests.conftest import Sandbox
+from tests.flows.conftest import Deployed, Org
+
+
+def asks_for(org: Org, name: str) -> object:
+    """What a record's action field says."""
+    soql = f"SELECT Action_Requested__c FROM Stripe_Invoice__c WHERE Name = '{name}'"
+    return org.query(soql)[0]["Action_Requested__c"]
+
+
+def test_a_request_is_started_once_and_the_field_is_cleared(
+    draft: Callable[..., InvoiceOutcome], org: Org, deployed: Deployed
+) -> None:
+    """However often we look."""
+    name = draft().name
+    org.set(name, Action_Requested__c="Send")
+    assert watch_salesforce().sentence == (
+        "1 record asked for something; 1 run started: send-invoice."
+    )
+    assert asks_for(org, name) is None
+    assert watch_salesforce().sentence == "0 records asked for something; 0 runs started."
+    assert deployed.runs("send-invoice") == 1
+
+
+def test_asking_again_is_another_request(
+    draft: Callable[..., InvoiceOutcome], org: Org, deployed: Deployed
+) -> None:
+    """First sync, then sync again: two runs."""
+    name = draft().name
+    for _ in range(2):
+        org.set(name, Action_Requested__c="Sync")
+        watch_salesforce()
+    assert deployed.runs("sync-invoice") == 2
+
+
+@pytest.mark.parametrize("kind", ["lost", "refuse"])
+def test_trouble_while_clearing_starts_one_run(
+    draft: Callable[..., InvoiceOutcome],
+    org: Org,
+    deployed: Deployed,
+    salesforce_sandbox: Sandbox,
+    kind: str,
+) -> None:
+    """The answer is lost, or Salesforce is away for a moment."""
+    name = draft().name
+    org.set(name, Action_Requested__c="Send")
+    rule = {"kind": kind, "method": "PATCH", "path": "*/sobjects/*", "count": 1}
+    salesforce_sandbox.admin("POST", "faults", rules=[rule])
+    watch_salesforce()
+    assert asks_for(org, name) is None
+    assert deployed.runs("send-invoice") == 1
+
+
+def test_prefect_away_between_clearing_and_starting(
+    draft: Callable[..., InvoiceOutcome],
+    org: Org,
+    deployed: Deployed,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The field is cleared already, and the request is not forgotten."""
+    from tasks import requests
+
+    name = draft().name
+    org.set(name, Action_Requested__c="Send")
+
+    class Away:
+        def __init__(self, *_: object) -> None: ...
+
+        def start(self, *_: object) -> str:
+            raise InvoicingError("killed here")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(requests, "Prefect", Away)
+        with pytest.raises(InvoicingError, match="killed here"):
+            watch_salesforce()
+    assert asks_for(org, name) is None
+    assert watch_salesforce().sentence.endswith("1 run started: send-invoice.")
+    assert deployed.runs("send-invoice") == 1
