@@ -46,6 +46,8 @@ def test_everything_starts_beside_what_is_there_and_leaves_nothing(tmp_path: Pat
             answer = httpx.post(f"{stack.urls.prefect_api}/deployments/filter", json={})
             assert "send-invoice" in {deployment["name"] for deployment in answer.json()}
             assert httpx.get(f"{stack.urls.receiver}/ready").is_success
+            runs = f"{stack.urls.prefect_api}/flow_runs/count"
+            eventually(lambda: int(httpx.post(runs, json={}).text) > 0)  # what has a schedule
             stack.check()
             os.kill(stack.pid("receiver"), signal.SIGKILL)
             with pytest.raises(StackError, match="receiver"):
