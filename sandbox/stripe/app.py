@@ -15,6 +15,7 @@ from sandbox.common.traffic import Traffic
 from sandbox.stripe import admin, api, objects
 from sandbox.stripe.advancement import Advancement
 from sandbox.stripe.context import Sandbox
+from sandbox.stripe.dashboard import Dashboard
 from sandbox.stripe.pages import Pages
 from sandbox.stripe.webhooks import Courier
 
@@ -47,6 +48,7 @@ def make_app(base_url: str, data: Path | None = None) -> ASGIApp:
         [
             *front.routes(),
             *Pages(sandbox, courier).routes(),
+            *Dashboard(sandbox, courier).routes(),
             *admin.routes(sandbox, courier, traffic),
             *common_admin.routes(sandbox.clock, traffic),
             web.static(),
