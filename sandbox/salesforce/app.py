@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import orjson
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Scope
 
@@ -37,6 +36,10 @@ from sandbox.salesforce.seed import Seed, is_empty, seed
 OLDEST_VERSION, NEWEST_VERSION = 41, 67
 """API versions that are answered, all as the newest; older ones are retired or deprecated."""
 
+MAX_QUERY_STRING = 16_384
+"""Bytes of a URL's query; a longer SOQL has to go another way."""
+
+_JSON = {"content-type": "application/json;charset=UTF-8"}
 _CODES = {
     400: "UNABLE_TO_LOCK_ROW",
     401: "INVALID_SESSION_ID",
@@ -115,7 +118,10 @@ class Salesforce:
             ],
             exception_handlers={Exception: _unknown_exception},
         )
-        self.traffic = Traffic(app, self.org.clock, ["/services/"], _refusal, app_delays=True)
+        login = Traffic(app, self.org.clock, ["/services/oauth2/"], _oauth_refusal)
+        data = ["/services/data"]
+        self.traffic = Traffic(login, self.org.clock, data, _refusal, app_delays=True)
+        login.faults, login.log = self.traffic.faults, self.traffic.log
         app.router.routes.extend(common_admin.routes(self.org.clock, self.traffic))
         app.router.routes.extend(admin.routes(self))
         app.router.routes.extend(self._pages.routes())
@@ -174,6 +180,8 @@ class Salesforce:
         )
 
     async def _data(self, request: Request) -> Response:
+        if len(request.scope["query_string"]) > MAX_QUERY_STRING:
+            return PlainTextResponse("URI Too Long", 414)
         content = await request.body()
         headers = {"Sforce-Limit-Info": self.usage.header()}
         try:
@@ -223,25 +231,24 @@ def _call(request: Request, content: bytes) -> Call:
     )
 
 
-def _response(answer: Answer, headers: Mapping[str, str]) -> Response:
+def _response(answer: Answer, headers: dict[str, str]) -> Response:
     if answer.body is None:
-        return Response(status_code=answer.status, headers={**headers, **answer.headers})
+        return Response(status_code=answer.status, headers=headers | dict(answer.headers))
     content = answer.body if isinstance(answer.body, bytes) else orjson.dumps(answer.body)
-    all_headers = {"Content-Type": "application/json;charset=UTF-8", **headers, **answer.headers}
-    return Response(content, answer.status, all_headers)
+    lower = {name.lower(): value for name, value in (headers | dict(answer.headers)).items()}
+    return Response(content, answer.status, _JSON | lower)
 
 
 def _refusal(rule: Rule) -> tuple[dict[str, str], bytes]:
-    error = SalesforceError(
-        rule.code or _CODES.get(rule.status, "UNKNOWN_EXCEPTION"),
-        _MESSAGES.get(rule.code or "", "ordered by a fault rule"),
-        status=rule.status,
-    )
-    headers = {"content-type": "application/json;charset=UTF-8"}
-    return headers, orjson.dumps(error.as_response())
+    code = rule.code or _CODES.get(rule.status, "UNKNOWN_EXCEPTION")
+    error = SalesforceError(code, "ordered by a fault rule", status=rule.status)
+    return _JSON, orjson.dumps(error.as_response())
 
 
-_MESSAGES = {"UNABLE_TO_LOCK_ROW": "unable to obtain exclusive access to this record"}
+def _oauth_refusal(rule: Rule) -> tuple[dict[str, str], bytes]:
+    code = rule.code or ("server_error" if rule.status >= 500 else "invalid_grant")
+    error = OAuthError(code, "ordered by a fault rule", rule.status)
+    return _JSON, orjson.dumps(error.as_response())
 
 
 async def _unknown_exception(_: Request, error: Exception) -> Response:

@@ -153,7 +153,7 @@ class Collections:
                 if all_or_none and not all(result["success"] for result in results):
                     raise _RollBack
         except _RollBack:
-            results = [_rolled_back(r) if r["success"] else r for r in results]
+            results = [_rolled_back() if r["success"] else r for r in results]
         return Answer(body=results)
 
 
@@ -170,9 +170,8 @@ def _result(save: Save) -> Result:
         return {"success": False, "errors": [error.as_row_error()]}
 
 
-def _rolled_back(result: Result) -> Result:
-    undone: Result = {"success": False, "errors": [_ROLLED_BACK.as_row_error()]}
-    return undone if result.get("created") else {"id": result["id"], **undone}
+def _rolled_back() -> Result:
+    return {"success": False, "errors": [_ROLLED_BACK.as_row_error()]}
 
 
 def _scalar(value: Any) -> Any:

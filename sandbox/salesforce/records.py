@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sandbox.salesforce import standard_rules
 from sandbox.salesforce.errors import SalesforceError, deleted, json_error, not_found
 from sandbox.salesforce.ids import normalize
 from sandbox.salesforce.org import DATA_PATH, Org
@@ -55,7 +56,8 @@ def create(org: Org, sobject: SObject, body: Body) -> str:
         org.locks.take(locked_parents(sobject, row, values))
         refuse_duplicates(org, sobject, values, None)
         row = {"Id": org.store.next_id(sobject)} | row | stamps(org, creating=True)
-        row |= _auto_numbers(org, sobject) | _derived(org, sobject, row)
+        standard_rules.check(org, sobject, row)
+        row |= _auto_numbers(org, sobject) | standard_rules.derived(org, sobject, row)
         org.store.insert(sobject, row)
         return str(row["Id"])
 
@@ -74,8 +76,10 @@ def update(org: Org, sobject: SObject, record_id: str, body: Body) -> str:
             raise _missing(emptied)
         org.locks.take([current["Id"], *locked_parents(sobject, current | values, values)])
         refuse_duplicates(org, sobject, values, current["Id"])
-        derived = _derived(org, sobject, current | values)
-        org.store.update(sobject, current["Id"], values | derived | stamps(org, creating=False))
+        row = current | values
+        values |= standard_rules.derived(org, sobject, row) | stamps(org, creating=False)
+        org.store.update(sobject, current["Id"], values)
+        standard_rules.carry_over(org, sobject, row)
         return str(current["Id"])
 
 
@@ -300,20 +304,3 @@ def auto_number(display_format: str, number: int) -> str:
     before, _, rest = display_format.partition("{")
     zeros, _, after = rest.partition("}")
     return f"{before}{number:0{len(zeros)}d}{after}"
-
-
-def _derived(org: Org, sobject: SObject, row: Row) -> Row:
-    """Values the platform fills in from others."""
-    if "LastName" in sobject.fields:
-        return {"Name": " ".join(filter(None, (row.get("FirstName"), row.get("LastName"))))}
-    match sobject.name:
-        case "PricebookEntry":
-            product = org.store.get(org.sobject("Product2"), row["Product2Id"]) or {}
-            return {"Name": product.get("Name"), "ProductCode": product.get("ProductCode")}
-        case "Opportunity":
-            stage = str(row["StageName"])
-            return {
-                "IsClosed": int(stage.startswith("Closed")),
-                "IsWon": int(stage == "Closed Won"),
-            }
-    return {}

@@ -115,17 +115,17 @@ class Rest:
 
     def _read(self, call: Call, name: str, record_id: str) -> Answer:
         sobject = self._sobject(name)
-        row = self._org.store.get(sobject, normalize(record_id))
+        row = self._org.store.get(sobject, _path_id(record_id))
         if row is None or row["IsDeleted"]:
             raise not_found()
         return self._record(call, sobject, row)
 
     def _update(self, call: Call, name: str, record_id: str) -> Answer:
-        records.update(self._org, self._sobject(name), record_id, call.mapping())
+        records.update(self._org, self._sobject(name), _path_id(record_id), call.mapping())
         return Answer(204)
 
     def _delete(self, _: Call, name: str, record_id: str) -> Answer:
-        deletion.delete(self._org, self._sobject(name), record_id)
+        deletion.delete(self._org, self._sobject(name), _path_id(record_id))
         return Answer(204)
 
     def _read_by_key(self, call: Call, name: str, key: str, value: str) -> Answer:
@@ -226,6 +226,13 @@ def find_sobject(org: Org, name: str) -> SObject:
     if sobject is None:
         raise not_found()
     return sobject
+
+
+def _path_id(text: str) -> str:
+    """The record id in a path; what cannot be one is taken for an external id field's name."""
+    if len(text) not in {15, 18}:
+        raise not_found(f"Provided external ID field does not exist or is not accessible: {text}")
+    return normalize(text)
 
 
 def asked_fields(sobject: SObject, names: list[str]) -> list[Field]:

@@ -149,6 +149,22 @@ def test_a_parent_may_be_named_by_its_external_id(sf: Any, acme: str, refused: A
         sf.Stripe_Invoice__c.create(body)
 
 
+def test_prices_follow_the_rules_of_price_books(sf: Any, refused: Any) -> None:
+    """One price a product and currency; other books only after the standard one."""
+    standard = sf.query("SELECT Id FROM Pricebook2 WHERE IsStandard = true")["records"][0]["Id"]
+    partner = sf.Pricebook2.create({"Name": "Partners", "IsActive": True})["id"]
+    product = sf.Product2.create({"Name": "Sticker", "ProductCode": "STICK"})["id"]
+    price = {"Product2Id": product, "UnitPrice": 2, "IsActive": True}
+    with refused("STANDARD_PRICE_NOT_DEFINED"):
+        sf.PricebookEntry.create({**price, "Pricebook2Id": partner})
+    entry = sf.PricebookEntry.create({**price, "Pricebook2Id": standard})["id"]
+    sf.PricebookEntry.create({**price, "Pricebook2Id": partner, "UnitPrice": 1})
+    with refused("DUPLICATE_VALUE"):
+        sf.PricebookEntry.create({**price, "Pricebook2Id": standard})
+    sf.Product2.update(product, {"Name": "Large Sticker"})
+    assert sf.PricebookEntry.get(entry)["Name"] == "Large Sticker"
+
+
 def test_changes_can_be_asked_for_by_their_time(sf: Any, acme: str, admin: Any) -> None:
     """The updated and deleted resources, as replication uses them."""
     admin("POST", "clock", json={"advance": 3_600})

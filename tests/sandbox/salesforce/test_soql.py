@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from simple_salesforce.exceptions import SalesforceGeneralError
+
+from sandbox.salesforce.ids import make_id
 
 SHAPES: dict[str, list[tuple[float, str | None]]] = {
     "Open": [(100.0, "2026-11-01"), (250.5, "2026-12-24")],
@@ -187,3 +190,15 @@ def test_a_mistaken_query_is_told_where_it_goes_wrong(
     assert said in message[0]
     if "ERROR at" in message[0]:
         assert "Row:1:Column:" in message[0]
+
+
+def test_a_query_too_long_for_a_url_is_refused(sf: Any) -> None:
+    """About 16 KB; hundreds of ids fit, a thousand do not."""
+
+    def find(count: int) -> Any:
+        ids = ", ".join(f"'{make_id('001', n + 1)}'" for n in range(count))
+        return sf.query(f"SELECT Id FROM Account WHERE Id IN ({ids})")
+
+    assert find(400)["totalSize"] == 8
+    with pytest.raises(SalesforceGeneralError, match="URI Too Long"):
+        find(1_000)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 import requests
-from simple_salesforce.exceptions import SalesforceError, SalesforceRefusedRequest
+from simple_salesforce.exceptions import (
+    SalesforceAuthenticationFailed,
+    SalesforceError,
+    SalesforceRefusedRequest,
+)
 
 
 def faults(admin: Any, **rule: Any) -> None:
@@ -44,6 +49,14 @@ def test_a_refusal_before_the_effect_has_salesforces_form(
     assert code in str(refused.value)
     admin("DELETE", "faults")
     assert sf.query("SELECT COUNT() FROM Stripe_Invoice__c")["totalSize"] == 0
+
+
+def test_a_login_may_be_refused_in_its_own_form(admin: Any, login: Callable[..., Any]) -> None:
+    """The token endpoint's errors are objects, not lists."""
+    faults(admin, kind="refuse", path="*/oauth2/token", status=503, count=1)
+    with pytest.raises(SalesforceAuthenticationFailed, match="server_error"):
+        login()
+    login()
 
 
 def test_an_expired_session_is_renewed_by_the_client(sf: Any, admin: Any) -> None:
