@@ -148,10 +148,14 @@ def drain() -> list[Change]:
 
 
 def _by_lane(events: Sequence[Event]) -> list[list[Event]]:
-    """Share events out, all of one customer's together and in order."""
+    """Share events out, all of one customer's together and in order.
+
+    Some events name their invoice and not its customer; they go where the invoice goes.
+    """
+    customers = {e.invoice_id: e.lane for e in events if e.invoice_id and e.lane != e.invoice_id}
     lanes: dict[str, list[Event]] = {}
     for event in events:
-        lanes.setdefault(event.lane, []).append(event)
+        lanes.setdefault(customers.get(event.invoice_id, event.lane), []).append(event)
     shares: list[list[Event]] = [[] for _ in range(min(LANES, len(lanes)))]
     for lane in sorted(lanes.values(), key=len, reverse=True):
         min(shares, key=len).extend(lane)

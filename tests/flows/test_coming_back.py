@@ -60,7 +60,7 @@ def test_polling_finds_what_no_webhook_brought(
     pay(stripe_sandbox, sent)
     outcome = poll_events()
     assert org.record("INV-0001")["Status__c"] == "Paid"
-    assert "INV-0001 moved from Open to Paid" in outcome.sentence
+    assert "1 invoice looked at, 1 changed; INV-0001 moved from Open to Paid" in outcome.sentence
     assert "0 of them new" in poll_events().sentence
     assert inbox.backlog() == {"done": inbox.backlog()["done"]}
 
