@@ -155,7 +155,7 @@ def _by_lane(events: Sequence[Event]) -> list[list[Event]]:
     customers = {e.invoice_id: e.lane for e in events if e.invoice_id and e.lane != e.invoice_id}
     lanes: dict[str, list[Event]] = {}
     for event in events:
-        lanes.setdefault(customers.get(event.invoice_id, event.lane), []).append(event)
+        lanes.setdefault(customers.get(event.invoice_id or "", event.lane), []).append(event)
     shares: list[list[Event]] = [[] for _ in range(min(LANES, len(lanes)))]
     for lane in sorted(lanes.values(), key=len, reverse=True):
         min(shares, key=len).extend(lane)
