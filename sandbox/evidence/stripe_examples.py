@@ -13,12 +13,8 @@ from __future__ import annotations
 
 import ast
 import json
-import os
 import re
-import shutil
-import subprocess
 import sys
-import tarfile
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -29,15 +25,14 @@ import httpx
 import orjson
 
 from sandbox.common.serve import running
+from sandbox.evidence.fetched import source_distribution
 from sandbox.stripe.api import OPERATIONS, Operation
 from sandbox.stripe.app import make_app
 from sandbox.stripe.errors import StripeError
 from sandbox.stripe.validation import unflatten, validate
 
 VERSION = version("stripe")
-CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-FOLDER = CACHE / "salesforce-stripe-invoices" / f"stripe-{VERSION}"
-TESTS = f"stripe-{VERSION}/tests/test_generated_examples.py"
+TESTS = "tests/test_generated_examples.py"
 
 RESOURCES = {
     "account",
@@ -233,9 +228,9 @@ class Cast:
 
 def report() -> dict[str, Any]:
     """Run all cases and count them."""
-    missing = _fetch()
-    if missing:
-        return _summary({}, {}, why=missing)
+    source = source_distribution("stripe", VERSION, TESTS)
+    if isinstance(source, str):
+        return _summary({}, {}, why=source)
     failures: dict[str, str] = {}
     verdicts: dict[str, bool] = {}
     absent: dict[str, str] = {}
@@ -244,7 +239,7 @@ def report() -> dict[str, Any]:
         httpx.Client(base_url=url, auth=("sk_test_123", ""), timeout=30) as client,
     ):
         cast = Cast(client)
-        for example in _examples():
+        for example in _examples(source):
             reason = _absent(example)
             if reason:
                 absent[str(example)] = reason
@@ -310,9 +305,9 @@ def _absent(example: Example) -> str:
     return next((ABSENT[word] for word in words if word in ABSENT), "")
 
 
-def _examples() -> Iterator[Example]:
+def _examples(source: Path) -> Iterator[Example]:
     """Read the distinct requests out of the SDK's generated tests."""
-    tree = ast.parse((FOLDER / TESTS).read_text())
+    tree = ast.parse(source.read_text())
     seen: set[Example] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "assert_requested":
@@ -331,36 +326,6 @@ def _examples() -> Iterator[Example]:
                 )
             )
     yield from sorted(seen)
-
-
-def _fetch() -> str:
-    """Download the source distribution unless it is there; says why it cannot."""
-    if (FOLDER / TESTS).is_file():
-        return ""
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    python = next((name for name in _pythons() if _has_pip(name)), None)
-    if python is None:
-        return "pip is not installed"
-    command = [
-        python, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:",
-        "--dest", str(FOLDER), f"stripe=={VERSION}",
-    ]  # fmt: skip
-    ran = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
-    if ran.returncode:
-        return f"pip download failed: {ran.stderr[-300:]}"
-    with tarfile.open(FOLDER / f"stripe-{VERSION}.tar.gz") as archive:
-        archive.extract(TESTS, FOLDER, filter="data")
-    return ""
-
-
-def _pythons() -> list[str]:
-    found = (shutil.which(name) for name in ("python3", "python"))
-    return [sys.executable, *filter(None, found)]
-
-
-def _has_pip(python: str) -> bool:
-    command = [python, "-m", "pip", "--version"]
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0  # noqa: S603
 
 
 def _summary(

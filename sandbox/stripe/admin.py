@@ -18,7 +18,7 @@ from sandbox.stripe.context import Context, Sandbox, Settings
 from sandbox.stripe.errors import StripeError, no_such
 from sandbox.stripe.generate import Generator, Order
 from sandbox.stripe.store import Doc, Space, public
-from sandbox.stripe.webhooks import Courier, Network
+from sandbox.stripe.webhooks import Courier, Network, due
 
 
 class RetryOrder(BaseModel):
@@ -150,7 +150,7 @@ def routes(sandbox: Sandbox, courier: Courier, traffic: Traffic) -> list[Route]:
 
     async def settle(_: Request) -> Response:
         """Answer once no delivery is due any more."""
-        while any(_due(sandbox, space) for space in _spaces(sandbox)):
+        while any(due(sandbox, space, 1) for space in _spaces(sandbox)):
             await asyncio.sleep(0.01)
         return JSONResponse({"settled": True})
 
@@ -218,8 +218,3 @@ def _requeue(sandbox: Sandbox, space: Space, order: RetryOrder) -> int:
         delivery |= {"state": "pending", "next_attempt": sandbox.clock.time()}
         space.update("delivery", delivery)
     return len(chosen)
-
-
-def _due(sandbox: Sandbox, space: Space) -> bool:
-    pending = space.find("delivery", {"state": "pending"})
-    return any(delivery["next_attempt"] <= sandbox.clock.time() for delivery in pending)

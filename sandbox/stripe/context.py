@@ -22,9 +22,13 @@ class Account:
     currency: str = "usd"
     email: str = "billing@acme.example"
     keys: dict[str, bool] = field(
-        default_factory=lambda: {"sk_test_123": False, "sk_live_sandbox": True}
+        default_factory=lambda: {
+            "sk_live_sandbox": True,
+            "sk_test_sandbox": False,
+            "sk_test_123": False,
+        }
     )
-    """API key to livemode."""
+    """API key to livemode. The last one is what the SDK's own tests use."""
 
 
 class RateLimits(BaseModel):

@@ -207,13 +207,19 @@ class Space:
             (self.livemode, object_id),
         )
 
-    def find(self, kind_name: str, filters: Mapping[str, Any]) -> list[Doc]:
-        """Return all objects with these values, oldest first."""
-        conditions, values = self._conditions(filters, {})
+    def find(
+        self,
+        kind_name: str,
+        filters: Mapping[str, Any],
+        ranges: Mapping[str, Mapping[str, float]] | None = None,
+        limit: int = -1,
+    ) -> list[Doc]:
+        """Return the objects with these values, oldest first; all of them unless limited."""
+        conditions, values = self._conditions(filters, ranges or {})
         rows = self._connection.execute(
             f"SELECT body, private FROM {KINDS[kind_name].table} WHERE {conditions}"  # noqa: S608
-            " ORDER BY created, seq",
-            values,
+            " ORDER BY created, seq LIMIT ?",
+            [*values, limit],
         )
         return [_loaded(row) for row in rows]
 
@@ -271,7 +277,7 @@ class Space:
         ).fetchone()
 
     def _conditions(
-        self, filters: Mapping[str, Any], ranges: Mapping[str, Mapping[str, int]]
+        self, filters: Mapping[str, Any], ranges: Mapping[str, Mapping[str, float]]
     ) -> tuple[str, list[Any]]:
         conditions: list[str] = ["livemode = ?"]
         values: list[Any] = [self.livemode]

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import hmac
 import random
 import time
@@ -55,6 +56,7 @@ class Courier:
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
         self._wake = asyncio.Event()
+        self._rounds: dict[str, asyncio.Task[None]] = {}
         sandbox.clock.on_move(self.wake)
         self.configure(Network())
 
@@ -74,7 +76,8 @@ class Courier:
         try:
             yield
         finally:
-            task.cancel()
+            for running in (task, *self._rounds.values()):
+                running.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
 
@@ -82,9 +85,9 @@ class Courier:
         async with httpx.AsyncClient(timeout=TIMEOUT, trust_env=False) as client:
             while True:
                 self._wake.clear()
-                if not await self._deliver_due(client):
-                    with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._wake.wait(), self._pause())
+                self._start_rounds(client)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), self._pause())
 
     def _pause(self) -> float:
         """Return the seconds until the next retry is due."""
@@ -93,21 +96,36 @@ class Courier:
         ).fetchone()
         return 60.0 if row[0] is None else max(0.05, min(60.0, row[0] - self.sandbox.clock.time()))
 
-    async def _deliver_due(self, client: httpx.AsyncClient) -> bool:
-        """Attempt what is due and say whether there was anything."""
-        due = [
-            (space, delivery)
-            for space in (self.sandbox.store.space(False), self.sandbox.store.space(True))
-            for delivery in self._due(space)
-        ]
-        if self.network.reorder:
-            self._random.shuffle(due)
-        await asyncio.gather(*(self._deliver(client, space, item) for space, item in due))
-        return bool(due)
+    def _start_rounds(self, client: httpx.AsyncClient) -> None:
+        """Start a round for each endpoint that has something due and is not being served."""
+        for livemode in (False, True):
+            space = self.sandbox.store.space(livemode)
+            for endpoint in self._waiting(livemode):
+                if endpoint not in self._rounds:
+                    task = asyncio.create_task(self._round(client, space, endpoint))
+                    self._rounds[endpoint] = task
+                    task.add_done_callback(functools.partial(self._round_over, endpoint))
 
-    def _due(self, space: Space) -> list[Doc]:
-        pending = space.find("delivery", {"state": "pending"})
-        return [d for d in pending if d["next_attempt"] <= self.sandbox.clock.time()][:BATCH]
+    def _waiting(self, livemode: bool) -> list[str]:
+        """Return the endpoints that have deliveries due."""
+        rows = self.sandbox.store.connection.execute(
+            "SELECT DISTINCT f_endpoint FROM kind_delivery"
+            " WHERE livemode = ? AND f_state = 'pending' AND f_next_attempt <= ?",
+            (livemode, self.sandbox.clock.time()),
+        )
+        return [row[0] for row in rows]
+
+    def _round_over(self, endpoint: str, _: "asyncio.Task[None]") -> None:
+        del self._rounds[endpoint]
+        self.wake()
+
+    async def _round(self, client: httpx.AsyncClient, space: Space, endpoint: str) -> None:
+        """Attempt what is due for one endpoint, one after the other."""
+        deliveries = due(self.sandbox, space, BATCH, endpoint=endpoint)
+        if self.network.reorder:
+            self._random.shuffle(deliveries)
+        for delivery in deliveries:
+            await self._deliver(client, space, delivery)
 
     async def _deliver(self, client: httpx.AsyncClient, space: Space, delivery: Doc) -> None:
         event = space.get(delivery["event_object"], delivery["event"])
@@ -139,7 +157,7 @@ class Courier:
         url = endpoint.get("url") or endpoint["_"]["url"]
         try:
             answer = await client.post(url, content=body, headers=headers)
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             return None, f"{type(error).__name__}: {error}"
         return answer.status_code, None
 
@@ -163,6 +181,12 @@ class Courier:
         with self.sandbox.store.transaction():
             space.update("delivery", delivery)
             events.settled(self.sandbox.context(space.livemode), delivery["event"])
+
+
+def due(sandbox: Sandbox, space: Space, limit: int, **filters: str) -> list[Doc]:
+    """Return deliveries that are to be attempted now, oldest first."""
+    now = {"next_attempt": {"lte": sandbox.clock.time()}}
+    return space.find("delivery", {"state": "pending"} | filters, now, limit)
 
 
 def signature(body: bytes, secret: str) -> str:

