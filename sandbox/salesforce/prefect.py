@@ -40,7 +40,7 @@ class Prefect:
 
     def __init__(self, api_url: str) -> None:
         self._api_url = api_url.rstrip("/")
-        self._ui_url = self._api_url.removesuffix("/api")
+        self._ui_url = self._api_url.removesuffix("/api") + "/v2"
 
     async def start(self, name: str, parameters: dict[str, Any], key: str) -> str:
         """Start a run of the deployment that is named like its flow; returns the run's id.

@@ -32,7 +32,8 @@ _INVOICE_GROUPS = {
         "Paid_At__c", "Voided_At__c", "Uncollectible_At__c",
     ),
     "Synchronisation": (
-        "Sync_State__c", "Sync_Message__c", "Last_Synced_At__c", "Last_Run_URL__c",
+        "Sync_State__c", "Sync_Message__c", "Action_Requested__c", "Last_Synced_At__c",
+        "Last_Run_URL__c",
         "Stripe_Invoice_Id__c", "Stripe_Customer_Id__c", "Stripe_Account_Id__c", "Livemode__c",
         "Local_Key__c",
     ),
