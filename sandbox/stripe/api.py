@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 Params = dict[str, Any]
 Handler = Callable[..., "Doc | Listing"]
 
+VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(\.\w+)?")
+
 KEY_LIFETIME = 24 * 3600
 """Seconds an idempotency key is remembered, in sandbox time."""
 
@@ -115,6 +117,7 @@ class Api:
 
     async def _answer(self, op: Operation, request: Request, request_id: str) -> Response:
         livemode = self._authenticate(request.headers.get("authorization", ""))
+        self._check_headers(request)
         self.limiter.check(livemode, f"{op.method} {op.path}")
         key = request.headers.get("idempotency-key") if request.method == "POST" else None
         call = _Call(op, request, livemode, await request.body(), request_id, key)
@@ -141,6 +144,21 @@ class Api:
         if livemode is None:
             raise unauthorized(f"Invalid API Key provided: {_masked(secret)}")
         return livemode
+
+    def _check_headers(self, request: Request) -> None:
+        """Refuse another account, and what is no API version."""
+        account = request.headers.get("stripe-account", self.sandbox.account.id)
+        if account != self.sandbox.account.id:
+            raise StripeError(
+                f"The provided key does not have access to account '{account}' "
+                "(or that account does not exist).",
+                status=403,
+                code="account_invalid",
+                stored=False,
+            )
+        version = request.headers.get("stripe-version", API_VERSION)
+        if not VERSION.fullmatch(version):
+            raise invalid(f"Invalid Stripe API version: {version}")
 
     def _replayed(self, call: "_Call", key: str) -> Response | None:
         """Return the remembered answer for an idempotency key, if there is one."""

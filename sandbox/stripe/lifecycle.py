@@ -3,7 +3,7 @@
 The table of https://docs.stripe.com/invoicing/integration/workflow-transitions.
 """
 
-from sandbox.stripe import invoicing, mail, payments
+from sandbox.stripe import invoicing, mail, payment_objects, payments
 from sandbox.stripe.cards import Card
 from sandbox.stripe.context import Context
 from sandbox.stripe.errors import StripeError, invalid, wrong_state
@@ -145,7 +145,7 @@ def attach_intent(context: Context, invoice: Doc, intent: Doc) -> Doc:
         raise wrong_state("This PaymentIntent is already attached.", param="payment_intent")
     if intent["status"] == "canceled":
         raise wrong_state("A canceled PaymentIntent cannot be attached.", param="payment_intent")
-    payment = payments.new_invoice_payment(
+    payment = payment_objects.new_invoice_payment(
         context, invoice, intent["amount"], intent["id"], default=False
     )
     paid = intent["amount_received"] if intent["status"] == "succeeded" else None
@@ -162,7 +162,7 @@ def attach_record(context: Context, invoice: Doc, record: Doc) -> Doc:
         )
     if context.space.find("invoice_payment", {"payment.payment_record": record["id"]}):
         raise wrong_state("This payment record is already attached.", param="payment_record")
-    payment = payments.new_invoice_payment(
+    payment = payment_objects.new_invoice_payment(
         context, invoice, asked["value"], payment_record=record["id"], default=False
     )
     paid = record["amount_guaranteed"]["value"]

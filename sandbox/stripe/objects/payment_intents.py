@@ -1,6 +1,6 @@
 """Payment intents and charges, as far as invoices need them."""
 
-from sandbox.stripe import money, payment_methods, payments
+from sandbox.stripe import money, payment_methods, payment_objects, payments
 from sandbox.stripe.api import Listing, Params, operation
 from sandbox.stripe.context import Context
 from sandbox.stripe.errors import invalid, missing_param, wrong_state
@@ -21,7 +21,7 @@ def create(context: Context, params: Params) -> Doc:
         raise invalid("This value must be greater than or equal to 1.", "amount")
     if "customer" in params:
         context.require("customer", params["customer"], "customer")
-    intent = payments.new_intent(context, amount, currency, params.get("customer"))
+    intent = payment_objects.new_intent(context, amount, currency, params.get("customer"))
     intent["_"] = {}
     _apply(intent, params)
     context.add("payment_intent", intent)

@@ -18,6 +18,13 @@ def test_an_unknown_key_is_refused(connect: Connect) -> None:
         connect("sk_test_wrong").v1.customers.list()
 
 
+def test_another_account_is_refused(live: stripe.StripeClient) -> None:
+    """A key opens its own account only."""
+    assert live.v1.accounts.retrieve_current().id == "acct_1SandboxAcme"
+    with pytest.raises(stripe.PermissionError):
+        live.v1.customers.list({}, {"stripe_account": "acct_other"})
+
+
 def test_live_and_test_are_separate(live: stripe.StripeClient, test: stripe.StripeClient) -> None:
     """An object of the other mode is named in the refusal."""
     customer = live.v1.customers.create({"email": "a@b.example"})
