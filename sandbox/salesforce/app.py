@@ -26,7 +26,7 @@ from sandbox.salesforce.errors import OAuthError, SalesforceError, not_found
 from sandbox.salesforce.http import Answer, Call, Resources
 from sandbox.salesforce.limits import Usage
 from sandbox.salesforce.oauth import Authority, Sessions
-from sandbox.salesforce.org import API_VERSION, ORGANIZATION_ID, Org
+from sandbox.salesforce.org import ORGANIZATION_ID, Org
 from sandbox.salesforce.pages import Pages
 from sandbox.salesforce.prefect import Prefect
 from sandbox.salesforce.records import MultipleMatches
@@ -270,6 +270,3 @@ def application(
     if is_empty(org):
         seed(org, first)
     return app
-
-
-__all__ = ["API_VERSION", "Salesforce", "application"]

@@ -148,12 +148,6 @@ class Cursors:
         return page(0)
 
 
-def record_of(org: Org, query: Query) -> list[Record]:
-    """All records of a query without child sub-queries, on one page."""
-    rows = org.store.all(query.sql(), query.parameters)
-    return [_record(query.plan, row) for row in rows]
-
-
 def _page(records: list[Record], total: int, name: str = "", end: int = 0) -> Record:
     page: Record = {"totalSize": total, "done": not name or end >= total}
     if not page["done"]:

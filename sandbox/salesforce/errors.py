@@ -71,11 +71,3 @@ def deleted() -> SalesforceError:
 def json_error(message: str) -> SalesforceError:
     """400 for a body that is not the JSON the resource expects."""
     return SalesforceError("JSON_PARSER_ERROR", message)
-
-
-def server_error(message: str, status: int = 500) -> SalesforceError:
-    """A fault on Salesforce's side."""
-    code = {503: "SERVER_UNAVAILABLE", 429: "REQUEST_LIMIT_EXCEEDED"}.get(
-        status, "UNKNOWN_EXCEPTION"
-    )
-    return SalesforceError(code, message, status=status)
