@@ -13,8 +13,14 @@ HOME = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
 CACHE = HOME / "salesforce-stripe-invoices"
 
 
-def installed(package: str, version: str) -> Path | str:
-    """Return the folder a package's ``node_modules`` is in, or why there is none."""
+def installed(package: str, version: str, *beside: str) -> Path | str:
+    """Return the folder a package's ``node_modules`` is in, or why there is none.
+
+    Args:
+        package: Its name in the npm registry.
+        version: Its version.
+        beside: What is to be installed with it, each with its version.
+    """
     folder = CACHE / f"{package.strip('@').replace('/', '-')}-{version}"
     if (folder / "node_modules" / package).is_dir():
         return folder
@@ -23,7 +29,7 @@ def installed(package: str, version: str) -> Path | str:
     folder.mkdir(parents=True, exist_ok=True)
     command = [
         program("npm"), "install", "--no-audit", "--no-fund", "--no-save", "--no-package-lock",
-        "--ignore-scripts", "--prefix", str(folder), f"{package}@{version}",
+        "--ignore-scripts", "--prefix", str(folder), f"{package}@{version}", *beside,
     ]  # fmt: skip
     ran = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     return folder if ran.returncode == 0 else f"npm install failed: {ran.stderr[-300:]}"
