@@ -9,6 +9,7 @@ an exception, Ctrl-C, SIGTERM, or the death of this process.
 """
 
 import os
+import secrets
 import shutil
 import signal
 import sqlite3
@@ -54,6 +55,7 @@ class Urls:
     stripe: str
     salesforce: str
     receiver: str
+    webhook_token: str
 
     @property
     def prefect_api(self) -> str:
@@ -63,7 +65,7 @@ class Urls:
     @property
     def webhook(self) -> str:
         """Where Stripe sends its events."""
-        return f"{self.receiver}/webhooks/stripe"
+        return f"{self.receiver}/webhooks/stripe/{self.webhook_token}"
 
 
 def environment(urls: Urls, state: Path, webhook_secret: str = "") -> dict[str, str]:
@@ -91,6 +93,7 @@ def environment(urls: Urls, state: Path, webhook_secret: str = "") -> dict[str, 
         "STRIPE__LIVEMODE": "true",
         "STRIPE__BASE_URL": urls.stripe,
         "STRIPE__WEBHOOK_SECRETS": f'["{webhook_secret}"]' if webhook_secret else "[]",
+        "RECEIVER__TOKEN": urls.webhook_token,
         "SALESFORCE__URL": urls.salesforce,
         "SALESFORCE__DOMAIN": "northwind.my",
         "SALESFORCE__ORG_ID": SALESFORCE_ORG,
@@ -196,6 +199,7 @@ class Stack:
             stripe=self._url("stripe"),
             salesforce=self._url("salesforce"),
             receiver=self._url("receiver"),
+            webhook_token=secrets.token_urlsafe(),
         )
         self.environment = environment(self.urls, self.state)
 

@@ -22,6 +22,8 @@ PATIENCE = Retry(
 )
 """A busy server answers 503; every call here may be repeated."""
 
+CREATED = 201
+"""The answer to a new run; one that was started before gives 200."""
 
 FINAL = frozenset(["COMPLETED", "FAILED", "CRASHED", "CANCELLED"])
 
@@ -71,8 +73,7 @@ class Prefect:
         Raises:
             Passing: the server is away.
         """
-        answer = self._create_run(flow, parameters, idempotency_key)
-        return answer.status_code == requests.codes.created
+        return self._create_run(flow, parameters, idempotency_key).status_code == CREATED
 
     def state(self, run_id: str) -> RunState:
         """How far a run has come.

@@ -1,36 +1,41 @@
-"""Serve the webhook endpoint: ``python -m invoicing.receiver --port 8300``."""
+"""Serve the webhook endpoint: ``python -m invoicing.receiver --port 8300 --workers 2``."""
 
 import argparse
 import logging
 import sys
 
-import uvicorn
-
-from invoicing.errors import InvoicingError
-from invoicing.ledger.database import engine
-from invoicing.receiver.app import build_app
+from invoicing.errors import InvoicingError, Passing
+from invoicing.ledger.database import engine, session
+from invoicing.receiver.endpoints import endpoints_by_path
+from invoicing.receiver.server import serve
 from invoicing.settings import settings
 
 
 def main() -> None:
     """Read the settings, check the ledger, serve until stopped."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m invoicing.receiver", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8300)
+    parser.add_argument("--workers", type=int, default=1, help="processes side by side")
     arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
     try:
-        engine()
-        app = build_app(settings())
-    except InvoicingError as error:
+        endpoints_by_path(settings())
+        check_ledger()
+        serve(arguments.host, arguments.port, arguments.workers)
+    except (InvoicingError, OSError) as error:
         sys.exit(f"The receiver cannot start. {error}")
-    uvicorn.run(
-        app,
-        host=arguments.host,
-        port=arguments.port,
-        access_log=False,
-        log_level="warning",
-    )
+
+
+def check_ledger() -> None:
+    """Refuse a ledger of another revision; one that is away is waited for, answering 503."""
+    try:
+        with session():
+            pass
+    except Passing as error:
+        logging.warning("%s", error)
+    else:
+        engine().dispose()  # the workers open their own connections
 
 
 if __name__ == "__main__":

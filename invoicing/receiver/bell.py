@@ -1,0 +1,71 @@
+"""Starting the handler: at once for an event that comes alone, a few times for a burst."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from anyio.to_thread import run_sync
+
+from invoicing.connectors.prefect import Prefect
+from invoicing.errors import Passing
+
+log = logging.getLogger("receiver")
+
+PAUSE_SECONDS = 1.0
+"""After a run was started; twice as long each time that more events came in meanwhile."""
+
+LONGEST_PAUSE_SECONDS = 8.0
+
+
+class Bell:
+    """Starts ``handle-events`` when it is rung.
+
+    Receivers side by side start one run together: its idempotency key is the second of the
+    day. Whoever finds that second's run started already cannot know whether it still saw the
+    newest event, and rings again after the pause.
+    """
+
+    def __init__(self, prefect: Prefect) -> None:
+        """Prepare the bell."""
+        self._prefect = prefect
+        self._rung = asyncio.Event()
+
+    def ring(self) -> None:
+        """Say that there is something new in the inbox."""
+        self._rung.set()
+
+    @asynccontextmanager
+    async def listened_to(self) -> AsyncIterator[None]:
+        """Start runs while the block runs."""
+        listening = asyncio.create_task(self._listen())
+        try:
+            yield
+        finally:
+            listening.cancel()
+            with suppress(asyncio.CancelledError):
+                await listening
+
+    async def _listen(self) -> None:
+        pause = PAUSE_SECONDS
+        while True:
+            await self._rung.wait()
+            self._rung.clear()
+            if not await self._start():
+                self._rung.set()
+            await asyncio.sleep(pause)
+            again = self._rung.is_set()
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS) if again else PAUSE_SECONDS
+
+    async def _start(self) -> bool:
+        key = f"inbox-{int(time.time())}"
+        try:
+            return await run_sync(
+                self._prefect.start_unless_started,
+                *("handle-events", {}, key),
+                abandon_on_cancel=True,
+            )
+        except Passing as error:
+            log.warning("The handler was not started: %s", error)
+            return False

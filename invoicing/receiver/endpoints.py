@@ -1,0 +1,60 @@
+"""Which Stripe account sends its events to which path."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pydantic import SecretStr
+
+from invoicing.errors import Misconfigured
+from invoicing.settings import Settings
+
+PATH = "/webhooks/stripe"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One Stripe account in one mode, and the secrets that sign its events."""
+
+    account_id: str
+    livemode: bool
+    secrets: tuple[str, ...]
+
+
+def endpoints_by_path(settings: Settings) -> Mapping[str, Endpoint]:
+    """All endpoints of the settings: that of the account of ``stripe``, and any others.
+
+    Raises:
+        Misconfigured: there is none with a signing secret, or two share a path.
+    """
+    given = [
+        (
+            f"{PATH}/{other.token.get_secret_value()}",
+            other.account_id,
+            other.livemode,
+            other.secrets,
+        )
+        for other in settings.receiver.endpoints
+    ]
+    own, token = settings.stripe, settings.receiver.token
+    if own.webhook_secrets:
+        path = f"{PATH}/{token.get_secret_value()}" if token else PATH
+        given.append((path, own.account_id, own.livemode, own.webhook_secrets))
+    found = {
+        path: Endpoint(account, livemode, tuple(secret.get_secret_value() for secret in secrets))
+        for path, account, livemode, secrets in given
+    }
+    if not found:
+        raise Misconfigured(
+            "No webhook endpoint has a signing secret; set INVOICING_STRIPE__WEBHOOK_SECRETS."
+        )
+    if len(found) < len(given):
+        raise Misconfigured("Two webhook endpoints have the same token.")
+    return found
+
+
+def _path(token: SecretStr | None) -> str:
+    return f"{PATH}/{token.get_secret_value()}" if token else PATH
+
+
+def _revealed(secrets: Sequence[SecretStr]) -> tuple[str, ...]:
+    return tuple(secret.get_secret_value() for secret in secrets)

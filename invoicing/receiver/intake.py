@@ -1,0 +1,90 @@
+"""Writing events down, many in one transaction.
+
+While one transaction is under way, the next events gather; each is acknowledged after the
+commit of its own. An event that comes alone does not wait for others.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+
+from starlette.concurrency import run_in_threadpool
+
+from invoicing.errors import Passing
+from invoicing.ledger import inbox
+from invoicing.ledger.models import Event
+
+log = logging.getLogger("receiver")
+
+BATCH = 200
+"""The most events in one transaction."""
+
+PATIENCE_SECONDS = 20.0
+"""How long a request waits for its commit; a repeated event is written once anyhow."""
+
+Promise = tuple[Event, "asyncio.Future[None]"]
+
+
+class Intake:
+    """Takes events and returns once they are in the inbox."""
+
+    def __init__(self, written: Callable[[int, int], None]) -> None:
+        """Prepare the queue.
+
+        Args:
+            written: Called after each commit with how many events it held, and how many of
+                them were new.
+        """
+        self._written = written
+        self._queue: asyncio.Queue[Promise] = asyncio.Queue()
+
+    async def take(self, event: Event) -> None:
+        """Write an event down; it is durable when this returns.
+
+        Raises:
+            Passing: it is not, because the ledger is away or busy for too long.
+        """
+        done = asyncio.get_running_loop().create_future()
+        self._queue.put_nowait((event, done))
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await done
+        except TimeoutError:
+            raise Passing(f"The ledger did not answer for {PATIENCE_SECONDS:g} s") from None
+
+    @asynccontextmanager
+    async def at_work(self) -> AsyncIterator[None]:
+        """Write while the block runs."""
+        writing = asyncio.create_task(self._work())
+        try:
+            yield
+        finally:
+            writing.cancel()
+            with suppress(asyncio.CancelledError):
+                await writing
+
+    async def _work(self) -> None:
+        while True:
+            batch = [await self._queue.get()]
+            while len(batch) < BATCH and not self._queue.empty():
+                batch.append(self._queue.get_nowait())
+            await self._write(batch)
+
+    async def _write(self, batch: Sequence[Promise]) -> None:
+        try:
+            new = await run_in_threadpool(inbox.receive, [event for event, _ in batch])
+        except Exception as error:
+            if len(batch) > 1 and not isinstance(error, Passing):
+                for promise in batch:  # one that cannot be written keeps no other from it
+                    await self._write([promise])
+                return
+            log.error("%s events were not written down: %s", len(batch), error)
+            for _, done in batch:
+                if not done.done():
+                    done.set_exception(Passing(str(error)))
+            return
+        for _, done in batch:
+            if not done.done():
+                done.set_result(None)
+        self._written(len(batch), new)

@@ -1,0 +1,90 @@
+"""Prometheus metrics of all worker processes together, and of the inbox they share.
+
+Each worker counts in files that whichever worker is asked adds up:
+https://prometheus.github.io/client_python/multiprocess/. The inbox is looked at when asked.
+"""
+
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from invoicing.errors import Passing
+from invoicing.ledger import inbox
+
+SHARED = "PROMETHEUS_MULTIPROC_DIR"
+"""Names the directory of those files; has to be set before this module is imported."""
+
+SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20)
+
+
+class Metrics:
+    """What one worker counts."""
+
+    def __init__(self) -> None:
+        """Begin at zero."""
+        self._registry = CollectorRegistry()
+        self._received = Counter(
+            "invoicing_events_received",
+            "Events written down, and those that were there already.",
+            ["news"],
+            registry=self._registry,
+        )
+        self._refused = Counter(
+            "invoicing_events_refused",
+            "Requests that were not acknowledged, by reason.",
+            ["reason"],
+            registry=self._registry,
+        )
+        self.seconds = Histogram(
+            "invoicing_event_receive_seconds",
+            "Time from a request's headers to its answer.",
+            buckets=SECONDS,
+            registry=self._registry,
+        )
+
+    def received(self, events: int, new: int) -> None:
+        """Count a commit."""
+        self._received.labels("new").inc(new)
+        self._received.labels("known").inc(events - new)
+
+    def refused(self, reason: str) -> None:
+        """Count a request that was not acknowledged."""
+        self._refused.labels(reason).inc()
+
+    def exposition(self) -> bytes:
+        """Everything in Prometheus's text format; reads the ledger."""
+        registry = CollectorRegistry()
+        if SHARED in os.environ:
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        else:
+            registry.register(self._registry)
+        registry.register(InboxCollector())
+        return generate_latest(registry)
+
+
+class InboxCollector(Collector):
+    """What waits in the inbox; nothing while the ledger is away."""
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Look."""
+        try:
+            states, oldest = inbox.backlog(), inbox.oldest_waiting()
+        except Passing:
+            return
+        backlog = GaugeMetricFamily(
+            "invoicing_inbox_events", "Events in the inbox, by state.", labels=["state"]
+        )
+        for state, count in states.items():
+            backlog.add_metric([state], count)
+        yield backlog
+        age = (datetime.now(UTC) - oldest).total_seconds() if oldest else 0.0
+        yield GaugeMetricFamily(
+            "invoicing_inbox_oldest_seconds",
+            "Age of the oldest event that is not settled.",
+            value=age,
+        )
