@@ -63,6 +63,20 @@ def source_distribution(package: str, version: str, member: str) -> Path | str:
     return wanted
 
 
+def python_packages(package: str, version: str, extra: str = "") -> Path | str:
+    """Return a folder with a package from PyPI and all it needs, or why there is none."""
+    folder = CACHE / f"{package}-{version}"
+    if (folder / package).is_dir():
+        return folder
+    python = next(filter(_has_pip, _pythons()), None)
+    if python is None:
+        return "pip is not installed"
+    wanted = f"{package}[{extra}]=={version}" if extra else f"{package}=={version}"
+    command = [python, "-m", "pip", "install", "--quiet", "--target", str(folder), wanted]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    return folder if ran.returncode == 0 else f"pip install failed: {ran.stderr[-300:]}"
+
+
 def _pythons() -> list[str]:
     """The interpreters that may have pip; the project's own, made by uv, may not."""
     found = (shutil.which(name) for name in ("python3", "python"))

@@ -1,0 +1,61 @@
+"""Comparing what a mirror has stored with the sandbox's own lists."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+
+KEY = "sk_live_sandbox"
+ORDER = {"seed": 3, "customers": 120, "invoices": 1_500, "currencies": ["usd"]}
+
+
+def generate(url: str) -> None:
+    """Fill a sandbox with the data set to be mirrored."""
+    httpx.post(f"{url}/_sandbox/generate", json=ORDER, timeout=60).raise_for_status()
+
+
+def counted(url: str) -> dict[str, int]:
+    """Count by reading every page of the sandbox's own lists."""
+    invoices = _all(url, "invoices")
+    return {
+        "customers": len(_all(url, "customers")),
+        "invoices": len(invoices),
+        "total": sum(invoice["total"] for invoice in invoices),
+        "paid": sum(invoice["status"] == "paid" for invoice in invoices),
+    }
+
+
+def _all(url: str, resource: str) -> list[Any]:
+    found: list[Any] = []
+    while True:
+        after = {"starting_after": found[-1]["id"]} if found else {}
+        answer = httpx.get(f"{url}/v1/{resource}", params={"limit": 100} | after, auth=(KEY, ""))
+        page = answer.json()
+        found += page["data"]
+        if not page["has_more"]:
+            return found
+
+
+def summary(
+    source: str,
+    expected: dict[str, int],
+    stored: dict[str, Any],
+    skipped: str = "",
+    error: str = "",
+) -> dict[str, Any]:
+    """Say how many of the mirror's counts are right."""
+    failures = {
+        name: error or f"{stored.get(name)} instead of {value}"
+        for name, value in expected.items()
+        if int(stored.get(name, -1)) != value
+    }
+    return {
+        "source": source,
+        "tried": len(expected),
+        "passed": len(expected) - len(failures),
+        "failed": len(failures),
+        "skipped": int(bool(skipped)),
+        "why": skipped,
+        "failures": failures,
+    }
