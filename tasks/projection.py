@@ -225,6 +225,7 @@ def _write(wanted: Mapping[str, tuple[Record, Projection | None]], touch: bool) 
     updates: list[dict[str, Any]] = []
     for stripe_id, (row, invoice) in wanted.items():
         fields = record.projected_fields(invoice or tombstone(stripe_id))
+        fields[record.STRIPE_ACCOUNT_ID] = settings().stripe.account_id
         link = sent.get(stripe_id)
         if link and link.sent_at:
             fields[record.SENT_AT] = record.stamp(link.sent_at)
@@ -314,7 +315,11 @@ def _mirror(invoice: Projection) -> Change:
         total=total,
     )
     header = content | record.projected_fields(invoice) | _in_step(Status.OPEN)
-    header |= {"Account__c": account, record.LOCAL_KEY: invoice.stripe_id}
+    header |= {
+        "Account__c": account,
+        record.LOCAL_KEY: invoice.stripe_id,
+        record.STRIPE_ACCOUNT_ID: settings().stripe.account_id,
+    }
     nodes = [
         {
             "method": "POST",

@@ -25,6 +25,7 @@ LAST_SYNCED_AT = "Last_Synced_At__c"
 LAST_RUN_URL = "Last_Run_URL__c"
 SENT_AT = "Sent_At__c"
 ACTION = "Action_Requested__c"
+STRIPE_ACCOUNT_ID = "Stripe_Account_Id__c"
 
 MESSAGE_LENGTH = 4000
 
@@ -77,7 +78,16 @@ CONTENT_FIELDS = (
     SYNC_MESSAGE,
     "Bill_To__r.Email",
 )
-STATE_FIELDS = ("Id", "Name", "Account__r.Name", SENT_AT, SYNC_STATE, SYNC_MESSAGE, *PROJECTED)
+STATE_FIELDS = (
+    "Id",
+    "Name",
+    "Account__r.Name",
+    SENT_AT,
+    SYNC_STATE,
+    SYNC_MESSAGE,
+    STRIPE_ACCOUNT_ID,
+    *PROJECTED,
+)
 
 
 def invoice_query(where: str, *, multi_currency: bool) -> str:

@@ -1,0 +1,113 @@
+"""People at work, in a real browser: raise, send, pay, sync, and watch it happen."""
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from deployments.local.stack import Stack
+
+pytestmark = pytest.mark.timeout(300)
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Everything that make demo starts."""
+    with Stack(tmp_path_factory.mktemp("stack")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium, which a bare machine may lack and CI has."""
+    if CHROMIUM is None and not os.environ.get("CI"):
+        pytest.skip("there is no Chromium on this machine: install the package chromium")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """One tab."""
+    tab = browser.new_page(viewport={"width": 1280, "height": 1000})
+    tab.set_default_timeout(30_000)
+    expect.set_options(timeout=30_000)
+    yield tab
+    tab.close()
+
+
+def raise_invoice(page: Page, stack: Stack, account: str = "Globex") -> None:
+    """Fill in the form on an Account's page."""
+    page.goto(f"{stack.urls.salesforce}/lightning/o/Account/list")
+    page.get_by_role("link", name=account, exact=True).click()
+    page.get_by_role("link", name="Raise Invoice").click()
+    page.get_by_label("Description").fill("Training for the new team")
+    page.locator("[name=product]").first.select_option(label="Training Day (1,800.00 USD)")
+    page.locator("[name=quantity]").first.fill("2")
+    page.get_by_role("button", name="Add line").click()
+    page.locator("[name=product]").nth(1).select_option(label="Consulting (150.00 USD)")
+    page.locator("[name=unit_price]").nth(1).fill("99.50")
+    page.get_by_role("button", name="Raise Invoice").click()
+
+
+def reload_until(page: Page, text: str) -> None:
+    """Look again until the page says so: a webhook is on its way."""
+    deadline = time.monotonic() + 30
+    while not page.get_by_text(text, exact=True).first.is_visible():
+        assert time.monotonic() < deadline, f"the page never said {text}"
+        page.reload()
+
+
+def test_an_invoice_is_raised_sent_paid_and_synced(page: Page, stack: Stack) -> None:
+    """From the Account page to the money, without leaving the browser."""
+    raise_invoice(page, stack)
+    expect(page.get_by_text("INV-0001 is a draft for Globex")).to_be_visible()
+    page.locator("table").get_by_role("link", name="INV-0001").click()
+    expect(page.get_by_text("3,699.50").first).to_be_visible()
+
+    page.get_by_role("button", name="Send To Customer").click()
+    expect(page.get_by_text("was sent to Globex")).to_be_visible()
+    expect(page.get_by_text("Open", exact=True).first).to_be_visible()
+    record = page.url
+
+    page.goto(f"{stack.urls.stripe}/mail")
+    page.get_by_role("link", name="Invoice from").first.click()
+    page.get_by_role("link", name="Pay this invoice").click()
+    page.get_by_role("button", name="Pay").click()
+    expect(page.get_by_text("Paid").first).to_be_visible()
+
+    page.goto(record)
+    reload_until(page, "Paid")
+    page.get_by_role("button", name="Sync Invoice").click()
+    expect(page.get_by_text("INV-0001 was in step already.")).to_be_visible()
+
+
+def test_a_refusal_is_read_where_the_button_was_pressed(page: Page, stack: Stack) -> None:
+    """An Account without an address: the page says what is missing, and nobody is mailed."""
+    raise_invoice(page, stack, account="Vandelay Industries")
+    expect(page.get_by_text("is a draft for Vandelay Industries")).to_be_visible()
+    page.locator("table").get_by_role("link", name="INV-000").click()
+    page.get_by_role("button", name="Send To Customer").click()
+    expect(page.get_by_text("has no e-mail address for invoices").first).to_be_visible()
+    expect(page.get_by_text("Failed", exact=True).first).to_be_visible()
+
+
+def test_the_form_in_prefects_ui(page: Page, stack: Stack, tmp_path: Path) -> None:
+    """Every field has its help, the date a picker, the lines a list; a run starts from it."""
+    api = stack.urls.prefect_api
+    deployment = requests.get(f"{api}/deployments/name/raise-invoice/raise-invoice", timeout=30)
+    page.goto(f"{stack.urls.prefect}/v2/deployments/deployment/{deployment.json()['id']}/run")
+    expect(page.get_by_text("The customer's Account in Salesforce")).to_be_visible()
+    expect(page.get_by_text("Pick a date")).to_be_visible()
+    page.get_by_role("button", name="Add item").click()
+    expect(page.get_by_text("How many; decimals are fine")).to_be_visible()
+    page.screenshot(path=tmp_path / "form.png")
