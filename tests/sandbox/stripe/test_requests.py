@@ -1,12 +1,17 @@
 """What a request may say: keys, parameters, idempotency, expansion, lists."""
 
+import functools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import stripe
+
+from sandbox.common.serve import running
+from sandbox.stripe.app import make_app
 
 MakeDraft = Callable[..., stripe.Invoice]
 Connect = Callable[[str], stripe.StripeClient]
@@ -199,3 +204,16 @@ def test_an_unknown_url(admin: httpx.Client) -> None:
     answer = admin.get("/v1/frobnications", auth=("sk_live_sandbox", ""))
     assert answer.status_code == 404
     assert "Unrecognized request URL" in answer.json()["error"]["message"]
+
+
+def test_a_data_file_outlives_the_process(tmp_path: Path) -> None:
+    """What was kept in a file is there again, with its events and idempotency keys."""
+    kept = functools.partial(make_app, data=tmp_path / "stripe.db")
+    form, key = {"email": "a@b.example"}, {"Idempotency-Key": "once"}
+    made = []
+    for _ in range(2):
+        with running(kept) as url:
+            client = httpx.Client(base_url=url, auth=("sk_live_sandbox", ""))
+            made.append(client.post("/v1/customers", data=form, headers=key).json()["id"])
+            assert len(client.get("/v1/customers").json()["data"]) == 1
+    assert made[0] == made[1]
