@@ -8,10 +8,10 @@ ARGS   ?=
 
 export DO_NOT_TRACK = 1
 
-.PHONY: help install demo test lint format lock bench clean
+.PHONY: help install demo test lint format lock bench check-sandbox prove clean
 
 help: ## Show what there is
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 install: $(VENV)/.installed ## Install everything from the lock into .venv
 
@@ -40,6 +40,12 @@ lint: install ## Check style and types
 format: install ## Put the code in shape
 	$(VENV)/bin/ruff check --fix --quiet
 	$(VENV)/bin/ruff format
+
+check-sandbox: install ## Hold the sandbox to what others wrote for Stripe and Salesforce
+	@$(RUN) -m sandbox.evidence
+
+prove: install ## Try every fault; ARGS="--schedules N --seed S"
+	@$(RUN) -m tests.proving $(ARGS)
 
 bench: install ## Measure; ARGS=latency names the benchmark
 	@$(RUN) -m benchmarks $(ARGS)

@@ -7,14 +7,13 @@ one JSON line: how many were tried, passed, failed and skipped (and why).
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 from sandbox.common.serve import running
+from sandbox.evidence.fetched import installed, program
 from sandbox.salesforce.__main__ import METADATA
 from sandbox.salesforce.app import application
 from sandbox.salesforce.oauth import CONSUMER_KEY, CONSUMER_SECRET
@@ -22,18 +21,16 @@ from sandbox.salesforce.org import open_org
 
 VERSION = "3.10.16"
 CHECKS = Path(__file__).with_name("jsforce_checks.mjs")
-CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-MODULES = CACHE / "salesforce-stripe-invoices" / f"jsforce-{VERSION}"
 
 
 def report() -> dict[str, Any]:
     """Run all cases and count them."""
-    missing = _install()
-    if missing:
-        return _summary([], skipped=missing)
+    modules = installed("jsforce", VERSION)
+    if isinstance(modules, str):
+        return _summary([], skipped=modules)
     with running(lambda url: application(open_org(METADATA), url)) as url:
         ran = subprocess.run(  # noqa: S603
-            [_program("node"), CHECKS, MODULES, url, CONSUMER_KEY, CONSUMER_SECRET],
+            [program("node"), CHECKS, modules, url, CONSUMER_KEY, CONSUMER_SECRET],
             capture_output=True,
             text=True,
             timeout=300,
@@ -56,25 +53,6 @@ def _summary(cases: list[dict[str, Any]], skipped: str = "") -> dict[str, Any]:
         "why": skipped,
         "failures": failures,
     }
-
-
-def _install() -> str:
-    """Install jsforce unless it is there; says why it cannot."""
-    if (MODULES / "node_modules" / "jsforce").is_dir():
-        return ""
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        return "node and npm are not installed"
-    MODULES.mkdir(parents=True, exist_ok=True)
-    command = [
-        _program("npm"), "install", "--no-audit", "--no-fund", "--no-save", "--no-package-lock",
-        "--ignore-scripts", "--prefix", str(MODULES), f"jsforce@{VERSION}",
-    ]  # fmt: skip
-    ran = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
-    return "" if ran.returncode == 0 else f"npm install failed: {ran.stderr[-300:]}"
-
-
-def _program(name: str) -> str:
-    return shutil.which(name) or name
 
 
 if __name__ == "__main__":

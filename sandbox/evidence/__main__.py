@@ -1,0 +1,45 @@
+"""``python -m sandbox.evidence``: hold the sandbox to what others wrote for the real services.
+
+Prints what each source came to as it comes, and one JSON line at the end: per source how many
+cases were tried, passed, failed and skipped (and why). Ends with 1 if a case failed.
+"""
+
+import importlib
+import json
+import sys
+import time
+from typing import Any
+
+SOURCES = (
+    "stripe_examples",
+    "stripe_cli",
+    "stripe_node",
+    "stripe_sync_engine",
+    "stripe_dlt",
+    "jsforce",
+)
+"""The modules beside this one, each with a ``report``."""
+
+
+def main() -> int:
+    """Run every source, and say what came of it."""
+    reports: list[dict[str, Any]] = []
+    for name in SOURCES:
+        began = time.monotonic()
+        report = importlib.import_module(f"sandbox.evidence.{name}").report()
+        reports.append(report)
+        took = time.monotonic() - began
+        why = f" ({report['why']})" if report["why"] else ""
+        print(  # noqa: T201
+            f"{report['source']}: {report['passed']} of {report['tried']} passed, "
+            f"{report['skipped']} skipped{why}, {took:.0f} s",
+            flush=True,
+        )
+        for case, error in report["failures"].items():
+            print(f"  {case}: {error}")  # noqa: T201
+    print(json.dumps({"sources": reports}))  # noqa: T201
+    return int(any(report["failed"] for report in reports))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
