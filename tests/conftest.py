@@ -1,12 +1,14 @@
 """What the tests stand on: real sandboxes over HTTP, a real Prefect server, a real ledger."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
+from playwright.sync_api import Browser, sync_playwright
 
 from sandbox.common.serve import running
 from sandbox.salesforce.app import application
@@ -22,6 +24,21 @@ os.environ.update(
     PREFECT_SERVER_ANALYTICS_ENABLED="false",
     PREFECT_LOGGING_TO_API_ENABLED="false",
 )
+
+
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Headless Chromium, which a bare machine may lack and CI must have."""
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None and "CI" not in os.environ:
+        pytest.skip("there is no Chromium on this machine: install the package chromium")
+    with sync_playwright() as playwright:
+        running_browser = playwright.chromium.launch(executable_path=chromium, args=QUIET)
+        yield running_browser
+        running_browser.close()
 
 
 class Sandbox:

@@ -17,7 +17,7 @@ class Account:
     """The one account of the sandbox."""
 
     id: str = "acct_1SandboxAcme"
-    name: str = "Acme Ltd"
+    name: str = "Northwind Traders"
     country: str = "US"
     currency: str = "usd"
     email: str = "billing@acme.example"

@@ -1,20 +1,16 @@
 """People at work, in a real browser: raise, send, pay, sync, and watch it happen."""
 
-import os
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import requests
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from deployments.local.stack import Stack
 
 pytestmark = pytest.mark.timeout(300)
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 
 
 @pytest.fixture(scope="module")
@@ -22,17 +18,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Everything that make demo starts."""
     with Stack(tmp_path_factory.mktemp("stack")) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Chromium, which a bare machine may lack and CI has."""
-    if CHROMIUM is None and not os.environ.get("CI"):
-        pytest.skip("there is no Chromium on this machine: install the package chromium")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture

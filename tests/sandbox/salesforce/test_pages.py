@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
-from playwright.sync_api import Error as BrowserError
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -97,21 +95,12 @@ def pages(prefect: PrefectStub, org: Org) -> Iterator[str]:
 
 
 @pytest.fixture
-def page() -> Iterator[Page]:
+def page(browser: Browser) -> Iterator[Page]:
     """A page of headless Chromium."""
-    with sync_playwright() as playwright:
-        own = playwright.chromium.executable_path
-        executable = own if Path(own).exists() else shutil.which("chromium")
-        if executable is None:
-            pytest.skip("no Chromium on this machine")
-        try:
-            browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
-        except BrowserError as error:
-            pytest.skip(f"Chromium does not start: {error}")
-        opened = browser.new_page()
-        opened.set_default_timeout(10_000)
-        yield opened
-        browser.close()
+    opened = browser.new_page()
+    opened.set_default_timeout(10_000)
+    yield opened
+    opened.close()
 
 
 def draft(org: Org) -> str:

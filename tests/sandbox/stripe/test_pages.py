@@ -1,30 +1,21 @@
 """The pages people look at: dashboard, mailbox, the customer's invoice page."""
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
 import stripe
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 MakeDraft = Callable[..., stripe.Invoice]
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-
 
 @pytest.fixture
-def page(admin: httpx.Client) -> Iterator[Page]:
+def page(admin: httpx.Client, browser: Browser) -> Iterator[Page]:
     """A page in a headless browser."""
-    if "CI" in os.environ:
-        pytest.skip("no browser in CI")
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser.new_page(base_url=str(admin.base_url))
-        browser.close()
+    opened = browser.new_page(base_url=str(admin.base_url))
+    yield opened
+    opened.close()
 
 
 def test_the_first_page_is_for_people_and_for_test_suites(admin: httpx.Client) -> None:
