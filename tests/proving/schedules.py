@@ -1,0 +1,282 @@
+"""Schedules: what goes wrong, when, and how the world comes to rest afterwards."""
+
+import random
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from tests.proving import facts, instruments
+from tests.proving.child import Broken, Child, Hung, Tell
+from tests.proving.facts import Facts
+from tests.proving.play import Attempt, Ending, by_hand, outcome_of
+from tests.proving.stories import STORIES, Parameters, into_the_inbox
+from tests.proving.trouble import Rule, at_call, kind_of, kinds_of, now_and_then
+from tests.proving.world import DAY, SALESFORCE, STRIPE, World
+
+LEASES_OVER = 400.0
+"""Seconds after which whatever a killed process held is free again."""
+
+PAUSES = (0.0, LEASES_OVER, 25 * 3600.0, 31 * DAY)
+"""How long it may take until somebody tries again."""
+
+TRIES = 10
+ROUNDS = 12
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """What goes wrong in one playing of a story.
+
+    Attributes:
+        name: Names the schedule for good: playing it again is playing the same.
+        flow: Whose story.
+        seed: Of everything that is left to chance.
+        rules: Trouble on the wire, by service.
+        kills: At which point the first, second … attempt is killed; None for not at all.
+        rivals: Runs of the same flow that start at the same moment.
+        arrivals: Events arrive and are handled meanwhile, in any order.
+        pause: Seconds that pass between the failure and the second try.
+        anew: Tried again by a new run, not by the same one.
+        stubborn: The trouble goes on in the second attempt.
+    """
+
+    name: str
+    flow: str
+    seed: int = 0
+    rules: dict[str, list[Rule]] = field(default_factory=dict)
+    kills: tuple[int | None, ...] = ()
+    rivals: int = 0
+    arrivals: bool = False
+    pause: float = 0.0
+    anew: bool = False
+    stubborn: bool = False
+
+    @property
+    def undisturbed(self) -> bool:
+        """Whether nothing can keep the story from its own end."""
+        return self.pause < DAY and not self.arrivals and not self.rivals
+
+
+@dataclass
+class Verdict:
+    """What came of a schedule."""
+
+    schedule: Schedule
+    violations: list[str] = field(default_factory=list)
+    faults: Counter[str] = field(default_factory=Counter)
+    kills: int = 0
+    seconds: float = 0.0
+    endings: list[str] = field(default_factory=list)
+
+
+def perform(world: World, schedule: Schedule) -> Verdict:
+    """Play a schedule in a new world, bring everything to its end, and judge."""
+    verdict = Verdict(schedule)
+    began = time.perf_counter()
+    try:
+        _play(world, schedule, verdict)
+    except (Broken, Hung) as error:
+        verdict.violations.append(f"the world did not come to rest: {error}")
+    verdict.seconds = time.perf_counter() - began
+    return verdict
+
+
+def _play(world: World, schedule: Schedule, verdict: Verdict) -> None:
+    story = STORIES[schedule.flow]
+    world.renew()
+    asked: Parameters = by_hand(world, story.prepare)
+    world.order_faults(schedule.rules, schedule.seed)
+    wishes = [asked, *(story.rival(asked) for _ in range(schedule.rivals))]
+    kills = [*schedule.kills, None]
+    first = [Attempt(world, schedule.flow, wishes[0], kill_at=kills[0])]
+    first += [Attempt(world, schedule.flow, wish) for wish in wishes[1:]]
+    arriving = Child(partial(_arrive, world, schedule.seed)) if schedule.arrivals else None
+    endings = [attempt.join() for attempt in first]
+    if arriving:
+        arriving.join()
+    _note(world, verdict, endings)
+    if not schedule.stubborn:
+        world.clear_faults()
+    if any(not ending.settled for ending in endings):
+        world.pass_time(schedule.pause)
+    again = schedule.anew and story.anew
+    last = [
+        _bring_to_end(world, schedule, wish, ending, verdict, again=again)
+        for wish, ending in zip(wishes, endings, strict=True)
+    ]
+    world.clear_faults()
+    found = come_to_rest(world)
+    verdict.violations += facts.violations(found, story.wanted)
+    ended_otherwise = list(story.ends(found, asked))
+    if ended_otherwise and (
+        schedule.undisturbed or any(e.how == "completed" for e in last) or not _excused(found)
+    ):
+        verdict.violations += ended_otherwise
+    verdict.violations += [
+        f"a run ended as {ending.how}: {ending.message[-1500:]}"
+        for ending in last
+        if not ending.settled or ending.how == "unknown"
+    ]
+
+
+def _note(world: World, verdict: Verdict, endings: Sequence[Ending]) -> None:
+    verdict.faults.update(
+        {kind_of(rule): rule["hits"] for rule in world.faults() if rule["hits"]}
+    )
+    verdict.kills += sum(ending.how == "killed" for ending in endings)
+    verdict.endings += [f"{ending.how}: {ending.message}" for ending in endings]
+
+
+def _bring_to_end(
+    world: World,
+    schedule: Schedule,
+    wish: Parameters,
+    ending: Ending,
+    verdict: Verdict,
+    *,
+    again: bool,
+) -> Ending:
+    """Try again as an operator or as Prefect would, until nobody would try again."""
+    kills = list(schedule.kills[1:])
+    for number in range(TRIES):
+        if ending.settled or ending.how == "hung":
+            break
+        if number:
+            world.pass_time(LEASES_OVER)
+        run: UUID | None = None if again else ending.run
+        kill_at = kills.pop(0) if kills else None
+        ending = Attempt(world, schedule.flow, wish, run=run, kill_at=kill_at).join()
+        if number == 0 and schedule.stubborn:
+            _note(world, verdict, [ending])
+            world.clear_faults()
+        else:
+            verdict.kills += ending.how == "killed"
+            verdict.endings.append(f"{ending.how}: {ending.message}")
+    return ending
+
+
+def come_to_rest(world: World) -> Facts:
+    """Let time pass and the schedules work until nothing waits, and read what is so then."""
+    for _ in range(ROUNDS):
+        world.pass_time(LEASES_OVER)
+        found: Facts = by_hand(world, facts.settle_down)
+        if not any(event.state in ("received", "processing", "failed") for event in found.events):
+            break
+    return found
+
+
+def _excused(found: Facts) -> bool:
+    """Whether a run was refused with reasons, and the record says them."""
+    return all(
+        record["Sync_Message__c"] or record["Sync_State__c"] == "Clean" for record in found.records
+    )
+
+
+def _arrive(world: World, seed: int, tell: Tell) -> None:
+    """Events come in again and again, shuffled and doubled, and are handled meanwhile."""
+    from invoicing.errors import InvoicingError
+
+    instruments.shift_time(world.ahead)
+    instruments.without_prefect()
+    dice = random.Random(seed)  # noqa: S311 - repeatable on purpose
+    for _ in range(dice.randint(2, 5)):
+        time.sleep(dice.uniform(0, 0.15))
+        try:
+            into_the_inbox(dice)
+        except InvoicingError:
+            continue
+        outcome_of("handle-events")
+
+
+# Plans
+
+
+@dataclass(frozen=True)
+class Sites:
+    """Where something can go wrong in a story that goes well.
+
+    Attributes:
+        calls: Requests to each service in order: method and path.
+        points: The points at which the process may die.
+    """
+
+    calls: dict[str, list[tuple[str, str]]]
+    points: tuple[str, ...]
+
+
+def explore(world: World, flow: str) -> Sites:
+    """Play a story without trouble, and note every call and every point."""
+    world.renew()
+    asked: Any = by_hand(world, STORIES[flow].prepare)
+    for sandbox in world.sandboxes.values():
+        sandbox.admin("DELETE", "requests")
+    ending = Attempt(world, flow, asked).join()
+    if ending.how != "completed":
+        raise Broken(f"{flow} does not complete without trouble: {ending}")
+    calls = {
+        name: [(r["method"], r["path"]) for r in sandbox.admin("GET", "requests")["requests"]]
+        for name, sandbox in world.sandboxes.items()
+    }
+    return Sites(calls, ending.points)
+
+
+def single_faults(flow: str, sites: Sites) -> list[Schedule]:
+    """Every call of a story times every kind of trouble."""
+    return [
+        Schedule(
+            f"fault:{flow}:{service}:{number}:{kind}",
+            flow,
+            rules={service: [at_call(kind, number)]},
+            anew=number % 2 == 1,
+        )
+        for service, calls in sites.calls.items()
+        for number, (method, _) in enumerate(calls)
+        for kind in kinds_of(service, method)
+    ]
+
+
+def single_kills(flow: str, sites: Sites) -> list[Schedule]:
+    """Every point of a story, taken up again by the same run, and by a new one."""
+    return [
+        Schedule(
+            f"kill:{flow}:{point}:{'new' if anew else 'same'}",
+            flow,
+            kills=(point,),
+            anew=anew,
+            pause=LEASES_OVER if anew else 0.0,
+        )
+        for point in range(len(sites.points))
+        for anew in ((False, True) if STORIES[flow].anew else (False,))
+    ]
+
+
+def at_random(seed: int, flows: Sequence[str], sites: dict[str, Sites], only: str = "") -> Schedule:
+    """A schedule with several kinds of trouble, drawn by its seed."""
+    dice = random.Random(seed)  # noqa: S311 - repeatable on purpose
+    flow = dice.choice([*flows, *(f for f in flows if f == "send-invoice")])
+    points = len(sites[flow].points)
+    rules: dict[str, list[Rule]] = {}
+    for service in (STRIPE, SALESFORCE):
+        for _ in range(dice.choice((0, 1, 1, 2))):
+            kind = only or dice.choice(kinds_of(service, "POST"))
+            if kind in kinds_of(service, "POST"):
+                rule = now_and_then(kind, dice.choice((0.05, 0.15, 0.4)), dice.randint(1, 6))
+                rules.setdefault(service, []).append(rule | {"after": dice.randint(0, 8)})
+    kills = tuple(dice.randrange(points) if dice.random() < 0.4 else None for _ in range(3))
+    return Schedule(
+        f"random:{seed}",
+        flow,
+        seed,
+        rules,
+        kills,
+        rivals=dice.choice((0, 0, 1, 1, 2)),
+        arrivals=dice.random() < 0.35,
+        pause=dice.choice(PAUSES),
+        anew=dice.random() < 0.5,
+        stubborn=dice.random() < 0.3,
+    )
+

@@ -1,0 +1,272 @@
+"""One story for each flow that changes anything: how it begins, what is asked, how it must end.
+
+A new flow is proved by adding its story here; a test names the flows that have none.
+"""
+
+import random
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import requests
+
+from tests.proving.facts import Facts
+from tests.proving.play import outcome_of
+
+Parameters = dict[str, Any]
+
+
+def _same(parameters: Parameters) -> Parameters:
+    return parameters
+
+
+@dataclass(frozen=True)
+class Story:
+    """A flow's story.
+
+    Attributes:
+        flow: The deployed flow.
+        prepare: Makes the beginning, without Prefect and without trouble; returns the
+            parameters of the run.
+        ends: What is wrong with the end, if the flow came to its own.
+        rival: What another run wants that is started at the same moment.
+        anew: Whether a new run with the same parameters asks for the same thing. If not, only
+            the run itself is taken up again.
+        wanted: How many credit notes, refunds and out-of-band payments the story asks for.
+    """
+
+    flow: str
+    prepare: Callable[[], Parameters]
+    ends: Callable[[Facts, Parameters], Iterator[str]]
+    rival: Callable[[Parameters], Parameters] = _same
+    anew: bool = True
+    wanted: Mapping[str, int] = field(default_factory=dict)
+
+
+def form(**changes: Any) -> Parameters:
+    """The form for a draft of two lines over 2,450 dollars, due in 45 days."""
+    from tasks.salesforce import today
+
+    return {
+        "account": "Acme Corporation",
+        "description": "November services",
+        "due_date": (today() + timedelta(days=45)).isoformat(),
+        "lines": [
+            {"product": "Consulting", "quantity": "3"},
+            {"product": "Onboarding", "unit_price": "2000"},
+        ],
+        **changes,
+    }
+
+
+def draft() -> str:
+    """A draft; its name."""
+    return str(outcome_of("raise-invoice", **form()).name)
+
+
+def sent() -> str:
+    """An invoice that was sent, and whose events were settled; its name."""
+    name = draft()
+    outcome_of("send-invoice", invoice=name)
+    outcome_of("poll-events")
+    return name
+
+
+def paid() -> str:
+    """An invoice that was sent, and then paid by the customer, which nobody has noticed."""
+    name = draft()
+    outcome = outcome_of("send-invoice", invoice=name)
+    outcome_of("poll-events")
+    pay(outcome.hosted_invoice_url)
+    return name
+
+
+def pay(hosted_invoice_url: str) -> None:
+    """Pay as the customer does."""
+    answer = requests.post(hosted_invoice_url, data={"card": "4242424242424242"}, timeout=10)
+    assert answer.ok, answer.text
+
+
+def write(name: str, **fields: Any) -> None:
+    """Overwrite a record by hand."""
+    from invoicing.connectors import salesforce
+
+    client = salesforce.client()
+    [record] = client.query(f"SELECT Id FROM Stripe_Invoice__c WHERE Name = '{name}'")
+    client.update("Stripe_Invoice__c", record["Id"], fields)
+
+
+def stripe_post(path: str, **params: Any) -> dict[str, Any]:
+    """Do something as a user of Stripe's dashboard."""
+    from invoicing.settings import settings
+
+    at = settings().stripe
+    key = at.api_key.get_secret_value()
+    answer = requests.post(at.base_url + path, data=params, auth=(key, ""), timeout=10)
+    assert answer.ok, answer.text
+    return dict(answer.json())
+
+
+def into_the_inbox(dice: random.Random | None = None) -> None:
+    """Write all of Stripe's events down as the receiver does, in any order if told so."""
+    from datetime import UTC
+
+    from invoicing.connectors import stripe
+    from invoicing.domain.events import HANDLED
+    from invoicing.ledger import inbox
+    from tasks import events
+    from tests.flows.events import event_from
+
+    since = events.datetime.now(UTC) - timedelta(days=20)
+    found = [event_from(e) for e in stripe.client().events(since=since, types=HANDLED)]
+    if dice:
+        dice.shuffle(found)
+    for event in found:
+        inbox.receive([event])
+
+
+# Beginnings
+
+
+def _raise_once() -> Parameters:
+    return form(request_id="order-4711")
+
+
+def _revise() -> Parameters:
+    return {
+        "invoice": draft(),
+        "change": [{"line": 1, "quantity": "5"}],
+        "add": [{"product": "Training Day"}],
+        "remove": [2],
+    }
+
+
+def _send() -> Parameters:
+    return {"invoice": draft()}
+
+
+def _sync() -> Parameters:
+    return {"invoice": paid()}
+
+
+def _handle() -> Parameters:
+    paid()
+    into_the_inbox()
+    return {}
+
+
+def _poll() -> Parameters:
+    paid()
+    return {}
+
+
+def _replay() -> Parameters:
+    name = paid()
+    outcome_of("poll-events")
+    write(name, Status__c="Open", Amount_Paid__c=0)
+    return {"states": ["done"]}
+
+
+def _full_sync() -> Parameters:
+    name = sent()
+    write(name, Status__c="Void", Total__c=1)
+    from invoicing.connectors import salesforce
+
+    [account] = salesforce.client().query(
+        "SELECT Stripe_Customer_Id__c FROM Account WHERE Name = 'Acme Corporation'"
+    )
+    made = stripe_post(
+        "/v1/invoices",
+        customer=account["Stripe_Customer_Id__c"],
+        collection_method="send_invoice",
+        days_until_due="30",
+        auto_advance="false",
+    )
+    line = {"lines[0][amount]": "9900", "lines[0][description]": "Workshop"}
+    stripe_post(f"/v1/invoices/{made['id']}/add_lines", **line)
+    stripe_post(f"/v1/invoices/{made['id']}/finalize", auto_advance="false")
+    return {}
+
+
+def _watch() -> Parameters:
+    write(draft(), Action_Requested__c="Send")
+    return {}
+
+
+# Ends
+
+
+def _says(what: str, there: Any, wanted: Any) -> Iterator[str]:
+    if there != wanted:
+        yield f"{what}: {there!r} instead of {wanted!r}"
+
+
+def _amounts(record: Mapping[str, Any]) -> list[float]:
+    lines = (record["Lines__r"] or {"records": []})["records"]
+    return [float(line["Amount__c"]) for line in lines]
+
+
+def _is_raised(facts: Facts, _: Parameters) -> Iterator[str]:
+    yield from _says("records", len(facts.records), 1)
+    for record in facts.records:
+        yield from _says("lines", _amounts(record), [450, 2000])
+        yield from _says("total", float(record["Total__c"]), 2450)
+
+
+def _is_revised(facts: Facts, _: Parameters) -> Iterator[str]:
+    [record] = facts.records
+    yield from _says("lines", _amounts(record), [750, 1800])
+    yield from _says("total", float(record["Total__c"]), 2550)
+
+
+def _is_sent(facts: Facts, parameters: Parameters) -> Iterator[str]:
+    record = facts.record(parameters["invoice"])
+    yield from _says("Stripe invoices", len(facts.invoices_of(record)), 1)
+    yield from _says("e-mails", len(facts.mails_of(record)), 1)
+    yield from _says("status", record["Status__c"], "Open")
+    yield from _says("lines", [i["subtotal"] for i in facts.invoices_of(record)], [245000])
+    yield from _says("time of sending", record["Sent_At__c"] is not None, True)
+    customers = [customer["id"] for customer in facts.customers]
+    yield from _says("customer", [record["Account__r"]["Stripe_Customer_Id__c"]], customers)
+
+
+def _is_paid(facts: Facts, _: Parameters) -> Iterator[str]:
+    [record] = facts.records
+    yield from _says("status", record["Status__c"], "Paid")
+    yield from _says("paid", float(record["Amount_Paid__c"] or 0), 2450)
+
+
+def _is_synced(facts: Facts, _: Parameters) -> Iterator[str]:
+    states = sorted((record["Status__c"], float(record["Total__c"])) for record in facts.records)
+    yield from _says("records", states, [("Open", 99.0), ("Open", 2450.0)])
+    lines = sorted(_amounts(record) for record in facts.records)
+    yield from _says("lines", lines, [[99], [450, 2000]])
+
+
+def _is_asked_once(facts: Facts, _: Parameters) -> Iterator[str]:
+    yield from _says("requests", len(facts.requests), 1)
+    yield from _says("action", [r["Action_Requested__c"] for r in facts.records], [None])
+    yield from _says("e-mails", len(facts.mails), 0)
+
+
+STORIES: Mapping[str, Story] = {
+    story.flow: story
+    for story in (
+        Story("raise-invoice", _raise_once, _is_raised),
+        Story(
+            "revise-invoice",
+            _revise,
+            _is_revised,
+            rival=lambda asked: {"invoice": asked["invoice"], "description": "In other words"},
+            anew=False,
+        ),
+        Story("send-invoice", _send, _is_sent),
+        Story("sync-invoice", _sync, _is_paid),
+        Story("handle-events", _handle, _is_paid),
+        Story("poll-events", _poll, _is_paid),
+        Story("replay-events", _replay, _is_paid),
+        Story("full-sync", _full_sync, _is_synced),
+        Story("watch-salesforce", _watch, _is_asked_once),
+    )
+}

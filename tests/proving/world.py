@@ -1,0 +1,154 @@
+"""A world to try things in: both sandboxes, a ledger, and a clock that all of them share."""
+
+import itertools
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from sandbox.salesforce.oauth import CONSUMER_KEY, CONSUMER_SECRET
+from tests.conftest import Sandbox
+
+TIMEOUT_SECONDS = 1.0
+"""How long the product waits for an answer here."""
+
+DAY = 86400.0
+
+ACCOUNT = "acct_1SandboxAcme"
+STRIPE, SALESFORCE = "stripe", "salesforce"
+
+
+class Service:
+    """A sandbox in a process of its own."""
+
+    def __init__(self, module: str) -> None:
+        """Start it on a free port, and wait until it is ready."""
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", module, "--port", "0"], stdout=subprocess.PIPE, text=True
+        )
+        assert self._process.stdout is not None
+        self.url = self._process.stdout.readline().split()[-1]
+
+    def stop(self) -> None:
+        """End it."""
+        self._process.terminate()
+        self._process.wait()
+
+
+@dataclass
+class World:
+    """What one schedule plays in; renewed for each."""
+
+    folder: Path
+    number: int
+    ledger_url: str
+    ahead: float = 0.0
+    sandboxes: dict[str, Sandbox] = field(default_factory=dict)
+    _services: list[Service] = field(default_factory=list)
+
+    def begin(self) -> None:
+        """Start the sandboxes, point the product's settings at them, migrate the ledger."""
+        for name in (STRIPE, SALESFORCE):
+            service = Service(f"sandbox.{name}")
+            self._services.append(service)
+            self.sandboxes[name] = Sandbox(service.url)
+        values = {
+            "STRIPE__API_KEY": "sk_live_sandbox",
+            "STRIPE__ACCOUNT_ID": ACCOUNT,
+            "STRIPE__LIVEMODE": "true",
+            "STRIPE__BASE_URL": self.sandboxes[STRIPE].url,
+            "STRIPE__TIMEOUT_SECONDS": str(TIMEOUT_SECONDS),
+            "SALESFORCE__URL": self.sandboxes[SALESFORCE].url,
+            "SALESFORCE__DOMAIN": "northwind.my",
+            "SALESFORCE__CONSUMER_KEY": CONSUMER_KEY,
+            "SALESFORCE__CONSUMER_SECRET": CONSUMER_SECRET,
+            "SALESFORCE__ORG_ID": "00DHs0000000001IAA",
+            "SALESFORCE__MULTI_CURRENCY": "true",
+            "SALESFORCE__TIMEOUT_SECONDS": str(TIMEOUT_SECONDS),
+            "LEDGER__URL": self.ledger_url,
+            "BUSINESS__TIME_ZONE": "Europe/Berlin",
+        }
+        os.environ.update({f"INVOICING_{name}": value for name, value in values.items()})
+        self._migrate()
+        self.pass_time(self.number * DAY)
+
+    def end(self) -> None:
+        """Stop the sandboxes."""
+        for service in self._services:
+            service.stop()
+
+    def renew(self) -> None:
+        """Forget everything but the clock, which never stands where it stood before."""
+        self.sandboxes[STRIPE].admin("POST", "reset")
+        self.sandboxes[SALESFORCE].admin("POST", "reset", seed="demo")
+        self.clear_faults()
+        self._clear_ledger()
+        self.ahead = self.number * DAY + next(_COUNTER) * 2
+        self._set_clocks()
+
+    def pass_time(self, seconds: float) -> None:
+        """Let it be later for both services, and for the product."""
+        self.ahead += seconds
+        self._set_clocks()
+
+    def _set_clocks(self) -> None:
+        from datetime import UTC, datetime, timedelta
+
+        now = (datetime.now(UTC) + timedelta(seconds=self.ahead)).isoformat()
+        for sandbox in self.sandboxes.values():
+            sandbox.admin("POST", "clock", now=now)
+
+    def order_faults(self, rules: Mapping[str, Sequence[dict[str, Any]]], seed: int) -> None:
+        """Have trouble on the wire from now on, by service."""
+        for name, some in rules.items():
+            self.sandboxes[name].admin("POST", "faults", seed=seed, rules=list(some))
+
+    def faults(self) -> list[dict[str, Any]]:
+        """The trouble that is ordered, with how often it struck."""
+        return [
+            rule
+            for sandbox in self.sandboxes.values()
+            for rule in sandbox.admin("GET", "faults")["rules"]
+        ]
+
+    def clear_faults(self) -> None:
+        """Have no trouble on the wire any more."""
+        for sandbox in self.sandboxes.values():
+            sandbox.admin("DELETE", "faults")
+
+    @property
+    def _ledger_file(self) -> Path:
+        return Path(self.ledger_url.removeprefix("sqlite:///"))
+
+    def _migrate(self) -> None:
+        from invoicing.ledger import database
+
+        database.migrate(self.ledger_url)
+        if self.ledger_url.startswith("sqlite"):
+            shutil.copy(self._ledger_file, self.folder / "migrated.db")
+
+    def _clear_ledger(self) -> None:
+        if self.ledger_url.startswith("sqlite"):
+            for suffix in ("-wal", "-shm"):
+                self._ledger_file.with_name(self._ledger_file.name + suffix).unlink(missing_ok=True)
+            shutil.copy(self.folder / "migrated.db", self._ledger_file)
+            return
+        from sqlmodel import SQLModel
+
+        from invoicing.ledger import models
+
+        tables = ", ".join(SQLModel.metadata.tables)
+        assert models.Intent.__tablename__ in tables
+        with psycopg.connect(self.ledger_url, autocommit=True) as connection:
+            connection.execute(f"TRUNCATE {tables} RESTART IDENTITY".encode())
+
+
+_COUNTER = itertools.count(1)
+
+Deed = Callable[[], Any]
