@@ -1,4 +1,4 @@
-"""``python -m sandbox.evidence``: hold the sandbox to what others wrote for the real services.
+"""``python -m sandbox.evidence [source ...]``: what others wrote, against the sandbox.
 
 Prints what each source came to as it comes, and one JSON line at the end: per source how many
 cases were tried, passed, failed and skipped (and why). Ends with 1 if a case failed.
@@ -6,7 +6,9 @@ cases were tried, passed, failed and skipped (and why). Ends with 1 if a case fa
 
 import importlib
 import json
+import os
 import sys
+import tempfile
 import time
 from typing import Any
 
@@ -23,8 +25,9 @@ SOURCES = (
 
 def main() -> int:
     """Run every source, and say what came of it."""
+    os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())  # PostgreSQL's wheel asks
     reports: list[dict[str, Any]] = []
-    for name in SOURCES:
+    for name in sys.argv[1:] or SOURCES:
         began = time.monotonic()
         report = importlib.import_module(f"sandbox.evidence.{name}").report()
         reports.append(report)

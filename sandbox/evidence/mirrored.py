@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import httpx
+
+from sandbox.evidence.verdict import Verdict, verdict
 
 KEY = "sk_live_sandbox"
 ORDER = {"seed": 3, "customers": 120, "invoices": 1_500, "currencies": ["usd"]}
@@ -37,25 +40,14 @@ def _all(url: str, resource: str) -> list[Any]:
             return found
 
 
-def summary(
-    source: str,
-    expected: dict[str, int],
-    stored: dict[str, Any],
-    skipped: str = "",
-    error: str = "",
-) -> dict[str, Any]:
+def compared(
+    source: str, expected: Mapping[str, int], stored: Mapping[str, Any], error: str = ""
+) -> Verdict:
     """Say how many of the mirror's counts are right."""
-    failures = {
-        name: error or f"{stored.get(name)} instead of {value}"
+    cases = {
+        name: ""
+        if int(stored.get(name, -1)) == value
+        else error or f"{stored.get(name)} instead of {value}"
         for name, value in expected.items()
-        if int(stored.get(name, -1)) != value
     }
-    return {
-        "source": source,
-        "tried": len(expected),
-        "passed": len(expected) - len(failures),
-        "failed": len(failures),
-        "skipped": int(bool(skipped)),
-        "why": skipped,
-        "failures": failures,
-    }
+    return verdict(source, cases)

@@ -1,25 +1,24 @@
-"""``python -m sandbox.evidence.stripe_cli``: Stripe's own command line against the sandbox.
+"""Stripe's own command line against the sandbox.
 
 Installs the official CLI from the npm registry, lets it trigger events about invoices, each of
-which is a story of several API calls, and reads each event back. Prints one JSON line.
+which is a story of several API calls, and reads each event back.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import httpx
 
 from sandbox.common.serve import running
 from sandbox.evidence.fetched import installed
+from sandbox.evidence.verdict import Verdict, unavailable, verdict
 from sandbox.stripe.app import make_app
 
 VERSION = "1.52.0"
+SOURCE = f"stripe CLI {VERSION}"
 BINARY = Path("node_modules", "@stripe", "cli-linux-x64", "bin", "stripe")
 KEY = "sk_test_sandbox"
 
@@ -46,16 +45,16 @@ EVENTS = (
 )
 
 
-def report() -> dict[str, Any]:
+def report() -> Verdict:
     """Trigger every event and count those that came about."""
     folder = installed("@stripe/cli", VERSION)
     if isinstance(folder, str):
-        return _summary({}, skipped=folder)
+        return unavailable(SOURCE, folder)
     binary = folder / BINARY
     if not binary.is_file():
-        return _summary({}, skipped="the CLI has no binary for this machine")
+        return unavailable(SOURCE, "the CLI has no binary for this machine")
     with running(make_app) as url:
-        return _summary({event: _tried(binary, url, event) for event in EVENTS})
+        return verdict(SOURCE, {event: _tried(binary, url, event) for event in EVENTS})
 
 
 def _tried(binary: Path, url: str, event: str) -> str:
@@ -78,22 +77,3 @@ def _tried(binary: Path, url: str, event: str) -> str:
         return (ran.stdout + ran.stderr)[-300:]
     answer = httpx.get(f"{url}/v1/events", params={"type": event}, auth=(KEY, ""))
     return "" if answer.json()["data"] else "the event is not listed"
-
-
-def _summary(cases: dict[str, str], skipped: str = "") -> dict[str, Any]:
-    failures = {event: complaint for event, complaint in cases.items() if complaint}
-    return {
-        "source": f"stripe CLI {VERSION}",
-        "tried": len(cases),
-        "passed": len(cases) - len(failures),
-        "failed": len(failures),
-        "skipped": int(bool(skipped)),
-        "why": skipped,
-        "failures": failures,
-    }
-
-
-if __name__ == "__main__":
-    outcome = report()
-    print(json.dumps(outcome))  # noqa: T201
-    sys.exit(1 if outcome["failed"] else 0)

@@ -1,7 +1,7 @@
-"""``python -m sandbox.evidence.stripe_dlt``: dlt's REST source reads the sandbox.
+"""The REST source of dlt reads the sandbox.
 
 Installs dlt from PyPI into a cache folder, lets it pull a generated data set into DuckDB, and
-compares its counts with the sandbox's own. Prints one JSON line.
+compares its counts with the sandbox's own.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from sandbox.common.serve import running
 from sandbox.evidence.fetched import python_packages
-from sandbox.evidence.mirrored import KEY, counted, generate, summary
+from sandbox.evidence.mirrored import KEY, compared, counted, generate
+from sandbox.evidence.verdict import Verdict, unavailable
 from sandbox.stripe.app import make_app
 
 VERSION = "1.31.0"
@@ -24,11 +24,11 @@ SOURCE = f"dlt {VERSION} rest_api"
 CHECKS = Path(__file__).with_name("stripe_dlt_checks.py")
 
 
-def report() -> dict[str, Any]:
+def report() -> Verdict:
     """Run the mirror and compare what it counted."""
     packages = python_packages("dlt", VERSION, extra="duckdb")
     if isinstance(packages, str):
-        return summary(SOURCE, {}, {}, skipped=packages)
+        return unavailable(SOURCE, packages)
     with running(make_app) as url, tempfile.TemporaryDirectory() as folder:
         generate(url)
         environment = os.environ | {
@@ -48,11 +48,5 @@ def report() -> dict[str, Any]:
         expected = counted(url)
     lines = [line for line in ran.stdout.splitlines() if line.startswith("{")]
     if ran.returncode or not lines:
-        return summary(SOURCE, expected, {}, error=(ran.stderr or ran.stdout)[-500:])
-    return summary(SOURCE, expected, json.loads(lines[-1]))
-
-
-if __name__ == "__main__":
-    outcome = report()
-    print(json.dumps(outcome))  # noqa: T201
-    sys.exit(1 if outcome["failed"] else 0)
+        return compared(SOURCE, expected, {}, error=(ran.stderr or ran.stdout)[-500:])
+    return compared(SOURCE, expected, json.loads(lines[-1]))

@@ -1,8 +1,8 @@
-"""``python -m sandbox.evidence.stripe_examples``: the SDK's own example requests.
+"""The SDK's own example requests.
 
 Fetches the stripe source distribution with pip, takes the requests out of its generated tests, and
 sends those about resources the sandbox carries. The ids in them are made up, so an object of the
-right kind is made first and put in their place. Prints one JSON line.
+right kind is made first and put in their place.
 
 A case passes if the operation's own parameter type accepts the request and the sandbox answers 200,
 or if the type (or a rule listed here) refuses it and the sandbox answers 400. It fails on anything
@@ -12,9 +12,7 @@ else.
 from __future__ import annotations
 
 import ast
-import json
 import re
-import sys
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -26,12 +24,14 @@ import orjson
 
 from sandbox.common.serve import running
 from sandbox.evidence.fetched import source_distribution
+from sandbox.evidence.verdict import Verdict, unavailable, verdict
 from sandbox.stripe.api import OPERATIONS, Operation
 from sandbox.stripe.app import make_app
 from sandbox.stripe.errors import StripeError
 from sandbox.stripe.validation import unflatten, validate
 
 VERSION = version("stripe")
+SOURCE = f"stripe {VERSION} generated examples"
 TESTS = "tests/test_generated_examples.py"
 
 RESOURCES = {
@@ -226,13 +226,12 @@ class Cast:
         return self._make(path, amount="-500", currency="usd")
 
 
-def report() -> dict[str, Any]:
+def report() -> Verdict:
     """Run all cases and count them."""
     source = source_distribution("stripe", VERSION, TESTS)
     if isinstance(source, str):
-        return _summary({}, {}, why=source)
-    failures: dict[str, str] = {}
-    verdicts: dict[str, bool] = {}
+        return unavailable(SOURCE, source)
+    cases: dict[str, str] = {}
     absent: dict[str, str] = {}
     with (
         running(make_app) as url,
@@ -244,11 +243,10 @@ def report() -> dict[str, Any]:
             if reason:
                 absent[str(example)] = reason
                 continue
-            complaint = _tried(client, cast, example)
-            verdicts[str(example)] = not complaint
-            if complaint:
-                failures[str(example)] = complaint
-    return _summary(verdicts, failures, absent)
+            cases[str(example)] = _tried(client, cast, example)
+    ours = sum(reason in ABSENT.values() for reason in absent.values())
+    why = f"{len(absent) - ours} other resources, {ours} parts not carried"
+    return verdict(SOURCE, cases, skipped=len(absent), why=why)
 
 
 def _tried(client: httpx.Client, cast: Cast, example: Example) -> str:
@@ -326,28 +324,3 @@ def _examples(source: Path) -> Iterator[Example]:
                 )
             )
     yield from sorted(seen)
-
-
-def _summary(
-    verdicts: dict[str, bool],
-    failures: dict[str, str],
-    absent: dict[str, str] | None = None,
-    why: str = "",
-) -> dict[str, Any]:
-    reasons = absent or {}
-    ours = {name: reason for name, reason in reasons.items() if reason in ABSENT.values()}
-    return {
-        "source": f"stripe {VERSION} generated examples",
-        "tried": len(verdicts),
-        "passed": sum(verdicts.values()),
-        "failed": len(failures),
-        "skipped": len(reasons) + bool(why),
-        "why": why or f"{len(reasons) - len(ours)} other resources, {len(ours)} parts not carried",
-        "failures": failures,
-    }
-
-
-if __name__ == "__main__":
-    outcome = report()
-    print(json.dumps(outcome))  # noqa: T201
-    sys.exit(1 if outcome["failed"] else 0)

