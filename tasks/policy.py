@@ -8,6 +8,7 @@ from prefect.cache_policies import NO_CACHE, CachePolicy
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.futures import PrefectFuture
 from prefect.logging import get_run_logger
+from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from prefect.tasks import Task, exponential_backoff
@@ -49,17 +50,24 @@ SIDE_BY_SIDE = cast(TaskRunner[PrefectFuture[Any]], ThreadPoolTaskRunner(max_wor
 """For steps that wait on the services: four at a time."""
 
 
+ATTEMPTS = 5
+"""How often one run may be begun. Runs that died are begun again by the automations, which
+cannot tell a run that was unlucky from one that kills every process it is given."""
+
+
 def answering(flow: Callable[P, R]) -> Callable[P, R]:
     """Let a flow's final state say in one sentence what came of the run.
 
     A refusal or a conflict ends the run as Failed with its reasons as the message, without
-    a stack trace; anything unknown is raised as it is. Prefect takes the state as the run's
-    end, and hands the outcome inside it to whoever called the flow.
+    a stack trace; so does the last of too many attempts. Anything unknown is raised as it is.
+    Prefect takes the state as the run's end, and hands the outcome inside it to whoever called
+    the flow.
     """
 
     @wraps(flow)
     def run(*args: P.args, **kwargs: P.kwargs) -> Any:
         try:
+            _count_attempts()
             outcome = flow(*args, **kwargs)
         except InvoicingError as error:
             get_run_logger().error(str(error))
@@ -68,3 +76,12 @@ def answering(flow: Callable[P, R]) -> Callable[P, R]:
         return Completed(message=outcome.sentence, data=outcome)
 
     return cast(Callable[P, R], run)
+
+
+def _count_attempts() -> None:
+    if flow_run.run_count > ATTEMPTS:
+        raise InvoicingError(
+            f"This run was begun {ATTEMPTS} times and never came to an end; it is not tried "
+            "again. Its log says how far it came. Once the cause is removed, start a new run: "
+            "it goes on from there."
+        )

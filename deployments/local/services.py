@@ -42,18 +42,12 @@ class Service:
             errand: It does its work and ends, and is not missed then.
         """
         self.name = name
+        self._command = command
+        self._env = env
+        self._cwd = cwd
         self._errand = errand
         self.log = logs / f"{name}.log"
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(  # noqa: S603
-                [sys.executable, tether.__file__, str(os.getpid()), *command],
-                cwd=cwd,
-                env=env,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        self._process = self._start()
 
     @property
     def pid(self) -> int:
@@ -80,6 +74,11 @@ class Service:
         lines = self.log.read_text(errors="replace").splitlines()
         return "\n".join(lines[-TAIL_LINES:]) or f"(it wrote nothing to {self.log})"
 
+    def start_again(self) -> None:
+        """Start it once more after its end, as a supervisor does."""
+        self._process.wait()
+        self._process = self._start()
+
     def terminate(self) -> None:
         """Ask it to stop."""
         self._signal(signal.SIGTERM)
@@ -90,6 +89,18 @@ class Service:
             self._process.wait(seconds)
         self._signal(signal.SIGKILL)  # and what it may have left in its group
         return self._process.wait()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        with self.log.open("ab") as log:
+            return subprocess.Popen(  # noqa: S603
+                [sys.executable, tether.__file__, str(os.getpid()), *self._command],
+                cwd=self._cwd,
+                env=self._env,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
 
     def _signal(self, number: signal.Signals) -> None:
         with suppress(ProcessLookupError, PermissionError):

@@ -31,7 +31,7 @@ from deployments.local.services import Service, StackError, port_or_free
 ROOT = Path(__file__).parents[2]
 PORTS = {"prefect": 4200, "stripe": 8100, "salesforce": 8200, "receiver": 8300}
 POOL = "invoices"  # as `prefect.yaml` names it
-ERRANDS = frozenset(["ledger", "deploy"])  # they do their work and end
+ERRANDS = frozenset(["ledger", "deploy", "automations"])  # they do their work and end
 START_SECONDS = 90
 STOP_SECONDS = 20
 
@@ -68,12 +68,15 @@ class Urls:
         return f"{self.receiver}/webhooks/stripe/{self.webhook_token}"
 
 
-def environment(urls: Urls, state: Path, webhook_secret: str = "") -> dict[str, str]:
+def environment(
+    urls: Urls, state: Path, ledger_url: str, webhook_secret: str = ""
+) -> dict[str, str]:
     """The environment of every program of the stack, this process's own included.
 
     Args:
         urls: Where everything answers.
         state: Directory for all data.
+        ledger_url: The ledger's database.
         webhook_secret: What the events are signed with, once the endpoint is registered.
     """
     prefect = {
@@ -100,7 +103,7 @@ def environment(urls: Urls, state: Path, webhook_secret: str = "") -> dict[str, 
         "SALESFORCE__CONSUMER_KEY": SALESFORCE_KEY,
         "SALESFORCE__CONSUMER_SECRET": SALESFORCE_SECRET,
         "SALESFORCE__MULTI_CURRENCY": "true",
-        "LEDGER__URL": f"sqlite:///{state / 'ledger.db'}",
+        "LEDGER__URL": ledger_url,
         "BUSINESS__TIME_ZONE": os.environ.get("INVOICING_BUSINESS__TIME_ZONE", "UTC"),
         "BUSINESS__CURRENCY": "USD",
         "PREFECT_UI_URL": f"{urls.prefect}/v2",
@@ -122,6 +125,7 @@ class Stack:
         *,
         worker_type: WorkerType = "warm",
         ports: Mapping[str, int] = MappingProxyType({}),
+        ledger_url: str | None = None,
         report: Report = lambda _name, _what: None,
         stop_seconds: float = STOP_SECONDS,
     ):
@@ -131,6 +135,7 @@ class Stack:
             state: Directory for all data and logs. What an earlier stack left in it is deleted.
             worker_type: Type of the work pool and its worker.
             ports: Where programs should listen instead of at their usual ports.
+            ledger_url: An empty database for the ledger, instead of SQLite's.
             report: Told what happens while the stack starts and stops.
             stop_seconds: How long a program may take to stop before it is killed.
         """
@@ -138,6 +143,7 @@ class Stack:
         self.environment: dict[str, str] = {}
         self._worker_type: WorkerType = worker_type
         self._ports = PORTS | dict(ports)
+        self._ledger_url = ledger_url or f"sqlite:///{self.state / 'ledger.db'}"
         self._report = report
         self._stop_seconds = stop_seconds
         self._services: dict[str, Service] = {}
@@ -177,6 +183,10 @@ class Stack:
         self._launch_worker(pool)
         self._wait(worker_of(pool), lambda: self._pool_is_served(pool))
 
+    def start_again(self, name: str) -> None:
+        """Start a program once more after its end, as a supervisor does; it has yet to be ready."""
+        self._services[name].start_again()
+
     def pid(self, name: str) -> int:
         """The process of a program."""
         return self._services[name].pid
@@ -201,7 +211,7 @@ class Stack:
             receiver=self._url("receiver"),
             webhook_token=secrets.token_urlsafe(),
         )
-        self.environment = environment(self.urls, self.state)
+        self.environment = environment(self.urls, self.state, self._ledger_url)
 
     def _start(self) -> None:
         self._launch(
@@ -219,7 +229,8 @@ class Stack:
             *("--port", port_of(self.urls.salesforce), "--prefect-url", self.urls.prefect_api),
         )
         self._wait("stripe", lambda: answers(f"{self.urls.stripe}/_sandbox/clock"))
-        self.environment = environment(self.urls, self.state, self._register_webhook())
+        secret = self._register_webhook()
+        self.environment = environment(self.urls, self.state, self._ledger_url, secret)
         self._finish("ledger")
         self._launch(
             "receiver", *python, "invoicing.receiver", "--port", port_of(self.urls.receiver)
@@ -230,9 +241,11 @@ class Stack:
         self._create_pool(POOL, self._worker_type)
         self._launch_worker(POOL)
         self._launch("deploy", "prefect", "--no-prompt", "deploy", "--all")
+        self._launch("automations", *python, "deployments.automations")
         self._wait("receiver", lambda: answers(f"{self.urls.receiver}/ready"))
         self._wait(worker_of(POOL), lambda: self._pool_is_served(POOL))
         self._finish("deploy")
+        self._finish("automations")
 
     def _register_webhook(self) -> str:
         base: Any = dict.fromkeys(("api", "connect", "files", "meter_events"), self.urls.stripe)
