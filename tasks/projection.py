@@ -7,7 +7,6 @@ inside the lease: a late or doubled event can never overwrite newer state.
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -22,7 +21,7 @@ from invoicing.domain.money import Money, line_amount
 from invoicing.domain.projection import LINE_KEY, Projection, project, tombstone
 from invoicing.domain.status import Status, SyncState
 from invoicing.domain.words import label
-from invoicing.errors import Busy, InvoicingError, Passing, Refused
+from invoicing.errors import InvoicingError, Passing, Refused
 from invoicing.ledger import leases, links
 from invoicing.settings import settings
 from tasks.policy import STEP
@@ -134,39 +133,43 @@ def refresh(stripe_ids: Sequence[str], *, touch: bool = False) -> list[Change]:
 def _refresh_some(stripe_ids: Sequence[str], touch: bool) -> list[Change]:
     subjects = _subjects(stripe_ids)
     changes: list[Change] = []
-    with ExitStack() as held:
+    taken = leases.acquire_all(subjects.values(), run_id())
+    try:
         free = []
         for stripe_id in stripe_ids:
-            try:
-                _hold(held, subjects[stripe_id])
-                free.append(stripe_id)
-            except Busy as busy:
+            busy = taken.busy.get(subjects[stripe_id])
+            if busy:
                 changes.append(Change(stripe_id, problem=str(busy), passing=True))
-        invoices = _read_invoices(free)
-        records = _read_records(free, subjects)
-        wanted = {}
-        for stripe_id in free:
-            found = records.get(stripe_id)
-            invoice = invoices[stripe_id]
-            if isinstance(invoice, InvoicingError):
-                changes.append(_failed(stripe_id, found, invoice))
-            elif found and found[record.STRIPE_ID] not in (None, stripe_id):
-                changes.append(_duplicate(stripe_id, found))
-            elif found:
-                wanted[stripe_id] = (found, invoice)
-            elif invoice:
-                changes.append(_mirror(invoice))
             else:
-                changes.append(Change(stripe_id, gone=True))
-        changes += _write(wanted, touch)
+                free.append(stripe_id)
+        changes += _refresh_held(free, subjects, touch)
+    finally:
+        leases.release_all(taken.new, run_id())
     return changes
 
 
-def _hold(held: ExitStack, subject: str) -> None:
-    """Hold a lease until the stack ends, unless this run held it before."""
-    if not leases.held(subject, run_id()):
-        leases.acquire(subject, run_id())
-        held.callback(leases.release, subject, run_id())
+def _refresh_held(
+    stripe_ids: Sequence[str], subjects: Mapping[str, str], touch: bool
+) -> list[Change]:
+    """Read both sides of invoices that nobody else works on, and write what differs."""
+    changes: list[Change] = []
+    invoices = _read_invoices(stripe_ids)
+    records = _read_records(stripe_ids, subjects)
+    wanted = {}
+    for stripe_id in stripe_ids:
+        found = records.get(stripe_id)
+        invoice = invoices[stripe_id]
+        if isinstance(invoice, InvoicingError):
+            changes.append(_failed(stripe_id, found, invoice))
+        elif found and found[record.STRIPE_ID] not in (None, stripe_id):
+            changes.append(_duplicate(stripe_id, found))
+        elif found:
+            wanted[stripe_id] = (found, invoice)
+        elif invoice:
+            changes.append(_mirror(invoice))
+        else:
+            changes.append(Change(stripe_id, gone=True))
+    return changes + _write(wanted, touch)
 
 
 def _subjects(stripe_ids: Sequence[str]) -> dict[str, str]:
@@ -233,21 +236,29 @@ def _write(wanted: Mapping[str, tuple[Record, Projection | None]], touch: bool) 
         settled = row[record.SYNC_STATE] == SyncState.CLEAN or fields[record.STATUS] == Status.DRAFT
         if moved or touch or not settled:
             update = {"Id": row["Id"], **{name: fields[name] for name in moved}}
-            updates.append(update | _in_step(fields[record.STATUS]))
+            updates.append(update | in_step(fields[record.STATUS]))
     failed = {
         updates[row.index]["Id"]: row.error
         for row in salesforce.client().update_many(record.INVOICE, updates)
     }
-    changes = []
-    for stripe_id, (row, invoice) in wanted.items():
-        if row["Id"] in failed:
-            changes.append(_failed(stripe_id, row, failed[row["Id"]]))
-        else:
-            links.link_invoice(stripe_id, row["Id"])
-            if invoice:
-                links.remember_written(stripe_id, invoice.status, invoice.digest)
-            changes.append(_changed(stripe_id, row, invoice, moves[stripe_id]))
-    return changes
+    done = {id_: both for id_, both in wanted.items() if both[0]["Id"] not in failed}
+    links.remember_written(
+        [
+            links.Written(
+                id_,
+                row["Id"],
+                status=invoice.status if invoice else None,
+                digest=invoice.digest if invoice else None,
+            )
+            for id_, (row, invoice) in done.items()
+        ]
+    )
+    changes = [_changed(id_, row, invoice, moves[id_]) for id_, (row, invoice) in done.items()]
+    return changes + [
+        _failed(id_, row, failed[row["Id"]])
+        for id_, (row, _) in wanted.items()
+        if row["Id"] in failed
+    ]
 
 
 def _changed(
@@ -268,7 +279,8 @@ def _changed(
     )
 
 
-def _in_step(status: str) -> dict[str, Any]:
+def in_step(status: str) -> dict[str, Any]:
+    """The fields that say that a record was brought in step just now."""
     fields: dict[str, Any] = {
         record.LAST_SYNCED_AT: stamp_now(),
         record.LAST_RUN_URL: run_url(),
@@ -314,7 +326,7 @@ def _mirror(invoice: Projection) -> Change:
         currency=invoice.currency,
         total=total,
     )
-    header = content | record.projected_fields(invoice) | _in_step(Status.OPEN)
+    header = content | record.projected_fields(invoice) | in_step(Status.OPEN)
     header |= {
         "Account__c": account,
         record.LOCAL_KEY: invoice.stripe_id,
@@ -333,8 +345,9 @@ def _mirror(invoice: Projection) -> Change:
         created = salesforce.client().write_graph(nodes)["invoice"]["id"]
     except InvoicingError as error:
         return _failed(invoice.stripe_id, None, error)
-    links.link_invoice(invoice.stripe_id, created)
-    links.remember_written(invoice.stripe_id, invoice.status, invoice.digest)
+    links.remember_written(
+        [links.Written(invoice.stripe_id, created, invoice.status, invoice.digest)]
+    )
     name = salesforce.client().query(
         f"SELECT Name FROM {record.INVOICE} WHERE Id = {quoted(created)}"  # noqa: S608
     )[0]["Name"]

@@ -4,7 +4,12 @@ A lease ends by release or by expiry, so that a killed run blocks nobody for lon
 owner may take it again at once: the same flow run, begun anew after a crash.
 """
 
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import delete
+from sqlmodel import col, select
 
 from invoicing.errors import Busy
 from invoicing.ledger.database import insert_missing, session
@@ -13,26 +18,63 @@ from invoicing.ledger.models import Lease
 LEASE_SECONDS = 180
 
 
-def acquire(subject: str, owner: str, *, seconds: int = LEASE_SECONDS) -> int:
-    """Take or renew the lease on a subject, and return its fence.
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What came of asking for several leases at once."""
+
+    new: frozenset[str]
+    kept: frozenset[str]
+    busy: Mapping[str, Busy]
+
+
+def acquire(subject: str, owner: str, *, seconds: int = LEASE_SECONDS) -> None:
+    """Take or renew the lease on a subject.
 
     Raises:
         Busy: another owner holds it.
     """
+    for busy in acquire_all([subject], owner, seconds=seconds).busy.values():
+        raise busy
+
+
+def acquire_all(subjects: Iterable[str], owner: str, *, seconds: int = LEASE_SECONDS) -> Taken:
+    """Take or renew the leases that are free, in one transaction."""
     now = datetime.now(UTC)
+    until = now + timedelta(seconds=seconds)
+    wanted = sorted(set(subjects))
+    new: set[str] = set()
+    kept: set[str] = set()
+    busy: dict[str, Busy] = {}
+    if not wanted:
+        return Taken(frozenset(), frozenset(), {})
     with session() as ledger:
-        insert_missing(ledger, [Lease(subject=subject, owner=owner, expires_at=now)])
-        lease = ledger.get_one(Lease, subject, with_for_update=True)
-        if lease.owner != owner:
-            if lease.expires_at > now:
-                raise Busy(
+        rows = [Lease(subject=subject, owner=owner, expires_at=until) for subject in wanted]
+        new |= {key.subject for key in insert_missing(ledger, rows)}
+        query = select(Lease).where(col(Lease.subject).in_(wanted)).order_by(col(Lease.subject))
+        for lease in ledger.exec(query.with_for_update()):
+            if lease.subject in new:
+                continue
+            if lease.owner == owner:
+                kept.add(lease.subject)
+            elif lease.expires_at > now:
+                busy[lease.subject] = Busy(
                     "Another run is working on this invoice; it will be free by "
                     f"{lease.expires_at:%H:%M:%S} UTC at the latest."
                 )
-            lease.owner, lease.fence = owner, lease.fence + 1
-        lease.expires_at = now + timedelta(seconds=seconds)
-        ledger.add(lease)
-        return lease.fence
+                continue
+            else:
+                new.add(lease.subject)
+                lease.owner = owner
+            lease.expires_at = until
+            ledger.add(lease)
+    return Taken(frozenset(new), frozenset(kept), busy)
+
+
+def release_all(subjects: Iterable[str], owner: str) -> None:
+    """Give leases back; nothing happens to those that somebody else has by now."""
+    mine = col(Lease.subject).in_(list(subjects)) & (col(Lease.owner) == owner)
+    with session() as ledger:
+        ledger.execute(delete(Lease).where(mine))
 
 
 def held(subject: str, owner: str) -> bool:
@@ -44,7 +86,4 @@ def held(subject: str, owner: str) -> bool:
 
 def release(subject: str, owner: str) -> None:
     """Give a lease back; nothing happens if somebody else has it by now."""
-    with session() as ledger:
-        lease = ledger.get(Lease, subject, with_for_update=True)
-        if lease is not None and lease.owner == owner:
-            ledger.delete(lease)
+    release_all([subject], owner)

@@ -1,11 +1,13 @@
 """Which Salesforce thing is which Stripe thing, and which world both live in."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from sqlalchemy import bindparam, update
 from sqlmodel import col, select
 
-from invoicing.ledger.database import session
+from invoicing.ledger.database import insert_missing, session
 from invoicing.ledger.models import Binding, Customer, InvoiceLink, Product
 
 
@@ -28,17 +30,6 @@ def bind(org_id: str, stripe_account_id: str, *, livemode: bool) -> None:
         )
 
 
-def link_invoice(stripe_id: str, record_id: str) -> None:
-    """Remember that a Stripe invoice belongs to a record."""
-    with session() as ledger:
-        for stale in ledger.exec(select(InvoiceLink).where(InvoiceLink.record_id == record_id)):
-            if stale.stripe_id != stripe_id:
-                ledger.delete(stale)
-        ledger.flush()
-        if ledger.get(InvoiceLink, stripe_id) is None:
-            ledger.add(InvoiceLink(stripe_id=stripe_id, record_id=record_id))
-
-
 def mark_sent(stripe_id: str, sent_at: datetime) -> None:
     """Remember when an invoice was mailed, as a UTC instant."""
     with session() as ledger:
@@ -47,12 +38,59 @@ def mark_sent(stripe_id: str, sent_at: datetime) -> None:
         ledger.add(link)
 
 
-def remember_written(stripe_id: str, status: str, digest: str) -> None:
-    """Remember what Salesforce was told last, so that its echo is known as one."""
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What Salesforce was told last about an invoice."""
+
+    stripe_id: str
+    record_id: str
+    status: str | None = None
+    digest: str | None = None
+
+
+def remember_written(written: Sequence[Written]) -> None:
+    """Remember what was written, so that its echo is known as one, and whose record it is."""
+    by_record = {one.record_id: one for one in written}
+    mine = col(InvoiceLink.record_id).in_(list(by_record))
     with session() as ledger:
-        link = ledger.get_one(InvoiceLink, stripe_id, with_for_update=True)
-        link.status, link.digest = status, digest
-        ledger.add(link)
+        links = {link.record_id: link for link in ledger.exec(select(InvoiceLink).where(mine))}
+        for record_id, link in links.items():
+            if link.stripe_id != by_record[record_id].stripe_id:
+                ledger.delete(link)
+        ledger.flush()
+        for one in written:
+            link = ledger.get(InvoiceLink, one.stripe_id) or InvoiceLink(
+                stripe_id=one.stripe_id, record_id=one.record_id
+            )
+            link.record_id = one.record_id
+            link.status = one.status or link.status
+            link.digest = one.digest or link.digest
+            ledger.add(link)
+
+
+def link_invoice(stripe_id: str, record_id: str) -> None:
+    """Remember that a Stripe invoice belongs to a record."""
+    remember_written([Written(stripe_id, record_id)])
+
+
+def remember_many(written: Sequence[tuple[str, str, str, str]]) -> None:
+    """Remember links and what Salesforce was told last of many invoices.
+
+    Args:
+        written: Stripe id, record id, status and digest of each.
+    """
+    if not written:
+        return
+    rows = [InvoiceLink(stripe_id=s, record_id=r) for s, r, _, _ in written]
+    statement = (
+        update(InvoiceLink.__table__)  # type: ignore[attr-defined]
+        .where(col(InvoiceLink.stripe_id) == bindparam("key"))
+        .values(status=bindparam("status_now"), digest=bindparam("digest_now"))
+    )
+    told = [{"key": s, "status_now": status, "digest_now": d} for s, _, status, d in written]
+    with session() as ledger:
+        insert_missing(ledger, rows)
+        ledger.connection().execute(statement, told)
 
 
 def invoice_links(stripe_ids: Iterable[str]) -> dict[str, InvoiceLink]:

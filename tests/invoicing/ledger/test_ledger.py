@@ -18,7 +18,7 @@ from invoicing.ledger.models import Event, Intent, Lease
 pytestmark = pytest.mark.usefixtures("ledger_url")
 
 
-def event(number: int, customer: str | None = None) -> Event:
+def event(number: int, customer: str | None = None) -> inbox.NewEvent:
     """An event about an invoice of a customer, by default of its own."""
     news = News(
         event_id=f"evt_{number}",
@@ -55,16 +55,26 @@ def test_migrating_twice_changes_nothing() -> None:
 
 def test_one_run_at_a_time_holds_an_invoice() -> None:
     """The owner may renew, others wait until release or expiry."""
-    fence = leases.acquire("invoice", "first")
-    assert leases.acquire("invoice", "first") == fence
+    leases.acquire("invoice", "first")
+    leases.acquire("invoice", "first")
     with pytest.raises(Busy, match="Another run is working on this invoice"):
         leases.acquire("invoice", "second")
     age(Lease, expires_at=datetime.now(UTC) - timedelta(seconds=1))
-    assert leases.acquire("invoice", "second") == fence + 1
+    leases.acquire("invoice", "second")
     leases.release("invoice", "first")
     assert leases.held("invoice", "second")
     leases.release("invoice", "second")
     assert not leases.held("invoice", "second")
+
+
+def test_several_leases_at_once() -> None:
+    """What is free is taken, what was ours is kept, what another has is said to be busy."""
+    leases.acquire("ours", "me")
+    leases.acquire("theirs", "somebody")
+    taken = leases.acquire_all(["free", "ours", "theirs"], "me")
+    assert (taken.new, taken.kept, set(taken.busy)) == ({"free"}, {"ours"}, {"theirs"})
+    leases.release_all(taken.new, "me")
+    assert [leases.held(name, "me") for name in ("free", "ours")] == [False, True]
 
 
 def test_of_many_at_once_one_gets_the_lease() -> None:
