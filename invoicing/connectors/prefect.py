@@ -45,13 +45,19 @@ class RunState:
 class Prefect:
     """A Prefect server. Every run is started under an idempotency key."""
 
-    def __init__(self, api_url: str, auth: SecretStr | None = None, timeout: float = 10) -> None:
+    def __init__(
+        self,
+        api_url: str,
+        auth: SecretStr | None = None,
+        timeout: float = 10,
+        patience: Retry = PATIENCE,
+    ) -> None:
         """Prepare the session; ``api_url`` ends in ``/api``, ``auth`` is ``user:password``."""
         self._url = api_url.rstrip("/")
         self._timeout = timeout
         self._session = requests.Session()
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, HTTPAdapter(max_retries=PATIENCE))
+            self._session.mount(scheme, HTTPAdapter(max_retries=patience))
         if auth:
             user, _, password = auth.get_secret_value().partition(":")
             self._session.auth = (user, password)

@@ -6,7 +6,7 @@ begin, because one that first reads and then writes is refused at once when anot
 process wrote in between (https://sqlite.org/isolation.html).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -106,9 +106,25 @@ def insert_missing(ledger: Session, rows: Sequence[SQLModel]) -> list[Any]:
     keys = list(table.primary_key)
     generated = {key.name for key in keys if getattr(rows[0], key.name) is None}
     values = [row.model_dump(exclude=generated) for row in rows]
-    dialect = postgresql if ledger.get_bind().dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(table).on_conflict_do_nothing().returning(*keys)
+    statement = _dialect(ledger).insert(table).on_conflict_do_nothing().returning(*keys)
     return list(ledger.execute(statement, values).all())
+
+
+def count_inserted(
+    ledger: Session, model: type[SQLModel], rows: Sequence[Mapping[str, Any]]
+) -> int:
+    """Insert the rows of one table that are not there yet; returns how many there were.
+
+    Asks for no keys back, which makes it about twice as fast as :func:`insert_missing`.
+    """
+    table = SQLModel.metadata.tables[str(model.__tablename__)]
+    statement = _dialect(ledger).insert(table).on_conflict_do_nothing()
+    counting = {"preserve_rowcount": True}
+    return ledger.connection().execute(statement, rows, execution_options=counting).rowcount
+
+
+def _dialect(ledger: Session) -> Any:
+    return postgresql if ledger.get_bind().dialect.name == "postgresql" else sqlite
 
 
 def migrate(url: str | None = None) -> None:

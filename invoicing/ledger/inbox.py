@@ -1,45 +1,53 @@
 """The inbox: every event is written down before anything is done about it."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from sqlalchemy import ColumnElement, func, update
 from sqlmodel import col, or_, select
 
 from invoicing.domain.events import News
-from invoicing.ledger.database import insert_missing, one_at_a_time, session
+from invoicing.ledger.database import count_inserted, one_at_a_time, session
 from invoicing.ledger.models import Cursor, Event, EventState
 
 MAX_ATTEMPTS = 8
 LEASE_SECONDS = 300
 
 
-def written_down(news: News, body: str, *, account_id: str, source: str) -> Event:
+NewEvent = Mapping[str, Any]
+"""An inbox row to be: a mapping, because an :class:`Event` costs ten times as much to make."""
+
+
+def written_down(news: News, body: str, *, account_id: str, source: str) -> NewEvent:
     """The inbox row of an event; ``source`` is webhook or poll."""
-    return Event(
-        account_id=account_id,
-        event_id=news.event_id,
-        type=news.type,
-        object_id=news.object_id,
-        invoice_id=news.invoice_id,
-        lane=news.customer_id or news.invoice_id or news.event_id,
-        livemode=news.livemode,
-        occurred_at=news.occurred_at,
-        received_at=datetime.now(UTC),
-        source=source,
-        body=body,
-        digest=hashlib.sha256(body.encode()).hexdigest(),
-    )
+    return {
+        "account_id": account_id,
+        "event_id": news.event_id,
+        "type": news.type,
+        "object_id": news.object_id,
+        "invoice_id": news.invoice_id,
+        "lane": news.customer_id or news.invoice_id or news.event_id,
+        "livemode": news.livemode,
+        "occurred_at": news.occurred_at,
+        "received_at": datetime.now(UTC),
+        "source": source,
+        "body": body,
+        "digest": hashlib.sha256(body.encode()).hexdigest(),
+        "state": EventState.RECEIVED,
+        "attempts": 0,
+        "replayed": False,
+    }
 
 
-def receive(events: Sequence[Event]) -> int:
+def receive(events: Sequence[NewEvent]) -> int:
     """Write events down durably, once each, and return how many were new."""
     if not events:
         return 0
     with session() as ledger:
-        return len(insert_missing(ledger, events))
+        return count_inserted(ledger, Event, events)
 
 
 def claim(owner: str, *, account_id: str, limit: int) -> list[Event]:

@@ -17,7 +17,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from invoicing.connectors.prefect import Prefect
 from invoicing.errors import Passing
 from invoicing.ledger import inbox
 from invoicing.receiver.bell import Bell
@@ -37,7 +36,7 @@ def build_app(settings: Settings) -> Starlette:
         Misconfigured: there is no endpoint.
     """
     endpoints = endpoints_by_path(settings)
-    bell = Bell(Prefect(settings.prefect_api_url, settings.prefect_api_auth))
+    bell = Bell(settings.prefect_api_url, settings.prefect_api_auth)
     metrics = Metrics()
 
     def written(events: int, new: int) -> None:
@@ -64,7 +63,7 @@ def build_app(settings: Settings) -> Starlette:
             return refused(refusal)
         except Passing:
             return refused(Refusal(503, "ledger_away", "the ledger is away"))
-        return JSONResponse({"received": event.event_id})
+        return JSONResponse({"received": event["event_id"]})
 
     def refused(refusal: Refusal) -> Response:
         metrics.refused(refusal.reason)

@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from anyio.to_thread import run_sync
+from pydantic import SecretStr
 
-from invoicing.connectors.prefect import Prefect
+from invoicing.connectors.prefect import PATIENCE, Prefect
 from invoicing.errors import Passing
 
 log = logging.getLogger("receiver")
@@ -27,9 +28,10 @@ class Bell:
     newest event, and rings again after the pause.
     """
 
-    def __init__(self, prefect: Prefect) -> None:
-        """Prepare the bell."""
-        self._prefect = prefect
+    def __init__(self, api_url: str, auth: SecretStr | None) -> None:
+        """Prepare the bell of a Prefect server."""
+        patience = PATIENCE.new(total=0)  # it is rung again anyhow, and has to stop at once
+        self._prefect = Prefect(api_url, auth, patience=patience)
         self._rung = asyncio.Event()
 
     def ring(self) -> None:

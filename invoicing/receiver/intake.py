@@ -13,7 +13,6 @@ from starlette.concurrency import run_in_threadpool
 
 from invoicing.errors import Passing
 from invoicing.ledger import inbox
-from invoicing.ledger.models import Event
 
 log = logging.getLogger("receiver")
 
@@ -23,7 +22,7 @@ BATCH = 200
 PATIENCE_SECONDS = 20.0
 """How long a request waits for its commit; a repeated event is written once anyhow."""
 
-Promise = tuple[Event, "asyncio.Future[None]"]
+Promise = tuple[inbox.NewEvent, "asyncio.Future[None]"]
 
 
 class Intake:
@@ -39,7 +38,7 @@ class Intake:
         self._written = written
         self._queue: asyncio.Queue[Promise] = asyncio.Queue()
 
-    async def take(self, event: Event) -> None:
+    async def take(self, event: inbox.NewEvent) -> None:
         """Write an event down; it is durable when this returns.
 
         Raises:
@@ -69,7 +68,10 @@ class Intake:
             batch = [await self._queue.get()]
             while len(batch) < BATCH and not self._queue.empty():
                 batch.append(self._queue.get_nowait())
-            await self._write(batch)
+            try:
+                await self._write(batch)
+            except Exception:  # without this task, nothing would be written any more
+                log.exception("After a batch was written")
 
     async def _write(self, batch: Sequence[Promise]) -> None:
         try:

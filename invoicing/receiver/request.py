@@ -8,7 +8,6 @@ from starlette.requests import ClientDisconnect, Request
 from invoicing.connectors.stripe import verified_event
 from invoicing.domain.events import read_event
 from invoicing.ledger import inbox
-from invoicing.ledger.models import Event
 from invoicing.receiver.endpoints import Endpoint
 
 MAX_BODY = 1_000_000
@@ -33,7 +32,7 @@ class Refusal(Exception):
         self.reason = reason
 
 
-async def accepted_event(request: Request, endpoint: Endpoint) -> Event:
+async def accepted_event(request: Request, endpoint: Endpoint) -> inbox.NewEvent:
     """The event of a request, checked, as it goes into the inbox.
 
     Raises:

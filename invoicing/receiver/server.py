@@ -15,6 +15,8 @@ from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.supervisors import Multiprocess
 
+APP = "invoicing.receiver.server:worker_app"
+
 HEADER_SECONDS = 10.0
 """How long a client may take for a request's headers."""
 
@@ -25,16 +27,20 @@ CONNECTIONS = 1000
 """The most for one worker at once; more are answered with 503."""
 
 
-def serve(host: str, port: int, workers: int) -> None:
+def serve(host: str, port: int, workers: int, app: str = APP) -> None:
     """Serve until SIGINT or SIGTERM.
+
+    Args:
+        host: Address to listen on.
+        port: Port to listen on.
+        workers: How many processes serve side by side.
+        app: Import path of a function that makes the application.
 
     Raises:
         OSError: the port is taken.
     """
     listener = listen(host, port)
-    config = uvicorn.Config(
-        "invoicing.receiver.server:worker_app", factory=True, workers=workers, **options()
-    )
+    config = uvicorn.Config(app, factory=True, workers=workers, **options())
     if workers == 1:
         uvicorn.Server(config).run(sockets=[listener])
         return

@@ -7,10 +7,9 @@ import orjson
 
 from invoicing.domain.events import read_event
 from invoicing.ledger import inbox
-from invoicing.ledger.models import Event
 
 
-def event_from(body: Mapping[str, Any]) -> Event:
+def event_from(body: Mapping[str, Any]) -> inbox.NewEvent:
     """An inbox event from its body."""
     text = orjson.dumps(body, default=str).decode()
     return inbox.written_down(
