@@ -48,11 +48,16 @@ MISSING_CODES = frozenset(["NOT_FOUND", "ENTITY_IS_DELETED", "INVALID_CROSS_REFE
 SCHEMA_CODES = frozenset(["INVALID_FIELD", "INVALID_TYPE", "INVALID_FIELD_FOR_INSERT_UPDATE"])
 
 
+def _is_passing(status: int) -> bool:
+    return status == 429 or status >= 500
+
+
 class _Transport(HTTPAdapter):
     """Gives every request a time limit, and finds an org that is not at its own domain.
 
     The SDK always asks ``https://{domain}.salesforce.com``; behind a proxy, or in front of
-    a stand-in, the same requests go to another scheme and host.
+    a stand-in, the same requests go to another scheme and host. And it takes whatever the
+    login is refused with for wrong credentials, also a service that is away.
     """
 
     def __init__(self, url: str | None, timeout: float) -> None:
@@ -68,7 +73,10 @@ class _Transport(HTTPAdapter):
             moved = parts._replace(scheme=self._target.scheme, netloc=self._target.netloc)
             request.url = urlunsplit(moved)
         kwargs["timeout"] = kwargs.get("timeout") or self._timeout
-        return super().send(request, *args, **kwargs)
+        answer = super().send(request, *args, **kwargs)
+        if request.path_url.endswith("/oauth2/token") and _is_passing(answer.status_code):
+            raise requests.exceptions.RetryError(f"login: status {answer.status_code}")
+        return answer
 
 
 @contextmanager
@@ -77,6 +85,8 @@ def _in_our_words(doing: str) -> Iterator[None]:
     try:
         yield
     except SalesforceAuthenticationFailed as error:
+        if isinstance(error.__cause__, ValueError):
+            raise Passing("Salesforce's answer to the login was unreadable.") from error
         raise WrongWorld(
             f"Salesforce does not accept the login ({error.auth_message or error.code}); "
             "check the INVOICING_SALESFORCE__ settings."
