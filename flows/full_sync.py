@@ -1,21 +1,22 @@
 """Put every invoice right, and say what was wrong."""
 
+from typing import Annotated
+
 from prefect import flow
 from prefect.futures import wait
+from pydantic import Field
 
+from invoicing.domain.drift import FOR_PEOPLE, Kind
 from invoicing.domain.forms import Outcome
 from invoicing.domain.words import counted
+from invoicing.errors import Refused
+from tasks.drift_report import publish_drift
 from tasks.ledger import check_world
 from tasks.policy import SIDE_BY_SIDE, answering
-from tasks.reconciliation import (
-    close_sync,
-    find_drift,
-    plan_windows,
-    publish_drift,
-    repair,
-    stage_salesforce,
-    stage_stripe,
-)
+from tasks.reading import alone, begin, close, read_salesforce, read_stripe
+from tasks.reconciliation import catch_up, check_share, find_drift, repair
+
+REPAIRABLE = [kind for kind in Kind if kind not in FOR_PEOPLE]
 
 
 @flow(
@@ -27,27 +28,40 @@ from tasks.reconciliation import (
 @answering
 def full_sync(
     dry_run: bool = False,
+    only: list[Kind] | None = None,
+    approve_above: Annotated[float, Field(ge=0, le=1)] = 0.2,
+    incremental: bool = False,
 ) -> Outcome:
     """Compare every invoice in Stripe and Salesforce, repair what differs, and report it.
 
-    Killed anywhere, it goes on with what it has not read yet when it is run again.
+    Killed anywhere, it goes on with what it has not read yet when it is run again, within
+    twelve hours. While another one is at work, it is refused.
 
     Args:
         dry_run: Only report what differs; write nothing.
+        only: The kinds of drift to repair; all that need no person to decide, unless given.
+        approve_above: Stop before more than this share of all invoices would be changed.
+        incremental: Between nights: refresh only what events and Salesforce name as changed.
     """
     check_world()
-    reading = stage_stripe.map(plan_windows(dry_run))
-    in_salesforce = stage_salesforce.submit()
-    wait([*reading, in_salesforce])
-    in_stripe = sum(reading.result())
-    in_salesforce.result()
-    drift = find_drift()
-    if not dry_run:
-        repair(drift)
-    outcomes = publish_drift()
-    close_sync()
-    came_of_it = ", ".join(f"{count:,} {outcome}" for outcome, count in outcomes.items())
-    return Outcome(
-        sentence=f"{counted(in_stripe, 'invoice')} compared, {len(drift):,} differed"
-        + (f": {came_of_it}." if drift else ".")
-    )
+    with alone():
+        if incremental:
+            named, differed = catch_up()
+            return Outcome(sentence=f"{counted(named, 'invoice')} named, {differed:,} differed.")
+        sync = begin(dry_run)
+        reading = [read_stripe.submit(), read_salesforce.submit()]
+        wait(reading)
+        for side in reading:
+            side.result()
+        compared, differ = find_drift(sync)
+        wanted = [kind for kind in only or REPAIRABLE if kind not in FOR_PEOPLE]
+        if not dry_run:
+            stopped = check_share(sync, wanted, approve_above)
+            if stopped:
+                publish_drift(sync)
+                raise Refused(stopped)
+            repair(sync, wanted)
+        came_of_it = publish_drift(sync)
+        close(sync)
+    ending = f": {came_of_it}." if differ else "."
+    return Outcome(sentence=f"{counted(compared, 'invoice')} compared, {differ:,} differed{ending}")

@@ -163,6 +163,9 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("prefect_api_auth", "PREFECT_API_AUTH_STRING"),
         description="user:password of Prefect's REST API, if it has one.",
     )
+    reports: Path = Field(
+        Path(".invoicing/reports"), description="Folder of the full sync's drift lists."
+    )
     prefect_ui_url: str | None = Field(
         None, description="Where people open the Prefect UI, for links on Salesforce records."
     )

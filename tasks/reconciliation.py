@@ -1,164 +1,133 @@
-"""Steps of the full sync: stage both sides, find what differs, repair it, report it."""
+"""Steps of the full sync after the reading: what differs, its repair, and the report."""
 
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from datetime import UTC, datetime
+from typing import Any
 
+import orjson
 from prefect import task
 from prefect.logging import get_run_logger
 
-from invoicing.connectors import salesforce, stripe
+from invoicing.connectors import salesforce
+from invoicing.connectors.salesforce import quoted
 from invoicing.domain import record
-from invoicing.domain.money import to_minor
-from invoicing.domain.projection import project
-from invoicing.errors import Passing
-from invoicing.ledger import staging
-from invoicing.ledger.models import DriftRow, StagedSalesforce, StagedStripe
+from invoicing.domain.drift import STAGED, Kind
+from invoicing.domain.projection import ACCOUNT_KEY, Projection, project
+from invoicing.domain.status import Status
+from invoicing.domain.words import counted
+from invoicing.errors import Passing, Refused
+from invoicing.ledger import drift, links, staging
+from invoicing.ledger.models import DriftRow, SyncRun
 from invoicing.settings import settings
 from tasks.policy import STEP
-from tasks.projection import Change, refresh
-from tasks.report import publish_page, publish_table, run_id
+from tasks.projection import Change, in_step, refresh
+from tasks.reading import check_allowance
 from tasks.salesforce import today
 
-WINDOW = timedelta(days=30)
-CHUNK = 500
-STAGED_FIELDS = (
-    "Id",
-    "Name",
-    "Currency__c",
-    record.STRIPE_ID,
-    record.STATUS,
-    "Number__c",
-    "Total__c",
-    "Amount_Paid__c",
-    "Amount_Remaining__c",
-    "Payment_State__c",
-    "Is_Overdue__c",
-    record.SYNC_STATE,
-)
+SMALL = 2_000
+"""So much drift is repaired invoice by invoice, each read anew. Bulk jobs pay from there on:
+see "How many records" in Salesforce's guide to Bulk API 2.0."""
 
+FRESH_CHUNK = 500
+BULK_CHUNK = 10_000
+"""Salesforce makes a batch of so many rows of a Bulk job."""
 
-@dataclass(frozen=True, slots=True)
-class Window:
-    """A stretch of creation times in Stripe, Unix seconds, end excluded."""
-
-    start: int
-    end: int
-
-    def __str__(self) -> str:
-        return f"{datetime.fromtimestamp(self.start, UTC):%Y-%m-%d %H:%M}"
-
-
-@task(task_run_name="plan the reading", **STEP)
-def plan_windows(dry_run: bool) -> list[Window]:
-    """Cut the account's whole life into windows; the same ones when a run is resumed."""
-    began = staging.begin(run_id(), dry_run=dry_run)
-    end = int(began.started_at.timestamp()) + 1
-    start = int(stripe.client().account()["created"])
-    step = int(WINDOW.total_seconds())
-    return [Window(at, min(at + step, end)) for at in range(start, end, step)]
-
-
-@task(task_run_name="read Stripe from {window}", **STEP)
-def stage_stripe(window: Window) -> int:
-    """Stage the invoices that were created in a window; returns how many."""
-    name = f"stripe {window.start}"
-    if staging.is_staged(run_id(), name):
-        return 0
-    rows: list[StagedStripe] = []
-    after, more = None, True
-    while more:
-        page, more = stripe.client().invoice_page((window.start, window.end), after)
-        rows += [_staged(invoice) for invoice in page]
-        after = page[-1]["id"] if page else None
-    staging.stage(run_id(), name, rows)
-    return len(rows)
-
-
-def _staged(invoice: stripe.Object) -> StagedStripe:
-    projection = project(invoice, today=today(), zone=settings().business.zone)
-    return StagedStripe(
-        run_id=run_id(),
-        stripe_id=projection.stripe_id,
-        record_id=projection.record_id,
-        customer_id=projection.customer_id,
-        status=projection.status,
-        number=projection.number,
-        currency=projection.currency,
-        total=invoice["total"],
-        amount_paid=invoice["amount_paid"],
-        amount_remaining=invoice["amount_remaining"],
-        payment_state=projection.payment_state,
-        overdue=projection.overdue,
-    )
-
-
-@task(task_run_name="read Salesforce", **STEP)
-def stage_salesforce() -> int:
-    """Stage all invoice records that have a Stripe invoice; returns how many."""
-    if staging.is_staged(run_id(), "salesforce"):
-        return 0
-    soql = (
-        f"SELECT {', '.join(STAGED_FIELDS)} FROM {record.INVOICE} "  # noqa: S608
-        f"WHERE {record.STRIPE_ID} != null"
-    )
-    rows = [
-        StagedSalesforce(
-            run_id=run_id(),
-            record_id=row["Id"],
-            stripe_id=row[record.STRIPE_ID],
-            name=row["Name"],
-            status=row[record.STATUS],
-            number=row["Number__c"] or None,
-            total=_minor(row, "Total__c"),
-            amount_paid=_minor(row, "Amount_Paid__c"),
-            amount_remaining=_minor(row, "Amount_Remaining__c"),
-            payment_state=row["Payment_State__c"] or None,
-            overdue=row["Is_Overdue__c"] == "true",
-            sync_state=row[record.SYNC_STATE] or None,
-        )
-        for page in salesforce.client().bulk_query(soql)
-        for row in page
-    ]
-    staging.stage(run_id(), "salesforce", rows)
-    return len(rows)
-
-
-def _minor(row: salesforce.Record, name: str) -> int | None:
-    return to_minor(Decimal(row[name]), row["Currency__c"]) if row[name] else None
+CUSTOMERS_AT_ONCE = 200
+A_FEW = 50
+"""So few changes are never a wrong key or mapping at work."""
 
 
 @task(task_run_name="compare both sides", **STEP)
-def find_drift() -> list[DriftRow]:
-    """Every invoice on which the two systems differ."""
-    drift = staging.find_drift(run_id())
-    stripe_count, salesforce_count = staging.counts(run_id())
+def find_drift(sync: SyncRun) -> tuple[int, int]:
+    """Compare both sides in the ledger.
+
+    Returns:
+        How many invoices Stripe has, and on how many the two sides differ.
+    """
+    kinds = drift.find(sync.id)
+    if Kind.MISSING_IN_SALESFORCE in kinds:
+        _name_unlinked(sync)
+        kinds = drift.kinds(sync.id)
+    in_stripe, in_salesforce = staging.counts()
+    drift.remember(sync.id, in_stripe=in_stripe, in_salesforce=in_salesforce)
+    differ = sum(kinds.values())
     get_run_logger().info(
-        "%s invoices in Stripe, %s in Salesforce, %s differ.",
-        f"{stripe_count:,}",
-        f"{salesforce_count:,}",
-        f"{len(drift):,}",
+        "%s in Stripe, %s in Salesforce, %s differ.",
+        counted(in_stripe, "invoice"),
+        f"{in_salesforce:,}",
+        f"{differ:,}",
     )
-    return drift
+    return in_stripe, differ
 
 
-def repair(drift: Sequence[DriftRow]) -> None:
-    """Bring every differing invoice in step, each from a fresh reading of Stripe."""
-    for start in range(0, len(drift), CHUNK):
-        repair_some(drift[start : start + CHUNK])
+def _name_unlinked(sync: SyncRun) -> None:
+    """Tell invoices whose customer belongs to no Account from those that can be made."""
+    missing = [Kind.MISSING_IN_SALESFORCE]
+    for rows in drift.chunks(sync.id, missing, size=CUSTOMERS_AT_ONCE):
+        facts = drift.staged_facts([row.subject for row in rows])
+        customers = {
+            subject: customer
+            for subject, (customer, text) in facts.items()
+            if ACCOUNT_KEY not in (orjson.loads(text)["metadata"] or {})
+        }
+        unknown = {id_ for id_ in customers.values() if id_ and not links.account_of(id_)}
+        if unknown:
+            unknown -= _linked(sorted(unknown))
+        lost = [id_ for id_, customer in customers.items() if not customer or customer in unknown]
+        drift.name_unlinked(sync.id, lost)
 
 
-@task(task_run_name="repair a chunk", **STEP)
-def repair_some(drift: Sequence[DriftRow]) -> None:
-    """Repair some drift, and write down what came of each."""
-    ids = [row.subject for row in drift]
+def _linked(customers: Sequence[str]) -> set[str]:
+    field = "Stripe_Customer_Id__c"
+    names = ", ".join(map(quoted, customers))
+    soql = f"SELECT {field} FROM Account WHERE {field} IN ({names})"  # noqa: S608
+    return {row[field] for row in salesforce.client().query(soql)}
+
+
+def check_share(sync: SyncRun, only: Sequence[Kind], approve_above: float) -> str | None:
+    """Say why so much should not be changed before a person has looked at it, if it is much.
+
+    A wrong key or mapping must not rewrite an org.
+    """
+    kinds = drift.kinds(sync.id)
+    changing = sum(count for kind, count in kinds.items() if kind in only)
+    total = max(1, *staging.counts())
+    share = changing / total
+    if changing <= A_FEW or share <= approve_above:
+        return None
+    return (
+        f"{changing:,} of {total:,} invoices would be changed, more than the "
+        f"{approve_above:.0%} that need no approval; nothing was written. Look at the drift "
+        "report; if it is right, run again within twelve hours with approve_above = "
+        f"{min(1.0, share + 0.01):.2f}. What was read is kept."
+    )
+
+
+def repair(sync: SyncRun, only: Sequence[Kind]) -> None:
+    """Bring what differs in step, in the way that suits how much it is.
+
+    Args:
+        sync: The full sync.
+        only: The kinds of drift to repair.
+    """
+    kinds = drift.kinds(sync.id)
+    from_staging = [kind for kind in only if kind in STAGED]
+    if sum(kinds.get(kind, 0) for kind in from_staging) > SMALL:
+        for rows in drift.chunks(sync.id, from_staging, unsettled=True, size=BULK_CHUNK):
+            check_allowance()
+            write_in_bulk(sync, rows)
+    for rows in drift.chunks(sync.id, only, unsettled=True, size=FRESH_CHUNK):
+        repair_anew(sync, [row.subject for row in rows])
+
+
+@task(task_run_name="repair some", **STEP)
+def repair_anew(sync: SyncRun, subjects: Sequence[str]) -> None:
+    """Repair some drift from a fresh reading, and write down what came of each."""
     try:
-        changes = refresh(ids)
+        changes = refresh(subjects)
     except Passing as error:
-        changes = [Change(id_, problem=str(error), passing=True) for id_ in ids]
-    staging.settle(run_id(), {change.stripe_id: _outcome(change) for change in changes})
+        changes = [Change(id_, problem=str(error), passing=True) for id_ in subjects]
+    drift.settle(sync.id, {change.stripe_id: _outcome(change) for change in changes})
 
 
 def _outcome(change: Change) -> str:
@@ -168,41 +137,78 @@ def _outcome(change: Change) -> str:
     return f"repaired: {change.sentence}" if repaired else "was settled meanwhile"
 
 
-@task(task_run_name="publish the drift report", **STEP)
-def publish_drift() -> Counter[str]:
-    """Attach the drift report to the run; returns how many rows came out in which way."""
-    drift = staging.drift_of(run_id())
-    in_stripe, in_salesforce = staging.counts(run_id())
-    outcomes = Counter(row.outcome.partition(":")[0] for row in drift)
-    lines = [
-        "# Drift report",
-        f"{in_stripe:,} invoices in Stripe, {in_salesforce:,} in Salesforce, "
-        f"**{len(drift):,} differed**.",
-        "| kind | count |\n|---|---|",
-    ]
-    kinds = Counter(row.kind for row in drift)
-    table = "\n".join(f"| {kind} | {count:,} |" for kind, count in kinds.most_common())
-    page = "\n\n".join(lines) + "\n" + table
-    publish_page("drift-report", page, "What differed between Salesforce and Stripe.")
-    if drift:
-        publish_table(
-            "drift",
-            [
-                {
-                    "Kind": row.kind,
-                    "Stripe invoice": row.stripe_id,
-                    "Salesforce record": row.record_id,
-                    "Salesforce said": row.salesforce_says,
-                    "Stripe says": row.stripe_says,
-                    "Outcome": row.outcome,
-                }
-                for row in drift
-            ],
-            "Every difference, and what was done about it.",
+@task(task_run_name="repair many", **STEP)
+def write_in_bulk(sync: SyncRun, rows: Sequence[DriftRow]) -> None:
+    """Write what was staged by one Bulk job, each row's result looked at.
+
+    Invoices that somebody works on, or that events were about since they were read, are left to
+    the fresh reading; so are rows that failed in a way that passes.
+    """
+    old = drift.touched(rows, sync.started_at)
+    chosen = [row for row in rows if row.subject not in old]
+    facts = drift.staged_facts([row.subject for row in chosen])
+    by_shape: dict[bool, list[tuple[DriftRow, Projection]]] = {True: [], False: []}
+    for row in chosen:
+        projection = project(
+            orjson.loads(facts[row.subject][1]), today=today(), zone=settings().business.zone
         )
-    return outcomes
+        by_shape[projection.status is Status.DRAFT].append((row, projection))
+    began = datetime.now(UTC)
+    for pairs in by_shape.values():
+        if pairs:
+            _write(sync, pairs)
+    late = drift.touched(chosen, began)
+    if late:
+        repair_anew(sync, sorted(late))
 
 
-def close_sync() -> None:
-    """Clear the staged rows of this run; the drift stays."""
-    staging.finish(run_id())
+def _write(sync: SyncRun, pairs: Sequence[tuple[DriftRow, Projection]]) -> None:
+    updates = [_update(row, projection) for row, projection in pairs]
+    failed = {
+        error.index: error.error
+        for error in salesforce.client().bulk_update(record.INVOICE, updates)
+    }
+    written = [pair for index, pair in enumerate(pairs) if index not in failed]
+    links.remember_many(
+        [links.Written(row.subject, str(row.record_id), p.status, p.digest) for row, p in written]
+    )
+    outcomes = {row.subject: f"repaired: now {row.stripe_says}." for row, _ in written}
+    for index, error in failed.items():
+        if not isinstance(error, Passing):
+            outcomes[pairs[index][0].subject] = f"not repaired: {error}"
+    drift.settle(sync.id, outcomes)
+
+
+def _update(row: DriftRow, projection: Projection) -> dict[str, Any]:
+    fields = record.projected_fields(projection)
+    account = {record.STRIPE_ACCOUNT_ID: settings().stripe.account_id}
+    return {"Id": row.record_id} | fields | account | in_step(projection.status)
+
+
+@task(task_run_name="bring what is named in step", **STEP)
+def catch_up() -> tuple[int, int]:
+    """Refresh only what events or Salesforce say has changed since the last sync began.
+
+    Returns:
+        How many invoices were named, and how many of them differed.
+
+    Raises:
+        Refused: there was no full sync yet to go on from.
+    """
+    last = next(iter(drift.last_syncs(1)), None)
+    if last is None:
+        raise Refused("There was no full sync yet; the first one has to read everything.")
+    named = sorted(drift.named_since(last.started_at) | _modified_since(last.started_at))
+    differed = 0
+    for start in range(0, len(named), FRESH_CHUNK):
+        changes = refresh(named[start : start + FRESH_CHUNK])
+        differed += sum(bool(change.created or change.moved) for change in changes)
+    return len(named), differed
+
+
+def _modified_since(since: datetime) -> set[str]:
+    soql = (
+        f"SELECT {record.STRIPE_ID} FROM {record.INVOICE} "  # noqa: S608
+        f"WHERE {record.STRIPE_ID} != null AND SystemModstamp >= {since:%Y-%m-%dT%H:%M:%SZ}"
+    )
+    return {row[record.STRIPE_ID] for row in salesforce.client().query(soql)}

@@ -116,6 +116,7 @@ def environment(
         "SALESFORCE__ORG_ID": "00DHs0000000001IAA",
         "SALESFORCE__MULTI_CURRENCY": "true",
         "LEDGER__URL": f"sqlite:///{tmp_path}/ledger.db",
+        "REPORTS": str(tmp_path / "reports"),
         "BUSINESS__TIME_ZONE": "Europe/Berlin",
     }
     for name, value in values.items():

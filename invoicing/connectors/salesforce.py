@@ -32,6 +32,9 @@ Record = dict[str, Any]
 COLLECTION = 200
 """The most records of one Collections call."""
 
+BULK_PART = 25_000
+"""Rows in a part of a Bulk query's results: a trade of memory against calls."""
+
 PASSING_CODES = frozenset(
     [
         "UNABLE_TO_LOCK_ROW",
@@ -176,15 +179,39 @@ class Salesforce:
         with _in_our_words("read records"):
             return list(self._client.query_all_iter(soql))
 
-    def bulk_query(self, soql: str) -> Iterator[list[Record]]:
-        """The records of a large query, page by page, values as CSV text.
+    def bulk_query(self, soql: str) -> Iterator[list[str]]:
+        """The rows of a large query one by one, values as CSV text in the query's order.
 
-        Bulk API 2.0 query: one job, read in pages, whatever the number of rows.
+        Bulk API 2.0 query: one job, read in parts, of which one is in memory at a time.
         """
         sobject = getattr(self._client.bulk2, "query")  # noqa: B009  (any name will do)
         with _in_our_words("read records in bulk"):
-            for page in sobject.query(soql, wait=0.2):
-                yield list(csv.DictReader(io.StringIO(page)))
+            for part in sobject.query(soql, max_records=BULK_PART, wait=0.2):
+                rows = csv.reader(io.StringIO(part))
+                next(rows, None)
+                yield from rows
+
+    def bulk_update(self, sobject: str, records: Sequence[Mapping[str, Any]]) -> list[RowError]:
+        """Set fields of very many records by one Bulk API 2.0 job; each carries its ``Id``.
+
+        All carry the same fields; None clears a field. Returns the rows that failed, or were
+        not tried.
+        Source: https://developer.salesforce.com/docs/atlas.en-us.api_asynch.meta/api_asynch/
+        datafiles_prepare_csv.htm
+        """
+        rows = [{name: _csv_value(value) for name, value in row.items()} for row in records]
+        bulk = getattr(self._client.bulk2, sobject)
+        failed: dict[str, InvoicingError] = {}
+        with _in_our_words("write records in bulk"):
+            for job in bulk.update(records=rows, wait=0.2):
+                for results in (bulk.get_failed_records, bulk.get_unprocessed_records):
+                    for row in csv.DictReader(io.StringIO(results(job["job_id"]))):
+                        failed[row["Id"]] = _bulk_error(row.get("sf__Error"))
+        return [
+            RowError(index, failed[row["Id"]])
+            for index, row in enumerate(records)
+            if row["Id"] in failed
+        ]
 
     def update(self, sobject: str, record_id: str, fields: Mapping[str, Any]) -> None:
         """Set fields of one record."""
@@ -250,10 +277,21 @@ class Salesforce:
             raise _by_code("write the invoice", 400, own)
         return {answer["referenceId"]: answer["body"] for answer in answers}
 
-    def api_usage(self) -> float | None:
-        """Share of the day's API calls that are used, once any call has been made."""
-        usage = self._client.api_usage.get("api-usage")
-        return usage.used / usage.total if usage else None
+    def api_usage(self) -> float:
+        """Share of the day's API calls that are used; costs one."""
+        calls = self._call("read the limits", "limits/")["DailyApiRequests"]
+        return 1 - calls["Remaining"] / calls["Max"] if calls["Max"] else 1.0
+
+
+def _csv_value(value: Any) -> Any:
+    if value is None:
+        return "#N/A"
+    return str(value).lower() if isinstance(value, bool) else value
+
+
+def _bulk_error(said: str | None) -> InvoicingError:
+    code, _, message = (said or "SERVER_UNAVAILABLE:The row was not tried.").partition(":")
+    return _by_code("write the record", 200, [{"statusCode": code, "message": message}])
 
 
 def quoted(value: str) -> str:

@@ -5,13 +5,16 @@ because only the caller knows what a lost answer means; every call that changes 
 takes the idempotency key that the ledger keeps for it.
 """
 
+import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import lru_cache
+from http import HTTPStatus
 from typing import Any
 
+import orjson
 import stripe
 
 from invoicing.errors import Missing, Passing, Refused, Throttled, WrongWorld
@@ -64,19 +67,60 @@ def _in_our_words(doing: str) -> Iterator[None]:
         raise kind(f"Stripe refused to {doing}: {error.user_message or error}") from error
 
 
+class _Bodies(stripe.RequestsClient):
+    """Keeps the bodies of answers as they came, and shows the SDK that they came.
+
+    The SDK makes an object of every invoice, with its lines; a full sync needs a few fields of
+    a million. Key, headers, connections and errors remain the SDK's.
+    """
+
+    def __init__(self, timeout: float) -> None:
+        super().__init__(timeout=timeout)
+        self._kept = threading.local()
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] | None,
+        post_data: Any = None,
+        **_: Any,
+    ) -> Any:
+        """Send a request as the SDK asks for it."""
+        body, status, answered = super().request(method, url, headers, post_data)
+        if status != HTTPStatus.OK:
+            return body, status, answered
+        self._kept.body = body
+        return b"{}", status, answered
+
+    def decoded(self, doing: str) -> Any:
+        """The JSON of this thread's last answer; Passing when it is none."""
+        body, self._kept.body = self._kept.body, b""
+        try:
+            return orjson.loads(body)
+        except orjson.JSONDecodeError as error:
+            raise Passing(f"Stripe's answer was unreadable, while trying to {doing}.") from error
+
+
+def _sdk(settings: StripeSettings, transport: stripe.HTTPClient) -> stripe.StripeClient:
+    base = settings.base_url
+    return stripe.StripeClient(
+        settings.api_key.get_secret_value(),
+        stripe_version=STRIPE_API_VERSION,
+        base_addresses={"api": base, "connect": base, "files": base, "meter_events": base},
+        max_network_retries=0,
+        http_client=transport,
+    )
+
+
 class Stripe:
     """One Stripe account. Objects come and go as plain dictionaries."""
 
     def __init__(self, settings: StripeSettings) -> None:
         """Prepare the client; nothing is sent yet."""
-        base = settings.base_url
-        self._client = stripe.StripeClient(
-            settings.api_key.get_secret_value(),
-            stripe_version=STRIPE_API_VERSION,
-            base_addresses={"api": base, "connect": base, "files": base, "meter_events": base},
-            max_network_retries=0,
-            http_client=stripe.RequestsClient(timeout=settings.timeout_seconds),
-        )
+        self._bodies = _Bodies(timeout=settings.timeout_seconds)
+        self._pages = _sdk(settings, self._bodies)
+        self._client = _sdk(settings, stripe.RequestsClient(timeout=settings.timeout_seconds))
         self._v1 = self._client.v1
 
     def account(self) -> Object:
@@ -147,20 +191,25 @@ class Stripe:
             pages = self._v1.invoices.list(params)
             return [invoice.to_dict() for invoice in pages.auto_paging_iter()]
 
-    def invoice_page(
-        self, created: tuple[int, int], after: str | None
-    ) -> tuple[list[Object], bool]:
-        """One page of all invoices created in ``[from, to)`` Unix seconds, newest first.
+    def invoice_page(self, since: int, until: int, after: str | None) -> tuple[list[Object], bool]:
+        """One page of all invoices created in ``[since, until)`` Unix seconds, newest first.
+
+        Numbers with a fraction are floats here, not decimals; amounts have none.
+
+        Args:
+            since: The first second wanted.
+            until: The first second no longer wanted.
+            after: The last invoice of the page before.
 
         Returns:
             The invoices, and whether there are more after them.
         """
-        start, end = created
-        params: Params = {"created": {"gte": start, "lt": end}, "limit": PAGE}
+        params: Params = {"created": {"gte": since, "lt": until}, "limit": PAGE}
         if after:
             params["starting_after"] = after
         with _in_our_words("list invoices"):
-            page = self._v1.invoices.list(params).to_dict()
+            self._pages.raw_request("get", "/v1/invoices", **params)
+        page = self._bodies.decoded("list invoices")
         return page["data"], page["has_more"]
 
     def create_invoice(self, params: Params, key: str) -> Object:

@@ -70,6 +70,35 @@ def payment_state(invoice: Mapping[str, Any]) -> PaymentState:
     return PaymentState.PARTLY_PAID if invoice["amount_paid"] else PaymentState.UNPAID
 
 
+def is_overdue(due: int, *, today: date, zone: ZoneInfo) -> bool:
+    """Whether an open invoice that is due at a Unix time is overdue on a business day."""
+    return local_date(due, zone) < today
+
+
+FACTS = (
+    "id",
+    "status",
+    "currency",
+    "customer",
+    "livemode",
+    "metadata",
+    "number",
+    "description",
+    "due_date",
+    "hosted_invoice_url",
+    "invoice_pdf",
+    "subtotal",
+    "total_taxes",
+    "total",
+    "amount_due",
+    "amount_paid",
+    "amount_remaining",
+    "amount_overpaid",
+    "status_transitions",
+)
+"""All of an invoice that its projection looks at."""
+
+
 def project(invoice: Mapping[str, Any], *, today: date, zone: ZoneInfo) -> Projection:
     """Project Stripe's invoice object.
 

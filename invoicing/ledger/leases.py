@@ -87,3 +87,10 @@ def held(subject: str, owner: str) -> bool:
 def release(subject: str, owner: str) -> None:
     """Give a lease back; nothing happens if somebody else has it by now."""
     release_all([subject], owner)
+
+
+def expiry(subject: str) -> datetime | None:
+    """When the lease on a subject ends unless it is renewed, as a UTC instant."""
+    with session() as ledger:
+        lease = ledger.get(Lease, subject)
+        return lease.expires_at if lease else None

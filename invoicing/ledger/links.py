@@ -73,23 +73,20 @@ def link_invoice(stripe_id: str, record_id: str) -> None:
     remember_written([Written(stripe_id, record_id)])
 
 
-def remember_many(written: Sequence[tuple[str, str, str, str]]) -> None:
-    """Remember links and what Salesforce was told last of many invoices.
-
-    Args:
-        written: Stripe id, record id, status and digest of each.
-    """
+def remember_many(written: Sequence[Written]) -> None:
+    """Remember what was written of thousands of invoices, by two statements."""
     if not written:
         return
-    rows = [InvoiceLink(stripe_id=s, record_id=r) for s, r, _, _ in written]
     statement = (
         update(InvoiceLink.__table__)  # type: ignore[attr-defined]
         .where(col(InvoiceLink.stripe_id) == bindparam("key"))
         .values(status=bindparam("status_now"), digest=bindparam("digest_now"))
     )
-    told = [{"key": s, "status_now": status, "digest_now": d} for s, _, status, d in written]
+    told = [{"key": w.stripe_id, "status_now": w.status, "digest_now": w.digest} for w in written]
     with session() as ledger:
-        insert_missing(ledger, rows)
+        insert_missing(
+            ledger, [InvoiceLink(stripe_id=w.stripe_id, record_id=w.record_id) for w in written]
+        )
         ledger.connection().execute(statement, told)
 
 

@@ -45,7 +45,6 @@ class Lease(SQLModel, table=True):
 
     subject: str = Field(primary_key=True)
     owner: str
-    fence: int = Field(default=1, description="Grows each time the lease changes hands.")
     expires_at: datetime = Field(sa_type=Instant)
 
 
@@ -165,54 +164,66 @@ class Cursor(SQLModel, table=True):
 
 
 class SyncRun(SQLModel, table=True):
-    """One full sync: begun, and perhaps finished."""
+    """One full sync: begun, and perhaps finished. At most one is unfinished."""
 
     __tablename__ = "sync_run"
 
-    id: str = Field(primary_key=True)
+    id: str = Field(primary_key=True, description="The flow run that began it.")
     started_at: datetime = Field(sa_type=Instant)
     finished_at: datetime | None = Field(default=None, sa_type=Instant)
     dry_run: bool = False
+    in_stripe: int = 0
+    in_salesforce: int = 0
+    differed: int = 0
+    settled: int = 0
 
 
 class SyncWindow(SQLModel, table=True):
-    """A stretch of a full sync's reading, remembered once it is staged."""
+    """A stretch of creation times in Stripe, read from its end towards its beginning.
+
+    Unix seconds; ``until`` is excluded. Readers split each other's windows, so ``since`` moves.
+    """
 
     __tablename__ = "sync_window"
 
-    run_id: str = Field(primary_key=True)
-    name: str = Field(primary_key=True)
-    rows: int
-    done_at: datetime = Field(sa_type=Instant)
+    number: int | None = Field(default=None, primary_key=True)
+    since: int
+    until: int
+    cursor: str | None = Field(default=None, description="The last invoice that is staged.")
+    reached: int | None = Field(default=None, description="When that one was created.")
+    pages: int = 0
+    done: bool = False
+    owner: str | None = Field(default=None, description="Who reads it.")
+    expires_at: datetime | None = Field(default=None, sa_type=Instant)
 
 
 class StagedStripe(SQLModel, table=True):
-    """An invoice as a full sync read it in Stripe. Amounts are minor units."""
+    """An invoice as the full sync read it in Stripe. Amounts are minor units."""
 
     __tablename__ = "staged_stripe"
 
-    run_id: str = Field(primary_key=True)
     stripe_id: str = Field(primary_key=True)
+    created: int
     record_id: str | None = None
     customer_id: str | None = None
     status: str
     number: str | None = None
-    currency: str
     total: int
     amount_paid: int
     amount_remaining: int
     payment_state: str
     overdue: bool
+    facts: str = Field(sa_type=Text, description="What a projection needs, as JSON.")
 
 
 class StagedSalesforce(SQLModel, table=True):
-    """An invoice record as a full sync read it in Salesforce. Amounts are minor units."""
+    """An invoice record as the full sync read it in Salesforce. Amounts are minor units."""
 
     __tablename__ = "staged_salesforce"
 
-    run_id: str = Field(primary_key=True)
     record_id: str = Field(primary_key=True)
-    stripe_id: str | None = Field(default=None, index=True)
+    stripe_id: str = Field(index=True)
+    account_id: str | None = None
     name: str
     status: str
     number: str | None = None
@@ -230,10 +241,21 @@ class DriftRow(SQLModel, table=True):
     __tablename__ = "drift"
 
     run_id: str = Field(primary_key=True)
-    subject: str = Field(primary_key=True, description="Stripe id, or record id without one.")
+    subject: str = Field(primary_key=True, description="The Stripe id.")
     kind: str
+    name: str | None = None
     record_id: str | None = None
-    stripe_id: str | None = None
-    salesforce_says: str
+    account_id: str = Field(default="", description="What repairs are sorted by.")
     stripe_says: str
+    salesforce_says: str
     outcome: str = Field(default="found", sa_type=Text)
+
+
+class Pace(SQLModel, table=True):
+    """The rate at which all processes together may call a service."""
+
+    __tablename__ = "pace"
+
+    name: str = Field(primary_key=True)
+    rate: float = Field(description="Calls a second; lower than the setting after a 429.")
+    next_at: float = Field(description="When the next call is free, Unix seconds.")

@@ -1,127 +1,226 @@
-"""A full sync's working tables: both sides staged, and their difference by one query."""
+"""A full sync's working tables: windows of reading, and what was read on both sides.
+
+One full sync is at work at a time, so the tables are its own; they are emptied when the next
+one begins. Windows are the readers' queue as well as their memory: a reader that has none left
+takes the older half of another's, whichever process that one runs in, and what was staged is
+never read again.
+"""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
 
-from sqlalchemy import delete, func, insert, text
-from sqlmodel import col, select
+from sqlalchemy import delete, func, or_, update
+from sqlmodel import Session, SQLModel, col, select
 
-from invoicing.ledger.database import session
-from invoicing.ledger.models import DriftRow, StagedSalesforce, StagedStripe, SyncRun, SyncWindow
+from invoicing.errors import Busy
+from invoicing.ledger.database import one_at_a_time, session
+from invoicing.ledger.models import StagedSalesforce, StagedStripe, SyncRun, SyncWindow
 
-DRIFT = """
-WITH stripe AS (SELECT * FROM staged_stripe WHERE run_id = :run_id),
-     salesforce AS (
-       SELECT * FROM staged_salesforce WHERE run_id = :run_id AND stripe_id IS NOT NULL),
-     compared AS (
-       SELECT stripe.stripe_id, salesforce.record_id,
-              salesforce.status || ' ' || COALESCE(salesforce.payment_state, '') AS ours,
-              stripe.status || ' ' || stripe.payment_state AS theirs,
-              CASE
-                WHEN stripe.status <> salesforce.status THEN 'status'
-                WHEN stripe.status = 'Draft' THEN NULL
-                WHEN stripe.total <> COALESCE(salesforce.total, -1)
-                  OR stripe.amount_paid <> COALESCE(salesforce.amount_paid, -1)
-                  OR stripe.amount_remaining <> COALESCE(salesforce.amount_remaining, -1)
-                  THEN 'amount'
-                WHEN stripe.payment_state <> COALESCE(salesforce.payment_state, '')
-                  THEN 'payment state'
-                WHEN COALESCE(stripe.number, '') <> COALESCE(salesforce.number, '')
-                  THEN 'number'
-                WHEN stripe.overdue <> salesforce.overdue THEN 'overdue'
-              END AS kind
-       FROM stripe JOIN salesforce ON salesforce.stripe_id = stripe.stripe_id)
-INSERT INTO drift (run_id, subject, kind, record_id, stripe_id,
-                   salesforce_says, stripe_says, outcome)
-SELECT :run_id, stripe_id, kind, record_id, stripe_id, TRIM(ours), theirs, 'found'
-  FROM compared WHERE kind IS NOT NULL
-UNION ALL
-SELECT :run_id, stripe.stripe_id, 'missing in Salesforce', stripe.record_id, stripe.stripe_id,
-       'nothing', stripe.status || ' ' || stripe.payment_state, 'found'
-  FROM stripe LEFT JOIN salesforce ON salesforce.stripe_id = stripe.stripe_id
-  WHERE salesforce.record_id IS NULL
-UNION ALL
-SELECT :run_id, salesforce.stripe_id, 'missing in Stripe', salesforce.record_id,
-       salesforce.stripe_id,
-       TRIM(salesforce.status || ' ' || COALESCE(salesforce.payment_state, '')), 'nothing', 'found'
-  FROM salesforce LEFT JOIN stripe ON salesforce.stripe_id = stripe.stripe_id
-  WHERE stripe.stripe_id IS NULL AND salesforce.status <> 'Deleted'
-"""
-"""Where the two sides differ. A draft's content is Salesforce's own, so only its status is
-compared; what was deleted in Stripe and is known as such is no difference."""
+RESUMABLE = timedelta(hours=12)
+"""For how long what an unfinished sync has read is worth going on with."""
+
+STRIPE_BEGAN = 1_262_304_000
+"""2010-01-01: no invoice in Stripe is older."""
+
+CLAIM = timedelta(seconds=60)
+"""For how long a window belongs to a reader that is not heard of."""
+
+SPLIT_PAGES = 4
+"""A window is worth splitting when about so many pages are left in it."""
+
+
+class StripeRow(NamedTuple):
+    """The columns of :class:`StagedStripe`, in its order."""
+
+    stripe_id: str
+    created: int
+    record_id: str | None
+    customer_id: str | None
+    status: str
+    number: str | None
+    total: int
+    amount_paid: int
+    amount_remaining: int
+    payment_state: str
+    overdue: bool
+    facts: str
+
+
+class SalesforceRow(NamedTuple):
+    """The columns of :class:`StagedSalesforce`, in its order."""
+
+    record_id: str
+    stripe_id: str
+    account_id: str | None
+    name: str
+    status: str
+    number: str | None
+    total: int | None
+    amount_paid: int | None
+    amount_remaining: int | None
+    payment_state: str | None
+    overdue: bool
+    sync_state: str | None
 
 
 def begin(run_id: str, *, dry_run: bool) -> SyncRun:
-    """Begin a full sync, or go on with the one that this run began before."""
+    """Begin a full sync, or go on with the one that was not finished.
+
+    The caller makes sure that no other full sync is at work.
+    """
+    now = datetime.now(UTC)
     with session() as ledger:
-        run = ledger.get(SyncRun, run_id)
-        if run is None:
-            run = SyncRun(id=run_id, started_at=datetime.now(UTC), dry_run=dry_run)
-            ledger.add(run)
+        run = _unfinished(ledger)
+        if run is not None and now - run.started_at < RESUMABLE:
+            ledger.execute(update(SyncWindow).values(owner=None))
+            run.dry_run = dry_run
+        else:
+            for table in (StagedStripe, StagedSalesforce, SyncWindow):
+                ledger.execute(delete(table))
+            if run is not None:
+                run.finished_at = now
+                ledger.add(run)
+            run = SyncRun(id=run_id, started_at=now, dry_run=dry_run)
+            ledger.add(SyncWindow(since=STRIPE_BEGAN, until=int(now.timestamp()) + 1))
+        ledger.add(run)
         return run
 
 
+def _unfinished(ledger: Session) -> SyncRun | None:
+    query = select(SyncRun).where(col(SyncRun.finished_at).is_(None))
+    return ledger.exec(query.order_by(col(SyncRun.started_at).desc())).first()
+
+
 def finish(run_id: str) -> None:
-    """Close a full sync and clear its staged rows; its drift stays."""
+    """Close a full sync; its drift stays, and its staged rows until the next one begins."""
     with session() as ledger:
-        for table in (StagedStripe, StagedSalesforce, SyncWindow):
-            ledger.execute(delete(table).where(col(table.run_id) == run_id))
         run = ledger.get_one(SyncRun, run_id)
         run.finished_at = datetime.now(UTC)
         ledger.add(run)
 
 
-def is_staged(run_id: str, window: str) -> bool:
-    """Whether a stretch of reading was staged before."""
+def claim(owner: str) -> SyncWindow | None:
+    """Take a window that nobody reads, or else the older half of one that somebody does."""
+    now = datetime.now(UTC)
     with session() as ledger:
-        return ledger.get(SyncWindow, (run_id, window)) is not None
-
-
-def stage(
-    run_id: str, window: str, rows: Sequence[StagedStripe] | Sequence[StagedSalesforce]
-) -> None:
-    """Stage what a stretch of reading found, and remember the stretch: both or neither."""
-    with session() as ledger:
-        if rows:
-            ledger.execute(insert(type(rows[0])), [row.model_dump() for row in rows])
-        ledger.add(
-            SyncWindow(run_id=run_id, name=window, rows=len(rows), done_at=datetime.now(UTC))
+        one_at_a_time(ledger, "windows")
+        free = select(SyncWindow).where(
+            col(SyncWindow.done).is_(False),
+            or_(col(SyncWindow.owner).is_(None), col(SyncWindow.expires_at) < now),
         )
+        window = ledger.exec(free).first() or _split(ledger)
+        if window is not None:
+            window.owner, window.expires_at = owner, now + CLAIM
+            ledger.add(window)
+        return window
 
 
-def counts(run_id: str) -> tuple[int, int]:
+def _split(ledger: Session) -> SyncWindow | None:
+    read = ledger.exec(select(SyncWindow).where(col(SyncWindow.done).is_(False))).all()
+    widest = max(read, key=_pages_left, default=None)
+    if widest is None or widest.reached is None or _pages_left(widest) < SPLIT_PAGES:
+        return None
+    middle = (widest.since + widest.reached) // 2
+    older = SyncWindow(since=widest.since, until=middle)
+    widest.since = middle
+    ledger.add(widest)
+    return older
+
+
+def _pages_left(window: SyncWindow) -> float:
+    """An estimate: the rest of the window is as dense as what was read of it."""
+    if window.reached is None or not window.pages:
+        return 0
+    seconds_a_page = max(1.0, (window.until - window.reached) / window.pages)
+    return (window.reached - window.since) / seconds_a_page
+
+
+def all_read() -> bool:
+    """Whether no window is left to be read."""
+    with session() as ledger:
+        query = select(SyncWindow).where(col(SyncWindow.done).is_(False)).limit(1)
+        return ledger.exec(query).first() is None
+
+
+def advance(
+    window: SyncWindow, rows: Sequence[StripeRow], *, pages: int, at_end: bool
+) -> SyncWindow:
+    """Stage what was read of a window and remember how far it was read: both or neither.
+
+    Args:
+        window: As it was claimed or advanced last.
+        rows: Invoices, newest first; those that another reader has taken over are left to it.
+        pages: How many pages they came in.
+        at_end: Whether nothing is left.
+
+    Returns:
+        The window as it is now; its ``since`` may have moved.
+
+    Raises:
+        Busy: the window was given to another reader, because nothing was heard of this one.
+    """
+    with session() as ledger:
+        one_at_a_time(ledger, "windows")
+        now = ledger.get_one(SyncWindow, window.number)
+        if now.owner != window.owner:
+            raise Busy("Another reader has taken over this window.")
+        insert(ledger, StagedStripe, [row for row in rows if row.created >= now.since])
+        if rows:
+            now.cursor, now.reached = rows[-1].stripe_id, rows[-1].created
+        now.pages += pages
+        now.done = at_end or (now.reached is not None and now.reached < now.since)
+        now.expires_at = datetime.now(UTC) + CLAIM
+        ledger.add(now)
+        return now
+
+
+def begin_again(window: SyncWindow) -> SyncWindow:
+    """Forget what was staged of a window; for when its cursor is no longer in Stripe."""
+    with session() as ledger:
+        now = ledger.get_one(SyncWindow, window.number)
+        mine = (col(StagedStripe.created) >= now.since, col(StagedStripe.created) < now.until)
+        ledger.execute(delete(StagedStripe).where(*mine))
+        now.cursor, now.reached, now.pages = None, None, 0
+        ledger.add(now)
+        return now
+
+
+def clear_salesforce() -> None:
+    """Forget Salesforce's side: its query is read as a whole or not at all."""
+    with session() as ledger:
+        ledger.execute(delete(StagedSalesforce))
+
+
+def stage_salesforce(rows: Sequence[SalesforceRow]) -> None:
+    """Stage some of Salesforce's side."""
+    with session() as ledger:
+        insert(ledger, StagedSalesforce, rows)
+
+
+def counts() -> tuple[int, int]:
     """How many invoices were staged from Stripe and from Salesforce."""
     with session() as ledger:
-        of = [
-            ledger.exec(select(func.count()).select_from(t).where(t.run_id == run_id)).one()
-            for t in (StagedStripe, StagedSalesforce)
-        ]
-        return of[0], of[1]
+        stripe, salesforce = (
+            ledger.exec(select(func.count()).select_from(table)).one()
+            for table in (StagedStripe, StagedSalesforce)
+        )
+        return stripe, salesforce
 
 
-def find_drift(run_id: str) -> list[DriftRow]:
-    """Compare both sides by one set-based statement, and keep every difference as a row."""
-    with session() as ledger:
-        ledger.execute(delete(DriftRow).where(col(DriftRow.run_id) == run_id))
-        ledger.execute(text(DRIFT), {"run_id": run_id})
-    return drift_of(run_id)
-
-
-def settle(run_id: str, outcomes: dict[str, str]) -> None:
-    """Write down what was done about drift, by subject."""
-    with session() as ledger:
-        for subject, outcome in outcomes.items():
-            row = ledger.get_one(DriftRow, (run_id, subject))
-            row.outcome = outcome
-            ledger.add(row)
-
-
-def drift_of(run_id: str) -> list[DriftRow]:
-    """All drift of a full sync."""
-    query = (
-        select(DriftRow)
-        .where(DriftRow.run_id == run_id)
-        .order_by(col(DriftRow.kind), col(DriftRow.subject))
-    )
-    with session() as ledger:
-        return list(ledger.exec(query))
+def insert(ledger: Session, table: type[SQLModel], rows: Sequence[tuple[Any, ...]]) -> None:
+    """Insert many rows the fastest way the database has; tuples in the order of the columns."""
+    if not rows:
+        return
+    name, columns = str(table.__tablename__), ", ".join(table.model_fields)
+    if ledger.get_bind().dialect.name == "postgresql":
+        cursor: Any = ledger.connection().connection.cursor()
+        with cursor.copy(f"COPY {name} ({columns}) FROM STDIN") as copy:
+            for row in rows:
+                copy.write_row(row)
+    else:
+        places = ", ".join("?" * len(rows[0]))
+        ledger.connection().exec_driver_sql(
+            f"INSERT INTO {name} ({columns}) VALUES ({places})",  # noqa: S608
+            list(rows),
+        )

@@ -1,6 +1,9 @@
 """The nightly sync puts right what drifted apart, and says what it was."""
 
+import csv
+import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,10 +11,14 @@ import stripe
 
 from flows.full_sync import full_sync
 from flows.send_invoice import send_invoice
+from invoicing.domain.drift import Kind
 from invoicing.domain.forms import InvoiceOutcome
-from invoicing.ledger import staging
+from invoicing.errors import Busy, Refused
+from invoicing.ledger import drift, leases, staging
 from invoicing.ledger.database import session
 from invoicing.ledger.models import DriftRow, SyncRun
+from invoicing.settings import settings
+from tasks.reading import SUBJECT
 from tests.conftest import Sandbox
 from tests.flows.conftest import Org
 
@@ -23,7 +30,14 @@ def last_drift() -> dict[str, DriftRow]:
     with session() as ledger:
         run = ledger.exec(select(SyncRun).order_by(col(SyncRun.started_at).desc())).first()
     assert run is not None
-    return {row.kind: row for row in staging.drift_of(run.id)}
+    return {row.kind: row for row in (row for rows in drift.chunks(run.id) for row in rows)}
+
+
+@pytest.fixture
+def fast(world: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An account whose limits are far away."""
+    monkeypatch.setenv("INVOICING_STRIPE__REQUESTS_PER_SECOND", "1000")
+    settings.cache_clear()
 
 
 @pytest.fixture
@@ -59,9 +73,9 @@ def test_every_kind_of_drift_is_repaired_and_reported(drifted: Callable[[], Any]
     assert (made["Status__c"], float(made["Total__c"])) == ("Open", 99)
     [line] = made["Lines__r"]["records"]
     assert (line["Description__c"], float(line["Amount__c"])) == ("Workshop", 99)
-    drift = last_drift()
-    assert set(drift) == {"status", "missing in Salesforce", "missing in Stripe"}
-    assert all(row.outcome.startswith("repaired") for row in drift.values())
+    found = last_drift()
+    assert set(found) == {"status", "missing in Salesforce", "deleted"}
+    assert all(row.outcome.startswith("repaired") for row in found.values())
     assert "3 differed: 3 repaired" in outcome.sentence
 
 
@@ -89,3 +103,173 @@ def test_agreement_costs_reading_only(sent: InvoiceOutcome, stripe_sandbox: Sand
     stripe_sandbox.admin("DELETE", "requests")
     assert full_sync().sentence == "1 invoice compared, 0 differed."
     assert stripe_sandbox.admin("GET", "requests?path=/v1/invoices/*")["count"] == 0
+
+
+def test_an_empty_account_costs_one_call(world: None, stripe_sandbox: Sandbox) -> None:
+    """Nobody looks through years in which there was nothing."""
+    full_sync()
+    stripe_sandbox.admin("DELETE", "requests")
+    assert full_sync().sentence == "0 invoices compared, 0 differed."
+    assert stripe_sandbox.admin("GET", "requests?path=/v1/invoices")["count"] == 1
+
+
+def test_many_pages_are_read_side_by_side_and_once(
+    world: None, stripe_sandbox: Sandbox, fast: None
+) -> None:
+    """Readers share one long list; each invoice is staged, and few calls are wasted."""
+    stripe_sandbox.admin("POST", "generate", customers=5, invoices=3000)
+    stripe_sandbox.admin("DELETE", "requests")
+    outcome = full_sync(dry_run=True)
+    assert "3,000 invoices compared, 3,000 differed" in outcome.sentence
+    assert staging.counts()[0] == 3000
+    assert stripe_sandbox.admin("GET", "requests?path=/v1/invoices")["count"] < 60
+
+
+def test_a_sync_cut_short_goes_on_where_it_was(
+    world: None, stripe_sandbox: Sandbox, fast: None
+) -> None:
+    """What was staged before Stripe went away is not read again by the next run."""
+    stripe_sandbox.admin("POST", "generate", customers=5, invoices=3000)
+    broken = {"kind": "refuse", "method": "GET", "path": "/v1/invoices", "after": 20, "status": 400}
+    stripe_sandbox.admin("POST", "faults", rules=[broken])
+    with pytest.raises(Refused):
+        full_sync(dry_run=True)
+    read = staging.counts()[0]
+    assert 0 < read < 3000
+    stripe_sandbox.admin("DELETE", "faults")
+    stripe_sandbox.admin("DELETE", "requests")
+    assert "3,000 invoices compared" in full_sync(dry_run=True).sentence
+    assert staging.counts()[0] == 3000
+    again = stripe_sandbox.admin("GET", "requests?path=/v1/invoices")["count"]
+    assert again < (3000 - read) / 100 + 30
+
+
+def test_two_at_once_are_refused(world: None) -> None:
+    """The second says so, and reads nothing."""
+    over = threading.Event()
+
+    def another() -> None:
+        while not over.wait(0.05):
+            leases.acquire(SUBJECT, "another run")
+
+    leases.acquire(SUBJECT, "another run")
+    first = threading.Thread(target=another)
+    first.start()
+    with pytest.raises(Busy, match="Another full sync is under way"):
+        full_sync()
+    over.set()
+    first.join()
+
+
+def test_one_that_was_killed_is_waited_for(world: None) -> None:
+    """Its lease ends by itself."""
+    leases.acquire(SUBJECT, "a run that was killed", seconds=1)
+    assert full_sync().sentence == "0 invoices compared, 0 differed."
+
+
+def test_repairs_are_limited_to_the_kinds_asked_for(drifted: Callable[[], Any], org: Org) -> None:
+    """The others are reported and left alone."""
+    outcome = full_sync(only=[Kind.STATUS])
+    overwritten, deleted, *_ = drifted_records(org)
+    assert overwritten["Status__c"] == "Open"
+    assert deleted["Status__c"] == "Draft"
+    assert "1 repaired" in outcome.sentence
+    assert "2 found" in outcome.sentence
+
+
+def drifted_records(org: Org) -> list[dict[str, Any]]:
+    """The two records that there were before."""
+    return [org.record("INV-0001"), org.record("INV-0002")]
+
+
+def test_a_suspicious_lot_of_changes_needs_approval(
+    sent: InvoiceOutcome, org: Org, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sync that would rewrite the org stops and says how to let it go on."""
+    monkeypatch.setattr("tasks.reconciliation.A_FEW", 0)
+    org.set("INV-0001", Status__c="Void")
+    with pytest.raises(Refused, match=r"approve_above = 1\.00"):
+        full_sync()
+    assert org.record("INV-0001")["Status__c"] == "Void"
+    assert "1 repaired" in full_sync(approve_above=1).sentence
+
+
+def test_large_drift_is_written_in_bulk_and_failed_rows_are_listed(
+    draft: Callable[..., InvoiceOutcome], org: Org, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every row's own result counts."""
+    monkeypatch.setattr("tasks.reconciliation.SMALL", 0)
+    for _ in range(2):
+        send_invoice(draft().name)
+    for name in ("INV-0001", "INV-0002"):
+        org.set(name, Status__c="Void", Total__c=1, Is_Overdue__c=True)
+    assert "2 repaired" in full_sync().sentence
+    for name in ("INV-0001", "INV-0002"):
+        found = org.record(name)
+        assert (found["Status__c"], float(found["Total__c"])) == ("Open", 2450)
+    assert full_sync().sentence == "2 invoices compared, 0 differed."
+
+
+def test_what_an_event_was_about_meanwhile_is_read_anew(
+    sent: InvoiceOutcome, org: Org, monkeypatch: pytest.MonkeyPatch, dashboard: stripe.StripeClient
+) -> None:
+    """Staged rows are not written over newer state."""
+    monkeypatch.setattr("tasks.reconciliation.SMALL", 0)
+    org.set("INV-0001", Status__c="Void")
+
+    def paid_meanwhile(rows: Any, since: Any) -> set[str]:
+        if dashboard.v1.invoices.retrieve(sent.stripe_id).status == "open":
+            dashboard.v1.invoices.pay(sent.stripe_id, {"paid_out_of_band": True})
+        return {sent.stripe_id}
+
+    monkeypatch.setattr("tasks.reconciliation.drift.touched", paid_meanwhile)
+    full_sync()
+    assert org.record("INV-0001")["Status__c"] == "Paid"
+
+
+def test_a_customer_nobody_knows_is_named_as_such(
+    world: None, dashboard: stripe.StripeClient
+) -> None:
+    """A person has to link it; the sync writes nothing for it."""
+    stranger = dashboard.v1.customers.create({"name": "Stranger", "email": "s@example.com"})
+    dashboard.v1.invoices.create({"customer": stranger.id})
+    assert "1 differed: 1 found" in full_sync().sentence
+    assert set(last_drift()) == {Kind.UNLINKED_CUSTOMER}
+
+
+def test_every_difference_is_in_a_file(drifted: Callable[[], Any], tmp_path: Path) -> None:
+    """With links to both systems."""
+    full_sync(dry_run=True)
+    [file] = (tmp_path / "reports").glob("drift-*.csv")
+    rows = list(csv.DictReader(file.open()))
+    assert {row["kind"] for row in rows} == {"status", "missing in Salesforce", "deleted"}
+    assert all(row["stripe_invoice"] in row["stripe_url"] for row in rows)
+
+
+def test_between_nights_only_what_is_named_is_read(
+    sent: InvoiceOutcome, org: Org, stripe_sandbox: Sandbox
+) -> None:
+    """Somebody overwrote a record: Salesforce names it, and no list is read."""
+    full_sync()
+    org.set("INV-0001", Status__c="Void")
+    stripe_sandbox.admin("DELETE", "requests")
+    assert full_sync(incremental=True).sentence == "1 invoice named, 1 differed."
+    assert stripe_sandbox.admin("GET", "requests?path=/v1/invoices")["count"] == 0
+    assert org.record("INV-0001")["Status__c"] == "Open"
+
+
+def test_bulk_work_leaves_people_their_calls(world: None, salesforce_sandbox: Sandbox) -> None:
+    """Past the set share of the day's calls it stops before it has begun."""
+    salesforce_sandbox.admin("POST", "limits", allowance=2)
+    with pytest.raises(Refused, match="API calls of 24 hours are used"):
+        full_sync()
+
+
+def test_a_slower_pace_is_kept_when_stripe_asks(
+    world: None, stripe_sandbox: Sandbox, fast: None
+) -> None:
+    """429s slow all readers down, and everything is read nevertheless."""
+    stripe_sandbox.admin("POST", "generate", customers=5, invoices=1000)
+    busy = {"kind": "refuse", "method": "GET", "path": "/v1/invoices", "status": 429, "count": 2}
+    stripe_sandbox.admin("POST", "faults", rules=[busy])
+    assert "1,000 invoices compared" in full_sync(dry_run=True).sentence

@@ -42,10 +42,11 @@ def upgrade() -> None:
         sa.Column("run_id", sa.String(), nullable=False),
         sa.Column("subject", sa.String(), nullable=False),
         sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=True),
         sa.Column("record_id", sa.String(), nullable=True),
-        sa.Column("stripe_id", sa.String(), nullable=True),
-        sa.Column("salesforce_says", sa.String(), nullable=False),
+        sa.Column("account_id", sa.String(), nullable=False),
         sa.Column("stripe_says", sa.String(), nullable=False),
+        sa.Column("salesforce_says", sa.String(), nullable=False),
         sa.Column("outcome", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("run_id", "subject"),
     )
@@ -108,9 +109,15 @@ def upgrade() -> None:
         "lease",
         sa.Column("subject", sa.String(), nullable=False),
         sa.Column("owner", sa.String(), nullable=False),
-        sa.Column("fence", sa.Integer(), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("subject"),
+    )
+    op.create_table(
+        "pace",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("rate", sa.Float(), nullable=False),
+        sa.Column("next_at", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
     )
     op.create_table(
         "product",
@@ -134,9 +141,9 @@ def upgrade() -> None:
 
     op.create_table(
         "staged_salesforce",
-        sa.Column("run_id", sa.String(), nullable=False),
         sa.Column("record_id", sa.String(), nullable=False),
-        sa.Column("stripe_id", sa.String(), nullable=True),
+        sa.Column("stripe_id", sa.String(), nullable=False),
+        sa.Column("account_id", sa.String(), nullable=True),
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("status", sa.String(), nullable=False),
         sa.Column("number", sa.String(), nullable=True),
@@ -146,7 +153,7 @@ def upgrade() -> None:
         sa.Column("payment_state", sa.String(), nullable=True),
         sa.Column("overdue", sa.Boolean(), nullable=False),
         sa.Column("sync_state", sa.String(), nullable=True),
-        sa.PrimaryKeyConstraint("run_id", "record_id"),
+        sa.PrimaryKeyConstraint("record_id"),
     )
     with op.batch_alter_table("staged_salesforce", schema=None) as batch_op:
         batch_op.create_index(
@@ -155,19 +162,19 @@ def upgrade() -> None:
 
     op.create_table(
         "staged_stripe",
-        sa.Column("run_id", sa.String(), nullable=False),
         sa.Column("stripe_id", sa.String(), nullable=False),
+        sa.Column("created", sa.Integer(), nullable=False),
         sa.Column("record_id", sa.String(), nullable=True),
         sa.Column("customer_id", sa.String(), nullable=True),
         sa.Column("status", sa.String(), nullable=False),
         sa.Column("number", sa.String(), nullable=True),
-        sa.Column("currency", sa.String(), nullable=False),
         sa.Column("total", sa.Integer(), nullable=False),
         sa.Column("amount_paid", sa.Integer(), nullable=False),
         sa.Column("amount_remaining", sa.Integer(), nullable=False),
         sa.Column("payment_state", sa.String(), nullable=False),
         sa.Column("overdue", sa.Boolean(), nullable=False),
-        sa.PrimaryKeyConstraint("run_id", "stripe_id"),
+        sa.Column("facts", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("stripe_id"),
     )
     op.create_table(
         "sync_run",
@@ -175,15 +182,24 @@ def upgrade() -> None:
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("dry_run", sa.Boolean(), nullable=False),
+        sa.Column("in_stripe", sa.Integer(), nullable=False),
+        sa.Column("in_salesforce", sa.Integer(), nullable=False),
+        sa.Column("differed", sa.Integer(), nullable=False),
+        sa.Column("settled", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_table(
         "sync_window",
-        sa.Column("run_id", sa.String(), nullable=False),
-        sa.Column("name", sa.String(), nullable=False),
-        sa.Column("rows", sa.Integer(), nullable=False),
-        sa.Column("done_at", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("run_id", "name"),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("since", sa.Integer(), nullable=False),
+        sa.Column("until", sa.Integer(), nullable=False),
+        sa.Column("cursor", sa.String(), nullable=True),
+        sa.Column("reached", sa.Integer(), nullable=True),
+        sa.Column("pages", sa.Integer(), nullable=False),
+        sa.Column("done", sa.Boolean(), nullable=False),
+        sa.Column("owner", sa.String(), nullable=True),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("number"),
     )
     # ### end Alembic commands ###
 
@@ -203,6 +219,7 @@ def downgrade() -> None:
 
     op.drop_table("request")
     op.drop_table("product")
+    op.drop_table("pace")
     op.drop_table("lease")
     op.drop_table("invoice_link")
     op.drop_table("intent")

@@ -1,0 +1,27 @@
+"""Drift: in which ways Salesforce and Stripe can differ about an invoice."""
+
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """What an invoice differs in; the first that applies."""
+
+    CONFLICT = "conflict"
+    DUPLICATE = "duplicate"
+    STATUS = "status"
+    AMOUNT = "amount"
+    PAYMENT_STATE = "payment state"
+    NUMBER = "number"
+    OVERDUE = "overdue"
+    FAILED_WRITE = "failed write"
+    MISSING_IN_SALESFORCE = "missing in Salesforce"
+    UNLINKED_CUSTOMER = "unlinked customer"
+    MISSING_IN_STRIPE = "missing in Stripe"
+    DELETED = "deleted"
+
+
+FOR_PEOPLE = frozenset([Kind.CONFLICT, Kind.DUPLICATE, Kind.UNLINKED_CUSTOMER])
+"""Kinds that a person has to decide; they are listed, and nothing is written."""
+
+STAGED = frozenset([Kind.STATUS, Kind.AMOUNT, Kind.PAYMENT_STATE, Kind.NUMBER, Kind.OVERDUE])
+"""Kinds that can be repaired from what was staged: both sides exist and are linked."""

@@ -1,0 +1,196 @@
+"""What the two sides of a full sync differ in: found by one query, kept with its outcome."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+
+from sqlalchemy import bindparam, delete, func, text, update
+from sqlmodel import col, select
+
+from invoicing.domain.drift import Kind
+from invoicing.ledger.database import session
+from invoicing.ledger.models import DriftRow, Event, Lease, StagedStripe, SyncRun
+
+CHUNK = 5_000
+
+
+FIND = """
+INSERT INTO drift (run_id, subject, kind, name, record_id, account_id,
+                   stripe_says, salesforce_says, outcome)
+SELECT :run_id, stripe_id, kind, name, record_id, COALESCE(account_id, ''),
+       theirs, TRIM(ours), 'found'
+  FROM (
+    SELECT s.stripe_id, f.record_id, f.account_id, f.name,
+           f.status || ' ' || COALESCE(f.payment_state, '') AS ours,
+           s.status || ' ' || s.payment_state AS theirs,
+           CASE
+             WHEN f.sync_state = 'Conflict' THEN 'conflict'
+             WHEN s.status <> f.status THEN 'status'
+             WHEN s.status = 'Draft' THEN NULL
+             WHEN s.total <> COALESCE(f.total, -1)
+               OR s.amount_paid <> COALESCE(f.amount_paid, -1)
+               OR s.amount_remaining <> COALESCE(f.amount_remaining, -1) THEN 'amount'
+             WHEN s.payment_state <> COALESCE(f.payment_state, '') THEN 'payment state'
+             WHEN COALESCE(s.number, '') <> COALESCE(f.number, '') THEN 'number'
+             WHEN s.overdue <> f.overdue THEN 'overdue'
+             WHEN f.sync_state = 'Failed' THEN 'failed write'
+           END AS kind
+      FROM staged_stripe s JOIN staged_salesforce f ON f.stripe_id = s.stripe_id
+  ) AS compared
+  WHERE kind IS NOT NULL
+UNION ALL
+SELECT :run_id, s.stripe_id,
+       CASE WHEN other.record_id IS NULL THEN 'missing in Salesforce' ELSE 'duplicate' END,
+       other.name, s.record_id, '', s.status || ' ' || s.payment_state,
+       COALESCE('has ' || other.stripe_id, 'nothing'), 'found'
+  FROM staged_stripe s
+  LEFT JOIN staged_salesforce f ON f.stripe_id = s.stripe_id
+  LEFT JOIN staged_salesforce other ON other.record_id = s.record_id
+  WHERE f.record_id IS NULL
+UNION ALL
+SELECT :run_id, f.stripe_id,
+       CASE f.status WHEN 'Draft' THEN 'deleted' ELSE 'missing in Stripe' END,
+       f.name, f.record_id, COALESCE(f.account_id, ''), 'nothing',
+       TRIM(f.status || ' ' || COALESCE(f.payment_state, '')), 'found'
+  FROM staged_salesforce f LEFT JOIN staged_stripe s ON f.stripe_id = s.stripe_id
+  WHERE s.stripe_id IS NULL AND f.status <> 'Deleted'
+"""
+"""Where the two sides differ. A draft's content is Salesforce's own, so only its status is
+compared; what was deleted in Stripe and is known as such is no difference."""
+
+
+def find(run_id: str) -> dict[Kind, int]:
+    """Compare both sides by one set-based statement; returns how many differ in which way."""
+    with session() as ledger:
+        ledger.execute(delete(DriftRow).where(col(DriftRow.run_id) == run_id))
+        ledger.execute(text(FIND), {"run_id": run_id})
+    return kinds(run_id)
+
+
+def kinds(run_id: str) -> dict[Kind, int]:
+    """How many invoices differ in which way, the most frequent first."""
+    number = func.count()
+    query = (
+        select(DriftRow.kind, number)
+        .where(DriftRow.run_id == run_id)
+        .group_by(col(DriftRow.kind))
+        .order_by(number.desc(), col(DriftRow.kind))
+    )
+    with session() as ledger:
+        return {Kind(kind): count for kind, count in ledger.exec(query)}
+
+
+def chunks(
+    run_id: str, only: Sequence[Kind] | None = None, *, unsettled: bool = False, size: int = CHUNK
+) -> Iterator[list[DriftRow]]:
+    """The drift of a full sync in chunks, sorted by Account, so that its rows lie together.
+
+    Args:
+        run_id: The full sync.
+        only: The kinds wanted.
+        unsettled: Only what nothing was done about yet.
+        size: Rows in a chunk.
+    """
+    place = ("", "")
+    order = (col(DriftRow.account_id), col(DriftRow.subject))
+    query = select(DriftRow).where(DriftRow.run_id == run_id).order_by(*order).limit(size)
+    if only is not None:
+        query = query.where(col(DriftRow.kind).in_(list(only)))
+    if unsettled:
+        query = query.where(DriftRow.outcome == "found")
+    while True:
+        account, subject = place
+        after = (order[0] > account) | ((order[0] == account) & (order[1] > subject))
+        with session() as ledger:
+            rows = list(ledger.exec(query.where(after)))
+        if not rows:
+            return
+        yield rows
+        place = (rows[-1].account_id, rows[-1].subject)
+
+
+def name_unlinked(run_id: str, subjects: Sequence[str]) -> None:
+    """Note that some invoices lack a record because their customer belongs to no Account."""
+    with session() as ledger:
+        ledger.execute(
+            update(DriftRow)
+            .where(col(DriftRow.run_id) == run_id, col(DriftRow.subject).in_(list(subjects)))
+            .values(kind=Kind.UNLINKED_CUSTOMER)
+        )
+
+
+def staged_facts(subjects: Sequence[str]) -> dict[str, tuple[str | None, str]]:
+    """Customer and facts of staged invoices, by Stripe id."""
+    query = select(StagedStripe.stripe_id, StagedStripe.customer_id, StagedStripe.facts)
+    with session() as ledger:
+        rows = ledger.exec(query.where(col(StagedStripe.stripe_id).in_(list(subjects))))
+        return {stripe_id: (customer, facts) for stripe_id, customer, facts in rows}
+
+
+def touched(rows: Sequence[DriftRow], since: datetime) -> set[str]:
+    """Those that somebody works on now, or that an event was about since a UTC instant.
+
+    What was staged of them may be old news by now.
+    """
+    subjects = {row.subject: row.subject for row in rows}
+    subjects |= {row.record_id: row.subject for row in rows if row.record_id}
+    with session() as ledger:
+        held = ledger.exec(
+            select(Lease.subject).where(
+                col(Lease.subject).in_(list(subjects)), col(Lease.expires_at) > since
+            )
+        ).all()
+        named = ledger.exec(
+            select(Event.invoice_id).where(
+                col(Event.invoice_id).in_(list(subjects)), col(Event.received_at) >= since
+            )
+        ).all()
+    return {subjects[subject] for subject in held} | {name for name in named if name}
+
+
+def named_since(since: datetime) -> set[str]:
+    """The invoices that events received since a UTC instant are about."""
+    query = select(Event.invoice_id).where(col(Event.received_at) >= since).distinct()
+    with session() as ledger:
+        return {invoice_id for invoice_id in ledger.exec(query) if invoice_id}
+
+
+def settle(run_id: str, outcomes: Mapping[str, str]) -> None:
+    """Write down what was done about drift, by subject."""
+    if not outcomes:
+        return
+    statement = (
+        update(DriftRow.__table__)  # type: ignore[attr-defined]
+        .where(col(DriftRow.run_id) == bindparam("run"), col(DriftRow.subject) == bindparam("key"))
+        .values(outcome=bindparam("came"))
+    )
+    rows = [{"run": run_id, "key": key, "came": came} for key, came in outcomes.items()]
+    with session() as ledger:
+        ledger.connection().execute(statement, rows)
+
+
+def outcomes(run_id: str) -> dict[str, int]:
+    """How many differences came out in which way, in the words before the colon."""
+    query = select(DriftRow.outcome, func.count()).where(DriftRow.run_id == run_id)
+    counted: dict[str, int] = {}
+    with session() as ledger:
+        for outcome, count in ledger.exec(query.group_by(col(DriftRow.outcome))):
+            word = outcome.partition(":")[0]
+            counted[word] = counted.get(word, 0) + count
+    return counted
+
+
+def remember(run_id: str, *, in_stripe: int, in_salesforce: int) -> None:
+    """Note on the full sync what it came to, for the trend."""
+    differed, done = sum(kinds(run_id).values()), outcomes(run_id)
+    with session() as ledger:
+        run = ledger.get_one(SyncRun, run_id)
+        run.in_stripe, run.in_salesforce = in_stripe, in_salesforce
+        run.differed, run.settled = differed, differed - done.get("found", 0)
+        ledger.add(run)
+
+
+def last_syncs(count: int) -> list[SyncRun]:
+    """The newest full syncs that compared something, newest first."""
+    query = select(SyncRun).where(col(SyncRun.in_stripe) + col(SyncRun.in_salesforce) > 0)
+    with session() as ledger:
+        return list(ledger.exec(query.order_by(col(SyncRun.started_at).desc()).limit(count)))
