@@ -1,0 +1,160 @@
+"""The working tables of a full sync, on both databases."""
+
+import threading
+import time
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from invoicing.domain.drift import Kind
+from invoicing.errors import Busy
+from invoicing.ledger import drift, staging
+from invoicing.ledger.staging import SalesforceRow, StripeRow
+from invoicing.pacing import Budget
+
+DAY = 86_400
+
+
+def stripe_row(name: str, created: int = staging.STRIPE_BEGAN + DAY, **changes: Any) -> StripeRow:
+    """An open invoice over 10."""
+    row = StripeRow(
+        f"in_{name}", created, None, "cus_1", "Open", name, 10, 0, 10, "Unpaid", False, "{}"
+    )
+    return row._replace(**changes)
+
+
+def record_row(name: str, **changes: Any) -> SalesforceRow:
+    """The record of an open invoice over 10."""
+    row = SalesforceRow(
+        f"a0{name}", f"in_{name}", "001", name, "Open", name, 10, 0, 10, "Unpaid", False, "Clean"
+    )
+    return row._replace(**changes)
+
+
+def stage(rows: list[StripeRow], records: list[SalesforceRow]) -> str:
+    """Stage both sides as a full sync; its id."""
+    sync = staging.begin("run", dry_run=False)
+    window = staging.claim("reader")
+    assert window is not None
+    staging.advance(window, rows, pages=1, at_end=True)
+    staging.stage_salesforce(records)
+    return sync.id
+
+
+def test_every_kind_of_difference_is_named(ledger_url: str) -> None:
+    """By one statement, on SQLite and PostgreSQL alike."""
+    sync = stage(
+        [
+            stripe_row("same"),
+            stripe_row("paid", status="Paid", payment_state="Paid"),
+            stripe_row("more", total=11),
+            stripe_row("late", overdue=True),
+            stripe_row("new"),
+            stripe_row("second", record_id="a0same"),
+            stripe_row("both"),
+            stripe_row("failed"),
+        ],
+        [
+            record_row("same"),
+            record_row("paid"),
+            record_row("more"),
+            record_row("late"),
+            record_row("both", sync_state="Conflict"),
+            record_row("failed", sync_state="Failed"),
+            record_row("draft", status="Draft"),
+            record_row("lost"),
+            record_row("known", status="Deleted"),
+        ],
+    )
+    drift.find(sync)
+    found = {row.subject: row.kind for rows in drift.chunks(sync) for row in rows}
+    assert found == {
+        "in_paid": Kind.STATUS,
+        "in_more": Kind.AMOUNT,
+        "in_late": Kind.OVERDUE,
+        "in_new": Kind.MISSING_IN_SALESFORCE,
+        "in_second": Kind.DUPLICATE,
+        "in_both": Kind.CONFLICT,
+        "in_failed": Kind.FAILED_WRITE,
+        "in_draft": Kind.DELETED,
+        "in_lost": Kind.MISSING_IN_STRIPE,
+    }
+
+
+def test_drift_comes_in_chunks_by_account_and_is_settled(ledger_url: str) -> None:
+    """Rows of one Account lie together; what is settled does not come again."""
+    accounts = ["002", "001", "002", "001", "003"]
+    rows = [stripe_row(str(n), status="Void") for n in range(5)]
+    records = [record_row(str(n), account_id=account) for n, account in enumerate(accounts)]
+    sync = stage(rows, records)
+    drift.find(sync)
+    chunks = list(drift.chunks(sync, [Kind.STATUS], size=2))
+    assert [row.account_id for rows in chunks for row in rows] == sorted(accounts)
+    drift.settle(sync, {"in_0": "repaired: now Void.", "in_1": "repaired: now Void."})
+    assert drift.outcomes(sync) == {"found": 3, "repaired": 2}
+    left = [row.subject for rows in drift.chunks(sync, unsettled=True) for row in rows]
+    assert sorted(left) == ["in_2", "in_3", "in_4"]
+
+
+def test_a_reader_without_work_takes_half_of_anothers(ledger_url: str) -> None:
+    """The other keeps what it has read, and leaves the rest to whoever took it."""
+    staging.begin("run", dry_run=False)
+    first = staging.claim("one")
+    assert first is not None
+    assert staging.claim("two") is None  # nobody knows yet whether it is worth it
+    day = first.until - 1
+    first = staging.advance(first, [stripe_row("new", day)], pages=1, at_end=False)
+    second = staging.claim("two")
+    assert second is not None
+    assert (second.since, second.until) == (first.since, (first.since + day) // 2)
+    old = stripe_row("old", second.until - DAY)
+    first = staging.advance(first, [old], pages=1, at_end=False)
+    assert first.done
+    assert staging.counts()[0] == 1
+    staging.advance(second, [old], pages=1, at_end=True)
+    assert staging.all_read()
+    assert staging.counts()[0] == 2
+
+
+def test_what_a_killed_sync_has_staged_is_kept(ledger_url: str) -> None:
+    """The next run goes on with the same windows; the one that was thought dead is turned away."""
+    staging.begin("killed", dry_run=False)
+    window = staging.claim("killed 0")
+    assert window is not None
+    window = staging.advance(window, [stripe_row("1", window.until - 5)], pages=1, at_end=False)
+    assert staging.begin("next", dry_run=False).id == "killed"
+    taken = staging.claim("next 0")
+    assert taken is not None
+    assert (taken.number, taken.cursor) == (window.number, "in_1")
+    with pytest.raises(Busy):
+        staging.advance(window, [], pages=1, at_end=True)
+
+
+def test_a_budget_is_shared(ledger_url: str) -> None:
+    """Two readers with the same budget do not call twice as often."""
+    calls: list[float] = []
+
+    def reader() -> None:
+        budget = Budget("service", 50)
+        for _ in range(10):
+            budget.wait()
+            calls.append(time.time())
+
+    readers = [threading.Thread(target=reader) for _ in range(2)]
+    for thread in readers:
+        thread.start()
+    for thread in readers:
+        thread.join()
+    assert len(calls) == 20
+    assert max(calls) - min(calls) > 19 / 50 - 0.2
+
+
+def test_a_budget_shrinks_when_the_service_asks(ledger_url: str) -> None:
+    """For everybody who shares it."""
+    one, other = Budget("service", 1000), Budget("service", 1000)
+    one.wait()
+    for _ in range(5):
+        one.slow_down()
+    turns = other._reserve()
+    assert all(later - earlier > 0.02 for earlier, later in pairwise(turns))
