@@ -61,7 +61,7 @@ def _in_our_words(doing: str) -> Iterator[None]:
             raise Passing(
                 f"Stripe failed ({status}), while trying to {doing}.", answered=True
             ) from error
-        if not status:
+        if status < 400:
             raise Passing(f"Stripe's answer was unreadable, while trying to {doing}.") from error
         kind = Missing if error.code == "resource_missing" else Refused
         raise kind(f"Stripe refused to {doing}: {error.user_message or error}") from error
