@@ -45,6 +45,7 @@ class GenerateOrder(_Order):
     invoices: int = Field(1_000, ge=0, le=10_000_000)
     lines: int = Field(1, ge=0, le=20)
     days: int = Field(365, ge=1, le=3_650)
+    drift: float = Field(0, ge=0, le=1, description="Share that is behind Stripe.")
 
 
 class LocksOrder(_Order):
@@ -95,7 +96,7 @@ def routes(salesforce: Salesforce) -> list[Route]:
         order = await parsed(request, GenerateOrder)
         if isinstance(order, Response):
             return order
-        size = Size(order.accounts, order.invoices, order.lines, order.days)
+        size = Size(order.accounts, order.invoices, order.lines, order.days, order.drift)
         try:
             return JSONResponse(generate(org, order.seed, size))
         except IntegrityError:

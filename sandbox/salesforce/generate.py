@@ -9,8 +9,8 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any
 
-from sandbox.salesforce import dataset
-from sandbox.salesforce.dataset import DAY, PlannedInvoice
+from sandbox.common import business
+from sandbox.common.business import DAY, PlannedInvoice
 from sandbox.salesforce.ids import make_id
 from sandbox.salesforce.org import Org
 from sandbox.salesforce.records import auto_number
@@ -29,6 +29,7 @@ class Size:
     invoices: int
     lines: int = 1
     days: int = 365
+    drift: float = 0
 
 
 def generate(org: Org, seed: int, size: Size) -> dict[str, int]:
@@ -65,7 +66,7 @@ class _Generator:
         self._seed = seed
         self._size = size
         self._now = org.clock.now()
-        self._customers = list(dataset.accounts(seed, size.accounts))
+        self._customers = list(business.accounts(seed, size.accounts))
         self._first_account = org.store.next_number("Account", size.accounts)
         self._first_invoice = org.store.next_number("Stripe_Invoice__c", size.invoices)
 
@@ -129,12 +130,13 @@ class _Generator:
                 number += 1
 
     def _planned(self) -> Iterator[PlannedInvoice]:
-        return dataset.invoices(
+        return business.invoices(
             self._seed,
             self._customers,
             self._size.invoices,
             now=self._now,
             days=self._size.days,
+            drift=self._size.drift,
         )
 
     def _names(self, sobject: str, count: int) -> Iterator[str]:
@@ -174,12 +176,15 @@ class _Generator:
 
     def _states(self, planned: PlannedInvoice) -> Values:
         part = "Partly Paid" if planned.paid else "Unpaid"
+        status = "draft" if planned.behind else planned.status
         return {
-            "Status__c": planned.status.capitalize(),
+            "Status__c": status.capitalize(),
             "Payment_State__c": "Paid" if planned.status == "paid" else part,
             "Sync_State__c": "Clean",
-            "Is_Overdue__c": int(planned.status == "open" and planned.due < self._now),
-            "Livemode__c": 0,
+            "Is_Overdue__c": int(
+                planned.status == "open" and planned.due // DAY < self._now // DAY
+            ),
+            "Livemode__c": 1,
         }
 
     def _stripe(self, planned: PlannedInvoice) -> Values:
@@ -188,11 +193,11 @@ class _Generator:
         return {
             "Stripe_Invoice_Id__c": planned.stripe_id,
             "Stripe_Customer_Id__c": customer if sent else None,
-            "Number__c": f"GEN{self._seed}-{planned.number:07d}" if sent else None,
+            "Number__c": planned.document_number if sent else None,
         }
 
     def _times(self, planned: PlannedInvoice) -> Values:
-        settled = min(planned.created + 9 * DAY, self._now)
+        settled = min(planned.settled, self._now)
         sent = _moment(planned.created) if planned.status != "draft" else None
         last = settled if planned.status in {"paid", "void", "uncollectible"} else planned.created
         return {

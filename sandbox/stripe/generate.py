@@ -14,6 +14,8 @@ from typing import Any
 import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
+from sandbox.common import business
+from sandbox.common.business import PlannedAccount
 from sandbox.stripe import invoicing, lines
 from sandbox.stripe.context import Context, Sandbox
 from sandbox.stripe.objects import customers
@@ -49,6 +51,9 @@ class Order(BaseModel):
     customers: int = Field(100, ge=1)
     invoices: int = Field(1_000, ge=0)
     livemode: bool = True
+    business: bool = Field(
+        False, description="The same business that a generated Salesforce org tells of."
+    )
     days: int = Field(365, ge=1, description="How far back the invoices go.")
     max_lines: int = Field(3, ge=1, le=invoicing.SUBLIST)
     currencies: list[str] = Field(default=["usd", "eur", "gbp", "jpy"], min_length=1)
@@ -72,11 +77,16 @@ class Generator:
 
     def run(self) -> dict[str, int]:
         """Store everything that was ordered and say how much it is."""
-        self.context.space.insert("customer", *self._customers())
-        self.context.space.insert_rows("invoice", self._invoices())
-        return {"customers": self.order.customers, "invoices": self.order.invoices}
+        order = self.order
+        planned = list(business.accounts(order.seed, order.customers)) if order.business else []
+        self.context.space.insert("customer", *self._customers(planned))
+        before = self.context.space.count("invoice")
+        rows = self._business_invoices(planned) if order.business else self._invoices()
+        self.context.space.insert_rows("invoice", rows)
+        made = self.context.space.count("invoice") - before
+        return {"customers": order.customers, "invoices": made}
 
-    def _customers(self) -> Iterator[Doc]:
+    def _customers(self, planned: list[PlannedAccount]) -> Iterator[Doc]:
         start = self.context.now - (self.order.days + 1) * DAY
         for n in range(self.order.customers):
             customer = customers.new_customer(self.context)
@@ -89,7 +99,37 @@ class Generator:
                 "metadata": metadata,
                 "name": f"Customer {n}",
             }
+            if planned:
+                account = planned[n]
+                customer |= {"id": account.customer_id, "email": account.email}
+                customer["name"] = account.name
             yield customer
+
+    def _business_invoices(self, customers: list[PlannedAccount]) -> Iterator[tuple[Any, ...]]:
+        """The business's invoices, but for drafts that Salesforce has not sent yet."""
+        order, now = self.order, self.context.now
+        plans = business.invoices(order.seed, customers, order.invoices, now=now, days=order.days)
+        for plan in plans:
+            if plan.stripe_id is None:
+                continue
+            customer = customers[plan.account]
+            part = plan.status == "open" and plan.paid
+            values: Values = {
+                b"id": plan.stripe_id.encode(),
+                b"created": plan.created,
+                b"later": min(plan.settled, now),
+                b"due": plan.due,
+                b"currency": plan.currency.lower().encode(),
+                b"customer": customer.customer_id.encode(),
+                b"name": customer.name.encode(),
+                b"email": customer.email.encode(),
+                b"number": plan.document_number.encode(),
+                b"metadata": orjson.dumps(self._metadata(plan.number, plan.account)),
+                b"paid": plan.paid,
+                **self._line_values(plan.number, 0, WORK[0], plan.unit_price, plan.quantity),
+            }
+            state = "partly_paid" if part else plan.status
+            yield self._finished(values, state, count=1, total=plan.total)
 
     def _invoices(self) -> Iterator[tuple[Any, ...]]:
         names, shares = zip(*self.order.states.items(), strict=True)
@@ -104,59 +144,64 @@ class Generator:
         count = pick.randint(1, order.max_lines)
         customer = pick.randrange(order.customers)
         currency = order.currencies[n % len(order.currencies)]
-        base, invoice_id = self.context.sandbox.base_url, self._id("in", n)
-        token = f"{'live' if order.livemode else 'test'}_{invoice_id}"
         due = (
             self.context.now if state in ("draft", "open", "partly_paid") else created
         ) + 14 * DAY
         if state == "overdue":
             due = min(due, self.context.now - DAY)
-        customer_id = self._id("cus", customer)
-        page = f"{base}/i/{self.context.account.id}/{token}"
         values: Values = {
-            b"id": invoice_id.encode(),
+            b"id": self._id("in", n).encode(),
             b"created": created,
             b"later": min(created + DAY, self.context.now),
             b"due": due,
             b"currency": currency.encode(),
-            b"customer": customer_id.encode(),
+            b"customer": self._id("cus", customer).encode(),
             b"name": f"Customer {customer}".encode(),
             b"email": f"billing{customer}@customer.example".encode(),
             b"number": f"G{order.seed:03d}-{n:08d}".encode(),
-            b"page": page.encode(),
-            b"token": token.encode(),
             b"metadata": orjson.dumps(self._metadata(n, customer)),
         }
         total = sum(self._line(values, n, index) for index in range(count))
-        part = total // 200 * 100
-        paid = {"paid": total, "partly_paid": part}.get(state, 0)
-        values |= {b"total": total, b"paid": paid, b"remaining": total - paid}
+        values[b"paid"] = {"paid": total, "partly_paid": total // 200 * 100}.get(state, 0)
+        return self._finished(values, state, count, total)
+
+    def _finished(self, values: Values, state: str, count: int, total: int) -> tuple[Any, ...]:
+        """The row of an invoice of which everything is decided."""
+        invoice_id, customer_id = values[b"id"].decode(), values[b"customer"].decode()
+        token = f"{'live' if self.order.livemode else 'test'}_{invoice_id}"
+        page = f"{self.context.sandbox.base_url}/i/{self.context.account.id}/{token}"
+        values |= {b"token": token.encode(), b"page": page.encode()}
+        values |= {b"total": total, b"remaining": total - values[b"paid"]}
         shape, status = _shape(self.context.livemode, state, count), _status(state)
         draft = state == "draft"
         filters = {
             "customer": customer_id,
             "status": status,
             "collection_method": "send_invoice",
-            "due_date": due,
+            "due_date": values[b"due"],
             "_.token": None if draft else token,
             "number": None if draft else values[b"number"].decode(),
             "_.advances": False,
         }
         private = None if draft else b'{"token":"%b"}' % values[b"token"]
-        return (invoice_id, created, shape % values, private, *map(filters.get, FILTERS))
+        row = (invoice_id, values[b"created"], shape % values, private)
+        return (*row, *map(filters.get, FILTERS))
 
     def _line(self, values: Values, n: int, index: int) -> int:
         """Choose one line's values and return its amount."""
         quantity, unit = self.random.randint(1, 5), self.random.randint(10, 900) * 100
-        values |= {
+        values |= self._line_values(n, index, self.random.choice(WORK), unit, quantity)
+        return unit * quantity
+
+    def _line_values(self, n: int, index: int, work: str, unit: int, quantity: int) -> Values:
+        return {
             b"line%d" % index: b"%04d%013d%02d" % (self.order.seed, n, index),
-            b"work%d" % index: self.random.choice(WORK).encode(),
+            b"work%d" % index: work.encode(),
             b"unit%d" % index: b"%d" % unit,
             b"quantity%d" % index: quantity,
             b"exact%d" % index: b"%d" % quantity,
             b"amount%d" % index: unit * quantity,
         }
-        return unit * quantity
 
     def _metadata(self, n: int, customer: int) -> dict[str, str]:
         templates = self.order.invoice_metadata

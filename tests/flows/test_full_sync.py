@@ -273,3 +273,16 @@ def test_a_slower_pace_is_kept_when_stripe_asks(
     busy = {"kind": "refuse", "method": "GET", "path": "/v1/invoices", "status": 429, "count": 2}
     stripe_sandbox.admin("POST", "faults", rules=[busy])
     assert "1,000 invoices compared" in full_sync(dry_run=True).sentence
+
+
+def test_a_generated_business_agrees_but_for_the_share_asked_for(
+    world: None, stripe_sandbox: Sandbox, salesforce_sandbox: Sandbox, fast: None
+) -> None:
+    """Both sandboxes tell of the same invoices; where Salesforce is behind, it catches up."""
+    salesforce_sandbox.admin("POST", "reset", seed="empty")
+    stripe_sandbox.admin("POST", "generate", business=True, customers=20, invoices=600)
+    salesforce_sandbox.admin("POST", "generate", accounts=20, invoices=600, drift=0.05)
+    outcome = full_sync()
+    assert set(last_drift()) == {Kind.STATUS}
+    assert "repaired" in outcome.sentence
+    assert ", 0 differed." in full_sync().sentence

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 DAY = 86_400
+NOON = DAY // 2
 TERMS_DAYS = 30
 
 _CURRENCIES = ("USD",) * 6 + ("EUR",) * 3 + ("JPY",)
@@ -51,6 +52,18 @@ class PlannedInvoice:
     unit_price: int
     quantity: int
     paid: int
+    behind: bool
+    """Salesforce has not heard yet what became of it."""
+
+    @property
+    def document_number(self) -> str:
+        """What is printed on it."""
+        return f"GEN-{self.number:08d}"
+
+    @property
+    def settled(self) -> int:
+        """When it was paid, voided or written off, if it was."""
+        return self.created + 9 * DAY
 
     @property
     def total(self) -> int:
@@ -72,7 +85,13 @@ def accounts(seed: int, count: int) -> Iterator[PlannedAccount]:
 
 
 def invoices(
-    seed: int, customers: list[PlannedAccount], count: int, *, now: int, days: int = 365
+    seed: int,
+    customers: list[PlannedAccount],
+    count: int,
+    *,
+    now: int,
+    days: int = 365,
+    drift: float = 0,
 ) -> Iterator[PlannedInvoice]:
     """The invoices of some customers, oldest first, spread evenly over the last days.
 
@@ -82,7 +101,9 @@ def invoices(
         count: How many.
         now: The present, in seconds since the epoch.
         days: How far back the first one lies.
+        drift: Share of those that were sent on which Salesforce is behind.
     """
+    late = random.Random(f"drift {seed}")  # noqa: S311  repeatable on purpose
     dice = random.Random(f"invoices {seed}")  # noqa: S311  repeatable on purpose
     first = now - days * DAY
     for number in range(count):
@@ -100,8 +121,9 @@ def invoices(
             status=status,
             stripe_id=None if status == "draft" else f"in_1Gen{seed:04d}{number:012d}",
             created=created,
-            due=created + TERMS_DAYS * DAY,
+            due=(created // DAY + TERMS_DAYS) * DAY + NOON,
             unit_price=unit_price,
             quantity=quantity,
             paid=total if status == "paid" else part,
+            behind=status != "draft" and late.random() < drift,
         )
