@@ -26,6 +26,19 @@ os.environ.update(
 )
 
 
+FAST_FIRST = ("invoicing", "sandbox", "flows", "proving", "deployments", "journeys")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run what takes milliseconds before what starts servers and workers."""
+
+    def speed(item: pytest.Item) -> int:
+        room = item.path.relative_to(ROOT / "tests").parts[0]
+        return FAST_FIRST.index(room) if room in FAST_FIRST else -1
+
+    items.sort(key=speed)
+
+
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 
 
