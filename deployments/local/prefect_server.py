@@ -6,8 +6,14 @@ Prefect begins most of its write transactions as deferred ones. SQLite refuses a
 waiting for its busy timeout, to turn a deferred transaction that has read into a writing one
 when somebody else has written meanwhile; the server passes that on as HTTP 503. Begun as
 immediate ones, as Prefect itself does in a few places, they wait for each other instead.
+
+They wait in Python, not in SQLite: a connection that waits inside SQLite for the write lock
+holds its own mutex, and the garbage collector, freeing a cursor of that connection, would stop
+the event loop, and with it whoever has the lock, until Prefect's busy timeout of a minute is
+over. The few statements that Prefect runs outside of transactions still wait there, but not long.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -16,11 +22,26 @@ from prefect.server.api import server
 from prefect.server.database.configurations import AioSqliteConfiguration
 from prefect.server.database.dependencies import set_database_config
 from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncSession, AsyncSessionTransaction
+from sqlalchemy.pool import ConnectionPoolEntry
+
+BUSY_SECONDS = 2
 
 
 class ImmediateSqlite(AioSqliteConfiguration):
-    """SQLite whose write transactions queue up."""
+    """SQLite whose write transactions queue up. For one event loop."""
+
+    def __init__(self, connection_url: str) -> None:
+        super().__init__(connection_url=connection_url)
+        self._turn = asyncio.Lock()
+
+    def setup_sqlite(self, conn: DBAPIConnection, record: ConnectionPoolEntry) -> None:
+        """Prepare a new connection."""
+        super().setup_sqlite(conn, record)
+        cursor = conn.cursor()
+        cursor.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
+        cursor.close()
 
     @asynccontextmanager
     async def begin_transaction(
@@ -29,7 +50,10 @@ class ImmediateSqlite(AioSqliteConfiguration):
         with_for_update: bool = False,  # noqa: ARG002
     ) -> AsyncGenerator[AsyncSessionTransaction, None]:
         """Begin a transaction that already holds the write lock."""
-        async with super().begin_transaction(session, with_for_update=True) as transaction:
+        async with (
+            self._turn,
+            super().begin_transaction(session, with_for_update=True) as transaction,
+        ):
             yield transaction
 
 
