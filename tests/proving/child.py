@@ -1,5 +1,7 @@
 """One deed, one process: forked, so that it may be killed like any process of a real run."""
 
+import gc
+import io
 import os
 import pickle
 import select
@@ -82,6 +84,7 @@ def _do(deed: Callable[[Tell], None], pipe: BinaryIO) -> NoReturn:
     def tell(name: str, value: Any) -> None:
         pipe.write(pickle.dumps((name, value)))
 
+    gc.disable()
     try:
         deed(tell)
     except BaseException:
@@ -91,8 +94,6 @@ def _do(deed: Callable[[Tell], None], pipe: BinaryIO) -> NoReturn:
 
 
 def _unpickled(stream: bytes) -> dict[str, Any]:
-    import io
-
     told: dict[str, Any] = {}
     source = io.BytesIO(stream)
     while source.tell() < len(stream):

@@ -16,12 +16,27 @@ from tests.proving.world import World
 
 T = TypeVar("T")
 
+_IDLE_SERVICES = (
+    "CANCELLATION_CLEANUP",
+    "CLEANUP_RECONCILER",
+    "EVENT_PERSISTER",
+    "EVENT_LOGGER",
+    "FOREMAN",
+    "LATE_RUNS",
+    "PAUSE_EXPIRATIONS",
+    "REPOSSESSOR",
+    "SCHEDULER",
+    "TASK_RUN_RECORDER",
+    "TRIGGERS",
+)
 QUIET = {
     "DO_NOT_TRACK": "1",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_LOGGING_TO_API_ENABLED": "false",
     "PREFECT_LOGGING_LEVEL": "CRITICAL",
+    **{f"PREFECT_SERVER_SERVICES_{name}_ENABLED": "false" for name in _IDLE_SERVICES},
 }
+"""A Prefect server that keeps runs and their states, and does nothing of its own accord."""
 
 _WORLD: list[World] = []
 
@@ -110,9 +125,12 @@ def _enter(api: str, folder: str, numbers: Any) -> None:
     number, ledger = numbers.get()
     own = Path(folder) / f"world-{number}"
     own.mkdir()
-    os.environ.update(
-        QUIET | {"PREFECT_API_URL": api, "PREFECT_LOCAL_STORAGE_PATH": str(own / "results")}
-    )
+    values = {
+        "PREFECT_API_URL": api,
+        "PREFECT_LOCAL_STORAGE_PATH": str(own / "results"),
+        "PREFECT_API_SSL_CERT_FILE": str(_one_certificate(own)),
+    }
+    os.environ.update(QUIET | values)
     from prefect.events.clients import NullEventsClient
     from prefect.events.worker import EventsWorker
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
@@ -125,13 +143,25 @@ def _enter(api: str, folder: str, numbers: Any) -> None:
     atexit.register(world.end)
     multiprocessing.util.Finalize(None, world.end, exitpriority=10)
     _WORLD.append(world)
-    from tests.proving import play
+    from tests.proving import instruments, play
 
     play.deployed()
     world.renew()
+    instruments.prepare_process()
     play.warm_up(world)
     gc.collect()
     gc.freeze()
+
+
+def _one_certificate(folder: Path) -> Path:
+    """A bundle of one authority: no TLS is spoken here, and reading all of them takes long."""
+    import certifi
+
+    end = "-----END CERTIFICATE-----"
+    first, _, _ = Path(certifi.where()).read_text().partition(end)
+    bundle = folder / "authority.pem"
+    bundle.write_text(first + end)
+    return bundle
 
 
 _KEPT: list[Any] = []

@@ -1,6 +1,6 @@
 """What is changed about a process before a flow runs in it: its clock, its patience, its end.
 
-For good, without undoing: these processes are forked for one deed.
+For good, without undoing: these processes are for nothing else.
 """
 
 import datetime as standard
@@ -12,12 +12,18 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import requests
+from alembic.script import ScriptDirectory
 from prefect.tasks import Task
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.orm import Session
 
+from invoicing.ledger import database
+
 PACE = 0.1
 """Share of the retry delays that is really waited."""
+
+WINDOW = standard.timedelta(days=500)
+"""Of a full sync's reading: the sandbox's account is years old, and empty."""
 
 PRODUCT = ("invoicing", "tasks", "flows")
 
@@ -53,31 +59,30 @@ class ShiftedDatetime(metaclass=_Clock):
         return standard.datetime.now(tz) + _Clock.shift
 
 
-def shift_time(seconds: float) -> None:
-    """Let the product believe that it is later, by so many seconds."""
-    _Clock.shift = standard.timedelta(seconds=seconds)
+def prepare_process() -> None:
+    """Make the product ready to be hurried and shifted in time, once for a process and its forks.
+
+    The retry delays are a tenth of the real ones, an account's empty years are read in few
+    windows, the ledger's newest revision is looked up once, and ``datetime`` can be shifted.
+    """
+    from tasks import reconciliation
+    from tasks.policy import STEP
+
+    reconciliation.WINDOW = WINDOW
+    delays = [seconds * PACE for seconds in STEP["retry_delay_seconds"](STEP["retries"])]
     for module in product_modules():
         if vars(module).get("datetime") is standard.datetime:
             module.datetime = ShiftedDatetime
-
-
-def hasten() -> None:
-    """Wait a tenth of the retry delays."""
-    for module in product_modules():
         for value in list(vars(module).values()):
             if isinstance(value, Task) and isinstance(value.retry_delay_seconds, list):
-                value.retry_delay_seconds = [
-                    seconds * PACE for seconds in POLICY_DELAYS[: value.retries]
-                ]
+                value.retry_delay_seconds = delays[: value.retries]
+    newest = ScriptDirectory.from_config(database._alembic()).get_current_head()
+    ScriptDirectory.get_current_head = lambda _: newest  # type: ignore[method-assign]
 
 
-def _policy_delays() -> list[float]:
-    from tasks.policy import STEP
-
-    return STEP["retry_delay_seconds"](STEP["retries"])
-
-
-POLICY_DELAYS = _policy_delays()
+def shift_time(seconds: float) -> None:
+    """Let the product believe that it is later, by so many seconds."""
+    _Clock.shift = standard.timedelta(seconds=seconds)
 
 
 class Points:
@@ -162,6 +167,7 @@ class One:
 def without_prefect() -> None:
     """Let steps be plain calls: for preparing and for looking, never for what is proved."""
     import logging
+
 
     quiet = logging.getLogger("proving")
     quiet.addHandler(logging.NullHandler())

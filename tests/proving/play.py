@@ -9,9 +9,10 @@ from typing import Any, cast
 from uuid import UUID, uuid4
 
 import yaml
-from prefect.client.orchestration import get_client
+from prefect.context import SyncClientContext
 from prefect.flow_engine import run_flow
 from prefect.flows import Flow
+from prefect.client.schemas.objects import State
 from prefect.states import Pending, Scheduled
 
 from invoicing.errors import InvoicingError, Passing
@@ -82,7 +83,6 @@ class Attempt:
 
         def deed(tell: Tell) -> None:
             instruments.shift_time(world.ahead)
-            instruments.hasten()
             points = instruments.Points(kill_at)
             points.install()
             _run(deployed()[flow], dict(parameters), run, tell)
@@ -104,14 +104,18 @@ class Attempt:
 
 
 def _run(flow: AnyFlow, parameters: dict[str, Any], run: UUID | None, tell: Tell) -> None:
-    with get_client(sync_client=True) as client:
+    with SyncClientContext.get_or_create() as context:
+        client = context.client
         if run is None:
-            run = client.create_flow_run(flow, parameters=parameters, state=Pending()).id
+            flow_run = client.create_flow_run(flow, parameters=parameters, state=Pending())
         else:
             client.set_flow_run_state(run, Scheduled(name="AwaitingRetry"), force=True)
-        tell("run", run)
-        flow_run = client.read_flow_run(run)
-    state = cast(Any, run_flow(flow, flow_run, parameters, return_type="state"))
+            flow_run = client.read_flow_run(run)
+        tell("run", flow_run.id)
+        _report(cast(Any, run_flow(flow, flow_run, parameters, return_type="state")), tell)
+
+
+def _report(state: State[Any], tell: Tell) -> None:
     tell("message", state.message or "")
     if state.is_completed():
         tell("how", "completed")

@@ -234,8 +234,8 @@ def single_faults(flow: str, sites: Sites) -> list[Schedule]:
             anew=number % 2 == 1,
         )
         for service, calls in sites.calls.items()
-        for number, (method, _) in enumerate(calls)
-        for kind in kinds_of(service, method)
+        for number, (method, path) in enumerate(calls)
+        for kind in kinds_of(service, method, path)
     ]
 
 

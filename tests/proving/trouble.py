@@ -20,7 +20,12 @@ KINDS: Mapping[str, Rule] = {
     "came late": {"kind": "latency", "seconds": TOO_LATE},
     "slow": {"kind": "latency", "seconds": 0.02, "seconds_max": 0.1},
     "half an answer": {"kind": "malformed"},
-    "row locked": {"kind": "refuse", "status": 400, "code": "UNABLE_TO_LOCK_ROW"},
+    "row locked": {
+        "kind": "refuse",
+        "status": 400,
+        "code": "UNABLE_TO_LOCK_ROW",
+        "path": "*/data/*",
+    },
 }
 """Before the effect: refused, throttled, reset, timed out, row locked. After it: lost, failed
 after, half an answer. A stored 500 is what Stripe repeats for its idempotency key. What came
@@ -29,21 +34,21 @@ late has its effect when nobody waits for it any more."""
 ONLY = {"stored 500": STRIPE, "row locked": SALESFORCE}
 """Kinds that one of the services does not know."""
 
-WRITES_ONLY = {"row locked"}
 
 
-def kinds_of(service: str, method: str) -> list[str]:
-    """The kinds of trouble that a request to a service can meet."""
+def kinds_of(service: str, method: str, path: str = "") -> list[str]:
+    """The kinds of trouble that a request to a service can meet; only writes lock rows."""
+    locks = method != "GET" and not path.endswith("/oauth2/token")
     return [
         kind
         for kind in KINDS
-        if ONLY.get(kind, service) == service and (kind not in WRITES_ONLY or method != "GET")
+        if ONLY.get(kind, service) == service and (kind != "row locked" or locks)
     ]
 
 
 def at_call(kind: str, number: int) -> Rule:
     """Trouble at the n-th request to a service, counted from zero."""
-    return KINDS[kind] | {"after": number, "count": 1}
+    return KINDS[kind] | {"path": "*", "after": number, "count": 1}
 
 
 def now_and_then(kind: str, probability: float, count: int) -> Rule:
@@ -53,7 +58,7 @@ def now_and_then(kind: str, probability: float, count: int) -> Rule:
 
 def kind_of(rule: Mapping[str, Any]) -> str:
     """What a rule of a sandbox was ordered as."""
-    for kind, ordered in KINDS.items():
-        if all(rule.get(name) == value for name, value in ordered.items()):
+    for kind, ordered in reversed(KINDS.items()):
+        if all(rule.get(name) == value for name, value in ordered.items() if name != "path"):
             return kind
     return str(rule["kind"])
