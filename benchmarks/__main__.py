@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 NAMES = sorted(
-    file.stem
+    file.stem.replace("_", "-")
     for file in Path(__file__).parent.glob("*.py")
     if not file.stem.startswith("_") and "def main(" in file.read_text()
 )
@@ -20,7 +20,7 @@ def main() -> int:
         print(f"Name one of: {', '.join(NAMES)}", file=sys.stderr)
         return 2
     name = sys.argv.pop(1)
-    importlib.import_module(f"benchmarks.{name}").main()
+    importlib.import_module(f"benchmarks.{name.replace('-', '_')}").main()
     return 0
 
 

@@ -1,5 +1,6 @@
 """Read both sides of a full sync into the ledger, as fast as the services allow."""
 
+import gc
 import logging
 import threading
 import time
@@ -142,10 +143,19 @@ def read_stripe() -> None:
     Raises:
         Passing: Stripe failed for longer than a page is tried; what was read is kept.
     """
-    reader = Reader(run_id(), Progress(get_run_logger()))
-    with ThreadPoolExecutor(READERS) as pool:
-        list(pool.map(reader.read, range(READERS)))
-    reader.progress.done()
+    read_windows(run_id(), Progress(get_run_logger()))
+
+
+def read_windows(name: str, progress: "Progress") -> None:
+    """Read until no window is left, side by side with whoever does the same elsewhere."""
+    reader = Reader(name, progress)
+    gc.freeze()  # millions of short-lived objects: the collector need not walk all others each time
+    try:
+        with ThreadPoolExecutor(READERS) as pool:
+            list(pool.map(reader.read, range(READERS)))
+    finally:
+        gc.unfreeze()
+    progress.done()
 
 
 class Progress:
@@ -196,7 +206,7 @@ class Reader:
     def __init__(self, name: str, progress: Progress) -> None:
         """Prepare what all threads share."""
         self._name = name
-        self.progress = progress
+        self._progress = progress
         self._failed = threading.Event()
         self._budget = Budget("stripe", settings().stripe.requests_per_second)
         self._today, self._zone = today(), settings().business.zone
@@ -235,7 +245,7 @@ class Reader:
                 after = rows[-1].stripe_id if rows else None
                 at_end = at_end or rows[-1].created < window.since
             window = staging.advance(window, rows, pages=pages, at_end=at_end)
-            self.progress.add(len(rows))
+            self._progress.add(len(rows))
 
     def _page(self, window: SyncWindow, after: str | None) -> tuple[list[stripe.Object], bool]:
         for last in [False] * (PAGE_TRIES - 1) + [True]:
