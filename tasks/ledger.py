@@ -9,7 +9,7 @@ from prefect.logging import get_run_logger
 
 from invoicing.connectors import salesforce, stripe
 from invoicing.domain.status import SyncState
-from invoicing.errors import Busy, Conflict, Refused, WrongWorld
+from invoicing.errors import Busy, Conflict, Passing, Refused, WrongWorld
 from invoicing.ledger import leases, links
 from invoicing.settings import Settings, settings
 from tasks.policy import STEP
@@ -93,7 +93,18 @@ def holding(reference: str) -> Iterator[str]:
         _note_if_possible(record_id, error)
         raise
     finally:
+        _give_back(record_id)
+
+
+def _give_back(record_id: str) -> None:
+    """Release the lease; what was done stays done if the ledger is away at this moment."""
+    try:
         leases.release(record_id, run_id())
+    except Passing:
+        get_run_logger().warning(
+            "The lease was not released and ends by itself within %s seconds.",
+            leases.LEASE_SECONDS,
+        )
 
 
 def _note_if_possible(record_id: str, error: Exception) -> None:
