@@ -1,0 +1,41 @@
+"""What the machine found, each with the schedule that found it, so that it stays mended."""
+
+import pytest
+
+from tests.proving.company import Company
+from tests.proving.schedules import Schedule, perform
+from tests.proving.trouble import at_call
+
+FOUND = [
+    pytest.param(
+        Schedule(
+            "fault:send-invoice:salesforce:0:throttled",
+            "send-invoice",
+            rules={"salesforce": [at_call("throttled", 0)]},
+        ),
+        id="a login that is throttled was taken for wrong credentials",
+    ),
+    pytest.param(
+        Schedule(
+            "fault:send-invoice:salesforce:0:half an answer",
+            "send-invoice",
+            rules={"salesforce": [at_call("half an answer", 0)]},
+        ),
+        id="half an answer to the login was taken for wrong credentials",
+    ),
+    pytest.param(
+        Schedule(
+            "random:4000007",
+            "send-invoice",
+            rules={"stripe": [at_call("half an answer", 4) | {"count": 4}]},
+        ),
+        id="half an answer of Stripe's was taken for a refusal",
+    ),
+]
+
+
+@pytest.mark.parametrize("schedule", FOUND)
+def test_what_was_found_stays_mended(worlds: Company, schedule: Schedule) -> None:
+    """The story comes to its own end."""
+    verdict = worlds.do(perform, schedule)
+    assert verdict.violations == [], verdict

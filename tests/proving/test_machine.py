@@ -1,0 +1,68 @@
+"""The machine itself: it sees what is wrong when something is."""
+
+from tests.proving import facts
+from tests.proving.company import Company
+from tests.proving.play import by_hand
+from tests.proving.schedules import come_to_rest
+from tests.proving.stories import draft, outcome_of, sent, stripe_post, write
+from tests.proving.world import World
+
+
+def a_second_mail(world: World) -> list[str]:
+    """Somebody forgot that a mail was sent."""
+    world.renew()
+
+    def twice() -> None:
+        name = sent()
+        stripe_post(f"/v1/invoices/{stripe_id(name)}/send")
+
+    by_hand(world, twice)
+    return facts.violations(come_to_rest(world), {})
+
+
+def a_second_customer(world: World) -> list[str]:
+    """Somebody made the customer again, with our Account's id on it."""
+    world.renew()
+
+    def twice() -> None:
+        from invoicing.connectors import salesforce
+
+        sent()
+        [account] = salesforce.client().query("SELECT Id FROM Account WHERE Name LIKE 'Acme%'")
+        stripe_post("/v1/customers", **{"metadata[salesforce_account_id]": account["Id"]})
+
+    by_hand(world, twice)
+    return facts.violations(come_to_rest(world), {})
+
+
+def a_lease_left(world: World) -> list[str]:
+    """Somebody forgot to give a lease back."""
+    world.renew()
+
+    def forget() -> None:
+        from invoicing.ledger import leases
+
+        leases.acquire(draft(), "nobody", seconds=10**9)
+
+    by_hand(world, forget)
+    return facts.violations(come_to_rest(world), {})
+
+
+def stuck_without_a_reason(world: World) -> list[str]:
+    """A sending failed, and the record does not say why."""
+    world.renew()
+    by_hand(world, lambda: write(draft(), Sync_State__c="Failed"))
+    return facts.violations(come_to_rest(world), {})
+
+
+def stripe_id(name: str) -> str:
+    """The Stripe invoice of a record."""
+    return str(outcome_of("sync-invoice", invoice=name).stripe_id)
+
+
+def test_what_is_wrong_is_seen(worlds: Company) -> None:
+    """A mail too many, a customer too many, a lease that is kept, a record that is stuck."""
+    assert any("2 e-mails" in said for said in worlds.do(a_second_mail))
+    assert any("2 Stripe customers" in said for said in worlds.do(a_second_customer))
+    assert any("a lease on INV-0001" in said for said in worlds.do(a_lease_left))
+    assert worlds.do(stuck_without_a_reason) == ["INV-0001 is stuck without a reason"]

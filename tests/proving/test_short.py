@@ -1,0 +1,35 @@
+"""The short part of the proof: a sample of every story's troubles; `make prove` plays them all."""
+
+import random
+
+import pytest
+
+from tests.proving.company import Company
+from tests.proving.play import deployed
+from tests.proving.schedules import Sites, at_random, perform, single_faults, single_kills
+from tests.proving.stories import STORIES
+
+SAMPLE = random.Random(1)  # noqa: S311 - the same sample each time
+
+
+def test_every_deployed_flow_is_proved() -> None:
+    """A flow is in the harness by being deployed: without a story it is named here."""
+    assert sorted(set(deployed()) - set(STORIES)) == []
+
+
+@pytest.mark.parametrize("flow", STORIES)
+def test_one_fault_or_one_death_changes_nothing(
+    worlds: Company, sites: dict[str, Sites], flow: str
+) -> None:
+    """Of each story, some calls that go wrong and some points of death."""
+    chosen = SAMPLE.sample(single_faults(flow, sites[flow]), 1)
+    chosen += SAMPLE.sample(single_kills(flow, sites[flow]), 1)
+    for verdict in worlds.do_all(perform, chosen):
+        assert verdict.violations == [], verdict
+
+
+def test_several_troubles_at_once(worlds: Company, sites: dict[str, Sites]) -> None:
+    """Rival runs, events meanwhile, several faults and deaths, time passing."""
+    schedules = [at_random(seed, list(STORIES), sites) for seed in range(4)]
+    for verdict in worlds.do_all(perform, schedules):
+        assert verdict.violations == [], verdict
