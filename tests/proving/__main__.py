@@ -87,8 +87,10 @@ def plan(
 
 
 def _is_wanted(schedule: Schedule, fault: str | None) -> bool:
-    return fault is None or schedule.name.endswith(f":{fault}") or (
-        fault == "kill" and bool(schedule.kills)
+    return (
+        fault is None
+        or schedule.name.endswith(f":{fault}")
+        or (fault == "kill" and bool(schedule.kills))
     )
 
 

@@ -168,7 +168,6 @@ def without_prefect() -> None:
     """Let steps be plain calls: for preparing and for looking, never for what is proved."""
     import logging
 
-
     quiet = logging.getLogger("proving")
     quiet.addHandler(logging.NullHandler())
     quiet.propagate = False

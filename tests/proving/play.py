@@ -9,10 +9,10 @@ from typing import Any, cast
 from uuid import UUID, uuid4
 
 import yaml
+from prefect.client.schemas.objects import State
 from prefect.context import SyncClientContext
 from prefect.flow_engine import run_flow
 from prefect.flows import Flow
-from prefect.client.schemas.objects import State
 from prefect.states import Pending, Scheduled
 
 from invoicing.errors import InvoicingError, Passing

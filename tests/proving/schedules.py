@@ -124,9 +124,7 @@ def _play(world: World, schedule: Schedule, verdict: Verdict) -> None:
 
 
 def _note(world: World, verdict: Verdict, endings: Sequence[Ending]) -> None:
-    verdict.faults.update(
-        {kind_of(rule): rule["hits"] for rule in world.faults() if rule["hits"]}
-    )
+    verdict.faults.update({kind_of(rule): rule["hits"] for rule in world.faults() if rule["hits"]})
     verdict.kills += sum(ending.how == "killed" for ending in endings)
     verdict.endings += [f"{ending.how}: {ending.message}" for ending in endings]
 
@@ -279,4 +277,3 @@ def at_random(seed: int, flows: Sequence[str], sites: dict[str, Sites], only: st
         anew=dice.random() < 0.5,
         stubborn=dice.random() < 0.3,
     )
-

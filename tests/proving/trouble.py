@@ -35,7 +35,6 @@ ONLY = {"stored 500": STRIPE, "row locked": SALESFORCE}
 """Kinds that one of the services does not know."""
 
 
-
 def kinds_of(service: str, method: str, path: str = "") -> list[str]:
     """The kinds of trouble that a request to a service can meet; only writes lock rows."""
     locks = method != "GET" and not path.endswith("/oauth2/token")
