@@ -27,6 +27,12 @@ DLT_VERSION = "1.31.0"
 PEERS = ("sdk", "dlt", "sync_engine")
 
 
+def pulled(way: str, url: str, folder: Path, **environment: str) -> Any:
+    """Read the account in one of the ways of Python."""
+    command = [sys.executable, "-m", "benchmarks._pull", way, url, str(folder)]
+    return measured(command, environment)
+
+
 class Contest:
     """All ways to read one account."""
 
@@ -40,23 +46,19 @@ class Contest:
         self._turn += 1
         folder = self._state / f"{way}-{self._turn}"
         folder.mkdir()
-        figures = getattr(self, f"_{way}", lambda folder: self._python(way, folder))(folder)
+        figures = getattr(self, f"_{way}", lambda folder: pulled(way, self._url, folder))(folder)
         print(f"{way}: {figures}", flush=True)
         return figures
 
-    def _python(self, way: str, folder: Path, **environment: str) -> Any:
-        command = [sys.executable, "-m", "benchmarks._pull", way, self._url, str(folder)]
-        return measured(command, environment)
-
     def _ours_postgresql(self, folder: Path) -> Any:
-        return self._python("ours", folder, BENCH_LEDGER=self._database())
+        return pulled("ours", self._url, folder, BENCH_LEDGER=self._database())
 
     def _dlt(self, folder: Path) -> Any:
         packages = python_packages("dlt", DLT_VERSION, extra="duckdb")
         if isinstance(packages, str):
             return None
-        return self._python(
-            "dlt", folder, PYTHONPATH=str(packages), RUNTIME__DLTHUB_TELEMETRY="false"
+        return pulled(
+            "dlt", self._url, folder, PYTHONPATH=str(packages), RUNTIME__DLTHUB_TELEMETRY="false"
         )
 
     def _sync_engine(self, _folder: Path) -> Any:

@@ -18,7 +18,7 @@ TAKEN_AT_ONCE_SECONDS = 0.2
 REST_SECONDS = 1.0
 """Nobody calls for so long after a 429."""
 
-RECOVERY = 0.02
+RECOVERY = 0.05
 """By this share of the full rate it grows again in each second."""
 
 
@@ -34,7 +34,8 @@ class Budget:
         """
         self._name = name
         self._rate = rate
-        self._turns: deque[float] = deque()
+        self._turns: deque[tuple[float, float]] = deque()
+        self._free_at = 0.0
         self._lock = threading.Lock()
 
     def wait(self) -> None:
@@ -42,7 +43,9 @@ class Budget:
         with self._lock:
             if not self._turns:
                 self._turns.extend(self._reserve())
-            turn = self._turns.popleft()
+            turn, spacing = self._turns.popleft()
+            turn = max(turn, self._free_at)  # who is late does not make up for it in a burst
+            self._free_at = max(turn, time.time()) + spacing
         time.sleep(max(0.0, turn - time.time()))
 
     def slow_down(self) -> None:
@@ -50,20 +53,24 @@ class Budget:
         with self._lock, session() as ledger:
             self._turns.clear()
             line = ledger.get_one(Pace, self._name, with_for_update=True)
+            now = time.time()
+            if line.next_at > now + REST_SECONDS / 2:
+                return  # the calls that were under way together are refused together
             line.rate = max(1.0, line.rate / 2)
-            line.next_at = max(line.next_at, time.time() + REST_SECONDS)
+            line.next_at = now + REST_SECONDS
             ledger.add(line)
 
-    def _reserve(self) -> list[float]:
+    def _reserve(self) -> list[tuple[float, float]]:
+        """Turns from the ledger: when each is, and what lies between two."""
         count = max(1, int(self._rate * TAKEN_AT_ONCE_SECONDS))
         with session() as ledger:
             insert_missing(ledger, [Pace(name=self._name, rate=self._rate, next_at=0)])
             line = ledger.get_one(Pace, self._name, with_for_update=True)
             now = time.time()
             first = max(now, line.next_at)
-            turns = [first + n / line.rate for n in range(count)]
-            line.next_at = turns[-1] + 1 / line.rate
+            spacing = 1 / line.rate
+            line.next_at = first + count * spacing
             grown = line.rate + RECOVERY * self._rate * (line.next_at - first)
             line.rate = min(self._rate, grown)
             ledger.add(line)
-        return turns
+        return [(first + n * spacing, spacing) for n in range(count)]

@@ -8,6 +8,7 @@ never read again.
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from math import sqrt
 from typing import Any, NamedTuple
 
 from sqlalchemy import delete, func, or_, update
@@ -121,19 +122,33 @@ def _split(ledger: Session) -> SyncWindow | None:
     widest = max(read, key=_pages_left, default=None)
     if widest is None or widest.reached is None or _pages_left(widest) < SPLIT_PAGES:
         return None
-    middle = (widest.since + widest.reached) // 2
+    middle = _middle(widest, widest.reached)
     older = SyncWindow(since=widest.since, until=middle)
     widest.since = middle
     ledger.add(widest)
     return older
 
 
+def _middle(window: SyncWindow, reached: int) -> int:
+    """Where to split a window.
+
+    Nobody knows how far back an account goes, and half of the time since Stripe began is mostly
+    empty; between one page and everything that is possible, the geometric mean is safe.
+    """
+    if window.since > STRIPE_BEGAN:
+        return (window.since + reached) // 2
+    return reached - int(_seconds_a_page(window, reached) * sqrt(_pages_left(window)))
+
+
 def _pages_left(window: SyncWindow) -> float:
     """An estimate: the rest of the window is as dense as what was read of it."""
     if window.reached is None or not window.pages:
         return 0
-    seconds_a_page = max(1.0, (window.until - window.reached) / window.pages)
-    return (window.reached - window.since) / seconds_a_page
+    return (window.reached - window.since) / _seconds_a_page(window, window.reached)
+
+
+def _seconds_a_page(window: SyncWindow, reached: int) -> float:
+    return max(1.0, (window.until - reached) / window.pages)
 
 
 def all_read() -> bool:

@@ -2,7 +2,6 @@
 
 import threading
 import time
-from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -107,7 +106,7 @@ def test_a_reader_without_work_takes_half_of_anothers(ledger_url: str) -> None:
     first = staging.advance(first, [stripe_row("new", day)], pages=1, at_end=False)
     second = staging.claim("two")
     assert second is not None
-    assert (second.since, second.until) == (first.since, (first.since + day) // 2)
+    assert second.since == first.since < second.until < day
     old = stripe_row("old", second.until - DAY)
     first = staging.advance(first, [old], pages=1, at_end=False)
     assert first.done
@@ -154,7 +153,7 @@ def test_a_budget_shrinks_when_the_service_asks(ledger_url: str) -> None:
     """For everybody who shares it."""
     one, other = Budget("service", 1000), Budget("service", 1000)
     one.wait()
-    for _ in range(5):
-        one.slow_down()
+    one.slow_down()
+    one.slow_down()  # refused together with the first
     turns = other._reserve()
-    assert all(later - earlier > 0.02 for earlier, later in pairwise(turns))
+    assert {spacing for _, spacing in turns} == {1 / 500}

@@ -1,0 +1,52 @@
+"""One full sync in a process of its own, on a Prefect server of its own.
+
+Arguments: Stripe's URL, Salesforce's URL, a working folder, Stripe calls a second. Prints one
+JSON line: seconds of the flow run, its sentence, peak memory of this process in megabytes.
+"""
+
+import json
+import os
+import resource
+import sys
+import time
+
+from sandbox.salesforce.oauth import CONSUMER_KEY, CONSUMER_SECRET
+
+
+def main() -> None:
+    """Sync, and say what it took."""
+    stripe_url, salesforce_url, folder, rate = sys.argv[1:5]
+    values = {
+        "STRIPE__API_KEY": "sk_live_sandbox",
+        "STRIPE__ACCOUNT_ID": "acct_1SandboxAcme",
+        "STRIPE__LIVEMODE": "true",
+        "STRIPE__BASE_URL": stripe_url,
+        "STRIPE__REQUESTS_PER_SECOND": rate,
+        "SALESFORCE__URL": salesforce_url,
+        "SALESFORCE__DOMAIN": "northwind.my",
+        "SALESFORCE__CONSUMER_KEY": CONSUMER_KEY,
+        "SALESFORCE__CONSUMER_SECRET": CONSUMER_SECRET,
+        "SALESFORCE__ORG_ID": "00DHs0000000001IAA",
+        "SALESFORCE__MULTI_CURRENCY": "true",
+        "LEDGER__URL": f"sqlite:///{folder}/ledger.db",
+        "REPORTS": f"{folder}/reports",
+    }
+    os.environ.update({f"INVOICING_{name}": value for name, value in values.items()})
+    os.environ.update(DO_NOT_TRACK="1", PREFECT_SERVER_ANALYTICS_ENABLED="false")
+    from prefect.testing.utilities import prefect_test_harness
+
+    from flows.full_sync import full_sync
+    from invoicing.ledger import database
+
+    database.migrate()
+    with prefect_test_harness(server_startup_timeout=120):
+        began = time.perf_counter()
+        outcome = full_sync(approve_above=1)
+        seconds = time.perf_counter() - began
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    figures = {"seconds": round(seconds, 1), "sentence": outcome.sentence, "peak_mb": memory}
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()
