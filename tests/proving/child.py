@@ -58,7 +58,7 @@ class Child:
 
     def _read_all(self) -> bytes:
         until = time.monotonic() + PATIENCE_SECONDS
-        pieces = []
+        pieces: list[bytes] = []
         with os.fdopen(self._reading, "rb", buffering=0) as pipe:
             while True:
                 ready, _, _ = select.select([pipe], [], [], max(0, until - time.monotonic()))

@@ -10,6 +10,7 @@ import requests
 
 from invoicing.domain.projection import ACCOUNT_KEY, RECORD_KEY
 from invoicing.ledger.models import Event, Intent, InvoiceLink, Lease, Request
+from tests.proving.instruments import now
 from tests.proving.play import outcome_of
 
 Thing = dict[str, Any]
@@ -64,7 +65,6 @@ def gather(syncs: Sequence[str]) -> Facts:
     from sqlmodel import select
 
     from invoicing.connectors import salesforce
-    from invoicing.ledger import leases as ledger_clock
     from invoicing.ledger.database import session
 
     stripe = _Stripe()
@@ -77,7 +77,7 @@ def gather(syncs: Sequence[str]) -> Facts:
             for table in (Lease, Intent, InvoiceLink, Event, Request)
         }
     return Facts(
-        now=ledger_clock.datetime.now(ledger_clock.UTC),
+        now=now(),
         invoices=invoices,
         customers=list(stripe.all("/v1/customers")),
         products=list(stripe.all("/v1/products")),

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
+from uuid import uuid4
 
 import requests
 from alembic.script import ScriptDirectory
@@ -22,8 +23,8 @@ from invoicing.ledger import database
 PACE = 0.1
 """Share of the retry delays that is really waited."""
 
-WINDOW = standard.timedelta(days=500)
-"""Of a full sync's reading: the sandbox's account is years old, and empty."""
+SYNC_LEASE_SECONDS = 4
+"""Of a full sync, which waits in real time for the lease of one that was killed."""
 
 PRODUCT = ("invoicing", "tasks", "flows")
 
@@ -62,13 +63,13 @@ class ShiftedDatetime(metaclass=_Clock):
 def prepare_process() -> None:
     """Make the product ready to be hurried and shifted in time, once for a process and its forks.
 
-    The retry delays are a tenth of the real ones, an account's empty years are read in few
-    windows, the ledger's newest revision is looked up once, and ``datetime`` can be shifted.
+    The retry delays are a tenth of the real ones, a full sync's lease is short, the ledger's
+    newest revision is looked up once, and ``datetime`` can be shifted.
     """
-    from tasks import reconciliation
+    from tasks import reading
     from tasks.policy import STEP
 
-    reconciliation.WINDOW = WINDOW
+    reading.LEASE_SECONDS = SYNC_LEASE_SECONDS
     delays = [seconds * PACE for seconds in STEP["retry_delay_seconds"](STEP["retries"])]
     for module in product_modules():
         if vars(module).get("datetime") is standard.datetime:
@@ -77,12 +78,17 @@ def prepare_process() -> None:
             if isinstance(value, Task) and isinstance(value.retry_delay_seconds, list):
                 value.retry_delay_seconds = delays[: value.retries]
     newest = ScriptDirectory.from_config(database._alembic()).get_current_head()
-    ScriptDirectory.get_current_head = lambda _: newest  # type: ignore[method-assign]
+    setattr(ScriptDirectory, "get_current_head", lambda _: newest)  # noqa: B010
 
 
 def shift_time(seconds: float) -> None:
     """Let the product believe that it is later, by so many seconds."""
     _Clock.shift = standard.timedelta(seconds=seconds)
+
+
+def now() -> standard.datetime:
+    """This moment, as the product sees it."""
+    return ShiftedDatetime.now(standard.UTC)
 
 
 class Points:
@@ -118,7 +124,7 @@ class Points:
             finally:
                 self.pass_(f"after {label}")
 
-        requests.adapters.HTTPAdapter.send = watched  # type: ignore[method-assign]
+        setattr(requests.adapters.HTTPAdapter, "send", watched)  # noqa: B010
 
     def _watch_commits(self) -> None:
         written = threading.local()
@@ -188,6 +194,8 @@ def without_prefect() -> None:
         "run_id": lambda: acting_run[0],
         "get_run_logger": lambda: quiet,
         "wait": lambda _futures: None,
+        "create_progress_artifact": lambda **_: uuid4(),
+        "update_progress_artifact": lambda *_, **__: None,
         "create_table_artifact": lambda **_: None,
         "create_markdown_artifact": lambda **_: None,
     }

@@ -12,6 +12,7 @@ from typing import Any
 import requests
 
 from tests.proving.facts import Facts
+from tests.proving.instruments import now
 from tests.proving.play import outcome_of
 
 Parameters = dict[str, Any]
@@ -121,15 +122,12 @@ def stripe_post(path: str, **params: Any) -> dict[str, Any]:
 
 def into_the_inbox(dice: random.Random | None = None) -> None:
     """Write all of Stripe's events down as the receiver does, in any order if told so."""
-    from datetime import UTC
-
     from invoicing.connectors import stripe
     from invoicing.domain.events import HANDLED
     from invoicing.ledger import inbox
-    from tasks import events
     from tests.flows.events import event_from
 
-    since = events.datetime.now(UTC) - timedelta(days=20)
+    since = now() - timedelta(days=20)
     found = [event_from(e) for e in stripe.client().events(since=since, types=HANDLED)]
     if dice:
         dice.shuffle(found)

@@ -2,9 +2,9 @@
 
 from tests.proving import facts
 from tests.proving.company import Company
-from tests.proving.play import by_hand
+from tests.proving.play import by_hand, outcome_of
 from tests.proving.schedules import come_to_rest
-from tests.proving.stories import draft, outcome_of, sent, stripe_post, write
+from tests.proving.stories import draft, sent, stripe_post, write
 from tests.proving.world import World
 
 

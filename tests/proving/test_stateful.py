@@ -7,7 +7,8 @@ the script is played in one go, so that it can be played again.
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -22,12 +23,11 @@ from hypothesis.stateful import (
 from tests.proving import facts
 from tests.proving.company import Company
 from tests.proving.facts import Facts
-from tests.proving.play import Attempt, by_hand
+from tests.proving.play import Attempt, by_hand, outcome_of
 from tests.proving.schedules import LEASES_OVER, Sites, come_to_rest
 from tests.proving.stories import (
     draft,
     into_the_inbox,
-    outcome_of,
     pay_part,
     stripe_post,
     write,
@@ -288,8 +288,8 @@ class People(RuleBasedStateMachine):
 @pytest.mark.timeout(0)
 def test_whatever_people_do_both_systems_agree(worlds: Company, sites: dict[str, Sites]) -> None:
     """And say what the model says."""
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
-        lambda: People(worlds, sites["send-invoice"]),
+    run_state_machine_as_test(
+        cast(type[People], partial(People, worlds, sites["send-invoice"])),
         settings=settings(
             max_examples=EXAMPLES,
             stateful_step_count=10,

@@ -57,7 +57,8 @@ def now_and_then(kind: str, probability: float, count: int) -> Rule:
 
 def kind_of(rule: Mapping[str, Any]) -> str:
     """What a rule of a sandbox was ordered as."""
-    for kind, ordered in reversed(KINDS.items()):
+    for kind in reversed(list(KINDS)):
+        ordered = KINDS[kind]
         if all(rule.get(name) == value for name, value in ordered.items() if name != "path"):
-            return kind
+            return str(kind)
     return str(rule["kind"])

@@ -63,6 +63,7 @@ class World:
             "STRIPE__ACCOUNT_ID": ACCOUNT,
             "STRIPE__LIVEMODE": "true",
             "STRIPE__BASE_URL": self.sandboxes[STRIPE].url,
+            "STRIPE__REQUESTS_PER_SECOND": "1000",
             "STRIPE__TIMEOUT_SECONDS": str(TIMEOUT_SECONDS),
             "SALESFORCE__URL": self.sandboxes[SALESFORCE].url,
             "SALESFORCE__DOMAIN": "northwind.my",
