@@ -39,7 +39,8 @@ def sync(size: int, drift: float, state: Path, rate: float = 100_000) -> dict[st
         if figures is None:
             raise SystemExit("the sync failed")
         lists = admin_get(stripe_url, "requests?path=/v1/invoices")["count"]
-        singly = admin_get(stripe_url, "requests?path=/v1/invoices/*")["count"]
+        asked = admin_get(stripe_url, "requests")["by_path"]
+        singly = sum(n for path, n in asked.items() if path.startswith("GET /v1/invoices/"))
         calls = admin_get(salesforce_url, "limits")["used"] - before
     figures |= {
         "drift": drift,
