@@ -14,7 +14,7 @@ from invoicing.ledger.database import count_inserted, one_at_a_time, session
 from invoicing.ledger.models import Cursor, Event, EventState
 
 MAX_ATTEMPTS = 8
-LEASE_SECONDS = 300
+LEASE_SECONDS = 120
 
 
 NewEvent = Mapping[str, Any]
