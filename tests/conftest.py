@@ -130,7 +130,6 @@ def environment(
         "SALESFORCE__MULTI_CURRENCY": "true",
         "LEDGER__URL": f"sqlite:///{tmp_path}/ledger.db",
         "REPORTS": str(tmp_path / "reports"),
-        "REPORTS": str(tmp_path / "reports"),
         "BUSINESS__TIME_ZONE": "Europe/Berlin",
     }
     for name, value in values.items():

@@ -72,7 +72,11 @@ def test_several_leases_at_once() -> None:
     leases.acquire("ours", "me")
     leases.acquire("theirs", "somebody")
     taken = leases.acquire_all(["free", "ours", "theirs"], "me")
-    assert (taken.new, taken.kept, set(taken.busy)) == ({"free"}, {"ours"}, {"theirs"})
+    assert [set(part) for part in (taken.new, taken.kept, taken.busy)] == [
+        {"free"},
+        {"ours"},
+        {"theirs"},
+    ]
     leases.release_all(taken.new, "me")
     assert [leases.held(name, "me") for name in ("free", "ours")] == [False, True]
 
