@@ -25,15 +25,18 @@ class InvoicingError(Exception):
 class Passing(InvoicingError):
     """A failure that time heals: timeouts, resets, 5xx, row locks."""
 
-    def __init__(self, message: str, *, answered: bool = False) -> None:
+    def __init__(self, message: str, *, answered: bool = False, replayed: bool = False) -> None:
         """Say what failed.
 
         Args:
             message: What happened, in words.
             answered: Whether the service answered, so that the request is known to be over.
+            replayed: Whether the answer is an earlier request's under the same key, so that
+                the earlier one is known to be over as well.
         """
         super().__init__(message)
         self.answered = answered
+        self.replayed = replayed
 
 
 class Busy(Passing):

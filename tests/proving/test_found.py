@@ -4,7 +4,9 @@ import pytest
 
 from tests.proving.company import Company
 from tests.proving.schedules import Schedule, perform
-from tests.proving.trouble import at_call
+from tests.proving.trouble import KINDS, at_call
+
+LATE_DRAFT = KINDS["came late"] | {"path": "/v1/invoices", "method": "POST", "count": 1}
 
 FOUND = [
     pytest.param(
@@ -30,6 +32,22 @@ FOUND = [
             rules={"stripe": [at_call("half an answer", 4) | {"count": 4}]},
         ),
         id="half an answer of Stripe's was taken for a refusal",
+    ),
+    pytest.param(
+        Schedule(
+            "random:11000042",
+            "send-invoice",
+            rules={"stripe": [LATE_DRAFT]},
+        ),
+        id="a call under way was taken for over, and made again under another key",
+    ),
+    pytest.param(
+        Schedule(
+            "random:11000044",
+            "send-invoice",
+            rules={"stripe": [KINDS["stored 500"] | {"path": "/v1/products", "count": 1}]},
+        ),
+        id="a stored 500 kept a product from being made for a day",
     ),
 ]
 

@@ -165,6 +165,21 @@ def test_a_failed_answer_needs_a_new_key() -> None:
     assert service.keys[0] != service.keys[1]
 
 
+def test_an_answer_to_the_second_call_does_not_end_the_first() -> None:
+    """The first may still be under way; only the repetition of its own answer ends it."""
+    service = Service()
+    for failure in (
+        Passing("time-out"),
+        Passing("503", answered=True),
+        Passing("500 again", answered=True, replayed=True),
+    ):
+        with pytest.raises(Passing):
+            once(service, service.act(failure, happens=False))
+    once(service, service.act())
+    first, second, third, fourth = service.keys
+    assert first == second == third != fourth
+
+
 def test_after_23_hours_the_key_no_longer_counts() -> None:
     """Stripe forgets keys after 24 hours; the evidence was read, then a new key is taken."""
     service = Service()
