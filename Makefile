@@ -8,7 +8,7 @@ ARGS   ?=
 
 export DO_NOT_TRACK = 1
 
-.PHONY: help install demo test lint format lock bench check-sandbox prove clean
+.PHONY: help install demo test test-restarts lint format lock bench check-sandbox prove clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -31,6 +31,9 @@ demo: install ## The whole story on this machine; ARGS=--exit ends by itself
 test: install ## Run every test; ARGS="-k send" runs some
 	@echo "Running the tests (a few minutes) ..."
 	@$(RUN) -m pytest $(ARGS)
+
+test-restarts: install ## Kill servers and workers in mid-run, and wait until all is well again
+	@$(RUN) -m pytest -m restarts $(ARGS)
 
 lint: install ## Check style and types
 	$(VENV)/bin/ruff check
