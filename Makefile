@@ -28,7 +28,7 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 demo: install ## The whole story on this machine; ARGS=--exit ends by itself
 	@$(RUN) -m deployments.local.demo $(ARGS)
 
-test: install ## Run every test; ARGS="-k send" runs some
+test: install ## Run the tests, but for test-restarts; ARGS="-k send" runs some
 	@echo "Running the tests (a few minutes) ..."
 	@$(RUN) -m pytest $(ARGS)
 
