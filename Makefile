@@ -8,7 +8,7 @@ ARGS   ?=
 
 export DO_NOT_TRACK = 1
 
-.PHONY: help install demo test test-restarts lint format lock bench check-sandbox prove clean
+.PHONY: help install demo test lint format lock bench check-sandbox prove clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -28,12 +28,9 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 demo: install ## The whole story on this machine; ARGS=--exit ends by itself
 	@$(RUN) -m deployments.local.demo $(ARGS)
 
-test: install ## Run the tests, but for test-restarts; ARGS="-k send" runs some
+test: install ## Run all tests; ARGS="-k send" runs some
 	@echo "Running the tests (a few minutes) ..."
 	@$(RUN) -m pytest $(ARGS)
-
-test-restarts: install ## Kill servers and workers in mid-run, and wait until all is well again
-	@$(RUN) -m pytest -m restarts $(ARGS)
 
 lint: install ## Check style and types
 	$(VENV)/bin/ruff check

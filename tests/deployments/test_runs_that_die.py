@@ -146,7 +146,6 @@ def world(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Itera
             yield World(stack)
 
 
-@pytest.mark.restarts
 def test_a_killed_run_and_a_lost_worker(world: World) -> None:
     """One run is killed, another vanishes with its worker; both are taken up again."""
     before = world.mailed()
@@ -171,7 +170,6 @@ def apply_automations(stack: Stack, **timing: str) -> None:
     subprocess.run(command, env=stack.environment | timing, check=True)
 
 
-@pytest.mark.restarts
 def test_a_run_outlives_a_restart_of_the_prefect_server(world: World) -> None:
     """The run goes on meanwhile, and reports when the server is back."""
     before = world.mailed()
@@ -186,7 +184,6 @@ def test_a_run_outlives_a_restart_of_the_prefect_server(world: World) -> None:
     assert len(world.mailed()) == len(set(world.mailed())) == len(before) + 1
 
 
-@pytest.mark.restarts
 def test_a_run_outlives_a_restart_of_the_ledgers_database(world: World, postgres: Postgres) -> None:
     """Its steps wait for the database and go on."""
     before = world.mailed()

