@@ -8,6 +8,7 @@ listens on 127.0.0.1 only and ends with the `with` block, however that is left: 
 an exception, Ctrl-C, SIGTERM, or the death of this process.
 """
 
+import fcntl
 import os
 import secrets
 import shutil
@@ -154,9 +155,11 @@ class Stack:
         """Start everything and deploy the flows; return when an invoice could be raised.
 
         Raises:
-            StackError: If a program did not start, with the end of its log.
+            StackError: If a program did not start, with the end of its log, or if another
+                stack has its data in the same directory.
         """
         with ExitStack() as exits:
+            exits.enter_context(occupied(self.state))
             exits.enter_context(termination_as_exit())
             exits.callback(self._stop)
             self._prepare()
@@ -351,6 +354,24 @@ def answers(url: str) -> bool:
         return httpx.get(url).is_success
     except httpx.TransportError:
         return False
+
+
+@contextmanager
+def occupied(state: Path) -> Iterator[None]:
+    """Keep a directory to this process.
+
+    Raises:
+        StackError: If another stack has it.
+    """
+    state.mkdir(parents=True, exist_ok=True)
+    with (state / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StackError(
+                f"Another stack runs in {state}: end it first, or start this one from another copy"
+            ) from None
+        yield
 
 
 @contextmanager

@@ -48,6 +48,8 @@ def test_everything_starts_beside_what_is_there_and_leaves_nothing(tmp_path: Pat
             assert httpx.get(f"{stack.urls.receiver}/ready").is_success
             runs = f"{stack.urls.prefect_api}/flow_runs/count"
             eventually(lambda: int(httpx.post(runs, json={}).text) > 0)  # what has a schedule
+            with pytest.raises(StackError, match="Another stack runs in"), Stack(tmp_path):
+                pass
             stack.check()
             os.kill(stack.pid("receiver"), signal.SIGKILL)
             with pytest.raises(StackError, match="receiver"):
