@@ -7,7 +7,7 @@ checked in the flow, so that one refusal names every mistake.
 
 from datetime import date
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
@@ -91,6 +91,36 @@ class LineChange(BaseModel):
     quantity: OptionalNumber = Field(None, title="New quantity", examples=["5"])
     unit_price: OptionalNumber = Field(None, title="New unit price", examples=["120.00"])
     description: str = Field("", title="New text on the invoice", max_length=255)
+
+
+class CreditLine(BaseModel):
+    """What is credited of one line; nothing but its number for the whole line."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    line: int = Field(title="Line", description="Its position on the invoice, from 1.", ge=1)
+    quantity: OptionalNumber = Field(
+        None, title="Quantity", description="How many of it, at the line's price.", examples=["1"]
+    )
+    amount: OptionalNumber = Field(
+        None,
+        title="Amount",
+        description="Instead of a quantity: before tax, in the invoice's currency.",
+        examples=["50.00"],
+    )
+
+
+GiveBack = Literal["nothing", "refund", "customer balance", "out of band"]
+"""Where the part of a credit goes that the customer has paid already."""
+
+CreditReason = Literal["other", "duplicate", "fraudulent", "order change", "product unsatisfactory"]
+"""Stripe's reasons for a credit note."""
+
+PaidBy = Literal["bank transfer", "cheque", "cash", "other"]
+"""How money came in that Stripe did not collect."""
+
+RequestId = Annotated[str, Field(max_length=50, pattern=r"^[\w.-]*$")]
+"""For programs: the same request id asks for the same thing once."""
 
 
 class Outcome(BaseModel):

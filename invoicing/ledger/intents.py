@@ -23,6 +23,12 @@ CREATE = "create-invoice"
 FINALIZE = "finalize-invoice"
 MAIL = "mail-invoice"
 REVISE = "revise-invoice"
+VOID = "void-invoice"
+WRITE_OFF = "write-off-invoice"
+RESEND = "resend-invoice"
+REPORT_PAYMENT = "report-payment"
+ATTACH_PAYMENT = "attach-payment"
+CREDIT = "credit-invoice"
 
 KEY_LIFETIME = timedelta(hours=23)
 
@@ -126,11 +132,18 @@ def once(
     return outcome
 
 
+def made_for(operation: str, subject: str, key: str | None) -> bool:
+    """Whether a call under an idempotency key was made for an operation on a subject."""
+    return (key or "").startswith(_key_prefix(operation, subject))
+
+
+def _key_prefix(operation: str, subject: str) -> str:
+    return ":".join([operation, settings().salesforce.org_id, subject, ""])
+
+
 def _idempotency_key(intent: Intent) -> str:
-    org = settings().salesforce.org_id
-    return ":".join(
-        [intent.operation, org, intent.subject, str(intent.generation), intent.digest[:32]]
-    )
+    prefix = _key_prefix(intent.operation, intent.subject)
+    return f"{prefix}{intent.generation}:{intent.digest[:32]}"
 
 
 def _ready_to_repeat(intent: Intent, digest: str) -> Intent:
