@@ -141,6 +141,14 @@ class Business(BaseModel):
         return ZoneInfo(self.time_zone)
 
 
+class Dialogues(BaseModel):
+    """How long flows wait for people."""
+
+    timeout_seconds: int = Field(
+        86_400, ge=1, description="An unanswered question ends its run after so long."
+    )
+
+
 class Settings(BaseSettings):
     """Everything that differs from one installation to the next."""
 
@@ -153,6 +161,7 @@ class Settings(BaseSettings):
     ledger: Ledger = Field(default_factory=Ledger)
     receiver: Receiver = Field(default_factory=Receiver)
     business: Business = Field(default_factory=Business)
+    dialogues: Dialogues = Field(default_factory=Dialogues)
     prefect_api_url: str = Field(
         "http://127.0.0.1:4200/api",
         validation_alias=AliasChoices("prefect_api_url", "PREFECT_API_URL"),

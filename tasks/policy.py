@@ -4,8 +4,9 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, ParamSpec, TypedDict, TypeVar, cast
 
-from prefect.cache_policies import NO_CACHE, CachePolicy
+from prefect.cache_policies import DEFAULT, NO_CACHE, CachePolicy
 from prefect.client.schemas.objects import State, TaskRun
+from prefect.context import FlowRunContext
 from prefect.futures import PrefectFuture
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
@@ -35,6 +36,12 @@ class Policy(TypedDict):
     cache_policy: CachePolicy
 
 
+class RememberedPolicy(Policy):
+    """The options of a step whose result outlives the process."""
+
+    persist_result: bool
+
+
 STEP = Policy(
     retries=5,
     retry_delay_seconds=exponential_backoff(backoff_factor=0.5),
@@ -44,6 +51,10 @@ STEP = Policy(
 )
 """Passing failures are tried again after about 0.5, 1, 2, 4 and 8 seconds. No caching:
 whether an effect happened is the ledger's to know, not the orchestrator's."""
+
+REMEMBERED = RememberedPolicy(**STEP | {"cache_policy": DEFAULT}, persist_result=True)
+"""For reading what must look the same to a run that is begun again: its dialogue, so far, was
+about what was read first."""
 
 
 SIDE_BY_SIDE = cast(TaskRunner[PrefectFuture[Any]], ThreadPoolTaskRunner(max_workers=4))
@@ -78,8 +89,15 @@ def answering(flow: Callable[P, R]) -> Callable[P, R]:
     return cast(Callable[P, R], run)
 
 
+def _suspensions() -> int:
+    """How often the run has waited for a person, and was begun again by the answer."""
+    context = FlowRunContext.get()
+    policy = context.flow_run.empirical_policy if context and context.flow_run else None
+    return len(policy.pause_keys or ()) if policy else 0
+
+
 def _count_attempts() -> None:
-    if flow_run.run_count > ATTEMPTS:
+    if flow_run.run_count - _suspensions() > ATTEMPTS:
         raise InvoicingError(
             f"This run was begun {ATTEMPTS} times and never came to an end; it is not tried "
             "again. Its log says how far it came. Once the cause is removed, start a new run: "

@@ -75,19 +75,10 @@ def read_invoice(record_id: str) -> Invoice:
 def _read_account(reference: str) -> Account | str:
     word = reference.strip()
     field = "Id" if _looks_like_id(word, "001") else "Name"
-    fields = [
-        name
-        for name in record.ACCOUNT_FIELDS
-        if settings().salesforce.multi_currency or name != "CurrencyIsoCode"
-    ]
-    found = salesforce.client().query(
-        f"SELECT {', '.join(fields)} FROM Account WHERE {field} = {quoted(word)}"  # noqa: S608
-    )
+    found = find_accounts(f"{field} = {quoted(word)}", limit=100)
     if len(found) > 1:
         return f"{len(found)} Accounts are called {word!r}; use the Account's id."
-    if not found:
-        return f"There is no Account {word!r} in Salesforce."
-    return record.read_account(found[0], default_currency=settings().business.currency)
+    return found[0] if found else f"There is no Account {word!r} in Salesforce."
 
 
 def _read_price_book(currency: str, products: Sequence[str]) -> PriceBook:
@@ -96,16 +87,20 @@ def _read_price_book(currency: str, products: Sequence[str]) -> PriceBook:
     words = ", ".join(quoted(product.strip()) for product in products)
     ids = [quoted(word) for word in products if _looks_like_id(word, "01t")]
     by_id = f" OR Product2Id IN ({', '.join(ids)})" if ids else ""
+    named = f" AND (Product2.ProductCode IN ({words}) OR Product2.Name IN ({words}){by_id})"
+    return PriceBook(price_book_entries(currency, named), currency)
+
+
+def price_book_entries(currency: str, condition: str = "") -> list[PriceBookEntry]:
+    """The standard price book in a currency, or what a further SOQL condition leaves of it."""
     multi = settings().salesforce.multi_currency
     own_currency = f" AND CurrencyIsoCode = {quoted(currency)}" if multi else ""
     found = salesforce.client().query(
         "SELECT Product2Id, Product2.Name, Product2.ProductCode, Product2.IsActive, UnitPrice, "  # noqa: S608
-        "IsActive FROM PricebookEntry WHERE Pricebook2.IsStandard = true"
-        f"{own_currency} AND (Product2.ProductCode IN ({words}) "
-        f"OR Product2.Name IN ({words}){by_id})"
+        f"IsActive FROM PricebookEntry WHERE Pricebook2.IsStandard = true{own_currency}{condition}"
     )
     book_currency = currency if multi else settings().business.currency
-    entries = [
+    return [
         PriceBookEntry(
             product_id=entry["Product2Id"],
             code=entry["Product2"].get("ProductCode") or "",
@@ -116,7 +111,21 @@ def _read_price_book(currency: str, products: Sequence[str]) -> PriceBook:
         )
         for entry in found
     ]
-    return PriceBook(entries, currency)
+
+
+def find_accounts(condition: str, limit: int = 2) -> list[Account]:
+    """The Accounts that a SOQL condition names, by name; at most so many."""
+    fields = [
+        name
+        for name in record.ACCOUNT_FIELDS
+        if settings().salesforce.multi_currency or name != "CurrencyIsoCode"
+    ]
+    found = salesforce.client().query(
+        f"SELECT {', '.join(fields)} FROM Account WHERE {condition} "  # noqa: S608
+        f"ORDER BY Name, Id LIMIT {limit}"
+    )
+    default = settings().business.currency
+    return [record.read_account(row, default_currency=default) for row in found]
 
 
 @dataclass(frozen=True, slots=True)
