@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 DECIMAL = r"-?\d+(\.\d+)?"
 
 
-def _text_of_number(value: object) -> object:
+def _empty_is_none(value: object) -> object:
     return value.strip() or None if isinstance(value, str) else value
 
 
@@ -39,6 +39,12 @@ DueDate = Annotated[
     WithJsonSchema({"type": "string", "format": "date", "pattern": r"^\d{4}-\d{2}-\d{2}$"}),
 ]
 
+OptionalDate = Annotated[
+    date | None,
+    BeforeValidator(_empty_is_none),
+    WithJsonSchema({"type": "string", "format": "date", "pattern": r"^(\d{4}-\d{2}-\d{2})?$"}),
+]
+
 Number = Annotated[
     Decimal,
     WithJsonSchema({"type": "string", "pattern": f"^{DECIMAL}$"}),
@@ -46,21 +52,22 @@ Number = Annotated[
 
 OptionalNumber = Annotated[
     Decimal | None,
-    BeforeValidator(_text_of_number),
+    BeforeValidator(_empty_is_none),
     WithJsonSchema({"type": "string", "pattern": f"^({DECIMAL})?$"}),
 ]
 
 
 class LineItem(BaseModel):
-    """One line: a product, how many, and at what price."""
+    """One line: a product or a text, how many, and at what price."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
     product: str = Field(
+        "",
         title="Product",
-        description="From the price book: name, product code or Salesforce id, e.g. Consulting.",
+        description="From the price book: name, product code or Salesforce id, e.g. Consulting. "
+        "Empty for a line of free text.",
         examples=["Consulting"],
-        min_length=1,
     )
     quantity: Number = Field(
         Decimal(1),
@@ -71,26 +78,42 @@ class LineItem(BaseModel):
     unit_price: OptionalNumber = Field(
         None,
         title="Unit price",
-        description="In the invoice's currency, e.g. 149.50. Empty: the price book's price.",
+        description="In the invoice's currency, e.g. 149.50, with up to 12 decimals. Empty: the "
+        "price book's price.",
         examples=["149.50"],
     )
     description: str = Field(
         "",
         title="Text on the invoice",
         description="Empty: the product's name.",
-        max_length=255,
+    )
+    discount_percent: OptionalNumber = Field(
+        None, title="Discount in percent", description="Off this line.", examples=["10"]
+    )
+    discount_amount: OptionalNumber = Field(
+        None, title="Discount as an amount", description="Off this line.", examples=["25.00"]
     )
 
 
 class LineChange(BaseModel):
     """What changes on an existing line; what stays empty stays as it is."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
     line: int = Field(title="Line", description="Its position on the invoice, from 1.", ge=1)
+    product: str = Field(
+        "",
+        title="New product",
+        description="Its price comes from the price book, unless a new one is given.",
+    )
     quantity: OptionalNumber = Field(None, title="New quantity", examples=["5"])
     unit_price: OptionalNumber = Field(None, title="New unit price", examples=["120.00"])
-    description: str = Field("", title="New text on the invoice", max_length=255)
+    description: str = Field("", title="New text on the invoice")
+    discount_percent: OptionalNumber = Field(None, title="New discount in percent")
+    discount_amount: OptionalNumber = Field(None, title="New discount as an amount")
+    clear: list[Literal["text", "discount"]] = Field(
+        [], title="Clear", description="What is emptied on the line."
+    )
 
 
 class CreditLine(BaseModel):
@@ -121,6 +144,86 @@ PaidBy = Literal["bank transfer", "cheque", "cash", "other"]
 
 RequestId = Annotated[str, Field(max_length=50, pattern=r"^[\w.-]*$")]
 """For programs: the same request id asks for the same thing once."""
+
+
+class CustomFieldItem(BaseModel):
+    """A name and a value beside the invoice's number."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+    name: str = Field(title="Name", description="Up to 40 characters.", examples=["Project"])
+    value: str = Field(title="Value", description="Up to 140 characters.", examples=["Apollo"])
+
+
+class Options(BaseModel):
+    """More options of an invoice; what stays empty is left as it is."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+    payment_terms: Literal["", "Net 15", "Net 30", "Net 45", "Net 60", "Net 90"] = Field(
+        "",
+        title="Payment terms",
+        description="Days from the day of sending, instead of a due date.",
+    )
+    po_number: str = Field("", title="PO number", examples=["PO-4711"])
+    footer: str = Field("", title="Footer", description="Printed at the end of the invoice.")
+    custom_fields: list[CustomFieldItem] = Field(
+        [],
+        title="Custom fields",
+        description="Up to four, the PO number among them. They replace the earlier ones.",
+    )
+    discount_percent: OptionalNumber = Field(
+        None, title="Discount in percent", description="Off the whole invoice.", examples=["10"]
+    )
+    discount_amount: OptionalNumber = Field(
+        None,
+        title="Discount as an amount",
+        description="Off the whole invoice.",
+        examples=["100.00"],
+    )
+    stripe_tax: Literal["", "on", "off"] = Field(
+        "", title="Stripe Tax", description="Whether Stripe works the tax out; else it is off."
+    )
+    tax_rates: list[str] = Field(
+        [],
+        title="Tax rates",
+        description="Instead of Stripe Tax: names from the settings, or Stripe's ids (txr_…).",
+        examples=[["VAT 19 %"]],
+    )
+    collection: Literal["", "Send Invoice", "Charge Automatically"] = Field(
+        "",
+        title="Collection",
+        description="Send the invoice by e-mail, or charge the payment method that the customer "
+        "saved in Stripe.",
+    )
+    send_on: OptionalDate = Field(
+        None, title="Sending date", description="The day on which it is sent by itself."
+    )
+    payment_methods: list[str] = Field(
+        [],
+        title="Payment methods",
+        description="What the customer may pay with, in Stripe's words. Empty: as set in Stripe.",
+        examples=[["card", "sepa_debit"]],
+    )
+    template: str = Field(
+        "", title="Rendering template", description="Stripe's id of it (inrtem_…)."
+    )
+
+
+Clearable = Literal[
+    "description",
+    "due date",
+    "payment terms",
+    "PO number",
+    "footer",
+    "custom fields",
+    "discount",
+    "tax rates",
+    "sending date",
+    "payment methods",
+    "rendering template",
+]
+"""What a revision may empty."""
 
 
 class Outcome(BaseModel):

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 
-from invoicing.domain.money import Money, chargeable_step, line_amount, plain
+from invoicing.domain.details import Details, Discount, details_problems
+from invoicing.domain.money import Money, chargeable_step, decimals, line_amount, plain
 from invoicing.domain.status import Status
 from invoicing.domain.words import counted
 
@@ -14,8 +15,21 @@ MAX_LINES = 250
 """Stripe's limit of items on one invoice: https://docs.stripe.com/invoicing/integration"""
 
 MAX_QUANTITY = Decimal(10) ** 12
-MAX_DECIMALS = 6
-"""Decimals that the Salesforce number fields keep; more would be rounded in silence."""
+QUANTITY_DECIMALS = 6
+"""Decimals that the Salesforce number field keeps; more would be rounded in silence."""
+
+QUANTITY_DIGITS = 15
+"""Digits that survive a JSON double, as which Salesforce numbers travel."""
+
+PRICE_DECIMALS = 12
+"""Decimals that Stripe takes in ``unit_amount_decimal``."""
+
+MAX_MINOR = 999_999_999_999
+"""Stripe's amounts have at most 12 digits: https://docs.stripe.com/api/invoiceitems/create"""
+
+MEMO_LENGTH = 1500
+TEXT_LENGTH = 255
+"""What the Salesforce fields hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +44,7 @@ class Line:
     product_id: str | None = None
     product_name: str = ""
     record_id: str | None = None
+    discount: Discount | None = None
 
     @property
     def label(self) -> str:
@@ -39,6 +54,22 @@ class Line:
     def amount(self, currency: str) -> Money:
         """What the line comes to in the invoice's currency."""
         return line_amount(self.quantity, self.unit_price, currency)
+
+    def net(self, currency: str) -> Money:
+        """What the line comes to after its own discount."""
+        amount = self.amount(currency)
+        return amount - self.discount.off([amount]) if self.discount else amount
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where the customer is; Stripe Tax goes by it. ``country`` has two letters."""
+
+    country: str
+    line1: str = ""
+    city: str = ""
+    state: str = ""
+    postal_code: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +81,7 @@ class Account:
     currency: str
     invoice_email: str | None = None
     stripe_customer_id: str | None = None
+    address: Address | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +99,17 @@ class Invoice:
     email: str | None = None
     stripe_id: str | None = None
     sync_message: str = ""
+    details: Details = field(default_factory=Details)
+
+    @property
+    def subtotal(self) -> Money:
+        """Sum of the lines after their own discounts, as Stripe's ``subtotal``."""
+        return subtotal(self.lines, self.currency)
 
     @property
     def total(self) -> Money:
-        """Sum of the lines before discounts and tax."""
-        return sum((line.amount(self.currency) for line in self.lines), Money(self.currency, 0))
+        """What is billed after all discounts, before the taxes that Stripe adds."""
+        return total(self.lines, self.currency, self.details.discount)
 
     @property
     def size(self) -> str:
@@ -82,61 +120,113 @@ class Invoice:
     def content_digest(self) -> str:
         """A fingerprint of everything the customer would be billed for."""
         parts = [self.currency, self.description, str(self.due_date), self.email or ""]
+        parts.append(self.details.fingerprint)
         for line in self.lines:
             parts += [line.key, line.label, line.product_id or ""]
-            parts += [plain(line.quantity), plain(line.unit_price)]
+            parts += [plain(line.quantity), plain(line.unit_price), str(line.discount)]
         return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:32]
+
+
+def subtotal(lines: Sequence[Line], currency: str) -> Money:
+    """Sum of lines after their own discounts."""
+    return sum((line.net(currency) for line in lines), Money(currency, 0))
+
+
+def total(lines: Sequence[Line], currency: str, discount: Discount | None) -> Money:
+    """Sum of lines after their own discounts and the invoice's."""
+    before = subtotal(lines, currency)
+    if discount is None or not lines:
+        return before
+    return before - discount.off([line.net(currency) for line in lines])
 
 
 def line_problems(number: int, line: Line, currency: str) -> Iterable[str]:
     """Say what is wrong with one line; ``number`` counts from 1."""
-    where = f"Line {number} ({line.label or 'no product'})"
-    for what, value in (("quantity", line.quantity), ("unit price", line.unit_price)):
-        if -value.as_tuple().exponent > MAX_DECIMALS:  # type: ignore[operator]
-            yield f"{where}: the {what} {value} has more than {MAX_DECIMALS} decimals."
-    if not 0 < line.quantity < MAX_QUANTITY:
-        yield f"{where}: the quantity must be above zero, not {line.quantity}."
-    if not 0 <= line.unit_price < MAX_QUANTITY:
-        yield f"{where}: the unit price cannot be {line.unit_price}."
+    where = f"Line {number} ({line.label[:40] or 'no product'})"
+    wrong = [*_number_problems(line)]
+    for reason in wrong or _amount_problems(line, currency):
+        yield f"{where}: {reason}"
     if not line.label:
         yield f"{where}: choose a product or write a description."
+    if len(line.description) > TEXT_LENGTH:
+        yield f"{where}: the description has more than {TEXT_LENGTH} characters."
+
+
+def _number_problems(line: Line) -> Iterable[str]:
+    for what, value, most in (
+        ("quantity", line.quantity, QUANTITY_DECIMALS),
+        ("unit price", line.unit_price, PRICE_DECIMALS),
+    ):
+        if decimals(value) > most:
+            yield f"the {what} {value} has more than {most} decimals."
+    if not 0 < line.quantity < MAX_QUANTITY:
+        yield f"the quantity must be above zero, not {line.quantity}."
+    elif len(line.quantity.normalize().as_tuple().digits) > QUANTITY_DIGITS:
+        yield f"the quantity {line.quantity} has more than {QUANTITY_DIGITS} digits."
+    if not 0 <= line.unit_price < MAX_QUANTITY:
+        yield f"the unit price cannot be {line.unit_price}."
+
+
+def _amount_problems(line: Line, currency: str) -> Iterable[str]:
     amount = line.amount(currency)
     if amount.minor % chargeable_step(currency):
         step = Money(currency, chargeable_step(currency))
-        yield f"{where}: {amount} cannot be charged; {currency} goes in steps of {step}."
+        yield f"{amount} cannot be charged; {currency} goes in steps of {step}."
+    if amount.minor > MAX_MINOR:
+        yield f"{amount} is more than Stripe can bill on one line."
+    if line.discount:
+        yield from (f"the discount {reason}" for reason in line.discount.problems([amount]))
 
 
 def draft_problems(
-    *, due_date: date | None, currency: str, lines: Sequence[Line], today: date
+    *,
+    due_date: date | None,
+    currency: str,
+    lines: Sequence[Line],
+    today: date,
+    description: str = "",
+    details: Details = Details(),  # noqa: B008  (immutable)
 ) -> list[str]:
     """Say everything that is wrong with a draft's content; empty when nothing is.
 
     Args:
-        due_date: Last day for payment, in the business's calendar.
+        due_date: Last day for payment, in the business's calendar; None with payment terms.
         currency: ISO 4217 code.
         lines: The lines in order.
         today: The business's local date.
+        description: The memo.
+        details: Everything else.
     """
-    problems: list[str] = []
-    if due_date is None:
-        problems.append("The due date is missing.")
-    elif due_date < today:
+    problems = list(details_problems(details, due_date=due_date))
+    if due_date is not None and due_date < today:
         problems.append(f"The due date {due_date} has passed; choose today or later.")
+    if len(description) > MEMO_LENGTH:
+        problems.append(f"The description has more than {MEMO_LENGTH:,} characters.")
     if len(currency) != 3 or not currency.isalpha():
         problems.append(f"{currency!r} is not a currency code.")
     if not lines:
         problems.append("The invoice has no lines; add at least one.")
     if len(lines) > MAX_LINES:
         problems.append(f"The invoice has {len(lines)} lines; Stripe allows {MAX_LINES}.")
-    for number, line in enumerate(lines, 1):
-        problems.extend(line_problems(number, line, currency))
+    wrong = [
+        p for number, line in enumerate(lines, 1) for p in line_problems(number, line, currency)
+    ]
+    problems += wrong
+    if details.discount:
+        nets = [] if wrong else [line.net(currency) for line in lines]
+        problems += [f"The discount {reason}" for reason in details.discount.problems(nets)]
     return problems
 
 
 def sending_problems(invoice: Invoice, today: date) -> list[str]:
     """Say everything that keeps a draft from being sent; empty when nothing does."""
     problems = draft_problems(
-        due_date=invoice.due_date, currency=invoice.currency, lines=invoice.lines, today=today
+        due_date=invoice.due_date,
+        currency=invoice.currency,
+        lines=invoice.lines,
+        today=today,
+        description=invoice.description,
+        details=invoice.details,
     )
     if not invoice.email:
         problems.append(
@@ -145,4 +235,9 @@ def sending_problems(invoice: Invoice, today: date) -> list[str]:
         )
     if invoice.lines and invoice.total.minor == 0:
         problems.append("The invoice's total is zero; there is nothing to pay.")
+    if invoice.details.automatic_tax and not invoice.account.address:
+        problems.append(
+            f"Stripe Tax needs to know where {invoice.account.name} is: give the Account a "
+            "billing address with a two-letter country code, such as DE."
+        )
     return problems

@@ -6,7 +6,7 @@ accepts, is Stripe's table: https://docs.stripe.com/currencies#zero-decimal
 """
 
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Decimal, localcontext
 
 ZERO_DECIMAL = frozenset(
     [
@@ -28,6 +28,9 @@ ZERO_DECIMAL = frozenset(
     ]
 )
 THREE_DECIMAL = frozenset(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"])
+
+EXACT = 60
+"""Digits that products of quantities and prices are worked out with; none is lost."""
 
 # Two decimals in Stripe's API for history's sake, though the currency has no minor unit.
 WHOLE_UNITS_ONLY = frozenset(["ISK", "UGX"])
@@ -75,6 +78,9 @@ class Money:
             raise ValueError(f"cannot add {other.currency} to {self.currency}")
         return Money(self.currency, self.minor + other.minor)
 
+    def __sub__(self, other: "Money") -> "Money":
+        return self + Money(other.currency, -other.minor)
+
     def __str__(self) -> str:
         return f"{self.decimal:,} {self.currency}"
 
@@ -91,7 +97,21 @@ def line_amount(quantity: Decimal, unit_price: Decimal, currency: str) -> Money:
     Stripe multiplies the exact unit price by the exact quantity and rounds each line
     once, half up, to the minor unit: https://docs.stripe.com/billing/subscriptions/decimal-amounts
     """
-    return Money.of(quantity * unit_price, currency)
+    with localcontext(prec=EXACT):
+        return Money.of(quantity * unit_price, currency)
+
+
+def share(amount: Money, percent: Decimal) -> Money:
+    """A percentage of an amount, rounded half up to what Stripe can charge."""
+    step = chargeable_step(amount.currency)
+    with localcontext(prec=EXACT):
+        steps = (amount.minor * percent / 100 / step).quantize(Decimal(1), ROUND_HALF_UP)
+    return Money(amount.currency, int(steps) * step)
+
+
+def decimals(number: Decimal) -> int:
+    """How many decimals a number has, trailing zeros aside."""
+    return len(plain(number).partition(".")[2])
 
 
 def unit_amount_decimal(unit_price: Decimal, currency: str) -> str:
