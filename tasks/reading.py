@@ -22,7 +22,7 @@ from prefect.logging import get_run_logger
 from invoicing.connectors import salesforce, stripe
 from invoicing.domain import record
 from invoicing.domain.money import to_minor
-from invoicing.domain.projection import FACTS, RECORD_KEY, is_overdue, payment_state
+from invoicing.domain.projection import FACTS, RECORD_KEY, credited, is_overdue, payment_state
 from invoicing.domain.status import Status
 from invoicing.errors import Busy, Missing, Passing, Refused, Throttled
 from invoicing.ledger import drift, leases, staging
@@ -64,6 +64,7 @@ STAGED_FIELDS = (
     "Is_Overdue__c",
     record.SYNC_STATE,
     "Currency__c",
+    "Amount_Credited__c",
 )
 
 
@@ -284,6 +285,7 @@ def stripe_row(invoice: stripe.Object, day: date, zone: ZoneInfo) -> StripeRow:
         payment_state=payment_state(invoice).value,
         overdue=status is Status.OPEN and due is not None and _due(due, day, zone),
         facts=orjson.dumps({name: invoice.get(name) for name in FACTS}).decode(),
+        credited=credited(invoice),
     )
 
 
@@ -302,7 +304,7 @@ def read_salesforce() -> None:
 
 def salesforce_row(row: list[str]) -> SalesforceRow:
     """What is staged of a record: Bulk's text in the order of the fields asked for."""
-    *texts, total, paid, remaining, payment, overdue, sync_state, currency = row
+    *texts, total, paid, remaining, payment, overdue, sync_state, currency, credit = row
     record_id, stripe_id, account_id, name, status, number = texts
 
     def minor(text: str) -> int | None:
@@ -321,4 +323,5 @@ def salesforce_row(row: list[str]) -> SalesforceRow:
         payment_state=payment or None,
         overdue=overdue == "true",
         sync_state=sync_state or None,
+        credited=minor(credit) or 0,
     )

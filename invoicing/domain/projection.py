@@ -7,11 +7,12 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass, replace
 from datetime import date, datetime
-from typing import Any
+from typing import Any, TypedDict
 from zoneinfo import ZoneInfo
 
 from invoicing.domain.calendar import local_date, moment
 from invoicing.domain.money import Money
+from invoicing.domain.payments import NOTHING_KNOWN, PaymentFacts
 from invoicing.domain.status import PaymentState, Status
 
 ORG_KEY = "salesforce_org_id"
@@ -45,6 +46,12 @@ class Projection:
     amount_due: Money | None = None
     amount_paid: Money | None = None
     amount_remaining: Money | None = None
+    credited: Money | None = None
+    overpaid: Money | None = None
+    refunded: Money | None = None
+    disputed: Money | None = None
+    dispute_status: str | None = None
+    payment_problem: str | None = None
     finalized_at: datetime | None = None
     paid_at: datetime | None = None
     voided_at: datetime | None = None
@@ -52,17 +59,31 @@ class Projection:
 
     @property
     def digest(self) -> str:
-        """A fingerprint of what Stripe says, whatever day it is."""
-        facts = astuple(replace(self, overdue=False))
+        """A fingerprint of what Stripe's invoice says by itself, whatever day it is."""
+        itself = replace(
+            self,
+            overdue=False,
+            payment_state=PaymentState.UNPAID,
+            refunded=None,
+            disputed=None,
+            dispute_status=None,
+            payment_problem=None,
+        )
+        facts = astuple(itself)
         return hashlib.sha256(repr(facts).encode()).hexdigest()[:32]
 
 
-def payment_state(invoice: Mapping[str, Any]) -> PaymentState:
-    """Where the money stands, from the invoice alone.
+def payment_state(invoice: Mapping[str, Any], known: PaymentFacts = NOTHING_KNOWN) -> PaymentState:
+    """Where the money stands, from the invoice and what is known of its payments.
 
     Since API 2025-03-31 ``amount_paid`` includes payments out of band, and over-payment
     is its own field: https://docs.stripe.com/changelog/basil
     """
+    if known.disputed:
+        return PaymentState.DISPUTED
+    if known.refunded:
+        whole = known.refunded >= invoice["amount_paid"]
+        return PaymentState.REFUNDED if whole else PaymentState.PARTLY_REFUNDED
     if invoice.get("amount_overpaid"):
         return PaymentState.OVERPAID
     if invoice["status"] == "paid":
@@ -75,37 +96,53 @@ def is_overdue(due: int, *, today: date, zone: ZoneInfo) -> bool:
     return local_date(due, zone) < today
 
 
-FACTS = (
-    "id",
-    "status",
-    "currency",
-    "customer",
-    "livemode",
-    "metadata",
-    "number",
-    "description",
-    "due_date",
-    "hosted_invoice_url",
-    "invoice_pdf",
-    "subtotal",
-    "total_taxes",
-    "total",
-    "amount_due",
-    "amount_paid",
-    "amount_remaining",
-    "amount_overpaid",
-    "status_transitions",
-)
-"""All of an invoice that its projection looks at."""
+class Facts(TypedDict, total=False):
+    """All of Stripe's invoice that its projection and the full sync look at."""
+
+    id: str
+    created: int
+    status: str
+    currency: str
+    customer: str | None
+    livemode: bool
+    metadata: dict[str, str]
+    number: str | None
+    description: str | None
+    due_date: int | None
+    hosted_invoice_url: str | None
+    invoice_pdf: str | None
+    subtotal: int
+    total_taxes: list[dict[str, Any]] | None
+    total: int
+    amount_due: int
+    amount_paid: int
+    amount_remaining: int
+    amount_overpaid: int
+    pre_payment_credit_notes_amount: int
+    post_payment_credit_notes_amount: int
+    status_transitions: dict[str, int | None]
 
 
-def project(invoice: Mapping[str, Any], *, today: date, zone: ZoneInfo) -> Projection:
+def credited(invoice: Mapping[str, Any]) -> int:
+    """What credit notes took off an invoice, before and after it was paid, in minor units."""
+    before = invoice.get("pre_payment_credit_notes_amount") or 0
+    return int(before + (invoice.get("post_payment_credit_notes_amount") or 0))
+
+
+def project(
+    invoice: Mapping[str, Any],
+    *,
+    today: date,
+    zone: ZoneInfo,
+    known: PaymentFacts = NOTHING_KNOWN,
+) -> Projection:
     """Project Stripe's invoice object.
 
     Args:
         invoice: The object as Stripe's API renders it at our pinned version.
         today: The business's local date, which decides what is overdue.
         zone: The business's time zone.
+        known: What is known of its payments beyond that.
     """
     currency = str(invoice["currency"]).upper()
     metadata = invoice.get("metadata") or {}
@@ -116,6 +153,11 @@ def project(invoice: Mapping[str, Any], *, today: date, zone: ZoneInfo) -> Proje
     def money(minor: int) -> Money:
         return Money(currency, minor)
 
+    def some(minor: int | None) -> Money | None:
+        return money(minor) if minor else None
+
+    waiting = status in (Status.OPEN, Status.UNCOLLECTIBLE)
+
     return Projection(
         stripe_id=invoice["id"],
         status=status,
@@ -125,7 +167,7 @@ def project(invoice: Mapping[str, Any], *, today: date, zone: ZoneInfo) -> Proje
         account_id=metadata.get(ACCOUNT_KEY),
         org_id=metadata.get(ORG_KEY),
         livemode=invoice["livemode"],
-        payment_state=payment_state(invoice),
+        payment_state=payment_state(invoice, known),
         overdue=status is Status.OPEN and due is not None and due < today,
         number=invoice.get("number"),
         description=invoice.get("description"),
@@ -138,6 +180,12 @@ def project(invoice: Mapping[str, Any], *, today: date, zone: ZoneInfo) -> Proje
         amount_due=money(invoice["amount_due"]),
         amount_paid=money(invoice["amount_paid"]),
         amount_remaining=money(invoice["amount_remaining"]),
+        credited=some(credited(invoice)),
+        overpaid=some(invoice.get("amount_overpaid")),
+        refunded=some(known.refunded),
+        disputed=some(known.disputed),
+        dispute_status=known.dispute_status or None,
+        payment_problem=known.problem or None if waiting else None,
         finalized_at=moment(times.get("finalized_at")),
         paid_at=moment(times.get("paid_at")),
         voided_at=moment(times.get("voided_at")),

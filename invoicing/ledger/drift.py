@@ -21,20 +21,23 @@ SELECT :run_id, stripe_id, kind, name, record_id, COALESCE(account_id, ''),
   FROM (
     SELECT s.stripe_id, f.record_id, f.account_id, f.name,
            f.status || ' ' || COALESCE(f.payment_state, '') AS ours,
-           s.status || ' ' || s.payment_state AS theirs,
+           s.status || ' ' || COALESCE(k.payment_state, s.payment_state) AS theirs,
            CASE
              WHEN f.sync_state = 'Conflict' THEN 'conflict'
              WHEN s.status <> f.status THEN 'status'
              WHEN s.status = 'Draft' THEN NULL
              WHEN s.total <> COALESCE(f.total, -1)
                OR s.amount_paid <> COALESCE(f.amount_paid, -1)
-               OR s.amount_remaining <> COALESCE(f.amount_remaining, -1) THEN 'amount'
-             WHEN s.payment_state <> COALESCE(f.payment_state, '') THEN 'payment state'
+               OR s.amount_remaining <> COALESCE(f.amount_remaining, -1)
+               OR s.credited <> f.credited THEN 'amount'
+             WHEN COALESCE(k.payment_state, s.payment_state) <> COALESCE(f.payment_state, '')
+             THEN 'payment state'
              WHEN COALESCE(s.number, '') <> COALESCE(f.number, '') THEN 'number'
              WHEN s.overdue <> f.overdue THEN 'overdue'
              WHEN f.sync_state = 'Failed' THEN 'failed write'
            END AS kind
       FROM staged_stripe s JOIN staged_salesforce f ON f.stripe_id = s.stripe_id
+      LEFT JOIN known_payments k ON k.stripe_id = s.stripe_id
   ) AS compared
   WHERE kind IS NOT NULL
 UNION ALL
@@ -55,7 +58,8 @@ SELECT :run_id, f.stripe_id,
   WHERE s.stripe_id IS NULL AND f.status <> 'Deleted'
 """
 """Where the two sides differ. A draft's content is Salesforce's own, so only its status is
-compared; what was deleted in Stripe and is known as such is no difference."""
+compared; what was deleted in Stripe and is known as such is no difference. Refunds and disputes
+are not on an invoice's page: where they decide, what was read of them last is compared."""
 
 
 def find(run_id: str) -> dict[Kind, int]:

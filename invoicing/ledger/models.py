@@ -102,6 +102,58 @@ class InvoiceLink(SQLModel, table=True):
     digest: str | None = Field(default=None, description="Of what was last written.")
 
 
+class KnownPayments(SQLModel, table=True):
+    """What was read of an invoice's payments last; its page in a list does not say it.
+
+    Only of invoices where there is something to say. Amounts are minor units.
+    """
+
+    __tablename__ = "known_payments"
+
+    stripe_id: str = Field(primary_key=True)
+    refunded: int = 0
+    disputed: int = 0
+    dispute_status: str = ""
+    problem: str = ""
+    credited: int = Field(default=0, description="After payment, when they were read.")
+    payment_state: str | None = Field(
+        default=None, description="Where the money stands, if refunds or disputes decide it."
+    )
+
+
+class EntryState(StrEnum):
+    """How far an entry of a timeline has come: its change first, then Salesforce's copy of it."""
+
+    PROPOSED = "proposed"
+    HAPPENED = "happened"
+    PUBLISHED = "published"
+    REFUSED = "refused"
+
+
+class TimelineEntry(SQLModel, table=True):
+    """One change of an invoice: when, what, from which side, by which run.
+
+    Proposed before the record is changed and confirmed afterwards, so that whoever comes after
+    a killed run sees from the record whether it happened.
+    """
+
+    __tablename__ = "timeline"
+
+    key: str = Field(primary_key=True, description="The same change has the same key, always.")
+    record_id: str | None = Field(default=None, index=True)
+    stripe_id: str | None = None
+    number: int | None = Field(default=None, description="Counts a record's own changes.")
+    happened_at: datetime = Field(sa_type=Instant)
+    side: str = Field(description="Where the change came from.")
+    what: str = Field(sa_type=Text)
+    changes: str = Field(default="{}", sa_type=Text, description="Field to was and is, as JSON.")
+    amount: float | None = Field(default=None, description="What moved, in major units.")
+    currency: str | None = None
+    run_id: str
+    run_url: str | None = None
+    state: EntryState = Field(default=EntryState.PROPOSED, index=True, sa_type=Text)
+
+
 class EventState(StrEnum):
     """How far an inbox event has come. Only ``done`` is skipped when it arrives again."""
 
@@ -214,6 +266,7 @@ class StagedStripe(SQLModel, table=True):
     payment_state: str
     overdue: bool
     facts: str = Field(sa_type=Text, description="What a projection needs, as JSON.")
+    credited: int = 0
 
 
 class StagedSalesforce(SQLModel, table=True):
@@ -233,6 +286,7 @@ class StagedSalesforce(SQLModel, table=True):
     payment_state: str | None = None
     overdue: bool = False
     sync_state: str | None = None
+    credited: int = 0
 
 
 class DriftRow(SQLModel, table=True):

@@ -46,6 +46,7 @@ class StripeRow(NamedTuple):
     payment_state: str
     overdue: bool
     facts: str
+    credited: int = 0
 
 
 class SalesforceRow(NamedTuple):
@@ -63,6 +64,7 @@ class SalesforceRow(NamedTuple):
     payment_state: str | None
     overdue: bool
     sync_state: str | None
+    credited: int = 0
 
 
 def begin(run_id: str, *, dry_run: bool) -> SyncRun:

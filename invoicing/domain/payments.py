@@ -1,0 +1,81 @@
+"""What became of an invoice's money, beyond what the invoice itself says.
+
+Since API 2025-03-31 an invoice may be paid by several payments, and refunds and disputes belong
+to those: https://docs.stripe.com/changelog/basil
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+PROBLEM_LENGTH = 255
+
+GONE = frozenset(["failed", "canceled"])
+"""Refunds in these states moved no money in the end."""
+
+SETTLED_FOR_US = frozenset(["won", "warning_closed", "prevented"])
+"""Disputes in these states leave, or gave back, the money."""
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentFacts:
+    """What is known of an invoice's payments. Amounts are minor units."""
+
+    refunded: int = 0
+    disputed: int = 0
+    dispute_status: str = ""
+    problem: str = ""
+    credited: int = 0
+    """What was credited after payment when refunds and disputes were read last."""
+
+
+NOTHING_KNOWN = PaymentFacts()
+
+
+def settled_by(payments: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """The payments through Stripe that brought money in: filters that find their refunds."""
+    paid = []
+    for payment in payments:
+        means = payment["payment"]
+        kind = means["type"]
+        if payment["status"] == "paid" and kind in ("payment_intent", "charge"):
+            about = means[kind]
+            paid.append({kind: about if isinstance(about, str) else about["id"]})
+    return paid
+
+
+def problem(payments: Iterable[Mapping[str, Any]]) -> str:
+    """Why a payment that is still open did not succeed, or what it waits for, in words.
+
+    Args:
+        payments: Of one invoice, newest first, their payment intents expanded.
+    """
+    for payment in payments:
+        intent = payment["payment"].get("payment_intent")
+        if payment["status"] != "open" or not isinstance(intent, Mapping):
+            continue
+        if intent["status"] == "requires_action":
+            return "The customer has to confirm the payment with their bank."
+        error = intent.get("last_payment_error")
+        if error:
+            return _in_words(error)[:PROBLEM_LENGTH]
+    return ""
+
+
+def _in_words(error: Mapping[str, Any]) -> str:
+    reason = str(error.get("decline_code") or error.get("code") or "").replace("_", " ")
+    said = str(error.get("message") or "The payment failed.")
+    return f"{said} Reason: {reason}." if reason else said
+
+
+def refunded(refunds: Iterable[Mapping[str, Any]]) -> int:
+    """What was given back; a refund under way counts, one that failed does not."""
+    return sum(refund["amount"] for refund in refunds if refund["status"] not in GONE)
+
+
+def disputed(disputes: Iterable[Mapping[str, Any]]) -> tuple[int, str]:
+    """What disputes hold back or took for good, and how the newest one stands."""
+    newest = sorted(disputes, key=lambda dispute: int(dispute["created"]))
+    held = sum(d["amount"] for d in newest if d["status"] not in SETTLED_FOR_US)
+    status = str(newest[-1]["status"]).replace("_", " ").capitalize() if newest else ""
+    return held, status
