@@ -304,6 +304,11 @@ class Stripe:
         with _in_our_words("report the payment"):
             return self._v1.payment_records.report_payment(params, _once(key)).to_dict()
 
+    def payment_record(self, payment_record_id: str) -> Object:
+        """A reported payment."""
+        with _in_our_words("read the payment record"):
+            return self._v1.payment_records.retrieve(payment_record_id).to_dict()
+
     def attach_payment(self, invoice_id: str, payment_record_id: str, key: str) -> Object:
         """Count a reported payment towards an open or uncollectible invoice."""
         with _in_our_words("attach the payment"):

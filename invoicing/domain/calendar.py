@@ -13,6 +13,11 @@ def end_of_day(day: date, zone: ZoneInfo) -> int:
     return int(datetime.combine(day, time(23, 59, 59), zone).timestamp())
 
 
+def start_of_day(day: date, zone: ZoneInfo) -> int:
+    """The first second of a business day, as Unix time."""
+    return int(datetime.combine(day, time.min, zone).timestamp())
+
+
 def local_date(instant: int, zone: ZoneInfo) -> date:
     """The business day on which a Unix time falls."""
     return datetime.fromtimestamp(instant, zone).date()

@@ -12,7 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from invoicing.domain.forms import CreditLine, GiveBack
+from invoicing.domain.forms import CreditLine, CreditReason, GiveBack
 from invoicing.domain.invoice import Line
 from invoicing.domain.money import Money, chargeable_step
 from invoicing.domain.projection import LINE_KEY
@@ -152,6 +152,27 @@ def payment_problems(
         yield f"The payment cannot have been received on {received_on}, which is still to come."
 
 
+@dataclass(frozen=True)
+class CreditWish:
+    """What somebody wants credited, and how.
+
+    Attributes:
+        amount: Tax included; None for all that is left, or for what the lines come to.
+        lines: What is credited of single lines.
+        give_back: Where the part goes that the customer has paid.
+        reason: Why.
+        memo: What the customer reads on the credit note.
+        mail: Whether Stripe mails the credit note to the customer.
+    """
+
+    amount: Decimal | None = None
+    lines: tuple[CreditLine, ...] = ()
+    give_back: GiveBack = "nothing"
+    reason: CreditReason = "other"
+    memo: str = ""
+    mail: bool = True
+
+
 @dataclass(frozen=True, slots=True)
 class Credit:
     """A credit note that is right, and not yet issued."""
@@ -161,13 +182,22 @@ class Credit:
     back: Money
     lines: tuple[Mapping[str, Any], ...] = ()
 
+    def told(self, give_back: GiveBack) -> str:
+        """What it does, for people."""
+        ways = {
+            "refund": "refunded",
+            "customer balance": "put on the customer's balance",
+            "out of band": "to be paid back by you",
+        }
+        parts = [f"{self.off} need not be paid"] if self.off.minor else []
+        parts += [f"{self.back} {ways.get(give_back, 'given back')}"] if self.back.minor else []
+        return f"{self.total} credited ({', '.join(parts)})"
+
 
 def plan_credit(
     at: Standing,
+    wish: CreditWish,
     *,
-    amount: Decimal | None,
-    lines: Sequence[CreditLine],
-    give_back: GiveBack,
     stripe_lines: Sequence[Mapping[str, Any]],
     collected: int,
 ) -> tuple[Credit, list[str]]:
@@ -178,9 +208,7 @@ def plan_credit(
 
     Args:
         at: Where the invoice stands.
-        amount: Tax included; None for all that is left, or for what the lines come to.
-        lines: What is credited of single lines.
-        give_back: Where the part goes that the customer has paid.
+        wish: What is wanted.
         stripe_lines: The invoice's lines as Stripe has them.
         collected: What Stripe itself collected and could refund at most, in minor units.
 
@@ -188,19 +216,19 @@ def plan_credit(
         The credit, and everything that is wrong with it.
     """
     problems = list(act_problems(Act.CREDIT, at))
-    by_line, total = _credited_lines(at, lines, stripe_lines, problems)
-    if lines and amount is not None:
+    by_line, total = _credited_lines(at, wish.lines, stripe_lines, problems)
+    if wish.lines and wish.amount is not None:
         problems.append("Give either an amount or lines to credit, not both.")
-    elif amount is not None:
-        problems += amount_problems(amount, at.currency)
-        total = Money.of(amount, at.currency)
-    elif not lines:
+    elif wish.amount is not None:
+        problems += amount_problems(wish.amount, at.currency)
+        total = Money.of(wish.amount, at.currency)
+    elif not wish.lines:
         total = at.creditable
     remaining = at.remaining.minor if at.status is not Status.PAID else 0
     off = Money(at.currency, min(total.minor, remaining))
     back = Money(at.currency, total.minor - off.minor)
     if not problems:
-        problems += _credit_problems(at, total, back, give_back, collected)
+        problems += _credit_problems(at, total, back, wish.give_back, collected)
     return Credit(total, off, back, tuple(by_line)), problems
 
 

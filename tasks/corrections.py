@@ -1,0 +1,389 @@
+"""Steps on invoices that were sent: void, write off, mail again, pay elsewhere, credit.
+
+Each act is one wish of somebody, named by a request id or by its run. Stripe is read before
+every step; what an earlier run began for the same wish is brought to its end, and what was
+done is not done again.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+from prefect import task
+from prefect.logging import get_run_logger
+
+from invoicing.connectors import stripe
+from invoicing.domain.calendar import start_of_day
+from invoicing.domain.corrections import (
+    COMES_TO,
+    Act,
+    Credit,
+    CreditWish,
+    Standing,
+    act_problems,
+    payment_problems,
+    plan_credit,
+    standing,
+)
+from invoicing.domain.forms import PaidBy
+from invoicing.domain.money import Money
+from invoicing.domain.projection import RECORD_KEY
+from invoicing.domain.status import Status
+from invoicing.errors import Conflict, Refused
+from invoicing.ledger import intents, leases, links
+from invoicing.ledger.intents import (
+    ATTACH_PAYMENT,
+    CREDIT,
+    REPORT_PAYMENT,
+    RESEND,
+    VOID,
+    WRITE_OFF,
+)
+from invoicing.settings import settings
+from tasks.policy import STEP
+from tasks.report import run_id
+from tasks.salesforce import read_invoice, today
+
+REQUEST_KEY = "salesforce_request"
+"""Metadata of what we made in Stripe: whose wish it was."""
+
+CLOCK_SKEW = timedelta(minutes=5)
+EVENTS_KEPT = timedelta(days=30)
+
+GIVEN_BACK_BY = {
+    "refund": "refund_amount",
+    "customer balance": "credit_amount",
+    "out of band": "out_of_band_amount",
+}
+
+
+def _wish(at: Standing, request_id: str) -> str:
+    """The subject of an act that may be wanted several times: whose wish it is."""
+    return f"{at.record_id}:{request_id or run_id()}"
+
+
+def _digest(*asked: object) -> str:
+    return hashlib.sha256(repr(asked).encode()).hexdigest()[:32]
+
+
+def _done_before(
+    operation: str, subject: str, digest: str, evidence: Callable[[datetime], str | None]
+) -> str | None:
+    """What came of the same wish earlier; None when it was not fulfilled yet.
+
+    Raises:
+        Refused: the same request id asked for something else.
+    """
+    before = intents.find(operation, subject)
+    if before is None:
+        return None
+    if before.digest != digest:
+        raise Refused(
+            "This request id was used before, for something else; give the new request its own."
+        )
+    if before.outcome is None:
+        found = evidence(before.intended_at)
+        if found is not None:
+            intents.conclude(operation, subject, found)
+        return found
+    return before.outcome
+
+
+@task(task_run_name="see where it stands", **STEP)
+def read_standing(record_id: str) -> Standing:
+    """Read the record, and its invoice in Stripe as it is at this moment."""
+    record = read_invoice.fn(record_id)
+    stripe_id = record.stripe_id or links.stripe_id(record_id)
+    invoice = stripe.client().invoice(stripe_id) if stripe_id else None
+    if invoice and stripe_id:
+        links.link_invoice(stripe_id, record_id)
+    return standing(
+        record_id,
+        record.name,
+        record.account.name,
+        record.lines,
+        currency=record.currency,
+        status=Status.DELETED if stripe_id and not invoice else record.status,
+        invoice=invoice,
+    )
+
+
+@task(task_run_name="check that it is possible", **STEP)
+def approve(act: Act, at: Standing) -> None:
+    """Refuse what an invoice's state does not allow; what was reached already is fine.
+
+    Raises:
+        Refused: nothing was written to Stripe.
+    """
+    problems = list(act_problems(act, at))
+    if problems and COMES_TO.get(act) is not at.status:
+        raise Refused(problems)
+
+
+@task(task_run_name="void it", **STEP)
+def void(at: Standing) -> None:
+    """Void an invoice in Stripe, once and for good."""
+    _move(VOID, at, Status.VOID, lambda key: stripe.client().void(at.stripe_id, key))
+
+
+@task(task_run_name="write it off", **STEP)
+def write_off(at: Standing) -> None:
+    """Mark an invoice as uncollectible in Stripe, once."""
+    _move(
+        WRITE_OFF,
+        at,
+        Status.UNCOLLECTIBLE,
+        lambda key: stripe.client().mark_uncollectible(at.stripe_id, key),
+    )
+
+
+def _move(operation: str, at: Standing, to: Status, act: Callable[[str], stripe.Object]) -> None:
+    if at.status is to:
+        get_run_logger().info("%s is %s already.", at.name, to)
+        return
+    leases.acquire(at.record_id, run_id())
+
+    def reached(_since: datetime) -> str | None:
+        now = stripe.client().invoice(at.stripe_id)
+        return str(to) if now and Status.of_stripe(now["status"]) is to else None
+
+    intents.once(
+        operation,
+        at.stripe_id,
+        digest=_digest(at.stripe_id),
+        actor=run_id(),
+        evidence=reached,
+        act=lambda key: str(act(key)["status"]),
+    )
+
+
+# Mail again
+
+
+@task(task_run_name="mail it to {at.email} again", **STEP)
+def mail_again(at: Standing, request_id: str) -> None:
+    """Have Stripe e-mail an invoice once more, once for each wish.
+
+    The event of a mail carries the idempotency key of the call that asked for it, so one
+    wish's mail is never taken for another's: https://docs.stripe.com/api/events/object
+
+    Raises:
+        Refused: the invoice's state does not allow it.
+        Conflict: so long ago that Stripe no longer knows whether the mail went out.
+    """
+    client = stripe.client()
+    subject, digest = _wish(at, request_id), _digest(at.stripe_id)
+
+    def mailed(since: datetime) -> str | None:
+        for event in client.events(since=since - CLOCK_SKEW, types=["invoice.sent"]):
+            key = (event.get("request") or {}).get("idempotency_key")
+            if event["data"]["object"]["id"] == at.stripe_id and intents.made_for(
+                RESEND, subject, key
+            ):
+                return str(event["created"])
+        if datetime.now(UTC) - since > EVENTS_KEPT:
+            raise Conflict(
+                f"Stripe no longer tells whether {at.name} was mailed again on {since:%Y-%m-%d}. "
+                "Ask the customer, and start anew if need be."
+            )
+        return None
+
+    def send(key: str) -> str:
+        client.send(at.stripe_id, key)
+        return str(int(datetime.now(UTC).timestamp()))
+
+    sent = _done_before(RESEND, subject, digest, mailed)
+    if sent is None:
+        approve.fn(Act.RESEND, at)
+        leases.acquire(at.record_id, run_id())
+        sent = intents.once(
+            RESEND, subject, digest=digest, actor=run_id(), evidence=mailed, act=send
+        )
+    links.mark_sent(at.stripe_id, datetime.fromtimestamp(int(sent), UTC))
+
+
+# Money that came in outside Stripe
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """A payment that was received outside Stripe."""
+
+    at: Standing
+    money: Money
+    received_on: date
+    paid_by: PaidBy
+    reference: str
+    wish: str
+    digest: str
+
+
+@task(task_run_name="check the payment", **STEP)
+def approve_payment(
+    at: Standing,
+    amount: Decimal | None,
+    received_on: date | None,
+    paid_by: PaidBy,
+    reference: str,
+    request_id: str,
+) -> Payment:
+    """Check a payment against what remains to be paid; one that was begun goes on.
+
+    Raises:
+        Refused: with every mistake; nothing was written to Stripe.
+    """
+    wish = _wish(at, request_id)
+    digest = _digest(at.stripe_id, amount, received_on, paid_by, reference)
+    begun = _done_before(REPORT_PAYMENT, wish, digest, lambda _since: None)
+    day = received_on or today()
+    if begun:
+        asked = stripe.client().payment_record(begun)["amount_requested"]
+        money = Money(asked["currency"], asked["value"])
+    else:
+        problems = list(payment_problems(at, amount, day, today()))
+        if problems:
+            raise Refused(problems)
+        money = at.remaining if amount is None else Money.of(amount, at.currency)
+    return Payment(at, money, day, paid_by, reference, wish, digest)
+
+
+@task(task_run_name="report the payment of {payment.money}", **STEP)
+def report_payment(payment: Payment) -> str:
+    """Report a payment to Stripe with its reference and date; the id of its payment record.
+
+    Stripe does not list payment records. One whose answer was lost for longer than a key lives
+    is reported anew; the first is attached to nothing, and counts for nothing.
+    """
+    at, currency = payment.at, payment.money.currency.lower()
+    received = start_of_day(payment.received_on, settings().business.zone)
+    params = {
+        "amount_requested": {"currency": currency, "value": payment.money.minor},
+        "initiated_at": received,
+        "outcome": "guaranteed",
+        "guaranteed": {"guaranteed_at": received},
+        "description": f"{payment.paid_by.capitalize()} for {at.name}",
+        "payment_method_details": {
+            "type": "custom",
+            "custom": {"display_name": payment.paid_by.capitalize()},
+        },
+        "metadata": {RECORD_KEY: at.record_id, REQUEST_KEY: payment.wish},
+    }
+    if payment.reference:
+        custom = {"payment_reference": payment.reference}
+        params["processor_details"] = {"type": "custom", "custom": custom}
+    leases.acquire(at.record_id, run_id())
+    return intents.once(
+        REPORT_PAYMENT,
+        payment.wish,
+        digest=payment.digest,
+        actor=run_id(),
+        evidence=lambda _since: None,
+        act=lambda key: str(stripe.client().report_payment(params, key)["id"]),
+    )
+
+
+@task(task_run_name="count it towards the invoice", **STEP)
+def attach_payment(payment: Payment, payment_record: str) -> None:
+    """Count a reported payment towards its invoice, once."""
+    client, stripe_id = stripe.client(), payment.at.stripe_id
+    leases.acquire(payment.at.record_id, run_id())
+
+    def counted(_since: datetime) -> str | None:
+        for paid in client.paid_payments(stripe_id):
+            if paid["payment"].get("payment_record") == payment_record:
+                return str(paid["id"])
+        return None
+
+    def attach(key: str) -> str:
+        client.attach_payment(stripe_id, payment_record, key)
+        return payment_record
+
+    intents.once(
+        ATTACH_PAYMENT,
+        payment.wish,
+        digest=_digest(payment_record),
+        actor=run_id(),
+        evidence=counted,
+        act=attach,
+    )
+
+
+# Credit
+
+
+@task(task_run_name="check the credit", **STEP)
+def approve_credit(at: Standing, wish: CreditWish, request_id: str) -> Credit:
+    """Work a credit note out and check it; the one that was issued for the same wish, if any.
+
+    Raises:
+        Refused: with every mistake; nothing was written to Stripe.
+    """
+    client, subject = stripe.client(), _wish(at, request_id)
+    if _done_before(CREDIT, subject, _digest(at.stripe_id, wish), _issued(at, subject)):
+        note = _note(at, subject) or {}
+        total, off, back = (
+            Money(at.currency, note[name])
+            for name in ("amount", "pre_payment_amount", "post_payment_amount")
+        )
+        return Credit(total, off, back)
+    payments = client.paid_payments(at.stripe_id) if at.stripe_id else []
+    credit, problems = plan_credit(
+        at,
+        wish,
+        stripe_lines=client.invoice_lines(at.stripe_id) if wish.lines and at.stripe_id else [],
+        collected=sum(
+            paid["amount_paid"] for paid in payments if paid["payment"]["type"] == "payment_intent"
+        ),
+    )
+    if problems:
+        raise Refused(problems)
+    return credit
+
+
+@task(task_run_name="issue the credit note", **STEP)
+def issue_credit_note(at: Standing, wish: CreditWish, credit: Credit, request_id: str) -> str:
+    """Issue a credit note in Stripe, once for each wish; its number."""
+    subject = _wish(at, request_id)
+    params: dict[str, object] = {
+        "invoice": at.stripe_id,
+        "email_type": "credit_note" if wish.mail else "none",
+        "metadata": {RECORD_KEY: at.record_id, REQUEST_KEY: subject},
+    }
+    if credit.lines:
+        params["lines"] = list(credit.lines)
+    else:
+        params["amount"] = credit.total.minor
+    if credit.back.minor:
+        params[GIVEN_BACK_BY[wish.give_back]] = credit.back.minor
+    if wish.reason != "other":
+        params["reason"] = wish.reason.replace(" ", "_")
+    if wish.memo:
+        params["memo"] = wish.memo
+    leases.acquire(at.record_id, run_id())
+    intents.once(
+        CREDIT,
+        subject,
+        digest=_digest(at.stripe_id, wish),
+        actor=run_id(),
+        evidence=_issued(at, subject),
+        act=lambda key: str(stripe.client().create_credit_note(params, key)["id"]),
+    )
+    return str((_note(at, subject) or {}).get("number", ""))
+
+
+def _note(at: Standing, subject: str) -> stripe.Object | None:
+    """The credit note that was issued for a wish."""
+    for note in stripe.client().credit_notes(at.stripe_id):
+        if (note["metadata"] or {}).get(REQUEST_KEY) == subject:
+            return note
+    return None
+
+
+def _issued(at: Standing, subject: str) -> Callable[[datetime], str | None]:
+    def evidence(_since: datetime) -> str | None:
+        note = _note(at, subject)
+        return str(note["id"]) if note else None
+
+    return evidence
