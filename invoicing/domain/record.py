@@ -5,10 +5,11 @@ The only module that spells the API names of the objects in ``deployments/salesf
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from invoicing.domain.invoice import Account, Invoice, Line
+from invoicing.domain.details import Collection, CustomField, Details, Discount, Terms
+from invoicing.domain.invoice import Account, Address, Invoice, Line
 from invoicing.domain.money import Money, plain
 from invoicing.domain.projection import Projection
 from invoicing.domain.status import Status, SyncState
@@ -62,7 +63,23 @@ PROJECTED: dict[str, str] = {
 OWNED_WHILE_DRAFT = (STRIPE_ID, "Stripe_Customer_Id__c", "Livemode__c", STATUS)
 """Fields that Stripe decides even while Salesforce still owns the content."""
 
-ACCOUNT_FIELDS = ("Id", "Name", "CurrencyIsoCode", "Invoice_Email__c", "Stripe_Customer_Id__c")
+ACCOUNT_FIELDS = (
+    "Id",
+    "Name",
+    "CurrencyIsoCode",
+    "Invoice_Email__c",
+    "Stripe_Customer_Id__c",
+    "BillingStreet",
+    "BillingCity",
+    "BillingState",
+    "BillingPostalCode",
+    "BillingCountry",
+)
+DISCOUNT_FIELDS = ("Discount_Percent__c", "Discount_Amount__c")
+EXACT_PRICE = "Unit_Price_Exact__c"
+SHOWN_DECIMALS = 6
+"""Decimals of Unit_Price__c; a price that needs more stands in full in Unit_Price_Exact__c."""
+
 LINE_FIELDS = (
     "Id",
     LOCAL_KEY,
@@ -70,9 +87,25 @@ LINE_FIELDS = (
     "Description__c",
     "Quantity__c",
     "Unit_Price__c",
+    EXACT_PRICE,
+    *DISCOUNT_FIELDS,
     "Product__c",
     "Product__r.Name",
 )
+DETAIL_FIELDS = (
+    "Payment_Terms__c",
+    "PO_Number__c",
+    "Footer__c",
+    "Custom_Fields__c",
+    *DISCOUNT_FIELDS,
+    "Automatic_Tax__c",
+    "Tax_Rates__c",
+    "Collection_Method__c",
+    "Send_On__c",
+    "Payment_Methods__c",
+    "Rendering_Template__c",
+)
+PREVIEWED = ("Previewed_Total__c", "Previewed_Tax__c", "Previewed_At__c")
 CONTENT_FIELDS = (
     "Id",
     "Name",
@@ -83,6 +116,7 @@ CONTENT_FIELDS = (
     STRIPE_ID,
     SYNC_MESSAGE,
     "Bill_To__r.Email",
+    *DETAIL_FIELDS,
 )
 STATE_FIELDS = (
     "Id",
@@ -112,6 +146,21 @@ def read_account(record: Mapping[str, Any], *, default_currency: str) -> Account
         currency=record.get("CurrencyIsoCode") or default_currency,
         invoice_email=record.get("Invoice_Email__c"),
         stripe_customer_id=record.get("Stripe_Customer_Id__c"),
+        address=_read_address(record),
+    )
+
+
+def _read_address(record: Mapping[str, Any]) -> Address | None:
+    """The billing address, where its country is a code as Stripe wants it."""
+    country = record.get("BillingCountry") or ""
+    if len(country) != 2:
+        return None
+    return Address(
+        country=country.upper(),
+        line1=record.get("BillingStreet") or "",
+        city=record.get("BillingCity") or "",
+        state=record.get("BillingState") or "",
+        postal_code=record.get("BillingPostalCode") or "",
     )
 
 
@@ -133,7 +182,60 @@ def read_invoice(record: Mapping[str, Any], *, default_currency: str) -> Invoice
         email=bill_to.get("Email") or account.invoice_email,
         stripe_id=record.get(STRIPE_ID),
         sync_message=record.get(SYNC_MESSAGE) or "",
+        details=_read_details(record),
     )
+
+
+def _read_details(record: Mapping[str, Any]) -> Details:
+    terms, collection = record.get("Payment_Terms__c"), record.get("Collection_Method__c")
+    send_on = record.get("Send_On__c")
+    return Details(
+        terms=Terms(terms) if terms else None,
+        po_number=record.get("PO_Number__c") or "",
+        footer=_text(record.get("Footer__c")),
+        custom_fields=_read_custom_fields(_text(record.get("Custom_Fields__c"))),
+        discount=_read_discount(record),
+        automatic_tax=bool(record.get("Automatic_Tax__c")),
+        tax_rates=_listed(record.get("Tax_Rates__c")),
+        collection=Collection(collection) if collection else Collection.SEND,
+        send_on=date.fromisoformat(send_on) if send_on else None,
+        payment_methods=_listed(record.get("Payment_Methods__c")),
+        template=record.get("Rendering_Template__c") or "",
+    )
+
+
+def _text(value: str | None) -> str:
+    return (value or "").replace("\r\n", "\n")
+
+
+def _listed(value: str | None) -> tuple[str, ...]:
+    return tuple(word.strip() for word in (value or "").split(",") if word.strip())
+
+
+def _read_custom_fields(text: str) -> tuple[CustomField, ...]:
+    pairs = (line.partition(":") for line in text.split("\n") if line.strip())
+    return tuple(CustomField(name.strip(), value.strip()) for name, _, value in pairs)
+
+
+def _read_discount(record: Mapping[str, Any]) -> Discount | None:
+    percent, amount = (
+        None if record.get(field) is None else number(record[field]) for field in DISCOUNT_FIELDS
+    )
+    return None if percent is None and amount is None else Discount(percent, amount)
+
+
+def _read_price(record: Mapping[str, Any]) -> Decimal:
+    """The exact price while it agrees with the number; a number changed by hand counts."""
+    shown = number(record["Unit_Price__c"])
+    try:
+        exact = Decimal(record.get(EXACT_PRICE) or "")
+    except InvalidOperation:
+        return shown
+    return exact if _shown(exact) == _shown(shown) else shown
+
+
+def _shown(price: Decimal) -> float:
+    return float(round(price, SHOWN_DECIMALS))
 
 
 def _read_line(record: Mapping[str, Any]) -> Line:
@@ -142,10 +244,11 @@ def _read_line(record: Mapping[str, Any]) -> Line:
         position=int(record.get("Position__c") or 0),
         description=record.get("Description__c") or "",
         quantity=number(record["Quantity__c"]),
-        unit_price=number(record["Unit_Price__c"]),
+        unit_price=_read_price(record),
         product_id=record.get("Product__c"),
         product_name=(record.get("Product__r") or {}).get("Name", ""),
         record_id=record["Id"],
+        discount=_read_discount(record),
     )
 
 
@@ -155,29 +258,80 @@ def number(value: Decimal | float | str) -> Decimal:
 
 
 def line_fields(line: Line, currency: str) -> dict[str, Any]:
-    """The Salesforce fields of a line."""
+    """The Salesforce fields of a line.
+
+    A Salesforce number has 18 digits, travels as a JSON double of 15, and would leave a price of
+    12 decimals 6 digits for whole units, too few for yen. So the number is for people and
+    reports, and a price that it cannot hold stands beside it as text.
+    """
+    exact = number(_shown(line.unit_price)) == line.unit_price
     return {
         "Position__c": line.position,
         "Product__c": line.product_id,
         "Description__c": line.description or None,
         "Quantity__c": float(line.quantity),
-        "Unit_Price__c": float(line.unit_price),
+        "Unit_Price__c": _shown(line.unit_price),
+        EXACT_PRICE: None if exact else plain(line.unit_price),
         "Amount__c": float(line.amount(currency).decimal),
+        **_discount_fields(line.discount),
+    }
+
+
+def _discount_fields(discount: Discount | None) -> dict[str, Any]:
+    values = (discount.percent, discount.amount) if discount else (None, None)
+    return {
+        field: None if value is None else float(value)
+        for field, value in zip(DISCOUNT_FIELDS, values, strict=True)
+    }
+
+
+def detail_fields(details: Details) -> dict[str, Any]:
+    """The Salesforce fields of everything that is optional about an invoice."""
+    custom = "\n".join(f"{entry.name}: {entry.value}" for entry in details.custom_fields)
+    return {
+        "Payment_Terms__c": details.terms,
+        "PO_Number__c": details.po_number or None,
+        "Footer__c": details.footer or None,
+        "Custom_Fields__c": custom or None,
+        **_discount_fields(details.discount),
+        "Automatic_Tax__c": details.automatic_tax,
+        "Tax_Rates__c": ", ".join(details.tax_rates) or None,
+        "Collection_Method__c": details.collection,
+        "Send_On__c": details.send_on.isoformat() if details.send_on else None,
+        "Payment_Methods__c": ", ".join(details.payment_methods) or None,
+        "Rendering_Template__c": details.template or None,
     }
 
 
 def header_fields(
-    *, description: str, due_date: date | None, currency: str, total: Money
+    *,
+    description: str,
+    due_date: date | None,
+    currency: str,
+    total: Money,
+    subtotal: Money | None = None,
+    details: Details | None = None,
 ) -> dict[str, Any]:
-    """The Salesforce fields of a draft's header, with the total of its lines."""
+    """The Salesforce fields of a draft's header, and that no preview is of this content.
+
+    Args:
+        description: The memo.
+        due_date: The last day for payment.
+        currency: ISO 4217 code.
+        total: After all discounts, before taxes.
+        subtotal: Before the invoice's own discount; None where there is none.
+        details: Everything that is optional; None leaves it as it is.
+    """
     return {
         "Description__c": description,
         "Due_Date__c": due_date.isoformat() if due_date else None,
         "Currency__c": currency,
-        "Subtotal__c": float(total.decimal),
+        "Subtotal__c": float((subtotal or total).decimal),
         "Total__c": float(total.decimal),
         SYNC_STATE: SyncState.PENDING,
         SYNC_MESSAGE: None,
+        **dict.fromkeys(PREVIEWED),
+        **(detail_fields(details) if details else {}),
     }
 
 
