@@ -8,7 +8,7 @@ Secrets are ``SecretStr``: they never appear in a log, a repr or a parameter.
 import re
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -46,6 +46,13 @@ class Stripe(BaseModel):
         description="Let Stripe remind, retry and reconcile by itself after finalization.",
     )
     requests_per_second: float = Field(20, gt=0, description="Pace of bulk readers.")
+    tax_rates: dict[str, str] = Field(
+        default_factory=dict,
+        description="What people call tax rates, and their ids (txr_…) in Stripe.",
+    )
+    tax_behavior: Literal["exclusive", "inclusive"] = Field(
+        "exclusive", description="Whether prices contain the tax that Stripe Tax works out."
+    )
 
 
 class Salesforce(BaseModel):
@@ -162,6 +169,10 @@ class Settings(BaseSettings):
     receiver: Receiver = Field(default_factory=Receiver)
     business: Business = Field(default_factory=Business)
     dialogues: Dialogues = Field(default_factory=Dialogues)
+    mapping: Path | None = Field(
+        None,
+        description="TOML file with the org's own names for our objects and fields.",
+    )
     prefect_api_url: str = Field(
         "http://127.0.0.1:4200/api",
         validation_alias=AliasChoices("prefect_api_url", "PREFECT_API_URL"),

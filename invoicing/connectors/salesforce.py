@@ -1,6 +1,8 @@
 """Salesforce: the calls this project makes, with its errors in our words.
 
-The only module that imports ``simple_salesforce``.
+The only module that imports ``simple_salesforce``, and the only one that knows an org's own
+names: callers speak of our objects and fields, and :class:`~invoicing.domain.mapping.Names`
+translates what goes out and what comes back.
 """
 
 import csv
@@ -23,6 +25,8 @@ from simple_salesforce.exceptions import (
     SalesforceOperationError,
 )
 
+from invoicing.domain.mapping import Names, OrgMapping
+from invoicing.domain.soql import Translation, translate
 from invoicing.errors import InvoicingError, Missing, Passing, Refused, Throttled, WrongWorld
 from invoicing.settings import SALESFORCE_API_VERSION
 from invoicing.settings import Salesforce as SalesforceSettings
@@ -140,13 +144,18 @@ class RowError:
 class Salesforce:
     """One Salesforce org."""
 
-    def __init__(self, settings: SalesforceSettings) -> None:
+    def __init__(self, settings: SalesforceSettings, mapping: OrgMapping | None = None) -> None:
         """Log in.
+
+        Args:
+            settings: Where the org is, and who we are there.
+            mapping: The org's names for our objects and fields, where they differ.
 
         Raises:
             WrongWorld: the org does not accept the login.
             Passing: the org did not answer.
         """
+        self._names = Names(mapping) if mapping else None
         session = requests.Session()
         session.mount("https://", _Transport(settings.url, settings.timeout_seconds))
         secret = settings.consumer_secret
@@ -174,22 +183,48 @@ class Salesforce:
         """The 18-character id of the org."""
         return str(self.query("SELECT Id FROM Organization")[0]["Id"])
 
+    def describe(self, sobject: str) -> Record | None:
+        """What the org says of one of its objects, by the org's own name; None: there is none."""
+        try:
+            answer: Record = self._call("read the schema", f"sobjects/{sobject}/describe")
+        except Missing:
+            return None
+        return answer
+
+    def object_names(self) -> list[str]:
+        """The API names of all objects that the org shows us."""
+        answer = self._call("read the schema", "sobjects/")
+        return [sobject["name"] for sobject in answer["sobjects"]]
+
+    def _translated(self, soql: str) -> Translation:
+        return translate(soql, self._names) if self._names else Translation(soql)
+
+    def _sobject(self, ours: str) -> str:
+        return self._names.sobject(ours) if self._names else ours
+
+    def _fields(self, sobject: str, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        return self._names.fields(sobject, values) if self._names else values
+
     def query(self, soql: str) -> list[Record]:
         """All records that a SOQL query finds."""
+        asked = self._translated(soql).soql
         with _in_our_words("read records"):
-            return list(self._client.query_all_iter(soql))
+            found = list(self._client.query_all_iter(asked))
+        return [self._names.record(row) for row in found] if self._names else found
 
     def bulk_query(self, soql: str) -> Iterator[list[str]]:
         """The rows of a large query one by one, values as CSV text in the query's order.
 
-        Bulk API 2.0 query: one job, read in parts, of which one is in memory at a time.
+        Bulk API 2.0 query: one job, read in parts, of which one is in memory at a time. What
+        the org does not keep is an empty text.
         """
+        asked = self._translated(soql)
         sobject = getattr(self._client.bulk2, "query")  # noqa: B009  (any name will do)
         with _in_our_words("read records in bulk"):
-            for part in sobject.query(soql, max_records=BULK_PART, wait=0.2):
+            for part in sobject.query(asked.soql, max_records=BULK_PART, wait=0.2):
                 rows = csv.reader(io.StringIO(part))
                 next(rows, None)
-                yield from rows
+                yield from map(asked.row, rows) if self._names else rows
 
     def bulk_update(self, sobject: str, records: Sequence[Mapping[str, Any]]) -> list[RowError]:
         """Set fields of very many records by one Bulk API 2.0 job; each carries its ``Id``.
@@ -199,8 +234,11 @@ class Salesforce:
         Source: https://developer.salesforce.com/docs/atlas.en-us.api_asynch.meta/api_asynch/
         datafiles_prepare_csv.htm
         """
-        rows = [{name: _csv_value(value) for name, value in row.items()} for row in records]
-        bulk = getattr(self._client.bulk2, sobject)
+        rows = [
+            {name: _csv_value(value) for name, value in self._fields(sobject, row).items()}
+            for row in records
+        ]
+        bulk = getattr(self._client.bulk2, self._sobject(sobject))
         failed: dict[str, InvoicingError] = {}
         with _in_our_words("write records in bulk"):
             for job in bulk.update(records=rows, wait=0.2):
@@ -215,7 +253,8 @@ class Salesforce:
 
     def update(self, sobject: str, record_id: str, fields: Mapping[str, Any]) -> None:
         """Set fields of one record."""
-        self._call("update the record", f"sobjects/{sobject}/{record_id}", "PATCH", fields)
+        path = f"sobjects/{self._sobject(sobject)}/{record_id}"
+        self._call("update the record", path, "PATCH", self._fields(sobject, fields))
 
     def update_many(self, sobject: str, records: Sequence[Mapping[str, Any]]) -> list[RowError]:
         """Set fields of many records; each carries its ``Id``. Returns the rows that failed."""
@@ -225,7 +264,9 @@ class Salesforce:
         self, sobject: str, external_id: str, records: Sequence[Mapping[str, Any]]
     ) -> list[RowError]:
         """Create or update many records by an external id. Returns the rows that failed."""
-        return self._collections(f"composite/sobjects/{sobject}/{external_id}", sobject, records)
+        key = self._names.path(sobject, external_id) if self._names else external_id
+        path = f"composite/sobjects/{self._sobject(sobject)}/{key}"
+        return self._collections(path, sobject, records)
 
     def _collections(
         self, path: str, sobject: str, records: Sequence[Mapping[str, Any]]
@@ -233,7 +274,7 @@ class Salesforce:
         failed: list[RowError] = []
         for start in range(0, len(records), COLLECTION):
             rows = [
-                {"attributes": {"type": sobject}, **record}
+                {"attributes": {"type": self._sobject(sobject)}, **self._fields(sobject, record)}
                 for record in records[start : start + COLLECTION]
             ]
             body = {"allOrNone": False, "records": rows}
@@ -259,15 +300,7 @@ class Salesforce:
             Refused: with every reason that Salesforce gave; nothing was written.
         """
         root = f"/services/data/v{SALESFORCE_API_VERSION}/"
-        nodes = [
-            {
-                "method": request["method"],
-                "url": root + request["path"],
-                "referenceId": request["referenceId"],
-                **({"body": request["body"]} if "body" in request else {}),
-            }
-            for request in requests
-        ]
+        nodes = [self._node(request, root) for request in requests]
         body = {"graphs": [{"graphId": "all", "compositeRequest": nodes}]}
         graph = self._call("write the invoice", "composite/graph", "POST", body)["graphs"][0]
         answers = graph["graphResponse"]["compositeResponse"]
@@ -276,6 +309,18 @@ class Salesforce:
             own = [e for e in errors if e.get("errorCode") != "PROCESSING_HALTED"] or errors
             raise _by_code("write the invoice", 400, own)
         return {answer["referenceId"]: answer["body"] for answer in answers}
+
+    def _node(self, request: Mapping[str, Any], root: str) -> dict[str, Any]:
+        resource, sobject, *rest = request["path"].split("/")
+        path = "/".join([resource, self._sobject(sobject), *rest])
+        node = {
+            "method": request["method"],
+            "url": root + path,
+            "referenceId": request["referenceId"],
+        }
+        if "body" in request:
+            node["body"] = self._fields(sobject, request["body"])
+        return node
 
     def api_usage(self) -> float:
         """Share of the day's API calls that are used; costs one."""
@@ -306,6 +351,7 @@ def quoted(value: str) -> str:
 @lru_cache(maxsize=1)
 def client() -> Salesforce:
     """The org of the settings, logged in once per process."""
+    from invoicing.mapping import org_mapping
     from invoicing.settings import settings
 
-    return Salesforce(settings().salesforce)
+    return Salesforce(settings().salesforce, org_mapping())

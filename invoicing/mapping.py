@@ -1,0 +1,105 @@
+"""The field mapping of the org in the settings: read, checked against the org, shown.
+
+``python -m invoicing.mapping`` checks it by hand; flows check it at start.
+"""
+
+import sys
+import tomllib
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from invoicing.domain.fitting import mistakes, nearest, objects_to_describe, own_mistakes
+from invoicing.domain.mapping import OrgMapping
+from invoicing.errors import InvoicingError, Misconfigured
+from invoicing.settings import settings
+
+
+def read_mapping(path: Path) -> OrgMapping:
+    """A field mapping from its TOML file.
+
+    Raises:
+        Misconfigured: with everything that is wrong with the file by itself.
+    """
+    try:
+        mapping = OrgMapping.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise Misconfigured(f"INVOICING_MAPPING: {path} cannot be read ({error}).") from None
+    except tomllib.TOMLDecodeError as error:
+        raise Misconfigured(f"INVOICING_MAPPING: {path} is not TOML: {error}.") from None
+    except ValidationError as error:
+        raise Misconfigured(_all(path, _structural(error))) from None
+    wrong = own_mistakes(mapping)
+    if wrong:
+        raise Misconfigured(_all(path, wrong))
+    return mapping
+
+
+def _structural(error: ValidationError) -> list[str]:
+    """What pydantic found, in words; unknown words with the nearest known ones."""
+    said = []
+    for found in error.errors(include_input=False):
+        *where, last = map(str, found["loc"])
+        place = ".".join(where) or "the file"
+        if found["type"] == "extra_forbidden":
+            said.append(f"{place} knows no {last!r}{nearest(last, _words(where))}.")
+        else:
+            said.append(f"{'.'.join([*where, last])}: {found['msg']}.")
+    return said
+
+
+def _words(where: list[str]) -> list[str]:
+    """The words that a table of the file knows."""
+    schema = OrgMapping.model_json_schema()
+    tables = {name.lower(): list(t["properties"]) for name, t in schema["$defs"].items()}
+    tables["objects"] = tables["objectmapping"]
+    return tables.get(where[0] if where else "", list(schema["properties"]))
+
+
+def _all(path: Path, wrong: list[str]) -> str:
+    return "\n".join([f"The field mapping {path} does not fit:", *(f"- {line}" for line in wrong)])
+
+
+@lru_cache(maxsize=1)
+def org_mapping() -> OrgMapping | None:
+    """The field mapping of the settings, read once per process; None for our own names.
+
+    Raises:
+        Misconfigured: with everything that is wrong with the file by itself.
+    """
+    path = settings().mapping
+    return read_mapping(path) if path else None
+
+
+def check_org(mapping: OrgMapping | None = None) -> None:
+    """Compare what this project needs with what the org says of its objects.
+
+    One call for each object, of which there are about seven.
+
+    Raises:
+        Misconfigured: with every mistake, and the nearest name that exists.
+    """
+    from invoicing.connectors import salesforce
+
+    mapping = mapping or org_mapping() or OrgMapping()
+    client = salesforce.client()
+    wanted = objects_to_describe(mapping)
+    described = {name: client.describe(name) for name in wanted}
+    missing = [name for name, found in described.items() if found is None]
+    wrong = mistakes(mapping, described, client.object_names() if missing else [])
+    if wrong:
+        raise Misconfigured(_all(settings().mapping or Path("of our own names"), wrong))
+
+
+def main() -> None:
+    """Check the field mapping of the settings against the org, and say what came of it."""
+    try:
+        check_org()
+    except InvoicingError as error:
+        sys.exit(str(error))
+    sys.stdout.write("The org has everything this project needs, under the names it was given.\n")
+
+
+if __name__ == "__main__":
+    main()
