@@ -5,7 +5,13 @@ from typing import Annotated
 from prefect import flow
 from pydantic import Field
 
-from invoicing.domain.forms import AccountReference, DueDate, InvoiceOutcome, LineItem
+from invoicing.domain.forms import (
+    AccountReference,
+    InvoiceOutcome,
+    LineItem,
+    OptionalDate,
+    Options,
+)
 from tasks.ledger import check_world
 from tasks.policy import answering
 from tasks.report import name_run, run_id
@@ -17,9 +23,10 @@ from tasks.salesforce import prepare_draft, write_draft
 def raise_invoice(
     account: AccountReference,
     description: Annotated[str, Field(examples=["November services"])],
-    due_date: DueDate,
     lines: list[LineItem],
+    due_date: OptionalDate = None,
     currency: Annotated[str, Field(examples=["EUR"], pattern=r"^([A-Za-z]{3})?$")] = "",
+    options: Annotated[Options, Field(title="More options")] = Options(),  # noqa: B008
     request_id: Annotated[str, Field(max_length=50)] = "",
 ) -> InvoiceOutcome:
     """Raise a draft invoice on an Account. It can be revised until it is sent.
@@ -27,21 +34,22 @@ def raise_invoice(
     Args:
         account: The customer's Account in Salesforce: its id or its exact name.
         description: What the invoice is for; the customer reads it.
-        due_date: The last day for payment.
-        lines: What is billed: product, quantity, price.
+        lines: What is billed: product or text, quantity, price, discount.
+        due_date: The last day for payment; empty when payment terms are chosen below.
         currency: Empty for the Account's currency.
+        options: Terms, discount, tax, custom fields, sending date and the like.
         request_id: For programs: the same request id raises the same invoice once.
     """
     check_world()
     draft = prepare_draft(
-        account, description, due_date, lines, currency, key=request_id or run_id()
+        account, description, due_date, lines, currency, request_id or run_id(), options
     )
     invoice = write_draft(draft)
     name_run(f"raise {invoice.name} for {invoice.account.name}")
     return InvoiceOutcome(
         sentence=(
             f"{invoice.name} is a draft for {invoice.account.name}: {invoice.size}, "
-            f"due {invoice.due_date}."
+            f"{invoice.due_words}."
         ),
         record_id=invoice.record_id,
         name=invoice.name,

@@ -1,13 +1,18 @@
 """Revise a draft: header, lines added, changed, removed."""
 
+from typing import Annotated
+
 from prefect import flow
+from pydantic import Field
 
 from invoicing.domain.forms import (
-    DueDate,
+    Clearable,
     InvoiceOutcome,
     InvoiceReference,
     LineChange,
     LineItem,
+    OptionalDate,
+    Options,
 )
 from tasks.ledger import check_world, holding
 from tasks.policy import answering
@@ -20,10 +25,12 @@ from tasks.salesforce import prepare_revision, read_invoice, write_revision
 def revise_invoice(
     invoice: InvoiceReference,
     description: str | None = None,
-    due_date: DueDate | None = None,
+    due_date: OptionalDate = None,
     change: list[LineChange] = [],  # noqa: B006
     add: list[LineItem] = [],  # noqa: B006
     remove: list[int] = [],  # noqa: B006
+    options: Annotated[Options, Field(title="More options")] = Options(),  # noqa: B008
+    clear: list[Clearable] = [],  # noqa: B006
 ) -> InvoiceOutcome:
     """Revise a draft invoice. What is left empty stays as it is; refused once it is sent.
 
@@ -34,6 +41,8 @@ def revise_invoice(
         change: Lines to change, by their position on the invoice.
         add: Lines to add at the end.
         remove: Positions of lines to remove.
+        options: Terms, discount, tax, custom fields, sending date and the like.
+        clear: What to empty.
     """
     check_world()
     with holding(invoice) as record_id:
@@ -47,6 +56,8 @@ def revise_invoice(
             change=change,
             remove=remove,
             key=run_id(),
+            options=options,
+            clear=clear,
         )
         after = write_revision(revision)
     return InvoiceOutcome(

@@ -1,7 +1,7 @@
 """Steps on Salesforce: find and read records, write drafts, leave notes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -11,9 +11,17 @@ from prefect.logging import get_run_logger
 from invoicing.connectors import salesforce
 from invoicing.connectors.salesforce import quoted
 from invoicing.domain import record
-from invoicing.domain.drafting import PriceBook, PriceBookEntry, changed_lines, new_lines
-from invoicing.domain.forms import LineChange, LineItem
-from invoicing.domain.invoice import Account, Invoice, Line, draft_problems
+from invoicing.domain.details import Details
+from invoicing.domain.drafting import (
+    PriceBook,
+    PriceBookEntry,
+    changed_lines,
+    chosen_details,
+    chosen_due_date,
+    new_lines,
+)
+from invoicing.domain.forms import Clearable, LineChange, LineItem, Options
+from invoicing.domain.invoice import Account, Invoice, Line, draft_problems, subtotal, total
 from invoicing.domain.money import Money
 from invoicing.domain.status import Status, SyncState
 from invoicing.errors import Missing, Refused
@@ -22,6 +30,10 @@ from invoicing.ledger.intents import FINALIZE, REVISE
 from invoicing.settings import settings
 from tasks.policy import STEP
 from tasks.report import run_id, run_url
+from tasks.taxes import rate_problems
+
+PRODUCTS_AT_ONCE = 50
+"""Products that one query asks for: its text travels in the address, which has its limits."""
 
 
 def _looks_like_id(word: str, prefix: str = "") -> bool:
@@ -82,13 +94,16 @@ def _read_account(reference: str) -> Account | str:
 
 
 def _read_price_book(currency: str, products: Sequence[str]) -> PriceBook:
-    if not products:
-        return PriceBook([], currency)
-    words = ", ".join(quoted(product.strip()) for product in products)
-    ids = [quoted(word) for word in products if _looks_like_id(word, "01t")]
-    by_id = f" OR Product2Id IN ({', '.join(ids)})" if ids else ""
-    named = f" AND (Product2.ProductCode IN ({words}) OR Product2.Name IN ({words}){by_id})"
-    return PriceBook(price_book_entries(currency, named), currency)
+    entries: list[PriceBookEntry] = []
+    asked = list(dict.fromkeys(filter(None, map(str.strip, products))))
+    for start in range(0, len(asked), PRODUCTS_AT_ONCE):
+        some = asked[start : start + PRODUCTS_AT_ONCE]
+        words = ", ".join(map(quoted, some))
+        ids = [quoted(word) for word in some if _looks_like_id(word, "01t")]
+        by_id = f" OR Product2Id IN ({', '.join(ids)})" if ids else ""
+        named = f" AND (Product2.ProductCode IN ({words}) OR Product2.Name IN ({words}){by_id})"
+        entries += price_book_entries(currency, named)
+    return PriceBook(list(dict.fromkeys(entries)), currency)
 
 
 def price_book_entries(currency: str, condition: str = "") -> list[PriceBookEntry]:
@@ -136,23 +151,25 @@ class Draft:
     account: Account
     currency: str
     description: str
-    due_date: date
+    due_date: date | None
     lines: tuple[Line, ...]
+    details: Details = field(default_factory=Details)
 
     @property
     def total(self) -> Money:
-        """Sum of the lines."""
-        return sum((line.amount(self.currency) for line in self.lines), Money(self.currency, 0))
+        """What is billed after all discounts, before taxes."""
+        return total(self.lines, self.currency, self.details.discount)
 
 
 @task(task_run_name="check the form", **STEP)
 def prepare_draft(
     account: str,
     description: str,
-    due_date: date,
+    due_date: date | None,
     items: Sequence[LineItem],
     currency: str,
     key: str,
+    options: Options | None = None,
 ) -> Draft:
     """Check a whole form against Salesforce, prices filled in from the price book.
 
@@ -167,10 +184,28 @@ def prepare_draft(
         items, _read_price_book(code, [item.product for item in items]), key=key
     )
     problems += wrong
-    problems += draft_problems(due_date=due_date, currency=code, lines=lines, today=today())
+    details = chosen_details(options or Options())
+    problems += draft_problems(
+        due_date=due_date,
+        currency=code,
+        lines=lines,
+        today=today(),
+        description=description,
+        details=details,
+    )
+    problems += _options_problems(details)
     if problems or isinstance(customer, str):
         raise Refused(problems)
-    return Draft(key, customer, code, description, due_date, tuple(lines))
+    return Draft(key, customer, code, description.strip(), due_date, tuple(lines), details)
+
+
+def _options_problems(details: Details, before: Details | None = None) -> list[str]:
+    """What is wrong with options just chosen, by today's date and the tax rates there are."""
+    earlier = before or Details()
+    problems = rate_problems([r for r in details.tax_rates if r not in earlier.tax_rates])
+    if details.send_on and details.send_on != earlier.send_on and details.send_on < today():
+        problems.append(f"The sending date {details.send_on} has passed; choose today or later.")
+    return problems
 
 
 @task(task_run_name="write the draft", **STEP)
@@ -187,6 +222,8 @@ def write_draft(draft: Draft) -> Invoice:
         due_date=draft.due_date,
         currency=draft.currency,
         total=draft.total,
+        subtotal=subtotal(draft.lines, draft.currency),
+        details=draft.details,
     )
     header |= {
         "Account__c": draft.account.id,
@@ -230,6 +267,8 @@ def prepare_revision(
     change: Sequence[LineChange],
     remove: Sequence[int],
     key: str,
+    options: Options | None = None,
+    clear: Sequence[Clearable] = (),
 ) -> Revision:
     """Apply changes to a draft, and check the whole.
 
@@ -246,23 +285,38 @@ def prepare_revision(
         )
     if intents.began(FINALIZE, invoice.record_id):
         raise Refused(f"{invoice.name} is being sent; run send-invoice again to finish that.")
-    kept, problems = changed_lines(invoice.lines, change, remove)
+    named = [item.product for item in add] + [item.product for item in change]
+    book = _read_price_book(invoice.currency, named)
+    kept, problems = changed_lines(invoice.lines, change, remove, book)
     start = max((line.position for line in invoice.lines), default=0) + 1
-    book = _read_price_book(invoice.currency, [item.product for item in add])
     added, wrong = new_lines(add, book, key=key, start=start)
     renumbered = [
         replace(line, position=position) for position, line in enumerate([*kept, *added], 1)
     ]
+    due, details = chosen_due_date(
+        due_date,
+        chosen_details(options or Options(), invoice.details, clear),
+        (invoice.due_date, invoice.details),
+        clear,
+    )
+    memo = "" if "description" in clear else invoice.description
     after = replace(
         invoice,
-        description=invoice.description if description is None else description,
-        due_date=due_date or invoice.due_date,
+        description=description.strip() if description else memo,
+        due_date=due,
         lines=tuple(renumbered),
+        details=details,
     )
     problems += wrong
     problems += draft_problems(
-        due_date=after.due_date, currency=after.currency, lines=after.lines, today=today()
+        due_date=after.due_date,
+        currency=after.currency,
+        lines=after.lines,
+        today=today(),
+        description=after.description,
+        details=after.details,
     )
+    problems += _options_problems(after.details, invoice.details)
     if problems:
         raise Refused(problems)
     return Revision(invoice, after, key)
@@ -303,6 +357,8 @@ def _revision_nodes(revision: Revision) -> list[dict[str, Any]]:
         due_date=after.due_date,
         currency=after.currency,
         total=after.total,
+        subtotal=after.subtotal,
+        details=after.details,
     )
     header[record.LAST_RUN_URL] = run_url()
     nodes = [_node("PATCH", f"{record.INVOICE}/{after.record_id}", "invoice", header)]

@@ -22,7 +22,7 @@ from urllib3 import PoolManager, ProxyManager
 from urllib3.exceptions import HTTPError
 
 from invoicing.domain.projection import Facts
-from invoicing.errors import Missing, Passing, Refused, Throttled, WrongWorld
+from invoicing.errors import Conflict, Missing, Passing, Refused, Throttled, WrongWorld
 from invoicing.settings import STRIPE_API_VERSION
 from invoicing.settings import Stripe as StripeSettings
 
@@ -30,6 +30,9 @@ Object = dict[str, Any]
 
 Params = Any
 """Parameters of a call: a dictionary, which Stripe checks."""
+
+EVENT_TYPES = 20
+"""The most types by which one list of events may be filtered."""
 
 PAGE = 100
 """The most objects that Stripe gives in one list page."""
@@ -88,7 +91,8 @@ class _Listed(TypedDict):
     has_more: bool
 
 
-_PAGE = msgspec.json.Decoder(_Listed)
+_ANYTHING = msgspec.json.Decoder()
+_LISTED = msgspec.json.Decoder(_Listed)
 
 
 class _Bodies(stripe.HTTPClient):
@@ -110,27 +114,32 @@ class _Bodies(stripe.HTTPClient):
         self._kept = threading.local()
 
     def request(
-        self, method: str, url: str, headers: Mapping[str, str] | None, post_data: Any = None
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] | None,
+        post_data: Any = None,
+        **_: Any,
     ) -> Any:
         """Send a request as the SDK asks for it."""
+        sent = {**ENCODING, **(headers or {})}
         try:
-            answer = self._send(method, url, headers={**ENCODING, **(headers or {})})
+            answer = self._send(method, url, headers=sent, body=post_data)
         except HTTPError as error:
-            raise stripe.APIConnectionError(f"{type(error).__name__}: {error}") from error
+            said = f"{type(error).__name__}: {error}"
+            raise stripe.APIConnectionError(said) from error  # type: ignore[no-untyped-call]
         if answer.status != HTTPStatus.OK:
             return answer.data, answer.status, answer.headers
         self._kept.body = answer.data
         return b"{}", answer.status, answer.headers
 
-    def page(self) -> tuple[list[Facts], bool]:
-        """The list page in this thread's last answer.
-
-        Raises:
-            msgspec.MsgspecError: it is none.
-        """
+    def decoded(self, doing: str, decoder: msgspec.json.Decoder[Any] = _ANYTHING) -> Any:
+        """The JSON of this thread's last answer; Passing when it is not what is expected."""
         body, self._kept.body = self._kept.body, b""
-        page = _PAGE.decode(body)
-        return page["data"], page["has_more"]
+        try:
+            return decoder.decode(body)
+        except msgspec.MsgspecError as error:
+            raise Passing(f"Stripe's answer was unreadable, while trying to {doing}.") from error
 
 
 def _sdk(settings: StripeSettings, transport: stripe.HTTPClient) -> stripe.StripeClient:
@@ -201,7 +210,44 @@ class Stripe:
             with _in_our_words("update the product"):
                 self._v1.products.update(product_id, {"name": name, "active": True})
 
+    def ensure_coupon(self, coupon_id: str, terms: Params, name: str) -> None:
+        """Make sure that a coupon of these terms exists under this id.
+
+        The id makes creating it twice impossible, and the terms of a coupon never change.
+
+        Raises:
+            Conflict: somebody made a coupon of other terms under this id.
+        """
+        try:
+            with _in_our_words("create the coupon"):
+                self._v1.coupons.create(
+                    {"id": coupon_id, "name": name, "duration": "once", **terms}
+                )
+        except Refused as error:
+            if getattr(error.__cause__, "code", None) != "resource_already_exists":
+                raise
+            with _in_our_words("read the coupon"):
+                found = self._v1.coupons.retrieve(coupon_id).to_dict()
+            if not found["valid"] or any(found[key] != value for key, value in terms.items()):
+                raise Conflict(
+                    f"Stripe's coupon {coupon_id} is not what its id says; delete it there, and "
+                    "it will be made anew."
+                ) from error
+
+    def tax_rate(self, rate_id: str) -> Object | None:
+        """A tax rate, or None when there is none of this id."""
+        try:
+            with _in_our_words("read the tax rate"):
+                return self._v1.tax_rates.retrieve(rate_id).to_dict()
+        except Missing:
+            return None
+
     # Invoices
+
+    def preview(self, params: Params) -> Object:
+        """What Stripe would bill; nothing is made."""
+        with _in_our_words("preview the invoice"):
+            return self._v1.invoices.create_preview(params).to_dict()
 
     def invoice(self, invoice_id: str) -> Object | None:
         """An invoice, or None when its draft was deleted or it never was."""
@@ -211,6 +257,64 @@ class Stripe:
         except Missing:
             return None
         return None if found.get("deleted") else found
+
+    def invoice_with_payments(self, invoice_id: str) -> Object | None:
+        """An invoice and, in ``payments``, all payments on it with their payment intents.
+
+        One call, unless there are more payments than an invoice carries. None as for
+        :meth:`invoice`.
+        """
+        expand: Params = {"expand": ["payments.data.payment.payment_intent"]}
+        try:
+            with _in_our_words("read the invoice"):
+                found = self._v1.invoices.retrieve(invoice_id, expand).to_dict()
+        except Missing:
+            return None
+        if found.get("deleted"):
+            return None
+        carried = found.get("payments") or {"data": [], "has_more": False}
+        found["payments"] = carried["data"]
+        if carried["has_more"]:
+            params: Params = {"invoice": invoice_id, "limit": PAGE}
+            params["expand"] = ["data.payment.payment_intent"]
+            with _in_our_words("read the invoice's payments"):
+                pages = self._v1.invoice_payments.list(params)
+                found["payments"] = [payment.to_dict() for payment in pages.auto_paging_iter()]
+        return found
+
+    def refunds(self, payment: Params) -> list[Object]:
+        """All refunds of one payment: ``{"payment_intent": id}`` or ``{"charge": id}``."""
+        with _in_our_words("read the refunds"):
+            pages = self._v1.refunds.list({**payment, "limit": PAGE})
+            return [refund.to_dict() for refund in pages.auto_paging_iter()]
+
+    def disputes(self, payment: Params) -> list[Object]:
+        """All disputes about one payment, named as for :meth:`refunds`."""
+        with _in_our_words("read the disputes"):
+            pages = self._v1.disputes.list({**payment, "limit": PAGE})
+            return [dispute.to_dict() for dispute in pages.auto_paging_iter()]
+
+    def invoice_of_payment(self, kind: str, payment_id: str) -> str | None:
+        """The invoice that a payment was made on; None for money of other business.
+
+        Args:
+            kind: ``payment_intent`` or ``charge``.
+            payment_id: Its id.
+        """
+        about: Params = {"payment": {"type": kind, kind: payment_id}, "limit": 1}
+        with _in_our_words("find the payment's invoice"):
+            found = self._v1.invoice_payments.list(about).data
+        return str(found[0].invoice) if found else None
+
+    def read(self, url: str) -> Object | None:
+        """The object at a path such as a thin event names it; None when it is gone."""
+        try:
+            with _in_our_words("read what an event is about"):
+                self._pages.raw_request("get", url)
+        except Missing:
+            return None
+        body: Object = self._bodies.decoded("read what an event is about")
+        return body
 
     def invoice_lines(self, invoice_id: str) -> list[Object]:
         """All lines of an invoice; the invoice itself carries only the first ten."""
@@ -242,10 +346,8 @@ class Stripe:
             params["starting_after"] = after
         with _in_our_words("list invoices"):
             self._pages.raw_request("get", "/v1/invoices", **params)
-        try:
-            return self._bodies.page()
-        except msgspec.MsgspecError as error:
-            raise Passing("Stripe's answer was unreadable, while trying to list invoices.") from error
+        page = self._bodies.decoded("list invoices", _LISTED)
+        return page["data"], page["has_more"]
 
     def create_invoice(self, params: Params, key: str) -> Object:
         """Create a draft."""
@@ -340,18 +442,20 @@ class Stripe:
     def events(
         self, *, since: datetime, types: Sequence[str], until: datetime | None = None
     ) -> Iterator[Object]:
-        """Events of some types created since a UTC instant, newest first.
+        """Events of some types created since a UTC instant, newest first of each twenty types.
 
-        Stripe keeps events for 30 days: https://docs.stripe.com/api/events
+        Stripe keeps events for 30 days, and filters by at most 20 types:
+        https://docs.stripe.com/api/events
         """
-        params: Params = {"types": list(types), "limit": PAGE}
-        params["created"] = {"gte": int(since.timestamp())}
+        params: Params = {"limit": PAGE, "created": {"gte": int(since.timestamp())}}
         if until:
             params["created"]["lte"] = int(until.timestamp())
-        with _in_our_words("list events"):
-            pages = self._v1.events.list(params)
-            for event in pages.auto_paging_iter():
-                yield event.to_dict()
+        for start in range(0, len(types), EVENT_TYPES):
+            params["types"] = list(types[start : start + EVENT_TYPES])
+            with _in_our_words("list events"):
+                pages = self._v1.events.list(params)
+                for event in pages.auto_paging_iter():
+                    yield event.to_dict()
 
 
 def _once(key: str) -> stripe.RequestOptions:

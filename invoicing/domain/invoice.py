@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 
-from invoicing.domain.details import Details, Discount, details_problems
-from invoicing.domain.money import Money, chargeable_step, decimals, line_amount, plain
+from invoicing.domain.details import Collection, Details, Discount, details_problems
+from invoicing.domain.money import CURRENCIES, Money, chargeable_step, decimals, line_amount, plain
 from invoicing.domain.status import Status
 from invoicing.domain.words import counted
 
@@ -117,6 +117,13 @@ class Invoice:
         return f"{counted(len(self.lines), 'line')}, {self.total}"
 
     @property
+    def due_words(self) -> str:
+        """When it has to be paid, for people."""
+        if self.details.collection is Collection.CHARGE:
+            return "charged when it is sent"
+        return f"due {self.due_date}" if self.due_date else f"due {self.details.terms}"
+
+    @property
     def content_digest(self) -> str:
         """A fingerprint of everything the customer would be billed for."""
         parts = [self.currency, self.description, str(self.due_date), self.email or ""]
@@ -202,8 +209,8 @@ def draft_problems(
         problems.append(f"The due date {due_date} has passed; choose today or later.")
     if len(description) > MEMO_LENGTH:
         problems.append(f"The description has more than {MEMO_LENGTH:,} characters.")
-    if len(currency) != 3 or not currency.isalpha():
-        problems.append(f"{currency!r} is not a currency code.")
+    if currency not in CURRENCIES:
+        problems.append(f"{currency!r} is not a currency that Stripe bills in.")
     if not lines:
         problems.append("The invoice has no lines; add at least one.")
     if len(lines) > MAX_LINES:
