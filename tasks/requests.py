@@ -14,8 +14,16 @@ from invoicing.ledger.models import Request
 from invoicing.settings import settings
 from tasks.policy import STEP
 
-FLOW_OF: Mapping[str, str] = {"Send": "send-invoice", "Sync": "sync-invoice"}
-"""Which flow does what the action field asks for."""
+FLOW_OF: Mapping[str, str] = {
+    "Send": "send-invoice",
+    "Sync": "sync-invoice",
+    "Resend": "resend-invoice",
+    "Void": "void-invoice",
+    "Write Off": "write-off-invoice",
+    "Record Payment": "record-payment",
+}
+"""Which flow does what the action field asks for. A payment is the whole of what remains; for
+a part or a reference, and for credits, start the flow with its form."""
 
 OVERLAP = timedelta(minutes=5)
 """Records that are committed late carry an earlier SystemModstamp."""

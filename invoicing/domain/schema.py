@@ -87,7 +87,9 @@ OBJECTS: Mapping[str, SObject] = {
         fields={
             "Name": Field("text", needed=True, read_only=True),
             "Account__c": reference("Account", needed=True),
-            "Action_Requested__c": picklist("Send", "Sync"),
+            "Action_Requested__c": picklist(
+                "Send", "Sync", "Void", "Write Off", "Resend", "Record Payment", "Replace"
+            ),
             "Amount_Due__c": amount(),
             "Amount_Paid__c": amount(needed=True),
             "Amount_Remaining__c": amount(needed=True),

@@ -24,6 +24,10 @@ RECORD_FIELDS = (
 )
 
 
+OUT_OF_BAND = ("out_of_band_payment", "payment_record")
+"""Types of payments on an invoice that Stripe did not collect."""
+
+
 @dataclass
 class Facts:
     """The state of the world after a schedule, and how it became quiet."""
@@ -83,7 +87,7 @@ def gather(syncs: Sequence[str]) -> Facts:
         products=list(stripe.all("/v1/products")),
         credit_notes=list(stripe.all("/v1/credit_notes")),
         refunds=list(stripe.all("/v1/refunds")),
-        out_of_band=[p for p in payments if p["payment"]["type"] == "out_of_band_payment"],
+        out_of_band=[p for p in payments if p["payment"]["type"] in OUT_OF_BAND],
         mails=mails,
         records=salesforce.client().query(f"SELECT {RECORD_FIELDS} FROM Stripe_Invoice__c"),
         leases=tables[Lease],
@@ -128,7 +132,8 @@ def violations(facts: Facts, wanted: Mapping[str, int]) -> list[str]:
 
     Args:
         facts: After both systems were compared twice.
-        wanted: How many credit notes, refunds and out-of-band payments people asked for.
+        wanted: How many credit notes, refunds, out-of-band payments and further mails people
+            asked for.
     """
     return [
         *_once_each(facts, wanted),
@@ -145,15 +150,26 @@ def _once_each(facts: Facts, wanted: Mapping[str, int]) -> Iterator[str]:
         ("Stripe invoices for record", key(facts.invoices, RECORD_KEY)),
         ("Stripe customers for Account", key(facts.customers, ACCOUNT_KEY)),
         ("products called", Counter(product["name"] for product in facts.products)),
-        ("e-mails about", Counter(mail["invoice"] for mail in facts.mails)),
         ("records with Stripe id", Counter(r["Stripe_Invoice_Id__c"] for r in facts.records)),
     ):
         yield from (
             f"{count} {what} {name}" for name, count in counts.items() if name and count > 1
         )
+    mails = Counter((_matter(mail), mail["invoice"]) for mail in facts.mails)
+    for (matter, invoice), count in mails.items():
+        allowed = (
+            wanted.get("credit_notes", 0) if matter == "Credit" else 1 + wanted.get("mails", 0)
+        )
+        if count > allowed:
+            yield f"{count} e-mails about {invoice} ({matter}), {allowed} wanted"
     for what in ("credit_notes", "refunds", "out_of_band"):
         if len(getattr(facts, what)) > wanted.get(what, 0):
             yield f"{len(getattr(facts, what))} {what}, {wanted.get(what, 0)} wanted"
+
+
+def _matter(mail: Thing) -> str:
+    """Whether a mail brings an invoice, its receipt, or a credit note: the subject's first word."""
+    return str(mail["subject"]).split()[0]
 
 
 def _in_agreement(facts: Facts) -> Iterator[str]:

@@ -34,7 +34,8 @@ class Story:
         rival: What another run wants that is started at the same moment.
         anew: Whether a new run with the same parameters asks for the same thing. If not, only
             the run itself is taken up again.
-        wanted: How many credit notes, refunds and out-of-band payments the story asks for.
+        wanted: How many credit notes, refunds, out-of-band payments and further mails the story
+            asks for.
     """
 
     flow: str
@@ -155,6 +156,22 @@ def _send() -> Parameters:
     return {"invoice": draft()}
 
 
+def _void() -> Parameters:
+    return {"invoice": sent()}
+
+
+def _resend() -> Parameters:
+    return {"invoice": sent(), "request_id": "again"}
+
+
+def _record_payment() -> Parameters:
+    return {"invoice": sent(), "amount": "450", "reference": "Line 7", "request_id": "bank-1"}
+
+
+def _credit() -> Parameters:
+    return {"invoice": paid(), "amount": "450", "give_back": "refund", "request_id": "day-3"}
+
+
 def _sync() -> Parameters:
     return {"invoice": paid()}
 
@@ -240,6 +257,24 @@ def _is_sent(facts: Facts, parameters: Parameters) -> Iterator[str]:
     yield from _says("customer", [record["Account__r"]["Stripe_Customer_Id__c"]], customers)
 
 
+def _is(status: str, paid: float = 0, mails: int = 1) -> Callable[..., Iterator[str]]:
+    """The invoice is in a state, with so much paid on it and so many mails sent about it."""
+
+    def ends(facts: Facts, parameters: Parameters) -> Iterator[str]:
+        record = facts.record(parameters["invoice"])
+        yield from _says("status", record["Status__c"], status)
+        yield from _says("paid", float(record["Amount_Paid__c"] or 0), paid)
+        yield from _says("e-mails", len(facts.mails_of(record)), mails)
+
+    return ends
+
+
+def _is_credited(facts: Facts, parameters: Parameters) -> Iterator[str]:
+    yield from _is("Paid", 2450, mails=2)(facts, parameters)
+    yield from _says("credit notes", [n["amount"] for n in facts.credit_notes], [45000])
+    yield from _says("refunds", [r["amount"] for r in facts.refunds], [45000])
+
+
 def _is_paid(facts: Facts, _: Parameters) -> Iterator[str]:
     [record] = facts.records
     yield from _says("status", record["Status__c"], "Paid")
@@ -271,6 +306,11 @@ STORIES: Mapping[str, Story] = {
             anew=False,
         ),
         Story("send-invoice", _send, _is_sent),
+        Story("void-invoice", _void, _is("Void")),
+        Story("write-off-invoice", _void, _is("Uncollectible")),
+        Story("resend-invoice", _resend, _is("Open", mails=2), wanted={"mails": 1}),
+        Story("record-payment", _record_payment, _is("Open", paid=450), wanted={"out_of_band": 1}),
+        Story("credit-invoice", _credit, _is_credited, wanted={"credit_notes": 1, "refunds": 1}),
         Story("sync-invoice", _sync, _is_paid),
         Story("handle-events", _handle, _is_paid),
         Story("poll-events", _poll, _is_paid),

@@ -1,0 +1,60 @@
+"""Credit an invoice: the customer owes less, or gets money back."""
+
+from typing import Annotated
+
+from prefect import flow
+from pydantic import Field
+
+from invoicing.domain.corrections import CreditWish
+from invoicing.domain.forms import (
+    CreditLine,
+    CreditReason,
+    GiveBack,
+    InvoiceOutcome,
+    InvoiceReference,
+    OptionalNumber,
+    RequestId,
+)
+from tasks.corrections import approve_credit, issue_credit_note, read_standing
+from tasks.ledger import check_world, holding
+from tasks.policy import answering
+from tasks.projection import refresh, to_outcome
+from tasks.report import name_run
+
+
+@flow(name="credit-invoice", flow_run_name="credit {invoice}", persist_result=True)
+@answering
+def credit_invoice(
+    invoice: InvoiceReference,
+    amount: Annotated[OptionalNumber, Field(examples=["100.00"])] = None,
+    lines: list[CreditLine] = [],  # noqa: B006
+    give_back: GiveBack = "nothing",
+    reason: CreditReason = "other",
+    memo: Annotated[str, Field(max_length=500)] = "",
+    mail_customer: bool = True,
+    request_id: RequestId = "",
+) -> InvoiceOutcome:
+    """Issue a credit note: for the whole invoice, an amount of it, or single lines.
+
+    It first lowers what remains to be paid. Only what goes beyond that is given back.
+
+    Args:
+        invoice: The invoice's name (INV-0042), its Salesforce id or its Stripe id.
+        amount: Tax included, in the invoice's currency; empty for all, or for the lines below.
+        lines: What is credited of single lines, by their position on the invoice.
+        give_back: Where the part goes that was paid already: a refund, the customer balance
+            (taken off the next invoice), or out of band (you pay it back yourself).
+        reason: Why; Stripe keeps it with the credit note.
+        memo: What the customer reads on the credit note.
+        mail_customer: Whether Stripe mails the credit note to the customer.
+        request_id: For programs: the same request id issues one credit note.
+    """
+    check_world()
+    with holding(invoice) as record_id:
+        sent = read_standing(record_id)
+        name_run(f"credit {sent.name} for {sent.account}")
+        wish = CreditWish(amount, tuple(lines), give_back, reason, memo, mail_customer)
+        credit = approve_credit(sent, wish, request_id)
+        number = issue_credit_note(sent, wish, credit, request_id)
+        [change] = refresh([sent.stripe_id], touch=True)
+    return to_outcome(change, f"Credit note {number}: {credit.told(give_back)} on {sent.name}.")

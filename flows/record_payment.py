@@ -1,0 +1,54 @@
+"""Note money that came in outside Stripe: by bank transfer, by cheque."""
+
+from typing import Annotated
+
+from prefect import flow
+from pydantic import Field
+
+from invoicing.domain.forms import (
+    DueDate,
+    InvoiceOutcome,
+    InvoiceReference,
+    OptionalNumber,
+    PaidBy,
+    RequestId,
+)
+from tasks.corrections import approve_payment, attach_payment, read_standing, report_payment
+from tasks.ledger import check_world, holding
+from tasks.policy import answering
+from tasks.projection import refresh, to_outcome
+from tasks.report import name_run
+
+
+@flow(name="record-payment", flow_run_name="record a payment of {invoice}", persist_result=True)
+@answering
+def record_payment(
+    invoice: InvoiceReference,
+    amount: Annotated[OptionalNumber, Field(examples=["950.00"])] = None,
+    received_on: DueDate | None = None,
+    paid_by: PaidBy = "bank transfer",
+    reference: Annotated[str, Field(max_length=200, examples=["Statement 11/2026, line 7"])] = "",
+    request_id: RequestId = "",
+) -> InvoiceOutcome:
+    """Note a payment that Stripe did not collect: the whole of what remains, or a part.
+
+    Args:
+        invoice: The invoice's name (INV-0042), its Salesforce id or its Stripe id.
+        amount: In the invoice's currency; empty for all that remains to be paid.
+        received_on: The day on which the money came in; empty for today.
+        paid_by: How it came in.
+        reference: What it is found by: the bank's reference, the cheque's number.
+        request_id: For programs: the same request id notes the payment once.
+    """
+    check_world()
+    with holding(invoice) as record_id:
+        sent = read_standing(record_id)
+        name_run(f"record a payment of {sent.name} by {sent.account}")
+        payment = approve_payment(sent, amount, received_on, paid_by, reference, request_id)
+        reported = report_payment(payment)
+        attach_payment(payment, reported)
+        [change] = refresh([sent.stripe_id], touch=True)
+    return to_outcome(
+        change,
+        f"{payment.money} by {paid_by} was noted on {sent.name}; it is {change.status} now.",
+    )

@@ -1,0 +1,30 @@
+"""Mail an invoice to its customer again."""
+
+from prefect import flow
+
+from invoicing.domain.forms import InvoiceOutcome, InvoiceReference, RequestId
+from tasks.corrections import mail_again, read_standing
+from tasks.ledger import check_world, holding
+from tasks.policy import answering
+from tasks.projection import refresh, to_outcome
+from tasks.report import name_run
+
+
+@flow(name="resend-invoice", flow_run_name="resend {invoice}", persist_result=True)
+@answering
+def resend_invoice(invoice: InvoiceReference, request_id: RequestId = "") -> InvoiceOutcome:
+    """Have Stripe e-mail an invoice to its customer once more.
+
+    Possible while it is open, and as a receipt once it is paid.
+
+    Args:
+        invoice: The invoice's name (INV-0042), its Salesforce id or its Stripe id.
+        request_id: For programs: the same request id mails once.
+    """
+    check_world()
+    with holding(invoice) as record_id:
+        sent = read_standing(record_id)
+        name_run(f"resend {sent.name} to {sent.account}")
+        mail_again(sent, request_id)
+        [change] = refresh([sent.stripe_id], touch=True)
+    return to_outcome(change, f"{sent.name} was mailed to {sent.email} again.")

@@ -1,0 +1,32 @@
+"""Void an invoice: it need not be paid, and stays on file."""
+
+from prefect import flow
+
+from invoicing.domain.corrections import Act
+from invoicing.domain.forms import InvoiceOutcome, InvoiceReference
+from tasks.corrections import approve, read_standing, void
+from tasks.ledger import check_world, holding
+from tasks.policy import answering
+from tasks.projection import refresh, to_outcome
+from tasks.report import name_run
+
+
+@flow(name="void-invoice", flow_run_name="void {invoice}", persist_result=True)
+@answering
+def void_invoice(invoice: InvoiceReference) -> InvoiceOutcome:
+    """Void an invoice that should never have been paid. That is final.
+
+    Possible while it is open or written off, and nothing has been paid on it. What was paid
+    is given back with credit-invoice; what was wrong is put right with replace-invoice.
+
+    Args:
+        invoice: The invoice's name (INV-0042), its Salesforce id or its Stripe id.
+    """
+    check_world()
+    with holding(invoice) as record_id:
+        sent = read_standing(record_id)
+        name_run(f"void {sent.name} for {sent.account}")
+        approve(Act.VOID, sent)
+        void(sent)
+        [change] = refresh([sent.stripe_id], touch=True)
+    return to_outcome(change, f"{sent.name} over {sent.total} for {sent.account} is void.")

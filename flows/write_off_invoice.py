@@ -1,0 +1,32 @@
+"""Write an invoice off: the money is not expected any more."""
+
+from prefect import flow
+
+from invoicing.domain.corrections import Act
+from invoicing.domain.forms import InvoiceOutcome, InvoiceReference
+from tasks.corrections import approve, read_standing, write_off
+from tasks.ledger import check_world, holding
+from tasks.policy import answering
+from tasks.projection import refresh, to_outcome
+from tasks.report import name_run
+
+
+@flow(name="write-off-invoice", flow_run_name="write off {invoice}", persist_result=True)
+@answering
+def write_off_invoice(invoice: InvoiceReference) -> InvoiceOutcome:
+    """Write an open invoice off as uncollectible.
+
+    Stripe never makes it open again. Money that comes in after all is noted with
+    record-payment; replace-invoice asks for it anew, and void-invoice cancels it.
+
+    Args:
+        invoice: The invoice's name (INV-0042), its Salesforce id or its Stripe id.
+    """
+    check_world()
+    with holding(invoice) as record_id:
+        sent = read_standing(record_id)
+        name_run(f"write off {sent.name} for {sent.account}")
+        approve(Act.WRITE_OFF, sent)
+        write_off(sent)
+        [change] = refresh([sent.stripe_id], touch=True)
+    return to_outcome(change, f"{sent.remaining} of {sent.name} for {sent.account} is written off.")

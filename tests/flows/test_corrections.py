@@ -1,0 +1,209 @@
+"""After an invoice was sent: void, write off, mail again, pay elsewhere, credit. Each once."""
+
+from collections.abc import Callable
+from datetime import date, timedelta
+
+import pytest
+import stripe
+
+from flows.credit_invoice import credit_invoice
+from flows.record_payment import record_payment
+from flows.resend_invoice import resend_invoice
+from flows.void_invoice import void_invoice
+from flows.write_off_invoice import write_off_invoice
+from invoicing.domain.forms import CreditLine, InvoiceOutcome
+from invoicing.errors import InvoicingError, Refused
+from tests.conftest import Sandbox
+from tests.flows.conftest import Org
+
+CARD = {"card": "4242424242424242"}
+
+
+def subjects(sandbox: Sandbox) -> list[str]:
+    """What the customers have had in the mail, oldest first."""
+    words = [mail["subject"].split()[0] for mail in sandbox.admin("GET", "mail")["data"]]
+    return words[::-1]
+
+
+def test_a_voided_invoice_is_void_on_both_sides(
+    sent: InvoiceOutcome, org: Org, dashboard: stripe.StripeClient
+) -> None:
+    """Voiding it twice is voiding it once."""
+    assert void_invoice(sent.name).sentence == (
+        "INV-0001 over 2,450.00 USD for Acme Corporation is void."
+    )
+    assert void_invoice(sent.name).status == "Void"
+    assert dashboard.v1.invoices.retrieve(sent.stripe_id).status == "void"
+    record = org.record(sent.name)
+    assert (record["Status__c"], record["Sync_State__c"]) == ("Void", "Clean")
+
+
+def test_a_draft_is_not_voided(draft: Callable[..., InvoiceOutcome], org: Org) -> None:
+    """It says what can be done instead, on the run and on the record."""
+    name = draft().name
+    with pytest.raises(Refused, match=r"INV-0001 is Draft and cannot be voided\. Nothing of it"):
+        void_invoice(name)
+    assert "revise it, send it or delete it" in org.record(name)["Sync_Message__c"]
+
+
+def test_what_was_partly_paid_is_credited_and_not_voided(
+    sent: InvoiceOutcome, stripe_sandbox: Sandbox
+) -> None:
+    """Money must not be left without an invoice."""
+    stripe_sandbox.post_form(sent.hosted_invoice_url, **CARD, amount="450.00")
+    with pytest.raises(Refused, match=r"450.00 USD has been paid on INV-0001, so it cannot be"):
+        void_invoice(sent.name)
+
+
+def test_written_off_and_paid_after_all(sent: InvoiceOutcome, org: Org) -> None:
+    """The way back from uncollectible is money."""
+    assert write_off_invoice(sent.name).status == "Uncollectible"
+    with pytest.raises(Refused, match="is Uncollectible and cannot be mailed again"):
+        resend_invoice(sent.name)
+    outcome = record_payment(sent.name, paid_by="cheque", reference="No. 4711")
+    assert outcome.sentence == "2,450.00 USD by cheque was noted on INV-0001; it is Paid now."
+    record = org.record(sent.name)
+    assert (record["Status__c"], float(record["Amount_Paid__c"])) == ("Paid", 2450)
+
+
+def test_a_part_comes_by_bank_transfer_with_its_reference_and_date(
+    sent: InvoiceOutcome, org: Org, dashboard: stripe.StripeClient
+) -> None:
+    """Stripe knows what a bank statement says."""
+    yesterday = date.today() - timedelta(days=1)
+    record_payment(sent.name, "950", received_on=yesterday, reference="Statement 11, line 7")
+    record = org.record(sent.name)
+    assert (record["Status__c"], record["Payment_State__c"]) == ("Open", "Partly Paid")
+    assert float(record["Amount_Remaining__c"]) == 1500
+    [payment] = dashboard.v1.invoice_payments.list(
+        {"invoice": sent.stripe_id, "status": "paid"}
+    ).data
+    noted = dashboard.v1.payment_records.retrieve(str(payment.payment.payment_record))
+    assert noted.amount_guaranteed.value == 95000
+    assert noted.processor_details.custom is not None
+    assert noted.processor_details.custom.payment_reference == "Statement 11, line 7"
+
+
+def test_the_same_request_is_one_payment_and_another_is_another(
+    sent: InvoiceOutcome, org: Org
+) -> None:
+    """A program that is not sure may ask again."""
+    for _ in range(2):
+        record_payment(sent.name, "450", request_id="bank-1")
+    record_payment(sent.name, "450", request_id="bank-2")
+    assert float(org.record(sent.name)["Amount_Paid__c"]) == 900
+    with pytest.raises(Refused, match="was used before, for something else"):
+        record_payment(sent.name, "1", request_id="bank-2")
+
+
+def test_a_payment_that_cannot_be_is_refused_with_all_reasons(sent: InvoiceOutcome) -> None:
+    """Too much, and tomorrow."""
+    with pytest.raises(Refused) as refusal:
+        record_payment(sent.name, "2450.01", received_on=date.today() + timedelta(days=2))
+    assert refusal.value.reasons[0] == (
+        "Only 2,450.00 USD of INV-0001 remains to be paid, not 2,450.01 USD."
+    )
+    assert "still to come" in refusal.value.reasons[1]
+    with pytest.raises(Refused, match=r"0\.005 has more decimals than USD has"):
+        record_payment(sent.name, "0.005")
+
+
+def test_the_whole_of_an_unpaid_invoice_is_credited(
+    sent: InvoiceOutcome, org: Org, stripe_sandbox: Sandbox
+) -> None:
+    """Nothing remains to be paid; the customer is told."""
+    outcome = credit_invoice(sent.name, reason="order change", memo="Called off")
+    assert "2,450.00 USD credited (2,450.00 USD need not be paid) on INV-0001" in outcome.sentence
+    record = org.record(sent.name)
+    assert (record["Status__c"], float(record["Amount_Remaining__c"])) == ("Paid", 0)
+    assert subjects(stripe_sandbox) == ["Invoice", "Credit"]
+    with pytest.raises(Refused, match="All of INV-0001 has been credited already"):
+        credit_invoice(sent.name)
+
+
+def test_one_of_three_days_is_credited_after_payment(
+    sent: InvoiceOutcome, stripe_sandbox: Sandbox, dashboard: stripe.StripeClient
+) -> None:
+    """By line, to the card that paid; asked twice, refunded once."""
+    stripe_sandbox.post_form(sent.hosted_invoice_url, **CARD)
+    day = [CreditLine(line=1, quantity=1)]
+    with pytest.raises(Refused, match=r"150\.00 USD of it has been paid already\. Choose"):
+        credit_invoice(sent.name, lines=day)
+    for _ in range(2):
+        credit_invoice(sent.name, lines=day, give_back="refund", request_id="day-3")
+    [refund] = dashboard.v1.refunds.list().data
+    assert refund.amount == 15000
+    [note] = dashboard.v1.credit_notes.list({"invoice": sent.stripe_id}).data
+    assert (note.amount, note.post_payment_amount) == (15000, 15000)
+
+
+def test_what_came_by_cheque_is_not_refunded_to_a_card(sent: InvoiceOutcome) -> None:
+    """It is credited out of band, or to the customer's balance."""
+    record_payment(sent.name, paid_by="cheque")
+    with pytest.raises(Refused, match=r"Stripe collected only 0\.00 USD of INV-0001"):
+        credit_invoice(sent.name, "100", give_back="refund")
+    told = credit_invoice(sent.name, "100", give_back="out of band").sentence
+    assert "100.00 USD credited (100.00 USD to be paid back by you)" in told
+
+
+def test_a_credit_that_cannot_be_is_refused_with_all_reasons(sent: InvoiceOutcome) -> None:
+    """Nothing was written to Stripe."""
+    lines = [CreditLine(line=1, quantity=4), CreditLine(line=7)]
+    with pytest.raises(Refused) as refusal:
+        credit_invoice(sent.name, "10", lines=lines)
+    said = str(refusal.value)
+    for part in ("at most 3", "There is no line 7", "not both"):
+        assert part in said
+
+
+def test_each_wanted_mail_goes_out_once(sent: InvoiceOutcome, stripe_sandbox: Sandbox) -> None:
+    """The same request twice is one mail; two requests are two."""
+    for request in ("a", "a", "b"):
+        resend_invoice(sent.name, request_id=request)
+    assert subjects(stripe_sandbox) == ["Invoice"] * 3
+
+
+CALLS = [
+    ("void", "*/void"),
+    ("write-off", "*/mark_uncollectible"),
+    ("resend", "*/send"),
+    ("report", "*/report_payment"),
+    ("attach", "*/attach_payment"),
+    ("credit", "/v1/credit_notes"),
+]
+ACTS: dict[str, Callable[[str], InvoiceOutcome]] = {
+    "void": lambda name: void_invoice(name),
+    "write-off": lambda name: write_off_invoice(name),
+    "resend": lambda name: resend_invoice(name, request_id="r"),
+    "report": lambda name: record_payment(name, "450", request_id="r"),
+    "attach": lambda name: record_payment(name, "450", request_id="r"),
+    "credit": lambda name: credit_invoice(name, "450", request_id="r"),
+}
+
+
+@pytest.mark.parametrize("kind", ["lost", "fail_after"])
+@pytest.mark.parametrize(("call", "path"), CALLS, ids=[call[0] for call in CALLS])
+def test_trouble_at_any_call_has_one_effect(
+    sent: InvoiceOutcome,
+    org: Org,
+    dashboard: stripe.StripeClient,
+    stripe_sandbox: Sandbox,
+    call: str,
+    path: str,
+    kind: str,
+) -> None:
+    """Whatever happens to one answer, before or after the effect, the end is the same."""
+    rule = {"kind": kind, "method": "POST", "path": path, "count": 1}
+    stripe_sandbox.admin("POST", "faults", rules=[rule])
+    try:
+        ACTS[call](sent.name)
+    except InvoicingError:
+        ACTS[call](sent.name)
+    invoice = dashboard.v1.invoices.retrieve(sent.stripe_id)
+    record = org.record(sent.name)
+    assert record["Status__c"].lower() == invoice.status
+    assert float(record["Amount_Remaining__c"]) == invoice.amount_remaining / 100
+    wanted = {"resend": ["Invoice"] * 2, "credit": ["Invoice", "Credit"]}
+    assert subjects(stripe_sandbox) == wanted.get(call, ["Invoice"])
+    left = 200000 if call in ("report", "attach", "credit") else 245000
+    assert invoice.amount_remaining == left
