@@ -6,28 +6,21 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from datetime import date
-from decimal import Decimal
-from functools import lru_cache
+from contextlib import contextmanager, suppress
 from itertools import islice
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
-import orjson
 from prefect import task
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.logging import get_run_logger
 
 from invoicing.connectors import salesforce, stripe
 from invoicing.domain import record
-from invoicing.domain.money import to_minor
-from invoicing.domain.projection import FACTS, RECORD_KEY, credited, is_overdue, payment_state
-from invoicing.domain.status import Status
+from invoicing.domain.projection import Facts
+from invoicing.domain.staged import ASKED_FOR, StripeRow, salesforce_row, stripe_rows
 from invoicing.errors import Busy, Missing, Passing, Refused, Throttled
 from invoicing.ledger import drift, leases, staging
 from invoicing.ledger.models import SyncRun, SyncWindow
-from invoicing.ledger.staging import SalesforceRow, StripeRow
 from invoicing.pacing import Budget
 from invoicing.settings import settings
 from tasks.policy import STEP
@@ -38,34 +31,21 @@ READERS = 16
 """Windows read side by side: hides answer times of 600 ms at 25 calls a second."""
 
 PAGES_AT_ONCE = 10
-"""Pages staged in one transaction."""
+"""Pages staged in one transaction, unless their reading takes longer than the next line says."""
+
+STAGED_EVERY_SECONDS = 2.0
 
 ROWS_AT_ONCE = 2_000
 """Salesforce rows staged in one transaction."""
 
 PAGE_TRIES = 5
-IDLE_SECONDS = 0.1
+IDLE_SECONDS = 1.0
+"""Somebody else's windows are looked at so often by a reader that has nothing to do."""
+
 SUBJECT = "full sync"
 LEASE_SECONDS = 30
 WAIT_SECONDS = 0.5
 TELL_SECONDS = 10
-
-STAGED_FIELDS = (
-    "Id",
-    record.STRIPE_ID,
-    "Account__c",
-    "Name",
-    record.STATUS,
-    "Number__c",
-    "Total__c",
-    "Amount_Paid__c",
-    "Amount_Remaining__c",
-    "Payment_State__c",
-    "Is_Overdue__c",
-    record.SYNC_STATE,
-    "Currency__c",
-    "Amount_Credited__c",
-)
 
 
 @contextmanager
@@ -211,45 +191,79 @@ class Reader:
         self._progress = progress
         self._failed = threading.Event()
         self._budget = Budget("stripe", settings().stripe.requests_per_second)
-        self._today, self._zone = today(), settings().business.zone
+        self._row = stripe_rows(today(), settings().business.zone)
+        self._reading: dict[int, SyncWindow] = {}
+        self._ledger = threading.Lock()  # fairer than SQLite's own, which waits in its sleep
+        self._news = threading.Condition()
 
     def read(self, number: int) -> None:
         """Read one window after another."""
         owner = f"{self._name} {number}"
-        while not self._failed.is_set():
-            window = staging.claim(owner)
-            if window is None and staging.all_read():
-                return
-            if window is None:
-                self._failed.wait(IDLE_SECONDS)  # others may have something to share soon
-                continue
-            try:
-                self._read_window(window)
-            except Busy:
-                continue
-            except BaseException:
-                self._failed.set()
-                raise
+        try:
+            while not self._failed.is_set():
+                window = self._claim(owner)
+                if window is not None:
+                    with suppress(Busy):
+                        self._read_window(window)
+                elif staging.all_read():
+                    return
+                else:
+                    with self._news:
+                        self._news.wait(IDLE_SECONDS)
+        except BaseException:
+            self._failed.set()
+            raise
+        finally:
+            self._tell()
+
+    def _claim(self, owner: str) -> SyncWindow | None:
+        with self._ledger:
+            window = staging.claim(owner, self._reading)
+            if window is not None:
+                self._reading[window.number or 0] = window
+        if window is not None:
+            self._tell()  # there may be a share for one more
+        return window
+
+    def _tell(self) -> None:
+        """Wake one reader that has nothing to do."""
+        with self._news:
+            self._news.notify()
 
     def _read_window(self, window: SyncWindow) -> None:
-        after, at_end = window.cursor, False
-        while not window.done:
-            rows: list[StripeRow] = []
-            pages = 0
-            while not at_end and pages < (PAGES_AT_ONCE if window.pages else 1):
-                try:
-                    page, more = self._page(window, after)
-                except Missing:  # the draft that was the cursor is gone
-                    window, after, rows, pages = staging.begin_again(window), None, [], 0
-                    continue
-                rows += [stripe_row(invoice, self._today, self._zone) for invoice in page]
-                pages, at_end = pages + 1, not more
-                after = rows[-1].stripe_id if rows else None
-                at_end = at_end or rows[-1].created < window.since
-            window = staging.advance(window, rows, pages=pages, at_end=at_end)
-            self._progress.add(len(rows))
+        try:
+            while not window.done:
+                self._advance(window)
+                self._tell()
+        finally:
+            self._reading.pop(window.number or 0, None)
 
-    def _page(self, window: SyncWindow, after: str | None) -> tuple[list[stripe.Object], bool]:
+    def _advance(self, window: SyncWindow) -> None:
+        """Read and stage some pages of a window."""
+        rows: list[StripeRow] = []
+        pages, at_end, began = 0, False, time.monotonic()
+        most = PAGES_AT_ONCE if window.pages else 1  # others can share when the first is known
+        while not at_end and pages < most and time.monotonic() < began + STAGED_EVERY_SECONDS:
+            try:
+                page, more = self._page(window, rows[-1].stripe_id if rows else window.cursor)
+            except Missing:  # the draft that was the cursor is gone
+                with self._ledger:
+                    _learn(window, staging.begin_again(window))
+                return
+            rows += map(self._row, page)
+            pages += 1
+            at_end = not more or rows[-1].created < window.since
+            window.pages, window.reached = window.pages + 1, rows[-1].created if rows else None
+        self._stage(window, rows, pages, at_end=at_end)
+
+    def _stage(
+        self, window: SyncWindow, rows: list[StripeRow], pages: int, *, at_end: bool
+    ) -> None:
+        with self._ledger:
+            _learn(window, staging.advance(window, rows, pages=pages, at_end=at_end))
+        self._progress.add(len(rows))
+
+    def _page(self, window: SyncWindow, after: str | None) -> tuple[list[Facts], bool]:
         for last in [False] * (PAGE_TRIES - 1) + [True]:
             self._budget.wait()
             try:
@@ -264,64 +278,20 @@ class Reader:
         raise AssertionError("a page is tried at least once")
 
 
-@lru_cache(maxsize=10_000)
-def _due(instant: int, today_: date, zone: ZoneInfo) -> bool:
-    return is_overdue(instant, today=today_, zone=zone)
-
-
-def stripe_row(invoice: stripe.Object, day: date, zone: ZoneInfo) -> StripeRow:
-    """What is staged of an invoice."""
-    status, due = Status.of_stripe(invoice["status"]), invoice["due_date"]
-    return StripeRow(
-        stripe_id=invoice["id"],
-        created=invoice["created"],
-        record_id=invoice["metadata"].get(RECORD_KEY),
-        customer_id=invoice["customer"],
-        status=status.value,
-        number=invoice["number"],
-        total=invoice["total"],
-        amount_paid=invoice["amount_paid"],
-        amount_remaining=invoice["amount_remaining"],
-        payment_state=payment_state(invoice).value,
-        overdue=status is Status.OPEN and due is not None and _due(due, day, zone),
-        facts=orjson.dumps({name: invoice.get(name) for name in FACTS}).decode(),
-        credited=credited(invoice),
-    )
+def _learn(window: SyncWindow, known: SyncWindow) -> None:
+    """Learn what the ledger knows of a window by now."""
+    for name in ("since", "cursor", "reached", "pages", "done"):
+        setattr(window, name, getattr(known, name))
 
 
 @task(task_run_name="read Salesforce", **STEP)
 def read_salesforce() -> None:
     """Stage all invoice records that have a Stripe invoice, part by part."""
     soql = (
-        f"SELECT {', '.join(STAGED_FIELDS)} FROM {record.INVOICE} "  # noqa: S608
+        f"SELECT {', '.join(ASKED_FOR)} FROM {record.INVOICE} "  # noqa: S608
         f"WHERE {record.STRIPE_ID} != null"
     )
     staging.clear_salesforce()
     rows = map(salesforce_row, salesforce.client().bulk_query(soql))
     while batch := list(islice(rows, ROWS_AT_ONCE)):
         staging.stage_salesforce(batch)
-
-
-def salesforce_row(row: list[str]) -> SalesforceRow:
-    """What is staged of a record: Bulk's text in the order of the fields asked for."""
-    *texts, total, paid, remaining, payment, overdue, sync_state, currency, credit = row
-    record_id, stripe_id, account_id, name, status, number = texts
-
-    def minor(text: str) -> int | None:
-        return to_minor(Decimal(text), currency) if text else None
-
-    return SalesforceRow(
-        record_id=record_id,
-        stripe_id=stripe_id,
-        account_id=account_id or None,
-        name=name,
-        status=status,
-        number=number or None,
-        total=minor(total),
-        amount_paid=minor(paid),
-        amount_remaining=minor(remaining),
-        payment_state=payment or None,
-        overdue=overdue == "true",
-        sync_state=sync_state or None,
-        credited=minor(credit) or 0,
-    )

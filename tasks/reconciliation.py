@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import orjson
 from prefect import task
 from prefect.logging import get_run_logger
 
@@ -12,11 +11,12 @@ from invoicing.connectors import salesforce
 from invoicing.connectors.salesforce import quoted
 from invoicing.domain import record
 from invoicing.domain.drift import STAGED, Kind
+from invoicing.domain.payments import NOTHING_KNOWN
 from invoicing.domain.projection import ACCOUNT_KEY, Projection, project
 from invoicing.domain.status import Status
 from invoicing.domain.words import counted
 from invoicing.errors import Passing, Refused
-from invoicing.ledger import drift, links, staging
+from invoicing.ledger import drift, links, payments, staging
 from invoicing.ledger.models import DriftRow, SyncRun
 from invoicing.settings import settings
 from tasks.policy import STEP
@@ -66,9 +66,9 @@ def _name_unlinked(sync: SyncRun) -> None:
     for rows in drift.chunks(sync.id, missing, size=CUSTOMERS_AT_ONCE):
         facts = drift.staged_facts([row.subject for row in rows])
         customers = {
-            subject: customer
-            for subject, (customer, text) in facts.items()
-            if ACCOUNT_KEY not in (orjson.loads(text)["metadata"] or {})
+            subject: invoice["customer"]
+            for subject, invoice in facts.items()
+            if ACCOUNT_KEY not in invoice["metadata"]
         }
         unknown = {id_ for id_ in customers.values() if id_ and not links.account_of(id_)}
         if unknown:
@@ -147,10 +147,14 @@ def write_in_bulk(sync: SyncRun, rows: Sequence[DriftRow]) -> None:
     old = drift.touched(rows, sync.started_at)
     chosen = [row for row in rows if row.subject not in old]
     facts = drift.staged_facts([row.subject for row in chosen])
+    known = payments.known(row.subject for row in chosen)
     by_shape: dict[bool, list[tuple[DriftRow, Projection]]] = {True: [], False: []}
     for row in chosen:
         projection = project(
-            orjson.loads(facts[row.subject][1]), today=today(), zone=settings().business.zone
+            facts[row.subject],
+            today=today(),
+            zone=settings().business.zone,
+            known=known.get(row.subject, NOTHING_KNOWN),
         )
         by_shape[projection.status is Status.DRAFT].append((row, projection))
     began = datetime.now(UTC)

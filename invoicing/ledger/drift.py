@@ -7,6 +7,8 @@ from sqlalchemy import bindparam, delete, func, text, update
 from sqlmodel import col, select
 
 from invoicing.domain.drift import Kind
+from invoicing.domain.projection import Facts
+from invoicing.domain.staged import facts
 from invoicing.ledger.database import session
 from invoicing.ledger.models import DriftRow, Event, Lease, StagedStripe, SyncRun
 
@@ -122,12 +124,12 @@ def name_unlinked(run_id: str, subjects: Sequence[str]) -> None:
         )
 
 
-def staged_facts(subjects: Sequence[str]) -> dict[str, tuple[str | None, str]]:
-    """Customer and facts of staged invoices, by Stripe id."""
-    query = select(StagedStripe.stripe_id, StagedStripe.customer_id, StagedStripe.facts)
+def staged_facts(subjects: Sequence[str]) -> dict[str, Facts]:
+    """What was staged of Stripe's invoices, by Stripe id."""
+    query = select(StagedStripe.stripe_id, StagedStripe.facts)
     with session() as ledger:
-        rows = ledger.exec(query.where(col(StagedStripe.stripe_id).in_(list(subjects))))
-        return {stripe_id: (customer, facts) for stripe_id, customer, facts in rows}
+        rows = ledger.exec(query.where(col(StagedStripe.stripe_id).in_(list(subjects)))).all()
+    return {stripe_id: facts(text) for stripe_id, text in rows}
 
 
 def touched(rows: Sequence[DriftRow], since: datetime) -> set[str]:

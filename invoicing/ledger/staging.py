@@ -6,14 +6,17 @@ takes the older half of another's, whichever process that one runs in, and what 
 never read again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from math import sqrt
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import Any
 
 from sqlalchemy import delete, func, or_, update
 from sqlmodel import Session, SQLModel, col, select
 
+from invoicing.domain.staged import SalesforceRow, StripeRow
 from invoicing.errors import Busy
 from invoicing.ledger.database import one_at_a_time, session
 from invoicing.ledger.models import StagedSalesforce, StagedStripe, SyncRun, SyncWindow
@@ -27,44 +30,14 @@ STRIPE_BEGAN = 1_262_304_000
 CLAIM = timedelta(seconds=60)
 """For how long a window belongs to a reader that is not heard of."""
 
-SPLIT_PAGES = 4
-"""A window is worth splitting when about so many pages are left in it."""
+SPLIT_PAGES = 10
+"""A window is worth splitting when about so many pages are left in it: each window ends with a
+page that is not full, so that windows of fewer pages would cost many calls for nothing."""
 
+FIRST_WINDOWS = 16
+"""Into so many windows, at most, the time is cut beforehand, when it is known how far it goes."""
 
-class StripeRow(NamedTuple):
-    """The columns of :class:`StagedStripe`, in its order."""
-
-    stripe_id: str
-    created: int
-    record_id: str | None
-    customer_id: str | None
-    status: str
-    number: str | None
-    total: int
-    amount_paid: int
-    amount_remaining: int
-    payment_state: str
-    overdue: bool
-    facts: str
-    credited: int = 0
-
-
-class SalesforceRow(NamedTuple):
-    """The columns of :class:`StagedSalesforce`, in its order."""
-
-    record_id: str
-    stripe_id: str
-    account_id: str | None
-    name: str
-    status: str
-    number: str | None
-    total: int | None
-    amount_paid: int | None
-    amount_remaining: int | None
-    payment_state: str | None
-    overdue: bool
-    sync_state: str | None
-    credited: int = 0
+PAGE = 100
 
 
 def begin(run_id: str, *, dry_run: bool) -> SyncRun:
@@ -79,15 +52,30 @@ def begin(run_id: str, *, dry_run: bool) -> SyncRun:
             ledger.execute(update(SyncWindow).values(owner=None))
             run.dry_run = dry_run
         else:
+            windows = _first_windows(ledger, int(now.timestamp()) + 1)
             for table in (StagedStripe, StagedSalesforce, SyncWindow):
                 ledger.execute(delete(table))
             if run is not None:
                 run.finished_at = now
                 ledger.add(run)
             run = SyncRun(id=run_id, started_at=now, dry_run=dry_run)
-            ledger.add(SyncWindow(since=STRIPE_BEGAN, until=int(now.timestamp()) + 1))
+            ledger.add_all(windows)
         ledger.add(run)
         return run
+
+
+def _first_windows(ledger: Session, until: int) -> list[SyncWindow]:
+    """All the time there is, cut by what the sync before found; the newest window first.
+
+    Stripe decides when an invoice is created, so that none comes to be before the oldest.
+    """
+    last = ledger.exec(select(SyncRun).order_by(col(SyncRun.started_at).desc())).first()
+    oldest = ledger.exec(select(func.min(col(StagedStripe.created)))).one()
+    if last is None or not last.in_stripe or oldest is None:
+        return [SyncWindow(since=STRIPE_BEGAN, until=until)]
+    count = min(FIRST_WINDOWS, max(1, last.in_stripe // (PAGE * SPLIT_PAGES)))
+    edges = [until - (until - oldest) * n // count for n in range(count + 1)]
+    return [SyncWindow(since=since, until=end) for end, since in pairwise(edges)]
 
 
 def _unfinished(ledger: Session) -> SyncRun | None:
@@ -103,8 +91,16 @@ def finish(run_id: str) -> None:
         ledger.add(run)
 
 
-def claim(owner: str) -> SyncWindow | None:
-    """Take a window that nobody reads, or else the older half of one that somebody does."""
+def claim(
+    owner: str, reading: Mapping[int, SyncWindow] = MappingProxyType({})
+) -> SyncWindow | None:
+    """Take a window that nobody reads, or else the older half of one that somebody does.
+
+    Args:
+        owner: Who takes it.
+        reading: What this process reads, by number: how far it is, of which the ledger hears a
+            little later. The window that is split is told so here as well.
+    """
     now = datetime.now(UTC)
     with session() as ledger:
         one_at_a_time(ledger, "windows")
@@ -112,21 +108,23 @@ def claim(owner: str) -> SyncWindow | None:
             col(SyncWindow.done).is_(False),
             or_(col(SyncWindow.owner).is_(None), col(SyncWindow.expires_at) < now),
         )
-        window = ledger.exec(free).first() or _split(ledger)
+        window = ledger.exec(free).first() or _split(ledger, reading)
         if window is not None:
             window.owner, window.expires_at = owner, now + CLAIM
             ledger.add(window)
         return window
 
 
-def _split(ledger: Session) -> SyncWindow | None:
-    read = ledger.exec(select(SyncWindow).where(col(SyncWindow.done).is_(False))).all()
-    widest = max(read, key=_pages_left, default=None)
-    if widest is None or widest.reached is None or _pages_left(widest) < SPLIT_PAGES:
+def _split(ledger: Session, reading: Mapping[int, SyncWindow]) -> SyncWindow | None:
+    unread = select(SyncWindow).where(col(SyncWindow.done).is_(False)).with_for_update()
+    windows = [(window, reading.get(window.number or 0, window)) for window in ledger.exec(unread)]
+    if not windows:
         return None
-    middle = _middle(widest, widest.reached)
-    older = SyncWindow(since=widest.since, until=middle)
-    widest.since = middle
+    widest, now = max(windows, key=lambda pair: _pages_left(pair[1]))
+    if now.reached is None or _pages_left(now) < SPLIT_PAGES:
+        return None
+    older = SyncWindow(since=now.since, until=_middle(now, now.reached))
+    widest.since = now.since = older.until
     ledger.add(widest)
     return older
 
@@ -172,14 +170,13 @@ def advance(
         at_end: Whether nothing is left.
 
     Returns:
-        The window as it is now; its ``since`` may have moved.
+        The window as it is in the ledger now; its ``since`` may have moved.
 
     Raises:
         Busy: the window was given to another reader, because nothing was heard of this one.
     """
     with session() as ledger:
-        one_at_a_time(ledger, "windows")
-        now = ledger.get_one(SyncWindow, window.number)
+        now = ledger.get_one(SyncWindow, window.number, with_for_update=True)
         if now.owner != window.owner:
             raise Busy("Another reader has taken over this window.")
         insert(ledger, StagedStripe, [row for row in rows if row.created >= now.since])

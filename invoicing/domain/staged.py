@@ -1,0 +1,133 @@
+"""What a full sync keeps of an invoice, of either side, until both are compared.
+
+Pure, and made for a million rows: the columns are computed directly here, without the objects
+that a projection consists of; a test holds them to it. Amounts are minor units.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import date, datetime, time
+from decimal import Decimal
+from functools import lru_cache
+from typing import NamedTuple, cast
+from zoneinfo import ZoneInfo
+
+import orjson
+
+from invoicing.domain import record
+from invoicing.domain.money import to_minor
+from invoicing.domain.projection import RECORD_KEY, Facts, credited, payment_state
+from invoicing.domain.status import Status
+
+FACTS = tuple(Facts.__annotations__)
+STATUS = {status.value.lower(): status.value for status in Status}
+
+
+class StripeRow(NamedTuple):
+    """The columns of :class:`~invoicing.ledger.models.StagedStripe`, in its order."""
+
+    stripe_id: str
+    created: int
+    record_id: str | None
+    customer_id: str | None
+    status: str
+    number: str | None
+    total: int
+    amount_paid: int
+    amount_remaining: int
+    payment_state: str
+    overdue: bool
+    facts: str
+    credited: int = 0
+
+
+class SalesforceRow(NamedTuple):
+    """The columns of :class:`~invoicing.ledger.models.StagedSalesforce`, in its order."""
+
+    record_id: str
+    stripe_id: str
+    account_id: str | None
+    name: str
+    status: str
+    number: str | None
+    total: int | None
+    amount_paid: int | None
+    amount_remaining: int | None
+    payment_state: str | None
+    overdue: bool
+    sync_state: str | None
+    credited: int = 0
+
+
+def stripe_rows(day: date, zone: ZoneInfo) -> Callable[[Facts], StripeRow]:
+    """How invoices of Stripe are staged on a business day."""
+    morning = datetime.combine(day, time.min, zone).timestamp()
+
+    def row(invoice: Facts) -> StripeRow:
+        status, due = invoice["status"], invoice["due_date"]
+        return StripeRow(
+            invoice["id"],
+            invoice["created"],
+            invoice["metadata"].get(RECORD_KEY),
+            invoice["customer"],
+            STATUS[status],
+            invoice["number"],
+            invoice["total"],
+            invoice["amount_paid"],
+            invoice["amount_remaining"],
+            payment_state(invoice).value,
+            status == "open" and due is not None and due < morning,
+            orjson.dumps([*map(invoice.get, FACTS)]).decode(),
+            credited(invoice),
+        )
+
+    return row
+
+
+def facts(text: str) -> Facts:
+    """An invoice as its projection needs it, from the column of the same name."""
+    return cast(Facts, dict(zip(FACTS, orjson.loads(text), strict=True)))
+
+
+ASKED_FOR = (
+    "Id",
+    record.STRIPE_ID,
+    "Account__c",
+    "Name",
+    record.STATUS,
+    "Number__c",
+    "Payment_State__c",
+    record.SYNC_STATE,
+    "Is_Overdue__c",
+    "Currency__c",
+    "Total__c",
+    "Amount_Paid__c",
+    "Amount_Remaining__c",
+    "Amount_Credited__c",
+)
+"""The fields that Salesforce is asked for."""
+
+
+def salesforce_row(texts: Sequence[str]) -> SalesforceRow:
+    """What is staged of a record: Bulk's text in the order of :data:`ASKED_FOR`."""
+    record_id, stripe_id, account_id, name, status, number = texts[:6]
+    payment, sync_state, overdue, currency, total, paid, remaining, credit = texts[6:]
+    return SalesforceRow(
+        record_id,
+        stripe_id,
+        account_id or None,
+        name,
+        status,
+        number or None,
+        _minor(total, currency),
+        _minor(paid, currency),
+        _minor(remaining, currency),
+        payment or None,
+        overdue == "true",
+        sync_state or None,
+        _minor(credit, currency) or 0,
+    )
+
+
+@lru_cache(maxsize=50_000)
+def _minor(text: str, currency: str) -> int | None:
+    return to_minor(Decimal(text), currency) if text else None
