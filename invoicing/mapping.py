@@ -17,23 +17,19 @@ from invoicing.settings import settings
 
 
 def read_mapping(path: Path) -> OrgMapping:
-    """A field mapping from its TOML file.
+    """A field mapping from its TOML file, as far as the file by itself makes sense.
 
     Raises:
-        Misconfigured: with everything that is wrong with the file by itself.
+        Misconfigured: with everything that is wrong with the structure of the file.
     """
     try:
-        mapping = OrgMapping.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        return OrgMapping.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise Misconfigured(f"INVOICING_MAPPING: {path} cannot be read ({error}).") from None
     except tomllib.TOMLDecodeError as error:
         raise Misconfigured(f"INVOICING_MAPPING: {path} is not TOML: {error}.") from None
     except ValidationError as error:
         raise Misconfigured(_all(path, _structural(error))) from None
-    wrong = own_mistakes(mapping)
-    if wrong:
-        raise Misconfigured(_all(path, wrong))
-    return mapping
 
 
 def _structural(error: ValidationError) -> list[str]:
@@ -57,8 +53,9 @@ def _words(where: list[str]) -> list[str]:
     return tables.get(where[0] if where else "", list(schema["properties"]))
 
 
-def _all(path: Path, wrong: list[str]) -> str:
-    return "\n".join([f"The field mapping {path} does not fit:", *(f"- {line}" for line in wrong)])
+def _all(path: Path | None, wrong: list[str]) -> str:
+    what = f"The field mapping {path} does not fit:" if path else "The org lacks what is needed:"
+    return "\n".join([what, *(f"- {line}" for line in wrong)])
 
 
 @lru_cache(maxsize=1)
@@ -66,30 +63,29 @@ def org_mapping() -> OrgMapping | None:
     """The field mapping of the settings, read once per process; None for our own names.
 
     Raises:
-        Misconfigured: with everything that is wrong with the file by itself.
+        Misconfigured: with everything that is wrong with the structure of the file.
     """
     path = settings().mapping
     return read_mapping(path) if path else None
 
 
-def check_org(mapping: OrgMapping | None = None) -> None:
+def check_org() -> None:
     """Compare what this project needs with what the org says of its objects.
 
-    One call for each object, of which there are about seven.
+    Costs a login and one call for each object, of which there are about seven.
 
     Raises:
         Misconfigured: with every mistake, and the nearest name that exists.
     """
-    from invoicing.connectors import salesforce
+    from invoicing.connectors.salesforce import Salesforce
 
-    mapping = mapping or org_mapping() or OrgMapping()
-    client = salesforce.client()
-    wanted = objects_to_describe(mapping)
-    described = {name: client.describe(name) for name in wanted}
-    missing = [name for name, found in described.items() if found is None]
-    wrong = mistakes(mapping, described, client.object_names() if missing else [])
+    mapping = org_mapping() or OrgMapping()
+    org = Salesforce(settings().salesforce)
+    described = {name: org.describe(name) for name in objects_to_describe(mapping)}
+    existing = [] if all(described.values()) else org.object_names()
+    wrong = own_mistakes(mapping) + mistakes(mapping, described, existing)
     if wrong:
-        raise Misconfigured(_all(settings().mapping or Path("of our own names"), wrong))
+        raise Misconfigured(_all(settings().mapping, wrong))
 
 
 def main() -> None:

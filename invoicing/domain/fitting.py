@@ -98,7 +98,7 @@ def mistakes(
     """Everything in which the org is not as the mapping says, or not as we need it.
 
     Args:
-        mapping: One without mistakes of its own.
+        mapping: What the org is said to be like.
         described: By the org's object names, what the org says of them; None: there is none.
         existing: All object names of the org, to name the nearest of.
     """

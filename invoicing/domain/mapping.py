@@ -14,6 +14,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from invoicing.domain.schema import OBJECTS, SObject, relationship
+from invoicing.domain.words import label
+from invoicing.errors import Refused
 
 ORG_S = "~"
 """Before a name in a path: this is the org's field, though one of ours has the same name."""
@@ -66,7 +68,7 @@ class _Names:
         pairs += [
             (relationship(theirs), relationship(ours))
             for theirs, ours in pairs
-            if ours in self.schema.fields and self.schema.fields[ours].to
+            if self._refers(ours)
         ]
         pairs += [(theirs, ours) for ours, theirs in self.mapping.children.items()]
         return dict(pairs)
@@ -75,13 +77,25 @@ class _Names:
     def _taken(self) -> set[str]:
         """Names of ours that mean something else in the org, or nothing."""
         fields = self.mapping.fields
-        references = {relationship(n) for n in fields if self.schema.fields[n].to}
+        references = {relationship(name) for name in fields if self._refers(name)}
         return {*fields, *references, *self.mapping.children}
+
+    def _refers(self, name: str) -> bool:
+        return name in self.schema.fields and self.schema.fields[name].to != ""
 
     @cached_property
     def dropped(self) -> frozenset[str]:
         """Our fields that the org does not keep."""
         return frozenset(ours for ours, theirs in self.mapping.fields.items() if not theirs)
+
+    def refuse_to_lose(self, name: str, value: Any) -> None:
+        """Refuse a value that somebody asked for, and that the org cannot keep."""
+        field_ = self.schema.fields.get(name)
+        if field_ and field_.asked and value and value != next(iter(field_.values), None):
+            raise Refused(
+                f"This org keeps no {label(name)!r} of its invoices, so it cannot be {value}; "
+                "leave it empty, or have the field mapping name a field for it."
+            )
 
     def back(self, name: str) -> str:
         """Our name for the org's field or relationship."""
@@ -196,7 +210,11 @@ class Names:
         return self.of(sobject), last
 
     def fields(self, sobject: str, values: Mapping[str, Any]) -> dict[str, Any]:
-        """A record as it is written to the org: what the org does not keep is left out."""
+        """A record as it is written to the org: what the org does not keep is left out.
+
+        Raises:
+            Refused: what people asked for would get lost.
+        """
         names = self.of(sobject)
         out: dict[str, Any] = {}
         for name, value in values.items():
@@ -209,6 +227,8 @@ class Names:
                 value = said[0] if said else value
             if theirs:
                 out[theirs] = value
+            else:
+                names.refuse_to_lose(name, value)
         return out
 
     def record(self, answer: Mapping[str, Any], sobject: str | None = None) -> Record:

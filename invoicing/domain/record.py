@@ -130,6 +130,18 @@ STATE_FIELDS = (
 )
 
 
+CUSTOMER_FIELDS = (
+    *("Id", "Name", "Invoice_Email__c", "Stripe_Customer_Id__c"),
+    *("Stripe_Customer_Name__c", "Stripe_Customer_Email__c"),
+)
+CUSTOMER_DELETED = "(deleted in Stripe)"
+
+
+def customer_fields(*, name: str | None, email: str | None) -> dict[str, str | None]:
+    """The fields of an Account that show what Stripe has of its customer, where it differs."""
+    return {"Stripe_Customer_Name__c": name, "Stripe_Customer_Email__c": email}
+
+
 def invoice_query(where: str, *, multi_currency: bool) -> str:
     """SOQL that reads an invoice with its account and lines in one call."""
     account = [f for f in ACCOUNT_FIELDS if multi_currency or f != "CurrencyIsoCode"]
@@ -367,11 +379,14 @@ def projected_fields(projection: Projection) -> dict[str, Any]:
 
 
 def differences(record: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Fields of the record that are not as wanted: ``{field: (is, should be)}``."""
+    """Fields of the record that are not as wanted: ``{field: (is, should be)}``.
+
+    What the record lacks, because the org does not keep it, does not differ.
+    """
     return {
-        name: (record.get(name), value)
+        name: (record[name], value)
         for name, value in wanted.items()
-        if not _same(record.get(name), value)
+        if name in record and not _same(record[name], value)
     }
 
 

@@ -6,7 +6,7 @@ mapping (:mod:`invoicing.domain.mapping`) says which.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 Kind = Literal["text", "number", "boolean", "date", "datetime", "picklist", "reference"]
@@ -24,6 +24,7 @@ class Field:
         needed: Nothing works without it.
         unique: It names a record, letter case included: unique and an external id.
         read_only: It is never written.
+        asked: People ask for it. Where it is not kept, asking for it has to be refused.
         values: What a picklist has to offer.
     """
 
@@ -34,6 +35,7 @@ class Field:
     needed: bool = False
     unique: bool = False
     read_only: bool = False
+    asked: bool = False
     values: tuple[str, ...] = ()
 
 
@@ -62,9 +64,9 @@ def amount(*, needed: bool = False) -> Field:
     return Field("number", scale=2, needed=needed)
 
 
-def exact(*, needed: bool = True) -> Field:
-    """A quantity or a unit price, which must not be rounded on its way."""
-    return Field("number", scale=6, needed=needed)
+def number(scale: int, *, needed: bool = False) -> Field:
+    """A number that must keep so many decimals."""
+    return Field("number", scale=scale, needed=needed)
 
 
 def reference(to: str, *, needed: bool = False) -> Field:
@@ -75,6 +77,11 @@ def reference(to: str, *, needed: bool = False) -> Field:
 def picklist(*values: str, needed: bool = False) -> Field:
     """A choice among our values, or among the org's own words for them."""
     return Field("picklist", values=values, needed=needed)
+
+
+def asked(what: Field) -> Field:
+    """Something that people ask for, and that must not get lost."""
+    return replace(what, asked=True)
 
 
 CHECKBOX = Field("boolean")
@@ -90,14 +97,25 @@ OBJECTS: Mapping[str, SObject] = {
             "Action_Requested__c": picklist(
                 "Send", "Sync", "Void", "Write Off", "Resend", "Record Payment", "Replace"
             ),
+            "Amount_Credited__c": amount(),
+            "Amount_Disputed__c": amount(),
             "Amount_Due__c": amount(),
+            "Amount_Overpaid__c": amount(),
             "Amount_Paid__c": amount(needed=True),
+            "Amount_Refunded__c": amount(),
             "Amount_Remaining__c": amount(needed=True),
-            "Bill_To__c": reference("Contact"),
+            "Automatic_Tax__c": asked(CHECKBOX),
+            "Bill_To__c": asked(reference("Contact")),
+            "Collection_Method__c": asked(picklist("Send Invoice", "Charge Automatically")),
             "Currency__c": text(3, needed=True),
-            "Description__c": text(1500),
+            "Custom_Fields__c": asked(text(1000)),
+            "Description__c": text(1500, needed=True),
+            "Discount_Amount__c": asked(amount()),
+            "Discount_Percent__c": asked(number(2)),
+            "Dispute_Status__c": text(40),
             "Due_Date__c": Field("date", needed=True),
             "Finalized_At__c": INSTANT,
+            "Footer__c": asked(text(5000)),
             "Hosted_Invoice_URL__c": text(2000),
             "Invoice_PDF__c": text(2000),
             "Is_Overdue__c": Field("boolean", needed=True),
@@ -106,12 +124,26 @@ OBJECTS: Mapping[str, SObject] = {
             "Livemode__c": CHECKBOX,
             "Local_Key__c": text(64, needed=True, unique=True),
             "Number__c": text(255, needed=True),
+            "PO_Number__c": asked(text(140)),
             "Paid_At__c": INSTANT,
+            "Payment_Methods__c": asked(text(255)),
+            "Payment_Problem__c": text(255),
             "Payment_State__c": picklist(
-                *("Unpaid", "Partly Paid", "Paid", "Overpaid"),
-                *("Partly Refunded", "Refunded", "Disputed"),
+                "Unpaid",
+                "Partly Paid",
+                "Paid",
+                "Overpaid",
+                "Partly Refunded",
+                "Refunded",
+                "Disputed",
                 needed=True,
             ),
+            "Payment_Terms__c": asked(picklist("Net 15", "Net 30", "Net 45", "Net 60", "Net 90")),
+            "Previewed_At__c": INSTANT,
+            "Previewed_Tax__c": amount(),
+            "Previewed_Total__c": amount(),
+            "Rendering_Template__c": asked(text(255)),
+            "Send_On__c": asked(DATE),
             "Sent_At__c": INSTANT,
             "Status__c": picklist(
                 "Draft", "Open", "Paid", "Uncollectible", "Void", "Deleted", needed=True
@@ -122,6 +154,7 @@ OBJECTS: Mapping[str, SObject] = {
             "Subtotal__c": amount(),
             "Sync_Message__c": text(4000),
             "Sync_State__c": picklist("Clean", "Pending", "Failed", "Conflict", needed=True),
+            "Tax_Rates__c": asked(text(255)),
             "Tax__c": amount(),
             "Total__c": amount(needed=True),
             "Uncollectible_At__c": INSTANT,
@@ -132,19 +165,24 @@ OBJECTS: Mapping[str, SObject] = {
         fields={
             "Amount__c": amount(),
             "Description__c": text(255, needed=True),
+            "Discount_Amount__c": asked(amount()),
+            "Discount_Percent__c": asked(number(2)),
             "Invoice__c": reference("Stripe_Invoice__c", needed=True),
             "Local_Key__c": text(64, unique=True),
-            "Position__c": Field("number", needed=True),
+            "Position__c": number(0, needed=True),
             "Product__c": reference("Product2", needed=True),
-            "Quantity__c": exact(),
-            "Unit_Price__c": exact(),
+            "Quantity__c": number(6, needed=True),
+            "Unit_Price_Exact__c": asked(text(40)),
+            "Unit_Price__c": number(6, needed=True),
         },
         rights=("queryable", "createable", "updateable", "deletable"),
     ),
     "Account": SObject(
         fields={
             "Invoice_Email__c": text(80),
+            "Stripe_Customer_Email__c": text(255),
             "Stripe_Customer_Id__c": text(255, needed=True, unique=True),
+            "Stripe_Customer_Name__c": text(255),
         },
         rights=("queryable", "updateable"),
     ),
