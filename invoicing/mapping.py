@@ -3,6 +3,7 @@
 ``python -m invoicing.mapping`` checks it by hand; flows check it at start.
 """
 
+import hashlib
 import sys
 import tomllib
 from functools import lru_cache
@@ -67,6 +68,12 @@ def org_mapping() -> OrgMapping | None:
     """
     path = settings().mapping
     return read_mapping(path) if path else None
+
+
+def fingerprint() -> str:
+    """What tells one field mapping from another; empty for our own names."""
+    mapping = org_mapping()
+    return hashlib.sha256(mapping.model_dump_json().encode()).hexdigest()[:32] if mapping else ""
 
 
 def check_org() -> None:

@@ -11,17 +11,22 @@ from invoicing.connectors import salesforce, stripe
 from invoicing.domain.status import SyncState
 from invoicing.errors import Busy, Conflict, Passing, Refused, WrongWorld
 from invoicing.ledger import leases, links
+from invoicing.mapping import check_org, fingerprint
 from invoicing.settings import Settings, settings
 from tasks.policy import STEP
 from tasks.report import run_id
 from tasks.salesforce import find_record, note_on_record
 
 VERIFIED_FOR = timedelta(hours=1)
+"""A schema changes by deployments, a few in a week. Asking for it costs an org with a field
+mapping nine calls, so 216 a day: 1.4 % of the 15,000 of the smallest edition."""
 
 
 @task(task_run_name="check the world", **STEP)
 def check_world() -> None:
     """Make sure that org, Stripe account and mode are those this ledger is bound to.
+
+    Where a field mapping gives the org's own names, the org must also be as it says.
 
     Raises:
         WrongWorld: nothing is written to either system then.
@@ -35,10 +40,18 @@ def check_world() -> None:
                 f"({_mode(bound.livemode)}) belongs to Salesforce org {bound.org_id}, but the "
                 f"settings name {wanted.salesforce.org_id}. Use another ledger for another org."
             )
-        if datetime.now(UTC) - bound.verified_at < VERIFIED_FOR:
+        fresh = datetime.now(UTC) - bound.verified_at < VERIFIED_FOR
+        if fresh and bound.mapping == fingerprint():
             return
     org_id = _verify(wanted)
-    links.bind(org_id, wanted.stripe.account_id, livemode=wanted.stripe.livemode)
+    if wanted.mapping:
+        check_org()
+    links.bind(
+        org_id,
+        wanted.stripe.account_id,
+        livemode=wanted.stripe.livemode,
+        mapping=fingerprint(),
+    )
 
 
 def _verify(wanted: Settings) -> str:

@@ -17,14 +17,15 @@ def binding(stripe_account_id: str, *, livemode: bool) -> Binding | None:
         return ledger.get(Binding, (stripe_account_id, livemode))
 
 
-def bind(org_id: str, stripe_account_id: str, *, livemode: bool) -> None:
-    """Remember that this world was verified now."""
+def bind(org_id: str, stripe_account_id: str, *, livemode: bool, mapping: str = "") -> None:
+    """Remember that this world was verified now, against a field mapping's fingerprint."""
     with session() as ledger:
         ledger.merge(
             Binding(
                 stripe_account_id=stripe_account_id,
                 livemode=livemode,
                 org_id=org_id,
+                mapping=mapping,
                 verified_at=datetime.now(UTC),
             )
         )

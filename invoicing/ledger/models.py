@@ -35,6 +35,7 @@ class Binding(SQLModel, table=True):
     stripe_account_id: str = Field(primary_key=True)
     livemode: bool = Field(primary_key=True)
     org_id: str
+    mapping: str = ""
     verified_at: datetime = Field(sa_type=Instant)
 
 
