@@ -12,6 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import orjson
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -79,9 +80,18 @@ def session() -> Iterator[Session]:
         Passing: the database is away, busy for longer than its time-out, or another run
             wrote the same row first.
     """
+    with (
+        _failures_in_our_words(),
+        Session(engine(), expire_on_commit=False) as opened,
+        opened.begin(),
+    ):
+        yield opened
+
+
+@contextmanager
+def _failures_in_our_words() -> Iterator[None]:
     try:
-        with Session(engine(), expire_on_commit=False) as opened, opened.begin():
-            yield opened
+        yield
     except OperationalError as error:
         raise Passing(f"The ledger did not answer: {error.orig}") from error
     except IntegrityError as error:
@@ -110,17 +120,34 @@ def insert_missing(ledger: Session, rows: Sequence[SQLModel]) -> list[Any]:
     return list(ledger.execute(statement, values).all())
 
 
-def count_inserted(
-    ledger: Session, model: type[SQLModel], rows: Sequence[Mapping[str, Any]]
-) -> int:
-    """Insert the rows of one table that are not there yet; returns how many there were.
+def insert_new(model: type[SQLModel], rows: Sequence[Mapping[str, Any]]) -> int:
+    """Insert the rows of one table that are not there yet, all or none; returns how many.
 
-    Asks for no keys back, which makes it about twice as fast as :func:`insert_missing`.
+    A transaction of its own, which asks for no keys back. To PostgreSQL the rows travel as one
+    JSON text in one statement, which costs a third of an insert of many parameters.
+
+    Raises:
+        Passing: as :func:`session` does.
     """
     table = SQLModel.metadata.tables[str(model.__tablename__)]
-    statement = _dialect(ledger).insert(table).on_conflict_do_nothing()
-    counting = {"preserve_rowcount": True}
-    return ledger.connection().execute(statement, rows, execution_options=counting).rowcount
+    with _failures_in_our_words():
+        if engine().dialect.name == "postgresql":
+            statement = _insert_from_json(table.name, tuple(rows[0]))
+            with engine().connect().execution_options(isolation_level="AUTOCOMMIT") as alone:
+                return alone.exec_driver_sql(statement, (orjson.dumps(rows).decode(),)).rowcount
+        counting = {"preserve_rowcount": True}
+        with engine().begin() as ledger:
+            insert = sqlite.insert(table).on_conflict_do_nothing()
+            return ledger.execute(insert, rows, execution_options=counting).rowcount
+
+
+def _insert_from_json(table: str, columns: Sequence[str]) -> str:
+    names = ", ".join(columns)
+    return (
+        f"INSERT INTO {table} ({names}) "  # noqa: S608
+        f"SELECT {names} FROM json_populate_recordset(NULL::{table}, %s::json) "
+        "ON CONFLICT DO NOTHING"
+    )
 
 
 def _dialect(ledger: Session) -> Any:

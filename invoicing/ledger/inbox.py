@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, func, update
 from sqlmodel import col, or_, select
 
 from invoicing.domain.events import News
-from invoicing.ledger.database import count_inserted, one_at_a_time, session
+from invoicing.ledger.database import insert_new, one_at_a_time, session
 from invoicing.ledger.models import Cursor, Event, EventState
 
 MAX_ATTEMPTS = 8
@@ -44,10 +44,7 @@ def written_down(news: News, body: str, *, account_id: str, source: str) -> NewE
 
 def receive(events: Sequence[NewEvent]) -> int:
     """Write events down durably, once each, and return how many were new."""
-    if not events:
-        return 0
-    with session() as ledger:
-        return count_inserted(ledger, Event, events)
+    return insert_new(Event, events) if events else 0
 
 
 def claim(owner: str, *, account_id: str, limit: int) -> list[Event]:
@@ -95,6 +92,13 @@ def finish(ids: Iterable[int], owner: str) -> None:
     )
     with session() as ledger:
         ledger.execute(change)
+
+
+def name_invoice(event: int, invoice_id: str) -> None:
+    """Write down which invoice an event turned out to be about."""
+    named = update(Event).where(col(Event.id) == event).values(invoice_id=invoice_id)
+    with session() as ledger:
+        ledger.execute(named)
 
 
 def fail(ids: Iterable[int], owner: str, reason: str, *, for_good: bool) -> None:

@@ -28,6 +28,9 @@ from invoicing.settings import Settings
 
 log = logging.getLogger("receiver")
 
+WRITERS = 2
+"""Transactions of one worker at once; SQLite has only one anyhow."""
+
 
 def build_app(settings: Settings) -> Starlette:
     """The receiver for the endpoints of the settings.
@@ -44,7 +47,7 @@ def build_app(settings: Settings) -> Starlette:
         if new:
             bell.ring()
 
-    intake = Intake(written)
+    intake = Intake(written, 1 if "sqlite" in settings.ledger.url else WRITERS)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -54,7 +57,7 @@ def build_app(settings: Settings) -> Starlette:
     async def webhook(request: Request) -> Response:
         try:
             with metrics.seconds.time():
-                endpoint = endpoints.get(request.url.path)
+                endpoint = endpoints.get(request.scope["path"])
                 if endpoint is None:
                     raise Refusal(404, "path", "there is no endpoint here")
                 event = await accepted_event(request, endpoint)

@@ -27,20 +27,15 @@ def endpoints_by_path(settings: Settings) -> Mapping[str, Endpoint]:
         Misconfigured: there is none with a signing secret, or two share a path.
     """
     given = [
-        (
-            f"{PATH}/{other.token.get_secret_value()}",
-            other.account_id,
-            other.livemode,
-            other.secrets,
-        )
+        (_path(other.token), other.account_id, other.livemode, other.secrets)
         for other in settings.receiver.endpoints
     ]
-    own, token = settings.stripe, settings.receiver.token
+    own = settings.stripe
     if own.webhook_secrets:
-        path = f"{PATH}/{token.get_secret_value()}" if token else PATH
+        path = _path(settings.receiver.token)
         given.append((path, own.account_id, own.livemode, own.webhook_secrets))
     found = {
-        path: Endpoint(account, livemode, tuple(secret.get_secret_value() for secret in secrets))
+        path: Endpoint(account, livemode, _revealed(secrets))
         for path, account, livemode, secrets in given
     }
     if not found:

@@ -1,13 +1,13 @@
 """Writing events down, many in one transaction.
 
-While one transaction is under way, the next events gather; each is acknowledged after the
+While transactions are under way, the next events gather; each is acknowledged after the
 commit of its own. An event that comes alone does not wait for others.
 """
 
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from starlette.concurrency import run_in_threadpool
 
@@ -28,14 +28,16 @@ Promise = tuple[inbox.NewEvent, "asyncio.Future[None]"]
 class Intake:
     """Takes events and returns once they are in the inbox."""
 
-    def __init__(self, written: Callable[[int, int], None]) -> None:
+    def __init__(self, written: Callable[[int, int], None], writers: int) -> None:
         """Prepare the queue.
 
         Args:
             written: Called after each commit with how many events it held, and how many of
                 them were new.
+            writers: Transactions under way at once.
         """
         self._written = written
+        self._writers = writers
         self._queue: asyncio.Queue[Promise] = asyncio.Queue()
 
     async def take(self, event: inbox.NewEvent) -> None:
@@ -55,13 +57,13 @@ class Intake:
     @asynccontextmanager
     async def at_work(self) -> AsyncIterator[None]:
         """Write while the block runs."""
-        writing = asyncio.create_task(self._work())
+        writers = [asyncio.create_task(self._work()) for _ in range(self._writers)]
         try:
             yield
         finally:
-            writing.cancel()
-            with suppress(asyncio.CancelledError):
-                await writing
+            for writer in writers:
+                writer.cancel()
+            await asyncio.gather(*writers, return_exceptions=True)
 
     async def _work(self) -> None:
         while True:

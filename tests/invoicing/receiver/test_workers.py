@@ -46,7 +46,7 @@ class Program:
     def is_ready(self) -> bool:
         """Whether all workers are there, and one of them has answered."""
         try:
-            answers = requests.get(f"{self.url}/ready", timeout=10).ok
+            answers = requests.get(f"{self.url}/ready", timeout=60).ok
         except requests.ConnectionError:
             return False
         return answers and len(self.workers()) == WORKERS
