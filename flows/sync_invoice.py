@@ -23,6 +23,6 @@ def sync_invoice(invoice: InvoiceReference) -> InvoiceOutcome:
         return InvoiceOutcome(
             sentence=f"{invoice} is a draft in Salesforce only; nothing in Stripe to compare with."
         )
-    [change] = refresh([stripe_id], touch=True)
+    [change] = refresh([stripe_id], touch=True, look_into=[stripe_id])
     name_run(f"sync {change.name or stripe_id}")
     return to_outcome(change, change.sentence)

@@ -1,6 +1,6 @@
 """Steps on events: fetch them, claim them, settle what they are about."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -12,7 +12,12 @@ from prefect.logging import get_run_logger
 
 from invoicing.connectors import stripe
 from invoicing.connectors.prefect import Prefect
-from invoicing.domain.events import HANDLED, invoice_snapshot, read_event
+from invoicing.domain.events import (
+    HANDLED,
+    beyond_the_invoice,
+    invoice_snapshot,
+    read_event,
+)
 from invoicing.domain.projection import project
 from invoicing.domain.status import Status
 from invoicing.domain.words import counted
@@ -25,6 +30,7 @@ from tasks.policy import STEP
 from tasks.projection import Change, refresh
 from tasks.report import publish_table, run_id
 from tasks.salesforce import today
+from tasks.subjects import name_invoices, note_customers
 
 BATCH = 800
 """Events that a handler takes at a time."""
@@ -213,7 +219,7 @@ def summary(changes: Sequence[Change]) -> str:
 def settle(events: Sequence[Event]) -> list[Change]:
     """Refresh each invoice that some events are about, once, however many name it."""
     by_invoice: dict[str | None, list[Event]] = {}
-    for event in events:
+    for event in name_invoices(note_customers(events)):
         by_invoice.setdefault(event.invoice_id, []).append(event)
     old = by_invoice.pop(None, [])
     known = links.invoice_links(filter(None, by_invoice))
@@ -230,9 +236,10 @@ def settle(events: Sequence[Event]) -> list[Change]:
         counted(len(news), "invoice"),
         len(old),
     )
+    deep = {id_ for id_, about in news.items() if any(beyond_the_invoice(e.type) for e in about)}
     changes: list[Change] = []
-    for change in _refreshed(list(news)):
-        settled = _insist(change) if change.passing else change
+    for change in _refreshed(list(news), deep):
+        settled = _insist(change, deep) if change.passing else change
         ids = _ids(news[change.stripe_id])
         if settled.problem:
             inbox.fail(ids, run_id(), settled.problem, for_good=not settled.passing)
@@ -254,6 +261,8 @@ def _is_old_news(event: Event, link: InvoiceLink | None) -> bool:
     """
     if link is None or link.digest is None or event.replayed or not event.body:
         return False
+    if beyond_the_invoice(event.type):
+        return False
     snapshot = invoice_snapshot(orjson.loads(event.body), STRIPE_API_VERSION)
     if snapshot is None or event.type == "invoice.deleted":
         return False
@@ -263,14 +272,14 @@ def _is_old_news(event: Event, link: InvoiceLink | None) -> bool:
     )
 
 
-def _refreshed(stripe_ids: Sequence[str]) -> list[Change]:
+def _refreshed(stripe_ids: Sequence[str], look_into: Collection[str]) -> list[Change]:
     try:
-        return refresh(stripe_ids) if stripe_ids else []
+        return refresh(stripe_ids, look_into=look_into) if stripe_ids else []
     except Passing as error:
         return [Change(id_, problem=str(error), passing=True) for id_ in stripe_ids]
 
 
-def _insist(change: Change) -> Change:
+def _insist(change: Change, look_into: Collection[str]) -> Change:
     """Try one invoice again with patience, when its batch found it busy."""
-    [again] = _refreshed([change.stripe_id])
+    [again] = _refreshed([change.stripe_id], look_into)
     return again

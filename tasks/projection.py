@@ -5,8 +5,7 @@ projected in one way only. Work on an invoice is serialised by its lease, and St
 inside the lease: a late or doubled event can never overwrite newer state.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,18 +17,16 @@ from invoicing.connectors.salesforce import Record, quoted
 from invoicing.domain import record
 from invoicing.domain.forms import InvoiceOutcome
 from invoicing.domain.money import Money, line_amount
-from invoicing.domain.projection import LINE_KEY, Projection, project, tombstone
+from invoicing.domain.projection import LINE_KEY, Projection, tombstone
 from invoicing.domain.status import Status, SyncState
 from invoicing.domain.words import label
 from invoicing.errors import InvoicingError, Passing, Refused
 from invoicing.ledger import leases, links
 from invoicing.settings import settings
+from tasks.payments import read_invoices
 from tasks.policy import STEP
 from tasks.report import run_id, run_url
-from tasks.salesforce import find_record, note_on_record, stamp_now, today
-
-READERS = 8
-"""Stripe invoices read side by side."""
+from tasks.salesforce import find_record, note_on_record, stamp_now
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,19 +107,23 @@ def find_in_stripe(reference: str) -> str | None:
 
 
 @task(task_run_name="refresh invoices", **STEP)
-def refresh(stripe_ids: Sequence[str], *, touch: bool = False) -> list[Change]:
+def refresh(
+    stripe_ids: Sequence[str], *, touch: bool = False, look_into: Collection[str] = ()
+) -> list[Change]:
     """Bring the records of some Stripe invoices in step, one change for each.
 
     Args:
         stripe_ids: The invoices; more than one Collections call can take are split up.
         touch: Note the time of the sync even where nothing differed.
+        look_into: Invoices whose refunds and disputes may have news.
 
     Raises:
         Busy: only when there is one invoice, and another run works on it.
     """
     changes: list[Change] = []
     for start in range(0, len(stripe_ids), salesforce.COLLECTION):
-        changes += _refresh_some(stripe_ids[start : start + salesforce.COLLECTION], touch)
+        some = stripe_ids[start : start + salesforce.COLLECTION]
+        changes += _refresh_some(some, touch, look_into)
     if len(changes) == 1 and changes[0].passing:
         raise Passing(changes[0].sentence)
     for change in changes:
@@ -130,7 +131,9 @@ def refresh(stripe_ids: Sequence[str], *, touch: bool = False) -> list[Change]:
     return changes
 
 
-def _refresh_some(stripe_ids: Sequence[str], touch: bool) -> list[Change]:
+def _refresh_some(
+    stripe_ids: Sequence[str], touch: bool, look_into: Collection[str]
+) -> list[Change]:
     subjects = _subjects(stripe_ids)
     changes: list[Change] = []
     taken = leases.acquire_all(subjects.values(), run_id())
@@ -142,18 +145,21 @@ def _refresh_some(stripe_ids: Sequence[str], touch: bool) -> list[Change]:
                 changes.append(Change(stripe_id, problem=str(busy), passing=True))
             else:
                 free.append(stripe_id)
-        changes += _refresh_held(free, subjects, touch)
+        changes += _refresh_held(free, subjects, touch, look_into)
     finally:
         leases.release_all(taken.new, run_id())
     return changes
 
 
 def _refresh_held(
-    stripe_ids: Sequence[str], subjects: Mapping[str, str], touch: bool
+    stripe_ids: Sequence[str],
+    subjects: Mapping[str, str],
+    touch: bool,
+    look_into: Collection[str],
 ) -> list[Change]:
     """Read both sides of invoices that nobody else works on, and write what differs."""
     changes: list[Change] = []
-    invoices = _read_invoices(stripe_ids)
+    invoices = read_invoices(stripe_ids, look_into)
     records = _read_records(stripe_ids, subjects)
     wanted = {}
     for stripe_id in stripe_ids:
@@ -176,7 +182,8 @@ def _subjects(stripe_ids: Sequence[str]) -> dict[str, str]:
     """What to lease for each invoice: its record where it has one, else its Stripe id."""
     known = links.invoice_links(stripe_ids)
     subjects = {id_: known[id_].record_id if id_ in known else id_ for id_ in stripe_ids}
-    for id_, invoice in _read_invoices([i for i in stripe_ids if i not in known]).items():
+    unknown = [id_ for id_ in stripe_ids if id_ not in known]
+    for id_, invoice in read_invoices(unknown, remember=False).items():
         if isinstance(invoice, Projection) and _is_ours(invoice) and invoice.record_id:
             subjects[id_] = invoice.record_id
     return subjects
@@ -184,24 +191,6 @@ def _subjects(stripe_ids: Sequence[str]) -> dict[str, str]:
 
 def _is_ours(invoice: Projection) -> bool:
     return (invoice.org_id or "")[:15] == settings().salesforce.org_id[:15]
-
-
-def _read_invoices(
-    stripe_ids: Iterable[str],
-) -> dict[str, Projection | InvoicingError | None]:
-    """Stripe's side, read now; None for what does not exist."""
-    day, zone = today(), settings().business.zone
-
-    def read(stripe_id: str) -> Projection | InvoicingError | None:
-        try:
-            invoice = stripe.client().invoice(stripe_id)
-        except InvoicingError as error:
-            return error
-        return project(invoice, today=day, zone=zone) if invoice else None
-
-    ids = list(stripe_ids)
-    with ThreadPoolExecutor(READERS) as pool:
-        return dict(zip(ids, pool.map(read, ids), strict=True))
 
 
 def _read_records(stripe_ids: Sequence[str], subjects: Mapping[str, str]) -> dict[str, Record]:

@@ -28,8 +28,35 @@ HANDLED = (
     "credit_note.created",
     "credit_note.updated",
     "credit_note.voided",
+    "refund.created",
+    "refund.updated",
+    "refund.failed",
+    "charge.dispute.created",
+    "charge.dispute.updated",
+    "charge.dispute.closed",
+    "payment_intent.payment_failed",
+    "payment_intent.requires_action",
+    "customer.updated",
+    "customer.deleted",
 )
-"""The types that move an invoice; at most 20, the most that Stripe's event list filters by."""
+"""The types that move an invoice, its payments or its customer."""
+
+ABOUT_PAYMENTS = (
+    "charge.refunded",
+    "charge.dispute.",
+    "refund.",
+    "payment_intent.payment_failed",
+    "payment_intent.requires_action",
+)
+"""Beginnings of the types that concern an invoice by its payment, which alone names it."""
+
+BEYOND_THE_INVOICE = (
+    *ABOUT_PAYMENTS,
+    "credit_note.",
+    "invoice.payment_failed",
+    "invoice.payment_action_required",
+)
+"""Beginnings of the types whose news an invoice may not show by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +73,32 @@ class News:
     customer_id: str | None = None
 
 
+def names_a_payment(event_type: str) -> bool:
+    """Whether an event's invoice, if there is one, is found by the payment that it names."""
+    return event_type.removeprefix("v1.").startswith(ABOUT_PAYMENTS)
+
+
+def beyond_the_invoice(event_type: str) -> bool:
+    """Whether refunds, disputes and attempts to pay must be read to know what happened."""
+    return event_type.removeprefix("v1.").startswith(BEYOND_THE_INVOICE)
+
+
+def is_of_customer(event_type: str) -> bool:
+    """Whether an event is about a customer by itself."""
+    return event_type.removeprefix("v1.") in ("customer.updated", "customer.deleted")
+
+
+def payment_of(thing: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Kind and id of the payment that a refund, dispute, charge or intent belongs to."""
+    if thing.get("object") == "payment_intent":
+        return "payment_intent", str(thing["id"])
+    for kind in ("payment_intent", "charge"):
+        named = thing.get(kind)
+        if named:
+            return kind, named if isinstance(named, str) else str(named["id"])
+    return ("charge", str(thing["id"])) if thing.get("object") == "charge" else None
+
+
 def read_event(event: Mapping[str, Any]) -> News:
     """Reduce an event of either shape to what it is about.
 
@@ -59,7 +112,7 @@ def read_event(event: Mapping[str, Any]) -> News:
         account, object_id, customer = event.get("context"), about.get("id"), None
     elif event["object"] == "event":
         snapshot = event["data"]["object"]
-        invoice = _invoice_of(snapshot)
+        invoice = invoice_of(snapshot)
         when = datetime.fromtimestamp(event["created"], UTC)
         account, object_id = event.get("account"), snapshot.get("id")
         customer = snapshot.get("customer")
@@ -85,7 +138,8 @@ def invoice_snapshot(event: Mapping[str, Any], api_version: str) -> Mapping[str,
     return snapshot if snapshot.get("object") == "invoice" else None
 
 
-def _invoice_of(snapshot: Mapping[str, Any]) -> str | None:
+def invoice_of(snapshot: Mapping[str, Any]) -> str | None:
+    """The invoice that an object of Stripe is, or names."""
     if snapshot.get("object") == "invoice":
         return snapshot.get("id")
     named = snapshot.get("invoice")
