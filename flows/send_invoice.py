@@ -6,6 +6,7 @@ from invoicing.domain.forms import InvoiceOutcome, InvoiceReference
 from tasks.ledger import check_world, holding
 from tasks.policy import answering
 from tasks.projection import refresh, to_outcome
+from tasks.replacement import approve_replacement
 from tasks.report import name_run
 from tasks.salesforce import link_customer, read_invoice
 from tasks.stripe import (
@@ -38,6 +39,7 @@ def send_invoice(invoice: InvoiceReference) -> InvoiceOutcome:
         draft = read_invoice(record_id)
         name_run(f"send {draft.name} to {draft.account.name}")
         approve_sending(draft)
+        approve_replacement(draft)
         customer_id = ensure_customer(draft.account, draft.email or "")
         ensure_products(draft.lines)
         stripe_id = create_draft(draft, customer_id)
@@ -47,6 +49,7 @@ def send_invoice(invoice: InvoiceReference) -> InvoiceOutcome:
         mail(stripe_id, record_id, draft.email or "")
         hand_over(stripe_id)
         [sent] = refresh([stripe_id], touch=True)
+        refresh([draft.replaces] if draft.replaces else [])
         link_customer(draft.account, customer_id)
         conclude_sending(record_id, stripe_id)
     return to_outcome(

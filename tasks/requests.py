@@ -21,6 +21,7 @@ FLOW_OF: Mapping[str, str] = {
     "Void": "void-invoice",
     "Write Off": "write-off-invoice",
     "Record Payment": "record-payment",
+    "Replace": "replace-invoice",
 }
 """Which flow does what the action field asks for. A payment is the whole of what remains; for
 a part or a reference, and for credits, start the flow with its form."""

@@ -154,6 +154,9 @@ class Draft:
     due_date: date | None
     lines: tuple[Line, ...]
     details: Details = field(default_factory=Details)
+    bill_to: str | None = None
+    replaces: str | None = None
+    """The record whose place it takes."""
 
     @property
     def total(self) -> Money:
@@ -231,8 +234,13 @@ def write_draft(draft: Draft) -> Invoice:
         record.STATUS: Status.DRAFT,
         record.LAST_RUN_URL: run_url(),
     }
+    header |= {record.BILL_TO: draft.bill_to} if draft.bill_to else {}
+    header |= {record.REPLACES: draft.replaces} if draft.replaces else {}
     nodes = [_node("POST", record.INVOICE, "invoice", header)]
     nodes += [_new_line(line, draft.currency, "@{invoice.id}") for line in draft.lines]
+    if draft.replaces:
+        replaced = {record.REPLACED_BY: "@{invoice.id}"}
+        nodes.append(_node("PATCH", f"{record.INVOICE}/{draft.replaces}", "replaced", replaced))
     answers = client.write_graph(nodes)
     return read_invoice.fn(answers["invoice"]["id"])
 

@@ -15,6 +15,7 @@ from prefect.logging import get_run_logger
 
 from invoicing.connectors import stripe
 from invoicing.domain.calendar import end_of_day
+from invoicing.domain.corrections import as_revision
 from invoicing.domain.invoice import Account, Invoice, Line, sending_problems
 from invoicing.domain.money import Money, plain, unit_amount_decimal
 from invoicing.domain.projection import ACCOUNT_KEY, LINE_KEY, ORG_KEY, RECORD_KEY
@@ -153,6 +154,8 @@ def create_draft(invoice: Invoice, customer_id: str) -> str:
             ACCOUNT_KEY: invoice.account.id,
         },
     }
+    if invoice.replaces:
+        params = as_revision(params, invoice.replaces)
 
     def found(since: datetime) -> str | None:
         for candidate in client.invoices_of(customer_id, since - CLOCK_SKEW):
@@ -236,7 +239,8 @@ def fill_draft(stripe_id: str, invoice: Invoice) -> None:
     present = client.invoice_lines(stripe_id) if draft["lines"]["data"] else []
     if sorted(map(_line_facts, present)) == sorted(wanted):
         return
-    if any(_line_facts(line)[0] == "" for line in present):
+    strange = [line for line in present if _line_facts(line)[0] == ""]
+    if strange and not invoice.replaces:
         raise Conflict(
             f"Somebody added lines to the draft of {invoice.name} in Stripe ({stripe_id}). "
             "Remove them there, or delete the draft there and clone the record."

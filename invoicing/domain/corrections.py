@@ -15,7 +15,7 @@ from typing import Any
 from invoicing.domain.forms import CreditLine, CreditReason, GiveBack
 from invoicing.domain.invoice import Line
 from invoicing.domain.money import Money, chargeable_step
-from invoicing.domain.projection import LINE_KEY
+from invoicing.domain.projection import LINE_KEY, REPLACES_KEY
 from invoicing.domain.status import Status
 
 
@@ -52,6 +52,18 @@ INSTEAD: Mapping[Status, str] = {
     Status.DELETED: "Its draft was deleted in Stripe; raise a new invoice to bill it.",
 }
 """What people can do in each state."""
+
+
+def as_revision(params: Mapping[str, Any], original: str) -> dict[str, Any]:
+    """The parameters of a draft that is to replace an invoice, which Stripe then voids.
+
+    It keeps the original's customer and currency, and begins with a copy of its lines:
+    https://docs.stripe.com/invoicing/invoice-edits
+    """
+    kept = ("customer", "currency", "pending_invoice_items_behavior")
+    revision = {name: value for name, value in params.items() if name not in kept}
+    revision["metadata"] = {**params["metadata"], REPLACES_KEY: original}
+    return revision | {"from_invoice": {"action": "revision", "invoice": original}}
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,6 +100,8 @@ class Invoice:
     stripe_id: str | None = None
     sync_message: str = ""
     details: Details = field(default_factory=Details)
+    bill_to: str | None = None
+    replaces: str | None = None
 
     @property
     def subtotal(self) -> Money:

@@ -19,6 +19,8 @@ ORG_KEY = "salesforce_org_id"
 RECORD_KEY = "salesforce_invoice_id"
 ACCOUNT_KEY = "salesforce_account_id"
 LINE_KEY = "salesforce_line_key"
+REPLACES_KEY = "salesforce_replaces"
+"""Metadata of a revision that we made: the invoice whose place it takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,26 @@ class Facts(TypedDict, total=False):
     pre_payment_credit_notes_amount: int
     post_payment_credit_notes_amount: int
     status_transitions: dict[str, int | None]
+    from_invoice: dict[str, Any] | None
+
+
+def replaced(invoice: Mapping[str, Any]) -> str | None:
+    """The Stripe invoice that one revises, if it revises any."""
+    origin = invoice.get("from_invoice") or {}
+    return str(origin["invoice"]) if origin else None
+
+
+def named_record(invoice: Mapping[str, Any]) -> str | None:
+    """The Salesforce record that an invoice says it is of.
+
+    A revision begins with the metadata of the invoice it revises. Unless we made it, the record
+    named there is that of the other.
+    """
+    metadata = invoice.get("metadata") or {}
+    if replaced(invoice) != metadata.get(REPLACES_KEY):
+        return None
+    record_id: str | None = metadata.get(RECORD_KEY)
+    return record_id
 
 
 def credited(invoice: Mapping[str, Any]) -> int:
@@ -163,7 +185,7 @@ def project(
         status=status,
         currency=currency,
         customer_id=invoice.get("customer"),
-        record_id=metadata.get(RECORD_KEY),
+        record_id=named_record(invoice),
         account_id=metadata.get(ACCOUNT_KEY),
         org_id=metadata.get(ORG_KEY),
         livemode=invoice["livemode"],

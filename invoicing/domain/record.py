@@ -27,6 +27,9 @@ LAST_RUN_URL = "Last_Run_URL__c"
 SENT_AT = "Sent_At__c"
 ACTION = "Action_Requested__c"
 STRIPE_ACCOUNT_ID = "Stripe_Account_Id__c"
+REPLACES = "Replaces__c"
+REPLACED_BY = "Replaced_By__c"
+BILL_TO = "Bill_To__c"
 
 MESSAGE_LENGTH = 4000
 
@@ -115,7 +118,9 @@ CONTENT_FIELDS = (
     STATUS,
     STRIPE_ID,
     SYNC_MESSAGE,
+    BILL_TO,
     "Bill_To__r.Email",
+    f"Replaces__r.{STRIPE_ID}",
     *DETAIL_FIELDS,
 )
 STATE_FIELDS = (
@@ -195,6 +200,8 @@ def read_invoice(record: Mapping[str, Any], *, default_currency: str) -> Invoice
         stripe_id=record.get(STRIPE_ID),
         sync_message=record.get(SYNC_MESSAGE) or "",
         details=_read_details(record),
+        bill_to=record.get(BILL_TO),
+        replaces=(record.get("Replaces__r") or {}).get(STRIPE_ID),
     )
 
 

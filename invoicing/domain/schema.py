@@ -143,6 +143,8 @@ OBJECTS: Mapping[str, SObject] = {
             "Previewed_Tax__c": amount(),
             "Previewed_Total__c": amount(),
             "Rendering_Template__c": asked(text(255)),
+            "Replaced_By__c": reference("Stripe_Invoice__c"),
+            "Replaces__c": asked(reference("Stripe_Invoice__c")),
             "Send_On__c": asked(DATE),
             "Sent_At__c": INSTANT,
             "Status__c": picklist(

@@ -15,7 +15,7 @@ import orjson
 
 from invoicing.domain import record
 from invoicing.domain.money import to_minor
-from invoicing.domain.projection import RECORD_KEY, Facts, credited, payment_state
+from invoicing.domain.projection import Facts, credited, named_record, payment_state
 from invoicing.domain.status import Status
 
 FACTS = tuple(Facts.__annotations__)
@@ -67,7 +67,7 @@ def stripe_rows(day: date, zone: ZoneInfo) -> Callable[[Facts], StripeRow]:
         return StripeRow(
             invoice["id"],
             invoice["created"],
-            invoice["metadata"].get(RECORD_KEY),
+            named_record(invoice),
             invoice["customer"],
             STATUS[status],
             invoice["number"],

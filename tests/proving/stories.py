@@ -143,6 +143,20 @@ def _raise_once() -> Parameters:
     return form(request_id="order-4711")
 
 
+def _answer() -> Parameters:
+    return {
+        "account": "Acme Corporation",
+        "answers": [
+            {"purpose": "November services", "payment_terms": "Net 30"},
+            {"product": "Consulting (150 USD)"},
+            {"quantity": "3", "more": "Yes"},
+            {"product": "Onboarding (2500 USD)"},
+            {"quantity": "1", "unit_price": "2000", "more": "No"},
+            {"next": "Raise this invoice"},
+        ],
+    }
+
+
 def _revise() -> Parameters:
     return {
         "invoice": draft(),
@@ -170,6 +184,10 @@ def _record_payment() -> Parameters:
 
 def _credit() -> Parameters:
     return {"invoice": paid(), "amount": "450", "give_back": "refund", "request_id": "day-3"}
+
+
+def _replace() -> Parameters:
+    return {"invoice": sent(), "request_id": "anew"}
 
 
 def _sync() -> Parameters:
@@ -240,6 +258,13 @@ def _is_raised(facts: Facts, _: Parameters) -> Iterator[str]:
         yield from _says("total", float(record["Total__c"]), 2450)
 
 
+def _is_raised_by_each(facts: Facts, _: Parameters) -> Iterator[str]:
+    keys = {record["Local_Key__c"] for record in facts.records}
+    yield from _says("records", len(facts.records), max(1, len(keys)))
+    for record in facts.records:
+        yield from _says("lines", _amounts(record), [450, 2000])
+
+
 def _is_revised(facts: Facts, _: Parameters) -> Iterator[str]:
     [record] = facts.records
     yield from _says("lines", _amounts(record), [750, 1800])
@@ -267,6 +292,15 @@ def _is(status: str, paid: float = 0, mails: int = 1) -> Callable[..., Iterator[
         yield from _says("e-mails", len(facts.mails_of(record)), mails)
 
     return ends
+
+
+def _is_replaced(facts: Facts, parameters: Parameters) -> Iterator[str]:
+    yield from _is("Open")(facts, parameters)
+    old = facts.record(parameters["invoice"])
+    new = [record for record in facts.records if record["Replaces__c"] == old["Id"]]
+    yield from _says("replacements", [record["Status__c"] for record in new], ["Draft"])
+    yield from _says("replaced by", [old["Replaced_By__c"]], [record["Id"] for record in new])
+    yield from _says("lines", [_amounts(record) for record in new], [_amounts(old)])
 
 
 def _is_credited(facts: Facts, parameters: Parameters) -> Iterator[str]:
@@ -298,6 +332,7 @@ STORIES: Mapping[str, Story] = {
     story.flow: story
     for story in (
         Story("raise-invoice", _raise_once, _is_raised),
+        Story("raise-invoice-wizard", _answer, _is_raised_by_each, anew=False),
         Story(
             "revise-invoice",
             _revise,
@@ -311,6 +346,7 @@ STORIES: Mapping[str, Story] = {
         Story("resend-invoice", _resend, _is("Open", mails=2), wanted={"mails": 1}),
         Story("record-payment", _record_payment, _is("Open", paid=450), wanted={"out_of_band": 1}),
         Story("credit-invoice", _credit, _is_credited, wanted={"credit_notes": 1, "refunds": 1}),
+        Story("replace-invoice", _replace, _is_replaced),
         Story("sync-invoice", _sync, _is_paid),
         Story("handle-events", _handle, _is_paid),
         Story("poll-events", _poll, _is_paid),

@@ -1,0 +1,42 @@
+"""Replace an invoice that was sent: a new draft takes its place."""
+
+from prefect import flow
+
+from invoicing.domain.forms import DueDate, InvoiceOutcome, InvoiceReference, RequestId
+from tasks.ledger import check_world, holding
+from tasks.policy import answering
+from tasks.replacement import write_replacement
+from tasks.report import name_run
+from tasks.salesforce import read_invoice
+
+
+@flow(name="replace-invoice", flow_run_name="replace {invoice}", persist_result=True)
+@answering
+def replace_invoice(
+    invoice: InvoiceReference, due_date: DueDate | None = None, request_id: RequestId = ""
+) -> InvoiceOutcome:
+    """Make a new draft in place of an invoice that is wrong. Revise it, then send it.
+
+    Both records are linked. The old invoice can be paid until the new one is sent; then Stripe
+    gives that a number of its own and voids the old one. Credit notes are not carried over.
+
+    Args:
+        invoice: The invoice's name (INV-0042), its Salesforce id or its Stripe id.
+        due_date: The last day for payment; empty for the same as before.
+        request_id: For programs: the same request id makes one draft.
+    """
+    check_world()
+    with holding(invoice) as record_id:
+        old = read_invoice(record_id)
+        name_run(f"replace {old.name} for {old.account.name}")
+        new = write_replacement(record_id, due_date, request_id)
+    return InvoiceOutcome(
+        sentence=(
+            f"{new.name} is a draft in place of {old.name}: {new.size}, {new.due_words}. Revise it "
+            f"and send it; {old.name} is void then."
+        ),
+        record_id=new.record_id,
+        name=new.name,
+        status=new.status,
+        total=str(new.total),
+    )
