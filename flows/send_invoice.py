@@ -2,6 +2,7 @@
 
 from prefect import flow
 
+from invoicing.domain.details import Collection
 from invoicing.domain.forms import InvoiceOutcome, InvoiceReference
 from tasks.ledger import check_world, holding
 from tasks.policy import answering
@@ -11,9 +12,12 @@ from tasks.report import name_run
 from tasks.salesforce import link_customer, read_invoice
 from tasks.stripe import (
     approve_sending,
+    charge,
+    check_saved_payment,
     compare_totals,
     conclude_sending,
     create_draft,
+    ensure_coupons,
     ensure_customer,
     ensure_products,
     fill_draft,
@@ -41,17 +45,24 @@ def send_invoice(invoice: InvoiceReference) -> InvoiceOutcome:
         approve_sending(draft)
         approve_replacement(draft)
         customer_id = ensure_customer(draft.account, draft.email or "")
+        check_saved_payment(draft, customer_id)
         ensure_products(draft.lines)
+        ensure_coupons(draft)
         stripe_id = create_draft(draft, customer_id)
         fill_draft(stripe_id, draft)
         total = compare_totals(stripe_id, draft)
         finalize(stripe_id, record_id)
-        mail(stripe_id, record_id, draft.email or "")
+        charged = draft.details.collection is Collection.CHARGE
+        if charged:
+            charge(stripe_id, record_id)
+        else:
+            mail(stripe_id, record_id, draft.email or "")
         hand_over(stripe_id)
         [sent] = refresh([stripe_id], touch=True)
         refresh([draft.replaces] if draft.replaces else [])
         link_customer(draft.account, customer_id)
         conclude_sending(record_id, stripe_id)
+    did = "charged to" if charged else "sent to"
     return to_outcome(
-        sent, f"{draft.name} over {total} was sent to {draft.account.name} at {draft.email}."
+        sent, f"{draft.name} over {total} was {did} {draft.account.name} at {draft.email}."
     )

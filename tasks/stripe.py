@@ -14,20 +14,23 @@ from prefect import task
 from prefect.logging import get_run_logger
 
 from invoicing.connectors import stripe
+from invoicing.domain import billing
 from invoicing.domain.calendar import end_of_day
 from invoicing.domain.corrections import as_revision
+from invoicing.domain.details import Collection
 from invoicing.domain.invoice import Account, Invoice, Line, sending_problems
-from invoicing.domain.money import Money, plain, unit_amount_decimal
-from invoicing.domain.projection import ACCOUNT_KEY, LINE_KEY, ORG_KEY, RECORD_KEY
+from invoicing.domain.money import Money
+from invoicing.domain.projection import ACCOUNT_KEY, ORG_KEY, RECORD_KEY
 from invoicing.domain.status import Status
 from invoicing.domain.words import counted
 from invoicing.errors import Conflict, Passing, Refused, WrongWorld
 from invoicing.ledger import intents, leases, links
-from invoicing.ledger.intents import CREATE, CREATE_CUSTOMER, FINALIZE, MAIL, SEND
+from invoicing.ledger.intents import CHARGE, CREATE, CREATE_CUSTOMER, FINALIZE, MAIL, SEND
 from invoicing.settings import settings
 from tasks.policy import STEP
-from tasks.report import run_id
+from tasks.report import run_id, this_attempt
 from tasks.salesforce import today
+from tasks.taxes import rate_ids, rate_problems, tax_behavior
 
 CLOCK_SKEW = timedelta(minutes=5)
 EVENTS_KEPT = timedelta(days=30)
@@ -55,7 +58,7 @@ def approve_sending(invoice: Invoice) -> None:
             f"{invoice.name} is {invoice.status}, and only a draft can be sent. "
             "To mail it again, use Stripe's dashboard."
         )
-    problems = sending_problems(invoice, today())
+    problems = sending_problems(invoice, today()) + rate_problems(invoice.details.tax_rates)
     if problems:
         raise Refused([f"{invoice.name} cannot be sent.", *problems])
     intents.intend(SEND, invoice.record_id, digest=invoice.content_digest, actor=run_id())
@@ -68,16 +71,31 @@ def ensure_customer(account: Account, email: str) -> str:
     A known customer first; else one in Stripe that carries our Account id; else a new one.
     Never the Search API within its lag: https://docs.stripe.com/search#data-freshness
     """
-    leases.acquire(account.id, run_id())
+    leases.acquire(account.id, this_attempt())
+    wanted = _customer_params(account, email)
     try:
-        customer = _known_customer(account) or _create_customer(account, email)
-        if customer["email"] != email or customer["name"] != account.name:
-            stripe.client().update_customer(customer["id"], {"email": email, "name": account.name})
+        customer = _known_customer(account) or _create_customer(account, wanted)
+        if any(not _agrees(customer[field], value) for field, value in wanted.items()):
+            stripe.client().update_customer(customer["id"], wanted)
         links.link_customer(customer["id"], account.id)
         get_run_logger().info("%s is Stripe's customer %s.", account.name, customer["id"])
         return str(customer["id"])
     finally:
-        leases.release(account.id, run_id())
+        leases.release(account.id, this_attempt())
+
+
+def _customer_params(account: Account, email: str) -> dict[str, Any]:
+    """What Salesforce decides of a customer; the address only where it has a country code."""
+    params: dict[str, Any] = {"email": email, "name": account.name}
+    if account.address:
+        params["address"] = billing.address_params(account.address)
+    return params
+
+
+def _agrees(there: Any, wanted: Any) -> bool:
+    if isinstance(wanted, Mapping):
+        return all(((there or {}).get(name) or "") == value for name, value in wanted.items())
+    return bool(there == wanted)
 
 
 def _known_customer(account: Account) -> stripe.Object | None:
@@ -91,13 +109,13 @@ def _known_customer(account: Account) -> stripe.Object | None:
     return None
 
 
-def _create_customer(account: Account, email: str) -> stripe.Object:
+def _create_customer(account: Account, wanted: Mapping[str, Any]) -> stripe.Object:
     client = stripe.client()
     mine = {ORG_KEY: settings().salesforce.org_id, ACCOUNT_KEY: account.id}
-    params = {"email": email, "name": account.name, "metadata": mine}
+    params = {**wanted, "metadata": mine}
 
     def found(_since: datetime) -> str | None:
-        for customer in client.customers_by_email(email):
+        for customer in client.customers_by_email(wanted["email"]):
             if customer["metadata"].get(ACCOUNT_KEY) == account.id:
                 return str(customer["id"])
         return None
@@ -124,12 +142,16 @@ def ensure_products(lines: Sequence[Line]) -> None:
     known = links.known_products(wanted)
     for product_id, name in wanted.items():
         if product_id not in known or known[product_id].name != name:
-            stripe.client().ensure_product(_stripe_product(product_id), name)
-            links.remember_product(product_id, _stripe_product(product_id), name)
+            stripe.client().ensure_product(billing.stripe_product(product_id), name)
+            links.remember_product(product_id, billing.stripe_product(product_id), name)
 
 
-def _stripe_product(product_id: str) -> str:
-    return f"salesforce_{product_id}"
+@task(task_run_name="make sure the coupons exist", **STEP)
+def ensure_coupons(invoice: Invoice) -> None:
+    """Every discount has its coupon in Stripe, under an id made of its terms."""
+    for coupon_id, discount in billing.discounts(invoice).items():
+        terms, name = billing.coupon_terms(discount, invoice.currency)
+        stripe.client().ensure_coupon(coupon_id, terms, name)
 
 
 @task(task_run_name="create the draft in Stripe", **STEP)
@@ -140,19 +162,18 @@ def create_draft(invoice: Invoice, customer_id: str) -> str:
     if known:
         return known
     client = stripe.client()
+    header = _header(invoice)
     params = {
         "customer": customer_id,
         "currency": invoice.currency.lower(),
-        "collection_method": "send_invoice",
-        "due_date": _due(invoice),
-        "description": invoice.description,
         "auto_advance": False,
         "pending_invoice_items_behavior": "exclude",
-        "metadata": {
-            ORG_KEY: settings().salesforce.org_id,
-            RECORD_KEY: invoice.record_id,
-            ACCOUNT_KEY: invoice.account.id,
-        },
+        **header,
+    }
+    params["metadata"] = header["metadata"] | {
+        ORG_KEY: settings().salesforce.org_id,
+        RECORD_KEY: invoice.record_id,
+        ACCOUNT_KEY: invoice.account.id,
     }
     if invoice.replaces:
         params = as_revision(params, invoice.replaces)
@@ -182,37 +203,17 @@ def create_draft(invoice: Invoice, customer_id: str) -> str:
     return stripe_id
 
 
-def _due(invoice: Invoice) -> int:
-    if invoice.due_date is None:
-        raise Refused(f"{invoice.name} has no due date.")
-    return end_of_day(invoice.due_date, settings().business.zone)
+HEADER_KEY = "salesforce_header"
+"""Metadata of a draft: a fingerprint of the header it was given."""
 
 
-def _line_params(line: Line, currency: str) -> dict[str, Any]:
-    params: dict[str, Any] = {
-        "description": line.label,
-        "quantity_decimal": plain(line.quantity),
-        "metadata": {LINE_KEY: line.key},
-    }
-    price = {
-        "currency": currency.lower(),
-        "unit_amount_decimal": unit_amount_decimal(line.unit_price, currency),
-    }
-    product = (
-        {"product": _stripe_product(line.product_id)}
-        if line.product_id
-        else {"product_data": {"name": line.label}}
-    )
-    return params | {"price_data": price | product}
-
-
-LineFacts = tuple[str, str, int]
-"""What must be the same on both sides: our key, the text, the amount in minor units."""
-
-
-def _line_facts(line: Mapping[str, Any]) -> LineFacts:
-    key = (line.get("metadata") or {}).get(LINE_KEY) or ""
-    return key, str(line["description"]), int(line["amount"])
+def _header(invoice: Invoice) -> dict[str, Any]:
+    """The draft's header, which says by itself whether it is still the one that was given."""
+    day = invoice.details.due_on(invoice.due_date, today())
+    due = end_of_day(day, settings().business.zone) if day else None
+    rates = rate_ids(invoice.details.tax_rates)
+    header = billing.header_params(invoice, due=due, rates=rates)
+    return header | {"metadata": {HEADER_KEY: _digest(header)}}
 
 
 @task(task_run_name="fill in header and lines", **STEP)
@@ -232,14 +233,17 @@ def fill_draft(stripe_id: str, invoice: Invoice) -> None:
         )
     if draft["status"] != "draft":
         return
-    header = {"description": invoice.description, "due_date": _due(invoice)}
-    if any(draft[field] != value for field, value in header.items()):
+    header = _header(invoice)
+    seen = {"description": draft["description"], "due_date": draft["due_date"]}
+    if (draft["metadata"] or {}).get(HEADER_KEY) != header["metadata"][HEADER_KEY] or any(
+        (value or None) != (header.get(field) or None) for field, value in seen.items()
+    ):
         client.update_invoice(stripe_id, header)
-    wanted = [(line.key, line.label, line.amount(invoice.currency).minor) for line in invoice.lines]
+    wanted = billing.wanted_facts(invoice)
     present = client.invoice_lines(stripe_id) if draft["lines"]["data"] else []
-    if sorted(map(_line_facts, present)) == sorted(wanted):
+    if sorted(map(billing.line_facts, present)) == sorted(wanted):
         return
-    strange = [line for line in present if _line_facts(line)[0] == ""]
+    strange = [line for line in present if billing.line_facts(line)[0] == ""]
     if strange and not invoice.replaces:
         raise Conflict(
             f"Somebody added lines to the draft of {invoice.name} in Stripe ({stripe_id}). "
@@ -254,7 +258,10 @@ def fill_draft(stripe_id: str, invoice: Invoice) -> None:
             lambda key: client.remove_lines(stripe_id, ids, key),
             until=[],
         )
-    lines = [_line_params(line, invoice.currency) for line in invoice.lines]
+    behavior = tax_behavior(invoice)
+    lines = [
+        billing.line_params(line, invoice.currency, tax_behavior=behavior) for line in invoice.lines
+    ]
     _change_lines(
         "add-lines",
         stripe_id,
@@ -270,14 +277,14 @@ def _change_lines(
     change: Sequence[Any],
     act: Callable[[str], object],
     *,
-    until: list[LineFacts],
+    until: list[billing.LineFacts],
 ) -> None:
     """Change the lines of a draft once, until they are as wanted."""
     subject = f"{stripe_id}:{_digest(change)}"
 
     def done(_since: datetime) -> str | None:
         present = stripe.client().invoice_lines(stripe_id)
-        return "done" if sorted(map(_line_facts, present)) == sorted(until) else None
+        return "done" if sorted(map(billing.line_facts, present)) == sorted(until) else None
 
     def change_once(key: str) -> str:
         act(key)
@@ -300,26 +307,40 @@ def _change_lines(
 def compare_totals(stripe_id: str, invoice: Invoice) -> Money:
     """Read the draft back and compare; the last step before anything reaches the customer.
 
+    Compared are what both sides can work out: the lines after their own discounts, the total
+    after all discounts before the tax that Stripe puts on top, and the number of lines. Tax
+    itself is Stripe's alone.
+
+    Returns:
+        What the customer is billed, taxes included.
+
     Raises:
         Conflict: with the two sums.
     """
     draft = stripe.client().invoice(stripe_id)
     if draft is None:
         raise Conflict(f"The draft of {invoice.name} was deleted in Stripe ({stripe_id}).")
-    stripe_total = Money(draft["currency"], draft["subtotal"])
+    subtotal = Money(draft["currency"], draft["subtotal"])
+    total = billing.net_of_exclusive_tax(draft)
     lines = int(draft["lines"].get("total_count") or len(draft["lines"]["data"]))
     if draft["lines"]["has_more"] and "total_count" not in draft["lines"]:
         lines = len(stripe.client().invoice_lines(stripe_id))
-    if stripe_total != invoice.total or lines != len(invoice.lines):
+    if (subtotal, total, lines) != (invoice.subtotal, invoice.total, len(invoice.lines)):
+        off, stripe_off = invoice.subtotal - invoice.total, subtotal - total
         raise Conflict(
-            f"{invoice.name} was not sent: Salesforce adds up to {invoice.total} on "
-            f"{len(invoice.lines)} lines, Stripe to {stripe_total} on {lines} lines. "
-            f"Compare the draft {stripe_id} in Stripe with the record."
+            f"{invoice.name} was not sent: before tax, Salesforce adds up to {invoice.total} on "
+            f"{len(invoice.lines)} lines with {off} discount, Stripe to {total} on {lines} lines "
+            f"with {stripe_off} discount. Compare the draft {stripe_id} in Stripe with the record."
         )
     if draft["status"] == "draft" and draft["customer_email"] != invoice.email:
         raise Passing(f"Stripe still has another e-mail address on the draft {stripe_id}.")
-    get_run_logger().info("Both sides add up to %s on %s.", invoice.total, counted(lines, "line"))
-    return stripe_total
+    get_run_logger().info(
+        "Both sides add up to %s before tax on %s; Stripe adds %s tax.",
+        invoice.total,
+        counted(lines, "line"),
+        billing.tax_of(draft),
+    )
+    return Money(draft["currency"], draft["total"])
 
 
 @task(task_run_name="finalize", **STEP)
@@ -378,6 +399,49 @@ def mail(stripe_id: str, record_id: str, email: str) -> None:
     get_run_logger().info("Stripe has mailed it to %s.", email)
 
 
+@task(task_run_name="look for a saved payment method", **STEP)
+def check_saved_payment(invoice: Invoice, customer_id: str) -> None:
+    """Make sure that a customer who is to be charged saved something to charge.
+
+    Raises:
+        Refused: before anything is finalized.
+    """
+    if invoice.details.collection is not Collection.CHARGE:
+        return
+    customer = stripe.client().customer(customer_id) or {}
+    saved = (customer.get("invoice_settings") or {}).get("default_payment_method")
+    if not (saved or customer.get("default_source")):
+        raise Refused(
+            f"{invoice.account.name} has no payment method saved in Stripe ({customer_id}) to "
+            "charge. Revise the invoice to be sent instead, or have one saved as the default."
+        )
+
+
+@task(task_run_name="charge the saved payment method", **STEP)
+def charge(stripe_id: str, record_id: str) -> None:
+    """Charge the customer, once.
+
+    Raises:
+        Refused: the payment was declined. The invoice stays open; sending it again tries again.
+    """
+    _keep(record_id)
+    client = stripe.client()
+
+    def paid(_since: datetime) -> str | None:
+        now = client.invoice(stripe_id)
+        return str(now["status"]) if now and now["status"] == "paid" else None
+
+    intents.once(
+        CHARGE,
+        record_id,
+        digest=_digest(stripe_id),
+        actor=run_id(),
+        evidence=paid,
+        act=lambda key: str(client.pay(stripe_id, key)["status"]),
+    )
+    get_run_logger().info("%s is paid.", stripe_id)
+
+
 @task(task_run_name="let Stripe follow up", **STEP)
 def hand_over(stripe_id: str) -> None:
     """Let Stripe remind and reconcile from now on, where the business wants it to."""
@@ -393,4 +457,4 @@ def conclude_sending(record_id: str, stripe_id: str) -> None:
 
 def _keep(record_id: str) -> None:
     """Stay the only run that works on the invoice; asked before every effect."""
-    leases.acquire(record_id, run_id())
+    leases.acquire(record_id, this_attempt())

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from invoicing.connectors import stripe
+from invoicing.domain.invoice import Invoice
 from invoicing.settings import settings
 
 
@@ -10,6 +11,11 @@ def rate_ids(names: Iterable[str]) -> list[str]:
     """Stripe's ids of tax rates; a name that the settings do not know stands for itself."""
     known = {name.casefold(): rate for name, rate in settings().stripe.tax_rates.items()}
     return [known.get(name.casefold(), name) for name in names]
+
+
+def tax_behavior(invoice: Invoice) -> str | None:
+    """How Stripe Tax takes the prices of an invoice; None when it does not look at them."""
+    return settings().stripe.tax_behavior if invoice.details.automatic_tax else None
 
 
 def rate_problems(names: Iterable[str]) -> list[str]:

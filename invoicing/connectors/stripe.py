@@ -218,11 +218,10 @@ class Stripe:
         Raises:
             Conflict: somebody made a coupon of other terms under this id.
         """
+        params: Params = {"id": coupon_id, "name": name, "duration": "once", **terms}
         try:
             with _in_our_words("create the coupon"):
-                self._v1.coupons.create(
-                    {"id": coupon_id, "name": name, "duration": "once", **terms}
-                )
+                self._v1.coupons.create(params)
         except Refused as error:
             if getattr(error.__cause__, "code", None) != "resource_already_exists":
                 raise
@@ -390,6 +389,11 @@ class Stripe:
             return self._v1.invoices.send_invoice(invoice_id, {}, _once(key)).to_dict()
 
     # After sending
+
+    def pay(self, invoice_id: str, key: str) -> Object:
+        """Charge the payment method that the customer saved."""
+        with _in_our_words("charge the saved payment method"):
+            return self._v1.invoices.pay(invoice_id, {"off_session": True}, _once(key)).to_dict()
 
     def void(self, invoice_id: str, key: str) -> Object:
         """Void an open or uncollectible invoice, for good."""
