@@ -7,6 +7,7 @@
     ├── Refused            the input is wrong: a person must change something
     │   └── Missing        what it names does not exist
     ├── Conflict           both systems changed: a person must decide
+    ├── Superseded         another process has taken up this very run: this one ends silently
     ├── EventsMissed       Stripe may have dropped events; a full sync was started
     └── WrongWorld         key, org or mode are not the ones that were bound
         └── Misconfigured  settings are missing or malformed
@@ -66,6 +67,10 @@ class Missing(Refused):
 
 class Conflict(InvoicingError):
     """Salesforce and Stripe were both changed; nothing is overwritten."""
+
+
+class Superseded(InvoicingError):
+    """The run was believed dead, and a later attempt at it is under way in another process."""
 
 
 class EventsMissed(InvoicingError):

@@ -43,7 +43,7 @@ from invoicing.ledger.intents import (
 )
 from invoicing.settings import settings
 from tasks.policy import STEP
-from tasks.report import run_id
+from tasks.report import run_id, this_attempt
 from tasks.salesforce import read_invoice, today
 
 REQUEST_KEY = "salesforce_request"
@@ -143,7 +143,7 @@ def _move(operation: str, at: Standing, to: Status, act: Callable[[str], stripe.
     if at.status is to:
         get_run_logger().info("%s is %s already.", at.name, to)
         return
-    leases.acquire(at.record_id, run_id())
+    leases.acquire(at.record_id, this_attempt())
 
     def reached(_since: datetime) -> str | None:
         now = stripe.client().invoice(at.stripe_id)
@@ -197,7 +197,7 @@ def mail_again(at: Standing, request_id: str) -> None:
     sent = _done_before(RESEND, subject, digest, mailed)
     if sent is None:
         approve.fn(Act.RESEND, at)
-        leases.acquire(at.record_id, run_id())
+        leases.acquire(at.record_id, this_attempt())
         sent = intents.once(
             RESEND, subject, digest=digest, actor=run_id(), evidence=mailed, act=send
         )
@@ -273,7 +273,7 @@ def report_payment(payment: Payment) -> str:
     if payment.reference:
         custom = {"payment_reference": payment.reference}
         params["processor_details"] = {"type": "custom", "custom": custom}
-    leases.acquire(at.record_id, run_id())
+    leases.acquire(at.record_id, this_attempt())
     return intents.once(
         REPORT_PAYMENT,
         payment.wish,
@@ -288,7 +288,7 @@ def report_payment(payment: Payment) -> str:
 def attach_payment(payment: Payment, payment_record: str) -> None:
     """Count a reported payment towards its invoice, once."""
     client, stripe_id = stripe.client(), payment.at.stripe_id
-    leases.acquire(payment.at.record_id, run_id())
+    leases.acquire(payment.at.record_id, this_attempt())
 
     def counted(_since: datetime) -> str | None:
         for paid in client.paid_payments(stripe_id):
@@ -361,7 +361,7 @@ def issue_credit_note(at: Standing, wish: CreditWish, credit: Credit, request_id
         params["reason"] = wish.reason.replace(" ", "_")
     if wish.memo:
         params["memo"] = wish.memo
-    leases.acquire(at.record_id, run_id())
+    leases.acquire(at.record_id, this_attempt())
     intents.once(
         CREDIT,
         subject,

@@ -26,7 +26,7 @@ from invoicing.ledger import inbox, links
 from invoicing.ledger.inbox import Choice
 from invoicing.ledger.models import Event, InvoiceLink
 from invoicing.settings import STRIPE_API_VERSION, settings
-from tasks.policy import STEP
+from tasks.policy import BRIEFLY, STEP
 from tasks.projection import Change, refresh
 from tasks.report import publish_table, run_id
 from tasks.salesforce import today
@@ -274,7 +274,8 @@ def _is_old_news(event: Event, link: InvoiceLink | None) -> bool:
 
 def _refreshed(stripe_ids: Sequence[str], look_into: Collection[str]) -> list[Change]:
     try:
-        return refresh(stripe_ids, look_into=look_into) if stripe_ids else []
+        brief = refresh.with_options(retries=BRIEFLY)
+        return brief(stripe_ids, look_into=look_into) if stripe_ids else []
     except Passing as error:
         return [Change(id_, problem=str(error), passing=True) for id_ in stripe_ids]
 

@@ -9,12 +9,12 @@ from prefect.logging import get_run_logger
 
 from invoicing.connectors import salesforce, stripe
 from invoicing.domain.status import SyncState
-from invoicing.errors import Busy, Conflict, Passing, Refused, WrongWorld
+from invoicing.errors import Busy, Conflict, Passing, Refused, Superseded, WrongWorld
 from invoicing.ledger import leases, links
 from invoicing.mapping import check_org, fingerprint
 from invoicing.settings import Settings, settings
 from tasks.policy import STEP
-from tasks.report import run_id
+from tasks.report import this_attempt
 from tasks.salesforce import find_record, note_on_record
 
 VERIFIED_FOR = timedelta(hours=1)
@@ -79,7 +79,7 @@ def _mode(livemode: bool) -> str:
 @task(task_run_name="take the lease", **STEP)
 def take(record_id: str) -> None:
     """Become the only run that works on an invoice; waits a little for its turn."""
-    leases.acquire(record_id, run_id())
+    leases.acquire(record_id, this_attempt())
 
 
 @contextmanager
@@ -96,7 +96,7 @@ def holding(reference: str) -> Iterator[str]:
     take(record_id)
     try:
         yield record_id
-    except Busy:
+    except (Busy, Superseded):
         raise
     except (Refused, Conflict) as error:
         state = SyncState.CONFLICT if isinstance(error, Conflict) else SyncState.FAILED
@@ -112,7 +112,7 @@ def holding(reference: str) -> Iterator[str]:
 def _give_back(record_id: str) -> None:
     """Release the lease; what was done stays done if the ledger is away at this moment."""
     try:
-        leases.release(record_id, run_id())
+        leases.release(record_id, this_attempt())
     except Passing:
         get_run_logger().warning(
             "The lease was not released and ends by itself within %s seconds.",

@@ -7,15 +7,16 @@ from typing import Any, ParamSpec, TypedDict, TypeVar, cast
 from prefect.cache_policies import DEFAULT, NO_CACHE, CachePolicy
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import FlowRunContext
+from prefect.exceptions import Abort
 from prefect.futures import PrefectFuture
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
-from prefect.tasks import Task, exponential_backoff
+from prefect.tasks import Task
 
 from invoicing.domain.forms import Outcome
-from invoicing.errors import InvoicingError, Passing
+from invoicing.errors import InvoicingError, Passing, Superseded
 
 P = ParamSpec("P")
 R = TypeVar("R", bound=Outcome)
@@ -42,15 +43,28 @@ class RememberedPolicy(Policy):
     persist_result: bool
 
 
+FIRST_DELAY_SECONDS = 0.5
+LONGEST_DELAY_SECONDS = 30.0
+
+
+def growing_delays(retries: int) -> list[float]:
+    """Seconds before each further try: twice as long each time, up to half a minute."""
+    return [min(FIRST_DELAY_SECONDS * 2**n, LONGEST_DELAY_SECONDS) for n in range(retries)]
+
+
 STEP = Policy(
-    retries=5,
-    retry_delay_seconds=exponential_backoff(backoff_factor=0.5),
+    retries=16,
+    retry_delay_seconds=growing_delays,
     retry_jitter_factor=0.5,
     retry_condition_fn=passes_with_time,
     cache_policy=NO_CACHE,
 )
-"""Passing failures are tried again after about 0.5, 1, 2, 4 and 8 seconds. No caching:
-whether an effect happened is the ledger's to know, not the orchestrator's."""
+"""A service may be away for about five minutes before a run gives up; refusals, which no time
+heals, end it at once. No caching: whether an effect happened is the ledger's to know, not the
+orchestrator's."""
+
+BRIEFLY = 5
+"""Retries, about 15 seconds, of steps that somebody else takes up again before long."""
 
 REMEMBERED = RememberedPolicy(**STEP | {"cache_policy": DEFAULT}, persist_result=True)
 """For reading what must look the same to a run that is begun again: its dialogue, so far, was
@@ -71,6 +85,7 @@ def answering(flow: Callable[P, R]) -> Callable[P, R]:
 
     A refusal or a conflict ends the run as Failed with its reasons as the message, without
     a stack trace; so does the last of too many attempts. Anything unknown is raised as it is.
+    A process whose run was taken up by another ends without a word about the run's state.
     Prefect takes the state as the run's end, and hands the outcome inside it to whoever called
     the flow.
     """
@@ -80,6 +95,9 @@ def answering(flow: Callable[P, R]) -> Callable[P, R]:
         try:
             _count_attempts()
             outcome = flow(*args, **kwargs)
+        except Superseded as error:
+            get_run_logger().warning(str(error))
+            raise Abort(str(error)) from error
         except InvoicingError as error:
             get_run_logger().error(str(error))
             return Failed(message=str(error), data=error)

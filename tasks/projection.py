@@ -25,7 +25,7 @@ from invoicing.ledger import leases, links
 from invoicing.settings import settings
 from tasks.payments import read_invoices
 from tasks.policy import STEP
-from tasks.report import run_id, run_url
+from tasks.report import run_url, this_attempt
 from tasks.salesforce import find_record, note_on_record, stamp_now
 
 
@@ -136,7 +136,7 @@ def _refresh_some(
 ) -> list[Change]:
     subjects = _subjects(stripe_ids)
     changes: list[Change] = []
-    taken = leases.acquire_all(subjects.values(), run_id())
+    taken = leases.acquire_all(subjects.values(), this_attempt())
     try:
         free = []
         for stripe_id in stripe_ids:
@@ -147,7 +147,7 @@ def _refresh_some(
                 free.append(stripe_id)
         changes += _refresh_held(free, subjects, touch, look_into)
     finally:
-        leases.release_all(taken.new, run_id())
+        leases.release_all(taken.new, this_attempt())
     return changes
 
 

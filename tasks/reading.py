@@ -24,7 +24,7 @@ from invoicing.ledger.models import SyncRun, SyncWindow
 from invoicing.pacing import Budget
 from invoicing.settings import settings
 from tasks.policy import STEP
-from tasks.report import run_id
+from tasks.report import run_id, this_attempt
 from tasks.salesforce import today
 
 READERS = 16
@@ -57,7 +57,7 @@ def alone() -> Iterator[None]:
     Raises:
         Busy: another one is at work.
     """
-    owner, over = run_id(), threading.Event()
+    owner, over = this_attempt(), threading.Event()
     seen = leases.expiry(SUBJECT)
     while True:
         try:

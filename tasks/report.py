@@ -7,12 +7,18 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.client.orchestration import get_client
 from prefect.runtime import flow_run
 
+from invoicing.ledger.leases import owner_of
 from invoicing.settings import settings
 
 
 def run_id() -> str:
-    """The flow run that is under way; it owns leases and signs intents."""
+    """The flow run that is under way; it signs intents."""
     return str(flow_run.id or "outside-a-run")
+
+
+def this_attempt() -> str:
+    """This attempt at the run, in this process; it owns leases."""
+    return owner_of(run_id(), flow_run.run_count or 0)
 
 
 def run_url() -> str | None:

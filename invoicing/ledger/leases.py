@@ -1,9 +1,12 @@
 """Leases: one run at a time works on an invoice.
 
-A lease ends by release or by expiry, so that a killed run blocks nobody for long. Its
-owner may take it again at once: the same flow run, begun anew after a crash.
+A lease ends by release or by expiry, so that a killed run blocks nobody for long. Its owner is
+one attempt at a run, in one process. The next attempt at the same run takes it over at once,
+because the one before is dead or believed so; if that one still lives, it is told to stop.
 """
 
+import os
+import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import delete
 from sqlmodel import col, select
 
-from invoicing.errors import Busy
+from invoicing.errors import Busy, Superseded
 from invoicing.ledger.database import insert_missing, session
 from invoicing.ledger.models import Lease
 
@@ -27,18 +30,39 @@ class Taken:
     busy: Mapping[str, Busy]
 
 
+def owner_of(run: str, attempt: int) -> str:
+    """Names an attempt at a run, in this process, as the owner of leases."""
+    return f"{run}#{attempt}#{socket.gethostname()}:{os.getpid()}"
+
+
+def _run_and_attempt(owner: str) -> tuple[str, int]:
+    run, _, rest = owner.partition("#")
+    return run, int(rest.partition("#")[0] or 0)
+
+
+def _succeeds(owner: str, other: str) -> bool:
+    """Whether an owner is a later attempt at the other's run."""
+    (run, attempt), (other_run, other_attempt) = map(_run_and_attempt, (owner, other))
+    return run == other_run and attempt > other_attempt
+
+
 def acquire(subject: str, owner: str, *, seconds: int = LEASE_SECONDS) -> None:
     """Take or renew the lease on a subject.
 
     Raises:
         Busy: another owner holds it.
+        Superseded: a later attempt at the same run has it.
     """
     for busy in acquire_all([subject], owner, seconds=seconds).busy.values():
         raise busy
 
 
 def acquire_all(subjects: Iterable[str], owner: str, *, seconds: int = LEASE_SECONDS) -> Taken:
-    """Take or renew the leases that are free, in one transaction."""
+    """Take or renew the leases that are free, in one transaction.
+
+    Raises:
+        Superseded: a later attempt at the same run has one of them.
+    """
     now = datetime.now(UTC)
     until = now + timedelta(seconds=seconds)
     wanted = sorted(set(subjects))
@@ -56,7 +80,9 @@ def acquire_all(subjects: Iterable[str], owner: str, *, seconds: int = LEASE_SEC
                 continue
             if lease.owner == owner:
                 kept.add(lease.subject)
-            elif lease.expires_at > now:
+            elif _succeeds(lease.owner, owner):
+                raise Superseded("Another process has taken up this run; this one stops.")
+            elif lease.expires_at > now and not _succeeds(owner, lease.owner):
                 busy[lease.subject] = Busy(
                     "Another run is working on this invoice; it will be free by "
                     f"{lease.expires_at:%H:%M:%S} UTC at the latest."
