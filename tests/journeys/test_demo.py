@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -16,12 +17,14 @@ pytestmark = pytest.mark.timeout(300)
 
 
 def left_behind() -> list[str]:
-    """Programs of a demo that still run."""
-    marks = ("sandbox.stripe", "sandbox.salesforce", "invoicing.receiver", "prefect_server")
-    lines = [
-        " ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])
-    ]
-    return [line for line in lines if any(mark in line for mark in marks)]
+    """Programs of this folder's demo that still run."""
+    home = {"PREFECT_HOME": str(ROOT / ".demo/prefect")}
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if home.items() <= process.environ().items():
+                found.append(" ".join(process.cmdline()))
+    return found
 
 
 def test_the_whole_story_comes_out_as_told() -> None:
