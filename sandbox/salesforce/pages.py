@@ -18,6 +18,7 @@ from starlette.staticfiles import StaticFiles
 
 from sandbox.common import web
 from sandbox.salesforce import presentation
+from sandbox.salesforce.buttons import BUTTONS, Button
 from sandbox.salesforce.ids import is_id, normalize
 from sandbox.salesforce.oauth import CONSUMER_KEY, CONSUMER_SECRET
 from sandbox.salesforce.org import ORGANIZATION_ID, STANDARD_PRICEBOOK_ID, Org
@@ -30,7 +31,6 @@ TERMS = timedelta(days=30)
 """The due date a new invoice is offered."""
 LIST_ROWS = 100
 RELATED_ROWS = 20
-_BUTTONS = {"send": "send-invoice", "sync": "sync-invoice"}
 
 
 class Pages:
@@ -58,6 +58,7 @@ class Pages:
             Route(f"{record}/view", self._view),
             Route("/lightning/r/Account/{record_id}/raise", self._raise_form),
             Route("/lightning/r/Account/{record_id}/raise", self._raise, methods=["POST"]),
+            Route("/lightning/r/Stripe_Invoice__c/{record_id}/{button}", self._ask),
             Route(
                 "/lightning/r/Stripe_Invoice__c/{record_id}/{button}",
                 self._press,
@@ -135,19 +136,25 @@ class Pages:
         return self._record("account.html", sobject, row, run, contacts=contacts, invoices=invoices)
 
     def _invoice(self, sobject: SObject, row: Row, run: str | None) -> Response:
-        line = self._org.sobject("Stripe_Invoice_Line__c")
-        lines = self._org.store.where(
-            line, "Invoice__c = ? AND IsDeleted = 0 ORDER BY Position__c, rowid", [row["Id"]]
-        )
+        lines, names = self._invoice_lines(row)
         return self._record(
             "invoice.html",
             sobject,
             row,
             run,
             lines=lines,
-            line_names=self._names(line, lines),
+            line_names=names,
             token=uuid.uuid4().hex,
+            actions=[button for button in BUTTONS.values() if button.is_shown(row)],
         )
+
+    def _invoice_lines(self, row: Row) -> tuple[list[Row], dict[str, str]]:
+        """An invoice's lines in order, and the names of what they refer to."""
+        line = self._org.sobject("Stripe_Invoice_Line__c")
+        lines = self._org.store.where(
+            line, "Invoice__c = ? AND IsDeleted = 0 ORDER BY Position__c, rowid", [row["Id"]]
+        )
+        return lines, self._names(line, lines)
 
     def _record(
         self, template: str, sobject: SObject, row: Row, run: str | None, **more: Any
@@ -206,18 +213,46 @@ class Pages:
             return self._form(account_id, form, str(error))
         return RedirectResponse(f"{_url('Account', account_id)}?run={run}", 303)
 
+    def _pressed(self, request: Request) -> tuple[Button, Row] | None:
+        button = BUTTONS.get(request.path_params["button"])
+        row = self._row(self._org.sobject("Stripe_Invoice__c"), request.path_params["record_id"])
+        return (button, row) if button and row else None
+
+    async def _ask(self, request: Request) -> Response:
+        pressed = self._pressed(request)
+        return self._action(*pressed) if pressed and pressed[0].explained else self._missing()
+
+    def _action(
+        self, button: Button, row: Row, given: FormData | None = None, error: str = ""
+    ) -> Response:
+        lines, names = self._invoice_lines(row)
+        return self._page(
+            "action.html",
+            502 if error else 200,
+            button=button,
+            row=row,
+            lines=lines,
+            line_names=names,
+            given=given or {},
+            token=str(given["token"]) if given else uuid.uuid4().hex,
+            error=error,
+        )
+
     async def _press(self, request: Request) -> Response:
-        deployment = _BUTTONS.get(request.path_params["button"])
-        record_id = request.path_params["record_id"]
-        if deployment is None or not is_id(record_id):
+        pressed = self._pressed(request)
+        if pressed is None:
             return self._missing()
+        button, row = pressed
         form = await request.form()
-        key = f"{deployment}:{record_id}:{form.get('token', '')}"
+        parameters = button.parameters(form, self._invoice_lines(row)[0])
+        key = f"{button.deployment}:{row['Id']}:{form.get('token', '')}"
         try:
-            run = await self._start(deployment, {"invoice": normalize(record_id)}, key)
+            run = await self._start(button.deployment, {"invoice": row["Id"], **parameters}, key)
         except PrefectError as error:
-            return self._page("refused.html", 502, record_id=record_id, error=str(error))
-        return RedirectResponse(f"{_url('Stripe_Invoice__c', record_id)}?run={run}", 303)
+            if button.explained:
+                return self._action(button, row, form, str(error))
+            return self._page("refused.html", 502, record_id=row["Id"], error=str(error))
+        return RedirectResponse(f"{_url('Stripe_Invoice__c', row['Id'])}?run={run}", 303)
 
     async def _run(self, request: Request) -> Response:
         if self._prefect is None:

@@ -21,7 +21,7 @@ _SYSTEM = {"Id", "IsDeleted", "CreatedDate", "CreatedById", "LastModifiedDate"} 
 _INVOICE_GROUPS = {
     "Invoice": (
         "Account__c", "Bill_To__c", "Description__c", "Number__c", "Due_Date__c", "Currency__c",
-        "Hosted_Invoice_URL__c", "Invoice_PDF__c",
+        "Hosted_Invoice_URL__c", "Invoice_PDF__c", "Replaces__c", "Replaced_By__c",
     ),
     "Amounts": (
         "Subtotal__c", "Tax__c", "Total__c", "Amount_Due__c", "Amount_Paid__c",

@@ -107,7 +107,7 @@ def draft(org: Org) -> str:
     """A draft on Acme's Account."""
     body = {"Account__c": ACME, "Currency__c": "USD", "Due_Date__c": "2026-12-24"}
     invoice = records.create(org, org.sobject("Stripe_Invoice__c"), body)
-    line = {"Invoice__c": invoice, "Quantity__c": 2, "Unit_Price__c": 0.0045}
+    line = {"Invoice__c": invoice, "Quantity__c": 2, "Unit_Price__c": 0.0045, "Position__c": 1}
     records.create(org, org.sobject("Stripe_Invoice_Line__c"), line)
     return invoice
 
@@ -173,6 +173,55 @@ def test_a_refusal_is_shown_in_its_own_words(
     page.goto(f"{pages}/{draft(org)}")
     page.get_by_role("button", name="Sync Invoice").click()
     expect(page.locator(".notice.bad")).to_contain_text("has no e-mail")
+
+
+def test_a_sent_invoice_is_credited_by_line(
+    pages: str, prefect: PrefectStub, org: Org, page: Page
+) -> None:
+    """The button asks what the flow takes; a draft has no such button."""
+    invoice = draft(org)
+    page.goto(f"{pages}/{invoice}")
+    expect(page.get_by_role("button", name="Send To Customer")).to_be_visible()
+    expect(page.get_by_role("link", name="Credit")).to_be_hidden()
+    set_status(org, invoice, "Paid")
+    page.reload()
+    expect(page.get_by_role("link", name="Void")).to_be_hidden()
+    page.get_by_role("link", name="Credit").click()
+    page.get_by_label("Credit of Line 1").fill("0.01")
+    page.get_by_label("goes back as").select_option("refund")
+    page.get_by_label("Reason").select_option("order change")
+    page.get_by_label("Mail the credit note").uncheck()
+    page.get_by_role("button", name="Credit").click()
+    expect(page.get_by_role("status")).to_contain_text("credit-invoice #1")
+    (run,) = prefect.runs
+    assert run["parameters"].pop("request_id")
+    assert run["parameters"] == {
+        "invoice": invoice,
+        "lines": [{"line": 1, "amount": "0.01"}],
+        "give_back": "refund",
+        "reason": "order change",
+        "mail_customer": False,
+    }
+
+
+def test_a_payment_that_is_noted_twice_is_noted_once(
+    pages: str, prefect: PrefectStub, org: Org
+) -> None:
+    """The form carries its own key, which is the request's id as well."""
+    invoice = draft(org)
+    set_status(org, invoice, "Open")
+    url = f"{pages}/lightning/r/Stripe_Invoice__c/{invoice}/record-payment"
+    assert "all that remains to be paid" in requests.get(url, timeout=10).text
+    for _ in range(2):
+        form = {"token": "t1", "amount": "450", "received_on": "", "paid_by": "cheque"}
+        requests.post(url, data=form, timeout=10).raise_for_status()
+    (run,) = prefect.runs
+    assert run["parameters"] == {
+        "invoice": invoice,
+        "request_id": "t1",
+        "amount": "450",
+        "paid_by": "cheque",
+    }
 
 
 def test_a_form_sent_twice_raises_one_invoice(pages: str, prefect: PrefectStub) -> None:
