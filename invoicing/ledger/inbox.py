@@ -1,4 +1,7 @@
-"""The inbox: every event is written down before anything is done about it."""
+"""The inbox: every event is written down before anything is done about it.
+
+Nothing here reads the events that are done, except to replay them: there may be millions.
+"""
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,15 +9,31 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, update
-from sqlmodel import col, or_, select
+from sqlalchemy import ColumnElement, func, text, update
+from sqlmodel import Session, col, or_, select
 
 from invoicing.domain.events import News
-from invoicing.ledger.database import insert_new, one_at_a_time, session
-from invoicing.ledger.models import Cursor, Event, EventState
+from invoicing.ledger.database import insert_missing, insert_new, one_at_a_time, session
+from invoicing.ledger.models import (
+    PROCESSING,
+    SETTLED_WITH_BODY,
+    UNSETTLED,
+    Cursor,
+    Event,
+    EventState,
+    SettlingTime,
+)
 
 MAX_ATTEMPTS = 8
-LEASE_SECONDS = 120
+
+LEASE_SECONDS = 30
+"""How long a handler's events are its own after its last sign of life."""
+
+FIRST_WAIT_SECONDS = 5
+"""Doubled with each failed attempt."""
+
+WITHIN = ("0.5", "1", "2", "5", "10", "30", "60", "300", "1800", "7200", "86400", "+Inf")
+"""Buckets of the settling times: upper bounds in seconds, as Prometheus spells them."""
 
 
 NewEvent = Mapping[str, Any]
@@ -51,18 +70,30 @@ def claim(owner: str, *, account_id: str, limit: int) -> list[Event]:
     """Take the oldest events that wait, for one handler alone.
 
     Events of a customer with whom another handler is busy stay where they are, so that each
-    Account's invoices are settled in order. What a handler took and did not finish in time
-    is taken over; what was taken too often, by handlers that died of it, is dead.
+    Account's invoices are settled in order. What a handler took is taken over once it gives no
+    sign of life, and at once when its run is begun anew; what was taken too often, by handlers
+    that died of it, is dead.
+
+    Args:
+        owner: The attempt at a run; what precedes ``#`` names the run.
+        account_id: The Stripe account.
+        limit: The most to take.
     """
     now = datetime.now(UTC)
-    in_work = (col(Event.state) == EventState.PROCESSING) & (col(Event.lease_expires_at) >= now)
-    busy = select(Event.lane).where(Event.account_id == account_id, in_work)
-    waiting = col(Event.state).in_(
-        [EventState.RECEIVED, EventState.FAILED, EventState.PROCESSING]
-    ) & or_(col(Event.lease_expires_at).is_(None), col(Event.lease_expires_at) < now)
+    of_this_run = col(Event.owner).startswith(f"{owner.partition('#')[0]}#", autoescape=True)
+    mine = of_this_run | (col(Event.owner) == owner)
+    free = or_(col(Event.lease_expires_at).is_(None), col(Event.lease_expires_at) < now)
+    busy = select(Event.lane).where(text(PROCESSING), Event.account_id == account_id, ~free, ~mine)
+    again = (col(Event.state) == EventState.PROCESSING) & mine
     query = (
         select(Event)
-        .where(Event.account_id == account_id, waiting, col(Event.lane).not_in(busy))
+        .where(
+            text(UNSETTLED),
+            Event.account_id == account_id,
+            col(Event.state) != EventState.DEAD,
+            free | again,
+            col(Event.lane).not_in(busy),
+        )
         .order_by(col(Event.id))
         .limit(limit)
     )
@@ -81,17 +112,56 @@ def claim(owner: str, *, account_id: str, limit: int) -> list[Event]:
         return [event for event in events if event.state is EventState.PROCESSING]
 
 
-def finish(ids: Iterable[int], owner: str) -> None:
-    """Mark events as done."""
-    change = (
-        update(Event)
-        .where(col(Event.id).in_(list(ids)), col(Event.owner) == owner)
-        .values(
-            state=EventState.DONE, done_at=datetime.now(UTC), reason=None, lease_expires_at=None
-        )
-    )
+def stay(owner: str) -> None:
+    """Give a sign of life: what a handler took is its own for another while."""
+    _change_claimed(owner, lease_expires_at=datetime.now(UTC) + timedelta(seconds=LEASE_SECONDS))
+
+
+def give_back(owner: str) -> None:
+    """Let others take at once what a handler took and did not settle."""
+    _change_claimed(owner, state=EventState.RECEIVED, lease_expires_at=None)
+
+
+def _change_claimed(owner: str, **values: Any) -> None:
+    change = update(Event).where(text(PROCESSING), col(Event.owner) == owner).values(**values)
     with session() as ledger:
         ledger.execute(change)
+
+
+def finish(ids: Iterable[int], owner: str) -> None:
+    """Mark events as done, and count how long they took since they came in."""
+    now = datetime.now(UTC)
+    change = (
+        update(Event)
+        .where(
+            col(Event.id).in_(list(ids)),
+            col(Event.owner) == owner,
+            col(Event.state) == EventState.PROCESSING,
+        )
+        .values(state=EventState.DONE, done_at=now, reason=None, lease_expires_at=None)
+        .returning(col(Event.received_at), col(Event.replayed))
+    )
+    with session() as ledger:
+        settled = ledger.execute(change).all()
+        _count(ledger, [(now - came).total_seconds() for came, replayed in settled if not replayed])
+
+
+def _count(ledger: Session, took: Sequence[float]) -> None:
+    """Add settling times to their buckets, always in the same order, lest two wait in a ring."""
+    buckets: dict[str, list[float]] = {}
+    for seconds in sorted(took):
+        within = next(bound for bound in WITHIN if seconds <= float(bound))
+        buckets.setdefault(within, []).append(seconds)
+    if buckets:
+        insert_missing(ledger, [SettlingTime(within=within) for within in buckets])
+    for within, these in buckets.items():
+        values = {
+            "events": col(SettlingTime.events) + len(these),
+            "seconds": col(SettlingTime.seconds) + sum(these),
+        }
+        ledger.execute(
+            update(SettlingTime).where(col(SettlingTime.within) == within).values(values)
+        )
 
 
 def name_invoice(event: int, invoice_id: str) -> None:
@@ -111,34 +181,49 @@ def fail(ids: Iterable[int], owner: str, reason: str, *, for_good: bool) -> None
     with session() as ledger:
         for event in ledger.exec(query):
             dead = for_good or event.attempts >= MAX_ATTEMPTS
+            wait = timedelta(seconds=FIRST_WAIT_SECONDS * 2**event.attempts)
             event.state = EventState.DEAD if dead else EventState.FAILED
             event.reason = reason
-            event.lease_expires_at = (
-                None if dead else now + timedelta(seconds=5 * 2**event.attempts)
-            )
+            event.lease_expires_at = None if dead else now + wait
             ledger.add(event)
 
 
 def backlog() -> dict[str, int]:
-    """How many events are in each state."""
-    query = select(Event.state, func.count()).group_by(Event.state)
+    """How many events are in each state, but for those that are done."""
+    query = select(Event.state, func.count()).where(text(UNSETTLED)).group_by(col(Event.state))
     with session() as ledger:
         return {str(state): int(count) for state, count in ledger.exec(query)}
 
 
 def oldest_waiting() -> datetime | None:
     """When the oldest event came in that is not settled yet, as a UTC instant."""
-    waiting = [EventState.RECEIVED, EventState.PROCESSING, EventState.FAILED]
-    query = select(func.min(Event.received_at)).where(col(Event.state).in_(waiting))
+    query = select(func.min(Event.received_at)).where(
+        text(UNSETTLED), col(Event.state) != EventState.DEAD
+    )
     with session() as ledger:
         return ledger.exec(query).one()
+
+
+def settling_times() -> list[SettlingTime]:
+    """How many events took how long since the ledger's first day; a row for every bucket.
+
+    What is replayed and settled again is not counted again.
+    """
+    with session() as ledger:
+        known = {row.within: row for row in ledger.exec(select(SettlingTime))}
+    return [known.get(within) or SettlingTime(within=within) for within in WITHIN]
+
+
+def settled() -> int:
+    """How many events were settled since the ledger's first day."""
+    return sum(row.events for row in settling_times())
 
 
 def dead_letters(account_id: str) -> list[Event]:
     """Events that nobody will try again by themselves, newest first."""
     query = (
         select(Event)
-        .where(Event.account_id == account_id, Event.state == EventState.DEAD)
+        .where(text(UNSETTLED), Event.account_id == account_id, Event.state == EventState.DEAD)
         .order_by(col(Event.id).desc())
     )
     with session() as ledger:
@@ -197,13 +282,9 @@ def replay(account_id: str, choice: Choice) -> int:
 
 def forget_bodies(before: datetime) -> None:
     """Drop the bodies of settled events that came in before a UTC instant; digests stay."""
-    old = (
-        (col(Event.received_at) < before)
-        & (col(Event.state) == EventState.DONE)
-        & (col(Event.body) != "")
-    )
+    change = update(Event).where(text(SETTLED_WITH_BODY), col(Event.received_at) < before)
     with session() as ledger:
-        ledger.execute(update(Event).where(old).values(body=""))
+        ledger.execute(change.values(body=""))
 
 
 def cursor(name: str) -> datetime | None:

@@ -80,9 +80,10 @@ def build_app(settings: Settings) -> Starlette:
     async def ready(_request: Request) -> Response:
         try:
             backlog = await run_in_threadpool(inbox.backlog)
+            settled = await run_in_threadpool(inbox.settled)
         except Passing as error:
             return JSONResponse({"status": "not ready", "reason": str(error)}, 503)
-        return JSONResponse({"status": "ready", "inbox": backlog})
+        return JSONResponse({"status": "ready", "inbox": backlog, "settled": settled})
 
     async def exposition(_request: Request) -> Response:
         text = await run_in_threadpool(metrics.exposition)

@@ -7,14 +7,16 @@ https://prometheus.github.io/client_python/multiprocess/. The inbox is looked at
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from invoicing.errors import Passing
 from invoicing.ledger import inbox
+from invoicing.ledger.models import EventState
 
 SHARED = "PROMETHEUS_MULTIPROC_DIR"
 """Names the directory of those files; has to be set before this module is imported."""
@@ -68,23 +70,31 @@ class Metrics:
 
 
 class InboxCollector(Collector):
-    """What waits in the inbox; nothing while the ledger is away."""
+    """What waits in the inbox, and how long the rest took; nothing while the ledger is away."""
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
+    def collect(self) -> Iterator[Metric]:
         """Look."""
         try:
-            states, oldest = inbox.backlog(), inbox.oldest_waiting()
+            states, oldest, times = inbox.backlog(), inbox.oldest_waiting(), inbox.settling_times()
         except Passing:
             return
         backlog = GaugeMetricFamily(
-            "invoicing_inbox_events", "Events in the inbox, by state.", labels=["state"]
+            "invoicing_inbox_events", "Events in the inbox that are not done.", labels=["state"]
         )
-        for state, count in states.items():
-            backlog.add_metric([state], count)
+        for state in EventState:
+            if state is not EventState.DONE:
+                backlog.add_metric([state], states.get(state, 0))
         yield backlog
         age = (datetime.now(UTC) - oldest).total_seconds() if oldest else 0.0
         yield GaugeMetricFamily(
             "invoicing_inbox_oldest_seconds",
             "Age of the oldest event that is not settled.",
             value=age,
+        )
+        counts = accumulate(row.events for row in times)
+        yield HistogramMetricFamily(
+            "invoicing_event_settle_seconds",
+            "Time from an event's coming in until Salesforce was in step.",
+            buckets=[(t.within, n) for t, n in zip(times, counts, strict=True)],
+            sum_value=sum(row.seconds for row in times),
         )

@@ -24,7 +24,7 @@ def test_the_package_is_what_the_code_asks_for() -> None:
     """Types, lengths, decimals, targets, unique keys and picklist values agree."""
     schema = load_schema(PACKAGE)
     described = {name: describe_sobject(schema, schema.objects[name]) for name in OBJECTS}
-    assert mistakes(OrgMapping(), described) == []
+    assert mistakes(OrgMapping(), described.get) == []
     for name, asked in OBJECTS.items():
         for field in [f for f in described[name]["fields"] if f["name"].endswith("__c")]:
             ours = asked.fields[field["name"]]
