@@ -56,5 +56,5 @@ def credit_invoice(
         wish = CreditWish(amount, tuple(lines), give_back, reason, memo, mail_customer)
         credit = approve_credit(sent, wish, request_id)
         number = issue_credit_note(sent, wish, credit, request_id)
-        [change] = refresh([sent.stripe_id], touch=True)
+        [change] = refresh([sent.stripe_id], touch=True, look_into=[sent.stripe_id])
     return to_outcome(change, f"Credit note {number}: {credit.told(give_back)} on {sent.name}.")

@@ -12,7 +12,7 @@ from tasks.requests import collect_requests, take_up_requests
 @flow(name="watch-salesforce", flow_run_name="watch Salesforce", persist_result=True)
 @answering
 def watch_salesforce() -> Outcome:
-    """Start what the action field of invoice records asks for: send, sync.
+    """Start what the action field of invoice records asks for: send, void, resend and the like.
 
     Each request is started once and the field is cleared; the result, or the reason why
     not, is written on the record by the flow that was started.
