@@ -58,7 +58,7 @@ def begin(run_id: str, *, dry_run: bool) -> SyncRun:
             if run is not None:
                 run.finished_at = now
                 ledger.add(run)
-            run = SyncRun(id=run_id, started_at=now, dry_run=dry_run)
+            run = ledger.merge(SyncRun(id=run_id, started_at=now, dry_run=dry_run))
             ledger.add_all(windows)
         ledger.add(run)
         return run

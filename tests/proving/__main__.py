@@ -19,6 +19,7 @@ from tests.proving.schedules import (
     perform,
     single_faults,
     single_kills,
+    single_stalls,
 )
 from tests.proving.stories import STORIES
 from tests.proving.trouble import KINDS
@@ -48,7 +49,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--schedules", type=int, default=10_000, help="how many to play")
     parser.add_argument("--seed", type=int, default=1, help="of everything left to chance")
     parser.add_argument("--flow", choices=sorted(STORIES), help="only this flow's story")
-    parser.add_argument("--fault", choices=[*KINDS, "kill"], help="only this kind of trouble")
+    parser.add_argument(
+        "--fault", choices=[*KINDS, "kill", "stall"], help="only this kind of trouble"
+    )
     parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")
     parser.add_argument("--only", help="the one schedule of this name, such as random:17")
     parser.add_argument("--worlds", type=int, default=4, help="worlds side by side")
@@ -67,7 +70,8 @@ def plan(
     singles = [
         schedule
         for flow in flows
-        for schedule in (*single_faults(flow, sites[flow]), *single_kills(flow, sites[flow]))
+        for singles_of in (single_faults, single_kills, single_stalls)
+        for schedule in singles_of(flow, sites[flow])
         if _is_wanted(schedule, options.fault)
     ]
     if options.only:
@@ -80,7 +84,7 @@ def plan(
     if len(singles) > options.schedules // 2 and len(singles) > options.schedules:
         singles = dice.sample(singles, options.schedules // 2)
     yield from singles
-    only = options.fault if options.fault != "kill" else ""
+    only = options.fault if options.fault in KINDS else ""
     first = options.seed * 1_000_000
     for number in range(options.schedules - len(singles)):
         yield at_random(first + number, flows, sites, only or "")
@@ -90,7 +94,7 @@ def _is_wanted(schedule: Schedule, fault: str | None) -> bool:
     return (
         fault is None
         or schedule.name.endswith(f":{fault}")
-        or (fault == "kill" and bool(schedule.kills))
+        or schedule.name.startswith(f"{fault}:")
     )
 
 
@@ -101,7 +105,7 @@ def _tell(verdict: Verdict, done: int, of: int, *, verbose: bool) -> None:
         lines += [f"  ended {ending[:300]}" for ending in verdict.endings]
         lines += [f"  VIOLATION {violation}" for violation in verdict.violations]
         print("\n".join(lines), file=sys.stderr, flush=True)  # noqa: T201
-    if done % 500 == 0 or done == of:
+    if done % 100 == 0 or done == of:
         print(f"{done:,} of {of:,} schedules", file=sys.stderr, flush=True)  # noqa: T201
 
 

@@ -1,7 +1,8 @@
-"""One deed, one process: forked, so that it may be killed like any process of a real run."""
+"""Forked processes: one for one deed, so that it may be killed, or one for deeds without end."""
 
 import gc
 import io
+import multiprocessing
 import os
 import pickle
 import select
@@ -9,10 +10,16 @@ import signal
 import time
 import traceback
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 from typing import Any, BinaryIO, NoReturn
 
 PATIENCE_SECONDS = 90.0
 """A deed that takes longer hangs."""
+
+WITHOUT_REAPING = os.WSTOPPED | os.WEXITED | os.WNOHANG | os.WNOWAIT
+
+ORPHANED_SECONDS = 2.0
+"""How soon a process notices that the one it works for is gone."""
 
 Tell = Callable[[str, Any], None]
 """Reports a fact under a name to the parent, at once: what was told survives a SIGKILL."""
@@ -41,6 +48,30 @@ class Child:
             _do(deed, os.fdopen(writing, "wb", buffering=0))
         os.close(writing)
         self._reading = reading
+        self._pieces: list[bytes] = []
+
+    def stops(self) -> bool:
+        """Wait until it has stopped itself by SIGSTOP, or ended; returns whether it stopped.
+
+        Raises:
+            Hung: neither happened, and it was killed for that.
+        """
+        until = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < until:
+            news = os.waitid(os.P_PID, self._pid, WITHOUT_REAPING)
+            if news is not None:
+                return news.si_code == os.CLD_STOPPED
+            time.sleep(0.005)
+        raise self._kill()
+
+    def told(self) -> dict[str, Any]:
+        """What a process that stopped has told so far."""
+        self._pieces.append(os.read(self._reading, 1 << 20))
+        return _unpickled(b"".join(self._pieces))
+
+    def go_on(self) -> None:
+        """Let it go on after it has stopped."""
+        os.kill(self._pid, signal.SIGCONT)
 
     def join(self) -> tuple[dict[str, Any], bool]:
         """Wait for its end; returns what it told, and whether it was killed.
@@ -58,18 +89,72 @@ class Child:
 
     def _read_all(self) -> bytes:
         until = time.monotonic() + PATIENCE_SECONDS
-        pieces: list[bytes] = []
         with os.fdopen(self._reading, "rb", buffering=0) as pipe:
             while True:
                 ready, _, _ = select.select([pipe], [], [], max(0, until - time.monotonic()))
                 if not ready:
-                    os.kill(self._pid, signal.SIGKILL)
-                    os.waitpid(self._pid, 0)
-                    raise Hung(f"no end after {PATIENCE_SECONDS:.0f} s")
+                    raise self._kill()
                 piece = pipe.read(1 << 16)
                 if not piece:
-                    return b"".join(pieces)
-                pieces.append(piece)
+                    return b"".join(self._pieces)
+                self._pieces.append(piece)
+
+    def _kill(self) -> Hung:
+        os.kill(self._pid, signal.SIGKILL)
+        os.waitpid(self._pid, 0)
+        return Hung(f"no end after {PATIENCE_SECONDS:.0f} s")
+
+
+class Servant:
+    """A forked process that does one deed after the other, each described by its arguments."""
+
+    def __init__(self, deed: Callable[..., Any]) -> None:
+        """Fork it; it ends when its parent does."""
+        self._pipe, theirs = multiprocessing.Pipe()
+        self._pid = os.fork()
+        if self._pid == 0:
+            self._pipe.close()
+            _serve(deed, theirs)
+        theirs.close()
+
+    def begin(self, *args: Any) -> None:
+        """Have it do its deed."""
+        self._pipe.send(args)
+
+    def end(self) -> Any:
+        """What came of the deed.
+
+        Raises:
+            Hung: it did not end, and was killed for that.
+            Broken: with the trace, if it raised something.
+        """
+        if not self._pipe.poll(PATIENCE_SECONDS):
+            self.dismiss()
+            raise Hung(f"no end after {PATIENCE_SECONDS:.0f} s")
+        answer, trace = self._pipe.recv()
+        if trace:
+            raise Broken(trace)
+        return answer
+
+    def dismiss(self) -> None:
+        """End it."""
+        os.kill(self._pid, signal.SIGKILL)
+        os.waitpid(self._pid, 0)
+        self._pipe.close()
+
+
+def _serve(deed: Callable[..., Any], pipe: Connection) -> NoReturn:
+    parent = os.getppid()
+    while os.getppid() == parent:
+        if not pipe.poll(ORPHANED_SECONDS):
+            continue
+        try:
+            pipe.send((deed(*pipe.recv()), ""))
+        except (EOFError, BrokenPipeError):
+            break
+        except BaseException:
+            pipe.send((None, traceback.format_exc()))
+    os._exit(0)
 
 
 def ask(deed: Callable[[Tell], None]) -> dict[str, Any]:

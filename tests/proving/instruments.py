@@ -4,11 +4,14 @@ For good, without undoing: these processes are for nothing else.
 """
 
 import datetime as standard
+import logging
 import os
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 from uuid import uuid4
 
@@ -18,10 +21,12 @@ from prefect.tasks import Task
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.orm import Session
 
+from invoicing.connectors import salesforce, stripe
 from invoicing.ledger import database
 
 PACE = 0.1
-"""Share of the retry delays that is really waited."""
+LONGEST_DELAY_SECONDS = 0.1
+"""Share of the retry delays that is really waited, and the most of it."""
 
 SYNC_LEASE_SECONDS = 4
 """Of a full sync, which waits in real time for the lease of one that was killed."""
@@ -63,14 +68,15 @@ class ShiftedDatetime(metaclass=_Clock):
 def prepare_process() -> None:
     """Make the product ready to be hurried and shifted in time, once for a process and its forks.
 
-    The retry delays are a tenth of the real ones, a full sync's lease is short, the ledger's
-    newest revision is looked up once, and ``datetime`` can be shifted.
+    The retry delays are a tenth of the real ones at most, a full sync's lease is short, the
+    ledger's newest revision is looked up once, and ``datetime`` can be shifted.
     """
     from tasks import reading
     from tasks.policy import STEP
 
     reading.LEASE_SECONDS = SYNC_LEASE_SECONDS
-    delays = [seconds * PACE for seconds in STEP["retry_delay_seconds"](STEP["retries"])]
+    real_delays = STEP["retry_delay_seconds"](STEP["retries"])
+    delays = [min(seconds * PACE, LONGEST_DELAY_SECONDS) for seconds in real_delays]
     for module in product_modules():
         if vars(module).get("datetime") is standard.datetime:
             module.datetime = ShiftedDatetime
@@ -94,10 +100,14 @@ def now() -> standard.datetime:
 class Points:
     """The points of a process at which it may die: around each request and each commit."""
 
-    def __init__(self, kill_at: int | None) -> None:
-        """Count from zero; at ``kill_at`` the process is killed."""
+    def __init__(self, kill_at: int | None, stall_at: int | None = None) -> None:
+        """Count from zero; at ``kill_at`` the process is killed, from ``stall_at`` on it stops.
+
+        It never stops inside of a transaction, where it would keep the ledger from everybody.
+        """
         self.labels: list[str] = []
         self._kill_at = kill_at
+        self._stall_at = stall_at
         self._lock = threading.Lock()
 
     def pass_(self, label: str) -> None:
@@ -107,6 +117,10 @@ class Points:
             self.labels.append(label)
             if number == self._kill_at:
                 os.kill(os.getpid(), signal.SIGKILL)
+            at_rest = not label.startswith("before commit")
+            if self._stall_at is not None and number >= self._stall_at and at_rest:
+                self._stall_at = None
+                os.kill(os.getpid(), signal.SIGSTOP)
 
     def install(self) -> None:
         """Watch every HTTP request of the connectors, and every commit that writes."""
@@ -170,26 +184,25 @@ class One:
         return self._value
 
 
-def without_prefect() -> None:
+@contextmanager
+def without_prefect() -> Iterator[None]:
     """Let steps be plain calls: for preparing and for looking, never for what is proved."""
-    import logging
+    changed = [(owner, name, vars(owner)[name]) for owner, name, _ in _plain_calls()]
+    for owner, name, plain in _plain_calls():
+        setattr(owner, name, plain)
+    try:
+        yield
+    finally:
+        for owner, name, before in changed:
+            setattr(owner, name, before)
 
+
+@lru_cache(maxsize=1)
+def _plain_calls() -> list[tuple[Any, str, Callable[..., Any]]]:
+    """What is put in the place of Prefect: owner, name, and what does the same without it."""
     quiet = logging.getLogger("proving")
     quiet.addHandler(logging.NullHandler())
     quiet.propagate = False
-
-    def call(task: Task[..., Any], *args: Any, **kwargs: Any) -> Any:
-        return task.fn(*args, **kwargs)
-
-    def map_(task: Task[..., Any], *lists: Iterable[Any]) -> Done:
-        return Done(task.fn(*args) for args in zip(*lists, strict=True))
-
-    def submit(task: Task[..., Any], *args: Any) -> One:
-        return One(task.fn(*args))
-
-    Task.__call__ = call  # type: ignore[assignment,method-assign]
-    Task.map = map_  # type: ignore[assignment,method-assign]
-    Task.submit = submit  # type: ignore[assignment,method-assign]
     replacements: dict[str, Callable[..., Any]] = {
         "run_id": lambda: acting_run[0],
         "get_run_logger": lambda: quiet,
@@ -199,7 +212,25 @@ def without_prefect() -> None:
         "create_table_artifact": lambda **_: None,
         "create_markdown_artifact": lambda **_: None,
     }
-    for module in product_modules():
-        for name, replacement in replacements.items():
-            if name in vars(module):
-                setattr(module, name, replacement)
+    return [
+        (Task, "__call__", lambda task, *args, **kwargs: task.fn(*args, **kwargs)),
+        (Task, "map", _map),
+        (Task, "submit", lambda task, *args: One(task.fn(*args))),
+        *(
+            (module, name, replacement)
+            for module in product_modules()
+            for name, replacement in replacements.items()
+            if name in vars(module)
+        ),
+    ]
+
+
+def _map(task: Task[..., Any], *lists: Iterable[Any]) -> Done:
+    return Done(task.fn(*args) for args in zip(*lists, strict=True))
+
+
+def be_a_new_process() -> None:
+    """Forget the connections that a fork has inherited; they are its parent's."""
+    stripe.client.cache_clear()
+    salesforce.client.cache_clear()
+    database.engine().dispose(close=False)

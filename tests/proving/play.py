@@ -1,9 +1,13 @@
 """Flows, run the ways they are run: by Prefect in a process that may die, or just called."""
 
 import importlib
+import signal
+import sys
+import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, cast
 from uuid import UUID, uuid4
@@ -11,13 +15,16 @@ from uuid import UUID, uuid4
 import yaml
 from prefect.client.schemas.objects import State
 from prefect.context import SyncClientContext
+from prefect.exceptions import Abort
 from prefect.flow_engine import run_flow
 from prefect.flows import Flow
 from prefect.states import Pending, Scheduled
+from sqlalchemy.orm import configure_mappers
 
 from invoicing.errors import InvoicingError, Passing
+from invoicing.ledger import database
 from tests.proving import instruments
-from tests.proving.child import Broken, Child, Hung, Tell, ask
+from tests.proving.child import PATIENCE_SECONDS, Broken, Child, Hung, Servant, Tell, ask
 from tests.proving.world import World
 
 ROOT = Path(__file__).parents[2]
@@ -42,7 +49,7 @@ class Ending:
 
     Attributes:
         how: completed, refused (by the business's rules), passing (try again later), killed,
-            hung, or unknown.
+            stalled, superseded (by another process with the same run), hung, or unknown.
         run: The flow run, where it came so far.
         message: What the run's final state says.
         points: The points it passed at which it might have died; empty if it was killed.
@@ -60,7 +67,11 @@ class Ending:
 
 
 class Attempt:
-    """One run of a flow under Prefect, in a process of its own."""
+    """One run of a flow under Prefect, beside this process.
+
+    A run that is to be killed, or whose points are counted, has a process of its own. The
+    others share a few processes, one after the other, and begin without any connection.
+    """
 
     def __init__(
         self,
@@ -70,6 +81,8 @@ class Attempt:
         *,
         run: UUID | None = None,
         kill_at: int | None = None,
+        stall_at: int | None = None,
+        watched: bool = False,
     ) -> None:
         """Start it.
 
@@ -79,28 +92,74 @@ class Attempt:
             parameters: Of the run.
             run: A run that did not come to its end, to be taken up again; else a new one.
             kill_at: The number of the point at which the process is killed.
+            stall_at: The number of the point at which it stops, until it is told to go on.
+            watched: Whether the points are counted.
         """
+        self._child: Child | None = None
+        begin = partial(_begin, world.ahead, flow, dict(parameters), run)
+        if watched or kill_at is not None or stall_at is not None:
+            self._child = Child(partial(_watched, begin, kill_at, stall_at))
+            return
+        self._servant = _IDLE.pop() if _IDLE else Servant(_told)
+        self._servant.begin(begin)
 
-        def deed(tell: Tell) -> None:
-            instruments.shift_time(world.ahead)
-            points = instruments.Points(kill_at)
-            points.install()
-            _run(deployed()[flow], dict(parameters), run, tell)
-            tell("points", tuple(points.labels))
+    def stalls(self) -> Ending | None:
+        """Wait until it has stopped; None if it came to its end before."""
+        if self._child is None or not self._child.stops():
+            return None
+        return Ending("stalled", self._child.told().get("run"))
 
-        self._child = Child(deed)
+    def go_on(self) -> None:
+        """Let it go on after it has stopped."""
+        if self._child:
+            self._child.go_on()
 
     def join(self) -> Ending:
         """Wait for its end."""
         try:
-            told, killed = self._child.join()
+            told, killed = self._child.join() if self._child else (self._served(), False)
         except Hung as error:
             return Ending("hung", message=str(error))
         except Broken as error:
             return Ending("unknown", message=str(error))
         if killed:
             return Ending("killed", told.get("run"))
-        return Ending(told["how"], told["run"], told["message"], told["points"])
+        return Ending(told["how"], told["run"], told["message"], told.get("points", ()))
+
+    def _served(self) -> dict[str, Any]:
+        told: dict[str, Any] = self._servant.end()
+        _IDLE.append(self._servant)
+        return told
+
+
+_IDLE: list[Servant] = []
+"""Processes that wait for the next run."""
+
+
+def _watched(
+    begin: Callable[[Tell], None], kill_at: int | None, stall_at: int | None, tell: Tell
+) -> None:
+    points = instruments.Points(kill_at, stall_at)
+    points.install()
+    begin(tell)
+    tell("points", tuple(points.labels))
+
+
+def _told(begin: Callable[[Tell], None]) -> dict[str, Any]:
+    told: dict[str, Any] = {}
+    try:
+        begin(told.__setitem__)
+    finally:
+        database.engine().dispose()
+    return told
+
+
+def _begin(
+    ahead: float, flow: str, parameters: dict[str, Any], run: UUID | None, tell: Tell
+) -> None:
+    instruments.shift_time(ahead)
+    instruments.be_a_new_process()
+    _run(deployed()[flow], parameters, run, tell)
 
 
 def _run(flow: AnyFlow, parameters: dict[str, Any], run: UUID | None, tell: Tell) -> None:
@@ -112,7 +171,13 @@ def _run(flow: AnyFlow, parameters: dict[str, Any], run: UUID | None, tell: Tell
             client.set_flow_run_state(run, Scheduled(name="AwaitingRetry"), force=True)
             flow_run = client.read_flow_run(run)
         tell("run", flow_run.id)
-        _report(cast(Any, run_flow(flow, flow_run, parameters, return_type="state")), tell)
+        try:
+            state = run_flow(flow, flow_run, parameters, return_type="state")
+        except Abort as error:
+            tell("how", "superseded")
+            tell("message", str(error))
+            return
+        _report(cast(Any, state), tell)
 
 
 def _report(state: State[Any], tell: Tell) -> None:
@@ -131,14 +196,27 @@ def _report(state: State[Any], tell: Tell) -> None:
 
 
 def by_hand(world: World, deed: Callable[[], Any]) -> Any:
-    """Do something with the product's own code, without Prefect; returns its answer."""
+    """Do something with the product's own code, without Prefect; returns its answer.
 
-    def quietly(tell: Tell) -> None:
-        instruments.shift_time(world.ahead)
-        instruments.without_prefect()
-        tell("answer", deed())
+    Raises:
+        Broken: it raised something.
+        Hung: it did not end.
+    """
 
-    return ask(quietly)["answer"]
+    def give_up(*_: object) -> None:
+        raise Hung(f"no end after {PATIENCE_SECONDS:.0f} s")
+
+    instruments.shift_time(world.ahead)
+    signal.signal(signal.SIGALRM, give_up)
+    signal.setitimer(signal.ITIMER_REAL, PATIENCE_SECONDS)
+    try:
+        with instruments.without_prefect():
+            return deed()
+    except Exception as error:
+        raise error if isinstance(error, Hung) else Broken(traceback.format_exc()) from error
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        database.engine().dispose()
 
 
 def outcome_of(flow: str, **parameters: Any) -> Any:
@@ -153,31 +231,36 @@ def outcome_of(flow: str, **parameters: Any) -> Any:
 
 
 def warm_up(world: World) -> None:
-    """Import beforehand what the libraries import late, so that each fork need not."""
+    """Do beforehand what the libraries do once in a process, so that each fork need not."""
 
     def learn(tell: Tell) -> None:
-        import sys
-
         before = set(sys.modules)
         instruments.shift_time(world.ahead)
-        parameters = {
-            "account": "Acme Corporation",
-            "description": "Warm-up",
-            "due_date": "2099-01-01",
-            "lines": [{"product": "Consulting"}],
-        }
-        _run(deployed()["raise-invoice"], parameters, None, lambda *_: None)
+        instruments.be_a_new_process()
+        _run(deployed()["raise-invoice"], dict(A_DRAFT), None, lambda *_: None)
         for flow in ("send-invoice", "sync-invoice"):
             _run(deployed()[flow], {"invoice": "INV-0001"}, None, lambda *_: None)
         for flow in ("poll-events", "full-sync"):
             _run(deployed()[flow], {}, None, lambda *_: None)
         tell("modules", sorted(set(sys.modules) - before))
 
-    from contextlib import suppress
-
-    from sqlalchemy.orm import configure_mappers
+    def rehearse() -> None:
+        name = outcome_of("raise-invoice", **A_DRAFT).name
+        for flow in ("send-invoice", "sync-invoice"):
+            outcome_of(flow, invoice=name)
+        for flow in ("poll-events", "handle-events", "watch-salesforce", "full-sync"):
+            outcome_of(flow)
 
     for name in ask(learn)["modules"]:
         with suppress(Exception):
             importlib.import_module(name)
     configure_mappers()
+    by_hand(world, rehearse)
+
+
+A_DRAFT = {
+    "account": "Acme Corporation",
+    "description": "Warm-up",
+    "due_date": "2099-01-01",
+    "lines": [{"product": "Consulting"}],
+}

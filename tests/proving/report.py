@@ -21,6 +21,7 @@ def summary(verdicts: Sequence[Verdict], seconds: float) -> dict[str, Any]:
         "schedules": len(verdicts),
         "faults": dict(sorted(faults.items())),
         "kill_points": sum(verdict.kills for verdict in verdicts),
+        "stalls": sum(verdict.stalls for verdict in verdicts),
         "violations": sum(len(verdict.violations) for verdict in verdicts),
         "seconds": round(seconds, 1),
     }
@@ -44,6 +45,7 @@ def _table(figures: dict[str, Any], verdicts: Sequence[Verdict], run: argparse.N
         *((f"… of {flow}", count) for flow, count in sorted(flows.items())),
         *((f"fault: {kind}", count) for kind, count in figures["faults"].items()),
         ("processes killed", figures["kill_points"]),
+        ("processes frozen, and their runs taken up", figures["stalls"]),
         ("**violations**", figures["violations"]),
         ("seconds", round(figures["seconds"])),
     ]
@@ -54,5 +56,6 @@ def _table(figures: dict[str, Any], verdicts: Sequence[Verdict], run: argparse.N
 _SORTS = {
     "fault": "with one fault, every call by every kind",
     "kill": "with one kill, every point",
+    "stall": "with one freeze, every point outside of transactions",
     "random": "with several, at random",
 }

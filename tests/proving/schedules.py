@@ -37,6 +37,8 @@ class Schedule:
         seed: Of everything that is left to chance.
         rules: Trouble on the wire, by service.
         kills: At which point the first, second … attempt is killed; None for not at all.
+        stall: At which point the first attempt stops, until after its run was taken up by
+            another process; None for not at all.
         rivals: Runs of the same flow that start at the same moment.
         arrivals: Events arrive and are handled meanwhile, in any order.
         pause: Seconds that pass between the failure and the second try.
@@ -49,6 +51,7 @@ class Schedule:
     seed: int = 0
     rules: dict[str, list[Rule]] = field(default_factory=dict)
     kills: tuple[int | None, ...] = ()
+    stall: int | None = None
     rivals: int = 0
     arrivals: bool = False
     pause: float = 0.0
@@ -69,6 +72,7 @@ class Verdict:
     violations: list[str] = field(default_factory=list)
     faults: Counter[str] = field(default_factory=Counter)
     kills: int = 0
+    stalls: int = 0
     seconds: float = 0.0
     endings: list[str] = field(default_factory=list)
 
@@ -92,10 +96,12 @@ def _play(world: World, schedule: Schedule, verdict: Verdict) -> None:
     world.order_faults(schedule.rules, schedule.seed)
     wishes = [asked, *(story.rival(asked) for _ in range(schedule.rivals))]
     kills = [*schedule.kills, None]
-    first = [Attempt(world, schedule.flow, wishes[0], kill_at=kills[0])]
+    first = [Attempt(world, schedule.flow, wishes[0], kill_at=kills[0], stall_at=schedule.stall)]
     first += [Attempt(world, schedule.flow, wish) for wish in wishes[1:]]
     arriving = Child(partial(_arrive, world, schedule.seed)) if schedule.arrivals else None
-    endings = [attempt.join() for attempt in first]
+    stalled = first[0].stalls() if schedule.stall is not None else None
+    endings = [stalled] if stalled else [first[0].join()]
+    endings += [attempt.join() for attempt in first[1:]]
     if arriving:
         arriving.join()
     _note(world, verdict, endings)
@@ -104,10 +110,17 @@ def _play(world: World, schedule: Schedule, verdict: Verdict) -> None:
     if any(not ending.settled for ending in endings):
         world.pass_time(schedule.pause)
     again = schedule.anew and story.anew
+    if stalled:
+        endings[0] = _take_up(world, schedule, first[0], stalled, wishes[0], again=again)
+        _note(world, verdict, endings[:1])
     last = [
         _bring_to_end(world, schedule, wish, ending, verdict, again=again)
         for wish, ending in zip(wishes, endings, strict=True)
     ]
+    if stalled:
+        first[0].go_on()
+        late = first[0].join()
+        verdict.endings.append(f"in the end the stalled process was {late.how}: {late.message}")
     world.clear_faults()
     found = come_to_rest(world)
     verdict.violations += facts.violations(found, story.wanted)
@@ -123,9 +136,26 @@ def _play(world: World, schedule: Schedule, verdict: Verdict) -> None:
     ]
 
 
+def _take_up(
+    world: World,
+    schedule: Schedule,
+    stalled: Attempt,
+    ending: Ending,
+    wish: Parameters,
+    *,
+    again: bool,
+) -> Ending:
+    """Take a run up that is believed dead; every other time it comes back to life meanwhile."""
+    successor = Attempt(world, schedule.flow, wish, run=None if again else ending.run)
+    if schedule.seed % 2:
+        stalled.go_on()
+    return successor.join()
+
+
 def _note(world: World, verdict: Verdict, endings: Sequence[Ending]) -> None:
     verdict.faults.update({kind_of(rule): rule["hits"] for rule in world.faults() if rule["hits"]})
     verdict.kills += sum(ending.how == "killed" for ending in endings)
+    verdict.stalls += sum(ending.how == "stalled" for ending in endings)
     verdict.endings += [f"{ending.how}: {ending.message}" for ending in endings]
 
 
@@ -179,15 +209,16 @@ def _arrive(world: World, seed: int, tell: Tell) -> None:
     from invoicing.errors import InvoicingError
 
     instruments.shift_time(world.ahead)
-    instruments.without_prefect()
+    instruments.be_a_new_process()
     dice = random.Random(seed)  # noqa: S311 - repeatable on purpose
-    for _ in range(dice.randint(2, 5)):
-        time.sleep(dice.uniform(0, 0.15))
-        try:
-            into_the_inbox(dice)
-        except InvoicingError:
-            continue
-        outcome_of("handle-events")
+    with instruments.without_prefect():
+        for _ in range(dice.randint(2, 5)):
+            time.sleep(dice.uniform(0, 0.15))
+            try:
+                into_the_inbox(dice)
+            except InvoicingError:
+                continue
+            outcome_of("handle-events")
 
 
 # Plans
@@ -212,7 +243,7 @@ def explore(world: World, flow: str) -> Sites:
     asked: Any = by_hand(world, STORIES[flow].prepare)
     for sandbox in world.sandboxes.values():
         sandbox.admin("DELETE", "requests")
-    ending = Attempt(world, flow, asked).join()
+    ending = Attempt(world, flow, asked, watched=True).join()
     if ending.how != "completed":
         raise Broken(f"{flow} does not complete without trouble: {ending}")
     calls = {
@@ -252,6 +283,15 @@ def single_kills(flow: str, sites: Sites) -> list[Schedule]:
     ]
 
 
+def single_stalls(flow: str, sites: Sites) -> list[Schedule]:
+    """Every point of a story outside of transactions, where its process freezes for a while."""
+    return [
+        Schedule(f"stall:{flow}:{point}", flow, seed=point, stall=point)
+        for point, label in enumerate(sites.points)
+        if not label.startswith("before commit")
+    ]
+
+
 def at_random(seed: int, flows: Sequence[str], sites: dict[str, Sites], only: str = "") -> Schedule:
     """A schedule with several kinds of trouble, drawn by its seed."""
     dice = random.Random(seed)  # noqa: S311 - repeatable on purpose
@@ -264,16 +304,19 @@ def at_random(seed: int, flows: Sequence[str], sites: dict[str, Sites], only: st
             if kind in kinds_of(service, "POST"):
                 rule = now_and_then(kind, dice.choice((0.05, 0.15, 0.4)), dice.randint(1, 6))
                 rules.setdefault(service, []).append(rule | {"after": dice.randint(0, 8)})
-    kills = tuple(dice.randrange(points) if dice.random() < 0.4 else None for _ in range(3))
+    stall = dice.randrange(points) if dice.random() < 0.15 else None
+    chance = 0 if stall is not None else 0.4
+    kills = tuple(dice.randrange(points) if dice.random() < chance else None for _ in range(3))
     return Schedule(
         f"random:{seed}",
         flow,
         seed,
         rules,
         kills,
+        stall,
         rivals=dice.choice((0, 0, 1, 1, 2)),
         arrivals=dice.random() < 0.35,
-        pause=dice.choice(PAUSES),
+        pause=dice.choice(PAUSES if stall is None else PAUSES[:2]),
         anew=dice.random() < 0.5,
         stubborn=dice.random() < 0.3,
     )
