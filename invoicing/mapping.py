@@ -6,15 +6,21 @@
 import hashlib
 import sys
 import tomllib
-from functools import lru_cache
+from collections.abc import Iterator
+from functools import cache, lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from invoicing.domain.fitting import mistakes, nearest, objects_to_describe, own_mistakes
+from invoicing.domain.carrying import Carrier
+from invoicing.domain.fitting import mistakes, nearest, own_mistakes
 from invoicing.domain.mapping import OrgMapping
-from invoicing.errors import InvoicingError, Misconfigured
+from invoicing.errors import InvoicingError, Misconfigured, Refused, WrongWorld
 from invoicing.settings import settings
+
+if TYPE_CHECKING:
+    from invoicing.connectors.salesforce import Salesforce
 
 
 def read_mapping(path: Path) -> OrgMapping:
@@ -70,6 +76,12 @@ def org_mapping() -> OrgMapping | None:
     return read_mapping(path) if path else None
 
 
+@lru_cache(maxsize=1)
+def org_carrier() -> Carrier:
+    """What the org's own fields say of invoices, by the field mapping of the settings."""
+    return Carrier(org_mapping() or OrgMapping())
+
+
 def fingerprint() -> str:
     """What tells one field mapping from another; empty for our own names."""
     mapping = org_mapping()
@@ -88,11 +100,25 @@ def check_org() -> None:
 
     mapping = org_mapping() or OrgMapping()
     org = Salesforce(settings().salesforce)
-    described = {name: org.describe(name) for name in objects_to_describe(mapping)}
-    existing = [] if all(described.values()) else org.object_names()
-    wrong = own_mistakes(mapping) + mistakes(mapping, described, existing)
+    wrong = own_mistakes(mapping) + mistakes(mapping, cache(org.describe), org.object_names)
+    wrong += _wrong_in_data(mapping, org)
     if wrong:
         raise Misconfigured(_all(settings().mapping, wrong))
+
+
+def _wrong_in_data(mapping: OrgMapping, org: "Salesforce") -> Iterator[str]:
+    """A price book that is not there, and a condition that is no SOQL."""
+    name = mapping.price_book.name
+    books = [row["Name"] for row in org.query("SELECT Name FROM Pricebook2")] if name else []
+    if name not in books and name:
+        guess = nearest(name, books) or "."
+        yield f"price_book.name: the org has no price book {name!r}{guess}"
+    asked = Carrier(mapping).contact_query("'001000000000000'")
+    try:
+        if asked:
+            org.query(asked)
+    except (Refused, WrongWorld) as error:
+        yield f"billing_contact: {error}"
 
 
 def main() -> None:

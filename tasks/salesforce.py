@@ -29,6 +29,7 @@ from invoicing.ledger import intents
 from invoicing.ledger.intents import FINALIZE, REVISE
 from invoicing.settings import settings
 from tasks.policy import STEP
+from invoicing.mapping import org_carrier
 from tasks.report import run_id, run_url
 from tasks.taxes import rate_problems
 
@@ -76,12 +77,25 @@ def find_record(reference: str) -> str:
 def read_invoice(record_id: str) -> Invoice:
     """The invoice record with its account and lines, in one call."""
     soql = record.invoice_query(
-        f"Id = {quoted(record_id)}", multi_currency=settings().salesforce.multi_currency
+        f"Id = {quoted(record_id)}",
+        multi_currency=settings().salesforce.multi_currency,
+        also=carrier.paths,
     )
+    carrier = org_carrier()
     found = salesforce.client().query(soql)
     if not found:
         raise Missing(f"The invoice {record_id} was deleted from Salesforce.")
-    return record.read_invoice(found[0], default_currency=settings().business.currency)
+    invoice = record.read_invoice(found[0], default_currency=settings().business.currency)
+    return _with_contact(carrier.carry(invoice, found[0]))
+
+
+def _with_contact(invoice: Invoice) -> Invoice:
+    """The invoice with the address of the Account's billing contact, where it has no other."""
+    asked = None if invoice.email else org_carrier().contact_query(quoted(invoice.account.id))
+    if asked is None:
+        return invoice
+    found = salesforce.client().query(asked)
+    return replace(invoice, email=org_carrier().contact_email(found[0]) if found else None)
 
 
 def _read_account(reference: str) -> Account | str:
@@ -93,7 +107,7 @@ def _read_account(reference: str) -> Account | str:
     return found[0] if found else f"There is no Account {word!r} in Salesforce."
 
 
-def _read_price_book(currency: str, products: Sequence[str]) -> PriceBook:
+def _read_price_book(currency: str, products: Sequence[str], account: Account | None) -> PriceBook:
     entries: list[PriceBookEntry] = []
     asked = list(dict.fromkeys(filter(None, map(str.strip, products))))
     for start in range(0, len(asked), PRODUCTS_AT_ONCE):
@@ -102,17 +116,23 @@ def _read_price_book(currency: str, products: Sequence[str]) -> PriceBook:
         ids = [quoted(word) for word in some if _looks_like_id(word, "01t")]
         by_id = f" OR Product2Id IN ({', '.join(ids)})" if ids else ""
         named = f" AND (Product2.ProductCode IN ({words}) OR Product2.Name IN ({words}){by_id})"
-        entries += price_book_entries(currency, named)
+        entries += price_book_entries(currency, named, account=account)
     return PriceBook(list(dict.fromkeys(entries)), currency)
 
 
-def price_book_entries(currency: str, condition: str = "") -> list[PriceBookEntry]:
-    """The standard price book in a currency, or what a further SOQL condition leaves of it."""
+def price_book_entries(
+    currency: str, condition: str = "", *, account: Account | None = None
+) -> list[PriceBookEntry]:
+    """An Account's price book in a currency, or what a further SOQL condition leaves of it.
+
+    It is the standard price book, unless the field mapping chooses another.
+    """
+    book = _price_book(account)
     multi = settings().salesforce.multi_currency
     own_currency = f" AND CurrencyIsoCode = {quoted(currency)}" if multi else ""
     found = salesforce.client().query(
         "SELECT Product2Id, Product2.Name, Product2.ProductCode, Product2.IsActive, UnitPrice, "  # noqa: S608
-        f"IsActive FROM PricebookEntry WHERE Pricebook2.IsStandard = true{own_currency}{condition}"
+        f"IsActive FROM PricebookEntry WHERE {book}{own_currency}{condition}"
     )
     book_currency = currency if multi else settings().business.currency
     return [
@@ -131,6 +151,13 @@ def price_book_entries(currency: str, condition: str = "") -> list[PriceBookEntr
 def find_accounts(condition: str, limit: int = 2) -> list[Account]:
     """The Accounts that a SOQL condition names, by name; at most so many."""
     fields = [
+def _price_book(account: Account | None) -> str:
+    name = org_carrier().mapping.price_book.name
+    if account and account.price_book:
+        return f"Pricebook2Id = {quoted(account.price_book)}"
+    return f"Pricebook2.Name = {quoted(name)}" if name else "Pricebook2.IsStandard = true"
+
+
         name
         for name in record.ACCOUNT_FIELDS
         if settings().salesforce.multi_currency or name != "CurrencyIsoCode"
@@ -138,9 +165,14 @@ def find_accounts(condition: str, limit: int = 2) -> list[Account]:
     found = salesforce.client().query(
         f"SELECT {', '.join(fields)} FROM Account WHERE {condition} "  # noqa: S608
         f"ORDER BY Name, Id LIMIT {limit}"
+    fields += org_carrier().account_fields
     )
     default = settings().business.currency
-    return [record.read_account(row, default_currency=default) for row in found]
+    accounts = [record.read_account(row, default_currency=default) for row in found]
+    return [
+        org_carrier().carry_account(account, row)
+        for account, row in zip(accounts, found, strict=True)
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +216,13 @@ def prepare_draft(
     fallback = settings().business.currency if isinstance(customer, str) else customer.currency
     code = (currency.strip() or fallback).upper()
     lines, wrong = new_lines(
-        items, _read_price_book(code, [item.product for item in items]), key=key
+        items,
+        _read_price_book(
+            code,
+            [item.product for item in items],
+            None if isinstance(customer, str) else customer,
+        ),
+        key=key,
     )
     problems += wrong
     details = chosen_details(options or Options())
@@ -294,7 +332,7 @@ def prepare_revision(
     if intents.began(FINALIZE, invoice.record_id):
         raise Refused(f"{invoice.name} is being sent; run send-invoice again to finish that.")
     named = [item.product for item in add] + [item.product for item in change]
-    book = _read_price_book(invoice.currency, named)
+    book = _read_price_book(invoice.currency, named, invoice.account)
     kept, problems = changed_lines(invoice.lines, change, remove, book)
     start = max((line.position for line in invoice.lines), default=0) + 1
     added, wrong = new_lines(add, book, key=key, start=start)

@@ -58,7 +58,7 @@ def approve_sending(invoice: Invoice) -> None:
             f"{invoice.name} is {invoice.status}, and only a draft can be sent. "
             "To mail it again, use Stripe's dashboard."
         )
-    problems = sending_problems(invoice, today()) + rate_problems(invoice.details.tax_rates)
+    problems = sending_problems(invoice, today()) + rate_problems(invoice.billed.tax_rates)
     if problems:
         raise Refused([f"{invoice.name} cannot be sent.", *problems])
     intents.intend(SEND, invoice.record_id, digest=invoice.content_digest, actor=run_id())
@@ -211,9 +211,10 @@ def _header(invoice: Invoice) -> dict[str, Any]:
     """The draft's header, which says by itself whether it is still the one that was given."""
     day = invoice.details.due_on(invoice.due_date, today())
     due = end_of_day(day, settings().business.zone) if day else None
-    rates = rate_ids(invoice.details.tax_rates)
+    rates = rate_ids(invoice.billed.tax_rates)
     header = billing.header_params(invoice, due=due, rates=rates)
-    return header | {"metadata": {HEADER_KEY: _digest(header)}}
+    more = dict(invoice.carried.metadata)
+    return header | {"metadata": more | {HEADER_KEY: _digest([header, more])}}
 
 
 @task(task_run_name="fill in header and lines", **STEP)

@@ -15,7 +15,7 @@ def rate_ids(names: Iterable[str]) -> list[str]:
 
 def tax_behavior(invoice: Invoice) -> str | None:
     """How Stripe Tax takes the prices of an invoice; None when it does not look at them."""
-    return settings().stripe.tax_behavior if invoice.details.automatic_tax else None
+    return settings().stripe.tax_behavior if invoice.billed.automatic_tax else None
 
 
 def rate_problems(names: Iterable[str]) -> list[str]:

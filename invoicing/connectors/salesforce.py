@@ -234,6 +234,30 @@ class Salesforce:
         Source: https://developer.salesforce.com/docs/atlas.en-us.api_asynch.meta/api_asynch/
         datafiles_prepare_csv.htm
         """
+        return self._bulk("update", sobject, "Id", "Id", records)
+
+    def bulk_upsert(
+        self, sobject: str, external_id: str, records: Sequence[Mapping[str, Any]]
+    ) -> list[RowError]:
+        """Create or update very many records by an external id, as :meth:`bulk_update` does.
+
+        Nothing is written, and nothing fails, where the org does without the object.
+        """
+        if self._names and not self._names.keeps(sobject):
+            return []
+        key = self._names.path(sobject, external_id) if self._names else external_id
+        return self._bulk("upsert", sobject, external_id, str(key), records, external_id_field=key)
+
+    def _bulk(
+        self,
+        operation: str,
+        sobject: str,
+        key: str,
+        column: str,
+        records: Sequence[Mapping[str, Any]],
+        **options: Any,
+    ) -> list[RowError]:
+        """Write by one job. ``key`` names a record here, and ``column`` in the org's results."""
         rows = [
             {name: _csv_value(value) for name, value in self._fields(sobject, row).items()}
             for row in records
@@ -241,14 +265,14 @@ class Salesforce:
         bulk = getattr(self._client.bulk2, self._sobject(sobject))
         failed: dict[str, InvoicingError] = {}
         with _in_our_words("write records in bulk"):
-            for job in bulk.update(records=rows, wait=0.2):
+            for job in getattr(bulk, operation)(records=rows, wait=0.2, **options):
                 for results in (bulk.get_failed_records, bulk.get_unprocessed_records):
                     for row in csv.DictReader(io.StringIO(results(job["job_id"]))):
-                        failed[row["Id"]] = _bulk_error(row.get("sf__Error"))
+                        failed[row[column]] = _bulk_error(row.get("sf__Error"))
         return [
-            RowError(index, failed[row["Id"]])
+            RowError(index, failed[row[key]])
             for index, row in enumerate(records)
-            if row["Id"] in failed
+            if row[key] in failed
         ]
 
     def update(self, sobject: str, record_id: str, fields: Mapping[str, Any]) -> None:
@@ -263,7 +287,12 @@ class Salesforce:
     def upsert_many(
         self, sobject: str, external_id: str, records: Sequence[Mapping[str, Any]]
     ) -> list[RowError]:
-        """Create or update many records by an external id. Returns the rows that failed."""
+        """Create or update many records by an external id. Returns the rows that failed.
+
+        Nothing is written, and nothing fails, where the org does without the object.
+        """
+        if self._names and not self._names.keeps(sobject):
+            return []
         key = self._names.path(sobject, external_id) if self._names else external_id
         path = f"composite/sobjects/{self._sobject(sobject)}/{key}"
         return self._collections(path, sobject, records)

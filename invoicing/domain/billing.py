@@ -57,7 +57,7 @@ def header_params(invoice: Invoice, *, due: int | None, rates: Sequence[str]) ->
         due: Unix time at which payment is due; None when the customer is charged.
         rates: Stripe's ids of the tax rates.
     """
-    details = invoice.details
+    details = invoice.billed
     charged = details.collection is Collection.CHARGE
     fields = [{"name": entry.name, "value": entry.value} for entry in details.all_custom_fields]
     params: Params = {
@@ -150,7 +150,7 @@ def preview_params(
     return {
         "currency": invoice.currency.lower(),
         "customer_details": _customer_details(invoice.account.address, customer or {}),
-        "automatic_tax": {"enabled": invoice.details.automatic_tax},
+        "automatic_tax": {"enabled": invoice.billed.automatic_tax},
         "discounts": _redeemed(invoice.details.discount, invoice.currency) or "",
         "invoice_items": [
             _preview_item(line, invoice.currency, rates, tax_behavior) for line in invoice.lines

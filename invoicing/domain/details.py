@@ -200,6 +200,25 @@ class Details:
         return "\x1e".join(f"{f.name}={getattr(self, f.name)!s}" for f in fields(self))
 
 
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What an org's own fields say of an invoice, by its field mapping.
+
+    Attributes:
+        metadata: Names and values for Stripe's metadata; an empty value takes a name away.
+        custom_fields: What the customer reads beside those of the record.
+        automatic_tax: Stripe Tax, where the record itself says nothing of taxes.
+        tax_rates: Tax rates, where the record itself says nothing of taxes.
+        problems: What the org's fields say that cannot be done.
+    """
+
+    metadata: tuple[tuple[str, str], ...] = ()
+    custom_fields: tuple[CustomField, ...] = ()
+    automatic_tax: bool = False
+    tax_rates: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
 def details_problems(details: Details, *, due_date: date | None) -> Iterable[str]:
     """Say everything that is wrong with the details, the discount aside."""
     yield from _due_problems(details, due_date)

@@ -3,11 +3,13 @@
 Everything wrong is found at once, each thing a sentence with the nearest name that exists.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
+from invoicing.domain.carrying import carrying_mistakes
 from invoicing.domain.mapping import Names, ObjectMapping, OrgMapping
+from invoicing.domain.record import INVOICE
 from invoicing.domain.schema import OBJECTS, Field, SObject
 
 Description = Mapping[str, Any]
@@ -16,6 +18,9 @@ Description = Mapping[str, Any]
 Source: https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest/
 resources_sobject_describe.htm
 """
+
+Describe = Callable[[str], Description | None]
+"""Asks the org for one of its objects, by its own name."""
 
 FAMILIES: Mapping[str, frozenset[str]] = {
     "text": frozenset(
@@ -53,7 +58,7 @@ def own_mistakes(mapping: OrgMapping) -> list[str]:
             wrong += _wrong_left_sides(ours, OBJECTS[ours], asked)
         else:
             wrong.append(f"objects: we have no {ours!r}{_question(nearest(ours, OBJECTS))}")
-    return wrong
+    return [*wrong, *carrying_mistakes(mapping)]
 
 
 def _question(guess: str) -> str:
@@ -61,7 +66,9 @@ def _question(guess: str) -> str:
 
 
 def _wrong_left_sides(ours: str, schema: SObject, asked: ObjectMapping) -> Iterator[str]:
-    for name, theirs in asked.fields.items():
+    if asked.leave_out and not schema.optional:
+        yield f"{ours} cannot be left out; map it to an object of the org."
+    for name, theirs in asked.all_fields(schema).items():
         field = schema.fields.get(name)
         if field is None:
             yield f"{ours}: we have no field {name!r}{_question(nearest(name, schema.fields))}"
@@ -86,33 +93,84 @@ def _doubled(names: Iterable[str]) -> list[str]:
     return sorted({name for name in names if name in seen or seen.add(name)})  # type: ignore[func-returns-value]
 
 
-def objects_to_describe(mapping: OrgMapping) -> list[str]:
-    """The org's objects that a mapping is about."""
-    names = Names(mapping)
-    return [names.sobject(ours) for ours in OBJECTS]
-
-
 def mistakes(
-    mapping: OrgMapping, described: Mapping[str, Description | None], existing: Iterable[str] = ()
+    mapping: OrgMapping, describe: Describe, existing: Callable[[], Iterable[str]] = tuple
 ) -> list[str]:
     """Everything in which the org is not as the mapping says, or not as we need it.
 
     Args:
         mapping: What the org is said to be like.
-        described: By the org's object names, what the org says of them; None: there is none.
+        describe: What the org says of an object by its own name; None: there is none.
         existing: All object names of the org, to name the nearest of.
     """
     names = Names(mapping)
     wrong: list[str] = []
     for ours, schema in OBJECTS.items():
+        if not names.keeps(ours):
+            continue
         theirs = names.sobject(ours)
-        found = described.get(theirs)
+        found = describe(theirs)
         if found is None:
-            guess = _question(nearest(theirs, existing))
-            wrong.append(f"{ours}: the org has no object {theirs!r}, or hides it{guess}")
+            guess = _question(nearest(theirs, existing()))
+            tip = " Or do without it: leave_out = true." if schema.optional else ""
+            wrong.append(f"{ours}: the org has no object {theirs!r}, or hides it{guess}{tip}")
         else:
             wrong += _object_mistakes(ours, schema, names, found)
-    return wrong
+    return [*wrong, *_carried_mistakes(mapping, names, describe)]
+
+
+def _carried_mistakes(mapping: OrgMapping, names: Names, describe: Describe) -> Iterator[str]:
+    """Paths that lead nowhere, and values of the tax field that no tax is named for."""
+    invoice = names.sobject(INVOICE)
+    asked = [("email", path) for path in mapping.email]
+    asked += [(f"metadata.{name}", path) for name, path in mapping.metadata.items()]
+    asked += [(f"custom_fields.{name}", path) for name, path in mapping.custom_fields.items()]
+    for where, path in asked:
+        found = _at(invoice, path, describe)
+        if isinstance(found, str):
+            yield f"{where}: {found}"
+    if mapping.tax.field:
+        found = _at(invoice, mapping.tax.field, describe)
+        if isinstance(found, str):
+            yield f"tax.field: {found}"
+        elif found["type"] == "picklist":
+            yield from _tax_mistakes(mapping.tax.rates, found)
+    if mapping.price_book.account_field:
+        found = _at("Account", mapping.price_book.account_field, describe)
+        if isinstance(found, str):
+            yield f"price_book.account_field: {found}"
+        elif "Pricebook2" not in found["referenceTo"]:
+            yield f"price_book.account_field: {found['name']} is no lookup to a price book."
+
+
+def _tax_mistakes(rates: Iterable[str], found: Description) -> Iterator[str]:
+    offered = [value["value"] for value in found["picklistValues"] if value["active"]]
+    for value in rates:
+        if value not in offered:
+            guess = _question(nearest(value, offered))
+            yield f"tax.rates: {found['name']} offers no value {value!r}{guess}"
+    for value in offered:
+        if value not in rates:
+            yield f"tax.rates: {found['name']} offers {value!r}, and no tax is named for it."
+
+
+def _at(sobject: str, path: str, describe: Describe) -> Description | str:
+    """The field at the end of a path in the org's names, or why there is none."""
+    *steps, last = path.split(".")
+    for step in steps:
+        found = describe(sobject)
+        if found is None:
+            return f"the org has no object {sobject!r}, or hides it."
+        ways = {f["relationshipName"]: f for f in found["fields"] if f["relationshipName"]}
+        if step not in ways:
+            guess = _question(nearest(step, ways))
+            return f"{sobject} has no relationship {step!r}{guess}"
+        sobject = ways[step]["referenceTo"][0]
+    end = describe(sobject) or {"fields": []}
+    fields: dict[str, Description] = {field["name"]: field for field in end["fields"]}
+    if last not in fields:
+        return f"{sobject} has no field {last!r}, or hides it{_question(nearest(last, fields))}"
+    return fields[last]
 
 
 def _object_mistakes(ours: str, schema: SObject, names: Names, found: Description) -> Iterator[str]:
@@ -121,7 +179,7 @@ def _object_mistakes(ours: str, schema: SObject, names: Names, found: Descriptio
         if not found.get(right):
             yield f"{theirs}: the integration user may not {RIGHTS[right]} its records."
     fields = {field["name"]: field for field in found["fields"]}
-    mapped = names.of(ours).mapping.fields
+    mapped = names.of(ours).fields
     for name, wanted in schema.fields.items():
         target = mapped.get(name, name)
         if not target:
@@ -136,7 +194,7 @@ def _object_mistakes(ours: str, schema: SObject, names: Names, found: Descriptio
             yield f"{where}: there is no such field, or it is hidden from us{guess}{tip}"
     yield from _child_mistakes(ours, schema, names, found)
     if "createable" in schema.rights:
-        yield from _unfilled(theirs, names.of(ours).mapping, schema, fields)
+        yield from _unfilled(theirs, mapped, schema, fields)
 
 
 def _field_mistakes(
@@ -197,10 +255,10 @@ def _child_mistakes(ours: str, schema: SObject, names: Names, found: Description
 
 
 def _unfilled(
-    theirs: str, mapping: ObjectMapping, schema: SObject, fields: Mapping[str, Description]
+    theirs: str, mapped: Mapping[str, str], schema: SObject, fields: Mapping[str, Description]
 ) -> Iterator[str]:
     """Fields the org demands on new records, and nothing fills."""
-    filled = {mapping.fields.get(name, name) for name in schema.fields}
+    filled = {mapped.get(name, name) for name in schema.fields}
     for name, field in fields.items():
         demanded = field["createable"] and not field["nillable"] and not field["defaultedOnCreate"]
         if demanded and name not in filled and field["type"] != "boolean":

@@ -2,11 +2,11 @@
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 
-from invoicing.domain.details import Collection, Details, Discount, details_problems
+from invoicing.domain.details import Carried, Collection, Details, Discount, details_problems
 from invoicing.domain.money import CURRENCIES, Money, chargeable_step, decimals, line_amount, plain
 from invoicing.domain.status import Status
 from invoicing.domain.words import counted
@@ -82,6 +82,8 @@ class Account:
     invoice_email: str | None = None
     stripe_customer_id: str | None = None
     address: Address | None = None
+    price_book: str | None = None
+    """The id of its own price book, where the field mapping says that Accounts have one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,21 @@ class Invoice:
     details: Details = field(default_factory=Details)
     bill_to: str | None = None
     replaces: str | None = None
+    carried: Carried = field(default_factory=Carried)
+
+    @property
+    def billed(self) -> Details:
+        """The details as Stripe is given them: together with what the org's own fields say."""
+        own, more = self.details, self.carried
+        fields = own.custom_fields + more.custom_fields
+        if own.automatic_tax or own.tax_rates:
+            return replace(own, custom_fields=fields)
+        return replace(
+            own,
+            custom_fields=fields,
+            automatic_tax=more.automatic_tax,
+            tax_rates=more.tax_rates,
+        )
 
     @property
     def subtotal(self) -> Money:
@@ -129,7 +146,7 @@ class Invoice:
     def content_digest(self) -> str:
         """A fingerprint of everything the customer would be billed for."""
         parts = [self.currency, self.description, str(self.due_date), self.email or ""]
-        parts.append(self.details.fingerprint)
+        parts += [self.billed.fingerprint, *(f"{k}={v}" for k, v in self.carried.metadata)]
         for line in self.lines:
             parts += [line.key, line.label, line.product_id or ""]
             parts += [plain(line.quantity), plain(line.unit_price), str(line.discount)]
@@ -235,8 +252,9 @@ def sending_problems(invoice: Invoice, today: date) -> list[str]:
         lines=invoice.lines,
         today=today,
         description=invoice.description,
-        details=invoice.details,
+        details=invoice.billed,
     )
+    problems += invoice.carried.problems
     if not invoice.email:
         problems.append(
             f"{invoice.account.name} has no e-mail address for invoices; fill Invoice E-mail "
@@ -244,7 +262,7 @@ def sending_problems(invoice: Invoice, today: date) -> list[str]:
         )
     if invoice.lines and invoice.total.minor == 0:
         problems.append("The invoice's total is zero; there is nothing to pay.")
-    if invoice.details.automatic_tax and not invoice.account.address:
+    if invoice.billed.automatic_tax and not invoice.account.address:
         problems.append(
             f"Stripe Tax needs to know where {invoice.account.name} is: give the Account a "
             "billing address with a two-letter country code, such as DE."

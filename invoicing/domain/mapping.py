@@ -29,9 +29,13 @@ class ObjectMapping(_Table):
     """What an org calls one of our objects, and its parts."""
 
     name: str = Field("", description="The org's object; empty: the same name as ours.")
+    leave_out: bool = Field(False, description="The org does without this object.")
     fields: dict[str, str] = Field(
         default_factory=dict,
         description="Our field = the org's field; an empty text: the org does not keep it.",
+    )
+    leave_out_others: bool = Field(
+        False, description="Of our fields, the org keeps those that are listed, and no others."
     )
     children: dict[str, str] = Field(
         default_factory=dict, description="Our child relationship = the org's."
@@ -41,11 +45,62 @@ class ObjectMapping(_Table):
         description="By picklist field: our value = the org's; of several, the first is written.",
     )
 
+    def all_fields(self, schema: SObject) -> dict[str, str]:
+        """Our fields that have another name in the org, or none."""
+        others = schema.fields.keys() - {"Name"} if self.leave_out_others else ()
+        return dict.fromkeys(sorted(others), "") | self.fields
+
+
+class BillingContact(_Table):
+    """Which contact of an Account gets its invoices, where no field says it."""
+
+    where: str = Field(description="A SOQL condition, such as Gets_Invoices__c = true")
+    through: str = Field("Contact", description="Or AccountContactRelation.")
+    email: str = Field("Email", description="Contact.Email, through AccountContactRelation.")
+    account: str = "AccountId"
+
+
+class PriceBookChoice(_Table):
+    """Which price book offers the products; the standard one unless something is said."""
+
+    account_field: str = Field(
+        "", description="Lookup of the Account to its price book; where empty, the one below."
+    )
+    name: str = Field("", description="A price book by name; empty: the standard one.")
+
+
+class TaxMapping(_Table):
+    """What a field says of taxes, for invoices that say nothing of them by themselves."""
+
+    field: str = Field("", description="The field, such as Account__r.Tax_Class__c")
+    rates: dict[str, str | list[str]] = Field(
+        default_factory=dict,
+        description='By the field\'s value: tax rates by their names or ids, or "automatic" for '
+        "Stripe Tax; an empty list: no tax.",
+    )
+
+
+AUTOMATIC = "automatic"
+"""In place of tax rates: Stripe Tax."""
+
 
 class OrgMapping(_Table):
-    """The whole field mapping of an org."""
+    """The whole field mapping of an org. Paths of fields start at the invoice."""
 
     objects: dict[str, ObjectMapping] = Field(default_factory=dict)
+    email: list[str] = Field(
+        default_factory=list,
+        description="Fields with the address for the invoice; the first that is filled counts.",
+    )
+    billing_contact: BillingContact | None = None
+    metadata: dict[str, str] = Field(
+        default_factory=dict, description="Name in Stripe's metadata = field of the org."
+    )
+    custom_fields: dict[str, str] = Field(
+        default_factory=dict, description="Name that the customer reads = field of the org."
+    )
+    price_book: PriceBookChoice = Field(default_factory=PriceBookChoice)
+    tax: TaxMapping = Field(default_factory=TaxMapping)
 
 
 @dataclass(frozen=True)
@@ -55,16 +110,21 @@ class _Names:
     schema: SObject
     mapping: ObjectMapping
 
+    @cached_property
+    def fields(self) -> dict[str, str]:
+        """The org's field for ours, where it differs; empty where there is none."""
+        return self.mapping.all_fields(self.schema)
+
     def out(self, name: str) -> str | None:
         """The org's field for ours; None when it keeps none."""
         if name.startswith(ORG_S):
             return name.removeprefix(ORG_S)
-        return self.mapping.fields.get(name, name) or None
+        return self.fields.get(name, name) or None
 
     @cached_property
     def _ours(self) -> dict[str, str]:
         """Our name for each of the org's that differs: fields, relationships, children."""
-        pairs = [(theirs, ours) for ours, theirs in self.mapping.fields.items() if theirs]
+        pairs = [(theirs, ours) for ours, theirs in self.fields.items() if theirs]
         pairs += [
             (relationship(theirs), relationship(ours))
             for theirs, ours in pairs
@@ -76,7 +136,7 @@ class _Names:
     @cached_property
     def _taken(self) -> set[str]:
         """Names of ours that mean something else in the org, or nothing."""
-        fields = self.mapping.fields
+        fields = self.fields
         references = {relationship(name) for name in fields if self._refers(name)}
         return {*fields, *references, *self.mapping.children}
 
@@ -86,7 +146,7 @@ class _Names:
     @cached_property
     def dropped(self) -> frozenset[str]:
         """Our fields that the org does not keep."""
-        return frozenset(ours for ours, theirs in self.mapping.fields.items() if not theirs)
+        return frozenset(ours for ours, theirs in self.fields.items() if not theirs)
 
     def refuse_to_lose(self, name: str, value: Any) -> None:
         """Refuse a value that somebody asked for, and that the org cannot keep."""
@@ -165,6 +225,10 @@ class Names:
     def sobject(self, ours: str) -> str:
         """The org's name of our object."""
         return self.of(ours).mapping.name or ours
+
+    def keeps(self, ours: str) -> bool:
+        """Whether the org has our object at all."""
+        return not self.of(ours).mapping.leave_out
 
     def our_sobject(self, theirs: str) -> str:
         """Our name of the org's object."""

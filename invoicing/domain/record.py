@@ -16,6 +16,7 @@ from invoicing.domain.status import Status, SyncState
 
 INVOICE = "Stripe_Invoice__c"
 LINE = "Stripe_Invoice_Line__c"
+EVENT = "Stripe_Invoice_Event__c"
 
 STRIPE_ID = "Stripe_Invoice_Id__c"
 LOCAL_KEY = "Local_Key__c"
@@ -27,6 +28,7 @@ LAST_RUN_URL = "Last_Run_URL__c"
 SENT_AT = "Sent_At__c"
 ACTION = "Action_Requested__c"
 STRIPE_ACCOUNT_ID = "Stripe_Account_Id__c"
+CURRENCY = "Currency__c"
 REPLACES = "Replaces__c"
 REPLACED_BY = "Replaced_By__c"
 BILL_TO = "Bill_To__c"
@@ -131,6 +133,8 @@ STATE_FIELDS = (
     SYNC_STATE,
     SYNC_MESSAGE,
     STRIPE_ACCOUNT_ID,
+    LOCAL_KEY,
+    CURRENCY,
     *PROJECTED,
 )
 
@@ -147,10 +151,48 @@ def customer_fields(*, name: str | None, email: str | None) -> dict[str, str | N
     return {"Stripe_Customer_Name__c": name, "Stripe_Customer_Email__c": email}
 
 
-def invoice_query(where: str, *, multi_currency: bool) -> str:
-    """SOQL that reads an invoice with its account and lines in one call."""
+EVENT_KEY = "Key__c"
+KEY_LENGTH = 64
+TEXT_LENGTH = 255
+
+
+def event_fields(
+    *,
+    key: str,
+    record_id: str,
+    happened_at: datetime,
+    side: str,
+    what: str,
+    changes: str,
+    amount: float | None,
+    currency: str | None,
+    run_url: str | None,
+) -> dict[str, Any]:
+    """The Salesforce fields of an entry of a record's timeline."""
+    return {
+        EVENT_KEY: key,
+        "Invoice__c": record_id,
+        "Happened_At__c": stamp(happened_at),
+        "Side__c": side,
+        "What__c": what[:TEXT_LENGTH],
+        "Changes__c": changes[:MESSAGE_LENGTH] or None,
+        "Amount__c": amount,
+        "Currency__c": currency,
+        "Run_URL__c": run_url,
+    }
+
+
+def invoice_query(where: str, *, multi_currency: bool, also: Iterable[str] = ()) -> str:
+    """SOQL that reads an invoice with its account and lines in one call.
+
+    Args:
+        where: The condition.
+        multi_currency: Whether the org's records have a currency.
+        also: More fields of the invoice, by their paths.
+    """
     account = [f for f in ACCOUNT_FIELDS if multi_currency or f != "CurrencyIsoCode"]
     fields = [*CONTENT_FIELDS, *(f"Account__r.{f}" for f in account)]
+    fields += [path for path in dict.fromkeys(also) if path not in fields]
     lines = f"SELECT {', '.join(LINE_FIELDS)} FROM Lines__r ORDER BY Position__c, Id"  # noqa: S608
     return f"SELECT {', '.join(fields)}, ({lines}) FROM {INVOICE} WHERE {where}"  # noqa: S608
 

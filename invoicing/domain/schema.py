@@ -47,11 +47,13 @@ class SObject:
         fields: Its fields that can be mapped, by our API names.
         children: The child relationships that are read: the child object and its field.
         rights: What the integration user must be allowed to do with its records.
+        optional: An org may do without it.
     """
 
     fields: Mapping[str, Field]
     children: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     rights: tuple[str, ...] = ("queryable", "createable", "updateable")
+    optional: bool = False
 
 
 def text(length: int, *, needed: bool = False, unique: bool = False) -> Field:

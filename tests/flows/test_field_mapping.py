@@ -1,6 +1,6 @@
 """An org that had its own invoice objects: the same flows, without a line of code."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,9 @@ from flows.revise_invoice import revise_invoice
 from flows.send_invoice import send_invoice
 from flows.sync_invoice import sync_invoice
 from invoicing.connectors import salesforce
-from invoicing.domain.forms import InvoiceOutcome, LineChange, LineItem
-from invoicing.mapping import org_mapping
+from invoicing.domain.forms import InvoiceOutcome, LineChange, LineItem, Options
+from invoicing.errors import Misconfigured, Refused
+from invoicing.mapping import main, org_carrier, org_mapping
 from invoicing.settings import settings
 from sandbox.common.serve import running
 from sandbox.salesforce.app import application
@@ -84,9 +85,7 @@ def billing(
     billing_process.admin("POST", "reset", seed="empty")
     monkeypatch.setenv("INVOICING_SALESFORCE__URL", billing_process.url)
     monkeypatch.setenv("INVOICING_MAPPING", str(ORG / "mapping.toml"))
-    caches = (settings, salesforce.client, org_mapping)
-    for cache in caches:
-        cache.cache_clear()
+    forget()
     org = Org(billing_process.url)
     org.create("Account", Name="Acme", CurrencyIsoCode="EUR", Billing_Mail__c="ap@acme.example.com")
     [standard] = org.query("SELECT Id FROM Pricebook2 WHERE IsStandard = true")
@@ -95,8 +94,28 @@ def billing(
         entry = {"Pricebook2Id": standard["Id"], "Product2Id": product, "UnitPrice": price}
         org.create("PricebookEntry", CurrencyIsoCode="EUR", IsActive=True, **entry)
     yield org
-    for cache in caches:
+    forget()
+
+
+def forget() -> None:
+    """Read the settings and the field mapping anew."""
+    for cache in (settings, salesforce.client, org_mapping, org_carrier):
         cache.cache_clear()
+
+
+@pytest.fixture
+def more(billing: Org, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Use the org's field mapping with something before it, after it, or exchanged."""
+
+    def use(*, before: str = "", after: str = "", instead: tuple[str, str] = ("", "")) -> Path:
+        text = (ORG / "mapping.toml").read_text(encoding="utf-8")
+        path = tmp_path / "mapping.toml"
+        path.write_text(f"{before}\n{text.replace(*instead)}\n{after}", encoding="utf-8")
+        monkeypatch.setenv("INVOICING_MAPPING", str(path))
+        forget()
+        return path
+
+    return use
 
 
 def raise_one(**changes: Any) -> InvoiceOutcome:
@@ -197,3 +216,154 @@ def test_several_words_of_the_org_may_mean_draft(billing: Org) -> None:
     name = raise_one().name
     billing.change("Billing_Document__c", billing.document(name)["Id"], State__c="In Prüfung")
     assert send_invoice(name).status == "Open"
+
+
+def test_the_orgs_own_fields_travel_to_stripe(
+    billing: Org, dashboard: stripe.StripeClient, more: Callable[..., Path]
+) -> None:
+    """Metadata, custom fields, taxes by the Account's class, and an address by path."""
+    rate = dashboard.v1.tax_rates.create(
+        {"display_name": "VAT", "percentage": 20, "inclusive": False}
+    )
+    more(
+        before='email = ["Recipient__r.Email", "Customer__r.Parent.Billing_Mail__c"]',
+        after=f"""
+            [metadata]
+            cost_center = "Cost_Center__c"
+            internal_note = "Description__c"
+            [custom_fields]
+            "Customer no." = "Customer__r.AccountNumber"
+            [tax]
+            field = "Customer__r.Tax_Class__c"
+            [tax.rates]
+            Inland = "{rate.id}"
+            "Reverse Charge" = []
+            Ausland = []
+        """,
+    )
+    holding = billing.create("Account", Name="Holding", Billing_Mail__c="hq@acme.example.com")
+    [acme] = billing.query("SELECT Id FROM Account WHERE Name = 'Acme'")
+    own = {"AccountNumber": "K-1007", "Tax_Class__c": "Inland", "ParentId": holding}
+    billing.change("Account", acme["Id"], **own)
+    name = raise_one().name
+    document = billing.document(name)
+    mine = {"Cost_Center__c": "CC-42", "Description__c": "call first"}
+    billing.change("Billing_Document__c", document["Id"], **mine)
+
+    revised = revise_invoice(name, change=[LineChange(line=1, quantity=4)])
+    assert revised.total == "2,600.00 EUR"
+    assert "hq@acme.example.com" in send_invoice(name).sentence
+
+    sent = dashboard.v1.invoices.retrieve(billing.document(name)["Stripe_Key__c"])
+    assert sent.metadata is not None
+    assert sent.metadata["cost_center"] == "CC-42"
+    assert sent.metadata["internal_note"] == "call first"
+    [shown] = sent.custom_fields or []
+    assert (shown.name, shown.value) == ("Customer no.", "K-1007")
+    assert (sent.subtotal, sent.total) == (2600_00, 3120_00)
+
+
+def test_a_value_without_a_tax_stops_the_sending(billing: Org, more: Callable[..., Path]) -> None:
+    """Nobody guesses a tax; the reason says where to name it."""
+    more(after='[tax]\nfield = "Cost_Center__c"\n[tax.rates]\nA = []')
+    name = raise_one().name
+    billing.change("Billing_Document__c", billing.document(name)["Id"], Cost_Center__c="B")
+    with pytest.raises(Refused, match=r"Cost_Center__c says 'B', for which the field mapping"):
+        send_invoice(name)
+
+
+def test_the_billing_contact_of_the_account_gets_it(
+    billing: Org, more: Callable[..., Path]
+) -> None:
+    """Found among the Account's contacts, where no field names an address."""
+    more(
+        before='email = ["Recipient__r.Email"]',
+        after='[billing_contact]\nwhere = "Gets_Invoices__c = true"',
+    )
+    [acme] = billing.query("SELECT Id FROM Account")
+    for who, gets in (("Ada", False), ("Bob", True)):
+        address = f"{who.lower()}@acme.example.com"
+        person = {"LastName": who, "Email": address, "Gets_Invoices__c": gets}
+        billing.create("Contact", AccountId=acme["Id"], **person)
+    assert "at bob@acme.example.com" in send_invoice(raise_one().name).sentence
+
+
+def test_each_account_buys_from_its_own_price_book(billing: Org, more: Callable[..., Path]) -> None:
+    """The Account's, else the one that the mapping names."""
+    more(after='[price_book]\naccount_field = "Price_List__c"\nname = "Partners"')
+    [product] = billing.query("SELECT Id FROM Product2 WHERE Name = 'Consulting'")
+    books = {}
+    for name, price in (("Partners", 120), ("Friends", 90)):
+        books[name] = billing.create("Pricebook2", Name=name, IsActive=True)
+        entry = {"Pricebook2Id": books[name], "Product2Id": product["Id"], "UnitPrice": price}
+        billing.create("PricebookEntry", CurrencyIsoCode="EUR", IsActive=True, **entry)
+    line = [LineItem(product="Consulting")]
+    assert raise_one(lines=line).total == "120.00 EUR"
+    [acme] = billing.query("SELECT Id FROM Account")
+    billing.change("Account", acme["Id"], Price_List__c=books["Friends"])
+    assert raise_one(lines=line).total == "90.00 EUR"
+
+
+def test_what_the_org_does_not_keep_is_refused_not_lost(billing: Org) -> None:
+    """A footer that no field can hold would otherwise be gone by the time of sending."""
+    with pytest.raises(Refused, match="keeps no 'footer'"):
+        raise_one(options=Options(footer="Thank you"))
+    assert billing.query("SELECT Id FROM Billing_Document__c") == []
+
+
+def test_a_mapping_that_does_not_fit_stops_every_flow_before_it_begins(
+    billing: Org, more: Callable[..., Path], billing_process: Sandbox
+) -> None:
+    """All mistakes in one message; nothing was written, and the command says the same."""
+    path = more(
+        instead=("Gross__c", "Groß__c"),
+        after='[metadata]\ncost = "Costs_Center__c"\n[price_book]\nname = "Partner"',
+    )
+    with pytest.raises(Misconfigured) as refused:
+        raise_one()
+    assert str(refused.value).split("\n") == [
+        f"The field mapping {path} does not fit:",
+        "- Billing_Document__c.Groß__c (for our Total__c): there is no such field, or it is "
+        "hidden from us; did you mean 'Gross__c'?",
+        "- metadata.cost: Billing_Document__c has no field 'Costs_Center__c', or hides it; did "
+        "you mean 'Cost_Center__c'?",
+        "- price_book.name: the org has no price book 'Partner'.",
+    ]
+    with pytest.raises(SystemExit, match="does not fit"):
+        main()
+    assert billing_process.admin("GET", "requests?method=PATCH")["count"] == 0
+
+
+def test_the_org_is_asked_for_its_schema_once_an_hour(
+    billing: Org, billing_process: Sandbox
+) -> None:
+    """Describing is slow; a second run does not do it again."""
+    raise_one()
+    asked = billing_process.admin("GET", "requests")["by_path"]
+    assert sum("describe" in path for path in asked) == 7
+    billing_process.admin("DELETE", "requests")
+    raise_one()
+    asked = billing_process.admin("GET", "requests")["by_path"]
+    assert not [path for path in asked if "describe" in path]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("objects = 1", "objects: Input should be a valid dictionary"),
+        ("[metdata]\na = 'b'", "the file knows no 'metdata'; did you mean 'metadata'?"),
+        ("[objects.Account]\nfeilds = {}", "knows no 'feilds'; did you mean 'fields'?"),
+        ("a = ", "is not TOML"),
+    ],
+)
+def test_a_file_that_is_no_mapping_says_so(
+    billing: Org, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, said: str
+) -> None:
+    """Unknown words are named with the nearest known one."""
+    path = tmp_path / "bad.toml"
+    path.write_text(text)
+    monkeypatch.setenv("INVOICING_MAPPING", str(path))
+    forget()
+    with pytest.raises(SystemExit) as refused:
+        main()
+    assert said in str(refused.value)
