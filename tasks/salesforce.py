@@ -27,9 +27,9 @@ from invoicing.domain.status import Status, SyncState
 from invoicing.errors import Missing, Refused
 from invoicing.ledger import intents
 from invoicing.ledger.intents import FINALIZE, REVISE
+from invoicing.mapping import org_carrier
 from invoicing.settings import settings
 from tasks.policy import STEP
-from invoicing.mapping import org_carrier
 from tasks.report import run_id, run_url
 from tasks.taxes import rate_problems
 
@@ -76,12 +76,12 @@ def find_record(reference: str) -> str:
 @task(task_run_name="read the invoice", **STEP)
 def read_invoice(record_id: str) -> Invoice:
     """The invoice record with its account and lines, in one call."""
+    carrier = org_carrier()
     soql = record.invoice_query(
         f"Id = {quoted(record_id)}",
         multi_currency=settings().salesforce.multi_currency,
         also=carrier.paths,
     )
-    carrier = org_carrier()
     found = salesforce.client().query(soql)
     if not found:
         raise Missing(f"The invoice {record_id} was deleted from Salesforce.")
@@ -148,9 +148,6 @@ def price_book_entries(
     ]
 
 
-def find_accounts(condition: str, limit: int = 2) -> list[Account]:
-    """The Accounts that a SOQL condition names, by name; at most so many."""
-    fields = [
 def _price_book(account: Account | None) -> str:
     name = org_carrier().mapping.price_book.name
     if account and account.price_book:
@@ -158,14 +155,17 @@ def _price_book(account: Account | None) -> str:
     return f"Pricebook2.Name = {quoted(name)}" if name else "Pricebook2.IsStandard = true"
 
 
+def find_accounts(condition: str, limit: int = 2) -> list[Account]:
+    """The Accounts that a SOQL condition names, by name; at most so many."""
+    fields = [
         name
         for name in record.ACCOUNT_FIELDS
         if settings().salesforce.multi_currency or name != "CurrencyIsoCode"
     ]
+    fields += org_carrier().account_fields
     found = salesforce.client().query(
         f"SELECT {', '.join(fields)} FROM Account WHERE {condition} "  # noqa: S608
         f"ORDER BY Name, Id LIMIT {limit}"
-    fields += org_carrier().account_fields
     )
     default = settings().business.currency
     accounts = [record.read_account(row, default_currency=default) for row in found]
