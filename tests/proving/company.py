@@ -77,7 +77,7 @@ def company(size: int, database: str = "sqlite", numbers_from: int = 1) -> Itera
             for number, ledger in enumerate(ledgers, numbers_from):
                 numbers.put((number, ledger))
             with ProcessPoolExecutor(size, context, _enter, (api, folder, numbers)) as pool:
-                _deploy(api)
+                _deploy()
                 for _ in range(size):
                     pool.submit(_nothing)
                 try:
@@ -119,11 +119,12 @@ def _ledgers(size: int, database: str, folder: Path) -> Iterator[list[str]]:
         server.cleanup()
 
 
-def _deploy(_api: str) -> None:
+def _deploy() -> None:
     """Let the deployments exist that flows start by themselves; nothing executes their runs."""
+    from tasks.requests import FLOW_OF
     from tests.proving.play import deployed
 
-    for name in ("send-invoice", "sync-invoice", "full-sync"):
+    for name in {*FLOW_OF.values(), "full-sync"}:
         deployed()[name].to_deployment(name=name).apply()  # type: ignore[union-attr]
 
 

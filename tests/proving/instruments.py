@@ -12,12 +12,14 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from itertools import repeat
 from typing import Any
 from uuid import uuid4
 
 import requests
 from alembic.script import ScriptDirectory
 from prefect.tasks import Task
+from prefect.utilities.annotations import unmapped
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.orm import Session
 
@@ -226,7 +228,8 @@ def _plain_calls() -> list[tuple[Any, str, Callable[..., Any]]]:
 
 
 def _map(task: Task[..., Any], *lists: Iterable[Any]) -> Done:
-    return Done(task.fn(*args) for args in zip(*lists, strict=True))
+    columns = [repeat(a.value) if isinstance(a, unmapped) else a for a in lists]
+    return Done(task.fn(*args) for args in zip(*columns, strict=False))
 
 
 def be_a_new_process() -> None:

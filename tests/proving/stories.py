@@ -234,7 +234,8 @@ def _full_sync() -> Parameters:
 
 
 def _watch() -> Parameters:
-    write(draft(), Action_Requested__c="Send")
+    for name, action in ((draft(), "Send"), (draft(), "Sync"), (sent(), "Void")):
+        write(name, Action_Requested__c=action)
     return {}
 
 
@@ -323,9 +324,11 @@ def _is_synced(facts: Facts, _: Parameters) -> Iterator[str]:
 
 
 def _is_asked_once(facts: Facts, _: Parameters) -> Iterator[str]:
-    yield from _says("requests", len(facts.requests), 1)
-    yield from _says("action", [r["Action_Requested__c"] for r in facts.records], [None])
-    yield from _says("e-mails", len(facts.mails), 0)
+    actions = sorted(request.action for request in facts.requests)
+    yield from _says("requests", actions, ["Send", "Sync", "Void"])
+    yield from _says("runs", len({request.run_id for request in facts.requests}), 3)
+    yield from _says("actions", [r["Action_Requested__c"] for r in facts.records], [None] * 3)
+    yield from _says("e-mails", len(facts.mails), 1)
 
 
 STORIES: Mapping[str, Story] = {
