@@ -15,7 +15,13 @@ from typing import Any
 from invoicing.domain.forms import CreditLine, CreditReason, GiveBack
 from invoicing.domain.invoice import Line
 from invoicing.domain.money import Money, chargeable_step
-from invoicing.domain.projection import LINE_KEY, REPLACES_KEY
+from invoicing.domain.projection import (
+    ACCOUNT_KEY,
+    LINE_KEY,
+    ORG_KEY,
+    RECORD_KEY,
+    REPLACES_KEY,
+)
 from invoicing.domain.status import Status
 
 
@@ -57,13 +63,15 @@ INSTEAD: Mapping[Status, str] = {
 def as_revision(params: Mapping[str, Any], original: str) -> dict[str, Any]:
     """The parameters of a draft that is to replace an invoice, which Stripe then voids.
 
-    It keeps the original's customer and currency, and begins with a copy of its lines:
+    It begins as a copy of the original, lines included, and is then filled in like any draft:
     https://docs.stripe.com/invoicing/invoice-edits
     """
-    kept = ("customer", "currency", "pending_invoice_items_behavior")
-    revision = {name: value for name, value in params.items() if name not in kept}
-    revision["metadata"] = {**params["metadata"], REPLACES_KEY: original}
-    return revision | {"from_invoice": {"action": "revision", "invoice": original}}
+    ours = {key: params["metadata"][key] for key in (ORG_KEY, RECORD_KEY, ACCOUNT_KEY)}
+    own = ("auto_advance", "collection_method", "due_date")
+    return {name: params[name] for name in own if name in params} | {
+        "from_invoice": {"action": "revision", "invoice": original},
+        "metadata": ours | {REPLACES_KEY: original},
+    }
 
 
 @dataclass(frozen=True, slots=True)
