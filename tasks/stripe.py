@@ -31,6 +31,7 @@ from tasks.policy import STEP
 from tasks.report import run_id, this_attempt
 from tasks.salesforce import today
 from tasks.taxes import rate_ids, rate_problems, tax_behavior
+from tasks.timeline import note
 
 CLOCK_SKEW = timedelta(minutes=5)
 EVENTS_KEPT = timedelta(days=30)
@@ -162,7 +163,7 @@ def create_draft(invoice: Invoice, customer_id: str) -> str:
     if known:
         return known
     client = stripe.client()
-    header = _header(invoice)
+    header = {name: value for name, value in _header(invoice).items() if value != ""}
     params = {
         "customer": customer_id,
         "currency": invoice.currency.lower(),
@@ -175,6 +176,8 @@ def create_draft(invoice: Invoice, customer_id: str) -> str:
         RECORD_KEY: invoice.record_id,
         ACCOUNT_KEY: invoice.account.id,
     }
+    if not header["default_tax_rates"]:
+        del params["default_tax_rates"]  # only an update can empty them
     if invoice.replaces:
         params = as_revision(params, invoice.replaces)
 
@@ -396,7 +399,10 @@ def mail(stripe_id: str, record_id: str, email: str) -> None:
     sent = intents.once(
         MAIL, record_id, digest=_digest(stripe_id), actor=run_id(), evidence=mailed, act=send
     )
-    links.mark_sent(stripe_id, datetime.fromtimestamp(int(sent), UTC))
+    when = datetime.fromtimestamp(int(sent), UTC)
+    links.mark_sent(stripe_id, when)
+    key = f"{record_id}-mailed-{sent}"
+    note(key, record_id, f"Mailed to {email}", stripe_id=stripe_id, happened_at=when)
     get_run_logger().info("Stripe has mailed it to %s.", email)
 
 
