@@ -163,7 +163,7 @@ def create_draft(invoice: Invoice, customer_id: str) -> str:
     if known:
         return known
     client = stripe.client()
-    header = {name: value for name, value in _header(invoice).items() if value != ""}
+    header = _header(invoice)
     params = {
         "customer": customer_id,
         "currency": invoice.currency.lower(),
