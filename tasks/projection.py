@@ -15,9 +15,10 @@ from prefect.logging import get_run_logger
 from invoicing.connectors import salesforce, stripe
 from invoicing.connectors.salesforce import Record, quoted
 from invoicing.domain import record
+from invoicing.domain.corrections import line_key
 from invoicing.domain.forms import InvoiceOutcome
 from invoicing.domain.money import Money, line_amount
-from invoicing.domain.projection import LINE_KEY, Projection, tombstone
+from invoicing.domain.projection import Projection, tombstone
 from invoicing.domain.status import Status, SyncState
 from invoicing.domain.words import label
 from invoicing.errors import InvoicingError, Passing, Refused
@@ -316,7 +317,8 @@ def _mirror(invoice: Projection) -> Change:
         total=total,
     )
     header = content | record.projected_fields(invoice) | in_step(Status.OPEN)
-    header |= {
+    link, link_back = replacing(invoice.replaces)
+    header |= link | {
         "Account__c": account,
         record.LOCAL_KEY: invoice.stripe_id,
         record.STRIPE_ACCOUNT_ID: settings().stripe.account_id,
@@ -329,7 +331,7 @@ def _mirror(invoice: Projection) -> Change:
             "body": header,
         }
     ]
-    nodes += _mirrored_lines(invoice)
+    nodes += _mirrored_lines(invoice) + link_back
     try:
         created = salesforce.client().write_graph(nodes)["invoice"]["id"]
     except InvoicingError as error:
@@ -352,7 +354,7 @@ def _mirrored_lines(invoice: Projection) -> list[dict[str, Any]]:
         exact = line_amount(quantity, round(price, 6), invoice.currency) == amount
         body = {
             "Invoice__c": "@{invoice.id}",
-            record.LOCAL_KEY: line["metadata"].get(LINE_KEY) or line["id"],
+            record.LOCAL_KEY: line["id"] if invoice.replaces else line_key(line),
             "Position__c": position,
             "Description__c": (line["description"] or "")[:255],
             "Quantity__c": float(quantity if exact else 1),

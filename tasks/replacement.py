@@ -6,6 +6,7 @@ from the invoice that it replaces, and Stripe voids that one at the moment of fi
 
 from dataclasses import replace
 from datetime import date
+from typing import Any
 
 from prefect import task
 
@@ -22,6 +23,9 @@ from tasks.corrections import read_standing
 from tasks.policy import STEP
 from tasks.report import run_id
 from tasks.salesforce import Draft, find_record, read_invoice, today, write_draft
+
+Node = dict[str, Any]
+"""One request of an all-or-nothing call to Salesforce."""
 
 GONE = (Status.DELETED, Status.VOID)
 """States of a replacement that leave the place free for another."""
@@ -76,6 +80,32 @@ def _replacement(where: str) -> salesforce.Record | None:
         f"SELECT Id, Name, {record.REPLACES} FROM {record.INVOICE} WHERE {where}"  # noqa: S608
     )
     return found[0] if found else None
+
+
+def replacing(original: str | None) -> tuple[dict[str, str], list[Node]]:
+    """How a new record is linked to the one that it replaces, if we have that.
+
+    Args:
+        original: The Stripe invoice whose place the new record's invoice takes.
+
+    Returns:
+        Fields of the new record, which the same call makes as ``invoice``, and the link back.
+    """
+    if original is None:
+        return {}, []
+    found = salesforce.client().query(
+        f"SELECT Id FROM {record.INVOICE} WHERE {record.STRIPE_ID} = {quoted(original)}"  # noqa: S608
+    )
+    if not found:
+        return {}, []
+    old = str(found[0]["Id"])
+    back = {
+        "method": "PATCH",
+        "path": f"sobjects/{record.INVOICE}/{old}",
+        "referenceId": "replaced",
+        "body": {record.REPLACED_BY: "@{invoice.id}"},
+    }
+    return {record.REPLACES: old}, [back]
 
 
 @task(task_run_name="check what it replaces", **STEP)

@@ -279,6 +279,7 @@ def _credited_lines(
 ) -> tuple[list[Mapping[str, Any]], Money]:
     """The lines of a credit note as Stripe takes them, and what they come to."""
     by_key = {line_key(line): line for line in stripe_lines}
+    by_key |= {line["id"]: line for line in stripe_lines}
     by_position = {line.position: line for line in at.lines}
     params: list[Mapping[str, Any]] = []
     total = Money(at.currency, 0)

@@ -32,6 +32,7 @@ class Projection:
     currency: str
     customer_id: str | None = None
     record_id: str | None = None
+    replaces: str | None = None
     account_id: str | None = None
     org_id: str | None = None
     livemode: bool = False
@@ -186,6 +187,7 @@ def project(
         currency=currency,
         customer_id=invoice.get("customer"),
         record_id=named_record(invoice),
+        replaces=replaced(invoice),
         account_id=metadata.get(ACCOUNT_KEY),
         org_id=metadata.get(ORG_KEY),
         livemode=invoice["livemode"],
