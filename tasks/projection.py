@@ -26,6 +26,7 @@ from invoicing.ledger import leases, links
 from invoicing.settings import settings
 from tasks.payments import read_invoices
 from tasks.policy import STEP
+from tasks.replacement import replacing
 from tasks.report import run_url, this_attempt
 from tasks.salesforce import find_record, note_on_record, stamp_now
 
