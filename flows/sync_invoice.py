@@ -7,6 +7,7 @@ from tasks.ledger import check_world
 from tasks.policy import answering
 from tasks.projection import find_in_stripe, refresh, to_outcome
 from tasks.report import name_run
+from tasks.timeline import publish_timeline
 
 
 @flow(name="sync-invoice", flow_run_name="sync {invoice}", persist_result=True)
@@ -25,4 +26,6 @@ def sync_invoice(invoice: InvoiceReference) -> InvoiceOutcome:
         )
     [change] = refresh([stripe_id], touch=True, look_into=[stripe_id])
     name_run(f"sync {change.name or stripe_id}")
+    if change.record_id:
+        publish_timeline(change.record_id, change.name)
     return to_outcome(change, change.sentence)

@@ -156,6 +156,30 @@ class Dialogues(BaseModel):
     )
 
 
+class Reminders(BaseModel):
+    """When customers are reminded of what they owe; never, unless days are given."""
+
+    before_due: list[int] = Field(
+        default_factory=list, description="Days before the due date, for example [3]."
+    )
+    after_due: list[int] = Field(
+        default_factory=list, description="Days after the due date, for example [1, 7, 14]."
+    )
+    at_most: int = Field(3, ge=1, description="Reminders of one invoice, at the most.")
+
+    @field_validator("before_due", "after_due")
+    @classmethod
+    def _days(cls, days: list[int]) -> list[int]:
+        if any(day < 0 for day in days):
+            raise ValueError("days are counted from the due date, without a sign")
+        return days
+
+    @property
+    def offsets(self) -> list[int]:
+        """Days from the due date, negative before it."""
+        return sorted({*(-day for day in self.before_due), *self.after_due})
+
+
 class Settings(BaseSettings):
     """Everything that differs from one installation to the next."""
 
@@ -168,6 +192,7 @@ class Settings(BaseSettings):
     ledger: Ledger = Field(default_factory=Ledger)
     receiver: Receiver = Field(default_factory=Receiver)
     business: Business = Field(default_factory=Business)
+    reminders: Reminders = Field(default_factory=Reminders)
     dialogues: Dialogues = Field(default_factory=Dialogues)
     mapping: Path | None = Field(
         None,

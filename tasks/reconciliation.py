@@ -17,12 +17,13 @@ from invoicing.domain.status import Status
 from invoicing.domain.words import counted
 from invoicing.errors import Passing, Refused
 from invoicing.ledger import drift, links, payments, staging
-from invoicing.ledger.models import DriftRow, SyncRun
+from invoicing.ledger.models import DriftRow, SyncRun, TimelineEntry
 from invoicing.settings import settings
 from tasks.policy import STEP
 from tasks.projection import Change, in_step, refresh
 from tasks.reading import check_allowance
 from tasks.salesforce import today
+from tasks.timeline import make_entry, note_all
 
 SMALL = 2_000
 """So much drift is repaired invoice by invoice, each read anew. Bulk jobs pay from there on:
@@ -176,11 +177,28 @@ def _write(sync: SyncRun, pairs: Sequence[tuple[DriftRow, Projection]]) -> None:
     links.remember_many(
         [links.Written(row.subject, str(row.record_id), p.status, p.digest) for row, p in written]
     )
+    note_all([_entry(sync, row, projection) for row, projection in written])
     outcomes = {row.subject: f"repaired: now {row.stripe_says}." for row, _ in written}
     for index, error in failed.items():
         if not isinstance(error, Passing):
             outcomes[pairs[index][0].subject] = f"not repaired: {error}"
     drift.settle(sync.id, outcomes)
+
+
+def _entry(sync: SyncRun, row: DriftRow, projection: Projection) -> TimelineEntry:
+    """What a repair is on the record's timeline; a sync repairs an invoice in bulk once."""
+    what = f"{row.salesforce_says} → {row.stripe_says}"
+    if row.salesforce_says == row.stripe_says:
+        what = f"{row.kind.capitalize()} put right"
+    if row.kind == Kind.AMOUNT:
+        what += f"; paid {projection.amount_paid}, remaining {projection.amount_remaining}"
+    return make_entry(
+        f"{sync.id}-{row.record_id}"[: record.KEY_LENGTH],
+        what,
+        record_id=row.record_id,
+        stripe_id=row.subject,
+        amount=projection.total,
+    )
 
 
 def _update(row: DriftRow, projection: Projection) -> dict[str, Any]:

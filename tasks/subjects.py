@@ -12,7 +12,6 @@ from invoicing.domain.events import invoice_of, is_of_customer, names_a_payment,
 from invoicing.errors import InvoicingError, Passing
 from invoicing.ledger import inbox
 from invoicing.ledger.models import Event
-from tasks.report import run_id
 
 TELLING = frozenset(["name", "email"])
 """What people in Salesforce should know of a customer that was changed in Stripe."""
@@ -39,7 +38,7 @@ def name_invoices(events: Sequence[Event]) -> list[Event]:
                     inbox.name_invoice(event.id, event.invoice_id)
         except InvoicingError as error:
             lasting = not isinstance(error, Passing)
-            inbox.fail([event.id or 0], run_id(), str(error), for_good=lasting)
+            inbox.fail([event.id or 0], event.owner or "", str(error), for_good=lasting)
             continue
         able.append(event)
     return able
@@ -71,15 +70,17 @@ def note_customers(events: Sequence[Event]) -> list[Event]:
         The events that are about something else.
     """
     about = [event for event in events if is_of_customer(event.type)]
+    if not about:
+        return list(events)
     changed = {e.object_id for e in about if e.object_id and e.body and _is_telling(e)}
+    ids, owner = [event.id for event in about if event.id is not None], about[0].owner or ""
     try:
         _note(sorted(changed))
     except InvoicingError as error:
         lasting = not isinstance(error, Passing)
-        ids = [event.id for event in about if event.id is not None]
-        inbox.fail(ids, run_id(), str(error), for_good=lasting)
+        inbox.fail(ids, owner, str(error), for_good=lasting)
     else:
-        inbox.finish([event.id for event in about if event.id is not None], run_id())
+        inbox.finish(ids, owner)
     return [event for event in events if not is_of_customer(event.type)]
 
 

@@ -283,14 +283,16 @@ class Stripe:
 
     def refunds(self, payment: Params) -> list[Object]:
         """All refunds of one payment: ``{"payment_intent": id}`` or ``{"charge": id}``."""
+        params: Params = {**payment, "limit": PAGE}
         with _in_our_words("read the refunds"):
-            pages = self._v1.refunds.list({**payment, "limit": PAGE})
+            pages = self._v1.refunds.list(params)
             return [refund.to_dict() for refund in pages.auto_paging_iter()]
 
     def disputes(self, payment: Params) -> list[Object]:
         """All disputes about one payment, named as for :meth:`refunds`."""
+        params: Params = {**payment, "limit": PAGE}
         with _in_our_words("read the disputes"):
-            pages = self._v1.disputes.list({**payment, "limit": PAGE})
+            pages = self._v1.disputes.list(params)
             return [dispute.to_dict() for dispute in pages.auto_paging_iter()]
 
     def invoice_of_payment(self, kind: str, payment_id: str) -> str | None:

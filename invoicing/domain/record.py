@@ -29,6 +29,10 @@ SENT_AT = "Sent_At__c"
 ACTION = "Action_Requested__c"
 STRIPE_ACCOUNT_ID = "Stripe_Account_Id__c"
 CURRENCY = "Currency__c"
+OVERDUE = "Is_Overdue__c"
+DUE_DATE = "Due_Date__c"
+REMINDERS_SENT = "Reminders_Sent__c"
+LAST_REMINDER_AT = "Last_Reminder_At__c"
 REPLACES = "Replaces__c"
 REPLACED_BY = "Replaced_By__c"
 BILL_TO = "Bill_To__c"
@@ -149,6 +153,32 @@ CUSTOMER_DELETED = "(deleted in Stripe)"
 def customer_fields(*, name: str | None, email: str | None) -> dict[str, str | None]:
     """The fields of an Account that show what Stripe has of its customer, where it differs."""
     return {"Stripe_Customer_Name__c": name, "Stripe_Customer_Email__c": email}
+
+
+def wrongly_in_time(today: date) -> str:
+    """SOQL condition: open past the due date, and not marked as overdue."""
+    return f"{STATUS} = '{Status.OPEN}' AND {DUE_DATE} < {today} AND {OVERDUE} = false"
+
+
+def wrongly_overdue(today: date) -> str:
+    """SOQL condition: marked as overdue, and no longer open or not yet due."""
+    in_time = f"{STATUS} != '{Status.OPEN}' OR {DUE_DATE} >= {today} OR {DUE_DATE} = null"
+    return f"{OVERDUE} = true AND ({in_time})"
+
+
+REMINDER_FIELDS = (
+    *("Id", "Name", "Account__r.Name", STRIPE_ID, DUE_DATE, SENT_AT),
+    *(REMINDERS_SENT, LAST_REMINDER_AT),
+)
+
+
+def to_be_reminded(due: Iterable[date]) -> str:
+    """SOQL condition: sent from here, waiting for money, due on one of some days."""
+    days = ", ".join(sorted({day.isoformat() for day in due}))
+    return (
+        f"{STATUS} = '{Status.OPEN}' AND {SENT_AT} != null AND Amount_Remaining__c > 0 "
+        f"AND {DUE_DATE} IN ({days})"
+    )
 
 
 EVENT_KEY = "Key__c"

@@ -121,6 +121,7 @@ OBJECTS: Mapping[str, SObject] = {
             "Hosted_Invoice_URL__c": text(2000),
             "Invoice_PDF__c": text(2000),
             "Is_Overdue__c": Field("boolean", needed=True),
+            "Last_Reminder_At__c": INSTANT,
             "Last_Run_URL__c": text(255),
             "Last_Synced_At__c": INSTANT,
             "Livemode__c": CHECKBOX,
@@ -144,6 +145,7 @@ OBJECTS: Mapping[str, SObject] = {
             "Previewed_At__c": INSTANT,
             "Previewed_Tax__c": amount(),
             "Previewed_Total__c": amount(),
+            "Reminders_Sent__c": number(0),
             "Rendering_Template__c": asked(text(255)),
             "Replaced_By__c": reference("Stripe_Invoice__c"),
             "Replaces__c": asked(reference("Stripe_Invoice__c")),
@@ -180,6 +182,20 @@ OBJECTS: Mapping[str, SObject] = {
             "Unit_Price__c": number(6, needed=True),
         },
         rights=("queryable", "createable", "updateable", "deletable"),
+    ),
+    "Stripe_Invoice_Event__c": SObject(
+        fields={
+            "Amount__c": amount(),
+            "Changes__c": text(4000),
+            "Currency__c": text(3),
+            "Happened_At__c": INSTANT,
+            "Invoice__c": reference("Stripe_Invoice__c"),
+            "Key__c": text(64, unique=True),
+            "Run_URL__c": text(255),
+            "Side__c": picklist("Salesforce", "Stripe", "Full Sync", "Calendar"),
+            "What__c": text(255),
+        },
+        optional=True,
     ),
     "Account": SObject(
         fields={

@@ -12,6 +12,8 @@ itself is read first.
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+from sqlmodel import col, select
+
 from invoicing.errors import Passing, Refused
 from invoicing.ledger.database import insert_missing, session
 from invoicing.ledger.models import Intent
@@ -27,6 +29,7 @@ REVISE = "revise-invoice"
 VOID = "void-invoice"
 WRITE_OFF = "write-off-invoice"
 RESEND = "resend-invoice"
+REMIND = "send-reminders"
 REPORT_PAYMENT = "report-payment"
 ATTACH_PAYMENT = "attach-payment"
 CREDIT = "credit-invoice"
@@ -38,6 +41,17 @@ def find(operation: str, subject: str) -> Intent | None:
     """The intent of an operation on a subject, if it was ever decided."""
     with session() as ledger:
         return ledger.get(Intent, (operation, subject))
+
+
+def concluded(operation: str, subjects_from: str) -> list[Intent]:
+    """What an operation came to on all subjects that begin so, in the order it was intended."""
+    query = select(Intent).where(
+        Intent.operation == operation,
+        col(Intent.subject).startswith(subjects_from, autoescape=True),
+        col(Intent.outcome).is_not(None),
+    )
+    with session() as ledger:
+        return list(ledger.exec(query.order_by(col(Intent.intended_at))))
 
 
 def began(operation: str, subject: str) -> bool:

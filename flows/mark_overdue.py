@@ -1,0 +1,20 @@
+"""Mark what became overdue, and what no longer is."""
+
+from prefect import flow
+
+from invoicing.domain.forms import Outcome
+from tasks.ledger import check_world
+from tasks.overdue import find_wrongly_marked, mark_all
+from tasks.policy import answering
+
+
+@flow(name="mark-overdue", flow_run_name="mark overdue invoices", persist_result=True)
+@answering
+def mark_overdue() -> Outcome:
+    """Mark open invoices as overdue when their due date has passed in the business's time zone.
+
+    Each day a little after midnight. What is marked already costs nothing.
+    """
+    check_world()
+    marked = mark_all(find_wrongly_marked())
+    return Outcome(sentence=marked.sentence)

@@ -1,0 +1,22 @@
+"""Remind customers of open invoices, as the business planned it."""
+
+from prefect import flow
+
+from invoicing.domain.forms import Outcome
+from tasks.ledger import check_world
+from tasks.policy import answering
+from tasks.reminders import plan_reminders, publish_reminders, remind_all
+
+
+@flow(name="send-reminders", flow_run_name="send reminders", persist_result=True)
+@answering
+def send_reminders() -> Outcome:
+    """Have Stripe mail the reminders that are due today: days before and after the due date.
+
+    Off until the settings name days. Each planned reminder is sent once, whatever happens to
+    the run; none is sent of an invoice that is paid, void or disputed by then, or that was
+    reminded of often enough. What a day of outage left out is sent within three days.
+    """
+    check_world()
+    came = remind_all(plan_reminders())
+    return Outcome(sentence=publish_reminders(came))

@@ -1,0 +1,101 @@
+"""The timeline in the ledger: each change of a record once, whatever dies in between."""
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+
+from sqlalchemy import func, or_, update
+from sqlmodel import col, delete, select
+
+from invoicing.ledger.database import insert_missing, session
+from invoicing.ledger.models import EntryState, TimelineEntry
+
+CHUNK = 500
+
+
+def proposed(record_ids: Collection[str], stripe_ids: Collection[str]) -> list[TimelineEntry]:
+    """Changes that somebody was about to make, and that nobody confirmed: that run died."""
+    mine = or_(
+        col(TimelineEntry.record_id).in_(record_ids), col(TimelineEntry.stripe_id).in_(stripe_ids)
+    )
+    query = select(TimelineEntry).where(TimelineEntry.state == EntryState.PROPOSED, mine)
+    with session() as ledger:
+        return list(ledger.exec(query))
+
+
+def propose(entries: Sequence[TimelineEntry]) -> None:
+    """Write down changes that are about to be made, numbered record by record.
+
+    The caller holds the records' leases, and has settled what was proposed before.
+    """
+    numbered = [entry for entry in entries if not entry.key]
+    ids = [entry.record_id for entry in numbered]
+    last = (
+        select(TimelineEntry.record_id, func.max(TimelineEntry.number))
+        .where(col(TimelineEntry.record_id).in_(ids))
+        .group_by(col(TimelineEntry.record_id))
+    )
+    with session() as ledger:
+        known = dict(ledger.exec(last).all()) if ids else {}
+        for entry in numbered:
+            entry.number = (known.get(entry.record_id) or 0) + 1
+            entry.key = f"{entry.record_id}-{entry.number}"
+        insert_missing(ledger, entries)
+
+
+def settle(happened: Collection[str], dropped: Collection[str] = ()) -> None:
+    """Confirm proposals by their keys, and forget those that came to nothing."""
+    mine = (col(TimelineEntry.key).in_(happened), col(TimelineEntry.state) == EntryState.PROPOSED)
+    with session() as ledger:
+        if happened:
+            ledger.execute(update(TimelineEntry).where(*mine).values(state=EntryState.HAPPENED))
+        if dropped:
+            ledger.execute(delete(TimelineEntry).where(col(TimelineEntry.key).in_(dropped)))
+
+
+def belongs(key: str, record_id: str) -> None:
+    """Note which record an entry is of that was proposed before its record was there."""
+    named = update(TimelineEntry).where(col(TimelineEntry.key) == key)
+    with session() as ledger:
+        ledger.execute(named.values(record_id=record_id))
+
+
+def note(entries: Sequence[TimelineEntry]) -> None:
+    """Write down what has happened, once for each key."""
+    with session() as ledger:
+        for start in range(0, len(entries), CHUNK):
+            insert_missing(ledger, entries[start : start + CHUNK])
+
+
+def waiting(
+    keys: Collection[str] | None = None, before: datetime | None = None
+) -> list[TimelineEntry]:
+    """What happened and is not in Salesforce yet, oldest first.
+
+    Args:
+        keys: Only these entries.
+        before: Only what happened before this UTC instant.
+    """
+    query = select(TimelineEntry).where(TimelineEntry.state == EntryState.HAPPENED)
+    if before is not None:
+        query = query.where(col(TimelineEntry.happened_at) < before)
+    if keys is not None:
+        query = query.where(col(TimelineEntry.key).in_(keys))
+    with session() as ledger:
+        return list(ledger.exec(query.order_by(col(TimelineEntry.happened_at))))
+
+
+def mark(keys: Iterable[str], state: EntryState) -> None:
+    """Note that entries are in Salesforce, or that it does not take them."""
+    change = update(TimelineEntry).where(col(TimelineEntry.key).in_(list(keys)))
+    with session() as ledger:
+        ledger.execute(change.values(state=state))
+
+
+def of_record(record_id: str) -> list[TimelineEntry]:
+    """A record's timeline, oldest first."""
+    query = select(TimelineEntry).where(
+        TimelineEntry.record_id == record_id, TimelineEntry.state != EntryState.PROPOSED
+    )
+    order = (col(TimelineEntry.happened_at), col(TimelineEntry.number))
+    with session() as ledger:
+        return list(ledger.exec(query.order_by(*order)))

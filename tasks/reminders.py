@@ -1,0 +1,215 @@
+"""Remind customers through Stripe, each planned reminder once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+
+from prefect import task
+from prefect.logging import get_run_logger
+
+from invoicing.connectors import salesforce, stripe
+from invoicing.connectors.salesforce import Record
+from invoicing.domain import record
+from invoicing.domain.reminders import due_dates, planned_day
+from invoicing.domain.words import counted
+from invoicing.errors import Conflict, InvoicingError
+from invoicing.ledger import intents, leases, payments
+from invoicing.ledger.intents import REMIND
+from invoicing.ledger.models import Intent, TimelineEntry
+from invoicing.settings import settings
+from tasks.policy import STEP
+from tasks.report import publish_table, run_id, run_url, this_attempt
+from tasks.salesforce import today
+from tasks.timeline import make_entry, note_all
+
+CLOCK_SKEW = timedelta(minutes=5)
+EVENTS_KEPT = timedelta(days=30)
+AT_ONCE = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Reminder:
+    """A reminder that is planned for a day, and what came of it."""
+
+    record_id: str
+    name: str
+    account: str
+    stripe_id: str
+    due: date
+    planned: date
+    noted: int
+    """How many reminders the record knows of."""
+    sent: bool = False
+    came: str = ""
+
+    @property
+    def subject(self) -> str:
+        """What makes it this reminder and no other."""
+        return f"{self.record_id}:{self.planned.isoformat()}"
+
+
+@task(task_run_name="plan the reminders", **STEP)
+def plan_reminders() -> list[Reminder]:
+    """The reminders that are due by the policy; none while it is off."""
+    policy, day = settings().reminders, today()
+    if not policy.offsets:
+        return []
+    where = record.to_be_reminded(due_dates(day, policy.offsets))
+    fields = ", ".join(record.REMINDER_FIELDS)
+    found = salesforce.client().query(
+        f"SELECT {fields} FROM {record.INVOICE} WHERE {where} ORDER BY Name"  # noqa: S608
+    )
+    planned = [_planned(row, day, policy.offsets) for row in found]
+    return [reminder for reminder in planned if reminder]
+
+
+def _planned(row: Record, day: date, offsets: Sequence[int]) -> Reminder | None:
+    due = date.fromisoformat(row[record.DUE_DATE])
+    planned = planned_day(due, day, offsets)
+    mailed = datetime.fromisoformat(row[record.SENT_AT])
+    if planned is None or planned <= mailed.astimezone(settings().business.zone).date():
+        return None
+    return Reminder(
+        record_id=row["Id"],
+        name=row["Name"],
+        account=row["Account__r"]["Name"],
+        stripe_id=row[record.STRIPE_ID],
+        due=due,
+        planned=planned,
+        noted=int(row.get(record.REMINDERS_SENT) or 0),
+    )
+
+
+def remind_all(reminders: Sequence[Reminder]) -> list[Reminder]:
+    """Send what is to be sent, and write it down, some at a time."""
+    came: list[Reminder] = []
+    for start in range(0, len(reminders), AT_ONCE):
+        came += remind(reminders[start : start + AT_ONCE])
+    return came
+
+
+@task(task_run_name="remind some", **STEP)
+def remind(reminders: Sequence[Reminder]) -> list[Reminder]:
+    """Send some reminders, each once; one that cannot be sent keeps no other from it."""
+    came = []
+    for reminder in reminders:
+        try:
+            came.append(_remind(reminder))
+        except InvoicingError as error:
+            came.append(replace(reminder, came=str(error)))
+    _write_down(came)
+    return came
+
+
+def _remind(reminder: Reminder) -> Reminder:
+    """Look at the invoice as it is now, and remind unless it is settled, disputed or enough."""
+    before = intents.find(REMIND, reminder.subject)
+    if before and before.outcome:
+        return replace(reminder, came="was sent before")
+    leases.acquire(reminder.record_id, this_attempt())
+    try:
+        reason = None if before else _why_not(reminder)
+        if reason:
+            return replace(reminder, came=reason)
+        _send_once(reminder)
+        return replace(reminder, sent=True, came="sent")
+    finally:
+        leases.release(reminder.record_id, this_attempt())
+
+
+def _why_not(reminder: Reminder) -> str | None:
+    invoice = stripe.client().invoice(reminder.stripe_id)
+    if invoice is None or invoice["status"] != "open" or not invoice["amount_remaining"]:
+        return f"is {invoice['status'] if invoice else 'gone'} in Stripe by now"
+    known = payments.known([reminder.stripe_id]).get(reminder.stripe_id)
+    if known and known.disputed:
+        return "a payment on it is disputed"
+    most = settings().reminders.at_most
+    if len(intents.concluded(REMIND, reminder.record_id)) >= most:
+        return f"was reminded of {most} times already"
+    return None
+
+
+def _send_once(reminder: Reminder) -> None:
+    client = stripe.client()
+
+    def mailed(since: datetime) -> str | None:
+        for event in client.events(since=since - CLOCK_SKEW, types=["invoice.sent"]):
+            key = (event.get("request") or {}).get("idempotency_key")
+            if intents.made_for(REMIND, reminder.subject, key):
+                return str(event["created"])
+        if datetime.now(UTC) - since > EVENTS_KEPT:
+            raise Conflict(f"Stripe no longer tells whether {reminder.name} was reminded of.")
+        return None
+
+    def send(key: str) -> str:
+        client.send(reminder.stripe_id, key)
+        return str(int(datetime.now(UTC).timestamp()))
+
+    intents.once(
+        REMIND,
+        reminder.subject,
+        digest=reminder.planned.isoformat(),
+        actor=run_id(),
+        evidence=mailed,
+        act=send,
+    )
+
+
+def _write_down(reminders: Sequence[Reminder]) -> None:
+    """Note on records and timelines what the ledger knows to be sent, and they do not."""
+    updates, entries = [], []
+    for reminder in reminders:
+        done = intents.concluded(REMIND, reminder.record_id)
+        if len(done) <= reminder.noted:
+            continue
+        updates.append(
+            {
+                "Id": reminder.record_id,
+                record.REMINDERS_SENT: len(done),
+                record.LAST_REMINDER_AT: record.stamp(_when(done[-1])),
+                record.LAST_RUN_URL: run_url(),
+            }
+        )
+        entries += [_entry(reminder, intent, done.index(intent) + 1) for intent in done]
+    for row in salesforce.client().update_many(record.INVOICE, updates):
+        get_run_logger().warning("%s: %s", updates[row.index]["Id"], row.error)
+    note_all(entries)
+
+
+def _when(intent: Intent) -> datetime:
+    return datetime.fromtimestamp(int(intent.outcome or 0), UTC)
+
+
+def _entry(reminder: Reminder, intent: Intent, number: int) -> TimelineEntry:
+    planned = intent.subject.partition(":")[2]
+    return make_entry(
+        f"{reminder.record_id}-reminder-{planned}",
+        f"Reminder {number} mailed, planned for {planned}",
+        record_id=reminder.record_id,
+        stripe_id=reminder.stripe_id,
+        happened_at=_when(intent),
+    )
+
+
+def publish_reminders(reminders: Sequence[Reminder]) -> str:
+    """Attach what came of each reminder; returns it in one sentence."""
+    if not settings().reminders.offsets:
+        return "Reminders are off: the settings name no days before or after the due date."
+    if reminders:
+        publish_table(
+            "reminders",
+            [
+                {
+                    "Invoice": reminder.name,
+                    "Account": reminder.account,
+                    "Due": reminder.due.isoformat(),
+                    "Planned for": reminder.planned.isoformat(),
+                    "What came of it": reminder.came,
+                }
+                for reminder in reminders
+            ],
+            "Reminders that were due, and what came of each.",
+        )
+    sent = sum(reminder.sent for reminder in reminders)
+    return f"{counted(len(reminders), 'reminder')} planned, {sent:,} sent."
