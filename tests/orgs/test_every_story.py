@@ -1,0 +1,79 @@
+"""No flow goes past the field mapping: each one's story, in an org without a name of ours.
+
+Every object, field, relationship and picklist value of the package has another name there, so
+whatever still goes out under ours is refused, as a real org would refuse it.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from invoicing.connectors import salesforce
+from invoicing.mapping import check_org, org_carrier, org_mapping
+from invoicing.settings import settings
+from sandbox.common.serve import running
+from sandbox.salesforce.app import application
+from sandbox.salesforce.org import open_org
+from tests.conftest import METADATA, Sandbox
+from tests.orgs.people import People
+from tests.orgs.renamed import PREFIX, rename
+from tests.proving.facts import settle_down
+from tests.proving.instruments import without_prefect
+from tests.proving.play import deployed, outcome_of
+from tests.proving.stories import STORIES
+
+ASKS_PREFECT = {"watch-salesforce", "raise-invoice-wizard"}
+"""Stories that need a Prefect server, to start runs or to ask a person."""
+
+
+@pytest.fixture(scope="module")
+def renamed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Sandbox, Path]]:
+    """A sandbox of the org, and its field mapping."""
+    folder = tmp_path_factory.mktemp("renamed")
+    mapping = folder / "mapping.toml"
+    mapping.write_text(rename(METADATA, folder), encoding="utf-8")
+    with running(lambda url: application(open_org(folder), url, first="empty")) as url:
+        yield Sandbox(url), mapping
+
+
+def forget() -> None:
+    """Read the settings and the field mapping anew."""
+    for cache in (settings, salesforce.client, org_mapping, org_carrier):
+        cache.cache_clear()
+
+
+@pytest.fixture
+def org(
+    environment: None, renamed: tuple[Sandbox, Path], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[People]:
+    """The org with one customer and three products."""
+    sandbox, mapping = renamed
+    sandbox.admin("POST", "reset", seed="empty")
+    monkeypatch.setenv("INVOICING_SALESFORCE__URL", sandbox.url)
+    monkeypatch.setenv("INVOICING_MAPPING", str(mapping))
+    forget()
+    people = People(sandbox.url)
+    email = {f"{PREFIX}Invoice_Email__c": "billing@acme.example.com"}
+    people.create("Account", Name="Acme Corporation", CurrencyIsoCode="USD", **email)
+    people.sell("USD", Consulting=150, Onboarding=2500, Training_Day=1800)
+    yield people
+    forget()
+
+
+def test_the_org_has_everything_under_other_names(org: People) -> None:
+    """And the check of the field mapping says so."""
+    check_org()
+
+
+@pytest.mark.parametrize("flow", sorted(set(STORIES) - ASKS_PREFECT))
+def test_the_story_ends_as_it_does_under_our_names(org: People, flow: str) -> None:
+    """Prepared, run, compared twice: the same end."""
+    deployed()  # imports every flow, which is what is called plainly then
+    story = STORIES[flow]
+    with without_prefect():
+        parameters = story.prepare()
+        outcome = outcome_of(flow, **parameters)
+        assert not isinstance(outcome, Exception), outcome
+        facts = settle_down()
+    assert list(story.ends(facts, parameters)) == []
