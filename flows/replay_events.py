@@ -9,7 +9,8 @@ from pydantic import Field
 from invoicing.domain.forms import Outcome
 from invoicing.domain.words import counted
 from invoicing.ledger.inbox import Choice
-from tasks.events import drain, publish_dead_letters, replay, summary
+from tasks.dead_letters import publish_dead_letters
+from tasks.events import drain, replay, summary
 from tasks.ledger import check_world
 from tasks.policy import SIDE_BY_SIDE, answering
 

@@ -1,13 +1,14 @@
 """Steps on events: fetch them, claim them, settle what they are about."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import TypeVar
 
 import orjson
-from prefect import task
+from prefect import task, unmapped
 from prefect.logging import get_run_logger
 
 from invoicing.connectors import stripe
@@ -20,15 +21,17 @@ from invoicing.domain.events import (
 )
 from invoicing.domain.projection import project
 from invoicing.domain.status import Status
-from invoicing.domain.words import counted
+from invoicing.domain.words import counted, label
 from invoicing.errors import EventsMissed, Passing
 from invoicing.ledger import inbox, links
 from invoicing.ledger.inbox import Choice
 from invoicing.ledger.models import Event, InvoiceLink
 from invoicing.settings import STRIPE_API_VERSION, settings
+from tasks.dead_letters import publish_new_dead_letters
+from tasks.ledger import alive
 from tasks.policy import BRIEFLY, STEP
 from tasks.projection import Change, refresh
-from tasks.report import publish_table, run_id
+from tasks.report import publish_table
 from tasks.salesforce import today
 from tasks.subjects import name_invoices, note_customers
 
@@ -130,27 +133,40 @@ def close_gap(fetched: Fetched) -> None:
 def drain() -> list[Change]:
     """Settle all events that wait, customers side by side, and publish what moved."""
     changes: list[Change] = []
-    account = settings().stripe.account_id
-    while events := inbox.claim(run_id(), account_id=account, limit=BATCH):
-        for settled in settle.map(_by_lane(events)).result():
-            changes += settled
+    with handling() as owner:
+        while events := inbox.claim(owner, account_id=settings().stripe.account_id, limit=BATCH):
+            for settled in settle.map(_by_lane(events), unmapped(owner)).result():
+                changes += settled
     if changes:
         publish_table(
             "invoices-moved",
-            [
-                {
-                    "Invoice": change.name or change.stripe_id,
-                    "Account": change.account,
-                    "What happened": change.sentence,
-                    "Stripe": change.stripe_id,
-                }
-                for change in changes
-            ],
+            [_row(change) for change in changes],
             "Invoices that events were about, and what came of each.",
         )
-    if any(change.problem for change in changes):
-        publish_dead_letters()
+    publish_new_dead_letters()
     return changes
+
+
+@contextmanager
+def handling() -> Iterator[str]:
+    """Be a handler whose events are left to it while it lives; yields who claims them."""
+    with alive() as owner:
+        try:
+            yield owner
+        finally:
+            with suppress(Passing):  # they come free by themselves soon
+                inbox.give_back(owner)
+
+
+def _row(change: Change) -> dict[str, str]:
+    moved = (f"{label(name)}: {was} → {now}" for name, (was, now) in change.moved.items())
+    return {
+        "Invoice": change.name or change.stripe_id,
+        "Account": change.account,
+        "What happened": change.sentence,
+        "From → to": "; ".join(moved),
+        "Stripe": change.stripe_id,
+    }
 
 
 def _by_lane(events: Sequence[Event]) -> list[list[Event]]:
@@ -166,28 +182,6 @@ def _by_lane(events: Sequence[Event]) -> list[list[Event]]:
     for lane in sorted(lanes.values(), key=len, reverse=True):
         min(shares, key=len).extend(lane)
     return shares
-
-
-def publish_dead_letters() -> int:
-    """Attach the list of events that nobody will try again by themselves; returns how many."""
-    dead = inbox.dead_letters(settings().stripe.account_id)
-    if dead:
-        publish_table(
-            "dead-letters",
-            [
-                {
-                    "Event": event.event_id,
-                    "Type": event.type,
-                    "Invoice": event.invoice_id,
-                    "Happened": f"{event.occurred_at:%Y-%m-%d %H:%M:%S} UTC",
-                    "Tries": event.attempts,
-                    "Reason": event.reason,
-                }
-                for event in dead
-            ],
-            "Events that could not be settled; put right what they name, then replay them.",
-        )
-    return len(dead)
 
 
 @task(task_run_name="choose events to replay", **STEP)
@@ -216,8 +210,13 @@ def summary(changes: Sequence[Change]) -> str:
 
 
 @task(task_run_name="settle a batch of events", **STEP)
-def settle(events: Sequence[Event]) -> list[Change]:
-    """Refresh each invoice that some events are about, once, however many name it."""
+def settle(events: Sequence[Event], owner: str) -> list[Change]:
+    """Refresh each invoice that some events are about, once, however many name it.
+
+    Args:
+        events: What is to be settled.
+        owner: Who has claimed them.
+    """
     by_invoice: dict[str | None, list[Event]] = {}
     for event in name_invoices(note_customers(events)):
         by_invoice.setdefault(event.invoice_id, []).append(event)
@@ -229,7 +228,7 @@ def settle(events: Sequence[Event]) -> list[Change]:
             news[invoice_id] = about
         else:
             old += about
-    inbox.finish(_ids(old), run_id())
+    inbox.finish(_ids(old), owner)
     get_run_logger().info(
         "%s: %s to look at, %s old news.",
         counted(len(events), "event"),
@@ -237,15 +236,13 @@ def settle(events: Sequence[Event]) -> list[Change]:
         len(old),
     )
     deep = {id_ for id_, about in news.items() if any(beyond_the_invoice(e.type) for e in about)}
-    changes: list[Change] = []
-    for change in _refreshed(list(news), deep):
-        settled = _insist(change, deep) if change.passing else change
-        ids = _ids(news[change.stripe_id])
-        if settled.problem:
-            inbox.fail(ids, run_id(), settled.problem, for_good=not settled.passing)
-        else:
-            inbox.finish(ids, run_id())
-        changes.append(settled)
+    changes = _refreshed(list(news), deep)
+    good = [change.stripe_id for change in changes if not change.problem]
+    inbox.finish([id_ for invoice_id in good for id_ in _ids(news[invoice_id])], owner)
+    for change in changes:
+        if change.problem:
+            ids = _ids(news[change.stripe_id])
+            inbox.fail(ids, owner, change.problem, for_good=not change.passing)
     return changes
 
 
@@ -273,14 +270,27 @@ def _is_old_news(event: Event, link: InvoiceLink | None) -> bool:
 
 
 def _refreshed(stripe_ids: Sequence[str], look_into: Collection[str]) -> list[Change]:
-    try:
-        brief = refresh.with_options(retries=BRIEFLY)
-        return brief(stripe_ids, look_into=look_into) if stripe_ids else []
-    except Passing as error:
-        return [Change(id_, problem=str(error), passing=True) for id_ in stripe_ids]
+    """Refresh invoices, those that are busy with patience, as long as any of them comes free."""
+    changes: list[Change] = []
+    left = list(stripe_ids)
+    while left:
+        try:
+            looked = look(left, look_into)
+        except Passing as error:
+            return changes + [Change(id_, problem=str(error), passing=True) for id_ in left]
+        changes += [change for change in looked if not change.passing]
+        left = [change.stripe_id for change in looked if change.passing]
+    return changes
 
 
-def _insist(change: Change, look_into: Collection[str]) -> Change:
-    """Try one invoice again with patience, when its batch found it busy."""
-    [again] = _refreshed([change.stripe_id], look_into)
-    return again
+@task(task_run_name="look at invoices", **STEP | {"retries": BRIEFLY})
+def look(stripe_ids: Sequence[str], look_into: Collection[str]) -> list[Change]:
+    """Refresh invoices.
+
+    Raises:
+        Passing: none of them could be settled now.
+    """
+    changes = refresh.with_options(retries=0)(stripe_ids, look_into=look_into)
+    if all(change.passing for change in changes):
+        raise Passing(changes[0].sentence)
+    return changes

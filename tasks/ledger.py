@@ -1,7 +1,8 @@
 """Steps on the ledger: the world it is bound to, and leases on invoices."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
 from prefect import task
@@ -10,12 +11,15 @@ from prefect.logging import get_run_logger
 from invoicing.connectors import salesforce, stripe
 from invoicing.domain.status import SyncState
 from invoicing.errors import Busy, Conflict, Passing, Refused, Superseded, WrongWorld
-from invoicing.ledger import leases, links
+from invoicing.ledger import inbox, leases, links
 from invoicing.mapping import check_org, fingerprint
 from invoicing.settings import Settings, settings
 from tasks.policy import STEP
 from tasks.report import this_attempt
 from tasks.salesforce import find_record, note_on_record
+
+BEAT_SECONDS = 5.0
+"""Between signs of life; a lease lasts four of them, and an event's claim six."""
 
 VERIFIED_FOR = timedelta(hours=1)
 """A schema changes by deployments, a few in a week. Asking for it costs an org with a field
@@ -74,6 +78,47 @@ def _verify(wanted: Settings) -> str:
 
 def _mode(livemode: bool) -> str:
     return "live mode" if livemode else "test mode"
+
+
+@contextmanager
+def alive() -> Iterator[str]:
+    """Renew what this attempt holds, leases and claimed events, as long as the block lasts.
+
+    So both may be short, and others wait for seconds only when the process was killed.
+
+    Yields:
+        Who holds them.
+    """
+    owner, over = this_attempt(), threading.Event()
+
+    def beat() -> None:
+        while not over.wait(BEAT_SECONDS):
+            with suppress(Passing):  # the ledger may be back at the next beat
+                leases.stay(owner)
+                inbox.stay(owner)
+
+    heart = threading.Thread(target=beat, daemon=True)
+    heart.start()
+    try:
+        yield owner
+    finally:
+        over.set()
+        heart.join()
+
+
+@contextmanager
+def leased(subjects: Iterable[str]) -> Iterator[Mapping[str, Busy]]:
+    """Work alone on what is free of some subjects.
+
+    Yields:
+        Those that are not free.
+    """
+    with alive() as owner:
+        taken = leases.acquire_all(subjects, owner, seconds=leases.RENEWED_SECONDS)
+        try:
+            yield taken.busy
+        finally:
+            leases.release_all(taken.new, owner)
 
 
 @task(task_run_name="take the lease", **STEP)

@@ -7,6 +7,7 @@ inside the lease: a late or doubled event can never overwrite newer state.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from prefect import task
@@ -22,13 +23,16 @@ from invoicing.domain.projection import Projection, tombstone
 from invoicing.domain.status import Status, SyncState
 from invoicing.domain.words import label
 from invoicing.errors import InvoicingError, Passing, Refused
-from invoicing.ledger import leases, links
+from invoicing.ledger import links, timeline
+from invoicing.ledger.models import EntryState
 from invoicing.settings import settings
+from tasks.ledger import leased
 from tasks.payments import read_invoices
 from tasks.policy import STEP
 from tasks.replacement import replacing
-from tasks.report import run_url, this_attempt
+from tasks.report import run_url
 from tasks.salesforce import find_record, note_on_record, stamp_now
+from tasks.timeline import Update, make_entry, publish, write_changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,37 +140,45 @@ def refresh(
 def _refresh_some(
     stripe_ids: Sequence[str], touch: bool, look_into: Collection[str]
 ) -> list[Change]:
-    subjects = _subjects(stripe_ids)
-    changes: list[Change] = []
-    taken = leases.acquire_all(subjects.values(), this_attempt())
-    try:
-        free = []
-        for stripe_id in stripe_ids:
-            busy = taken.busy.get(subjects[stripe_id])
-            if busy:
-                changes.append(Change(stripe_id, problem=str(busy), passing=True))
-            else:
-                free.append(stripe_id)
-        changes += _refresh_held(free, subjects, touch, look_into)
-    finally:
-        leases.release_all(taken.new, this_attempt())
-    return changes
+    """Lease invoices, each by its record where that is known, read them, bring them in step.
+
+    One that nobody has linked is leased by its Stripe id. If it turns out to name a record of
+    ours, that is leased too, and the invoice read again: the record's holder may have moved it.
+    """
+    known = links.invoice_links(stripe_ids)
+    subjects = {id_: known[id_].record_id if id_ in known else id_ for id_ in stripe_ids}
+    with leased(subjects.values()) as busy:
+        free = [id_ for id_ in stripe_ids if subjects[id_] not in busy]
+        invoices = read_invoices(free, look_into)
+        named = {
+            id_: record_id
+            for id_ in free
+            if id_ not in known and (record_id := _record_named(invoices[id_]))
+        }
+        subjects |= named
+        with leased(named.values()) as busy_too:
+            busy = {**busy, **busy_too}
+            free = [id_ for id_ in stripe_ids if subjects[id_] not in busy]
+            invoices |= read_invoices([id_ for id_ in free if id_ in named], look_into)
+            changes = _refresh_held({id_: invoices[id_] for id_ in free}, subjects, touch)
+    return changes + [
+        Change(id_, problem=str(busy[subjects[id_]]), passing=True)
+        for id_ in stripe_ids
+        if subjects[id_] in busy
+    ]
 
 
 def _refresh_held(
-    stripe_ids: Sequence[str],
+    invoices: Mapping[str, Projection | InvoicingError | None],
     subjects: Mapping[str, str],
     touch: bool,
-    look_into: Collection[str],
 ) -> list[Change]:
-    """Read both sides of invoices that nobody else works on, and write what differs."""
+    """Read the records of invoices that nobody else works on, and write what differs."""
     changes: list[Change] = []
-    invoices = read_invoices(stripe_ids, look_into)
-    records = _read_records(stripe_ids, subjects)
+    records = _read_records(list(invoices), subjects)
     wanted = {}
-    for stripe_id in stripe_ids:
+    for stripe_id, invoice in invoices.items():
         found = records.get(stripe_id)
-        invoice = invoices[stripe_id]
         if isinstance(invoice, InvoicingError):
             changes.append(_failed(stripe_id, found, invoice))
         elif found and found[record.STRIPE_ID] not in (None, stripe_id):
@@ -180,15 +192,9 @@ def _refresh_held(
     return changes + _write(wanted, touch)
 
 
-def _subjects(stripe_ids: Sequence[str]) -> dict[str, str]:
-    """What to lease for each invoice: its record where it has one, else its Stripe id."""
-    known = links.invoice_links(stripe_ids)
-    subjects = {id_: known[id_].record_id if id_ in known else id_ for id_ in stripe_ids}
-    unknown = [id_ for id_ in stripe_ids if id_ not in known]
-    for id_, invoice in read_invoices(unknown, remember=False).items():
-        if isinstance(invoice, Projection) and _is_ours(invoice) and invoice.record_id:
-            subjects[id_] = invoice.record_id
-    return subjects
+def _record_named(invoice: Projection | InvoicingError | None) -> str | None:
+    """The record of ours that an invoice says it is of."""
+    return invoice.record_id if isinstance(invoice, Projection) and _is_ours(invoice) else None
 
 
 def _is_ours(invoice: Projection) -> bool:
@@ -216,7 +222,7 @@ def _write(wanted: Mapping[str, tuple[Record, Projection | None]], touch: bool) 
     """Write what differs, in one Collections call, every row's result looked at."""
     sent = links.invoice_links(wanted)
     moves: dict[str, dict[str, tuple[Any, Any]]] = {}
-    updates: list[dict[str, Any]] = []
+    updates: list[Update] = []
     for stripe_id, (row, invoice) in wanted.items():
         fields = record.projected_fields(invoice or tombstone(stripe_id))
         fields[record.STRIPE_ACCOUNT_ID] = settings().stripe.account_id
@@ -225,13 +231,11 @@ def _write(wanted: Mapping[str, tuple[Record, Projection | None]], touch: bool) 
             fields[record.SENT_AT] = record.stamp(link.sent_at)
         moved = moves[stripe_id] = record.differences(row, fields)
         settled = row[record.SYNC_STATE] == SyncState.CLEAN or fields[record.STATUS] == Status.DRAFT
+        told = {}
         if moved or touch or not settled:
-            update = {"Id": row["Id"], **{name: fields[name] for name in moved}}
-            updates.append(update | in_step(fields[record.STATUS]))
-    failed = {
-        updates[row.index]["Id"]: row.error
-        for row in salesforce.client().update_many(record.INVOICE, updates)
-    }
+            told = {name: fields[name] for name in moved} | in_step(fields[record.STATUS])
+        updates.append(Update(row, told, moved, stripe_id, _moment_of(moved, invoice)))
+    failed = write_changes(updates)
     done = {id_: both for id_, both in wanted.items() if both[0]["Id"] not in failed}
     links.remember_written(
         [
@@ -250,6 +254,18 @@ def _write(wanted: Mapping[str, tuple[Record, Projection | None]], touch: bool) 
         for id_, (row, _) in wanted.items()
         if row["Id"] in failed
     ]
+
+
+def _moment_of(moved: Mapping[str, tuple[Any, Any]], invoice: Projection | None) -> datetime | None:
+    """When Stripe says that the status changed, as a UTC instant, if it did."""
+    if invoice is None or record.STATUS not in moved:
+        return None
+    return {
+        Status.OPEN: invoice.finalized_at,
+        Status.PAID: invoice.paid_at,
+        Status.VOID: invoice.voided_at,
+        Status.UNCOLLECTIBLE: invoice.uncollectible_at,
+    }.get(invoice.status)
 
 
 def _changed(
@@ -333,10 +349,23 @@ def _mirror(invoice: Projection) -> Change:
         }
     ]
     nodes += _mirrored_lines(invoice) + link_back
+    entry = make_entry(
+        f"made-{invoice.stripe_id}"[: record.KEY_LENGTH],
+        f"Made for Stripe's {invoice.stripe_id}, {invoice.status} over {invoice.total}.",
+        record_id=None,
+        stripe_id=invoice.stripe_id,
+        amount=invoice.total,
+        moved={record.LOCAL_KEY: (None, invoice.stripe_id)},
+        state=EntryState.PROPOSED,
+    )
+    timeline.propose([entry])
     try:
         created = salesforce.client().write_graph(nodes)["invoice"]["id"]
     except InvoicingError as error:
         return _failed(invoice.stripe_id, None, error)
+    timeline.belongs(entry.key, created)
+    timeline.settle([entry.key])
+    publish([entry.key])
     links.remember_written(
         [links.Written(invoice.stripe_id, created, invoice.status, invoice.digest)]
     )

@@ -27,6 +27,15 @@ def run_url() -> str | None:
     return f"{base.rstrip('/')}/runs/flow-run/{flow_run.id}" if base and flow_run.id else None
 
 
+def stripe_page(kind: str, stripe_id: str) -> str:
+    """Where people see an object in Stripe's dashboard; ``kind`` is as in invoices."""
+    stripe, base = settings().stripe, "https://dashboard.stripe.com"
+    mode = "" if stripe.livemode else "/test"
+    if stripe.base_url != "https://api.stripe.com":
+        base, mode = f"{stripe.base_url}/dashboard", "/live" if stripe.livemode else "/test"
+    return f"{base}{mode}/{kind}/{stripe_id}"
+
+
 def name_run(name: str) -> None:
     """Give the run the name that people know the matter by."""
     if flow_run.id:

@@ -106,7 +106,7 @@ def claim(owner: str, *, account_id: str, limit: int) -> list[Event]:
             event.state = EventState.PROCESSING
             event.lease_expires_at = now + timedelta(seconds=LEASE_SECONDS)
             if event.attempts > MAX_ATTEMPTS:
-                event.state, event.lease_expires_at = EventState.DEAD, None
+                event.state, event.lease_expires_at, event.done_at = EventState.DEAD, None, now
                 event.reason = f"{MAX_ATTEMPTS} handlers died of it."
             ledger.add(event)
         return [event for event in events if event.state is EventState.PROCESSING]
@@ -185,6 +185,7 @@ def fail(ids: Iterable[int], owner: str, reason: str, *, for_good: bool) -> None
             event.state = EventState.DEAD if dead else EventState.FAILED
             event.reason = reason
             event.lease_expires_at = None if dead else now + wait
+            event.done_at = now if dead else None
             ledger.add(event)
 
 
@@ -228,6 +229,15 @@ def dead_letters(account_id: str) -> list[Event]:
     )
     with session() as ledger:
         return list(ledger.exec(query))
+
+
+def last_death(account_id: str) -> datetime | None:
+    """When an event was last given up, as a UTC instant; None if all of them live."""
+    query = select(func.max(Event.done_at)).where(
+        text(UNSETTLED), Event.account_id == account_id, Event.state == EventState.DEAD
+    )
+    with session() as ledger:
+        return ledger.exec(query).one()
 
 
 @dataclass(frozen=True, slots=True)

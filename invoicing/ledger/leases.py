@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import delete
+from sqlalchemy import delete, update
 from sqlmodel import col, select
 
 from invoicing.errors import Busy, Superseded
@@ -19,6 +19,9 @@ from invoicing.ledger.database import insert_missing, session
 from invoicing.ledger.models import Lease
 
 LEASE_SECONDS = 180
+
+RENEWED_SECONDS = 20
+"""Of leases whose owner renews them as long as it lives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +94,18 @@ def acquire_all(subjects: Iterable[str], owner: str, *, seconds: int = LEASE_SEC
             else:
                 new.add(lease.subject)
                 lease.owner = owner
-            lease.expires_at = until
+            kept_for = lease.expires_at if lease.subject in kept else until
+            lease.expires_at = max(kept_for, until)
             ledger.add(lease)
     return Taken(frozenset(new), frozenset(kept), busy)
+
+
+def stay(owner: str) -> None:
+    """Give a sign of life: every lease of an owner lasts for :data:`RENEWED_SECONDS` at least."""
+    until = datetime.now(UTC) + timedelta(seconds=RENEWED_SECONDS)
+    mine = (col(Lease.owner) == owner) & (col(Lease.expires_at) < until)
+    with session() as ledger:
+        ledger.execute(update(Lease).where(mine).values(expires_at=until))
 
 
 def release_all(subjects: Iterable[str], owner: str) -> None:

@@ -207,7 +207,9 @@ class Event(SQLModel, table=True):
     owner: str | None = None
     lease_expires_at: datetime | None = Field(default=None, sa_type=Instant)
     reason: str | None = Field(default=None, sa_type=Text)
-    done_at: datetime | None = Field(default=None, sa_type=Instant)
+    done_at: datetime | None = Field(
+        default=None, sa_type=Instant, description="When it was settled, or given up."
+    )
 
 
 class SettlingTime(SQLModel, table=True):

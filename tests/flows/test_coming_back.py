@@ -1,11 +1,15 @@
 """What happens in Stripe comes back: by hand, by events, by polling."""
 
+import json
 import time
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import stripe
+from prefect.artifacts import Artifact
+from sqlalchemy import select, update
+from sqlmodel import col
 
 from flows.handle_events import handle_events
 from flows.poll_events import poll_events
@@ -14,8 +18,9 @@ from flows.sync_invoice import sync_invoice
 from invoicing.connectors import salesforce
 from invoicing.domain.forms import InvoiceOutcome
 from invoicing.errors import EventsMissed, Refused
-from invoicing.ledger import inbox
+from invoicing.ledger import database, inbox
 from invoicing.ledger.inbox import Choice
+from invoicing.ledger.models import Event
 from tests.conftest import Sandbox
 from tests.flows.conftest import Deployed, Org
 from tests.flows.events import event_from
@@ -109,6 +114,59 @@ def test_a_burst_costs_one_read_and_one_write(
     assert written["count"] == 2  # the record, and the entry of its timeline
 
 
+def test_the_page_of_a_run_says_what_moved_from_what_to_what(
+    sent: InvoiceOutcome, stripe_sandbox: Sandbox
+) -> None:
+    """Field by field, for each invoice."""
+    pay(stripe_sandbox, sent)
+    poll_events()
+    table = artifact("invoices-moved")
+    assert "INV-0001 moved from Open to Paid." in table
+    assert "status: Open → Paid" in json.loads(table)[0]["From → to"]
+
+
+def test_an_invoice_that_only_stripe_knows_is_read_once(
+    dashboard: stripe.StripeClient, org: Org, stripe_sandbox: Sandbox
+) -> None:
+    """Whose it is and what it says come with one answer."""
+    [account] = org.query("SELECT Id FROM Account WHERE Name = 'Globex'")
+    customer = dashboard.v1.customers.create({"email": "billing@globex.example"})
+    salesforce.client().update("Account", account["Id"], {"Stripe_Customer_Id__c": customer.id})
+    invoice = dashboard.v1.invoices.create(
+        {"customer": customer.id, "collection_method": "send_invoice", "days_until_due": 30}
+    )
+    stripe_sandbox.admin("DELETE", "requests")
+    poll_events()
+    assert org.record("INV-0001")["Stripe_Invoice_Id__c"] == invoice.id
+    calls = stripe_sandbox.admin("GET", "requests")["requests"]
+    assert [c["path"] for c in calls].count(f"/v1/invoices/{invoice.id}") == 1
+
+
+def test_bodies_are_dropped_by_the_poll_once_their_time_is_over(
+    sent: InvoiceOutcome, stripe_sandbox: Sandbox
+) -> None:
+    """Ninety days, if nobody set another time; the digests stay."""
+    pay(stripe_sandbox, sent)
+    poll_events()
+    with database.session() as ledger:
+        old = datetime.now(UTC) - timedelta(days=91)
+        ledger.execute(
+            update(Event).where(col(Event.type) == "invoice.paid").values(received_at=old)
+        )
+    poll_events()
+    with database.session() as ledger:
+        kept = {e.type: (e.body != "", e.digest != "") for e in ledger.scalars(select(Event))}
+    assert kept["invoice.paid"] == (False, True)
+    assert kept["invoice.sent"] == (True, True)
+
+
+def artifact(key: str) -> str:
+    """What stands in the Prefect UI under a key."""
+    found = cast(Artifact | None, Artifact.get(key))
+    assert found is not None
+    return str(found.data)
+
+
 def test_what_cannot_be_settled_becomes_a_dead_letter_with_its_reason(
     dashboard: stripe.StripeClient, org: Org
 ) -> None:
@@ -159,8 +217,12 @@ def test_a_dead_letter_is_replayed_once_its_reason_is_gone(
     poll_events()
     [account] = org.query("SELECT Id FROM Account WHERE Name = 'Globex'")
     salesforce.client().update("Account", account["Id"], {"Stripe_Customer_Id__c": customer.id})
+    page = artifact("dead-letters")
+    assert "belongs to no Account" in page
+    assert "prefect deployment run replay-events/replay-events" in page
     outcome = replay_events()
     assert "0 dead letters left" in outcome.sentence
+    assert "There are none" in artifact("dead-letters")
     assert org.record("INV-0001")["Status__c"] == "Draft"
 
 

@@ -1,12 +1,15 @@
 """The ledger keeps its promises on SQLite and on PostgreSQL."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from sqlalchemy import event as listener
 from sqlmodel import SQLModel
 
 from invoicing.domain.events import News
@@ -231,6 +234,89 @@ def test_events_are_claimed_by_one_handler_and_taken_over_when_it_dies() -> None
     assert (inbox.backlog(), inbox.settled()) == ({}, 4)
 
 
+def test_a_handler_that_lives_keeps_its_events_and_leases() -> None:
+    """Each sign of life gives it another while, for what is its own only."""
+    inbox.receive([event(1), event(2)])
+    [mine] = inbox.claim("living", account_id="acct_1", limit=1)
+    [theirs] = inbox.claim("dead", account_id="acct_1", limit=1)
+    for subject, owner in (("mine", "living"), ("theirs", "dead")):
+        leases.acquire(subject, owner)
+    past = datetime.now(UTC) - timedelta(seconds=1)
+    age(Event, lease_expires_at=past)
+    age(Lease, expires_at=past)
+    inbox.stay("living")
+    leases.stay("living")
+    assert [row.id for row in inbox.claim("next", account_id="acct_1", limit=10)] == [theirs.id]
+    assert [leases.held(*held) for held in (("mine", "living"), ("theirs", "dead"))] == [
+        True,
+        False,
+    ]
+    inbox.give_back("living")
+    assert [row.id for row in inbox.claim("third", account_id="acct_1", limit=10)] == [mine.id]
+
+
+def test_a_run_that_is_begun_anew_has_its_events_back_at_once() -> None:
+    """Nobody waits for the lease of an attempt that is known to be over."""
+    inbox.receive([event(1)])
+    first, second = leases.owner_of("run", 1), leases.owner_of("run", 2)
+    [row] = inbox.claim(first, account_id="acct_1", limit=10)
+    assert inbox.claim(leases.owner_of("run-2", 1), account_id="acct_1", limit=10) == []
+    assert [again.attempts for again in inbox.claim(second, account_id="acct_1", limit=10)] == [2]
+    inbox.finish([row.id or 0], first)
+    assert inbox.backlog() == {"processing": 1}
+
+
+def test_settling_times_are_counted_once() -> None:
+    """In the transaction that settles the events; a replay years later is no slow event."""
+    inbox.receive([event(1), event(2), event(3)])
+    rows = inbox.claim("handler", account_id="acct_1", limit=10)
+    age(Event, received_at=datetime.now(UTC) - timedelta(seconds=45))
+    for _ in range(2):
+        inbox.finish([row.id or 0 for row in rows], "handler")
+    inbox.replay("acct_1", Choice())
+    again = inbox.claim("handler", account_id="acct_1", limit=10)
+    inbox.finish([row.id or 0 for row in again], "handler")
+    assert {row.within: row.events for row in inbox.settling_times() if row.events} == {"60": 3}
+    assert inbox.settled() == 3
+
+
+def test_what_is_done_is_never_looked_through(ledger_url: str) -> None:
+    """However many events are done, what is asked all the time goes by the indexes of the rest."""
+    inbox.receive([event(n) for n in range(2000)])
+    with database.engine().begin() as ledger:
+        ledger.exec_driver_sql("UPDATE event SET state = 'done', body = '' WHERE id <> 7")
+        ledger.exec_driver_sql("ANALYZE event")
+    with statements() as asked:
+        inbox.backlog()
+        inbox.oldest_waiting()
+        inbox.dead_letters("acct_1")
+        inbox.last_death("acct_1")
+        inbox.claim("handler", account_id="acct_1", limit=10)
+        inbox.stay("handler")
+        inbox.give_back("handler")
+        inbox.forget_bodies(datetime.now(UTC))
+    explain = "EXPLAIN QUERY PLAN" if ledger_url.startswith("sqlite") else "EXPLAIN"
+    with database.engine().connect() as ledger:
+        for statement, parameters in asked:
+            plan = str(ledger.exec_driver_sql(f"{explain} {statement}", parameters).all())
+            assert "ix_event_" in plan or "PRIMARY KEY" in plan or "event_pkey" in plan, statement
+            assert "Seq Scan on event" not in plan, statement
+
+
+@contextmanager
+def statements() -> Iterator[list[tuple[str, Any]]]:
+    """What the inbox's table is asked while the block runs."""
+    asked: list[tuple[str, Any]] = []
+
+    def note(_c: Any, _cu: Any, statement: str, parameters: Any, *_: Any) -> None:
+        if "FROM event" in statement or "UPDATE event" in statement:
+            asked.append((statement, parameters))
+
+    listener.listen(database.engine(), "before_cursor_execute", note)
+    yield asked
+    listener.remove(database.engine(), "before_cursor_execute", note)
+
+
 def test_a_failed_event_waits_longer_each_time_and_then_is_dead() -> None:
     """It is not lost, and it does not block the others."""
     inbox.receive([event(1)])
@@ -265,6 +351,7 @@ def test_an_event_that_kills_its_handlers_is_dead_in_the_end() -> None:
     assert inbox.claim("handler", account_id="acct_1", limit=10) == []
     [dead] = inbox.dead_letters("acct_1")
     assert "handlers died of it" in (dead.reason or "")
+    assert inbox.last_death("acct_1") == dead.done_at
 
 
 def test_events_of_another_account_are_not_ours() -> None:

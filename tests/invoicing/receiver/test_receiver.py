@@ -116,11 +116,13 @@ def test_an_event_that_cannot_be_written_keeps_no_other_from_it(receiver: str) -
 
 
 def test_the_metrics_tell_what_came_in_and_what_waits(receiver: str) -> None:
-    """Received, refused by reason, backlog by state, age of the oldest, time to answer."""
+    """Received, refused by reason, backlog by state, age of the oldest, and how long it took."""
     for number in (1, 2, 2):
         deliver(receiver, event(number))
     deliver(receiver, SNAPSHOT, "whsec_other")
     deliver(receiver, SNAPSHOT, path="/webhooks/stripe/unknown")
+    [handled] = inbox.claim("handler", account_id="acct_1", limit=1)
+    inbox.finish([handled.id or 0], "handler")
     told = {
         (sample.name, *sample.labels.values()): sample.value
         for family in text_string_to_metric_families(
@@ -133,5 +135,7 @@ def test_the_metrics_tell_what_came_in_and_what_waits(receiver: str) -> None:
     assert told["invoicing_events_refused_total", "signature"] == 1
     assert told["invoicing_events_refused_total", "path"] == 1
     assert told["invoicing_event_receive_seconds_count",] == 5
-    assert told["invoicing_inbox_events", "received"] == 2
+    assert told["invoicing_inbox_events", "received"] == 1
+    assert told["invoicing_event_settle_seconds_count",] == 1
+    assert told["invoicing_event_settle_seconds_bucket", "60"] == 1
     assert 0 < told["invoicing_inbox_oldest_seconds",] < 60

@@ -1,0 +1,84 @@
+"""What a handler leaves behind when it is killed, and how soon others have it."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flows.handle_events import handle_events
+from invoicing.domain.forms import InvoiceOutcome
+from invoicing.ledger import inbox, leases
+from tests.conftest import Sandbox
+from tests.flows.conftest import Org
+from tests.flows.events import event_from
+
+ROOT = Path(__file__).parents[2]
+LEASE_SECONDS = 2.0
+HANDLER = f"""
+import sys
+from invoicing.ledger import inbox, leases
+from tasks import ledger
+from tasks.events import handling
+inbox.LEASE_SECONDS = leases.RENEWED_SECONDS = {LEASE_SECONDS}
+ledger.BEAT_SECONDS = {LEASE_SECONDS} / 8
+with handling(), ledger.leased([sys.argv[1]]):
+    owner = ledger.this_attempt()
+    print(len(inbox.claim(owner, account_id="acct_1SandboxAcme", limit=10)), flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def handler(sent: InvoiceOutcome) -> Iterator[subprocess.Popen[str]]:
+    """A process that has claimed an invoice's event and its lease, and gets no further."""
+    body = {
+        "id": "evt_1",
+        "object": "event",
+        "type": "invoice.paid",
+        "livemode": True,
+        "created": int(time.time()),
+        "data": {"object": {"object": "invoice", "id": sent.stripe_id}},
+    }
+    inbox.receive([event_from(body)])
+    process = subprocess.Popen(
+        [sys.executable, "-c", HANDLER, sent.record_id],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout
+    assert process.stdout.readline() == "1\n"
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_a_handler_keeps_what_it_took_while_it_lives(
+    handler: subprocess.Popen[str], sent: InvoiceOutcome
+) -> None:
+    """Three leases long, nobody else gets it; when it ends in order, at once."""
+    over = time.monotonic() + 3 * LEASE_SECONDS
+    while time.monotonic() < over:
+        assert inbox.claim("next", account_id="acct_1SandboxAcme", limit=10) == []
+        assert sent.record_id in leases.acquire_all([sent.record_id], "next").busy
+        time.sleep(LEASE_SECONDS / 8)
+    handler.communicate("")
+    assert len(inbox.claim("next", account_id="acct_1SandboxAcme", limit=10)) == 1
+    leases.acquire(sent.record_id, "next")
+
+
+def test_the_events_of_a_killed_handler_are_settled_by_the_next(
+    handler: subprocess.Popen[str], sent: InvoiceOutcome, org: Org, stripe_sandbox: Sandbox
+) -> None:
+    """SIGKILL: no farewell, and yet a lease later everything is done."""
+    stripe_sandbox.post_form(sent.hosted_invoice_url, card="4242424242424242")
+    handler.kill()
+    give_up = time.monotonic() + 60
+    while inbox.backlog() and time.monotonic() < give_up:
+        handle_events()
+    assert inbox.backlog() == {}
+    assert org.record("INV-0001")["Status__c"] == "Paid"
