@@ -8,6 +8,7 @@ upserted by the entry's key; what cannot be copied now is copied by the next pol
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -100,7 +101,8 @@ def _settle_what_was_left(updates: Sequence[Update]) -> None:
 
 
 def _entry(update: Update) -> TimelineEntry:
-    said = say(update.moved, update.row.get(record.CURRENCY) or "")
+    total = update.fields.get(record.TOTAL, update.row.get(record.TOTAL))
+    said = say(update.moved, update.row.get(record.CURRENCY) or "", total)
     return make_entry(
         "",
         said.what,
@@ -132,13 +134,17 @@ def make_entry(
         happened_at=happened_at or datetime.now(UTC),
         side=side(),
         what=what,
-        changes=orjson.dumps(dict(moved or {}), default=str).decode(),
+        changes=orjson.dumps(dict(moved or {}), default=_as_json).decode(),
         amount=float(amount.decimal) if amount else None,
         currency=amount.currency if amount else None,
         run_id=run_id(),
         run_url=run_url(),
         state=state,
     )
+
+
+def _as_json(value: Any) -> Any:
+    return float(value) if isinstance(value, Decimal) else str(value)
 
 
 def note(

@@ -30,6 +30,7 @@ ACTION = "Action_Requested__c"
 STRIPE_ACCOUNT_ID = "Stripe_Account_Id__c"
 CURRENCY = "Currency__c"
 OVERDUE = "Is_Overdue__c"
+TOTAL = "Total__c"
 DUE_DATE = "Due_Date__c"
 REMINDERS_SENT = "Reminders_Sent__c"
 LAST_REMINDER_AT = "Last_Reminder_At__c"
@@ -101,6 +102,7 @@ LINE_FIELDS = (
     "Product__c",
     "Product__r.Name",
 )
+SEND_ON = "Send_On__c"
 DETAIL_FIELDS = (
     "Payment_Terms__c",
     "PO_Number__c",
@@ -110,7 +112,7 @@ DETAIL_FIELDS = (
     "Automatic_Tax__c",
     "Tax_Rates__c",
     "Collection_Method__c",
-    "Send_On__c",
+    SEND_ON,
     "Payment_Methods__c",
     "Rendering_Template__c",
 )
@@ -424,6 +426,11 @@ def header_fields(
         **dict.fromkeys(PREVIEWED),
         **(detail_fields(details) if details else {}),
     }
+
+
+def preview_fields(total: Money, tax: Money, at: str) -> dict[str, Any]:
+    """The Salesforce fields that say what would be billed; ``at`` is a stamp."""
+    return dict(zip(PREVIEWED, (float(total.decimal), float(tax.decimal), at), strict=True))
 
 
 def stamp(instant: datetime) -> str:

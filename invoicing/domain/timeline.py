@@ -42,7 +42,6 @@ AMOUNTS: Mapping[str, str] = {
 }
 """Amounts that tell what happened, the most telling first."""
 
-TOTAL = "Total__c"
 PAYMENT_STATE = "Payment_State__c"
 DISPUTE = "Dispute_Status__c"
 PROBLEM = "Payment_Problem__c"
@@ -57,11 +56,18 @@ class Said:
     amount: Money | None = None
 
 
-def say(moved: Moved, currency: str) -> Said:
-    """Say what changed: status, money, disputes, lateness; else which fields."""
+def say(moved: Moved, currency: str, total: Any = None) -> Said:
+    """Say what changed: status, money, disputes, lateness; else which fields.
+
+    Args:
+        moved: What changed.
+        currency: The invoice's, in which amounts are said.
+        total: What the invoice is over now, in major units.
+    """
     sums = {name: _sums(moved[name], currency) for name in AMOUNTS if name in moved}
     sums = {name: pair for name, pair in sums.items() if pair[0] != pair[1]}
-    parts = _status(moved, currency)
+    over = _money(total, currency) if total and currency and record.STATUS in moved else None
+    parts = _status(moved, over)
     parts += [_amount(AMOUNTS[name], was, now) for name, (was, now) in sums.items()]
     if DISPUTE in moved and moved[DISPUTE][1]:
         parts.append(f"dispute: {str(moved[DISPUTE][1]).lower()}")
@@ -73,21 +79,14 @@ def say(moved: Moved, currency: str) -> Said:
         parts.append("overdue" if moved[OVERDUE][1] else "no longer overdue")
     parts = parts or ["brought up to date: " + ", ".join(map(label, moved))]
     text = "; ".join(parts)
-    return Said(text[:1].upper() + text[1:], _what_moved(sums) or _total(moved, currency))
+    return Said(text[:1].upper() + text[1:], _what_moved(sums) or over)
 
 
-def _status(moved: Moved, currency: str) -> list[str]:
+def _status(moved: Moved, over: Money | None) -> list[str]:
     if record.STATUS not in moved:
         return []
     was, now = moved[record.STATUS]
-    total = _total(moved, currency)
-    return [f"{was or 'new'} → {now}{f' over {total}' if total and was == 'Draft' else ''}"]
-
-
-def _total(moved: Moved, currency: str) -> Money | None:
-    if record.STATUS not in moved or TOTAL not in moved or not currency:
-        return None
-    return _money(moved[TOTAL][1], currency)
+    return [f"{was or 'new'} → {now}{f' over {over}' if over and was == 'Draft' else ''}"]
 
 
 def _sums(pair: tuple[Any, Any], currency: str) -> tuple[Money, Money]:

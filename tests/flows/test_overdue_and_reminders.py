@@ -1,0 +1,177 @@
+"""Overdue by the business's calendar, and reminders exactly once."""
+
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+import requests
+
+from flows.mark_overdue import mark_overdue
+from flows.poll_events import poll_events
+from flows.send_reminders import send_reminders
+from invoicing.domain.forms import InvoiceOutcome
+from invoicing.ledger import intents
+from invoicing.settings import settings
+from tests.conftest import Sandbox
+from tests.flows.conftest import NEXT_MONTH, Org
+
+FIELDS = "Is_Overdue__c, Reminders_Sent__c, Last_Reminder_At__c, Status__c"
+
+
+def on(monkeypatch: pytest.MonkeyPatch, day: date) -> None:
+    """Let it be another day at the business."""
+    for module in ("overdue", "reminders"):
+        monkeypatch.setattr(f"tasks.{module}.today", lambda: day)
+
+
+def record(org: Org) -> dict[str, Any]:
+    """The only record."""
+    [found] = org.query(f"SELECT {FIELDS} FROM Stripe_Invoice__c")
+    return found
+
+
+def told(org: Org) -> list[str]:
+    """What the timeline says, the newest first."""
+    entries = org.query("SELECT What__c FROM Stripe_Invoice_Event__c ORDER BY Name DESC")
+    return [row["What__c"] for row in entries]
+
+
+def mails(sandbox: Sandbox) -> int:
+    """How many e-mails customers got."""
+    return len(sandbox.admin("GET", "mail")["data"])
+
+
+@pytest.fixture
+def policy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three days before the due date, and one and seven days after it; twice at the most."""
+    monkeypatch.setenv("INVOICING_REMINDERS__BEFORE_DUE", "[3]")
+    monkeypatch.setenv("INVOICING_REMINDERS__AFTER_DUE", "[1, 7]")
+    monkeypatch.setenv("INVOICING_REMINDERS__AT_MOST", "2")
+    settings.cache_clear()
+
+
+def test_overdue_from_the_day_after(
+    sent: InvoiceOutcome,
+    org: Org,
+    stripe_sandbox: Sandbox,
+    salesforce_sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In time on its due date, overdue the next day, and Stripe is not asked."""
+    on(monkeypatch, NEXT_MONTH)
+    assert mark_overdue().sentence == "0 invoices became overdue, 0 no longer are."
+    on(monkeypatch, NEXT_MONTH + timedelta(days=1))
+    stripe_sandbox.admin("DELETE", "requests")
+    assert mark_overdue().sentence == "1 invoice became overdue, 0 no longer are."
+    assert stripe_sandbox.admin("GET", "requests")["count"] == 0
+    assert record(org)["Is_Overdue__c"] is True
+    assert told(org)[0] == "Overdue"
+    salesforce_sandbox.admin("DELETE", "requests")
+    assert mark_overdue().sentence == "0 invoices became overdue, 0 no longer are."
+    assert salesforce_sandbox.admin("GET", "requests")["count"] == 1
+
+
+def test_a_later_due_date_takes_the_mark_away(sent: InvoiceOutcome, org: Org) -> None:
+    """Marked by hand or by another time zone: the calendar decides."""
+    org.set("INV-0001", Is_Overdue__c=True)
+    assert mark_overdue().sentence == "0 invoices became overdue, 1 no longer are."
+    assert record(org)["Is_Overdue__c"] is False
+
+
+def test_reminders_are_off_by_default(
+    sent: InvoiceOutcome, stripe_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody is mailed unless the settings say when."""
+    on(monkeypatch, NEXT_MONTH + timedelta(days=1))
+    before = mails(stripe_sandbox)
+    assert "Reminders are off" in send_reminders().sentence
+    assert mails(stripe_sandbox) == before
+
+
+def test_each_planned_reminder_once(
+    policy: None,
+    sent: InvoiceOutcome,
+    org: Org,
+    stripe_sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Before and after the due date, twice at the most, however often the flow runs."""
+    before = mails(stripe_sandbox)
+    for days, mailed in ((-4, 0), (-3, 1), (-3, 1), (-2, 1), (1, 2), (1, 2), (7, 2)):
+        on(monkeypatch, NEXT_MONTH + timedelta(days=days))
+        send_reminders()
+        assert mails(stripe_sandbox) - before == mailed
+    assert record(org)["Reminders_Sent__c"] == 2
+    assert record(org)["Last_Reminder_At__c"] is not None
+    first, second = NEXT_MONTH - timedelta(days=3), NEXT_MONTH + timedelta(days=1)
+    reminders = [what for what in told(org) if "Reminder" in what]
+    assert reminders == [
+        f"Reminder 2 mailed, planned for {second}",
+        f"Reminder 1 mailed, planned for {first}",
+    ]
+
+
+def test_killed_after_the_mail(
+    policy: None,
+    sent: InvoiceOutcome,
+    org: Org,
+    stripe_sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The mail went out and the run died: the next one writes it down and mails nobody."""
+    on(monkeypatch, NEXT_MONTH + timedelta(days=1))
+    before = mails(stripe_sandbox)
+
+    class Killed(BaseException):
+        """The process is gone."""
+
+    def die(*_: Any) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(intents, "conclude", die)
+        with pytest.raises(Killed):
+            send_reminders()
+    assert mails(stripe_sandbox) == before + 1
+    assert "1 reminder planned, 1 sent." in send_reminders().sentence
+    assert mails(stripe_sandbox) == before + 1
+    assert record(org)["Reminders_Sent__c"] == 1
+    assert sum("Reminder" in what for what in told(org)) == 1
+
+
+def test_payment_stops_reminders(
+    policy: None, sent: InvoiceOutcome, stripe_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Paid a minute ago, and Salesforce does not know yet: Stripe is asked before each mail."""
+    on(monkeypatch, NEXT_MONTH + timedelta(days=1))
+    before = mails(stripe_sandbox)
+    form = {"card": "4242424242424242"}
+    requests.post(sent.hosted_invoice_url, data=form, timeout=10)
+    assert send_reminders().sentence == "1 reminder planned, 0 sent."
+    assert mails(stripe_sandbox) == before
+
+
+def test_a_dispute_stops_reminders(
+    policy: None, sent: InvoiceOutcome, stripe_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever disputes a part payment is not reminded of the rest."""
+    form = {"card": "4242424242424242", "amount": "450.00"}
+    requests.post(sent.hosted_invoice_url, data=form, timeout=10)
+    stripe_sandbox.admin("POST", "disputes", invoice=sent.stripe_id)
+    poll_events()
+    on(monkeypatch, NEXT_MONTH + timedelta(days=1))
+    before = mails(stripe_sandbox)
+    assert send_reminders().sentence == "1 reminder planned, 0 sent."
+    assert mails(stripe_sandbox) == before
+
+
+def test_a_day_of_outage_is_made_up_for(
+    policy: None, sent: InvoiceOutcome, stripe_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What nobody sent on its day is sent on the next, and not a week later."""
+    before = mails(stripe_sandbox)
+    on(monkeypatch, NEXT_MONTH + timedelta(days=2))
+    assert send_reminders().sentence == "1 reminder planned, 1 sent."
+    on(monkeypatch, NEXT_MONTH + timedelta(days=10))
+    assert send_reminders().sentence == "0 reminders planned, 0 sent."
+    assert mails(stripe_sandbox) == before + 1
