@@ -1,0 +1,52 @@
+"""Raise an invoice step by step: the run asks, a person answers in Prefect's UI or API."""
+
+from typing import Annotated
+
+from prefect import flow
+from pydantic import Field
+
+from invoicing.domain.dialogue import choose_account, compose
+from invoicing.domain.forms import InvoiceOutcome
+from tasks.dialogue import Talk, look_for_account, open_price_book, settle
+from tasks.ledger import check_world
+from tasks.policy import answering
+from tasks.report import name_run
+from tasks.salesforce import write_draft
+
+
+@flow(name="raise-invoice-wizard", flow_run_name="raise an invoice, asking", persist_result=True)
+@answering
+def raise_invoice_wizard(
+    account: Annotated[str, Field(examples=["Acme Corporation"])] = "",
+    answers: list[dict[str, str]] = [],  # noqa: B006
+) -> InvoiceOutcome:
+    """Raise a draft invoice by answering questions: the run waits for each answer.
+
+    Description and due date, then product by product with price and quantity, then a summary
+    to confirm. Nothing is written before that. Between answers the run uses nothing, and a
+    dialogue that nobody goes on with ends by itself.
+
+    Args:
+        account: The customer's Account: its id, its name or a part of it. Empty: it is asked.
+        answers: For programs: the first questions' answers in order; only the rest is asked.
+    """
+    check_world()
+    talk = Talk("wizard", answers)
+    customer = talk.hold(choose_account(account.strip(), look_for_account))
+    name_run(f"raise an invoice for {customer.name}, asking")
+    counter = open_price_book(customer)
+    draft = settle(talk, counter, talk.hold(compose(counter)))
+    if draft is None:
+        return InvoiceOutcome(sentence="Abandoned: nothing was raised.")
+    invoice = write_draft(draft)
+    name_run(f"raise {invoice.name} for {invoice.account.name}")
+    return InvoiceOutcome(
+        sentence=(
+            f"{invoice.name} is a draft for {invoice.account.name}: {invoice.size}, "
+            f"{invoice.due_words}."
+        ),
+        record_id=invoice.record_id,
+        name=invoice.name,
+        status=invoice.status,
+        total=str(invoice.total),
+    )
