@@ -1,5 +1,6 @@
 """Forked processes: one for one deed, so that it may be killed, or one for deeds without end."""
 
+import faulthandler
 import gc
 import io
 import multiprocessing
@@ -62,7 +63,7 @@ class Child:
             if news is not None:
                 return news.si_code == os.CLD_STOPPED
             time.sleep(0.005)
-        raise self._kill()
+        raise _abort(self._pid)
 
     def told(self) -> dict[str, Any]:
         """What a process that stopped has told so far."""
@@ -93,16 +94,11 @@ class Child:
             while True:
                 ready, _, _ = select.select([pipe], [], [], max(0, until - time.monotonic()))
                 if not ready:
-                    raise self._kill()
+                    raise _abort(self._pid)
                 piece = pipe.read(1 << 16)
                 if not piece:
                     return b"".join(self._pieces)
                 self._pieces.append(piece)
-
-    def _kill(self) -> Hung:
-        os.kill(self._pid, signal.SIGKILL)
-        os.waitpid(self._pid, 0)
-        return Hung(f"no end after {PATIENCE_SECONDS:.0f} s")
 
 
 class Servant:
@@ -129,21 +125,22 @@ class Servant:
             Broken: with the trace, if it raised something.
         """
         if not self._pipe.poll(PATIENCE_SECONDS):
-            self.dismiss()
-            raise Hung(f"no end after {PATIENCE_SECONDS:.0f} s")
+            raise _abort(self._pid)
         answer, trace = self._pipe.recv()
         if trace:
             raise Broken(trace)
         return answer
 
-    def dismiss(self) -> None:
-        """End it."""
-        os.kill(self._pid, signal.SIGKILL)
-        os.waitpid(self._pid, 0)
-        self._pipe.close()
+
+def _abort(pid: int) -> Hung:
+    """End a process that hangs; it prints where each of its threads is."""
+    os.kill(pid, signal.SIGABRT)
+    os.waitpid(pid, 0)
+    return Hung(f"no end after {PATIENCE_SECONDS:.0f} s")
 
 
 def _serve(deed: Callable[..., Any], pipe: Connection) -> NoReturn:
+    faulthandler.enable()
     parent = os.getppid()
     while os.getppid() == parent:
         if not pipe.poll(ORPHANED_SECONDS):
@@ -170,6 +167,7 @@ def _do(deed: Callable[[Tell], None], pipe: BinaryIO) -> NoReturn:
         pipe.write(pickle.dumps((name, value)))
 
     gc.disable()
+    faulthandler.enable()
     try:
         deed(tell)
     except BaseException:
