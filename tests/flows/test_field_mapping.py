@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 import stripe
 
 from flows.full_sync import full_sync
@@ -23,51 +22,10 @@ from sandbox.common.serve import running
 from sandbox.salesforce.app import application
 from sandbox.salesforce.org import open_org
 from tests.conftest import Sandbox
+from tests.orgs.people import People
 
 ORG = Path(__file__).parents[1] / "orgs/billing"
 NEXT_MONTH = date.today() + timedelta(days=30)
-
-
-class Org:
-    """The org as its own people see it, under its own names."""
-
-    def __init__(self, url: str) -> None:
-        """Log in as one of them."""
-        self._data = f"{url}/services/data/v67.0"
-        self._session = requests.Session()
-        form = {
-            "grant_type": "client_credentials",
-            "client_id": settings().salesforce.consumer_key.get_secret_value(),
-            "client_secret": "sandbox-consumer-secret",
-        }
-        secret = settings().salesforce.consumer_secret
-        form["client_secret"] = secret.get_secret_value() if secret else ""
-        token = self._session.post(f"{url}/services/oauth2/token", data=form).json()
-        self._session.headers["Authorization"] = f"Bearer {token['access_token']}"
-
-    def create(self, sobject: str, **fields: Any) -> str:
-        """Create a record; its id."""
-        answer = self._session.post(f"{self._data}/sobjects/{sobject}", json=fields)
-        assert answer.ok, answer.text
-        return str(answer.json()["id"])
-
-    def change(self, sobject: str, record_id: str, **fields: Any) -> None:
-        """Change a record by hand."""
-        answer = self._session.patch(f"{self._data}/sobjects/{sobject}/{record_id}", json=fields)
-        assert answer.ok, answer.text
-
-    def query(self, soql: str) -> list[dict[str, Any]]:
-        """Records by SOQL."""
-        answer = self._session.get(f"{self._data}/query", params={"q": soql})
-        assert answer.ok, answer.text
-        return list(answer.json()["records"])
-
-    def document(self, name: str) -> dict[str, Any]:
-        """One of its billing documents."""
-        [found] = self.query(
-            f"SELECT FIELDS(ALL) FROM Billing_Document__c WHERE Name = '{name}' LIMIT 1"
-        )
-        return found
 
 
 @pytest.fixture(scope="module")
@@ -80,19 +38,15 @@ def billing_process() -> Iterator[Sandbox]:
 @pytest.fixture
 def billing(
     world: None, billing_process: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Org]:
+) -> Iterator[People]:
     """The other org with a customer and two products, and settings that point at it."""
     billing_process.admin("POST", "reset", seed="empty")
     monkeypatch.setenv("INVOICING_SALESFORCE__URL", billing_process.url)
     monkeypatch.setenv("INVOICING_MAPPING", str(ORG / "mapping.toml"))
     forget()
-    org = Org(billing_process.url)
+    org = People(billing_process.url)
     org.create("Account", Name="Acme", CurrencyIsoCode="EUR", Billing_Mail__c="ap@acme.example.com")
-    [standard] = org.query("SELECT Id FROM Pricebook2 WHERE IsStandard = true")
-    for name, price in (("Consulting", 150), ("Onboarding", 2000)):
-        product = org.create("Product2", Name=name, ProductCode=name.upper(), IsActive=True)
-        entry = {"Pricebook2Id": standard["Id"], "Product2Id": product, "UnitPrice": price}
-        org.create("PricebookEntry", CurrencyIsoCode="EUR", IsActive=True, **entry)
+    org.sell("EUR", Consulting=150, Onboarding=2000)
     yield org
     forget()
 
@@ -104,7 +58,7 @@ def forget() -> None:
 
 
 @pytest.fixture
-def more(billing: Org, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+def more(billing: People, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
     """Use the org's field mapping with something before it, after it, or exchanged."""
 
     def use(*, before: str = "", after: str = "", instead: tuple[str, str] = ("", "")) -> Path:
@@ -116,6 +70,13 @@ def more(billing: Org, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Calla
         return path
 
     return use
+
+
+def document_of(org: People, name: str) -> dict[str, Any]:
+    """One of its billing documents."""
+    soql = f"SELECT FIELDS(ALL) FROM Billing_Document__c WHERE Name = '{name}' LIMIT 1"
+    [found] = org.query(soql)
+    return found
 
 
 def raise_one(**changes: Any) -> InvoiceOutcome:
@@ -134,12 +95,12 @@ def raise_one(**changes: Any) -> InvoiceOutcome:
 
 
 def test_the_whole_story_under_other_names(
-    billing: Org, dashboard: stripe.StripeClient, stripe_sandbox: Sandbox
+    billing: People, dashboard: stripe.StripeClient, stripe_sandbox: Sandbox
 ) -> None:
     """Raised, revised, sent, paid, in step by night: only the org's own names are touched."""
     raised = raise_one()
     assert raised.name == "RE-00001"
-    assert billing.document(raised.name)["State__c"] == "Entwurf"
+    assert document_of(billing, raised.name)["State__c"] == "Entwurf"
 
     revised = revise_invoice(raised.name, change=[LineChange(line=1, quantity=4)])
     assert revised.total == "2,600.00 EUR"
@@ -151,7 +112,7 @@ def test_the_whole_story_under_other_names(
 
     sent = send_invoice(raised.name)
     assert "was sent to Acme at ap@acme.example.com" in sent.sentence
-    document = billing.document(raised.name)
+    document = document_of(billing, raised.name)
     assert document["State__c"] == "Offen"
     assert document["Money__c"] == "offen"
     assert document["Stripe_Key__c"] == sent.stripe_id
@@ -165,38 +126,38 @@ def test_the_whole_story_under_other_names(
     dashboard.v1.invoices.pay(sent.stripe_id, {"paid_out_of_band": True})
     synced = sync_invoice(raised.name)
     assert synced.sentence == "RE-00001 moved from Open to Paid."
-    document = billing.document(raised.name)
+    document = document_of(billing, raised.name)
     assert (document["State__c"], document["Money__c"]) == ("Bezahlt", "bezahlt")
     assert (document["Paid__c"], document["Rest__c"]) == (2600, 0)
 
     assert full_sync().sentence == "1 invoice compared, 0 differed."
     billing.change("Billing_Document__c", document["Id"], State__c="Offen", Money__c="offen")
     assert "1 differed: 1 repaired" in full_sync().sentence
-    document = billing.document(raised.name)
+    document = document_of(billing, raised.name)
     assert (document["State__c"], document["Money__c"]) == ("Bezahlt", "bezahlt")
 
 
 def test_a_night_of_much_drift_under_other_names(
-    billing: Org, monkeypatch: pytest.MonkeyPatch
+    billing: People, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The Bulk API is spoken to in the org's names and words, too."""
     monkeypatch.setattr("tasks.reconciliation.SMALL", 0)
     name = raise_one().name
     send_invoice(name)
-    document = billing.document(name)
+    document = document_of(billing, name)
     billing.change("Billing_Document__c", document["Id"], State__c="Storniert", Gross__c=1)
     assert "1 repaired" in full_sync().sentence
-    document = billing.document(name)
+    document = document_of(billing, name)
     assert (document["State__c"], document["Gross__c"]) == ("Offen", 2450)
 
 
 def test_an_invoice_of_the_dashboard_lands_in_the_orgs_own_object(
-    billing: Org, dashboard: stripe.StripeClient
+    billing: People, dashboard: stripe.StripeClient
 ) -> None:
     """Made in Stripe, linked by its customer, written under the org's names."""
     name = raise_one().name
     send_invoice(name)
-    customer = str(billing.document(name)["Stripe_Customer__c"])
+    customer = str(document_of(billing, name)["Stripe_Customer__c"])
     made = dashboard.v1.invoices.create({"customer": customer, "currency": "eur"})
     dashboard.v1.invoice_items.create(
         {"customer": customer, "invoice": made.id, "amount": 1250, "description": "Extra"}
@@ -211,15 +172,15 @@ def test_an_invoice_of_the_dashboard_lands_in_the_orgs_own_object(
     assert document["Positions__r"]["records"][0]["Text__c"] == "Extra"
 
 
-def test_several_words_of_the_org_may_mean_draft(billing: Org) -> None:
+def test_several_words_of_the_org_may_mean_draft(billing: People) -> None:
     """A document under review can be sent like any draft."""
     name = raise_one().name
-    billing.change("Billing_Document__c", billing.document(name)["Id"], State__c="In Prüfung")
+    billing.change("Billing_Document__c", document_of(billing, name)["Id"], State__c="In Prüfung")
     assert send_invoice(name).status == "Open"
 
 
 def test_the_orgs_own_fields_travel_to_stripe(
-    billing: Org, dashboard: stripe.StripeClient, more: Callable[..., Path]
+    billing: People, dashboard: stripe.StripeClient, more: Callable[..., Path]
 ) -> None:
     """Metadata, custom fields, taxes by the Account's class, and an address by path."""
     rate = dashboard.v1.tax_rates.create(
@@ -246,7 +207,7 @@ def test_the_orgs_own_fields_travel_to_stripe(
     own = {"AccountNumber": "K-1007", "Tax_Class__c": "Inland", "ParentId": holding}
     billing.change("Account", acme["Id"], **own)
     name = raise_one().name
-    document = billing.document(name)
+    document = document_of(billing, name)
     mine = {"Cost_Center__c": "CC-42", "Description__c": "call first"}
     billing.change("Billing_Document__c", document["Id"], **mine)
 
@@ -254,7 +215,7 @@ def test_the_orgs_own_fields_travel_to_stripe(
     assert revised.total == "2,600.00 EUR"
     assert "hq@acme.example.com" in send_invoice(name).sentence
 
-    sent = dashboard.v1.invoices.retrieve(billing.document(name)["Stripe_Key__c"])
+    sent = dashboard.v1.invoices.retrieve(document_of(billing, name)["Stripe_Key__c"])
     assert sent.metadata is not None
     assert sent.metadata["cost_center"] == "CC-42"
     assert sent.metadata["internal_note"] == "call first"
@@ -263,17 +224,19 @@ def test_the_orgs_own_fields_travel_to_stripe(
     assert (sent.subtotal, sent.total) == (2600_00, 3120_00)
 
 
-def test_a_value_without_a_tax_stops_the_sending(billing: Org, more: Callable[..., Path]) -> None:
+def test_a_value_without_a_tax_stops_the_sending(
+    billing: People, more: Callable[..., Path]
+) -> None:
     """Nobody guesses a tax; the reason says where to name it."""
     more(after='[tax]\nfield = "Cost_Center__c"\n[tax.rates]\nA = []')
     name = raise_one().name
-    billing.change("Billing_Document__c", billing.document(name)["Id"], Cost_Center__c="B")
+    billing.change("Billing_Document__c", document_of(billing, name)["Id"], Cost_Center__c="B")
     with pytest.raises(Refused, match=r"Cost_Center__c says 'B', for which the field mapping"):
         send_invoice(name)
 
 
 def test_the_billing_contact_of_the_account_gets_it(
-    billing: Org, more: Callable[..., Path]
+    billing: People, more: Callable[..., Path]
 ) -> None:
     """Found among the Account's contacts, where no field names an address."""
     more(
@@ -288,7 +251,9 @@ def test_the_billing_contact_of_the_account_gets_it(
     assert "at bob@acme.example.com" in send_invoice(raise_one().name).sentence
 
 
-def test_each_account_buys_from_its_own_price_book(billing: Org, more: Callable[..., Path]) -> None:
+def test_each_account_buys_from_its_own_price_book(
+    billing: People, more: Callable[..., Path]
+) -> None:
     """The Account's, else the one that the mapping names."""
     more(after='[price_book]\naccount_field = "Price_List__c"\nname = "Partners"')
     [product] = billing.query("SELECT Id FROM Product2 WHERE Name = 'Consulting'")
@@ -304,7 +269,7 @@ def test_each_account_buys_from_its_own_price_book(billing: Org, more: Callable[
     assert raise_one(lines=line).total == "90.00 EUR"
 
 
-def test_what_the_org_does_not_keep_is_refused_not_lost(billing: Org) -> None:
+def test_what_the_org_does_not_keep_is_refused_not_lost(billing: People) -> None:
     """A footer that no field can hold would otherwise be gone by the time of sending."""
     with pytest.raises(Refused, match="keeps no 'footer'"):
         raise_one(options=Options(footer="Thank you"))
@@ -312,7 +277,7 @@ def test_what_the_org_does_not_keep_is_refused_not_lost(billing: Org) -> None:
 
 
 def test_a_mapping_that_does_not_fit_stops_every_flow_before_it_begins(
-    billing: Org, more: Callable[..., Path], billing_process: Sandbox
+    billing: People, more: Callable[..., Path], billing_process: Sandbox
 ) -> None:
     """All mistakes in one message; nothing was written, and the command says the same."""
     path = more(
@@ -335,7 +300,7 @@ def test_a_mapping_that_does_not_fit_stops_every_flow_before_it_begins(
 
 
 def test_the_org_is_asked_for_its_schema_once_an_hour(
-    billing: Org, billing_process: Sandbox
+    billing: People, billing_process: Sandbox
 ) -> None:
     """Describing is slow; a second run does not do it again."""
     raise_one()
@@ -357,7 +322,7 @@ def test_the_org_is_asked_for_its_schema_once_an_hour(
     ],
 )
 def test_a_file_that_is_no_mapping_says_so(
-    billing: Org, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, said: str
+    billing: People, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, said: str
 ) -> None:
     """Unknown words are named with the nearest known one."""
     path = tmp_path / "bad.toml"
