@@ -126,7 +126,8 @@ def _by_code(doing: str, status: int, errors: Sequence[Mapping[str, Any]]) -> In
     if codes & SCHEMA_CODES:
         return WrongWorld(
             f"Salesforce lacks what this project needs, while trying to {doing}: {said} "
-            "Deploy deployments/salesforce to the org and assign its permissions."
+            "Deploy deployments/salesforce to the org and assign its permissions, or correct the "
+            "field mapping: python -m invoicing.mapping names what is missing."
         )
     if codes & MISSING_CODES or status == 404:
         return Missing(f"Salesforce refused to {doing}: {said}")
