@@ -3,7 +3,7 @@
 import pytest
 
 from tests.proving.company import Company
-from tests.proving.schedules import Schedule, perform
+from tests.proving.schedules import Schedule, Sites, perform
 from tests.proving.trouble import KINDS, at_call
 
 LATE_DRAFT = KINDS["came late"] | {"path": "/v1/invoices", "method": "POST", "count": 1}
@@ -49,6 +49,10 @@ FOUND = [
         ),
         id="a stored 500 kept a product from being made for a day",
     ),
+    pytest.param(
+        Schedule("stall:send-invoice:40", "send-invoice", seed=41, stall=40),
+        id="two processes with one and the same run both held its lease",
+    ),
 ]
 
 
@@ -56,4 +60,15 @@ FOUND = [
 def test_what_was_found_stays_mended(worlds: Company, schedule: Schedule) -> None:
     """The story comes to its own end."""
     verdict = worlds.do(perform, schedule)
+    assert verdict.violations == [], verdict
+
+
+def test_a_full_sync_that_died_after_its_end_is_taken_up_again(
+    worlds: Company, sites: dict[str, Sites]
+) -> None:
+    """It was closed in the ledger, but Prefect never heard of it; the same run begins again."""
+    points = sites["full-sync"].points
+    closed = "after commit of UPDATE sync_run"
+    last = max(number for number, label in enumerate(points) if label.startswith(closed))
+    verdict = worlds.do(perform, Schedule("kill:full-sync:last", "full-sync", kills=(last,)))
     assert verdict.violations == [], verdict
