@@ -17,6 +17,7 @@ from tasks.policy import STEP
 FLOW_OF: Mapping[str, str] = {
     "Send": "send-invoice",
     "Sync": "sync-invoice",
+    "Preview": "preview-invoice",
     "Resend": "resend-invoice",
     "Void": "void-invoice",
     "Write Off": "write-off-invoice",

@@ -185,6 +185,12 @@ class Stripe:
             pages = self._v1.customers.list({"email": email, "limit": PAGE})
             return [customer.to_dict() for customer in pages.auto_paging_iter()]
 
+    def tax_ids(self, customer_id: str) -> list[Object]:
+        """The tax ids that a customer's invoices carry."""
+        with _in_our_words("read the customer's tax ids"):
+            pages = self._v1.customers.tax_ids.list(customer_id, {"limit": PAGE})
+            return [tax_id.to_dict() for tax_id in pages.auto_paging_iter()]
+
     def create_customer(self, params: Params, key: str) -> Object:
         """Create a customer."""
         with _in_our_words("create the customer"):

@@ -132,6 +132,7 @@ def line_facts(line: Mapping[str, Any]) -> LineFacts:
 def preview_params(
     invoice: Invoice,
     customer: Mapping[str, Any] | None,
+    tax_ids: Sequence[Mapping[str, Any]] = (),
     *,
     rates: Sequence[str],
     tax_behavior: str | None,
@@ -144,12 +145,16 @@ def preview_params(
     Args:
         invoice: The record.
         customer: The customer in Stripe, if there is one already.
+        tax_ids: The customer's tax ids in Stripe.
         rates: Stripe's ids of the tax rates.
         tax_behavior: How Stripe Tax takes the prices; None without Stripe Tax.
     """
+    details = _customer_details(invoice.account.address, customer or {})
+    if tax_ids:
+        details["tax_ids"] = [{"type": one["type"], "value": one["value"]} for one in tax_ids]
     return {
         "currency": invoice.currency.lower(),
-        "customer_details": _customer_details(invoice.account.address, customer or {}),
+        "customer_details": details,
         "automatic_tax": {"enabled": invoice.billed.automatic_tax},
         "discounts": _redeemed(invoice.details.discount, invoice.currency) or "",
         "invoice_items": [
@@ -162,17 +167,20 @@ def _customer_details(address: Address | None, customer: Mapping[str, Any]) -> P
     details: Params = {"tax_exempt": customer.get("tax_exempt") or "none"}
     known = address_params(address) if address else customer.get("address")
     if known:
-        details["address"] = {name: value for name, value in known.items() if value}
+        details["address"] = _filled(known)
     shipping = customer.get("shipping")
     if shipping:
-        place = {name: value for name, value in shipping["address"].items() if value}
-        details["shipping"] = {"name": shipping["name"], "address": place}
+        details["shipping"] = {"name": shipping["name"], "address": _filled(shipping["address"])}
     return details
+
+
+def _filled(address: Mapping[str, Any]) -> Params:
+    return {name: value for name, value in address.items() if value}
 
 
 def address_params(address: Address) -> Params:
     """An address as Stripe takes it."""
-    return {name: value for name, value in asdict(address).items() if value}
+    return _filled(asdict(address))
 
 
 def _preview_item(

@@ -244,8 +244,8 @@ def draft_problems(
     return problems
 
 
-def sending_problems(invoice: Invoice, today: date) -> list[str]:
-    """Say everything that keeps a draft from being sent; empty when nothing does."""
+def billing_problems(invoice: Invoice, today: date) -> list[str]:
+    """Say everything that keeps Stripe from billing a draft; empty when nothing does."""
     problems = draft_problems(
         due_date=invoice.due_date,
         currency=invoice.currency,
@@ -255,16 +255,22 @@ def sending_problems(invoice: Invoice, today: date) -> list[str]:
         details=invoice.billed,
     )
     problems += invoice.carried.problems
-    if not invoice.email:
-        problems.append(
-            f"{invoice.account.name} has no e-mail address for invoices; fill Invoice E-mail "
-            "on the Account or choose a Bill To contact with an address."
-        )
     if invoice.lines and invoice.total.minor == 0:
         problems.append("The invoice's total is zero; there is nothing to pay.")
     if invoice.billed.automatic_tax and not invoice.account.address:
         problems.append(
             f"Stripe Tax needs to know where {invoice.account.name} is: give the Account a "
             "billing address with a two-letter country code, such as DE."
+        )
+    return problems
+
+
+def sending_problems(invoice: Invoice, today: date) -> list[str]:
+    """Say everything that keeps a draft from being sent; empty when nothing does."""
+    problems = billing_problems(invoice, today)
+    if not invoice.email:
+        problems.append(
+            f"{invoice.account.name} has no e-mail address for invoices; fill Invoice E-mail "
+            "on the Account or choose a Bill To contact with an address."
         )
     return problems

@@ -97,7 +97,8 @@ OBJECTS: Mapping[str, SObject] = {
             "Name": Field("text", needed=True, read_only=True),
             "Account__c": reference("Account", needed=True),
             "Action_Requested__c": picklist(
-                "Send", "Sync", "Void", "Write Off", "Resend", "Record Payment", "Replace"
+                *("Send", "Sync", "Void", "Write Off", "Resend", "Record Payment", "Replace"),
+                "Preview",
             ),
             "Amount_Credited__c": amount(),
             "Amount_Disputed__c": amount(),

@@ -19,7 +19,7 @@ RECORD_FIELDS = (
     "Id, Name, Status__c, Payment_State__c, Sync_State__c, Sync_Message__c, Number__c, "
     "Stripe_Invoice_Id__c, Total__c, Amount_Paid__c, Amount_Remaining__c, Sent_At__c, "
     "Local_Key__c, Description__c, Action_Requested__c, Currency__c, Replaces__c, Replaced_By__c, "
-    "Account__c, Account__r.Stripe_Customer_Id__c, "
+    "Previewed_Total__c, Account__c, Account__r.Stripe_Customer_Id__c, "
     "(SELECT Description__c, Quantity__c, Amount__c FROM Lines__r ORDER BY Position__c)"
 )
 

@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import requests
@@ -166,6 +167,20 @@ def _revise() -> Parameters:
     }
 
 
+def _preview() -> Parameters:
+    from invoicing.domain.forms import Options
+
+    options = Options(discount_percent=Decimal(10)).model_dump(mode="json", exclude_unset=True)
+    return {"invoice": str(outcome_of("raise-invoice", **form(options=options)).name)}
+
+
+def _schedule() -> Parameters:
+    from tasks.salesforce import today
+
+    write(draft(), Send_On__c=today().isoformat())
+    return {}
+
+
 def _send() -> Parameters:
     return {"invoice": draft()}
 
@@ -272,6 +287,17 @@ def _is_revised(facts: Facts, _: Parameters) -> Iterator[str]:
     yield from _says("total", float(record["Total__c"]), 2550)
 
 
+def _is_previewed(facts: Facts, _: Parameters) -> Iterator[str]:
+    [record] = facts.records
+    yield from _says("previewed", float(record["Previewed_Total__c"] or 0), 2205)
+    yield from _says("Stripe invoices", len(facts.invoices), 0)
+
+
+def _is_left_to_its_run(facts: Facts, _: Parameters) -> Iterator[str]:
+    yield from _says("status", [r["Status__c"] for r in facts.records], ["Draft"])
+    yield from _says("e-mails", len(facts.mails), 0)
+
+
 def _is_sent(facts: Facts, parameters: Parameters) -> Iterator[str]:
     record = facts.record(parameters["invoice"])
     yield from _says("Stripe invoices", len(facts.invoices_of(record)), 1)
@@ -343,7 +369,9 @@ STORIES: Mapping[str, Story] = {
             rival=lambda asked: {"invoice": asked["invoice"], "description": "In other words"},
             anew=False,
         ),
+        Story("preview-invoice", _preview, _is_previewed),
         Story("send-invoice", _send, _is_sent),
+        Story("send-scheduled", _schedule, _is_left_to_its_run),
         Story("void-invoice", _void, _is("Void")),
         Story("write-off-invoice", _void, _is("Uncollectible")),
         Story("resend-invoice", _resend, _is("Open", mails=2), wanted={"mails": 1}),

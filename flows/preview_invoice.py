@@ -1,0 +1,41 @@
+"""Say what an invoice will come to, before it is sent."""
+
+from prefect import flow
+
+from invoicing.domain.forms import InvoiceOutcome, InvoiceReference
+from tasks.ledger import check_world, holding
+from tasks.policy import answering
+from tasks.preview import approve_preview, ask_for_preview, publish_preview, write_preview
+from tasks.report import name_run
+from tasks.salesforce import read_invoice
+from tasks.stripe import ensure_coupons, ensure_products
+
+
+@flow(name="preview-invoice", flow_run_name="preview {invoice}", persist_result=True)
+@answering
+def preview_invoice(invoice: InvoiceReference) -> InvoiceOutcome:
+    """Ask Stripe for the exact total of a draft, taxes and discounts included.
+
+    The total and the tax are written on the record, until the draft is changed. Stripe makes
+    no invoice; only products and coupons are made that it needs for the sum.
+
+    Args:
+        invoice: The invoice's name (INV-0042), its Salesforce id or its Stripe id.
+    """
+    check_world()
+    with holding(invoice) as record_id:
+        draft = read_invoice(record_id)
+        name_run(f"preview {draft.name} for {draft.account.name}")
+        approve_preview(draft)
+        ensure_products(draft.lines)
+        ensure_coupons(draft)
+        preview = ask_for_preview(draft)
+        write_preview(draft, preview)
+    publish_preview(draft, preview)
+    return InvoiceOutcome(
+        sentence=f"{draft.name} would bill {draft.account.name} {preview.sentence}.",
+        record_id=record_id,
+        name=draft.name,
+        status=draft.status,
+        total=str(preview.total),
+    )

@@ -1,0 +1,26 @@
+"""Send the drafts whose sending date has come."""
+
+from prefect import flow
+
+from invoicing.domain.forms import Outcome
+from invoicing.domain.words import counted
+from tasks.ledger import check_world
+from tasks.policy import answering
+from tasks.scheduled import find_scheduled, start_sending
+
+
+@flow(name="send-scheduled", flow_run_name="send what is scheduled", persist_result=True)
+@answering
+def send_scheduled() -> Outcome:
+    """Start send-invoice for every draft whose sending date is today or has passed.
+
+    The date is the business's. Each draft is started once; one that could not be sent is tried
+    again once a day, and its record says why.
+    """
+    check_world()
+    scheduled = find_scheduled()
+    started = start_sending(scheduled)
+    return Outcome(
+        sentence=f"The day of {counted(len(scheduled), 'draft')} has come; "
+        f"{counted(started, 'run')} started."
+    )

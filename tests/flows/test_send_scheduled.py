@@ -1,0 +1,49 @@
+"""A draft with a sending date is sent when its day has come."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from flows.revise_invoice import revise_invoice
+from flows.send_scheduled import send_scheduled
+from invoicing.domain.forms import InvoiceOutcome, Options
+from invoicing.errors import Refused
+from tasks.salesforce import today
+from tests.flows.conftest import Deployed, Org
+
+Raise = Callable[..., InvoiceOutcome]
+
+
+def test_each_draft_is_started_once_when_its_day_has_come(
+    draft: Raise, org: Org, deployed: Deployed
+) -> None:
+    """Today's is started, tomorrow's waits, and those without a date are left alone."""
+    draft(options=Options(send_on=today()))
+    tomorrow = draft(options=Options(send_on=today() + timedelta(days=1))).name
+    draft()
+    assert send_scheduled().sentence == "The day of 1 draft has come; 1 run started."
+    assert send_scheduled().sentence == "The day of 1 draft has come; 0 runs started."
+    org.set(tomorrow, Send_On__c=today().isoformat())
+    send_scheduled()
+    assert deployed.runs("send-invoice") == 2
+
+
+def test_what_failed_is_tried_once_more_a_day(draft: Raise, org: Org, deployed: Deployed) -> None:
+    """A draft that could not be sent is not forgotten, and not tried every hour either."""
+    name = draft(options=Options(send_on=today())).name
+    send_scheduled()
+    org.set(name, Sync_State__c="Failed")
+    for _ in range(3):
+        send_scheduled()
+    assert deployed.runs("send-invoice") == 2
+
+
+def test_a_sending_date_can_be_taken_back(draft: Raise, deployed: Deployed) -> None:
+    """Cleared, it is sent by hand only; a date that has passed is refused."""
+    name = draft(options=Options(send_on=today())).name
+    revise_invoice(invoice=name, clear=["sending date"])
+    send_scheduled()
+    assert deployed.runs("send-invoice") == 0
+    with pytest.raises(Refused, match=r"sending date .* has passed"):
+        revise_invoice(invoice=name, options=Options(send_on=today() - timedelta(days=1)))
