@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from invoicing.connectors import salesforce
-from invoicing.mapping import check_org, org_carrier, org_mapping
+from invoicing.mapping import main, org_carrier, org_mapping
 from invoicing.settings import settings
 from sandbox.common.serve import running
 from sandbox.salesforce.app import application
@@ -61,9 +61,12 @@ def org(
     forget()
 
 
-def test_the_org_has_everything_under_other_names(org: People) -> None:
-    """And the check of the field mapping says so."""
-    check_org()
+def test_the_org_has_everything_under_other_names(
+    org: People, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And the command that checks the field mapping says so."""
+    main()
+    assert "has everything" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("flow", sorted(set(STORIES) - ASKS_PREFECT))

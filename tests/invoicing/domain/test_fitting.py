@@ -33,6 +33,13 @@ def problems(toml: dict[str, Any], org: dict[str, Description] | None = None) ->
     return own_mistakes(mapping) + mistakes(mapping, (org or described()).get, described)
 
 
+def test_the_example_in_the_documentation_makes_sense() -> None:
+    """Every name on its left side is ours, and nothing needed is left out."""
+    page = (Path(__file__).parents[3] / "docs/field-mapping.md").read_text(encoding="utf-8")
+    example = page.split("```toml")[1].split("```")[0]
+    assert own_mistakes(OrgMapping.model_validate(tomllib.loads(example))) == []
+
+
 def test_the_org_fits_its_mapping(toml: dict[str, Any]) -> None:
     """Nothing to complain of."""
     assert problems(toml) == []
