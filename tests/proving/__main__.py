@@ -32,7 +32,7 @@ def main() -> int:
     verdicts: list[Verdict] = []
     flows = [options.flow] if options.flow else list(STORIES)
     with company(options.worlds, options.database) as worlds:
-        sites = {flow: worlds.do(explore, flow) for flow in flows}
+        sites = dict(worlds.do_all(explore, flows))
         schedules = list(plan(flows, sites, options))
         for verdict in worlds.do_all(perform, schedules):
             verdicts.append(verdict)

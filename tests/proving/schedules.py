@@ -237,8 +237,8 @@ class Sites:
     points: tuple[str, ...]
 
 
-def explore(world: World, flow: str) -> Sites:
-    """Play a story without trouble, and note every call and every point."""
+def explore(world: World, flow: str) -> tuple[str, Sites]:
+    """Play a story without trouble; returns its flow, with every call and every point."""
     world.renew()
     asked: Any = by_hand(world, STORIES[flow].prepare)
     for sandbox in world.sandboxes.values():
@@ -250,7 +250,7 @@ def explore(world: World, flow: str) -> Sites:
         name: [(r["method"], r["path"]) for r in sandbox.admin("GET", "requests")["requests"]]
         for name, sandbox in world.sandboxes.items()
     }
-    return Sites(calls, ending.points)
+    return flow, Sites(calls, ending.points)
 
 
 def single_faults(flow: str, sites: Sites) -> list[Schedule]:
