@@ -8,7 +8,7 @@ https://docs.stripe.com/invoicing/invoice-edits
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
 from typing import Any
 
@@ -338,7 +338,11 @@ def _line_credit(one: CreditLine, line: Line, whole: Money, problems: list[str])
 def _with_tax(line: Mapping[str, Any], amount: Money) -> Money:
     """A credited part of a line with its share of the line's discounts and added taxes."""
     share = Decimal(amount.minor) / line["amount"] if line["amount"] else Decimal(0)
+
+    def part(of: Mapping[str, Any]) -> int:
+        return int((of["amount"] * share).quantize(Decimal(1), ROUND_HALF_UP))
+
     taxes = [t for t in line.get("taxes") or () if t.get("tax_behavior") == "exclusive"]
-    more = sum(round(tax["amount"] * share) for tax in taxes)
-    less = sum(round(cut["amount"] * share) for cut in line.get("discount_amounts") or ())
+    more = sum(map(part, taxes))
+    less = sum(map(part, line.get("discount_amounts") or ()))
     return Money(amount.currency, amount.minor + more - less)

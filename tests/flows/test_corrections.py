@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import date, timedelta
+from decimal import Decimal
 
 import pytest
 import stripe
@@ -9,6 +10,7 @@ import stripe
 from flows.credit_invoice import credit_invoice
 from flows.record_payment import record_payment
 from flows.resend_invoice import resend_invoice
+from flows.sync_invoice import sync_invoice
 from flows.void_invoice import void_invoice
 from flows.write_off_invoice import write_off_invoice
 from invoicing.domain.forms import CreditLine, InvoiceOutcome
@@ -71,7 +73,9 @@ def test_a_part_comes_by_bank_transfer_with_its_reference_and_date(
 ) -> None:
     """Stripe knows what a bank statement says."""
     yesterday = date.today() - timedelta(days=1)
-    record_payment(sent.name, "950", received_on=yesterday, reference="Statement 11, line 7")
+    record_payment(
+        sent.name, Decimal("950"), received_on=yesterday, reference="Statement 11, line 7"
+    )
     record = org.record(sent.name)
     assert (record["Status__c"], record["Payment_State__c"]) == ("Open", "Partly Paid")
     assert float(record["Amount_Remaining__c"]) == 1500
@@ -89,23 +93,23 @@ def test_the_same_request_is_one_payment_and_another_is_another(
 ) -> None:
     """A program that is not sure may ask again."""
     for _ in range(2):
-        record_payment(sent.name, "450", request_id="bank-1")
-    record_payment(sent.name, "450", request_id="bank-2")
+        record_payment(sent.name, Decimal("450"), request_id="bank-1")
+    record_payment(sent.name, Decimal("450"), request_id="bank-2")
     assert float(org.record(sent.name)["Amount_Paid__c"]) == 900
     with pytest.raises(Refused, match="was used before, for something else"):
-        record_payment(sent.name, "1", request_id="bank-2")
+        record_payment(sent.name, Decimal("1"), request_id="bank-2")
 
 
 def test_a_payment_that_cannot_be_is_refused_with_all_reasons(sent: InvoiceOutcome) -> None:
     """Too much, and tomorrow."""
     with pytest.raises(Refused) as refusal:
-        record_payment(sent.name, "2450.01", received_on=date.today() + timedelta(days=2))
+        record_payment(sent.name, Decimal("2450.01"), received_on=date.today() + timedelta(days=2))
     assert refusal.value.reasons[0] == (
         "Only 2,450.00 USD of INV-0001 remains to be paid, not 2,450.01 USD."
     )
     assert "still to come" in refusal.value.reasons[1]
     with pytest.raises(Refused, match=r"0\.005 has more decimals than USD has"):
-        record_payment(sent.name, "0.005")
+        record_payment(sent.name, Decimal("0.005"))
 
 
 def test_the_whole_of_an_unpaid_invoice_is_credited(
@@ -141,8 +145,8 @@ def test_what_came_by_cheque_is_not_refunded_to_a_card(sent: InvoiceOutcome) -> 
     """It is credited out of band, or to the customer's balance."""
     record_payment(sent.name, paid_by="cheque")
     with pytest.raises(Refused, match=r"Stripe collected only 0\.00 USD of INV-0001"):
-        credit_invoice(sent.name, "100", give_back="refund")
-    told = credit_invoice(sent.name, "100", give_back="out of band").sentence
+        credit_invoice(sent.name, Decimal("100"), give_back="refund")
+    told = credit_invoice(sent.name, Decimal("100"), give_back="out of band").sentence
     assert "100.00 USD credited (100.00 USD to be paid back by you)" in told
 
 
@@ -150,10 +154,46 @@ def test_a_credit_that_cannot_be_is_refused_with_all_reasons(sent: InvoiceOutcom
     """Nothing was written to Stripe."""
     lines = [CreditLine(line=1, quantity=4), CreditLine(line=7)]
     with pytest.raises(Refused) as refusal:
-        credit_invoice(sent.name, "10", lines=lines)
+        credit_invoice(sent.name, Decimal("10"), lines=lines)
     said = str(refusal.value)
     for part in ("at most 3", "There is no line 7", "not both"):
         assert part in said
+
+
+def test_a_line_is_credited_with_its_share_of_tax_and_discount(
+    sent: InvoiceOutcome, org: Org, dashboard: stripe.StripeClient, stripe_sandbox: Sandbox
+) -> None:
+    """To the cent as Stripe reckons it, which else would refuse the credit note."""
+    v1 = dashboard.v1
+    rate = v1.tax_rates.create({"display_name": "VAT", "percentage": 19, "inclusive": False})
+    coupon = v1.coupons.create({"percent_off": 12.5, "duration": "once"})
+    made = v1.invoices.create(
+        {
+            "customer": str(v1.invoices.retrieve(sent.stripe_id).customer),
+            "collection_method": "send_invoice",
+            "days_until_due": 30,
+            "auto_advance": False,
+            "default_tax_rates": [rate.id],
+            "discounts": [{"coupon": coupon.id}],
+        }
+    )
+    prices = [("Design", 33335), ("Print", 10001)]
+    lines = [{"amount": cents, "description": text} for text, cents in prices]
+    v1.invoices.add_lines(made.id, {"lines": lines})  # type: ignore[typeddict-item]
+    page = str(v1.invoices.finalize_invoice(made.id, {"auto_advance": False}).hosted_invoice_url)
+    stripe_sandbox.post_form(page, **CARD)
+    sync_invoice(made.id)
+    for amount in ("0.03", "100.05", "33.33"):
+        one = [CreditLine(line=1, amount=amount), CreditLine(line=2, amount="7.77")]
+        credit_invoice(made.id, lines=one, give_back="refund")
+    credited = sum(note.total for note in v1.credit_notes.list({"invoice": made.id}).data)
+    [record] = org.query(
+        f"SELECT Amount_Credited__c FROM Stripe_Invoice__c WHERE Stripe_Invoice_Id__c = '{made.id}'"
+    )
+    assert round(float(record["Amount_Credited__c"]) * 100) == credited
+    credit_invoice(made.id, give_back="refund")
+    paid = v1.invoices.retrieve(made.id)
+    assert sum(refund.amount for refund in v1.refunds.list().data) == paid.total
 
 
 def test_each_wanted_mail_goes_out_once(sent: InvoiceOutcome, stripe_sandbox: Sandbox) -> None:
@@ -175,9 +215,9 @@ ACTS: dict[str, Callable[[str], InvoiceOutcome]] = {
     "void": lambda name: void_invoice(name),
     "write-off": lambda name: write_off_invoice(name),
     "resend": lambda name: resend_invoice(name, request_id="r"),
-    "report": lambda name: record_payment(name, "450", request_id="r"),
-    "attach": lambda name: record_payment(name, "450", request_id="r"),
-    "credit": lambda name: credit_invoice(name, "450", request_id="r"),
+    "report": lambda name: record_payment(name, Decimal("450"), request_id="r"),
+    "attach": lambda name: record_payment(name, Decimal("450"), request_id="r"),
+    "credit": lambda name: credit_invoice(name, Decimal("450"), request_id="r"),
 }
 
 
