@@ -57,7 +57,7 @@ def approve_sending(invoice: Invoice) -> None:
     if invoice.status is not Status.DRAFT:
         raise Refused(
             f"{invoice.name} is {invoice.status}, and only a draft can be sent. "
-            "To mail it again, use Stripe's dashboard."
+            "To mail it again, run resend-invoice."
         )
     problems = sending_problems(invoice, today()) + rate_problems(invoice.billed.tax_rates)
     if problems:
