@@ -49,7 +49,7 @@ def full_sync(
             named, differed = catch_up()
             return Outcome(sentence=f"{counted(named, 'invoice')} named, {differed:,} differed.")
         sync = begin(dry_run)
-        reading = [read_stripe.submit(), read_salesforce.submit()]
+        reading = [read_stripe.submit(), read_salesforce.submit(sync)]
         wait(reading)
         for side in reading:
             side.result()

@@ -2,7 +2,9 @@
 
 The budget is a line in the ledger: when the next call is free, and at what rate. A process
 takes several turns at once and spends them by itself, so that the line is rarely asked. When
-the service says 429, the rate is halved for everybody, and it comes back slowly.
+the service says 429, the rate falls by a fifth for everybody, and it comes back slowly: many
+429s one after the other find the rate that is left when somebody else shares the limit, and a
+single one, because turns met on their way, costs little.
 """
 
 import threading
@@ -15,7 +17,13 @@ from invoicing.ledger.models import Pace
 TAKEN_AT_ONCE_SECONDS = 0.2
 """Turns are taken for so long ahead."""
 
-REST_SECONDS = 1.0
+SLOWER = 0.8
+"""By this factor the rate falls at a 429."""
+
+TOGETHER_SECONDS = 1.0
+"""Calls that were under way together are refused together, which counts as once."""
+
+REST_SECONDS = 0.3
 """Nobody calls for so long after a 429."""
 
 RECOVERY = 0.05
@@ -36,6 +44,7 @@ class Budget:
         self._rate = rate
         self._turns: deque[tuple[float, float]] = deque()
         self._free_at = 0.0
+        self._slowed_at = 0.0
         self._lock = threading.Lock()
 
     def wait(self) -> None:
@@ -44,21 +53,24 @@ class Budget:
             if not self._turns:
                 self._turns.extend(self._reserve())
             turn, spacing = self._turns.popleft()
-            turn = max(turn, self._free_at)  # who is late does not make up for it in a burst
-            self._free_at = max(turn, time.time()) + spacing
+            turn = max(turn, self._free_at)
+            # Who is late makes up for one turn, and not for many in a burst.
+            self._free_at = max(turn + spacing, time.time())
         time.sleep(max(0.0, turn - time.time()))
 
     def slow_down(self) -> None:
-        """Halve everybody's rate: the service asked for a slower pace."""
-        with self._lock, session() as ledger:
-            self._turns.clear()
-            line = ledger.get_one(Pace, self._name, with_for_update=True)
+        """Slow everybody down: the service asked for it."""
+        with self._lock:
             now = time.time()
-            if line.next_at > now + REST_SECONDS / 2:
-                return  # the calls that were under way together are refused together
-            line.rate = max(1.0, line.rate / 2)
-            line.next_at = now + REST_SECONDS
-            ledger.add(line)
+            if now < self._slowed_at + TOGETHER_SECONDS:
+                return
+            self._slowed_at = now
+            self._turns.clear()
+            with session() as ledger:
+                line = ledger.get_one(Pace, self._name, with_for_update=True)
+                line.rate = max(1.0, line.rate * SLOWER)
+                line.next_at = max(line.next_at, now + REST_SECONDS)
+                ledger.add(line)
 
     def _reserve(self) -> list[tuple[float, float]]:
         """Turns from the ledger: when each is, and what lies between two."""

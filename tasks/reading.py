@@ -285,8 +285,10 @@ def _learn(window: SyncWindow, known: SyncWindow) -> None:
 
 
 @task(task_run_name="read Salesforce", **STEP)
-def read_salesforce() -> None:
-    """Stage all invoice records that have a Stripe invoice, part by part."""
+def read_salesforce(sync: SyncRun) -> None:
+    """Stage all invoice records that have a Stripe invoice, part by part, once for each sync."""
+    if sync.salesforce_read:
+        return
     soql = (
         f"SELECT {', '.join(ASKED_FOR)} FROM {record.INVOICE} "  # noqa: S608
         f"WHERE {record.STRIPE_ID} != null"
@@ -295,3 +297,4 @@ def read_salesforce() -> None:
     rows = map(salesforce_row, salesforce.client().bulk_query(soql))
     while batch := list(islice(rows, ROWS_AT_ONCE)):
         staging.stage_salesforce(batch)
+    staging.salesforce_was_read(sync.id)

@@ -257,6 +257,7 @@ class SyncRun(SQLModel, table=True):
     started_at: datetime = Field(sa_type=Instant)
     finished_at: datetime | None = Field(default=None, sa_type=Instant)
     dry_run: bool = False
+    salesforce_read: bool = Field(default=False, description="All of it is staged.")
     in_stripe: int = 0
     in_salesforce: int = 0
     differed: int = 0

@@ -30,7 +30,7 @@ STRIPE_BEGAN = 1_262_304_000
 CLAIM = timedelta(seconds=60)
 """For how long a window belongs to a reader that is not heard of."""
 
-SPLIT_PAGES = 10
+SPLIT_PAGES = 8
 """A window is worth splitting when about so many pages are left in it: each window ends with a
 page that is not full, so that windows of fewer pages would cost many calls for nothing."""
 
@@ -210,6 +210,14 @@ def stage_salesforce(rows: Sequence[SalesforceRow]) -> None:
     """Stage some of Salesforce's side."""
     with session() as ledger:
         insert(ledger, StagedSalesforce, rows)
+
+
+def salesforce_was_read(run_id: str) -> None:
+    """Remember that all of Salesforce's side is staged."""
+    with session() as ledger:
+        run = ledger.get_one(SyncRun, run_id)
+        run.salesforce_read = True
+        ledger.add(run)
 
 
 def counts() -> tuple[int, int]:

@@ -128,9 +128,10 @@ def test_many_pages_are_read_side_by_side_and_once(
 
 
 def test_a_sync_cut_short_goes_on_where_it_was(
-    world: None, stripe_sandbox: Sandbox, fast: None
+    world: None, stripe_sandbox: Sandbox, salesforce_sandbox: Sandbox, fast: None
 ) -> None:
     """What was staged before Stripe went away is not read again by the next run."""
+    salesforce_sandbox.admin("DELETE", "requests")
     stripe_sandbox.admin("POST", "generate", customers=5, invoices=3000)
     broken = {"kind": "refuse", "method": "GET", "path": "/v1/invoices", "after": 20, "status": 400}
     stripe_sandbox.admin("POST", "faults", rules=[broken])
@@ -144,6 +145,8 @@ def test_a_sync_cut_short_goes_on_where_it_was(
     assert staging.counts()[0] == 3000
     again = stripe_sandbox.admin("GET", "requests?path=/v1/invoices")["count"]
     assert again < (3000 - read) / 100 + 30
+    asked = salesforce_sandbox.admin("GET", "requests?method=POST")["by_path"]
+    assert sum(count for path, count in asked.items() if path.endswith("/jobs/query")) == 1
 
 
 def test_two_at_once_are_refused(world: None) -> None:

@@ -156,4 +156,4 @@ def test_a_budget_shrinks_when_the_service_asks(ledger_url: str) -> None:
     one.slow_down()
     one.slow_down()  # refused together with the first
     turns = other._reserve()
-    assert {spacing for _, spacing in turns} == {1 / 500}
+    assert {spacing for _, spacing in turns} == {1 / 800}
