@@ -4,6 +4,7 @@ from prefect import flow
 
 from invoicing.domain.details import Collection
 from invoicing.domain.forms import InvoiceOutcome, InvoiceReference
+from tasks.approval import await_approval
 from tasks.ledger import check_world, holding
 from tasks.policy import answering
 from tasks.projection import refresh, to_outcome
@@ -43,6 +44,7 @@ def send_invoice(invoice: InvoiceReference) -> InvoiceOutcome:
         draft = read_invoice(record_id)
         name_run(f"send {draft.name} to {draft.account.name}")
         approve_sending(draft)
+        await_approval(draft)
         approve_replacement(draft)
         customer_id = ensure_customer(draft.account, draft.email or "")
         check_saved_payment(draft, customer_id)

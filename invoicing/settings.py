@@ -6,6 +6,7 @@ Secrets are ``SecretStr``: they never appear in a log, a repr or a parameter.
 """
 
 import re
+from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -156,6 +157,24 @@ class Dialogues(BaseModel):
     )
 
 
+class Approval(BaseModel):
+    """Whose consent sending needs."""
+
+    limits: dict[str, Annotated[Decimal, Field(ge=0)]] = Field(
+        default_factory=dict,
+        description="Totals before tax above which sending waits for an approver, by currency, "
+        'such as {"EUR": "10000"}; a currency that is not named has no limit.',
+    )
+    approvers: list[str] = Field(
+        default_factory=list, description="Who may approve; empty: whoever gives a name."
+    )
+
+    @field_validator("limits")
+    @classmethod
+    def _upper_case(cls, limits: dict[str, Decimal]) -> dict[str, Decimal]:
+        return {currency.upper(): limit for currency, limit in limits.items()}
+
+
 class Reminders(BaseModel):
     """When customers are reminded of what they owe; never, unless days are given."""
 
@@ -194,6 +213,7 @@ class Settings(BaseSettings):
     business: Business = Field(default_factory=Business)
     reminders: Reminders = Field(default_factory=Reminders)
     dialogues: Dialogues = Field(default_factory=Dialogues)
+    approval: Approval = Field(default_factory=Approval)
     mapping: Path | None = Field(
         None,
         description="TOML file with the org's own names for our objects and fields.",

@@ -78,8 +78,8 @@ T = TypeVar("T")
 Dialogue = Generator[Question, Answer, T]
 
 
-def _choice(choices: Iterable[str]) -> Any:
-    """A text whose form is a list to choose from."""
+def choice(choices: Iterable[str]) -> Any:
+    """The type of a text whose form is a list to choose from."""
     return Annotated[str, WithJsonSchema({"type": "string", "enum": list(choices)})]
 
 
@@ -88,7 +88,7 @@ def _form(name: str, **fields: tuple[Any, Any]) -> type[BaseModel]:
     return form
 
 
-def _asked(heading: str, *paragraphs: str, reason: str = "") -> str:
+def asked(heading: str, *paragraphs: str, reason: str = "") -> str:
     """The text of a question, with the reason why it is asked again."""
     again = f"**Please check:** {reason}" if reason else ""
     return "\n\n".join(part for part in (f"### {heading}", again, *paragraphs) if part)
@@ -146,12 +146,12 @@ def choose_account(word: str, find: Callable[[str], Sequence[Account]]) -> Dialo
 
 
 def _account_question(labels: Sequence[str], reason: str) -> Question:
-    text = _asked("Who is billed?", reason=reason)
+    text = asked("Who is billed?", reason=reason)
     if not labels:
         title = "The Account's name, a part of it, or its Salesforce id."
         account = (str, Field(title="Account", description=title, min_length=1))
         return Question(text, _form("ChooseAccount", account=account))
-    text = _asked("Who is billed?", f"{counted(len(labels), 'Account')} match.", reason=reason)
+    text = asked("Who is billed?", f"{counted(len(labels), 'Account')} match.", reason=reason)
     return Question(text, _searchable("ChooseAccount", "account", "Account", [*labels, SEARCH]))
 
 
@@ -159,7 +159,7 @@ def _searchable(name: str, what: str, title: str, choices: Sequence[str]) -> typ
     search = "To search: choose the last entry of the list, and write a part of the name here."
     return _form(
         name,
-        **{what: (_choice(choices), Field(title=title))},
+        **{what: (choice(choices), Field(title=title))},
         search=(str, Field("", title="Search text", description=search)),
     )
 
@@ -173,7 +173,7 @@ def ask_header(counter: Counter, order: Order, step: str = "1 of 4") -> Dialogue
     while True:
         form = _header_form(order)
         question = Question(
-            _asked(
+            asked(
                 f"Step {step}: the invoice for {counter.account.name}",
                 f"Billed in {counter.currency}.",
                 reason=reason,
@@ -219,7 +219,7 @@ def _header_form(order: Order) -> type[BaseModel]:
             ),
         ),
         payment_terms=(
-            _choice([*TERMS, ON_A_DATE]),
+            choice([*TERMS, ON_A_DATE]),
             Field(
                 terms,
                 title="Payment terms",
@@ -263,11 +263,11 @@ def _choose_product(counter: Counter, order: Order) -> Dialogue[PriceBookEntry |
         said += f" for {search!r}." if search else "."
         if len(found) > LISTED:
             said += f" The first {LISTED} are listed; search for the others."
-        text = _asked(f"Step 2 of 4: line {number}, the product", said, reason=reason)
+        text = asked(f"Step 2 of 4: line {number}, the product", said, reason=reason)
         if many:
             form = _searchable("ChooseProduct", "product", "Product", choices)
         else:
-            form = _form("ChooseProduct", product=(_choice(choices), Field(title="Product")))
+            form = _form("ChooseProduct", product=(choice(choices), Field(title="Product")))
         answer = yield Question(text, form)
         chosen = str(answer.get("product", ""))
         wanted = str(answer.get("search", "")).strip()
@@ -321,11 +321,11 @@ def _ask_price(
             str,
             Field("", title="Text on the invoice", description="Empty: the product's name."),
         ),
-        more=(_choice([NO, YES]), Field(title="Create more items?")),
+        more=(choice([NO, YES]), Field(title="Create more items?")),
     )
     while True:
         heading = f"Step 3 of 4: line {number}, {entry.name}"
-        filled: Any = _read(form, (yield Question(_asked(heading, reason=reason), form)))
+        filled: Any = _read(form, (yield Question(asked(heading, reason=reason), form)))
         if isinstance(filled, str):
             reason = filled
             continue
@@ -363,8 +363,8 @@ def review(counter: Counter, order: Order, reasons: Sequence[str] = ()) -> Dialo
             for number, item in enumerate(order.items, 1)
         }
         choices = [RAISE, ADD_LINE, *removals, CHANGE_HEADER, ABANDON]
-        form = _form("Confirm", next=(_choice(choices), Field(title="What next?")))
-        answer = yield Question(_asked(*_summary(counter, order), reason=reason), form)
+        form = _form("Confirm", next=(choice(choices), Field(title="What next?")))
+        answer = yield Question(asked(*_summary(counter, order), reason=reason), form)
         chosen, reason = str(answer.get("next", "")), ""
         if chosen == RAISE and order.items:
             return order

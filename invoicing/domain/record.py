@@ -433,6 +433,22 @@ def preview_fields(total: Money, tax: Money, at: str) -> dict[str, Any]:
     return dict(zip(PREVIEWED, (float(total.decimal), float(tax.decimal), at), strict=True))
 
 
+APPROVAL_STATUS = "Approval_Status__c"
+
+
+def approval_fields(
+    *, status: str, by: str = "", at: datetime | None = None, total: Money, comment: str = ""
+) -> dict[str, Any]:
+    """The Salesforce fields of an approver's decision, or of waiting for it."""
+    return {
+        APPROVAL_STATUS: status,
+        "Approved_By__c": by[:120] or None,
+        "Approved_At__c": stamp(at) if at else None,
+        "Approved_Amount__c": float(total.decimal),
+        "Approval_Comment__c": comment[:255] or None,
+    }
+
+
 def stamp(instant: datetime) -> str:
     """A UTC instant as Salesforce writes it."""
     return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.000+0000")

@@ -33,6 +33,7 @@ REMIND = "send-reminders"
 REPORT_PAYMENT = "report-payment"
 ATTACH_PAYMENT = "attach-payment"
 CREDIT = "credit-invoice"
+APPROVE = "approve-sending"
 
 KEY_LIFETIME = timedelta(hours=23)
 

@@ -1,0 +1,98 @@
+"""Steps of approval: above a limit, sending waits for a person's decision.
+
+The decision belongs to one content: the ledger keeps it under the content's digest, so that it
+no longer counts once the draft is changed. The record shows it to people.
+"""
+
+from datetime import UTC, datetime
+
+from prefect import task
+from prefect.logging import get_run_logger
+
+from invoicing.connectors import salesforce
+from invoicing.domain import record
+from invoicing.domain.approval import APPROVED, WAITING, Decision, decide
+from invoicing.domain.invoice import Invoice
+from invoicing.domain.money import Money
+from invoicing.domain.status import Status
+from invoicing.errors import Refused
+from invoicing.ledger import intents
+from invoicing.ledger.intents import APPROVE, FINALIZE
+from invoicing.settings import settings
+from tasks.dialogue import Talk
+from tasks.policy import STEP
+from tasks.report import run_id
+from tasks.timeline import note
+
+
+def await_approval(draft: Invoice) -> None:
+    """Let an invoice above its currency's limit go on only with a person's consent.
+
+    Suspends the run until there is a decision; nothing is held meanwhile.
+
+    Raises:
+        Refused: it was declined.
+    """
+    limit = _limit(draft)
+    if limit is None or is_approved(draft):
+        return
+    talk = Talk(f"approve-{draft.content_digest}")
+    if not talk.went_on():
+        note_waiting(draft)
+    decision = talk.hold(decide(draft, limit, settings().approval.approvers))
+    record_decision(draft, decision)
+    if not decision.approved:
+        raise Refused(f"{draft.name} was declined by {decision.by}: {decision.comment}")
+
+
+def _limit(draft: Invoice) -> Money | None:
+    """What the draft exceeds, if it does."""
+    allowed = settings().approval.limits.get(draft.currency)
+    if allowed is None:
+        return None
+    limit = Money.of(allowed, draft.currency)
+    return limit if draft.total > limit else None
+
+
+def _subject(draft: Invoice) -> str:
+    return f"{draft.record_id}:{draft.content_digest}"
+
+
+@task(task_run_name="look for an approval", **STEP)
+def is_approved(draft: Invoice) -> bool:
+    """Whether this very content was approved, or is past asking: its sending is under way."""
+    if draft.status is not Status.DRAFT or intents.began(FINALIZE, draft.record_id):
+        return True
+    decided = intents.find(APPROVE, _subject(draft))
+    return decided is not None and decided.outcome == APPROVED
+
+
+@task(task_run_name="wait for approval", **STEP)
+def note_waiting(draft: Invoice) -> None:
+    """Show on the record that somebody has to decide, and what about."""
+    fields = record.approval_fields(status=WAITING, total=draft.total)
+    salesforce.client().update(record.INVOICE, draft.record_id, fields)
+    get_run_logger().info("%s over %s waits for approval.", draft.name, draft.total)
+
+
+@task(task_run_name="write down the decision", **STEP)
+def record_decision(draft: Invoice, decision: Decision) -> None:
+    """Keep who decided what, when and over which amount: on the record and in the ledger."""
+    fields = record.approval_fields(
+        status=decision.status,
+        by=decision.by,
+        at=datetime.now(UTC),
+        total=draft.total,
+        comment=decision.comment,
+    )
+    salesforce.client().update(record.INVOICE, draft.record_id, fields)
+    note(
+        f"{run_id()[:8]}-{draft.content_digest}-{decision.status}",
+        draft.record_id,
+        f"{decision.status} by {decision.by}",
+        amount=draft.total,
+    )
+    if decision.approved:
+        subject = _subject(draft)
+        intents.intend(APPROVE, subject, digest=draft.content_digest, actor=run_id())
+        intents.conclude(APPROVE, subject, decision.status)

@@ -1,0 +1,97 @@
+"""Above a limit, somebody has to say yes before an invoice reaches its customer."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from flows.revise_invoice import revise_invoice
+from flows.send_invoice import send_invoice
+from invoicing.domain.forms import InvoiceOutcome
+from invoicing.errors import Refused
+from invoicing.ledger import leases
+from invoicing.settings import settings
+from tests.conftest import Sandbox
+from tests.flows.conftest import Org
+from tests.flows.dialogues import Conversation
+
+Raise = Callable[..., InvoiceOutcome]
+YES = {"decision": "Approve", "approver": "Anna Ledger"}
+
+
+@pytest.fixture(autouse=True)
+def limit(world: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Above 2,000 dollars somebody is asked; the draft of these tests is over 2,450."""
+    monkeypatch.setenv("INVOICING_APPROVAL__LIMITS", '{"usd": "2000"}')
+    settings.cache_clear()
+
+
+def approval(org: Org, name: str) -> dict[str, Any]:
+    """What the record says about approval."""
+    fields = "Approval_Status__c, Approved_By__c, Approved_At__c, Approved_Amount__c"
+    soql = f"SELECT Id, {fields}, Approval_Comment__c FROM Stripe_Invoice__c WHERE Name = '{name}'"
+    return org.query(soql)[0]
+
+
+def test_it_waits_for_a_yes_and_holds_nothing(
+    draft: Raise, org: Org, stripe_sandbox: Sandbox
+) -> None:
+    """Nothing is in Stripe while somebody thinks; then who, when and what is on the record."""
+    name = draft().name
+    talk = Conversation(send_invoice, invoice=name)
+    assert "May INV-0001 be sent to Acme Corporation?" in talk.said
+    assert "2,450.00 USD" in talk.said
+    waiting = approval(org, name)
+    assert waiting["Approval_Status__c"] == "Waiting"
+    assert leases.expiry(waiting["Id"]) is None
+    assert stripe_sandbox.admin("GET", "mail")["data"] == []
+    assert "was sent to Acme" in talk.answer(**YES, comment="As agreed")
+    decided = approval(org, name)
+    assert (decided["Approval_Status__c"], decided["Approved_By__c"]) == ("Approved", "Anna Ledger")
+    assert float(decided["Approved_Amount__c"]) == 2450
+    assert decided["Approved_At__c"]
+    assert len(stripe_sandbox.admin("GET", "mail")["data"]) == 1
+
+
+def test_declined_it_stays_a_draft_with_the_reason(draft: Raise, org: Org) -> None:
+    """A no needs a reason, which is on the record; asking again is possible."""
+    name = draft().name
+    talk = Conversation(send_invoice, invoice=name)
+    no = {"decision": "Decline", "approver": "Anna Ledger"}
+    assert "why it is declined" in talk.answer(**no)
+    assert "declined by Anna Ledger: Wrong customer" in talk.answer(**no, comment="Wrong customer")
+    record = org.record(name)
+    assert record["Status__c"] == "Draft"
+    assert "Wrong customer" in record["Sync_Message__c"]
+    assert approval(org, name)["Approval_Status__c"] == "Declined"
+    assert Conversation(send_invoice, invoice=name).waits
+
+
+def test_an_approval_is_for_what_was_approved(draft: Raise, org: Org) -> None:
+    """The draft was changed while somebody thought: the answer no longer counts."""
+    name = draft().name
+    talk = Conversation(send_invoice, invoice=name)
+    revise_invoice(name, description="Twice the services")
+    assert "Twice the services" in talk.answer(**YES)
+    assert org.record(name)["Status__c"] == "Draft"
+    assert "was sent" in talk.answer(**YES)
+
+
+def test_only_who_may(draft: Raise, org: Org, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Named approvers are a list to choose from; nobody else is taken."""
+    monkeypatch.setenv("INVOICING_APPROVAL__APPROVERS", '["Chief", "Deputy"]')
+    settings.cache_clear()
+    talk = Conversation(send_invoice, invoice=draft().name)
+    assert talk.choices("approver") == ["Chief", "Deputy"]
+    assert talk.refused(**YES)
+    assert "was sent" in talk.answer(decision="Approve", approver="Deputy")
+
+
+def test_other_currencies_and_small_amounts_are_not_asked_for(draft: Raise, org: Org) -> None:
+    """As before, without a deployment; above the limit that is refused, and nothing is sent."""
+    small = draft(lines=[{"product": "Consulting", "quantity": "1"}])
+    assert "was sent" in send_invoice(small.name).sentence
+    big = draft()
+    with pytest.raises(Refused, match="nobody can be asked here"):
+        send_invoice(big.name)
+    assert org.record(big.name)["Status__c"] == "Draft"
