@@ -10,7 +10,7 @@ from invoicing.domain.forms import Outcome
 from tasks.events import close_gap, drain, fetch_events, forget_old_bodies, summary
 from tasks.ledger import check_world
 from tasks.policy import SIDE_BY_SIDE, answering
-from tasks.timeline import publish_what_waits
+from tasks.timeline import complete_timelines
 
 
 @flow(
@@ -33,7 +33,7 @@ def poll_events(lookback_hours: Annotated[int, Field(ge=1, le=720)] = 24) -> Out
     check_world()
     fetched = fetch_events(timedelta(hours=lookback_hours))
     changes = drain()
-    publish_what_waits()
+    complete_timelines()
     forget_old_bodies()
     close_gap(fetched)
     return Outcome(sentence=f"{fetched.sentence} {summary(changes)}")

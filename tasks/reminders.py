@@ -12,7 +12,7 @@ from invoicing.connectors.salesforce import Record
 from invoicing.domain import record
 from invoicing.domain.reminders import due_dates, planned_day
 from invoicing.domain.words import counted
-from invoicing.errors import Conflict, InvoicingError
+from invoicing.errors import Conflict, InvoicingError, Passing
 from invoicing.ledger import intents, leases, payments
 from invoicing.ledger.intents import REMIND
 from invoicing.ledger.models import Intent, TimelineEntry
@@ -81,23 +81,40 @@ def _planned(row: Record, day: date, offsets: Sequence[int]) -> Reminder | None:
 
 
 def remind_all(reminders: Sequence[Reminder]) -> list[Reminder]:
-    """Send what is to be sent, and write it down, some at a time."""
+    """Send what is to be sent, and write it down, some at a time.
+
+    Raises:
+        Passing: some could not be sent, after all others were; run it again.
+    """
     came: list[Reminder] = []
+    failure: Passing | None = None
     for start in range(0, len(reminders), AT_ONCE):
-        came += remind(reminders[start : start + AT_ONCE])
+        try:
+            came += remind(reminders[start : start + AT_ONCE])
+        except Passing as error:
+            failure = error
+    if failure:
+        raise failure
     return came
 
 
 @task(task_run_name="remind some", **STEP)
 def remind(reminders: Sequence[Reminder]) -> list[Reminder]:
-    """Send some reminders, each once; one that cannot be sent keeps no other from it."""
-    came = []
+    """Send some reminders, each once; one that cannot be sent keeps no other from it.
+
+    Raises:
+        Passing: a service was away for some of them.
+    """
+    came, failure = [], None
     for reminder in reminders:
         try:
             came.append(_remind(reminder))
         except InvoicingError as error:
+            failure = error if isinstance(error, Passing) else failure
             came.append(replace(reminder, came=str(error)))
     _write_down(came)
+    if failure:
+        raise failure
     return came
 
 
@@ -172,9 +189,11 @@ def _write_down(reminders: Sequence[Reminder]) -> None:
             }
         )
         entries += [_entry(reminder, intent, done.index(intent) + 1) for intent in done]
-    for row in salesforce.client().update_many(record.INVOICE, updates):
-        get_run_logger().warning("%s: %s", updates[row.index]["Id"], row.error)
     note_all(entries)
+    for row in salesforce.client().update_many(record.INVOICE, updates):
+        if isinstance(row.error, Passing):
+            raise row.error
+        get_run_logger().warning("%s: %s", updates[row.index]["Id"], row.error)
 
 
 def _when(intent: Intent) -> datetime:

@@ -7,7 +7,7 @@ upserted by the entry's key; what cannot be copied now is copied by the next pol
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -17,21 +17,18 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
 from invoicing.connectors import salesforce
-from invoicing.connectors.salesforce import Record, RowError
+from invoicing.connectors.salesforce import Record, RowError, quoted
 from invoicing.domain import record
 from invoicing.domain.money import Money
 from invoicing.domain.timeline import SIDE_OF_FLOW, Side, listed, say
 from invoicing.errors import InvoicingError, Passing
-from invoicing.ledger import timeline
+from invoicing.ledger import leases, timeline
 from invoicing.ledger.models import EntryState, TimelineEntry
 from tasks.policy import STEP
-from tasks.report import publish_page, run_id, run_url
+from tasks.report import publish_page, run_id, run_url, this_attempt
 
 BULK = 2_000
 """From so many entries on, they travel in one Bulk job instead of Collections calls."""
-
-PATIENCE = timedelta(minutes=2)
-"""How long an entry is left to the run that made it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,9 +181,27 @@ def publish(keys: Sequence[str]) -> None:
 
 
 @task(task_run_name="complete the timelines", **STEP)
-def publish_what_waits() -> None:
-    """Copy the entries to Salesforce that the runs which made them did not."""
-    _copy(timeline.waiting(before=datetime.now(UTC) - PATIENCE))
+def complete_timelines() -> None:
+    """Find out what runs that died had changed, and copy what is not in Salesforce yet."""
+    ids = sorted({entry.record_id for entry in timeline.proposed() if entry.record_id})
+    for start in range(0, len(ids), salesforce.COLLECTION):
+        _settle_records(ids[start : start + salesforce.COLLECTION])
+    _copy(timeline.waiting())
+
+
+def _settle_records(record_ids: Sequence[str]) -> None:
+    """Settle what is left on records that nobody works on; who does settles it himself."""
+    taken = leases.acquire_all(record_ids, this_attempt())
+    try:
+        mine = ", ".join(map(quoted, [id_ for id_ in record_ids if id_ not in taken.busy]))
+        if mine:
+            rows = salesforce.client().query(
+                f"SELECT {', '.join(record.STATE_FIELDS)} FROM {record.INVOICE} "  # noqa: S608
+                f"WHERE Id IN ({mine})"
+            )
+            _settle_what_was_left([Update(row, {}) for row in rows])
+    finally:
+        leases.release_all(taken.new, this_attempt())
 
 
 def _copy(entries: Sequence[TimelineEntry]) -> None:

@@ -1,9 +1,8 @@
 """The timeline in the ledger: each change of a record once, whatever dies in between."""
 
 from collections.abc import Collection, Iterable, Sequence
-from datetime import datetime
 
-from sqlalchemy import func, or_, update
+from sqlalchemy import func, update
 from sqlmodel import col, delete, select
 
 from invoicing.ledger.database import insert_missing, session
@@ -12,12 +11,19 @@ from invoicing.ledger.models import EntryState, TimelineEntry
 CHUNK = 500
 
 
-def proposed(record_ids: Collection[str], stripe_ids: Collection[str]) -> list[TimelineEntry]:
-    """Changes that somebody was about to make, and that nobody confirmed: that run died."""
-    mine = or_(
-        col(TimelineEntry.record_id).in_(record_ids), col(TimelineEntry.stripe_id).in_(stripe_ids)
-    )
-    query = select(TimelineEntry).where(TimelineEntry.state == EntryState.PROPOSED, mine)
+def proposed(
+    record_ids: Collection[str] | None = None, stripe_ids: Collection[str] = ()
+) -> list[TimelineEntry]:
+    """Changes that somebody was about to make, and that nobody confirmed yet.
+
+    Args:
+        record_ids: Only of these records; of all, unless given.
+        stripe_ids: And of records to be, that these Stripe invoices were to get.
+    """
+    query = select(TimelineEntry).where(TimelineEntry.state == EntryState.PROPOSED)
+    if record_ids is not None:
+        of_record = col(TimelineEntry.record_id).in_(record_ids)
+        query = query.where(of_record | col(TimelineEntry.stripe_id).in_(stripe_ids))
     with session() as ledger:
         return list(ledger.exec(query))
 
@@ -66,18 +72,9 @@ def note(entries: Sequence[TimelineEntry]) -> None:
             insert_missing(ledger, entries[start : start + CHUNK])
 
 
-def waiting(
-    keys: Collection[str] | None = None, before: datetime | None = None
-) -> list[TimelineEntry]:
-    """What happened and is not in Salesforce yet, oldest first.
-
-    Args:
-        keys: Only these entries.
-        before: Only what happened before this UTC instant.
-    """
+def waiting(keys: Collection[str] | None = None) -> list[TimelineEntry]:
+    """What happened and is not in Salesforce yet, oldest first; of these keys, if given."""
     query = select(TimelineEntry).where(TimelineEntry.state == EntryState.HAPPENED)
-    if before is not None:
-        query = query.where(col(TimelineEntry.happened_at) < before)
     if keys is not None:
         query = query.where(col(TimelineEntry.key).in_(keys))
     with session() as ledger:

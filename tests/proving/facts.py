@@ -4,12 +4,22 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
+import orjson
 import requests
 
 from invoicing.domain.projection import ACCOUNT_KEY, RECORD_KEY
-from invoicing.ledger.models import Event, Intent, InvoiceLink, Lease, Request
+from invoicing.ledger.models import (
+    EntryState,
+    Event,
+    Intent,
+    InvoiceLink,
+    Lease,
+    Request,
+    TimelineEntry,
+)
 from tests.proving.instruments import now
 from tests.proving.play import outcome_of
 
@@ -19,7 +29,8 @@ RECORD_FIELDS = (
     "Id, Name, Status__c, Payment_State__c, Sync_State__c, Sync_Message__c, Number__c, "
     "Stripe_Invoice_Id__c, Total__c, Amount_Paid__c, Amount_Remaining__c, Sent_At__c, "
     "Local_Key__c, Description__c, Action_Requested__c, Currency__c, Replaces__c, Replaced_By__c, "
-    "Previewed_Total__c, Account__c, Account__r.Stripe_Customer_Id__c, "
+    "Previewed_Total__c, Is_Overdue__c, Reminders_Sent__c, Account__c, "
+    "Account__r.Stripe_Customer_Id__c, "
     "(SELECT Description__c, Quantity__c, Amount__c FROM Lines__r ORDER BY Position__c)"
 )
 
@@ -46,6 +57,8 @@ class Facts:
     links: Sequence[InvoiceLink]
     events: Sequence[Event]
     requests: Sequence[Request]
+    timeline: Sequence[TimelineEntry]
+    told: Sequence[Thing]
     syncs: Sequence[str]
 
     def record(self, name: str) -> Thing:
@@ -78,7 +91,7 @@ def gather(syncs: Sequence[str]) -> Facts:
     with session() as ledger:
         tables: Mapping[Any, Any] = {
             table: list(ledger.exec(select(table)))
-            for table in (Lease, Intent, InvoiceLink, Event, Request)
+            for table in (Lease, Intent, InvoiceLink, Event, Request, TimelineEntry)
         }
     return Facts(
         now=now(),
@@ -95,6 +108,8 @@ def gather(syncs: Sequence[str]) -> Facts:
         links=tables[InvoiceLink],
         events=tables[Event],
         requests=tables[Request],
+        timeline=sorted(tables[TimelineEntry], key=lambda entry: (entry.happened_at, entry.key)),
+        told=salesforce.client().query("SELECT Key__c FROM Stripe_Invoice_Event__c"),
         syncs=syncs,
     )
 
@@ -138,6 +153,7 @@ def violations(facts: Facts, wanted: Mapping[str, int]) -> list[str]:
     return [
         *_once_each(facts, wanted),
         *_in_agreement(facts),
+        *_told_once(facts),
         *_nothing_left(facts),
     ]
 
@@ -170,6 +186,26 @@ def _once_each(facts: Facts, wanted: Mapping[str, int]) -> Iterator[str]:
 def _matter(mail: Thing) -> str:
     """Whether a mail brings an invoice, its receipt, or a credit note: the subject's first word."""
     return str(mail["subject"]).split()[0]
+
+
+def _told_once(facts: Facts) -> Iterator[str]:
+    """Each change is on the timeline once, in Salesforce as in the ledger, up to the last."""
+    here = {record["Id"] for record in facts.records}
+    done = (EntryState.HAPPENED, EntryState.PUBLISHED)
+    happened = {e.key: e for e in facts.timeline if e.state in done and e.record_id in here}
+    there = Counter(row["Key__c"] for row in facts.told)
+    for key in happened.keys() | there.keys():
+        if key not in happened or there[key] != 1:
+            yield f"the timeline has {key} {there[key]} times"
+    for record in facts.records:
+        mine = [e for e in happened.values() if e.record_id == record["Id"] and e.number]
+        mine.sort(key=lambda entry: entry.number or 0)
+        for before, after in pairwise(mine):
+            if before.changes == after.changes:
+                yield f"{record['Name']}'s timeline says twice: {after.what}"
+        states = [s[1] for e in mine if (s := orjson.loads(e.changes).get("Status__c"))]
+        if states and states[-1] != record["Status__c"]:
+            yield f"{record['Name']} is {record['Status__c']}, its timeline ends {states[-1]}"
 
 
 def _in_agreement(facts: Facts) -> Iterator[str]:

@@ -254,6 +254,30 @@ def _watch() -> Parameters:
     return {}
 
 
+def _overdue() -> Parameters:
+    write(sent(), Is_Overdue__c=True)
+    return {}
+
+
+def _remind() -> Parameters:
+    from invoicing.domain.record import stamp
+    from invoicing.ledger import links
+
+    name = sent()
+    long_ago = now() - timedelta(days=10)
+    write(name, Sent_At__c=stamp(long_ago))
+    [stripe_id] = _stripe_ids(name)
+    links.mark_sent(stripe_id, long_ago)
+    return {}
+
+
+def _stripe_ids(name: str) -> list[str]:
+    from invoicing.connectors import salesforce
+
+    soql = f"SELECT Stripe_Invoice_Id__c FROM Stripe_Invoice__c WHERE Name = '{name}'"
+    return [row["Stripe_Invoice_Id__c"] for row in salesforce.client().query(soql)]
+
+
 # Ends
 
 
@@ -357,6 +381,20 @@ def _is_asked_once(facts: Facts, _: Parameters) -> Iterator[str]:
     yield from _says("e-mails", len(facts.mails), 1)
 
 
+def _is_in_time(facts: Facts, _: Parameters) -> Iterator[str]:
+    yield from _says("overdue", [record["Is_Overdue__c"] for record in facts.records], [False])
+    told = [entry.what for entry in facts.timeline if "overdue" in entry.what]
+    yield from _says("timeline", told, ["No longer overdue"])
+
+
+def _is_reminded(facts: Facts, parameters: Parameters) -> Iterator[str]:
+    [record] = facts.records
+    yield from _is("Open", mails=2)(facts, {"invoice": record["Name"]})
+    yield from _says("reminders", float(record["Reminders_Sent__c"] or 0), 1)
+    told = [entry for entry in facts.timeline if entry.what.startswith("Reminder")]
+    yield from _says("timeline", len(told), 1)
+
+
 STORIES: Mapping[str, Story] = {
     story.flow: story
     for story in (
@@ -384,5 +422,7 @@ STORIES: Mapping[str, Story] = {
         Story("replay-events", _replay, _is_paid),
         Story("full-sync", _full_sync, _is_synced),
         Story("watch-salesforce", _watch, _is_asked_once),
+        Story("mark-overdue", _overdue, _is_in_time),
+        Story("send-reminders", _remind, _is_reminded, wanted={"mails": 1}),
     )
 }

@@ -74,6 +74,7 @@ class World:
             "SALESFORCE__TIMEOUT_SECONDS": str(TIMEOUT_SECONDS),
             "LEDGER__URL": self.ledger_url,
             "BUSINESS__TIME_ZONE": "Europe/Berlin",
+            "REMINDERS__BEFORE_DUE": "[45]",
         }
         os.environ.update({f"INVOICING_{name}": value for name, value in values.items()})
         self._migrate()
