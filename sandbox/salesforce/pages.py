@@ -144,6 +144,7 @@ class Pages:
             run,
             lines=lines,
             line_names=names,
+            timeline=self._timeline(row),
             token=uuid.uuid4().hex,
             actions=[button for button in BUTTONS.values() if button.is_shown(row)],
         )
@@ -155,6 +156,16 @@ class Pages:
             line, "Invoice__c = ? AND IsDeleted = 0 ORDER BY Position__c, rowid", [row["Id"]]
         )
         return lines, self._names(line, lines)
+
+    def _timeline(self, row: Row) -> list[Row]:
+        """What happened to an invoice, the newest first."""
+        if "Stripe_Invoice_Event__c" not in self._org.schema.objects:
+            return []
+        return self._org.store.where(
+            self._org.sobject("Stripe_Invoice_Event__c"),
+            "Invoice__c = ? AND IsDeleted = 0 ORDER BY Happened_At__c DESC, rowid DESC LIMIT ?",
+            [row["Id"], RELATED_ROWS],
+        )
 
     def _record(
         self, template: str, sobject: SObject, row: Row, run: str | None, **more: Any

@@ -25,11 +25,13 @@ _INVOICE_GROUPS = {
     ),
     "Amounts": (
         "Subtotal__c", "Tax__c", "Total__c", "Amount_Due__c", "Amount_Paid__c",
-        "Amount_Remaining__c",
+        "Amount_Remaining__c", "Amount_Credited__c", "Amount_Refunded__c", "Amount_Overpaid__c",
+        "Amount_Disputed__c",
     ),
     "Progress": (
         "Status__c", "Payment_State__c", "Is_Overdue__c", "Sent_At__c", "Finalized_At__c",
-        "Paid_At__c", "Voided_At__c", "Uncollectible_At__c",
+        "Paid_At__c", "Voided_At__c", "Uncollectible_At__c", "Dispute_Status__c",
+        "Payment_Problem__c", "Reminders_Sent__c", "Last_Reminder_At__c",
     ),
     "Synchronisation": (
         "Sync_State__c", "Sync_Message__c", "Action_Requested__c", "Last_Synced_At__c",
@@ -108,7 +110,8 @@ def badge(value: str | None) -> str:
 def is_money(field: Field) -> bool:
     """Whether a number is an amount of money, by the package's or the platform's fields."""
     return field.type == "currency" or (
-        field.type == "double" and field.name not in {"Quantity__c", "Position__c"}
+        field.type == "double"
+        and field.name not in {"Quantity__c", "Position__c", "Reminders_Sent__c"}
     )
 
 

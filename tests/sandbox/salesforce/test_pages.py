@@ -271,3 +271,25 @@ def test_what_is_not_there_is_a_page_that_says_so(base_url: str, path: str) -> N
     answer = requests.get(base_url + path, timeout=5)
     assert answer.status_code == 404
     assert "Nothing here" in answer.text
+
+
+def test_an_invoice_shows_its_timeline(pages: str, org: Org) -> None:
+    """A related list, the newest first, with amounts and the run that did it."""
+    invoice = draft(org)
+    for day, what, amount in ((1, "Raised", None), (2, "Paid 450.00 USD", 450)):
+        entry = {
+            "Invoice__c": invoice,
+            "Key__c": what,
+            "What__c": what,
+            "Side__c": "Stripe",
+            "Happened_At__c": f"2026-12-0{day}T08:30:00.000+0000",
+            "Amount__c": amount,
+            "Currency__c": "USD",
+            "Run_URL__c": "https://prefect.example.com/runs/1",
+        }
+        records.create(org, org.sobject("Stripe_Invoice_Event__c"), entry)
+    text = requests.get(f"{pages}/lightning/r/Stripe_Invoice__c/{invoice}/view", timeout=10).text
+    shown = text[text.index('id="timeline"') :]
+    assert "2026-12-02 08:30 UTC" in shown
+    assert shown.index("Paid 450.00 USD") < shown.index("Raised")
+    assert 'href="https://prefect.example.com/runs/1"' in shown
