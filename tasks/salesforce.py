@@ -1,5 +1,6 @@
 """Steps on Salesforce: find and read records, write drafts, leave notes."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -24,6 +25,7 @@ from invoicing.domain.forms import Clearable, LineChange, LineItem, Options
 from invoicing.domain.invoice import Account, Invoice, Line, draft_problems, subtotal, total
 from invoicing.domain.money import Money
 from invoicing.domain.status import Status, SyncState
+from invoicing.domain.words import counted
 from invoicing.errors import Missing, Refused
 from invoicing.ledger import intents
 from invoicing.ledger.intents import FINALIZE, REVISE
@@ -32,6 +34,7 @@ from invoicing.settings import settings
 from tasks.policy import STEP
 from tasks.report import run_id, run_url
 from tasks.taxes import rate_problems
+from tasks.timeline import note
 
 PRODUCTS_AT_ONCE = 50
 """Products that one query asks for: its text travels in the address, which has its limits."""
@@ -104,7 +107,10 @@ def _read_account(reference: str) -> Account | str:
     found = find_accounts(f"{field} = {quoted(word)}", limit=100)
     if len(found) > 1:
         return f"{len(found)} Accounts are called {word!r}; use the Account's id."
-    return found[0] if found else f"There is no Account {word!r} in Salesforce."
+    if found:
+        return found[0]
+    gone = "; it may have been merged or deleted" if field == "Id" else ""
+    return f"There is no Account {word!r} in Salesforce{gone}."
 
 
 def _read_price_book(currency: str, products: Sequence[str], account: Account | None) -> PriceBook:
@@ -257,7 +263,7 @@ def write_draft(draft: Draft) -> Invoice:
     found = client.query(soql)
     if found:
         get_run_logger().info("This request has already raised its invoice.")
-        return read_invoice.fn(found[0]["Id"])
+        return _raised(found[0]["Id"], draft)
     header = record.header_fields(
         description=draft.description,
         due_date=draft.due_date,
@@ -280,7 +286,14 @@ def write_draft(draft: Draft) -> Invoice:
         replaced = {record.REPLACED_BY: "@{invoice.id}"}
         nodes.append(_node("PATCH", f"{record.INVOICE}/{draft.replaces}", "replaced", replaced))
     answers = client.write_graph(nodes)
-    return read_invoice.fn(answers["invoice"]["id"])
+    return _raised(answers["invoice"]["id"], draft)
+
+
+def _raised(record_id: str, draft: Draft) -> Invoice:
+    """The invoice of a draft that is written, and the beginning of its timeline."""
+    what = f"Raised over {draft.total}"
+    note(f"{record_id}-raised", record_id, what, amount=draft.total)
+    return read_invoice.fn(record_id)
 
 
 def _node(method: str, path: str, reference: str, body: Any = None) -> dict[str, Any]:
@@ -393,6 +406,11 @@ def write_revision(revision: Revision) -> Invoice:
             evidence=written,
             act=write,
         )
+    if intents.began(REVISE, revision.key):
+        act = hashlib.sha256(revision.key.encode()).hexdigest()[:16]
+        what = f"Revised: {after.total} on {counted(len(after.lines), 'line')}"
+        key = f"{after.record_id}-revised-{act}"
+        note(key, after.record_id, what, amount=after.total)
     return read_invoice.fn(after.record_id)
 
 
