@@ -35,9 +35,12 @@ QUIET = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_LOGGING_TO_API_ENABLED": "false",
     "PREFECT_LOGGING_LEVEL": "CRITICAL",
+    "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED": "false",
+    "PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED": "false",
     **{f"PREFECT_SERVER_SERVICES_{name}_ENABLED": "false" for name in _IDLE_SERVICES},
 }
-"""A Prefect server that keeps runs and their states, and does nothing of its own accord."""
+"""A Prefect server that keeps runs and their states, and does nothing of its own accord; and
+clients that ask it for nothing else."""
 
 _WORLD: list[World] = []
 
