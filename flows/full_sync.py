@@ -12,6 +12,7 @@ from invoicing.domain.words import counted
 from invoicing.errors import Refused
 from tasks.drift_report import publish_drift
 from tasks.ledger import check_world
+from tasks.money_back import look_for_money_back
 from tasks.policy import SIDE_BY_SIDE, answering
 from tasks.reading import alone, begin, close, read_salesforce, read_stripe
 from tasks.reconciliation import catch_up, check_share, find_drift, repair
@@ -61,6 +62,7 @@ def full_sync(
                 publish_drift(sync)
                 raise Refused(stopped)
             repair(sync, wanted)
+            look_for_money_back()
         came_of_it = publish_drift(sync)
         close(sync)
     ending = f": {came_of_it}." if differ else "."

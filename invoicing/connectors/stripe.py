@@ -301,6 +301,16 @@ class Stripe:
             pages = self._v1.disputes.list(params)
             return [dispute.to_dict() for dispute in pages.auto_paging_iter()]
 
+    def money_back(self, since: datetime | None) -> Iterator[Object]:
+        """All refunds and disputes of the account created since a UTC instant, newest first."""
+        params: Params = {"limit": PAGE}
+        if since:
+            params["created"] = {"gte": int(since.timestamp())}
+        for service in (self._v1.refunds, self._v1.disputes):
+            with _in_our_words("list refunds and disputes"):
+                for found in service.list(params).auto_paging_iter():
+                    yield found.to_dict()
+
     def invoice_of_payment(self, kind: str, payment_id: str) -> str | None:
         """The invoice that a payment was made on; None for money of other business.
 
@@ -395,6 +405,11 @@ class Stripe:
         """E-mail an open invoice to its customer."""
         with _in_our_words("send the invoice"):
             return self._v1.invoices.send_invoice(invoice_id, {}, _once(key)).to_dict()
+
+    def delete_draft(self, invoice_id: str) -> None:
+        """Delete a draft; Missing if there is none, Refused if it is no draft any more."""
+        with _in_our_words("delete the draft"):
+            self._v1.invoices.delete(invoice_id)
 
     # After sending
 

@@ -164,6 +164,13 @@ def _count(ledger: Session, took: Sequence[float]) -> None:
         )
 
 
+def objects_of(types: Sequence[str]) -> set[str]:
+    """The ids of all objects that events of some types were about; reads the whole inbox."""
+    query = select(Event.object_id).where(col(Event.type).in_(types)).distinct()
+    with session() as ledger:
+        return {object_id for object_id in ledger.exec(query) if object_id}
+
+
 def name_invoice(event: int, invoice_id: str) -> None:
     """Write down which invoice an event turned out to be about."""
     named = update(Event).where(col(Event.id) == event).values(invoice_id=invoice_id)

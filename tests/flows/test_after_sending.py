@@ -163,6 +163,24 @@ def test_a_missed_credit_note_is_found_by_the_full_sync(
     assert full_sync().sentence == "1 invoice compared, 0 differed."
 
 
+def test_refunds_and_disputes_that_nobody_told_of(
+    paid: InvoiceOutcome,
+    org: Org,
+    dashboard: stripe.StripeClient,
+    stripe_sandbox: Sandbox,
+) -> None:
+    """No event came: the full sync lists what went back since its last look, once."""
+    full_sync()
+    intent = payment_intent(dashboard, paid)
+    dashboard.v1.refunds.create({"payment_intent": intent, "amount": 45000})
+    full_sync()
+    assert money(org)["Payment_State__c"] == "Partly Refunded"
+    stripe_sandbox.admin("POST", "disputes", invoice=paid.stripe_id)
+    full_sync()
+    assert money(org)["Payment_State__c"] == "Disputed"
+    assert full_sync().sentence == "1 invoice compared, 0 differed."
+
+
 def test_more_money_than_was_asked_for(
     sent: InvoiceOutcome, org: Org, dashboard: stripe.StripeClient
 ) -> None:
