@@ -1,20 +1,34 @@
 """A record asks for something, and it is done once."""
 
 from collections.abc import Callable
+from xml.etree import ElementTree
 
 import pytest
+import yaml
 
 from flows.watch_salesforce import watch_salesforce
 from invoicing.domain.forms import InvoiceOutcome
 from invoicing.errors import InvoicingError
-from tests.conftest import Sandbox
+from tasks.requests import FLOW_OF
+from tests.conftest import METADATA, ROOT, Sandbox
 from tests.flows.conftest import Deployed, Org
+
+PICKLIST = METADATA / "objects/Stripe_Invoice__c/fields/Action_Requested__c.field-meta.xml"
 
 
 def asks_for(org: Org, name: str) -> object:
     """What a record's action field says."""
     soql = f"SELECT Action_Requested__c FROM Stripe_Invoice__c WHERE Name = '{name}'"
     return org.query(soql)[0]["Action_Requested__c"]
+
+
+def test_every_action_of_the_field_is_a_deployed_flow() -> None:
+    """What people can choose is what there is."""
+    ns = {"sf": "http://soap.sforce.com/2006/04/metadata"}
+    offered = ElementTree.parse(PICKLIST).findall(".//sf:value/sf:fullName", ns)  # noqa: S314
+    assert {value.text for value in offered} == set(FLOW_OF)
+    deployments = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
+    assert set(FLOW_OF.values()) <= {entry["name"] for entry in deployments}
 
 
 def test_a_request_is_started_once_and_the_field_is_cleared(
