@@ -8,7 +8,7 @@ from itertools import islice
 from typing import TypeVar
 
 import orjson
-from prefect import task, unmapped
+from prefect import task
 from prefect.logging import get_run_logger
 
 from invoicing.connectors import stripe
@@ -135,7 +135,7 @@ def drain() -> list[Change]:
     changes: list[Change] = []
     with handling() as owner:
         while events := inbox.claim(owner, account_id=settings().stripe.account_id, limit=BATCH):
-            for settled in settle.map(_by_lane(events), unmapped(owner)).result():
+            for settled in settle.map(_by_lane(events)).result():
                 changes += settled
     if changes:
         publish_table(
@@ -210,13 +210,9 @@ def summary(changes: Sequence[Change]) -> str:
 
 
 @task(task_run_name="settle a batch of events", **STEP)
-def settle(events: Sequence[Event], owner: str) -> list[Change]:
-    """Refresh each invoice that some events are about, once, however many name it.
-
-    Args:
-        events: What is to be settled.
-        owner: Who has claimed them.
-    """
+def settle(events: Sequence[Event]) -> list[Change]:
+    """Refresh each invoice that some claimed events are about, once, however many name it."""
+    owner = events[0].owner or ""
     by_invoice: dict[str | None, list[Event]] = {}
     for event in name_invoices(note_customers(events)):
         by_invoice.setdefault(event.invoice_id, []).append(event)
