@@ -6,9 +6,9 @@ from prefect import flow
 from pydantic import Field
 
 from invoicing.domain.forms import (
-    DueDate,
     InvoiceOutcome,
     InvoiceReference,
+    OptionalDate,
     OptionalNumber,
     PaidBy,
     RequestId,
@@ -25,7 +25,7 @@ from tasks.report import name_run
 def record_payment(
     invoice: InvoiceReference,
     amount: Annotated[OptionalNumber, Field(examples=["950.00"])] = None,
-    received_on: DueDate | None = None,
+    received_on: OptionalDate = None,
     paid_by: PaidBy = "bank transfer",
     reference: Annotated[str, Field(max_length=200, examples=["Statement 11/2026, line 7"])] = "",
     request_id: RequestId = "",

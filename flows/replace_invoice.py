@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from invoicing.domain.forms import DueDate, InvoiceOutcome, InvoiceReference, RequestId
+from invoicing.domain.forms import InvoiceOutcome, InvoiceReference, OptionalDate, RequestId
 from tasks.ledger import check_world, holding
 from tasks.policy import answering
 from tasks.replacement import write_replacement
@@ -13,7 +13,7 @@ from tasks.salesforce import read_invoice
 @flow(name="replace-invoice", flow_run_name="replace {invoice}", persist_result=True)
 @answering
 def replace_invoice(
-    invoice: InvoiceReference, due_date: DueDate | None = None, request_id: RequestId = ""
+    invoice: InvoiceReference, due_date: OptionalDate = None, request_id: RequestId = ""
 ) -> InvoiceOutcome:
     """Make a new draft in place of an invoice that is wrong. Revise it, then send it.
 
