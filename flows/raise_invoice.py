@@ -7,9 +7,9 @@ from pydantic import Field
 
 from invoicing.domain.forms import (
     AccountReference,
+    DueDate,
     InvoiceOutcome,
     LineItem,
-    OptionalDate,
     Options,
 )
 from tasks.ledger import check_world
@@ -24,7 +24,7 @@ def raise_invoice(
     account: AccountReference,
     description: Annotated[str, Field(examples=["November services"])],
     lines: list[LineItem],
-    due_date: OptionalDate = None,
+    due_date: DueDate | None = None,
     currency: Annotated[str, Field(examples=["EUR"], pattern=r"^([A-Za-z]{3})?$")] = "",
     options: Annotated[Options, Field(title="More options")] = Options(),  # noqa: B008
     request_id: Annotated[str, Field(max_length=50)] = "",

@@ -7,11 +7,11 @@ from pydantic import Field
 
 from invoicing.domain.forms import (
     Clearable,
+    DueDate,
     InvoiceOutcome,
     InvoiceReference,
     LineChange,
     LineItem,
-    OptionalDate,
     Options,
 )
 from tasks.ledger import check_world, holding
@@ -25,7 +25,7 @@ from tasks.salesforce import prepare_revision, read_invoice, write_revision
 def revise_invoice(
     invoice: InvoiceReference,
     description: str | None = None,
-    due_date: OptionalDate = None,
+    due_date: DueDate | None = None,
     change: list[LineChange] = [],  # noqa: B006
     add: list[LineItem] = [],  # noqa: B006
     remove: list[int] = [],  # noqa: B006

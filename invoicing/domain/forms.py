@@ -7,9 +7,17 @@ checked in the flow, so that one refusal names every mistake.
 
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    WithJsonSchema,
+    model_serializer,
+)
 
 DECIMAL = r"-?\d+(\.\d+)?"
 
@@ -158,7 +166,7 @@ class CustomFieldItem(BaseModel):
 class Options(BaseModel):
     """More options of an invoice; what stays empty is left as it is."""
 
-    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, title="More options")
 
     payment_terms: Literal["", "Net 15", "Net 30", "Net 45", "Net 60", "Net 90"] = Field(
         "",
@@ -208,6 +216,11 @@ class Options(BaseModel):
     template: str = Field(
         "", title="Rendering template", description="Stripe's id of it (inrtem_…)."
     )
+
+    @model_serializer(mode="wrap")
+    def _without_nulls(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Forms send defaults back, and Prefect takes no null for a text."""
+        return {name: value for name, value in dump(self).items() if value is not None}
 
 
 Clearable = Literal[
