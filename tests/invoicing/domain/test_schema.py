@@ -30,5 +30,8 @@ def test_the_package_is_what_the_code_asks_for() -> None:
             ours = asked.fields[field["name"]]
             assert ours.kind == KINDS.get(field["type"], field["type"]), field["name"]
             assert ours.unique == field["unique"], field["name"]
+            if ours.kind == "picklist":
+                values = [value["value"] for value in field["picklistValues"]]
+                assert list(ours.values) == values, field["name"]
             if ours.kind == "text":
                 assert ours.length == field["length"], field["name"]
