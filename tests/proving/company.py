@@ -3,6 +3,7 @@
 import gc
 import multiprocessing
 import os
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
@@ -71,7 +72,7 @@ def company(size: int, database: str = "sqlite", numbers_from: int = 1) -> Itera
     fast = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
     with TemporaryDirectory(prefix="proving-", dir=fast) as folder:
         urls = _ledgers(size, database, Path(folder))
-        with urls as ledgers, _quiet(prefect_test_harness(server_startup_timeout=120)):
+        with urls as ledgers, _quiet(prefect_test_harness(server_startup_timeout=120), fast):
             from prefect.settings import PREFECT_API_URL
 
             api = str(PREFECT_API_URL.value())
@@ -90,10 +91,15 @@ def company(size: int, database: str = "sqlite", numbers_from: int = 1) -> Itera
 
 
 @contextmanager
-def _quiet(server: AbstractContextManager[None]) -> Iterator[None]:
-    """Start a Prefect server that is told to be quiet; whoever comes later is told nothing."""
+def _quiet(server: AbstractContextManager[None], folder: str | None) -> Iterator[None]:
+    """Start a Prefect server that is told to be quiet; whoever comes later is told nothing.
+
+    Args:
+        server: It, not yet started.
+        folder: Where its database is put.
+    """
     with ExitStack() as running:
-        with patch.dict(os.environ, QUIET):
+        with patch.dict(os.environ, QUIET), patch.object(tempfile, "tempdir", folder):
             running.enter_context(server)
         yield
 
