@@ -14,7 +14,7 @@ from tasks.drift_report import publish_drift
 from tasks.ledger import check_world
 from tasks.money_back import look_for_money_back
 from tasks.policy import SIDE_BY_SIDE, answering
-from tasks.reading import alone, begin, close, read_salesforce, read_stripe
+from tasks.reading import alone, begin, close, invite, read_salesforce, read_stripe
 from tasks.reconciliation import catch_up, check_share, find_drift, repair
 
 REPAIRABLE = [kind for kind in Kind if kind not in FOR_PEOPLE]
@@ -32,6 +32,7 @@ def full_sync(
     only: list[Kind] | None = None,
     approve_above: Annotated[float, Field(ge=0, le=1)] = 0.2,
     incremental: bool = False,
+    workers: Annotated[int, Field(ge=1, le=64)] = 1,
 ) -> Outcome:
     """Compare every invoice in Stripe and Salesforce, repair what differs, and report it.
 
@@ -43,6 +44,8 @@ def full_sync(
         only: The kinds of drift to repair; all that need no person to decide, unless given.
         approve_above: Stop before more than this share of all invoices would be changed.
         incremental: Between nights: refresh only what events and Salesforce name as changed.
+        workers: How many runs read Stripe side by side; those beside this one are started as
+            runs of read-windows, for other workers on the same ledger to take.
     """
     check_world()
     with alone():
@@ -50,6 +53,8 @@ def full_sync(
             named, differed = catch_up()
             return Outcome(sentence=f"{counted(named, 'invoice')} named, {differed:,} differed.")
         sync = begin(dry_run)
+        if workers > 1:
+            invite(sync, workers - 1)
         reading = [read_stripe.submit(), read_salesforce.submit(sync)]
         wait(reading)
         for side in reading:

@@ -15,6 +15,7 @@ from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.logging import get_run_logger
 
 from invoicing.connectors import salesforce, stripe
+from invoicing.connectors.prefect import Prefect
 from invoicing.domain import record
 from invoicing.domain.projection import Facts
 from invoicing.domain.staged import ASKED_FOR, StripeRow, salesforce_row, stripe_rows
@@ -128,8 +129,26 @@ def read_stripe() -> None:
     read_windows(run_id(), Progress(get_run_logger()))
 
 
-def read_windows(name: str, progress: "Progress") -> None:
-    """Read until no window is left, side by side with whoever does the same elsewhere."""
+@task(task_run_name="ask {count} more to read", **STEP)
+def invite(sync: SyncRun, count: int) -> None:
+    """Start runs that read along, for other workers of the pool to take."""
+    server = Prefect(settings().prefect_api_url, settings().prefect_api_auth)
+    for number in range(count):
+        server.start("read-windows", {}, f"{sync.id}-{this_attempt()}-{number}")
+
+
+@task(task_run_name="read Stripe as well", **STEP)
+def read_along() -> int:
+    """Read windows of the sync that is under way; returns how many invoices this process read."""
+    return read_windows(run_id(), Progress(get_run_logger(), tells=False))
+
+
+def read_windows(name: str, progress: "Progress") -> int:
+    """Read until no window is left, side by side with whoever does the same elsewhere.
+
+    Returns:
+        How many invoices were read here.
+    """
     reader = Reader(name, progress)
     gc.freeze()  # millions of short-lived objects: the collector need not walk all others each time
     try:
@@ -138,25 +157,37 @@ def read_windows(name: str, progress: "Progress") -> None:
     finally:
         gc.unfreeze()
     progress.done()
+    return progress.read_here
 
 
 class Progress:
     """How far the reading has come: an artifact, and a line in the log every few seconds."""
 
-    def __init__(self, logger: logging.Logger | logging.LoggerAdapter[logging.Logger]) -> None:
-        """Guess the end from the sync before."""
+    def __init__(
+        self,
+        logger: logging.Logger | logging.LoggerAdapter[logging.Logger],
+        *,
+        tells: bool = True,
+    ) -> None:
+        """Guess the end from the sync before; a helper keeps count and does not tell."""
         self._logger = logger
+        self._tells = tells
         self._expected = next((run.in_stripe for run in drift.last_syncs(1)), 0)
         self._before = self._rows = staging.counts()[0]
         self._began = self._told = time.monotonic()
         self._lock = threading.Lock()
         self._artifact: UUID | None = None
 
+    @property
+    def read_here(self) -> int:
+        """Rows that this process has read."""
+        return self._rows - self._before
+
     def add(self, rows: int) -> None:
         """Count rows, and tell if it is time to."""
         with self._lock:
             self._rows += rows
-            if time.monotonic() - self._told < TELL_SECONDS:
+            if not self._tells or time.monotonic() - self._told < TELL_SECONDS:
                 return
             self._told = time.monotonic()
         self._tell()

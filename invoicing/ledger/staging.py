@@ -106,7 +106,11 @@ def claim(
         one_at_a_time(ledger, "windows")
         free = select(SyncWindow).where(
             col(SyncWindow.done).is_(False),
-            or_(col(SyncWindow.owner).is_(None), col(SyncWindow.expires_at) < now),
+            or_(
+                col(SyncWindow.owner).is_(None),
+                col(SyncWindow.owner) == owner,  # the same run, before it was taken up again
+                col(SyncWindow.expires_at) < now,
+            ),
         )
         window = ledger.exec(free).first() or _split(ledger, reading)
         if window is not None:
@@ -176,8 +180,8 @@ def advance(
         Busy: the window was given to another reader, because nothing was heard of this one.
     """
     with session() as ledger:
-        now = ledger.get_one(SyncWindow, window.number, with_for_update=True)
-        if now.owner != window.owner:
+        now = ledger.get(SyncWindow, window.number, with_for_update=True)
+        if now is None or now.owner != window.owner:
             raise Busy("Another reader has taken over this window.")
         insert(ledger, StagedStripe, [row for row in rows if row.created >= now.since])
         if rows:

@@ -19,6 +19,7 @@ from prefect.testing.utilities import prefect_test_harness
 
 from flows.full_sync import full_sync
 from flows.raise_invoice import raise_invoice
+from flows.read_windows import read_windows
 from flows.send_invoice import send_invoice
 from flows.sync_invoice import sync_invoice
 from invoicing.connectors import salesforce
@@ -63,7 +64,7 @@ def deployed(
     monkeypatch.setenv("PREFECT_API_URL", str(PREFECT_API_URL.value()))
     settings.cache_clear()
     ids = []
-    for flow in (send_invoice, sync_invoice, full_sync):
+    for flow in (send_invoice, sync_invoice, full_sync, read_windows):
         deployment = cast(RunnerDeployment, flow.to_deployment(name=flow.name))
         ids.append(cast(UUID, deployment.apply()))
     yield Deployed()

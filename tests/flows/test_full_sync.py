@@ -10,6 +10,7 @@ import pytest
 import stripe
 
 from flows.full_sync import full_sync
+from flows.read_windows import read_windows
 from flows.send_invoice import send_invoice
 from invoicing.domain.drift import Kind
 from invoicing.domain.forms import InvoiceOutcome
@@ -20,7 +21,7 @@ from invoicing.ledger.models import DriftRow, SyncRun
 from invoicing.settings import settings
 from tasks.reading import SUBJECT
 from tests.conftest import Sandbox
-from tests.flows.conftest import Org
+from tests.flows.conftest import Deployed, Org
 
 
 def last_drift() -> dict[str, DriftRow]:
@@ -147,6 +148,16 @@ def test_a_sync_cut_short_goes_on_where_it_was(
     assert again < (3000 - read) / 100 + 30
     asked = salesforce_sandbox.admin("GET", "requests?method=POST")["by_path"]
     assert sum(count for path, count in asked.items() if path.endswith("/jobs/query")) == 1
+
+
+def test_other_workers_read_along(deployed: Deployed, stripe_sandbox: Sandbox, fast: None) -> None:
+    """A sync for three starts two helpers; one alone can read everything; late ones end at once."""
+    stripe_sandbox.admin("POST", "generate", customers=5, invoices=1000)
+    staging.begin("a sync on another machine", dry_run=True)
+    assert read_windows().sentence == "1,000 invoices read here."
+    assert read_windows().sentence == "0 invoices read here."
+    assert "1,000 invoices compared" in full_sync(dry_run=True, workers=3).sentence
+    assert deployed.runs("read-windows") == 2
 
 
 def test_two_at_once_are_refused(world: None) -> None:
