@@ -249,3 +249,25 @@ def test_a_customer_changed_in_stripe_shows_on_the_account(
     dashboard.v1.customers.delete(customer)
     poll_events()
     assert org.query(query)[0]["Stripe_Customer_Name__c"] == "(deleted in Stripe)"
+
+
+def test_a_thin_event_names_the_refund_only(
+    paid: InvoiceOutcome, org: Org, dashboard: stripe.StripeClient
+) -> None:
+    """The refund is read, its payment named, and the payment's invoice put right."""
+    intent = payment_intent(dashboard, paid)
+    refund = dashboard.v1.refunds.create({"payment_intent": intent, "amount": 45000})
+    about = {"id": refund.id, "type": "refund", "url": f"/v1/refunds/{refund.id}"}
+    event = {
+        "id": "evt_thin",
+        "object": "v2.core.event",
+        "type": "v1.refund.created",
+        "livemode": True,
+        "created": "2026-11-23T00:00:00.000Z",
+        "context": None,
+        "related_object": about,
+    }
+    inbox.receive([event_from(event)])
+    handle_events()
+    assert money(org)["Amount_Refunded__c"] == 450
+    assert not inbox.backlog()
