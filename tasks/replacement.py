@@ -68,7 +68,9 @@ def write_replacement(record_id: str, due_date: date | None, request_id: str) ->
             description=old.description,
             due_date=due_date or old.due_date,
             lines=tuple(lines),
-            details=replace(old.details, send_on=None),
+            details=replace(
+                old.details, send_on=None, terms=None if due_date else old.details.terms
+            ),
             bill_to=old.bill_to,
             replaces=record_id,
         )

@@ -256,11 +256,16 @@ def _read_address(record: Mapping[str, Any]) -> Address | None:
 
 
 def read_invoice(record: Mapping[str, Any], *, default_currency: str) -> Invoice:
-    """An invoice from the answer to :func:`invoice_query`."""
+    """An invoice from the answer to :func:`invoice_query`.
+
+    Once it is sent, payment terms and the due date that they came to both stand on the record;
+    the content of the invoice is the terms.
+    """
     account = read_account(record["Account__r"], default_currency=default_currency)
     bill_to = record.get("Bill_To__r") or {}
     lines = (record.get("Lines__r") or {}).get("records", [])
-    due = record.get("Due_Date__c")
+    status, details = Status(record[STATUS]), _read_details(record)
+    due = None if details.terms and status is not Status.DRAFT else record.get("Due_Date__c")
     return Invoice(
         record_id=record["Id"],
         name=record["Name"],
@@ -268,12 +273,12 @@ def read_invoice(record: Mapping[str, Any], *, default_currency: str) -> Invoice
         currency=record["Currency__c"].upper(),
         description=record.get("Description__c") or "",
         due_date=date.fromisoformat(due) if due else None,
-        status=Status(record[STATUS]),
+        status=status,
         lines=tuple(_read_line(line) for line in lines),
         email=bill_to.get("Email") or account.invoice_email,
         stripe_id=record.get(STRIPE_ID),
         sync_message=record.get(SYNC_MESSAGE) or "",
-        details=_read_details(record),
+        details=details,
         bill_to=record.get(BILL_TO),
         replaces=(record.get("Replaces__r") or {}).get(STRIPE_ID),
     )

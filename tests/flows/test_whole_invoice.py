@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import stripe
 
+from flows.clone_invoice import clone_invoice
 from flows.revise_invoice import revise_invoice
 from flows.send_invoice import send_invoice
 from invoicing.domain.calendar import end_of_day
@@ -192,6 +193,21 @@ def test_a_price_of_twelve_decimals_is_exact_everywhere(draft: Raise, org: Org) 
         "Stripe_Invoice_Line__c", str(lines[0].record_id), {"Unit_Price__c": 0.2}
     )
     assert str(read_invoice.fn(raised.record_id).lines[0].unit_price) == "0.2"
+
+
+def test_a_clone_of_a_sent_invoice_keeps_its_terms(draft: Raise, org: Org) -> None:
+    """The due date that the terms came to belongs to the first; the clone's day is to come."""
+    name = draft(due_date=None, options=Options(payment_terms="Net 30", po_number="7")).name
+    send_invoice(name)
+    assert org.query("SELECT Due_Date__c FROM Stripe_Invoice__c")[0]["Due_Date__c"]
+    assert "Net 30" in str(clone_invoice(name).sentence)
+    records = org.query(
+        "SELECT Due_Date__c, Payment_Terms__c, PO_Number__c FROM Stripe_Invoice__c "
+        "WHERE Status__c = 'Draft'"
+    )
+    assert [
+        [r[f] for f in ("Due_Date__c", "Payment_Terms__c", "PO_Number__c")] for r in records
+    ] == [[None, "Net 30", "7"]]
 
 
 def test_charged_automatically(
