@@ -23,6 +23,8 @@ FLOW_OF: Mapping[str, str] = {
     "Write Off": "write-off-invoice",
     "Record Payment": "record-payment",
     "Replace": "replace-invoice",
+    "Clone": "clone-invoice",
+    "Delete": "delete-draft",
 }
 """Which flow does what the action field asks for. A payment is the whole of what remains; for
 a part or a reference, and for credits, start the flow with its form."""

@@ -276,6 +276,11 @@ class Salesforce:
             if row[key] in failed
         ]
 
+    def delete(self, sobject: str, record_id: str) -> None:
+        """Delete one record with its details; Missing if there is none."""
+        path = f"sobjects/{self._sobject(sobject)}/{record_id}"
+        self._call("delete the record", path, "DELETE")
+
     def update(self, sobject: str, record_id: str, fields: Mapping[str, Any]) -> None:
         """Set fields of one record."""
         path = f"sobjects/{self._sobject(sobject)}/{record_id}"

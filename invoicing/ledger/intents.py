@@ -34,6 +34,8 @@ REPORT_PAYMENT = "report-payment"
 ATTACH_PAYMENT = "attach-payment"
 CREDIT = "credit-invoice"
 APPROVE = "approve-sending"
+DELETE = "delete-draft"
+CLONE = "clone-invoice"
 
 KEY_LIFETIME = timedelta(hours=23)
 

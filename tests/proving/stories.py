@@ -322,6 +322,36 @@ def _is_left_to_its_run(facts: Facts, _: Parameters) -> Iterator[str]:
     yield from _says("e-mails", len(facts.mails), 0)
 
 
+def _half_sent() -> Parameters:
+    """A draft that Stripe has too, because its sending was stopped there."""
+    from tasks import stripe as steps
+    from tasks.ledger import holding
+    from tasks.salesforce import read_invoice
+
+    name = draft()
+    with holding(name) as record_id:
+        content = read_invoice(record_id)
+        customer = steps.ensure_customer(content.account, content.email or "")
+        steps.create_draft(content, customer)
+    return {"invoice": name}
+
+
+def _clone() -> Parameters:
+    return {"invoice": draft(), "request_id": "again-4711"}
+
+
+def _is_gone(facts: Facts, _: Parameters) -> Iterator[str]:
+    yield from _says("records", len(facts.records), 0)
+    yield from _says("Stripe invoices", len(facts.invoices), 0)
+
+
+def _is_cloned(facts: Facts, _: Parameters) -> Iterator[str]:
+    yield from _says("records", len(facts.records), 2)
+    for record in facts.records:
+        yield from _says("lines", _amounts(record), [450, 2000])
+        yield from _says("status", record["Status__c"], "Draft")
+
+
 def _is_sent(facts: Facts, parameters: Parameters) -> Iterator[str]:
     record = facts.record(parameters["invoice"])
     yield from _says("Stripe invoices", len(facts.invoices_of(record)), 1)
@@ -424,6 +454,8 @@ STORIES: Mapping[str, Story] = {
             anew=False,
         ),
         Story("preview-invoice", _preview, _is_previewed),
+        Story("clone-invoice", _clone, _is_cloned),
+        Story("delete-draft", _half_sent, _is_gone),
         Story("send-invoice", _send, _is_sent),
         Story("send-scheduled", _schedule, _is_left_to_its_run),
         Story("void-invoice", _void, _is("Void")),

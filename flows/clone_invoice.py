@@ -1,0 +1,45 @@
+"""Make a new draft with the content of another invoice."""
+
+from typing import Literal
+
+from prefect import flow
+
+from invoicing.domain.details import Terms
+from invoicing.domain.forms import InvoiceOutcome, InvoiceReference, OptionalDate, RequestId
+from tasks.drafts import write_clone
+from tasks.ledger import check_world
+from tasks.policy import answering
+from tasks.report import name_run
+from tasks.salesforce import find_record, read_invoice
+
+
+@flow(name="clone-invoice", flow_run_name="clone {invoice}", persist_result=True)
+@answering
+def clone_invoice(
+    invoice: InvoiceReference,
+    due_date: OptionalDate = None,
+    payment_terms: Literal["", "Net 15", "Net 30", "Net 45", "Net 60", "Net 90"] = "",
+    request_id: RequestId = "",
+) -> InvoiceOutcome:
+    """Make a new draft with the same lines, terms and details as an invoice in any state.
+
+    The original stays as it is. To correct an invoice that was sent, use replace-invoice.
+
+    Args:
+        invoice: The invoice's name (INV-0042), its Salesforce id or its Stripe id.
+        due_date: The last day for payment; empty for the original's, or for the terms below.
+        payment_terms: Days from the day of sending, instead of a due date.
+        request_id: For programs: the same request id makes one draft.
+    """
+    check_world()
+    original = read_invoice(find_record(invoice))
+    name_run(f"clone {original.name} for {original.account.name}")
+    terms = Terms(payment_terms) if payment_terms else None
+    clone = write_clone(original, due_date, terms, request_id)
+    return InvoiceOutcome(
+        sentence=f"{clone.name} is a draft like {original.name}: {clone.size}, {clone.due_words}.",
+        record_id=clone.record_id,
+        name=clone.name,
+        status=clone.status,
+        total=str(clone.total),
+    )

@@ -1,0 +1,38 @@
+"""Delete a draft that is not wanted, on both sides."""
+
+from prefect import flow
+
+from invoicing.domain.forms import InvoiceOutcome, InvoiceReference
+from tasks.drafts import approve_deletion, delete_in_stripe, delete_record, deleted_before
+from tasks.ledger import check_world, holding
+from tasks.policy import answering
+from tasks.report import name_run
+from tasks.salesforce import read_invoice
+
+
+@flow(name="delete-draft", flow_run_name="delete {invoice}", persist_result=True)
+@answering
+def delete_draft(invoice: InvoiceReference) -> InvoiceOutcome:
+    """Delete a draft invoice with its lines, first in Stripe, then in Salesforce.
+
+    Refused once it is sent: what a customer has seen is voided, and stays on file.
+
+    Args:
+        invoice: The invoice's name (INV-0042), its Salesforce id or its Stripe id.
+    """
+    check_world()
+    if deleted_before(invoice):
+        return InvoiceOutcome(sentence=f"{invoice} is deleted.")
+    with holding(invoice) as record_id:
+        draft = read_invoice(record_id)
+        name_run(f"delete {draft.name} for {draft.account.name}")
+        approve_deletion(draft, invoice)
+        delete_in_stripe(draft)
+        delete_record(draft)
+    return InvoiceOutcome(
+        sentence=f"{draft.name} for {draft.account.name} is deleted ({draft.size}).",
+        record_id=draft.record_id,
+        name=draft.name,
+        status="Deleted",
+        total=str(draft.total),
+    )
