@@ -20,6 +20,7 @@ from prefect.logging import disable_run_logger
 from prefect.tasks import Task
 
 from flows.credit_invoice import credit_invoice
+from flows.delete_draft import delete_draft
 from flows.raise_invoice import raise_invoice
 from flows.record_payment import record_payment
 from flows.replace_invoice import replace_invoice
@@ -34,7 +35,7 @@ from invoicing.errors import InvoicingError, Refused
 from tests.conftest import Sandbox
 from tests.flows.conftest import NEXT_MONTH, Org
 
-REFUSED = "refused"
+REFUSED, GONE = "refused", "gone"
 STATES = ("draft", "open", "paid", "uncollectible", "void", "deleted")
 ACCOUNT = {"draft": "Acme Corporation", "open": "Soylent GmbH", "paid": "Umbrella KK"}
 """Dollars, euros and yen, in turn; other states have dollars."""
@@ -57,6 +58,7 @@ IN_SALESFORCE = {
     "credit":      row("-",     "Paid",   "-",     "Paid",          "-",      "-"),
     "refund":      row("-",     "Open",   "Paid",  "Uncollectible", "-",      "-"),
     "replace":     row("-",     "Void",   "-",     "Void",          "-",      "-"),
+    "delete":      row(GONE,    "-",      "-",     "-",             "-",      GONE),
 }
 IN_STRIPE = {
     "finalize":    row("Open",  "-",      "-",     "-",             "-",      "-"),
@@ -168,6 +170,11 @@ class Both:
         run(sync_invoice, name)
         return name
 
+    def status(self, name: str) -> str:
+        """What a record says; a record may be gone."""
+        found = self.org.query(f"SELECT Status__c FROM Stripe_Invoice__c WHERE Name = '{name}'")
+        return str(found[0]["Status__c"]) if found else GONE
+
     def stripe_id(self, name: str) -> str:
         """The Stripe invoice of a record."""
         return str(self.org.record(name)["Stripe_Invoice_Id__c"])
@@ -207,6 +214,8 @@ class Both:
                 run(credit_invoice, name, amount, give_back="refund", reason="order change")
             case "replace":
                 run(send_invoice, run(replace_invoice, name).name)
+            case "delete":
+                run(delete_draft, name)
 
     # What is done in Stripe
 
@@ -378,16 +387,16 @@ def test_after_every_move_both_sides_agree(both: Both, side: str, state: str) ->
     started = {what: both.begin(state, in_stripe=side == "Stripe") for what in table}
     came_of_it = {}
     for what, name in started.items():
-        before = both.org.record(name)["Status__c"]
+        before = both.status(name)
         try:
             act(what, name)
         except (Refused, stripe.InvalidRequestError):
-            assert both.org.record(name)["Status__c"] == before
+            assert both.status(name) == before
             came_of_it[what] = REFUSED
         except InvoicingError as error:
             came_of_it[what] = repr(error)
         else:
-            came_of_it[what] = both.org.record(name)["Status__c"]
+            came_of_it[what] = both.status(name)
     assert came_of_it == {what: after[state] for what, after in table.items()}
     records = [record["Name"] for record in both.org.query("SELECT Name FROM Stripe_Invoice__c")]
     wrong = {name: found for name in records if (found := both.disagreements(name))}
