@@ -58,8 +58,8 @@ def _paged(client: httpx.Client, part: str) -> int:
         after = f"&starting_after={last.decode()}"
 
 
-def ours(url: str, folder: Path) -> Callable[[], int]:
-    """What the full sync does: windows side by side into the ledger."""
+def _ledger(url: str, folder: Path) -> None:
+    """Settings that read one account into a new ledger."""
     values = {
         "STRIPE__API_KEY": KEY,
         "STRIPE__ACCOUNT_ID": "acct_1SandboxAcme",
@@ -73,17 +73,39 @@ def ours(url: str, folder: Path) -> Callable[[], int]:
         "LEDGER__URL": os.environ.get("BENCH_LEDGER") or f"sqlite:///{folder}/ledger.db",
     }
     os.environ.update({f"INVOICING_{name}": value for name, value in values.items()})
+
+
+def ours(url: str, folder: Path) -> Callable[[], int]:
+    """What the full sync does: windows side by side into the ledger."""
+    begun, along = begin(url, folder), read_along(url, folder)
+
+    def run() -> int:
+        begun()
+        return along()
+
+    return run
+
+
+def begin(url: str, folder: Path) -> Callable[[], int]:
+    """The first step of a full sync, before which the ledger is migrated."""
+    _ledger(url, folder)
     from invoicing.ledger import database, staging
-    from tasks.reading import Progress, read_windows
 
     database.migrate()
 
     def run() -> int:
         staging.begin("benchmark", dry_run=True)
-        read_windows("benchmark", Progress(logging.getLogger()))
-        return staging.counts()[0]
+        return 0
 
     return run
+
+
+def read_along(url: str, folder: Path) -> Callable[[], int]:
+    """One of several processes that read for a full sync that was begun."""
+    _ledger(url, folder)
+    from tasks.reading import Progress, read_windows
+
+    return lambda: read_windows(f"reader {os.getpid()}", Progress(logging.getLogger(), tells=False))
 
 
 def sdk(url: str, folder: Path) -> Callable[[], int]:
@@ -116,6 +138,8 @@ WAYS = {
     "floor": floor,
     "parallel_floor": parallel_floor,
     "ours": ours,
+    "begin": begin,
+    "along": read_along,
     "sdk": sdk,
     "dlt": dlt,
 }
