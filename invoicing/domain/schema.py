@@ -98,7 +98,7 @@ OBJECTS: Mapping[str, SObject] = {
             "Account__c": reference("Account", needed=True),
             "Action_Requested__c": picklist(
                 *("Send", "Sync", "Void", "Write Off", "Resend", "Record Payment", "Replace"),
-                "Preview",
+                *("Preview", "Clone", "Delete"),
             ),
             "Amount_Credited__c": amount(),
             "Amount_Disputed__c": amount(),
@@ -172,6 +172,7 @@ OBJECTS: Mapping[str, SObject] = {
             "Uncollectible_At__c": INSTANT,
             "Voided_At__c": INSTANT,
         },
+        rights=("queryable", "createable", "updateable", "deletable"),
     ),
     "Stripe_Invoice_Line__c": SObject(
         fields={
