@@ -26,17 +26,17 @@ Reading = tuple[Projection, PaymentFacts] | InvoicingError | None
 
 
 def read_invoices(
-    stripe_ids: Iterable[str], look_into: Collection[str] = (), *, remember: bool = True
+    stripe_ids: Iterable[str], look_into: Collection[str] = ()
 ) -> dict[str, Projection | InvoicingError | None]:
     """Stripe's side, read now; None for what does not exist.
 
     An invoice and its attempts to pay are one call. Refunds and disputes are two more for each
-    payment, and read only where there may be news of them; else what was read last holds.
+    payment, and read only where there may be news of them; else what was read last holds. What
+    is read is remembered, so the caller holds the invoices' leases.
 
     Args:
         stripe_ids: The invoices.
         look_into: Those whose refunds and disputes are to be read.
-        remember: Keep what was read of payments; only for who holds the invoices' leases.
     """
     ids = list(stripe_ids)
     if not ids:
@@ -51,14 +51,13 @@ def read_invoices(
 
     with ThreadPoolExecutor(min(READERS, len(ids))) as pool:
         found = dict(zip(ids, pool.map(read, ids), strict=True))
-    if remember:
-        payments.remember(
-            {
-                id_: (reading[1], reading[0].payment_state)
-                for id_, reading in found.items()
-                if isinstance(reading, tuple) and reading[1] != before.get(id_, NOTHING_KNOWN)
-            }
-        )
+    payments.remember(
+        {
+            id_: (reading[1], reading[0].payment_state)
+            for id_, reading in found.items()
+            if isinstance(reading, tuple) and reading[1] != before.get(id_, NOTHING_KNOWN)
+        }
+    )
     return {id_: r[0] if isinstance(r, tuple) else r for id_, r in found.items()}
 
 
