@@ -6,7 +6,16 @@ Instants are aware UTC datetimes.
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from sqlalchemy import DateTime, Dialect, Index, Text, TypeDecorator, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    Dialect,
+    Index,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
 from sqlmodel import Field, SQLModel
 
 
@@ -112,11 +121,13 @@ class KnownPayments(SQLModel, table=True):
     __tablename__ = "known_payments"
 
     stripe_id: str = Field(primary_key=True)
-    refunded: int = 0
-    disputed: int = 0
+    refunded: int = Field(default=0, sa_type=BigInteger)
+    disputed: int = Field(default=0, sa_type=BigInteger)
     dispute_status: str = ""
     problem: str = ""
-    credited: int = Field(default=0, description="After payment, when they were read.")
+    credited: int = Field(
+        default=0, description="After payment, when they were read.", sa_type=BigInteger
+    )
     payment_state: str | None = Field(
         default=None, description="Where the money stands, if refunds or disputes decide it."
     )
@@ -273,10 +284,12 @@ class SyncWindow(SQLModel, table=True):
     __tablename__ = "sync_window"
 
     number: int | None = Field(default=None, primary_key=True)
-    since: int
-    until: int
+    since: int = Field(sa_type=BigInteger)
+    until: int = Field(sa_type=BigInteger)
     cursor: str | None = Field(default=None, description="The last invoice that is staged.")
-    reached: int | None = Field(default=None, description="When that one was created.")
+    reached: int | None = Field(
+        default=None, description="When that one was created.", sa_type=BigInteger
+    )
     pages: int = 0
     done: bool = False
     owner: str | None = Field(default=None, description="Who reads it.")
@@ -289,18 +302,18 @@ class StagedStripe(SQLModel, table=True):
     __tablename__ = "staged_stripe"
 
     stripe_id: str = Field(primary_key=True)
-    created: int
+    created: int = Field(sa_type=BigInteger)
     record_id: str | None = None
     customer_id: str | None = None
     status: str
     number: str | None = None
-    total: int
-    amount_paid: int
-    amount_remaining: int
+    total: int = Field(sa_type=BigInteger)
+    amount_paid: int = Field(sa_type=BigInteger)
+    amount_remaining: int = Field(sa_type=BigInteger)
     payment_state: str
     overdue: bool
     facts: str = Field(sa_type=Text, description="What a projection needs, as JSON.")
-    credited: int = 0
+    credited: int = Field(default=0, sa_type=BigInteger)
 
 
 class StagedSalesforce(SQLModel, table=True):
@@ -314,13 +327,13 @@ class StagedSalesforce(SQLModel, table=True):
     name: str
     status: str
     number: str | None = None
-    total: int | None = None
-    amount_paid: int | None = None
-    amount_remaining: int | None = None
+    total: int | None = Field(default=None, sa_type=BigInteger)
+    amount_paid: int | None = Field(default=None, sa_type=BigInteger)
+    amount_remaining: int | None = Field(default=None, sa_type=BigInteger)
     payment_state: str | None = None
     overdue: bool = False
     sync_state: str | None = None
-    credited: int = 0
+    credited: int = Field(default=0, sa_type=BigInteger)
 
 
 class DriftRow(SQLModel, table=True):

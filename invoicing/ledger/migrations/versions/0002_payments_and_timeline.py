@@ -16,11 +16,11 @@ def upgrade() -> None:
     op.create_table(
         "known_payments",
         sa.Column("stripe_id", sa.String(), nullable=False),
-        sa.Column("refunded", sa.Integer(), nullable=False),
-        sa.Column("disputed", sa.Integer(), nullable=False),
+        sa.Column("refunded", sa.BigInteger(), nullable=False),
+        sa.Column("disputed", sa.BigInteger(), nullable=False),
         sa.Column("dispute_status", sa.String(), nullable=False),
         sa.Column("problem", sa.String(), nullable=False),
-        sa.Column("credited", sa.Integer(), nullable=False),
+        sa.Column("credited", sa.BigInteger(), nullable=False),
         sa.Column("payment_state", sa.String(), nullable=True),
         sa.PrimaryKeyConstraint("stripe_id"),
     )
@@ -44,7 +44,7 @@ def upgrade() -> None:
     op.create_index(op.f("ix_timeline_record_id"), "timeline", ["record_id"], unique=False)
     op.create_index(op.f("ix_timeline_state"), "timeline", ["state"], unique=False)
     for table in STAGED:
-        credited = sa.Column("credited", sa.Integer(), nullable=False, server_default="0")
+        credited = sa.Column("credited", sa.BigInteger(), nullable=False, server_default="0")
         op.add_column(table, credited)
 
 
