@@ -6,7 +6,6 @@ from typing import Any, ParamSpec, TypedDict, TypeVar, cast
 
 from prefect.cache_policies import DEFAULT, NO_CACHE, CachePolicy
 from prefect.client.schemas.objects import State, TaskRun
-from prefect.context import FlowRunContext
 from prefect.exceptions import Abort
 from prefect.futures import PrefectFuture
 from prefect.logging import get_run_logger
@@ -107,15 +106,8 @@ def answering(flow: Callable[P, R]) -> Callable[P, R]:
     return cast(Callable[P, R], run)
 
 
-def _suspensions() -> int:
-    """How often the run has waited for a person, and was begun again by the answer."""
-    context = FlowRunContext.get()
-    policy = context.flow_run.empirical_policy if context and context.flow_run else None
-    return len(policy.pause_keys or ()) if policy else 0
-
-
 def _count_attempts() -> None:
-    if flow_run.run_count - _suspensions() > ATTEMPTS:
+    if flow_run.run_count > ATTEMPTS:
         raise InvoicingError(
             f"This run was begun {ATTEMPTS} times and never came to an end; it is not tried "
             "again. Its log says how far it came. Once the cause is removed, start a new run: "
