@@ -11,7 +11,9 @@ depends_on = None
 
 def upgrade() -> None:
     """Apply."""
-    column = sa.Column("salesforce_read", sa.Boolean(), nullable=False, server_default=sa.false())
+    column: sa.Column[bool] = sa.Column(
+        "salesforce_read", sa.Boolean(), nullable=False, server_default=sa.false()
+    )
     op.add_column("sync_run", column)
 
 
