@@ -1,5 +1,6 @@
 """Flows, run the ways they are run: by Prefect in a process that may die, or just called."""
 
+import faulthandler
 import importlib
 import signal
 import sys
@@ -204,6 +205,7 @@ def by_hand(world: World, deed: Callable[[], Any]) -> Any:
     """
 
     def give_up(*_: object) -> None:
+        faulthandler.dump_traceback()
         raise Hung(f"no end after {PATIENCE_SECONDS:.0f} s")
 
     instruments.shift_time(world.ahead)

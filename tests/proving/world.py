@@ -139,7 +139,9 @@ class World:
         if self.ledger_url.startswith("sqlite"):
             for suffix in ("-wal", "-shm"):
                 self._ledger_file.with_name(self._ledger_file.name + suffix).unlink(missing_ok=True)
-            shutil.copy(self.folder / "migrated.db", self._ledger_file)
+            fresh = self.folder / "fresh.db"
+            shutil.copy(self.folder / "migrated.db", fresh)
+            fresh.replace(self._ledger_file)  # whoever still has the old one open keeps it
             return
         from sqlmodel import SQLModel
 
