@@ -29,7 +29,7 @@ REPAIRABLE = [kind for kind in Kind if kind not in FOR_PEOPLE]
 @answering
 def full_sync(
     dry_run: bool = False,
-    only: list[Kind] | None = None,
+    only: list[Kind] = [],  # noqa: B006
     approve_above: Annotated[float, Field(ge=0, le=1)] = 0.2,
     incremental: bool = False,
     workers: Annotated[int, Field(ge=1, le=64)] = 1,

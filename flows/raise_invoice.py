@@ -7,9 +7,9 @@ from pydantic import Field
 
 from invoicing.domain.forms import (
     AccountReference,
-    DueDate,
     InvoiceOutcome,
     LineItem,
+    OptionalDate,
     Options,
 )
 from tasks.ledger import check_world
@@ -24,9 +24,9 @@ def raise_invoice(
     account: AccountReference,
     description: Annotated[str, Field(examples=["November services"])],
     lines: list[LineItem],
-    due_date: DueDate | None = None,
+    due_date: OptionalDate = None,
     currency: Annotated[str, Field(examples=["EUR"], pattern=r"^([A-Za-z]{3})?$")] = "",
-    options: Annotated[Options, Field(title="More options")] = Options(),  # noqa: B008
+    options: Options = Options(),  # noqa: B008
     request_id: Annotated[str, Field(max_length=50)] = "",
 ) -> InvoiceOutcome:
     """Raise a draft invoice on an Account. It can be revised until it is sent.

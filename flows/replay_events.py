@@ -1,12 +1,11 @@
 """Handle chosen events anew, dead letters above all."""
 
-from datetime import datetime
 from typing import Annotated, Literal
 
 from prefect import flow
 from pydantic import Field
 
-from invoicing.domain.forms import Outcome
+from invoicing.domain.forms import OptionalMoment, Outcome
 from invoicing.domain.words import counted
 from invoicing.ledger.inbox import Choice
 from tasks.dead_letters import publish_dead_letters
@@ -29,8 +28,8 @@ def replay_events(
     event_ids: list[str] = [],  # noqa: B006
     types: Annotated[list[str], Field(examples=[["invoice.paid"]])] = [],  # noqa: B006
     invoice: Annotated[str, Field(pattern=r"^(in_\w+)?$")] = "",
-    since: datetime | None = None,
-    until: datetime | None = None,
+    since: OptionalMoment = None,
+    until: OptionalMoment = None,
 ) -> Outcome:
     """Handle chosen events of the inbox again, as if they had just come in.
 

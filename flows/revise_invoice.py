@@ -1,17 +1,14 @@
 """Revise a draft: header, lines added, changed, removed."""
 
-from typing import Annotated
-
 from prefect import flow
-from pydantic import Field
 
 from invoicing.domain.forms import (
     Clearable,
-    DueDate,
     InvoiceOutcome,
     InvoiceReference,
     LineChange,
     LineItem,
+    OptionalDate,
     Options,
 )
 from tasks.ledger import check_world, holding
@@ -24,12 +21,12 @@ from tasks.salesforce import prepare_revision, read_invoice, write_revision
 @answering
 def revise_invoice(
     invoice: InvoiceReference,
-    description: str | None = None,
-    due_date: DueDate | None = None,
+    description: str = "",
+    due_date: OptionalDate = None,
     change: list[LineChange] = [],  # noqa: B006
     add: list[LineItem] = [],  # noqa: B006
     remove: list[int] = [],  # noqa: B006
-    options: Annotated[Options, Field(title="More options")] = Options(),  # noqa: B008
+    options: Options = Options(),  # noqa: B008
     clear: list[Clearable] = [],  # noqa: B006
 ) -> InvoiceOutcome:
     """Revise a draft invoice. What is left empty stays as it is; refused once it is sent.

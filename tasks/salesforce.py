@@ -320,7 +320,7 @@ class Revision:
 def prepare_revision(
     invoice: Invoice,
     *,
-    description: str | None,
+    description: str,
     due_date: date | None,
     add: Sequence[LineItem],
     change: Sequence[LineChange],

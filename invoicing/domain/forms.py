@@ -5,7 +5,7 @@ exists. The schemas only ask for the right kind of value; whether the value make
 checked in the flow, so that one refusal names every mistake.
 """
 
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
@@ -26,6 +26,10 @@ def _empty_is_none(value: object) -> object:
     return value.strip() or None if isinstance(value, str) else value
 
 
+# Forms send their defaults back, and Prefect takes no null where the schema says text.
+OFFERED_EMPTY = Field(json_schema_extra={"default": ""})
+
+
 InvoiceReference = Annotated[
     str,
     Field(
@@ -42,15 +46,18 @@ AccountReference = Annotated[
     ),
 ]
 
-DueDate = Annotated[
-    date,
-    WithJsonSchema({"type": "string", "format": "date", "pattern": r"^\d{4}-\d{2}-\d{2}$"}),
-]
-
 OptionalDate = Annotated[
     date | None,
     BeforeValidator(_empty_is_none),
     WithJsonSchema({"type": "string", "format": "date", "pattern": r"^(\d{4}-\d{2}-\d{2})?$"}),
+    OFFERED_EMPTY,
+]
+
+OptionalMoment = Annotated[
+    datetime | None,
+    BeforeValidator(_empty_is_none),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+    OFFERED_EMPTY,
 ]
 
 Number = Annotated[
@@ -62,6 +69,7 @@ OptionalNumber = Annotated[
     Decimal | None,
     BeforeValidator(_empty_is_none),
     WithJsonSchema({"type": "string", "pattern": f"^({DECIMAL})?$"}),
+    OFFERED_EMPTY,
 ]
 
 
@@ -173,7 +181,12 @@ class Options(BaseModel):
         title="Payment terms",
         description="Days from the day of sending, instead of a due date.",
     )
-    po_number: str = Field("", title="PO number", examples=["PO-4711"])
+    po_number: str = Field(
+        "",
+        title="PO number",
+        description="The customer's order; printed on the invoice.",
+        examples=["PO-4711"],
+    )
     footer: str = Field("", title="Footer", description="Printed at the end of the invoice.")
     custom_fields: list[CustomFieldItem] = Field(
         [],

@@ -92,7 +92,7 @@ def test_the_form_in_prefects_ui(page: Page, stack: Stack, tmp_path: Path) -> No
     deployment = requests.get(f"{api}/deployments/name/raise-invoice/raise-invoice", timeout=30)
     page.goto(f"{stack.urls.prefect}/v2/deployments/deployment/{deployment.json()['id']}/run")
     expect(page.get_by_text("The customer's Account in Salesforce")).to_be_visible()
-    expect(page.get_by_text("Pick a date")).to_be_visible()
+    expect(page.get_by_text("Pick a date").first).to_be_visible()
     page.get_by_role("button", name="Add item").click()
     expect(page.get_by_text("How many; decimals are fine")).to_be_visible()
     page.screenshot(path=tmp_path / "form.png")
