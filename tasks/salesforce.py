@@ -1,10 +1,11 @@
 """Steps on Salesforce: find and read records, write drafts, leave notes."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Any
+from urllib.parse import quote
 
 from prefect import task
 from prefect.logging import get_run_logger
@@ -29,15 +30,23 @@ from invoicing.domain.words import counted
 from invoicing.errors import Missing, Refused
 from invoicing.ledger import intents
 from invoicing.ledger.intents import FINALIZE, REVISE
+from invoicing.ledger.models import TimelineEntry
 from invoicing.mapping import org_carrier
 from invoicing.settings import settings
 from tasks.policy import STEP
 from tasks.report import run_id, run_url
 from tasks.taxes import rate_problems
-from tasks.timeline import note
+from tasks.timeline import make_entry, note, note_all
 
 PRODUCTS_AT_ONCE = 50
 """Products that one query asks for: its text travels in the address, which has its limits."""
+
+
+LIST_LENGTH = 10_000
+"""Characters of a list in a query, as the address carries it; Salesforce takes 16,384 in all."""
+
+MANY = 10_000
+"""Accounts that one query may find: far more than the words it asks for."""
 
 
 def _looks_like_id(word: str, prefix: str = "") -> bool:
@@ -102,18 +111,52 @@ def _with_contact(invoice: Invoice) -> Invoice:
 
 
 def _read_account(reference: str) -> Account | str:
-    word = reference.strip()
-    field = "Id" if _looks_like_id(word, "001") else "Name"
-    found = find_accounts(f"{field} = {quoted(word)}", limit=100)
+    return read_accounts([reference])[reference]
+
+
+def read_accounts(references: Iterable[str]) -> dict[str, Account | str]:
+    """The Account that each word names, by id or exact name, or why there is none."""
+    words = {reference: reference.strip() for reference in references}
+    ids = {word for word in words.values() if _looks_like_id(word, "001")}
+    found: dict[str, dict[str, Account]] = {}
+    for column, some in (("Id", ids), ("Name", {*words.values()} - ids - {""})):
+        for listed in in_lists(some):
+            for account in find_accounts(f"{column} IN ({listed})", limit=MANY):
+                word = account.id[:15] if column == "Id" else account.name.casefold()
+                found.setdefault(word, {})[account.id] = account
+    return {
+        reference: _only(word, found.get(word[:15] if word in ids else word.casefold(), {}))
+        for reference, word in words.items()
+    }
+
+
+def _only(word: str, found: Mapping[str, Account]) -> Account | str:
+    if not word:
+        return "The Account is missing."
     if len(found) > 1:
         return f"{len(found)} Accounts are called {word!r}; use the Account's id."
-    if found:
-        return found[0]
-    gone = "; it may have been merged or deleted" if field == "Id" else ""
+    for account in found.values():
+        return account
+    gone = "; it may have been merged or deleted" if _looks_like_id(word, "001") else ""
     return f"There is no Account {word!r} in Salesforce{gone}."
 
 
-def _read_price_book(currency: str, products: Sequence[str], account: Account | None) -> PriceBook:
+def in_lists(words: Iterable[str]) -> Iterator[str]:
+    """Words as lists for SOQL's IN, each short enough for a query's address."""
+    listed: list[str] = []
+    length = 0
+    for literal in map(quoted, dict.fromkeys(words)):
+        length += len(quote(literal)) + len(quote(", "))
+        if listed and (length > LIST_LENGTH or len(listed) == salesforce.COLLECTION):
+            yield ", ".join(listed)
+            listed, length = [], len(quote(literal))
+        listed.append(literal)
+    if listed:
+        yield ", ".join(listed)
+
+
+def read_price_book(currency: str, products: Iterable[str], account: Account | None) -> PriceBook:
+    """What an Account's price book says in a currency of some products, as people write them."""
     entries: list[PriceBookEntry] = []
     asked = list(dict.fromkeys(filter(None, map(str.strip, products))))
     for start in range(0, len(asked), PRODUCTS_AT_ONCE):
@@ -195,6 +238,8 @@ class Draft:
     bill_to: str | None = None
     replaces: str | None = None
     """The record whose place it takes."""
+    opportunity: str | None = None
+    """The Opportunity that it bills."""
 
     @property
     def total(self) -> Money:
@@ -223,7 +268,7 @@ def prepare_draft(
     code = (currency.strip() or fallback).upper()
     lines, wrong = new_lines(
         items,
-        _read_price_book(
+        read_price_book(
             code,
             [item.product for item in items],
             None if isinstance(customer, str) else customer,
@@ -240,13 +285,13 @@ def prepare_draft(
         description=description,
         details=details,
     )
-    problems += _options_problems(details)
+    problems += options_problems(details)
     if problems or isinstance(customer, str):
         raise Refused(problems)
     return Draft(key, customer, code, description.strip(), due_date, tuple(lines), details)
 
 
-def _options_problems(details: Details, before: Details | None = None) -> list[str]:
+def options_problems(details: Details, before: Details | None = None) -> list[str]:
     """What is wrong with options just chosen, by today's date and the tax rates there are."""
     earlier = before or Details()
     problems = rate_problems([r for r in details.tax_rates if r not in earlier.tax_rates])
@@ -264,6 +309,12 @@ def write_draft(draft: Draft) -> Invoice:
     if found:
         get_run_logger().info("This request has already raised its invoice.")
         return _raised(found[0]["Id"], draft)
+    answers = client.write_graph(draft_nodes(draft))
+    return _raised(answers["invoice"]["id"], draft)
+
+
+def draft_nodes(draft: Draft, name: str = "invoice") -> list[dict[str, Any]]:
+    """The subrequests that write a draft with its lines; ``name`` is its reference id."""
     header = record.header_fields(
         description=draft.description,
         due_date=draft.due_date,
@@ -280,20 +331,28 @@ def write_draft(draft: Draft) -> Invoice:
     }
     header |= {record.BILL_TO: draft.bill_to} if draft.bill_to else {}
     header |= {record.REPLACES: draft.replaces} if draft.replaces else {}
-    nodes = [_node("POST", record.INVOICE, "invoice", header)]
-    nodes += [_new_line(line, draft.currency, "@{invoice.id}") for line in draft.lines]
+    header |= {record.OPPORTUNITY: draft.opportunity} if draft.opportunity else {}
+    nodes = [_node("POST", record.INVOICE, name, header)]
+    nodes += [
+        _new_line(line, draft.currency, f"@{{{name}.id}}", reference=f"{name}_{line.position}")
+        for line in draft.lines
+    ]
     if draft.replaces:
-        replaced = {record.REPLACED_BY: "@{invoice.id}"}
+        replaced = {record.REPLACED_BY: f"@{{{name}.id}}"}
         nodes.append(_node("PATCH", f"{record.INVOICE}/{draft.replaces}", "replaced", replaced))
-    answers = client.write_graph(nodes)
-    return _raised(answers["invoice"]["id"], draft)
+    return nodes
 
 
 def _raised(record_id: str, draft: Draft) -> Invoice:
     """The invoice of a draft that is written, and the beginning of its timeline."""
-    what = f"Raised over {draft.total}"
-    note(f"{record_id}-raised", record_id, what, amount=draft.total)
+    note_all([raised_entry(record_id, draft)])
     return read_invoice.fn(record_id)
+
+
+def raised_entry(record_id: str, draft: Draft) -> TimelineEntry:
+    """How a draft's timeline begins."""
+    what = f"Raised over {draft.total}"
+    return make_entry(f"{record_id}-raised", what, record_id=record_id, amount=draft.total)
 
 
 def _node(method: str, path: str, reference: str, body: Any = None) -> dict[str, Any]:
@@ -301,10 +360,10 @@ def _node(method: str, path: str, reference: str, body: Any = None) -> dict[str,
     return node if body is None else node | {"body": body}
 
 
-def _new_line(line: Line, currency: str, parent: str) -> dict[str, Any]:
+def _new_line(line: Line, currency: str, parent: str, *, reference: str = "") -> dict[str, Any]:
     fields = record.line_fields(line, currency)
     fields |= {"Invoice__c": parent, record.LOCAL_KEY: line.key}
-    return _node("POST", record.LINE, f"line{line.position}", fields)
+    return _node("POST", record.LINE, reference or f"line{line.position}", fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,7 +404,7 @@ def prepare_revision(
     if intents.began(FINALIZE, invoice.record_id):
         raise Refused(f"{invoice.name} is being sent; run send-invoice again to finish that.")
     named = [item.product for item in add] + [item.product for item in change]
-    book = _read_price_book(invoice.currency, named, invoice.account)
+    book = read_price_book(invoice.currency, named, invoice.account)
     kept, problems = changed_lines(invoice.lines, change, remove, book)
     start = max((line.position for line in invoice.lines), default=0) + 1
     added, wrong = new_lines(add, book, key=key, start=start)
@@ -375,7 +434,7 @@ def prepare_revision(
         description=after.description,
         details=after.details,
     )
-    problems += _options_problems(after.details, invoice.details)
+    problems += options_problems(after.details, invoice.details)
     if problems:
         raise Refused(problems)
     return Revision(invoice, after, key)

@@ -36,6 +36,9 @@ Record = dict[str, Any]
 COLLECTION = 200
 """The most records of one Collections call."""
 
+GRAPHS, NODES = 75, 500
+"""The most graphs of one Composite Graph call, and the most subrequests of all of them."""
+
 BULK_PART = 25_000
 """Rows in a part of a Bulk query's results: a trade of memory against calls."""
 
@@ -290,6 +293,21 @@ class Salesforce:
         """Set fields of many records; each carries its ``Id``. Returns the rows that failed."""
         return self._collections("composite/sobjects", sobject, records)
 
+    def keeps(self, sobject: str, field: str) -> bool:
+        """Whether the org has a field of ours."""
+        return self._names is None or self._names.path(sobject, field) is not None
+
+    def ids_by_key(self, sobject: str, external_id: str, keys: Sequence[str]) -> dict[str, str]:
+        """The ids of records by their external ids, as far as they are there."""
+        found: dict[str, str] = {}
+        for start in range(0, len(keys), COLLECTION):
+            some = ", ".join(map(quoted, keys[start : start + COLLECTION]))
+            rows = self.query(
+                f"SELECT Id, {external_id} FROM {sobject} WHERE {external_id} IN ({some})"  # noqa: S608
+            )
+            found |= {row[external_id]: row["Id"] for row in rows}
+        return found
+
     def upsert_many(
         self, sobject: str, external_id: str, records: Sequence[Mapping[str, Any]]
     ) -> list[RowError]:
@@ -334,16 +352,37 @@ class Salesforce:
         Raises:
             Refused: with every reason that Salesforce gave; nothing was written.
         """
+        [answer] = self.write_graphs([requests])
+        if isinstance(answer, InvoicingError):
+            raise answer
+        return answer
+
+    def write_graphs(
+        self, graphs: Sequence[Sequence[Mapping[str, Any]]]
+    ) -> list[dict[str, Any] | InvoicingError]:
+        """Write several graphs in one call, each all or none; at most 500 nodes in 75 graphs.
+
+        Args:
+            graphs: Subrequests, as :meth:`write_graph` takes them.
+
+        Returns:
+            For each graph the answers' bodies by reference id, or why nothing of it was written.
+
+        Source: https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest/
+        resources_composite_graph_limits.htm
+        """
         root = f"/services/data/v{SALESFORCE_API_VERSION}/"
-        nodes = [self._node(request, root) for request in requests]
-        body = {"graphs": [{"graphId": "all", "compositeRequest": nodes}]}
-        graph = self._call("write the invoice", "composite/graph", "POST", body)["graphs"][0]
-        answers = graph["graphResponse"]["compositeResponse"]
-        if not graph["isSuccessful"]:
-            errors = [error for answer in answers for error in _errors(answer["body"])]
-            own = [e for e in errors if e.get("errorCode") != "PROCESSING_HALTED"] or errors
-            raise _by_code("write the invoice", 400, own)
-        return {answer["referenceId"]: answer["body"] for answer in answers}
+        asked = [
+            {
+                "graphId": f"graph{number}",
+                "compositeRequest": [self._node(request, root) for request in requests],
+            }
+            for number, requests in enumerate(graphs)
+        ]
+        path = "composite/graph"
+        said = self._call("write the invoice", path, "POST", {"graphs": asked})["graphs"]
+        by_id = {graph["graphId"]: _graph_answer(graph) for graph in said}
+        return [by_id[graph["graphId"]] for graph in asked]
 
     def _node(self, request: Mapping[str, Any], root: str) -> dict[str, Any]:
         resource, sobject, *rest = request["path"].split("/")
@@ -361,6 +400,15 @@ class Salesforce:
         """Share of the day's API calls that are used; costs one."""
         calls = self._call("read the limits", "limits/")["DailyApiRequests"]
         return 1 - calls["Remaining"] / calls["Max"] if calls["Max"] else 1.0
+
+
+def _graph_answer(graph: Mapping[str, Any]) -> dict[str, Any] | InvoicingError:
+    answers = graph["graphResponse"]["compositeResponse"]
+    if graph["isSuccessful"]:
+        return {answer["referenceId"]: answer["body"] for answer in answers}
+    errors = [error for answer in answers for error in _errors(answer["body"])]
+    own = [e for e in errors if e.get("errorCode") != "PROCESSING_HALTED"] or errors
+    return _by_code("write the invoice", 400, own)
 
 
 def _csv_value(value: Any) -> Any:

@@ -37,8 +37,11 @@ LAST_REMINDER_AT = "Last_Reminder_At__c"
 REPLACES = "Replaces__c"
 REPLACED_BY = "Replaced_By__c"
 BILL_TO = "Bill_To__c"
+OPPORTUNITY = "Opportunity__c"
 
 MESSAGE_LENGTH = 4000
+BEGUN = "begun-"
+"""Before the local key of a record that is made among many, until all of its lines are there."""
 
 PROJECTED: dict[str, str] = {
     STRIPE_ID: "stripe_id",
@@ -212,6 +215,11 @@ def event_fields(
         "Currency__c": currency,
         "Run_URL__c": run_url,
     }
+
+
+def is_begun(local_key: str | None) -> bool:
+    """Whether a record was begun among many, and not finished: some of its lines may lack."""
+    return (local_key or "").startswith(BEGUN)
 
 
 def invoice_query(where: str, *, multi_currency: bool, also: Iterable[str] = ()) -> str:

@@ -133,6 +133,7 @@ OBJECTS: Mapping[str, SObject] = {
             "Livemode__c": CHECKBOX,
             "Local_Key__c": text(64, needed=True, unique=True),
             "Number__c": text(255, needed=True),
+            "Opportunity__c": reference("Opportunity"),
             "PO_Number__c": asked(text(140)),
             "Paid_At__c": INSTANT,
             "Payment_Methods__c": asked(text(255)),
@@ -217,6 +218,8 @@ OBJECTS: Mapping[str, SObject] = {
     "Product2": SObject(fields={}, rights=("queryable",)),
     "Pricebook2": SObject(fields={}, rights=("queryable",)),
     "PricebookEntry": SObject(fields={}, rights=("queryable",)),
+    "Opportunity": SObject(fields={}, rights=("queryable",), optional=True),
+    "OpportunityLineItem": SObject(fields={}, rights=("queryable",), optional=True),
 }
 """Every object this project reads or writes, by our API names."""
 
