@@ -2,10 +2,11 @@
 
 import itertools
 import os
-import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,9 @@ from tests.conftest import Sandbox
 
 TIMEOUT_SECONDS = 1.0
 """How long the product waits for an answer here."""
+
+PATIENCE_SECONDS = 30.0
+"""How long the ledger may be busy with what is left of the last schedule."""
 
 DAY = 86400.0
 
@@ -124,33 +128,27 @@ class World:
         for sandbox in self.sandboxes.values():
             sandbox.admin("DELETE", "faults")
 
-    @property
-    def _ledger_file(self) -> Path:
-        return Path(self.ledger_url.removeprefix("sqlite:///"))
-
     def _migrate(self) -> None:
         from invoicing.ledger import database
 
         database.migrate(self.ledger_url)
-        if self.ledger_url.startswith("sqlite"):
-            shutil.copy(self._ledger_file, self.folder / "migrated.db")
 
     def _clear_ledger(self) -> None:
-        if self.ledger_url.startswith("sqlite"):
-            for suffix in ("-wal", "-shm"):
-                self._ledger_file.with_name(self._ledger_file.name + suffix).unlink(missing_ok=True)
-            fresh = self.folder / "fresh.db"
-            shutil.copy(self.folder / "migrated.db", fresh)
-            fresh.replace(self._ledger_file)  # whoever still has the old one open keeps it
-            return
+        """Empty all tables in place: processes of the last schedule may have it open still."""
         from sqlmodel import SQLModel
 
         from invoicing.ledger import models
 
-        tables = ", ".join(SQLModel.metadata.tables)
+        tables = list(SQLModel.metadata.tables)
         assert models.Intent.__tablename__ in tables
+        if self.ledger_url.startswith("sqlite"):
+            file = self.ledger_url.removeprefix("sqlite:///")
+            with closing(sqlite3.connect(file, timeout=PATIENCE_SECONDS)) as ledger, ledger:
+                for table in tables:
+                    ledger.execute(f"DELETE FROM {table}")
+            return
         with psycopg.connect(self.ledger_url, autocommit=True) as connection:
-            connection.execute(f"TRUNCATE {tables} RESTART IDENTITY".encode())
+            connection.execute(f"TRUNCATE {', '.join(tables)} RESTART IDENTITY".encode())
 
 
 _COUNTER = itertools.count(1)
