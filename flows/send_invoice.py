@@ -52,8 +52,8 @@ def send_invoice(invoice: InvoiceReference) -> InvoiceOutcome:
         ensure_coupons(draft)
         stripe_id = create_draft(draft, customer_id)
         fill_draft(stripe_id, draft)
-        total = compare_totals(stripe_id, draft)
-        finalize(stripe_id, record_id)
+        total = compare_totals(stripe_id, draft, customer_id)
+        finalize(stripe_id, draft, customer_id)
         charged = draft.details.collection is Collection.CHARGE
         if charged:
             charge(stripe_id, record_id)

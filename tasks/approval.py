@@ -9,14 +9,14 @@ from datetime import UTC, datetime
 from prefect import task
 from prefect.logging import get_run_logger
 
-from invoicing.connectors import salesforce
+from invoicing.connectors import salesforce, stripe
 from invoicing.domain import record
 from invoicing.domain.approval import APPROVED, WAITING, Decision, decide
 from invoicing.domain.invoice import Invoice
 from invoicing.domain.money import Money
 from invoicing.domain.status import Status
 from invoicing.errors import Refused
-from invoicing.ledger import intents
+from invoicing.ledger import intents, links
 from invoicing.ledger.intents import APPROVE, FINALIZE
 from invoicing.settings import settings
 from tasks.dialogue import Talk
@@ -60,11 +60,19 @@ def _subject(draft: Invoice) -> str:
 
 @task(task_run_name="look for an approval", **STEP)
 def is_approved(draft: Invoice) -> bool:
-    """Whether this very content was approved, or is past asking: its sending is under way."""
-    if draft.status is not Status.DRAFT or intents.began(FINALIZE, draft.record_id):
+    """Whether this very content was approved, or is past asking: it is frozen in Stripe."""
+    if draft.status is not Status.DRAFT:
         return True
     decided = intents.find(APPROVE, _subject(draft))
-    return decided is not None and decided.outcome == APPROVED
+    return (decided is not None and decided.outcome == APPROVED) or _is_frozen(draft)
+
+
+def _is_frozen(draft: Invoice) -> bool:
+    if not intents.began(FINALIZE, draft.record_id):
+        return False
+    stripe_id = links.stripe_id(draft.record_id)
+    invoice = stripe.client().invoice(stripe_id) if stripe_id else None
+    return invoice is not None and invoice["status"] != "draft"
 
 
 @task(task_run_name="wait for approval", **STEP)

@@ -6,7 +6,8 @@ for it, so it may be repeated at any time, by this run or by a later one.
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -72,15 +73,22 @@ def ensure_customer(account: Account, email: str) -> str:
     A known customer first; else one in Stripe that carries our Account id; else a new one.
     Never the Search API within its lag: https://docs.stripe.com/search#data-freshness
     """
-    leases.acquire(account.id, this_attempt())
     wanted = _customer_params(account, email)
-    try:
+    with _alone_with(account):
         customer = _known_customer(account) or _create_customer(account, wanted)
         if any(not _agrees(customer[field], value) for field, value in wanted.items()):
             stripe.client().update_customer(customer["id"], wanted)
         links.link_customer(customer["id"], account.id)
-        get_run_logger().info("%s is Stripe's customer %s.", account.name, customer["id"])
-        return str(customer["id"])
+    get_run_logger().info("%s is Stripe's customer %s.", account.name, customer["id"])
+    return str(customer["id"])
+
+
+@contextmanager
+def _alone_with(account: Account) -> Iterator[None]:
+    """Be the only run that works on an Account's customer."""
+    leases.acquire(account.id, this_attempt())
+    try:
+        yield
     finally:
         leases.release(account.id, this_attempt())
 
@@ -308,7 +316,7 @@ def _change_lines(
 
 
 @task(task_run_name="compare the totals", **STEP)
-def compare_totals(stripe_id: str, invoice: Invoice) -> Money:
+def compare_totals(stripe_id: str, invoice: Invoice, customer_id: str) -> Money:
     """Read the draft back and compare; the last step before anything reaches the customer.
 
     Compared are what both sides can work out: the lines after their own discounts, the total
@@ -319,11 +327,16 @@ def compare_totals(stripe_id: str, invoice: Invoice) -> Money:
         What the customer is billed, taxes included.
 
     Raises:
-        Conflict: with the two sums.
+        Conflict: with the two sums; or the draft is another customer's.
     """
     draft = stripe.client().invoice(stripe_id)
     if draft is None:
         raise Conflict(f"The draft of {invoice.name} was deleted in Stripe ({stripe_id}).")
+    if draft["status"] == "draft" and draft["customer"] != customer_id:
+        raise Conflict(
+            f"{invoice.name} was not sent: its draft in Stripe ({stripe_id}) was made for another "
+            f"customer than {invoice.account.name}. Clone the record, and delete this one."
+        )
     subtotal = Money(draft["currency"], draft["subtotal"])
     total = billing.net_of_exclusive_tax(draft)
     lines = int(draft["lines"].get("total_count") or len(draft["lines"]["data"]))
@@ -336,8 +349,6 @@ def compare_totals(stripe_id: str, invoice: Invoice) -> Money:
             f"{len(invoice.lines)} lines with {off} discount, Stripe to {total} on {lines} lines "
             f"with {stripe_off} discount. Compare the draft {stripe_id} in Stripe with the record."
         )
-    if draft["status"] == "draft" and draft["customer_email"] != invoice.email:
-        raise Passing(f"Stripe still has another e-mail address on the draft {stripe_id}.")
     get_run_logger().info(
         "Both sides add up to %s before tax on %s; Stripe adds %s tax.",
         invoice.total,
@@ -348,27 +359,46 @@ def compare_totals(stripe_id: str, invoice: Invoice) -> Money:
 
 
 @task(task_run_name="finalize", **STEP)
-def finalize(stripe_id: str, record_id: str) -> None:
-    """Turn the draft into an open invoice, once.
+def finalize(stripe_id: str, invoice: Invoice, customer_id: str) -> None:
+    """Turn the draft into an open invoice, once, with the address that it is to go to.
+
+    That address is the customer's until this moment, and each sending to the Account sets it:
+    it is made right and frozen with nobody in between.
 
     Never with ``auto_advance``: Stripe would mail it by itself, and ours would be the second.
     """
-    _keep(record_id)
+    _keep(invoice.record_id)
     client = stripe.client()
 
     def finalized(_since: datetime) -> str | None:
         now = client.invoice(stripe_id)
         return str(now["status"]) if now and now["status"] != "draft" else None
 
-    intents.once(
-        FINALIZE,
-        record_id,
-        digest=_digest(stripe_id),
-        actor=run_id(),
-        evidence=finalized,
-        act=lambda key: str(client.finalize(stripe_id, key)["status"]),
-    )
+    with _alone_with(invoice.account):
+        _address(stripe_id, invoice.email, customer_id)
+        intents.once(
+            FINALIZE,
+            invoice.record_id,
+            digest=_digest(stripe_id),
+            actor=run_id(),
+            evidence=finalized,
+            act=lambda key: str(client.finalize(stripe_id, key)["status"]),
+        )
     get_run_logger().info("%s is finalized: numbered and frozen.", stripe_id)
+
+
+def _address(stripe_id: str, email: str | None, customer_id: str) -> None:
+    """Let a draft go to an address, where the customer has another one by now."""
+    if _goes_to(stripe_id, email):
+        return
+    stripe.client().update_customer(customer_id, {"email": email})
+    if not _goes_to(stripe_id, email):
+        raise Passing(f"Stripe still has another e-mail address on the draft {stripe_id}.")
+
+
+def _goes_to(stripe_id: str, email: str | None) -> bool:
+    draft = stripe.client().invoice(stripe_id)
+    return draft is None or draft["status"] != "draft" or draft["customer_email"] == email
 
 
 @task(task_run_name="mail it to {email}", **STEP)

@@ -144,8 +144,9 @@ class Invoice:
 
     @property
     def content_digest(self) -> str:
-        """A fingerprint of everything the customer would be billed for."""
-        parts = [self.currency, self.description, str(self.due_date), self.email or ""]
+        """A fingerprint of who would be billed, and for what."""
+        parts = [self.account.id, self.replaces or "", self.currency, self.description]
+        parts += [str(self.due_date), self.email or ""]
         parts += [self.billed.fingerprint, *(f"{k}={v}" for k, v in self.carried.metadata)]
         for line in self.lines:
             parts += [line.key, line.label, line.product_id or ""]

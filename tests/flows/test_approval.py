@@ -7,6 +7,8 @@ import pytest
 
 from flows.revise_invoice import revise_invoice
 from flows.send_invoice import send_invoice
+from invoicing.connectors import salesforce
+from invoicing.connectors.stripe import Stripe
 from invoicing.domain.forms import InvoiceOutcome
 from invoicing.errors import Refused
 from invoicing.ledger import leases
@@ -74,6 +76,30 @@ def test_an_approval_is_for_what_was_approved(draft: Raise, org: Org) -> None:
     revise_invoice(name, description="Twice the services")
     assert "Twice the services" in talk.answer(**YES)
     assert org.record(name)["Status__c"] == "Draft"
+    assert "was sent" in talk.answer(**YES)
+
+
+def test_changed_by_hand_after_a_sending_died(
+    draft: Raise, org: Org, stripe_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was begun may be finished unasked, but not with ten times as much on it."""
+
+    class Killed(BaseException):
+        """The process is gone."""
+
+    def die(*_: Any) -> None:
+        raise Killed
+
+    name = draft(lines=[{"product": "Consulting", "quantity": "1"}]).name
+    with monkeypatch.context() as patch:
+        patch.setattr(Stripe, "finalize", die)
+        with pytest.raises(Killed):
+            send_invoice(name)
+    [line] = org.record(name)["Lines__r"]["records"]
+    salesforce.client().update("Stripe_Invoice_Line__c", line["Id"], {"Quantity__c": 100})
+    talk = Conversation(send_invoice, invoice=name)
+    assert talk.waits
+    assert stripe_sandbox.admin("GET", "mail")["data"] == []
     assert "was sent" in talk.answer(**YES)
 
 

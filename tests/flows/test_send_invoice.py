@@ -6,10 +6,13 @@ from datetime import date, timedelta
 import pytest
 import stripe
 
+import flows.send_invoice as sending
 from flows.revise_invoice import revise_invoice
 from flows.send_invoice import send_invoice
 from invoicing.connectors import salesforce
 from invoicing.domain.forms import InvoiceOutcome, LineItem
+from invoicing.domain.invoice import Invoice
+from invoicing.domain.money import Money
 from invoicing.errors import Conflict, InvoicingError, Refused
 from tests.conftest import Sandbox
 from tests.flows.conftest import Org
@@ -102,6 +105,52 @@ def test_a_refused_draft_can_be_put_right_and_sent(draft: Raise, org: Org) -> No
     send_invoice(name)
     record = org.record("INV-0001")
     assert (record["Sync_State__c"], record["Sync_Message__c"]) == ("Clean", None)
+
+
+def test_two_of_one_account_go_each_to_its_own_address(
+    draft: Raise, org: Org, stripe_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While one is on its way, another for the same customer is sent to somebody else."""
+    first, second = draft().name, draft().name
+    org.set(second, Bill_To__c=contact(org, "Acme Corporation", "ann@acme.example.com"))
+    compare, seen = sending.compare_totals, list[str]()
+
+    def meanwhile(stripe_id: str, content: Invoice, customer_id: str) -> Money:
+        total = compare(stripe_id, content, customer_id)
+        seen.append(content.name)
+        if seen == [first]:
+            send_invoice(second)
+        return total
+
+    monkeypatch.setattr(sending, "compare_totals", meanwhile)
+    send_invoice(first)
+    assert seen == [first, second]
+    assert sorted(mails(stripe_sandbox)) == ["ann@acme.example.com", "billing@acme.example.com"]
+
+
+def contact(org: Org, account: str, email: str) -> str:
+    """Somebody at an Account who can be billed; returns the id."""
+    [found] = org.query(f"SELECT Id FROM Account WHERE Name = '{account}'")
+    body = {"AccountId": found["Id"], "LastName": "Payer", "Email": email}
+    node = {"method": "POST", "path": "sobjects/Contact", "referenceId": "payer", "body": body}
+    return str(salesforce.client().write_graph([node])["payer"]["id"])
+
+
+def test_moved_to_another_account_after_a_first_try(
+    draft: Raise, org: Org, stripe_sandbox: Sandbox
+) -> None:
+    """Stripe's draft is the first customer's for ever: it is billed to nobody."""
+    name = draft().name
+    org.set(name, Bill_To__c=contact(org, "Acme Corporation", "ann@acme.example.com"))
+    refusal = {"kind": "refuse", "status": 400, "path": "*/finalize", "count": 1}
+    stripe_sandbox.admin("POST", "faults", rules=[refusal])
+    with pytest.raises(InvoicingError):
+        send_invoice(name)
+    [other] = org.query("SELECT Id FROM Account WHERE Name = 'Vandelay Industries'")
+    org.set(name, Account__c=other["Id"])
+    with pytest.raises(Conflict, match="made for another customer than Vandelay Industries"):
+        send_invoice(name)
+    assert mails(stripe_sandbox) == []
 
 
 def test_there_is_no_such_invoice() -> None:
