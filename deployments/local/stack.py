@@ -299,13 +299,14 @@ class Stack:
 
     def _create_pool(self, pool: str, worker_type: WorkerType) -> None:
         body = {"name": pool, "type": worker_type}  # the worker adds its job template
-        httpx.post(f"{self.urls.prefect_api}/work_pools/", json=body).raise_for_status()
+        pools = f"{self.urls.prefect_api}/work_pools/"
+        httpx.post(pools, json=body, timeout=START_SECONDS).raise_for_status()
 
     def _launch_worker(self, pool: str) -> None:
         self._launch(worker_of(pool), "prefect", "worker", "start", "--pool", pool)
 
     def _pool_is_served(self, pool: str) -> bool:
-        answer = httpx.get(f"{self.urls.prefect_api}/work_pools/{pool}")
+        answer = httpx.get(f"{self.urls.prefect_api}/work_pools/{pool}", timeout=START_SECONDS)
         return answer.is_success and answer.json()["status"] == "READY"
 
     @property

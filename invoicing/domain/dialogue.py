@@ -228,7 +228,12 @@ def _header_form(order: Order) -> type[BaseModel]:
         ),
         due_date=(
             OptionalDate,
-            Field(due, title="Due date", description=f"Only for '{ON_A_DATE}'."),
+            Field(
+                due.isoformat() if due else "",  # the form sends it back, and may send no null
+                title="Due date",
+                description=f"Only for '{ON_A_DATE}'.",
+                validate_default=True,
+            ),
         ),
     )
 
