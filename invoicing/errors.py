@@ -55,10 +55,10 @@ class Refused(InvoicingError):
         reasons: Every reason found, each one a sentence.
     """
 
-    def __init__(self, reasons: str | Sequence[str]) -> None:
-        """Collect the reasons; one sentence or several."""
+    def __init__(self, reasons: str | Sequence[str], summary: str = "") -> None:
+        """Collect the reasons; one sentence or several, or so many that a summary is better."""
         self.reasons = [reasons] if isinstance(reasons, str) else list(reasons)
-        super().__init__(" ".join(self.reasons))
+        super().__init__(summary or " ".join(self.reasons))
 
 
 class Missing(Refused):

@@ -36,6 +36,12 @@ def stripe_page(kind: str, stripe_id: str) -> str:
     return f"{base}{mode}/{kind}/{stripe_id}"
 
 
+def record_page(record_id: str) -> str:
+    """Where people see a record in Salesforce."""
+    org = settings().salesforce
+    return f"{org.url or f'https://{org.domain}.salesforce.com'}/{record_id}"
+
+
 def name_run(name: str) -> None:
     """Give the run the name that people know the matter by."""
     if flow_run.id:

@@ -49,7 +49,8 @@ MANY = 10_000
 """Accounts that one query may find: far more than the words it asks for."""
 
 
-def _looks_like_id(word: str, prefix: str = "") -> bool:
+def looks_like_id(word: str, prefix: str = "") -> bool:
+    """Whether a word can be a record's id, of an object with such a prefix."""
     return word.isalnum() and len(word) in (15, 18) and word.startswith(prefix)
 
 
@@ -73,7 +74,7 @@ def find_record(reference: str) -> str:
     word = reference.strip()
     if word.startswith("in_"):
         where = f"{record.STRIPE_ID} = {quoted(word)}"
-    elif _looks_like_id(word, "a"):
+    elif looks_like_id(word, "a"):
         where = f"Id = {quoted(word)}"
     else:
         where = f"Name = {quoted(word)}"
@@ -117,7 +118,7 @@ def _read_account(reference: str) -> Account | str:
 def read_accounts(references: Iterable[str]) -> dict[str, Account | str]:
     """The Account that each word names, by id or exact name, or why there is none."""
     words = {reference: reference.strip() for reference in references}
-    ids = {word for word in words.values() if _looks_like_id(word, "001")}
+    ids = {word for word in words.values() if looks_like_id(word, "001")}
     found: dict[str, dict[str, Account]] = {}
     for column, some in (("Id", ids), ("Name", {*words.values()} - ids - {""})):
         for listed in in_lists(some):
@@ -137,7 +138,7 @@ def _only(word: str, found: Mapping[str, Account]) -> Account | str:
         return f"{len(found)} Accounts are called {word!r}; use the Account's id."
     for account in found.values():
         return account
-    gone = "; it may have been merged or deleted" if _looks_like_id(word, "001") else ""
+    gone = "; it may have been merged or deleted" if looks_like_id(word, "001") else ""
     return f"There is no Account {word!r} in Salesforce{gone}."
 
 
@@ -162,7 +163,7 @@ def read_price_book(currency: str, products: Iterable[str], account: Account | N
     for start in range(0, len(asked), PRODUCTS_AT_ONCE):
         some = asked[start : start + PRODUCTS_AT_ONCE]
         words = ", ".join(map(quoted, some))
-        ids = [quoted(word) for word in some if _looks_like_id(word, "01t")]
+        ids = [quoted(word) for word in some if looks_like_id(word, "01t")]
         by_id = f" OR Product2Id IN ({', '.join(ids)})" if ids else ""
         named = f" AND (Product2.ProductCode IN ({words}) OR Product2.Name IN ({words}){by_id})"
         entries += price_book_entries(currency, named, account=account)
@@ -345,14 +346,14 @@ def draft_nodes(draft: Draft, name: str = "invoice") -> list[dict[str, Any]]:
 
 def _raised(record_id: str, draft: Draft) -> Invoice:
     """The invoice of a draft that is written, and the beginning of its timeline."""
-    note_all([raised_entry(record_id, draft)])
+    note_all([raised_entry(record_id, draft.total)])
     return read_invoice.fn(record_id)
 
 
-def raised_entry(record_id: str, draft: Draft) -> TimelineEntry:
+def raised_entry(record_id: str, amount: Money) -> TimelineEntry:
     """How a draft's timeline begins."""
-    what = f"Raised over {draft.total}"
-    return make_entry(f"{record_id}-raised", what, record_id=record_id, amount=draft.total)
+    what = f"Raised over {amount}"
+    return make_entry(f"{record_id}-raised", what, record_id=record_id, amount=amount)
 
 
 def _node(method: str, path: str, reference: str, body: Any = None) -> dict[str, Any]:

@@ -145,6 +145,14 @@ class RowError:
     error: InvoicingError
 
 
+@dataclass(frozen=True, slots=True)
+class GraphError:
+    """Why nothing of a graph was written, and the subrequest that was refused."""
+
+    reference: str
+    error: InvoicingError
+
+
 class Salesforce:
     """One Salesforce org."""
 
@@ -353,13 +361,13 @@ class Salesforce:
             Refused: with every reason that Salesforce gave; nothing was written.
         """
         [answer] = self.write_graphs([requests])
-        if isinstance(answer, InvoicingError):
-            raise answer
+        if isinstance(answer, GraphError):
+            raise answer.error
         return answer
 
     def write_graphs(
         self, graphs: Sequence[Sequence[Mapping[str, Any]]]
-    ) -> list[dict[str, Any] | InvoicingError]:
+    ) -> list[dict[str, Any] | GraphError]:
         """Write several graphs in one call, each all or none; at most 500 nodes in 75 graphs.
 
         Args:
@@ -402,13 +410,14 @@ class Salesforce:
         return 1 - calls["Remaining"] / calls["Max"] if calls["Max"] else 1.0
 
 
-def _graph_answer(graph: Mapping[str, Any]) -> dict[str, Any] | InvoicingError:
+def _graph_answer(graph: Mapping[str, Any]) -> dict[str, Any] | GraphError:
     answers = graph["graphResponse"]["compositeResponse"]
     if graph["isSuccessful"]:
         return {answer["referenceId"]: answer["body"] for answer in answers}
-    errors = [error for answer in answers for error in _errors(answer["body"])]
-    own = [e for e in errors if e.get("errorCode") != "PROCESSING_HALTED"] or errors
-    return _by_code("write the invoice", 400, own)
+    errors = [(a["referenceId"], error) for a in answers for error in _errors(a["body"])]
+    own = [told for told in errors if told[1].get("errorCode") != "PROCESSING_HALTED"] or errors
+    error = _by_code("write the invoice", 400, [error for _, error in own])
+    return GraphError(own[0][0] if own else "", error)
 
 
 def _csv_value(value: Any) -> Any:

@@ -271,3 +271,13 @@ class InvoiceOutcome(Outcome):
     changes: dict[str, str] = Field(
         default_factory=dict, description="What moved: field, from and to."
     )
+
+
+class BulkOutcome(Outcome):
+    """What came of many invoices that were asked for at once."""
+
+    raised: int = 0
+    there_before: int = Field(0, description="Raised by an earlier run.")
+    not_raised: int = 0
+    names: list[str] = Field(default_factory=list, description="The records, in the order asked.")
+    reasons: list[str] = Field(default_factory=list, description="Why the others were not raised.")

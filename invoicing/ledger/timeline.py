@@ -88,6 +88,13 @@ def mark(keys: Iterable[str], state: EntryState) -> None:
         ledger.execute(change.values(state=state))
 
 
+def known(keys: Collection[str]) -> set[str]:
+    """Those of some keys whose entries are there."""
+    query = select(TimelineEntry.key).where(col(TimelineEntry.key).in_(keys))
+    with session() as ledger:
+        return set(ledger.exec(query))
+
+
 def of_record(record_id: str) -> list[TimelineEntry]:
     """A record's timeline, oldest first."""
     query = select(TimelineEntry).where(

@@ -59,6 +59,7 @@ def create(org: Org, sobject: SObject, body: Body) -> str:
         standard_rules.check(org, sobject, row)
         row |= _auto_numbers(org, sobject) | standard_rules.derived(org, sobject, row)
         org.store.insert(sobject, row)
+        standard_rules.carry_over(org, sobject, row)
         return str(row["Id"])
 
 

@@ -21,7 +21,7 @@ def seed(org: Org, name: Seed = "demo") -> None:
     Args:
         org: The org.
         name: ``empty`` has the organization, its user, currencies and standard price book;
-            ``demo`` also accounts, contacts and products with prices.
+            ``demo`` also accounts, contacts, products with prices and opportunities.
     """
     path = Path(__file__).with_name("demo_org.toml")
     data = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -33,6 +33,8 @@ def seed(org: Org, name: Seed = "demo") -> None:
                 _account(org, account)
             for product in data["product"]:
                 _product(org, product)
+            for opportunity in data["opportunity"]:
+                _opportunity(org, opportunity)
 
 
 def is_empty(org: Org) -> bool:
@@ -73,3 +75,19 @@ def _product(org: Org, spec: dict[str, Any]) -> None:
             "IsActive": active,
         }
         _create(org, "PricebookEntry", entry)
+
+
+def _opportunity(org: Org, spec: dict[str, Any]) -> None:
+    account, sold = spec.pop("account"), spec.pop("products")
+    [customer] = org.store.where(org.sobject("Account"), "Name = ?", [account])
+    currency = customer["CurrencyIsoCode"]
+    own = {"AccountId": customer["Id"], "CurrencyIsoCode": currency}
+    own["Pricebook2Id"] = STANDARD_PRICEBOOK_ID
+    opportunity_id = _create(org, "Opportunity", {**spec, **own})
+    for order, product in enumerate(sold, 1):
+        name = product.pop("product")
+        entries = org.sobject("PricebookEntry")
+        [entry] = org.store.where(entries, "Name = ? AND CurrencyIsoCode = ?", [name, currency])
+        price = {"UnitPrice": entry["UnitPrice"], "PricebookEntryId": entry["Id"]}
+        place = {"OpportunityId": opportunity_id, "CurrencyIsoCode": currency, "SortOrder": order}
+        _create(org, "OpportunityLineItem", {**price, **place, **product})

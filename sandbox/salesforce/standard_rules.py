@@ -43,11 +43,39 @@ def derived(org: Org, sobject: SObject, row: Row) -> Row:
             stage = str(row["StageName"])
             closed, won = stage.startswith("Closed"), stage == "Closed Won"
             return {"IsClosed": int(closed), "IsWon": int(won)}
+        case "OpportunityLineItem":
+            return _sold(org, row)
     return {}
+
+
+def _sold(org: Org, row: Row) -> Row:
+    """A product on an Opportunity: it is the price book entry's, and its total follows.
+
+    Source: https://developer.salesforce.com/docs/atlas.en-us.object_reference.meta/
+    object_reference/sforce_api_objects_opportunitylineitem.htm
+    """
+    entry = org.store.get(org.sobject("PricebookEntry"), row["PricebookEntryId"]) or {}
+    opportunity = org.store.get(org.sobject("Opportunity"), row["OpportunityId"]) or {}
+    price, total = row.get("UnitPrice"), row.get("TotalPrice")
+    left = 1 - (row.get("Discount") or 0) / 100
+    if price is None:
+        price = round(total / row["Quantity"] / left, 6) if total else entry.get("UnitPrice") or 0
+    return {
+        "Product2Id": entry.get("Product2Id"),
+        "Name": f"{opportunity.get('Name')} {entry.get('Name')}",
+        "UnitPrice": price,
+        "TotalPrice": round(row["Quantity"] * price * left, 2),
+    }
 
 
 def carry_over(org: Org, sobject: SObject, row: Row) -> None:
     """Tell records that show another's values of their change."""
+    if sobject.name == "OpportunityLineItem":
+        org.store.run(
+            "UPDATE Opportunity SET Amount = (SELECT SUM(TotalPrice) FROM OpportunityLineItem "
+            "WHERE OpportunityId = Opportunity.Id AND IsDeleted = 0) WHERE Id = ?",
+            (row["OpportunityId"],),
+        )
     if sobject.name == "Product2":
         org.store.run(
             "UPDATE PricebookEntry SET Name = ?, ProductCode = ? WHERE Product2Id = ?",

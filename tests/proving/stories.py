@@ -144,6 +144,55 @@ def _raise_once() -> Parameters:
     return form(request_id="order-4711")
 
 
+def _raise_many() -> Parameters:
+    """A table of two invoices, one of two lines, and an Opportunity of one product."""
+    _win("Acme renewal")
+    table = """invoice;account;description;terms;product;quantity;price
+A;Acme Corporation;November services;Net 30;Consulting;3;
+A;Acme Corporation;;;Onboarding;1;2000,00
+B;Acme Corporation;December services;Net 30;Onboarding;1;2450,00
+"""
+    options = {"payment_terms": "Net 30"}
+    return {
+        "csv": table,
+        "opportunities": ["Acme renewal"],
+        "options": options,
+        "request_id": "november",
+    }
+
+
+def _win(name: str) -> None:
+    """An Opportunity of Acme that was won, with two hours of Consulting."""
+    from invoicing.connectors import salesforce
+
+    client = salesforce.client()
+    [account] = client.query("SELECT Id FROM Account WHERE Name = 'Acme Corporation'")
+    [entry] = client.query(
+        "SELECT Id FROM PricebookEntry WHERE Product2.Name = 'Consulting' "
+        "AND CurrencyIsoCode = 'USD' AND Pricebook2.IsStandard = true"
+    )
+    won = {
+        "Name": name,
+        "AccountId": account["Id"],
+        "StageName": "Closed Won",
+        "CloseDate": "2026-11-01",
+        "CurrencyIsoCode": "USD",
+    }
+    product = {"OpportunityId": "@{won.id}", "PricebookEntryId": entry["Id"]}
+    product |= {"Quantity": 2, "UnitPrice": 140}
+    client.write_graph(
+        [
+            _creating("Opportunity", "won", won),
+            _creating("OpportunityLineItem", "product", product),
+        ]
+    )
+
+
+def _creating(sobject: str, reference: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    path = f"sobjects/{sobject}"
+    return {"method": "POST", "path": path, "referenceId": reference, "body": body}
+
+
 def _answer() -> Parameters:
     return {
         "account": "Acme Corporation",
@@ -305,6 +354,15 @@ def _is_raised_by_each(facts: Facts, _: Parameters) -> Iterator[str]:
         yield from _says("lines", _amounts(record), [450, 2000])
 
 
+def _are_raised(facts: Facts, _: Parameters) -> Iterator[str]:
+    lines = sorted(_amounts(record) for record in facts.records)
+    yield from _says("lines", lines, [[280], [450, 2000], [2450]])
+    totals = sorted(float(record["Total__c"]) for record in facts.records)
+    yield from _says("totals", totals, [280, 2450, 2450])
+    told = [entry.what for entry in facts.timeline if entry.what.startswith("Raised")]
+    yield from _says("told", len(told), 3)
+
+
 def _is_revised(facts: Facts, _: Parameters) -> Iterator[str]:
     [record] = facts.records
     yield from _says("lines", _amounts(record), [750, 1800])
@@ -445,6 +503,7 @@ STORIES: Mapping[str, Story] = {
     story.flow: story
     for story in (
         Story("raise-invoice", _raise_once, _is_raised),
+        Story("bulk-raise", _raise_many, _are_raised),
         Story("raise-invoice-wizard", _answer, _is_raised_by_each, anew=False),
         Story(
             "revise-invoice",

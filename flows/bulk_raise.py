@@ -1,0 +1,66 @@
+"""Raise many drafts at once: from a CSV, or from Opportunities that were won."""
+
+from typing import Annotated
+
+from prefect import flow
+from pydantic import Field
+
+from invoicing.domain.forms import BulkOutcome, OptionalDate, Options, RequestId
+from invoicing.domain.words import counted
+from invoicing.errors import Refused
+from tasks.bulk import (
+    check_opportunities,
+    check_table,
+    choose_defaults,
+    outcome,
+    publish_rows,
+    write_drafts,
+)
+from tasks.ledger import check_world
+from tasks.policy import answering
+from tasks.report import name_run, run_id
+
+EXAMPLE = """invoice,account,description,payment_terms,product,quantity,unit_price
+A,Acme Corporation,November services,Net 30,Consulting,3,
+A,Acme Corporation,,,Onboarding,1,2000
+"""
+
+
+@flow(name="bulk-raise", flow_run_name="raise many invoices", persist_result=True)
+@answering
+def bulk_raise(
+    csv: Annotated[str, Field(title="CSV", examples=[EXAMPLE])] = "",
+    opportunities: Annotated[list[str], Field(examples=[["Acme renewal"]])] = [],  # noqa: B006
+    description: str = "",
+    due_date: OptionalDate = None,
+    options: Options = Options(),  # noqa: B008
+    all_or_nothing: bool = True,
+    request_id: RequestId = "",
+) -> BulkOutcome:
+    """Raise drafts from a table, or from closed and won Opportunities with their products.
+
+    Nothing is sent. The run's page bulk-raise says what came of each row. At most 2,000
+    invoices of 250 lines go in one run, and 512 KB of text.
+
+    Args:
+        csv: A row of titles, then one row for each line of an invoice; rows with the same
+            invoice key are one invoice. Columns: invoice, account (needed), description,
+            due_date or payment_terms, currency, po_number, footer, send_on; product or text,
+            quantity, unit_price, discount_percent, discount_amount.
+        opportunities: Ids or exact names. Each is billed once, whatever the request.
+        description: Where a row has none; else an Opportunity's own name.
+        due_date: Where a row has neither due date nor terms; empty for the terms below.
+        options: What else all of the drafts get.
+        all_or_nothing: Write nothing where anything is wrong; else write what is right.
+        request_id: For programs: the same rows in the same request are raised once.
+    """
+    check_world()
+    if not csv.strip() and not opportunities:
+        raise Refused("There is nothing to raise: give a CSV, or Opportunities.")
+    defaults = choose_defaults(description, due_date, options)
+    asked = check_table(csv, defaults, request_id or run_id())
+    asked += check_opportunities(opportunities, defaults)
+    name_run(f"raise {counted(len(asked), 'invoice')}")
+    came = write_drafts(asked, all_or_nothing=all_or_nothing)
+    publish_rows(came)
+    return outcome(came)
