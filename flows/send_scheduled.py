@@ -6,7 +6,7 @@ from invoicing.domain.forms import Outcome
 from invoicing.domain.words import counted
 from tasks.ledger import check_world
 from tasks.policy import answering
-from tasks.scheduled import find_scheduled, start_sending
+from tasks.scheduled import start_sending
 
 
 @flow(name="send-scheduled", flow_run_name="send what is scheduled", persist_result=True)
@@ -18,9 +18,7 @@ def send_scheduled() -> Outcome:
     again once a day, and its record says why.
     """
     check_world()
-    scheduled = find_scheduled()
-    started = start_sending(scheduled)
+    due, started = start_sending()
     return Outcome(
-        sentence=f"The day of {counted(len(scheduled), 'draft')} has come; "
-        f"{counted(started, 'run')} started."
+        sentence=f"The day of {counted(due, 'draft')} has come; {counted(started, 'run')} started."
     )

@@ -1,44 +1,51 @@
 """Steps of scheduled sending: which drafts' day has come, and a run for each."""
 
+from functools import partial
+
 from prefect import task
 
 from invoicing.connectors import salesforce
 from invoicing.connectors.prefect import Prefect
 from invoicing.domain import record
-from invoicing.domain.status import Status, SyncState
+from invoicing.domain.status import Status
 from invoicing.settings import settings
 from tasks.policy import STEP
 from tasks.salesforce import today
 
+SEND = "send-invoice"
 
-@task(task_run_name="find drafts whose day has come", **STEP)
-def find_scheduled() -> dict[str, str]:
-    """Drafts to be sent by today, the business's date, each with the name of its attempt.
 
-    A draft has one attempt. Once that failed, it has one more each day, because what was wrong
-    may have been put right, and a run that waits for somebody's approval is not doubled.
+@task(task_run_name="start sending what is due", **STEP)
+def start_sending() -> tuple[int, int]:
+    """Start a run of send-invoice for each draft that is to be sent by today.
+
+    A draft has one attempt. If that has ended and it still is a draft, it has one more each day,
+    because what was wrong may have been put right. One whose run is under way, or waits for
+    somebody's approval, is left to that run. An attempt's name is its run's idempotency key:
+    starting it twice is starting it once.
+
+    Returns:
+        How many drafts' day has come, and how many runs are new.
     """
+    server = Prefect(settings().prefect_api_url, settings().prefect_api_auth)
+    under_way = {run.get("invoice") for run in server.unfinished(SEND)}
+    due = _due()  # read after the runs, so that what has ended meanwhile shows here
+    started = [_start(server, id_, day) for id_, day in due.items() if id_ not in under_way]
+    return len(due), sum(started)
+
+
+def _due() -> dict[str, str]:
+    """The drafts to be sent by today, the business's date, and the day that each was to be."""
     found = salesforce.client().query(
-        f"SELECT Id, {record.SEND_ON}, {record.SYNC_STATE} FROM {record.INVOICE} "  # noqa: S608
+        f"SELECT Id, {record.SEND_ON} FROM {record.INVOICE} "  # noqa: S608
         f"WHERE {record.STATUS} = '{Status.DRAFT}' AND {record.SEND_ON} <= {today()} "
         f"ORDER BY {record.SEND_ON}, Id"
     )
-    failed = (SyncState.FAILED, SyncState.CONFLICT)
-    return {
-        row["Id"]: f"scheduled-{row['Id']}-{row[record.SEND_ON]}"
-        + (f"-again-{today()}" if row[record.SYNC_STATE] in failed else "")
-        for row in found
-    }
+    return {row["Id"]: row[record.SEND_ON] for row in found}
 
 
-@task(task_run_name="start sending", **STEP)
-def start_sending(scheduled: dict[str, str]) -> int:
-    """Start a run of send-invoice for each draft; returns how many are new.
-
-    The attempt's name is the run's idempotency key: starting it twice is starting it once.
-    """
-    server = Prefect(settings().prefect_api_url, settings().prefect_api_auth)
-    return sum(
-        server.start_unless_started("send-invoice", {"invoice": record_id}, attempt)
-        for record_id, attempt in scheduled.items()
-    )
+def _start(server: Prefect, record_id: str, day: str) -> bool:
+    """Start the first attempt, or today's if there was one before; False if both were started."""
+    start = partial(server.start_unless_started, SEND, {"invoice": record_id})
+    first = f"scheduled-{record_id}-{day}"
+    return start(first) or start(f"{first}-again-{today()}")

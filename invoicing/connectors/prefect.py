@@ -25,6 +25,9 @@ PATIENCE = Retry(
 CREATED = 201
 """The answer to a new run; one that was started before gives 200."""
 
+PAGE = 200
+"""The most runs that the server lists at once."""
+
 FINAL = frozenset(["COMPLETED", "FAILED", "CRASHED", "CANCELLED"])
 
 
@@ -80,6 +83,22 @@ class Prefect:
             Passing: the server is away.
         """
         return self._create_run(flow, parameters, idempotency_key).status_code == CREATED
+
+    def unfinished(self, flow: str) -> list[dict[str, Any]]:
+        """The parameters of all runs of a flow's deployment that have not ended.
+
+        Raises:
+            Passing: the server is away.
+        """
+        body: dict[str, Any] = {
+            "deployments": {"id": {"any_": [self._deployment(flow)]}},
+            "flow_runs": {"state": {"type": {"not_any_": sorted(FINAL)}}},
+            "limit": PAGE,
+        }
+        found: list[dict[str, Any]] = []
+        while page := self._call("POST", "/flow_runs/filter", body | {"offset": len(found)}):
+            found += [run["parameters"] for run in page]
+        return found
 
     def state(self, run_id: str) -> RunState:
         """How far a run has come.

@@ -9,6 +9,7 @@ import pytest
 import stripe
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterName
+from prefect.client.schemas.objects import State
 from prefect.deployments.runner import RunnerDeployment
 from prefect.settings import (
     PREFECT_API_URL,
@@ -54,6 +55,13 @@ class Deployed:
         name = DeploymentFilter(name=DeploymentFilterName(any_=[flow]))
         with get_client(sync_client=True) as client:
             return len(client.read_flow_runs(deployment_filter=name))
+
+    def put(self, flow: str, state: State[Any]) -> None:
+        """Put the runs of a flow's deployment into a state, as a worker does."""
+        name = DeploymentFilter(name=DeploymentFilterName(any_=[flow]))
+        with get_client(sync_client=True) as client:
+            for run in client.read_flow_runs(deployment_filter=name):
+                client.set_flow_run_state(run.id, state, force=True)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from prefect.states import Failed, Suspended
 
 from flows.revise_invoice import revise_invoice
 from flows.send_scheduled import send_scheduled
@@ -33,10 +34,22 @@ def test_what_failed_is_tried_once_more_a_day(draft: Raise, org: Org, deployed: 
     """A draft that could not be sent is not forgotten, and not tried every hour either."""
     name = draft(options=Options(send_on=today())).name
     send_scheduled()
-    org.set(name, Sync_State__c="Failed")
     for _ in range(3):
+        deployed.put("send-invoice", Failed())
+        revise_invoice(invoice=name, description="Put right")
         send_scheduled()
     assert deployed.runs("send-invoice") == 2
+
+
+def test_what_waits_for_an_approval_is_not_started_again(
+    draft: Raise, org: Org, deployed: Deployed
+) -> None:
+    """Whatever else went wrong with the record meanwhile; nobody is asked the same twice."""
+    name = draft(options=Options(send_on=today())).name
+    send_scheduled()
+    deployed.put("send-invoice", Suspended())
+    org.set(name, Sync_State__c="Failed")
+    assert send_scheduled().sentence == "The day of 1 draft has come; 0 runs started."
 
 
 def test_a_sending_date_can_be_taken_back(draft: Raise, deployed: Deployed) -> None:

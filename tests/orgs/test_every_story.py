@@ -59,6 +59,7 @@ def org(
     monkeypatch.setenv("INVOICING_REMINDERS__BEFORE_DUE", "[45]")
     monkeypatch.setattr(Prefect, "start", lambda _, flow, __, key: f"{flow} {key}")
     monkeypatch.setattr(Prefect, "start_unless_started", lambda *_: True)
+    monkeypatch.setattr(Prefect, "unfinished", lambda *_: [])
     forget()
     people = People(sandbox.url)
     email = {f"{PREFIX}Invoice_Email__c": "billing@acme.example.com"}
