@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 
 from prefect import task
 from prefect.logging import get_run_logger
@@ -125,8 +126,8 @@ def _remind(reminder: Reminder) -> Reminder:
         return replace(reminder, came="was sent before")
     leases.acquire(reminder.record_id, this_attempt())
     try:
-        reason = None if before else _why_not(reminder)
-        if reason:
+        reason = _why_not(reminder)
+        if reason and not (before and _mailed(reminder, before.intended_at)):
             return replace(reminder, came=reason)
         _send_once(reminder)
         return replace(reminder, sent=True, came="sent")
@@ -147,20 +148,20 @@ def _why_not(reminder: Reminder) -> str | None:
     return None
 
 
+def _mailed(reminder: Reminder, since: datetime) -> str | None:
+    """When this very reminder was mailed, as Unix time, if Stripe knows of it."""
+    for event in stripe.client().events(since=since - CLOCK_SKEW, types=["invoice.sent"]):
+        key = (event.get("request") or {}).get("idempotency_key")
+        if intents.made_for(REMIND, reminder.subject, key):
+            return str(event["created"])
+    if datetime.now(UTC) - since > EVENTS_KEPT:
+        raise Conflict(f"Stripe no longer tells whether {reminder.name} was reminded of.")
+    return None
+
+
 def _send_once(reminder: Reminder) -> None:
-    client = stripe.client()
-
-    def mailed(since: datetime) -> str | None:
-        for event in client.events(since=since - CLOCK_SKEW, types=["invoice.sent"]):
-            key = (event.get("request") or {}).get("idempotency_key")
-            if intents.made_for(REMIND, reminder.subject, key):
-                return str(event["created"])
-        if datetime.now(UTC) - since > EVENTS_KEPT:
-            raise Conflict(f"Stripe no longer tells whether {reminder.name} was reminded of.")
-        return None
-
     def send(key: str) -> str:
-        client.send(reminder.stripe_id, key)
+        stripe.client().send(reminder.stripe_id, key)
         return str(int(datetime.now(UTC).timestamp()))
 
     intents.once(
@@ -168,7 +169,7 @@ def _send_once(reminder: Reminder) -> None:
         reminder.subject,
         digest=reminder.planned.isoformat(),
         actor=run_id(),
-        evidence=mailed,
+        evidence=partial(_mailed, reminder),
         act=send,
     )
 

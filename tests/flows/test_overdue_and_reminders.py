@@ -9,6 +9,7 @@ import requests
 from flows.mark_overdue import mark_overdue
 from flows.poll_events import poll_events
 from flows.send_reminders import send_reminders
+from invoicing.connectors.stripe import Stripe
 from invoicing.domain.forms import InvoiceOutcome
 from invoicing.ledger import intents
 from invoicing.settings import settings
@@ -137,6 +138,29 @@ def test_killed_after_the_mail(
     assert mails(stripe_sandbox) == before + 1
     assert record(org)["Reminders_Sent__c"] == 1
     assert sum("Reminder" in what for what in told(org)) == 1
+
+
+def test_killed_before_the_mail_and_paid_meanwhile(
+    policy: None, sent: InvoiceOutcome, stripe_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a dead run had in mind is looked at anew: nobody is reminded of what is paid."""
+    on(monkeypatch, NEXT_MONTH + timedelta(days=1))
+    before = mails(stripe_sandbox)
+
+    class Killed(BaseException):
+        """The process is gone."""
+
+    def die(*_: Any) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Stripe, "send", die)
+        with pytest.raises(Killed):
+            send_reminders()
+    form = {"card": "4242424242424242"}
+    requests.post(sent.hosted_invoice_url, data=form, timeout=10)
+    assert send_reminders().sentence == "1 reminder planned, 0 sent."
+    assert mails(stripe_sandbox) == before
 
 
 def test_payment_stops_reminders(
