@@ -14,7 +14,7 @@ from typing import Any
 
 from invoicing.domain.forms import CreditLine, CreditReason, GiveBack
 from invoicing.domain.invoice import Line
-from invoicing.domain.money import Money, chargeable_step
+from invoicing.domain.money import Money, chargeable_step, decimals, exponent, line_amount
 from invoicing.domain.projection import (
     ACCOUNT_KEY,
     LINE_KEY,
@@ -150,7 +150,7 @@ def amount_problems(amount: Decimal, currency: str) -> Iterator[str]:
     money = Money.of(amount, currency)
     if amount <= 0:
         yield f"The amount must be above zero, not {amount}."
-    elif money.decimal != amount:
+    elif decimals(amount) > exponent(currency):
         yield f"{amount} has more decimals than {currency} has."
     elif money.minor % chargeable_step(currency):
         step = Money(currency, chargeable_step(currency))
@@ -327,7 +327,7 @@ def _line_credit(one: CreditLine, line: Line, whole: Money, problems: list[str])
                 f"{where}: the quantity must be above zero and at most {line.quantity:f}, "
                 f"not {one.quantity}."
             )
-        amount = Money.of(one.quantity * line.unit_price, whole.currency)
+        amount = line_amount(one.quantity, line.unit_price, whole.currency)
     else:
         return whole
     if amount > whole:

@@ -96,9 +96,9 @@ class Money:
 
 
 def to_minor(amount: Decimal, currency: str) -> int:
-    """Round a decimal amount half up to whole minor units."""
+    """Round a decimal amount half up to whole minor units, however large it is."""
     scaled = amount.scaleb(exponent(currency))
-    return int(scaled.quantize(Decimal(1), rounding=ROUND_HALF_UP))
+    return int(scaled.to_integral_value(rounding=ROUND_HALF_UP))
 
 
 def line_amount(quantity: Decimal, unit_price: Decimal, currency: str) -> Money:

@@ -119,3 +119,9 @@ def test_lines_are_found_by_our_key_or_by_stripes() -> None:
     credit, problems = plan_credit(stands(), wish, stripe_lines=[theirs], collected=0)
     assert (problems, credit.total.minor) == ([], 1400)
     assert credit.lines[0]["invoice_line_item"] == "il_1"
+
+
+def test_a_sum_of_forty_digits_is_refused_like_any_other() -> None:
+    """Somebody pasted an account number: that is more than remains, said in words."""
+    [problem] = payment_problems(stands(), Decimal("9" * 40), TODAY, TODAY)
+    assert problem.startswith("Only 21.00 USD of INV-1 remains to be paid")
