@@ -1,0 +1,335 @@
+"""Every form that people fill in, in Prefect's UI and a real browser.
+
+PICTURES=docs/images/forms keeps a picture of each filled form there.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+from rich.console import Console
+
+from deployments.local.demo import Story
+from deployments.local.stack import PORTS, Stack
+from tests.deployments.conftest import Prefect, eventually
+
+pytestmark = pytest.mark.timeout(600)
+
+PICTURES = os.environ.get("PICTURES")
+PATIENCE_MILLISECONDS = 60_000
+LONGEST_PICTURE = 1300
+ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
+TODAY = datetime.now(UTC).date()
+
+
+class Desk:
+    """A person of the finance department, in front of Prefect's UI."""
+
+    def __init__(self, stack: Stack, page: Page) -> None:
+        """Sit down."""
+        self.page = page
+        self.prefect = Prefect(stack.urls.prefect_api)
+        self.story = Story(stack, Console(quiet=True))
+        self._ui = f"{stack.urls.prefect}/v2"
+        self._form: Locator = page.locator("main")
+        self._flow = ""
+
+    def open(self, flow: str) -> None:
+        """Open a deployment's form: every field has its label and its help."""
+        deployment = self.prefect.call("GET", f"/deployments/name/{flow}/{flow}")
+        self.page.goto(f"{self._ui}/deployments/deployment/{deployment['id']}/run")
+        self._form, self._flow = self.page.locator("main"), flow
+        for field in deployment["parameter_openapi_schema"]["properties"].values():
+            expect(self._form.get_by_text(label(field["title"])).first).to_be_visible()
+            expect(self._form.get_by_text(field["description"]).first).to_be_visible()
+        expect(self._form.get_by_text('type "None"')).to_have_count(0)
+        expect(self._form.locator(".cm-editor")).to_have_count(0)  # for writing JSON
+
+    def write(self, field: str, text: str) -> None:
+        """Fill in a text; of several such fields, the last."""
+        self._form.get_by_role("textbox", name=label(field)).last.fill(text)
+
+    def count(self, field: str, number: int) -> None:
+        """Fill in a whole number."""
+        self._form.get_by_role("spinbutton", name=label(field)).last.fill(str(number))
+
+    def choose(self, field: str, choice: str) -> None:
+        """Choose from a list."""
+        self._form.get_by_role("button", name=f"Select {field}", exact=True).click()
+        self.page.get_by_role("option", name=choice, exact=True).click()
+
+    def pick(self, field: str, day: date) -> None:
+        """Pick a date."""
+        self._form.get_by_role("button", name=label(field)).click()
+        self.page.get_by_placeholder("yyyy-MM-dd").fill(day.isoformat())
+        self.page.keyboard.press("Escape")
+        expect(self._form.get_by_role("button", name=label(field))).not_to_have_text("Pick a date")
+
+    def add_item(self, nth: int = 0) -> None:
+        """Add an item to a list of the form."""
+        self._form.get_by_role("button", name="Add item").nth(nth).click()
+
+    def picture(self, name: str, below: str = "Parameters") -> None:
+        """Keep what is to be seen from a heading or field on, if somebody wants it."""
+        if not PICTURES:
+            return
+        path = Path(PICTURES) / f"{name}.png"
+        if self._form.get_by_role("heading", name="Resume Flow Run").count():
+            self._form.screenshot(path=path)
+            return
+        self.page.evaluate("scrollTo(0, 0)")
+        box = self._form.bounding_box()
+        top = self._form.get_by_text(label(below)).last.bounding_box()
+        end = self._form.get_by_text("Enforce Parameter Schema").bounding_box()
+        assert box
+        assert top
+        assert end
+        high = min(end["y"] - top["y"], LONGEST_PICTURE)
+        clip = {"x": box["x"], "y": top["y"] - 10, "width": box["width"], "height": high}
+        self.page.screenshot(path=path, full_page=True, clip=clip)  # type: ignore[arg-type]
+
+    def start(self) -> str:
+        """Submit the form, and return the run."""
+        self.picture(self._flow)
+        with self.page.expect_response(re.compile("/create_flow_run$")) as answer:
+            self._form.get_by_role("button", name="Submit").click()
+        assert answer.value.ok, answer.value.text()
+        return str(answer.value.json()["id"])
+
+    def submit(self) -> str:
+        """Submit the form, and return what the run says at its end."""
+        return self.end(self.start())
+
+    def end(self, run: str) -> str:
+        """Wait for a run's good end, and return what it says."""
+        read = partial(self.prefect.call, "GET", f"/flow_runs/{run}")
+        eventually(lambda: read()["state_type"] in ENDED)
+        state = read()["state"]
+        assert state["type"] == "COMPLETED", state["message"]
+        return str(state["message"])
+
+    def open_question(self, run: str, number: int) -> None:
+        """Open the dialogue in which a run asks its next question."""
+        eventually(lambda: self.prefect.states(run).count("Suspended") == number)
+        eventually(partial(self._asked, run))
+        self.page.goto(f"{self._ui}/runs/flow-run/{run}")
+        self.page.get_by_role("button", name="Open menu").first.click()
+        self.page.get_by_role("menuitem", name="Resume").click()
+        self._form = self.page.get_by_role("dialog", name="Resume Flow Run")
+        expect(self._form.get_by_role("heading", level=3)).to_be_visible()
+
+    def answer(self) -> None:
+        """Submit the dialogue."""
+        with self.page.expect_response(re.compile("/resume$")) as answer:
+            self._form.get_by_role("button", name="Resume").click()
+        assert answer.value.json()["status"] == "ACCEPT", answer.value.text()
+
+    def record(self, name: str) -> dict[str, Any]:
+        """An invoice in Salesforce."""
+        return self.story.record(name)
+
+    def _asked(self, run: str) -> bool:
+        """Whether the form of a run's question is there; it follows the run's state."""
+        wanted = {"prefix": "suspended", "limit": 200, "exclude_keys": []}
+        said = self.prefect.call("POST", f"/flow_runs/{run}/input/filter", wanted)
+        state = self.prefect.call("GET", f"/flow_runs/{run}")["state"]
+        keys = state["state_details"]["run_input_keyset"]
+        return keys["schema"] in {each["key"] for each in said}
+
+
+def label(field: str) -> re.Pattern[str]:
+    """A field's label; Prefect marks those that may stay empty."""
+    return re.compile(rf"^{re.escape(field)}( \(Optional\))?$")
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Everything that make demo starts; sending more than 10,000 USD needs Dana's consent."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("INVOICING_APPROVAL__LIMITS", '{"USD": "10000"}')
+        patch.setenv("INVOICING_APPROVAL__APPROVERS", '["Dana Reyes"]')
+        free = dict.fromkeys(PORTS, 0)
+        with Stack(tmp_path_factory.mktemp("stack"), ports=free) as running:
+            yield running
+
+
+@pytest.fixture
+def desk(stack: Stack, browser: Browser) -> Iterator[Desk]:
+    """One tab."""
+    page = browser.new_page(viewport={"width": 1100, "height": 800})
+    page.set_default_timeout(PATIENCE_MILLISECONDS)
+    expect.set_options(timeout=PATIENCE_MILLISECONDS)
+    yield Desk(stack, page)
+    page.close()
+
+
+def named(said: str) -> str:
+    """The invoice that a run speaks of first."""
+    return str(re.findall(r"INV-\d+", said)[0])
+
+
+def test_from_the_first_draft_to_the_last_word(desk: Desk) -> None:
+    """One customer's invoice: raised, revised, previewed, sent, and all that comes after."""
+    invoice = raise_with_two_lines(desk)
+    revise(desk, invoice)
+    assert "would bill Acme Corporation 1,550.00 USD" in only_named(
+        desk, "preview-invoice", invoice
+    )
+    assert "was sent to Acme Corporation" in only_named(desk, "send-invoice", invoice)
+    assert desk.record(invoice)["Status__c"] == "Open"
+    assert "was mailed" in only_named(desk, "resend-invoice", invoice)
+    pay_a_part(desk, invoice)
+    credit_a_part(desk, invoice)
+    assert only_named(desk, "sync-invoice", invoice) == f"{invoice} was in step already."
+    assert "is written off" in only_named(desk, "write-off-invoice", invoice)
+    assert desk.record(invoice)["Status__c"] == "Uncollectible"
+    second = clone(desk, invoice)
+    desk.story.run("send-invoice", invoice=second)
+    third = replace(desk, second)
+    assert "is deleted" in only_named(desk, "delete-draft", third)
+    assert "is void" in only_named(desk, "void-invoice", second)
+    assert desk.record(second)["Status__c"] == "Void"
+    look_over_everything(desk)
+
+
+def only_named(desk: Desk, flow: str, invoice: str) -> str:
+    """A form that asks for nothing but the invoice."""
+    desk.open(flow)
+    desk.write("Invoice", invoice)
+    return desk.submit()
+
+
+def raise_with_two_lines(desk: Desk) -> str:
+    """A product at the book's price, and a line of text."""
+    desk.open("raise-invoice")
+    desk.write("Account", "Acme Corporation")
+    desk.write("Description", "November services")
+    desk.add_item()
+    desk.write("Product", "Consulting")
+    desk.write("Quantity", "6")
+    desk.add_item()
+    desk.write("Text on the invoice", "Travel to Hamburg")
+    desk.write("Unit price", "349.50")
+    desk.choose("Payment terms", "Net 30")
+    desk.write("PO number", "PO-4711")
+    desk.picture("raise-invoice-options", below="Options")
+    said = desk.submit()
+    assert "is a draft for Acme Corporation: 2 lines, 1,249.50 USD" in said
+    return named(said)
+
+
+def revise(desk: Desk, invoice: str) -> None:
+    """Another quantity, another line, another line's end, and a date instead of the terms."""
+    desk.open("revise-invoice")
+    desk.write("Invoice", invoice)
+    desk.pick("Due date", TODAY + timedelta(days=45))
+    desk.add_item()
+    desk.count("Line", 1)
+    desk.write("New quantity", "8")
+    desk.add_item(nth=1)
+    desk.write("Product", "Consulting")
+    desk.write("Unit price", "0.50")
+    assert "now has 3 lines, 1,550.00 USD" in desk.submit()
+    assert desk.record(invoice)["Total__c"] == 1550
+
+
+def pay_a_part(desk: Desk, invoice: str) -> None:
+    """A bank transfer came in."""
+    desk.open("record-payment")
+    desk.write("Invoice", invoice)
+    desk.write("Amount", "1000.00")
+    desk.pick("Received on", TODAY)
+    desk.choose("Paid by", "cheque")
+    desk.write("Reference", "Cheque 001842")
+    assert "1,000.00 USD by cheque was noted" in desk.submit()
+
+
+def credit_a_part(desk: Desk, invoice: str) -> None:
+    """One hour was too much."""
+    desk.open("credit-invoice")
+    desk.write("Invoice", invoice)
+    desk.add_item()
+    desk.count("Line", 1)
+    desk.write("Quantity", "1")
+    desk.choose("Reason", "order change")
+    desk.write("Memo", "Seven hours, not eight")
+    assert "150.00 USD" in desk.submit()
+
+
+def clone(desk: Desk, invoice: str) -> str:
+    """The same again next month."""
+    desk.open("clone-invoice")
+    desk.write("Invoice", invoice)
+    desk.choose("Payment terms", "Net 60")
+    said = desk.submit()
+    assert f"is a draft like {invoice}" in said
+    return named(said)
+
+
+def replace(desk: Desk, invoice: str) -> str:
+    """A mistake was found after sending."""
+    desk.open("replace-invoice")
+    desk.write("Invoice", invoice)
+    desk.pick("Due date", TODAY + timedelta(days=30))
+    said = desk.submit()
+    assert f"is a draft in place of {invoice}" in said
+    return named(said)
+
+
+def look_over_everything(desk: Desk) -> None:
+    """The forms that may be submitted as they come."""
+    desk.open("full-sync")
+    assert "compared" in desk.submit()
+    desk.open("replay-events")
+    assert "0 events handled again" in desk.submit()
+
+
+def test_the_wizard_is_answered_in_the_browser(desk: Desk) -> None:
+    """Question after question, up to the draft."""
+    desk.open("raise-invoice-wizard")
+    desk.write("Account", "Globex")
+    run = desk.start()
+    desk.open_question(run, 1)
+    desk.write("Description", "Training for the new team")
+    desk.picture("wizard-1-header")
+    desk.answer()
+    desk.open_question(run, 2)
+    desk.choose("Product", "Training Day (1800 USD)")
+    desk.picture("wizard-2-product")
+    desk.answer()
+    desk.open_question(run, 3)
+    desk.write("Quantity", "2")
+    desk.choose("Create more items?", "No")
+    desk.picture("wizard-3-price")
+    desk.answer()
+    desk.open_question(run, 4)
+    desk.choose("What next?", "Raise this invoice")
+    desk.picture("wizard-4-summary")
+    desk.answer()
+    said = desk.end(run)
+    assert "is a draft for Globex: 1 line, 3,600.00 USD" in said
+    assert desk.record(named(said))["Status__c"] == "Draft"
+
+
+def test_a_large_invoice_is_approved_in_the_browser(desk: Desk) -> None:
+    """Sending waits for the approver, and goes on at once."""
+    lines = [{"product": "Platform Licence"}]
+    request: dict[str, Any] = {"account": "Acme Corporation", "description": "Platform 2027"}
+    terms = {"payment_terms": "Net 30"}
+    invoice = named(desk.story.run("raise-invoice", lines=lines, options=terms, **request))
+    desk.open("send-invoice")
+    desk.write("Invoice", invoice)
+    run = desk.start()
+    desk.open_question(run, 1)
+    desk.choose("Decision", "Approve")
+    desk.choose("Your name", "Dana Reyes")
+    desk.picture("approval")
+    desk.answer()
+    assert "was sent to Acme Corporation" in desk.end(run)
+    assert desk.record(invoice)["Status__c"] == "Open"
