@@ -10,7 +10,7 @@ from invoicing.ledger import drift
 from invoicing.ledger.models import DriftRow, SyncRun
 from invoicing.settings import settings
 from tasks.policy import STEP
-from tasks.report import publish_page, publish_table, run_url
+from tasks.report import publish_page, publish_table, record_page, run_url, stripe_page
 
 SHOWN = 500
 """Differences in the table of the run; the file has all."""
@@ -54,10 +54,11 @@ def publish_drift(sync: SyncRun) -> str:
                 {
                     "Kind": row.kind,
                     "Invoice": _link(row.name or row.record_id, _salesforce_url(row)),
-                    "In Stripe": _link(row.subject, _stripe_url(row)),
+                    "In Stripe": _link(row.subject, stripe_page("invoices", row.subject)),
                     "Salesforce said": row.salesforce_says,
                     "Stripe says": row.stripe_says,
                     "Outcome": row.outcome,
+                    "Repaired by": _link("run", _repaired_by(row)),
                 }
                 for row in shown
             ],
@@ -106,27 +107,20 @@ def _listed(row: DriftRow) -> tuple[str, ...]:
         row.stripe_says,
         row.salesforce_says,
         row.outcome,
-        _stripe_url(row),
+        stripe_page("invoices", row.subject),
         _salesforce_url(row) or "",
-        run_url() or "",
+        _repaired_by(row) or "",
     )
+
+
+def _repaired_by(row: DriftRow) -> str | None:
+    """The run that wrote what was wrong: this one, or an attempt of it that was cut short."""
+    return run_url() if row.outcome.startswith("repaired") else None
 
 
 def _link(label: str | None, url: str | None) -> str:
     return f"[{label}]({url})" if label and url else label or ""
 
 
-def _stripe_url(row: DriftRow) -> str:
-    base = settings().stripe.base_url
-    if base == "https://api.stripe.com":
-        base = "https://dashboard.stripe.com"
-        mode = "" if settings().stripe.livemode else "/test"
-        return f"{base}{mode}/invoices/{row.subject}"
-    return f"{base}/dashboard/invoices/{row.subject}"
-
-
 def _salesforce_url(row: DriftRow) -> str | None:
-    if not row.record_id:
-        return None
-    org = settings().salesforce
-    return f"{org.url or f'https://{org.domain}.salesforce.com'}/{row.record_id}"
+    return record_page(row.record_id) if row.record_id else None

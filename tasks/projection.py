@@ -16,17 +16,16 @@ from prefect.logging import get_run_logger
 from invoicing.connectors import salesforce, stripe
 from invoicing.connectors.salesforce import Record, quoted
 from invoicing.domain import record
-from invoicing.domain.corrections import line_key
 from invoicing.domain.forms import InvoiceOutcome
-from invoicing.domain.money import Money, line_amount
 from invoicing.domain.projection import Projection, tombstone
 from invoicing.domain.status import Status, SyncState
 from invoicing.domain.words import label
 from invoicing.errors import InvoicingError, Passing, Refused
 from invoicing.ledger import links, timeline
-from invoicing.ledger.models import EntryState
+from invoicing.ledger.models import EntryState, TimelineEntry
 from invoicing.settings import settings
 from tasks.ledger import leased
+from tasks.mirror import accounts_of, lines_there, mirrored_header, mirrored_lines, named_record
 from tasks.payments import read_invoices
 from tasks.policy import STEP
 from tasks.replacement import replacing
@@ -183,10 +182,10 @@ def _refresh_held(
             changes.append(_failed(stripe_id, found, invoice))
         elif found and found[record.STRIPE_ID] not in (None, stripe_id):
             changes.append(_duplicate(stripe_id, found))
+        elif invoice and (found is None or record.is_begun(found[record.LOCAL_KEY])):
+            changes.append(_mirror(invoice, found))
         elif found:
             wanted[stripe_id] = (found, invoice)
-        elif invoice:
-            changes.append(_mirror(invoice))
         else:
             changes.append(Change(stripe_id, gone=True))
     return changes + _write(wanted, touch)
@@ -194,11 +193,7 @@ def _refresh_held(
 
 def _record_named(invoice: Projection | InvoicingError | None) -> str | None:
     """The record of ours that an invoice says it is of."""
-    return invoice.record_id if isinstance(invoice, Projection) and _is_ours(invoice) else None
-
-
-def _is_ours(invoice: Projection) -> bool:
-    return (invoice.org_id or "")[:15] == settings().salesforce.org_id[:15]
+    return named_record(invoice) if isinstance(invoice, Projection) else None
 
 
 def _read_records(stripe_ids: Sequence[str], subjects: Mapping[str, str]) -> dict[str, Record]:
@@ -317,53 +312,24 @@ def _duplicate(stripe_id: str, row: Record) -> Change:
     )
 
 
-def _mirror(invoice: Projection) -> Change:
-    """Make the record of an invoice that exists in Stripe only."""
-    account = _account_of(invoice)
+def _mirror(invoice: Projection, begun: Record | None) -> Change:
+    """Make the record of an invoice that exists in Stripe only, or finish one that was begun."""
+    account = accounts_of([invoice]).get(invoice.stripe_id)
     if account is None:
         return Change(
             invoice.stripe_id,
             problem=f"its Stripe customer {invoice.customer_id} belongs to no Account; write the "
             "customer's id into an Account's Stripe Customer Id, then sync again.",
         )
-    total = invoice.subtotal or Money(invoice.currency, 0)
-    content = record.header_fields(
-        description=invoice.description or "",
-        due_date=invoice.due_date,
-        currency=invoice.currency,
-        total=total,
-    )
-    header = content | record.projected_fields(invoice) | in_step(Status.OPEN)
     link, link_back = replacing(invoice.replaces)
-    header |= link | {
-        "Account__c": account,
-        record.LOCAL_KEY: invoice.stripe_id,
-        record.STRIPE_ACCOUNT_ID: settings().stripe.account_id,
-    }
-    nodes = [
-        {
-            "method": "POST",
-            "path": f"sobjects/{record.INVOICE}",
-            "referenceId": "invoice",
-            "body": header,
-        }
-    ]
-    nodes += _mirrored_lines(invoice) + link_back
-    entry = make_entry(
-        f"made-{invoice.stripe_id}"[: record.KEY_LENGTH],
-        f"Made for Stripe's {invoice.stripe_id}, {invoice.status} over {invoice.total}.",
-        record_id=None,
-        stripe_id=invoice.stripe_id,
-        amount=invoice.total,
-        moved={record.LOCAL_KEY: (None, invoice.stripe_id)},
-        state=EntryState.PROPOSED,
-    )
+    header = mirrored_header(invoice, account) | in_step(Status.OPEN) | link
+    entry = making(invoice)
     timeline.propose([entry])
     try:
-        created = salesforce.client().write_graph(nodes)["invoice"]["id"]
+        created = _write_whole(invoice, header, begun, link_back)
     except InvoicingError as error:
-        return _failed(invoice.stripe_id, None, error)
-    timeline.belongs(entry.key, created)
+        return _failed(invoice.stripe_id, begun, error)
+    timeline.belong({entry.key: created})
     timeline.settle([entry.key])
     publish([entry.key])
     links.remember_written(
@@ -375,39 +341,48 @@ def _mirror(invoice: Projection) -> Change:
     return Change(invoice.stripe_id, created, name, created=True)
 
 
-def _mirrored_lines(invoice: Projection) -> list[dict[str, Any]]:
-    nodes = []
-    for position, line in enumerate(stripe.client().invoice_lines(invoice.stripe_id), 1):
-        amount = Money(invoice.currency, line["amount"])
-        quantity = record.number(line.get("quantity_decimal") or line.get("quantity") or 1)
-        price = amount.decimal / quantity if quantity else amount.decimal
-        exact = line_amount(quantity, round(price, 6), invoice.currency) == amount
-        body = {
-            "Invoice__c": "@{invoice.id}",
-            record.LOCAL_KEY: line["id"] if invoice.replaces else line_key(line),
-            "Position__c": position,
-            "Description__c": (line["description"] or "")[:255],
-            "Quantity__c": float(quantity if exact else 1),
-            "Unit_Price__c": float(round(price, 6) if exact else amount.decimal),
-            "Amount__c": float(amount.decimal),
-        }
-        path = f"sobjects/{record.LINE}"
-        nodes.append(
-            {"method": "POST", "path": path, "referenceId": f"line{position}", "body": body}
-        )
-    return nodes
-
-
-def _account_of(invoice: Projection) -> str | None:
-    """The Account of a Stripe invoice: named by the invoice itself, or by its customer."""
-    if invoice.account_id and _is_ours(invoice):
-        return invoice.account_id
-    if not invoice.customer_id:
-        return None
-    known = links.account_of(invoice.customer_id)
-    if known:
-        return known
-    found = salesforce.client().query(
-        f"SELECT Id FROM Account WHERE Stripe_Customer_Id__c = {quoted(invoice.customer_id)}"  # noqa: S608
+def making(invoice: Projection) -> TimelineEntry:
+    """The beginning of the timeline of an invoice that was made in Stripe."""
+    return make_entry(
+        f"made-{invoice.stripe_id}"[: record.KEY_LENGTH],
+        f"Made for Stripe's {invoice.stripe_id}, {invoice.status} over {invoice.total}.",
+        record_id=None,
+        stripe_id=invoice.stripe_id,
+        amount=invoice.total,
+        moved={record.LOCAL_KEY: (None, invoice.stripe_id)},
+        state=EntryState.PROPOSED,
     )
-    return str(found[0]["Id"]) if found else None
+
+
+def _write_whole(
+    invoice: Projection,
+    header: Mapping[str, Any],
+    begun: Record | None,
+    link_back: Sequence[Mapping[str, Any]],
+) -> str:
+    """Write a record and its lines by one all-or-nothing call; returns the record's id."""
+    lines = stripe.client().invoice_lines(invoice.stripe_id)
+    known = str(begun["Id"]) if begun else None
+    there = lines_there([known]) if known else ()
+    nodes: list[Mapping[str, Any]] = [
+        {
+            "method": "PATCH" if known else "POST",
+            "path": f"sobjects/{record.INVOICE}{f'/{known}' if known else ''}",
+            "referenceId": "invoice",
+            "body": header,
+        }
+    ]
+    nodes += [
+        {
+            "method": "POST",
+            "path": f"sobjects/{record.LINE}",
+            "referenceId": f"line{body['Position__c']}",
+            "body": body,
+        }
+        for body in mirrored_lines(invoice, lines, known or "@{invoice.id}")
+        if body[record.LOCAL_KEY] not in there
+    ]
+    if not known:
+        nodes += link_back
+    answers = salesforce.client().write_graph(nodes)
+    return known or str(answers["invoice"]["id"])

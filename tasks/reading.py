@@ -4,10 +4,11 @@ import gc
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from itertools import islice
+from typing import TypeVar
 from uuid import UUID
 
 from prefect import task
@@ -18,7 +19,7 @@ from invoicing.connectors import salesforce, stripe
 from invoicing.connectors.prefect import Prefect
 from invoicing.domain import record
 from invoicing.domain.projection import Facts
-from invoicing.domain.staged import ASKED_FOR, StripeRow, salesforce_row, stripe_rows
+from invoicing.domain.staged import ASKED_FOR, StripeRow, salesforce_rows, stripe_rows
 from invoicing.errors import Busy, Missing, Passing, Refused, Throttled
 from invoicing.ledger import drift, leases, staging
 from invoicing.ledger.models import SyncRun, SyncWindow
@@ -27,6 +28,8 @@ from invoicing.settings import settings
 from tasks.policy import STEP
 from tasks.report import run_id, this_attempt
 from tasks.salesforce import today
+
+T = TypeVar("T")
 
 READERS = 16
 """Windows read side by side: hides answer times of 600 ms at 25 calls a second."""
@@ -295,18 +298,26 @@ class Reader:
         self._progress.add(len(rows))
 
     def _page(self, window: SyncWindow, after: str | None) -> tuple[list[Facts], bool]:
-        for last in [False] * (PAGE_TRIES - 1) + [True]:
-            self._budget.wait()
-            try:
-                return stripe.client().invoice_page(window.since, window.until, after)
-            except Throttled:
-                self._budget.slow_down()
-                if last:
-                    raise
-            except Passing:
-                if last:
-                    raise
-        raise AssertionError("a page is tried at least once")
+        return patiently(
+            self._budget,
+            lambda: stripe.client().invoice_page(window.since, window.until, after),
+        )
+
+
+def patiently(budget: Budget, ask: Callable[[], T]) -> T:
+    """Ask Stripe for a page when it is its turn, and a few times if that fails in passing."""
+    for last in [False] * (PAGE_TRIES - 1) + [True]:
+        budget.wait()
+        try:
+            return ask()
+        except Throttled:
+            budget.slow_down()
+            if last:
+                raise
+        except Passing:
+            if last:
+                raise
+    raise AssertionError("a page is asked for at least once")
 
 
 def _learn(window: SyncWindow, known: SyncWindow) -> None:
@@ -325,7 +336,7 @@ def read_salesforce(sync: SyncRun) -> None:
         f"WHERE {record.STRIPE_ID} != null"
     )
     staging.clear_salesforce()
-    rows = map(salesforce_row, salesforce.client().bulk_query(soql))
+    rows = salesforce_rows(salesforce.client().bulk_query(soql))
     while batch := list(islice(rows, ROWS_AT_ONCE)):
         staging.stage_salesforce(batch)
     staging.salesforce_was_read(sync.id)

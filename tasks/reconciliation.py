@@ -8,17 +8,18 @@ from prefect import task
 from prefect.logging import get_run_logger
 
 from invoicing.connectors import salesforce
-from invoicing.connectors.salesforce import quoted
 from invoicing.domain import record
 from invoicing.domain.drift import STAGED, Kind
-from invoicing.domain.payments import NOTHING_KNOWN
-from invoicing.domain.projection import ACCOUNT_KEY, Projection, project
+from invoicing.domain.payments import NOTHING_KNOWN, PaymentFacts
+from invoicing.domain.projection import Facts, Projection, project
 from invoicing.domain.status import Status
 from invoicing.domain.words import counted
 from invoicing.errors import Passing, Refused
 from invoicing.ledger import drift, links, payments, staging
 from invoicing.ledger.models import DriftRow, SyncRun, TimelineEntry
 from invoicing.settings import settings
+from tasks.mirror import accounts_of
+from tasks.missing import make_records
 from tasks.policy import STEP
 from tasks.projection import Change, in_step, refresh
 from tasks.reading import check_allowance
@@ -30,10 +31,13 @@ SMALL = 2_000
 see "How many records" in Salesforce's guide to Bulk API 2.0."""
 
 FRESH_CHUNK = 500
-BULK_CHUNK = 10_000
-"""Salesforce makes a batch of so many rows of a Bulk job."""
+BULK_CHUNK = 5_000
+"""Rows of a Bulk job, which are held in memory: less than a batch of Salesforce's, 10,000."""
 
-CUSTOMERS_AT_ONCE = 200
+MISSING_AT_ONCE = 2_000
+FEW_MISSING = 20
+"""So few records are made one by one, each by four calls."""
+
 A_FEW = 50
 """So few changes are never a wrong key or mapping at work."""
 
@@ -47,7 +51,7 @@ def find_drift(sync: SyncRun) -> tuple[int, int]:
     """
     kinds = drift.find(sync.id)
     if Kind.MISSING_IN_SALESFORCE in kinds:
-        _name_unlinked(sync)
+        _name_accounts(sync)
         kinds = drift.kinds(sync.id)
     in_stripe, in_salesforce = staging.counts()
     drift.remember(sync.id, in_stripe=in_stripe, in_salesforce=in_salesforce)
@@ -61,28 +65,17 @@ def find_drift(sync: SyncRun) -> tuple[int, int]:
     return in_stripe, differ
 
 
-def _name_unlinked(sync: SyncRun) -> None:
+def _name_accounts(sync: SyncRun) -> None:
     """Tell invoices whose customer belongs to no Account from those that can be made."""
-    missing = [Kind.MISSING_IN_SALESFORCE]
-    for rows in drift.chunks(sync.id, missing, size=CUSTOMERS_AT_ONCE):
-        facts = drift.staged_facts([row.subject for row in rows])
-        customers = {
-            subject: invoice["customer"]
-            for subject, invoice in facts.items()
-            if ACCOUNT_KEY not in invoice["metadata"]
-        }
-        unknown = {id_ for id_ in customers.values() if id_ and not links.account_of(id_)}
-        if unknown:
-            unknown -= _linked(sorted(unknown))
-        lost = [id_ for id_, customer in customers.items() if not customer or customer in unknown]
-        drift.name_unlinked(sync.id, lost)
+    for rows in drift.missing(sync.id, size=MISSING_AT_ONCE):
+        facts = drift.staged_facts([row.subject for row, _ in rows])
+        accounts = accounts_of([_project(invoice) for invoice in facts.values()])
+        drift.name_accounts(sync.id, accounts)
+        drift.name_unlinked(sync.id, [id_ for id_ in facts if id_ not in accounts])
 
 
-def _linked(customers: Sequence[str]) -> set[str]:
-    field = "Stripe_Customer_Id__c"
-    names = ", ".join(map(quoted, customers))
-    soql = f"SELECT {field} FROM Account WHERE {field} IN ({names})"  # noqa: S608
-    return {row[field] for row in salesforce.client().query(soql)}
+def _project(invoice: Facts, known: PaymentFacts = NOTHING_KNOWN) -> Projection:
+    return project(invoice, today=today(), zone=settings().business.zone, known=known)
 
 
 def check_share(sync: SyncRun, only: Sequence[Kind], approve_above: float) -> str | None:
@@ -117,8 +110,18 @@ def repair(sync: SyncRun, only: Sequence[Kind]) -> None:
         for rows in drift.chunks(sync.id, from_staging, unsettled=True, size=BULK_CHUNK):
             check_allowance()
             write_in_bulk(sync, rows)
+    if kinds.get(Kind.MISSING_IN_SALESFORCE, 0) > FEW_MISSING and _makes_many(only):
+        for missing in drift.missing(sync.id, size=BULK_CHUNK):
+            check_allowance()
+            make_records(sync, missing)
     for rows in drift.chunks(sync.id, only, unsettled=True, size=FRESH_CHUNK):
         repair_anew(sync, [row.subject for row in rows])
+
+
+def _makes_many(only: Sequence[Kind]) -> bool:
+    """Whether records are to be made, and the org keeps what makes their lines unmistakable."""
+    keeps = salesforce.client().keeps(record.LINE, record.LOCAL_KEY)
+    return Kind.MISSING_IN_SALESFORCE in only and keeps
 
 
 @task(task_run_name="repair some", **STEP)
@@ -151,12 +154,7 @@ def write_in_bulk(sync: SyncRun, rows: Sequence[DriftRow]) -> None:
     known = payments.known(row.subject for row in chosen)
     by_shape: dict[bool, list[tuple[DriftRow, Projection]]] = {True: [], False: []}
     for row in chosen:
-        projection = project(
-            facts[row.subject],
-            today=today(),
-            zone=settings().business.zone,
-            known=known.get(row.subject, NOTHING_KNOWN),
-        )
+        projection = _project(facts[row.subject], known.get(row.subject, NOTHING_KNOWN))
         by_shape[projection.status is Status.DRAFT].append((row, projection))
     began = datetime.now(UTC)
     for pairs in by_shape.values():

@@ -90,7 +90,7 @@ def _settle_what_was_left(updates: Sequence[Update]) -> None:
         before = {name: was for name, (was, _) in orjson.loads(entry.changes).items()}
         if record.differences(row, before):
             happened.append(entry.key)
-            timeline.belongs(entry.key, row["Id"])
+            timeline.belong({entry.key: row["Id"]})
         else:
             dropped.append(entry.key)
     timeline.settle(happened, dropped)

@@ -305,17 +305,6 @@ class Salesforce:
         """Whether the org has a field of ours."""
         return self._names is None or self._names.path(sobject, field) is not None
 
-    def ids_by_key(self, sobject: str, external_id: str, keys: Sequence[str]) -> dict[str, str]:
-        """The ids of records by their external ids, as far as they are there."""
-        found: dict[str, str] = {}
-        for start in range(0, len(keys), COLLECTION):
-            some = ", ".join(map(quoted, keys[start : start + COLLECTION]))
-            rows = self.query(
-                f"SELECT Id, {external_id} FROM {sobject} WHERE {external_id} IN ({some})"  # noqa: S608
-            )
-            found |= {row[external_id]: row["Id"] for row in rows}
-        return found
-
     def upsert_many(
         self, sobject: str, external_id: str, records: Sequence[Mapping[str, Any]]
     ) -> list[RowError]:

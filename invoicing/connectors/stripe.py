@@ -91,8 +91,36 @@ class _Listed(TypedDict):
     has_more: bool
 
 
+class LineFacts(TypedDict, total=False):
+    """All of a line that its record's line is made of."""
+
+    id: str
+    amount: int
+    description: str | None
+    quantity: float | None
+    quantity_decimal: str | None
+    metadata: dict[str, str] | None
+
+
+class _Lines(TypedDict):
+    data: list[LineFacts]
+    has_more: bool
+
+
+class WholeFacts(Facts):
+    """An invoice's facts and its first lines."""
+
+    lines: _Lines
+
+
+class _WholeListed(TypedDict):
+    data: list[WholeFacts]
+    has_more: bool
+
+
 _ANYTHING = msgspec.json.Decoder()
 _LISTED = msgspec.json.Decoder(_Listed)
+_WHOLE_LISTED = msgspec.json.Decoder(_WholeListed)
 
 
 class _Bodies(stripe.HTTPClient):
@@ -358,13 +386,30 @@ class Stripe:
         Returns:
             Of each invoice what a projection looks at, and whether there are more after them.
         """
-        params: Params = {"created": {"gte": since, "lt": until}, "limit": PAGE}
+        page = self._listed(_LISTED, after, gte=since, lt=until)
+        return page["data"], page["has_more"]
+
+    def whole_page(self, until: int, after: str | None) -> list[WholeFacts]:
+        """The newest invoices created before a Unix second, with their lines; none: no more.
+
+        Args:
+            until: The first second no longer wanted.
+            after: The last invoice of the page before, if it is to go on from there.
+        """
+        page = self._listed(_WHOLE_LISTED, after, lt=until)["data"]
+        for invoice in page:
+            if invoice["lines"]["has_more"]:
+                every: Any = self.invoice_lines(invoice["id"])
+                invoice["lines"] = {"data": every, "has_more": False}
+        return list(page)
+
+    def _listed(self, decoder: msgspec.json.Decoder[Any], after: str | None, **created: int) -> Any:
+        params: Params = {"created": created, "limit": PAGE}
         if after:
             params["starting_after"] = after
         with _in_our_words("list invoices"):
             self._pages.raw_request("get", "/v1/invoices", **params)
-        page = self._bodies.decoded("list invoices", _LISTED)
-        return page["data"], page["has_more"]
+        return self._bodies.decoded("list invoices", decoder)
 
     def create_invoice(self, params: Params, key: str) -> Object:
         """Create a draft."""

@@ -4,7 +4,7 @@ Pure, and made for a million rows: the columns are computed directly here, witho
 that a projection consists of; a test holds them to it. Amounts are minor units.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
 from functools import lru_cache
@@ -103,14 +103,22 @@ ASKED_FOR = (
     "Amount_Paid__c",
     "Amount_Remaining__c",
     "Amount_Credited__c",
+    record.LOCAL_KEY,
 )
 """The fields that Salesforce is asked for."""
 
 
-def salesforce_row(texts: Sequence[str]) -> SalesforceRow:
-    """What is staged of a record: Bulk's text in the order of :data:`ASKED_FOR`."""
+def salesforce_rows(records: Iterable[Sequence[str]]) -> Iterator[SalesforceRow]:
+    """What is staged of records: Bulk's texts in the order of :data:`ASKED_FOR`.
+
+    One that was begun and not finished counts as missing, so that it is made again.
+    """
+    return (_salesforce_row(texts) for texts in records if not record.is_begun(texts[-1]))
+
+
+def _salesforce_row(texts: Sequence[str]) -> SalesforceRow:
     record_id, stripe_id, account_id, name, status, number = texts[:6]
-    payment, sync_state, overdue, currency, total, paid, remaining, credit = texts[6:]
+    payment, sync_state, overdue, currency, total, paid, remaining, credit = texts[6:-1]
     return SalesforceRow(
         record_id,
         stripe_id,

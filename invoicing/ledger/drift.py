@@ -114,6 +114,46 @@ def chunks(
         place = (rows[-1].account_id, rows[-1].subject)
 
 
+def missing(run_id: str, *, size: int) -> Iterator[list[tuple[DriftRow, int]]]:
+    """What Salesforce lacks and nothing was done about yet, in chunks, the newest first.
+
+    In the order of Stripe's list, with the Unix second of each invoice's creation, so that those
+    of a chunk stand on few pages of it.
+    """
+    order = (col(StagedStripe.created), col(StagedStripe.stripe_id))
+    query = (
+        select(DriftRow, StagedStripe.created)
+        .join(StagedStripe, col(StagedStripe.stripe_id) == col(DriftRow.subject))
+        .where(
+            DriftRow.run_id == run_id,
+            DriftRow.kind == Kind.MISSING_IN_SALESFORCE,
+            DriftRow.outcome == "found",
+        )
+        .order_by(order[0].desc(), order[1].desc())
+        .limit(size)
+    )
+    rest = query
+    while True:
+        with session() as ledger:
+            rows = list(ledger.exec(rest).all())
+        if not rows:
+            return
+        yield [(row, created) for row, created in rows]
+        last, created = rows[-1]
+        earlier = (order[0] == created) & (order[1] < last.subject)
+        rest = query.where((order[0] < created) | earlier)
+
+
+def name_accounts(run_id: str, accounts: Mapping[str, str]) -> None:
+    """Note to which Accounts the records that are missing will belong, by Stripe id."""
+    _set(run_id, "account_id", accounts)
+
+
+def made(run_id: str, records: Mapping[str, str]) -> None:
+    """Note which records were made for what was missing, by Stripe id."""
+    _set(run_id, "record_id", records)
+
+
 def name_unlinked(run_id: str, subjects: Sequence[str]) -> None:
     """Note that some invoices lack a record because their customer belongs to no Account."""
     with session() as ledger:
@@ -162,14 +202,18 @@ def named_since(since: datetime) -> set[str]:
 
 def settle(run_id: str, outcomes: Mapping[str, str]) -> None:
     """Write down what was done about drift, by subject."""
-    if not outcomes:
+    _set(run_id, "outcome", outcomes)
+
+
+def _set(run_id: str, column: str, values: Mapping[str, str]) -> None:
+    if not values:
         return
     statement = (
         update(DriftRow.__table__)  # type: ignore[attr-defined]
         .where(col(DriftRow.run_id) == bindparam("run"), col(DriftRow.subject) == bindparam("key"))
-        .values(outcome=bindparam("came"))
+        .values({column: bindparam("now")})
     )
-    rows = [{"run": run_id, "key": key, "came": came} for key, came in outcomes.items()]
+    rows = [{"run": run_id, "key": key, "now": value} for key, value in values.items()]
     with session() as ledger:
         ledger.connection().execute(statement, rows)
 

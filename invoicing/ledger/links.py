@@ -74,6 +74,19 @@ def link_invoice(stripe_id: str, record_id: str) -> None:
     remember_written([Written(stripe_id, record_id)])
 
 
+def move(written: Sequence[Written]) -> None:
+    """Let links that name records of before name those that were made in their place."""
+    statement = (
+        update(InvoiceLink.__table__)  # type: ignore[attr-defined]
+        .where(col(InvoiceLink.stripe_id) == bindparam("key"))
+        .values(record_id=bindparam("now"))
+    )
+    if written:
+        with session() as ledger:
+            rows = [{"key": w.stripe_id, "now": w.record_id} for w in written]
+            ledger.connection().execute(statement, rows)
+
+
 def remember_many(written: Sequence[Written]) -> None:
     """Remember what was written of thousands of invoices, by two statements."""
     if not written:
@@ -114,11 +127,11 @@ def customer_of(account_id: str) -> str | None:
         return ledger.exec(query).first()
 
 
-def account_of(customer_id: str) -> str | None:
-    """The Account of a Stripe customer, if known."""
+def accounts_of(customer_ids: Iterable[str]) -> dict[str, str]:
+    """The Accounts of Stripe customers, as far as they are known, by customer."""
+    query = select(Customer).where(col(Customer.stripe_id).in_(list(customer_ids)))
     with session() as ledger:
-        customer = ledger.get(Customer, customer_id)
-        return customer.account_id if customer else None
+        return {customer.stripe_id: customer.account_id for customer in ledger.exec(query)}
 
 
 def link_customer(customer_id: str, account_id: str) -> None:

@@ -1,8 +1,8 @@
 """The timeline in the ledger: each change of a record once, whatever dies in between."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from sqlalchemy import func, update
+from sqlalchemy import bindparam, func, update
 from sqlmodel import col, delete, select
 
 from invoicing.ledger.database import insert_missing, session
@@ -58,11 +58,17 @@ def settle(happened: Collection[str], dropped: Collection[str] = ()) -> None:
             ledger.execute(delete(TimelineEntry).where(col(TimelineEntry.key).in_(dropped)))
 
 
-def belongs(key: str, record_id: str) -> None:
-    """Note which record an entry is of that was proposed before its record was there."""
-    named = update(TimelineEntry).where(col(TimelineEntry.key) == key)
-    with session() as ledger:
-        ledger.execute(named.values(record_id=record_id))
+def belong(records: Mapping[str, str]) -> None:
+    """Note which record entries are of that were proposed before it was there, by their keys."""
+    statement = (
+        update(TimelineEntry.__table__)  # type: ignore[attr-defined]
+        .where(col(TimelineEntry.key) == bindparam("entry"))
+        .values(record_id=bindparam("its_record"))
+    )
+    rows = [{"entry": key, "its_record": record_id} for key, record_id in records.items()]
+    if rows:
+        with session() as ledger:
+            ledger.connection().execute(statement, rows)
 
 
 def note(entries: Sequence[TimelineEntry]) -> None:

@@ -3,6 +3,7 @@
 import csv
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,17 @@ import pytest
 import stripe
 
 from flows.full_sync import full_sync
+from flows.poll_events import poll_events
 from flows.read_windows import read_windows
 from flows.send_invoice import send_invoice
+from flows.sync_invoice import sync_invoice
+from invoicing.connectors import salesforce
 from invoicing.domain.drift import Kind
 from invoicing.domain.forms import InvoiceOutcome
+from invoicing.domain.money import Money
+from invoicing.domain.record import number
 from invoicing.errors import Busy, Refused
-from invoicing.ledger import drift, leases, staging
+from invoicing.ledger import drift, leases, links, staging
 from invoicing.ledger.database import session
 from invoicing.ledger.models import DriftRow, SyncRun
 from invoicing.settings import settings
@@ -253,13 +259,121 @@ def test_a_customer_nobody_knows_is_named_as_such(
     assert set(last_drift()) == {Kind.UNLINKED_CUSTOMER}
 
 
+@pytest.fixture
+def unknown(fast: None, stripe_sandbox: Sandbox, salesforce_sandbox: Sandbox) -> None:
+    """300 invoices of five customers that Salesforce knows, and none of the invoices."""
+    stripe_sandbox.admin("POST", "generate", customers=5, invoices=300)
+    [acme] = salesforce.client().query("SELECT Id FROM Account WHERE Name = 'Acme Corporation'")
+    for customer in {row["customer"] for row in listed(stripe_sandbox)}:
+        links.link_customer(customer, acme["Id"])
+    for sandbox in (stripe_sandbox, salesforce_sandbox):
+        sandbox.admin("DELETE", "requests")
+
+
+def listed(stripe_sandbox: Sandbox) -> list[Any]:
+    """All invoices in Stripe."""
+    client = stripe.StripeClient(
+        "sk_live_sandbox",
+        base_addresses={"api": stripe_sandbox.url},
+    )
+    return list(client.v1.invoices.list({"limit": 100}).auto_paging_iter())
+
+
+def are_there_once(org: Org, stripe_sandbox: Sandbox) -> bool:
+    """Whether each invoice and each of its lines has one record, and each record one beginning."""
+    fields = "Stripe_Invoice_Id__c, Local_Key__c, Sync_State__c"
+    made = org.query(f"SELECT {fields}, (SELECT Amount__c FROM Lines__r) FROM Stripe_Invoice__c")
+    invoices = {invoice.id: invoice for invoice in listed(stripe_sandbox)}
+    assert {row["Local_Key__c"] for row in made} == set(invoices)
+    assert {row["Sync_State__c"] for row in made} == {"Clean"}
+    for row in made:
+        invoice = invoices[row["Stripe_Invoice_Id__c"]]
+        amounts = [number(line["Amount__c"]) for line in row["Lines__r"]["records"]]
+        assert sum(amounts) == Money(invoice.currency.upper(), invoice.subtotal).decimal
+    events = org.query("SELECT Invoice__c FROM Stripe_Invoice_Event__c")
+    assert len({event["Invoice__c"] for event in events}) == len(events) == len(made)
+    return len(made) == len(invoices)
+
+
+def test_a_mass_of_unknown_invoices_costs_few_calls(
+    unknown: None, org: Org, stripe_sandbox: Sandbox, salesforce_sandbox: Sandbox
+) -> None:
+    """Headers, lines and timelines travel many at once; Stripe is asked for pages."""
+    assert "300 differed: 300 repaired" in full_sync(approve_above=1).sentence
+    pages = stripe_sandbox.admin("GET", "requests?path=/v1/invoices")["count"]
+    assert pages < 20
+    singles = stripe_sandbox.admin("GET", "requests")["by_path"]
+    assert not [
+        path
+        for path in singles
+        if path.startswith("GET /v1/invoices/in_") and not path.endswith("/lines")
+    ]
+    assert salesforce_sandbox.admin("GET", "requests")["count"] < 60
+    assert are_there_once(org, stripe_sandbox)
+    assert full_sync().sentence == "300 invoices compared, 0 differed."
+
+
+@pytest.mark.parametrize("step", ["_link", "_finish", "publish"])
+def test_killed_while_it_makes_many_records(
+    unknown: None,
+    org: Org,
+    stripe_sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
+) -> None:
+    """The next run finishes what was begun, whether it goes on or reads everything anew."""
+
+    class Killed(BaseException):
+        """The process is gone."""
+
+    def die(*_: Any) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"tasks.missing.{step}", die)
+        with pytest.raises(Killed):
+            full_sync(approve_above=1)
+    if step == "_finish":
+        monkeypatch.setattr("invoicing.ledger.staging.RESUMABLE", timedelta(0))
+    full_sync(approve_above=1)
+    poll_events()
+    assert are_there_once(org, stripe_sandbox)
+    assert ", 0 differed" in full_sync().sentence
+
+
+def test_one_that_was_begun_is_finished_alone_as_well(
+    unknown: None, org: Org, monkeypatch: pytest.MonkeyPatch, stripe_sandbox: Sandbox
+) -> None:
+    """An event comes before the next night: the record gets its lines."""
+
+    class Killed(BaseException):
+        """The process is gone."""
+
+    def die(*_: Any) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tasks.missing._write_lines", die)
+        with pytest.raises(Killed):
+            full_sync(approve_above=1)
+    some = listed(stripe_sandbox)[0]
+    sync_invoice(some.id)
+    [made] = org.query(
+        "SELECT Local_Key__c, (SELECT Id FROM Lines__r) FROM Stripe_Invoice__c "
+        f"WHERE Stripe_Invoice_Id__c = '{some.id}'"
+    )
+    assert made["Local_Key__c"] == some.id
+    assert made["Lines__r"]["totalSize"] > 0
+
+
 def test_every_difference_is_in_a_file(drifted: Callable[[], Any], tmp_path: Path) -> None:
     """With links to both systems."""
     full_sync(dry_run=True)
     [file] = (tmp_path / "reports").glob("drift-*.csv")
     rows = list(csv.DictReader(file.open()))
     assert {row["kind"] for row in rows} == {"status", "missing in Salesforce", "deleted"}
-    assert all(row["stripe_invoice"] in row["stripe_url"] for row in rows)
+    assert all(f"/live/invoices/{row['stripe_invoice']}" in row["stripe_url"] for row in rows)
+    assert not any(row["run_url"] for row in rows)
 
 
 def test_between_nights_only_what_is_named_is_read(

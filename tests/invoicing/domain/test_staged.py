@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from invoicing.domain.projection import RECORD_KEY, Facts, project
-from invoicing.domain.staged import ASKED_FOR, facts, salesforce_row, stripe_rows
+from invoicing.domain.staged import ASKED_FOR, facts, salesforce_rows, stripe_rows
 
 AMOUNT = st.integers(0, 10**9)
 INSTANT = st.integers(1_262_304_000, 2_000_000_000)
@@ -70,7 +70,7 @@ def test_an_invoice_is_due_until_its_day_ends() -> None:
 def test_amounts_of_a_record_are_read_in_its_currency() -> None:
     """As Bulk writes them; nothing is none."""
     texts = dict.fromkeys(ASKED_FOR, "") | {"Currency__c": "KWD", "Total__c": "1.2345E7"}
-    row = salesforce_row(list(texts.values()))
+    [row] = salesforce_rows([list(texts.values())])
     assert (row.total, row.amount_paid, row.account_id, row.overdue) == (
         12_345_000_000,
         None,
