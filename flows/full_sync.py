@@ -9,13 +9,13 @@ from pydantic import Field
 from invoicing.domain.drift import FOR_PEOPLE, Kind
 from invoicing.domain.forms import Outcome
 from invoicing.domain.words import counted
-from invoicing.errors import Refused
+from tasks.consent import await_consent
 from tasks.drift_report import publish_drift
 from tasks.ledger import check_world
 from tasks.money_back import look_for_money_back
 from tasks.policy import SIDE_BY_SIDE, answering
 from tasks.reading import alone, begin, close, invite, read_salesforce, read_stripe
-from tasks.reconciliation import catch_up, check_share, find_drift, repair
+from tasks.reconciliation import catch_up, find_drift, repair
 
 REPAIRABLE = [kind for kind in Kind if kind not in FOR_PEOPLE]
 
@@ -42,7 +42,7 @@ def full_sync(
     Args:
         dry_run: Only report what differs; write nothing.
         only: The kinds of drift to repair; all that need no person to decide, unless given.
-        approve_above: Stop before more than this share of all invoices would be changed.
+        approve_above: Ask a person before more than this share of all invoices is changed.
         incremental: Between nights: refresh only what events and Salesforce name as changed.
         workers: How many runs read Stripe side by side; those beside this one are started as
             runs of read-windows, for other workers on the same ledger to take.
@@ -62,10 +62,10 @@ def full_sync(
         compared, differ = find_drift(sync)
         wanted = [kind for kind in only or REPAIRABLE if kind not in FOR_PEOPLE]
         if not dry_run:
-            stopped = check_share(sync, wanted, approve_above)
-            if stopped:
-                publish_drift(sync)
-                raise Refused(stopped)
+            declined = await_consent(sync, wanted, approve_above)
+            if declined:
+                close(sync)
+                return Outcome(sentence=declined)
             repair(sync, wanted)
             look_for_money_back()
         came_of_it = publish_drift(sync)

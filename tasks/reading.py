@@ -134,7 +134,9 @@ def read_stripe() -> None:
 
 @task(task_run_name="ask {count} more to read", **STEP)
 def invite(sync: SyncRun, count: int) -> None:
-    """Start runs that read along, for other workers of the pool to take."""
+    """Start runs that read along, for other workers of the pool to take; none if all is read."""
+    if staging.all_read():
+        return
     server = Prefect(settings().prefect_api_url, settings().prefect_api_auth)
     for number in range(count):
         server.start("read-windows", {}, f"{sync.id}-{this_attempt()}-{number}")

@@ -38,9 +38,6 @@ MISSING_AT_ONCE = 2_000
 FEW_MISSING = 20
 """So few records are made one by one, each by four calls."""
 
-A_FEW = 50
-"""So few changes are never a wrong key or mapping at work."""
-
 
 @task(task_run_name="compare both sides", **STEP)
 def find_drift(sync: SyncRun) -> tuple[int, int]:
@@ -76,25 +73,6 @@ def _name_accounts(sync: SyncRun) -> None:
 
 def _project(invoice: Facts, known: PaymentFacts = NOTHING_KNOWN) -> Projection:
     return project(invoice, today=today(), zone=settings().business.zone, known=known)
-
-
-def check_share(sync: SyncRun, only: Sequence[Kind], approve_above: float) -> str | None:
-    """Say why so much should not be changed before a person has looked at it, if it is much.
-
-    A wrong key or mapping must not rewrite an org.
-    """
-    kinds = drift.kinds(sync.id)
-    changing = sum(count for kind, count in kinds.items() if kind in only)
-    total = max(1, *staging.counts())
-    share = changing / total
-    if changing <= A_FEW or share <= approve_above:
-        return None
-    return (
-        f"{changing:,} of {total:,} invoices would be changed, more than the "
-        f"{approve_above:.0%} that need no approval; nothing was written. Look at the drift "
-        "report; if it is right, run again within twelve hours with approve_above = "
-        f"{min(1.0, share + 0.01):.2f}. What was read is kept."
-    )
 
 
 def repair(sync: SyncRun, only: Sequence[Kind]) -> None:

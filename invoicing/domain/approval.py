@@ -1,6 +1,6 @@
 """Approval: whether an invoice may be sent is asked of a person, and what the answer means."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pydantic import BaseModel, Field, create_model
@@ -28,16 +28,26 @@ class Decision:
 
 
 def decide(invoice: Invoice, limit: Money, approvers: Sequence[str]) -> Dialogue[Decision]:
-    """Ask until somebody who may has approved or declined.
+    """Ask until somebody who may has approved or declined that an invoice is sent.
 
     Args:
         invoice: What is to be sent.
         limit: What may be sent without asking.
         approvers: Who may decide; empty for anybody who gives a name.
     """
+    return decide_on(lambda reason: _text(invoice, limit, reason), approvers)
+
+
+def decide_on(text: Callable[[str], str], approvers: Sequence[str]) -> Dialogue[Decision]:
+    """Ask until somebody who may has approved or declined.
+
+    Args:
+        text: The question, with the reason why it is asked again, or nothing.
+        approvers: Who may decide; empty for anybody who gives a name.
+    """
     reason = ""
     while True:
-        answer = yield Question(_text(invoice, limit, reason), _form(approvers))
+        answer = yield Question(text(reason), _form(approvers))
         verdict, by = str(answer.get("decision", "")), str(answer.get("approver", "")).strip()
         comment = str(answer.get("comment", "")).strip()
         if verdict not in (APPROVE, DECLINE):
@@ -70,7 +80,7 @@ def _text(invoice: Invoice, limit: Money, reason: str) -> str:
 
 def _form(approvers: Sequence[str]) -> type[BaseModel]:
     who = choice(approvers) if approvers else str
-    comment = "Kept on the invoice; needed for declining."
+    comment = "Kept with the decision; needed for declining."
     form: type[BaseModel] = create_model(
         "Approval",
         decision=(choice([APPROVE, DECLINE]), Field(title="Decision")),

@@ -28,6 +28,7 @@ from invoicing.settings import settings
 from tasks.reading import SUBJECT
 from tests.conftest import Sandbox
 from tests.flows.conftest import Deployed, Org
+from tests.flows.dialogues import Conversation
 
 
 def last_drift() -> dict[str, DriftRow]:
@@ -204,16 +205,52 @@ def drifted_records(org: Org) -> list[dict[str, Any]]:
     return [org.record("INV-0001"), org.record("INV-0002")]
 
 
-def test_a_suspicious_lot_of_changes_needs_approval(
-    sent: InvoiceOutcome, org: Org, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A sync that would rewrite the org stops and says how to let it go on."""
-    monkeypatch.setattr("tasks.reconciliation.A_FEW", 0)
+@pytest.fixture
+def overwritten(sent: InvoiceOutcome, org: Org, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One invoice, and somebody overwrote it: all invoices there are."""
+    monkeypatch.setattr("tasks.consent.A_FEW", 0)
     org.set("INV-0001", Status__c="Void")
+
+
+def test_a_suspicious_lot_of_changes_needs_approval(overwritten: None, org: Org) -> None:
+    """A sync that would rewrite the org stops and says how to let it go on."""
     with pytest.raises(Refused, match=r"approve_above = 1\.00"):
         full_sync()
     assert org.record("INV-0001")["Status__c"] == "Void"
     assert "1 repaired" in full_sync(approve_above=1).sentence
+
+
+def test_a_deployed_sync_asks_a_person_and_goes_on_with_what_it_read(
+    overwritten: None, org: Org, stripe_sandbox: Sandbox, salesforce_sandbox: Sandbox
+) -> None:
+    """It waits without a process and without keeping others from syncing; then it repairs."""
+    talk = Conversation(full_sync)
+    assert "May 1 invoices be changed in Salesforce?" in talk.said
+    assert "| status | 1 |" in talk.said
+    assert org.record("INV-0001")["Status__c"] == "Void"
+    assert leases.expiry(SUBJECT) is None
+    for sandbox in (stripe_sandbox, salesforce_sandbox):
+        sandbox.admin("DELETE", "requests")
+    assert "1 repaired" in talk.answer(decision="Approve", approver="Anna Ledger")
+    assert org.record("INV-0001")["Status__c"] == "Open"
+    assert stripe_sandbox.admin("GET", "requests?path=/v1/invoices")["count"] == 0
+    asked = salesforce_sandbox.admin("GET", "requests?method=POST")["by_path"]
+    assert not [path for path in asked if path.endswith("/jobs/query")]
+
+
+def test_a_declined_sync_writes_nothing_and_ends(
+    overwritten: None, org: Org, stripe_sandbox: Sandbox
+) -> None:
+    """It says who declined and why; the next one reads anew, and asks anew."""
+    talk = Conversation(full_sync)
+    said = talk.answer(decision="Decline", approver="Anna Ledger", comment="Wrong mapping")
+    assert "nothing was written: Anna Ledger declined it, saying: Wrong mapping" in said
+    assert talk.state.is_completed()
+    assert org.record("INV-0001")["Status__c"] == "Void"
+    assert last_drift()["status"].outcome == "found"
+    stripe_sandbox.admin("DELETE", "requests")
+    assert Conversation(full_sync).waits
+    assert stripe_sandbox.admin("GET", "requests?path=/v1/invoices")["count"] == 1
 
 
 def test_large_drift_is_written_in_bulk_and_failed_rows_are_listed(
