@@ -17,11 +17,11 @@ from invoicing.domain.corrections import Act, act_problems
 from invoicing.domain.invoice import Invoice
 from invoicing.domain.status import Status
 from invoicing.errors import Conflict, Refused
-from invoicing.ledger import intents
+from invoicing.ledger import intents, leases
 from invoicing.ledger.intents import FINALIZE
 from tasks.corrections import read_standing
 from tasks.policy import STEP
-from tasks.report import run_id
+from tasks.report import run_id, this_attempt
 from tasks.salesforce import Draft, find_record, read_invoice, today, write_draft
 
 Node = dict[str, Any]
@@ -38,6 +38,7 @@ def write_replacement(record_id: str, due_date: date | None, request_id: str) ->
     Raises:
         Refused: the invoice cannot be replaced; nothing was written.
     """
+    leases.acquire(record_id, this_attempt())
     key = f"replace-{request_id or run_id()}"
     made = _replacement(f"{record.LOCAL_KEY} = {quoted(key)}")
     if made:

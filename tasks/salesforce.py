@@ -28,13 +28,13 @@ from invoicing.domain.money import Money
 from invoicing.domain.status import Status, SyncState
 from invoicing.domain.words import counted
 from invoicing.errors import Missing, Refused
-from invoicing.ledger import intents
+from invoicing.ledger import intents, leases
 from invoicing.ledger.intents import FINALIZE, REVISE
 from invoicing.ledger.models import TimelineEntry
 from invoicing.mapping import org_carrier
 from invoicing.settings import settings
 from tasks.policy import STEP
-from tasks.report import run_id, run_url
+from tasks.report import run_id, run_url, this_attempt
 from tasks.taxes import rate_problems
 from tasks.timeline import make_entry, note, note_all
 
@@ -303,10 +303,16 @@ def options_problems(details: Details, before: Details | None = None) -> list[st
 
 @task(task_run_name="write the draft", **STEP)
 def write_draft(draft: Draft) -> Invoice:
-    """Write a draft and its lines in one all-or-nothing call, once for its key."""
+    """Write a draft and its lines in one all-or-nothing call, once for its key.
+
+    Raises:
+        Refused: the key was used before, for another customer.
+    """
     client = salesforce.client()
-    soql = f"SELECT Id FROM {record.INVOICE} WHERE {record.LOCAL_KEY} = {quoted(draft.key)}"  # noqa: S608
-    found = client.query(soql)
+    named = f"{record.LOCAL_KEY} = {quoted(draft.key)}"
+    found = client.query(f"SELECT Id, Account__c FROM {record.INVOICE} WHERE {named}")  # noqa: S608
+    if found and found[0]["Account__c"] != draft.account.id:
+        raise Refused("This request id was used before, for another customer.")
     if found:
         get_run_logger().info("This request has already raised its invoice.")
         return _raised(found[0]["Id"], draft)
@@ -402,8 +408,7 @@ def prepare_revision(
             f"{invoice.name} is {invoice.status}, and only a draft can be revised; "
             "Stripe keeps what was sent."
         )
-    if intents.began(FINALIZE, invoice.record_id):
-        raise Refused(f"{invoice.name} is being sent; run send-invoice again to finish that.")
+    _check_not_being_sent(invoice)
     named = [item.product for item in add] + [item.product for item in change]
     book = read_price_book(invoice.currency, named, invoice.account)
     kept, problems = changed_lines(invoice.lines, change, remove, book)
@@ -441,6 +446,11 @@ def prepare_revision(
     return Revision(invoice, after, key)
 
 
+def _check_not_being_sent(invoice: Invoice) -> None:
+    if intents.began(FINALIZE, invoice.record_id):
+        raise Refused(f"{invoice.name} is being sent; run send-invoice again to finish that.")
+
+
 @task(task_run_name="write the changes", **STEP)
 def write_revision(revision: Revision) -> Invoice:
     """Write a revised draft in one all-or-nothing call, once for its key.
@@ -454,6 +464,8 @@ def write_revision(revision: Revision) -> Invoice:
         return "revised" if now == after.content_digest else None
 
     def write(_key: str) -> str:
+        leases.acquire(after.record_id, this_attempt())
+        _check_not_being_sent(after)
         salesforce.client().write_graph(_revision_nodes(revision))
         return "revised"
 

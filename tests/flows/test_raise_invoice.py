@@ -33,6 +33,8 @@ def test_the_same_request_raises_one_invoice(draft: Raise, org: Org) -> None:
     first, second = draft(request_id="order-7"), draft(request_id="order-7")
     assert first.record_id == second.record_id
     assert org.count() == 1
+    with pytest.raises(Refused, match="used before, for another customer"):
+        draft(account="Vandelay Industries", request_id="order-7")
 
 
 def test_an_answer_lost_after_the_write_raises_one_invoice(

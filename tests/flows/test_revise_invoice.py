@@ -5,8 +5,13 @@ from collections.abc import Callable
 import pytest
 
 from flows.revise_invoice import revise_invoice
+from flows.send_invoice import send_invoice
 from invoicing.domain.forms import InvoiceOutcome, LineChange, LineItem
+from invoicing.domain.invoice import Invoice
 from invoicing.errors import Refused
+from invoicing.ledger import leases
+from tasks.report import this_attempt
+from tasks.salesforce import Revision, write_revision
 from tests.conftest import Sandbox
 from tests.flows.conftest import Org
 
@@ -36,6 +41,24 @@ def test_a_lost_answer_does_not_revise_twice(
     revise_invoice(invoice=name, add=[LineItem(product="Training Day")], remove=[1])
     lines = org.record("INV-0001")["Lines__r"]["records"]
     assert [float(line["Amount__c"]) for line in lines] == [2000, 1800]
+
+
+def test_sent_while_a_revision_hung(
+    draft: Callable[..., InvoiceOutcome], org: Org, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its turn was over, and somebody sent the draft: what the customer has is not changed."""
+    name = draft().name
+
+    def too_late(revision: Revision) -> Invoice:
+        leases.release(revision.after.record_id, this_attempt())
+        send_invoice(name)
+        return write_revision(revision)
+
+    monkeypatch.setattr("flows.revise_invoice.write_revision", too_late)
+    with pytest.raises(Refused, match="being sent"):
+        revise_invoice(invoice=name, change=[LineChange(line=1, quantity="5")])
+    lines = org.record(name)["Lines__r"]["records"]
+    assert [float(line["Amount__c"]) for line in lines] == [450, 2000]
 
 
 def test_mistakes_are_named_together(draft: Callable[..., InvoiceOutcome], org: Org) -> None:
