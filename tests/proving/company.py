@@ -3,18 +3,25 @@
 import gc
 import multiprocessing
 import os
-import tempfile
+import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 from unittest.mock import patch
 
 import psycopg
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from deployments.local.services import Service, port_or_free
+from deployments.local.stack import answers
 from tests.proving.world import World
+
+ROOT = Path(__file__).parents[2]
+START_SECONDS = 120
 
 T = TypeVar("T")
 
@@ -67,15 +74,10 @@ class Company:
 @contextmanager
 def company(size: int, database: str = "sqlite", numbers_from: int = 1) -> Iterator[Company]:
     """Start a Prefect server and so many worlds; all of it ends with the block."""
-    from prefect.testing.utilities import prefect_test_harness
-
     fast = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
     with TemporaryDirectory(prefix="proving-", dir=fast) as folder:
         urls = _ledgers(size, database, Path(folder))
-        with urls as ledgers, _quiet(prefect_test_harness(server_startup_timeout=120), fast):
-            from prefect.settings import PREFECT_API_URL
-
-            api = str(PREFECT_API_URL.value())
+        with urls as ledgers, _prefect_server(Path(folder)) as api:
             context = multiprocessing.get_context("spawn")
             numbers = context.SimpleQueue()
             for number, ledger in enumerate(ledgers, numbers_from):
@@ -91,17 +93,27 @@ def company(size: int, database: str = "sqlite", numbers_from: int = 1) -> Itera
 
 
 @contextmanager
-def _quiet(server: AbstractContextManager[None], folder: str | None) -> Iterator[None]:
-    """Start a Prefect server that is told to be quiet; whoever comes later is told nothing.
-
-    Args:
-        server: It, not yet started.
-        folder: Where its database is put.
-    """
-    with ExitStack() as running:
-        with patch.dict(os.environ, QUIET), patch.object(tempfile, "tempdir", folder):
-            running.enter_context(server)
-        yield
+def _prefect_server(folder: Path) -> Iterator[str]:
+    """Prefect's server as the local stack runs it, told to be quiet; yields its API's URL."""
+    home = folder / "prefect"
+    home.mkdir()
+    api = f"http://127.0.0.1:{port_or_free(0)}/api"
+    app = "deployments.local.prefect_server:create_app"
+    port = api.removesuffix("/api").rpartition(":")[2]
+    command = [sys.executable, "-m", "uvicorn", "--log-level", "error", "--factory", app]
+    environment = os.environ | QUIET | {"PREFECT_HOME": str(home), "PREFECT_API_URL": api}
+    server = Service("server", [*command, "--port", port], environment, ROOT, home)
+    until = time.monotonic() + START_SECONDS
+    try:
+        while not answers(f"{api}/health"):
+            server.check()
+            assert time.monotonic() < until, server.tail()
+            time.sleep(0.05)
+        with temporary_settings({PREFECT_API_URL: api}):
+            yield api
+    finally:
+        server.terminate()
+        server.wait(START_SECONDS)
 
 
 def _nothing() -> None: ...
@@ -152,7 +164,7 @@ def _enter(api: str, folder: str, numbers: Any) -> None:
     os.environ.update(QUIET | values)
     from prefect.events.clients import NullEventsClient
     from prefect.events.worker import EventsWorker
-    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY
 
     _KEPT.append(temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}))
     _KEPT[-1].__enter__()
