@@ -2,10 +2,8 @@
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-import requests
 from playwright.sync_api import Browser, Page, expect
 
 from deployments.local.stack import Stack
@@ -84,15 +82,3 @@ def test_a_refusal_is_read_where_the_button_was_pressed(page: Page, stack: Stack
     page.get_by_role("button", name="Send To Customer").click()
     expect(page.get_by_text("has no e-mail address for invoices").first).to_be_visible()
     expect(page.get_by_text("Failed", exact=True).first).to_be_visible()
-
-
-def test_the_form_in_prefects_ui(page: Page, stack: Stack, tmp_path: Path) -> None:
-    """Every field has its help, the date a picker, the lines a list; a run starts from it."""
-    api = stack.urls.prefect_api
-    deployment = requests.get(f"{api}/deployments/name/raise-invoice/raise-invoice", timeout=30)
-    page.goto(f"{stack.urls.prefect}/v2/deployments/deployment/{deployment.json()['id']}/run")
-    expect(page.get_by_text("The customer's Account in Salesforce")).to_be_visible()
-    expect(page.get_by_text("Pick a date").first).to_be_visible()
-    page.get_by_role("button", name="Add item").click()
-    expect(page.get_by_text("How many; decimals are fine")).to_be_visible()
-    page.screenshot(path=tmp_path / "form.png")
