@@ -1,5 +1,6 @@
 """Steps on drafts as a whole: delete them on both sides, clone invoices into new ones."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 
@@ -47,8 +48,16 @@ def approve_deletion(draft: Invoice, reference: str) -> None:
         )
     if draft.status is Status.DRAFT and intents.began(FINALIZE, draft.record_id):
         raise Refused(f"{draft.name} is being sent; run send-invoice again to finish that.")
-    digest = draft.content_digest
-    intents.intend(DELETE, reference.strip(), digest=digest, actor=run_id())
+    for name in {reference.strip(), *_names(draft)}:
+        intents.intend(DELETE, name, digest=draft.content_digest, actor=run_id())
+
+
+def _names(draft: Invoice) -> Iterator[str]:
+    """What people may call it when they ask again, and it is gone."""
+    yield from (draft.name, draft.record_id, draft.record_id[:15])
+    stripe_id = draft.stripe_id or links.stripe_id(draft.record_id)
+    if stripe_id:
+        yield stripe_id
 
 
 @task(task_run_name="delete the draft in Stripe", **STEP)

@@ -190,16 +190,21 @@ def complete_timelines() -> None:
 
 
 def _settle_records(record_ids: Sequence[str]) -> None:
-    """Settle what is left on records that nobody works on; who does settles it himself."""
+    """Settle what is left on records that nobody works on; who does settles it himself.
+
+    What was proposed for a record that was deleted since is forgotten with it.
+    """
     taken = leases.acquire_all(record_ids, this_attempt())
     try:
-        mine = ", ".join(map(quoted, [id_ for id_ in record_ids if id_ not in taken.busy]))
+        mine = [id_ for id_ in record_ids if id_ not in taken.busy]
         if mine:
             rows = salesforce.client().query(
                 f"SELECT {', '.join(record.STATE_FIELDS)} FROM {record.INVOICE} "  # noqa: S608
-                f"WHERE Id IN ({mine})"
+                f"WHERE Id IN ({', '.join(map(quoted, mine))})"
             )
             _settle_what_was_left([Update(row, {}) for row in rows])
+            gone = set(mine) - {row["Id"] for row in rows}
+            timeline.settle([], [entry.key for entry in timeline.proposed(gone)] if gone else [])
     finally:
         leases.release_all(taken.new, this_attempt())
 

@@ -13,9 +13,12 @@ from flows.poll_events import poll_events
 from invoicing.connectors import salesforce
 from invoicing.domain.forms import InvoiceOutcome
 from invoicing.errors import Conflict, Missing, Refused
+from invoicing.ledger import timeline
+from invoicing.ledger.models import EntryState
 from tasks.ledger import holding
 from tasks.salesforce import read_invoice
 from tasks.stripe import create_draft, ensure_customer
+from tasks.timeline import make_entry
 from tests.conftest import Sandbox
 from tests.flows.conftest import NEXT_MONTH, Org
 
@@ -39,6 +42,29 @@ def test_a_draft_is_deleted_with_its_lines(draft: Raise, org: Org) -> None:
     assert delete_draft(name).sentence == "INV-0001 is deleted."
     with pytest.raises(Missing):
         delete_draft("INV-0777")
+
+
+def test_it_is_deleted_by_whatever_name(draft: Raise, org: Org) -> None:
+    """Asked for again by the record's id, long or short, or by Stripe's."""
+    one = draft()
+    stripe_id = in_stripe_too(one.name)
+    delete_draft(one.name)
+    for name in (one.record_id, one.record_id[:15], stripe_id):
+        assert delete_draft(name).sentence == f"{name} is deleted."
+
+
+def test_timelines_do_not_wait_for_a_deleted_record(draft: Raise, org: Org) -> None:
+    """What a killed run had proposed, or had not copied yet, goes with the record."""
+    one = draft()
+    entries = [
+        make_entry(key, "Sent", record_id=one.record_id, state=state)
+        for key, state in (("a", EntryState.PROPOSED), ("b", EntryState.HAPPENED))
+    ]
+    timeline.note(entries)
+    delete_draft(one.name)
+    poll_events()
+    assert timeline.proposed() == []
+    assert timeline.waiting() == []
 
 
 def test_a_draft_that_stripe_has_too(
