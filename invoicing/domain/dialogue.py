@@ -20,6 +20,7 @@ from pydantic import (
     create_model,
 )
 
+from invoicing.domain.details import Terms
 from invoicing.domain.drafting import PriceBookEntry
 from invoicing.domain.forms import DECIMAL, LineItem
 from invoicing.domain.invoice import Account, Line, draft_problems, line_problems
@@ -40,7 +41,7 @@ ADD_LINE = "Add a line"
 CHANGE_HEADER = "Change the description or the due date"
 ABANDON = "Abandon: raise nothing"
 ON_A_DATE = "Due on a date"
-TERMS = {f"Net {days}": days for days in (15, 30, 45, 60, 90)}
+TERMS = {terms.value: terms.days for terms in Terms}
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,8 +338,6 @@ def _ask_price(
         line = Line("", number, filled.text.strip(), filled.quantity, filled.unit_price)
         named = replace(line, product_name=entry.name)
         problems = list(line_problems(number, named, counter.currency))
-        if len(line.description) > 255:
-            problems.append("The text on the invoice is longer than 255 characters.")
         if not problems:
             item = LineItem(
                 product=entry.product_id,
