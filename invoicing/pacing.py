@@ -2,7 +2,7 @@
 
 The budget is a line in the ledger: when the next call is free, and at what rate. A process
 takes several turns at once and spends them by itself, so that the line is rarely asked. When
-the service says 429, the rate falls by a fifth for everybody, and it comes back slowly: many
+the service says 429, the rate falls by a tenth for everybody, and it comes back slowly: many
 429s one after the other find the rate that is left when somebody else shares the limit, and a
 single one, because turns met on their way, costs little.
 """
@@ -17,7 +17,7 @@ from invoicing.ledger.models import Pace
 TAKEN_AT_ONCE_SECONDS = 0.2
 """Turns are taken for so long ahead."""
 
-SLOWER = 0.8
+SLOWER = 0.9
 """By this factor the rate falls at a 429."""
 
 TOGETHER_SECONDS = 1.0

@@ -42,6 +42,12 @@ STAGED_EVERY_SECONDS = 2.0
 ROWS_AT_ONCE = 2_000
 """Salesforce rows staged in one transaction."""
 
+LEAST_SHARED, SHARED_SECONDS = 2.5, 1.0
+"""A window is shared when so many pages are left in it, and they take so long."""
+
+NEWS_WEIGHT = 8
+"""The time of an answer is smoothed over about so many."""
+
 PAGE_TRIES = 5
 IDLE_SECONDS = 1.0
 """Somebody else's windows are looked at so often by a reader that has nothing to do."""
@@ -231,6 +237,7 @@ class Reader:
         self._reading: dict[int, SyncWindow] = {}
         self._ledger = threading.Lock()  # fairer than SQLite's own, which waits in its sleep
         self._news = threading.Condition()
+        self._answers_in = 0.1
 
     def read(self, number: int) -> None:
         """Read one window after another."""
@@ -252,9 +259,14 @@ class Reader:
         finally:
             self._tell()
 
+    @property
+    def _worth(self) -> float:
+        """Pages worth sharing: what takes a second or more, where the service is slow."""
+        return min(staging.SPLIT_PAGES, max(LEAST_SHARED, SHARED_SECONDS / self._answers_in))
+
     def _claim(self, owner: str) -> SyncWindow | None:
         with self._ledger:
-            window = staging.claim(owner, self._reading)
+            window = staging.claim(owner, self._reading, worth=self._worth)
             if window is not None:
                 self._reading[window.number or 0] = window
         if window is not None:
@@ -300,10 +312,13 @@ class Reader:
         self._progress.add(len(rows))
 
     def _page(self, window: SyncWindow, after: str | None) -> tuple[list[Facts], bool]:
-        return patiently(
-            self._budget,
-            lambda: stripe.client().invoice_page(window.since, window.until, after),
-        )
+        def ask() -> tuple[list[Facts], bool]:
+            began = time.monotonic()
+            page = stripe.client().invoice_page(window.since, window.until, after)
+            self._answers_in += (time.monotonic() - began - self._answers_in) / NEWS_WEIGHT
+            return page
+
+        return patiently(self._budget, ask)
 
 
 def patiently(budget: Budget, ask: Callable[[], T]) -> T:

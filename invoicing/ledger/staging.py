@@ -13,7 +13,7 @@ from math import sqrt
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import delete, func, or_, update
+from sqlalchemy import delete, func, or_, text, update
 from sqlmodel import Session, SQLModel, col, select
 
 from invoicing.domain.staged import SalesforceRow, StripeRow
@@ -36,6 +36,13 @@ page that is not full, so that windows of fewer pages would cost many calls for 
 
 FIRST_WINDOWS = 16
 """Into so many windows, at most, the time is cut beforehand, when it is known how far it goes."""
+
+EQUAL_PARTS = """
+SELECT DISTINCT MIN(created) AS since
+  FROM (SELECT created, NTILE(:count) OVER (ORDER BY created) AS part FROM staged_stripe) AS cut
+ GROUP BY part ORDER BY since DESC
+"""
+"""Where the time is to be cut so that equally many invoices lie in each part."""
 
 PAGE = 100
 
@@ -65,16 +72,16 @@ def begin(run_id: str, *, dry_run: bool) -> SyncRun:
 
 
 def _first_windows(ledger: Session, until: int) -> list[SyncWindow]:
-    """All the time there is, cut by what the sync before found; the newest window first.
+    """All the time there is, cut by what the sync before staged; the newest window first.
 
     Stripe decides when an invoice is created, so that none comes to be before the oldest.
     """
     last = ledger.exec(select(SyncRun).order_by(col(SyncRun.started_at).desc())).first()
-    oldest = ledger.exec(select(func.min(col(StagedStripe.created)))).one()
-    if last is None or not last.in_stripe or oldest is None:
+    if last is None or not last.in_stripe:
         return [SyncWindow(since=STRIPE_BEGAN, until=until)]
     count = min(FIRST_WINDOWS, max(1, last.in_stripe // (PAGE * SPLIT_PAGES)))
-    edges = [until - (until - oldest) * n // count for n in range(count + 1)]
+    parts = ledger.connection().execute(text(EQUAL_PARTS), {"count": count})
+    edges = [until, *(since for (since,) in parts if since < until)]
     return [SyncWindow(since=since, until=end) for end, since in pairwise(edges)]
 
 
@@ -92,7 +99,10 @@ def finish(run_id: str) -> None:
 
 
 def claim(
-    owner: str, reading: Mapping[int, SyncWindow] = MappingProxyType({})
+    owner: str,
+    reading: Mapping[int, SyncWindow] = MappingProxyType({}),
+    *,
+    worth: float = SPLIT_PAGES,
 ) -> SyncWindow | None:
     """Take a window that nobody reads, or else the older half of one that somebody does.
 
@@ -100,6 +110,7 @@ def claim(
         owner: Who takes it.
         reading: What this process reads, by number: how far it is, of which the ledger hears a
             little later. The window that is split is told so here as well.
+        worth: So many pages have to be left in a window that is split.
     """
     now = datetime.now(UTC)
     with session() as ledger:
@@ -112,20 +123,20 @@ def claim(
                 col(SyncWindow.expires_at) < now,
             ),
         )
-        window = ledger.exec(free).first() or _split(ledger, reading)
+        window = ledger.exec(free).first() or _split(ledger, reading, worth)
         if window is not None:
             window.owner, window.expires_at = owner, now + CLAIM
             ledger.add(window)
         return window
 
 
-def _split(ledger: Session, reading: Mapping[int, SyncWindow]) -> SyncWindow | None:
+def _split(ledger: Session, reading: Mapping[int, SyncWindow], worth: float) -> SyncWindow | None:
     unread = select(SyncWindow).where(col(SyncWindow.done).is_(False)).with_for_update()
     windows = [(window, reading.get(window.number or 0, window)) for window in ledger.exec(unread)]
     if not windows:
         return None
     widest, now = max(windows, key=lambda pair: _pages_left(pair[1]))
-    if now.reached is None or _pages_left(now) < SPLIT_PAGES:
+    if now.reached is None or _pages_left(now) < worth:
         return None
     older = SyncWindow(since=now.since, until=_middle(now, now.reached))
     widest.since = now.since = older.until

@@ -10,6 +10,7 @@ from invoicing.domain.drift import Kind
 from invoicing.domain.staged import SalesforceRow, StripeRow
 from invoicing.errors import Busy
 from invoicing.ledger import drift, staging
+from invoicing.ledger.models import SyncWindow
 from invoicing.pacing import Budget
 
 DAY = 86_400
@@ -116,6 +117,27 @@ def test_a_reader_without_work_takes_half_of_anothers(ledger_url: str) -> None:
     assert staging.counts()[0] == 2
 
 
+def test_the_next_sync_begins_with_windows_of_equal_size(
+    ledger_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Most invoices are of the last days: so are most windows, and none is left out."""
+    monkeypatch.setattr(staging, "PAGE", 1)
+    began = staging.STRIPE_BEGAN
+    days = [1, 2000, *range(3001, 3039)]
+    rows = [stripe_row(str(day), began + day * DAY) for day in days]
+    sync = stage(rows, [])
+    drift.remember(sync, in_stripe=len(rows), in_salesforce=0)
+    staging.finish(sync)
+    staging.begin("next", dry_run=False)
+    windows: list[SyncWindow] = []
+    while window := staging.claim(f"reader {len(windows)}"):
+        windows.append(window)
+    assert len(windows) == 5
+    assert [later.since for later in windows[:-1]] == [older.until for older in windows[1:]]
+    assert windows[-1].since == began + DAY
+    assert windows[-2].since == began + 3007 * DAY
+
+
 def test_what_a_killed_sync_has_staged_is_kept(ledger_url: str) -> None:
     """The next run goes on with the same windows; the one that was thought dead is turned away."""
     staging.begin("killed", dry_run=False)
@@ -156,4 +178,4 @@ def test_a_budget_shrinks_when_the_service_asks(ledger_url: str) -> None:
     one.slow_down()
     one.slow_down()  # refused together with the first
     turns = other._reserve()
-    assert {spacing for _, spacing in turns} == {1 / 800}
+    assert {spacing for _, spacing in turns} == {1 / 900}
