@@ -37,7 +37,8 @@ def record_payment(
         amount: In the invoice's currency; empty for all that remains to be paid.
         received_on: The day on which the money came in; empty for today.
         paid_by: How it came in.
-        reference: What it is found by: the bank's reference, the cheque's number.
+        reference: What it is found by: the bank's reference, the cheque's number. The same
+            reference, amount and day are noted once.
         request_id: For programs: the same request id notes the payment once.
     """
     check_world()

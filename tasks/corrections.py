@@ -8,7 +8,7 @@ done is not done again.
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 
 from prefect import task
@@ -28,10 +28,10 @@ from invoicing.domain.corrections import (
     standing,
 )
 from invoicing.domain.forms import PaidBy
-from invoicing.domain.money import Money
+from invoicing.domain.money import Money, plain
 from invoicing.domain.projection import RECORD_KEY
 from invoicing.domain.status import Status
-from invoicing.errors import Conflict, Refused
+from invoicing.errors import Refused
 from invoicing.ledger import intents, leases, links
 from invoicing.ledger.intents import (
     ATTACH_PAYMENT,
@@ -42,15 +42,13 @@ from invoicing.ledger.intents import (
     WRITE_OFF,
 )
 from invoicing.settings import settings
+from tasks.mails import asked_for, mail_once, mailed
 from tasks.policy import STEP
 from tasks.report import run_id, this_attempt
 from tasks.salesforce import read_invoice, today
 
 REQUEST_KEY = "salesforce_request"
 """Metadata of what we made in Stripe: whose wish it was."""
-
-CLOCK_SKEW = timedelta(minutes=5)
-EVENTS_KEPT = timedelta(days=30)
 
 GIVEN_BACK_BY = {
     "refund": "refund_amount",
@@ -166,42 +164,24 @@ def _move(operation: str, at: Standing, to: Status, act: Callable[[str], stripe.
 def mail_again(at: Standing, request_id: str) -> None:
     """Have Stripe e-mail an invoice once more, once for each wish.
 
-    The event of a mail carries the idempotency key of the call that asked for it, so one
-    wish's mail is never taken for another's: https://docs.stripe.com/api/events/object
-
     Raises:
         Refused: the invoice's state does not allow it.
         Conflict: so long ago that Stripe no longer knows whether the mail went out.
     """
-    client = stripe.client()
     subject, digest = _wish(at, request_id), _digest(at.stripe_id)
 
-    def mailed(since: datetime) -> str | None:
-        for event in client.events(since=since - CLOCK_SKEW, types=["invoice.sent"]):
-            key = (event.get("request") or {}).get("idempotency_key")
-            if event["data"]["object"]["id"] == at.stripe_id and intents.made_for(
-                RESEND, subject, key
-            ):
-                return str(event["created"])
-        if datetime.now(UTC) - since > EVENTS_KEPT:
-            raise Conflict(
-                f"Stripe no longer tells whether {at.name} was mailed again on {since:%Y-%m-%d}. "
-                "Ask the customer, and start anew if need be."
-            )
-        return None
+    def evidence(since: datetime) -> str | None:
+        forgotten = (
+            f"Stripe no longer tells whether {at.name} was mailed again on {since:%Y-%m-%d}. "
+            "Ask the customer, and start anew if need be."
+        )
+        return mailed(since, asked_for(RESEND, subject), forgotten)
 
-    def send(key: str) -> str:
-        client.send(at.stripe_id, key)
-        return str(int(datetime.now(UTC).timestamp()))
-
-    sent = _done_before(RESEND, subject, digest, mailed)
-    if sent is None:
+    if _done_before(RESEND, subject, digest, evidence) is None:
         approve.fn(Act.RESEND, at)
         leases.acquire(at.record_id, this_attempt())
-        sent = intents.once(
-            RESEND, subject, digest=digest, actor=run_id(), evidence=mailed, act=send
-        )
-    links.mark_sent(at.stripe_id, datetime.fromtimestamp(int(sent), UTC))
+    when = mail_once(RESEND, subject, at.stripe_id, digest=digest, evidence=evidence)
+    links.mark_sent(at.stripe_id, when)
 
 
 # Money that came in outside Stripe
@@ -235,18 +215,37 @@ def approve_payment(
         Refused: with every mistake; nothing was written to Stripe.
     """
     wish = _wish(at, request_id)
-    digest = _digest(at.stripe_id, amount, received_on, paid_by, reference)
+    asked = None if amount is None else plain(amount)
+    digest = _digest(at.stripe_id, asked, received_on, paid_by, reference)
     begun = _done_before(REPORT_PAYMENT, wish, digest, lambda _since: None)
     day = received_on or today()
+    problems = [] if begun else list(payment_problems(at, amount, day, today()))
+    if reference and not request_id and _noted_before(at, wish, digest, received_on):
+        problems.append(
+            f"This payment was noted on {at.name} already: the same amount, day and reference "
+            f"{reference!r}. If another one came in, say so in its reference."
+        )
+    if problems:
+        raise Refused(problems)
     if begun:
-        asked = stripe.client().payment_record(begun)["amount_requested"]
-        money = Money(asked["currency"], asked["value"])
+        noted = stripe.client().payment_record(begun)["amount_requested"]
+        money = Money(noted["currency"], noted["value"])
     else:
-        problems = list(payment_problems(at, amount, day, today()))
-        if problems:
-            raise Refused(problems)
         money = at.remaining if amount is None else Money.of(amount, at.currency)
     return Payment(at, money, day, paid_by, reference, wish, digest)
+
+
+def _noted_before(at: Standing, wish: str, digest: str, received_on: date | None) -> bool:
+    """Whether the same payment counts towards the invoice, because another wish had it noted."""
+    zone = settings().business.zone
+    reported = {
+        one.outcome
+        for one in intents.concluded(REPORT_PAYMENT, f"{at.record_id}:")
+        if (one.digest == digest and one.subject != wish)
+        and (received_on or one.intended_at.astimezone(zone).date() == today())
+    }
+    counted = stripe.client().paid_payments(at.stripe_id) if reported else []
+    return any(paid["payment"].get("payment_record") in reported for paid in counted)
 
 
 @task(task_run_name="report the payment of {payment.money}", **STEP)

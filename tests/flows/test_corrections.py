@@ -100,6 +100,15 @@ def test_the_same_request_is_one_payment_and_another_is_another(
         record_payment(sent.name, Decimal("1"), request_id="bank-2")
 
 
+def test_the_button_was_pressed_twice(sent: InvoiceOutcome, org: Org) -> None:
+    """One line of a bank statement is one payment; the next line is another."""
+    record_payment(sent.name, Decimal("450"), reference="Statement 11, line 7")
+    with pytest.raises(Refused, match="was noted on INV-0001 already"):
+        record_payment(sent.name, Decimal("450.00"), reference="Statement 11, line 7")
+    record_payment(sent.name, Decimal("450"), reference="Statement 11, line 8")
+    assert float(org.record(sent.name)["Amount_Paid__c"]) == 900
+
+
 def test_a_payment_that_cannot_be_is_refused_with_all_reasons(sent: InvoiceOutcome) -> None:
     """Too much, and tomorrow."""
     with pytest.raises(Refused) as refusal:
