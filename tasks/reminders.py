@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from functools import partial
 
 from prefect import task
@@ -13,18 +13,17 @@ from invoicing.connectors.salesforce import Record
 from invoicing.domain import record
 from invoicing.domain.reminders import due_dates, planned_day
 from invoicing.domain.words import counted
-from invoicing.errors import Conflict, InvoicingError, Passing
+from invoicing.errors import InvoicingError, Passing
 from invoicing.ledger import intents, leases, payments
 from invoicing.ledger.intents import REMIND
 from invoicing.ledger.models import Intent, TimelineEntry
 from invoicing.settings import settings
+from tasks.mails import asked_for, mail_once, mailed
 from tasks.policy import STEP
-from tasks.report import publish_table, run_id, run_url, this_attempt
+from tasks.report import publish_table, run_url, this_attempt
 from tasks.salesforce import today
 from tasks.timeline import make_entry, note_all
 
-CLOCK_SKEW = timedelta(minutes=5)
-EVENTS_KEPT = timedelta(days=30)
 AT_ONCE = 50
 
 
@@ -129,7 +128,13 @@ def _remind(reminder: Reminder) -> Reminder:
         reason = _why_not(reminder)
         if reason and not (before and _mailed(reminder, before.intended_at)):
             return replace(reminder, came=reason)
-        _send_once(reminder)
+        mail_once(
+            REMIND,
+            reminder.subject,
+            reminder.stripe_id,
+            digest=reminder.planned.isoformat(),
+            evidence=partial(_mailed, reminder),
+        )
         return replace(reminder, sent=True, came="sent")
     finally:
         leases.release(reminder.record_id, this_attempt())
@@ -150,28 +155,8 @@ def _why_not(reminder: Reminder) -> str | None:
 
 def _mailed(reminder: Reminder, since: datetime) -> str | None:
     """When this very reminder was mailed, as Unix time, if Stripe knows of it."""
-    for event in stripe.client().events(since=since - CLOCK_SKEW, types=["invoice.sent"]):
-        key = (event.get("request") or {}).get("idempotency_key")
-        if intents.made_for(REMIND, reminder.subject, key):
-            return str(event["created"])
-    if datetime.now(UTC) - since > EVENTS_KEPT:
-        raise Conflict(f"Stripe no longer tells whether {reminder.name} was reminded of.")
-    return None
-
-
-def _send_once(reminder: Reminder) -> None:
-    def send(key: str) -> str:
-        stripe.client().send(reminder.stripe_id, key)
-        return str(int(datetime.now(UTC).timestamp()))
-
-    intents.once(
-        REMIND,
-        reminder.subject,
-        digest=reminder.planned.isoformat(),
-        actor=run_id(),
-        evidence=partial(_mailed, reminder),
-        act=send,
-    )
+    forgotten = f"Stripe no longer tells whether {reminder.name} was reminded of."
+    return mailed(since, asked_for(REMIND, reminder.subject), forgotten)
 
 
 def _write_down(reminders: Sequence[Reminder]) -> None:

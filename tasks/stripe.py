@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from prefect import task
@@ -28,14 +28,12 @@ from invoicing.errors import Conflict, Passing, Refused, WrongWorld
 from invoicing.ledger import intents, leases, links
 from invoicing.ledger.intents import CHARGE, CREATE, CREATE_CUSTOMER, FINALIZE, MAIL, SEND
 from invoicing.settings import settings
+from tasks.mails import CLOCK_SKEW, mail_once, mailed
 from tasks.policy import STEP
 from tasks.report import run_id, this_attempt
 from tasks.salesforce import today
 from tasks.taxes import rate_ids, rate_problems, tax_behavior
 from tasks.timeline import note
-
-CLOCK_SKEW = timedelta(minutes=5)
-EVENTS_KEPT = timedelta(days=30)
 
 
 def _digest(params: Any) -> str:
@@ -245,6 +243,13 @@ def fill_draft(stripe_id: str, invoice: Invoice) -> None:
         )
     if draft["status"] != "draft":
         return
+    present = client.invoice_lines(stripe_id) if draft["lines"]["data"] else []
+    strange = [line for line in present if billing.line_facts(line)[0] == ""]
+    if strange and not invoice.replaces:
+        raise Conflict(
+            f"Somebody added lines to the draft of {invoice.name} in Stripe ({stripe_id}). "
+            "Remove them there, or delete the draft there and clone the record."
+        )
     header = _header(invoice)
     seen = {"description": draft["description"], "due_date": draft["due_date"]}
     if (draft["metadata"] or {}).get(HEADER_KEY) != header["metadata"][HEADER_KEY] or any(
@@ -252,15 +257,8 @@ def fill_draft(stripe_id: str, invoice: Invoice) -> None:
     ):
         client.update_invoice(stripe_id, header)
     wanted = billing.wanted_facts(invoice)
-    present = client.invoice_lines(stripe_id) if draft["lines"]["data"] else []
     if sorted(map(billing.line_facts, present)) == sorted(wanted):
         return
-    strange = [line for line in present if billing.line_facts(line)[0] == ""]
-    if strange and not invoice.replaces:
-        raise Conflict(
-            f"Somebody added lines to the draft of {invoice.name} in Stripe ({stripe_id}). "
-            "Remove them there, or delete the draft there and clone the record."
-        )
     if present:
         ids = [line["id"] for line in present]
         _change_lines(
@@ -409,29 +407,17 @@ def mail(stripe_id: str, record_id: str, email: str) -> None:
         Conflict: so long ago that Stripe no longer knows whether the mail went out.
     """
     _keep(record_id)
-    client = stripe.client()
 
-    def mailed(since: datetime) -> str | None:
-        for event in client.events(since=since - CLOCK_SKEW, types=["invoice.sent"]):
-            if event["data"]["object"]["id"] == stripe_id:
-                return str(event["created"])
-        if datetime.now(UTC) - since > EVENTS_KEPT:
-            raise Conflict(
-                f"Stripe no longer tells whether {stripe_id} was mailed on {since:%Y-%m-%d}. "
-                "Ask the customer, and mail it from Stripe's dashboard if need be."
-            )
-        return None
+    def evidence(since: datetime) -> str | None:
+        forgotten = (
+            f"Stripe no longer tells whether {stripe_id} was mailed on {since:%Y-%m-%d}. "
+            "Ask the customer, and mail it from Stripe's dashboard if need be."
+        )
+        return mailed(since, lambda event: event["data"]["object"]["id"] == stripe_id, forgotten)
 
-    def send(key: str) -> str:
-        client.send(stripe_id, key)
-        return str(int(datetime.now(UTC).timestamp()))
-
-    sent = intents.once(
-        MAIL, record_id, digest=_digest(stripe_id), actor=run_id(), evidence=mailed, act=send
-    )
-    when = datetime.fromtimestamp(int(sent), UTC)
+    when = mail_once(MAIL, record_id, stripe_id, digest=_digest(stripe_id), evidence=evidence)
     links.mark_sent(stripe_id, when)
-    key = f"{record_id}-mailed-{sent}"
+    key = f"{record_id}-mailed-{int(when.timestamp())}"
     note(key, record_id, f"Mailed to {email}", stripe_id=stripe_id, happened_at=when)
     get_run_logger().info("Stripe has mailed it to %s.", email)
 

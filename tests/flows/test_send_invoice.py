@@ -173,6 +173,7 @@ def test_somebody_added_a_line_in_the_dashboard(
     with pytest.raises(InvoicingError):
         send_invoice(name)
     [invoice] = dashboard.v1.invoices.list().data
+    dashboard.v1.invoices.update(invoice.id, {"description": "Ours", "footer": "By hand"})
     dashboard.v1.invoice_items.create(
         {
             "customer": str(invoice.customer),
@@ -185,6 +186,7 @@ def test_somebody_added_a_line_in_the_dashboard(
     with pytest.raises(Conflict, match="Somebody added lines"):
         send_invoice(name)
     assert org.record("INV-0001")["Sync_State__c"] == "Conflict"
+    assert dashboard.v1.invoices.retrieve(invoice.id).footer == "By hand"
     assert mails(stripe_sandbox) == []
 
 
