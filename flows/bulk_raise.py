@@ -29,7 +29,7 @@ A,Acme Corporation,,,Onboarding,1,2000
 @flow(name="bulk-raise", flow_run_name="raise many invoices", persist_result=True)
 @answering
 def bulk_raise(
-    csv: Annotated[str, Field(title="CSV", examples=[EXAMPLE])] = "",
+    csv: Annotated[str, Field(examples=[EXAMPLE])] = "",
     opportunities: Annotated[list[str], Field(examples=[["Acme renewal"]])] = [],  # noqa: B006
     description: str = "",
     due_date: OptionalDate = None,
