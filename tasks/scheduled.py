@@ -6,6 +6,7 @@ from prefect import task
 
 from invoicing.connectors import salesforce
 from invoicing.connectors.prefect import Prefect
+from invoicing.connectors.salesforce import Record
 from invoicing.domain import record
 from invoicing.domain.status import Status
 from invoicing.settings import settings
@@ -30,18 +31,17 @@ def start_sending() -> tuple[int, int]:
     server = Prefect(settings().prefect_api_url, settings().prefect_api_auth)
     under_way = {run.get("invoice") for run in server.unfinished(SEND)}
     due = _due()  # read after the runs, so that what has ended meanwhile shows here
-    started = [_start(server, id_, day) for id_, day in due.items() if id_ not in under_way]
-    return len(due), sum(started)
+    left = [row for row in due if not under_way & {row["Id"], row["Name"]}]
+    return len(due), sum(_start(server, row["Id"], row[record.SEND_ON]) for row in left)
 
 
-def _due() -> dict[str, str]:
-    """The drafts to be sent by today, the business's date, and the day that each was to be."""
-    found = salesforce.client().query(
-        f"SELECT Id, {record.SEND_ON} FROM {record.INVOICE} "  # noqa: S608
+def _due() -> list[Record]:
+    """The drafts to be sent by today, the business's date."""
+    return salesforce.client().query(
+        f"SELECT Id, Name, {record.SEND_ON} FROM {record.INVOICE} "  # noqa: S608
         f"WHERE {record.STATUS} = '{Status.DRAFT}' AND {record.SEND_ON} <= {today()} "
         f"ORDER BY {record.SEND_ON}, Id"
     )
-    return {row["Id"]: row[record.SEND_ON] for row in found}
 
 
 def _start(server: Prefect, record_id: str, day: str) -> bool:
