@@ -26,6 +26,11 @@ PATIENCE_MILLISECONDS = 60_000
 LONGEST_PICTURE = 1300
 ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 TODAY = datetime.now(UTC).date()
+MANY = """invoice,account,description,product,text,quantity,unit_price
+A,Acme Corporation,November services,Consulting,,6,
+A,Acme Corporation,,,Travel to Hamburg,1,349.50
+B,Globex,Training for the new team,Training Day,,2,
+"""
 
 
 class Desk:
@@ -288,6 +293,15 @@ def look_over_everything(desk: Desk) -> None:
     assert "compared" in desk.submit()
     desk.open("replay-events")
     assert "0 events handled again" in desk.submit()
+
+
+def test_many_are_raised_in_the_browser(desk: Desk) -> None:
+    """A table is pasted with its line breaks."""
+    desk.open("bulk-raise")
+    desk.write("Csv", MANY)
+    desk.choose("Payment terms", "Net 30")
+    said = desk.submit()
+    assert said == "2 drafts raised over 4,849.50 USD."
 
 
 def test_the_wizard_is_answered_in_the_browser(desk: Desk) -> None:
