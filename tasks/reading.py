@@ -34,10 +34,8 @@ T = TypeVar("T")
 READERS = 16
 """Windows read side by side: hides answer times of 600 ms at 25 calls a second."""
 
-PAGES_AT_ONCE = 10
-"""Pages staged in one transaction, unless their reading takes longer than the next line says."""
-
 STAGED_EVERY_SECONDS = 2.0
+"""Pages that are read are staged so often at least, and :data:`staging.PAGES_AT_ONCE` at most."""
 
 ROWS_AT_ONCE = 2_000
 """Salesforce rows staged in one transaction."""
@@ -290,7 +288,9 @@ class Reader:
         """Read and stage some pages of a window."""
         rows: list[StripeRow] = []
         pages, at_end, began = 0, False, time.monotonic()
-        most = PAGES_AT_ONCE if window.pages else 1  # others can share when the first is known
+        most = (
+            staging.PAGES_AT_ONCE if window.pages else 1
+        )  # others can share when the first is known
         while not at_end and pages < most and time.monotonic() < began + STAGED_EVERY_SECONDS:
             try:
                 page, more = self._page(window, rows[-1].stripe_id if rows else window.cursor)

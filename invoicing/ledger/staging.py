@@ -34,6 +34,10 @@ SPLIT_PAGES = 8
 """A window is worth splitting when about so many pages are left in it: each window ends with a
 page that is not full, so that windows of fewer pages would cost many calls for nothing."""
 
+PAGES_AT_ONCE = 10
+"""Pages staged in one transaction: so far a reader in another process may be ahead of what the
+ledger knows of it, and what it may be reading is not given to anybody else."""
+
 FIRST_WINDOWS = 16
 """Into so many windows, at most, the time is cut beforehand, when it is known how far it goes."""
 
@@ -132,16 +136,26 @@ def claim(
 
 def _split(ledger: Session, reading: Mapping[int, SyncWindow], worth: float) -> SyncWindow | None:
     unread = select(SyncWindow).where(col(SyncWindow.done).is_(False)).with_for_update()
-    windows = [(window, reading.get(window.number or 0, window)) for window in ledger.exec(unread)]
+    windows = [(window, *_place(window, reading)) for window in ledger.exec(unread)]
     if not windows:
         return None
-    widest, now = max(windows, key=lambda pair: _pages_left(pair[1]))
-    if now.reached is None or _pages_left(now) < worth:
+    widest, now, reached = max(windows, key=lambda found: _pages_left(found[1], found[2]))
+    if reached is None or _pages_left(now, reached) < worth:
         return None
-    older = SyncWindow(since=now.since, until=_middle(now, now.reached))
+    older = SyncWindow(since=now.since, until=_middle(now, reached))
     widest.since = now.since = older.until
     ledger.add(widest)
     return older
+
+
+def _place(window: SyncWindow, reading: Mapping[int, SyncWindow]) -> tuple[SyncWindow, int | None]:
+    """A window as this process knows it best, and how far its reader may be by now."""
+    mine = reading.get(window.number or 0)
+    if mine is not None or window.reached is None or not window.pages:
+        known = mine or window
+        return known, known.reached
+    unheard = int(PAGES_AT_ONCE * _seconds_a_page(window, window.reached))
+    return window, max(window.since, window.reached - unheard)
 
 
 def _middle(window: SyncWindow, reached: int) -> int:
@@ -152,14 +166,15 @@ def _middle(window: SyncWindow, reached: int) -> int:
     """
     if window.since > STRIPE_BEGAN:
         return (window.since + reached) // 2
-    return reached - int(_seconds_a_page(window, reached) * sqrt(_pages_left(window)))
+    pages = sqrt(_pages_left(window, reached))
+    return reached - int(_seconds_a_page(window, reached) * pages)
 
 
-def _pages_left(window: SyncWindow) -> float:
+def _pages_left(window: SyncWindow, reached: int | None) -> float:
     """An estimate: the rest of the window is as dense as what was read of it."""
-    if window.reached is None or not window.pages:
+    if reached is None or window.reached is None or not window.pages:
         return 0
-    return (window.reached - window.since) / _seconds_a_page(window, window.reached)
+    return (reached - window.since) / _seconds_a_page(window, window.reached)
 
 
 def _seconds_a_page(window: SyncWindow, reached: int) -> float:

@@ -163,6 +163,7 @@ def test_other_workers_read_along(deployed: Deployed, stripe_sandbox: Sandbox, f
     staging.begin("a sync on another machine", dry_run=True)
     assert read_windows().sentence == "1,000 invoices read here."
     assert read_windows().sentence == "0 invoices read here."
+    staging.finish("a sync on another machine")
     assert "1,000 invoices compared" in full_sync(dry_run=True, workers=3).sentence
     assert deployed.runs("read-windows") == 2
 
