@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import bindparam, delete, func, text, update
+from sqlalchemy import bindparam, delete, func, literal, text, tuple_, update
 from sqlmodel import col, select
 
 from invoicing.domain.drift import Kind
@@ -104,10 +104,8 @@ def chunks(
     if unsettled:
         query = query.where(DriftRow.outcome == "found")
     while True:
-        account, subject = place
-        after = (order[0] > account) | ((order[0] == account) & (order[1] > subject))
         with session() as ledger:
-            rows = list(ledger.exec(query.where(after)))
+            rows = list(ledger.exec(query.where(tuple_(*order) > tuple_(*map(literal, place)))))
         if not rows:
             return
         yield rows

@@ -340,6 +340,7 @@ class DriftRow(SQLModel, table=True):
     """One difference that a full sync found, and what was done about it."""
 
     __tablename__ = "drift"
+    __table_args__ = (Index("ix_drift_by_account", "run_id", "account_id", "subject"),)
 
     run_id: str = Field(primary_key=True)
     subject: str = Field(primary_key=True, description="The Stripe id.")
