@@ -149,7 +149,8 @@ def test_thousands_of_wrong_rows_are_refused_with_every_reason(
     """Each by its row's number; nothing is written, and few questions are asked."""
     dice = random.Random(11)  # noqa: S311
     good = "{},Acme Corporation,x,Net 30,Consulting,,1,,"
-    chosen = [dice.choice([*MISTAKES, (good, "")]) for _ in range(4_000)]
+    invoices = [dice.choice([*MISTAKES, (good, "")]) for _ in range(2_000)]
+    chosen = [row for row in invoices for _ in range(2)]
     lines = [row.format(number // 2) for number, (row, _) in enumerate(chosen)]
     salesforce_sandbox.admin("DELETE", "requests")
     refusal = refused(csv=TITLES + "\n".join(lines))
@@ -162,8 +163,7 @@ def test_thousands_of_wrong_rows_are_refused_with_every_reason(
     for number, (row, wanted) in enumerate(chosen, 2):
         first = number - number % 2
         both = said.get(f"Row {number}", "") + said.get(f"Rows {first} to {first + 1}", "")
-        merged = any(word in row for word in ("Nobody", "{},,", "x,,Cons", "XXX"))
-        assert merged or wanted in both, (number, wanted, both)
+        assert wanted in both if wanted else not both, (number, row, both)
     assert "more, all on the page bulk-raise" in str(refusal)
     assert len(str(refusal)) < 2_000
 
