@@ -31,6 +31,7 @@ from tasks.mirror import lines_there, mirrored_header, mirrored_lines, named_rec
 from tasks.policy import STEP
 from tasks.projection import in_step, making
 from tasks.reading import READERS, patiently
+from tasks.report import this_attempt
 from tasks.salesforce import today
 from tasks.timeline import publish
 
@@ -144,7 +145,7 @@ def _make(sync: SyncRun, found: Sequence[Found]) -> None:
         return
     before = _begun()
     entries = {one.invoice.stripe_id: making(one.invoice) for one in found}
-    timeline.propose(list(entries.values()))
+    timeline.propose(list(entries.values()), this_attempt())
     failed = dict(_write_headers(found))
     made = {id_: key for id_, key in _begun().items() if id_ in entries and id_ not in failed}
     _link([o.invoice for o in found if o.invoice.stripe_id in made], made)

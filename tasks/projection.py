@@ -29,7 +29,7 @@ from tasks.mirror import accounts_of, lines_there, mirrored_header, mirrored_lin
 from tasks.payments import read_invoices
 from tasks.policy import STEP
 from tasks.replacement import replacing
-from tasks.report import run_url
+from tasks.report import run_url, this_attempt
 from tasks.salesforce import find_record, note_on_record, stamp_now
 from tasks.timeline import Update, make_entry, publish, write_changes
 
@@ -324,7 +324,7 @@ def _mirror(invoice: Projection, begun: Record | None) -> Change:
     link, link_back = replacing(invoice.replaces)
     header = mirrored_header(invoice, account) | in_step(Status.OPEN) | link
     entry = making(invoice)
-    timeline.propose([entry])
+    timeline.propose([entry], this_attempt())
     try:
         created = _write_whole(invoice, header, begun, link_back)
     except InvoicingError as error:

@@ -65,7 +65,7 @@ def write_changes(updates: Sequence[Update]) -> dict[str, InvoicingError]:
     writing = [update for update in updates if update.fields]
     entries = {u.row["Id"]: _entry(u) for u in writing if u.moved}
     if entries:
-        timeline.propose(list(entries.values()))
+        timeline.propose(list(entries.values()), this_attempt())
     rows = [{"Id": update.row["Id"], **update.fields} for update in writing]
     errors = salesforce.client().update_many(record.INVOICE, rows)
     failed = {rows[row.index]["Id"]: row.error for row in errors}

@@ -5,8 +5,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from sqlalchemy import bindparam, func, update
 from sqlmodel import col, delete, select
 
+from invoicing.errors import Passing
 from invoicing.ledger.database import insert_missing, session
-from invoicing.ledger.models import EntryState, TimelineEntry
+from invoicing.ledger.models import EntryState, Lease, TimelineEntry
 
 CHUNK = 500
 
@@ -28,12 +29,19 @@ def proposed(
         return list(ledger.exec(query))
 
 
-def propose(entries: Sequence[TimelineEntry]) -> None:
-    """Write down changes that are about to be made, numbered record by record.
+def propose(entries: Sequence[TimelineEntry], owner: str) -> None:
+    """Write down changes that are about to be made; those without a key are numbered.
 
-    The caller holds the records' leases, and has settled what was proposed before.
+    Args:
+        entries: The changes. What was proposed before on these records is settled.
+        owner: Holds the leases on the records of all that have no key, or on their Stripe ids.
+
+    Raises:
+        Passing: it lost one of them meanwhile, so what it has read may be old.
     """
     numbered = [entry for entry in entries if not entry.key]
+    subjects = {subject for e in numbered for subject in (e.record_id, e.stripe_id) if subject}
+    mine = select(Lease.subject).where(Lease.owner == owner, col(Lease.subject).in_(subjects))
     ids = [entry.record_id for entry in numbered]
     last = (
         select(TimelineEntry.record_id, func.max(TimelineEntry.number))
@@ -41,6 +49,9 @@ def propose(entries: Sequence[TimelineEntry]) -> None:
         .group_by(col(TimelineEntry.record_id))
     )
     with session() as ledger:
+        held = set(ledger.exec(mine)) if numbered else set()
+        if not all({entry.record_id, entry.stripe_id} & held for entry in numbered):
+            raise Passing("Another run has worked on this invoice meanwhile; it is read anew.")
         known = dict(ledger.exec(last).all()) if ids else {}
         for entry in numbered:
             entry.number = (known.get(entry.record_id) or 0) + 1

@@ -53,6 +53,10 @@ FOUND = [
         Schedule("stall:send-invoice:40", "send-invoice", seed=41, stall=40),
         id="two processes with one and the same run both held its lease",
     ),
+    pytest.param(
+        Schedule("stall:full-sync:15", "full-sync", seed=15, stall=15),
+        id="a process that was frozen told a change on the timeline again",
+    ),
 ]
 
 
