@@ -6,7 +6,7 @@ from invoicing.domain.forms import Outcome
 from invoicing.domain.words import counted
 from tasks.ledger import check_world
 from tasks.policy import answering
-from tasks.requests import collect_requests, take_up_requests
+from tasks.requests import collect_requests, take_up_requests, watching
 
 
 @flow(name="watch-salesforce", flow_run_name="watch Salesforce", persist_result=True)
@@ -18,8 +18,9 @@ def watch_salesforce() -> Outcome:
     not, is written on the record by the flow that was started.
     """
     check_world()
-    asking = collect_requests()
-    started = take_up_requests()
+    with watching():
+        asking = collect_requests()
+        started = take_up_requests()
     return Outcome(
         sentence=f"{counted(asking, 'record')} asked for something; "
         f"{counted(len(started), 'run')} started{': ' if started else ''}{', '.join(started)}."

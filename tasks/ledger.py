@@ -122,9 +122,30 @@ def leased(subjects: Iterable[str]) -> Iterator[Mapping[str, Busy]]:
 
 
 @task(task_run_name="take the lease", **STEP)
-def take(record_id: str) -> None:
-    """Become the only run that works on an invoice; waits a little for its turn."""
-    leases.acquire(record_id, this_attempt())
+def take(subject: str, seconds: int = leases.LEASE_SECONDS) -> None:
+    """Become the only run that works on an invoice or the like; waits a little for its turn."""
+    leases.acquire(subject, this_attempt(), seconds=seconds)
+
+
+@contextmanager
+def alone_at(subject: str) -> Iterator[None]:
+    """Do some work alone; whoever comes meanwhile waits for the end of it."""
+    with alive():
+        take(subject, leases.RENEWED_SECONDS)
+        try:
+            yield
+        finally:
+            _give_back(subject)
+
+
+def insist(subject: str) -> None:
+    """Make sure that this process still has a lease, just before it does what cannot be undone.
+
+    Raises:
+        Superseded: it was away for so long that it has not.
+    """
+    if not leases.held(subject, this_attempt()):
+        raise Superseded("This process was away for too long; others have gone on with its work.")
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Steps on requests from Salesforce: read the action fields, take each request up once."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 
 from prefect import task
@@ -12,6 +13,7 @@ from invoicing.domain import record
 from invoicing.ledger import inbox, requests
 from invoicing.ledger.models import Request
 from invoicing.settings import settings
+from tasks.ledger import alone_at, insist
 from tasks.policy import STEP
 
 FLOW_OF: Mapping[str, str] = {
@@ -39,7 +41,7 @@ def collect_requests() -> int:
 
     Reads by ``SystemModstamp``, which is indexed and cannot be set by hand, with an overlap.
     """
-    name = f"requests:{settings().salesforce.org_id}"
+    name = _subject()
     since = (inbox.cursor(name) or datetime.fromtimestamp(0, UTC) + OVERLAP) - OVERLAP
     asking = salesforce.client().query(
         f"SELECT Id, {record.ACTION}, SystemModstamp FROM {record.INVOICE} "  # noqa: S608
@@ -48,9 +50,19 @@ def collect_requests() -> int:
     )
     if asking:
         stamps = {row["Id"]: datetime.fromisoformat(row["SystemModstamp"]) for row in asking}
+        insist(name)
         requests.note({row["Id"]: row[record.ACTION] for row in asking}, stamps)
         inbox.move_cursor(name, max(stamps.values()))
     return len(asking)
+
+
+def watching() -> AbstractContextManager[None]:
+    """Be the only one who reads and clears action fields: what is seen twice is one request."""
+    return alone_at(_subject())
+
+
+def _subject() -> str:
+    return f"requests:{settings().salesforce.org_id}"
 
 
 def take_up_requests() -> list[str]:
@@ -67,6 +79,7 @@ def take_up(request: Request) -> str:
     """
     number = request.id or 0
     if not request.cleared:
+        insist(_subject())
         salesforce.client().update(record.INVOICE, request.record_id, {record.ACTION: None})
         requests.mark(number, cleared=True)
     flow = FLOW_OF[request.action]

@@ -57,6 +57,10 @@ FOUND = [
         Schedule("stall:full-sync:15", "full-sync", seed=15, stall=15),
         id="a process that was frozen told a change on the timeline again",
     ),
+    pytest.param(
+        Schedule("random:7000208", "watch-salesforce", seed=7000208, kills=(6, 35), rivals=2),
+        id="what two runs read of the action field at the same moment was started twice",
+    ),
 ]
 
 
