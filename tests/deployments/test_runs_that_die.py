@@ -154,9 +154,8 @@ def test_a_killed_run_and_a_lost_worker(world: World) -> None:
     os.kill(world.process(killed), signal.SIGKILL)
     world.prefect.until(killed, "Crashed")
     lost = world.send_up_to(FINALIZE, seconds=2)
-    world.lose_the_worker()
+    world.lose_the_worker()  # nobody is left to say that the run has crashed
     world.stack.start_again("worker")
-    assert world.prefect.states(lost)[-1] == "Running"  # nobody was left to say otherwise
     for run in (killed, lost):
         assert world.prefect.until(run, "Completed")["run_count"] >= 2
         assert "Crashed" in world.prefect.states(run)
