@@ -231,9 +231,9 @@ def under_fire(
         dice = random.Random(7)  # noqa: S311
         killed: Counter[str] = Counter()
         posted = []
-        for start in range(0, len(events), share):
+        for number, start in enumerate(range(0, len(events), share), 1):
             posted += [crowd.submit(insist, world, body) for body in events[start : start + share]]
-            for _ in range(kills // rounds):
+            while killed.total() < kills * number // rounds:
                 time.sleep(dice.uniform(0.5, 3))
                 killed[kill_something(world.stack, dice)] += 1
         for one in posted:
