@@ -235,6 +235,15 @@ class Settings(BaseSettings):
         None, description="Where people open the Prefect UI, for links on Salesforce records."
     )
 
+    @model_validator(mode="after")
+    def _one_side_reminds(self) -> Self:
+        if self.stripe.auto_advance and self.reminders.offsets:
+            raise ValueError(
+                "INVOICING_STRIPE__AUTO_ADVANCE lets Stripe remind customers, and "
+                "INVOICING_REMINDERS__… lets us: they would be mailed twice; switch one off"
+            )
+        return self
+
 
 @lru_cache(maxsize=1)
 def settings() -> Settings:
@@ -248,6 +257,8 @@ def settings() -> Settings:
     except ValidationError as error:
         wrong = [
             f"INVOICING_{'__'.join(str(part) for part in e['loc']).upper()}: {e['msg']}"
+            if e["loc"]
+            else str(e["msg"])
             for e in error.errors(include_input=False)
         ]
         raise Misconfigured("The settings are not complete. " + "; ".join(wrong)) from None

@@ -11,6 +11,7 @@ from flows.poll_events import poll_events
 from flows.send_reminders import send_reminders
 from invoicing.connectors.stripe import Stripe
 from invoicing.domain.forms import InvoiceOutcome
+from invoicing.errors import Misconfigured
 from invoicing.ledger import intents
 from invoicing.settings import settings
 from tests.conftest import Sandbox
@@ -199,3 +200,13 @@ def test_a_day_of_outage_is_made_up_for(
     on(monkeypatch, NEXT_MONTH + timedelta(days=10))
     assert send_reminders().sentence == "0 reminders planned, 0 sent."
     assert mails(stripe_sandbox) == before + 1
+
+
+def test_only_one_side_reminds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stripe's own reminders and ours together would be two mails: refused at start."""
+    monkeypatch.setenv("INVOICING_REMINDERS__AFTER_DUE", "[1]")
+    monkeypatch.setenv("INVOICING_STRIPE__AUTO_ADVANCE", "true")
+    settings.cache_clear()
+    with pytest.raises(Misconfigured, match="they would be mailed twice; switch one off"):
+        settings()
+    settings.cache_clear()
