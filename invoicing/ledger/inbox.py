@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import ColumnElement, func, text, update
@@ -62,8 +63,13 @@ def written_down(news: News, body: str, *, account_id: str, source: str) -> NewE
 
 
 def receive(events: Sequence[NewEvent]) -> int:
-    """Write events down durably, once each, and return how many were new."""
-    return insert_new(Event, events) if events else 0
+    """Write events down durably, once each, and return how many were new.
+
+    In the order of their ids, whatever order they came in: two receivers that insert the same
+    two events the other way round would wait for each other.
+    """
+    in_order = sorted(events, key=itemgetter("account_id", "event_id"))
+    return insert_new(Event, in_order) if in_order else 0
 
 
 def claim(owner: str, *, account_id: str, limit: int) -> list[Event]:

@@ -204,9 +204,10 @@ def test_a_day_of_outage_is_made_up_for(
 
 def test_only_one_side_reminds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stripe's own reminders and ours together would be two mails: refused at start."""
-    monkeypatch.setenv("INVOICING_REMINDERS__AFTER_DUE", "[1]")
-    monkeypatch.setenv("INVOICING_STRIPE__AUTO_ADVANCE", "true")
-    settings.cache_clear()
-    with pytest.raises(Misconfigured, match="they would be mailed twice; switch one off"):
-        settings()
+    with monkeypatch.context() as both:
+        both.setenv("INVOICING_REMINDERS__AFTER_DUE", "[1]")
+        both.setenv("INVOICING_STRIPE__AUTO_ADVANCE", "true")
+        settings.cache_clear()
+        with pytest.raises(Misconfigured, match="they would be mailed twice; switch one off"):
+            settings()
     settings.cache_clear()

@@ -216,6 +216,18 @@ def test_many_receivers_write_the_same_events_down_once() -> None:
     assert sum(new) == 20
 
 
+def test_receivers_that_get_the_same_events_the_other_way_round_do_not_block_each_other() -> None:
+    """Stripe delivers in any order, and each of these comes twice."""
+
+    def deliver(number: int) -> int:
+        first = number // 2 * 200
+        events = [event(n) for n in range(first, first + 200)]
+        return inbox.receive(events if number % 2 else events[::-1])
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(deliver, range(60))) == 30 * 200
+
+
 def test_events_are_claimed_by_one_handler_and_taken_over_when_it_dies() -> None:
     """A killed handler's events go to the next one once its lease is over."""
     inbox.receive([event(n) for n in range(4)])
