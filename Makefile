@@ -30,7 +30,7 @@ demo: install ## The whole story on this machine; ARGS=--exit ends by itself
 
 test: install ## Run all tests; ARGS="-k send" runs some
 	@echo "Running the tests (a few minutes) ..."
-	@$(RUN) -m pytest $(ARGS)
+	@$(RUN) -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: install ## Check style and types
 	$(VENV)/bin/ruff check
