@@ -14,6 +14,7 @@ class Card:
         code: Error code of the refused charge, if it is refused.
         decline_code: The issuer's reason, if the issuer declines.
         disputed: A successful charge is disputed at once.
+        authenticates: The cardholder has to confirm each payment with their bank (3-D Secure).
     """
 
     number: str
@@ -22,6 +23,7 @@ class Card:
     code: str | None = None
     decline_code: str | None = None
     disputed: bool = False
+    authenticates: bool = False
 
     @property
     def last4(self) -> str:
@@ -32,6 +34,13 @@ class Card:
     def declines(self) -> bool:
         """Whether a charge fails."""
         return self.code is not None
+
+    @property
+    def behaviour(self) -> str:
+        """What it does, in a word or two."""
+        if self.authenticates:
+            return "asks for confirmation"
+        return "declines" if self.declines else "disputed later" if self.disputed else "works"
 
 
 CARDS = (
@@ -62,6 +71,8 @@ CARDS = (
         "generic_decline",
     ),
     Card("4000000000000259", "visa", "pm_card_createDispute", disputed=True),
+    Card("4000002500003155", "visa", "pm_card_authenticationRequiredOnSetup", authenticates=True),
+    Card("4000002760003184", "visa", "pm_card_authenticationRequired", authenticates=True),
 )
 
 BY_NUMBER = {card.number: card for card in CARDS}

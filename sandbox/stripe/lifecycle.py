@@ -89,16 +89,25 @@ def payable(context: Context, invoice: Doc) -> Doc:
     return invoice
 
 
-def pay(context: Context, invoice: Doc, card: Card, method: str, amount: int | None = None) -> Doc:
+def pay(
+    context: Context,
+    invoice: Doc,
+    card: Card,
+    method: str,
+    amount: int | None = None,
+    *,
+    off_session: bool = True,
+) -> Doc:
     """Charge a card for what remains of a payable invoice, or for a part of it.
 
     Raises:
-        StripeError: If the amount is out of bounds or the card is declined.
+        StripeError: If the amount is out of bounds, the card is declined, or the customer has to
+            confirm the payment.
     """
     charged = invoice["amount_remaining"] if amount is None else amount
     if not 0 < charged <= invoice["amount_remaining"]:
         raise invalid("The amount must be more than 0 and at most what remains.", "amount")
-    return payments.charge(context, invoice, charged, card, method)
+    return payments.charge(context, invoice, charged, card, method, off_session=off_session)
 
 
 def pay_out_of_band(context: Context, invoice: Doc) -> Doc:

@@ -6,7 +6,16 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from sandbox.stripe import invoicing, lifecycle, mail, money, pdf
+from sandbox.stripe import (
+    authentication,
+    invoicing,
+    lifecycle,
+    mail,
+    money,
+    payment_methods,
+    payments,
+    pdf,
+)
 from sandbox.stripe.cards import BY_NUMBER, CARDS
 from sandbox.stripe.context import Context, Sandbox
 from sandbox.stripe.errors import StripeError, invalid
@@ -33,6 +42,8 @@ class Pages:
             Route("/i/{account}/{token}", self.invoice, methods=["GET"]),
             Route("/i/{account}/{token}", self.pay, methods=["POST"]),
             Route("/i/{account}/{token}/pdf", self.invoice_pdf, methods=["GET"]),
+            Route("/3ds/{secret}", self.bank, methods=["GET"]),
+            Route("/3ds/{secret}", self.confirm, methods=["POST"]),
             Route("/cn/{account}/{note}/pdf", self.credit_note_pdf, methods=["GET"]),
         ]
 
@@ -66,7 +77,16 @@ class Pages:
         found = self._invoice(request)
         if found is None:
             return self._page("missing.html", 404)
-        return self._hosted(found[1], paid=request.query_params.get("paid") == "1")
+        context, invoice = found
+        error = None
+        if request.query_params.get("confirmed") == "0":
+            error = authentication.failure().body["message"]
+        return self._hosted(
+            invoice,
+            paid=request.query_params.get("paid") == "1",
+            error=error,
+            confirm=authentication.waiting(context, invoice),
+        )
 
     async def pay(self, request: Request) -> Response:
         """Take the customer's payment, all or a part."""
@@ -82,6 +102,8 @@ class Pages:
             amount = self._amount(str(form.get("amount", "")), invoice)
             with self.sandbox.store.transaction():
                 failure = _try_to_pay(context, invoice, card.number, amount)
+            if failure and failure.body.get("code") == authentication.REQUIRED:
+                return RedirectResponse(str(authentication.waiting(context, invoice)), 303)
             if failure:
                 raise failure
         except StripeError as error:
@@ -91,6 +113,34 @@ class Pages:
         finally:
             self.courier.wake()
         return RedirectResponse(f"{request.url.path}?paid=1", 303)
+
+    async def bank(self, request: Request) -> Response:
+        """Ask the payer to confirm a payment, as their bank would."""
+        found = self._intent(request)
+        if found is None:
+            return self._page("missing.html", 404)
+        context, intent = found
+        method = intent["payment_method"]
+        card = payment_methods.card_of(context, method) if method else None
+        return self._page("authenticate.html", intent=intent, card=card)
+
+    async def confirm(self, request: Request) -> Response:
+        """Take the payer's answer, and lead back to the invoice."""
+        found = self._intent(request)
+        if found is None:
+            return self._page("missing.html", 404)
+        context, intent = found
+        confirmed = (await request.form()).get("answer") == "complete"
+        if intent["status"] == "requires_action":
+            with self.sandbox.store.transaction():
+                payments.authenticated(context, intent, confirmed=confirmed)
+            self.courier.wake()
+        paid = context.space.find("invoice_payment", {"payment.payment_intent": intent["id"]})
+        if not paid:
+            return RedirectResponse(request.url.path, 303)
+        invoice = context.require("invoice", paid[0]["invoice"])
+        came = "paid=1" if confirmed else "confirmed=0"
+        return RedirectResponse(f"{invoice['hosted_invoice_url']}?{came}", 303)
 
     async def invoice_pdf(self, request: Request) -> Response:
         """Return the invoice as a PDF."""
@@ -118,6 +168,16 @@ class Pages:
         if not found or request.path_params["account"] != self.sandbox.account.id:
             return None
         return context, found[0]
+
+    def _intent(self, request: Request) -> tuple[Context, Doc] | None:
+        """Return the payment whose secret a link carries."""
+        secret = request.path_params["secret"]
+        for livemode in (True, False):
+            context = self.sandbox.context(livemode)
+            intent = context.space.get("payment_intent", secret.split("_secret_")[0])
+            if intent and intent["client_secret"] == secret:
+                return context, intent
+        return None
 
     def _amount(self, text: str, invoice: Doc) -> int | None:
         """Read an amount typed in major units; empty means all that remains."""
@@ -156,7 +216,7 @@ def _try_to_pay(
     card = BY_NUMBER[number]
     try:
         payable = lifecycle.payable(context, invoice)
-        lifecycle.pay(context, payable, card, card.token, amount)
+        lifecycle.pay(context, payable, card, card.token, amount, off_session=False)
     except StripeError as error:
         if not error.keep:
             raise

@@ -1,6 +1,8 @@
 """Money coming in on an invoice: intents, charges, invoice payments, and what they settle."""
 
-from sandbox.stripe import invoicing, payment_methods, refunds
+from dataclasses import replace
+
+from sandbox.stripe import authentication, invoicing, payment_methods, refunds
 from sandbox.stripe.cards import Card
 from sandbox.stripe.context import Context
 from sandbox.stripe.errors import StripeError
@@ -29,47 +31,67 @@ def default_payment(context: Context, invoice: Doc) -> Doc | None:
     return None
 
 
-def charge(context: Context, invoice: Doc, amount: int, card: Card, method: str) -> Doc:
+def charge(
+    context: Context, invoice: Doc, amount: int, card: Card, method: str, *, off_session: bool
+) -> Doc:
     """Charge a card for an invoice, fully or in part.
 
     Returns:
         The invoice, settled as far as the payment goes.
 
     Raises:
-        StripeError: 402 if the card is declined; the attempt stays recorded.
+        StripeError: 402 if the card is declined, or the payer has to confirm the payment; the
+            attempt stays recorded.
     """
     payment, intent = _payment_for(context, invoice, amount)
     if card.declines:
         raise _declined(context, invoice, intent, card, method)
-    paid_charge = new_charge(context, intent, card, method)
-    context.add("charge", paid_charge, "charge.succeeded")
-    _succeed(context, intent, paid_charge, method)
+    if card.authenticates:
+        authentication.demand(context, intent, method, invoice, off_session=off_session)
+        raise authentication.required(intent)
     invoice["attempted"] = True
     invoice["attempt_count"] += payment["is_default"]
-    invoice = settle_payment(context, invoice, payment, amount)
-    if card.disputed:
-        refunds.open_dispute(context, paid_charge)
-    return invoice
+    return _collect(context, intent, card, method, (payment, invoice))
 
 
-def confirm(context: Context, intent: Doc) -> Doc:
+def confirm(context: Context, intent: Doc, *, off_session: bool = False) -> Doc:
     """Charge an intent's card and settle the invoice the intent is attached to.
 
+    Returns:
+        The intent: succeeded, or waiting for its payer.
+
     Raises:
-        StripeError: 402 if the card is declined.
+        StripeError: 402 if the card is declined, as it is where its payer is not there to confirm.
     """
     method = intent["payment_method"]
     card = payment_methods.card_of(context, method)
     attached = _attached(context, intent["id"])
+    invoice = attached[1] if attached else None
+    if card.authenticates and off_session:
+        required = "authentication_required"
+        card = replace(card, code=required, decline_code=required)
     if card.declines:
-        raise _declined(context, attached[1] if attached else None, intent, card, method)
-    paid_charge = new_charge(context, intent, card, method)
-    context.add("charge", paid_charge, "charge.succeeded")
-    _succeed(context, intent, paid_charge, method)
-    if attached:
-        payment, invoice = attached
-        settle_payment(context, invoice, payment, intent["amount"])
+        raise _declined(context, invoice, intent, card, method)
+    if card.authenticates:
+        authentication.demand(context, intent, method, invoice, off_session=False)
+    else:
+        _collect(context, intent, card, method, attached)
     return intent
+
+
+def authenticated(context: Context, intent: Doc, *, confirmed: bool) -> None:
+    """Go on with a payment that waited for its payer, who has confirmed it or would not.
+
+    What nobody is to pay any more is not collected.
+    """
+    method, attached = intent["payment_method"], _attached(context, intent["id"])
+    if attached and attached[1]["status"] not in ("open", "uncollectible"):
+        cancel_intent(context, intent, None)
+    elif confirmed:
+        card = payment_methods.card_of(context, method)
+        _collect(context, intent, card, method, attached)
+    else:
+        _fail(context, attached[1] if attached else None, intent, authentication.failure())
 
 
 def attach(context: Context, invoice: Doc, payment: Doc, amount: int | None) -> Doc:
@@ -156,7 +178,17 @@ def close_default(context: Context, invoice: Doc, reason: str | None = None) -> 
     context.space.update("invoice_payment", payment)
     context.emit("invoice_payment.canceled", payment)
     intent = context.require("payment_intent", payment["payment"]["payment_intent"])
-    intent |= {"status": "canceled", "canceled_at": context.now, "cancellation_reason": reason}
+    cancel_intent(context, intent, reason)
+
+
+def cancel_intent(context: Context, intent: Doc, reason: str | None) -> None:
+    """Cancel a payment that is not to be made any more."""
+    intent |= {
+        "status": "canceled",
+        "canceled_at": context.now,
+        "cancellation_reason": reason,
+        "next_action": None,
+    }
     context.space.update("payment_intent", intent)
     context.emit("payment_intent.canceled", intent)
 
@@ -203,11 +235,28 @@ def _payment_for(context: Context, invoice: Doc, amount: int) -> tuple[Doc, Doc]
     return payment, intent
 
 
+def _collect(
+    context: Context, intent: Doc, card: Card, method: str, attached: tuple[Doc, Doc] | None
+) -> Doc:
+    """Take an intent's money; returns the invoice that it settles, or the intent without one."""
+    paid_charge = new_charge(context, intent, card, method)
+    context.add("charge", paid_charge, "charge.succeeded")
+    _succeed(context, intent, paid_charge, method)
+    settled = intent
+    if attached:
+        payment, invoice = attached
+        settled = settle_payment(context, invoice, payment, intent["amount"])
+    if card.disputed:
+        refunds.open_dispute(context, paid_charge)
+    return settled
+
+
 def _succeed(context: Context, intent: Doc, paid_charge: Doc, method: str) -> None:
     intent |= {
         "amount_received": intent["amount"],
         "last_payment_error": None,
         "latest_charge": paid_charge["id"],
+        "next_action": None,
         "payment_method": method,
         "status": "succeeded",
     }
@@ -230,9 +279,17 @@ def _declined(
         extra={"charge": failed["id"]}
         | ({"decline_code": card.decline_code} if card.decline_code else {}),
     )
+    intent["latest_charge"] = failed["id"]
+    _fail(context, invoice, intent, error)
+    error.body["payment_intent"] = public(intent)
+    return error
+
+
+def _fail(context: Context, invoice: Doc | None, intent: Doc, error: StripeError) -> None:
+    """Record that an attempt to pay came to nothing."""
     intent |= {
         "last_payment_error": dict(error.body),
-        "latest_charge": failed["id"],
+        "next_action": None,
         "payment_method": None,
         "status": "requires_payment_method",
     }
@@ -243,5 +300,3 @@ def _declined(
         invoice["attempt_count"] += 1
         context.save("invoice", invoice, "invoice.updated")
         context.emit("invoice.payment_failed", invoice)
-    error.body["payment_intent"] = public(intent)
-    return error

@@ -142,7 +142,8 @@ def pay(context: Context, params: Params, invoice_id: str) -> Doc:
     if params.get("paid_out_of_band"):
         return lifecycle.pay_out_of_band(context, invoice)
     method, card = payment_methods.for_invoice(context, invoice, params.get("payment_method"))
-    return lifecycle.pay(context, invoice, card, method)
+    off_session = params.get("off_session", True)
+    return lifecycle.pay(context, invoice, card, method, off_session=off_session)
 
 
 @operation("POST", "/v1/invoices/{invoice}/attach_payment", "InvoiceAttachPaymentParams")

@@ -25,7 +25,7 @@ def create(context: Context, params: Params) -> Doc:
     intent["_"] = {}
     _apply(intent, params)
     context.add("payment_intent", intent)
-    return payments.confirm(context, intent) if params.get("confirm") else intent
+    return _confirm(context, intent, params) if params.get("confirm") else intent
 
 
 @operation("GET", "/v1/payment_intents/{intent}", "PaymentIntentRetrieveParams")
@@ -52,20 +52,14 @@ def confirm(context: Context, params: Params, intent_id: str) -> Doc:
     _apply(intent, params)
     if intent["payment_method"] is None:
         raise missing_param("payment_method")
-    return payments.confirm(context, intent)
+    return _confirm(context, intent, params)
 
 
 @operation("POST", "/v1/payment_intents/{intent}/cancel", "PaymentIntentCancelParams")
 def cancel(context: Context, params: Params, intent_id: str) -> Doc:
     """Cancel an intent."""
     intent = _require_open(context, intent_id)
-    intent |= {
-        "status": "canceled",
-        "canceled_at": context.now,
-        "cancellation_reason": params.get("cancellation_reason"),
-    }
-    context.space.update("payment_intent", intent)
-    context.emit("payment_intent.canceled", intent)
+    payments.cancel_intent(context, intent, params.get("cancellation_reason"))
     return intent
 
 
@@ -101,6 +95,12 @@ def refunds_of(context: Context, charge: Doc) -> Doc:
     """Return a charge's refunds."""
     url = f"/v1/charges/{charge['id']}/refunds"
     return sublist(context, "refund", {"charge": charge["id"]}, url)
+
+
+def _confirm(context: Context, intent: Doc, params: Params) -> Doc:
+    # The parameter may also say which kind of later payment this is: true as well.
+    off_session = params.get("off_session", False) not in (False, "false")
+    return payments.confirm(context, intent, off_session=off_session)
 
 
 def _apply(intent: Doc, params: Params) -> None:
