@@ -46,6 +46,14 @@ TOLERANCE_SECONDS = 300
 """How far the clocks of Stripe and of the receiver may be apart, either way."""
 
 
+PLAIN_WORDS = {
+    "invoice_payment_intent_requires_action": "the customer has to confirm the payment with "
+    "their bank. Give them the invoice's payment page; sending the invoice again tries to charge "
+    "it again."
+}
+"""Refusals that Stripe explains to programmers, by their codes."""
+
+
 @contextmanager
 def _in_our_words(doing: str) -> Iterator[None]:
     """Translate the SDK's errors by what has to happen next.
@@ -83,7 +91,8 @@ def _in_our_words(doing: str) -> Iterator[None]:
         if status < 400 or not (isinstance(said, dict) and "error" in said):
             raise Passing(f"Stripe's answer was unreadable, while trying to {doing}.") from error
         kind = Missing if error.code == "resource_missing" else Refused
-        raise kind(f"Stripe refused to {doing}: {error.user_message or error}") from error
+        why = PLAIN_WORDS.get(error.code or "") or error.user_message or error
+        raise kind(f"Stripe refused to {doing}: {why}") from error
 
 
 class _Listed(TypedDict):

@@ -1,5 +1,7 @@
 """What happens to an invoice's money after it was sent comes back to the record."""
 
+import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,7 +11,9 @@ import stripe
 from flows.full_sync import full_sync
 from flows.handle_events import handle_events
 from flows.poll_events import poll_events
-from invoicing.domain.forms import InvoiceOutcome
+from flows.send_invoice import send_invoice
+from invoicing.domain.forms import InvoiceOutcome, Options
+from invoicing.errors import Refused
 from invoicing.ledger import inbox
 from tests.conftest import Sandbox
 from tests.flows.conftest import Org
@@ -126,6 +130,67 @@ def test_a_refused_card_is_said_in_words(
     pay(sent)
     poll_events()
     assert money(org)["Payment_Problem__c"] is None
+
+
+@pytest.fixture
+def unconfirmed(
+    draft: Callable[..., InvoiceOutcome], dashboard: stripe.StripeClient
+) -> InvoiceOutcome:
+    """An invoice charged to a saved card whose holder confirms each payment with the bank."""
+    drafted = draft(due_date=None, options=Options(collection="Charge Automatically"))
+    with pytest.raises(Refused, match="no payment method saved"):
+        send_invoice(drafted.name)
+    [customer] = dashboard.v1.customers.list().data
+    card = dashboard.v1.payment_methods.attach(
+        "pm_card_authenticationRequired", {"customer": customer.id}
+    )
+    dashboard.v1.customers.update(
+        customer.id, {"invoice_settings": {"default_payment_method": card.id}}
+    )
+    with pytest.raises(Refused, match="the customer has to confirm the payment with their bank"):
+        send_invoice(drafted.name)
+    return drafted
+
+
+def confirm(dashboard: stripe.StripeClient, answer: str) -> None:
+    """Answer the bank, as the customer does who followed the link on the invoice's page."""
+    [invoice] = dashboard.v1.invoices.list().data
+    page = requests.get(str(invoice.hosted_invoice_url), timeout=10).text
+    link = re.search(r'href="([^"]+/3ds/[^"]+)"', page)
+    assert link is not None
+    requests.post(link[1], data={"answer": answer}, timeout=10)
+
+
+def test_an_automatic_charge_that_the_customer_has_to_confirm(
+    unconfirmed: InvoiceOutcome, org: Org, dashboard: stripe.StripeClient
+) -> None:
+    """The record says what the payment waits for, until the customer has confirmed it."""
+    poll_events()
+    record = money(org)
+    assert (record["Status__c"], record["Payment_State__c"]) == ("Open", "Unpaid")
+    waits = "The customer has to confirm the payment with their bank."
+    assert record["Payment_Problem__c"] == waits
+    confirm(dashboard, "complete")
+    poll_events()
+    record = money(org)
+    assert (record["Status__c"], record["Payment_State__c"]) == ("Paid", "Paid")
+    assert record["Payment_Problem__c"] is None
+    assert org.record(unconfirmed.name)["Sync_State__c"] == "Clean"
+    assert full_sync().sentence == "1 invoice compared, 0 differed."
+
+
+def test_a_charge_that_the_bank_did_not_confirm(
+    unconfirmed: InvoiceOutcome, org: Org, dashboard: stripe.StripeClient
+) -> None:
+    """It is a failed payment; the customer pays otherwise, and sending again charges nobody."""
+    confirm(dashboard, "fail")
+    poll_events()
+    assert "bank did not confirm the payment" in money(org)["Payment_Problem__c"]
+    [invoice] = dashboard.v1.invoices.list().data
+    requests.post(str(invoice.hosted_invoice_url), data={"card": "4242424242424242"}, timeout=10)
+    assert send_invoice(unconfirmed.name).status == "Paid"
+    assert money(org)["Payment_Problem__c"] is None
+    assert len(dashboard.v1.charges.list().data) == 1
 
 
 def test_a_credit_note_before_payment(
