@@ -29,7 +29,7 @@ from invoicing.domain.status import Status, SyncState
 from invoicing.domain.words import counted
 from invoicing.errors import Missing, Refused
 from invoicing.ledger import intents, leases
-from invoicing.ledger.intents import FINALIZE, REVISE
+from invoicing.ledger.intents import FINALIZE, RAISE, REVISE
 from invoicing.ledger.models import TimelineEntry
 from invoicing.mapping import org_carrier
 from invoicing.settings import settings
@@ -177,7 +177,7 @@ def price_book_entries(
 
     It is the standard price book, unless the field mapping chooses another.
     """
-    book = _price_book(account)
+    book = price_book_condition(account)
     multi = settings().salesforce.multi_currency
     own_currency = f" AND CurrencyIsoCode = {quoted(currency)}" if multi else ""
     found = salesforce.client().query(
@@ -198,7 +198,8 @@ def price_book_entries(
     ]
 
 
-def _price_book(account: Account | None) -> str:
+def price_book_condition(account: Account | None) -> str:
+    """What tells the entries of an Account's price book, or of everybody's, in SOQL."""
     name = org_carrier().mapping.price_book.name
     if account and account.price_book:
         return f"Pricebook2Id = {quoted(account.price_book)}"
@@ -241,6 +242,8 @@ class Draft:
     """The record whose place it takes."""
     opportunity: str | None = None
     """The Opportunity that it bills."""
+    asked: str = ""
+    """Fingerprint of what was asked for: prices looked up on another day make no other request."""
 
     @property
     def total(self) -> Money:
@@ -289,7 +292,15 @@ def prepare_draft(
     problems += options_problems(details)
     if problems or isinstance(customer, str):
         raise Refused(problems)
-    return Draft(key, customer, code, description.strip(), due_date, tuple(lines), details)
+    asked = fingerprint(customer.id, description, due_date, list(items), currency, options)
+    return Draft(
+        key, customer, code, description.strip(), due_date, tuple(lines), details, asked=asked
+    )
+
+
+def fingerprint(*asked: object) -> str:
+    """Short for what somebody asked for: the same again has the same."""
+    return hashlib.sha256(repr(asked).encode()).hexdigest()[:32]
 
 
 def options_problems(details: Details, before: Details | None = None) -> list[str]:
@@ -306,18 +317,33 @@ def write_draft(draft: Draft) -> Invoice:
     """Write a draft and its lines in one all-or-nothing call, once for its key.
 
     Raises:
-        Refused: the key was used before, for another customer.
+        Refused: the key was used before, for another content.
     """
     client = salesforce.client()
+    same = intents.claim(RAISE, draft.key, digest=draft.asked, actor=run_id())
     named = f"{record.LOCAL_KEY} = {quoted(draft.key)}"
-    found = client.query(f"SELECT Id, Account__c FROM {record.INVOICE} WHERE {named}")  # noqa: S608
-    if found and found[0]["Account__c"] != draft.account.id:
-        raise Refused("This request id was used before, for another customer.")
+    found = client.query(f"SELECT Id, Name, Account__c FROM {record.INVOICE} WHERE {named}")  # noqa: S608
+    if not same or (found and found[0]["Account__c"] != draft.account.id):
+        raised = f" for {found[0]['Name']}" if found else ""
+        raise Refused(
+            f"This request id was used before{raised}, with other content. Give what you want "
+            "now a request id of its own."
+        )
     if found:
         get_run_logger().info("This request has already raised its invoice.")
         return _raised(found[0]["Id"], draft)
-    answers = client.write_graph(draft_nodes(draft))
+    try:
+        answers = client.write_graph(draft_nodes(draft))
+    except Refused:
+        intents.withdraw(RAISE, draft.key)
+        raise
     return _raised(answers["invoice"]["id"], draft)
+
+
+def was_raised(key: str) -> bool:
+    """Whether a draft of a key has been written."""
+    named = f"{record.LOCAL_KEY} = {quoted(key)}"
+    return bool(salesforce.client().query(f"SELECT Id FROM {record.INVOICE} WHERE {named}"))  # noqa: S608
 
 
 def draft_nodes(draft: Draft, name: str = "invoice") -> list[dict[str, Any]]:

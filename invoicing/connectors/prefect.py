@@ -3,6 +3,7 @@
 Source: https://docs.prefect.io/v3/api-ref/rest-api
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,6 +114,25 @@ class Prefect:
     def pause(self, flow: str, *, paused: bool) -> None:
         """Switch a deployment's schedules off or on."""
         self._call("PATCH", f"/deployments/{self._deployment(flow)}", {"paused": paused})
+
+    def forms(self, flows: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """The JSON schemas of the forms of flows' deployments; what is not deployed is left out.
+
+        Raises:
+            Passing: the server is away.
+        """
+        named = {"name": {"any_": list(flows)}}
+        found = self._call("POST", "/deployments/filter", {"deployments": named, "flows": named})
+        return {each["name"]: each["parameter_openapi_schema"] for each in found}
+
+    def set_form(self, flow: str, schema: dict[str, Any]) -> None:
+        """Replace the form of a flow's deployment, until the next `prefect deploy`.
+
+        Raises:
+            Passing: the server is away.
+        """
+        path = f"/deployments/{self._deployment(flow)}"
+        self._call("PATCH", path, {"parameter_openapi_schema": schema})
 
     def _create_run(
         self, flow: str, parameters: dict[str, Any], idempotency_key: str

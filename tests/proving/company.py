@@ -141,11 +141,12 @@ def _ledgers(size: int, database: str, folder: Path) -> Iterator[list[str]]:
 
 
 def _deploy() -> None:
-    """Let the deployments exist that flows start by themselves; nothing executes their runs."""
+    """Let the deployments exist that flows start or change; nothing executes their runs."""
+    from tasks.choices import FORMS
     from tasks.requests import FLOW_OF
     from tests.proving.play import deployed
 
-    for name in {*FLOW_OF.values(), "full-sync"}:
+    for name in {*FLOW_OF.values(), *FORMS, "full-sync"}:
         deployed()[name].to_deployment(name=name).apply()  # type: ignore[union-attr]
 
 

@@ -499,6 +499,18 @@ def _is_reminded(facts: Facts, parameters: Parameters) -> Iterator[str]:
     yield from _says("timeline", len(told), 1)
 
 
+def _is_offered(_: Facts, __: Parameters) -> Iterator[str]:
+    from invoicing.connectors.prefect import Prefect
+    from invoicing.settings import settings
+    from tasks.choices import FORMS
+
+    forms = Prefect(settings().prefect_api_url).forms(FORMS)
+    yield from _says("forms", sorted(forms), sorted(FORMS))
+    for form in forms.values():
+        listed, _other = form["definitions"]["LineItem"]["properties"]["product"]["anyOf"]
+        yield from _says("offered", {"Consulting", "Onboarding"} <= {*listed["enum"]}, True)
+
+
 STORIES: Mapping[str, Story] = {
     story.flow: story
     for story in (
@@ -532,5 +544,6 @@ STORIES: Mapping[str, Story] = {
         Story("watch-salesforce", _watch, _is_asked_once),
         Story("mark-overdue", _overdue, _is_in_time),
         Story("send-reminders", _remind, _is_reminded, wanted={"mails": 1}),
+        Story("refresh-choices", dict, _is_offered),
     )
 }

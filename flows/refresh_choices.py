@@ -1,0 +1,26 @@
+"""Refresh the products that forms offer to choose from."""
+
+from prefect import flow
+
+from invoicing.domain.forms import Outcome
+from invoicing.domain.words import counted
+from tasks.choices import MOST, offer, read_choices
+from tasks.ledger import check_world
+from tasks.policy import answering
+
+
+@flow(name="refresh-choices", flow_run_name="refresh the forms' choices", persist_result=True)
+@answering
+def refresh_choices() -> Outcome:
+    """Put Salesforce's active products into the forms, as a list to choose from.
+
+    Each hour, and by hand whenever the forms should know of a new product at once. A product
+    that is not in the list yet can be typed; whether it can be sold is checked in any case.
+    """
+    check_world()
+    choices = read_choices()
+    changed = offer(choices)
+    offered = f"{counted(len(choices), 'product')} to choose from"
+    if not choices:
+        offered = f"No list of products, because there are none or more than {MOST}"
+    return Outcome(sentence=f"{offered}; forms changed: {', '.join(changed) or 'none'}.")
