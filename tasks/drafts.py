@@ -15,10 +15,10 @@ from invoicing.domain.projection import RECORD_KEY
 from invoicing.domain.status import Status
 from invoicing.errors import Conflict, Missing, Refused
 from invoicing.ledger import intents, leases, links
-from invoicing.ledger.intents import CLONE, CREATE, DELETE, FINALIZE
+from invoicing.ledger.intents import CREATE, DELETE, FINALIZE
 from tasks.policy import STEP
 from tasks.report import run_id, this_attempt
-from tasks.salesforce import Draft, find_record, today, write_draft
+from tasks.salesforce import Draft, find_record, fingerprint, today, was_raised, write_draft
 
 CLOCK_SKEW = timedelta(minutes=5)
 
@@ -129,9 +129,6 @@ def write_clone(
         details = replace(details, terms=terms)
     due = due_date or (None if terms else original.due_date)
     lines = tuple(replace(line, key=f"{key}-{n}") for n, line in enumerate(original.lines, 1))
-    wanted, _ = intents.intend(CLONE, key, digest=original.record_id, actor=run_id())
-    if wanted.digest != original.record_id:
-        raise Refused("This request id was used before, for another invoice.")
     problems = draft_problems(
         due_date=due,
         currency=original.currency,
@@ -140,9 +137,9 @@ def write_clone(
         description=original.description,
         details=details,
     )
-    if problems and wanted.outcome is None:
+    if problems and not was_raised(key):
         raise Refused([f"{original.name} cannot be cloned as it is.", *problems])
-    clone = write_draft.fn(
+    return write_draft.fn(
         Draft(
             key=key,
             account=original.account,
@@ -152,7 +149,6 @@ def write_clone(
             lines=lines,
             details=details,
             bill_to=original.bill_to,
+            asked=fingerprint(original.record_id, due_date, terms),
         )
     )
-    intents.conclude(CLONE, key, clone.record_id)
-    return clone

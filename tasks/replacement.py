@@ -18,11 +18,19 @@ from invoicing.domain.invoice import Invoice
 from invoicing.domain.status import Status
 from invoicing.errors import Conflict, Refused
 from invoicing.ledger import intents, leases
-from invoicing.ledger.intents import FINALIZE
+from invoicing.ledger.intents import FINALIZE, RAISE
 from tasks.corrections import read_standing
 from tasks.policy import STEP
 from tasks.report import run_id, this_attempt
-from tasks.salesforce import Draft, find_record, read_invoice, today, write_draft
+from tasks.salesforce import (
+    Draft,
+    find_record,
+    fingerprint,
+    read_invoice,
+    today,
+    used_before,
+    write_draft,
+)
 
 Node = dict[str, Any]
 """One request of an all-or-nothing call to Salesforce."""
@@ -40,10 +48,11 @@ def write_replacement(record_id: str, due_date: date | None, request_id: str) ->
     """
     leases.acquire(record_id, this_attempt())
     key = f"replace-{request_id or run_id()}"
+    asked = fingerprint(record_id, due_date)
     made = _replacement(f"{record.LOCAL_KEY} = {quoted(key)}")
     if made:
-        if made[record.REPLACES] != record_id:
-            raise Refused("This request id was used before, for another invoice.")
+        if not intents.claim(RAISE, key, digest=asked, actor=run_id()):
+            raise Refused(used_before(made["Name"]))
         return read_invoice.fn(str(made["Id"]))
     at, old = read_standing.fn(record_id), read_invoice.fn(record_id)
     problems = list(act_problems(Act.REPLACE, at))
@@ -74,6 +83,7 @@ def write_replacement(record_id: str, due_date: date | None, request_id: str) ->
             ),
             bill_to=old.bill_to,
             replaces=record_id,
+            asked=asked,
         )
     )
 

@@ -324,11 +324,7 @@ def write_draft(draft: Draft) -> Invoice:
     named = f"{record.LOCAL_KEY} = {quoted(draft.key)}"
     found = client.query(f"SELECT Id, Name, Account__c FROM {record.INVOICE} WHERE {named}")  # noqa: S608
     if not same or (found and found[0]["Account__c"] != draft.account.id):
-        raised = f" for {found[0]['Name']}" if found else ""
-        raise Refused(
-            f"This request id was used before{raised}, with other content. Give what you want "
-            "now a request id of its own."
-        )
+        raise Refused(used_before(found[0]["Name"] if found else ""))
     if found:
         get_run_logger().info("This request has already raised its invoice.")
         return _raised(found[0]["Id"], draft)
@@ -338,6 +334,15 @@ def write_draft(draft: Draft) -> Invoice:
         intents.withdraw(RAISE, draft.key)
         raise
     return _raised(answers["invoice"]["id"], draft)
+
+
+def used_before(name: str) -> str:
+    """The refusal of a request id that stands for something else already."""
+    raised = f" for {name}" if name else ""
+    return (
+        f"This request id was used before{raised}, with other content. Give what you want now a "
+        "request id of its own."
+    )
 
 
 def was_raised(key: str) -> bool:

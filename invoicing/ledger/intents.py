@@ -35,7 +35,7 @@ ATTACH_PAYMENT = "attach-payment"
 CREDIT = "credit-invoice"
 APPROVE = "approve-sending"
 DELETE = "delete-draft"
-CLONE = "clone-invoice"
+RAISE = "raise-invoice"
 
 KEY_LIFETIME = timedelta(hours=23)
 
@@ -77,6 +77,28 @@ def intend(operation: str, subject: str, *, digest: str, actor: str) -> tuple[In
         )
         new = insert_missing(ledger, [wanted])
         return ledger.get_one(Intent, (operation, subject)), bool(new)
+
+
+def claim(operation: str, subject: str, *, digest: str, actor: str) -> bool:
+    """Reserve a subject, such as a request's id, for one content.
+
+    Returns:
+        False when it was wanted for another content before, unless that was withdrawn.
+    """
+    intent, _ = intend(operation, subject, digest=digest, actor=actor)
+    if intent.digest == digest:
+        return True
+    with session() as ledger:
+        intent = ledger.get_one(Intent, (operation, subject), with_for_update=True)
+        if intent.refused:
+            intent.digest, intent.actor, intent.refused = digest, actor, False
+            ledger.add(intent)
+        return intent.digest == digest
+
+
+def withdraw(operation: str, subject: str) -> None:
+    """Write down that an intent was refused and had no effect."""
+    _mark(operation, subject, refused=True)
 
 
 def conclude(operation: str, subject: str, outcome: str) -> None:

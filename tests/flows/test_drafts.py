@@ -154,6 +154,8 @@ def test_a_request_id_is_for_one_invoice(draft: Raise, org: Org) -> None:
     """Asked for another one under the same id, it is refused."""
     first, second = draft().name, draft().name
     clone_invoice(first, request_id="copy")
-    with pytest.raises(Refused, match="used before"):
+    with pytest.raises(Refused, match="used before for INV-0003, with other content"):
         clone_invoice(second, request_id="copy")
+    with pytest.raises(Refused, match="used before for INV-0003, with other content"):
+        clone_invoice(first, due_date=NEXT_MONTH + timedelta(days=1), request_id="copy")
     assert len(salesforce.client().query("SELECT Id FROM Stripe_Invoice__c")) == 3

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 import stripe
 
-from invoicing.domain.forms import InvoiceOutcome, LineItem
+from invoicing.domain.forms import InvoiceOutcome, LineItem, Options
 from invoicing.errors import Refused
 from tests.conftest import Sandbox
 from tests.flows.conftest import Org
@@ -33,8 +34,31 @@ def test_the_same_request_raises_one_invoice(draft: Raise, org: Org) -> None:
     first, second = draft(request_id="order-7"), draft(request_id="order-7")
     assert first.record_id == second.record_id
     assert org.count() == 1
-    with pytest.raises(Refused, match="used before, for another customer"):
-        draft(account="Vandelay Industries", request_id="order-7")
+    others: list[dict[str, Any]] = [
+        {"account": "Vandelay Industries"},
+        {"lines": [LineItem(product="Consulting", quantity=4)]},
+        {"description": "December services"},
+        {"options": Options(footer="Thank you")},
+    ]
+    for other in others:
+        with pytest.raises(Refused, match="used before for INV-0001, with other content"):
+            draft(request_id="order-7", **other)
+    assert org.count() == 1
+
+
+def test_a_request_that_was_refused_may_be_put_right(
+    draft: Raise, org: Org, salesforce_sandbox: Sandbox
+) -> None:
+    """Nothing was raised for it, neither by us nor by Salesforce: the id is still free."""
+    with pytest.raises(Refused, match="Cunsulting"):
+        draft(lines=[LineItem(product="Cunsulting")], request_id="order-8")
+    rule = {"kind": "refuse", "status": 400, "path": "*/composite/graph", "count": 1}
+    code = {"code": "FIELD_CUSTOM_VALIDATION_EXCEPTION"}
+    salesforce_sandbox.admin("POST", "faults", rules=[rule | code])
+    with pytest.raises(Refused):
+        draft(description="Forbidden here", request_id="order-8")
+    assert draft(description="Allowed here", request_id="order-8").name == "INV-0001"
+    assert org.count() == 1
 
 
 def test_an_answer_lost_after_the_write_raises_one_invoice(

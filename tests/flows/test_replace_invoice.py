@@ -60,6 +60,9 @@ def test_asking_twice_makes_one_draft(sent: InvoiceOutcome, org: Org) -> None:
     """The same request, and another one while the first draft waits."""
     for _ in range(2):
         replace_invoice(sent.name, request_id="anew")
+    later = date.today() + timedelta(days=60)
+    with pytest.raises(Refused, match="used before for INV-0002, with other content"):
+        replace_invoice(sent.name, due_date=later, request_id="anew")
     with pytest.raises(Refused, match="INV-0001 is being replaced by INV-0002 already"):
         replace_invoice(sent.name)
     assert org.count() == 2
