@@ -18,7 +18,7 @@ from invoicing.connectors.salesforce import Record, quoted
 from invoicing.domain import record
 from invoicing.domain.forms import InvoiceOutcome
 from invoicing.domain.projection import Projection, tombstone
-from invoicing.domain.status import Status, SyncState
+from invoicing.domain.status import Status, SyncState, vanished
 from invoicing.domain.words import label
 from invoicing.errors import InvoicingError, Passing, Refused
 from invoicing.ledger import links, timeline
@@ -175,7 +175,8 @@ def _refresh_held(
     """Read the records of invoices that nobody else works on, and write what differs."""
     changes: list[Change] = []
     records = _read_records(list(invoices), subjects)
-    wanted = {}
+    wanted: dict[str, tuple[Record, Projection | None]] = {}
+    lost: dict[str, Record] = {}
     for stripe_id, invoice in invoices.items():
         found = records.get(stripe_id)
         if isinstance(invoice, InvoicingError):
@@ -184,11 +185,37 @@ def _refresh_held(
             changes.append(_duplicate(stripe_id, found))
         elif invoice and (found is None or record.is_begun(found[record.LOCAL_KEY])):
             changes.append(_mirror(invoice, found))
+        elif found and invoice is None and not _may_vanish(found):
+            lost[stripe_id] = found
         elif found:
             wanted[stripe_id] = (found, invoice)
         else:
             changes.append(Change(stripe_id, gone=True))
-    return changes + _write(wanted, touch)
+    return changes + _write(wanted, touch) + _mark_lost(lost)
+
+
+def _may_vanish(row: Record) -> bool:
+    return Status(row[record.STATUS] or Status.DRAFT).may_vanish
+
+
+def _mark_lost(lost: Mapping[str, Record]) -> list[Change]:
+    """Tell a person of records whose invoices cannot be gone from Stripe, and yet are not there."""
+    said = {id_: vanished(id_, row[record.STATUS]) for id_, row in lost.items()}
+    write_changes(
+        [
+            Update(
+                row,
+                {
+                    record.SYNC_STATE: SyncState.CONFLICT,
+                    record.SYNC_MESSAGE: said[id_],
+                    record.LAST_RUN_URL: run_url(),
+                },
+                stripe_id=id_,
+            )
+            for id_, row in lost.items()
+        ]
+    )
+    return [Change(id_, row["Id"], row["Name"], problem=said[id_]) for id_, row in lost.items()]
 
 
 def _record_named(invoice: Projection | InvoicingError | None) -> str | None:

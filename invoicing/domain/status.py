@@ -3,6 +3,15 @@
 from enum import StrEnum
 
 
+def vanished(stripe_id: str, status: str) -> str:
+    """What is wrong where Stripe has no invoice, and the record says that it is no draft."""
+    return (
+        f"Stripe has no invoice {stripe_id}, but the record says that it is {status}, and Stripe "
+        "never deletes such invoices: the id belongs to another account or mode, or was "
+        "overwritten. Nothing was changed. Put the record's Stripe Invoice Id right, then sync it."
+    )
+
+
 class Status(StrEnum):
     """Stripe's status of an invoice, and the tombstone of a deleted draft.
 
@@ -20,6 +29,14 @@ class Status(StrEnum):
     def of_stripe(cls, status: str) -> "Status":
         """Read Stripe's lower-case status; raises ValueError for one that Stripe lacks."""
         return cls(status.capitalize())
+
+    @property
+    def may_vanish(self) -> bool:
+        """Whether its invoice can be gone from Stripe, which deletes drafts only.
+
+        Source: https://docs.stripe.com/api/invoices/delete
+        """
+        return self in (Status.DRAFT, Status.DELETED)
 
 
 class PaymentState(StrEnum):

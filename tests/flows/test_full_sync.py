@@ -15,12 +15,13 @@ from flows.poll_events import poll_events
 from flows.read_windows import read_windows
 from flows.send_invoice import send_invoice
 from flows.sync_invoice import sync_invoice
+from flows.void_invoice import void_invoice
 from invoicing.connectors import salesforce
 from invoicing.domain.drift import Kind
 from invoicing.domain.forms import InvoiceOutcome
 from invoicing.domain.money import Money
 from invoicing.domain.record import number
-from invoicing.errors import Busy, Refused
+from invoicing.errors import Busy, Conflict, Refused
 from invoicing.ledger import drift, leases, links, staging
 from invoicing.ledger.database import session
 from invoicing.ledger.models import DriftRow, SyncRun
@@ -85,6 +86,24 @@ def test_every_kind_of_drift_is_repaired_and_reported(drifted: Callable[[], Any]
     assert set(found) == {"status", "missing in Salesforce", "deleted"}
     assert all(row.outcome.startswith("repaired") for row in found.values())
     assert "3 differed: 3 repaired" in outcome.sentence
+
+
+def test_what_stripe_cannot_have_deleted_is_a_conflict(sent: InvoiceOutcome, org: Org) -> None:
+    """A sent invoice whose id Stripe does not know: said to a person, by whichever way it shows."""
+    org.set(sent.name, Stripe_Invoice_Id__c="in_of_another_account")
+    reason = "Stripe has no invoice in_of_another_account, but the record says that it is Open"
+    for look in (sync_invoice, void_invoice):
+        with pytest.raises((Refused, Conflict), match=reason):
+            look(sent.name)
+        record = org.record(sent.name)
+        assert (record["Status__c"], record["Sync_State__c"]) == ("Open", "Conflict")
+        assert reason in record["Sync_Message__c"]
+    full_sync(only=[Kind.MISSING_IN_STRIPE])
+    assert reason in last_drift()["missing in Stripe"].outcome
+    assert org.record(sent.name)["Status__c"] == "Open"
+    org.set(sent.name, Stripe_Invoice_Id__c=sent.stripe_id)
+    sync_invoice(sent.name)
+    assert org.record(sent.name)["Sync_State__c"] == "Clean"
 
 
 def test_a_second_sync_finds_nothing(drifted: Callable[[], Any]) -> None:
