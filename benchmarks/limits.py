@@ -87,7 +87,9 @@ def main() -> None:
     """Measure, tell, and print the figures."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks limits", description=__doc__)
     parser.add_argument("--invoices", type=int, default=100_000)
-    parser.add_argument("--rate", type=float, default=24, help="what the readers allow themselves")
+    parser.add_argument(
+        "--rate", type=float, default=24.5, help="what the readers allow themselves"
+    )
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         print(json.dumps(night(arguments.invoices, arguments.rate, Path(folder))))

@@ -23,7 +23,7 @@ SLOWER = 0.9
 TOGETHER_SECONDS = 1.0
 """Calls that were under way together are refused together, which counts as once."""
 
-REST_SECONDS = 0.3
+REST_SECONDS = 0.1
 """Nobody calls for so long after a 429."""
 
 RECOVERY = 0.05
@@ -41,7 +41,7 @@ class Budget:
             rate: Calls a second when nothing is wrong.
         """
         self._name = name
-        self._rate = rate
+        self.rate = rate
         self._turns: deque[tuple[float, float]] = deque()
         self._free_at = 0.0
         self._slowed_at = 0.0
@@ -65,7 +65,7 @@ class Budget:
             if now < self._slowed_at + TOGETHER_SECONDS:
                 return
             self._slowed_at = now
-            self._turns.clear()
+            self._free_at = max(self._free_at, now + REST_SECONDS)
             with session() as ledger:
                 line = ledger.get_one(Pace, self._name, with_for_update=True)
                 line.rate = max(1.0, line.rate * SLOWER)
@@ -74,15 +74,15 @@ class Budget:
 
     def _reserve(self) -> list[tuple[float, float]]:
         """Turns from the ledger: when each is, and what lies between two."""
-        count = max(1, int(self._rate * TAKEN_AT_ONCE_SECONDS))
+        count = max(1, int(self.rate * TAKEN_AT_ONCE_SECONDS))
         with session() as ledger:
-            insert_missing(ledger, [Pace(name=self._name, rate=self._rate, next_at=0)])
+            insert_missing(ledger, [Pace(name=self._name, rate=self.rate, next_at=0)])
             line = ledger.get_one(Pace, self._name, with_for_update=True)
             now = time.time()
             first = max(now, line.next_at)
             spacing = 1 / line.rate
             line.next_at = first + count * spacing
-            grown = line.rate + RECOVERY * self._rate * (line.next_at - first)
-            line.rate = min(self._rate, grown)
+            grown = line.rate + RECOVERY * self.rate * (line.next_at - first)
+            line.rate = min(self.rate, grown)
             ledger.add(line)
         return [(first + n * spacing, spacing) for n in range(count)]

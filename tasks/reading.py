@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from itertools import islice
+from math import inf
 from typing import TypeVar
 from uuid import UUID
 
@@ -42,6 +43,9 @@ ROWS_AT_ONCE = 2_000
 
 LEAST_SHARED, SHARED_SECONDS = 2.5, 1.0
 """A window is shared when so many pages are left in it, and they take so long."""
+
+ENOUGH = 1.5
+"""So many times the readers that the rate needs are enough: they also write to the ledger."""
 
 NEWS_WEIGHT = 8
 """The time of an answer is smoothed over about so many."""
@@ -259,7 +263,13 @@ class Reader:
 
     @property
     def _worth(self) -> float:
-        """Pages worth sharing: what takes a second or more, where the service is slow."""
+        """Pages worth sharing: what takes a second or more, where the service is slow.
+
+        Nothing is, where those that read keep the service as busy as it may be: the calls that
+        are under way at a rate are as many as come in the time of one answer (Little's law).
+        """
+        if len(self._reading) > ENOUGH * self._budget.rate * self._answers_in:
+            return inf
         return min(staging.SPLIT_PAGES, max(LEAST_SHARED, SHARED_SECONDS / self._answers_in))
 
     def _claim(self, owner: str) -> SyncWindow | None:

@@ -6,7 +6,7 @@ takes the older half of another's, whichever process that one runs in, and what 
 never read again.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from math import sqrt
@@ -38,17 +38,18 @@ PAGES_AT_ONCE = 10
 """Pages staged in one transaction: so far a reader in another process may be ahead of what the
 ledger knows of it, and what it may be reading is not given to anybody else."""
 
-FIRST_WINDOWS = 16
-"""Into so many windows, at most, the time is cut beforehand, when it is known how far it goes."""
-
-EQUAL_PARTS = """
-SELECT DISTINCT MIN(created) AS since
-  FROM (SELECT created, NTILE(:count) OVER (ORDER BY created) AS part FROM staged_stripe) AS cut
- GROUP BY part ORDER BY since DESC
-"""
-"""Where the time is to be cut so that equally many invoices lie in each part."""
-
 PAGE = 100
+
+SHARES = 32
+"""A window cut beforehand holds a page, or this part of all that is older: the newest, which are
+read first, are long, and those that are read last are so short that no reader is left alone."""
+
+INVOICES_A_SECOND = """
+SELECT created, COUNT(*) FROM staged_stripe GROUP BY created ORDER BY created
+"""
+
+STREAMED = 10_000
+"""Rows of the database that are in memory at a time."""
 
 
 def begin(run_id: str, *, dry_run: bool) -> SyncRun:
@@ -83,10 +84,27 @@ def _first_windows(ledger: Session, until: int) -> list[SyncWindow]:
     last = ledger.exec(select(SyncRun).order_by(col(SyncRun.started_at).desc())).first()
     if last is None or not last.in_stripe:
         return [SyncWindow(since=STRIPE_BEGAN, until=until)]
-    count = min(FIRST_WINDOWS, max(1, last.in_stripe // (PAGE * SPLIT_PAGES)))
-    parts = ledger.connection().execute(text(EQUAL_PARTS), {"count": count})
-    edges = [until, *(since for (since,) in parts if since < until)]
-    return [SyncWindow(since=since, until=end) for end, since in pairwise(edges)]
+    seconds = ledger.connection().execute(
+        text(INVOICES_A_SECOND), execution_options={"yield_per": STREAMED}
+    )
+    edges = [*_full_pages(seconds.tuples()), until]
+    cut = [SyncWindow(since=since, until=end) for since, end in pairwise(edges) if since < end]
+    return cut[::-1]
+
+
+def _full_pages(seconds: Iterable[Sequence[int]]) -> Iterator[int]:
+    """Where windows begin, so that pages are full: each page that is not costs a call.
+
+    Args:
+        seconds: In which seconds invoices were created, the oldest first, and how many.
+    """
+    older, held, room = 0, 0, 0
+    for created, count in seconds:
+        if held + count > room:
+            yield created
+            older, held = older + held, 0
+            room = PAGE * max(1, older // (PAGE * SHARES))
+        held += count
 
 
 def _unfinished(ledger: Session) -> SyncRun | None:
@@ -127,6 +145,7 @@ def claim(
                 col(SyncWindow.expires_at) < now,
             ),
         )
+        free = free.order_by(col(SyncWindow.number)).limit(1)
         window = ledger.exec(free).first() or _split(ledger, reading, worth)
         if window is not None:
             window.owner, window.expires_at = owner, now + CLAIM

@@ -117,25 +117,25 @@ def test_a_reader_without_work_takes_half_of_anothers(ledger_url: str) -> None:
     assert staging.counts()[0] == 2
 
 
-def test_the_next_sync_begins_with_windows_of_equal_size(
+def test_the_next_sync_begins_with_windows_of_full_pages(
     ledger_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Most invoices are of the last days: so are most windows, and none is left out."""
-    monkeypatch.setattr(staging, "PAGE", 1)
+    """Pages are full, but for the newest and where many lie in one second."""
+    monkeypatch.setattr(staging, "PAGE", 10)
+    monkeypatch.setattr(staging, "SHARES", 2)
     began = staging.STRIPE_BEGAN
-    days = [1, 2000, *range(3001, 3039)]
-    rows = [stripe_row(str(day), began + day * DAY) for day in days]
-    sync = stage(rows, [])
-    drift.remember(sync, in_stripe=len(rows), in_salesforce=0)
+    created = [began + day * DAY for day in range(100)] + [began + 38 * DAY] * 4
+    sync = stage([stripe_row(str(n), second) for n, second in enumerate(created)], [])
+    drift.remember(sync, in_stripe=len(created), in_salesforce=0)
     staging.finish(sync)
     staging.begin("next", dry_run=False)
     windows: list[SyncWindow] = []
     while window := staging.claim(f"reader {len(windows)}"):
         windows.append(window)
-    assert len(windows) == 5
     assert [later.since for later in windows[:-1]] == [older.until for older in windows[1:]]
-    assert windows[-1].since == began + DAY
-    assert windows[-2].since == began + 3007 * DAY
+    assert windows[-1].since == began
+    held = [sum(one.since <= second < one.until for second in created) for one in windows]
+    assert held == [6, 30, 20, 10, 8, 10, 10, 10]
 
 
 def test_what_a_killed_sync_has_staged_is_kept(ledger_url: str) -> None:
