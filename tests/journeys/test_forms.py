@@ -17,6 +17,7 @@ from rich.console import Console
 
 from deployments.local.demo import Story
 from deployments.local.stack import PORTS, Stack
+from invoicing.domain.choices import LISTED, OTHER
 from tests.deployments.conftest import Prefect, eventually
 
 pytestmark = pytest.mark.timeout(600)
@@ -65,9 +66,23 @@ class Desk:
         self._form.get_by_role("spinbutton", name=label(field)).last.fill(str(number))
 
     def choose(self, field: str, choice: str) -> None:
-        """Choose from a list."""
-        self._form.get_by_role("button", name=f"Select {field}", exact=True).click()
+        """Choose from a list; of several such fields, the last."""
+        self._form.get_by_role("button", name=f"Select {field}", exact=True).last.click()
         self.page.get_by_role("option", name=choice, exact=True).click()
+
+    def search(self, field: str, text: str) -> list[str]:
+        """Open a list and look for something in it; returns what is left to choose from."""
+        self._form.get_by_role("button", name=f"Select {field}", exact=True).last.click()
+        everything = self.page.get_by_role("option").count()
+        self.page.get_by_placeholder("Search...").fill(text)
+        expect(self.page.get_by_role("option")).not_to_have_count(everything)
+        return self.page.get_by_role("option").all_inner_texts()
+
+    def write_instead(self, alternative: str, text: str) -> None:
+        """Fill in another text than those listed; of several such fields, the last."""
+        self._form.get_by_role("tab", name=alternative).last.click()
+        panel = self._form.get_by_role("tabpanel", name=alternative).last
+        panel.get_by_role("textbox").fill(text)
 
     def pick(self, field: str, day: date) -> None:
         """Pick a date."""
@@ -161,6 +176,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         patch.setenv("INVOICING_APPROVAL__APPROVERS", '["Dana Reyes"]')
         free = dict.fromkeys(PORTS, 0)
         with Stack(tmp_path_factory.mktemp("stack"), ports=free) as running:
+            Story(running, Console(quiet=True)).run("refresh-choices")
             yield running
 
 
@@ -216,7 +232,7 @@ def raise_with_two_lines(desk: Desk) -> str:
     desk.write("Account", "Acme Corporation")
     desk.write("Description", "November services")
     desk.add_item()
-    desk.write("Product", "Consulting")
+    desk.choose(LISTED, "Consulting")
     desk.write("Quantity", "6")
     desk.add_item()
     desk.write("Text on the invoice", "Travel to Hamburg")
@@ -238,7 +254,7 @@ def revise(desk: Desk, invoice: str) -> None:
     desk.count("Line", 1)
     desk.write("New quantity", "8")
     desk.add_item(nth=1)
-    desk.write("Product", "Consulting")
+    desk.write_instead(OTHER, "CONSULT-H")
     desk.write("Unit price", "0.50")
     assert "now has 3 lines, 1,550.00 USD" in desk.submit()
     assert desk.record(invoice)["Total__c"] == 1550
@@ -293,6 +309,14 @@ def look_over_everything(desk: Desk) -> None:
     assert "compared" in desk.submit()
     desk.open("replay-events")
     assert "0 events handled again" in desk.submit()
+
+
+def test_products_are_looked_for_in_a_list(desk: Desk) -> None:
+    """What Salesforce sells, searched by a part of its name; a program is refused nothing."""
+    desk.open("raise-invoice")
+    desk.add_item()
+    assert desk.search(LISTED, "GATE") == ["Edge Gateway"]
+    desk.picture("choices")
 
 
 def test_many_are_raised_in_the_browser(desk: Desk) -> None:
