@@ -1,7 +1,8 @@
 """Steps of the full sync after the reading: what differs, its repair, and the report."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 from prefect import task
@@ -196,17 +197,23 @@ def catch_up() -> tuple[int, int]:
     last = next(iter(drift.last_syncs(1)), None)
     if last is None:
         raise Refused("There was no full sync yet; the first one has to read everything.")
-    named = sorted(drift.named_since(last.started_at) | _modified_since(last.started_at))
-    differed = 0
-    for start in range(0, len(named), FRESH_CHUNK):
-        changes = refresh(named[start : start + FRESH_CHUNK])
+    count = differed = 0
+    for names in _named_since(last.started_at):
+        changes = refresh(names)
+        count += len(names)
         differed += sum(bool(change.created or change.moved) for change in changes)
-    return len(named), differed
+    return count, differed
 
 
-def _modified_since(since: datetime) -> set[str]:
+def _named_since(since: datetime) -> Iterator[list[str]]:
+    """What events name, and then what Salesforce alone names: each once, in chunks."""
+    began = datetime.now(UTC)
+    yield from drift.named_since(since, size=FRESH_CHUNK)
     soql = (
         f"SELECT {record.STRIPE_ID} FROM {record.INVOICE} "  # noqa: S608
         f"WHERE {record.STRIPE_ID} != null AND SystemModstamp >= {since:%Y-%m-%dT%H:%M:%SZ}"
     )
-    return {row[record.STRIPE_ID] for row in salesforce.client().query(soql)}
+    modified = (name for [name] in salesforce.client().bulk_query(soql))
+    while names := list(islice(modified, FRESH_CHUNK)):
+        if alone := drift.unnamed(names, since, began):
+            yield alone

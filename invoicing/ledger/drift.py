@@ -191,11 +191,29 @@ def touched(rows: Sequence[DriftRow], since: datetime) -> set[str]:
     return {subjects[subject] for subject in held} | {name for name in named if name}
 
 
-def named_since(since: datetime) -> set[str]:
-    """The invoices that events received since a UTC instant are about."""
-    query = select(Event.invoice_id).where(col(Event.received_at) >= since).distinct()
+def named_since(since: datetime, *, size: int = CHUNK) -> Iterator[list[str]]:
+    """The invoices that events received since a UTC instant are about, each once, in chunks."""
+    name = col(Event.invoice_id)
+    query = select(name).where(col(Event.received_at) >= since).distinct().order_by(name)
+    last = ""
+    while True:
+        with session() as ledger:
+            names = [each for each in ledger.exec(query.where(name > last).limit(size)) if each]
+        if not names:
+            return
+        yield names
+        last = names[-1]
+
+
+def unnamed(names: Sequence[str], since: datetime, until: datetime) -> list[str]:
+    """Those invoices that no event is about which came in this time, UTC."""
+    came = col(Event.received_at)
+    query = select(Event.invoice_id).where(
+        col(Event.invoice_id).in_(list(names)), came >= since, came < until
+    )
     with session() as ledger:
-        return {invoice_id for invoice_id in ledger.exec(query) if invoice_id}
+        named = set(ledger.exec(query))
+    return [name for name in names if name not in named]
 
 
 def settle(run_id: str, outcomes: Mapping[str, str]) -> None:
