@@ -4,6 +4,7 @@ from prefect import flow
 
 from invoicing.domain.forms import Outcome
 from invoicing.domain.words import counted
+from tasks.approval import note_expired
 from tasks.ledger import check_world
 from tasks.policy import answering
 from tasks.scheduled import start_sending
@@ -15,10 +16,12 @@ def send_scheduled() -> Outcome:
     """Start send-invoice for every draft whose sending date is today or has passed.
 
     The date is the business's. Each draft is started once; one that could not be sent is tried
-    again once a day, and its record says why.
+    again once a day, and its record says why. Drafts that nobody approved in time are told of.
     """
     check_world()
+    expired = note_expired()
     due, started = start_sending()
-    return Outcome(
-        sentence=f"The day of {counted(due, 'draft')} has come; {counted(started, 'run')} started."
-    )
+    told = f"The day of {counted(due, 'draft')} has come; {counted(started, 'run')} started."
+    if expired:
+        told += f" {counted(expired, 'approval')} expired."
+    return Outcome(sentence=told)

@@ -10,18 +10,21 @@ from prefect import task
 from prefect.logging import get_run_logger
 
 from invoicing.connectors import salesforce, stripe
+from invoicing.connectors.prefect import Prefect
 from invoicing.domain import record
-from invoicing.domain.approval import APPROVED, WAITING, Decision, decide
+from invoicing.domain.approval import APPROVED, EXPIRED, WAITING, Decision, decide
 from invoicing.domain.invoice import Invoice
 from invoicing.domain.money import Money
-from invoicing.domain.status import Status
+from invoicing.domain.status import Status, SyncState
 from invoicing.errors import Refused
 from invoicing.ledger import intents, links
-from invoicing.ledger.intents import APPROVE, FINALIZE
+from invoicing.ledger.intents import APPROVE, FINALIZE, SEND
 from invoicing.settings import settings
 from tasks.dialogue import Talk
+from tasks.ledger import leased
 from tasks.policy import STEP
 from tasks.report import run_id
+from tasks.salesforce import note_on_record, today
 from tasks.timeline import note
 
 
@@ -43,6 +46,52 @@ def await_approval(draft: Invoice) -> None:
     record_decision(draft, decision)
     if not decision.approved:
         raise Refused(f"{draft.name} was declined by {decision.by}: {decision.comment}")
+
+
+@task(task_run_name="look for approvals that ran out", **STEP)
+def note_expired() -> int:
+    """Say on records that no run waits for their approval any more; returns on how many.
+
+    A question that nobody answers in time ends its run, and so does cancelling it; neither leaves
+    a process that could say so. Under a record's lease no run is between asking and waiting.
+    """
+    ids = [row["Id"] for row in _waiting()]
+    if not ids:
+        return 0
+    server = Prefect(settings().prefect_api_url, settings().prefect_api_auth)
+    with leased(ids) as busy:
+        asking = {str(run.get("invoice", "")).strip() for run in server.unfinished(SEND)}
+        left = [
+            row
+            for row in _waiting()
+            if row["Id"] in ids and row["Id"] not in busy and not asking & _names(row)
+        ]
+        for row in left:
+            _note_expired(row)
+    return len(left)
+
+
+def _waiting() -> list[salesforce.Record]:
+    return salesforce.client().query(
+        f"SELECT Id, Name, {record.STRIPE_ID} FROM {record.INVOICE} "  # noqa: S608
+        f"WHERE {record.APPROVAL_STATUS} = '{WAITING}' AND {record.STATUS} = '{Status.DRAFT}'"
+    )
+
+
+def _names(row: salesforce.Record) -> set[str]:
+    """What a run may have called an invoice."""
+    return {row["Id"], row["Id"][:15], row["Name"], row[record.STRIPE_ID] or row["Id"]}
+
+
+def _note_expired(row: salesforce.Record) -> None:
+    note(f"{row['Id']}-approval-expired-{today()}", row["Id"], "The approval expired")
+    note_on_record(
+        row["Id"],
+        SyncState.FAILED,
+        f"{row['Name']} was not sent: nobody approved or declined it before its run had ended. "
+        "Send it again, and the approvers are asked again.",
+    )
+    salesforce.client().update(record.INVOICE, row["Id"], {record.APPROVAL_STATUS: EXPIRED})
 
 
 def _limit(draft: Invoice) -> Money | None:

@@ -10,7 +10,7 @@ from invoicing.domain.invoice import Invoice
 from invoicing.domain.money import Money, plain
 
 APPROVE, DECLINE = "Approve", "Decline"
-WAITING, APPROVED, DECLINED = "Waiting", "Approved", "Declined"
+WAITING, APPROVED, DECLINED, EXPIRED = "Waiting", "Approved", "Declined", "Expired"
 
 
 @dataclass(frozen=True, slots=True)

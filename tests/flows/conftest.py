@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from typing import Any, cast
-from uuid import UUID
 
 import pytest
 import stripe
@@ -71,14 +70,18 @@ def deployed(
     """The deployments that flows start by themselves; nothing executes their runs here."""
     monkeypatch.setenv("PREFECT_API_URL", str(PREFECT_API_URL.value()))
     settings.cache_clear()
-    ids = []
+    _undeploy()
     for flow in (send_invoice, sync_invoice, full_sync, read_windows):
-        deployment = cast(RunnerDeployment, flow.to_deployment(name=flow.name))
-        ids.append(cast(UUID, deployment.apply()))
+        cast(RunnerDeployment, flow.to_deployment(name=flow.name)).apply()
     yield Deployed()
+    _undeploy()
+
+
+def _undeploy() -> None:
+    """Delete all deployments, so that no run of an earlier test counts as one of theirs."""
     with get_client(sync_client=True) as client:
-        for deployment_id in ids:
-            client.delete_deployment(deployment_id)
+        for deployment in client.read_deployments():
+            client.delete_deployment(deployment.id)
 
 
 @pytest.fixture

@@ -4,9 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from prefect.states import Failed
 
 from flows.revise_invoice import revise_invoice
 from flows.send_invoice import send_invoice
+from flows.send_scheduled import send_scheduled
 from invoicing.connectors import salesforce
 from invoicing.connectors.stripe import Stripe
 from invoicing.domain.forms import InvoiceOutcome
@@ -14,7 +16,7 @@ from invoicing.errors import Refused
 from invoicing.ledger import leases
 from invoicing.settings import settings
 from tests.conftest import Sandbox
-from tests.flows.conftest import Org
+from tests.flows.conftest import Deployed, Org
 from tests.flows.dialogues import Conversation
 
 Raise = Callable[..., InvoiceOutcome]
@@ -67,6 +69,27 @@ def test_declined_it_stays_a_draft_with_the_reason(draft: Raise, org: Org) -> No
     assert "Wrong customer" in record["Sync_Message__c"]
     assert approval(org, name)["Approval_Status__c"] == "Declined"
     assert Conversation(send_invoice, invoice=name).waits
+
+
+def test_nobody_decided_in_time(
+    draft: Raise, org: Org, deployed: Deployed, stripe_sandbox: Sandbox
+) -> None:
+    """The record no longer says that it waits, but what to do; then somebody is asked again."""
+    name = draft().name
+    talk = Conversation(send_invoice, invoice=name)
+    assert "expired" not in send_scheduled().sentence
+    assert approval(org, name)["Approval_Status__c"] == "Waiting"
+    deployed.put("send-invoice", Failed())
+    assert send_scheduled().sentence.endswith("1 approval expired.")
+    record = org.record(name)
+    assert approval(org, name)["Approval_Status__c"] == "Expired"
+    assert (record["Status__c"], record["Sync_State__c"]) == ("Draft", "Failed")
+    assert "Send it again, and the approvers are asked again." in record["Sync_Message__c"]
+    assert "expired" not in send_scheduled().sentence
+    talk = Conversation(send_invoice, invoice=name)
+    assert approval(org, name)["Approval_Status__c"] == "Waiting"
+    assert "was sent" in talk.answer(**YES)
+    assert len(stripe_sandbox.admin("GET", "mail")["data"]) == 1
 
 
 def test_an_approval_is_for_what_was_approved(draft: Raise, org: Org) -> None:
