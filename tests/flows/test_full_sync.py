@@ -26,20 +26,28 @@ from invoicing.ledger import drift, leases, links, staging
 from invoicing.ledger.database import session
 from invoicing.ledger.models import DriftRow, SyncRun
 from invoicing.settings import settings
+from tasks.missing import COLLECTED
 from tasks.reading import SUBJECT
 from tests.conftest import Sandbox
 from tests.flows.conftest import Deployed, Org
 from tests.flows.dialogues import Conversation
 
+MADE = "repaired: made in Salesforce."
 
-def last_drift() -> dict[str, DriftRow]:
-    """The drift of the newest full sync, by kind."""
+
+def last_sync() -> str:
+    """The id of the newest full sync."""
     from sqlmodel import col, select
 
     with session() as ledger:
         run = ledger.exec(select(SyncRun).order_by(col(SyncRun.started_at).desc())).first()
     assert run is not None
-    return {row.kind: row for row in (row for rows in drift.chunks(run.id) for row in rows)}
+    return run.id
+
+
+def last_drift() -> dict[str, DriftRow]:
+    """The drift of the newest full sync, by kind."""
+    return {row.kind: row for rows in drift.chunks(last_sync()) for row in rows}
 
 
 @pytest.fixture
@@ -368,6 +376,32 @@ def test_a_mass_of_unknown_invoices_costs_few_calls(
     assert salesforce_sandbox.admin("GET", "requests")["count"] < 60
     assert are_there_once(org, stripe_sandbox)
     assert full_sync().sentence == "300 invoices compared, 0 differed."
+
+
+def test_thousands_of_unknown_invoices_are_made_by_bulk_jobs_and_failed_rows_are_listed(
+    fast: None, org: Org, stripe_sandbox: Sandbox, salesforce_sandbox: Sandbox
+) -> None:
+    """One customer's Account was deleted: its invoices are named, and all others are made."""
+    stripe_sandbox.admin("POST", "generate", customers=50, invoices=2100)
+    invoices = listed(stripe_sandbox)
+    kept, gone, *_ = (row["Id"] for row in org.query("SELECT Id FROM Account ORDER BY Name"))
+    salesforce.client().delete("Account", gone)
+    stranded, *others = sorted({invoice.customer for invoice in invoices})
+    links.link_customer(stranded, gone)
+    for customer in others:
+        links.link_customer(customer, kept)
+    lost = {invoice.id for invoice in invoices if invoice.customer == stranded}
+    assert len(invoices) - len(lost) > COLLECTED
+    outcome = full_sync(approve_above=1).sentence
+    assert f"{len(invoices) - len(lost):,} repaired" in outcome
+    assert f"{len(lost)} not repaired" in outcome
+    paths = salesforce_sandbox.admin("GET", "requests")["by_path"]
+    assert sum(n for path, n in paths.items() if "composite/sobjects" in path) < 20
+    made = org.query("SELECT Stripe_Invoice_Id__c, Local_Key__c FROM Stripe_Invoice__c")
+    assert {row["Local_Key__c"] for row in made} == {invoice.id for invoice in invoices} - lost
+    assert len(made) == len(invoices) - len(lost)
+    [left] = {row.outcome for rows in drift.chunks(last_sync()) for row in rows} - {MADE}
+    assert "deleted" in left
 
 
 @pytest.mark.parametrize("step", ["_link", "_finish", "publish"])
