@@ -3,19 +3,20 @@
 import argparse
 import json
 import random
+import signal
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from tests.proving import report
-from tests.proving.company import Company, company
+from tests.proving.company import Lost, company
 from tests.proving.schedules import (
     Schedule,
     Sites,
     Verdict,
     at_random,
     explore,
+    outages,
     perform,
     single_faults,
     single_kills,
@@ -28,13 +29,14 @@ from tests.proving.trouble import KINDS
 def main() -> int:
     """Play the schedules, say what was violated, and end with one JSON line."""
     options = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     began = time.perf_counter()
     verdicts: list[Verdict] = []
     flows = [options.flow] if options.flow else list(STORIES)
     with company(options.worlds, options.database) as worlds:
-        sites = dict(worlds.do_all(explore, flows))
+        sites = dict(worlds.do_all(explore, flows, lambda flow, _: worlds.do(explore, flow)))
         schedules = list(plan(flows, sites, options))
-        for verdict in worlds.do_all(perform, schedules):
+        for verdict in worlds.do_all(perform, schedules, lost):
             verdicts.append(verdict)
             _tell(verdict, len(verdicts), len(schedules), verbose=options.verbose)
     summary = report.summary(verdicts, time.perf_counter() - began)
@@ -50,7 +52,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="of everything left to chance")
     parser.add_argument("--flow", choices=sorted(STORIES), help="only this flow's story")
     parser.add_argument(
-        "--fault", choices=[*KINDS, "kill", "stall"], help="only this kind of trouble"
+        "--fault", choices=[*KINDS, "kill", "stall", "away"], help="only this kind of trouble"
     )
     parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")
     parser.add_argument("--only", help="the one schedule of this name, such as random:17")
@@ -70,7 +72,7 @@ def plan(
     singles = [
         schedule
         for flow in flows
-        for singles_of in (single_faults, single_kills, single_stalls)
+        for singles_of in (single_faults, single_kills, single_stalls, outages)
         for schedule in singles_of(flow, sites[flow])
         if _is_wanted(schedule, options.fault)
     ]
@@ -81,13 +83,18 @@ def plan(
         yield from (schedule for schedule in singles if schedule.name == options.only)
         return
     dice = random.Random(options.seed)  # noqa: S311 - repeatable on purpose
-    if len(singles) > options.schedules // 2 and len(singles) > options.schedules:
+    if len(singles) > options.schedules:
         singles = dice.sample(singles, options.schedules // 2)
     yield from singles
     only = options.fault if options.fault in KINDS else ""
     first = options.seed * 1_000_000
     for number in range(options.schedules - len(singles)):
         yield at_random(first + number, flows, sites, only or "")
+
+
+def lost(schedule: Schedule, error: Lost) -> Verdict:
+    """A schedule that cost its world is a violation like any other."""
+    return Verdict(schedule, violations=[f"its world was lost: {error}"])
 
 
 def _is_wanted(schedule: Schedule, fault: str | None) -> bool:
@@ -108,8 +115,6 @@ def _tell(verdict: Verdict, done: int, of: int, *, verbose: bool) -> None:
     if done % 100 == 0 or done == of:
         print(f"{done:,} of {of:,} schedules", file=sys.stderr, flush=True)  # noqa: T201
 
-
-__all__ = ["Company", "Counter"]
 
 if __name__ == "__main__":
     sys.exit(main())

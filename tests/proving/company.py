@@ -1,16 +1,21 @@
 """Several worlds side by side, each in a process of its own, over one Prefect server."""
 
 import gc
+import itertools
 import multiprocessing
 import os
+import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
+from multiprocessing.connection import Connection
 from pathlib import Path
+from queue import SimpleQueue
 from tempfile import TemporaryDirectory
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from unittest.mock import patch
 
 import psycopg
@@ -50,46 +55,142 @@ QUIET = {
 """A Prefect server that keeps runs and their states, and does nothing of its own accord; and
 clients that ask it for nothing else."""
 
-_WORLD: list[World] = []
+ENDLESS_SECONDS = 900.0
+"""A deed that takes longer, with all its tries, has lost its world."""
+
+Numbers = Iterator[int]
+
+
+class Lost(Exception):
+    """A world died, or was not fit to go on, in the middle of a deed; another takes its place."""
+
+
+class Place:
+    """A process that has a world; if it is lost, the next deed finds a new one."""
+
+    def __init__(self, api: str, folder: str, ledger: str, numbers: Numbers) -> None:
+        """Begin a world, without waiting for it."""
+        self._home = (api, folder, ledger)
+        self._numbers = numbers
+        self._begin()
+
+    def _begin(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        what = (theirs, *self._home, next(self._numbers))
+        self._process = context.Process(target=_inhabit, args=what)
+        self._process.start()
+        theirs.close()
+
+    def do(self, deed: Callable[..., T], *args: Any) -> T:
+        """Do something in this world.
+
+        Raises:
+            Lost: with the trace, or how the process ended.
+        """
+        try:
+            self._pipe.send((deed, args))
+            answer, trace = self._answer()
+        except (OSError, EOFError) as error:
+            trace = f"the process of the world ended: {error!r}"
+        if trace:
+            self.end(at_once=True)
+            self._begin()
+            raise Lost(trace)
+        return cast(T, answer)
+
+    def _answer(self) -> Any:
+        until = time.monotonic() + ENDLESS_SECONDS
+        while not self._pipe.poll(1):
+            if not self._process.is_alive():
+                raise EOFError(f"exit code {self._process.exitcode}")
+            if time.monotonic() > until:
+                raise EOFError(f"no end after {ENDLESS_SECONDS:.0f} s")
+        return self._pipe.recv()
+
+    def end(self, *, at_once: bool = False) -> None:
+        """End the process, with whatever it has started."""
+        self._pipe.close()
+        if not at_once:
+            self._process.join(START_SECONDS)
+        with suppress(ProcessLookupError):  # it leads a group: sandboxes, and runs that are frozen
+            os.killpg(self._process.pid or 0, signal.SIGKILL)
+        self._process.kill()
+        self._process.join()
 
 
 class Company:
-    """Processes that each have a world, and play what they are given."""
+    """Worlds side by side, which play what they are given."""
 
-    def __init__(self, pool: ProcessPoolExecutor) -> None:
-        """Take the pool."""
-        self._pool = pool
+    def __init__(self, places: Sequence[Place]) -> None:
+        """Take them."""
+        self._free: SimpleQueue[Place] = SimpleQueue()
+        for place in places:
+            self._free.put(place)
+        self._hands = ThreadPoolExecutor(len(places))
 
     def do(self, deed: Callable[..., T], *args: Any) -> T:
-        """Do something in one of the worlds, which is the deed's first argument."""
-        return self._pool.submit(_in_world, deed, *args).result()
+        """Do something in one of the worlds, which is the deed's first argument.
 
-    def do_all(self, deed: Callable[..., T], items: Iterable[Any]) -> Iterator[T]:
-        """Do something with each item; results come as they are ready."""
-        futures: list[Future[T]] = [self._pool.submit(_in_world, deed, item) for item in items]
-        for future in as_completed(futures):
+        Raises:
+            Lost: the world did not survive it.
+        """
+        place = self._free.get()
+        try:
+            return place.do(deed, *args)
+        finally:
+            self._free.put(place)
+
+    def do_all(
+        self,
+        deed: Callable[..., T],
+        items: Iterable[Any],
+        lost: Callable[[Any, Lost], T] | None = None,
+    ) -> Iterator[T]:
+        """Do something with each item; results come as they are ready.
+
+        Args:
+            deed: Gets a world and an item.
+            items: For each.
+            lost: What is said of an item whose world was lost; else that is raised.
+        """
+
+        def one(item: Any) -> T:
+            try:
+                return self.do(deed, item)
+            except Lost as error:
+                if lost is None:
+                    raise
+                return lost(item, error)
+
+        for future in as_completed([self._hands.submit(one, item) for item in items]):
             yield future.result()
+
+    def close(self) -> None:
+        """Give nobody anything to do any more."""
+        self._hands.shutdown(cancel_futures=True)
 
 
 @contextmanager
 def company(size: int, database: str = "sqlite", numbers_from: int = 1) -> Iterator[Company]:
     """Start a Prefect server and so many worlds; all of it ends with the block."""
     fast = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
-    with TemporaryDirectory(prefix="proving-", dir=fast) as folder:
-        urls = _ledgers(size, database, Path(folder))
-        with urls as ledgers, _prefect_server(Path(folder)) as api:
-            context = multiprocessing.get_context("spawn")
-            numbers = context.SimpleQueue()
-            for number, ledger in enumerate(ledgers, numbers_from):
-                numbers.put((number, ledger))
-            with ProcessPoolExecutor(size, context, _enter, (api, folder, numbers)) as pool:
-                _deploy()
-                for _ in range(size):
-                    pool.submit(_nothing)
-                try:
-                    yield Company(pool)
-                finally:
-                    pool.shutdown(cancel_futures=True)
+    numbers = itertools.count(numbers_from)
+    with (
+        TemporaryDirectory(prefix="proving-", dir=fast, ignore_cleanup_errors=True) as folder,
+        _ledgers(size, database, Path(folder)) as ledgers,
+        _prefect_server(Path(folder)) as api,
+    ):
+        with temporary_settings({PREFECT_API_URL: api}):
+            _deploy()
+        places = [Place(api, folder, ledger, numbers) for ledger in ledgers]
+        worlds = Company(places)
+        try:
+            yield worlds
+        finally:
+            worlds.close()
+            for place in places:
+                place.end()
 
 
 @contextmanager
@@ -109,14 +210,10 @@ def _prefect_server(folder: Path) -> Iterator[str]:
             server.check()
             assert time.monotonic() < until, server.tail()
             time.sleep(0.05)
-        with temporary_settings({PREFECT_API_URL: api}):
-            yield api
+        yield api
     finally:
         server.terminate()
         server.wait(START_SECONDS)
-
-
-def _nothing() -> None: ...
 
 
 @contextmanager
@@ -150,11 +247,22 @@ def _deploy() -> None:
         deployed()[name].to_deployment(name=name).apply()  # type: ignore[union-attr]
 
 
-def _enter(api: str, folder: str, numbers: Any) -> None:
-    """Begin a world in this process, and make forks of it cheap."""
-    import atexit
+def _inhabit(pipe: Connection, api: str, folder: str, ledger: str, number: int) -> None:
+    """Have a world in this process, and do what comes through the pipe until it is closed."""
+    os.setpgid(0, 0)
+    world = _enter(api, folder, ledger, number)  # before a deed is read, which imports the product
+    with suppress(EOFError, OSError):
+        while True:
+            deed, args = pipe.recv()
+            try:
+                pipe.send((deed(world, *args), ""))
+            except Exception:
+                pipe.send((None, traceback.format_exc()))
+    world.end()
 
-    number, ledger = numbers.get()
+
+def _enter(api: str, folder: str, ledger: str, number: int) -> World:
+    """Begin a world in this process, and make forks of it cheap."""
     own = Path(folder) / f"world-{number}"
     own.mkdir()
     values = {
@@ -172,9 +280,6 @@ def _enter(api: str, folder: str, numbers: Any) -> None:
     EventsWorker.set_client_override(NullEventsClient)
     world = World(own, number, ledger)
     world.begin()
-    atexit.register(world.end)
-    multiprocessing.util.Finalize(None, world.end, exitpriority=10)
-    _WORLD.append(world)
     from tests.proving import instruments, play
 
     play.deployed()
@@ -183,6 +288,7 @@ def _enter(api: str, folder: str, numbers: Any) -> None:
     play.warm_up(world)
     gc.collect()
     gc.freeze()
+    return world
 
 
 def _one_certificate(folder: Path) -> Path:
@@ -197,9 +303,3 @@ def _one_certificate(folder: Path) -> Path:
 
 
 _KEPT: list[Any] = []
-
-
-def _in_world(deed: Callable[..., T], *args: Any) -> T:
-    with suppress(IndexError):
-        return deed(_WORLD[0], *args)
-    raise RuntimeError("this process has no world")

@@ -18,6 +18,7 @@ from invoicing.ledger.models import (
     InvoiceLink,
     Lease,
     Request,
+    SyncRun,
     TimelineEntry,
 )
 from tests.proving.instruments import now
@@ -135,11 +136,34 @@ class _Stripe:
 
 
 def settle_down() -> Facts:
-    """Let the schedules do their work, compare everything twice, and read what is so."""
+    """Let the schedules do their work, compare everything, and read what is so.
+
+    What the first comparison has put right, the second must find so. One that has read
+    everything itself and finds nothing has changed nothing, and is not repeated.
+    """
     for flow in ("poll-events", "handle-events", "watch-salesforce"):
         outcome_of(flow)
-    syncs = [str(getattr(outcome_of("full-sync"), "sentence", "")) for _ in range(2)]
+    enough = 2 if _is_half_read() else 1
+    syncs: list[str] = []
+    while len(syncs) < 2 and not (len(syncs) >= enough and agrees(syncs[-1])):
+        syncs.append(str(getattr(outcome_of("full-sync"), "sentence", "")))
     return gather(syncs)
+
+
+def _is_half_read() -> bool:
+    """Whether the next full sync goes on with what one that died has read."""
+    from sqlmodel import col, select
+
+    from invoicing.ledger.database import session
+
+    with session() as ledger:
+        query = select(SyncRun).where(col(SyncRun.finished_at).is_(None))
+        return ledger.exec(query).first() is not None
+
+
+def agrees(sync: str) -> bool:
+    """Whether a full sync said that it found no difference."""
+    return sync.endswith(" 0 differed.")
 
 
 def violations(facts: Facts, wanted: Mapping[str, int]) -> list[str]:
@@ -215,7 +239,7 @@ def _in_agreement(facts: Facts) -> Iterator[str]:
     for invoice in facts.invoices:
         if invoice["id"] not in {record["Stripe_Invoice_Id__c"] for record in facts.records}:
             yield f"{invoice['id']} has no record"
-    if not facts.syncs[-1].endswith("0 differed."):
+    if not agrees(facts.syncs[-1]):
         yield f"the second full sync says {facts.syncs[-1]!r}"
 
 

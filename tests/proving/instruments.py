@@ -9,18 +9,21 @@ import os
 import signal
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from itertools import repeat
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 import requests
 from alembic.script import ScriptDirectory
 from prefect.tasks import Task
 from prefect.utilities.annotations import unmapped
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine, Pool, event
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from invoicing.connectors import salesforce, stripe
@@ -32,6 +35,9 @@ LONGEST_DELAY_SECONDS = 0.1
 
 SYNC_LEASE_SECONDS = 4
 """Of a full sync, which waits in real time for the lease of one that was killed."""
+
+SYNC_READERS = 3
+"""Of a full sync; more would only ask the ledger whether there is anything left for them."""
 
 PRODUCT = ("invoicing", "tasks", "flows")
 
@@ -70,13 +76,16 @@ class ShiftedDatetime(metaclass=_Clock):
 def prepare_process() -> None:
     """Make the product ready to be hurried and shifted in time, once for a process and its forks.
 
-    The retry delays are a tenth of the real ones at most, a full sync's lease is short, the
-    ledger's newest revision is looked up once, and ``datetime`` can be shifted.
+    The retry delays are a tenth of the real ones at most, a full sync's lease is short and its
+    readers are few, what is frozen for the forks stays so, the ledger's newest revision is
+    looked up once, and ``datetime`` can be shifted.
     """
     from tasks import reading
     from tasks.policy import STEP
 
     reading.LEASE_SECONDS = SYNC_LEASE_SECONDS
+    reading.READERS = SYNC_READERS
+    setattr(reading, "gc", SimpleNamespace(freeze=lambda: None, unfreeze=lambda: None))  # noqa: B010
     real_delays = STEP["retry_delay_seconds"](STEP["retries"])
     delays = [min(seconds * PACE, LONGEST_DELAY_SECONDS) for seconds in real_delays]
     for module in product_modules():
@@ -99,18 +108,32 @@ def now() -> standard.datetime:
     return ShiftedDatetime.now(standard.UTC)
 
 
+class Away(NamedTuple):
+    """The ledger is not there: from the n-th transaction of a process on, for so many tries."""
+
+    after: int
+    tries: int
+
+
 class Points:
     """The points of a process at which it may die: around each request and each commit."""
 
-    def __init__(self, kill_at: int | None, stall_at: int | None = None) -> None:
+    def __init__(
+        self, kill_at: int | None, stall_at: int | None = None, ledger_away: Away | None = None
+    ) -> None:
         """Count from zero; at ``kill_at`` the process is killed, from ``stall_at`` on it stops.
 
-        It never stops inside of a transaction, where it would keep the ledger from everybody.
+        It never stops while one of its threads is inside of a transaction, where it would keep
+        the ledger from everybody. From the n-th transaction on, so many find no ledger.
         """
         self.labels: list[str] = []
+        self.refused = 0
+        self._ledger_away = ledger_away or Away(0, 0)
+        self._transactions = 0
         self._kill_at = kill_at
         self._stall_at = stall_at
         self._lock = threading.Lock()
+        self._inside: Counter[int] = Counter()
 
     def pass_(self, label: str) -> None:
         """Come to a point."""
@@ -119,15 +142,20 @@ class Points:
             self.labels.append(label)
             if number == self._kill_at:
                 os.kill(os.getpid(), signal.SIGKILL)
-            at_rest = not label.startswith("before commit")
-            if self._stall_at is not None and number >= self._stall_at and at_rest:
+            if self._stall_at is not None and number >= self._stall_at and self._at_rest(label):
                 self._stall_at = None
                 os.kill(os.getpid(), signal.SIGSTOP)
+
+    def _at_rest(self, label: str) -> bool:
+        """Whether no thread is in a transaction; this one has just ended its own at a commit."""
+        mine = threading.get_ident() if label.startswith("after commit") else None
+        return not any(count for thread, count in self._inside.items() if thread != mine)
 
     def install(self) -> None:
         """Watch every HTTP request of the connectors, and every commit that writes."""
         self._watch_requests()
         self._watch_commits()
+        self._watch_connections()
 
     def _watch_requests(self) -> None:
         send = requests.adapters.HTTPAdapter.send
@@ -141,6 +169,22 @@ class Points:
                 self.pass_(f"after {label}")
 
         setattr(requests.adapters.HTTPAdapter, "send", watched)  # noqa: B010
+
+    def _watch_connections(self) -> None:
+        @event.listens_for(Pool, "checkout")
+        def _taken(*_: object) -> None:
+            with self._lock:
+                self._transactions += 1
+                since = self._transactions - 1 - self._ledger_away.after
+                if 0 <= since < self._ledger_away.tries:
+                    self.refused += 1
+                    raise OperationalError(None, None, ConnectionError("the ledger is away"))
+                self._inside[threading.get_ident()] += 1
+
+        @event.listens_for(Pool, "checkin")
+        def _given_back(*_: object) -> None:
+            with self._lock:
+                self._inside[threading.get_ident()] -= 1
 
     def _watch_commits(self) -> None:
         written = threading.local()

@@ -58,12 +58,14 @@ class Ending:
         run: The flow run, where it came so far.
         message: What the run's final state says.
         points: The points it passed at which it might have died; empty if it was killed.
+        without_ledger: How often it asked for the ledger in vain.
     """
 
     how: str
     run: UUID | None = None
     message: str = ""
     points: tuple[str, ...] = ()
+    without_ledger: int = 0
 
     @property
     def settled(self) -> bool:
@@ -87,6 +89,7 @@ class Attempt:
         run: UUID | None = None,
         kill_at: int | None = None,
         stall_at: int | None = None,
+        ledger_away: instruments.Away | None = None,
         watched: bool = False,
     ) -> None:
         """Start it.
@@ -98,12 +101,14 @@ class Attempt:
             run: A run that did not come to its end, to be taken up again; else a new one.
             kill_at: The number of the point at which the process is killed.
             stall_at: The number of the point at which it stops, until it is told to go on.
+            ledger_away: When the ledger is not there for it.
             watched: Whether the points are counted.
         """
         self._child: Child | None = None
         begin = partial(_begin, world.ahead, flow, dict(parameters), run)
-        if watched or kill_at is not None or stall_at is not None:
-            self._child = Child(partial(_watched, begin, kill_at, stall_at))
+        if watched or ledger_away or kill_at is not None or stall_at is not None:
+            points = instruments.Points(kill_at, stall_at, ledger_away)
+            self._child = Child(partial(_watched, begin, points))
             return
         self._servant = _IDLE.pop() if _IDLE else Servant(_told)
         self._servant.begin(begin)
@@ -129,7 +134,13 @@ class Attempt:
             return Ending("unknown", message=str(error))
         if killed:
             return Ending("killed", told.get("run"))
-        return Ending(told["how"], told["run"], told["message"], told.get("points", ()))
+        return Ending(
+            told["how"],
+            told["run"],
+            told["message"],
+            told.get("points", ()),
+            told.get("without_ledger", 0),
+        )
 
     def _served(self) -> dict[str, Any]:
         told: dict[str, Any] = self._servant.end()
@@ -141,13 +152,11 @@ _IDLE: list[Servant] = []
 """Processes that wait for the next run."""
 
 
-def _watched(
-    begin: Callable[[Tell], None], kill_at: int | None, stall_at: int | None, tell: Tell
-) -> None:
-    points = instruments.Points(kill_at, stall_at)
+def _watched(begin: Callable[[Tell], None], points: instruments.Points, tell: Tell) -> None:
     points.install()
     begin(tell)
     tell("points", tuple(points.labels))
+    tell("without_ledger", points.refused)
 
 
 def _told(begin: Callable[[Tell], None]) -> dict[str, Any]:

@@ -23,6 +23,7 @@ def summary(verdicts: Sequence[Verdict], seconds: float) -> dict[str, Any]:
         "kill_points": sum(verdict.kills for verdict in verdicts),
         "stalls": sum(verdict.stalls for verdict in verdicts),
         "violations": sum(len(verdict.violations) for verdict in verdicts),
+        "violated": [verdict.schedule.name for verdict in verdicts if verdict.violations],
         "seconds": round(seconds, 1),
     }
 
@@ -57,5 +58,6 @@ _SORTS = {
     "fault": "with one fault, every call by every kind",
     "kill": "with one kill, every point",
     "stall": "with one freeze, every point outside of transactions",
+    "away": "with a service or the ledger away for minutes",
     "random": "with several, at random",
 }

@@ -6,15 +6,18 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import accumulate, zip_longest
 from typing import Any
 from uuid import UUID
 
+from tasks.policy import growing_delays
 from tests.proving import facts, instruments
 from tests.proving.child import Broken, Child, Hung, Tell
 from tests.proving.facts import Facts
+from tests.proving.instruments import Away
 from tests.proving.play import Attempt, Ending, by_hand, outcome_of
 from tests.proving.stories import STORIES, Parameters, into_the_inbox
-from tests.proving.trouble import Rule, at_call, kind_of, kinds_of, now_and_then
+from tests.proving.trouble import Rule, at_call, away, kind_of, kinds_of, now_and_then
 from tests.proving.world import DAY, SALESFORCE, STRIPE, World
 
 LEASES_OVER = 400.0
@@ -22,6 +25,8 @@ LEASES_OVER = 400.0
 
 PAUSES = (0.0, LEASES_OVER, 25 * 3600.0, 31 * DAY)
 """How long it may take until somebody tries again."""
+
+WITHOUT_LEDGER = "ledger away for minutes"
 
 TRIES = 10
 ROUNDS = 12
@@ -39,7 +44,10 @@ class Schedule:
         kills: At which point the first, second … attempt is killed; None for not at all.
         stall: At which point the first attempt stops, until after its run was taken up by
             another process; None for not at all.
+        stall_again: The same of the second attempt.
+        ledger_away: When the first attempt finds no ledger.
         rivals: Runs of the same flow that start at the same moment.
+        rival_kills: At which point the first attempt of each of them is killed.
         arrivals: Events arrive and are handled meanwhile, in any order.
         pause: Seconds that pass between the failure and the second try.
         anew: Tried again by a new run, not by the same one.
@@ -52,7 +60,10 @@ class Schedule:
     rules: dict[str, list[Rule]] = field(default_factory=dict)
     kills: tuple[int | None, ...] = ()
     stall: int | None = None
+    stall_again: int | None = None
+    ledger_away: Away | None = None
     rivals: int = 0
+    rival_kills: tuple[int | None, ...] = ()
     arrivals: bool = False
     pause: float = 0.0
     anew: bool = False
@@ -96,8 +107,20 @@ def _play(world: World, schedule: Schedule, verdict: Verdict) -> None:
     world.order_faults(schedule.rules, schedule.seed)
     wishes = [asked, *(story.rival(asked) for _ in range(schedule.rivals))]
     kills = [*schedule.kills, None]
-    first = [Attempt(world, schedule.flow, wishes[0], kill_at=kills[0], stall_at=schedule.stall)]
-    first += [Attempt(world, schedule.flow, wish) for wish in wishes[1:]]
+    first = [
+        Attempt(
+            world,
+            schedule.flow,
+            asked,
+            kill_at=kills[0],
+            stall_at=schedule.stall,
+            ledger_away=schedule.ledger_away,
+        )
+    ]
+    first += [
+        Attempt(world, schedule.flow, wish, kill_at=kill_at)
+        for wish, kill_at in zip_longest(wishes[1:], schedule.rival_kills)
+    ]
     arriving = Child(partial(_arrive, world, schedule.seed)) if schedule.arrivals else None
     stalled = first[0].stalls() if schedule.stall is not None else None
     endings = [stalled] if stalled else [first[0].join()]
@@ -105,6 +128,12 @@ def _play(world: World, schedule: Schedule, verdict: Verdict) -> None:
     if arriving:
         arriving.join()
     _note(world, verdict, endings)
+    if schedule.name.startswith("away:"):
+        verdict.violations += [
+            f"what was away let a run end as {ending.how}: {ending.message[-1500:]}"
+            for ending in endings
+            if ending.how in ("unknown", "hung")
+        ]
     if not schedule.stubborn:
         world.clear_faults()
     if any(not ending.settled for ending in endings):
@@ -154,6 +183,8 @@ def _take_up(
 
 def _note(world: World, verdict: Verdict, endings: Sequence[Ending]) -> None:
     verdict.faults.update({kind_of(rule): rule["hits"] for rule in world.faults() if rule["hits"]})
+    if without_ledger := sum(ending.without_ledger for ending in endings):
+        verdict.faults[WITHOUT_LEDGER] += without_ledger
     verdict.kills += sum(ending.how == "killed" for ending in endings)
     verdict.stalls += sum(ending.how == "stalled" for ending in endings)
     verdict.endings += [f"{ending.how}: {ending.message}" for ending in endings]
@@ -177,7 +208,15 @@ def _bring_to_end(
             world.pass_time(LEASES_OVER)
         run: UUID | None = None if again else ending.run
         kill_at = kills.pop(0) if kills else None
-        ending = Attempt(world, schedule.flow, wish, run=run, kill_at=kill_at).join()
+        stall_at = schedule.stall_again if number == 0 else None
+        attempt = Attempt(world, schedule.flow, wish, run=run, kill_at=kill_at, stall_at=stall_at)
+        if stall_at is not None and (stalled := attempt.stalls()):
+            verdict.stalls += 1
+            ending = _take_up(world, schedule, attempt, stalled, wish, again=again)
+            attempt.go_on()
+            verdict.endings.append(f"the stalled second attempt was {attempt.join().how}")
+        else:
+            ending = attempt.join()
         if number == 0 and schedule.stubborn:
             _note(world, verdict, [ending])
             world.clear_faults()
@@ -292,6 +331,38 @@ def single_stalls(flow: str, sites: Sites) -> list[Schedule]:
     ]
 
 
+def outages(flow: str, sites: Sites) -> list[Schedule]:
+    """Each service and the ledger are away for minutes, from the start of a story or its middle.
+
+    Three minutes are outlived; of ten, the run gives up, and is taken up when they are over.
+    """
+    return [
+        Schedule(
+            f"away:{flow}:{service}:{after}:{minutes}",
+            flow,
+            rules={} if service == LEDGER else {service: [away(tries_in(minutes), after)]},
+            ledger_away=Away(after, tries_in(minutes)) if service == LEDGER else None,
+            pause=minutes * 60.0,
+            anew=after > 0,
+            stubborn=minutes == min(OUTAGE_MINUTES),
+        )
+        for service, calls in {**sites.calls, LEDGER: sites.points}.items()
+        for after in sorted({0, len(calls) // 2})
+        for minutes in OUTAGE_MINUTES
+        if calls
+    ]
+
+
+LEDGER = "ledger"
+OUTAGE_MINUTES = (3, 10)
+
+
+def tries_in(minutes: float) -> int:
+    """How often a step is tried in so many minutes, by the delays that it has in production."""
+    delays = accumulate(growing_delays(int(minutes * 60)))
+    return sum(1 for waited in delays if waited < minutes * 60) + 1
+
+
 def at_random(seed: int, flows: Sequence[str], sites: dict[str, Sites], only: str = "") -> Schedule:
     """A schedule with several kinds of trouble, drawn by its seed."""
     dice = random.Random(seed)  # noqa: S311 - repeatable on purpose
@@ -307,6 +378,11 @@ def at_random(seed: int, flows: Sequence[str], sites: dict[str, Sites], only: st
     stall = dice.randrange(points) if dice.random() < 0.15 else None
     chance = 0 if stall is not None else 0.4
     kills = tuple(dice.randrange(points) if dice.random() < chance else None for _ in range(3))
+    rivals = dice.choice((0, 0, 1, 1, 2))
+
+    def perhaps(probability: float) -> int | None:
+        return dice.randrange(points) if dice.random() < probability else None
+
     return Schedule(
         f"random:{seed}",
         flow,
@@ -314,9 +390,11 @@ def at_random(seed: int, flows: Sequence[str], sites: dict[str, Sites], only: st
         rules,
         kills,
         stall,
-        rivals=dice.choice((0, 0, 1, 1, 2)),
+        rivals=rivals,
         arrivals=dice.random() < 0.35,
         pause=dice.choice(PAUSES if stall is None else PAUSES[:2]),
         anew=dice.random() < 0.5,
         stubborn=dice.random() < 0.3,
+        stall_again=perhaps(0.1),
+        rival_kills=tuple(perhaps(0.25) for _ in range(rivals)),
     )

@@ -1,5 +1,8 @@
 """The machine itself: it sees what is wrong when something is."""
 
+import os
+import signal
+
 from tests.proving import facts
 from tests.proving.company import Company
 from tests.proving.play import by_hand, outcome_of
@@ -66,3 +69,17 @@ def test_what_is_wrong_is_seen(worlds: Company) -> None:
     assert any("2 Stripe customers" in said for said in worlds.do(a_second_customer))
     assert any("a lease on INV-0001" in said for said in worlds.do(a_lease_left))
     assert worlds.do(stuck_without_a_reason) == ["INV-0001 is stuck without a reason"]
+
+
+def die_if_told(_: World, told: bool) -> str:
+    """Something kills the process that has the world."""
+    if told:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return "lives"
+
+
+def test_a_world_that_dies_costs_what_it_played_and_nothing_else(worlds: Company) -> None:
+    """Another takes its place."""
+    said = list(worlds.do_all(die_if_told, [True, False], lambda *_: "lost"))
+    assert sorted(said) == ["lives", "lost"]
+    assert [worlds.do(die_if_told, False) for _ in range(2)] == ["lives", "lives"]

@@ -55,10 +55,19 @@ def now_and_then(kind: str, probability: float, count: int) -> Rule:
     return KINDS[kind] | {"probability": probability, "count": count}
 
 
+AWAY: Rule = {"kind": "refuse", "status": 502}
+"""A service that is down for some time: what its gateway answers meanwhile."""
+
+
+def away(tries: int, after: int) -> Rule:
+    """Trouble for a whole service, for so many tries, from the n-th request on."""
+    return AWAY | {"path": "*", "after": after, "count": tries}
+
+
 def kind_of(rule: Mapping[str, Any]) -> str:
     """What a rule of a sandbox was ordered as."""
     for kind in reversed(list(KINDS)):
         ordered = KINDS[kind]
         if all(rule.get(name) == value for name, value in ordered.items() if name != "path"):
             return str(kind)
-    return str(rule["kind"])
+    return "away for minutes" if rule["status"] == AWAY["status"] else str(rule["kind"])

@@ -16,7 +16,7 @@ import psycopg
 from sandbox.salesforce.oauth import CONSUMER_KEY, CONSUMER_SECRET
 from tests.conftest import Sandbox
 
-TIMEOUT_SECONDS = 1.0
+TIMEOUT_SECONDS = 2.0
 """How long the product waits for an answer here."""
 
 PATIENCE_SECONDS = 30.0
