@@ -15,11 +15,6 @@ from flows.raise_invoice import raise_invoice
 from flows.revise_invoice import revise_invoice
 
 DEPLOYMENTS = yaml.safe_load(Path("prefect.yaml").read_text())["deployments"]
-FOR_PEOPLE = [
-    each["entrypoint"]
-    for each in DEPLOYMENTS
-    if "people" in each["tags"] or each["name"] in ("full-sync", "replay-events")
-]
 
 
 @pytest.mark.parametrize(
@@ -43,7 +38,7 @@ def fields(schema: Any) -> Iterator[tuple[str, dict[str, Any]]]:
             yield f"{model}.{name}", field
 
 
-@pytest.mark.parametrize("entrypoint", FOR_PEOPLE)
+@pytest.mark.parametrize("entrypoint", [each["entrypoint"] for each in DEPLOYMENTS])
 def test_every_field_can_be_filled_in_without_reading_code(entrypoint: str) -> None:
     """A label in words, no choice between types, nothing offered that is then refused."""
     module, name = entrypoint.replace("/", ".").split(".py:")
