@@ -47,7 +47,9 @@ def credit_invoice(
         reason: Why; Stripe keeps it with the credit note.
         memo: What the customer reads on the credit note.
         mail_customer: Whether Stripe mails the credit note to the customer.
-        request_id: For programs: the same request id issues one credit note.
+        request_id: For programs: the same request id issues one credit note. Another one issues
+            an equal one even within five minutes, when a second run is else taken for a button
+            pressed twice.
     """
     check_world()
     with holding(invoice) as record_id:

@@ -39,7 +39,9 @@ def record_payment(
         paid_by: How it came in.
         reference: What it is found by: the bank's reference, the cheque's number. The same
             reference, amount and day are noted once.
-        request_id: For programs: the same request id notes the payment once.
+        request_id: For programs: the same request id notes the payment once. Another one notes an
+            equal one even within five minutes, when a second run is else taken for a button
+            pressed twice.
     """
     check_world()
     with holding(invoice) as record_id:

@@ -19,7 +19,8 @@ def resend_invoice(invoice: InvoiceReference, request_id: RequestId = "") -> Inv
 
     Args:
         invoice: The invoice's name (INV-0042), its Salesforce id or its Stripe id.
-        request_id: For programs: the same request id mails once.
+        request_id: For programs: the same request id mails once. Another one mails again even
+            within five minutes, when a second run is else taken for a button pressed twice.
     """
     check_world()
     with holding(invoice) as record_id:

@@ -8,7 +8,7 @@ done is not done again.
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 from prefect import task
@@ -50,6 +50,9 @@ from tasks.salesforce import read_invoice, today
 REQUEST_KEY = "salesforce_request"
 """Metadata of what we made in Stripe: whose wish it was."""
 
+TWICE_WITHIN = timedelta(minutes=5)
+"""So long the same wish of another run is taken for a button that was pressed twice."""
+
 GIVEN_BACK_BY = {
     "refund": "refund_amount",
     "customer balance": "credit_amount",
@@ -87,6 +90,28 @@ def _done_before(
             intents.conclude(operation, subject, found)
         return found
     return before.outcome
+
+
+def _asked_twice(operation: str, at: Standing, request_id: str, digest: str) -> list[str]:
+    """Why a wish without a request id is not fulfilled, if another run has just had the same.
+
+    A button pressed twice is two runs with one wish; whoever wants it twice can say so. What was
+    begun goes on.
+    """
+    wish = _wish(at, request_id)
+    if request_id or intents.find(operation, wish):
+        return []
+    since = datetime.now(UTC) - TWICE_WITHIN
+    first = intents.another(operation, f"{at.record_id}:", digest=digest, but=wish, since=since)
+    if first is None:
+        return []
+    when = first.intended_at.astimezone(settings().business.zone)
+    minutes = int(TWICE_WITHIN.total_seconds() // 60)
+    return [
+        f"The same was asked for {at.name} at {when:%H:%M:%S}, by the run {first.actor}. If it is "
+        f"wanted once more, give it a request id of its own, or wait until {minutes} minutes are "
+        "over."
+    ]
 
 
 @task(task_run_name="see where it stands", **STEP)
@@ -181,6 +206,9 @@ def mail_again(at: Standing, request_id: str) -> None:
 
     if _done_before(RESEND, subject, digest, evidence) is None:
         approve.fn(Act.RESEND, at)
+        twice = _asked_twice(RESEND, at, request_id, digest)
+        if twice:
+            raise Refused(twice)
         leases.acquire(at.record_id, this_attempt())
     when = mail_once(RESEND, subject, at.stripe_id, digest=digest, evidence=evidence)
     links.mark_sent(at.stripe_id, when)
@@ -222,6 +250,8 @@ def approve_payment(
     begun = _done_before(REPORT_PAYMENT, wish, digest, lambda _since: None)
     day = received_on or today()
     problems = [] if begun else list(payment_problems(at, amount, day, today()))
+    if not reference:
+        problems += _asked_twice(REPORT_PAYMENT, at, request_id, digest)
     if reference and not request_id and _noted_before(at, wish, digest, received_on):
         problems.append(
             f"This payment was noted on {at.name} already: the same amount, day and reference "
@@ -338,8 +368,9 @@ def approve_credit(at: Standing, wish: CreditWish, request_id: str) -> Credit:
             paid["amount_paid"] for paid in payments if paid["payment"]["type"] == "payment_intent"
         ),
     )
-    if problems:
-        raise Refused(problems)
+    twice = _asked_twice(CREDIT, at, request_id, _digest(at.stripe_id, wish))
+    if problems or twice:
+        raise Refused([*problems, *twice])
     return credit
 
 

@@ -57,6 +57,30 @@ def concluded(operation: str, subjects_from: str) -> list[Intent]:
         return list(ledger.exec(query.order_by(col(Intent.intended_at))))
 
 
+def another(
+    operation: str, subjects_from: str, *, digest: str, but: str, since: datetime
+) -> Intent | None:
+    """The newest intent of the same content that another subject had lately.
+
+    Args:
+        operation: What is done.
+        subjects_from: How the subjects begin.
+        digest: Fingerprint of the content.
+        but: The subject that is asked about.
+        since: As a UTC instant.
+    """
+    query = select(Intent).where(
+        Intent.operation == operation,
+        col(Intent.subject).startswith(subjects_from, autoescape=True),
+        Intent.subject != but,
+        Intent.digest == digest,
+        col(Intent.refused).is_(False),
+        col(Intent.intended_at) >= since,
+    )
+    with session() as ledger:
+        return ledger.exec(query.order_by(col(Intent.intended_at).desc())).first()
+
+
 def began(operation: str, subject: str) -> bool:
     """Whether an operation had its effect, or may have had it."""
     intent = find(operation, subject)

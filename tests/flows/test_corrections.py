@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import partial
 
 import pytest
 import stripe
@@ -15,6 +16,7 @@ from flows.void_invoice import void_invoice
 from flows.write_off_invoice import write_off_invoice
 from invoicing.domain.forms import CreditLine, InvoiceOutcome
 from invoicing.errors import InvoicingError, Refused
+from tasks import corrections
 from tests.conftest import Sandbox
 from tests.flows.conftest import Org
 
@@ -210,6 +212,39 @@ def test_each_wanted_mail_goes_out_once(sent: InvoiceOutcome, stripe_sandbox: Sa
     for request in ("a", "a", "b"):
         resend_invoice(sent.name, request_id=request)
     assert subjects(stripe_sandbox) == ["Invoice"] * 3
+
+
+WISHES: dict[str, Callable[..., InvoiceOutcome]] = {
+    "resend": resend_invoice,
+    "credit": partial(credit_invoice, amount=Decimal("450")),
+    "pay": partial(record_payment, amount=Decimal("450")),
+}
+
+
+@pytest.mark.parametrize("wish", WISHES)
+def test_the_same_by_another_run_is_a_button_pressed_twice(
+    sent: InvoiceOutcome,
+    dashboard: stripe.StripeClient,
+    stripe_sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    wish: str,
+) -> None:
+    """Nobody is mailed, credited or booked twice, unless that is said, or some time has passed."""
+
+    def effects() -> int:
+        remaining = dashboard.v1.invoices.retrieve(sent.stripe_id).amount_remaining
+        return len(subjects(stripe_sandbox)) - 1 if wish == "resend" else -remaining // 45000
+
+    act, before = WISHES[wish], effects()
+    act(sent.name)
+    with pytest.raises(Refused, match=r"The same was asked for INV-0001 at .* by the run"):
+        act(sent.name)
+    assert effects() - before == 1
+    act(sent.name, request_id="once-more")
+    assert effects() - before == 2
+    monkeypatch.setattr(corrections, "TWICE_WITHIN", timedelta(0))
+    act(sent.name)
+    assert effects() - before == 3
 
 
 CALLS = [
