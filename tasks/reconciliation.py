@@ -15,7 +15,7 @@ from invoicing.domain.payments import NOTHING_KNOWN, PaymentFacts
 from invoicing.domain.projection import Facts, Projection, project
 from invoicing.domain.status import Status
 from invoicing.domain.words import counted
-from invoicing.errors import Passing, Refused
+from invoicing.errors import InvoicingError, Passing, Refused
 from invoicing.ledger import drift, links, payments, staging
 from invoicing.ledger.models import DriftRow, SyncRun, TimelineEntry
 from invoicing.settings import settings
@@ -34,6 +34,9 @@ see "How many records" in Salesforce's guide to Bulk API 2.0."""
 FRESH_CHUNK = 500
 BULK_CHUNK = 5_000
 """Rows of a Bulk job, which are held in memory: less than a batch of Salesforce's, 10,000."""
+
+Pair = tuple[DriftRow, Projection]
+"""What differs, and how it is in Stripe."""
 
 MISSING_AT_ONCE = 2_000
 FEW_MISSING = 20
@@ -129,14 +132,8 @@ def write_in_bulk(sync: SyncRun, rows: Sequence[DriftRow]) -> None:
     """
     old = drift.touched(rows, sync.started_at)
     chosen = [row for row in rows if row.subject not in old]
-    facts = drift.staged_facts([row.subject for row in chosen])
-    known = payments.known(row.subject for row in chosen)
-    by_shape: dict[bool, list[tuple[DriftRow, Projection]]] = {True: [], False: []}
-    for row in chosen:
-        projection = _project(facts[row.subject], known.get(row.subject, NOTHING_KNOWN))
-        by_shape[projection.status is Status.DRAFT].append((row, projection))
     began = datetime.now(UTC)
-    for pairs in by_shape.values():
+    for pairs in _by_shape(chosen):
         if pairs:
             _write(sync, pairs)
     late = drift.touched(chosen, began)
@@ -144,12 +141,20 @@ def write_in_bulk(sync: SyncRun, rows: Sequence[DriftRow]) -> None:
         repair_anew(sync, sorted(late))
 
 
-def _write(sync: SyncRun, pairs: Sequence[tuple[DriftRow, Projection]]) -> None:
-    updates = [_update(row, projection) for row, projection in pairs]
-    failed = {
-        error.index: error.error
-        for error in salesforce.client().bulk_update(record.INVOICE, updates)
-    }
+def _by_shape(rows: Sequence[DriftRow]) -> tuple[list[Pair], list[Pair]]:
+    """Drafts and all others: the rows of a Bulk job have the same fields."""
+    facts = drift.staged_facts([row.subject for row in rows])
+    known = payments.known(row.subject for row in rows)
+    drafts: list[Pair] = []
+    others: list[Pair] = []
+    for row in rows:
+        projection = _project(facts[row.subject], known.get(row.subject, NOTHING_KNOWN))
+        (drafts if projection.status is Status.DRAFT else others).append((row, projection))
+    return drafts, others
+
+
+def _write(sync: SyncRun, pairs: Sequence[Pair]) -> None:
+    failed = _failures(pairs)
     written = [pair for index, pair in enumerate(pairs) if index not in failed]
     links.remember_many(
         [links.Written(row.subject, str(row.record_id), p.status, p.digest) for row, p in written]
@@ -160,6 +165,13 @@ def _write(sync: SyncRun, pairs: Sequence[tuple[DriftRow, Projection]]) -> None:
         if not isinstance(error, Passing):
             outcomes[pairs[index][0].subject] = f"not repaired: {error}"
     drift.settle(sync.id, outcomes)
+
+
+def _failures(pairs: Sequence[Pair]) -> dict[int, InvoicingError]:
+    """Write by one Bulk job; returns why rows were not written, by their place."""
+    updates = [_update(row, projection) for row, projection in pairs]
+    errors = salesforce.client().bulk_update(record.INVOICE, updates)
+    return {error.index: error.error for error in errors}
 
 
 def _entry(sync: SyncRun, row: DriftRow, projection: Projection) -> TimelineEntry:
