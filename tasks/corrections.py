@@ -30,7 +30,7 @@ from invoicing.domain.corrections import (
 from invoicing.domain.forms import PaidBy
 from invoicing.domain.money import Money, plain
 from invoicing.domain.projection import RECORD_KEY
-from invoicing.domain.status import Status, vanished
+from invoicing.domain.status import MAY_VANISH, Status, vanished
 from invoicing.errors import Conflict, Refused
 from invoicing.ledger import intents, leases, links
 from invoicing.ledger.intents import (
@@ -120,7 +120,7 @@ def read_standing(record_id: str) -> Standing:
     record = read_invoice.fn(record_id)
     stripe_id = record.stripe_id or links.stripe_id(record_id)
     invoice = stripe.client().invoice(stripe_id) if stripe_id else None
-    if stripe_id and not invoice and not record.status.may_vanish:
+    if stripe_id and not invoice and record.status not in MAY_VANISH:
         raise Conflict(f"{record.name}: {vanished(stripe_id, record.status)}")
     if invoice and stripe_id:
         links.link_invoice(stripe_id, record_id)

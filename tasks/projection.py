@@ -18,7 +18,7 @@ from invoicing.connectors.salesforce import Record, quoted
 from invoicing.domain import record
 from invoicing.domain.forms import InvoiceOutcome
 from invoicing.domain.projection import Projection, tombstone
-from invoicing.domain.status import Status, SyncState, vanished
+from invoicing.domain.status import MAY_VANISH, Status, SyncState, vanished
 from invoicing.domain.words import label
 from invoicing.errors import InvoicingError, Passing, Refused
 from invoicing.ledger import links, timeline
@@ -195,7 +195,7 @@ def _refresh_held(
 
 
 def _may_vanish(row: Record) -> bool:
-    return Status(row[record.STATUS] or Status.DRAFT).may_vanish
+    return (row[record.STATUS] or Status.DRAFT) in MAY_VANISH
 
 
 def _mark_lost(lost: Mapping[str, Record]) -> list[Change]:

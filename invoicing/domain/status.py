@@ -30,13 +30,12 @@ class Status(StrEnum):
         """Read Stripe's lower-case status; raises ValueError for one that Stripe lacks."""
         return cls(status.capitalize())
 
-    @property
-    def may_vanish(self) -> bool:
-        """Whether its invoice can be gone from Stripe, which deletes drafts only.
 
-        Source: https://docs.stripe.com/api/invoices/delete
-        """
-        return self in (Status.DRAFT, Status.DELETED)
+MAY_VANISH = frozenset({Status.DRAFT, Status.DELETED})
+"""What an invoice can be that is gone from Stripe, which deletes drafts only.
+
+Source: https://docs.stripe.com/api/invoices/delete
+"""
 
 
 class PaymentState(StrEnum):
