@@ -15,7 +15,7 @@ import pytest
 from deployments.local.services import Service, port_or_free
 
 STORIES = Path(__file__).parent / "stories.py"
-PATIENCE_SECONDS = 120
+PATIENCE_SECONDS = 240
 
 Answer = TypeVar("Answer")
 

@@ -48,7 +48,7 @@ class World:
         """Meet everybody."""
         self.stack = stack
         self.prefect = Prefect(stack.urls.prefect_api)
-        self._stripe = httpx.Client(base_url=f"{stack.urls.stripe}/_sandbox", timeout=30)
+        self._stripe = httpx.Client(base_url=f"{stack.urls.stripe}/_sandbox", timeout=60)
 
     def begin(self, flow: str, **parameters: Any) -> str:
         """Press Run on a deployment, and return the run's id."""

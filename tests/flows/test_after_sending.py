@@ -34,7 +34,7 @@ def money(org: Org) -> dict[str, Any]:
 
 def pay(invoice: InvoiceOutcome, card: str = "4242424242424242", **form: str) -> None:
     """Pay as the customer does, on the hosted page; a refused card is an answer as well."""
-    requests.post(invoice.hosted_invoice_url, data={"card": card, **form}, timeout=10)
+    requests.post(invoice.hosted_invoice_url, data={"card": card, **form}, timeout=60)
 
 
 @pytest.fixture
@@ -155,10 +155,10 @@ def unconfirmed(
 def confirm(dashboard: stripe.StripeClient, answer: str) -> None:
     """Answer the bank, as the customer does who followed the link on the invoice's page."""
     [invoice] = dashboard.v1.invoices.list().data
-    page = requests.get(str(invoice.hosted_invoice_url), timeout=10).text
+    page = requests.get(str(invoice.hosted_invoice_url), timeout=60).text
     link = re.search(r'href="([^"]+/3ds/[^"]+)"', page)
     assert link is not None
-    requests.post(link[1], data={"answer": answer}, timeout=10)
+    requests.post(link[1], data={"answer": answer}, timeout=60)
 
 
 def test_an_automatic_charge_that_the_customer_has_to_confirm(
@@ -187,7 +187,7 @@ def test_a_charge_that_the_bank_did_not_confirm(
     poll_events()
     assert "bank did not confirm the payment" in money(org)["Payment_Problem__c"]
     [invoice] = dashboard.v1.invoices.list().data
-    requests.post(str(invoice.hosted_invoice_url), data={"card": "4242424242424242"}, timeout=10)
+    requests.post(str(invoice.hosted_invoice_url), data={"card": "4242424242424242"}, timeout=60)
     assert send_invoice(unconfirmed.name).status == "Paid"
     assert money(org)["Payment_Problem__c"] is None
     assert len(dashboard.v1.charges.list().data) == 1

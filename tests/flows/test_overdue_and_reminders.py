@@ -159,7 +159,7 @@ def test_killed_before_the_mail_and_paid_meanwhile(
         with pytest.raises(Killed):
             send_reminders()
     form = {"card": "4242424242424242"}
-    requests.post(sent.hosted_invoice_url, data=form, timeout=10)
+    requests.post(sent.hosted_invoice_url, data=form, timeout=60)
     assert send_reminders().sentence == "1 reminder planned, 0 sent."
     assert mails(stripe_sandbox) == before
 
@@ -171,7 +171,7 @@ def test_payment_stops_reminders(
     on(monkeypatch, NEXT_MONTH + timedelta(days=1))
     before = mails(stripe_sandbox)
     form = {"card": "4242424242424242"}
-    requests.post(sent.hosted_invoice_url, data=form, timeout=10)
+    requests.post(sent.hosted_invoice_url, data=form, timeout=60)
     assert send_reminders().sentence == "1 reminder planned, 0 sent."
     assert mails(stripe_sandbox) == before
 
@@ -181,7 +181,7 @@ def test_a_dispute_stops_reminders(
 ) -> None:
     """Whoever disputes a part payment is not reminded of the rest."""
     form = {"card": "4242424242424242", "amount": "450.00"}
-    requests.post(sent.hosted_invoice_url, data=form, timeout=10)
+    requests.post(sent.hosted_invoice_url, data=form, timeout=60)
     stripe_sandbox.admin("POST", "disputes", invoice=sent.stripe_id)
     poll_events()
     on(monkeypatch, NEXT_MONTH + timedelta(days=1))

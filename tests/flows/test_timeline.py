@@ -26,7 +26,7 @@ def entries(org: Org) -> list[dict[str, Any]]:
 def pay(invoice: InvoiceOutcome, **form: str) -> None:
     """Pay as the customer does."""
     form = {"card": "4242424242424242", **form}
-    assert requests.post(invoice.hosted_invoice_url, data=form, timeout=10).ok
+    assert requests.post(invoice.hosted_invoice_url, data=form, timeout=60).ok
 
 
 def test_from_the_draft_to_the_money(sent: InvoiceOutcome, org: Org) -> None:

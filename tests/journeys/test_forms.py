@@ -413,7 +413,7 @@ def test_a_sync_that_would_change_much_asks_in_the_browser(desk: Desk) -> None:
     """Salesforce is behind on every invoice: somebody looks at the numbers, and declines."""
     urls = desk.story.urls
     drifted = BUSINESS | {"accounts": 5, "drift": 1}
-    requests.post(f"{urls.salesforce}/_sandbox/generate", json=drifted, timeout=30)
+    requests.post(f"{urls.salesforce}/_sandbox/generate", json=drifted, timeout=60)
     desk.story.sandbox("POST", "generate", business=True, customers=5, **BUSINESS)
     desk.open("full-sync")
     run = desk.start()

@@ -23,7 +23,7 @@ def page(browser: Browser) -> Iterator[Page]:
     """One tab."""
     tab = browser.new_page(viewport={"width": 1280, "height": 1000})
     tab.set_default_timeout(30_000)
-    expect.set_options(timeout=30_000)
+    expect.set_options(timeout=60_000)
     yield tab
     tab.close()
 

@@ -87,7 +87,7 @@ def gather(syncs: Sequence[str]) -> Facts:
 
     stripe = _Stripe()
     payments = list(stripe.all("/v1/invoice_payments"))
-    mails = requests.get(f"{stripe.url}/_sandbox/mail", timeout=10).json()["data"]
+    mails = requests.get(f"{stripe.url}/_sandbox/mail", timeout=60).json()["data"]
     invoices = list(stripe.all("/v1/invoices"))
     with session() as ledger:
         tables: Mapping[Any, Any] = {
@@ -128,7 +128,7 @@ class _Stripe:
     def all(self, path: str) -> Iterator[Thing]:
         params: Thing = {"limit": 100}
         while True:
-            page = self._session.get(self.url + path, params=params, timeout=10).json()
+            page = self._session.get(self.url + path, params=params, timeout=60).json()
             yield from page["data"]
             if not page["has_more"]:
                 return

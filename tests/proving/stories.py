@@ -87,7 +87,7 @@ def paid() -> str:
 
 def pay(hosted_invoice_url: str) -> None:
     """Pay as the customer does."""
-    answer = requests.post(hosted_invoice_url, data={"card": "4242424242424242"}, timeout=10)
+    answer = requests.post(hosted_invoice_url, data={"card": "4242424242424242"}, timeout=60)
     assert answer.ok, answer.text
 
 
@@ -98,7 +98,7 @@ def pay_part(stripe_id: str, amount: int) -> None:
     invoice = stripe.client().invoice(stripe_id)
     assert invoice is not None
     form = {"card": "4242424242424242", "amount": f"{amount}.00"}
-    answer = requests.post(invoice["hosted_invoice_url"], data=form, timeout=10)
+    answer = requests.post(invoice["hosted_invoice_url"], data=form, timeout=60)
     assert answer.ok, answer.text
 
 
@@ -117,7 +117,7 @@ def stripe_post(path: str, **params: Any) -> dict[str, Any]:
 
     at = settings().stripe
     key = at.api_key.get_secret_value()
-    answer = requests.post(at.base_url + path, data=params, auth=(key, ""), timeout=10)
+    answer = requests.post(at.base_url + path, data=params, auth=(key, ""), timeout=60)
     assert answer.ok, answer.text
     return dict(answer.json())
 

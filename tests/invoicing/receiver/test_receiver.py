@@ -78,11 +78,11 @@ def test_a_ledger_that_is_away_makes_stripe_try_again(receiver: str, ledger_url:
     deliver(receiver, SNAPSHOT)
     with away(ledger_url):
         assert deliver(receiver, THIN).status_code == 503
-        assert requests.get(f"{receiver}/ready", timeout=10).status_code == 503
-        assert requests.get(f"{receiver}/health", timeout=10).status_code == 200
-        assert requests.get(f"{receiver}/metrics", timeout=10).status_code == 200
+        assert requests.get(f"{receiver}/ready", timeout=60).status_code == 503
+        assert requests.get(f"{receiver}/health", timeout=60).status_code == 200
+        assert requests.get(f"{receiver}/metrics", timeout=60).status_code == 200
     assert deliver(receiver, THIN).status_code == 200
-    assert requests.get(f"{receiver}/ready", timeout=10).json()["inbox"] == {"received": 2}
+    assert requests.get(f"{receiver}/ready", timeout=60).json()["inbox"] == {"received": 2}
 
 
 @contextmanager
@@ -126,7 +126,7 @@ def test_the_metrics_tell_what_came_in_and_what_waits(receiver: str) -> None:
     told = {
         (sample.name, *sample.labels.values()): sample.value
         for family in text_string_to_metric_families(
-            requests.get(f"{receiver}/metrics", timeout=10).text
+            requests.get(f"{receiver}/metrics", timeout=60).text
         )
         for sample in family.samples
     }

@@ -75,7 +75,7 @@ def start(prefect: PrefectServer) -> Iterator[Start]:
     for program in programs:
         if program.process.poll() is None:
             program.process.terminate()
-        program.process.communicate(timeout=30)
+        program.process.communicate(timeout=60)
 
 
 def test_workers_share_one_ledger_one_bell_and_one_set_of_counters(
@@ -92,7 +92,7 @@ def test_workers_share_one_ledger_one_bell_and_one_set_of_counters(
     told = {
         (sample.name, *sample.labels.values()): sample.value
         for family in text_string_to_metric_families(
-            requests.get(f"{program.url}/metrics", timeout=10).text
+            requests.get(f"{program.url}/metrics", timeout=60).text
         )
         for sample in family.samples
     }
@@ -139,4 +139,4 @@ def test_it_stops_when_told_and_says_when_it_cannot_start(start: Start) -> None:
     assert (second.returncode, second.stderr.count("\n")) == (1, 1)
     assert "The receiver cannot start." in second.stderr
     os.kill(program.process.pid, signal.SIGTERM)
-    assert program.process.wait(timeout=30) == 0
+    assert program.process.wait(timeout=60) == 0

@@ -211,10 +211,10 @@ def test_a_payment_that_is_noted_twice_is_noted_once(
     invoice = draft(org)
     set_status(org, invoice, "Open")
     url = f"{pages}/lightning/r/Stripe_Invoice__c/{invoice}/record-payment"
-    assert "all that remains to be paid" in requests.get(url, timeout=10).text
+    assert "all that remains to be paid" in requests.get(url, timeout=60).text
     for _ in range(2):
         form = {"token": "t1", "amount": "450", "received_on": "", "paid_by": "cheque"}
-        requests.post(url, data=form, timeout=10).raise_for_status()
+        requests.post(url, data=form, timeout=60).raise_for_status()
     (run,) = prefect.runs
     assert run["parameters"] == {
         "invoice": invoice,
@@ -227,7 +227,7 @@ def test_a_payment_that_is_noted_twice_is_noted_once(
 def test_a_form_sent_twice_raises_one_invoice(pages: str, prefect: PrefectStub) -> None:
     """The form carries its own key; lines without a product are left out."""
     for _ in range(2):
-        answer = requests.post(f"{pages}/lightning/r/Account/{ACME}/raise", data=FORM, timeout=10)
+        answer = requests.post(f"{pages}/lightning/r/Account/{ACME}/raise", data=FORM, timeout=60)
         assert answer.url.endswith("/view?run=0")
     (run,) = prefect.runs
     assert run["parameters"]["lines"] == [
@@ -288,7 +288,7 @@ def test_an_invoice_shows_its_timeline(pages: str, org: Org) -> None:
             "Run_URL__c": "https://prefect.example.com/runs/1",
         }
         records.create(org, org.sobject("Stripe_Invoice_Event__c"), entry)
-    text = requests.get(f"{pages}/lightning/r/Stripe_Invoice__c/{invoice}/view", timeout=10).text
+    text = requests.get(f"{pages}/lightning/r/Stripe_Invoice__c/{invoice}/view", timeout=60).text
     shown = text[text.index('id="timeline"') :]
     assert "2026-12-02 08:30 UTC" in shown
     assert shown.index("Paid 450.00 USD") < shown.index("Raised")

@@ -74,7 +74,7 @@ def ask(base_url: str, sf: Any) -> Any:
 
     def send(method: str, path: str, **kwargs: Any) -> None:
         url = f"{base_url}/services/data/v67.0/{path}"
-        answer = session.request(method, url, timeout=10, **kwargs)
+        answer = session.request(method, url, timeout=60, **kwargs)
         assert answer.status_code < 500, answer.text
         if answer.status_code >= 400:
             (error,) = answer.json()

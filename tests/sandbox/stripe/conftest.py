@@ -25,7 +25,7 @@ def base_url() -> Iterator[str]:
 @pytest.fixture
 def admin(base_url: str) -> Iterator[httpx.Client]:
     """The sandbox's own endpoints, on an empty account at the true time."""
-    with httpx.Client(base_url=base_url, timeout=30) as client:
+    with httpx.Client(base_url=base_url, timeout=60) as client:
         client.post("/_sandbox/reset").raise_for_status()
         yield client
 
