@@ -1,8 +1,8 @@
 """Remind customers through Stripe, each planned reminder once."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 
 from prefect import task
@@ -21,10 +21,13 @@ from invoicing.settings import settings
 from tasks.mails import asked_for, mail_once, mailed
 from tasks.policy import STEP
 from tasks.report import publish_table, run_url, this_attempt
-from tasks.salesforce import today
+from tasks.salesforce import in_lists, today
 from tasks.timeline import make_entry, note_all
 
 AT_ONCE = 50
+
+LEFT_OVER = (timedelta(days=60), timedelta(days=1))
+"""How old reminders are, at most and at least, that a dead run may have begun and told nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,8 @@ class Reminder:
     planned: date
     noted: int
     """How many reminders the record knows of."""
+    late: bool = False
+    """Whether it was begun on its day, and that is over."""
     sent: bool = False
     came: str = ""
 
@@ -50,7 +55,10 @@ class Reminder:
 
 @task(task_run_name="plan the reminders", **STEP)
 def plan_reminders() -> list[Reminder]:
-    """The reminders that are due by the policy; none while it is off."""
+    """The reminders that are due by the policy, and what was begun before and told nobody.
+
+    None while the policy is off.
+    """
     policy, day = settings().reminders, today()
     if not policy.offsets:
         return []
@@ -60,7 +68,21 @@ def plan_reminders() -> list[Reminder]:
         f"SELECT {fields} FROM {record.INVOICE} WHERE {where} ORDER BY Name"  # noqa: S608
     )
     planned = [_planned(row, day, policy.offsets) for row in found]
-    return [reminder for reminder in planned if reminder]
+    due = [reminder for reminder in planned if reminder]
+    return due + _left_over({reminder.subject for reminder in due})
+
+
+def _left_over(due: Collection[str]) -> list[Reminder]:
+    """Reminders of other days that were begun, and are not on their records' timelines."""
+    since, until = (datetime.now(UTC) - age for age in LEFT_OVER)
+    left = [i for i in intents.untold(REMIND, since, until) if i.subject not in due]
+    rows: dict[str, Record] = {}
+    for ids in in_lists(intent.subject.partition(":")[0] for intent in left):
+        fields = ", ".join(record.REMINDER_FIELDS)
+        soql = f"SELECT {fields} FROM {record.INVOICE} WHERE Id IN ({ids})"  # noqa: S608
+        rows |= {row["Id"]: row for row in salesforce.client().query(soql)}
+    begun = [(rows.get(id_), day) for id_, _, day in (i.subject.partition(":") for i in left)]
+    return [_reminder(row, date.fromisoformat(day), late=True) for row, day in begun if row]
 
 
 def _planned(row: Record, day: date, offsets: Sequence[int]) -> Reminder | None:
@@ -69,14 +91,19 @@ def _planned(row: Record, day: date, offsets: Sequence[int]) -> Reminder | None:
     mailed = datetime.fromisoformat(row[record.SENT_AT])
     if planned is None or planned <= mailed.astimezone(settings().business.zone).date():
         return None
+    return _reminder(row, planned)
+
+
+def _reminder(row: Record, planned: date, *, late: bool = False) -> Reminder:
     return Reminder(
         record_id=row["Id"],
         name=row["Name"],
         account=row["Account__r"]["Name"],
         stripe_id=row[record.STRIPE_ID],
-        due=due,
+        due=date.fromisoformat(row[record.DUE_DATE]),
         planned=planned,
         noted=int(row.get(record.REMINDERS_SENT) or 0),
+        late=late,
     )
 
 
@@ -127,6 +154,8 @@ def _remind(reminder: Reminder) -> Reminder:
     try:
         reason = _why_not(reminder)
         if reason and not (before and _mailed(reminder, before.intended_at)):
+            if reminder.late:
+                intents.withdraw(REMIND, reminder.subject)
             return replace(reminder, came=reason)
         mail_once(
             REMIND,
@@ -141,6 +170,8 @@ def _remind(reminder: Reminder) -> Reminder:
 
 
 def _why_not(reminder: Reminder) -> str | None:
+    if reminder.late:
+        return "was not mailed, and its day is over"
     invoice = stripe.client().invoice(reminder.stripe_id)
     if invoice is None or invoice["status"] != "open" or not invoice["amount_remaining"]:
         return f"is {invoice['status'] if invoice else 'gone'} in Stripe by now"
@@ -160,26 +191,30 @@ def _mailed(reminder: Reminder, since: datetime) -> str | None:
 
 
 def _write_down(reminders: Sequence[Reminder]) -> None:
-    """Note on records and timelines what the ledger knows to be sent, and they do not."""
+    """Note on records and timelines what the ledger knows to be sent, and they do not.
+
+    The timeline comes last: what is not on it is written down again.
+    """
     updates, entries = [], []
     for reminder in reminders:
         done = intents.concluded(REMIND, reminder.record_id)
-        if len(done) <= reminder.noted:
-            continue
-        updates.append(
-            {
-                "Id": reminder.record_id,
-                record.REMINDERS_SENT: len(done),
-                record.LAST_REMINDER_AT: record.stamp(_when(done[-1])),
-                record.LAST_RUN_URL: run_url(),
-            }
-        )
-        entries += [_entry(reminder, intent, done.index(intent) + 1) for intent in done]
-    note_all(entries)
+        entries += [_entry(reminder, intent, number) for number, intent in enumerate(done, 1)]
+        if len(done) > reminder.noted:
+            updates.append(
+                {
+                    "Id": reminder.record_id,
+                    record.REMINDERS_SENT: len(done),
+                    record.LAST_REMINDER_AT: record.stamp(_when(done[-1])),
+                    record.LAST_RUN_URL: run_url(),
+                }
+            )
+    failed = set()
     for row in salesforce.client().update_many(record.INVOICE, updates):
         if isinstance(row.error, Passing):
             raise row.error
+        failed.add(updates[row.index]["Id"])
         get_run_logger().warning("%s: %s", updates[row.index]["Id"], row.error)
+    note_all([entry for entry in entries if entry.record_id not in failed])
 
 
 def _when(intent: Intent) -> datetime:
@@ -189,7 +224,7 @@ def _when(intent: Intent) -> datetime:
 def _entry(reminder: Reminder, intent: Intent, number: int) -> TimelineEntry:
     planned = intent.subject.partition(":")[2]
     return make_entry(
-        f"{reminder.record_id}-reminder-{planned}",
+        intent.subject,
         f"Reminder {number} mailed, planned for {planned}",
         record_id=reminder.record_id,
         stripe_id=reminder.stripe_id,

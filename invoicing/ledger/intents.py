@@ -16,7 +16,7 @@ from sqlmodel import col, select
 
 from invoicing.errors import Passing, Refused
 from invoicing.ledger.database import insert_missing, session
-from invoicing.ledger.models import Intent
+from invoicing.ledger.models import Intent, TimelineEntry
 from invoicing.settings import settings
 
 SEND = "send-invoice"
@@ -79,6 +79,19 @@ def another(
     )
     with session() as ledger:
         return ledger.exec(query.order_by(col(Intent.intended_at).desc())).first()
+
+
+def untold(operation: str, since: datetime, until: datetime) -> list[Intent]:
+    """What was intended between two UTC instants, and is on no timeline under its subject."""
+    told = select(TimelineEntry.key).where(TimelineEntry.key == Intent.subject)
+    query = select(Intent).where(
+        Intent.operation == operation,
+        col(Intent.refused).is_(False),
+        col(Intent.intended_at).between(since, until),
+        ~told.exists(),
+    )
+    with session() as ledger:
+        return list(ledger.exec(query.order_by(col(Intent.intended_at))))
 
 
 def began(operation: str, subject: str) -> bool:

@@ -43,6 +43,15 @@ def mails(sandbox: Sandbox) -> int:
     return len(sandbox.admin("GET", "mail")["data"])
 
 
+class Killed(BaseException):
+    """The process is gone."""
+
+
+def die(*_: Any) -> None:
+    """End the process here."""
+    raise Killed
+
+
 @pytest.fixture
 def policy(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three days before the due date, and one and seven days after it; twice at the most."""
@@ -124,12 +133,6 @@ def test_killed_after_the_mail(
     on(monkeypatch, NEXT_MONTH + timedelta(days=1))
     before = mails(stripe_sandbox)
 
-    class Killed(BaseException):
-        """The process is gone."""
-
-    def die(*_: Any) -> None:
-        raise Killed
-
     with monkeypatch.context() as patch:
         patch.setattr(intents, "conclude", die)
         with pytest.raises(Killed):
@@ -141,18 +144,65 @@ def test_killed_after_the_mail(
     assert sum("Reminder" in what for what in told(org)) == 1
 
 
+@pytest.mark.parametrize(
+    "where", ["invoicing.ledger.intents.conclude", "tasks.reminders._write_down"]
+)
+def test_killed_after_the_mail_and_taken_up_a_month_later(
+    where: str,
+    policy: None,
+    sent: InvoiceOutcome,
+    org: Org,
+    stripe_sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its day is long over, but what the customer got is on the record nevertheless."""
+    on(monkeypatch, NEXT_MONTH + timedelta(days=1))
+    before = mails(stripe_sandbox)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(where, die)
+        with pytest.raises(Killed):
+            send_reminders()
+    monkeypatch.setattr("tasks.reminders.LEFT_OVER", (timedelta(days=60), timedelta()))
+    on(monkeypatch, NEXT_MONTH + timedelta(days=29))
+    for told_again in ("1 reminder planned", "0 reminders planned, 0 sent."):
+        assert told_again in send_reminders().sentence
+        assert mails(stripe_sandbox) == before + 1
+        assert record(org)["Reminders_Sent__c"] == 1
+        assert [what for what in told(org) if "Reminder" in what] == [
+            f"Reminder 1 mailed, planned for {NEXT_MONTH + timedelta(days=1)}"
+        ]
+
+
+def test_what_was_begun_and_not_mailed_is_dropped_when_its_day_is_over(
+    policy: None,
+    sent: InvoiceOutcome,
+    org: Org,
+    stripe_sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A reminder a month late is none; the run says so once."""
+    on(monkeypatch, NEXT_MONTH + timedelta(days=1))
+    before = mails(stripe_sandbox)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Stripe, "send", die)
+        with pytest.raises(Killed):
+            send_reminders()
+    monkeypatch.setattr("tasks.reminders.LEFT_OVER", (timedelta(days=60), timedelta()))
+    on(monkeypatch, NEXT_MONTH + timedelta(days=29))
+    assert send_reminders().sentence == "1 reminder planned, 0 sent."
+    assert send_reminders().sentence == "0 reminders planned, 0 sent."
+    assert mails(stripe_sandbox) == before
+    assert not record(org)["Reminders_Sent__c"]
+
+
 def test_killed_before_the_mail_and_paid_meanwhile(
     policy: None, sent: InvoiceOutcome, stripe_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What a dead run had in mind is looked at anew: nobody is reminded of what is paid."""
     on(monkeypatch, NEXT_MONTH + timedelta(days=1))
     before = mails(stripe_sandbox)
-
-    class Killed(BaseException):
-        """The process is gone."""
-
-    def die(*_: Any) -> None:
-        raise Killed
 
     with monkeypatch.context() as patch:
         patch.setattr(Stripe, "send", die)

@@ -5,7 +5,6 @@ For good, without undoing: these processes are for nothing else.
 
 import datetime as standard
 import logging
-import os
 import signal
 import sys
 import threading
@@ -115,6 +114,15 @@ class Away(NamedTuple):
     tries: int
 
 
+def _signal_this_thread(end: signal.Signals) -> None:
+    """Let the process die or stop at this very place.
+
+    A signal to the process as a whole may be taken by another thread, and then this one goes on
+    for as long as that one is not scheduled: into the next transaction, say.
+    """
+    signal.pthread_kill(threading.get_ident(), end)
+
+
 class Points:
     """The points of a process at which it may die: around each request and each commit."""
 
@@ -141,10 +149,10 @@ class Points:
             number = len(self.labels)
             self.labels.append(label)
             if number == self._kill_at:
-                os.kill(os.getpid(), signal.SIGKILL)
+                _signal_this_thread(signal.SIGKILL)
             if self._stall_at is not None and number >= self._stall_at and self._at_rest(label):
                 self._stall_at = None
-                os.kill(os.getpid(), signal.SIGSTOP)
+                _signal_this_thread(signal.SIGSTOP)
 
     def _at_rest(self, label: str) -> bool:
         """Whether no thread is in a transaction; this one has just ended its own at a commit."""
