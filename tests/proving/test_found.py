@@ -3,7 +3,7 @@
 import pytest
 
 from tests.proving.company import Company
-from tests.proving.schedules import Schedule, Sites, perform
+from tests.proving.schedules import DAY, Schedule, Sites, perform
 from tests.proving.trouble import KINDS, at_call
 
 LATE_DRAFT = KINDS["came late"] | {"path": "/v1/invoices", "method": "POST", "count": 1}
@@ -60,6 +60,18 @@ FOUND = [
     pytest.param(
         Schedule("random:7000208", "watch-salesforce", seed=7000208, kills=(6, 35), rivals=2),
         id="what two runs read of the action field at the same moment was started twice",
+    ),
+    pytest.param(
+        Schedule(
+            "random:1000473",
+            "send-reminders",
+            seed=1000473,
+            kills=(23,),
+            arrivals=True,
+            pause=31 * DAY,
+            anew=True,
+        ),
+        id="a reminder that a dead run had mailed was not noted a month later",
     ),
 ]
 
