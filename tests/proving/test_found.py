@@ -3,8 +3,9 @@
 import pytest
 
 from tests.proving.company import Company
-from tests.proving.schedules import DAY, Schedule, Sites, perform
+from tests.proving.schedules import Schedule, Sites, perform
 from tests.proving.trouble import KINDS, at_call
+from tests.proving.world import DAY
 
 LATE_DRAFT = KINDS["came late"] | {"path": "/v1/invoices", "method": "POST", "count": 1}
 
