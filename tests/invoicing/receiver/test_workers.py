@@ -47,7 +47,7 @@ class Program:
         """Whether all workers are there, and one of them has answered."""
         try:
             answers = requests.get(f"{self.url}/ready", timeout=60).ok
-        except requests.ConnectionError:
+        except requests.RequestException:
             return False
         return answers and len(self.workers()) == WORKERS
 
@@ -55,7 +55,7 @@ class Program:
         """Deliver an event, and say whether it was acknowledged."""
         try:
             return deliver(self.url, event(number)).ok
-        except requests.ConnectionError:
+        except requests.RequestException:
             return False
 
 
