@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sandbox.common.clock import Clock
@@ -65,6 +66,8 @@ class Traffic:
 
         try:
             await self._answer(rule, scope, receive, record, send)
+        except ClientDisconnect:  # before its request was whole: there is nobody to answer
+            entry["status"] = None
         finally:
             entry["seconds"] = round(time.perf_counter() - started, 6)
 

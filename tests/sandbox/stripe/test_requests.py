@@ -1,6 +1,7 @@
 """What a request may say: keys, parameters, idempotency, expansion, lists."""
 
 import functools
+import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,6 +22,19 @@ def test_an_unknown_key_is_refused(connect: Connect) -> None:
     """A wrong key gets 401."""
     with pytest.raises(stripe.AuthenticationError):
         connect("sk_test_wrong").v1.customers.list()
+
+
+def test_a_caller_that_goes_away_is_not_answered(admin: httpx.Client) -> None:
+    """A client that is killed in the middle of its request is no failure of the service."""
+    with socket.create_connection((admin.base_url.host, admin.base_url.port or 80)) as caller:
+        caller.sendall(
+            b"POST /v1/customers HTTP/1.1\r\nHost: stripe\r\nContent-Length: 100\r\n"
+            b"Authorization: Bearer sk_live_sandbox\r\n\r\nname=Ac"
+        )
+    requests: list[dict[str, Any]] = []
+    while not requests or requests[0]["seconds"] is None:
+        requests = admin.get("/_sandbox/requests").json()["requests"]
+    assert requests[0]["status"] is None
 
 
 def test_another_account_is_refused(live: stripe.StripeClient) -> None:
