@@ -170,6 +170,8 @@ def _split(ledger: Session, reading: Mapping[int, SyncWindow], worth: float) -> 
 def _place(window: SyncWindow, reading: Mapping[int, SyncWindow]) -> tuple[SyncWindow, int | None]:
     """A window as this process knows it best, and how far its reader may be by now."""
     mine = reading.get(window.number or 0)
+    if mine is not None:
+        mine.since = window.since  # of what others took of it, the ledger hears first
     if mine is not None or window.reached is None or not window.pages:
         known = mine or window
         return known, known.reached

@@ -117,6 +117,22 @@ def test_a_reader_without_work_takes_half_of_anothers(ledger_url: str) -> None:
     assert staging.counts()[0] == 2
 
 
+def test_what_one_process_took_is_not_given_away_by_another(ledger_url: str) -> None:
+    """Its reader has not heard of it yet when a second thread of its process takes a share."""
+    staging.begin("run", dry_run=True)
+    now = int(time.time())
+    first = staging.claim("here 1")
+    assert first is not None
+    rows = [stripe_row(str(number), now - number * 3600) for number in range(100)]
+    first = staging.advance(first, rows, pages=1, at_end=False)
+    known_here = first.model_copy()
+    there = staging.claim("there 1", worth=0)
+    here = staging.claim("here 2", {known_here.number or 0: known_here}, worth=0)
+    assert there is not None
+    assert here is not None
+    assert there.since < there.until == here.since < here.until == known_here.since
+
+
 def test_the_next_sync_begins_with_windows_of_full_pages(
     ledger_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
