@@ -60,7 +60,7 @@ def note_expired() -> int:
         return 0
     server = Prefect(settings().prefect_api_url, settings().prefect_api_auth)
     with leased(ids) as busy:
-        asking = {str(run.get("invoice", "")).strip() for run in server.unfinished(SEND)}
+        asking = {_word(run.get("invoice")) for run in server.unfinished(SEND)}
         left = [
             row
             for row in _waiting()
@@ -80,7 +80,16 @@ def _waiting() -> list[salesforce.Record]:
 
 def _names(row: salesforce.Record) -> set[str]:
     """What a run may have called an invoice."""
-    return {row["Id"], row["Id"][:15], row["Name"], row[record.STRIPE_ID] or row["Id"]}
+    return {
+        _word(name)
+        for name in (row["Id"], row["Id"][:15], row["Name"], row[record.STRIPE_ID])
+        if name
+    }
+
+
+def _word(name: object) -> str:
+    """A name as it is compared: Salesforce finds records by their names in either case."""
+    return str(name or "").strip().casefold()
 
 
 def _note_expired(row: salesforce.Record) -> None:

@@ -9,10 +9,8 @@ import requests
 from flows.mark_overdue import mark_overdue
 from flows.poll_events import poll_events
 from flows.send_reminders import send_reminders
-from invoicing.connectors.stripe import Stripe
 from invoicing.domain.forms import InvoiceOutcome
 from invoicing.errors import Misconfigured
-from invoicing.ledger import intents
 from invoicing.settings import settings
 from tests.conftest import Sandbox
 from tests.flows.conftest import NEXT_MONTH, Org
@@ -47,9 +45,16 @@ class Killed(BaseException):
     """The process is gone."""
 
 
-def die(*_: Any) -> None:
-    """End the process here."""
-    raise Killed
+def killed_at(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Begin to remind, and die at a place."""
+
+    def die(*_: Any) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(where, die)
+        with pytest.raises(Killed):
+            send_reminders()
 
 
 @pytest.fixture
@@ -133,10 +138,7 @@ def test_killed_after_the_mail(
     on(monkeypatch, NEXT_MONTH + timedelta(days=1))
     before = mails(stripe_sandbox)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(intents, "conclude", die)
-        with pytest.raises(Killed):
-            send_reminders()
+    killed_at("invoicing.ledger.intents.conclude", monkeypatch)
     assert mails(stripe_sandbox) == before + 1
     assert "1 reminder planned, 1 sent." in send_reminders().sentence
     assert mails(stripe_sandbox) == before + 1
@@ -159,10 +161,7 @@ def test_killed_after_the_mail_and_taken_up_a_month_later(
     on(monkeypatch, NEXT_MONTH + timedelta(days=1))
     before = mails(stripe_sandbox)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(where, die)
-        with pytest.raises(Killed):
-            send_reminders()
+    killed_at(where, monkeypatch)
     monkeypatch.setattr("tasks.reminders.LEFT_OVER", (timedelta(days=60), timedelta()))
     on(monkeypatch, NEXT_MONTH + timedelta(days=29))
     for told_again in ("1 reminder planned", "0 reminders planned, 0 sent."):
@@ -185,10 +184,7 @@ def test_what_was_begun_and_not_mailed_is_dropped_when_its_day_is_over(
     on(monkeypatch, NEXT_MONTH + timedelta(days=1))
     before = mails(stripe_sandbox)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(Stripe, "send", die)
-        with pytest.raises(Killed):
-            send_reminders()
+    killed_at("invoicing.connectors.stripe.Stripe.send", monkeypatch)
     monkeypatch.setattr("tasks.reminders.LEFT_OVER", (timedelta(days=60), timedelta()))
     on(monkeypatch, NEXT_MONTH + timedelta(days=29))
     assert send_reminders().sentence == "1 reminder planned, 0 sent."
@@ -204,10 +200,7 @@ def test_killed_before_the_mail_and_paid_meanwhile(
     on(monkeypatch, NEXT_MONTH + timedelta(days=1))
     before = mails(stripe_sandbox)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(Stripe, "send", die)
-        with pytest.raises(Killed):
-            send_reminders()
+    killed_at("invoicing.connectors.stripe.Stripe.send", monkeypatch)
     form = {"card": "4242424242424242"}
     requests.post(sent.hosted_invoice_url, data=form, timeout=60)
     assert send_reminders().sentence == "1 reminder planned, 0 sent."
