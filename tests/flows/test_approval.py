@@ -76,7 +76,7 @@ def test_nobody_decided_in_time(
 ) -> None:
     """The record no longer says that it waits, but what to do; then somebody is asked again."""
     name = draft().name
-    talk = Conversation(send_invoice, invoice=name)
+    talk = Conversation(send_invoice, invoice=name.lower())
     assert "expired" not in send_scheduled().sentence
     assert approval(org, name)["Approval_Status__c"] == "Waiting"
     deployed.put("send-invoice", Failed())
