@@ -50,8 +50,7 @@ def full_sync(
     check_world()
     with alone():
         if incremental:
-            named, differed = catch_up()
-            return Outcome(sentence=f"{counted(named, 'invoice')} named, {differed:,} differed.")
+            return Outcome(sentence=catch_up())
         sync = begin(dry_run)
         if workers > 1:
             invite(sync, workers - 1)

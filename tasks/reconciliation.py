@@ -197,11 +197,11 @@ def _update(row: DriftRow, projection: Projection) -> dict[str, Any]:
 
 
 @task(task_run_name="bring what is named in step", **STEP)
-def catch_up() -> tuple[int, int]:
+def catch_up() -> str:
     """Refresh only what events or Salesforce say has changed since the last sync began.
 
     Returns:
-        How many invoices were named, and how many of them differed.
+        What came of it, in one sentence; what could not be put right is in the log.
 
     Raises:
         Refused: there was no full sync yet to go on from.
@@ -209,12 +209,17 @@ def catch_up() -> tuple[int, int]:
     last = next(iter(drift.last_syncs(1)), None)
     if last is None:
         raise Refused("There was no full sync yet; the first one has to read everything.")
-    count = differed = 0
+    named = differed = failed = 0
     for names in _named_since(last.started_at):
         changes = refresh(names)
-        count += len(names)
+        named += len(names)
         differed += sum(bool(change.created or change.moved) for change in changes)
-    return count, differed
+        wrong = [change.sentence for change in changes if change.problem]
+        failed += len(wrong)
+        for sentence in wrong:
+            get_run_logger().warning(sentence)
+    told = f", {failed:,} could not be put right: see the log" if failed else ""
+    return f"{counted(named, 'invoice')} named, {differed:,} differed{told}."
 
 
 def _named_since(since: datetime) -> Iterator[list[str]]:

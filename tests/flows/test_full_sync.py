@@ -479,6 +479,15 @@ def test_between_nights_only_what_is_named_is_read(
     assert org.record("INV-0001")["Status__c"] == "Open"
 
 
+def test_between_nights_it_says_what_it_could_not_put_right(sent: InvoiceOutcome, org: Org) -> None:
+    """The one record that is named points at nothing: no success in silence."""
+    full_sync()
+    org.set("INV-0001", Stripe_Invoice_Id__c="in_of_another_account")
+    assert full_sync(incremental=True).sentence == (
+        "1 invoice named, 0 differed, 1 could not be put right: see the log."
+    )
+
+
 def test_bulk_work_leaves_people_their_calls(world: None, salesforce_sandbox: Sandbox) -> None:
     """Past the set share of the day's calls it stops before it has begun."""
     salesforce_sandbox.admin("POST", "limits", allowance=2)
