@@ -1,14 +1,14 @@
 """What the record of an invoice is made of that exists in Stripe only, alone or among many."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from invoicing.connectors import salesforce
 from invoicing.connectors.salesforce import quoted
 from invoicing.domain import record
 from invoicing.domain.corrections import line_key
 from invoicing.domain.money import Money, line_amount
-from invoicing.domain.projection import Projection
+from invoicing.domain.projection import Projection, is_of
 from invoicing.ledger import links
 from invoicing.settings import settings
 
@@ -18,7 +18,7 @@ NAMED_AT_ONCE = 200
 
 def is_ours(invoice: Projection) -> bool:
     """Whether the records that an invoice names are records of this org."""
-    return (invoice.org_id or "")[:15] == settings().salesforce.org_id[:15]
+    return is_of(invoice.org_id, settings().salesforce.org_id)
 
 
 def named_record(invoice: Projection) -> str | None:
@@ -26,11 +26,25 @@ def named_record(invoice: Projection) -> str | None:
     return invoice.record_id if is_ours(invoice) else None
 
 
-def accounts_of(invoices: Collection[Projection]) -> dict[str, str]:
+class Billed(NamedTuple):
+    """Whom an invoice is for, as far as it says so itself."""
+
+    stripe_id: str
+    account_id: str | None
+    customer_id: str | None
+
+
+def billed(invoice: Projection) -> Billed:
+    """Whom an invoice is for; Accounts of other orgs do not count."""
+    account_id = invoice.account_id if is_ours(invoice) else None
+    return Billed(invoice.stripe_id, account_id, invoice.customer_id)
+
+
+def accounts_of(invoices: Collection[Billed]) -> dict[str, str]:
     """The Accounts of invoices, by Stripe id: named by the invoice itself, or by its customer."""
-    named = {i.stripe_id: i.account_id for i in invoices if i.account_id and is_ours(i)}
+    named = {i.stripe_id: i.account_id for i in invoices if i.account_id}
     by_customer = {
-        i.stripe_id: i.customer_id for i in invoices if i.stripe_id not in named and i.customer_id
+        i.stripe_id: i.customer_id for i in invoices if i.customer_id and not i.account_id
     }
     accounts = links.accounts_of(set(by_customer.values()))
     accounts |= _linked(set(by_customer.values()) - accounts.keys())

@@ -6,9 +6,7 @@ killed between them finds a begun record, counts it as missing, and goes on with
 """
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -23,23 +21,19 @@ from invoicing.domain.projection import Projection, project
 from invoicing.domain.status import Status
 from invoicing.errors import InvoicingError, Passing
 from invoicing.ledger import drift, links, payments, timeline
-from invoicing.ledger.models import DriftRow, SyncRun
-from invoicing.pacing import Budget
+from invoicing.ledger.models import SyncRun
 from invoicing.settings import settings
 from tasks.ledger import leased
 from tasks.mirror import lines_there, mirrored_header, mirrored_lines, named_record, select_in
+from tasks.pages import read_again
 from tasks.policy import STEP
 from tasks.projection import in_step, making
-from tasks.reading import READERS, patiently
 from tasks.report import this_attempt
 from tasks.salesforce import today
 from tasks.timeline import publish
 
 COLLECTED = 2_000
 """Up to so many rows travel in Collections calls; more of them in one Bulk job."""
-
-READ_BY_ONE = 500
-"""Invoices whose pages one reader reads again, one page after another."""
 
 Failures = Mapping[str, InvoicingError]
 """What could not be written, by Stripe id."""
@@ -55,7 +49,7 @@ class Found:
 
 
 @task(task_run_name="make many records", **STEP)
-def make_records(sync: SyncRun, rows: Sequence[tuple[DriftRow, int]]) -> None:
+def make_records(sync: SyncRun, rows: Sequence[drift.Differing]) -> None:
     """Make the records of invoices, and write down what came of each.
 
     Left to the fresh reading, one by one, are those that somebody works on, that have a record
@@ -63,7 +57,7 @@ def make_records(sync: SyncRun, rows: Sequence[tuple[DriftRow, int]]) -> None:
 
     Args:
         sync: The full sync.
-        rows: The drift, newest invoice first, and when each was created, Unix seconds.
+        rows: The drift with its invoices as staged, the newest first.
     """
     ids = [row.subject for row, _ in rows]
     linked = {id_: link.record_id for id_, link in links.invoice_links(ids).items()}
@@ -72,39 +66,9 @@ def make_records(sync: SyncRun, rows: Sequence[tuple[DriftRow, int]]) -> None:
             pair for pair in rows if not {pair[0].subject, linked.get(pair[0].subject)} & {*busy}
         ]
         accounts = {row.subject: row.account_id for row, _ in free}
-        found = _without_record(_projected(_read_again(free), accounts), linked)
+        wholes = read_again([staged for _, staged in free], stripe.client().whole_page)
+        found = _without_record(_projected(wholes, accounts), linked)
         _make(sync, found)
-
-
-def _read_again(rows: Sequence[tuple[DriftRow, int]]) -> list[WholeFacts]:
-    """Read invoices and their lines from the pages of Stripe's list that they stand on."""
-    parts = [rows[start : start + READ_BY_ONE] for start in range(0, len(rows), READ_BY_ONE)]
-    budget = Budget("stripe", settings().stripe.requests_per_second)
-    with ThreadPoolExecutor(READERS) as pool:
-        return [whole for part in pool.map(partial(_pages_of, budget), parts) for whole in part]
-
-
-def _pages_of(budget: Budget, rows: Sequence[tuple[DriftRow, int]]) -> list[WholeFacts]:
-    """Page from one wanted invoice to the next; what lies between pages is passed over."""
-    wanted = {row.subject: created for row, created in rows}
-    found: list[WholeFacts] = []
-    until, after = rows[0][1] + 1 if rows else 0, None
-    while wanted:
-        page = patiently(budget, partial(stripe.client().whole_page, until, after))
-        if not page:
-            break
-        found += [invoice for invoice in page if invoice["id"] in wanted]
-        reached = page[-1]["created"]
-        seen = {invoice["id"] for invoice in page}
-        # Deleted meanwhile: what lies before the end of the page and is not on it.
-        wanted = {
-            id_: created
-            for id_, created in wanted.items()
-            if id_ not in seen and created <= reached
-        }
-        newest = max(wanted.values(), default=0)
-        until, after = (until, page[-1]["id"]) if newest == reached else (newest + 1, None)
-    return found
 
 
 def _projected(wholes: Sequence[WholeFacts], accounts: Mapping[str, str]) -> list[Found]:

@@ -25,7 +25,14 @@ from invoicing.ledger import links, timeline
 from invoicing.ledger.models import EntryState, TimelineEntry
 from invoicing.settings import settings
 from tasks.ledger import leased
-from tasks.mirror import accounts_of, lines_there, mirrored_header, mirrored_lines, named_record
+from tasks.mirror import (
+    accounts_of,
+    billed,
+    lines_there,
+    mirrored_header,
+    mirrored_lines,
+    named_record,
+)
 from tasks.payments import read_invoices
 from tasks.policy import STEP
 from tasks.replacement import replacing
@@ -341,7 +348,7 @@ def _duplicate(stripe_id: str, row: Record) -> Change:
 
 def _mirror(invoice: Projection, begun: Record | None) -> Change:
     """Make the record of an invoice that exists in Stripe only, or finish one that was begun."""
-    account = accounts_of([invoice]).get(invoice.stripe_id)
+    account = accounts_of([billed(invoice)]).get(invoice.stripe_id)
     if account is None:
         return Change(
             invoice.stripe_id,

@@ -4,12 +4,11 @@ import gc
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from itertools import islice
 from math import inf
-from typing import TypeVar
 from uuid import UUID
 
 from prefect import task
@@ -19,21 +18,16 @@ from prefect.logging import get_run_logger
 from invoicing.connectors import salesforce, stripe
 from invoicing.connectors.prefect import Prefect
 from invoicing.domain import record
-from invoicing.domain.projection import Facts
-from invoicing.domain.staged import ASKED_FOR, StripeRow, salesforce_rows, stripe_rows
-from invoicing.errors import Busy, Missing, Passing, Refused, Throttled
+from invoicing.domain.staged import ASKED_FOR, Listed, StripeRow, salesforce_rows, stripe_rows
+from invoicing.errors import Busy, Missing, Refused
 from invoicing.ledger import drift, leases, staging
 from invoicing.ledger.models import SyncRun, SyncWindow
 from invoicing.pacing import Budget
 from invoicing.settings import settings
+from tasks import pages
 from tasks.policy import STEP
 from tasks.report import run_id, this_attempt
 from tasks.salesforce import today
-
-T = TypeVar("T")
-
-READERS = 16
-"""Windows read side by side: hides answer times of 600 ms at 25 calls a second."""
 
 STAGED_EVERY_SECONDS = 2.0
 """Pages that are read are staged so often at least, and :data:`staging.PAGES_AT_ONCE` at most."""
@@ -50,7 +44,6 @@ ENOUGH = 1.5
 NEWS_WEIGHT = 8
 """The time of an answer is smoothed over about so many."""
 
-PAGE_TRIES = 5
 IDLE_SECONDS = 1.0
 """Somebody else's windows are looked at so often by a reader that has nothing to do."""
 
@@ -165,8 +158,8 @@ def read_windows(name: str, progress: "Progress") -> int:
     reader = Reader(name, progress)
     gc.freeze()  # millions of short-lived objects: the collector need not walk all others each time
     try:
-        with ThreadPoolExecutor(READERS) as pool:
-            list(pool.map(reader.read, range(READERS)))
+        with ThreadPoolExecutor(pages.READERS) as pool:
+            list(pool.map(reader.read, range(pages.READERS)))
     finally:
         gc.unfreeze()
     progress.done()
@@ -235,7 +228,7 @@ class Reader:
         self._progress = progress
         self._failed = threading.Event()
         self._budget = Budget("stripe", settings().stripe.requests_per_second)
-        self._row = stripe_rows(today(), settings().business.zone)
+        self._row = stripe_rows(today(), settings().business.zone, settings().salesforce.org_id)
         self._reading: dict[int, SyncWindow] = {}
         self._ledger = threading.Lock()  # fairer than SQLite's own, which waits in its sleep
         self._news = threading.Condition()
@@ -321,30 +314,14 @@ class Reader:
             _learn(window, staging.advance(window, rows, pages=pages, at_end=at_end))
         self._progress.add(len(rows))
 
-    def _page(self, window: SyncWindow, after: str | None) -> tuple[list[Facts], bool]:
-        def ask() -> tuple[list[Facts], bool]:
+    def _page(self, window: SyncWindow, after: str | None) -> tuple[list[Listed], bool]:
+        def ask() -> tuple[list[Listed], bool]:
             began = time.monotonic()
             page = stripe.client().invoice_page(window.since, window.until, after)
             self._answers_in += (time.monotonic() - began - self._answers_in) / NEWS_WEIGHT
             return page
 
-        return patiently(self._budget, ask)
-
-
-def patiently(budget: Budget, ask: Callable[[], T]) -> T:
-    """Ask Stripe for a page when it is its turn, and a few times if that fails in passing."""
-    for last in [False] * (PAGE_TRIES - 1) + [True]:
-        budget.wait()
-        try:
-            return ask()
-        except Throttled:
-            budget.slow_down()
-            if last:
-                raise
-        except Passing:
-            if last:
-                raise
-    raise AssertionError("a page is asked for at least once")
+        return pages.patiently(self._budget, ask)
 
 
 def _learn(window: SyncWindow, known: SyncWindow) -> None:

@@ -8,19 +8,21 @@ from typing import Any
 from prefect import task
 from prefect.logging import get_run_logger
 
-from invoicing.connectors import salesforce
+from invoicing.connectors import salesforce, stripe
 from invoicing.domain import record
-from invoicing.domain.drift import STAGED, Kind
-from invoicing.domain.payments import NOTHING_KNOWN, PaymentFacts
-from invoicing.domain.projection import Facts, Projection, project
+from invoicing.domain.drift import LINKED, Kind
+from invoicing.domain.payments import NOTHING_KNOWN
+from invoicing.domain.projection import Projection, project
 from invoicing.domain.status import Status
 from invoicing.domain.words import counted
 from invoicing.errors import InvoicingError, Passing, Refused
 from invoicing.ledger import drift, links, payments, staging
 from invoicing.ledger.models import DriftRow, SyncRun, TimelineEntry
 from invoicing.settings import settings
-from tasks.mirror import accounts_of
+from tasks.ledger import leased
+from tasks.mirror import Billed, accounts_of
 from tasks.missing import make_records
+from tasks.pages import read_again
 from tasks.policy import STEP
 from tasks.projection import Change, in_step, refresh
 from tasks.reading import check_allowance
@@ -68,15 +70,12 @@ def find_drift(sync: SyncRun) -> tuple[int, int]:
 
 def _name_accounts(sync: SyncRun) -> None:
     """Tell invoices whose customer belongs to no Account from those that can be made."""
-    for rows in drift.missing(sync.id, size=MISSING_AT_ONCE):
-        facts = drift.staged_facts([row.subject for row, _ in rows])
-        accounts = accounts_of([_project(invoice) for invoice in facts.values()])
+    for rows in drift.by_page(sync.id, [Kind.MISSING_IN_SALESFORCE], size=MISSING_AT_ONCE):
+        billed = [Billed(s.stripe_id, s.account_id, s.customer_id) for _, s in rows]
+        accounts = accounts_of(billed)
         drift.name_accounts(sync.id, accounts)
-        drift.name_unlinked(sync.id, [id_ for id_ in facts if id_ not in accounts])
-
-
-def _project(invoice: Facts, known: PaymentFacts = NOTHING_KNOWN) -> Projection:
-    return project(invoice, today=today(), zone=settings().business.zone, known=known)
+        unlinked = [one.stripe_id for one in billed if one.stripe_id not in accounts]
+        drift.name_unlinked(sync.id, unlinked)
 
 
 def repair(sync: SyncRun, only: Sequence[Kind]) -> None:
@@ -87,13 +86,13 @@ def repair(sync: SyncRun, only: Sequence[Kind]) -> None:
         only: The kinds of drift to repair.
     """
     kinds = drift.kinds(sync.id)
-    from_staging = [kind for kind in only if kind in STAGED]
-    if sum(kinds.get(kind, 0) for kind in from_staging) > SMALL:
-        for rows in drift.chunks(sync.id, from_staging, unsettled=True, size=BULK_CHUNK):
+    linked = [kind for kind in only if kind in LINKED]
+    if sum(kinds.get(kind, 0) for kind in linked) > SMALL:
+        for differing in drift.by_page(sync.id, linked, size=BULK_CHUNK):
             check_allowance()
-            write_in_bulk(sync, rows)
+            write_in_bulk(sync, differing)
     if kinds.get(Kind.MISSING_IN_SALESFORCE, 0) > FEW_MISSING and _makes_many(only):
-        for missing in drift.missing(sync.id, size=BULK_CHUNK):
+        for missing in drift.by_page(sync.id, [Kind.MISSING_IN_SALESFORCE], size=BULK_CHUNK):
             check_allowance()
             make_records(sync, missing)
     for rows in drift.chunks(sync.id, only, unsettled=True, size=FRESH_CHUNK):
@@ -124,33 +123,46 @@ def _outcome(change: Change) -> str:
 
 
 @task(task_run_name="repair many", **STEP)
-def write_in_bulk(sync: SyncRun, rows: Sequence[DriftRow]) -> None:
-    """Write what was staged by one Bulk job, each row's result looked at.
+def write_in_bulk(sync: SyncRun, rows: Sequence[drift.Differing]) -> None:
+    """Write what differs by Bulk jobs, each row's result looked at.
 
-    Invoices that somebody works on, or that events were about since they were read, are left to
-    the fresh reading; so are rows that failed in a way that passes.
+    Stripe is read again inside the leases: since it was staged, people may have thought for hours
+    about whether to repair it. Left to the fresh reading, one by one, are invoices that somebody
+    works on, that are gone, and whose writing failed in a way that passes.
+
+    Args:
+        sync: The full sync.
+        rows: The drift with its invoices as staged, the newest first.
     """
-    old = drift.touched(rows, sync.started_at)
-    chosen = [row for row in rows if row.subject not in old]
-    began = datetime.now(UTC)
-    for pairs in _by_shape(chosen):
-        if pairs:
-            _write(sync, pairs)
-    late = drift.touched(chosen, began)
-    if late:
-        repair_anew(sync, sorted(late))
+    with leased(subject for row, _ in rows for subject in _subjects(row)) as busy:
+        free = [pair for pair in rows if not _subjects(pair[0]) & busy.keys()]
+        for pairs in _by_shape(free):
+            if pairs:
+                _write(sync, pairs)
 
 
-def _by_shape(rows: Sequence[DriftRow]) -> tuple[list[Pair], list[Pair]]:
-    """Drafts and all others: the rows of a Bulk job have the same fields."""
-    facts = drift.staged_facts([row.subject for row in rows])
-    known = payments.known(row.subject for row in rows)
-    drafts: list[Pair] = []
-    others: list[Pair] = []
-    for row in rows:
-        projection = _project(facts[row.subject], known.get(row.subject, NOTHING_KNOWN))
-        (drafts if projection.status is Status.DRAFT else others).append((row, projection))
-    return drafts, others
+def _subjects(row: DriftRow) -> set[str]:
+    return {row.subject, str(row.record_id)}
+
+
+def _by_shape(rows: Sequence[drift.Differing]) -> tuple[list[Pair], list[Pair]]:
+    """Drafts and all others, by Account: the rows of a Bulk job have the same fields."""
+    read = read_again([staged for _, staged in rows], stripe.client().facts_page)
+    known = payments.known(invoice["id"] for invoice in read)
+    day, zone = today(), settings().business.zone
+    projections = {
+        invoice["id"]: project(
+            invoice, today=day, zone=zone, known=known.get(invoice["id"], NOTHING_KNOWN)
+        )
+        for invoice in read
+    }
+    pairs = [
+        (row, projections[row.subject])
+        for row, _ in sorted(rows, key=lambda pair: pair[0].account_id)
+        if row.subject in projections
+    ]
+    drafts = [pair for pair in pairs if pair[1].status is Status.DRAFT]
+    return drafts, [pair for pair in pairs if pair[1].status is not Status.DRAFT]
 
 
 def _write(sync: SyncRun, pairs: Sequence[Pair]) -> None:
@@ -160,7 +172,7 @@ def _write(sync: SyncRun, pairs: Sequence[Pair]) -> None:
         [links.Written(row.subject, str(row.record_id), p.status, p.digest) for row, p in written]
     )
     note_all([_entry(sync, row, projection) for row, projection in written])
-    outcomes = {row.subject: f"repaired: now {row.stripe_says}." for row, _ in written}
+    outcomes = {row.subject: f"repaired: now {_says(p)}." for row, p in written}
     for index, error in failed.items():
         if not isinstance(error, Passing):
             outcomes[pairs[index][0].subject] = f"not repaired: {error}"
@@ -174,10 +186,14 @@ def _failures(pairs: Sequence[Pair]) -> dict[int, InvoicingError]:
     return {error.index: error.error for error in errors}
 
 
+def _says(projection: Projection) -> str:
+    return f"{projection.status} {projection.payment_state}"
+
+
 def _entry(sync: SyncRun, row: DriftRow, projection: Projection) -> TimelineEntry:
     """What a repair is on the record's timeline; a sync repairs an invoice in bulk once."""
-    what = f"{row.salesforce_says} → {row.stripe_says}"
-    if row.salesforce_says == row.stripe_says:
+    what = f"{row.salesforce_says} → {_says(projection)}"
+    if row.salesforce_says == _says(projection):
         what = f"{row.kind.capitalize()} put right"
     if row.kind == Kind.AMOUNT:
         what += f"; paid {projection.amount_paid}, remaining {projection.amount_remaining}"

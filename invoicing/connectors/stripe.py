@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from functools import lru_cache, partial
 from http import HTTPStatus
-from typing import Any, TypedDict
+from typing import Any, Generic, TypedDict, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -22,9 +22,12 @@ from urllib3 import PoolManager, ProxyManager
 from urllib3.exceptions import HTTPError
 
 from invoicing.domain.projection import Facts
+from invoicing.domain.staged import Listed
 from invoicing.errors import Conflict, Missing, Passing, Refused, Throttled, WrongWorld
 from invoicing.settings import STRIPE_API_VERSION
 from invoicing.settings import Stripe as StripeSettings
+
+T = TypeVar("T")
 
 Object = dict[str, Any]
 
@@ -95,8 +98,8 @@ def _in_our_words(doing: str) -> Iterator[None]:
         raise kind(f"Stripe refused to {doing}: {why}") from error
 
 
-class _Listed(TypedDict):
-    data: list[Facts]
+class _Page(TypedDict, Generic[T]):
+    data: list[T]
     has_more: bool
 
 
@@ -122,14 +125,10 @@ class WholeFacts(Facts):
     lines: _Lines
 
 
-class _WholeListed(TypedDict):
-    data: list[WholeFacts]
-    has_more: bool
-
-
 _ANYTHING = msgspec.json.Decoder()
-_LISTED = msgspec.json.Decoder(_Listed)
-_WHOLE_LISTED = msgspec.json.Decoder(_WholeListed)
+_LISTED = msgspec.json.Decoder(_Page[Listed])
+_FACTS = msgspec.json.Decoder(_Page[Facts])
+_WHOLE = msgspec.json.Decoder(_Page[WholeFacts])
 
 
 class _Bodies(stripe.HTTPClient):
@@ -384,7 +383,7 @@ class Stripe:
             pages = self._v1.invoices.list(params)
             return [invoice.to_dict() for invoice in pages.auto_paging_iter()]
 
-    def invoice_page(self, since: int, until: int, after: str | None) -> tuple[list[Facts], bool]:
+    def invoice_page(self, since: int, until: int, after: str | None) -> tuple[list[Listed], bool]:
         """One page of all invoices created in ``[since, until)`` Unix seconds, newest first.
 
         Args:
@@ -393,19 +392,27 @@ class Stripe:
             after: The last invoice of the page before.
 
         Returns:
-            Of each invoice what a projection looks at, and whether there are more after them.
+            Of each invoice what a full sync compares, and whether there are more after them.
         """
         page = self._listed(_LISTED, after, gte=since, lt=until)
         return page["data"], page["has_more"]
 
-    def whole_page(self, until: int, after: str | None) -> list[WholeFacts]:
-        """The newest invoices created before a Unix second, with their lines; none: no more.
+    def facts_page(self, until: int, after: str | None) -> list[Facts]:
+        """The newest invoices created before a Unix second, as a projection needs them.
 
         Args:
             until: The first second no longer wanted.
             after: The last invoice of the page before, if it is to go on from there.
+
+        Returns:
+            A page, which is empty when there are no more.
         """
-        page = self._listed(_WHOLE_LISTED, after, lt=until)["data"]
+        page = self._listed(_FACTS, after, lt=until)["data"]
+        return list(page)
+
+    def whole_page(self, until: int, after: str | None) -> list[WholeFacts]:
+        """The same as :meth:`facts_page`, with all their lines."""
+        page = self._listed(_WHOLE, after, lt=until)["data"]
         for invoice in page:
             if invoice["lines"]["has_more"]:
                 every: Any = self.invoice_lines(invoice["id"])

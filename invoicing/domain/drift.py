@@ -23,5 +23,5 @@ class Kind(StrEnum):
 FOR_PEOPLE = frozenset([Kind.CONFLICT, Kind.DUPLICATE, Kind.UNLINKED_CUSTOMER])
 """Kinds that a person has to decide; they are listed, and nothing is written."""
 
-STAGED = frozenset([Kind.STATUS, Kind.AMOUNT, Kind.PAYMENT_STATE, Kind.NUMBER, Kind.OVERDUE])
-"""Kinds that can be repaired from what was staged: both sides exist and are linked."""
+LINKED = frozenset([Kind.STATUS, Kind.AMOUNT, Kind.PAYMENT_STATE, Kind.NUMBER, Kind.OVERDUE])
+"""Kinds that can be repaired many at once: both sides exist and are linked."""

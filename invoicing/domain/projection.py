@@ -108,7 +108,7 @@ class Facts(TypedDict, total=False):
     currency: str
     customer: str | None
     livemode: bool
-    metadata: dict[str, str]
+    metadata: dict[str, str] | None
     number: str | None
     description: str | None
     due_date: int | None
@@ -125,6 +125,11 @@ class Facts(TypedDict, total=False):
     post_payment_credit_notes_amount: int
     status_transitions: dict[str, int | None]
     from_invoice: dict[str, Any] | None
+
+
+def is_of(org_id: str | None, org: str) -> bool:
+    """Whether an org's id, of 15 or 18 characters, is that of an org."""
+    return (org_id or "")[:15] == org[:15]
 
 
 def replaced(invoice: Mapping[str, Any]) -> str | None:

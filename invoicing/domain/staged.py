@@ -8,18 +8,41 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
 from functools import lru_cache
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, TypedDict
 from zoneinfo import ZoneInfo
-
-import orjson
 
 from invoicing.domain import record
 from invoicing.domain.money import to_minor
-from invoicing.domain.projection import Facts, credited, named_record, payment_state
+from invoicing.domain.projection import (
+    ACCOUNT_KEY,
+    ORG_KEY,
+    credited,
+    is_of,
+    named_record,
+    payment_state,
+)
 from invoicing.domain.status import Status
 
-FACTS = tuple(Facts.__annotations__)
 STATUS = {status.value.lower(): status.value for status in Status}
+
+
+class Listed(TypedDict, total=False):
+    """All of an invoice on a page of Stripe's list that a full sync looks at."""
+
+    id: str
+    created: int
+    status: str
+    customer: str | None
+    metadata: dict[str, str] | None
+    number: str | None
+    due_date: int | None
+    total: int
+    amount_paid: int
+    amount_remaining: int
+    amount_overpaid: int
+    pre_payment_credit_notes_amount: int
+    post_payment_credit_notes_amount: int
+    from_invoice: dict[str, Any] | None
 
 
 class StripeRow(NamedTuple):
@@ -36,7 +59,7 @@ class StripeRow(NamedTuple):
     amount_remaining: int
     payment_state: str
     overdue: bool
-    facts: str
+    account_id: str | None = None
     credited: int = 0
 
 
@@ -58,12 +81,13 @@ class SalesforceRow(NamedTuple):
     credited: int = 0
 
 
-def stripe_rows(day: date, zone: ZoneInfo) -> Callable[[Facts], StripeRow]:
-    """How invoices of Stripe are staged on a business day."""
+def stripe_rows(day: date, zone: ZoneInfo, org: str) -> Callable[[Listed], StripeRow]:
+    """How invoices of Stripe are staged on a business day; Accounts are named of one org only."""
     morning = datetime.combine(day, time.min, zone).timestamp()
 
-    def row(invoice: Facts) -> StripeRow:
+    def row(invoice: Listed) -> StripeRow:
         status, due = invoice["status"], invoice["due_date"]
+        metadata = invoice["metadata"] or {}
         return StripeRow(
             invoice["id"],
             invoice["created"],
@@ -76,16 +100,11 @@ def stripe_rows(day: date, zone: ZoneInfo) -> Callable[[Facts], StripeRow]:
             invoice["amount_remaining"],
             payment_state(invoice).value,
             status == "open" and due is not None and due < morning,
-            orjson.dumps([*map(invoice.get, FACTS)]).decode(),
+            metadata.get(ACCOUNT_KEY) if is_of(metadata.get(ORG_KEY), org) else None,
             credited(invoice),
         )
 
     return row
-
-
-def facts(text: str) -> Facts:
-    """An invoice as its projection needs it, from the column of the same name."""
-    return cast(Facts, dict(zip(FACTS, orjson.loads(text), strict=True)))
 
 
 ASKED_FOR = (

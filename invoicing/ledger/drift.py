@@ -7,12 +7,13 @@ from sqlalchemy import bindparam, delete, func, literal, text, tuple_, update
 from sqlmodel import col, select
 
 from invoicing.domain.drift import Kind
-from invoicing.domain.projection import Facts
-from invoicing.domain.staged import facts
 from invoicing.ledger.database import session
-from invoicing.ledger.models import DriftRow, Event, Lease, StagedStripe, SyncRun
+from invoicing.ledger.models import DriftRow, Event, StagedStripe, SyncRun
 
 CHUNK = 5_000
+
+Differing = tuple[DriftRow, StagedStripe]
+"""What differs, and its invoice as it was staged."""
 
 
 FIND = """
@@ -112,19 +113,24 @@ def chunks(
         place = (rows[-1].account_id, rows[-1].subject)
 
 
-def missing(run_id: str, *, size: int) -> Iterator[list[tuple[DriftRow, int]]]:
-    """What Salesforce lacks and nothing was done about yet, in chunks, the newest first.
+def by_page(run_id: str, only: Sequence[Kind], *, size: int) -> Iterator[list[Differing]]:
+    """What nothing was done about yet, with its invoices as staged, in chunks.
 
-    In the order of Stripe's list, with the Unix second of each invoice's creation, so that those
-    of a chunk stand on few pages of it.
+    In the order of Stripe's list, the newest first, so that those of a chunk stand on few of its
+    pages.
+
+    Args:
+        run_id: The full sync.
+        only: The kinds wanted; of each, the invoice is in Stripe.
+        size: Rows in a chunk.
     """
     order = (col(StagedStripe.created), col(StagedStripe.stripe_id))
     query = (
-        select(DriftRow, StagedStripe.created)
+        select(DriftRow, StagedStripe)
         .join(StagedStripe, col(StagedStripe.stripe_id) == col(DriftRow.subject))
         .where(
             DriftRow.run_id == run_id,
-            DriftRow.kind == Kind.MISSING_IN_SALESFORCE,
+            col(DriftRow.kind).in_(list(only)),
             DriftRow.outcome == "found",
         )
         .order_by(order[0].desc(), order[1].desc())
@@ -136,10 +142,10 @@ def missing(run_id: str, *, size: int) -> Iterator[list[tuple[DriftRow, int]]]:
             rows = list(ledger.exec(rest).all())
         if not rows:
             return
-        yield [(row, created) for row, created in rows]
-        last, created = rows[-1]
-        earlier = (order[0] == created) & (order[1] < last.subject)
-        rest = query.where((order[0] < created) | earlier)
+        yield [(row, staged) for row, staged in rows]
+        last = rows[-1][1]
+        earlier = (order[0] == last.created) & (order[1] < last.stripe_id)
+        rest = query.where((order[0] < last.created) | earlier)
 
 
 def name_accounts(run_id: str, accounts: Mapping[str, str]) -> None:
@@ -160,35 +166,6 @@ def name_unlinked(run_id: str, subjects: Sequence[str]) -> None:
             .where(col(DriftRow.run_id) == run_id, col(DriftRow.subject).in_(list(subjects)))
             .values(kind=Kind.UNLINKED_CUSTOMER)
         )
-
-
-def staged_facts(subjects: Sequence[str]) -> dict[str, Facts]:
-    """What was staged of Stripe's invoices, by Stripe id."""
-    query = select(StagedStripe.stripe_id, StagedStripe.facts)
-    with session() as ledger:
-        rows = ledger.exec(query.where(col(StagedStripe.stripe_id).in_(list(subjects)))).all()
-    return {stripe_id: facts(text) for stripe_id, text in rows}
-
-
-def touched(rows: Sequence[DriftRow], since: datetime) -> set[str]:
-    """Those that somebody works on now, or that an event was about since a UTC instant.
-
-    What was staged of them may be old news by now.
-    """
-    subjects = {row.subject: row.subject for row in rows}
-    subjects |= {row.record_id: row.subject for row in rows if row.record_id}
-    with session() as ledger:
-        held = ledger.exec(
-            select(Lease.subject).where(
-                col(Lease.subject).in_(list(subjects)), col(Lease.expires_at) > since
-            )
-        ).all()
-        named = ledger.exec(
-            select(Event.invoice_id).where(
-                col(Event.invoice_id).in_(list(subjects)), col(Event.received_at) >= since
-            )
-        ).all()
-    return {subjects[subject] for subject in held} | {name for name in named if name}
 
 
 def named_since(since: datetime, *, size: int = CHUNK) -> Iterator[list[str]]:

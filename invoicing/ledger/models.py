@@ -312,7 +312,7 @@ class StagedStripe(SQLModel, table=True):
     amount_remaining: int = Field(sa_type=BigInteger)
     payment_state: str
     overdue: bool
-    facts: str = Field(sa_type=Text, description="What a projection needs, as JSON.")
+    account_id: str | None = Field(default=None, description="The Account that it names itself.")
     credited: int = Field(default=0, sa_type=BigInteger)
 
 

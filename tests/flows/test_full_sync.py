@@ -2,7 +2,7 @@
 
 import csv
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from invoicing.ledger import drift, leases, links, staging
 from invoicing.ledger.database import session
 from invoicing.ledger.models import DriftRow, SyncRun
 from invoicing.settings import settings
+from tasks import reconciliation
 from tasks.missing import COLLECTED
 from tasks.reading import SUBJECT
 from tests.conftest import Sandbox
@@ -297,21 +298,61 @@ def test_large_drift_is_written_in_bulk_and_failed_rows_are_listed(
     assert full_sync().sentence == "2 invoices compared, 0 differed."
 
 
-def test_what_an_event_was_about_meanwhile_is_read_anew(
-    sent: InvoiceOutcome, org: Org, monkeypatch: pytest.MonkeyPatch, dashboard: stripe.StripeClient
-) -> None:
-    """Staged rows are not written over newer state."""
+@pytest.fixture
+def before_it_writes(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Any]], None]:
+    """Lets something happen between the comparison and the repair, which is in bulk."""
     monkeypatch.setattr("tasks.reconciliation.SMALL", 0)
+
+    def happens(what: Callable[[], Any]) -> None:
+        monkeypatch.setattr("tasks.reconciliation.check_allowance", what)
+
+    return happens
+
+
+def test_what_was_paid_while_a_person_thought_about_it_is_written_as_paid(
+    sent: InvoiceOutcome, org: Org, before_it_writes: Any, dashboard: stripe.StripeClient
+) -> None:
+    """What is written is read when it is written, not when it was compared."""
     org.set("INV-0001", Status__c="Void")
-
-    def paid_meanwhile(rows: Any, since: Any) -> set[str]:
-        if dashboard.v1.invoices.retrieve(sent.stripe_id).status == "open":
-            dashboard.v1.invoices.pay(sent.stripe_id, {"paid_out_of_band": True})
-        return {sent.stripe_id}
-
-    monkeypatch.setattr("tasks.reconciliation.drift.touched", paid_meanwhile)
-    full_sync()
+    pay = dashboard.v1.invoices.pay
+    before_it_writes(lambda: pay(sent.stripe_id, {"paid_out_of_band": True}))
+    assert "1 repaired" in full_sync().sentence
     assert org.record("INV-0001")["Status__c"] == "Paid"
+    assert last_drift()["status"].outcome == "repaired: now Paid Paid."
+
+
+def test_what_is_gone_from_stripe_meanwhile_is_told_to_a_person(
+    world: None, org: Org, before_it_writes: Any, dashboard: stripe.StripeClient
+) -> None:
+    """It is not on its page any more, and so it is looked at alone."""
+    [acme] = org.query("SELECT Id FROM Account WHERE Name = 'Acme Corporation'")
+    customer = dashboard.v1.customers.create({"name": "Acme Corporation"})
+    links.link_customer(customer.id, acme["Id"])
+    made = dashboard.v1.invoices.create({"customer": customer.id, "auto_advance": False})
+    full_sync()
+    org.set("INV-0001", Status__c="Open")
+    before_it_writes(lambda: dashboard.v1.invoices.delete(made.id))
+    full_sync()
+    assert "not repaired: Stripe has no invoice" in last_drift()["status"].outcome
+
+
+def test_what_somebody_works_on_is_waited_for(
+    sent: InvoiceOutcome, org: Org, before_it_writes: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not keep the many from being written, and is looked at alone afterwards."""
+    alone: list[str] = []
+    one_by_one = reconciliation.repair_anew
+
+    def watched(sync: SyncRun, subjects: Sequence[str]) -> None:
+        alone.extend(subjects)
+        one_by_one(sync, subjects)
+
+    monkeypatch.setattr("tasks.reconciliation.repair_anew", watched)
+    org.set("INV-0001", Status__c="Void")
+    before_it_writes(lambda: leases.acquire(sent.record_id, "somebody else", seconds=1))
+    assert "1 repaired" in full_sync().sentence
+    assert org.record("INV-0001")["Status__c"] == "Open"
+    assert alone == [sent.stripe_id]
 
 
 def test_a_customer_nobody_knows_is_named_as_such(

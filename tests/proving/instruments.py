@@ -79,11 +79,11 @@ def prepare_process() -> None:
     readers are few, what is frozen for the forks stays so, the ledger's newest revision is
     looked up once, and ``datetime`` can be shifted.
     """
-    from tasks import reading
+    from tasks import pages, reading
     from tasks.policy import STEP
 
     reading.LEASE_SECONDS = SYNC_LEASE_SECONDS
-    reading.READERS = SYNC_READERS
+    pages.READERS = SYNC_READERS
     setattr(reading, "gc", SimpleNamespace(freeze=lambda: None, unfreeze=lambda: None))  # noqa: B010
     real_delays = STEP["retry_delay_seconds"](STEP["retries"])
     delays = [min(seconds * PACE, LONGEST_DELAY_SECONDS) for seconds in real_delays]

@@ -18,9 +18,7 @@ DAY = 86_400
 
 def stripe_row(name: str, created: int = staging.STRIPE_BEGAN + DAY, **changes: Any) -> StripeRow:
     """An open invoice over 10."""
-    row = StripeRow(
-        f"in_{name}", created, None, "cus_1", "Open", name, 10, 0, 10, "Unpaid", False, "{}"
-    )
+    row = StripeRow(f"in_{name}", created, None, "cus_1", "Open", name, 10, 0, 10, "Unpaid", False)
     return row._replace(**changes)
 
 
