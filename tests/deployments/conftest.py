@@ -12,7 +12,8 @@ import httpx
 import psutil
 import pytest
 
-from deployments.local.services import Service, port_or_free
+from deployments.local.services import Service
+from tests.prefect_server import free_address, prefect_server
 
 STORIES = Path(__file__).parent / "stories.py"
 PATIENCE_SECONDS = 240
@@ -109,7 +110,7 @@ def program_environment(home: Path) -> dict[str, str]:
     """The environment of the server and of its workers."""
     return os.environ | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "PREFECT_API_URL": f"http://127.0.0.1:{port_or_free(0)}/api",
+        "PREFECT_API_URL": free_address(),
         "PREFECT_HOME": str(home),
         "PREFECT_PROFILES_PATH": str(home / "profiles.toml"),
         "PREFECT_LOGGING_TO_API_ENABLED": "true",
@@ -120,25 +121,8 @@ def program_environment(home: Path) -> dict[str, str]:
 @pytest.fixture(scope="session")
 def prefect(home: Path, program_environment: dict[str, str]) -> Iterator[Prefect]:
     """A real server on SQLite, as the local stack runs it."""
-    url = program_environment["PREFECT_API_URL"]
-    port = url.removesuffix("/api").rpartition(":")[2]
-    app = "deployments.local.prefect_server:create_app"
-    uvicorn = [sys.executable, "-m", "uvicorn", "--factory", app, "--port", port]
-    server = Service("server", uvicorn, program_environment, Path.cwd(), home)
-
-    def healthy() -> bool:
-        server.check()
-        try:
-            return httpx.get(f"{url}/health").is_success
-        except httpx.TransportError:
-            return False
-
-    try:
-        eventually(healthy)
+    with prefect_server(home, program_environment, program_environment["PREFECT_API_URL"]) as url:
         yield Prefect(url)
-    finally:
-        server.terminate()
-        server.wait(20)
 
 
 @pytest.fixture

@@ -10,12 +10,12 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterName
 from prefect.client.schemas.objects import State
 from prefect.deployments.runner import RunnerDeployment
+from prefect.events.worker import EventsWorker
 from prefect.settings import (
     PREFECT_API_URL,
     PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
     temporary_settings,
 )
-from prefect.testing.utilities import prefect_test_harness
 
 from flows.full_sync import full_sync
 from flows.raise_invoice import raise_invoice
@@ -27,18 +27,20 @@ from invoicing.connectors.salesforce import quoted
 from invoicing.domain.forms import InvoiceOutcome, LineItem
 from invoicing.settings import settings
 from tests.conftest import Sandbox
+from tests.prefect_server import prefect_server as running_server
 
 NEXT_MONTH = date.today() + timedelta(days=30)
 
 
 @pytest.fixture(scope="session", autouse=True)
-def prefect_server() -> Iterator[None]:
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A real server on a database of its own; without heartbeats, which cost a second a run."""
     with (
-        prefect_test_harness(server_startup_timeout=120),
-        temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
+        running_server(tmp_path_factory.mktemp("prefect"), {}) as url,
+        temporary_settings({PREFECT_API_URL: url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
     ):
         yield
+        EventsWorker.drain_all()
 
 
 @pytest.fixture(autouse=True)

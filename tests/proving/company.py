@@ -5,7 +5,6 @@ import itertools
 import multiprocessing
 import os
 import signal
-import sys
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,11 +20,9 @@ from unittest.mock import patch
 import psycopg
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from deployments.local.services import Service, port_or_free
-from deployments.local.stack import answers
+from tests.prefect_server import prefect_server
 from tests.proving.world import World
 
-ROOT = Path(__file__).parents[2]
 START_SECONDS = 120
 
 T = TypeVar("T")
@@ -179,7 +176,7 @@ def company(size: int, database: str = "sqlite", numbers_from: int = 1) -> Itera
     with (
         TemporaryDirectory(prefix="proving-", dir=fast, ignore_cleanup_errors=True) as folder,
         _ledgers(size, database, Path(folder)) as ledgers,
-        _prefect_server(Path(folder)) as api,
+        prefect_server(Path(folder) / "prefect", QUIET) as api,
     ):
         with temporary_settings({PREFECT_API_URL: api}):
             _deploy()
@@ -191,29 +188,6 @@ def company(size: int, database: str = "sqlite", numbers_from: int = 1) -> Itera
             worlds.close()
             for place in places:
                 place.end()
-
-
-@contextmanager
-def _prefect_server(folder: Path) -> Iterator[str]:
-    """Prefect's server as the local stack runs it, told to be quiet; yields its API's URL."""
-    home = folder / "prefect"
-    home.mkdir()
-    api = f"http://127.0.0.1:{port_or_free(0)}/api"
-    app = "deployments.local.prefect_server:create_app"
-    port = api.removesuffix("/api").rpartition(":")[2]
-    command = [sys.executable, "-m", "uvicorn", "--log-level", "error", "--factory", app]
-    environment = os.environ | QUIET | {"PREFECT_HOME": str(home), "PREFECT_API_URL": api}
-    server = Service("server", [*command, "--port", port], environment, ROOT, home)
-    until = time.monotonic() + START_SECONDS
-    try:
-        while not answers(f"{api}/health"):
-            server.check()
-            assert time.monotonic() < until, server.tail()
-            time.sleep(0.05)
-        yield api
-    finally:
-        server.terminate()
-        server.wait(START_SECONDS)
 
 
 @contextmanager
