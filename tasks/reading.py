@@ -19,7 +19,7 @@ from invoicing.connectors import salesforce, stripe
 from invoicing.connectors.prefect import Prefect
 from invoicing.domain import record
 from invoicing.domain.staged import ASKED_FOR, Listed, StripeRow, salesforce_rows, stripe_rows
-from invoicing.errors import Busy, Missing, Refused
+from invoicing.errors import Busy, Missing, Passing, Refused, Superseded
 from invoicing.ledger import drift, leases, staging
 from invoicing.ledger.models import SyncRun, SyncWindow
 from invoicing.pacing import Budget
@@ -76,8 +76,10 @@ def alone() -> Iterator[None]:
             time.sleep(WAIT_SECONDS)
 
     def keep() -> None:
-        while not over.wait(LEASE_SECONDS / 4):
-            leases.acquire(SUBJECT, owner, seconds=LEASE_SECONDS)
+        with suppress(Busy, Superseded):  # another has taken up this sync, and shares its windows
+            while not over.wait(LEASE_SECONDS / 4):
+                with suppress(Passing):  # the ledger may be back at the next time
+                    leases.acquire(SUBJECT, owner, seconds=LEASE_SECONDS)
 
     keeper = threading.Thread(target=keep, daemon=True)
     keeper.start()

@@ -4,6 +4,7 @@ import csv
 import threading
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +22,14 @@ from invoicing.domain.drift import Kind
 from invoicing.domain.forms import InvoiceOutcome
 from invoicing.domain.money import Money
 from invoicing.domain.record import number
-from invoicing.errors import Busy, Conflict, Refused
+from invoicing.errors import Busy, Conflict, Passing, Refused
 from invoicing.ledger import drift, leases, links, staging
 from invoicing.ledger.database import session
 from invoicing.ledger.models import DriftRow, SyncRun
 from invoicing.settings import settings
 from tasks import reconciliation
 from tasks.missing import COLLECTED
-from tasks.reading import SUBJECT
+from tasks.reading import SUBJECT, alone
 from tests.conftest import Sandbox
 from tests.flows.conftest import Deployed, Org
 from tests.flows.dialogues import Conversation
@@ -211,6 +212,24 @@ def test_two_at_once_are_refused(world: None) -> None:
         full_sync()
     over.set()
     first.join()
+
+
+def test_a_ledger_that_is_away_for_a_moment_does_not_end_its_turn(
+    world: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lease is renewed when the ledger is back, so that no second one begins beside it."""
+    monkeypatch.setattr("tasks.reading.LEASE_SECONDS", 2)
+    acquire, tries, renewed = leases.acquire, count(), threading.Event()
+
+    def away_at_first(*args: Any, **kwargs: Any) -> None:
+        if next(tries) == 0:
+            raise Passing("The ledger did not answer.")
+        acquire(*args, **kwargs)
+        renewed.set()
+
+    with alone():
+        monkeypatch.setattr("tasks.reading.leases.acquire", away_at_first)
+        assert renewed.wait(60)
 
 
 def test_one_that_was_killed_is_waited_for(world: None) -> None:
