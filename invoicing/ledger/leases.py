@@ -77,10 +77,9 @@ def acquire_all(subjects: Iterable[str], owner: str, *, seconds: int = LEASE_SEC
     with session() as ledger:
         rows = [Lease(subject=subject, owner=owner, expires_at=until) for subject in wanted]
         new |= {key.subject for key in insert_missing(ledger, rows)}
-        query = select(Lease).where(col(Lease.subject).in_(wanted)).order_by(col(Lease.subject))
-        for lease in ledger.exec(query.with_for_update()):
-            if lease.subject in new:
-                continue
+        others = [subject for subject in wanted if subject not in new]
+        query = select(Lease).where(col(Lease.subject).in_(others)).order_by(col(Lease.subject))
+        for lease in ledger.exec(query.with_for_update()) if others else ():
             if lease.owner == owner:
                 kept.add(lease.subject)
             elif _succeeds(lease.owner, owner):
