@@ -25,8 +25,8 @@ PAGE = 100
 CALL_SECONDS = 0.2
 POLLS = 5
 FIRST_WAIT, POLL_WAIT = 0.2, 0.2
-PART_SECONDS = 2.0
-PART = 25_000
+PART_SECONDS = 0.8
+PART = 10_000
 """Salesforce: each call, how often a job is not complete yet, and each part of the results."""
 
 

@@ -32,7 +32,7 @@ from tasks.report import this_attempt
 from tasks.salesforce import today
 from tasks.timeline import publish
 
-COLLECTED = 2_000
+COLLECTED = 1_000
 """Up to so many rows travel in Collections calls; more of them in one Bulk job."""
 
 Failures = Mapping[str, InvoicingError]

@@ -34,7 +34,7 @@ SMALL = 2_000
 see "How many records" in Salesforce's guide to Bulk API 2.0."""
 
 FRESH_CHUNK = 500
-BULK_CHUNK = 5_000
+BULK_CHUNK = 2_000
 """Rows of a Bulk job, which are held in memory: less than a batch of Salesforce's, 10,000."""
 
 Pair = tuple[DriftRow, Projection]
@@ -171,7 +171,8 @@ def _write(sync: SyncRun, pairs: Sequence[Pair]) -> None:
     links.remember_many(
         [links.Written(row.subject, str(row.record_id), p.status, p.digest) for row, p in written]
     )
-    note_all([_entry(sync, row, projection) for row, projection in written])
+    for start in range(0, len(written), FRESH_CHUNK):
+        note_all([_entry(sync, *pair) for pair in written[start : start + FRESH_CHUNK]])
     outcomes = {row.subject: f"repaired: now {_says(p)}." for row, p in written}
     for index, error in failed.items():
         if not isinstance(error, Passing):

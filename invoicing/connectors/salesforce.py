@@ -39,7 +39,7 @@ COLLECTION = 200
 GRAPHS, NODES = 75, 500
 """The most graphs of one Composite Graph call, and the most subrequests of all of them."""
 
-BULK_PART = 25_000
+BULK_PART = 10_000
 """Rows in a part of a Bulk query's results: a trade of memory against calls."""
 
 PASSING_CODES = frozenset(

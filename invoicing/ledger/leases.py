@@ -20,6 +20,9 @@ from invoicing.ledger.models import Lease
 
 LEASE_SECONDS = 180
 
+AT_ONCE = 500
+"""Leases that one statement takes; it is in memory as a whole."""
+
 RENEWED_SECONDS = 20
 """Of leases whose owner renews them as long as it lives."""
 
@@ -75,8 +78,10 @@ def acquire_all(subjects: Iterable[str], owner: str, *, seconds: int = LEASE_SEC
     if not wanted:
         return Taken(frozenset(), frozenset(), {})
     with session() as ledger:
-        rows = [Lease(subject=subject, owner=owner, expires_at=until) for subject in wanted]
-        new |= {key.subject for key in insert_missing(ledger, rows)}
+        for start in range(0, len(wanted), AT_ONCE):
+            some = wanted[start : start + AT_ONCE]
+            rows = [Lease(subject=subject, owner=owner, expires_at=until) for subject in some]
+            new |= {key.subject for key in insert_missing(ledger, rows)}
         others = [subject for subject in wanted if subject not in new]
         query = select(Lease).where(col(Lease.subject).in_(others)).order_by(col(Lease.subject))
         for lease in ledger.exec(query.with_for_update()) if others else ():
