@@ -10,7 +10,7 @@ from invoicing.domain.drift import Kind
 from invoicing.ledger.database import session
 from invoicing.ledger.models import DriftRow, Event, StagedStripe, SyncRun
 
-CHUNK = 5_000
+CHUNK = 1_000
 
 Differing = tuple[DriftRow, StagedStripe]
 """What differs, and its invoice as it was staged."""
