@@ -57,16 +57,14 @@ def make_records(sync: SyncRun, rows: Sequence[drift.Differing]) -> None:
 
     Args:
         sync: The full sync.
-        rows: The drift with its invoices as staged, the newest first.
+        rows: What is missing, the newest first.
     """
-    ids = [row.subject for row, _ in rows]
+    ids = [row.subject for row in rows]
     linked = {id_: link.record_id for id_, link in links.invoice_links(ids).items()}
     with leased([*ids, *linked.values()]) as busy:
-        free = [
-            pair for pair in rows if not {pair[0].subject, linked.get(pair[0].subject)} & {*busy}
-        ]
-        accounts = {row.subject: row.account_id for row, _ in free}
-        wholes = read_again([staged for _, staged in free], stripe.client().whole_page)
+        free = [row for row in rows if not {row.subject, linked.get(row.subject)} & {*busy}]
+        accounts = {row.subject: row.account_id for row in free}
+        wholes = read_again(free, stripe.client().whole_page)
         found = _without_record(_projected(wholes, accounts), linked)
         _make(sync, found)
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from invoicing.domain.projection import Facts
 from invoicing.errors import Passing, Throttled
-from invoicing.ledger.models import StagedStripe
+from invoicing.ledger.drift import Differing
 from invoicing.pacing import Budget
 from invoicing.settings import settings
 
@@ -40,15 +40,15 @@ def patiently(budget: Budget, ask: Callable[[], T]) -> T:
 
 
 def read_again(
-    staged: Sequence[StagedStripe], page: Callable[[int, str | None], Sequence[F]]
+    rows: Sequence[Differing], page: Callable[[int, str | None], Sequence[F]]
 ) -> list[F]:
     """Read invoices from the pages of Stripe's list that they stand on; some may be gone.
 
     Args:
-        staged: The invoices, the newest first.
+        rows: The invoices, the newest first.
         page: Reads the newest invoices before a Unix second, or after an invoice.
     """
-    parts = [staged[start : start + READ_BY_ONE] for start in range(0, len(staged), READ_BY_ONE)]
+    parts = [rows[start : start + READ_BY_ONE] for start in range(0, len(rows), READ_BY_ONE)]
     budget = Budget("stripe", settings().stripe.requests_per_second)
     with ThreadPoolExecutor(READERS) as pool:
         return [found for part in pool.map(partial(_jump, budget, page), parts) for found in part]
@@ -57,12 +57,12 @@ def read_again(
 def _jump(
     budget: Budget,
     page: Callable[[int, str | None], Sequence[F]],
-    staged: Sequence[StagedStripe],
+    rows: Sequence[Differing],
 ) -> list[F]:
     """Page from one wanted invoice to the next; what lies between pages is passed over."""
-    wanted = {invoice.stripe_id: invoice.created for invoice in staged}
+    wanted = {row.subject: row.created for row in rows}
     found: list[F] = []
-    until, after = staged[0].created + 1, None
+    until, after = rows[0].created + 1, None
     while wanted:
         invoices = patiently(budget, partial(page, until, after))
         if not invoices:

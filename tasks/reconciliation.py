@@ -17,7 +17,7 @@ from invoicing.domain.status import Status
 from invoicing.domain.words import counted
 from invoicing.errors import InvoicingError, Passing, Refused
 from invoicing.ledger import drift, links, payments, staging
-from invoicing.ledger.models import DriftRow, SyncRun, TimelineEntry
+from invoicing.ledger.models import SyncRun, TimelineEntry
 from invoicing.settings import settings
 from tasks.ledger import leased
 from tasks.mirror import Billed, accounts_of
@@ -34,10 +34,10 @@ SMALL = 2_000
 see "How many records" in Salesforce's guide to Bulk API 2.0."""
 
 FRESH_CHUNK = 500
-BULK_CHUNK = 2_000
+BULK_CHUNK = 1_500
 """Rows of a Bulk job, which are held in memory: less than a batch of Salesforce's, 10,000."""
 
-Pair = tuple[DriftRow, Projection]
+Pair = tuple[drift.Differing, Projection]
 """What differs, and how it is in Stripe."""
 
 MISSING_AT_ONCE = 2_000
@@ -71,7 +71,7 @@ def find_drift(sync: SyncRun) -> tuple[int, int]:
 def _name_accounts(sync: SyncRun) -> None:
     """Tell invoices whose customer belongs to no Account from those that can be made."""
     for rows in drift.by_page(sync.id, [Kind.MISSING_IN_SALESFORCE], size=MISSING_AT_ONCE):
-        billed = [Billed(s.stripe_id, s.account_id, s.customer_id) for _, s in rows]
+        billed = [Billed(row.subject, row.named_account, row.customer_id) for row in rows]
         accounts = accounts_of(billed)
         drift.name_accounts(sync.id, accounts)
         unlinked = [one.stripe_id for one in billed if one.stripe_id not in accounts]
@@ -132,22 +132,22 @@ def write_in_bulk(sync: SyncRun, rows: Sequence[drift.Differing]) -> None:
 
     Args:
         sync: The full sync.
-        rows: The drift with its invoices as staged, the newest first.
+        rows: What differs, the newest first.
     """
-    with leased(subject for row, _ in rows for subject in _subjects(row)) as busy:
-        free = [pair for pair in rows if not _subjects(pair[0]) & busy.keys()]
+    with leased(subject for row in rows for subject in _subjects(row)) as busy:
+        free = [row for row in rows if not _subjects(row) & busy.keys()]
         for pairs in _by_shape(free):
             if pairs:
                 _write(sync, pairs)
 
 
-def _subjects(row: DriftRow) -> set[str]:
+def _subjects(row: drift.Differing) -> set[str]:
     return {row.subject, str(row.record_id)}
 
 
 def _by_shape(rows: Sequence[drift.Differing]) -> tuple[list[Pair], list[Pair]]:
     """Drafts and all others, by Account: the rows of a Bulk job have the same fields."""
-    read = read_again([staged for _, staged in rows], stripe.client().facts_page)
+    read = read_again(rows, stripe.client().facts_page)
     known = payments.known(invoice["id"] for invoice in read)
     day, zone = today(), settings().business.zone
     projections = {
@@ -158,7 +158,7 @@ def _by_shape(rows: Sequence[drift.Differing]) -> tuple[list[Pair], list[Pair]]:
     }
     pairs = [
         (row, projections[row.subject])
-        for row, _ in sorted(rows, key=lambda pair: pair[0].account_id)
+        for row in sorted(rows, key=lambda row: row.account_id)
         if row.subject in projections
     ]
     drafts = [pair for pair in pairs if pair[1].status is Status.DRAFT]
@@ -182,7 +182,7 @@ def _write(sync: SyncRun, pairs: Sequence[Pair]) -> None:
 
 def _failures(pairs: Sequence[Pair]) -> dict[int, InvoicingError]:
     """Write by one Bulk job; returns why rows were not written, by their place."""
-    updates = [_update(row, projection) for row, projection in pairs]
+    updates = (_update(row, projection) for row, projection in pairs)
     errors = salesforce.client().bulk_update(record.INVOICE, updates)
     return {error.index: error.error for error in errors}
 
@@ -191,7 +191,7 @@ def _says(projection: Projection) -> str:
     return f"{projection.status} {projection.payment_state}"
 
 
-def _entry(sync: SyncRun, row: DriftRow, projection: Projection) -> TimelineEntry:
+def _entry(sync: SyncRun, row: drift.Differing, projection: Projection) -> TimelineEntry:
     """What a repair is on the record's timeline; a sync repairs an invoice in bulk once."""
     what = f"{row.salesforce_says} → {_says(projection)}"
     if row.salesforce_says == _says(projection):
@@ -207,7 +207,7 @@ def _entry(sync: SyncRun, row: DriftRow, projection: Projection) -> TimelineEntr
     )
 
 
-def _update(row: DriftRow, projection: Projection) -> dict[str, Any]:
+def _update(row: drift.Differing, projection: Projection) -> dict[str, Any]:
     fields = record.projected_fields(projection)
     account = {record.STRIPE_ACCOUNT_ID: settings().stripe.account_id}
     return {"Id": row.record_id} | fields | account | in_step(projection.status)

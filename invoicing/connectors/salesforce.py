@@ -7,7 +7,7 @@ translates what goes out and what comes back.
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -239,7 +239,7 @@ class Salesforce:
                 next(rows, None)
                 yield from map(asked.row, rows) if self._names else rows
 
-    def bulk_update(self, sobject: str, records: Sequence[Mapping[str, Any]]) -> list[RowError]:
+    def bulk_update(self, sobject: str, records: Iterable[Mapping[str, Any]]) -> list[RowError]:
         """Set fields of very many records by one Bulk API 2.0 job; each carries its ``Id``.
 
         All carry the same fields; None clears a field. Returns the rows that failed, or were
@@ -267,14 +267,16 @@ class Salesforce:
         sobject: str,
         key: str,
         column: str,
-        records: Sequence[Mapping[str, Any]],
+        records: Iterable[Mapping[str, Any]],
         **options: Any,
     ) -> list[RowError]:
         """Write by one job. ``key`` names a record here, and ``column`` in the org's results."""
-        rows = [
-            {name: _csv_value(value) for name, value in self._fields(sobject, row).items()}
-            for row in records
-        ]
+        keys: list[str] = []
+        rows: list[dict[str, Any]] = []
+        for record in records:  # made one by one, so that only these values stay
+            keys.append(record[key])
+            fields = self._fields(sobject, record)
+            rows.append({name: _csv_value(value) for name, value in fields.items()})
         bulk = getattr(self._client.bulk2, self._sobject(sobject))
         failed: dict[str, InvoicingError] = {}
         with _in_our_words("write records in bulk"):
@@ -282,11 +284,7 @@ class Salesforce:
                 for results in (bulk.get_failed_records, bulk.get_unprocessed_records):
                     for row in csv.DictReader(io.StringIO(results(job["job_id"]))):
                         failed[row[column]] = _bulk_error(row.get("sf__Error"))
-        return [
-            RowError(index, failed[row[key]])
-            for index, row in enumerate(records)
-            if row[key] in failed
-        ]
+        return [RowError(index, failed[name]) for index, name in enumerate(keys) if name in failed]
 
     def delete(self, sobject: str, record_id: str) -> None:
         """Delete one record with its details; Missing if there is none."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import bindparam, delete, func, literal, text, tuple_, update
 from sqlmodel import col, select
@@ -12,8 +13,18 @@ from invoicing.ledger.models import DriftRow, Event, StagedStripe, SyncRun
 
 CHUNK = 1_000
 
-Differing = tuple[DriftRow, StagedStripe]
-"""What differs, and its invoice as it was staged."""
+
+class Differing(NamedTuple):
+    """An invoice on which both sides differ, with what was staged of it."""
+
+    subject: str
+    kind: Kind
+    record_id: str | None
+    account_id: str
+    salesforce_says: str
+    created: int
+    customer_id: str | None
+    named_account: str | None
 
 
 FIND = """
@@ -114,7 +125,7 @@ def chunks(
 
 
 def by_page(run_id: str, only: Sequence[Kind], *, size: int) -> Iterator[list[Differing]]:
-    """What nothing was done about yet, with its invoices as staged, in chunks.
+    """What nothing was done about yet, in chunks.
 
     In the order of Stripe's list, the newest first, so that those of a chunk stand on few of its
     pages.
@@ -126,7 +137,16 @@ def by_page(run_id: str, only: Sequence[Kind], *, size: int) -> Iterator[list[Di
     """
     order = (col(StagedStripe.created), col(StagedStripe.stripe_id))
     query = (
-        select(DriftRow, StagedStripe)
+        select(  # type: ignore[call-overload]
+            DriftRow.subject,
+            DriftRow.kind,
+            DriftRow.record_id,
+            DriftRow.account_id,
+            DriftRow.salesforce_says,
+            StagedStripe.created,
+            StagedStripe.customer_id,
+            StagedStripe.account_id,
+        )
         .join(StagedStripe, col(StagedStripe.stripe_id) == col(DriftRow.subject))
         .where(
             DriftRow.run_id == run_id,
@@ -139,12 +159,12 @@ def by_page(run_id: str, only: Sequence[Kind], *, size: int) -> Iterator[list[Di
     rest = query
     while True:
         with session() as ledger:
-            rows = list(ledger.exec(rest).all())
+            rows = [Differing(*row) for row in ledger.exec(rest)]
         if not rows:
             return
-        yield [(row, staged) for row, staged in rows]
-        last = rows[-1][1]
-        earlier = (order[0] == last.created) & (order[1] < last.stripe_id)
+        yield rows
+        last = rows[-1]
+        earlier = (order[0] == last.created) & (order[1] < last.subject)
         rest = query.where((order[0] < last.created) | earlier)
 
 
