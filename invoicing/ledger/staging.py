@@ -34,7 +34,7 @@ SPLIT_PAGES = 8
 """A window is worth splitting when about so many pages are left in it: each window ends with a
 page that is not full, so that windows of fewer pages would cost many calls for nothing."""
 
-PAGES_AT_ONCE = 3
+PAGES_AT_ONCE = 5
 """Pages staged in one transaction: so far a reader in another process may be ahead of what the
 ledger knows of it, and what it may be reading is not given to anybody else."""
 
