@@ -72,7 +72,7 @@ class Contest:
         return measured([program("node"), script, str(packages), self._url, KEY, self._database()])
 
     def _database(self) -> str:
-        name = f"turn{self._turn}"
+        name = f"of_{self._state.name}_turn_{self._turn}"
         with psycopg.connect(self._postgres, autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {name}".encode())
         return self._postgres.replace("/postgres?", f"/{name}?")
