@@ -3,6 +3,8 @@
 import asyncio
 import time
 from collections.abc import Callable
+from http import HTTPStatus
+from sqlite3 import IntegrityError
 from typing import Any, Literal
 
 import orjson
@@ -103,8 +105,12 @@ def routes(sandbox: Sandbox, courier: Courier, traffic: Traffic) -> list[Route]:
         if isinstance(order, Response):
             return order
         started = time.perf_counter()
-        with sandbox.store.transaction():
-            made = Generator(sandbox.context(order.livemode), order).run()
+        try:
+            with sandbox.store.transaction():
+                made = Generator(sandbox.context(order.livemode), order).run()
+        except IntegrityError:
+            said = f"Data of seed {order.seed} are here already; take another seed, or reset first."
+            return JSONResponse({"error": said}, HTTPStatus.CONFLICT)
         return JSONResponse(made | {"seconds": round(time.perf_counter() - started, 3)})
 
     async def dispute(request: Request) -> Response:

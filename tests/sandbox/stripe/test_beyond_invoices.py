@@ -222,6 +222,8 @@ def test_a_generated_data_set(live: stripe.StripeClient, admin: httpx.Client) ->
     assert changed.total == draft.total - line.amount + 5
     assert live.v1.invoices.send_invoice(draft.id).status == "open"
 
+    twice = admin.post("/_sandbox/generate", json=order)
+    assert (twice.status_code, "another seed" in twice.text) == (409, True)
     admin.post("/_sandbox/reset")
     admin.post("/_sandbox/generate", json=order)
     again = live.v1.invoices.list({"limit": 100}).data
