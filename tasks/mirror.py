@@ -8,9 +8,11 @@ from invoicing.connectors.salesforce import quoted
 from invoicing.domain import record
 from invoicing.domain.corrections import line_key
 from invoicing.domain.money import Money, line_amount
-from invoicing.domain.projection import Projection, is_of
-from invoicing.ledger import links
+from invoicing.domain.payments import NOTHING_KNOWN
+from invoicing.domain.projection import Facts, Projection, is_of, project
+from invoicing.ledger import links, payments
 from invoicing.settings import settings
+from tasks.salesforce import today
 
 NAMED_AT_ONCE = 200
 """Records that one query asks for: its text travels in the address, which has its limits."""
@@ -73,6 +75,15 @@ def select_in(
             f"SELECT {', '.join(fields)} FROM {sobject} WHERE {field} IN ({some})"  # noqa: S608
         )
     return rows
+
+
+def projected(invoices: Sequence[Facts]) -> list[Projection]:
+    """Invoices from pages of Stripe's list, with what the ledger knows of their payments."""
+    known = payments.known(invoice["id"] for invoice in invoices)
+    day, zone = today(), settings().business.zone
+    return [
+        project(i, today=day, zone=zone, known=known.get(i["id"], NOTHING_KNOWN)) for i in invoices
+    ]
 
 
 def mirrored_header(invoice: Projection, account: str) -> dict[str, Any]:

@@ -16,20 +16,24 @@ from invoicing.connectors import salesforce, stripe
 from invoicing.connectors.salesforce import quoted
 from invoicing.connectors.stripe import LineFacts, WholeFacts
 from invoicing.domain import record
-from invoicing.domain.payments import NOTHING_KNOWN
-from invoicing.domain.projection import Projection, project
+from invoicing.domain.projection import Projection
 from invoicing.domain.status import Status
 from invoicing.errors import InvoicingError, Passing
-from invoicing.ledger import drift, links, payments, timeline
+from invoicing.ledger import drift, links, timeline
 from invoicing.ledger.models import SyncRun
-from invoicing.settings import settings
 from tasks.ledger import leased
-from tasks.mirror import lines_there, mirrored_header, mirrored_lines, named_record, select_in
+from tasks.mirror import (
+    lines_there,
+    mirrored_header,
+    mirrored_lines,
+    named_record,
+    projected,
+    select_in,
+)
 from tasks.pages import read_again
 from tasks.policy import STEP
 from tasks.projection import in_step, making
 from tasks.report import this_attempt
-from tasks.salesforce import today
 from tasks.timeline import publish
 
 COLLECTED = 1_000
@@ -70,15 +74,9 @@ def make_records(sync: SyncRun, rows: Sequence[drift.Differing]) -> None:
 
 
 def _projected(wholes: Sequence[WholeFacts], accounts: Mapping[str, str]) -> list[Found]:
-    known = payments.known(whole["id"] for whole in wholes)
-    day, zone = today(), settings().business.zone
     return [
-        Found(
-            project(whole, today=day, zone=zone, known=known.get(whole["id"], NOTHING_KNOWN)),
-            whole["lines"]["data"],
-            accounts[whole["id"]],
-        )
-        for whole in wholes
+        Found(invoice, whole["lines"]["data"], accounts[whole["id"]])
+        for whole, invoice in zip(wholes, projected(wholes), strict=True)
     ]
 
 

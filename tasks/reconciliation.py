@@ -11,22 +11,20 @@ from prefect.logging import get_run_logger
 from invoicing.connectors import salesforce, stripe
 from invoicing.domain import record
 from invoicing.domain.drift import LINKED, Kind
-from invoicing.domain.payments import NOTHING_KNOWN
-from invoicing.domain.projection import Projection, project
+from invoicing.domain.projection import Projection
 from invoicing.domain.status import Status
 from invoicing.domain.words import counted
 from invoicing.errors import InvoicingError, Passing, Refused
-from invoicing.ledger import drift, links, payments, staging
+from invoicing.ledger import drift, links, staging
 from invoicing.ledger.models import SyncRun, TimelineEntry
 from invoicing.settings import settings
 from tasks.ledger import leased
-from tasks.mirror import Billed, accounts_of
+from tasks.mirror import Billed, accounts_of, projected
 from tasks.missing import make_records
 from tasks.pages import read_again
 from tasks.policy import STEP
 from tasks.projection import Change, in_step, refresh
 from tasks.reading import check_allowance
-from tasks.salesforce import today
 from tasks.timeline import make_entry, note_all
 
 SMALL = 2_000
@@ -148,14 +146,7 @@ def _subjects(row: drift.Differing) -> set[str]:
 def _by_shape(rows: Sequence[drift.Differing]) -> tuple[list[Pair], list[Pair]]:
     """Drafts and all others, by Account: the rows of a Bulk job have the same fields."""
     read = read_again(rows, stripe.client().facts_page)
-    known = payments.known(invoice["id"] for invoice in read)
-    day, zone = today(), settings().business.zone
-    projections = {
-        invoice["id"]: project(
-            invoice, today=day, zone=zone, known=known.get(invoice["id"], NOTHING_KNOWN)
-        )
-        for invoice in read
-    }
+    projections = {invoice.stripe_id: invoice for invoice in projected(read)}
     pairs = [
         (row, projections[row.subject])
         for row in sorted(rows, key=lambda row: row.account_id)
