@@ -45,7 +45,7 @@ check-sandbox: install ## Hold the sandbox to what others wrote for Stripe and S
 	@$(RUN) -m sandbox.evidence
 
 prove: install ## Try every fault; ARGS="--schedules N --seed S"
-	@$(RUN) -m tests.proving $(ARGS)
+	@$(RUN) -m tests.faults $(ARGS)
 
 bench: install ## Measure; ARGS=latency names the benchmark
 	@$(RUN) -m benchmarks $(ARGS)

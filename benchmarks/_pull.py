@@ -103,7 +103,7 @@ def begin(url: str, folder: Path) -> Callable[[], int]:
 def read_along(url: str, folder: Path) -> Callable[[], int]:
     """One of several processes that read for a full sync that was begun."""
     _ledger(url, folder)
-    from tasks.reading import Progress, read_windows
+    from tasks.full_sync.staging import Progress, read_windows
 
     return lambda: read_windows(f"reader {os.getpid()}", Progress(logging.getLogger(), tells=False))
 

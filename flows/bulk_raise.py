@@ -5,10 +5,10 @@ from typing import Annotated
 from prefect import flow
 from pydantic import Field
 
-from invoicing.domain.forms import BulkOutcome, OptionalDate, Options, RequestId
-from invoicing.domain.words import counted
+from invoicing.domain.forms.parameters import BulkOutcome, OptionalDate, Options, RequestId
+from invoicing.domain.model.text import counted
 from invoicing.errors import Refused
-from tasks.bulk import (
+from tasks.drafting.bulk_import import (
     check_opportunities,
     check_table,
     choose_defaults,
@@ -16,9 +16,9 @@ from tasks.bulk import (
     publish_rows,
     write_drafts,
 )
-from tasks.ledger import check_world
-from tasks.policy import answering
-from tasks.report import name_run, run_id
+from tasks.records.locks import check_world
+from tasks.runtime.retries import answering
+from tasks.runtime.run import name_run, run_id
 
 EXAMPLE = """invoice,account,description,payment_terms,product,quantity,unit_price
 A,Acme Corporation,November services,Net 30,Consulting,3,

@@ -4,13 +4,18 @@ from typing import Literal
 
 from prefect import flow
 
-from invoicing.domain.details import Terms
-from invoicing.domain.forms import InvoiceOutcome, InvoiceReference, OptionalDate, RequestId
-from tasks.drafts import write_clone
-from tasks.ledger import check_world
-from tasks.policy import answering
-from tasks.report import name_run
-from tasks.salesforce import find_record, read_invoice
+from invoicing.domain.forms.parameters import (
+    InvoiceOutcome,
+    InvoiceReference,
+    OptionalDate,
+    RequestId,
+)
+from invoicing.domain.model.terms import Terms
+from tasks.drafting.clone_delete import write_clone
+from tasks.records.invoices import find_record, read_invoice
+from tasks.records.locks import check_world
+from tasks.runtime.retries import answering
+from tasks.runtime.run import name_run
 
 
 @flow(name="clone-invoice", flow_run_name="clone {invoice}", persist_result=True)

@@ -5,8 +5,7 @@ from typing import Annotated
 from prefect import flow
 from pydantic import Field
 
-from invoicing.domain.corrections import CreditWish
-from invoicing.domain.forms import (
+from invoicing.domain.forms.parameters import (
     CreditLine,
     CreditReason,
     GiveBack,
@@ -15,11 +14,12 @@ from invoicing.domain.forms import (
     OptionalNumber,
     RequestId,
 )
-from tasks.corrections import approve_credit, issue_credit_note, read_standing
-from tasks.ledger import check_world, holding
-from tasks.policy import answering
-from tasks.projection import refresh, to_outcome
-from tasks.report import name_run
+from invoicing.domain.stripe.transitions import CreditWish
+from tasks.corrections.corrections import approve_credit, issue_credit_note, read_standing
+from tasks.records.locks import check_world, holding
+from tasks.runtime.retries import answering
+from tasks.runtime.run import name_run
+from tasks.sync.refresh import refresh, to_outcome
 
 
 @flow(name="credit-invoice", flow_run_name="credit {invoice}", persist_result=True)

@@ -2,12 +2,17 @@
 
 from prefect import flow
 
-from invoicing.domain.forms import InvoiceOutcome, InvoiceReference
-from tasks.drafts import approve_deletion, delete_in_stripe, delete_record, deleted_before
-from tasks.ledger import check_world, holding
-from tasks.policy import answering
-from tasks.report import name_run
-from tasks.salesforce import read_invoice
+from invoicing.domain.forms.parameters import InvoiceOutcome, InvoiceReference
+from tasks.drafting.clone_delete import (
+    approve_deletion,
+    delete_in_stripe,
+    delete_record,
+    deleted_before,
+)
+from tasks.records.invoices import read_invoice
+from tasks.records.locks import check_world, holding
+from tasks.runtime.retries import answering
+from tasks.runtime.run import name_run
 
 
 @flow(name="delete-draft", flow_run_name="delete {invoice}", persist_result=True)

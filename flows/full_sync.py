@@ -6,16 +6,16 @@ from prefect import flow
 from prefect.futures import wait
 from pydantic import Field
 
-from invoicing.domain.drift import FOR_PEOPLE, Kind
-from invoicing.domain.forms import Outcome
-from invoicing.domain.words import counted
-from tasks.consent import await_consent
-from tasks.drift_report import publish_drift
-from tasks.ledger import check_world
-from tasks.money_back import look_for_money_back
-from tasks.policy import SIDE_BY_SIDE, answering
-from tasks.reading import alone, begin, close, invite, read_salesforce, read_stripe
-from tasks.reconciliation import catch_up, find_drift, repair
+from invoicing.domain.forms.parameters import Outcome
+from invoicing.domain.model.text import counted
+from invoicing.domain.sync.drift import FOR_PEOPLE, Kind
+from tasks.full_sync.approval import await_consent
+from tasks.full_sync.drift_report import publish_drift
+from tasks.full_sync.refunds import look_for_money_back
+from tasks.full_sync.repair import catch_up, find_drift, repair
+from tasks.full_sync.staging import alone, begin, close, invite, read_salesforce, read_stripe
+from tasks.records.locks import check_world
+from tasks.runtime.retries import SIDE_BY_SIDE, answering
 
 REPAIRABLE = [kind for kind in Kind if kind not in FOR_PEOPLE]
 

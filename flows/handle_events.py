@@ -2,10 +2,10 @@
 
 from prefect import flow
 
-from invoicing.domain.forms import Outcome
-from tasks.events import drain, summary
-from tasks.ledger import check_world
-from tasks.policy import SIDE_BY_SIDE, answering
+from invoicing.domain.forms.parameters import Outcome
+from tasks.events.inbox import drain, summary
+from tasks.records.locks import check_world
+from tasks.runtime.retries import SIDE_BY_SIDE, answering
 
 
 @flow(

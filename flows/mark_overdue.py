@@ -2,10 +2,10 @@
 
 from prefect import flow
 
-from invoicing.domain.forms import Outcome
-from tasks.ledger import check_world
-from tasks.overdue import find_wrongly_marked, mark_all
-from tasks.policy import answering
+from invoicing.domain.forms.parameters import Outcome
+from tasks.records.locks import check_world
+from tasks.runtime.retries import answering
+from tasks.sync.overdue import find_wrongly_marked, mark_all
 
 
 @flow(name="mark-overdue", flow_run_name="mark overdue invoices", persist_result=True)

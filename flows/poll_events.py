@@ -6,11 +6,11 @@ from typing import Annotated
 from prefect import flow
 from pydantic import Field
 
-from invoicing.domain.forms import Outcome
-from tasks.events import close_gap, drain, fetch_events, forget_old_bodies, summary
-from tasks.ledger import check_world
-from tasks.policy import SIDE_BY_SIDE, answering
-from tasks.timeline import complete_timelines
+from invoicing.domain.forms.parameters import Outcome
+from tasks.events.inbox import close_gap, drain, fetch_events, forget_old_bodies, summary
+from tasks.records.locks import check_world
+from tasks.records.timeline import complete_timelines
+from tasks.runtime.retries import SIDE_BY_SIDE, answering
 
 
 @flow(

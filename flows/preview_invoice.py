@@ -2,13 +2,13 @@
 
 from prefect import flow
 
-from invoicing.domain.forms import InvoiceOutcome, InvoiceReference
-from tasks.ledger import check_world, holding
-from tasks.policy import answering
-from tasks.preview import approve_preview, ask_for_preview, publish_preview, write_preview
-from tasks.report import name_run
-from tasks.salesforce import read_invoice
-from tasks.stripe import ensure_coupons, ensure_products
+from invoicing.domain.forms.parameters import InvoiceOutcome, InvoiceReference
+from tasks.drafting.preview import approve_preview, ask_for_preview, publish_preview, write_preview
+from tasks.records.invoices import read_invoice
+from tasks.records.locks import check_world, holding
+from tasks.runtime.retries import answering
+from tasks.runtime.run import name_run
+from tasks.sending.send import ensure_coupons, ensure_products
 
 
 @flow(name="preview-invoice", flow_run_name="preview {invoice}", persist_result=True)

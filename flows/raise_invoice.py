@@ -5,17 +5,17 @@ from typing import Annotated
 from prefect import flow
 from pydantic import Field
 
-from invoicing.domain.forms import (
+from invoicing.domain.forms.parameters import (
     AccountReference,
     InvoiceOutcome,
     LineItem,
     OptionalDate,
     Options,
 )
-from tasks.ledger import check_world
-from tasks.policy import answering
-from tasks.report import name_run, run_id
-from tasks.salesforce import prepare_draft, write_draft
+from tasks.records.invoices import prepare_draft, write_draft
+from tasks.records.locks import check_world
+from tasks.runtime.retries import answering
+from tasks.runtime.run import name_run, run_id
 
 
 @flow(name="raise-invoice", flow_run_name="raise an invoice for {account}", persist_result=True)

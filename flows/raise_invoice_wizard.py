@@ -5,13 +5,13 @@ from typing import Annotated
 from prefect import flow
 from pydantic import Field
 
-from invoicing.domain.dialogue import choose_account, compose
-from invoicing.domain.forms import InvoiceOutcome
-from tasks.dialogue import Talk, look_for_account, open_price_book, settle
-from tasks.ledger import check_world
-from tasks.policy import answering
-from tasks.report import name_run
-from tasks.salesforce import write_draft
+from invoicing.domain.forms.parameters import InvoiceOutcome
+from invoicing.domain.forms.wizard import choose_account, compose
+from tasks.records.invoices import write_draft
+from tasks.records.locks import check_world
+from tasks.runtime.prompts import Talk, look_for_account, open_price_book, settle
+from tasks.runtime.retries import answering
+from tasks.runtime.run import name_run
 
 
 @flow(name="raise-invoice-wizard", flow_run_name="raise an invoice, asking", persist_result=True)

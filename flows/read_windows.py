@@ -2,11 +2,11 @@
 
 from prefect import flow
 
-from invoicing.domain.forms import Outcome
-from invoicing.domain.words import counted
-from tasks.ledger import check_world
-from tasks.policy import SIDE_BY_SIDE, answering
-from tasks.reading import read_along
+from invoicing.domain.forms.parameters import Outcome
+from invoicing.domain.model.text import counted
+from tasks.full_sync.staging import read_along
+from tasks.records.locks import check_world
+from tasks.runtime.retries import SIDE_BY_SIDE, answering
 
 
 @flow(

@@ -5,7 +5,7 @@ from typing import Annotated
 from prefect import flow
 from pydantic import Field
 
-from invoicing.domain.forms import (
+from invoicing.domain.forms.parameters import (
     InvoiceOutcome,
     InvoiceReference,
     OptionalDate,
@@ -13,11 +13,16 @@ from invoicing.domain.forms import (
     PaidBy,
     RequestId,
 )
-from tasks.corrections import approve_payment, attach_payment, read_standing, report_payment
-from tasks.ledger import check_world, holding
-from tasks.policy import answering
-from tasks.projection import refresh, to_outcome
-from tasks.report import name_run
+from tasks.corrections.corrections import (
+    approve_payment,
+    attach_payment,
+    read_standing,
+    report_payment,
+)
+from tasks.records.locks import check_world, holding
+from tasks.runtime.retries import answering
+from tasks.runtime.run import name_run
+from tasks.sync.refresh import refresh, to_outcome
 
 
 @flow(name="record-payment", flow_run_name="record a payment of {invoice}", persist_result=True)

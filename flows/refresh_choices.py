@@ -2,11 +2,11 @@
 
 from prefect import flow
 
-from invoicing.domain.forms import Outcome
-from invoicing.domain.words import counted
-from tasks.choices import MOST, offer, read_choices
-from tasks.ledger import check_world
-from tasks.policy import answering
+from invoicing.domain.forms.parameters import Outcome
+from invoicing.domain.model.text import counted
+from tasks.drafting.product_options import MOST, offer, read_choices
+from tasks.records.locks import check_world
+from tasks.runtime.retries import answering
 
 
 @flow(name="refresh-choices", flow_run_name="refresh the forms' choices", persist_result=True)

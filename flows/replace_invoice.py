@@ -2,12 +2,17 @@
 
 from prefect import flow
 
-from invoicing.domain.forms import InvoiceOutcome, InvoiceReference, OptionalDate, RequestId
-from tasks.ledger import check_world, holding
-from tasks.policy import answering
-from tasks.replacement import write_replacement
-from tasks.report import name_run
-from tasks.salesforce import read_invoice
+from invoicing.domain.forms.parameters import (
+    InvoiceOutcome,
+    InvoiceReference,
+    OptionalDate,
+    RequestId,
+)
+from tasks.corrections.replacement import write_replacement
+from tasks.records.invoices import read_invoice
+from tasks.records.locks import check_world, holding
+from tasks.runtime.retries import answering
+from tasks.runtime.run import name_run
 
 
 @flow(name="replace-invoice", flow_run_name="replace {invoice}", persist_result=True)

@@ -5,13 +5,13 @@ from typing import Annotated, Literal
 from prefect import flow
 from pydantic import Field
 
-from invoicing.domain.forms import OptionalMoment, Outcome
-from invoicing.domain.words import counted
+from invoicing.domain.forms.parameters import OptionalMoment, Outcome
+from invoicing.domain.model.text import counted
 from invoicing.ledger.inbox import Choice
-from tasks.dead_letters import publish_dead_letters
-from tasks.events import drain, replay, summary
-from tasks.ledger import check_world
-from tasks.policy import SIDE_BY_SIDE, answering
+from tasks.events.dead_letters import publish_dead_letters
+from tasks.events.inbox import drain, replay, summary
+from tasks.records.locks import check_world
+from tasks.runtime.retries import SIDE_BY_SIDE, answering
 
 State = Literal["received", "done", "failed", "dead"]
 

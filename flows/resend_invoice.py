@@ -2,12 +2,12 @@
 
 from prefect import flow
 
-from invoicing.domain.forms import InvoiceOutcome, InvoiceReference, RequestId
-from tasks.corrections import mail_again, read_standing
-from tasks.ledger import check_world, holding
-from tasks.policy import answering
-from tasks.projection import refresh, to_outcome
-from tasks.report import name_run
+from invoicing.domain.forms.parameters import InvoiceOutcome, InvoiceReference, RequestId
+from tasks.corrections.corrections import mail_again, read_standing
+from tasks.records.locks import check_world, holding
+from tasks.runtime.retries import answering
+from tasks.runtime.run import name_run
+from tasks.sync.refresh import refresh, to_outcome
 
 
 @flow(name="resend-invoice", flow_run_name="resend {invoice}", persist_result=True)

@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from invoicing.domain.forms import (
+from invoicing.domain.forms.parameters import (
     Clearable,
     InvoiceOutcome,
     InvoiceReference,
@@ -11,10 +11,10 @@ from invoicing.domain.forms import (
     OptionalDate,
     Options,
 )
-from tasks.ledger import check_world, holding
-from tasks.policy import answering
-from tasks.report import name_run, run_id
-from tasks.salesforce import prepare_revision, read_invoice, write_revision
+from tasks.records.invoices import prepare_revision, read_invoice, write_revision
+from tasks.records.locks import check_world, holding
+from tasks.runtime.retries import answering
+from tasks.runtime.run import name_run, run_id
 
 
 @flow(name="revise-invoice", flow_run_name="revise {invoice}", persist_result=True)

@@ -2,16 +2,15 @@
 
 from prefect import flow
 
-from invoicing.domain.details import Collection
-from invoicing.domain.forms import InvoiceOutcome, InvoiceReference
-from tasks.approval import await_approval
-from tasks.ledger import check_world, holding
-from tasks.policy import answering
-from tasks.projection import refresh, to_outcome
-from tasks.replacement import approve_replacement
-from tasks.report import name_run
-from tasks.salesforce import link_customer, read_invoice
-from tasks.stripe import (
+from invoicing.domain.forms.parameters import InvoiceOutcome, InvoiceReference
+from invoicing.domain.model.terms import Collection
+from tasks.corrections.replacement import approve_replacement
+from tasks.records.invoices import link_customer, read_invoice
+from tasks.records.locks import check_world, holding
+from tasks.runtime.retries import answering
+from tasks.runtime.run import name_run
+from tasks.sending.approval import await_approval
+from tasks.sending.send import (
     approve_sending,
     charge,
     check_saved_payment,
@@ -26,6 +25,7 @@ from tasks.stripe import (
     hand_over,
     mail,
 )
+from tasks.sync.refresh import refresh, to_outcome
 
 
 @flow(name="send-invoice", flow_run_name="send {invoice}", persist_result=True)

@@ -2,10 +2,10 @@
 
 from prefect import flow
 
-from invoicing.domain.forms import Outcome
-from tasks.ledger import check_world
-from tasks.policy import answering
-from tasks.reminders import plan_reminders, publish_reminders, remind_all
+from invoicing.domain.forms.parameters import Outcome
+from tasks.records.locks import check_world
+from tasks.runtime.retries import answering
+from tasks.sending.reminders import plan_reminders, publish_reminders, remind_all
 
 
 @flow(name="send-reminders", flow_run_name="send reminders", persist_result=True)

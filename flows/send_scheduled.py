@@ -2,12 +2,12 @@
 
 from prefect import flow
 
-from invoicing.domain.forms import Outcome
-from invoicing.domain.words import counted
-from tasks.approval import note_expired
-from tasks.ledger import check_world
-from tasks.policy import answering
-from tasks.scheduled import start_sending
+from invoicing.domain.forms.parameters import Outcome
+from invoicing.domain.model.text import counted
+from tasks.records.locks import check_world
+from tasks.runtime.retries import answering
+from tasks.sending.approval import note_expired
+from tasks.sending.scheduled import start_sending
 
 
 @flow(name="send-scheduled", flow_run_name="send what is scheduled", persist_result=True)

@@ -2,12 +2,12 @@
 
 from prefect import flow
 
-from invoicing.domain.forms import InvoiceOutcome, InvoiceReference
-from tasks.ledger import check_world
-from tasks.policy import answering
-from tasks.projection import find_in_stripe, refresh, to_outcome
-from tasks.report import name_run
-from tasks.timeline import publish_timeline
+from invoicing.domain.forms.parameters import InvoiceOutcome, InvoiceReference
+from tasks.records.locks import check_world
+from tasks.records.timeline import publish_timeline
+from tasks.runtime.retries import answering
+from tasks.runtime.run import name_run
+from tasks.sync.refresh import find_in_stripe, refresh, to_outcome
 
 
 @flow(name="sync-invoice", flow_run_name="sync {invoice}", persist_result=True)

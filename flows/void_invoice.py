@@ -2,13 +2,13 @@
 
 from prefect import flow
 
-from invoicing.domain.corrections import Act
-from invoicing.domain.forms import InvoiceOutcome, InvoiceReference
-from tasks.corrections import approve, read_standing, void
-from tasks.ledger import check_world, holding
-from tasks.policy import answering
-from tasks.projection import refresh, to_outcome
-from tasks.report import name_run
+from invoicing.domain.forms.parameters import InvoiceOutcome, InvoiceReference
+from invoicing.domain.stripe.transitions import Act
+from tasks.corrections.corrections import approve, read_standing, void
+from tasks.records.locks import check_world, holding
+from tasks.runtime.retries import answering
+from tasks.runtime.run import name_run
+from tasks.sync.refresh import refresh, to_outcome
 
 
 @flow(name="void-invoice", flow_run_name="void {invoice}", persist_result=True)

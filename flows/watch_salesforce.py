@@ -2,11 +2,11 @@
 
 from prefect import flow
 
-from invoicing.domain.forms import Outcome
-from invoicing.domain.words import counted
-from tasks.ledger import check_world
-from tasks.policy import answering
-from tasks.requests import collect_requests, take_up_requests, watching
+from invoicing.domain.forms.parameters import Outcome
+from invoicing.domain.model.text import counted
+from tasks.events.salesforce_actions import collect_requests, take_up_requests, watching
+from tasks.records.locks import check_world
+from tasks.runtime.retries import answering
 
 
 @flow(name="watch-salesforce", flow_run_name="watch Salesforce", persist_result=True)

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from invoicing.domain.carrying import Carrier
-from invoicing.domain.fitting import mistakes, nearest, own_mistakes
-from invoicing.domain.mapping import OrgMapping
+from invoicing.domain.salesforce.custom_fields import Carrier
+from invoicing.domain.salesforce.field_mapping import OrgMapping
+from invoicing.domain.salesforce.mapping_validation import mistakes, nearest, own_mistakes
 from invoicing.errors import InvoicingError, Misconfigured, Refused, WrongWorld
 from invoicing.settings import settings
 

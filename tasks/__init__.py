@@ -1,1 +1,1 @@
-"""Retryable steps, grouped by the system that they touch."""
+"""Retryable steps, in rooms by the chapter of the story that they belong to."""

@@ -26,7 +26,7 @@ os.environ.update(
 )
 
 
-FAST_FIRST = ("invoicing", "sandbox", "flows", "proving", "deployments", "journeys")
+FAST_FIRST = ("invoicing", "sandbox", "flows", "faults", "deployments", "journeys")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from deployments.local import tether
+from deployments.local import parent_watch
 
 TAIL_LINES = 25
 
@@ -93,7 +93,7 @@ class Service:
     def _start(self) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as log:
             return subprocess.Popen(  # noqa: S603
-                [sys.executable, tether.__file__, str(os.getpid()), *self._command],
+                [sys.executable, parent_watch.__file__, str(os.getpid()), *self._command],
                 cwd=self._cwd,
                 env=self._env,
                 stdin=subprocess.DEVNULL,

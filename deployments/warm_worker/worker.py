@@ -30,7 +30,7 @@ from prefect.workers.base import BaseWorker
 from prefect.workers.process import ProcessJobConfiguration, ProcessVariables, ProcessWorkerResult
 from pydantic import PrivateAttr
 
-from deployments.warm_worker import hooks
+from deployments.warm_worker import flow_hooks
 from deployments.warm_worker.forkserver import Job
 from deployments.warm_worker.processes import ForkServers, without_certificates
 
@@ -156,7 +156,7 @@ class WarmHookRunner:
 
     async def _run(self, flow_run: FlowRun, state: State[Any]) -> None:
         configuration = await self._configure(flow_run)
-        argv = [hooks.__file__, str(flow_run.id), state.model_dump_json(exclude={"data"})]
+        argv = [flow_hooks.__file__, str(flow_run.id), state.model_dump_json(exclude={"data"})]
         with configuration.run_directory() as cwd:
             job = configuration.job(argv, cwd)
             process = await self._forkservers.fork(configuration.project, job)

@@ -1,8 +1,8 @@
 """Salesforce: the calls this project makes, with its errors in our words.
 
 The only module that imports ``simple_salesforce``, and the only one that knows an org's own
-names: callers speak of our objects and fields, and :class:`~invoicing.domain.mapping.Names`
-translates what goes out and what comes back.
+names: callers speak of our objects and fields, and the names of an org's field mapping
+translate what goes out and what comes back.
 """
 
 import csv
@@ -25,8 +25,8 @@ from simple_salesforce.exceptions import (
     SalesforceOperationError,
 )
 
-from invoicing.domain.mapping import Names, OrgMapping
-from invoicing.domain.soql import Translation, translate
+from invoicing.domain.salesforce.field_mapping import Names, OrgMapping
+from invoicing.domain.salesforce.queries import Translation, translate
 from invoicing.errors import InvoicingError, Missing, Passing, Refused, Throttled, WrongWorld
 from invoicing.settings import SALESFORCE_API_VERSION
 from invoicing.settings import Salesforce as SalesforceSettings

@@ -21,8 +21,8 @@ from requests.utils import get_environ_proxies
 from urllib3 import PoolManager, ProxyManager
 from urllib3.exceptions import HTTPError
 
-from invoicing.domain.projection import Facts
-from invoicing.domain.staged import Listed
+from invoicing.domain.stripe.projection import Facts
+from invoicing.domain.sync.staged_rows import Listed
 from invoicing.errors import Conflict, Missing, Passing, Refused, Throttled, WrongWorld
 from invoicing.settings import STRIPE_API_VERSION
 from invoicing.settings import Stripe as StripeSettings

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, text, update
 from sqlmodel import Session, col, or_, select
 
-from invoicing.domain.events import News
+from invoicing.domain.stripe.events import News
 from invoicing.ledger.database import insert_missing, insert_new, one_at_a_time, session
 from invoicing.ledger.models import (
     PROCESSING,

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 
 from sqlmodel import col, select
 
-from invoicing.domain.payments import NOTHING_KNOWN, PaymentFacts
-from invoicing.domain.status import PaymentState
+from invoicing.domain.model.payments import NOTHING_KNOWN, PaymentFacts
+from invoicing.domain.model.status import PaymentState
 from invoicing.ledger.database import session
 from invoicing.ledger.models import KnownPayments
 

@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import delete, func, or_, text, update
 from sqlmodel import Session, SQLModel, col, select
 
-from invoicing.domain.staged import SalesforceRow, StripeRow
+from invoicing.domain.sync.staged_rows import SalesforceRow, StripeRow
 from invoicing.errors import Busy
 from invoicing.ledger.database import one_at_a_time, session
 from invoicing.ledger.models import StagedSalesforce, StagedStripe, SyncRun, SyncWindow

@@ -19,11 +19,11 @@ from starlette.routing import Route
 
 from invoicing.errors import Passing
 from invoicing.ledger import inbox
-from invoicing.receiver.bell import Bell
-from invoicing.receiver.endpoints import endpoints_by_path
-from invoicing.receiver.intake import Intake
+from invoicing.receiver.batch_writer import Intake
+from invoicing.receiver.endpoint_config import endpoints_by_path
+from invoicing.receiver.flow_trigger import Bell
 from invoicing.receiver.metrics import Metrics
-from invoicing.receiver.request import Refusal, accepted_event
+from invoicing.receiver.verification import Refusal, accepted_event
 from invoicing.settings import Settings
 
 log = logging.getLogger("receiver")

@@ -31,7 +31,7 @@ CHANGED = {
 POISON = """
 import os, signal
 from prefect import flow
-from tasks.policy import answering
+from tasks.runtime.retries import answering
 
 @flow
 @answering

@@ -24,7 +24,7 @@ from flows.send_invoice import send_invoice
 from flows.sync_invoice import sync_invoice
 from invoicing.connectors import salesforce
 from invoicing.connectors.salesforce import quoted
-from invoicing.domain.forms import InvoiceOutcome, LineItem
+from invoicing.domain.forms.parameters import InvoiceOutcome, LineItem
 from invoicing.settings import settings
 from tests.conftest import Sandbox
 from tests.prefect_server import prefect_server as running_server

@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from invoicing.domain.events import read_event
+from invoicing.domain.stripe.events import read_event
 from invoicing.ledger import inbox
 
 

@@ -12,7 +12,7 @@ from flows.full_sync import full_sync
 from flows.handle_events import handle_events
 from flows.poll_events import poll_events
 from flows.send_invoice import send_invoice
-from invoicing.domain.forms import InvoiceOutcome, Options
+from invoicing.domain.forms.parameters import InvoiceOutcome, Options
 from invoicing.errors import Refused
 from invoicing.ledger import inbox
 from tests.conftest import Sandbox

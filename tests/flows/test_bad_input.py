@@ -10,11 +10,17 @@ import pytest
 from flows.raise_invoice import raise_invoice
 from flows.revise_invoice import revise_invoice
 from invoicing.connectors import salesforce
-from invoicing.domain.forms import CustomFieldItem, InvoiceOutcome, LineChange, LineItem, Options
-from invoicing.domain.invoice import MAX_LINES
+from invoicing.domain.forms.parameters import (
+    CustomFieldItem,
+    InvoiceOutcome,
+    LineChange,
+    LineItem,
+    Options,
+)
+from invoicing.domain.model.invoice import MAX_LINES
 from invoicing.errors import Refused
 from invoicing.settings import settings
-from tasks.salesforce import today
+from tasks.records.invoices import today
 from tests.conftest import Sandbox
 from tests.flows.conftest import Org
 

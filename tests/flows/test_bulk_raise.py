@@ -12,10 +12,10 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from flows.bulk_raise import bulk_raise
 from invoicing.connectors import salesforce
 from invoicing.connectors.salesforce import Salesforce
-from invoicing.domain.forms import BulkOutcome, Options
+from invoicing.domain.forms.parameters import BulkOutcome, Options
 from invoicing.errors import Refused
-from tasks import bulk
-from tasks.salesforce import draft_nodes, today
+from tasks.drafting import bulk_import
+from tasks.records.invoices import draft_nodes, today
 from tests.conftest import Sandbox
 from tests.flows.conftest import Org
 
@@ -316,7 +316,7 @@ def test_what_only_salesforce_refuses_is_told_by_its_row(
             written[1]["body"]["Quantity__c"] = "none"
         return written
 
-    monkeypatch.setattr(bulk, "draft_nodes", spoiled)
+    monkeypatch.setattr(bulk_import, "draft_nodes", spoiled)
     [reason] = refused(csv=TABLE).reasons
     assert reason.startswith("Row 4: Salesforce refused to write the invoice")
     assert org.count() == 0

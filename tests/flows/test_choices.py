@@ -17,12 +17,12 @@ from flows.refresh_choices import refresh_choices
 from flows.revise_invoice import revise_invoice
 from invoicing.connectors import salesforce
 from invoicing.connectors.salesforce import quoted
-from invoicing.domain.choices import Product, choices_of
-from invoicing.domain.forms import InvoiceOutcome, LineItem
+from invoicing.domain.forms.parameters import InvoiceOutcome, LineItem
+from invoicing.domain.forms.product_options import Product, choices_of
 from invoicing.errors import Refused
 from invoicing.mapping import org_carrier, org_mapping
 from invoicing.settings import settings
-from tasks import choices
+from tasks.drafting import product_options
 from tests.flows.conftest import Org
 
 REFRESHED = "forms changed: raise-invoice, revise-invoice."
@@ -174,7 +174,7 @@ def test_too_many_to_choose_from(forms: Forms, monkeypatch: pytest.MonkeyPatch) 
     """The field is a text again, exactly as it was."""
     plain = forms.product()
     refresh_choices()
-    monkeypatch.setattr(choices, "MOST", 3)
+    monkeypatch.setattr(product_options, "MOST", 3)
     assert "No list of products" in refresh_choices().sentence
     assert forms.product() == plain
 

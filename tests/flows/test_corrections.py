@@ -14,9 +14,9 @@ from flows.resend_invoice import resend_invoice
 from flows.sync_invoice import sync_invoice
 from flows.void_invoice import void_invoice
 from flows.write_off_invoice import write_off_invoice
-from invoicing.domain.forms import CreditLine, InvoiceOutcome
+from invoicing.domain.forms.parameters import CreditLine, InvoiceOutcome
 from invoicing.errors import InvoicingError, Refused
-from tasks import corrections
+from tasks.corrections import corrections
 from tests.conftest import Sandbox
 from tests.flows.conftest import Org
 

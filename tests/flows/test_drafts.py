@@ -11,14 +11,14 @@ from flows.clone_invoice import clone_invoice
 from flows.delete_draft import delete_draft
 from flows.poll_events import poll_events
 from invoicing.connectors import salesforce
-from invoicing.domain.forms import InvoiceOutcome
+from invoicing.domain.forms.parameters import InvoiceOutcome
 from invoicing.errors import Conflict, Missing, Refused
 from invoicing.ledger import timeline
 from invoicing.ledger.models import EntryState
-from tasks.ledger import holding
-from tasks.salesforce import read_invoice
-from tasks.stripe import create_draft, ensure_customer
-from tasks.timeline import make_entry
+from tasks.records.invoices import read_invoice
+from tasks.records.locks import holding
+from tasks.records.timeline import make_entry
+from tasks.sending.send import create_draft, ensure_customer
 from tests.conftest import Sandbox
 from tests.flows.conftest import NEXT_MONTH, Org
 

@@ -30,7 +30,7 @@ from flows.sync_invoice import sync_invoice
 from flows.void_invoice import void_invoice
 from flows.write_off_invoice import write_off_invoice
 from invoicing.connectors import salesforce
-from invoicing.domain.money import exponent
+from invoicing.domain.model.money import exponent
 from invoicing.errors import InvoicingError, Refused
 from tests.conftest import Sandbox
 from tests.flows.conftest import NEXT_MONTH, Org

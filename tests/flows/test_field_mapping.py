@@ -14,7 +14,7 @@ from flows.revise_invoice import revise_invoice
 from flows.send_invoice import send_invoice
 from flows.sync_invoice import sync_invoice
 from invoicing.connectors import salesforce
-from invoicing.domain.forms import InvoiceOutcome, LineChange, LineItem, Options
+from invoicing.domain.forms.parameters import InvoiceOutcome, LineChange, LineItem, Options
 from invoicing.errors import Misconfigured, Refused
 from invoicing.mapping import main, org_carrier, org_mapping
 from invoicing.settings import settings
@@ -141,7 +141,7 @@ def test_a_night_of_much_drift_under_other_names(
     billing: People, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The Bulk API is spoken to in the org's names and words, too."""
-    monkeypatch.setattr("tasks.reconciliation.SMALL", 0)
+    monkeypatch.setattr("tasks.full_sync.repair.SMALL", 0)
     name = raise_one().name
     send_invoice(name)
     document = document_of(billing, name)

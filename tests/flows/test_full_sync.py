@@ -18,18 +18,18 @@ from flows.send_invoice import send_invoice
 from flows.sync_invoice import sync_invoice
 from flows.void_invoice import void_invoice
 from invoicing.connectors import salesforce
-from invoicing.domain.drift import Kind
-from invoicing.domain.forms import InvoiceOutcome
-from invoicing.domain.money import Money
-from invoicing.domain.record import number
+from invoicing.domain.forms.parameters import InvoiceOutcome
+from invoicing.domain.model.money import Money
+from invoicing.domain.salesforce.record import number
+from invoicing.domain.sync.drift import Kind
 from invoicing.errors import Busy, Conflict, Passing, Refused
 from invoicing.ledger import drift, leases, links, staging
 from invoicing.ledger.database import session
 from invoicing.ledger.models import DriftRow, SyncRun
 from invoicing.settings import settings
-from tasks import reconciliation
-from tasks.missing import COLLECTED
-from tasks.reading import SUBJECT, alone
+from tasks.full_sync import repair
+from tasks.full_sync.create_missing import COLLECTED
+from tasks.full_sync.staging import SUBJECT, alone
 from tests.conftest import Sandbox
 from tests.flows.conftest import Deployed, Org
 from tests.flows.dialogues import Conversation
@@ -218,7 +218,7 @@ def test_a_ledger_that_is_away_for_a_moment_does_not_end_its_turn(
     world: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The lease is renewed when the ledger is back, so that no second one begins beside it."""
-    monkeypatch.setattr("tasks.reading.LEASE_SECONDS", 2)
+    monkeypatch.setattr("tasks.full_sync.staging.LEASE_SECONDS", 2)
     acquire, tries, renewed = leases.acquire, count(), threading.Event()
 
     def away_at_first(*args: Any, **kwargs: Any) -> None:
@@ -228,7 +228,7 @@ def test_a_ledger_that_is_away_for_a_moment_does_not_end_its_turn(
         renewed.set()
 
     with alone():
-        monkeypatch.setattr("tasks.reading.leases.acquire", away_at_first)
+        monkeypatch.setattr("tasks.full_sync.staging.leases.acquire", away_at_first)
         assert renewed.wait(60)
 
 
@@ -256,7 +256,7 @@ def drifted_records(org: Org) -> list[dict[str, Any]]:
 @pytest.fixture
 def overwritten(sent: InvoiceOutcome, org: Org, monkeypatch: pytest.MonkeyPatch) -> None:
     """One invoice, and somebody overwrote it: all invoices there are."""
-    monkeypatch.setattr("tasks.consent.A_FEW", 0)
+    monkeypatch.setattr("tasks.full_sync.approval.A_FEW", 0)
     org.set("INV-0001", Status__c="Void")
 
 
@@ -305,7 +305,7 @@ def test_large_drift_is_written_in_bulk_and_failed_rows_are_listed(
     draft: Callable[..., InvoiceOutcome], org: Org, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every row's own result counts."""
-    monkeypatch.setattr("tasks.reconciliation.SMALL", 0)
+    monkeypatch.setattr("tasks.full_sync.repair.SMALL", 0)
     for _ in range(2):
         send_invoice(draft().name)
     for name in ("INV-0001", "INV-0002"):
@@ -320,10 +320,10 @@ def test_large_drift_is_written_in_bulk_and_failed_rows_are_listed(
 @pytest.fixture
 def before_it_writes(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Any]], None]:
     """Lets something happen between the comparison and the repair, which is in bulk."""
-    monkeypatch.setattr("tasks.reconciliation.SMALL", 0)
+    monkeypatch.setattr("tasks.full_sync.repair.SMALL", 0)
 
     def happens(what: Callable[[], Any]) -> None:
-        monkeypatch.setattr("tasks.reconciliation.check_allowance", what)
+        monkeypatch.setattr("tasks.full_sync.repair.check_allowance", what)
 
     return happens
 
@@ -360,13 +360,13 @@ def test_what_somebody_works_on_is_waited_for(
 ) -> None:
     """It does not keep the many from being written, and is looked at alone afterwards."""
     alone: list[str] = []
-    one_by_one = reconciliation.repair_anew
+    one_by_one = repair.repair_anew
 
     def watched(sync: SyncRun, subjects: Sequence[str]) -> None:
         alone.extend(subjects)
         one_by_one(sync, subjects)
 
-    monkeypatch.setattr("tasks.reconciliation.repair_anew", watched)
+    monkeypatch.setattr("tasks.full_sync.repair.repair_anew", watched)
     org.set("INV-0001", Status__c="Void")
     before_it_writes(lambda: leases.acquire(sent.record_id, "somebody else", seconds=1))
     assert "1 repaired" in full_sync().sentence
@@ -481,7 +481,7 @@ def test_killed_while_it_makes_many_records(
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(f"tasks.missing.{step}", die)
+        patch.setattr(f"tasks.full_sync.create_missing.{step}", die)
         with pytest.raises(Killed):
             full_sync(approve_above=1)
     if step == "_finish":
@@ -504,7 +504,7 @@ def test_one_that_was_begun_is_finished_alone_as_well(
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr("tasks.missing._write_lines", die)
+        patch.setattr("tasks.full_sync.create_missing._write_lines", die)
         with pytest.raises(Killed):
             full_sync(approve_above=1)
     some = listed(stripe_sandbox)[0]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from flows.handle_events import handle_events
-from invoicing.domain.forms import InvoiceOutcome
+from invoicing.domain.forms.parameters import InvoiceOutcome
 from invoicing.ledger import inbox, leases
 from tests.conftest import Sandbox
 from tests.flows.conftest import Org
@@ -20,8 +20,8 @@ LEASE_SECONDS = 2.0
 HANDLER = f"""
 import sys
 from invoicing.ledger import inbox, leases
-from tasks import ledger
-from tasks.events import handling
+from tasks.records import locks as ledger
+from tasks.events.inbox import handling
 inbox.LEASE_SECONDS = leases.RENEWED_SECONDS = {LEASE_SECONDS}
 ledger.BEAT_SECONDS = {LEASE_SECONDS} / 8
 with handling(), ledger.leased([sys.argv[1]]):

@@ -9,7 +9,7 @@ import requests
 from flows.mark_overdue import mark_overdue
 from flows.poll_events import poll_events
 from flows.send_reminders import send_reminders
-from invoicing.domain.forms import InvoiceOutcome
+from invoicing.domain.forms.parameters import InvoiceOutcome
 from invoicing.errors import Misconfigured
 from invoicing.settings import settings
 from tests.conftest import Sandbox
@@ -147,7 +147,7 @@ def test_killed_after_the_mail(
 
 
 @pytest.mark.parametrize(
-    "where", ["invoicing.ledger.intents.conclude", "tasks.reminders._write_down"]
+    "where", ["invoicing.ledger.intents.conclude", "tasks.sending.reminders._write_down"]
 )
 def test_killed_after_the_mail_and_taken_up_a_month_later(
     where: str,
@@ -162,7 +162,7 @@ def test_killed_after_the_mail_and_taken_up_a_month_later(
     before = mails(stripe_sandbox)
 
     killed_at(where, monkeypatch)
-    monkeypatch.setattr("tasks.reminders.LEFT_OVER", (timedelta(days=60), timedelta()))
+    monkeypatch.setattr("tasks.sending.reminders.LEFT_OVER", (timedelta(days=60), timedelta()))
     on(monkeypatch, NEXT_MONTH + timedelta(days=29))
     for told_again in ("1 reminder planned", "0 reminders planned, 0 sent."):
         assert told_again in send_reminders().sentence
@@ -185,7 +185,7 @@ def test_what_was_begun_and_not_mailed_is_dropped_when_its_day_is_over(
     before = mails(stripe_sandbox)
 
     killed_at("invoicing.connectors.stripe.Stripe.send", monkeypatch)
-    monkeypatch.setattr("tasks.reminders.LEFT_OVER", (timedelta(days=60), timedelta()))
+    monkeypatch.setattr("tasks.sending.reminders.LEFT_OVER", (timedelta(days=60), timedelta()))
     on(monkeypatch, NEXT_MONTH + timedelta(days=29))
     assert send_reminders().sentence == "1 reminder planned, 0 sent."
     assert send_reminders().sentence == "0 reminders planned, 0 sent."

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import stripe
 
-from invoicing.domain.forms import InvoiceOutcome, LineItem, Options
+from invoicing.domain.forms.parameters import InvoiceOutcome, LineItem, Options
 from invoicing.errors import Refused
 from tests.conftest import Sandbox
 from tests.flows.conftest import Org

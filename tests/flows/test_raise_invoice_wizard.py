@@ -10,7 +10,7 @@ from prefect.states import Crashed, Scheduled
 
 from flows.raise_invoice_wizard import raise_invoice_wizard
 from invoicing.connectors import salesforce
-from invoicing.domain import dialogue
+from invoicing.domain.forms import wizard
 from invoicing.errors import Refused
 from invoicing.settings import settings
 from tests.flows.conftest import NEXT_MONTH, Org
@@ -68,7 +68,7 @@ def test_the_account_is_asked_for_and_found_by_a_part_of_its_name(org: Org) -> N
     assert "There is no Account 'Nobody'" in talk.answer(account="Nobody")
     talk.answer(account="o")
     assert len(talk.choices("account")) > 2
-    assert "for Umbrella KK" in talk.answer(account=dialogue.SEARCH, search="umbr")
+    assert "for Umbrella KK" in talk.answer(account=wizard.SEARCH, search="umbr")
     talk.answer(purpose="Studies", payment_terms="Net 15")
     assert all(choice.endswith("JPY)") for choice in talk.choices("product"))
 
@@ -117,13 +117,13 @@ def test_back_from_the_summary(org: Org) -> None:
     talk.answer(next="Add a line")
     talk.answer(product=next(c for c in talk.choices("product") if c.startswith("Training")))
     talk.answer(quantity="1", more="Yes")
-    assert "line 2" in talk.answer(product=dialogue.NO_MORE_LINES) or talk.waits
+    assert "line 2" in talk.answer(product=wizard.NO_MORE_LINES) or talk.waits
     remove = next(c for c in talk.choices("next") if c.startswith("Remove line 1"))
     assert "Consulting" not in talk.answer(next=remove)
-    talk.answer(next=dialogue.CHANGE_HEADER)
+    talk.answer(next=wizard.CHANGE_HEADER)
     assert talk.form["purpose"]["default"] == "November services"
     talk.answer(purpose="December services", payment_terms="Net 90")
-    talk.answer(next=dialogue.RAISE)
+    talk.answer(next=wizard.RAISE)
     record = org.record("INV-0001")
     assert len(record["Lines__r"]["records"]) == 1
     due = org.query("SELECT Description__c, Due_Date__c FROM Stripe_Invoice__c")[0]
@@ -135,14 +135,14 @@ def test_without_lines_there_is_nothing_to_raise(org: Org) -> None:
     """The summary says so and asks what next."""
     talk = with_one_line()
     talk.answer(next=talk.choices("next")[2])
-    assert "has no lines" in talk.answer(next=dialogue.RAISE)
+    assert "has no lines" in talk.answer(next=wizard.RAISE)
     assert org.count() == 0
 
 
 def test_abandoned_it_leaves_nothing_behind(org: Org) -> None:
     """The run says so at its end."""
     talk = with_one_line()
-    assert talk.answer(next=dialogue.ABANDON) == "Abandoned: nothing was raised."
+    assert talk.answer(next=wizard.ABANDON) == "Abandoned: nothing was raised."
     assert talk.state.is_completed()
     assert org.count() == 0
 
@@ -167,13 +167,13 @@ def test_forgotten_it_can_no_longer_be_answered(org: Org, monkeypatch: pytest.Mo
 
 def test_a_long_list_is_narrowed_by_a_search(org: Org, monkeypatch: pytest.MonkeyPatch) -> None:
     """More products than a list shows: a search text, a search in vain, the choice."""
-    monkeypatch.setattr(dialogue, "LISTED", 3)
+    monkeypatch.setattr(wizard, "LISTED", 3)
     talk = begin()
     talk.answer(purpose="November services", payment_terms="Net 30")
     assert len(talk.choices("product")) == 4
-    assert "Write what to search for" in talk.answer(product=dialogue.SEARCH)
-    assert "No product matches 'moon'" in talk.answer(product=dialogue.SEARCH, search="moon")
-    talk.answer(product=dialogue.SEARCH, search="consult")
+    assert "Write what to search for" in talk.answer(product=wizard.SEARCH)
+    assert "No product matches 'moon'" in talk.answer(product=wizard.SEARCH, search="moon")
+    talk.answer(product=wizard.SEARCH, search="consult")
     talk.answer(product=CONSULTING)
     assert "150.00 USD" in talk.answer(quantity="1", more="No")
 
@@ -183,17 +183,17 @@ def test_a_product_that_was_withdrawn_meanwhile(org: Org) -> None:
     talk = with_one_line()
     [product] = org.query("SELECT Id FROM Product2 WHERE Name = 'Consulting'")
     salesforce.client().update("Product2", product["Id"], {"IsActive": False})
-    assert "not active" in talk.answer(next=dialogue.RAISE)
+    assert "not active" in talk.answer(next=wizard.RAISE)
     assert org.count() == 0
     salesforce.client().update("Product2", product["Id"], {"IsActive": True})
-    assert "INV-0001 is a draft" in talk.answer(next=dialogue.RAISE)
+    assert "INV-0001 is a draft" in talk.answer(next=wizard.RAISE)
 
 
 @pytest.fixture
 def confirmed(org: Org) -> Conversation:
     """A dialogue whose last answer is given, and whose run has not gone on yet."""
     talk = with_one_line()
-    assert not talk.refused(next=dialogue.RAISE)
+    assert not talk.refused(next=wizard.RAISE)
     return talk
 
 
@@ -222,7 +222,7 @@ def test_a_run_that_died_while_it_asked_asks_again(org: Org) -> None:
     assert talk.said == before
     talk.answer(product=CONSULTING)
     talk.answer(quantity="1", more="No")
-    assert "INV-0001" in talk.answer(next=dialogue.RAISE)
+    assert "INV-0001" in talk.answer(next=wizard.RAISE)
 
 
 def test_a_program_answers_beforehand(org: Org) -> None:
@@ -230,7 +230,7 @@ def test_a_program_answers_beforehand(org: Org) -> None:
     known = [{"purpose": "November services", "payment_terms": "Net 30"}, {"product": CONSULTING}]
     talk = Conversation(raise_invoice_wizard, account="Acme", answers=known)
     assert "line 1, Consulting" in talk.said
-    rest = [{"quantity": "3", "more": "No"}, {"next": dialogue.RAISE}]
+    rest = [{"quantity": "3", "more": "No"}, {"next": wizard.RAISE}]
     outcome = raise_invoice_wizard(account="Acme", answers=[*known, *rest])
     assert outcome.total == "450.00 USD"
     assert org.count() == 1

@@ -11,7 +11,7 @@ from flows.replace_invoice import replace_invoice
 from flows.revise_invoice import revise_invoice
 from flows.send_invoice import send_invoice
 from flows.write_off_invoice import write_off_invoice
-from invoicing.domain.forms import InvoiceOutcome, LineChange
+from invoicing.domain.forms.parameters import InvoiceOutcome, LineChange
 from invoicing.errors import Conflict, InvoicingError, Refused
 from tests.conftest import Sandbox
 from tests.flows.conftest import Org

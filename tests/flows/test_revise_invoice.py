@@ -6,12 +6,12 @@ import pytest
 
 from flows.revise_invoice import revise_invoice
 from flows.send_invoice import send_invoice
-from invoicing.domain.forms import InvoiceOutcome, LineChange, LineItem
-from invoicing.domain.invoice import Invoice
+from invoicing.domain.forms.parameters import InvoiceOutcome, LineChange, LineItem
+from invoicing.domain.model.invoice import Invoice
 from invoicing.errors import Refused
 from invoicing.ledger import leases
-from tasks.report import this_attempt
-from tasks.salesforce import Revision, write_revision
+from tasks.records.invoices import Revision, write_revision
+from tasks.runtime.run import this_attempt
 from tests.conftest import Sandbox
 from tests.flows.conftest import Org
 

@@ -10,11 +10,11 @@ import flows.send_invoice as sending
 from flows.revise_invoice import revise_invoice
 from flows.send_invoice import send_invoice
 from invoicing.connectors import salesforce
-from invoicing.domain.forms import InvoiceOutcome, LineItem
-from invoicing.domain.invoice import Invoice
-from invoicing.domain.money import Money
+from invoicing.domain.forms.parameters import InvoiceOutcome, LineItem
+from invoicing.domain.model.invoice import Invoice
+from invoicing.domain.model.money import Money
 from invoicing.errors import Conflict, InvoicingError, Refused
-from tasks.stripe import compare_totals
+from tasks.sending.send import compare_totals
 from tests.conftest import Sandbox
 from tests.flows.conftest import Org
 

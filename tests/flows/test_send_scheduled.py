@@ -8,9 +8,9 @@ from prefect.states import Failed, Suspended
 
 from flows.revise_invoice import revise_invoice
 from flows.send_scheduled import send_scheduled
-from invoicing.domain.forms import InvoiceOutcome, Options
+from invoicing.domain.forms.parameters import InvoiceOutcome, Options
 from invoicing.errors import Refused
-from tasks.salesforce import today
+from tasks.records.invoices import today
 from tests.flows.conftest import Deployed, Org
 
 Raise = Callable[..., InvoiceOutcome]

@@ -10,7 +10,7 @@ from flows.full_sync import full_sync
 from flows.poll_events import poll_events
 from flows.sync_invoice import sync_invoice
 from invoicing.connectors import salesforce
-from invoicing.domain.forms import InvoiceOutcome
+from invoicing.domain.forms.parameters import InvoiceOutcome
 from invoicing.ledger import timeline
 from tests.conftest import Sandbox
 from tests.flows.conftest import Org
@@ -130,8 +130,8 @@ def test_what_the_full_sync_repairs_is_told_in_bulk(
     """At night thousands of entries travel as their repairs do: in jobs, not one by one."""
     before = len(entries(org))
     pay(sent)
-    monkeypatch.setattr("tasks.reconciliation.SMALL", 0)
-    monkeypatch.setattr("tasks.timeline.BULK", 0)
+    monkeypatch.setattr("tasks.full_sync.repair.SMALL", 0)
+    monkeypatch.setattr("tasks.records.timeline.BULK", 0)
     assert "1 differed" in full_sync().sentence
     [told] = entries(org)[before:]
     assert told["Side__c"] == "Full Sync"

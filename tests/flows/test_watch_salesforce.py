@@ -7,9 +7,9 @@ import pytest
 import yaml
 
 from flows.watch_salesforce import watch_salesforce
-from invoicing.domain.forms import InvoiceOutcome
+from invoicing.domain.forms.parameters import InvoiceOutcome
 from invoicing.errors import InvoicingError
-from tasks.requests import FLOW_OF
+from tasks.events.salesforce_actions import FLOW_OF
 from tests.conftest import METADATA, ROOT, Sandbox
 from tests.flows.conftest import Deployed, Org
 
@@ -81,7 +81,7 @@ def test_prefect_away_between_clearing_and_starting(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The field is cleared already, and the request is not forgotten."""
-    from tasks import requests
+    from tasks.events import salesforce_actions
 
     name = draft().name
     org.set(name, Action_Requested__c="Send")
@@ -93,7 +93,7 @@ def test_prefect_away_between_clearing_and_starting(
             raise InvoicingError("killed here")
 
     with monkeypatch.context() as patch:
-        patch.setattr(requests, "Prefect", Away)
+        patch.setattr(salesforce_actions, "Prefect", Away)
         with pytest.raises(InvoicingError, match="killed here"):
             watch_salesforce()
     assert asks_for(org, name) is None

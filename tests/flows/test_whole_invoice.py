@@ -10,11 +10,17 @@ import stripe
 from flows.clone_invoice import clone_invoice
 from flows.revise_invoice import revise_invoice
 from flows.send_invoice import send_invoice
-from invoicing.domain.calendar import end_of_day
-from invoicing.domain.forms import CustomFieldItem, InvoiceOutcome, LineChange, LineItem, Options
+from invoicing.domain.forms.parameters import (
+    CustomFieldItem,
+    InvoiceOutcome,
+    LineChange,
+    LineItem,
+    Options,
+)
+from invoicing.domain.model.dates import end_of_day
 from invoicing.errors import Refused
 from invoicing.settings import settings
-from tasks.salesforce import today
+from tasks.records.invoices import today
 from tests.conftest import Sandbox
 from tests.flows.conftest import Org
 
@@ -178,7 +184,7 @@ def test_options_revised_between_two_tries_reach_stripe(
 def test_a_price_of_twelve_decimals_is_exact_everywhere(draft: Raise, org: Org) -> None:
     """Salesforce numbers cannot hold it; the text beside it does, until somebody edits by hand."""
     from invoicing.connectors import salesforce
-    from tasks.salesforce import read_invoice
+    from tasks.records.invoices import read_invoice
 
     raised = draft(
         lines=[

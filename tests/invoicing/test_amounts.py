@@ -14,11 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from invoicing.connectors import stripe as connector
-from invoicing.domain import billing
-from invoicing.domain.details import Details, Discount
-from invoicing.domain.invoice import Account, Invoice, Line, draft_problems
-from invoicing.domain.money import CURRENCIES, Money, chargeable_step, exponent
-from invoicing.domain.status import Status
+from invoicing.domain.model.invoice import Account, Invoice, Line, draft_problems
+from invoicing.domain.model.money import CURRENCIES, Money, chargeable_step, exponent
+from invoicing.domain.model.status import Status
+from invoicing.domain.model.terms import Details, Discount
+from invoicing.domain.stripe import request_params
 from invoicing.settings import Stripe as StripeSettings
 from tests.conftest import Sandbox
 
@@ -71,10 +71,10 @@ def line(position: int, quantity: Any, price: Any, discount: Discount | None = N
 
 def previewed(stripe: connector.Stripe, invoice: Invoice, **tax: Any) -> dict[str, Any]:
     """What Stripe would bill."""
-    for coupon, discount in billing.discounts(invoice).items():
-        terms, name = billing.coupon_terms(discount, invoice.currency)
+    for coupon, discount in request_params.discounts(invoice).items():
+        terms, name = request_params.coupon_terms(discount, invoice.currency)
         stripe.ensure_coupon(coupon, terms, name)
-    params = billing.preview_params(
+    params = request_params.preview_params(
         invoice, None, rates=tax.get("rates", ()), tax_behavior=tax.get("tax_behavior")
     )
     return stripe.preview(params)
@@ -138,7 +138,7 @@ def test_our_total_is_stripes(stripe: connector.Stripe, invoice: Invoice) -> Non
         one.amount(invoice.currency).minor for one in invoice.lines
     ]
     assert Money(there["currency"], there["subtotal"]) == invoice.subtotal
-    assert billing.net_of_exclusive_tax(there) == invoice.total
+    assert request_params.net_of_exclusive_tax(there) == invoice.total
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
@@ -155,8 +155,8 @@ def test_taxes_change_nothing_but_the_tax(
         {"display_name": "Tax", "percentage": float(percentage), "inclusive": inclusive}
     )
     there = previewed(stripe, invoice, rates=[rate.id])
-    assert billing.net_of_exclusive_tax(there) == invoice.total
-    tax = billing.tax_of(there)
+    assert request_params.net_of_exclusive_tax(there) == invoice.total
+    tax = request_params.tax_of(there)
     total = Money(there["currency"], there["total"])
     assert total == (invoice.total if inclusive else invoice.total + tax)
     assert Money(there["currency"], there["total_excluding_tax"]) == total - tax
@@ -193,7 +193,7 @@ def test_cases_worked_by_hand(
     made = [line(n, quantity, price, off) for n, (quantity, price, off) in enumerate(lines, 1)]
     invoice = invoice_of(currency, made, discount)
     assert invoice.total == Money(currency, minor)
-    assert billing.net_of_exclusive_tax(previewed(stripe, invoice)) == invoice.total
+    assert request_params.net_of_exclusive_tax(previewed(stripe, invoice)) == invoice.total
 
 
 def test_tax_is_rounded_on_each_line(stripe: connector.Stripe) -> None:
@@ -203,4 +203,4 @@ def test_tax_is_rounded_on_each_line(stripe: connector.Stripe) -> None:
     )
     invoice = invoice_of("USD", [line(1, 1, "0.33"), line(2, 1, "0.33")])
     there = previewed(stripe, invoice, rates=[rate.id])
-    assert (invoice.total.minor, billing.tax_of(there).minor, there["total"]) == (66, 14, 80)
+    assert (invoice.total.minor, request_params.tax_of(there).minor, there["total"]) == (66, 14, 80)

@@ -14,7 +14,7 @@ from tests.conftest import ROOT, Sandbox
 
 READER = """
 import logging, sys
-from tasks import reading
+from tasks.full_sync import staging as reading
 reading.READERS = 2
 print("ready", flush=True)
 sys.stdin.readline()

@@ -19,7 +19,7 @@ from rich.console import Console
 
 from deployments.local.demo import Story
 from deployments.local.stack import PORTS, Stack
-from invoicing.domain.choices import LISTED, OTHER
+from invoicing.domain.forms.product_options import LISTED, OTHER
 from tests.deployments.conftest import Prefect, eventually
 
 pytestmark = pytest.mark.timeout(600)

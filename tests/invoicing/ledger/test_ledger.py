@@ -12,7 +12,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import event as listener
 from sqlmodel import SQLModel
 
-from invoicing.domain.events import News
+from invoicing.domain.stripe.events import News
 from invoicing.errors import Busy, Passing, Refused
 from invoicing.ledger import database, inbox, intents, leases, requests
 from invoicing.ledger.inbox import Choice

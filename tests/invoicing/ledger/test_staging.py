@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from invoicing.domain.drift import Kind
-from invoicing.domain.staged import SalesforceRow, StripeRow
+from invoicing.domain.sync.drift import Kind
+from invoicing.domain.sync.staged_rows import SalesforceRow, StripeRow
 from invoicing.errors import Busy
 from invoicing.ledger import drift, staging
 from invoicing.ledger.models import SyncWindow
-from invoicing.pacing import Budget
+from invoicing.rate_limit import Budget
 
 DAY = 86_400
 

@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import make_url
 
 from invoicing.ledger import database, inbox
-from invoicing.receiver import bell
+from invoicing.receiver import flow_trigger
 from tests.invoicing.receiver.conftest import (
     SNAPSHOT,
     THIN,
@@ -66,7 +66,7 @@ def test_a_run_that_another_receiver_started_may_have_missed_the_event(
     receiver: str, prefect: PrefectServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So one more is started after it."""
-    monkeypatch.setattr(bell, "PAUSE_SECONDS", 0.2)
+    monkeypatch.setattr(flow_trigger, "PAUSE_SECONDS", 0.2)
     now = int(time.time())
     prefect.keys = [f"inbox-{now}", f"inbox-{now + 1}"]
     deliver(receiver, SNAPSHOT)

@@ -11,7 +11,7 @@ import stripe
 
 from invoicing.errors import Misconfigured
 from invoicing.ledger import inbox
-from invoicing.receiver import request, server
+from invoicing.receiver import server, verification
 from invoicing.receiver.app import build_app
 from invoicing.settings import settings
 from tests.invoicing.receiver.conftest import (
@@ -144,7 +144,7 @@ def test_a_client_that_stops_in_the_middle_is_sent_away(
     wire: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A body that never ends holds a connection for some seconds, not for ever."""
-    monkeypatch.setattr(request, "BODY_SECONDS", 0.2)
+    monkeypatch.setattr(verification, "BODY_SECONDS", 0.2)
     wire.sendall(HEADERS + b"Content-Length: 100\r\n\r\n{")
     assert everything(wire).startswith(b"HTTP/1.1 408")
 

@@ -1,0 +1,90 @@
+"""Approval: whether an invoice may be sent is asked of a person, and what the answer means."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from pydantic import BaseModel, Field, create_model
+
+from invoicing.domain.forms.wizard import Dialogue, Question, asked, choice
+from invoicing.domain.model.invoice import Invoice
+from invoicing.domain.model.money import Money, plain
+
+APPROVE, DECLINE = "Approve", "Decline"
+WAITING, APPROVED, DECLINED, EXPIRED = "Waiting", "Approved", "Declined", "Expired"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What an approver said."""
+
+    approved: bool
+    by: str
+    comment: str = ""
+
+    @property
+    def status(self) -> str:
+        """As Salesforce's picklist has it."""
+        return APPROVED if self.approved else DECLINED
+
+
+def decide(invoice: Invoice, limit: Money, approvers: Sequence[str]) -> Dialogue[Decision]:
+    """Ask until somebody who may has approved or declined that an invoice is sent.
+
+    Args:
+        invoice: What is to be sent.
+        limit: What may be sent without asking.
+        approvers: Who may decide; empty for anybody who gives a name.
+    """
+    return decide_on(lambda reason: _text(invoice, limit, reason), approvers)
+
+
+def decide_on(text: Callable[[str], str], approvers: Sequence[str]) -> Dialogue[Decision]:
+    """Ask until somebody who may has approved or declined.
+
+    Args:
+        text: The question, with the reason why it is asked again, or nothing.
+        approvers: Who may decide; empty for anybody who gives a name.
+    """
+    reason = ""
+    while True:
+        answer = yield Question(text(reason), _form(approvers))
+        verdict, by = str(answer.get("decision", "")), str(answer.get("approver", "")).strip()
+        comment = str(answer.get("comment", "")).strip()
+        if verdict not in (APPROVE, DECLINE):
+            reason = "Approve or decline."
+        elif not by:
+            reason = "The approver's name is missing."
+        elif approvers and by not in approvers:
+            reason = f"{by} may not approve; {', '.join(approvers)} may."
+        elif verdict == DECLINE and not comment:
+            reason = "Say in the comment why it is declined."
+        else:
+            return Decision(verdict == APPROVE, by, comment)
+
+
+def _text(invoice: Invoice, limit: Money, reason: str) -> str:
+    rows = ["| # | Item | Quantity | Unit price | Amount |", "|---:|---|---:|---:|---:|"]
+    for number, line in enumerate(invoice.lines, 1):
+        label, price = line.label.replace("|", "\\|"), plain(line.unit_price)
+        amount = line.net(invoice.currency)
+        rows.append(f"| {number} | {label} | {plain(line.quantity)} | {price} | {amount} |")
+    rows.append(f"|  | **Total before tax** |  |  | **{invoice.total}** |")
+    return asked(
+        f"May {invoice.name} be sent to {invoice.account.name}?",
+        f"{invoice.description} · {invoice.due_words} · to {invoice.email}",
+        f"Above {limit}, somebody has to approve.",
+        "\n".join(rows),
+        reason=reason,
+    )
+
+
+def _form(approvers: Sequence[str]) -> type[BaseModel]:
+    who = choice(approvers) if approvers else str
+    comment = "Kept with the decision; needed for declining."
+    form: type[BaseModel] = create_model(
+        "Approval",
+        decision=(choice([APPROVE, DECLINE]), Field(title="Decision")),
+        approver=(who, Field(title="Your name", min_length=1)),
+        comment=(str, Field("", title="Comment", description=comment)),
+    )
+    return form

@@ -1,0 +1,412 @@
+"""The dialogue that raises an invoice step by step: its questions, and what answers mean.
+
+A dialogue is a generator: it yields questions and is sent answers. What it asks next depends
+on nothing but the answers so far and on what was read when it began, so that it can be gone
+through again from the start after every answer.
+"""
+
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Annotated, Any, TypeVar
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+    create_model,
+)
+
+from invoicing.domain.forms.draft_lines import PriceBookEntry
+from invoicing.domain.forms.parameters import DECIMAL, LineItem
+from invoicing.domain.model.invoice import Account, Line, draft_problems, line_problems
+from invoicing.domain.model.money import Money, plain
+from invoicing.domain.model.terms import Terms
+from invoicing.domain.model.text import counted
+
+Answer = Mapping[str, Any]
+"""What a person filled in, as the fields of the question's form."""
+
+LISTED = 100
+"""The most choices of one list; more are narrowed by a search first."""
+
+SEARCH = "Search for the text below"
+NO_MORE_LINES = "No more lines"
+YES, NO = "Yes", "No"
+RAISE = "Raise this invoice"
+ADD_LINE = "Add a line"
+CHANGE_HEADER = "Change the description or the due date"
+ABANDON = "Abandon: raise nothing"
+ON_A_DATE = "Due on a date"
+TERMS = {terms.value: terms.days for terms in Terms}
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One step: what is said to the person, in Markdown, and the form that asks."""
+
+    text: str
+    form: type[BaseModel]
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """What is known when the dialogue begins: the customer, the price book, the day."""
+
+    account: Account
+    currency: str
+    entries: tuple[PriceBookEntry, ...]
+    today: date
+
+    def price(self, amount: Decimal) -> str:
+        """A unit price for people; it may have more decimals than its currency."""
+        return f"{plain(amount)} {self.currency}"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What was asked for so far."""
+
+    description: str = ""
+    due_date: date | None = None
+    items: tuple[LineItem, ...] = field(default=())
+
+
+T = TypeVar("T")
+Dialogue = Generator[Question, Answer, T]
+
+
+def choice(choices: Iterable[str]) -> Any:
+    """The type of a text whose form is a list to choose from."""
+    return Annotated[str, WithJsonSchema({"type": "string", "enum": list(choices)})]
+
+
+def _form(name: str, **fields: tuple[Any, Any]) -> type[BaseModel]:
+    form: type[BaseModel] = create_model(name, **fields)  # type: ignore[call-overload]
+    return form
+
+
+def asked(heading: str, *paragraphs: str, reason: str = "") -> str:
+    """The text of a question, with the reason why it is asked again."""
+    again = f"**Please check:** {reason}" if reason else ""
+    return "\n\n".join(part for part in (f"### {heading}", again, *paragraphs) if part)
+
+
+def _read(form: type[BaseModel], answer: Answer) -> BaseModel | str:
+    """What was filled in, or what is wrong with it."""
+    try:
+        return form.model_validate(answer)
+    except ValidationError as error:
+        titles = {name: info.title or name for name, info in form.model_fields.items()}
+        wrong = [(titles.get(str(e["loc"][0]), "The answer"), e["msg"]) for e in error.errors()]
+        return " ".join(f"{title}: {message}." for title, message in wrong)
+
+
+def _empty_is_none(value: object) -> object:
+    return value.strip() or None if isinstance(value, str) else value
+
+
+OptionalDate = Annotated[
+    date | None,
+    BeforeValidator(_empty_is_none),
+    WithJsonSchema({"type": "string", "format": "date"}),
+]
+Amount = Annotated[
+    Decimal,
+    BeforeValidator(lambda value: value.strip() if isinstance(value, str) else value),
+    WithJsonSchema({"type": "string", "pattern": rf"^\s*{DECIMAL}\s*$"}),
+]
+
+
+# Step 1: the customer
+
+
+def choose_account(word: str, find: Callable[[str], Sequence[Account]]) -> Dialogue[Account]:
+    """Which Account is billed.
+
+    Args:
+        word: What is known already: an id, a name, a part of a name, or nothing.
+        find: Finds the Accounts that a word may mean.
+    """
+    reason = ""
+    while True:
+        found = find(word) if word else []
+        if len(found) == 1:
+            return found[0]
+        labels = {f"{account.name} ({account.id})": account for account in found}
+        if word and not found:
+            reason = f"There is no Account {word!r} in Salesforce."
+        answer = yield _account_question(list(labels), reason)
+        chosen, search = str(answer.get("account", "")), str(answer.get("search", ""))
+        if chosen in labels and not search.strip():
+            return labels[chosen]
+        word, reason = (search if labels else chosen).strip(), ""
+
+
+def _account_question(labels: Sequence[str], reason: str) -> Question:
+    text = asked("Who is billed?", reason=reason)
+    if not labels:
+        title = "The Account's name, a part of it, or its Salesforce id."
+        account = (str, Field(title="Account", description=title, min_length=1))
+        return Question(text, _form("ChooseAccount", account=account))
+    text = asked("Who is billed?", f"{counted(len(labels), 'Account')} match.", reason=reason)
+    return Question(text, _searchable("ChooseAccount", "account", "Account", [*labels, SEARCH]))
+
+
+def _searchable(name: str, what: str, title: str, choices: Sequence[str]) -> type[BaseModel]:
+    search = "To search: choose the last entry of the list, and write a part of the name here."
+    return _form(
+        name,
+        **{what: (choice(choices), Field(title=title))},
+        search=(str, Field("", title="Search text", description=search)),
+    )
+
+
+# Step 2: description and due date
+
+
+def ask_header(counter: Counter, order: Order, step: str = "1 of 4") -> Dialogue[Order]:
+    """What the invoice is for, and until when it is to be paid."""
+    reason = ""
+    while True:
+        form = _header_form(order)
+        question = Question(
+            asked(
+                f"Step {step}: the invoice for {counter.account.name}",
+                f"Billed in {counter.currency}.",
+                reason=reason,
+            ),
+            form,
+        )
+        filled = _read(form, (yield question))
+        if isinstance(filled, str):
+            reason = filled
+            continue
+        header: Any = filled
+        due = header.due_date
+        if header.payment_terms in TERMS:
+            due = counter.today + timedelta(days=TERMS[header.payment_terms])
+        order = replace(order, description=header.purpose.strip(), due_date=due)
+        problems = [] if order.description else ["The description is missing."]
+        if header.payment_terms not in (*TERMS, ON_A_DATE):
+            problems.append(f"There are no payment terms {header.payment_terms!r}.")
+        problems += _header_problems(counter, due)
+        if not problems:
+            return order
+        reason = " ".join(problems)
+
+
+def _header_problems(counter: Counter, due: date | None) -> list[str]:
+    anything = Line("", 1, "anything", Decimal(1), Decimal(1))
+    return draft_problems(
+        due_date=due, currency=counter.currency, lines=[anything], today=counter.today
+    )
+
+
+def _header_form(order: Order) -> type[BaseModel]:
+    terms = ON_A_DATE if order.due_date else "Net 30"
+    due = order.due_date
+    return _form(
+        "DescribeInvoice",
+        purpose=(
+            str,
+            Field(
+                order.description or ...,
+                title="Description",
+                description="What the invoice is for; the customer reads it.",
+            ),
+        ),
+        payment_terms=(
+            choice([*TERMS, ON_A_DATE]),
+            Field(
+                terms,
+                title="Payment terms",
+                description=f"Days from today, or '{ON_A_DATE}' and the date below.",
+            ),
+        ),
+        due_date=(
+            OptionalDate,
+            Field(
+                due.isoformat() if due else "",  # the form sends it back, and may send no null
+                title="Due date",
+                description=f"Only for '{ON_A_DATE}'.",
+                validate_default=True,
+            ),
+        ),
+    )
+
+
+# Step 3: the lines, one after another
+
+
+def ask_items(counter: Counter, order: Order) -> Dialogue[Order]:
+    """Lines, until no more are wanted."""
+    while True:
+        entry = yield from _choose_product(counter, order)
+        if entry is None:
+            return order
+        item, more = yield from _ask_price(counter, order, entry)
+        order = replace(order, items=(*order.items, item))
+        if not more:
+            return order
+
+
+def _choose_product(counter: Counter, order: Order) -> Dialogue[PriceBookEntry | None]:
+    search = reason = ""
+    number = len(order.items) + 1
+    while True:
+        found = _narrowed(counter, search)
+        if not found:
+            reason = f"No product matches {search!r}." if search else "The price book is empty."
+            search, found = "", _narrowed(counter, "")
+        many = len(counter.entries) > LISTED
+        listed = dict(list(found.items())[:LISTED])
+        choices = [*listed, *([SEARCH] if many else []), *([NO_MORE_LINES] if order.items else [])]
+        said = f"{counted(len(found), 'product')} in the {counter.currency} price book"
+        said += f" for {search!r}." if search else "."
+        if len(found) > LISTED:
+            said += f" The first {LISTED} are listed; search for the others."
+        text = asked(f"Step 2 of 4: line {number}, the product", said, reason=reason)
+        if many:
+            form = _searchable("ChooseProduct", "product", "Product", choices)
+        else:
+            form = _form("ChooseProduct", product=(choice(choices), Field(title="Product")))
+        answer = yield Question(text, form)
+        chosen = str(answer.get("product", ""))
+        wanted = str(answer.get("search", "")).strip()
+        if chosen == NO_MORE_LINES and order.items:
+            return None
+        if chosen in listed and not wanted:
+            return listed[chosen]
+        search = wanted
+        reason = "" if wanted else f"{chosen!r} is not in the list; choose a product from it."
+        if chosen == SEARCH and not wanted:
+            reason = "Write what to search for, or choose a product."
+
+
+def _narrowed(counter: Counter, search: str) -> dict[str, PriceBookEntry]:
+    """The products whose name or code has every word of a search, by what people read."""
+    words = search.casefold().split()
+    found = [
+        entry
+        for entry in counter.entries
+        if all(word in f"{entry.name} {entry.code}".casefold() for word in words)
+    ]
+    names = [entry.name for entry in found]
+    labels = {}
+    for entry in found:
+        which = f" [{entry.code or entry.product_id}]" if names.count(entry.name) > 1 else ""
+        labels[f"{entry.name}{which} ({counter.price(entry.unit_price)})"] = entry
+    return labels
+
+
+def _ask_price(
+    counter: Counter, order: Order, entry: PriceBookEntry
+) -> Dialogue[tuple[LineItem, bool]]:
+    reason = ""
+    number = len(order.items) + 1
+    form = _form(
+        "PriceLine",
+        unit_price=(
+            Amount,
+            Field(
+                plain(entry.unit_price),
+                title="Unit price",
+                description=f"In {counter.currency}; offered as in the price book.",
+                validate_default=True,
+            ),
+        ),
+        quantity=(
+            Amount,
+            Field("1", title="Quantity", description="e.g. 1.5.", validate_default=True),
+        ),
+        text=(
+            str,
+            Field("", title="Text on the invoice", description="Empty: the product's name."),
+        ),
+        more=(choice([NO, YES]), Field(title="Create more items?")),
+    )
+    while True:
+        heading = f"Step 3 of 4: line {number}, {entry.name}"
+        filled: Any = _read(form, (yield Question(asked(heading, reason=reason), form)))
+        if isinstance(filled, str):
+            reason = filled
+            continue
+        line = Line("", number, filled.text.strip(), filled.quantity, filled.unit_price)
+        named = replace(line, product_name=entry.name)
+        problems = list(line_problems(number, named, counter.currency))
+        if not problems:
+            item = LineItem(
+                product=entry.product_id,
+                quantity=line.quantity,
+                unit_price=line.unit_price,
+                description=line.description,
+            )
+            return item, filled.more == YES
+        reason = " ".join(problems)
+
+
+# Step 4: the summary
+
+
+def review(counter: Counter, order: Order, reasons: Sequence[str] = ()) -> Dialogue[Order | None]:
+    """The whole invoice with its total: confirm, or go back. None when it is abandoned.
+
+    Args:
+        counter: What was known at the beginning.
+        order: What was asked for.
+        reasons: Why the same order was refused after it was confirmed.
+    """
+    reason = " ".join(reasons)
+    while True:
+        removals = {
+            f"Remove line {number}: {_name(counter, item)}": number - 1
+            for number, item in enumerate(order.items, 1)
+        }
+        choices = [RAISE, ADD_LINE, *removals, CHANGE_HEADER, ABANDON]
+        form = _form("Confirm", next=(choice(choices), Field(title="What next?")))
+        answer = yield Question(asked(*_summary(counter, order), reason=reason), form)
+        chosen, reason = str(answer.get("next", "")), ""
+        if chosen == RAISE and order.items:
+            return order
+        if chosen == ABANDON:
+            return None
+        if chosen == ADD_LINE:
+            order = yield from ask_items(counter, order)
+        elif chosen == CHANGE_HEADER:
+            order = yield from ask_header(counter, order)
+        elif chosen in removals:
+            gone = removals[chosen]
+            order = replace(order, items=(*order.items[:gone], *order.items[gone + 1 :]))
+        else:
+            reason = "The invoice has no lines." if chosen == RAISE else "Choose from the list."
+
+
+def _name(counter: Counter, item: LineItem) -> str:
+    names = {entry.product_id: entry.name for entry in counter.entries}
+    return item.description or names.get(item.product, item.product)
+
+
+def _summary(counter: Counter, order: Order) -> tuple[str, str, str]:
+    rows = ["| # | Item | Quantity | Unit price | Amount |", "|---:|---|---:|---:|---:|"]
+    total = Money(counter.currency, 0)
+    for number, item in enumerate(order.items, 1):
+        price = item.unit_price or Decimal(0)
+        line = Line("", number, "", item.quantity, price)
+        amount = line.amount(counter.currency)
+        total += amount
+        name = _name(counter, item).replace("|", "\\|")
+        rows.append(f"| {number} | {name} | {plain(item.quantity)} | {plain(price)} | {amount} |")
+    rows.append(f"|  | **Total** |  |  | **{total}** |")
+    said = f"{order.description} · due {order.due_date}"
+    return f"Step 4 of 4: the invoice for {counter.account.name}", said, "\n".join(rows)
+
+
+def compose(counter: Counter) -> Dialogue[Order | None]:
+    """The whole dialogue; None when it is abandoned."""
+    order = yield from ask_header(counter, Order())
+    order = yield from ask_items(counter, order)
+    return (yield from review(counter, order))

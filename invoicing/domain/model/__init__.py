@@ -1,0 +1,1 @@
+"""Invoices, money, dates and states: what both systems mean by them."""

@@ -1,0 +1,1 @@
+"""Salesforce's side: objects and fields, an org's own names, queries."""

@@ -1,0 +1,318 @@
+"""The names that an org has for our objects and fields: its field mapping.
+
+Everywhere in this project, objects and fields go by our API names, those of
+:mod:`invoicing.domain.salesforce.schema`. An org that keeps its invoices elsewhere says in one
+TOML file what it calls them; the Salesforce connector translates both ways, and nobody else
+knows. On the left of that file stand our names, on the right the org's.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from invoicing.domain.model.text import label
+from invoicing.domain.salesforce.schema import OBJECTS, SObject, relationship
+from invoicing.errors import Refused
+
+ORG_S = "~"
+"""Before a name in a path: this is the org's field, though one of ours has the same name."""
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ObjectMapping(_Table):
+    """What an org calls one of our objects, and its parts."""
+
+    name: str = Field("", description="The org's object; empty: the same name as ours.")
+    leave_out: bool = Field(False, description="The org does without this object.")
+    fields: dict[str, str] = Field(
+        default_factory=dict,
+        description="Our field = the org's field; an empty text: the org does not keep it.",
+    )
+    leave_out_others: bool = Field(
+        False, description="Of our fields, the org keeps those that are listed, and no others."
+    )
+    children: dict[str, str] = Field(
+        default_factory=dict, description="Our child relationship = the org's."
+    )
+    values: dict[str, dict[str, str | list[str]]] = Field(
+        default_factory=dict,
+        description="By picklist field: our value = the org's; of several, the first is written.",
+    )
+
+    def all_fields(self, schema: SObject) -> dict[str, str]:
+        """Our fields that have another name in the org, or none."""
+        others = schema.fields.keys() - {"Name"} if self.leave_out_others else ()
+        return dict.fromkeys(sorted(others), "") | self.fields
+
+
+class BillingContact(_Table):
+    """Which contact of an Account gets its invoices, where no field says it."""
+
+    where: str = Field(description="A SOQL condition, such as Gets_Invoices__c = true")
+    through: str = Field("Contact", description="Or AccountContactRelation.")
+    email: str = Field("Email", description="Contact.Email, through AccountContactRelation.")
+    account: str = "AccountId"
+
+
+class PriceBookChoice(_Table):
+    """Which price book offers the products; the standard one unless something is said."""
+
+    account_field: str = Field(
+        "", description="Lookup of the Account to its price book; where empty, the one below."
+    )
+    name: str = Field("", description="A price book by name; empty: the standard one.")
+
+
+class TaxMapping(_Table):
+    """What a field says of taxes, for invoices that say nothing of them by themselves."""
+
+    field: str = Field("", description="The field, such as Account__r.Tax_Class__c")
+    rates: dict[str, str | list[str]] = Field(
+        default_factory=dict,
+        description='By the field\'s value: tax rates by their names or ids, or "automatic" for '
+        "Stripe Tax; an empty list: no tax.",
+    )
+
+
+AUTOMATIC = "automatic"
+"""In place of tax rates: Stripe Tax."""
+
+
+class OrgMapping(_Table):
+    """The whole field mapping of an org. Paths of fields start at the invoice."""
+
+    objects: dict[str, ObjectMapping] = Field(default_factory=dict)
+    email: list[str] = Field(
+        default_factory=list,
+        description="Fields with the address for the invoice; the first that is filled counts.",
+    )
+    billing_contact: BillingContact | None = None
+    metadata: dict[str, str] = Field(
+        default_factory=dict, description="Name in Stripe's metadata = field of the org."
+    )
+    custom_fields: dict[str, str] = Field(
+        default_factory=dict, description="Name that the customer reads = field of the org."
+    )
+    price_book: PriceBookChoice = Field(default_factory=PriceBookChoice)
+    tax: TaxMapping = Field(default_factory=TaxMapping)
+
+
+@dataclass(frozen=True)
+class _Names:
+    """One object's names in both directions."""
+
+    schema: SObject
+    mapping: ObjectMapping
+
+    @cached_property
+    def fields(self) -> dict[str, str]:
+        """The org's field for ours, where it differs; empty where there is none."""
+        return self.mapping.all_fields(self.schema)
+
+    def out(self, name: str) -> str | None:
+        """The org's field for ours; None when it keeps none."""
+        if name.startswith(ORG_S):
+            return name.removeprefix(ORG_S)
+        return self.fields.get(name, name) or None
+
+    @cached_property
+    def _ours(self) -> dict[str, str]:
+        """Our name for each of the org's that differs: fields, relationships, children."""
+        pairs = [(theirs, ours) for ours, theirs in self.fields.items() if theirs]
+        pairs += [
+            (relationship(theirs), relationship(ours))
+            for theirs, ours in pairs
+            if self._refers(ours)
+        ]
+        pairs += [(theirs, ours) for ours, theirs in self.mapping.children.items()]
+        return dict(pairs)
+
+    @cached_property
+    def _taken(self) -> set[str]:
+        """Names of ours that mean something else in the org, or nothing."""
+        fields = self.fields
+        references = {relationship(name) for name in fields if self._refers(name)}
+        return {*fields, *references, *self.mapping.children}
+
+    def _refers(self, name: str) -> bool:
+        return name in self.schema.fields and self.schema.fields[name].to != ""
+
+    @cached_property
+    def dropped(self) -> frozenset[str]:
+        """Our fields that the org does not keep."""
+        return frozenset(ours for ours, theirs in self.fields.items() if not theirs)
+
+    def refuse_to_lose(self, name: str, value: Any) -> None:
+        """Refuse a value that somebody asked for, and that the org cannot keep."""
+        field_ = self.schema.fields.get(name)
+        if field_ and field_.asked and value and value != next(iter(field_.values), None):
+            raise Refused(
+                f"This org keeps no {label(name)!r} of its invoices, so it cannot be {value}; "
+                "leave it empty, or have the field mapping name a field for it."
+            )
+
+    def back(self, name: str) -> str:
+        """Our name for the org's field or relationship."""
+        if name in self._ours:
+            return self._ours[name]
+        return ORG_S + name if name in self._taken else name
+
+    def target(self, name: str) -> tuple[str | None, str]:
+        """The org's relationship for ours, and our name of the object behind it."""
+        for ours, asked in self.schema.fields.items():
+            if asked.to and relationship(ours) == name:
+                theirs = self.out(ours)
+                return (relationship(theirs) if theirs else None), asked.to
+        return name.removeprefix(ORG_S), name if name in OBJECTS else ""
+
+    @cached_property
+    def labels(self) -> dict[str, dict[str, list[str]]]:
+        """By our field: the org's words for each of our values, the one to write first."""
+        return {
+            name: {ours: [said] if isinstance(said, str) else said for ours, said in words.items()}
+            for name, words in self.mapping.values.items()
+        }
+
+    @cached_property
+    def meanings(self) -> dict[str, dict[str, str]]:
+        """By our field: our value for each of the org's words."""
+        return {
+            name: {word: ours for ours, words in values.items() for word in words}
+            for name, values in self.labels.items()
+        }
+
+
+_NOTHING = _Names(SObject({}), ObjectMapping())
+
+
+class Record(dict[str, Any]):
+    """A record under our names: what the org does not keep reads as None, and is not in it."""
+
+    def __init__(self, values: Mapping[str, Any], dropped: frozenset[str]) -> None:
+        """Take the values, and remember what is not kept."""
+        super().__init__(values)
+        self._dropped = dropped
+
+    def __missing__(self, name: str) -> None:
+        """None for what is not kept; a KeyError for what was not asked for."""
+        if name not in self._dropped:
+            raise KeyError(name)
+
+
+@dataclass(frozen=True)
+class Names:
+    """Translates between our names and an org's."""
+
+    mapping: OrgMapping
+    _by_object: dict[str, _Names] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Look every object up once."""
+        for name, schema in OBJECTS.items():
+            own = self.mapping.objects.get(name, ObjectMapping())
+            self._by_object[name] = _Names(schema, own)
+
+    def of(self, sobject: str) -> _Names:
+        """The names of one of our objects; those of any other object stay as they are."""
+        return self._by_object.get(sobject, _NOTHING)
+
+    def sobject(self, ours: str) -> str:
+        """The org's name of our object."""
+        return self.of(ours).mapping.name or ours
+
+    def keeps(self, ours: str) -> bool:
+        """Whether the org has our object at all."""
+        return not self.of(ours).mapping.leave_out
+
+    def our_sobject(self, theirs: str) -> str:
+        """Our name of the org's object."""
+        for ours in self._by_object:
+            if self.sobject(ours) == theirs:
+                return ours
+        return theirs
+
+    def path(self, sobject: str, path: str) -> str | None:
+        """The org's path of fields for ours, such as ``Account__r.Name``; None: not kept."""
+        *steps, last = path.split(".")
+        out: list[str | None] = []
+        for step in steps:
+            theirs, sobject = self.of(sobject).target(step)
+            out.append(theirs)
+        out.append(self.of(sobject).out(last))
+        return ".".join(map(str, out)) if all(out) else None
+
+    def our_path(self, sobject: str, path: str) -> str:
+        """Our path for one in the org's names, to be read and looked up under our names."""
+        *steps, last = path.split(".")
+        out = []
+        for step in steps:
+            ours = self.of(sobject).back(step)
+            sobject = self.of(sobject).target(ours)[1]
+            out.append(ours)
+        return ".".join([*out, self.of(sobject).back(last)])
+
+    def labels(self, sobject: str, path: str) -> dict[str, list[str]]:
+        """The org's words for our values of a picklist field; empty where they are the same."""
+        names, last = self._end(sobject, path)
+        return names.labels.get(last, {})
+
+    def meanings(self, sobject: str, path: str) -> dict[str, str]:
+        """Our values for the org's words of a picklist field; empty where they are the same."""
+        names, last = self._end(sobject, path)
+        return names.meanings.get(last, {})
+
+    def _end(self, sobject: str, path: str) -> tuple[_Names, str]:
+        *steps, last = path.split(".")
+        for step in steps:
+            sobject = self.of(sobject).target(step)[1]
+        return self.of(sobject), last
+
+    def fields(self, sobject: str, values: Mapping[str, Any]) -> dict[str, Any]:
+        """A record as it is written to the org: what the org does not keep is left out.
+
+        Raises:
+            Refused: what people asked for would get lost.
+        """
+        names = self.of(sobject)
+        out: dict[str, Any] = {}
+        for name, value in values.items():
+            if isinstance(value, Mapping) and name != "attributes":
+                theirs, target = names.target(name)
+                value = self.fields(target, value)
+            else:
+                theirs = names.out(name)
+                said = names.labels.get(name, {}).get(str(value))
+                value = said[0] if said else value
+            if theirs:
+                out[theirs] = value
+            else:
+                names.refuse_to_lose(name, value)
+        return out
+
+    def record(self, answer: Mapping[str, Any], sobject: str | None = None) -> Record:
+        """A record that the org answered, under our names, with its parents and children."""
+        if sobject is None:
+            sobject = self.our_sobject(answer.get("attributes", {}).get("type", ""))
+        names = self.of(sobject)
+        values = dict(self._values(names, answer))
+        return Record(values, names.dropped)
+
+    def _values(self, names: _Names, answer: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+        for name, value in answer.items():
+            ours = names.back(name)
+            if name == "attributes":
+                yield name, value
+            elif isinstance(value, Mapping) and "records" in value:
+                child = names.schema.children.get(ours, ("",))[0]
+                rows = [self.record(row, child) for row in value["records"]]
+                yield ours, {**value, "records": rows}
+            elif isinstance(value, Mapping):
+                yield ours, self.record(value, names.target(ours)[1])
+            else:
+                yield ours, names.meanings.get(ours, {}).get(value, value)

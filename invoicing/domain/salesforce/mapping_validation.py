@@ -1,0 +1,268 @@
+"""Whether a field mapping fits: with our schema, and with what the org says of its objects.
+
+Everything wrong is found at once, each thing a sentence with the nearest name that exists.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from invoicing.domain.salesforce.custom_fields import carrying_mistakes
+from invoicing.domain.salesforce.field_mapping import Names, ObjectMapping, OrgMapping
+from invoicing.domain.salesforce.record import INVOICE
+from invoicing.domain.salesforce.schema import OBJECTS, Field, SObject
+
+Description = Mapping[str, Any]
+"""Salesforce's answer to sObject Describe.
+
+Source: https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest/
+resources_sobject_describe.htm
+"""
+
+Describe = Callable[[str], Description | None]
+"""Asks the org for one of its objects, by its own name."""
+
+FAMILIES: Mapping[str, frozenset[str]] = {
+    "text": frozenset(
+        ["string", "textarea", "email", "url", "phone", "picklist", "combobox", "encryptedstring"]
+    ),
+    "number": frozenset(["double", "currency", "percent", "int", "long"]),
+    "boolean": frozenset(["boolean"]),
+    "date": frozenset(["date"]),
+    "datetime": frozenset(["datetime"]),
+    "picklist": frozenset(["picklist", "string"]),
+    "reference": frozenset(["reference"]),
+}
+"""The types of Salesforce that will do for each kind of ours."""
+
+RIGHTS = {
+    "queryable": "read",
+    "createable": "create",
+    "updateable": "change",
+    "deletable": "delete",
+}
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """What may have been meant instead of a word; empty when nothing comes near."""
+    by_lower = {name.lower(): name for name in known}
+    found = get_close_matches(word.lower(), by_lower, n=1, cutoff=0.5)
+    return f"; did you mean {by_lower[found[0]]!r}?" if found else ""
+
+
+def own_mistakes(mapping: OrgMapping) -> list[str]:
+    """What is wrong with a mapping whatever the org: names that are not ours, needs unmet."""
+    wrong: list[str] = []
+    for ours, asked in mapping.objects.items():
+        if ours in OBJECTS:
+            wrong += _wrong_left_sides(ours, OBJECTS[ours], asked)
+        else:
+            wrong.append(f"objects: we have no {ours!r}{_question(nearest(ours, OBJECTS))}")
+    return [*wrong, *carrying_mistakes(mapping)]
+
+
+def _question(guess: str) -> str:
+    return guess or "."
+
+
+def _wrong_left_sides(ours: str, schema: SObject, asked: ObjectMapping) -> Iterator[str]:
+    if asked.leave_out and not schema.optional:
+        yield f"{ours} cannot be left out; map it to an object of the org."
+    for name, theirs in asked.all_fields(schema).items():
+        field = schema.fields.get(name)
+        if field is None:
+            yield f"{ours}: we have no field {name!r}{_question(nearest(name, schema.fields))}"
+        elif field.needed and not theirs:
+            yield f"{ours}.{name} cannot be left out; map it to a field of the org."
+    for name in asked.children.keys() - schema.children.keys():
+        guess = _question(nearest(name, schema.children))
+        yield f"{ours}: we read no child relationship {name!r}{guess}"
+    for name, words in asked.values.items():
+        known = schema.fields[name].values if name in schema.fields else ()
+        if not known:
+            picklists = [n for n, field in schema.fields.items() if field.values]
+            yield f"{ours}: we have no picklist {name!r}{_question(nearest(name, picklists))}"
+        for word in [word for word in words if known and word not in known]:
+            yield f"{ours}.{name}: we have no value {word!r}{_question(nearest(word, known))}"
+    twice = _doubled(theirs for theirs in asked.fields.values() if theirs)
+    yield from (f"{ours}: two of our fields are mapped to {name!r}." for name in twice)
+
+
+def _doubled(names: Iterable[str]) -> list[str]:
+    seen: set[str] = set()
+    return sorted({name for name in names if name in seen or seen.add(name)})  # type: ignore[func-returns-value]
+
+
+def mistakes(
+    mapping: OrgMapping, describe: Describe, existing: Callable[[], Iterable[str]] = tuple
+) -> list[str]:
+    """Everything in which the org is not as the mapping says, or not as we need it.
+
+    Args:
+        mapping: What the org is said to be like.
+        describe: What the org says of an object by its own name; None: there is none.
+        existing: All object names of the org, to name the nearest of.
+    """
+    names = Names(mapping)
+    wrong: list[str] = []
+    for ours, schema in OBJECTS.items():
+        if not names.keeps(ours):
+            continue
+        theirs = names.sobject(ours)
+        found = describe(theirs)
+        if found is None:
+            guess = _question(nearest(theirs, existing()))
+            tip = " Or do without it: leave_out = true." if schema.optional else ""
+            wrong.append(f"{ours}: the org has no object {theirs!r}, or hides it{guess}{tip}")
+        else:
+            wrong += _object_mistakes(ours, schema, names, found)
+    return [*wrong, *_carried_mistakes(mapping, names, describe)]
+
+
+def _carried_mistakes(mapping: OrgMapping, names: Names, describe: Describe) -> Iterator[str]:
+    """Paths that lead nowhere, and values of the tax field that no tax is named for."""
+    invoice = names.sobject(INVOICE)
+    asked = [("email", path) for path in mapping.email]
+    asked += [(f"metadata.{name}", path) for name, path in mapping.metadata.items()]
+    asked += [(f"custom_fields.{name}", path) for name, path in mapping.custom_fields.items()]
+    for where, path in asked:
+        found = _at(invoice, path, describe)
+        if isinstance(found, str):
+            yield f"{where}: {found}"
+    if mapping.tax.field:
+        found = _at(invoice, mapping.tax.field, describe)
+        if isinstance(found, str):
+            yield f"tax.field: {found}"
+        elif found["type"] == "picklist":
+            yield from _tax_mistakes(mapping.tax.rates, found)
+    if mapping.price_book.account_field:
+        found = _at("Account", mapping.price_book.account_field, describe)
+        if isinstance(found, str):
+            yield f"price_book.account_field: {found}"
+        elif "Pricebook2" not in found["referenceTo"]:
+            yield f"price_book.account_field: {found['name']} is no lookup to a price book."
+
+
+def _tax_mistakes(rates: Iterable[str], found: Description) -> Iterator[str]:
+    offered = [value["value"] for value in found["picklistValues"] if value["active"]]
+    for value in rates:
+        if value not in offered:
+            guess = _question(nearest(value, offered))
+            yield f"tax.rates: {found['name']} offers no value {value!r}{guess}"
+    for value in offered:
+        if value not in rates:
+            yield f"tax.rates: {found['name']} offers {value!r}, and no tax is named for it."
+
+
+def _at(sobject: str, path: str, describe: Describe) -> Description | str:
+    """The field at the end of a path in the org's names, or why there is none."""
+    *steps, last = path.split(".")
+    for step in steps:
+        found = describe(sobject)
+        if found is None:
+            return f"the org has no object {sobject!r}, or hides it."
+        ways = {f["relationshipName"]: f for f in found["fields"] if f["relationshipName"]}
+        if step not in ways:
+            guess = _question(nearest(step, ways))
+            return f"{sobject} has no relationship {step!r}{guess}"
+        sobject = ways[step]["referenceTo"][0]
+    end = describe(sobject) or {"fields": []}
+    fields: dict[str, Description] = {field["name"]: field for field in end["fields"]}
+    if last not in fields:
+        return f"{sobject} has no field {last!r}, or hides it{_question(nearest(last, fields))}"
+    return fields[last]
+
+
+def _object_mistakes(ours: str, schema: SObject, names: Names, found: Description) -> Iterator[str]:
+    theirs = str(found["name"])
+    for right in schema.rights:
+        if not found.get(right):
+            yield f"{theirs}: the integration user may not {RIGHTS[right]} its records."
+    fields = {field["name"]: field for field in found["fields"]}
+    mapped = names.of(ours).fields
+    for name, wanted in schema.fields.items():
+        target = mapped.get(name, name)
+        if not target:
+            continue
+        where = f"{theirs}.{target} (for our {name})"
+        if target in fields:
+            words = names.of(ours).labels.get(name, {})
+            yield from _field_mistakes(where, wanted, fields[target], names, words)
+        else:
+            tip = "" if wanted.needed or name in mapped else f' Or leave it out: {name} = "".'
+            guess = _question(nearest(target, fields))
+            yield f"{where}: there is no such field, or it is hidden from us{guess}{tip}"
+    yield from _child_mistakes(ours, schema, names, found)
+    if "createable" in schema.rights:
+        yield from _unfilled(theirs, mapped, schema, fields)
+
+
+def _field_mistakes(
+    where: str,
+    wanted: Field,
+    found: Description,
+    names: Names,
+    labels: Mapping[str, list[str]],
+) -> Iterator[str]:
+    kind = found["type"]
+    if kind not in FAMILIES[wanted.kind]:
+        yield f"{where} is of type {kind}, and a {wanted.kind} is needed."
+        return
+    if wanted.kind == "text" and kind != "picklist" and found["length"] < wanted.length:
+        yield f"{where} holds {found['length']} characters, and {wanted.length} are needed."
+    if wanted.kind == "number" and found["scale"] < wanted.scale:
+        yield f"{where} keeps {found['scale']} decimals, and {wanted.scale} are needed."
+    if wanted.to and names.sobject(wanted.to) not in found["referenceTo"]:
+        points = ", ".join(found["referenceTo"])
+        yield f"{where} points at {points}, and {names.sobject(wanted.to)} is needed."
+    if wanted.unique and not (found["unique"] and found["externalId"] and found["caseSensitive"]):
+        yield f"{where} must be an external id, unique and case-sensitive; it is not all of these."
+    if not (wanted.read_only or found["updateable"] or found["createable"]):
+        yield f"{where} cannot be written: it is computed, or read-only for the integration user."
+    if kind == "picklist":
+        yield from _value_mistakes(where, wanted, found, labels)
+
+
+def _value_mistakes(
+    where: str, wanted: Field, found: Description, labels: Mapping[str, list[str]]
+) -> Iterator[str]:
+    offered = [value["value"] for value in found["picklistValues"] if value["active"]]
+    said = {value: labels.get(value, [value]) for value in wanted.values}
+    for value, words in said.items():
+        for word in words:
+            if word not in offered:
+                guess = _question(nearest(word, offered))
+                yield f"{where} offers no value {word!r} for our {value!r}{guess}"
+    meant = {word for words in said.values() for word in words}
+    if wanted.needed:
+        for word in [word for word in offered if word not in meant]:
+            yield f"{where} offers {word!r}, which is none of ours; say which of ours it means."
+
+
+def _child_mistakes(ours: str, schema: SObject, names: Names, found: Description) -> Iterator[str]:
+    for relation, (child, field) in schema.children.items():
+        theirs = names.of(ours).mapping.children.get(relation, relation)
+        by_field = names.path(child, field)
+        of_child = {
+            known["relationshipName"]: known["field"]
+            for known in found["childRelationships"]
+            if known["childSObject"] == names.sobject(child) and known["relationshipName"]
+        }
+        if of_child.get(theirs) != by_field:
+            right = [name for name, through in of_child.items() if through == by_field]
+            tip = f"; it is called {right[0]!r}." if right else nearest(theirs, of_child) or "."
+            yield f"{found['name']} has no child relationship {theirs!r} (for our {relation}){tip}"
+
+
+def _unfilled(
+    theirs: str, mapped: Mapping[str, str], schema: SObject, fields: Mapping[str, Description]
+) -> Iterator[str]:
+    """Fields the org demands on new records, and nothing fills."""
+    filled = {mapped.get(name, name) for name in schema.fields}
+    for name, field in fields.items():
+        demanded = field["createable"] and not field["nillable"] and not field["defaultedOnCreate"]
+        if demanded and name not in filled and field["type"] != "boolean":
+            yield (
+                f"{theirs}.{name} is required by the org, and nothing here fills it; "
+                "give it a default value."
+            )

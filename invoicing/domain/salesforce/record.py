@@ -1,0 +1,519 @@
+"""The Salesforce record: which field holds what.
+
+The only module that spells the API names of the objects in ``deployments/salesforce``.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from invoicing.domain.model.invoice import Account, Address, Invoice, Line
+from invoicing.domain.model.money import Money, plain
+from invoicing.domain.model.status import Status, SyncState
+from invoicing.domain.model.terms import Collection, CustomField, Details, Discount, Terms
+from invoicing.domain.stripe.projection import Projection
+
+INVOICE = "Stripe_Invoice__c"
+LINE = "Stripe_Invoice_Line__c"
+EVENT = "Stripe_Invoice_Event__c"
+
+STRIPE_ID = "Stripe_Invoice_Id__c"
+LOCAL_KEY = "Local_Key__c"
+STATUS = "Status__c"
+SYNC_STATE = "Sync_State__c"
+SYNC_MESSAGE = "Sync_Message__c"
+LAST_SYNCED_AT = "Last_Synced_At__c"
+LAST_RUN_URL = "Last_Run_URL__c"
+SENT_AT = "Sent_At__c"
+ACTION = "Action_Requested__c"
+STRIPE_ACCOUNT_ID = "Stripe_Account_Id__c"
+CURRENCY = "Currency__c"
+OVERDUE = "Is_Overdue__c"
+TOTAL = "Total__c"
+DUE_DATE = "Due_Date__c"
+REMINDERS_SENT = "Reminders_Sent__c"
+LAST_REMINDER_AT = "Last_Reminder_At__c"
+REPLACES = "Replaces__c"
+REPLACED_BY = "Replaced_By__c"
+BILL_TO = "Bill_To__c"
+OPPORTUNITY = "Opportunity__c"
+
+MESSAGE_LENGTH = 4000
+BEGUN = "begun-"
+"""Before the local key of a record that is made among many, until all of its lines are there."""
+
+PROJECTED: dict[str, str] = {
+    STRIPE_ID: "stripe_id",
+    "Stripe_Customer_Id__c": "customer_id",
+    "Livemode__c": "livemode",
+    STATUS: "status",
+    "Payment_State__c": "payment_state",
+    "Is_Overdue__c": "overdue",
+    "Number__c": "number",
+    "Due_Date__c": "due_date",
+    "Hosted_Invoice_URL__c": "hosted_invoice_url",
+    "Invoice_PDF__c": "invoice_pdf",
+    "Subtotal__c": "subtotal",
+    "Tax__c": "tax",
+    "Total__c": "total",
+    "Amount_Due__c": "amount_due",
+    "Amount_Paid__c": "amount_paid",
+    "Amount_Remaining__c": "amount_remaining",
+    "Amount_Credited__c": "credited",
+    "Amount_Overpaid__c": "overpaid",
+    "Amount_Refunded__c": "refunded",
+    "Amount_Disputed__c": "disputed",
+    "Dispute_Status__c": "dispute_status",
+    "Payment_Problem__c": "payment_problem",
+    "Finalized_At__c": "finalized_at",
+    "Paid_At__c": "paid_at",
+    "Voided_At__c": "voided_at",
+    "Uncollectible_At__c": "uncollectible_at",
+}
+"""Fields that Stripe owns once an invoice is finalized, and their source."""
+
+OWNED_WHILE_DRAFT = (STRIPE_ID, "Stripe_Customer_Id__c", "Livemode__c", STATUS)
+"""Fields that Stripe decides even while Salesforce still owns the content."""
+
+ACCOUNT_FIELDS = (
+    "Id",
+    "Name",
+    "CurrencyIsoCode",
+    "Invoice_Email__c",
+    "Stripe_Customer_Id__c",
+    "BillingStreet",
+    "BillingCity",
+    "BillingState",
+    "BillingPostalCode",
+    "BillingCountry",
+)
+DISCOUNT_FIELDS = ("Discount_Percent__c", "Discount_Amount__c")
+EXACT_PRICE = "Unit_Price_Exact__c"
+SHOWN_DECIMALS = 6
+"""Decimals of Unit_Price__c; a price that needs more stands in full in Unit_Price_Exact__c."""
+
+LINE_FIELDS = (
+    "Id",
+    LOCAL_KEY,
+    "Position__c",
+    "Description__c",
+    "Quantity__c",
+    "Unit_Price__c",
+    EXACT_PRICE,
+    *DISCOUNT_FIELDS,
+    "Product__c",
+    "Product__r.Name",
+)
+SEND_ON = "Send_On__c"
+DETAIL_FIELDS = (
+    "Payment_Terms__c",
+    "PO_Number__c",
+    "Footer__c",
+    "Custom_Fields__c",
+    *DISCOUNT_FIELDS,
+    "Automatic_Tax__c",
+    "Tax_Rates__c",
+    "Collection_Method__c",
+    SEND_ON,
+    "Payment_Methods__c",
+    "Rendering_Template__c",
+)
+PREVIEWED = ("Previewed_Total__c", "Previewed_Tax__c", "Previewed_At__c")
+CONTENT_FIELDS = (
+    "Id",
+    "Name",
+    "Currency__c",
+    "Description__c",
+    "Due_Date__c",
+    STATUS,
+    STRIPE_ID,
+    SYNC_MESSAGE,
+    BILL_TO,
+    "Bill_To__r.Email",
+    f"Replaces__r.{STRIPE_ID}",
+    *DETAIL_FIELDS,
+)
+STATE_FIELDS = (
+    "Id",
+    "Name",
+    "Account__r.Name",
+    SENT_AT,
+    SYNC_STATE,
+    SYNC_MESSAGE,
+    STRIPE_ACCOUNT_ID,
+    LOCAL_KEY,
+    CURRENCY,
+    *PROJECTED,
+)
+
+
+CUSTOMER_FIELDS = (
+    *("Id", "Name", "Invoice_Email__c", "Stripe_Customer_Id__c"),
+    *("Stripe_Customer_Name__c", "Stripe_Customer_Email__c"),
+)
+CUSTOMER_DELETED = "(deleted in Stripe)"
+
+
+def customer_fields(*, name: str | None, email: str | None) -> dict[str, str | None]:
+    """The fields of an Account that show what Stripe has of its customer, where it differs."""
+    return {"Stripe_Customer_Name__c": name, "Stripe_Customer_Email__c": email}
+
+
+def wrongly_in_time(today: date) -> str:
+    """SOQL condition: open past the due date, and not marked as overdue."""
+    return f"{STATUS} = '{Status.OPEN}' AND {DUE_DATE} < {today} AND {OVERDUE} = false"
+
+
+def wrongly_overdue(today: date) -> str:
+    """SOQL condition: marked as overdue, and no longer open or not yet due."""
+    in_time = f"{STATUS} != '{Status.OPEN}' OR {DUE_DATE} >= {today} OR {DUE_DATE} = null"
+    return f"{OVERDUE} = true AND ({in_time})"
+
+
+REMINDER_FIELDS = (
+    *("Id", "Name", "Account__r.Name", STRIPE_ID, DUE_DATE, SENT_AT),
+    *(REMINDERS_SENT, LAST_REMINDER_AT),
+)
+
+
+def to_be_reminded(due: Iterable[date]) -> str:
+    """SOQL condition: sent from here, waiting for money, due on one of some days."""
+    days = ", ".join(sorted({day.isoformat() for day in due}))
+    return (
+        f"{STATUS} = '{Status.OPEN}' AND {SENT_AT} != null AND Amount_Remaining__c > 0 "
+        f"AND {DUE_DATE} IN ({days})"
+    )
+
+
+EVENT_KEY = "Key__c"
+KEY_LENGTH = 64
+TEXT_LENGTH = 255
+
+
+def event_fields(
+    *,
+    key: str,
+    record_id: str,
+    happened_at: datetime,
+    side: str,
+    what: str,
+    changes: str,
+    amount: float | None,
+    currency: str | None,
+    run_url: str | None,
+) -> dict[str, Any]:
+    """The Salesforce fields of an entry of a record's timeline."""
+    return {
+        EVENT_KEY: key,
+        "Invoice__c": record_id,
+        "Happened_At__c": stamp(happened_at),
+        "Side__c": side,
+        "What__c": what[:TEXT_LENGTH],
+        "Changes__c": changes[:MESSAGE_LENGTH] or None,
+        "Amount__c": amount,
+        "Currency__c": currency,
+        "Run_URL__c": run_url,
+    }
+
+
+def is_begun(local_key: str | None) -> bool:
+    """Whether a record was begun among many, and not finished: some of its lines may lack."""
+    return (local_key or "").startswith(BEGUN)
+
+
+def invoice_query(where: str, *, multi_currency: bool, also: Iterable[str] = ()) -> str:
+    """SOQL that reads an invoice with its account and lines in one call.
+
+    Args:
+        where: The condition.
+        multi_currency: Whether the org's records have a currency.
+        also: More fields of the invoice, by their paths.
+    """
+    account = [f for f in ACCOUNT_FIELDS if multi_currency or f != "CurrencyIsoCode"]
+    fields = [*CONTENT_FIELDS, *(f"Account__r.{f}" for f in account)]
+    fields += [path for path in dict.fromkeys(also) if path not in fields]
+    lines = f"SELECT {', '.join(LINE_FIELDS)} FROM Lines__r ORDER BY Position__c, Id"  # noqa: S608
+    return f"SELECT {', '.join(fields)}, ({lines}) FROM {INVOICE} WHERE {where}"  # noqa: S608
+
+
+def read_account(record: Mapping[str, Any], *, default_currency: str) -> Account:
+    """An Account from its Salesforce record."""
+    return Account(
+        id=record["Id"],
+        name=record["Name"],
+        currency=record.get("CurrencyIsoCode") or default_currency,
+        invoice_email=record.get("Invoice_Email__c"),
+        stripe_customer_id=record.get("Stripe_Customer_Id__c"),
+        address=_read_address(record),
+    )
+
+
+def _read_address(record: Mapping[str, Any]) -> Address | None:
+    """The billing address, where its country is a code as Stripe wants it."""
+    country = record.get("BillingCountry") or ""
+    if len(country) != 2:
+        return None
+    return Address(
+        country=country.upper(),
+        line1=record.get("BillingStreet") or "",
+        city=record.get("BillingCity") or "",
+        state=record.get("BillingState") or "",
+        postal_code=record.get("BillingPostalCode") or "",
+    )
+
+
+def read_invoice(record: Mapping[str, Any], *, default_currency: str) -> Invoice:
+    """An invoice from the answer to :func:`invoice_query`.
+
+    Once it is sent, payment terms and the due date that they came to both stand on the record;
+    the content of the invoice is the terms.
+    """
+    account = read_account(record["Account__r"], default_currency=default_currency)
+    bill_to = record.get("Bill_To__r") or {}
+    lines = (record.get("Lines__r") or {}).get("records", [])
+    status, details = Status(record[STATUS]), _read_details(record)
+    due = None if details.terms and status is not Status.DRAFT else record.get("Due_Date__c")
+    return Invoice(
+        record_id=record["Id"],
+        name=record["Name"],
+        account=account,
+        currency=record["Currency__c"].upper(),
+        description=record.get("Description__c") or "",
+        due_date=date.fromisoformat(due) if due else None,
+        status=status,
+        lines=tuple(_read_line(line) for line in lines),
+        email=bill_to.get("Email") or account.invoice_email,
+        stripe_id=record.get(STRIPE_ID),
+        sync_message=record.get(SYNC_MESSAGE) or "",
+        details=details,
+        bill_to=record.get(BILL_TO),
+        replaces=(record.get("Replaces__r") or {}).get(STRIPE_ID),
+    )
+
+
+def _read_details(record: Mapping[str, Any]) -> Details:
+    terms, collection = record.get("Payment_Terms__c"), record.get("Collection_Method__c")
+    send_on = record.get("Send_On__c")
+    return Details(
+        terms=Terms(terms) if terms else None,
+        po_number=record.get("PO_Number__c") or "",
+        footer=_text(record.get("Footer__c")),
+        custom_fields=_read_custom_fields(_text(record.get("Custom_Fields__c"))),
+        discount=_read_discount(record),
+        automatic_tax=bool(record.get("Automatic_Tax__c")),
+        tax_rates=_listed(record.get("Tax_Rates__c")),
+        collection=Collection(collection) if collection else Collection.SEND,
+        send_on=date.fromisoformat(send_on) if send_on else None,
+        payment_methods=_listed(record.get("Payment_Methods__c")),
+        template=record.get("Rendering_Template__c") or "",
+    )
+
+
+def _text(value: str | None) -> str:
+    return (value or "").replace("\r\n", "\n")
+
+
+def _listed(value: str | None) -> tuple[str, ...]:
+    return tuple(word.strip() for word in (value or "").split(",") if word.strip())
+
+
+def _read_custom_fields(text: str) -> tuple[CustomField, ...]:
+    pairs = (line.partition(":") for line in text.split("\n") if line.strip())
+    return tuple(CustomField(name.strip(), value.strip()) for name, _, value in pairs)
+
+
+def _read_discount(record: Mapping[str, Any]) -> Discount | None:
+    percent, amount = (
+        None if record.get(field) is None else number(record[field]) for field in DISCOUNT_FIELDS
+    )
+    return None if percent is None and amount is None else Discount(percent, amount)
+
+
+def _read_price(record: Mapping[str, Any]) -> Decimal:
+    """The exact price while it agrees with the number; a number changed by hand counts."""
+    shown = number(record["Unit_Price__c"])
+    try:
+        exact = Decimal(record.get(EXACT_PRICE) or "")
+    except InvalidOperation:
+        return shown
+    return exact if _shown(exact) == _shown(shown) else shown
+
+
+def _shown(price: Decimal) -> float:
+    return float(round(price, SHOWN_DECIMALS))
+
+
+def _read_line(record: Mapping[str, Any]) -> Line:
+    return Line(
+        key=record.get(LOCAL_KEY) or record["Id"],
+        position=int(record.get("Position__c") or 0),
+        description=record.get("Description__c") or "",
+        quantity=number(record["Quantity__c"]),
+        unit_price=_read_price(record),
+        product_id=record.get("Product__c"),
+        product_name=(record.get("Product__r") or {}).get("Name", ""),
+        record_id=record["Id"],
+        discount=_read_discount(record),
+    )
+
+
+def number(value: Decimal | float | str) -> Decimal:
+    """The exact decimal behind a Salesforce number, which travels as a JSON double."""
+    return Decimal(plain(Decimal(str(value))))
+
+
+def line_fields(line: Line, currency: str) -> dict[str, Any]:
+    """The Salesforce fields of a line.
+
+    A Salesforce number has 18 digits, travels as a JSON double of 15, and would leave a price of
+    12 decimals 6 digits for whole units, too few for yen. So the number is for people and
+    reports, and a price that it cannot hold stands beside it as text.
+    """
+    exact = number(_shown(line.unit_price)) == line.unit_price
+    return {
+        "Position__c": line.position,
+        "Product__c": line.product_id,
+        "Description__c": line.description or None,
+        "Quantity__c": float(line.quantity),
+        "Unit_Price__c": _shown(line.unit_price),
+        EXACT_PRICE: None if exact else plain(line.unit_price),
+        "Amount__c": float(line.amount(currency).decimal),
+        **_discount_fields(line.discount),
+    }
+
+
+def _discount_fields(discount: Discount | None) -> dict[str, Any]:
+    values = (discount.percent, discount.amount) if discount else (None, None)
+    return {
+        field: None if value is None else float(value)
+        for field, value in zip(DISCOUNT_FIELDS, values, strict=True)
+    }
+
+
+def detail_fields(details: Details) -> dict[str, Any]:
+    """The Salesforce fields of everything that is optional about an invoice."""
+    custom = "\n".join(f"{entry.name}: {entry.value}" for entry in details.custom_fields)
+    return {
+        "Payment_Terms__c": details.terms,
+        "PO_Number__c": details.po_number or None,
+        "Footer__c": details.footer or None,
+        "Custom_Fields__c": custom or None,
+        **_discount_fields(details.discount),
+        "Automatic_Tax__c": details.automatic_tax,
+        "Tax_Rates__c": ", ".join(details.tax_rates) or None,
+        "Collection_Method__c": details.collection,
+        "Send_On__c": details.send_on.isoformat() if details.send_on else None,
+        "Payment_Methods__c": ", ".join(details.payment_methods) or None,
+        "Rendering_Template__c": details.template or None,
+    }
+
+
+def header_fields(
+    *,
+    description: str,
+    due_date: date | None,
+    currency: str,
+    total: Money,
+    subtotal: Money | None = None,
+    details: Details | None = None,
+) -> dict[str, Any]:
+    """The Salesforce fields of a draft's header, and that no preview is of this content.
+
+    Args:
+        description: The memo.
+        due_date: The last day for payment.
+        currency: ISO 4217 code.
+        total: After all discounts, before taxes.
+        subtotal: Before the invoice's own discount; None where there is none.
+        details: Everything that is optional; None leaves it as it is.
+    """
+    return {
+        "Description__c": description,
+        "Due_Date__c": due_date.isoformat() if due_date else None,
+        "Currency__c": currency,
+        "Subtotal__c": float((subtotal or total).decimal),
+        "Total__c": float(total.decimal),
+        SYNC_STATE: SyncState.PENDING,
+        SYNC_MESSAGE: None,
+        **dict.fromkeys(PREVIEWED),
+        **(detail_fields(details) if details else {}),
+    }
+
+
+def preview_fields(total: Money, tax: Money, at: str) -> dict[str, Any]:
+    """The Salesforce fields that say what would be billed; ``at`` is a stamp."""
+    return dict(zip(PREVIEWED, (float(total.decimal), float(tax.decimal), at), strict=True))
+
+
+APPROVAL_STATUS = "Approval_Status__c"
+
+
+def approval_fields(
+    *, status: str, by: str = "", at: datetime | None = None, total: Money, comment: str = ""
+) -> dict[str, Any]:
+    """The Salesforce fields of an approver's decision, or of waiting for it."""
+    return {
+        APPROVAL_STATUS: status,
+        "Approved_By__c": by[:120] or None,
+        "Approved_At__c": stamp(at) if at else None,
+        "Approved_Amount__c": float(total.decimal),
+        "Approval_Comment__c": comment[:255] or None,
+    }
+
+
+def stamp(instant: datetime) -> str:
+    """A UTC instant as Salesforce writes it."""
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.000+0000")
+
+
+def _field(value: Any) -> Any:
+    match value:
+        case Money():
+            return float(value.decimal)
+        case datetime():
+            return stamp(value)
+        case date():
+            return value.isoformat()
+        case _:
+            return value
+
+
+def projected_fields(projection: Projection) -> dict[str, Any]:
+    """The Salesforce fields that a projection decides.
+
+    A draft's content belongs to Salesforce, so for drafts and deleted drafts only the
+    link and the status are Stripe's to say.
+    """
+    names: Iterable[str] = PROJECTED
+    if projection.status is Status.DRAFT:
+        names = OWNED_WHILE_DRAFT
+    elif projection.status is Status.DELETED:
+        names = (STATUS,)
+    return {name: _field(getattr(projection, PROJECTED[name])) for name in names}
+
+
+def differences(record: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Fields of the record that are not as wanted: ``{field: (is, should be)}``.
+
+    What the record lacks, because the org does not keep it, does not differ.
+    """
+    return {
+        name: (record[name], value)
+        for name, value in wanted.items()
+        if name in record and not _same(record[name], value)
+    }
+
+
+def _same(left: Any, right: Any) -> bool:
+    if isinstance(left, bool) or isinstance(right, bool):
+        return bool(left) == bool(right)
+    if isinstance(left, Decimal | float | int) and isinstance(right, Decimal | float | int):
+        return number(left) == number(right)
+    if isinstance(left, str) and isinstance(right, str) and left.endswith("+0000"):
+        return left[:19] == right[:19]
+    return bool(left == right) or (_empty(left) and _empty(right))
+
+
+def _empty(value: Any) -> bool:
+    return value is None or value is False or value == ""

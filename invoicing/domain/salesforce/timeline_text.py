@@ -1,0 +1,122 @@
+"""A record's timeline: how a change is said to people, and where it came from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from invoicing.domain.model.money import Money
+from invoicing.domain.model.text import label
+from invoicing.domain.salesforce import record
+
+
+class Side(StrEnum):
+    """Where a change came from. Values are Salesforce's picklist labels."""
+
+    SALESFORCE = "Salesforce"
+    STRIPE = "Stripe"
+    FULL_SYNC = "Full Sync"
+    CALENDAR = "Calendar"
+
+
+SIDE_OF_FLOW: Mapping[str, Side] = {
+    "handle-events": Side.STRIPE,
+    "poll-events": Side.STRIPE,
+    "replay-events": Side.STRIPE,
+    "sync-invoice": Side.STRIPE,
+    "full-sync": Side.FULL_SYNC,
+    "mark-overdue": Side.CALENDAR,
+}
+"""What these flows change, they heard from there; all others do what people asked for here."""
+
+Moved = Mapping[str, tuple[Any, Any]]
+"""Field to what it was and what it is."""
+
+AMOUNTS: Mapping[str, str] = {
+    "Amount_Disputed__c": "disputed",
+    "Amount_Refunded__c": "refunded",
+    "Amount_Credited__c": "credited",
+    "Amount_Overpaid__c": "overpaid",
+    "Amount_Paid__c": "paid",
+}
+"""Amounts that tell what happened, the most telling first."""
+
+PAYMENT_STATE = "Payment_State__c"
+DISPUTE = "Dispute_Status__c"
+PROBLEM = "Payment_Problem__c"
+OVERDUE = "Is_Overdue__c"
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A change in words, and the amount that it is about."""
+
+    what: str
+    amount: Money | None = None
+
+
+def say(moved: Moved, currency: str, total: Any = None) -> Said:
+    """Say what changed: status, money, disputes, lateness; else which fields.
+
+    Args:
+        moved: What changed.
+        currency: The invoice's, in which amounts are said.
+        total: What the invoice is over now, in major units.
+    """
+    sums = {name: _sums(moved[name], currency) for name in AMOUNTS if name in moved}
+    sums = {name: pair for name, pair in sums.items() if pair[0] != pair[1]}
+    over = _money(total, currency) if total and currency and record.STATUS in moved else None
+    parts = _status(moved, over)
+    parts += [_amount(AMOUNTS[name], was, now) for name, (was, now) in sums.items()]
+    if DISPUTE in moved and moved[DISPUTE][1]:
+        parts.append(f"dispute: {str(moved[DISPUTE][1]).lower()}")
+    if PAYMENT_STATE in moved and not parts:
+        parts.append("payment state: {} → {}".format(*moved[PAYMENT_STATE]))
+    if PROBLEM in moved:
+        parts.append(str(moved[PROBLEM][1] or "the payment problem is gone"))
+    if OVERDUE in moved:
+        parts.append("overdue" if moved[OVERDUE][1] else "no longer overdue")
+    parts = parts or ["brought up to date: " + ", ".join(map(label, moved))]
+    text = "; ".join(parts)
+    return Said(text[:1].upper() + text[1:], _what_moved(sums) or over)
+
+
+def _status(moved: Moved, over: Money | None) -> list[str]:
+    if record.STATUS not in moved:
+        return []
+    was, now = moved[record.STATUS]
+    return [f"{was or 'new'} → {now}{f' over {over}' if over and was == 'Draft' else ''}"]
+
+
+def _sums(pair: tuple[Any, Any], currency: str) -> tuple[Money, Money]:
+    was, now = pair
+    return _money(was, currency), _money(now, currency)
+
+
+def _money(value: Any, currency: str) -> Money:
+    return Money.of(Decimal(str(value or 0)), currency or "USD")
+
+
+def _amount(verb: str, was: Money, now: Money) -> str:
+    if not was.minor:
+        return f"{verb} {now}"
+    moved = Money(now.currency, now.minor - was.minor)
+    return f"{verb} {moved} more, {now} in all" if moved.minor > 0 else f"{verb} {now}, was {was}"
+
+
+def _what_moved(sums: Mapping[str, tuple[Money, Money]]) -> Money | None:
+    for was, now in sums.values():
+        return Money(now.currency, now.minor - was.minor)
+    return None
+
+
+def listed(moved: Moved) -> str:
+    """All fields that moved, a line for each."""
+    return "\n".join(
+        f"{label(name)}: {_plain(was)} → {_plain(now)}" for name, (was, now) in moved.items()
+    )
+
+
+def _plain(value: Any) -> str:
+    return "nothing" if value is None or value == "" else str(value)

@@ -1,0 +1,1 @@
+"""Stripe's side: what is asked of it, and what its answers mean."""

@@ -1,0 +1,227 @@
+"""What Stripe says of an invoice, in the words of the Salesforce record.
+
+Pure functions: the same Stripe invoice on the same day always gives the same projection.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass, replace
+from datetime import date, datetime
+from typing import Any, TypedDict
+from zoneinfo import ZoneInfo
+
+from invoicing.domain.model.dates import local_date, moment
+from invoicing.domain.model.money import Money
+from invoicing.domain.model.payments import NOTHING_KNOWN, PaymentFacts
+from invoicing.domain.model.status import PaymentState, Status
+
+ORG_KEY = "salesforce_org_id"
+RECORD_KEY = "salesforce_invoice_id"
+ACCOUNT_KEY = "salesforce_account_id"
+LINE_KEY = "salesforce_line_key"
+REPLACES_KEY = "salesforce_replaces"
+"""Metadata of a revision that we made: the invoice whose place it takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """The Stripe side of an invoice record. Dates are the business's, instants are UTC."""
+
+    stripe_id: str
+    status: Status
+    currency: str
+    customer_id: str | None = None
+    record_id: str | None = None
+    replaces: str | None = None
+    account_id: str | None = None
+    org_id: str | None = None
+    livemode: bool = False
+    payment_state: PaymentState = PaymentState.UNPAID
+    overdue: bool = False
+    number: str | None = None
+    description: str | None = None
+    due_date: date | None = None
+    hosted_invoice_url: str | None = None
+    invoice_pdf: str | None = None
+    subtotal: Money | None = None
+    tax: Money | None = None
+    total: Money | None = None
+    amount_due: Money | None = None
+    amount_paid: Money | None = None
+    amount_remaining: Money | None = None
+    credited: Money | None = None
+    overpaid: Money | None = None
+    refunded: Money | None = None
+    disputed: Money | None = None
+    dispute_status: str | None = None
+    payment_problem: str | None = None
+    finalized_at: datetime | None = None
+    paid_at: datetime | None = None
+    voided_at: datetime | None = None
+    uncollectible_at: datetime | None = None
+
+    @property
+    def digest(self) -> str:
+        """A fingerprint of what Stripe's invoice says by itself, whatever day it is."""
+        itself = replace(
+            self,
+            overdue=False,
+            payment_state=PaymentState.UNPAID,
+            refunded=None,
+            disputed=None,
+            dispute_status=None,
+            payment_problem=None,
+        )
+        facts = astuple(itself)
+        return hashlib.sha256(repr(facts).encode()).hexdigest()[:32]
+
+
+def payment_state(invoice: Mapping[str, Any], known: PaymentFacts = NOTHING_KNOWN) -> PaymentState:
+    """Where the money stands, from the invoice and what is known of its payments.
+
+    Since API 2025-03-31 ``amount_paid`` includes payments out of band, and over-payment
+    is its own field: https://docs.stripe.com/changelog/basil
+    """
+    if known.disputed:
+        return PaymentState.DISPUTED
+    if known.refunded:
+        whole = known.refunded >= invoice["amount_paid"]
+        return PaymentState.REFUNDED if whole else PaymentState.PARTLY_REFUNDED
+    if invoice.get("amount_overpaid"):
+        return PaymentState.OVERPAID
+    if invoice["status"] == "paid":
+        return PaymentState.PAID
+    return PaymentState.PARTLY_PAID if invoice["amount_paid"] else PaymentState.UNPAID
+
+
+def is_overdue(due: int, *, today: date, zone: ZoneInfo) -> bool:
+    """Whether an open invoice that is due at a Unix time is overdue on a business day."""
+    return local_date(due, zone) < today
+
+
+class Facts(TypedDict, total=False):
+    """All of Stripe's invoice that its projection and the full sync look at."""
+
+    id: str
+    created: int
+    status: str
+    currency: str
+    customer: str | None
+    livemode: bool
+    metadata: dict[str, str] | None
+    number: str | None
+    description: str | None
+    due_date: int | None
+    hosted_invoice_url: str | None
+    invoice_pdf: str | None
+    subtotal: int
+    total_taxes: list[dict[str, Any]] | None
+    total: int
+    amount_due: int
+    amount_paid: int
+    amount_remaining: int
+    amount_overpaid: int
+    pre_payment_credit_notes_amount: int
+    post_payment_credit_notes_amount: int
+    status_transitions: dict[str, int | None]
+    from_invoice: dict[str, Any] | None
+
+
+def is_of(org_id: str | None, org: str) -> bool:
+    """Whether an org's id, of 15 or 18 characters, is that of an org."""
+    return (org_id or "")[:15] == org[:15]
+
+
+def replaced(invoice: Mapping[str, Any]) -> str | None:
+    """The Stripe invoice that one revises, if it revises any."""
+    origin = invoice.get("from_invoice") or {}
+    return str(origin["invoice"]) if origin else None
+
+
+def named_record(invoice: Mapping[str, Any]) -> str | None:
+    """The Salesforce record that an invoice says it is of.
+
+    A revision begins with the metadata of the invoice it revises. Unless we made it, the record
+    named there is that of the other.
+    """
+    metadata = invoice.get("metadata") or {}
+    if replaced(invoice) != metadata.get(REPLACES_KEY):
+        return None
+    record_id: str | None = metadata.get(RECORD_KEY)
+    return record_id
+
+
+def credited(invoice: Mapping[str, Any]) -> int:
+    """What credit notes took off an invoice, before and after it was paid, in minor units."""
+    before = invoice.get("pre_payment_credit_notes_amount") or 0
+    return int(before + (invoice.get("post_payment_credit_notes_amount") or 0))
+
+
+def project(
+    invoice: Mapping[str, Any],
+    *,
+    today: date,
+    zone: ZoneInfo,
+    known: PaymentFacts = NOTHING_KNOWN,
+) -> Projection:
+    """Project Stripe's invoice object.
+
+    Args:
+        invoice: The object as Stripe's API renders it at our pinned version.
+        today: The business's local date, which decides what is overdue.
+        zone: The business's time zone.
+        known: What is known of its payments beyond that.
+    """
+    currency = str(invoice["currency"]).upper()
+    metadata = invoice.get("metadata") or {}
+    times = invoice.get("status_transitions") or {}
+    status = Status.of_stripe(invoice["status"])
+    due = None if invoice.get("due_date") is None else local_date(invoice["due_date"], zone)
+
+    def money(minor: int) -> Money:
+        return Money(currency, minor)
+
+    def some(minor: int | None) -> Money | None:
+        return money(minor) if minor else None
+
+    waiting = status in (Status.OPEN, Status.UNCOLLECTIBLE)
+
+    return Projection(
+        stripe_id=invoice["id"],
+        status=status,
+        currency=currency,
+        customer_id=invoice.get("customer"),
+        record_id=named_record(invoice),
+        replaces=replaced(invoice),
+        account_id=metadata.get(ACCOUNT_KEY),
+        org_id=metadata.get(ORG_KEY),
+        livemode=invoice["livemode"],
+        payment_state=payment_state(invoice, known),
+        overdue=status is Status.OPEN and due is not None and due < today,
+        number=invoice.get("number"),
+        description=invoice.get("description"),
+        due_date=due,
+        hosted_invoice_url=invoice.get("hosted_invoice_url"),
+        invoice_pdf=invoice.get("invoice_pdf"),
+        subtotal=money(invoice["subtotal"]),
+        tax=money(sum(tax["amount"] for tax in invoice.get("total_taxes") or ())),
+        total=money(invoice["total"]),
+        amount_due=money(invoice["amount_due"]),
+        amount_paid=money(invoice["amount_paid"]),
+        amount_remaining=money(invoice["amount_remaining"]),
+        credited=some(credited(invoice)),
+        overpaid=some(invoice.get("amount_overpaid")),
+        refunded=some(known.refunded),
+        disputed=some(known.disputed),
+        dispute_status=known.dispute_status or None,
+        payment_problem=known.problem or None if waiting else None,
+        finalized_at=moment(times.get("finalized_at")),
+        paid_at=moment(times.get("paid_at")),
+        voided_at=moment(times.get("voided_at")),
+        uncollectible_at=moment(times.get("marked_uncollectible_at")),
+    )
+
+
+def tombstone(stripe_id: str) -> Projection:
+    """The projection of an invoice that no longer exists in Stripe: its draft was deleted."""
+    return Projection(stripe_id=stripe_id, status=Status.DELETED, currency="")

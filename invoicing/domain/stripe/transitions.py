@@ -1,0 +1,348 @@
+"""What may still be done to an invoice after it was drafted, and what that comes to.
+
+Which act is allowed in which status is Stripe's state machine:
+https://docs.stripe.com/invoicing/integration/workflow-transitions and, for replacing,
+https://docs.stripe.com/invoicing/invoice-edits
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import ROUND_HALF_UP, Decimal
+from enum import StrEnum
+from typing import Any
+
+from invoicing.domain.forms.parameters import CreditLine, CreditReason, GiveBack
+from invoicing.domain.model.invoice import Line
+from invoicing.domain.model.money import Money, chargeable_step, decimals, exponent, line_amount
+from invoicing.domain.model.status import Status
+from invoicing.domain.stripe.projection import (
+    ACCOUNT_KEY,
+    LINE_KEY,
+    ORG_KEY,
+    RECORD_KEY,
+    REPLACES_KEY,
+)
+
+
+class Act(StrEnum):
+    """What people do to an invoice that was sent; values end "it cannot be …"."""
+
+    VOID = "voided"
+    WRITE_OFF = "written off"
+    PAY = "marked as paid"
+    CREDIT = "credited"
+    RESEND = "mailed again"
+    REPLACE = "replaced"
+
+
+ALLOWED: Mapping[Act, frozenset[Status]] = {
+    Act.VOID: frozenset([Status.OPEN, Status.UNCOLLECTIBLE]),
+    Act.WRITE_OFF: frozenset([Status.OPEN]),
+    Act.PAY: frozenset([Status.OPEN, Status.UNCOLLECTIBLE]),
+    Act.CREDIT: frozenset([Status.OPEN, Status.PAID, Status.UNCOLLECTIBLE]),
+    Act.RESEND: frozenset([Status.OPEN, Status.PAID]),
+    Act.REPLACE: frozenset([Status.OPEN, Status.UNCOLLECTIBLE]),
+}
+"""In which states of an invoice Stripe allows an act."""
+
+COMES_TO: Mapping[Act, Status] = {Act.VOID: Status.VOID, Act.WRITE_OFF: Status.UNCOLLECTIBLE}
+"""The state that is all an act wants: an invoice that has it already needs nothing more."""
+
+INSTEAD: Mapping[Status, str] = {
+    Status.DRAFT: "Nothing of it has reached the customer yet: revise it, send it or delete it.",
+    Status.OPEN: "It waits for its payment.",
+    Status.PAID: "What was paid is given back with a credit note: run credit-invoice.",
+    Status.UNCOLLECTIBLE: "It can be paid, credited, voided, or replaced by a new invoice.",
+    Status.VOID: "That is final; raise a new invoice to bill it again.",
+    Status.DELETED: "Its draft was deleted in Stripe; raise a new invoice to bill it.",
+}
+"""What people can do in each state."""
+
+
+def as_revision(params: Mapping[str, Any], original: str) -> dict[str, Any]:
+    """The parameters of a draft that is to replace an invoice, which Stripe then voids.
+
+    It begins as a copy of the original, lines included, and is then filled in like any draft:
+    https://docs.stripe.com/invoicing/invoice-edits
+    """
+    ours = {key: params["metadata"][key] for key in (ORG_KEY, RECORD_KEY, ACCOUNT_KEY)}
+    own = ("auto_advance", "collection_method", "due_date")
+    return {name: params[name] for name in own if name in params} | {
+        "from_invoice": {"action": "revision", "invoice": original},
+        "metadata": ours | {REPLACES_KEY: original},
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """An invoice record, and where Stripe says that it stands at this moment."""
+
+    record_id: str
+    name: str
+    account: str
+    lines: tuple[Line, ...]
+    stripe_id: str
+    status: Status
+    total: Money
+    paid: Money
+    remaining: Money
+    credited: Money
+    email: str = ""
+
+    @property
+    def currency(self) -> str:
+        """In which all of its amounts are."""
+        return self.total.currency
+
+    @property
+    def creditable(self) -> Money:
+        """What was billed and not yet credited."""
+        return Money(self.currency, self.total.minor - self.credited.minor)
+
+
+def standing(
+    record_id: str,
+    name: str,
+    account: str,
+    lines: Iterable[Line],
+    *,
+    currency: str,
+    status: Status,
+    invoice: Mapping[str, Any] | None,
+) -> Standing:
+    """Where an invoice stands; without an invoice in Stripe only the record's status is known."""
+    facts = invoice or {"currency": currency}
+
+    def money(*names: str) -> Money:
+        return Money(facts["currency"], sum(facts.get(name) or 0 for name in names))
+
+    return Standing(
+        record_id=record_id,
+        name=name,
+        account=account,
+        lines=tuple(lines),
+        stripe_id=facts.get("id") or "",
+        status=Status.of_stripe(facts["status"]) if invoice else status,
+        total=money("total"),
+        paid=money("amount_paid"),
+        remaining=money("amount_remaining"),
+        credited=money("pre_payment_credit_notes_amount", "post_payment_credit_notes_amount"),
+        email=facts.get("customer_email") or "",
+    )
+
+
+def act_problems(act: Act, at: Standing) -> Iterator[str]:
+    """Say why an act is not possible where an invoice stands."""
+    if at.status not in ALLOWED[act]:
+        yield f"{at.name} is {at.status} and cannot be {act}. {INSTEAD[at.status]}"
+    elif act in (Act.VOID, Act.REPLACE) and at.paid.minor:
+        yield (
+            f"{at.paid} has been paid on {at.name}, so it cannot be {act}: that money would belong "
+            "to no invoice. Credit what the customer need not pay instead: run credit-invoice."
+        )
+    elif act is Act.RESEND and not at.email:
+        yield f"{at.name} has no e-mail address in Stripe, so it cannot be mailed again."
+
+
+def amount_problems(amount: Decimal, currency: str) -> Iterator[str]:
+    """Say why an amount of money that somebody wrote is none."""
+    money = Money.of(amount, currency)
+    if amount <= 0:
+        yield f"The amount must be above zero, not {amount}."
+    elif decimals(amount) > exponent(currency):
+        yield f"{amount} has more decimals than {currency} has."
+    elif money.minor % chargeable_step(currency):
+        step = Money(currency, chargeable_step(currency))
+        yield f"{money} is not possible; {currency} goes in steps of {step}."
+
+
+def payment_problems(
+    at: Standing, amount: Decimal | None, received_on: date, today: date
+) -> Iterator[str]:
+    """Say everything that is wrong with a payment that was received outside Stripe."""
+    yield from act_problems(Act.PAY, at)
+    if amount is not None:
+        wrong = list(amount_problems(amount, at.currency))
+        yield from wrong
+        money = Money.of(amount, at.currency)
+        if not wrong and at.status in ALLOWED[Act.PAY] and money > at.remaining:
+            yield f"Only {at.remaining} of {at.name} remains to be paid, not {money}."
+    if received_on > today:
+        yield f"The payment cannot have been received on {received_on}, which is still to come."
+
+
+@dataclass(frozen=True)
+class CreditWish:
+    """What somebody wants credited, and how.
+
+    Attributes:
+        amount: Tax included; None for all that is left, or for what the lines come to.
+        lines: What is credited of single lines.
+        give_back: Where the part goes that the customer has paid.
+        reason: Why.
+        memo: What the customer reads on the credit note.
+        mail: Whether Stripe mails the credit note to the customer.
+    """
+
+    amount: Decimal | None = None
+    lines: tuple[CreditLine, ...] = ()
+    give_back: GiveBack = "nothing"
+    reason: CreditReason = "other"
+    memo: str = ""
+    mail: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Credit:
+    """A credit note that is right, and not yet issued."""
+
+    total: Money
+    off: Money
+    back: Money
+    lines: tuple[Mapping[str, Any], ...] = ()
+
+    def told(self, give_back: GiveBack) -> str:
+        """What it does, for people."""
+        ways = {
+            "refund": "refunded",
+            "customer balance": "put on the customer's balance",
+            "out of band": "to be paid back by you",
+        }
+        parts = [f"{self.off} need not be paid"] if self.off.minor else []
+        parts += [f"{self.back} {ways.get(give_back, 'given back')}"] if self.back.minor else []
+        return f"{self.total} credited ({', '.join(parts)})"
+
+
+def plan_credit(
+    at: Standing,
+    wish: CreditWish,
+    *,
+    stripe_lines: Sequence[Mapping[str, Any]],
+    collected: int,
+) -> tuple[Credit, list[str]]:
+    """Work out a credit note: the whole of what is left, an amount of it, or by line.
+
+    It first lowers what remains to be paid; only what goes beyond that is given back:
+    https://docs.stripe.com/invoicing/credit-notes
+
+    Args:
+        at: Where the invoice stands.
+        wish: What is wanted.
+        stripe_lines: The invoice's lines as Stripe has them.
+        collected: What Stripe itself collected and could refund at most, in minor units.
+
+    Returns:
+        The credit, and everything that is wrong with it.
+    """
+    problems = list(act_problems(Act.CREDIT, at))
+    by_line, total = _credited_lines(at, wish.lines, stripe_lines, problems)
+    if wish.lines and wish.amount is not None:
+        problems.append("Give either an amount or lines to credit, not both.")
+    elif wish.amount is not None:
+        problems += amount_problems(wish.amount, at.currency)
+        total = Money.of(wish.amount, at.currency)
+    elif not wish.lines:
+        total = at.creditable
+    remaining = at.remaining.minor if at.status is not Status.PAID else 0
+    off = Money(at.currency, min(total.minor, remaining))
+    back = Money(at.currency, total.minor - off.minor)
+    if not problems:
+        problems += _credit_problems(at, total, back, wish.give_back, collected)
+    return Credit(total, off, back, tuple(by_line)), problems
+
+
+def _credit_problems(
+    at: Standing, total: Money, back: Money, give_back: GiveBack, collected: int
+) -> Iterator[str]:
+    if not at.creditable.minor:
+        yield f"All of {at.name} has been credited already."
+    elif total > at.creditable:
+        yield f"Only {at.creditable} of {at.name} is left to credit, not {total}."
+    elif back.minor and give_back == "nothing":
+        yield (
+            f"{back} of it has been paid already. Choose where that goes: refund, customer "
+            "balance (taken off the next invoice), or out of band (you pay it back yourself)."
+        )
+    elif give_back == "refund" and back.minor > collected:
+        yield (
+            f"Stripe collected only {Money(at.currency, collected)} of {at.name} and cannot refund "
+            f"{back}. Choose out of band, and pay it back the way it came."
+        )
+
+
+def _credited_lines(
+    at: Standing,
+    wanted: Sequence[CreditLine],
+    stripe_lines: Sequence[Mapping[str, Any]],
+    problems: list[str],
+) -> tuple[list[Mapping[str, Any]], Money]:
+    """The lines of a credit note as Stripe takes them, and what they come to."""
+    by_key = {line_key(line): line for line in stripe_lines}
+    by_key |= {line["id"]: line for line in stripe_lines}
+    by_position = {line.position: line for line in at.lines}
+    params: list[Mapping[str, Any]] = []
+    total = Money(at.currency, 0)
+    for one in wanted:
+        ours = by_position.get(one.line)
+        theirs = by_key.get(ours.key) if ours else None
+        if ours is None or theirs is None:
+            there = ", ".join(map(str, by_position)) or "none"
+            problems.append(f"There is no line {one.line} on the invoice; its lines are {there}.")
+            continue
+        amount = _line_credit(one, ours, Money(at.currency, theirs["amount"]), problems)
+        params.append(
+            {
+                "type": "invoice_line_item",
+                "invoice_line_item": theirs["id"],
+                "amount": amount.minor,
+            }
+        )
+        total += _with_tax(theirs, amount)
+    named = [one.line for one in wanted]
+    problems += [
+        f"Line {position} is named more than once."
+        for position in sorted(set(named))
+        if named.count(position) > 1
+    ]
+    return params, total
+
+
+def line_key(line: Mapping[str, Any]) -> str:
+    """What joins a Stripe line with the record's: our key, or its id where we did not make it."""
+    return str((line.get("metadata") or {}).get(LINE_KEY) or line["id"])
+
+
+def _line_credit(one: CreditLine, line: Line, whole: Money, problems: list[str]) -> Money:
+    where = f"Line {one.line} ({line.label})"
+    if one.amount is not None and one.quantity is not None:
+        problems.append(f"{where}: give either a quantity or an amount, not both.")
+        return whole
+    if one.amount is not None:
+        problems += [f"{where}: {what}" for what in amount_problems(one.amount, whole.currency)]
+        amount = Money.of(one.amount, whole.currency)
+    elif one.quantity is not None:
+        if not 0 < one.quantity <= line.quantity:
+            problems.append(
+                f"{where}: the quantity must be above zero and at most {line.quantity:f}, "
+                f"not {one.quantity}."
+            )
+        amount = line_amount(one.quantity, line.unit_price, whole.currency)
+    else:
+        return whole
+    if amount > whole:
+        problems.append(f"{where} comes to {whole}; {amount} of it cannot be credited.")
+    return amount
+
+
+def _with_tax(line: Mapping[str, Any], amount: Money) -> Money:
+    """A credited part of a line with its share of the line's discounts and added taxes."""
+    share = Decimal(amount.minor) / line["amount"] if line["amount"] else Decimal(0)
+
+    def part(of: Mapping[str, Any]) -> int:
+        return int((of["amount"] * share).quantize(Decimal(1), ROUND_HALF_UP))
+
+    taxes = [t for t in line.get("taxes") or () if t.get("tax_behavior") == "exclusive"]
+    more = sum(map(part, taxes))
+    less = sum(map(part, line.get("discount_amounts") or ()))
+    return Money(amount.currency, amount.minor + more - less)

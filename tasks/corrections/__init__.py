@@ -1,0 +1,1 @@
+"""After sending: void, write off, payments by hand, credit notes, replacement."""

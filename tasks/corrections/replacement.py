@@ -1,0 +1,136 @@
+"""Steps on invoices that take the place of others: Stripe's revisions.
+
+The replacement is a draft in Salesforce like any other. When it is sent, Stripe's draft is made
+from the invoice that it replaces, and Stripe voids that one at the moment of finalization.
+"""
+
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+from prefect import task
+
+from invoicing.connectors import salesforce
+from invoicing.connectors.salesforce import quoted
+from invoicing.domain.model.invoice import Invoice
+from invoicing.domain.model.status import Status
+from invoicing.domain.salesforce import record
+from invoicing.domain.stripe.transitions import Act, act_problems
+from invoicing.errors import Conflict, Refused
+from invoicing.ledger import intents, leases
+from invoicing.ledger.intents import FINALIZE, RAISE
+from tasks.corrections.corrections import read_standing
+from tasks.records.invoices import (
+    Draft,
+    find_record,
+    fingerprint,
+    read_invoice,
+    today,
+    used_before,
+    write_draft,
+)
+from tasks.runtime.retries import STEP
+from tasks.runtime.run import run_id, this_attempt
+
+Node = dict[str, Any]
+"""One request of an all-or-nothing call to Salesforce."""
+
+GONE = (Status.DELETED, Status.VOID)
+"""States of a replacement that leave the place free for another."""
+
+
+@task(task_run_name="write the replacement's draft", **STEP)
+def write_replacement(record_id: str, due_date: date | None, request_id: str) -> Invoice:
+    """Write a draft with the content of a sent invoice, both records linked, once for a wish.
+
+    Raises:
+        Refused: the invoice cannot be replaced; nothing was written.
+    """
+    leases.acquire(record_id, this_attempt())
+    key = f"replace-{request_id or run_id()}"
+    asked = fingerprint(record_id, due_date)
+    made = _replacement(f"{record.LOCAL_KEY} = {quoted(key)}")
+    if made:
+        if not intents.claim(RAISE, key, digest=asked, actor=run_id()):
+            raise Refused(used_before(made["Name"]))
+        return read_invoice.fn(str(made["Id"]))
+    at, old = read_standing.fn(record_id), read_invoice.fn(record_id)
+    problems = list(act_problems(Act.REPLACE, at))
+    rival = _replacement(
+        f"{record.REPLACES} = {quoted(record_id)} AND {record.STATUS} NOT IN "
+        f"({', '.join(map(quoted, GONE))})"
+    )
+    if rival:
+        problems.append(
+            f"{old.name} is being replaced by {rival['Name']} already; revise and send that, or "
+            "delete it first."
+        )
+    if due_date and due_date < today():
+        problems.append(f"The due date {due_date} has passed; choose today or later.")
+    if problems:
+        raise Refused(problems)
+    lines = [replace(line, key=f"{key}-{n}") for n, line in enumerate(old.lines, 1)]
+    return write_draft.fn(
+        Draft(
+            key=key,
+            account=old.account,
+            currency=old.currency,
+            description=old.description,
+            due_date=due_date or old.due_date,
+            lines=tuple(lines),
+            details=replace(
+                old.details, send_on=None, terms=None if due_date else old.details.terms
+            ),
+            bill_to=old.bill_to,
+            replaces=record_id,
+            asked=asked,
+        )
+    )
+
+
+def _replacement(where: str) -> salesforce.Record | None:
+    found = salesforce.client().query(
+        f"SELECT Id, Name, {record.REPLACES} FROM {record.INVOICE} WHERE {where}"  # noqa: S608
+    )
+    return found[0] if found else None
+
+
+def replacing(original: str | None) -> tuple[dict[str, str], list[Node]]:
+    """How a new record is linked to the one that it replaces, if we have that.
+
+    Args:
+        original: The Stripe invoice whose place the new record's invoice takes.
+
+    Returns:
+        Fields of the new record, which the same call makes as ``invoice``, and the link back.
+    """
+    if original is None:
+        return {}, []
+    found = salesforce.client().query(
+        f"SELECT Id FROM {record.INVOICE} WHERE {record.STRIPE_ID} = {quoted(original)}"  # noqa: S608
+    )
+    if not found:
+        return {}, []
+    old = str(found[0]["Id"])
+    back = {
+        "method": "PATCH",
+        "path": f"sobjects/{record.INVOICE}/{old}",
+        "referenceId": "replaced",
+        "body": {record.REPLACED_BY: "@{invoice.id}"},
+    }
+    return {record.REPLACES: old}, [back]
+
+
+@task(task_run_name="check what it replaces", **STEP)
+def approve_replacement(draft: Invoice) -> None:
+    """Refuse to send a replacement when its original can no longer be replaced.
+
+    Raises:
+        Conflict: the original was paid, voided or written to in Stripe meanwhile.
+    """
+    if draft.replaces is None or intents.began(FINALIZE, draft.record_id):
+        return
+    original = read_standing.fn(find_record.fn(draft.replaces))
+    problems = list(act_problems(Act.REPLACE, original))
+    if problems:
+        raise Conflict(" ".join([f"{draft.name} was not sent.", *problems]))

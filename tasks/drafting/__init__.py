@@ -1,0 +1,1 @@
+"""Making drafts in Salesforce and changing them, before Stripe hears of them."""

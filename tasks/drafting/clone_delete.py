@@ -1,0 +1,154 @@
+"""Steps on drafts as a whole: delete them on both sides, clone invoices into new ones."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+
+from prefect import task
+from prefect.logging import get_run_logger
+
+from invoicing.connectors import salesforce, stripe
+from invoicing.domain.model.invoice import Invoice, draft_problems
+from invoicing.domain.model.status import Status
+from invoicing.domain.model.terms import Terms
+from invoicing.domain.salesforce import record
+from invoicing.domain.stripe.projection import RECORD_KEY
+from invoicing.errors import Conflict, Missing, Refused
+from invoicing.ledger import intents, leases, links
+from invoicing.ledger.intents import CREATE, DELETE, FINALIZE
+from tasks.records.invoices import Draft, find_record, fingerprint, today, was_raised, write_draft
+from tasks.runtime.retries import STEP
+from tasks.runtime.run import run_id, this_attempt
+
+CLOCK_SKEW = timedelta(minutes=5)
+
+
+@task(task_run_name="look whether {reference} is deleted already", **STEP)
+def deleted_before(reference: str) -> bool:
+    """Whether the same was asked before, and what it was about is gone."""
+    if intents.find(DELETE, reference.strip()) is None:
+        return False
+    try:
+        find_record.fn(reference)
+    except Missing:
+        return True
+    return False
+
+
+@task(task_run_name="check that it can be deleted", **STEP)
+def approve_deletion(draft: Invoice, reference: str) -> None:
+    """Refuse what is more than a draft.
+
+    Raises:
+        Refused: it was sent, or is being sent.
+    """
+    if draft.status not in (Status.DRAFT, Status.DELETED):
+        raise Refused(
+            f"{draft.name} is {draft.status}, and only a draft can be deleted; void it instead."
+        )
+    if draft.status is Status.DRAFT and intents.began(FINALIZE, draft.record_id):
+        raise Refused(f"{draft.name} is being sent; run send-invoice again to finish that.")
+    for name in {reference.strip(), *_names(draft)}:
+        intents.intend(DELETE, name, digest=draft.content_digest, actor=run_id())
+
+
+def _names(draft: Invoice) -> Iterator[str]:
+    """What people may call it when they ask again, and it is gone."""
+    yield from (draft.name, draft.record_id, draft.record_id[:15])
+    stripe_id = draft.stripe_id or links.stripe_id(draft.record_id)
+    if stripe_id:
+        yield stripe_id
+
+
+@task(task_run_name="delete the draft in Stripe", **STEP)
+def delete_in_stripe(draft: Invoice) -> None:
+    """Delete the draft's counterpart in Stripe, if it ever got one.
+
+    Raises:
+        Conflict: somebody finalized it in Stripe meanwhile.
+    """
+    leases.acquire(draft.record_id, this_attempt())
+    stripe_id = draft.stripe_id or links.stripe_id(draft.record_id) or _lost_draft(draft)
+    there = stripe.client().invoice(stripe_id) if stripe_id else None
+    if stripe_id is None or there is None or there["status"] == "deleted":
+        return
+    if there["status"] != "draft":
+        raise Conflict(
+            f"{draft.name} is {there['status']} in Stripe ({stripe_id}), no draft any more. "
+            "Sync it, then void it if it is not wanted."
+        )
+    try:
+        stripe.client().delete_draft(stripe_id)
+    except Missing:
+        get_run_logger().info("%s was deleted already.", stripe_id)
+
+
+def _lost_draft(draft: Invoice) -> str | None:
+    """A draft whose creation nobody heard the answer of."""
+    begun = intents.find(CREATE, draft.record_id)
+    customer = links.customer_of(draft.account.id) or draft.account.stripe_customer_id
+    if begun is None or customer is None:
+        return None
+    since: datetime = begun.intended_at - CLOCK_SKEW
+    for candidate in stripe.client().invoices_of(customer, since):
+        if candidate["metadata"].get(RECORD_KEY) == draft.record_id:
+            return str(candidate["id"])
+    return None
+
+
+@task(task_run_name="delete the record", **STEP)
+def delete_record(draft: Invoice) -> None:
+    """Delete the record with its lines and its timeline; nothing happens if it is gone."""
+    leases.acquire(draft.record_id, this_attempt())
+    try:
+        salesforce.client().delete(record.INVOICE, draft.record_id)
+    except Missing:
+        get_run_logger().info("%s was deleted already.", draft.name)
+
+
+@task(task_run_name="clone {original.name}", **STEP)
+def write_clone(
+    original: Invoice, due_date: date | None, terms: Terms | None, request_id: str
+) -> Invoice:
+    """Make a draft with an invoice's content, once for each request.
+
+    Args:
+        original: In any state.
+        due_date: The last day for payment; None for the original's.
+        terms: Days for payment from the day of sending, instead of a due date.
+        request_id: Names the request; empty for the run itself.
+
+    Raises:
+        Refused: with every reason; nothing was written.
+    """
+    key = f"clone-{request_id or run_id()}"
+    if due_date and terms:
+        raise Refused("Choose a due date or payment terms, not both.")
+    details = replace(original.details, send_on=None)
+    if due_date or terms:
+        details = replace(details, terms=terms)
+    due = due_date or (None if terms else original.due_date)
+    lines = tuple(replace(line, key=f"{key}-{n}") for n, line in enumerate(original.lines, 1))
+    problems = draft_problems(
+        due_date=due,
+        currency=original.currency,
+        lines=lines,
+        today=today(),
+        description=original.description,
+        details=details,
+    )
+    if problems and not was_raised(key):
+        raise Refused([f"{original.name} cannot be cloned as it is.", *problems])
+    return write_draft.fn(
+        Draft(
+            key=key,
+            account=original.account,
+            currency=original.currency,
+            description=original.description,
+            due_date=due,
+            lines=lines,
+            details=details,
+            bill_to=original.bill_to,
+            asked=fingerprint(original.record_id, due_date, terms),
+        )
+    )

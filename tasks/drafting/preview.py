@@ -1,0 +1,115 @@
+"""Steps of a preview: ask Stripe what it would bill, and write that on the record."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from prefect import task
+
+from invoicing.connectors import salesforce, stripe
+from invoicing.domain.model.invoice import Account, Invoice, billing_problems
+from invoicing.domain.model.money import Money
+from invoicing.domain.model.status import Status
+from invoicing.domain.model.text import counted
+from invoicing.domain.salesforce import record
+from invoicing.domain.stripe import request_params
+from invoicing.errors import Conflict, Refused
+from invoicing.ledger import links
+from tasks.records.invoices import stamp_now, today
+from tasks.records.tax_rates import rate_ids, rate_problems, tax_behavior
+from tasks.runtime.retries import STEP
+from tasks.runtime.run import publish_page, run_url
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What Stripe would bill.
+
+    Attributes:
+        subtotal: The lines after their own discounts.
+        discount: What the invoice's discount takes off.
+        tax: All taxes, those within the prices too.
+        total: What the customer would have to pay.
+    """
+
+    subtotal: Money
+    discount: Money
+    tax: Money
+    total: Money
+
+    @property
+    def sentence(self) -> str:
+        """The total and how it comes about, for people."""
+        off = f", {self.discount} discount" if self.discount.minor else ""
+        return f"{self.total}: {self.subtotal} for the lines{off}, {self.tax} tax"
+
+
+@task(task_run_name="check that it can be billed", **STEP)
+def approve_preview(invoice: Invoice) -> None:
+    """Refuse what Stripe could not bill.
+
+    Raises:
+        Refused: with every reason; nothing was written.
+    """
+    if invoice.status is not Status.DRAFT:
+        raise Refused(f"{invoice.name} is {invoice.status}; what it comes to is on the record.")
+    problems = billing_problems(invoice, today()) + rate_problems(invoice.billed.tax_rates)
+    if problems:
+        raise Refused([f"{invoice.name} cannot be billed.", *problems])
+
+
+@task(task_run_name="ask Stripe what it would bill", **STEP)
+def ask_for_preview(invoice: Invoice) -> Preview:
+    """The exact total, taxes and discounts included; Stripe makes no invoice of it.
+
+    Raises:
+        Conflict: both sides add up to different sums before tax, so it could not be sent.
+    """
+    customer, tax_ids = _known_customer(invoice.account)
+    params = request_params.preview_params(
+        invoice,
+        customer,
+        tax_ids,
+        rates=rate_ids(invoice.billed.tax_rates),
+        tax_behavior=tax_behavior(invoice),
+    )
+    there = stripe.client().preview(params)
+    before_tax = request_params.net_of_exclusive_tax(there)
+    if before_tax != invoice.total:
+        raise Conflict(
+            f"{invoice.name} comes to {invoice.total} before tax in Salesforce, and to "
+            f"{before_tax} in Stripe; it could not be sent."
+        )
+    return Preview(
+        subtotal=invoice.subtotal,
+        discount=invoice.subtotal - invoice.total,
+        tax=request_params.tax_of(there),
+        total=Money(there["currency"], there["total"]),
+    )
+
+
+def _known_customer(account: Account) -> tuple[stripe.Object | None, list[stripe.Object]]:
+    client = stripe.client()
+    customer_id = links.customer_of(account.id) or account.stripe_customer_id
+    customer = client.customer(customer_id) if customer_id else None
+    return customer, client.tax_ids(customer["id"]) if customer else []
+
+
+@task(task_run_name="write the preview on the record", **STEP)
+def write_preview(invoice: Invoice, preview: Preview) -> None:
+    """Note on the record what would be billed; changing the draft takes the note away."""
+    fields: dict[str, Any] = record.preview_fields(preview.total, preview.tax, stamp_now())
+    fields[record.LAST_RUN_URL] = run_url()
+    salesforce.client().update(record.INVOICE, invoice.record_id, fields)
+
+
+def publish_preview(invoice: Invoice, preview: Preview) -> None:
+    """Attach the preview to the run."""
+    rows = [(line.label, str(line.net(invoice.currency))) for line in invoice.lines]
+    rows += [("Discount", f"-{preview.discount}")] if preview.discount.minor else []
+    rows += [("Tax", str(preview.tax)), ("**Total**", f"**{preview.total}**")]
+    table = "\n".join(f"| {what.replace('|', '/')} | {amount} |" for what, amount in rows)
+    publish_page(
+        "preview-invoice",
+        f"# {invoice.name} for {invoice.account.name}\n\n| | |\n|---|---:|\n{table}\n",
+        f"{counted(len(invoice.lines), 'line')}, {preview.total}",
+    )

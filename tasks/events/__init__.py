@@ -1,0 +1,1 @@
+"""What Stripe and Salesforce report: the inbox, its handling, and what it could not handle."""

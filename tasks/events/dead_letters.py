@@ -1,0 +1,71 @@
+"""The standing list of events that nobody tries again by themselves."""
+
+from collections.abc import Sequence
+
+from invoicing.domain.model.text import counted
+from invoicing.ledger import inbox
+from invoicing.ledger.models import Event
+from invoicing.settings import settings
+from tasks.runtime.run import publish_page, stripe_page
+
+KEY = "dead-letters"
+SHOWN = 500
+"""Rows of the page; more than anybody reads."""
+
+HOW_TO_GO_ON = """Put right what a reason names, then start
+**replay-events**: its form begins with all dead letters chosen, and takes the ids of some.
+From a command line:
+
+```
+prefect deployment run replay-events/replay-events --param event_ids='["{example}"]'
+```"""
+
+
+def publish_dead_letters() -> int:
+    """Bring the list up to date; returns how many there are."""
+    account = settings().stripe.account_id
+    dead = inbox.dead_letters(account)
+    publish_page(KEY, dead_letter_page(dead), "Events that nobody tries again by themselves.")
+    if dead:
+        inbox.move_cursor(_cursor(account), max(event.done_at for event in dead if event.done_at))
+    return len(dead)
+
+
+def publish_new_dead_letters() -> None:
+    """Bring the list up to date if an event has died since it was written."""
+    account = settings().stripe.account_id
+    newest, told = inbox.last_death(account), inbox.cursor(_cursor(account))
+    if newest and (told is None or newest > told):
+        publish_dead_letters()
+
+
+def dead_letter_page(dead: Sequence[Event]) -> str:
+    """What could not be settled, why, and how to go on; the newest first."""
+    if not dead:
+        return "# Dead letters\n\nThere are none: every event was settled or will be tried again."
+    rows = "\n".join(map(_row, dead[:SHOWN]))
+    more = f"\n\n… and {len(dead) - SHOWN:,} older ones." if len(dead) > SHOWN else ""
+    return (
+        f"# Dead letters\n\n{counted(len(dead), 'event')} could not be settled. "
+        f"{HOW_TO_GO_ON.format(example=dead[0].event_id)}\n\n"
+        "| event | type | invoice | happened (UTC) | tries | reason |\n|---|---|---|---|---:|---|\n"
+        f"{rows}{more}"
+    )
+
+
+def _row(event: Event) -> str:
+    cells = (
+        f"[{event.event_id}]({stripe_page('events', event.event_id)})",
+        event.type,
+        f"[{event.invoice_id}]({stripe_page('invoices', event.invoice_id)})"
+        if event.invoice_id
+        else "",
+        f"{event.occurred_at:%Y-%m-%d %H:%M:%S}",
+        str(event.attempts),
+        (event.reason or "").replace("|", "\\|").replace("\n", " "),
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _cursor(account: str) -> str:
+    return f"{KEY}:{account}"

@@ -1,0 +1,292 @@
+"""Steps on events: fetch them, claim them, settle what they are about."""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import TypeVar
+
+import orjson
+from prefect import task
+from prefect.logging import get_run_logger
+
+from invoicing.connectors import stripe
+from invoicing.connectors.prefect import Prefect
+from invoicing.domain.model.status import Status
+from invoicing.domain.model.text import counted, label
+from invoicing.domain.stripe.events import (
+    HANDLED,
+    beyond_the_invoice,
+    invoice_snapshot,
+    read_event,
+)
+from invoicing.domain.stripe.projection import project
+from invoicing.errors import EventsMissed, Passing
+from invoicing.ledger import inbox, links
+from invoicing.ledger.inbox import Choice
+from invoicing.ledger.models import Event, InvoiceLink
+from invoicing.settings import STRIPE_API_VERSION, settings
+from tasks.events.dead_letters import publish_new_dead_letters
+from tasks.events.resolve_invoice import name_invoices, note_customers
+from tasks.records.invoices import today
+from tasks.records.locks import alive
+from tasks.runtime.retries import BRIEFLY, STEP
+from tasks.runtime.run import publish_table
+from tasks.sync.refresh import Change, refresh
+
+BATCH = 800
+"""Events that a handler takes at a time."""
+
+LANES = 4
+"""Shares of a batch that are settled side by side."""
+
+OVERLAP = timedelta(minutes=5)
+PAGE = 200
+"""Events written down in one transaction."""
+
+GAP = timedelta(days=25)
+"""Age of the cursor past which events may be lost before they are fetched."""
+
+
+T = TypeVar("T")
+
+
+def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Cut a stream into lists of at most a size."""
+    stream = iter(items)
+    while batch := list(islice(stream, size)):
+        yield batch
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What a fetch of events came to."""
+
+    seen: int
+    new: int
+    since: datetime
+    gap: bool
+
+    @property
+    def sentence(self) -> str:
+        """What was fetched, for people."""
+        return f"Stripe listed {counted(self.seen, 'event')}, {self.new:,} of them new."
+
+
+@task(task_run_name="fetch events from Stripe", **STEP)
+def fetch_events(lookback: timedelta) -> Fetched:
+    """Put every event since the last fetch into the inbox.
+
+    Reads five minutes further back than the cursor, because events become visible late and
+    out of order; what is in the inbox already is skipped.
+
+    Args:
+        lookback: How far to go back when there is no cursor yet.
+    """
+    account = settings().stripe.account_id
+    name = f"events:{account}"
+    began = datetime.now(UTC)
+    cursor = inbox.cursor(name)
+    since = (cursor or began - lookback) - OVERLAP
+    seen = new = 0
+    latest = began - OVERLAP
+    for page in batched(stripe.client().events(since=since, types=HANDLED), PAGE):
+        rows = []
+        for found in page:
+            news = read_event(found)
+            latest = max(latest, news.occurred_at)
+            body = orjson.dumps(found, default=str).decode()
+            rows.append(inbox.written_down(news, body, account_id=account, source="poll"))
+        seen += len(rows)
+        new += inbox.receive(rows)
+    gap = cursor is not None and began - cursor > GAP
+    fetched = Fetched(seen, new, since, gap)
+    if not gap:
+        inbox.move_cursor(name, latest)
+    get_run_logger().info(fetched.sentence)
+    return fetched
+
+
+@task(task_run_name="make sure that nothing was missed", **STEP)
+def close_gap(fetched: Fetched) -> None:
+    """Where events may have been dropped by Stripe, have everything compared, and say so.
+
+    Stripe keeps events for 30 days; past 25 without a fetch, a full sync is started, once
+    for each gap, and only then does the cursor move on.
+
+    Raises:
+        EventsMissed: after the full sync was started.
+    """
+    if not fetched.gap:
+        return
+    account = settings().stripe.account_id
+    server = Prefect(settings().prefect_api_url, settings().prefect_api_auth)
+    run = server.start("full-sync", {}, f"gap-{account}-{fetched.since.isoformat()}")
+    inbox.move_cursor(f"events:{account}", datetime.now(UTC) - OVERLAP)
+    raise EventsMissed(
+        f"No events were fetched since {fetched.since:%Y-%m-%d}, and Stripe keeps them for 30 "
+        f"days only: some may be lost. A full sync was started to put everything right ({run})."
+    )
+
+
+def drain() -> list[Change]:
+    """Settle all events that wait, customers side by side, and publish what moved."""
+    changes: list[Change] = []
+    with handling() as owner:
+        while events := inbox.claim(owner, account_id=settings().stripe.account_id, limit=BATCH):
+            for settled in settle.map(_by_lane(events)).result():
+                changes += settled
+    if changes:
+        publish_table(
+            "invoices-moved",
+            [_row(change) for change in changes],
+            "Invoices that events were about, and what came of each.",
+        )
+    publish_new_dead_letters()
+    return changes
+
+
+@contextmanager
+def handling() -> Iterator[str]:
+    """Be a handler whose events are left to it while it lives; yields who claims them."""
+    with alive() as owner:
+        try:
+            yield owner
+        finally:
+            with suppress(Passing):  # they come free by themselves soon
+                inbox.give_back(owner)
+
+
+def _row(change: Change) -> dict[str, str]:
+    moved = (f"{label(name)}: {was} → {now}" for name, (was, now) in change.moved.items())
+    return {
+        "Invoice": change.name or change.stripe_id,
+        "Account": change.account,
+        "What happened": change.sentence,
+        "From → to": "; ".join(moved),
+        "Stripe": change.stripe_id,
+    }
+
+
+def _by_lane(events: Sequence[Event]) -> list[list[Event]]:
+    """Share events out, all of one customer's together and in order.
+
+    Some events name their invoice and not its customer; they go where the invoice goes.
+    """
+    customers = {e.invoice_id: e.lane for e in events if e.invoice_id and e.lane != e.invoice_id}
+    lanes: dict[str, list[Event]] = {}
+    for event in events:
+        lanes.setdefault(customers.get(event.invoice_id or "", event.lane), []).append(event)
+    shares: list[list[Event]] = [[] for _ in range(min(LANES, len(lanes)))]
+    for lane in sorted(lanes.values(), key=len, reverse=True):
+        min(shares, key=len).extend(lane)
+    return shares
+
+
+@task(task_run_name="choose events to replay", **STEP)
+def replay(choice: Choice) -> int:
+    """Let the chosen events be handled anew; returns how many."""
+    return inbox.replay(settings().stripe.account_id, choice)
+
+
+@task(task_run_name="forget old bodies", **STEP)
+def forget_old_bodies() -> None:
+    """Drop the bodies of settled events whose time is over; their digests stay."""
+    kept = timedelta(days=settings().ledger.event_body_days)
+    inbox.forget_bodies(datetime.now(UTC) - kept)
+
+
+def summary(changes: Sequence[Change]) -> str:
+    """What came of some events, in one sentence."""
+    moved = [change for change in changes if change.moved or change.created]
+    wrong = [change for change in changes if change.problem]
+    if not changes:
+        return "Nothing was waiting."
+    parts = [f"{counted(len(changes), 'invoice')} looked at, {len(moved):,} changed"]
+    parts += [change.sentence.rstrip(".") for change in moved[:3]]
+    parts += [f"{len(wrong)} could not be settled: {wrong[0].sentence}"] if wrong else []
+    return "; ".join(parts).rstrip(".") + "."
+
+
+@task(task_run_name="settle a batch of events", **STEP)
+def settle(events: Sequence[Event]) -> list[Change]:
+    """Refresh each invoice that some claimed events are about, once, however many name it."""
+    owner = events[0].owner or ""
+    by_invoice: dict[str | None, list[Event]] = {}
+    for event in name_invoices(note_customers(events)):
+        by_invoice.setdefault(event.invoice_id, []).append(event)
+    old = by_invoice.pop(None, [])
+    known = links.invoice_links(filter(None, by_invoice))
+    news = {}
+    for invoice_id, about in by_invoice.items():
+        if invoice_id and not all(_is_old_news(event, known.get(invoice_id)) for event in about):
+            news[invoice_id] = about
+        else:
+            old += about
+    inbox.finish(_ids(old), owner)
+    get_run_logger().info(
+        "%s: %s to look at, %s old news.",
+        counted(len(events), "event"),
+        counted(len(news), "invoice"),
+        len(old),
+    )
+    deep = {id_ for id_, about in news.items() if any(beyond_the_invoice(e.type) for e in about)}
+    changes = _refreshed(list(news), deep)
+    good = [change.stripe_id for change in changes if not change.problem]
+    inbox.finish([id_ for invoice_id in good for id_ in _ids(news[invoice_id])], owner)
+    for change in changes:
+        if change.problem:
+            ids = _ids(news[change.stripe_id])
+            inbox.fail(ids, owner, change.problem, for_good=not change.passing)
+    return changes
+
+
+def _ids(events: Sequence[Event]) -> list[int]:
+    return [event.id for event in events if event.id is not None]
+
+
+def _is_old_news(event: Event, link: InvoiceLink | None) -> bool:
+    """Whether an event only says what Salesforce was told already, mostly by our own writes.
+
+    Its snapshot is what was written last, or it is of the draft of an invoice that has left
+    that state for good. What somebody asked to replay is looked at in any case.
+    """
+    if link is None or link.digest is None or event.replayed or not event.body:
+        return False
+    if beyond_the_invoice(event.type):
+        return False
+    snapshot = invoice_snapshot(orjson.loads(event.body), STRIPE_API_VERSION)
+    if snapshot is None or event.type == "invoice.deleted":
+        return False
+    then = project(snapshot, today=today(), zone=settings().business.zone)
+    return then.digest == link.digest or (
+        then.status is Status.DRAFT and link.status not in (None, Status.DRAFT)
+    )
+
+
+def _refreshed(stripe_ids: Sequence[str], look_into: Collection[str]) -> list[Change]:
+    """Refresh invoices, those that are busy with patience, as long as any of them comes free."""
+    changes: list[Change] = []
+    left = list(stripe_ids)
+    while left:
+        try:
+            looked = look(left, look_into)
+        except Passing as error:
+            return changes + [Change(id_, problem=str(error), passing=True) for id_ in left]
+        changes += [change for change in looked if not change.passing]
+        left = [change.stripe_id for change in looked if change.passing]
+    return changes
+
+
+@task(task_run_name="look at invoices", **STEP | {"retries": BRIEFLY})
+def look(stripe_ids: Sequence[str], look_into: Collection[str]) -> list[Change]:
+    """Refresh invoices.
+
+    Raises:
+        Passing: none of them could be settled now.
+    """
+    changes = refresh.with_options(retries=0)(stripe_ids, look_into=look_into)
+    if all(change.passing for change in changes):
+        raise Passing(changes[0].sentence)
+    return changes

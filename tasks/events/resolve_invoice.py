@@ -1,0 +1,121 @@
+"""Find what events are about that do not name an invoice: a payment of one, or a customer."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from invoicing.connectors import salesforce, stripe
+from invoicing.connectors.salesforce import quoted
+from invoicing.domain.salesforce import record
+from invoicing.domain.stripe.events import invoice_of, is_of_customer, names_a_payment, payment_of
+from invoicing.errors import InvoicingError, Passing
+from invoicing.ledger import inbox
+from invoicing.ledger.models import Event
+
+TELLING = frozenset(["name", "email"])
+"""What people in Salesforce should know of a customer that was changed in Stripe."""
+
+ON_AN_INVOICE = ("v1.invoice_payment.", "v1.credit_note.")
+"""Thin events name their object only, and these objects name their invoice."""
+
+
+def name_invoices(events: Sequence[Event]) -> list[Event]:
+    """Find the invoices of events that name them by a payment, each payment once.
+
+    Money that was paid for other things than invoices is nothing to us.
+
+    Returns:
+        The events to go on with; the others were put back, or failed for good.
+    """
+    found: dict[tuple[str, str], str | None] = {}
+    able = []
+    for event in events:
+        try:
+            if not event.invoice_id and event.body and _names_one_indirectly(event):
+                event.invoice_id = _invoice_behind(event, found)
+                if event.invoice_id and event.id is not None:
+                    inbox.name_invoice(event.id, event.invoice_id)
+        except InvoicingError as error:
+            lasting = not isinstance(error, Passing)
+            inbox.fail([event.id or 0], event.owner or "", str(error), for_good=lasting)
+            continue
+        able.append(event)
+    return able
+
+
+def _names_one_indirectly(event: Event) -> bool:
+    return names_a_payment(event.type) or event.type.startswith(ON_AN_INVOICE)
+
+
+def _invoice_behind(event: Event, found: dict[tuple[str, str], str | None]) -> str | None:
+    body = orjson.loads(event.body)
+    thin = body["object"] != "event"
+    thing = stripe.client().read(body["related_object"]["url"]) if thin else body["data"]["object"]
+    if thing is None:
+        return None
+    payment = payment_of(thing)
+    named = invoice_of(thing)
+    if named or payment is None:
+        return named
+    if payment not in found:
+        found[payment] = stripe.client().invoice_of_payment(*payment)
+    return found[payment]
+
+
+def note_customers(events: Sequence[Event]) -> list[Event]:
+    """Show on Accounts what somebody changed about their customers in Stripe.
+
+    Returns:
+        The events that are about something else.
+    """
+    about = [event for event in events if is_of_customer(event.type)]
+    if not about:
+        return list(events)
+    changed = {e.object_id for e in about if e.object_id and e.body and _is_telling(e)}
+    ids, owner = [event.id for event in about if event.id is not None], about[0].owner or ""
+    try:
+        _note(sorted(changed))
+    except InvoicingError as error:
+        lasting = not isinstance(error, Passing)
+        inbox.fail(ids, owner, str(error), for_good=lasting)
+    else:
+        inbox.finish(ids, owner)
+    return [event for event in events if not is_of_customer(event.type)]
+
+
+def _is_telling(event: Event) -> bool:
+    body = orjson.loads(event.body)
+    if body["object"] != "event" or event.type == "customer.deleted":
+        return True
+    return bool(TELLING & set(body["data"].get("previous_attributes") or ()))
+
+
+def _note(customer_ids: Sequence[str]) -> None:
+    if not customer_ids:
+        return
+    names = ", ".join(map(quoted, customer_ids))
+    accounts = salesforce.client().query(
+        f"SELECT {', '.join(record.CUSTOMER_FIELDS)} FROM Account "  # noqa: S608
+        f"WHERE Stripe_Customer_Id__c IN ({names})"
+    )
+    updates = []
+    for account in accounts:
+        customer = stripe.client().customer(account["Stripe_Customer_Id__c"])
+        moved = record.differences(account, _as_stripe_has_it(account, customer))
+        if moved:
+            updates.append({"Id": account["Id"]} | {name: now for name, (_, now) in moved.items()})
+    for row in salesforce.client().update_many("Account", updates):
+        raise row.error
+
+
+def _as_stripe_has_it(
+    account: Mapping[str, Any], customer: stripe.Object | None
+) -> dict[str, str | None]:
+    if customer is None:
+        return record.customer_fields(name=record.CUSTOMER_DELETED, email=None)
+    name, email = customer.get("name"), customer.get("email")
+    return record.customer_fields(
+        name=None if name == account["Name"] else name,
+        email=None if email == account["Invoice_Email__c"] else email,
+    )

@@ -1,0 +1,91 @@
+"""Steps on requests from Salesforce: read the action fields, take each request up once."""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime, timedelta
+
+from prefect import task
+from prefect.logging import get_run_logger
+
+from invoicing.connectors import salesforce
+from invoicing.connectors.prefect import Prefect
+from invoicing.domain.salesforce import record
+from invoicing.ledger import inbox, requests
+from invoicing.ledger.models import Request
+from invoicing.settings import settings
+from tasks.records.locks import alone_at, insist
+from tasks.runtime.retries import STEP
+
+FLOW_OF: Mapping[str, str] = {
+    "Send": "send-invoice",
+    "Sync": "sync-invoice",
+    "Preview": "preview-invoice",
+    "Resend": "resend-invoice",
+    "Void": "void-invoice",
+    "Write Off": "write-off-invoice",
+    "Record Payment": "record-payment",
+    "Replace": "replace-invoice",
+    "Clone": "clone-invoice",
+    "Delete": "delete-draft",
+}
+"""Which flow does what the action field asks for. A payment is the whole of what remains; for
+a part or a reference, and for credits, start the flow with its form."""
+
+OVERLAP = timedelta(minutes=5)
+"""Records that are committed late carry an earlier SystemModstamp."""
+
+
+@task(task_run_name="read what records ask for", **STEP)
+def collect_requests() -> int:
+    """Write down every request that an action field makes; returns how many records ask.
+
+    Reads by ``SystemModstamp``, which is indexed and cannot be set by hand, with an overlap.
+    """
+    name = _subject()
+    since = (inbox.cursor(name) or datetime.fromtimestamp(0, UTC) + OVERLAP) - OVERLAP
+    asking = salesforce.client().query(
+        f"SELECT Id, {record.ACTION}, SystemModstamp FROM {record.INVOICE} "  # noqa: S608
+        f"WHERE {record.ACTION} != null AND SystemModstamp >= {since:%Y-%m-%dT%H:%M:%SZ} "
+        "ORDER BY SystemModstamp, Id"
+    )
+    if asking:
+        stamps = {row["Id"]: datetime.fromisoformat(row["SystemModstamp"]) for row in asking}
+        insist(name)
+        requests.note({row["Id"]: row[record.ACTION] for row in asking}, stamps)
+        inbox.move_cursor(name, max(stamps.values()))
+    return len(asking)
+
+
+def watching() -> AbstractContextManager[None]:
+    """Be the only one who reads and clears action fields: what is seen twice is one request."""
+    return alone_at(_subject())
+
+
+def _subject() -> str:
+    return f"requests:{settings().salesforce.org_id}"
+
+
+def take_up_requests() -> list[str]:
+    """Clear and start every request that waits; returns the flows that were started."""
+    return [take_up(request) for request in requests.unfinished()]
+
+
+@task(task_run_name="start {request.action} for {request.record_id}", **STEP)
+def take_up(request: Request) -> str:
+    """Clear the record's field, then start the flow, each once; returns the flow's name.
+
+    The field is cleared first: what the flow writes to the record must not look like
+    somebody asking again. The run's idempotency key makes starting it twice the same.
+    """
+    number = request.id or 0
+    if not request.cleared:
+        insist(_subject())
+        salesforce.client().update(record.INVOICE, request.record_id, {record.ACTION: None})
+        requests.mark(number, cleared=True)
+    flow = FLOW_OF[request.action]
+    key = f"request-{request.record_id}-{number}-{request.asked_at.isoformat()}"
+    server = Prefect(settings().prefect_api_url, settings().prefect_api_auth)
+    run = server.start(flow, {"invoice": request.record_id}, key)
+    requests.mark(number, run_id=run)
+    get_run_logger().info("%s asked for %s.", request.record_id, flow)
+    return flow

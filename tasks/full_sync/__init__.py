@@ -1,0 +1,1 @@
+"""Comparing every invoice on both sides, and repairing what differs."""

@@ -1,0 +1,126 @@
+"""The drift report: a page for people on the run, and every difference in a file."""
+
+import csv
+from itertools import islice
+from pathlib import Path
+
+from prefect import task
+
+from invoicing.ledger import drift
+from invoicing.ledger.models import DriftRow, SyncRun
+from invoicing.settings import settings
+from tasks.runtime.retries import STEP
+from tasks.runtime.run import publish_page, publish_table, record_page, run_url, stripe_page
+
+SHOWN = 500
+"""Differences in the table of the run; the file has all."""
+
+NIGHTS = 14
+COLUMNS = (
+    "kind",
+    "name",
+    "stripe_invoice",
+    "salesforce_record",
+    "stripe_says",
+    "salesforce_says",
+    "outcome",
+    "stripe_url",
+    "salesforce_url",
+    "run_url",
+)
+
+
+@task(task_run_name="publish the drift report", **STEP)
+def publish_drift(sync: SyncRun) -> str:
+    """Attach the report to the run, write the full list; returns how the differences came out."""
+    in_stripe, in_salesforce = _counts(sync)
+    file = _write_list(sync)
+    kinds, outcomes = drift.kinds(sync.id), drift.outcomes(sync.id)
+    page = [
+        "# Drift report",
+        f"{in_stripe:,} invoices in Stripe, {in_salesforce:,} in Salesforce, "
+        f"**{sum(kinds.values()):,} differed**. All of them: `{file}`",
+        _table("kind", {kind.value: count for kind, count in kinds.items()}),
+        _table("what came of it", outcomes),
+        "## Over the nights",
+        _trend(),
+    ]
+    publish_page("drift-report", "\n\n".join(page), "What differed between Salesforce and Stripe.")
+    shown = list(islice((row for rows in drift.chunks(sync.id) for row in rows), SHOWN))
+    if shown:
+        publish_table(
+            "drift",
+            [
+                {
+                    "Kind": row.kind,
+                    "Invoice": _link(row.name or row.record_id, _salesforce_url(row)),
+                    "In Stripe": _link(row.subject, stripe_page("invoices", row.subject)),
+                    "Salesforce said": row.salesforce_says,
+                    "Stripe says": row.stripe_says,
+                    "Outcome": row.outcome,
+                    "Repaired by": _link("run", _repaired_by(row)),
+                }
+                for row in shown
+            ],
+            f"The first {len(shown):,} differences, and what was done about each.",
+        )
+    return ", ".join(f"{count:,} {outcome}" for outcome, count in outcomes.items())
+
+
+def _counts(sync: SyncRun) -> tuple[int, int]:
+    [now] = [run for run in drift.last_syncs(NIGHTS) if run.id == sync.id] or [sync]
+    return now.in_stripe, now.in_salesforce
+
+
+def _table(title: str, counts: dict[str, int]) -> str:
+    rows = "\n".join(f"| {name} | {count:,} |" for name, count in counts.items())
+    return f"| {title} | count |\n|---|---:|\n{rows}" if counts else ""
+
+
+def _trend() -> str:
+    rows = "\n".join(
+        f"| {run.started_at:%Y-%m-%d %H:%M} | {run.in_stripe:,} | {run.differed:,} "
+        f"| {run.differed / max(1, run.in_stripe):.2%} |"
+        for run in drift.last_syncs(NIGHTS)
+    )
+    return f"| began (UTC) | invoices | differed | share |\n|---|---:|---:|---:|\n{rows}"
+
+
+def _write_list(sync: SyncRun) -> Path:
+    folder = settings().reports.absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"drift-{sync.started_at:%Y%m%d-%H%M%S}-{sync.id[:8]}.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(COLUMNS)
+        for rows in drift.chunks(sync.id):
+            table.writerows(_listed(row) for row in rows)
+    return path
+
+
+def _listed(row: DriftRow) -> tuple[str, ...]:
+    return (
+        row.kind,
+        row.name or "",
+        row.subject,
+        row.record_id or "",
+        row.stripe_says,
+        row.salesforce_says,
+        row.outcome,
+        stripe_page("invoices", row.subject),
+        _salesforce_url(row) or "",
+        _repaired_by(row) or "",
+    )
+
+
+def _repaired_by(row: DriftRow) -> str | None:
+    """The run that wrote what was wrong: this one, or an attempt of it that was cut short."""
+    return run_url() if row.outcome.startswith("repaired") else None
+
+
+def _link(label: str | None, url: str | None) -> str:
+    return f"[{label}]({url})" if label and url else label or ""
+
+
+def _salesforce_url(row: DriftRow) -> str | None:
+    return record_page(row.record_id) if row.record_id else None

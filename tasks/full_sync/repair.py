@@ -1,0 +1,244 @@
+"""Steps of the full sync after the reading: what differs, its repair, and the report."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any
+
+from prefect import task
+from prefect.logging import get_run_logger
+
+from invoicing.connectors import salesforce, stripe
+from invoicing.domain.model.status import Status
+from invoicing.domain.model.text import counted
+from invoicing.domain.salesforce import record
+from invoicing.domain.stripe.projection import Projection
+from invoicing.domain.sync.drift import LINKED, Kind
+from invoicing.errors import InvoicingError, Passing, Refused
+from invoicing.ledger import drift, links, staging
+from invoicing.ledger.models import SyncRun, TimelineEntry
+from invoicing.settings import settings
+from tasks.full_sync.create_missing import make_records
+from tasks.full_sync.paging import read_again
+from tasks.full_sync.staging import check_allowance
+from tasks.records.locks import leased
+from tasks.records.timeline import make_entry, note_all
+from tasks.runtime.retries import STEP
+from tasks.sync.new_records import Billed, accounts_of, projected
+from tasks.sync.refresh import Change, in_step, refresh
+
+SMALL = 2_000
+"""So much drift is repaired invoice by invoice, each read anew. Bulk jobs pay from there on:
+see "How many records" in Salesforce's guide to Bulk API 2.0."""
+
+FRESH_CHUNK = 500
+BULK_CHUNK = 1_500
+"""Rows of a Bulk job, which are held in memory: less than a batch of Salesforce's, 10,000."""
+
+Pair = tuple[drift.Differing, Projection]
+"""What differs, and how it is in Stripe."""
+
+MISSING_AT_ONCE = 2_000
+FEW_MISSING = 20
+"""So few records are made one by one, each by four calls."""
+
+
+@task(task_run_name="compare both sides", **STEP)
+def find_drift(sync: SyncRun) -> tuple[int, int]:
+    """Compare both sides in the ledger.
+
+    Returns:
+        How many invoices Stripe has, and on how many the two sides differ.
+    """
+    kinds = drift.find(sync.id)
+    if Kind.MISSING_IN_SALESFORCE in kinds:
+        _name_accounts(sync)
+        kinds = drift.kinds(sync.id)
+    in_stripe, in_salesforce = staging.counts()
+    drift.remember(sync.id, in_stripe=in_stripe, in_salesforce=in_salesforce)
+    differ = sum(kinds.values())
+    get_run_logger().info(
+        "%s in Stripe, %s in Salesforce, %s differ.",
+        counted(in_stripe, "invoice"),
+        f"{in_salesforce:,}",
+        f"{differ:,}",
+    )
+    return in_stripe, differ
+
+
+def _name_accounts(sync: SyncRun) -> None:
+    """Tell invoices whose customer belongs to no Account from those that can be made."""
+    for rows in drift.by_page(sync.id, [Kind.MISSING_IN_SALESFORCE], size=MISSING_AT_ONCE):
+        billed = [Billed(row.subject, row.named_account, row.customer_id) for row in rows]
+        accounts = accounts_of(billed)
+        drift.name_accounts(sync.id, accounts)
+        unlinked = [one.stripe_id for one in billed if one.stripe_id not in accounts]
+        drift.name_unlinked(sync.id, unlinked)
+
+
+def repair(sync: SyncRun, only: Sequence[Kind]) -> None:
+    """Bring what differs in step, in the way that suits how much it is.
+
+    Args:
+        sync: The full sync.
+        only: The kinds of drift to repair.
+    """
+    kinds = drift.kinds(sync.id)
+    linked = [kind for kind in only if kind in LINKED]
+    if sum(kinds.get(kind, 0) for kind in linked) > SMALL:
+        for differing in drift.by_page(sync.id, linked, size=BULK_CHUNK):
+            check_allowance()
+            write_in_bulk(sync, differing)
+    if kinds.get(Kind.MISSING_IN_SALESFORCE, 0) > FEW_MISSING and _makes_many(only):
+        for missing in drift.by_page(sync.id, [Kind.MISSING_IN_SALESFORCE], size=BULK_CHUNK):
+            check_allowance()
+            make_records(sync, missing)
+    for rows in drift.chunks(sync.id, only, unsettled=True, size=FRESH_CHUNK):
+        repair_anew(sync, [row.subject for row in rows])
+
+
+def _makes_many(only: Sequence[Kind]) -> bool:
+    """Whether records are to be made, and the org keeps what makes their lines unmistakable."""
+    keeps = salesforce.client().keeps(record.LINE, record.LOCAL_KEY)
+    return Kind.MISSING_IN_SALESFORCE in only and keeps
+
+
+@task(task_run_name="repair some", **STEP)
+def repair_anew(sync: SyncRun, subjects: Sequence[str]) -> None:
+    """Repair some drift from a fresh reading, and write down what came of each."""
+    try:
+        changes = refresh(subjects)
+    except Passing as error:
+        changes = [Change(id_, problem=str(error), passing=True) for id_ in subjects]
+    drift.settle(sync.id, {change.stripe_id: _outcome(change) for change in changes})
+
+
+def _outcome(change: Change) -> str:
+    if change.problem:
+        return f"not repaired: {change.problem}"
+    repaired = change.created or change.moved
+    return f"repaired: {change.sentence}" if repaired else "was settled meanwhile"
+
+
+@task(task_run_name="repair many", **STEP)
+def write_in_bulk(sync: SyncRun, rows: Sequence[drift.Differing]) -> None:
+    """Write what differs by Bulk jobs, each row's result looked at.
+
+    Stripe is read again inside the leases: since it was staged, people may have thought for hours
+    about whether to repair it. Left to the fresh reading, one by one, are invoices that somebody
+    works on, that are gone, and whose writing failed in a way that passes.
+
+    Args:
+        sync: The full sync.
+        rows: What differs, the newest first.
+    """
+    with leased(subject for row in rows for subject in _subjects(row)) as busy:
+        free = [row for row in rows if not _subjects(row) & busy.keys()]
+        for pairs in _by_shape(free):
+            if pairs:
+                _write(sync, pairs)
+
+
+def _subjects(row: drift.Differing) -> set[str]:
+    return {row.subject, str(row.record_id)}
+
+
+def _by_shape(rows: Sequence[drift.Differing]) -> tuple[list[Pair], list[Pair]]:
+    """Drafts and all others, by Account: the rows of a Bulk job have the same fields."""
+    read = read_again(rows, stripe.client().facts_page)
+    projections = {invoice.stripe_id: invoice for invoice in projected(read)}
+    pairs = [
+        (row, projections[row.subject])
+        for row in sorted(rows, key=lambda row: row.account_id)
+        if row.subject in projections
+    ]
+    drafts = [pair for pair in pairs if pair[1].status is Status.DRAFT]
+    return drafts, [pair for pair in pairs if pair[1].status is not Status.DRAFT]
+
+
+def _write(sync: SyncRun, pairs: Sequence[Pair]) -> None:
+    failed = _failures(pairs)
+    written = [pair for index, pair in enumerate(pairs) if index not in failed]
+    links.remember_many(
+        [links.Written(row.subject, str(row.record_id), p.status, p.digest) for row, p in written]
+    )
+    for start in range(0, len(written), FRESH_CHUNK):
+        note_all([_entry(sync, *pair) for pair in written[start : start + FRESH_CHUNK]])
+    outcomes = {row.subject: f"repaired: now {_says(p)}." for row, p in written}
+    for index, error in failed.items():
+        if not isinstance(error, Passing):
+            outcomes[pairs[index][0].subject] = f"not repaired: {error}"
+    drift.settle(sync.id, outcomes)
+
+
+def _failures(pairs: Sequence[Pair]) -> dict[int, InvoicingError]:
+    """Write by one Bulk job; returns why rows were not written, by their place."""
+    updates = (_update(row, projection) for row, projection in pairs)
+    errors = salesforce.client().bulk_update(record.INVOICE, updates)
+    return {error.index: error.error for error in errors}
+
+
+def _says(projection: Projection) -> str:
+    return f"{projection.status} {projection.payment_state}"
+
+
+def _entry(sync: SyncRun, row: drift.Differing, projection: Projection) -> TimelineEntry:
+    """What a repair is on the record's timeline; a sync repairs an invoice in bulk once."""
+    what = f"{row.salesforce_says} → {_says(projection)}"
+    if row.salesforce_says == _says(projection):
+        what = f"{row.kind.capitalize()} put right"
+    if row.kind == Kind.AMOUNT:
+        what += f"; paid {projection.amount_paid}, remaining {projection.amount_remaining}"
+    return make_entry(
+        f"{sync.id}-{row.record_id}"[: record.KEY_LENGTH],
+        what,
+        record_id=row.record_id,
+        stripe_id=row.subject,
+        amount=projection.total,
+    )
+
+
+def _update(row: drift.Differing, projection: Projection) -> dict[str, Any]:
+    fields = record.projected_fields(projection)
+    account = {record.STRIPE_ACCOUNT_ID: settings().stripe.account_id}
+    return {"Id": row.record_id} | fields | account | in_step(projection.status)
+
+
+@task(task_run_name="bring what is named in step", **STEP)
+def catch_up() -> str:
+    """Refresh only what events or Salesforce say has changed since the last sync began.
+
+    Returns:
+        What came of it, in one sentence; what could not be put right is in the log.
+
+    Raises:
+        Refused: there was no full sync yet to go on from.
+    """
+    last = next(iter(drift.last_syncs(1)), None)
+    if last is None:
+        raise Refused("There was no full sync yet; the first one has to read everything.")
+    named = differed = failed = 0
+    for names in _named_since(last.started_at):
+        changes = refresh(names)
+        named += len(names)
+        differed += sum(bool(change.created or change.moved) for change in changes)
+        wrong = [change.sentence for change in changes if change.problem]
+        failed += len(wrong)
+        for sentence in wrong:
+            get_run_logger().warning(sentence)
+    told = f", {failed:,} could not be put right: see the log" if failed else ""
+    return f"{counted(named, 'invoice')} named, {differed:,} differed{told}."
+
+
+def _named_since(since: datetime) -> Iterator[list[str]]:
+    """What events name, and then what Salesforce alone names: each once, in chunks."""
+    began = datetime.now(UTC)
+    yield from drift.named_since(since, size=FRESH_CHUNK)
+    soql = (
+        f"SELECT {record.STRIPE_ID} FROM {record.INVOICE} "  # noqa: S608
+        f"WHERE {record.STRIPE_ID} != null AND SystemModstamp >= {since:%Y-%m-%dT%H:%M:%SZ}"
+    )
+    modified = (name for [name] in salesforce.client().bulk_query(soql))
+    while names := list(islice(modified, FRESH_CHUNK)):
+        if alone := drift.unnamed(names, since, began):
+            yield alone

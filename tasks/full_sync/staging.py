@@ -1,0 +1,354 @@
+"""Read both sides of a full sync into the ledger, as fast as the services allow."""
+
+import gc
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from itertools import islice
+from math import inf
+from uuid import UUID
+
+from prefect import task
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.logging import get_run_logger
+
+from invoicing.connectors import salesforce, stripe
+from invoicing.connectors.prefect import Prefect
+from invoicing.domain.salesforce import record
+from invoicing.domain.sync.staged_rows import (
+    ASKED_FOR,
+    Listed,
+    StripeRow,
+    salesforce_rows,
+    stripe_rows,
+)
+from invoicing.errors import Busy, Missing, Passing, Refused, Superseded
+from invoicing.ledger import drift, leases, staging
+from invoicing.ledger.models import SyncRun, SyncWindow
+from invoicing.rate_limit import Budget
+from invoicing.settings import settings
+from tasks.full_sync import paging
+from tasks.records.invoices import today
+from tasks.runtime.retries import STEP
+from tasks.runtime.run import run_id, this_attempt
+
+STAGED_EVERY_SECONDS = 2.0
+"""Pages that are read are staged so often at least, and :data:`staging.PAGES_AT_ONCE` at most."""
+
+ROWS_AT_ONCE = 2_000
+"""Salesforce rows staged in one transaction."""
+
+LEAST_SHARED, SHARED_SECONDS = 2.5, 1.0
+"""A window is shared when so many pages are left in it, and they take so long."""
+
+ENOUGH = 1.5
+"""So many times the readers that the rate needs are enough: they also write to the ledger."""
+
+NEWS_WEIGHT = 8
+"""The time of an answer is smoothed over about so many."""
+
+IDLE_SECONDS = 1.0
+"""Somebody else's windows are looked at so often by a reader that has nothing to do."""
+
+SUBJECT = "full sync"
+LEASE_SECONDS = 30
+WAIT_SECONDS = 0.5
+TELL_SECONDS = 10
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Be the only full sync at work, as long as the block lasts.
+
+    One that was killed keeps others waiting until its lease ends; one that lives renews it.
+
+    Raises:
+        Busy: another one is at work.
+    """
+    owner, over = this_attempt(), threading.Event()
+    seen = leases.expiry(SUBJECT)
+    while True:
+        try:
+            leases.acquire(SUBJECT, owner, seconds=LEASE_SECONDS)
+            break
+        except Busy as busy:
+            if leases.expiry(SUBJECT) != seen:
+                raise Busy(
+                    "Another full sync is under way; run this one when it has ended."
+                ) from busy
+            time.sleep(WAIT_SECONDS)
+
+    def keep() -> None:
+        with suppress(Busy, Superseded):  # another has taken up this sync, and shares its windows
+            while not over.wait(LEASE_SECONDS / 4):
+                with suppress(Passing):  # the ledger may be back at the next time
+                    leases.acquire(SUBJECT, owner, seconds=LEASE_SECONDS)
+
+    keeper = threading.Thread(target=keep, daemon=True)
+    keeper.start()
+    try:
+        yield
+    finally:
+        over.set()
+        keeper.join()
+        leases.release(SUBJECT, owner)
+
+
+@task(task_run_name="begin or resume", **STEP)
+def begin(dry_run: bool) -> SyncRun:
+    """Begin a full sync, or go on with one that was cut short; stops when little is left to spend.
+
+    Raises:
+        Refused: too large a share of the day's Salesforce calls is used already.
+    """
+    check_allowance()
+    sync = staging.begin(run_id(), dry_run=dry_run)
+    if sync.id != run_id():
+        read = staging.counts()[0]
+        get_run_logger().info("Going on with an unfinished sync: %s invoices read.", f"{read:,}")
+    return sync
+
+
+def close(sync: SyncRun) -> None:
+    """Close a full sync: the next one reads everything anew."""
+    staging.finish(sync.id)
+
+
+def check_allowance() -> None:
+    """Stop bulk work before it takes the calls that people need.
+
+    Raises:
+        Refused: the set share of the day's API calls is used.
+    """
+    used, most = salesforce.client().api_usage(), settings().salesforce.api_usage_limit
+    if used >= most:
+        raise Refused(
+            f"{used:.0%} of Salesforce's API calls of 24 hours are used, and bulk work stops at "
+            f"{most:.0%}. Run it again later: it goes on from here."
+        )
+
+
+@task(task_run_name="read Stripe", **STEP)
+def read_stripe() -> None:
+    """Stage all invoices of the account; several readers share the windows.
+
+    Raises:
+        Passing: Stripe failed for longer than a page is tried; what was read is kept.
+    """
+    read_windows(run_id(), Progress(get_run_logger()))
+
+
+@task(task_run_name="ask {count} more to read", **STEP)
+def invite(sync: SyncRun, count: int) -> None:
+    """Start runs that read along, for other workers of the pool to take; none if all is read."""
+    if staging.all_read():
+        return
+    server = Prefect(settings().prefect_api_url, settings().prefect_api_auth)
+    for number in range(count):
+        server.start("read-windows", {}, f"{sync.id}-{this_attempt()}-{number}")
+
+
+@task(task_run_name="read Stripe as well", **STEP)
+def read_along() -> int:
+    """Read windows of the sync that is under way; returns how many invoices this process read."""
+    return read_windows(run_id(), Progress(get_run_logger(), tells=False))
+
+
+def read_windows(name: str, progress: "Progress") -> int:
+    """Read until no window is left, side by side with whoever does the same elsewhere.
+
+    Returns:
+        How many invoices were read here.
+    """
+    reader = Reader(name, progress)
+    gc.freeze()  # millions of short-lived objects: the collector need not walk all others each time
+    try:
+        with ThreadPoolExecutor(paging.READERS) as pool:
+            list(pool.map(reader.read, range(paging.READERS)))
+    finally:
+        gc.unfreeze()
+    progress.done()
+    return progress.read_here
+
+
+class Progress:
+    """How far the reading has come: an artifact, and a line in the log every few seconds."""
+
+    def __init__(
+        self,
+        logger: logging.Logger | logging.LoggerAdapter[logging.Logger],
+        *,
+        tells: bool = True,
+    ) -> None:
+        """Guess the end from the sync before; a helper keeps count and does not tell."""
+        self._logger = logger
+        self._tells = tells
+        self._expected = next((run.in_stripe for run in drift.last_syncs(1)), 0)
+        self._before = self._rows = staging.counts()[0]
+        self._began = self._told = time.monotonic()
+        self._lock = threading.Lock()
+        self._artifact: UUID | None = None
+
+    @property
+    def read_here(self) -> int:
+        """Rows that this process has read."""
+        return self._rows - self._before
+
+    def add(self, rows: int) -> None:
+        """Count rows, and tell if it is time to."""
+        with self._lock:
+            self._rows += rows
+            if not self._tells or time.monotonic() - self._told < TELL_SECONDS:
+                return
+            self._told = time.monotonic()
+        self._tell()
+
+    def done(self) -> None:
+        """Say that everything is read."""
+        if self._artifact:
+            update_progress_artifact(self._artifact, 100)
+
+    def _tell(self) -> None:
+        pace = (self._rows - self._before) / (self._told - self._began)
+        left = (self._expected - self._rows) / pace if pace else 0
+        about = f", about {left:,.0f} s left" if left > 0 else ""
+        self._logger.info(
+            "%s invoices read, %s a second%s.", f"{self._rows:,}", f"{pace:,.0f}", about
+        )
+        if self._expected:
+            share = min(99.0, 100 * self._rows / self._expected)
+            if self._artifact is None:
+                made = create_progress_artifact(share, key="full-sync-reading")
+                self._artifact = made if isinstance(made, UUID) else None
+            else:
+                update_progress_artifact(self._artifact, share)
+
+
+class Reader:
+    """Reads windows until none is left; its parts may run in many threads and processes."""
+
+    def __init__(self, name: str, progress: Progress) -> None:
+        """Prepare what all threads share."""
+        self._name = name
+        self._progress = progress
+        self._failed = threading.Event()
+        self._budget = Budget("stripe", settings().stripe.requests_per_second)
+        self._row = stripe_rows(today(), settings().business.zone, settings().salesforce.org_id)
+        self._reading: dict[int, SyncWindow] = {}
+        self._ledger = threading.Lock()  # fairer than SQLite's own, which waits in its sleep
+        self._news = threading.Condition()
+        self._answers_in = 0.1
+
+    def read(self, number: int) -> None:
+        """Read one window after another."""
+        owner = f"{self._name} {number}"
+        try:
+            while not self._failed.is_set():
+                window = self._claim(owner)
+                if window is not None:
+                    with suppress(Busy):
+                        self._read_window(window)
+                elif staging.all_read():
+                    return
+                else:
+                    with self._news:
+                        self._news.wait(IDLE_SECONDS)
+        except BaseException:
+            self._failed.set()
+            raise
+        finally:
+            self._tell()
+
+    @property
+    def _worth(self) -> float:
+        """Pages worth sharing: what takes a second or more, where the service is slow.
+
+        Nothing is, where those that read keep the service as busy as it may be: the calls that
+        are under way at a rate are as many as come in the time of one answer (Little's law).
+        """
+        if len(self._reading) > ENOUGH * self._budget.rate * self._answers_in:
+            return inf
+        return min(staging.SPLIT_PAGES, max(LEAST_SHARED, SHARED_SECONDS / self._answers_in))
+
+    def _claim(self, owner: str) -> SyncWindow | None:
+        with self._ledger:
+            window = staging.claim(owner, self._reading, worth=self._worth)
+            if window is not None:
+                self._reading[window.number or 0] = window
+        if window is not None:
+            self._tell()  # there may be a share for one more
+        return window
+
+    def _tell(self) -> None:
+        """Wake one reader that has nothing to do."""
+        with self._news:
+            self._news.notify()
+
+    def _read_window(self, window: SyncWindow) -> None:
+        try:
+            while not window.done:
+                self._advance(window)
+                self._tell()
+        finally:
+            self._reading.pop(window.number or 0, None)
+
+    def _advance(self, window: SyncWindow) -> None:
+        """Read and stage some pages of a window."""
+        rows: list[StripeRow] = []
+        pages, at_end, began = 0, False, time.monotonic()
+        most = (
+            staging.PAGES_AT_ONCE if window.pages else 1
+        )  # others can share when the first is known
+        while not at_end and pages < most and time.monotonic() < began + STAGED_EVERY_SECONDS:
+            try:
+                page, more = self._page(window, rows[-1].stripe_id if rows else window.cursor)
+            except Missing:  # the draft that was the cursor is gone
+                with self._ledger:
+                    _learn(window, staging.begin_again(window))
+                return
+            rows += map(self._row, page)
+            pages += 1
+            at_end = not more or rows[-1].created < window.since
+            window.pages, window.reached = window.pages + 1, rows[-1].created if rows else None
+        self._stage(window, rows, pages, at_end=at_end)
+
+    def _stage(
+        self, window: SyncWindow, rows: list[StripeRow], pages: int, *, at_end: bool
+    ) -> None:
+        with self._ledger:
+            _learn(window, staging.advance(window, rows, pages=pages, at_end=at_end))
+        self._progress.add(len(rows))
+
+    def _page(self, window: SyncWindow, after: str | None) -> tuple[list[Listed], bool]:
+        def ask() -> tuple[list[Listed], bool]:
+            began = time.monotonic()
+            page = stripe.client().invoice_page(window.since, window.until, after)
+            self._answers_in += (time.monotonic() - began - self._answers_in) / NEWS_WEIGHT
+            return page
+
+        return paging.patiently(self._budget, ask)
+
+
+def _learn(window: SyncWindow, known: SyncWindow) -> None:
+    """Learn what the ledger knows of a window by now."""
+    for name in ("since", "cursor", "reached", "pages", "done"):
+        setattr(window, name, getattr(known, name))
+
+
+@task(task_run_name="read Salesforce", **STEP)
+def read_salesforce(sync: SyncRun) -> None:
+    """Stage all invoice records that have a Stripe invoice, part by part, once for each sync."""
+    if sync.salesforce_read:
+        return
+    soql = (
+        f"SELECT {', '.join(ASKED_FOR)} FROM {record.INVOICE} "  # noqa: S608
+        f"WHERE {record.STRIPE_ID} != null"
+    )
+    staging.clear_salesforce()
+    rows = salesforce_rows(salesforce.client().bulk_query(soql))
+    while batch := list(islice(rows, ROWS_AT_ONCE)):
+        staging.stage_salesforce(batch)
+    staging.salesforce_was_read(sync.id)

@@ -1,0 +1,1 @@
+"""Salesforce records and the ledger: finding, reading, locking, writing on them."""

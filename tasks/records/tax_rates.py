@@ -1,0 +1,31 @@
+"""Tax rates as people name them: by the settings' names, or by Stripe's ids."""
+
+from collections.abc import Iterable
+
+from invoicing.connectors import stripe
+from invoicing.domain.model.invoice import Invoice
+from invoicing.settings import settings
+
+
+def rate_ids(names: Iterable[str]) -> list[str]:
+    """Stripe's ids of tax rates; a name that the settings do not know stands for itself."""
+    known = {name.casefold(): rate for name, rate in settings().stripe.tax_rates.items()}
+    return [known.get(name.casefold(), name) for name in names]
+
+
+def tax_behavior(invoice: Invoice) -> str | None:
+    """How Stripe Tax takes the prices of an invoice; None when it does not look at them."""
+    return settings().stripe.tax_behavior if invoice.billed.automatic_tax else None
+
+
+def rate_problems(names: Iterable[str]) -> list[str]:
+    """Say which tax rates do not exist; asks Stripe only about ids that were given."""
+    problems = []
+    for name in names:
+        [rate_id] = rate_ids([name])
+        if not rate_id.startswith("txr_"):
+            known = ", ".join(settings().stripe.tax_rates) or "none"
+            problems.append(f"There is no tax rate {name!r}; the settings know {known}.")
+        elif rate_id == name and not (stripe.client().tax_rate(name) or {}).get("active"):
+            problems.append(f"Stripe has no active tax rate {name}.")
+    return problems

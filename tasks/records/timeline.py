@@ -1,0 +1,260 @@
+"""Write changes on records, and each on the record's own timeline, exactly once.
+
+A change is proposed in the ledger, made in Salesforce, and confirmed. Whoever comes after a
+killed run sees from the record whether what was proposed happened. The copy in Salesforce is
+upserted by the entry's key; what cannot be copied now is copied by the next poll.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import orjson
+from prefect import task
+from prefect.logging import get_run_logger
+from prefect.runtime import flow_run
+
+from invoicing.connectors import salesforce
+from invoicing.connectors.salesforce import Record, RowError, quoted
+from invoicing.domain.model.money import Money
+from invoicing.domain.salesforce import record
+from invoicing.domain.salesforce.timeline_text import SIDE_OF_FLOW, Side, listed, say
+from invoicing.errors import InvoicingError, Passing
+from invoicing.ledger import leases, timeline
+from invoicing.ledger.models import EntryState, TimelineEntry
+from tasks.runtime.retries import STEP
+from tasks.runtime.run import publish_page, run_id, run_url, this_attempt
+
+BULK = 2_000
+"""From so many entries on, they travel in one Bulk job instead of Collections calls."""
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What is to be written on a record, and what of it is a change worth telling.
+
+    Attributes:
+        row: The record as it was read, with all its state fields.
+        fields: What to write, without the id; empty where nothing is to be written.
+        moved: What differs: field to was and is.
+        stripe_id: Its Stripe invoice.
+        happened_at: When it happened, UTC, if the services say so; else it is now.
+    """
+
+    row: Record
+    fields: Mapping[str, Any]
+    moved: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
+    stripe_id: str | None = None
+    happened_at: datetime | None = None
+
+
+def side() -> Side:
+    """Where what this run changes comes from."""
+    return SIDE_OF_FLOW.get(str(flow_run.flow_name), Side.SALESFORCE)
+
+
+def write_changes(updates: Sequence[Update]) -> dict[str, InvoicingError]:
+    """Write records, and each change on its timeline; returns what failed, by record id.
+
+    The caller holds the records' leases. Salesforce gets one call for each 200 records, and
+    one for each 200 changes.
+    """
+    _settle_what_was_left(updates)
+    writing = [update for update in updates if update.fields]
+    entries = {u.row["Id"]: _entry(u) for u in writing if u.moved}
+    if entries:
+        timeline.propose(list(entries.values()), this_attempt())
+    rows = [{"Id": update.row["Id"], **update.fields} for update in writing]
+    errors = salesforce.client().update_many(record.INVOICE, rows)
+    failed = {rows[row.index]["Id"]: row.error for row in errors}
+    happened = [entry.key for id_, entry in entries.items() if id_ not in failed]
+    if entries:
+        dropped = [entry.key for id_, entry in entries.items() if id_ in failed]
+        timeline.settle(happened, dropped)
+        publish(happened)
+    return failed
+
+
+def _settle_what_was_left(updates: Sequence[Update]) -> None:
+    """Confirm or forget what runs that died had proposed, by what the records say now."""
+    rows = {update.row["Id"]: update.row for update in updates}
+    by_stripe = {update.stripe_id: update.row for update in updates if update.stripe_id}
+    left = timeline.proposed(list(rows), list(by_stripe))
+    if not left:
+        return
+    happened, dropped = [], []
+    for entry in left:
+        row = rows.get(entry.record_id or "") or by_stripe[entry.stripe_id or ""]
+        before = {name: was for name, (was, _) in orjson.loads(entry.changes).items()}
+        if record.differences(row, before):
+            happened.append(entry.key)
+            timeline.belong({entry.key: row["Id"]})
+        else:
+            dropped.append(entry.key)
+    timeline.settle(happened, dropped)
+    publish(happened)
+
+
+def _entry(update: Update) -> TimelineEntry:
+    total = update.fields.get(record.TOTAL, update.row.get(record.TOTAL))
+    said = say(update.moved, update.row.get(record.CURRENCY) or "", total)
+    return make_entry(
+        "",
+        said.what,
+        record_id=update.row["Id"],
+        stripe_id=update.stripe_id,
+        amount=said.amount,
+        happened_at=update.happened_at,
+        moved=update.moved,
+        state=EntryState.PROPOSED,
+    )
+
+
+def make_entry(
+    key: str,
+    what: str,
+    *,
+    record_id: str | None,
+    stripe_id: str | None = None,
+    amount: Money | None = None,
+    happened_at: datetime | None = None,
+    moved: Mapping[str, tuple[Any, Any]] | None = None,
+    state: EntryState = EntryState.HAPPENED,
+) -> TimelineEntry:
+    """An entry of this run; see :class:`TimelineEntry`."""
+    return TimelineEntry(
+        key=key,
+        record_id=record_id,
+        stripe_id=stripe_id,
+        happened_at=happened_at or datetime.now(UTC),
+        side=side(),
+        what=what,
+        changes=orjson.dumps(dict(moved or {}), default=_as_json).decode(),
+        amount=float(amount.decimal) if amount else None,
+        currency=amount.currency if amount else None,
+        run_id=run_id(),
+        run_url=run_url(),
+        state=state,
+    )
+
+
+def _as_json(value: Any) -> Any:
+    return float(value) if isinstance(value, Decimal) else str(value)
+
+
+def note(
+    key: str,
+    record_id: str,
+    what: str,
+    *,
+    stripe_id: str | None = None,
+    amount: Money | None = None,
+    happened_at: datetime | None = None,
+) -> None:
+    """Tell on a record's timeline what happened, once for each key (at most 64 characters).
+
+    For acts that have a key of their own: a draft raised or revised, a mail.
+    """
+    entry = make_entry(
+        key,
+        what,
+        record_id=record_id,
+        stripe_id=stripe_id,
+        amount=amount,
+        happened_at=happened_at,
+    )
+    note_all([entry])
+
+
+def note_all(entries: Sequence[TimelineEntry]) -> None:
+    """Tell what has happened on many timelines, once for each key."""
+    timeline.note(entries)
+    publish([entry.key for entry in entries])
+
+
+def publish(keys: Sequence[str]) -> None:
+    """Copy entries to Salesforce; what does not get there now, the next poll copies."""
+    if keys:
+        _copy(timeline.waiting(keys=keys))
+
+
+@task(task_run_name="complete the timelines", **STEP)
+def complete_timelines() -> None:
+    """Find out what runs that died had changed, and copy what is not in Salesforce yet."""
+    ids = sorted({entry.record_id for entry in timeline.proposed() if entry.record_id})
+    for start in range(0, len(ids), salesforce.COLLECTION):
+        _settle_records(ids[start : start + salesforce.COLLECTION])
+    _copy(timeline.waiting())
+
+
+def _settle_records(record_ids: Sequence[str]) -> None:
+    """Settle what is left on records that nobody works on; who does settles it himself.
+
+    What was proposed for a record that was deleted since is forgotten with it.
+    """
+    taken = leases.acquire_all(record_ids, this_attempt())
+    try:
+        mine = [id_ for id_ in record_ids if id_ not in taken.busy]
+        if mine:
+            rows = salesforce.client().query(
+                f"SELECT {', '.join(record.STATE_FIELDS)} FROM {record.INVOICE} "  # noqa: S608
+                f"WHERE Id IN ({', '.join(map(quoted, mine))})"
+            )
+            _settle_what_was_left([Update(row, {}) for row in rows])
+            gone = set(mine) - {row["Id"] for row in rows}
+            timeline.settle([], [entry.key for entry in timeline.proposed(gone)] if gone else [])
+    finally:
+        leases.release_all(taken.new, this_attempt())
+
+
+def _copy(entries: Sequence[TimelineEntry]) -> None:
+    entries = [entry for entry in entries if entry.record_id]
+    if not entries:
+        return
+    client, rows = salesforce.client(), [_fields(entry) for entry in entries]
+    write = client.bulk_upsert if len(entries) > BULK else client.upsert_many
+    try:
+        errors: list[RowError] = write(record.EVENT, record.EVENT_KEY, rows)
+    except Passing as error:
+        get_run_logger().warning("Timelines will be completed later: %s", error)
+        return
+    failed = {row.index: row.error for row in errors}
+    refused = [i for i, error in failed.items() if not isinstance(error, Passing)]
+    for index in refused:
+        get_run_logger().warning("%s is not on a timeline: %s", entries[index].key, failed[index])
+    there = [entry.key for index, entry in enumerate(entries) if index not in failed]
+    timeline.mark(there, EntryState.PUBLISHED)
+    timeline.mark([entries[index].key for index in refused], EntryState.REFUSED)
+
+
+def _fields(entry: TimelineEntry) -> dict[str, Any]:
+    return record.event_fields(
+        key=entry.key,
+        record_id=str(entry.record_id),
+        happened_at=entry.happened_at,
+        side=entry.side,
+        what=entry.what,
+        changes=listed(orjson.loads(entry.changes)),
+        amount=entry.amount,
+        currency=entry.currency,
+        run_url=entry.run_url,
+    )
+
+
+@task(task_run_name="show the timeline", **STEP)
+def publish_timeline(record_id: str, name: str) -> None:
+    """Attach a record's timeline to the run, for people."""
+    rows = [
+        f"| {entry.happened_at:%Y-%m-%d %H:%M} | {entry.side} | {_cell(entry.what)} "
+        f"| {f'[run]({entry.run_url})' if entry.run_url else ''} |"
+        for entry in timeline.of_record(record_id)
+    ]
+    head = ["| When (UTC) | From | What | By |", "| --- | --- | --- | --- |"]
+    body = "\n".join(head + rows) if rows else "Nothing has happened to it yet."
+    publish_page("timeline", f"# {name}\n\n{body}\n", f"What happened to {name}.")
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")

@@ -1,0 +1,1 @@
+"""From draft to the customer: approval, Stripe's draft, finalization, e-mail, reminders."""

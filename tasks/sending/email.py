@@ -1,0 +1,74 @@
+"""Have Stripe mail an invoice, once for each wish. The events of mails tell what went out."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from invoicing.connectors import stripe
+from invoicing.errors import Conflict
+from invoicing.ledger import intents
+from tasks.runtime.run import run_id
+
+CLOCK_SKEW = timedelta(minutes=5)
+EVENTS_KEPT = timedelta(days=30)
+
+Event = stripe.Object
+
+
+def mail_once(
+    operation: str,
+    subject: str,
+    stripe_id: str,
+    *,
+    digest: str,
+    evidence: Callable[[datetime], str | None],
+) -> datetime:
+    """Have Stripe mail an invoice, or see that it has; returns when, as a UTC instant.
+
+    Args:
+        operation: What the mail is for.
+        subject: Whose wish it is.
+        stripe_id: The invoice.
+        digest: Fingerprint of the wish.
+        evidence: See :func:`mailed`.
+    """
+
+    def send(key: str) -> str:
+        stripe.client().send(stripe_id, key)
+        return str(int(datetime.now(UTC).timestamp()))
+
+    sent = intents.once(
+        operation, subject, digest=digest, actor=run_id(), evidence=evidence, act=send
+    )
+    return datetime.fromtimestamp(int(sent), UTC)
+
+
+def mailed(since: datetime, is_it: Callable[[Event], bool], forgotten: str) -> str | None:
+    """When Stripe mailed an invoice since a UTC instant, as Unix time; None if it did not.
+
+    Args:
+        since: When the mail was wanted.
+        is_it: Whether an event is of the mail in question.
+        forgotten: What to say when Stripe no longer knows.
+
+    Raises:
+        Conflict: so long ago that Stripe no longer knows.
+    """
+    for event in stripe.client().events(since=since - CLOCK_SKEW, types=["invoice.sent"]):
+        if is_it(event):
+            return str(event["created"])
+    if datetime.now(UTC) - since > EVENTS_KEPT:
+        raise Conflict(forgotten)
+    return None
+
+
+def asked_for(operation: str, subject: str) -> Callable[[Event], bool]:
+    """Whether an event is of the mail that one wish asked for, and not another's.
+
+    It carries the idempotency key of the call: https://docs.stripe.com/api/events/object
+    """
+
+    def is_it(event: Event) -> bool:
+        key = (event.get("request") or {}).get("idempotency_key")
+        return intents.made_for(operation, subject, key)
+
+    return is_it

@@ -1,0 +1,255 @@
+"""Remind customers through Stripe, each planned reminder once."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
+
+from prefect import task
+from prefect.logging import get_run_logger
+
+from invoicing.connectors import salesforce, stripe
+from invoicing.connectors.salesforce import Record
+from invoicing.domain.model.reminder_dates import due_dates, planned_day
+from invoicing.domain.model.text import counted
+from invoicing.domain.salesforce import record
+from invoicing.errors import InvoicingError, Passing
+from invoicing.ledger import intents, leases, payments
+from invoicing.ledger.intents import REMIND
+from invoicing.ledger.models import Intent, TimelineEntry
+from invoicing.settings import settings
+from tasks.records.invoices import in_lists, today
+from tasks.records.timeline import make_entry, note_all
+from tasks.runtime.retries import STEP
+from tasks.runtime.run import publish_table, run_url, this_attempt
+from tasks.sending.email import asked_for, mail_once, mailed
+
+AT_ONCE = 50
+
+LEFT_OVER = (timedelta(days=60), timedelta(days=1))
+"""How old reminders are, at most and at least, that a dead run may have begun and told nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reminder:
+    """A reminder that is planned for a day, and what came of it."""
+
+    record_id: str
+    name: str
+    account: str
+    stripe_id: str
+    due: date
+    planned: date
+    noted: int
+    """How many reminders the record knows of."""
+    late: bool = False
+    """Whether it was begun on its day, and that is over."""
+    sent: bool = False
+    came: str = ""
+
+    @property
+    def subject(self) -> str:
+        """What makes it this reminder and no other."""
+        return f"{self.record_id}:{self.planned.isoformat()}"
+
+
+@task(task_run_name="plan the reminders", **STEP)
+def plan_reminders() -> list[Reminder]:
+    """The reminders that are due by the policy, and what was begun before and told nobody.
+
+    None while the policy is off.
+    """
+    policy, day = settings().reminders, today()
+    if not policy.offsets:
+        return []
+    where = record.to_be_reminded(due_dates(day, policy.offsets))
+    fields = ", ".join(record.REMINDER_FIELDS)
+    found = salesforce.client().query(
+        f"SELECT {fields} FROM {record.INVOICE} WHERE {where} ORDER BY Name"  # noqa: S608
+    )
+    planned = [_planned(row, day, policy.offsets) for row in found]
+    due = [reminder for reminder in planned if reminder]
+    return due + _left_over({reminder.subject for reminder in due})
+
+
+def _left_over(due: Collection[str]) -> list[Reminder]:
+    """Reminders of other days that were begun, and are not on their records' timelines."""
+    since, until = (datetime.now(UTC) - age for age in LEFT_OVER)
+    left = [i for i in intents.untold(REMIND, since, until) if i.subject not in due]
+    rows: dict[str, Record] = {}
+    for ids in in_lists(intent.subject.partition(":")[0] for intent in left):
+        fields = ", ".join(record.REMINDER_FIELDS)
+        soql = f"SELECT {fields} FROM {record.INVOICE} WHERE Id IN ({ids})"  # noqa: S608
+        rows |= {row["Id"]: row for row in salesforce.client().query(soql)}
+    begun = [(rows.get(id_), day) for id_, _, day in (i.subject.partition(":") for i in left)]
+    return [_reminder(row, date.fromisoformat(day), late=True) for row, day in begun if row]
+
+
+def _planned(row: Record, day: date, offsets: Sequence[int]) -> Reminder | None:
+    due = date.fromisoformat(row[record.DUE_DATE])
+    planned = planned_day(due, day, offsets)
+    mailed = datetime.fromisoformat(row[record.SENT_AT])
+    if planned is None or planned <= mailed.astimezone(settings().business.zone).date():
+        return None
+    return _reminder(row, planned)
+
+
+def _reminder(row: Record, planned: date, *, late: bool = False) -> Reminder:
+    return Reminder(
+        record_id=row["Id"],
+        name=row["Name"],
+        account=row["Account__r"]["Name"],
+        stripe_id=row[record.STRIPE_ID],
+        due=date.fromisoformat(row[record.DUE_DATE]),
+        planned=planned,
+        noted=int(row.get(record.REMINDERS_SENT) or 0),
+        late=late,
+    )
+
+
+def remind_all(reminders: Sequence[Reminder]) -> list[Reminder]:
+    """Send what is to be sent, and write it down, some at a time.
+
+    Raises:
+        Passing: some could not be sent, after all others were; run it again.
+    """
+    came: list[Reminder] = []
+    failure: Passing | None = None
+    for start in range(0, len(reminders), AT_ONCE):
+        try:
+            came += remind(reminders[start : start + AT_ONCE])
+        except Passing as error:
+            failure = error
+    if failure:
+        raise failure
+    return came
+
+
+@task(task_run_name="remind some", **STEP)
+def remind(reminders: Sequence[Reminder]) -> list[Reminder]:
+    """Send some reminders, each once; one that cannot be sent keeps no other from it.
+
+    Raises:
+        Passing: a service was away for some of them.
+    """
+    came, failure = [], None
+    for reminder in reminders:
+        try:
+            came.append(_remind(reminder))
+        except InvoicingError as error:
+            failure = error if isinstance(error, Passing) else failure
+            came.append(replace(reminder, came=str(error)))
+    _write_down(came)
+    if failure:
+        raise failure
+    return came
+
+
+def _remind(reminder: Reminder) -> Reminder:
+    """Look at the invoice as it is now, and remind unless it is settled, disputed or enough."""
+    before = intents.find(REMIND, reminder.subject)
+    if before and before.outcome:
+        return replace(reminder, came="was sent before")
+    leases.acquire(reminder.record_id, this_attempt())
+    try:
+        reason = _why_not(reminder)
+        if reason and not (before and _mailed(reminder, before.intended_at)):
+            if reminder.late:
+                intents.withdraw(REMIND, reminder.subject)
+            return replace(reminder, came=reason)
+        mail_once(
+            REMIND,
+            reminder.subject,
+            reminder.stripe_id,
+            digest=reminder.planned.isoformat(),
+            evidence=partial(_mailed, reminder),
+        )
+        return replace(reminder, sent=True, came="sent")
+    finally:
+        leases.release(reminder.record_id, this_attempt())
+
+
+def _why_not(reminder: Reminder) -> str | None:
+    if reminder.late:
+        return "was not mailed, and its day is over"
+    invoice = stripe.client().invoice(reminder.stripe_id)
+    if invoice is None or invoice["status"] != "open" or not invoice["amount_remaining"]:
+        return f"is {invoice['status'] if invoice else 'gone'} in Stripe by now"
+    known = payments.known([reminder.stripe_id]).get(reminder.stripe_id)
+    if known and known.disputed:
+        return "a payment on it is disputed"
+    most = settings().reminders.at_most
+    if len(intents.concluded(REMIND, reminder.record_id)) >= most:
+        return f"was reminded of {most} times already"
+    return None
+
+
+def _mailed(reminder: Reminder, since: datetime) -> str | None:
+    """When this very reminder was mailed, as Unix time, if Stripe knows of it."""
+    forgotten = f"Stripe no longer tells whether {reminder.name} was reminded of."
+    return mailed(since, asked_for(REMIND, reminder.subject), forgotten)
+
+
+def _write_down(reminders: Sequence[Reminder]) -> None:
+    """Note on records and timelines what the ledger knows to be sent, and they do not.
+
+    The timeline comes last: what is not on it is written down again.
+    """
+    updates, entries = [], []
+    for reminder in reminders:
+        done = intents.concluded(REMIND, reminder.record_id)
+        entries += [_entry(reminder, intent, number) for number, intent in enumerate(done, 1)]
+        if len(done) > reminder.noted:
+            updates.append(
+                {
+                    "Id": reminder.record_id,
+                    record.REMINDERS_SENT: len(done),
+                    record.LAST_REMINDER_AT: record.stamp(_when(done[-1])),
+                    record.LAST_RUN_URL: run_url(),
+                }
+            )
+    failed = set()
+    for row in salesforce.client().update_many(record.INVOICE, updates):
+        if isinstance(row.error, Passing):
+            raise row.error
+        failed.add(updates[row.index]["Id"])
+        get_run_logger().warning("%s: %s", updates[row.index]["Id"], row.error)
+    note_all([entry for entry in entries if entry.record_id not in failed])
+
+
+def _when(intent: Intent) -> datetime:
+    return datetime.fromtimestamp(int(intent.outcome or 0), UTC)
+
+
+def _entry(reminder: Reminder, intent: Intent, number: int) -> TimelineEntry:
+    planned = intent.subject.partition(":")[2]
+    return make_entry(
+        intent.subject,
+        f"Reminder {number} mailed, planned for {planned}",
+        record_id=reminder.record_id,
+        stripe_id=reminder.stripe_id,
+        happened_at=_when(intent),
+    )
+
+
+def publish_reminders(reminders: Sequence[Reminder]) -> str:
+    """Attach what came of each reminder; returns it in one sentence."""
+    if not settings().reminders.offsets:
+        return "Reminders are off: the settings name no days before or after the due date."
+    if reminders:
+        publish_table(
+            "reminders",
+            [
+                {
+                    "Invoice": reminder.name,
+                    "Account": reminder.account,
+                    "Due": reminder.due.isoformat(),
+                    "Planned for": reminder.planned.isoformat(),
+                    "What came of it": reminder.came,
+                }
+                for reminder in reminders
+            ],
+            "Reminders that were due, and what came of each.",
+        )
+    sent = sum(reminder.sent for reminder in reminders)
+    return f"{counted(len(reminders), 'reminder')} planned, {sent:,} sent."

@@ -1,0 +1,51 @@
+"""Steps of scheduled sending: which drafts' day has come, and a run for each."""
+
+from functools import partial
+
+from prefect import task
+
+from invoicing.connectors import salesforce
+from invoicing.connectors.prefect import Prefect
+from invoicing.connectors.salesforce import Record
+from invoicing.domain.model.status import Status
+from invoicing.domain.salesforce import record
+from invoicing.settings import settings
+from tasks.records.invoices import today
+from tasks.runtime.retries import STEP
+
+SEND = "send-invoice"
+
+
+@task(task_run_name="start sending what is due", **STEP)
+def start_sending() -> tuple[int, int]:
+    """Start a run of send-invoice for each draft that is to be sent by today.
+
+    A draft has one attempt. If that has ended and it still is a draft, it has one more each day,
+    because what was wrong may have been put right. One whose run is under way, or waits for
+    somebody's approval, is left to that run. An attempt's name is its run's idempotency key:
+    starting it twice is starting it once.
+
+    Returns:
+        How many drafts' day has come, and how many runs are new.
+    """
+    server = Prefect(settings().prefect_api_url, settings().prefect_api_auth)
+    under_way = {run.get("invoice") for run in server.unfinished(SEND)}
+    due = _due()  # read after the runs, so that what has ended meanwhile shows here
+    left = [row for row in due if not under_way & {row["Id"], row["Name"]}]
+    return len(due), sum(_start(server, row["Id"], row[record.SEND_ON]) for row in left)
+
+
+def _due() -> list[Record]:
+    """The drafts to be sent by today, the business's date."""
+    return salesforce.client().query(
+        f"SELECT Id, Name, {record.SEND_ON} FROM {record.INVOICE} "  # noqa: S608
+        f"WHERE {record.STATUS} = '{Status.DRAFT}' AND {record.SEND_ON} <= {today()} "
+        f"ORDER BY {record.SEND_ON}, Id"
+    )
+
+
+def _start(server: Prefect, record_id: str, day: str) -> bool:
+    """Start the first attempt, or today's if there was one before; False if both were started."""
+    start = partial(server.start_unless_started, SEND, {"invoice": record_id})
+    first = f"scheduled-{record_id}-{day}"
+    return start(first) or start(f"{first}-again-{today()}")

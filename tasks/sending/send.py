@@ -1,0 +1,484 @@
+"""Steps on Stripe: customer, products, draft, finalization, mail. One effect a step.
+
+Every step reads before it acts, and acts under the idempotency key that the ledger keeps
+for it, so it may be repeated at any time, by this run or by a later one.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from prefect import task
+from prefect.logging import get_run_logger
+
+from invoicing.connectors import stripe
+from invoicing.domain.model.dates import end_of_day
+from invoicing.domain.model.invoice import Account, Invoice, Line, sending_problems
+from invoicing.domain.model.money import Money
+from invoicing.domain.model.status import Status
+from invoicing.domain.model.terms import Collection
+from invoicing.domain.model.text import counted
+from invoicing.domain.stripe import request_params
+from invoicing.domain.stripe.projection import ACCOUNT_KEY, ORG_KEY, RECORD_KEY
+from invoicing.domain.stripe.transitions import as_revision
+from invoicing.errors import Conflict, Passing, Refused, WrongWorld
+from invoicing.ledger import intents, leases, links
+from invoicing.ledger.intents import CHARGE, CREATE, CREATE_CUSTOMER, FINALIZE, MAIL, SEND
+from invoicing.settings import settings
+from tasks.records.invoices import today
+from tasks.records.tax_rates import rate_ids, rate_problems, tax_behavior
+from tasks.records.timeline import note
+from tasks.runtime.retries import STEP
+from tasks.runtime.run import run_id, this_attempt
+from tasks.sending.email import CLOCK_SKEW, mail_once, mailed
+
+
+def _digest(params: Any) -> str:
+    return hashlib.sha256(json.dumps(params, sort_keys=True).encode()).hexdigest()[:32]
+
+
+@task(task_run_name="check that it can be sent", **STEP)
+def approve_sending(invoice: Invoice) -> None:
+    """Refuse what cannot be sent; let a sending that was begun go on.
+
+    Raises:
+        Refused: with every reason; nothing was written to Stripe.
+    """
+    begun = intents.find(SEND, invoice.record_id)
+    if begun and begun.outcome and begun.actor == run_id():
+        return
+    if begun and not begun.outcome and intents.began(FINALIZE, invoice.record_id):
+        get_run_logger().info("An earlier run began to send this invoice; going on from there.")
+        return
+    if invoice.status is not Status.DRAFT:
+        raise Refused(
+            f"{invoice.name} is {invoice.status}, and only a draft can be sent. "
+            "To mail it again, run resend-invoice."
+        )
+    problems = sending_problems(invoice, today()) + rate_problems(invoice.billed.tax_rates)
+    if problems:
+        raise Refused([f"{invoice.name} cannot be sent.", *problems])
+    intents.intend(SEND, invoice.record_id, digest=invoice.content_digest, actor=run_id())
+
+
+@task(task_run_name="find or create the customer", **STEP)
+def ensure_customer(account: Account, email: str) -> str:
+    """The Stripe customer of an Account, with the address that the invoice goes to.
+
+    A known customer first; else one in Stripe that carries our Account id; else a new one.
+    Never the Search API within its lag: https://docs.stripe.com/search#data-freshness
+    """
+    wanted = _customer_params(account, email)
+    with _alone_with(account):
+        customer = _known_customer(account) or _create_customer(account, wanted)
+        if any(not _agrees(customer[field], value) for field, value in wanted.items()):
+            stripe.client().update_customer(customer["id"], wanted)
+        links.link_customer(customer["id"], account.id)
+    get_run_logger().info("%s is Stripe's customer %s.", account.name, customer["id"])
+    return str(customer["id"])
+
+
+@contextmanager
+def _alone_with(account: Account) -> Iterator[None]:
+    """Be the only run that works on an Account's customer."""
+    leases.acquire(account.id, this_attempt())
+    try:
+        yield
+    finally:
+        leases.release(account.id, this_attempt())
+
+
+def _customer_params(account: Account, email: str) -> dict[str, Any]:
+    """What Salesforce decides of a customer; the address only where it has a country code."""
+    params: dict[str, Any] = {"email": email, "name": account.name}
+    if account.address:
+        params["address"] = request_params.address_params(account.address)
+    return params
+
+
+def _agrees(there: Any, wanted: Any) -> bool:
+    if isinstance(wanted, Mapping):
+        return all(((there or {}).get(name) or "") == value for name, value in wanted.items())
+    return bool(there == wanted)
+
+
+def _known_customer(account: Account) -> stripe.Object | None:
+    for customer_id in (links.customer_of(account.id), account.stripe_customer_id):
+        if customer_id:
+            customer = stripe.client().customer(customer_id)
+            if customer:
+                return customer
+            links.unlink_customer(customer_id)
+            intents.reopen(CREATE_CUSTOMER, account.id)
+    return None
+
+
+def _create_customer(account: Account, wanted: Mapping[str, Any]) -> stripe.Object:
+    client = stripe.client()
+    mine = {ORG_KEY: settings().salesforce.org_id, ACCOUNT_KEY: account.id}
+    params = {**wanted, "metadata": mine}
+
+    def found(_since: datetime) -> str | None:
+        for customer in client.customers_by_email(wanted["email"]):
+            if customer["metadata"].get(ACCOUNT_KEY) == account.id:
+                return str(customer["id"])
+        return None
+
+    customer_id = found(datetime.now(UTC)) or intents.once(
+        CREATE_CUSTOMER,
+        account.id,
+        digest=_digest(params),
+        actor=run_id(),
+        evidence=found,
+        act=lambda key: str(client.create_customer(params, key)["id"]),
+    )
+    customer = client.customer(customer_id)
+    if customer is None:
+        intents.reopen(CREATE_CUSTOMER, account.id)
+        raise Passing(f"The new customer {customer_id} is gone from Stripe again.")
+    return customer
+
+
+@task(task_run_name="make sure the products exist", **STEP)
+def ensure_products(lines: Sequence[Line]) -> None:
+    """Every product of the lines exists in Stripe, under an id made of its Salesforce id."""
+    wanted = {line.product_id: line.product_name for line in lines if line.product_id}
+    known = links.known_products(wanted)
+    for product_id, name in wanted.items():
+        if product_id not in known or known[product_id].name != name:
+            stripe.client().ensure_product(request_params.stripe_product(product_id), name)
+            links.remember_product(product_id, request_params.stripe_product(product_id), name)
+
+
+@task(task_run_name="make sure the coupons exist", **STEP)
+def ensure_coupons(invoice: Invoice) -> None:
+    """Every discount has its coupon in Stripe, under an id made of its terms."""
+    for coupon_id, discount in request_params.discounts(invoice).items():
+        terms, name = request_params.coupon_terms(discount, invoice.currency)
+        stripe.client().ensure_coupon(coupon_id, terms, name)
+
+
+@task(task_run_name="create the draft in Stripe", **STEP)
+def create_draft(invoice: Invoice, customer_id: str) -> str:
+    """The invoice's draft in Stripe, made once, and its id."""
+    _keep(invoice.record_id)
+    known = links.stripe_id(invoice.record_id)
+    if known:
+        return known
+    client = stripe.client()
+    header = _header(invoice)
+    params = {
+        "customer": customer_id,
+        "currency": invoice.currency.lower(),
+        "auto_advance": False,
+        "pending_invoice_items_behavior": "exclude",
+        **header,
+    }
+    params["metadata"] = header["metadata"] | {
+        ORG_KEY: settings().salesforce.org_id,
+        RECORD_KEY: invoice.record_id,
+        ACCOUNT_KEY: invoice.account.id,
+    }
+    if not header["default_tax_rates"]:
+        del params["default_tax_rates"]  # only an update can empty them
+    if invoice.replaces:
+        params = as_revision(params, invoice.replaces)
+
+    def found(since: datetime) -> str | None:
+        for candidate in client.invoices_of(customer_id, since - CLOCK_SKEW):
+            if candidate["metadata"].get(RECORD_KEY) == invoice.record_id:
+                return str(candidate["id"])
+        return None
+
+    def create(key: str) -> str:
+        created = client.create_invoice(params, key)
+        if created["livemode"] != settings().stripe.livemode:
+            raise WrongWorld(f"Stripe made {created['id']} in another mode than the settings say.")
+        return str(created["id"])
+
+    stripe_id = intents.once(
+        CREATE,
+        invoice.record_id,
+        digest=_digest(params),
+        actor=run_id(),
+        evidence=found,
+        act=create,
+    )
+    links.link_invoice(stripe_id, invoice.record_id)
+    get_run_logger().info("The draft in Stripe is %s.", stripe_id)
+    return stripe_id
+
+
+HEADER_KEY = "salesforce_header"
+"""Metadata of a draft: a fingerprint of the header it was given."""
+
+
+def _header(invoice: Invoice) -> dict[str, Any]:
+    """The draft's header, which says by itself whether it is still the one that was given."""
+    day = invoice.details.due_on(invoice.due_date, today())
+    due = end_of_day(day, settings().business.zone) if day else None
+    rates = rate_ids(invoice.billed.tax_rates)
+    header = request_params.header_params(invoice, due=due, rates=rates)
+    more = dict(invoice.carried.metadata)
+    return header | {"metadata": more | {HEADER_KEY: _digest([header, more])}}
+
+
+@task(task_run_name="fill in header and lines", **STEP)
+def fill_draft(stripe_id: str, invoice: Invoice) -> None:
+    """Make the Stripe draft say exactly what the record says.
+
+    Raises:
+        Conflict: somebody sent, deleted or extended the draft in Stripe meanwhile.
+    """
+    _keep(invoice.record_id)
+    client = stripe.client()
+    draft = client.invoice(stripe_id)
+    if draft is None:
+        raise Conflict(
+            f"The draft of {invoice.name} was deleted in Stripe ({stripe_id}). "
+            "Clone the record to bill it anew, or delete it."
+        )
+    if draft["status"] != "draft":
+        return
+    present = client.invoice_lines(stripe_id) if draft["lines"]["data"] else []
+    strange = [line for line in present if request_params.line_facts(line)[0] == ""]
+    if strange and not invoice.replaces:
+        raise Conflict(
+            f"Somebody added lines to the draft of {invoice.name} in Stripe ({stripe_id}). "
+            "Remove them there, or delete the draft there and clone the record."
+        )
+    header = _header(invoice)
+    seen = {"description": draft["description"], "due_date": draft["due_date"]}
+    if (draft["metadata"] or {}).get(HEADER_KEY) != header["metadata"][HEADER_KEY] or any(
+        (value or None) != (header.get(field) or None) for field, value in seen.items()
+    ):
+        client.update_invoice(stripe_id, header)
+    wanted = request_params.wanted_facts(invoice)
+    if sorted(map(request_params.line_facts, present)) == sorted(wanted):
+        return
+    if present:
+        ids = [line["id"] for line in present]
+        _change_lines(
+            "remove-lines",
+            stripe_id,
+            ids,
+            lambda key: client.remove_lines(stripe_id, ids, key),
+            until=[],
+        )
+    behavior = tax_behavior(invoice)
+    lines = [
+        request_params.line_params(line, invoice.currency, tax_behavior=behavior)
+        for line in invoice.lines
+    ]
+    _change_lines(
+        "add-lines",
+        stripe_id,
+        wanted,
+        lambda key: client.add_lines(stripe_id, lines, key),
+        until=wanted,
+    )
+
+
+def _change_lines(
+    operation: str,
+    stripe_id: str,
+    change: Sequence[Any],
+    act: Callable[[str], object],
+    *,
+    until: list[request_params.LineFacts],
+) -> None:
+    """Change the lines of a draft once, until they are as wanted."""
+    subject = f"{stripe_id}:{_digest(change)}"
+
+    def done(_since: datetime) -> str | None:
+        present = stripe.client().invoice_lines(stripe_id)
+        return "done" if sorted(map(request_params.line_facts, present)) == sorted(until) else None
+
+    def change_once(key: str) -> str:
+        act(key)
+        return "done"
+
+    before = intents.find(operation, subject)
+    if before and before.outcome:
+        intents.reopen(operation, subject)
+    intents.once(
+        operation,
+        subject,
+        digest=_digest(until),
+        actor=run_id(),
+        evidence=done,
+        act=change_once,
+    )
+
+
+@task(task_run_name="compare the totals", **STEP)
+def compare_totals(stripe_id: str, invoice: Invoice, customer_id: str) -> Money:
+    """Read the draft back and compare; the last step before anything reaches the customer.
+
+    Compared are what both sides can work out: the lines after their own discounts, the total
+    after all discounts before the tax that Stripe puts on top, and the number of lines. Tax
+    itself is Stripe's alone.
+
+    Returns:
+        What the customer is billed, taxes included.
+
+    Raises:
+        Conflict: with the two sums; or the draft is another customer's.
+    """
+    draft = stripe.client().invoice(stripe_id)
+    if draft is None:
+        raise Conflict(f"The draft of {invoice.name} was deleted in Stripe ({stripe_id}).")
+    if draft["status"] == "draft" and draft["customer"] != customer_id:
+        raise Conflict(
+            f"{invoice.name} was not sent: its draft in Stripe ({stripe_id}) was made for another "
+            f"customer than {invoice.account.name}. Clone the record, and delete this one."
+        )
+    subtotal = Money(draft["currency"], draft["subtotal"])
+    total = request_params.net_of_exclusive_tax(draft)
+    lines = int(draft["lines"].get("total_count") or len(draft["lines"]["data"]))
+    if draft["lines"]["has_more"] and "total_count" not in draft["lines"]:
+        lines = len(stripe.client().invoice_lines(stripe_id))
+    if (subtotal, total, lines) != (invoice.subtotal, invoice.total, len(invoice.lines)):
+        off, stripe_off = invoice.subtotal - invoice.total, subtotal - total
+        raise Conflict(
+            f"{invoice.name} was not sent: before tax, Salesforce adds up to {invoice.total} on "
+            f"{len(invoice.lines)} lines with {off} discount, Stripe to {total} on {lines} lines "
+            f"with {stripe_off} discount. Compare the draft {stripe_id} in Stripe with the record."
+        )
+    get_run_logger().info(
+        "Both sides add up to %s before tax on %s; Stripe adds %s tax.",
+        invoice.total,
+        counted(lines, "line"),
+        request_params.tax_of(draft),
+    )
+    return Money(draft["currency"], draft["total"])
+
+
+@task(task_run_name="finalize", **STEP)
+def finalize(stripe_id: str, invoice: Invoice, customer_id: str) -> None:
+    """Turn the draft into an open invoice, once, with the address that it is to go to.
+
+    That address is the customer's until this moment, and each sending to the Account sets it:
+    it is made right and frozen with nobody in between.
+
+    Never with ``auto_advance``: Stripe would mail it by itself, and ours would be the second.
+    """
+    _keep(invoice.record_id)
+    client = stripe.client()
+
+    def finalized(_since: datetime) -> str | None:
+        now = client.invoice(stripe_id)
+        return str(now["status"]) if now and now["status"] != "draft" else None
+
+    with _alone_with(invoice.account):
+        _address(stripe_id, invoice.email, customer_id)
+        intents.once(
+            FINALIZE,
+            invoice.record_id,
+            digest=_digest(stripe_id),
+            actor=run_id(),
+            evidence=finalized,
+            act=lambda key: str(client.finalize(stripe_id, key)["status"]),
+        )
+    get_run_logger().info("%s is finalized: numbered and frozen.", stripe_id)
+
+
+def _address(stripe_id: str, email: str | None, customer_id: str) -> None:
+    """Let a draft go to an address, where the customer has another one by now."""
+    if _goes_to(stripe_id, email):
+        return
+    stripe.client().update_customer(customer_id, {"email": email})
+    if not _goes_to(stripe_id, email):
+        raise Passing(f"Stripe still has another e-mail address on the draft {stripe_id}.")
+
+
+def _goes_to(stripe_id: str, email: str | None) -> bool:
+    draft = stripe.client().invoice(stripe_id)
+    return draft is None or draft["status"] != "draft" or draft["customer_email"] == email
+
+
+@task(task_run_name="mail it to {email}", **STEP)
+def mail(stripe_id: str, record_id: str, email: str) -> None:
+    """Have Stripe e-mail the invoice, once.
+
+    Raises:
+        Conflict: so long ago that Stripe no longer knows whether the mail went out.
+    """
+    _keep(record_id)
+
+    def evidence(since: datetime) -> str | None:
+        forgotten = (
+            f"Stripe no longer tells whether {stripe_id} was mailed on {since:%Y-%m-%d}. "
+            "Ask the customer, and mail it from Stripe's dashboard if need be."
+        )
+        return mailed(since, lambda event: event["data"]["object"]["id"] == stripe_id, forgotten)
+
+    when = mail_once(MAIL, record_id, stripe_id, digest=_digest(stripe_id), evidence=evidence)
+    links.mark_sent(stripe_id, when)
+    key = f"{record_id}-mailed-{int(when.timestamp())}"
+    note(key, record_id, f"Mailed to {email}", stripe_id=stripe_id, happened_at=when)
+    get_run_logger().info("Stripe has mailed it to %s.", email)
+
+
+@task(task_run_name="look for a saved payment method", **STEP)
+def check_saved_payment(invoice: Invoice, customer_id: str) -> None:
+    """Make sure that a customer who is to be charged saved something to charge.
+
+    Raises:
+        Refused: before anything is finalized.
+    """
+    if invoice.details.collection is not Collection.CHARGE:
+        return
+    customer = stripe.client().customer(customer_id) or {}
+    saved = (customer.get("invoice_settings") or {}).get("default_payment_method")
+    if not (saved or customer.get("default_source")):
+        raise Refused(
+            f"{invoice.account.name} has no payment method saved in Stripe ({customer_id}) to "
+            "charge. Revise the invoice to be sent instead, or have one saved as the default."
+        )
+
+
+@task(task_run_name="charge the saved payment method", **STEP)
+def charge(stripe_id: str, record_id: str) -> None:
+    """Charge the customer, once.
+
+    Raises:
+        Refused: the payment was declined. The invoice stays open; sending it again tries again.
+    """
+    _keep(record_id)
+    client = stripe.client()
+
+    def paid(_since: datetime) -> str | None:
+        now = client.invoice(stripe_id)
+        return str(now["status"]) if now and now["status"] == "paid" else None
+
+    intents.once(
+        CHARGE,
+        record_id,
+        digest=_digest(stripe_id),
+        actor=run_id(),
+        evidence=paid,
+        act=lambda key: str(client.pay(stripe_id, key)["status"]),
+    )
+    get_run_logger().info("%s is paid.", stripe_id)
+
+
+@task(task_run_name="let Stripe follow up", **STEP)
+def hand_over(stripe_id: str) -> None:
+    """Let Stripe remind and reconcile from now on, where the business wants it to."""
+    if settings().stripe.auto_advance:
+        stripe.client().update_invoice(stripe_id, {"auto_advance": True})
+
+
+@task(task_run_name="conclude", **STEP)
+def conclude_sending(record_id: str, stripe_id: str) -> None:
+    """Write down that the whole sending came to its end."""
+    intents.conclude(SEND, record_id, stripe_id)
+
+
+def _keep(record_id: str) -> None:
+    """Stay the only run that works on the invoice; asked before every effect."""
+    leases.acquire(record_id, this_attempt())

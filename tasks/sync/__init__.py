@@ -1,0 +1,1 @@
+"""Bringing one record in step with Stripe."""

@@ -1,0 +1,141 @@
+"""What the record of an invoice is made of that exists in Stripe only, alone or among many."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from invoicing.connectors import salesforce
+from invoicing.connectors.salesforce import quoted
+from invoicing.domain.model.money import Money, line_amount
+from invoicing.domain.model.payments import NOTHING_KNOWN
+from invoicing.domain.salesforce import record
+from invoicing.domain.stripe.projection import Facts, Projection, is_of, project
+from invoicing.domain.stripe.transitions import line_key
+from invoicing.ledger import links, payments
+from invoicing.settings import settings
+from tasks.records.invoices import today
+
+NAMED_AT_ONCE = 200
+"""Records that one query asks for: its text travels in the address, which has its limits."""
+
+
+def is_ours(invoice: Projection) -> bool:
+    """Whether the records that an invoice names are records of this org."""
+    return is_of(invoice.org_id, settings().salesforce.org_id)
+
+
+def named_record(invoice: Projection) -> str | None:
+    """The record of ours that an invoice says it is of."""
+    return invoice.record_id if is_ours(invoice) else None
+
+
+class Billed(NamedTuple):
+    """Whom an invoice is for, as far as it says so itself."""
+
+    stripe_id: str
+    account_id: str | None
+    customer_id: str | None
+
+
+def billed(invoice: Projection) -> Billed:
+    """Whom an invoice is for; Accounts of other orgs do not count."""
+    account_id = invoice.account_id if is_ours(invoice) else None
+    return Billed(invoice.stripe_id, account_id, invoice.customer_id)
+
+
+def accounts_of(invoices: Collection[Billed]) -> dict[str, str]:
+    """The Accounts of invoices, by Stripe id: named by the invoice itself, or by its customer."""
+    named = {i.stripe_id: i.account_id for i in invoices if i.account_id}
+    by_customer = {
+        i.stripe_id: i.customer_id for i in invoices if i.customer_id and not i.account_id
+    }
+    accounts = links.accounts_of(set(by_customer.values()))
+    accounts |= _linked(set(by_customer.values()) - accounts.keys())
+    return named | {
+        stripe_id: accounts[customer]
+        for stripe_id, customer in by_customer.items()
+        if customer in accounts
+    }
+
+
+def _linked(customers: Iterable[str]) -> dict[str, str]:
+    """The Accounts that carry Stripe customers."""
+    field = "Stripe_Customer_Id__c"
+    found = select_in("Account", field, sorted(customers), ("Id", field))
+    return {row[field]: row["Id"] for row in found}
+
+
+def select_in(
+    sobject: str, field: str, values: Sequence[str], fields: Sequence[str]
+) -> list[salesforce.Record]:
+    """The records that have one of some values in a field, by one call for each 200 values."""
+    rows: list[salesforce.Record] = []
+    for start in range(0, len(values), NAMED_AT_ONCE):
+        some = ", ".join(map(quoted, values[start : start + NAMED_AT_ONCE]))
+        rows += salesforce.client().query(
+            f"SELECT {', '.join(fields)} FROM {sobject} WHERE {field} IN ({some})"  # noqa: S608
+        )
+    return rows
+
+
+def projected(invoices: Sequence[Facts]) -> list[Projection]:
+    """Invoices from pages of Stripe's list, with what the ledger knows of their payments."""
+    known = payments.known(invoice["id"] for invoice in invoices)
+    day, zone = today(), settings().business.zone
+    return [
+        project(i, today=day, zone=zone, known=known.get(i["id"], NOTHING_KNOWN)) for i in invoices
+    ]
+
+
+def mirrored_header(invoice: Projection, account: str) -> dict[str, Any]:
+    """The fields of an invoice's record, but for what says that it is in step."""
+    content = record.header_fields(
+        description=invoice.description or "",
+        due_date=invoice.due_date,
+        currency=invoice.currency,
+        total=invoice.subtotal or Money(invoice.currency, 0),
+    )
+    return (
+        content
+        | record.projected_fields(invoice)
+        | {
+            "Account__c": account,
+            record.LOCAL_KEY: invoice.stripe_id,
+            record.STRIPE_ACCOUNT_ID: settings().stripe.account_id,
+        }
+    )
+
+
+def mirrored_lines(
+    invoice: Projection, lines: Sequence[Mapping[str, Any]], parent: str
+) -> list[dict[str, Any]]:
+    """The fields of the lines of an invoice's record.
+
+    Args:
+        invoice: The invoice.
+        lines: Its lines in Stripe, all of them.
+        parent: The record.
+    """
+    return [
+        {"Invoice__c": parent, "Position__c": position, **_line(invoice, line)}
+        for position, line in enumerate(lines, 1)
+    ]
+
+
+def _line(invoice: Projection, line: Mapping[str, Any]) -> dict[str, Any]:
+    amount = Money(invoice.currency, line["amount"])
+    quantity = record.number(line.get("quantity_decimal") or line.get("quantity") or 1)
+    price = amount.decimal / quantity if quantity else amount.decimal
+    exact = line_amount(quantity, round(price, 6), invoice.currency) == amount
+    return {
+        record.LOCAL_KEY: line["id"] if invoice.replaces else line_key(line),
+        "Description__c": (line["description"] or "")[:255] or None,
+        "Quantity__c": float(quantity if exact else 1),
+        "Unit_Price__c": float(round(price, 6) if exact else amount.decimal),
+        "Amount__c": float(amount.decimal),
+    }
+
+
+def lines_there(record_ids: Sequence[str]) -> set[str]:
+    """The keys of the lines that some records have already."""
+    found = select_in(record.LINE, "Invoice__c", record_ids, (record.LOCAL_KEY,))
+    return {row[record.LOCAL_KEY] for row in found}

@@ -1,0 +1,93 @@
+"""Overdue by the business's local date, from what Salesforce holds; Stripe is not read."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from prefect import task
+
+from invoicing.connectors import salesforce
+from invoicing.connectors.salesforce import Record, quoted
+from invoicing.domain.model.text import counted
+from invoicing.domain.salesforce import record
+from invoicing.errors import InvoicingError
+from invoicing.ledger import leases
+from tasks.records.invoices import today
+from tasks.records.timeline import Update, write_changes
+from tasks.runtime.retries import STEP
+from tasks.runtime.run import run_url, this_attempt
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """What came of marking."""
+
+    overdue: int = 0
+    in_time: int = 0
+    left: int = 0
+
+    def __add__(self, other: "Marked") -> "Marked":
+        return Marked(
+            self.overdue + other.overdue, self.in_time + other.in_time, self.left + other.left
+        )
+
+    @property
+    def sentence(self) -> str:
+        """What was marked, for people."""
+        text = f"{counted(self.overdue, 'invoice')} became overdue, {self.in_time:,} no longer are"
+        busy = f"; {counted(self.left, 'record')} could not be written and will be next time"
+        return f"{text}{busy if self.left else ''}."
+
+
+@task(task_run_name="find what is marked wrongly", **STEP)
+def find_wrongly_marked() -> list[str]:
+    """The ids of records whose overdue mark is not as today's date wants it."""
+    found = salesforce.client().query(f"SELECT Id FROM {record.INVOICE} WHERE {_wrong()}")  # noqa: S608
+    return [row["Id"] for row in found]
+
+
+def _wrong() -> str:
+    day = today()
+    return f"(({record.wrongly_in_time(day)}) OR ({record.wrongly_overdue(day)}))"
+
+
+def mark_all(record_ids: Sequence[str]) -> Marked:
+    """Put the marks right, as many records at a time as one call takes."""
+    marked = Marked()
+    for start in range(0, len(record_ids), salesforce.COLLECTION):
+        marked += mark(record_ids[start : start + salesforce.COLLECTION])
+    return marked
+
+
+@task(task_run_name="mark some", **STEP)
+def mark(record_ids: Sequence[str]) -> Marked:
+    """Put the marks of some records right, unless somebody works on them or did it meanwhile."""
+    taken = leases.acquire_all(record_ids, this_attempt())
+    try:
+        rows = _read([id_ for id_ in record_ids if id_ not in taken.busy])
+        failed = write_changes([_update(row) for row in rows])
+    finally:
+        leases.release_all(taken.new, this_attempt())
+    return _marked(rows, failed, len(taken.busy))
+
+
+def _read(record_ids: Sequence[str]) -> list[Record]:
+    if not record_ids:
+        return []
+    mine = ", ".join(map(quoted, record_ids))
+    return salesforce.client().query(
+        f"SELECT {', '.join(record.STATE_FIELDS)} FROM {record.INVOICE} "  # noqa: S608
+        f"WHERE Id IN ({mine}) AND {_wrong()}"
+    )
+
+
+def _update(row: Record) -> Update:
+    was = bool(row[record.OVERDUE])
+    fields = {record.OVERDUE: not was, record.LAST_RUN_URL: run_url()}
+    moved = {record.OVERDUE: (was, not was)}
+    return Update(row, fields, moved, row[record.STRIPE_ID])
+
+
+def _marked(rows: Sequence[Record], failed: dict[str, InvoicingError], busy: int) -> Marked:
+    done = [row for row in rows if row["Id"] not in failed]
+    ceased = sum(bool(row[record.OVERDUE]) for row in done)
+    return Marked(len(done) - ceased, ceased, len(failed) + busy)

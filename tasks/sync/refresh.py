@@ -1,0 +1,422 @@
+"""Bring Salesforce in step with Stripe: re-read, compare, write what differs.
+
+Events, polls, the sync button and the nightly sync all end here, so that one invoice is
+projected in one way only. Work on an invoice is serialised by its lease, and Stripe is read
+inside the lease: a late or doubled event can never overwrite newer state.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from prefect import task
+from prefect.logging import get_run_logger
+
+from invoicing.connectors import salesforce, stripe
+from invoicing.connectors.salesforce import Record, quoted
+from invoicing.domain.forms.parameters import InvoiceOutcome
+from invoicing.domain.model.status import MAY_VANISH, Status, SyncState, vanished
+from invoicing.domain.model.text import label
+from invoicing.domain.salesforce import record
+from invoicing.domain.stripe.projection import Projection, tombstone
+from invoicing.errors import InvoicingError, Passing, Refused
+from invoicing.ledger import links, timeline
+from invoicing.ledger.models import EntryState, TimelineEntry
+from invoicing.settings import settings
+from tasks.corrections.replacement import replacing
+from tasks.records.invoices import find_record, note_on_record, stamp_now
+from tasks.records.locks import leased
+from tasks.records.timeline import Update, make_entry, publish, write_changes
+from tasks.runtime.retries import STEP
+from tasks.runtime.run import run_url, this_attempt
+from tasks.sync.new_records import (
+    accounts_of,
+    billed,
+    lines_there,
+    mirrored_header,
+    mirrored_lines,
+    named_record,
+)
+from tasks.sync.stripe_reader import read_invoices
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What refreshing one invoice came to."""
+
+    stripe_id: str
+    record_id: str | None = None
+    name: str = ""
+    account: str = ""
+    moved: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
+    created: bool = False
+    gone: bool = False
+    status: str = ""
+    number: str = ""
+    total: str = ""
+    hosted_invoice_url: str = ""
+    problem: str = ""
+    passing: bool = False
+
+    @property
+    def sentence(self) -> str:
+        """What happened, for people."""
+        who = self.name or self.stripe_id
+        if self.problem:
+            return f"{who}: {self.problem}"
+        if self.gone:
+            return f"{who} was deleted in Stripe before Salesforce had a record of it."
+        if self.created:
+            return f"{who} was made in Salesforce for Stripe's {self.stripe_id}."
+        if record.STATUS in self.moved:
+            before, after = self.moved[record.STATUS]
+            return f"{who} moved from {before} to {after}."
+        if self.moved:
+            return f"{who} was brought up to date: {', '.join(map(label, self.moved))}."
+        return f"{who} was in step already."
+
+
+def to_outcome(change: Change, sentence: str) -> InvoiceOutcome:
+    """A change as the result of a flow that was about one invoice; a problem is noted on it.
+
+    Raises:
+        Refused: with the problem.
+    """
+    if change.problem and change.record_id:
+        note_on_record(change.record_id, SyncState.FAILED, change.problem)
+    if change.problem:
+        raise Refused(change.sentence)
+    return InvoiceOutcome(
+        sentence=sentence,
+        record_id=change.record_id or "",
+        name=change.name,
+        stripe_id=change.stripe_id,
+        number=change.number,
+        status=change.status,
+        total=change.total,
+        hosted_invoice_url=change.hosted_invoice_url,
+        changes={label(name): f"{was} → {now}" for name, (was, now) in change.moved.items()},
+    )
+
+
+@task(task_run_name="find it in Stripe", **STEP)
+def find_in_stripe(reference: str) -> str | None:
+    """The Stripe id of an invoice as people name it; None when it is in Salesforce only.
+
+    Raises:
+        Missing: there is no such invoice.
+    """
+    word = reference.strip()
+    if word.startswith("in_"):
+        return word
+    record_id = find_record(word)
+    found = salesforce.client().query(
+        f"SELECT {record.STRIPE_ID} FROM {record.INVOICE} WHERE Id = {quoted(record_id)}"  # noqa: S608
+    )
+    stripe_id = found[0][record.STRIPE_ID] if found else None
+    return stripe_id or links.stripe_id(record_id)
+
+
+@task(task_run_name="refresh invoices", **STEP)
+def refresh(
+    stripe_ids: Sequence[str], *, touch: bool = False, look_into: Collection[str] = ()
+) -> list[Change]:
+    """Bring the records of some Stripe invoices in step, one change for each.
+
+    Args:
+        stripe_ids: The invoices; more than one Collections call can take are split up.
+        touch: Note the time of the sync even where nothing differed.
+        look_into: Invoices whose refunds and disputes may have news.
+
+    Raises:
+        Busy: only when there is one invoice, and another run works on it.
+    """
+    changes: list[Change] = []
+    for start in range(0, len(stripe_ids), salesforce.COLLECTION):
+        some = stripe_ids[start : start + salesforce.COLLECTION]
+        changes += _refresh_some(some, touch, look_into)
+    if len(changes) == 1 and changes[0].passing:
+        raise Passing(changes[0].sentence)
+    for change in changes:
+        get_run_logger().info(change.sentence)
+    return changes
+
+
+def _refresh_some(
+    stripe_ids: Sequence[str], touch: bool, look_into: Collection[str]
+) -> list[Change]:
+    """Lease invoices, each by its record where that is known, read them, bring them in step.
+
+    One that nobody has linked is leased by its Stripe id. If it turns out to name a record of
+    ours, that is leased too, and the invoice read again: the record's holder may have moved it.
+    """
+    known = links.invoice_links(stripe_ids)
+    subjects = {id_: known[id_].record_id if id_ in known else id_ for id_ in stripe_ids}
+    with leased(subjects.values()) as busy:
+        free = [id_ for id_ in stripe_ids if subjects[id_] not in busy]
+        invoices = read_invoices(free, look_into)
+        named = {
+            id_: record_id
+            for id_ in free
+            if id_ not in known and (record_id := _record_named(invoices[id_]))
+        }
+        subjects |= named
+        with leased(named.values()) as busy_too:
+            busy = {**busy, **busy_too}
+            free = [id_ for id_ in stripe_ids if subjects[id_] not in busy]
+            invoices |= read_invoices([id_ for id_ in free if id_ in named], look_into)
+            changes = _refresh_held({id_: invoices[id_] for id_ in free}, subjects, touch)
+    return changes + [
+        Change(id_, problem=str(busy[subjects[id_]]), passing=True)
+        for id_ in stripe_ids
+        if subjects[id_] in busy
+    ]
+
+
+def _refresh_held(
+    invoices: Mapping[str, Projection | InvoicingError | None],
+    subjects: Mapping[str, str],
+    touch: bool,
+) -> list[Change]:
+    """Read the records of invoices that nobody else works on, and write what differs."""
+    changes: list[Change] = []
+    records = _read_records(list(invoices), subjects)
+    wanted: dict[str, tuple[Record, Projection | None]] = {}
+    lost: dict[str, Record] = {}
+    for stripe_id, invoice in invoices.items():
+        found = records.get(stripe_id)
+        if isinstance(invoice, InvoicingError):
+            changes.append(_failed(stripe_id, found, invoice))
+        elif found and found[record.STRIPE_ID] not in (None, stripe_id):
+            changes.append(_duplicate(stripe_id, found))
+        elif invoice and (found is None or record.is_begun(found[record.LOCAL_KEY])):
+            changes.append(_mirror(invoice, found))
+        elif found and invoice is None and not _may_vanish(found):
+            lost[stripe_id] = found
+        elif found:
+            wanted[stripe_id] = (found, invoice)
+        else:
+            changes.append(Change(stripe_id, gone=True))
+    return changes + _write(wanted, touch) + _mark_lost(lost)
+
+
+def _may_vanish(row: Record) -> bool:
+    return (row[record.STATUS] or Status.DRAFT) in MAY_VANISH
+
+
+def _mark_lost(lost: Mapping[str, Record]) -> list[Change]:
+    """Tell a person of records whose invoices cannot be gone from Stripe, and yet are not there."""
+    said = {id_: vanished(id_, row[record.STATUS]) for id_, row in lost.items()}
+    write_changes(
+        [
+            Update(
+                row,
+                {
+                    record.SYNC_STATE: SyncState.CONFLICT,
+                    record.SYNC_MESSAGE: said[id_],
+                    record.LAST_RUN_URL: run_url(),
+                },
+                stripe_id=id_,
+            )
+            for id_, row in lost.items()
+        ]
+    )
+    return [Change(id_, row["Id"], row["Name"], problem=said[id_]) for id_, row in lost.items()]
+
+
+def _record_named(invoice: Projection | InvoicingError | None) -> str | None:
+    """The record of ours that an invoice says it is of."""
+    return named_record(invoice) if isinstance(invoice, Projection) else None
+
+
+def _read_records(stripe_ids: Sequence[str], subjects: Mapping[str, str]) -> dict[str, Record]:
+    """Salesforce's side, by Stripe id: the record that carries it, or that was linked to it."""
+    if not stripe_ids:
+        return {}
+    record_ids = {subjects[i]: i for i in stripe_ids if subjects[i] != i}
+    by_stripe = ", ".join(map(quoted, stripe_ids))
+    by_record = f" OR Id IN ({', '.join(map(quoted, record_ids))})" if record_ids else ""
+    fields = ", ".join(record.STATE_FIELDS)
+    found = salesforce.client().query(
+        f"SELECT {fields} FROM {record.INVOICE} "  # noqa: S608
+        f"WHERE {record.STRIPE_ID} IN ({by_stripe}){by_record}"
+    )
+    carried = {row[record.STRIPE_ID]: row for row in found}
+    linked = {record_ids[row["Id"]]: row for row in found if row["Id"] in record_ids}
+    return linked | carried
+
+
+def _write(wanted: Mapping[str, tuple[Record, Projection | None]], touch: bool) -> list[Change]:
+    """Write what differs, in one Collections call, every row's result looked at."""
+    sent = links.invoice_links(wanted)
+    moves: dict[str, dict[str, tuple[Any, Any]]] = {}
+    updates: list[Update] = []
+    for stripe_id, (row, invoice) in wanted.items():
+        fields = record.projected_fields(invoice or tombstone(stripe_id))
+        fields[record.STRIPE_ACCOUNT_ID] = settings().stripe.account_id
+        link = sent.get(stripe_id)
+        if link and link.sent_at:
+            fields[record.SENT_AT] = record.stamp(link.sent_at)
+        moved = moves[stripe_id] = record.differences(row, fields)
+        settled = row[record.SYNC_STATE] == SyncState.CLEAN or fields[record.STATUS] == Status.DRAFT
+        told = {}
+        if moved or touch or not settled:
+            told = {name: fields[name] for name in moved} | in_step(fields[record.STATUS])
+        updates.append(Update(row, told, moved, stripe_id, _moment_of(moved, invoice)))
+    failed = write_changes(updates)
+    done = {id_: both for id_, both in wanted.items() if both[0]["Id"] not in failed}
+    links.remember_written(
+        [
+            links.Written(
+                id_,
+                row["Id"],
+                status=invoice.status if invoice else None,
+                digest=invoice.digest if invoice else None,
+            )
+            for id_, (row, invoice) in done.items()
+        ]
+    )
+    changes = [_changed(id_, row, invoice, moves[id_]) for id_, (row, invoice) in done.items()]
+    return changes + [
+        _failed(id_, row, failed[row["Id"]])
+        for id_, (row, _) in wanted.items()
+        if row["Id"] in failed
+    ]
+
+
+def _moment_of(moved: Mapping[str, tuple[Any, Any]], invoice: Projection | None) -> datetime | None:
+    """When Stripe says that the status changed, as a UTC instant, if it did."""
+    if invoice is None or record.STATUS not in moved:
+        return None
+    return {
+        Status.OPEN: invoice.finalized_at,
+        Status.PAID: invoice.paid_at,
+        Status.VOID: invoice.voided_at,
+        Status.UNCOLLECTIBLE: invoice.uncollectible_at,
+    }.get(invoice.status)
+
+
+def _changed(
+    stripe_id: str,
+    row: Record,
+    invoice: Projection | None,
+    moved: Mapping[str, tuple[Any, Any]],
+) -> Change:
+    change = Change(stripe_id, row["Id"], row["Name"], row["Account__r"]["Name"], moved=moved)
+    if invoice is None:
+        return replace(change, status=Status.DELETED)
+    return replace(
+        change,
+        status=invoice.status,
+        number=invoice.number or "",
+        total=str(invoice.total),
+        hosted_invoice_url=invoice.hosted_invoice_url or "",
+    )
+
+
+def in_step(status: str) -> dict[str, Any]:
+    """The fields that say that a record was brought in step just now."""
+    fields: dict[str, Any] = {
+        record.LAST_SYNCED_AT: stamp_now(),
+        record.LAST_RUN_URL: run_url(),
+    }
+    if status != Status.DRAFT:
+        fields |= {record.SYNC_STATE: SyncState.CLEAN, record.SYNC_MESSAGE: None}
+    return fields
+
+
+def _failed(stripe_id: str, row: Record | None, error: InvoicingError) -> Change:
+    return Change(
+        stripe_id,
+        record_id=row["Id"] if row else None,
+        name=row["Name"] if row else "",
+        problem=str(error),
+        passing=isinstance(error, Passing),
+    )
+
+
+def _duplicate(stripe_id: str, row: Record) -> Change:
+    return Change(
+        stripe_id,
+        row["Id"],
+        row["Name"],
+        problem=f"Stripe has two invoices for it, {row[record.STRIPE_ID]} and {stripe_id}; the "
+        "record keeps the first. Void or delete the other in Stripe.",
+    )
+
+
+def _mirror(invoice: Projection, begun: Record | None) -> Change:
+    """Make the record of an invoice that exists in Stripe only, or finish one that was begun."""
+    account = accounts_of([billed(invoice)]).get(invoice.stripe_id)
+    if account is None:
+        return Change(
+            invoice.stripe_id,
+            problem=f"its Stripe customer {invoice.customer_id} belongs to no Account; write the "
+            "customer's id into an Account's Stripe Customer Id, then sync again.",
+        )
+    link, link_back = replacing(invoice.replaces)
+    header = mirrored_header(invoice, account) | in_step(Status.OPEN) | link
+    entry = making(invoice)
+    timeline.propose([entry], this_attempt())
+    try:
+        created = _write_whole(invoice, header, begun, link_back)
+    except InvoicingError as error:
+        return _failed(invoice.stripe_id, begun, error)
+    timeline.belong({entry.key: created})
+    timeline.settle([entry.key])
+    publish([entry.key])
+    links.remember_written(
+        [links.Written(invoice.stripe_id, created, invoice.status, invoice.digest)]
+    )
+    name = salesforce.client().query(
+        f"SELECT Name FROM {record.INVOICE} WHERE Id = {quoted(created)}"  # noqa: S608
+    )[0]["Name"]
+    return Change(invoice.stripe_id, created, name, created=True)
+
+
+def making(invoice: Projection) -> TimelineEntry:
+    """The beginning of the timeline of an invoice that was made in Stripe."""
+    return make_entry(
+        f"made-{invoice.stripe_id}"[: record.KEY_LENGTH],
+        f"Made for Stripe's {invoice.stripe_id}, {invoice.status} over {invoice.total}.",
+        record_id=None,
+        stripe_id=invoice.stripe_id,
+        amount=invoice.total,
+        moved={record.LOCAL_KEY: (None, invoice.stripe_id)},
+        state=EntryState.PROPOSED,
+    )
+
+
+def _write_whole(
+    invoice: Projection,
+    header: Mapping[str, Any],
+    begun: Record | None,
+    link_back: Sequence[Mapping[str, Any]],
+) -> str:
+    """Write a record and its lines by one all-or-nothing call; returns the record's id."""
+    lines = stripe.client().invoice_lines(invoice.stripe_id)
+    known = str(begun["Id"]) if begun else None
+    there = lines_there([known]) if known else ()
+    nodes: list[Mapping[str, Any]] = [
+        {
+            "method": "PATCH" if known else "POST",
+            "path": f"sobjects/{record.INVOICE}{f'/{known}' if known else ''}",
+            "referenceId": "invoice",
+            "body": header,
+        }
+    ]
+    nodes += [
+        {
+            "method": "POST",
+            "path": f"sobjects/{record.LINE}",
+            "referenceId": f"line{body['Position__c']}",
+            "body": body,
+        }
+        for body in mirrored_lines(invoice, lines, known or "@{invoice.id}")
+        if body[record.LOCAL_KEY] not in there
+    ]
+    if not known:
+        nodes += link_back
+    answers = salesforce.client().write_graph(nodes)
+    return known or str(answers["invoice"]["id"])

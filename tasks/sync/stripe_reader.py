@@ -1,0 +1,87 @@
+"""Read invoices in Stripe, and what became of their payments where something may have."""
+
+from collections.abc import Collection, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from invoicing.connectors import stripe
+from invoicing.domain.model.payments import (
+    NOTHING_KNOWN,
+    PaymentFacts,
+    disputed,
+    problem,
+    refunded,
+    settled_by,
+)
+from invoicing.domain.stripe.projection import Projection, project
+from invoicing.errors import InvoicingError
+from invoicing.ledger import payments
+from invoicing.settings import settings
+from tasks.records.invoices import today
+
+READERS = 8
+"""Stripe invoices read side by side."""
+
+Reading = tuple[Projection, PaymentFacts] | InvoicingError | None
+
+
+def read_invoices(
+    stripe_ids: Iterable[str], look_into: Collection[str] = ()
+) -> dict[str, Projection | InvoicingError | None]:
+    """Stripe's side, read now; None for what does not exist.
+
+    An invoice and its attempts to pay are one call. Refunds and disputes are two more for each
+    payment, and read only where there may be news of them; else what was read last holds. What
+    is read is remembered, so the caller holds the invoices' leases.
+
+    Args:
+        stripe_ids: The invoices.
+        look_into: Those whose refunds and disputes are to be read.
+    """
+    ids = list(stripe_ids)
+    if not ids:
+        return {}
+    before = payments.known(ids)
+
+    def read(stripe_id: str) -> Reading:
+        try:
+            return _read(stripe_id, before.get(stripe_id, NOTHING_KNOWN), stripe_id in look_into)
+        except InvoicingError as error:
+            return error
+
+    with ThreadPoolExecutor(min(READERS, len(ids))) as pool:
+        found = dict(zip(ids, pool.map(read, ids), strict=True))
+    payments.remember(
+        {
+            id_: (reading[1], reading[0].payment_state)
+            for id_, reading in found.items()
+            if isinstance(reading, tuple) and reading[1] != before.get(id_, NOTHING_KNOWN)
+        }
+    )
+    return {id_: r[0] if isinstance(r, tuple) else r for id_, r in found.items()}
+
+
+def _read(stripe_id: str, before: PaymentFacts, look: bool) -> Reading:
+    invoice = stripe.client().invoice_with_payments(stripe_id)
+    if invoice is None:
+        return None
+    known = _known_now(invoice, before, look)
+    zone = settings().business.zone
+    return project(invoice, today=today(), zone=zone, known=known), known
+
+
+def _known_now(invoice: stripe.Object, before: PaymentFacts, look: bool) -> PaymentFacts:
+    waiting = invoice["status"] in ("open", "uncollectible")
+    now = replace(before, problem=problem(invoice["payments"]) if waiting else "")
+    credited = invoice.get("post_payment_credit_notes_amount") or 0
+    if not look and credited == before.credited:
+        return now
+    client, paid = stripe.client(), settled_by(invoice["payments"])
+    held, status = disputed(d for payment in paid for d in client.disputes(payment))
+    return replace(
+        now,
+        refunded=refunded(r for payment in paid for r in client.refunds(payment)),
+        disputed=held,
+        dispute_status=status,
+        credited=credited,
+    )

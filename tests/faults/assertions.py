@@ -1,0 +1,290 @@
+"""What both services and the ledger say, read all at once and judged afterwards."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+from typing import Any
+
+import orjson
+import requests
+
+from invoicing.domain.stripe.projection import ACCOUNT_KEY, RECORD_KEY
+from invoicing.ledger.models import (
+    EntryState,
+    Event,
+    Intent,
+    InvoiceLink,
+    Lease,
+    Request,
+    SyncRun,
+    TimelineEntry,
+)
+from tests.faults.instruments import now
+from tests.faults.runner import outcome_of
+
+Thing = dict[str, Any]
+
+RECORD_FIELDS = (
+    "Id, Name, Status__c, Payment_State__c, Sync_State__c, Sync_Message__c, Number__c, "
+    "Stripe_Invoice_Id__c, Total__c, Amount_Paid__c, Amount_Remaining__c, Sent_At__c, "
+    "Local_Key__c, Description__c, Action_Requested__c, Currency__c, Replaces__c, Replaced_By__c, "
+    "Previewed_Total__c, Is_Overdue__c, Reminders_Sent__c, Account__c, "
+    "Account__r.Stripe_Customer_Id__c, "
+    "(SELECT Description__c, Quantity__c, Amount__c FROM Lines__r ORDER BY Position__c)"
+)
+
+
+OUT_OF_BAND = ("out_of_band_payment", "payment_record")
+"""Types of payments on an invoice that Stripe did not collect."""
+
+
+@dataclass
+class Facts:
+    """The state of the world after a schedule, and how it became quiet."""
+
+    now: datetime
+    invoices: Sequence[Thing]
+    customers: Sequence[Thing]
+    products: Sequence[Thing]
+    credit_notes: Sequence[Thing]
+    refunds: Sequence[Thing]
+    out_of_band: Sequence[Thing]
+    mails: Sequence[Thing]
+    records: Sequence[Thing]
+    leases: Sequence[Lease]
+    intents: Sequence[Intent]
+    links: Sequence[InvoiceLink]
+    events: Sequence[Event]
+    requests: Sequence[Request]
+    timeline: Sequence[TimelineEntry]
+    told: Sequence[Thing]
+    syncs: Sequence[str]
+
+    def record(self, name: str) -> Thing:
+        """The invoice record of a name."""
+        [found] = [record for record in self.records if record["Name"] == name]
+        return found
+
+    def invoices_of(self, record: Thing) -> list[Thing]:
+        """The Stripe invoices that were made for a record."""
+        return [i for i in self.invoices if i["metadata"].get(RECORD_KEY) == record["Id"]]
+
+    def mails_of(self, record: Thing) -> list[Thing]:
+        """The e-mails that went out about a record's Stripe invoices."""
+        ids = {invoice["id"] for invoice in self.invoices_of(record)}
+        ids.add(record["Stripe_Invoice_Id__c"])
+        return [mail for mail in self.mails if mail["invoice"] in ids]
+
+
+def gather(syncs: Sequence[str]) -> Facts:
+    """Read everything; in a process where flows are called by hand."""
+    from sqlmodel import select
+
+    from invoicing.connectors import salesforce
+    from invoicing.ledger.database import session
+
+    stripe = _Stripe()
+    payments = list(stripe.all("/v1/invoice_payments"))
+    mails = requests.get(f"{stripe.url}/_sandbox/mail", timeout=60).json()["data"]
+    invoices = list(stripe.all("/v1/invoices"))
+    with session() as ledger:
+        tables: Mapping[Any, Any] = {
+            table: list(ledger.exec(select(table)))
+            for table in (Lease, Intent, InvoiceLink, Event, Request, TimelineEntry)
+        }
+    return Facts(
+        now=now(),
+        invoices=invoices,
+        customers=list(stripe.all("/v1/customers")),
+        products=list(stripe.all("/v1/products")),
+        credit_notes=list(stripe.all("/v1/credit_notes")),
+        refunds=list(stripe.all("/v1/refunds")),
+        out_of_band=[p for p in payments if p["payment"]["type"] in OUT_OF_BAND],
+        mails=mails,
+        records=salesforce.client().query(f"SELECT {RECORD_FIELDS} FROM Stripe_Invoice__c"),
+        leases=tables[Lease],
+        intents=tables[Intent],
+        links=tables[InvoiceLink],
+        events=tables[Event],
+        requests=tables[Request],
+        timeline=sorted(tables[TimelineEntry], key=lambda entry: (entry.happened_at, entry.key)),
+        told=salesforce.client().query("SELECT Key__c FROM Stripe_Invoice_Event__c"),
+        syncs=syncs,
+    )
+
+
+class _Stripe:
+    """Stripe's lists, read to their ends."""
+
+    def __init__(self) -> None:
+        from invoicing.settings import settings
+
+        self.url = settings().stripe.base_url
+        self._session = requests.Session()
+        self._session.auth = (settings().stripe.api_key.get_secret_value(), "")
+
+    def all(self, path: str) -> Iterator[Thing]:
+        params: Thing = {"limit": 100}
+        while True:
+            page = self._session.get(self.url + path, params=params, timeout=60).json()
+            yield from page["data"]
+            if not page["has_more"]:
+                return
+            params["starting_after"] = page["data"][-1]["id"]
+
+
+def settle_down() -> Facts:
+    """Let the schedules do their work, compare everything, and read what is so.
+
+    What the first comparison has put right, the second must find so. One that has read
+    everything itself and finds nothing has changed nothing, and is not repeated.
+    """
+    for flow in ("poll-events", "handle-events", "watch-salesforce"):
+        outcome_of(flow)
+    enough = 2 if _is_half_read() else 1
+    syncs: list[str] = []
+    while len(syncs) < 2 and not (len(syncs) >= enough and agrees(syncs[-1])):
+        syncs.append(str(getattr(outcome_of("full-sync"), "sentence", "")))
+    return gather(syncs)
+
+
+def _is_half_read() -> bool:
+    """Whether the next full sync goes on with what one that died has read."""
+    from sqlmodel import col, select
+
+    from invoicing.ledger.database import session
+
+    with session() as ledger:
+        query = select(SyncRun).where(col(SyncRun.finished_at).is_(None))
+        return ledger.exec(query).first() is not None
+
+
+def agrees(sync: str) -> bool:
+    """Whether a full sync said that it found no difference."""
+    return sync.endswith(" 0 differed.")
+
+
+def violations(facts: Facts, wanted: Mapping[str, int]) -> list[str]:
+    """Everything that is not as it must be after any schedule, whatever its story.
+
+    Args:
+        facts: After both systems were compared twice.
+        wanted: How many credit notes, refunds, out-of-band payments and further mails people
+            asked for.
+    """
+    return [
+        *_once_each(facts, wanted),
+        *_in_agreement(facts),
+        *_told_once(facts),
+        *_nothing_left(facts),
+    ]
+
+
+def _once_each(facts: Facts, wanted: Mapping[str, int]) -> Iterator[str]:
+    def key(things: Iterable[Thing], name: str) -> Counter[str]:
+        return Counter(t["metadata"][name] for t in things if name in (t.get("metadata") or {}))
+
+    for what, counts in (
+        ("Stripe invoices for record", key(facts.invoices, RECORD_KEY)),
+        ("Stripe customers for Account", key(facts.customers, ACCOUNT_KEY)),
+        ("products called", Counter(product["name"] for product in facts.products)),
+        ("records with Stripe id", Counter(r["Stripe_Invoice_Id__c"] for r in facts.records)),
+    ):
+        yield from (
+            f"{count} {what} {name}" for name, count in counts.items() if name and count > 1
+        )
+    mails = Counter((_matter(mail), mail["invoice"]) for mail in facts.mails)
+    for (matter, invoice), count in mails.items():
+        allowed = (
+            wanted.get("credit_notes", 0) if matter == "Credit" else 1 + wanted.get("mails", 0)
+        )
+        if count > allowed:
+            yield f"{count} e-mails about {invoice} ({matter}), {allowed} wanted"
+    for what in ("credit_notes", "refunds", "out_of_band"):
+        if len(getattr(facts, what)) > wanted.get(what, 0):
+            yield f"{len(getattr(facts, what))} {what}, {wanted.get(what, 0)} wanted"
+
+
+def _matter(mail: Thing) -> str:
+    """Whether a mail brings an invoice, its receipt, or a credit note: the subject's first word."""
+    return str(mail["subject"]).split()[0]
+
+
+def _told_once(facts: Facts) -> Iterator[str]:
+    """Each change is on the timeline once, in Salesforce as in the ledger, up to the last."""
+    here = {record["Id"] for record in facts.records}
+    done = (EntryState.HAPPENED, EntryState.PUBLISHED)
+    happened = {e.key: e for e in facts.timeline if e.state in done and e.record_id in here}
+    there = Counter(row["Key__c"] for row in facts.told)
+    for key in happened.keys() | there.keys():
+        if key not in happened or there[key] != 1:
+            yield f"the timeline has {key} {there[key]} times"
+    for record in facts.records:
+        mine = [e for e in happened.values() if e.record_id == record["Id"] and e.number]
+        mine.sort(key=lambda entry: entry.number or 0)
+        for before, after in pairwise(mine):
+            if before.changes == after.changes:
+                yield f"{record['Name']}'s timeline says twice: {after.what}"
+        states = [s[1] for e in mine if (s := orjson.loads(e.changes).get("Status__c"))]
+        if states and states[-1] != record["Status__c"]:
+            yield f"{record['Name']} is {record['Status__c']}, its timeline ends {states[-1]}"
+
+
+def _in_agreement(facts: Facts) -> Iterator[str]:
+    invoices = {invoice["id"]: invoice for invoice in facts.invoices}
+    for record in facts.records:
+        yield from _agreeing(record, invoices.get(record["Stripe_Invoice_Id__c"]), facts)
+    for invoice in facts.invoices:
+        if invoice["id"] not in {record["Stripe_Invoice_Id__c"] for record in facts.records}:
+            yield f"{invoice['id']} has no record"
+    if not agrees(facts.syncs[-1]):
+        yield f"the second full sync says {facts.syncs[-1]!r}"
+
+
+def _agreeing(record: Thing, invoice: Thing | None, facts: Facts) -> Iterator[str]:
+    name = record["Name"]
+    linked = {link.record_id: link for link in facts.links}
+    link = linked.get(record["Id"])
+    if invoice is None:
+        if record["Stripe_Invoice_Id__c"] and record["Status__c"] != "Deleted":
+            yield f"{name} names {record['Stripe_Invoice_Id__c']}, which Stripe does not have"
+        return
+    if link is None or link.stripe_id != invoice["id"]:
+        yield f"{name} is {invoice['id']}, the ledger says {link and link.stripe_id}"
+    if record["Status__c"].lower() != invoice["status"]:
+        yield f"{name} is {record['Status__c']}, Stripe says {invoice['status']}"
+    if invoice["status"] == "draft":
+        return
+    if link and (link.status or "").lower() != invoice["status"]:
+        yield f"{name} is {invoice['status']} in Stripe, the ledger wrote {link.status}"
+    unit = 1 if invoice["currency"] == "jpy" else 100
+    for field, minor in (
+        ("Total__c", "total"),
+        ("Amount_Paid__c", "amount_paid"),
+        ("Amount_Remaining__c", "amount_remaining"),
+    ):
+        if record[field] is None or round(float(record[field]) * unit) != invoice[minor]:
+            yield f"{name}: {field} is {record[field]}, Stripe says {invoice[minor]}"
+    if record["Number__c"] != invoice["number"]:
+        yield f"{name} is number {record['Number__c']}, Stripe says {invoice['number']}"
+    if record["Sync_State__c"] != "Clean":
+        yield f"{name} is sent and {record['Sync_State__c']}: {record['Sync_Message__c']}"
+
+
+def _nothing_left(facts: Facts) -> Iterator[str]:
+    for event in facts.events:
+        if event.state != "done":
+            yield f"event {event.type} is {event.state}: {event.reason}"
+    for lease in facts.leases:
+        if lease.expires_at > facts.now:
+            yield f"a lease on {lease.subject} is held until {lease.expires_at:%H:%M:%S}"
+    for record in facts.records:
+        begun = any(i.subject == record["Id"] and i.outcome is None for i in facts.intents)
+        failed = record["Sync_State__c"] in ("Failed", "Conflict")
+        if record["Status__c"] == "Draft" and (begun or failed) and not record["Sync_Message__c"]:
+            yield f"{record['Name']} is stuck without a reason"
+    for request in facts.requests:
+        if not request.cleared or not request.run_id:
+            yield f"the request for {request.action} was not taken up"

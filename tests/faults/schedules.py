@@ -1,0 +1,400 @@
+"""Schedules: what goes wrong, when, and how the world comes to rest afterwards."""
+
+import random
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import accumulate, zip_longest
+from typing import Any
+from uuid import UUID
+
+from tasks.runtime.retries import growing_delays
+from tests.faults import assertions, instruments
+from tests.faults.assertions import Facts
+from tests.faults.child import Broken, Child, Hung, Tell
+from tests.faults.faults import Rule, at_call, away, kind_of, kinds_of, now_and_then
+from tests.faults.instruments import Away
+from tests.faults.runner import Attempt, Ending, by_hand, outcome_of
+from tests.faults.stories import STORIES, Parameters, into_the_inbox
+from tests.faults.worlds import DAY, SALESFORCE, STRIPE, World
+
+LEASES_OVER = 400.0
+"""Seconds after which whatever a killed process held is free again."""
+
+PAUSES = (0.0, LEASES_OVER, 25 * 3600.0, 31 * DAY)
+"""How long it may take until somebody tries again."""
+
+WITHOUT_LEDGER = "ledger away for minutes"
+
+TRIES = 10
+ROUNDS = 12
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """What goes wrong in one playing of a story.
+
+    Attributes:
+        name: Names the schedule for good: playing it again is playing the same.
+        flow: Whose story.
+        seed: Of everything that is left to chance.
+        rules: Trouble on the wire, by service.
+        kills: At which point the first, second … attempt is killed; None for not at all.
+        stall: At which point the first attempt stops, until after its run was taken up by
+            another process; None for not at all.
+        stall_again: The same of the second attempt.
+        ledger_away: When the first attempt finds no ledger.
+        rivals: Runs of the same flow that start at the same moment.
+        rival_kills: At which point the first attempt of each of them is killed.
+        arrivals: Events arrive and are handled meanwhile, in any order.
+        pause: Seconds that pass between the failure and the second try.
+        anew: Tried again by a new run, not by the same one.
+        stubborn: The trouble goes on in the second attempt.
+    """
+
+    name: str
+    flow: str
+    seed: int = 0
+    rules: dict[str, list[Rule]] = field(default_factory=dict)
+    kills: tuple[int | None, ...] = ()
+    stall: int | None = None
+    stall_again: int | None = None
+    ledger_away: Away | None = None
+    rivals: int = 0
+    rival_kills: tuple[int | None, ...] = ()
+    arrivals: bool = False
+    pause: float = 0.0
+    anew: bool = False
+    stubborn: bool = False
+
+    @property
+    def undisturbed(self) -> bool:
+        """Whether nothing can keep the story from its own end."""
+        return self.pause < DAY and not self.arrivals and not self.rivals
+
+
+@dataclass
+class Verdict:
+    """What came of a schedule."""
+
+    schedule: Schedule
+    violations: list[str] = field(default_factory=list)
+    faults: Counter[str] = field(default_factory=Counter)
+    kills: int = 0
+    stalls: int = 0
+    seconds: float = 0.0
+    endings: list[str] = field(default_factory=list)
+
+
+def perform(world: World, schedule: Schedule) -> Verdict:
+    """Play a schedule in a new world, bring everything to its end, and judge."""
+    verdict = Verdict(schedule)
+    began = time.perf_counter()
+    try:
+        _play(world, schedule, verdict)
+    except (Broken, Hung) as error:
+        verdict.violations.append(f"the world did not come to rest: {error}")
+    verdict.seconds = time.perf_counter() - began
+    return verdict
+
+
+def _play(world: World, schedule: Schedule, verdict: Verdict) -> None:
+    story = STORIES[schedule.flow]
+    world.renew()
+    asked: Parameters = by_hand(world, story.prepare)
+    world.order_faults(schedule.rules, schedule.seed)
+    wishes = [asked, *(story.rival(asked) for _ in range(schedule.rivals))]
+    kills = [*schedule.kills, None]
+    first = [
+        Attempt(
+            world,
+            schedule.flow,
+            asked,
+            kill_at=kills[0],
+            stall_at=schedule.stall,
+            ledger_away=schedule.ledger_away,
+        )
+    ]
+    first += [
+        Attempt(world, schedule.flow, wish, kill_at=kill_at)
+        for wish, kill_at in zip_longest(wishes[1:], schedule.rival_kills)
+    ]
+    arriving = Child(partial(_arrive, world, schedule.seed)) if schedule.arrivals else None
+    stalled = first[0].stalls() if schedule.stall is not None else None
+    endings = [stalled] if stalled else [first[0].join()]
+    endings += [attempt.join() for attempt in first[1:]]
+    if arriving:
+        arriving.join()
+    _note(world, verdict, endings)
+    if schedule.name.startswith("away:"):
+        verdict.violations += [
+            f"what was away let a run end as {ending.how}: {ending.message[-1500:]}"
+            for ending in endings
+            if ending.how in ("unknown", "hung")
+        ]
+    if not schedule.stubborn:
+        world.clear_faults()
+    if any(not ending.settled for ending in endings):
+        world.pass_time(schedule.pause)
+    again = schedule.anew and story.anew
+    if stalled:
+        endings[0] = _take_up(world, schedule, first[0], stalled, wishes[0], again=again)
+        _note(world, verdict, endings[:1])
+    last = [
+        _bring_to_end(world, schedule, wish, ending, verdict, again=again)
+        for wish, ending in zip(wishes, endings, strict=True)
+    ]
+    if stalled:
+        first[0].go_on()
+        late = first[0].join()
+        verdict.endings.append(f"in the end the stalled process was {late.how}: {late.message}")
+    world.clear_faults()
+    found = come_to_rest(world)
+    verdict.violations += assertions.violations(found, story.wanted)
+    ended_otherwise = list(story.ends(found, asked))
+    if ended_otherwise and (
+        schedule.undisturbed or any(e.how == "completed" for e in last) or not _excused(found)
+    ):
+        verdict.violations += ended_otherwise
+    verdict.violations += [
+        f"a run ended as {ending.how}: {ending.message[-1500:]}"
+        for ending in last
+        if not ending.settled or ending.how == "unknown"
+    ]
+
+
+def _take_up(
+    world: World,
+    schedule: Schedule,
+    stalled: Attempt,
+    ending: Ending,
+    wish: Parameters,
+    *,
+    again: bool,
+) -> Ending:
+    """Take a run up that is believed dead; every other time it comes back to life meanwhile."""
+    successor = Attempt(world, schedule.flow, wish, run=None if again else ending.run)
+    if schedule.seed % 2:
+        stalled.go_on()
+    return successor.join()
+
+
+def _note(world: World, verdict: Verdict, endings: Sequence[Ending]) -> None:
+    verdict.faults.update({kind_of(rule): rule["hits"] for rule in world.faults() if rule["hits"]})
+    if without_ledger := sum(ending.without_ledger for ending in endings):
+        verdict.faults[WITHOUT_LEDGER] += without_ledger
+    verdict.kills += sum(ending.how == "killed" for ending in endings)
+    verdict.stalls += sum(ending.how == "stalled" for ending in endings)
+    verdict.endings += [f"{ending.how}: {ending.message}" for ending in endings]
+
+
+def _bring_to_end(
+    world: World,
+    schedule: Schedule,
+    wish: Parameters,
+    ending: Ending,
+    verdict: Verdict,
+    *,
+    again: bool,
+) -> Ending:
+    """Try again as an operator or as Prefect would, until nobody would try again."""
+    kills = list(schedule.kills[1:])
+    for number in range(TRIES):
+        if ending.settled or ending.how == "hung":
+            break
+        if number:
+            world.pass_time(LEASES_OVER)
+        run: UUID | None = None if again else ending.run
+        kill_at = kills.pop(0) if kills else None
+        stall_at = schedule.stall_again if number == 0 else None
+        attempt = Attempt(world, schedule.flow, wish, run=run, kill_at=kill_at, stall_at=stall_at)
+        if stall_at is not None and (stalled := attempt.stalls()):
+            verdict.stalls += 1
+            ending = _take_up(world, schedule, attempt, stalled, wish, again=again)
+            attempt.go_on()
+            verdict.endings.append(f"the stalled second attempt was {attempt.join().how}")
+        else:
+            ending = attempt.join()
+        if number == 0 and schedule.stubborn:
+            _note(world, verdict, [ending])
+            world.clear_faults()
+        else:
+            verdict.kills += ending.how == "killed"
+            verdict.endings.append(f"{ending.how}: {ending.message}")
+    return ending
+
+
+def come_to_rest(world: World) -> Facts:
+    """Let time pass and the schedules work until nothing waits, and read what is so then."""
+    for _ in range(ROUNDS):
+        world.pass_time(LEASES_OVER)
+        found: Facts = by_hand(world, assertions.settle_down)
+        if not any(event.state in ("received", "processing", "failed") for event in found.events):
+            break
+    return found
+
+
+def _excused(found: Facts) -> bool:
+    """Whether a run was refused with reasons, and the record says them."""
+    return all(
+        record["Sync_Message__c"] or record["Sync_State__c"] == "Clean" for record in found.records
+    )
+
+
+def _arrive(world: World, seed: int, tell: Tell) -> None:
+    """Events come in again and again, shuffled and doubled, and are handled meanwhile."""
+    from invoicing.errors import InvoicingError
+
+    instruments.shift_time(world.ahead)
+    instruments.be_a_new_process()
+    dice = random.Random(seed)  # noqa: S311 - repeatable on purpose
+    with instruments.without_prefect():
+        for _ in range(dice.randint(2, 5)):
+            time.sleep(dice.uniform(0, 0.15))
+            try:
+                into_the_inbox(dice)
+            except InvoicingError:
+                continue
+            outcome_of("handle-events")
+
+
+# Plans
+
+
+@dataclass(frozen=True)
+class Sites:
+    """Where something can go wrong in a story that goes well.
+
+    Attributes:
+        calls: Requests to each service in order: method and path.
+        points: The points at which the process may die.
+    """
+
+    calls: dict[str, list[tuple[str, str]]]
+    points: tuple[str, ...]
+
+
+def explore(world: World, flow: str) -> tuple[str, Sites]:
+    """Play a story without trouble; returns its flow, with every call and every point."""
+    world.renew()
+    asked: Any = by_hand(world, STORIES[flow].prepare)
+    for sandbox in world.sandboxes.values():
+        sandbox.admin("DELETE", "requests")
+    ending = Attempt(world, flow, asked, watched=True).join()
+    if ending.how != "completed":
+        raise Broken(f"{flow} does not complete without trouble: {ending}")
+    calls = {
+        name: [(r["method"], r["path"]) for r in sandbox.admin("GET", "requests")["requests"]]
+        for name, sandbox in world.sandboxes.items()
+    }
+    return flow, Sites(calls, ending.points)
+
+
+def single_faults(flow: str, sites: Sites) -> list[Schedule]:
+    """Every call of a story times every kind of trouble."""
+    return [
+        Schedule(
+            f"fault:{flow}:{service}:{number}:{kind}",
+            flow,
+            rules={service: [at_call(kind, number)]},
+            anew=number % 2 == 1,
+        )
+        for service, calls in sites.calls.items()
+        for number, (method, path) in enumerate(calls)
+        for kind in kinds_of(service, method, path)
+    ]
+
+
+def single_kills(flow: str, sites: Sites) -> list[Schedule]:
+    """Every point of a story, taken up again by the same run, and by a new one."""
+    return [
+        Schedule(
+            f"kill:{flow}:{point}:{'new' if anew else 'same'}",
+            flow,
+            kills=(point,),
+            anew=anew,
+            pause=LEASES_OVER if anew else 0.0,
+        )
+        for point in range(len(sites.points))
+        for anew in ((False, True) if STORIES[flow].anew else (False,))
+    ]
+
+
+def single_stalls(flow: str, sites: Sites) -> list[Schedule]:
+    """Every point of a story outside of transactions, where its process freezes for a while."""
+    return [
+        Schedule(f"stall:{flow}:{point}", flow, seed=point, stall=point)
+        for point, label in enumerate(sites.points)
+        if not label.startswith("before commit")
+    ]
+
+
+def outages(flow: str, sites: Sites) -> list[Schedule]:
+    """Each service and the ledger are away for minutes, from the start of a story or its middle.
+
+    Three minutes are outlived; of ten, the run gives up, and is taken up when they are over.
+    """
+    return [
+        Schedule(
+            f"away:{flow}:{service}:{after}:{minutes}",
+            flow,
+            rules={} if service == LEDGER else {service: [away(tries_in(minutes), after)]},
+            ledger_away=Away(after, tries_in(minutes)) if service == LEDGER else None,
+            pause=minutes * 60.0,
+            anew=after > 0,
+            stubborn=minutes == min(OUTAGE_MINUTES),
+        )
+        for service, calls in {**sites.calls, LEDGER: sites.points}.items()
+        for after in sorted({0, len(calls) // 2})
+        for minutes in OUTAGE_MINUTES
+        if calls
+    ]
+
+
+LEDGER = "ledger"
+OUTAGE_MINUTES = (3, 10)
+
+
+def tries_in(minutes: float) -> int:
+    """How often a step is tried in so many minutes, by the delays that it has in production."""
+    delays = accumulate(growing_delays(int(minutes * 60)))
+    return sum(1 for waited in delays if waited < minutes * 60) + 1
+
+
+def at_random(seed: int, flows: Sequence[str], sites: dict[str, Sites], only: str = "") -> Schedule:
+    """A schedule with several kinds of trouble, drawn by its seed."""
+    dice = random.Random(seed)  # noqa: S311 - repeatable on purpose
+    flow = dice.choice([*flows, *(f for f in flows if f == "send-invoice")])
+    points = len(sites[flow].points)
+    rules: dict[str, list[Rule]] = {}
+    for service in (STRIPE, SALESFORCE):
+        for _ in range(dice.choice((0, 1, 1, 2))):
+            kind = only or dice.choice(kinds_of(service, "POST"))
+            if kind in kinds_of(service, "POST"):
+                rule = now_and_then(kind, dice.choice((0.05, 0.15, 0.4)), dice.randint(1, 6))
+                rules.setdefault(service, []).append(rule | {"after": dice.randint(0, 8)})
+    stall = dice.randrange(points) if dice.random() < 0.15 else None
+    chance = 0 if stall is not None else 0.4
+    kills = tuple(dice.randrange(points) if dice.random() < chance else None for _ in range(3))
+    rivals = dice.choice((0, 0, 1, 1, 2))
+
+    def perhaps(probability: float) -> int | None:
+        return dice.randrange(points) if dice.random() < probability else None
+
+    return Schedule(
+        f"random:{seed}",
+        flow,
+        seed,
+        rules,
+        kills,
+        stall,
+        rivals=rivals,
+        arrivals=dice.random() < 0.35,
+        pause=dice.choice(PAUSES if stall is None else PAUSES[:2]),
+        anew=dice.random() < 0.5,
+        stubborn=dice.random() < 0.3,
+        stall_again=perhaps(0.1),
+        rival_kills=tuple(perhaps(0.25) for _ in range(rivals)),
+    )

@@ -1,0 +1,563 @@
+"""One story for each flow that changes anything: how it begins, what is asked, how it must end.
+
+A new flow is proved by adding its story here; a test names the flows that have none.
+"""
+
+import random
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import requests
+
+from invoicing.domain.model.reminder_dates import GRACE
+from tests.faults.assertions import Facts
+from tests.faults.instruments import now
+from tests.faults.runner import outcome_of
+
+Parameters = dict[str, Any]
+
+
+def _same(parameters: Parameters) -> Parameters:
+    return parameters
+
+
+@dataclass(frozen=True)
+class Story:
+    """A flow's story.
+
+    Attributes:
+        flow: The deployed flow.
+        prepare: Makes the beginning, without Prefect and without trouble; returns the
+            parameters of the run.
+        ends: What is wrong with the end, if the flow came to its own.
+        rival: What another run wants that is started at the same moment.
+        anew: Whether a new run with the same parameters asks for the same thing. If not, only
+            the run itself is taken up again.
+        wanted: How many credit notes, refunds, out-of-band payments and further mails the story
+            asks for.
+    """
+
+    flow: str
+    prepare: Callable[[], Parameters]
+    ends: Callable[[Facts, Parameters], Iterator[str]]
+    rival: Callable[[Parameters], Parameters] = _same
+    anew: bool = True
+    wanted: Mapping[str, int] = field(default_factory=dict)
+
+
+def form(**changes: Any) -> Parameters:
+    """The form for a draft of two lines over 2,450 dollars, due in 45 days."""
+    from tasks.records.invoices import today
+
+    return {
+        "account": "Acme Corporation",
+        "description": "November services",
+        "due_date": (today() + timedelta(days=45)).isoformat(),
+        "lines": [
+            {"product": "Consulting", "quantity": "3"},
+            {"product": "Onboarding", "unit_price": "2000"},
+        ],
+        **changes,
+    }
+
+
+def draft() -> str:
+    """A draft; its name."""
+    return str(outcome_of("raise-invoice", **form()).name)
+
+
+def sent() -> str:
+    """An invoice that was sent, and whose events were settled; its name."""
+    name = draft()
+    outcome_of("send-invoice", invoice=name)
+    outcome_of("poll-events")
+    return name
+
+
+def paid() -> str:
+    """An invoice that was sent, and then paid by the customer, which nobody has noticed."""
+    name = draft()
+    outcome = outcome_of("send-invoice", invoice=name)
+    outcome_of("poll-events")
+    pay(outcome.hosted_invoice_url)
+    return name
+
+
+def pay(hosted_invoice_url: str) -> None:
+    """Pay as the customer does."""
+    answer = requests.post(hosted_invoice_url, data={"card": "4242424242424242"}, timeout=60)
+    assert answer.ok, answer.text
+
+
+def pay_part(stripe_id: str, amount: int) -> None:
+    """Pay some whole units of an invoice as the customer does."""
+    from invoicing.connectors import stripe
+
+    invoice = stripe.client().invoice(stripe_id)
+    assert invoice is not None
+    form = {"card": "4242424242424242", "amount": f"{amount}.00"}
+    answer = requests.post(invoice["hosted_invoice_url"], data=form, timeout=60)
+    assert answer.ok, answer.text
+
+
+def write(name: str, **fields: Any) -> None:
+    """Overwrite a record by hand."""
+    from invoicing.connectors import salesforce
+
+    client = salesforce.client()
+    [record] = client.query(f"SELECT Id FROM Stripe_Invoice__c WHERE Name = '{name}'")
+    client.update("Stripe_Invoice__c", record["Id"], fields)
+
+
+def stripe_post(path: str, **params: Any) -> dict[str, Any]:
+    """Do something as a user of Stripe's dashboard."""
+    from invoicing.settings import settings
+
+    at = settings().stripe
+    key = at.api_key.get_secret_value()
+    answer = requests.post(at.base_url + path, data=params, auth=(key, ""), timeout=60)
+    assert answer.ok, answer.text
+    return dict(answer.json())
+
+
+def into_the_inbox(dice: random.Random | None = None) -> None:
+    """Write all of Stripe's events down as the receiver does, in any order if told so."""
+    from invoicing.connectors import stripe
+    from invoicing.domain.stripe.events import HANDLED
+    from invoicing.ledger import inbox
+    from tests.flows.events import event_from
+
+    since = now() - timedelta(days=20)
+    found = [event_from(e) for e in stripe.client().events(since=since, types=HANDLED)]
+    if dice:
+        dice.shuffle(found)
+    for event in found:
+        inbox.receive([event])
+
+
+# Beginnings
+
+
+def _raise_once() -> Parameters:
+    return form(request_id="order-4711")
+
+
+def _raise_many() -> Parameters:
+    """A table of two invoices, one of two lines, and an Opportunity of one product."""
+    _win("Acme renewal")
+    table = """invoice;account;description;terms;product;quantity;price
+A;Acme Corporation;November services;Net 30;Consulting;3;
+A;Acme Corporation;;;Onboarding;1;2000,00
+B;Acme Corporation;December services;Net 30;Onboarding;1;2450,00
+"""
+    options = {"payment_terms": "Net 30"}
+    return {
+        "csv": table,
+        "opportunities": ["Acme renewal"],
+        "options": options,
+        "request_id": "november",
+    }
+
+
+def _win(name: str) -> None:
+    """An Opportunity of Acme that was won, with two hours of Consulting."""
+    from invoicing.connectors import salesforce
+
+    client = salesforce.client()
+    [account] = client.query("SELECT Id FROM Account WHERE Name = 'Acme Corporation'")
+    [entry] = client.query(
+        "SELECT Id FROM PricebookEntry WHERE Product2.Name = 'Consulting' "
+        "AND CurrencyIsoCode = 'USD' AND Pricebook2.IsStandard = true"
+    )
+    won = {
+        "Name": name,
+        "AccountId": account["Id"],
+        "StageName": "Closed Won",
+        "CloseDate": "2026-11-01",
+        "CurrencyIsoCode": "USD",
+    }
+    product = {"OpportunityId": "@{won.id}", "PricebookEntryId": entry["Id"]}
+    product |= {"Quantity": 2, "UnitPrice": 140}
+    client.write_graph(
+        [
+            _creating("Opportunity", "won", won),
+            _creating("OpportunityLineItem", "product", product),
+        ]
+    )
+
+
+def _creating(sobject: str, reference: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    path = f"sobjects/{sobject}"
+    return {"method": "POST", "path": path, "referenceId": reference, "body": body}
+
+
+def _answer() -> Parameters:
+    return {
+        "account": "Acme Corporation",
+        "answers": [
+            {"purpose": "November services", "payment_terms": "Net 30"},
+            {"product": "Consulting (150 USD)"},
+            {"quantity": "3", "more": "Yes"},
+            {"product": "Onboarding (2500 USD)"},
+            {"quantity": "1", "unit_price": "2000", "more": "No"},
+            {"next": "Raise this invoice"},
+        ],
+    }
+
+
+def _revise() -> Parameters:
+    return {
+        "invoice": draft(),
+        "change": [{"line": 1, "quantity": "5"}],
+        "add": [{"product": "Training Day"}],
+        "remove": [2],
+    }
+
+
+def _preview() -> Parameters:
+    from invoicing.domain.forms.parameters import Options
+
+    options = Options(discount_percent=Decimal(10)).model_dump(mode="json", exclude_unset=True)
+    return {"invoice": str(outcome_of("raise-invoice", **form(options=options)).name)}
+
+
+def _schedule() -> Parameters:
+    from tasks.records.invoices import today
+
+    write(draft(), Send_On__c=today().isoformat())
+    return {}
+
+
+def _send() -> Parameters:
+    return {"invoice": draft()}
+
+
+def _void() -> Parameters:
+    return {"invoice": sent()}
+
+
+def _resend() -> Parameters:
+    return {"invoice": sent(), "request_id": "again"}
+
+
+def _record_payment() -> Parameters:
+    return {"invoice": sent(), "amount": "450", "reference": "Line 7", "request_id": "bank-1"}
+
+
+def _credit() -> Parameters:
+    return {"invoice": paid(), "amount": "450", "give_back": "refund", "request_id": "day-3"}
+
+
+def _replace() -> Parameters:
+    return {"invoice": sent(), "request_id": "anew"}
+
+
+def _sync() -> Parameters:
+    return {"invoice": paid()}
+
+
+def _handle() -> Parameters:
+    paid()
+    into_the_inbox()
+    return {}
+
+
+def _poll() -> Parameters:
+    paid()
+    return {}
+
+
+def _replay() -> Parameters:
+    name = paid()
+    outcome_of("poll-events")
+    write(name, Status__c="Open", Amount_Paid__c=0)
+    return {"states": ["done"]}
+
+
+def _full_sync() -> Parameters:
+    name = sent()
+    write(name, Status__c="Void", Total__c=1)
+    from invoicing.connectors import salesforce
+
+    [account] = salesforce.client().query(
+        "SELECT Stripe_Customer_Id__c FROM Account WHERE Name = 'Acme Corporation'"
+    )
+    made = stripe_post(
+        "/v1/invoices",
+        customer=account["Stripe_Customer_Id__c"],
+        collection_method="send_invoice",
+        days_until_due="30",
+        auto_advance="false",
+    )
+    line = {"lines[0][amount]": "9900", "lines[0][description]": "Workshop"}
+    stripe_post(f"/v1/invoices/{made['id']}/add_lines", **line)
+    stripe_post(f"/v1/invoices/{made['id']}/finalize", auto_advance="false")
+    return {}
+
+
+def _watch() -> Parameters:
+    for name, action in ((draft(), "Send"), (draft(), "Sync"), (sent(), "Void")):
+        write(name, Action_Requested__c=action)
+    return {}
+
+
+def _overdue() -> Parameters:
+    write(sent(), Is_Overdue__c=True)
+    return {}
+
+
+EVENTS_KEPT = timedelta(days=30)
+"""For how long Stripe can be asked what it mailed."""
+
+LONG_AGO = timedelta(days=10)
+"""When an invoice was mailed that is to be reminded of."""
+
+
+def _remind() -> Parameters:
+    from invoicing.domain.salesforce.record import stamp
+    from invoicing.ledger import links
+
+    name = sent()
+    long_ago = now() - LONG_AGO
+    write(name, Sent_At__c=stamp(long_ago))
+    [stripe_id] = _stripe_ids(name)
+    links.mark_sent(stripe_id, long_ago)
+    return {}
+
+
+def _stripe_ids(name: str) -> list[str]:
+    from invoicing.connectors import salesforce
+
+    soql = f"SELECT Stripe_Invoice_Id__c FROM Stripe_Invoice__c WHERE Name = '{name}'"
+    return [row["Stripe_Invoice_Id__c"] for row in salesforce.client().query(soql)]
+
+
+# Ends
+
+
+def _says(what: str, there: Any, wanted: Any) -> Iterator[str]:
+    if there != wanted:
+        yield f"{what}: {there!r} instead of {wanted!r}"
+
+
+def _amounts(record: Mapping[str, Any]) -> list[float]:
+    lines = (record["Lines__r"] or {"records": []})["records"]
+    return [float(line["Amount__c"]) for line in lines]
+
+
+def _is_raised(facts: Facts, _: Parameters) -> Iterator[str]:
+    yield from _says("records", len(facts.records), 1)
+    for record in facts.records:
+        yield from _says("lines", _amounts(record), [450, 2000])
+        yield from _says("total", float(record["Total__c"]), 2450)
+
+
+def _is_raised_by_each(facts: Facts, _: Parameters) -> Iterator[str]:
+    keys = {record["Local_Key__c"] for record in facts.records}
+    yield from _says("records", len(facts.records), max(1, len(keys)))
+    for record in facts.records:
+        yield from _says("lines", _amounts(record), [450, 2000])
+
+
+def _are_raised(facts: Facts, _: Parameters) -> Iterator[str]:
+    lines = sorted(_amounts(record) for record in facts.records)
+    yield from _says("lines", lines, [[280], [450, 2000], [2450]])
+    totals = sorted(float(record["Total__c"]) for record in facts.records)
+    yield from _says("totals", totals, [280, 2450, 2450])
+    told = [entry.what for entry in facts.timeline if entry.what.startswith("Raised")]
+    yield from _says("told", len(told), 3)
+
+
+def _is_revised(facts: Facts, _: Parameters) -> Iterator[str]:
+    [record] = facts.records
+    yield from _says("lines", _amounts(record), [750, 1800])
+    yield from _says("total", float(record["Total__c"]), 2550)
+
+
+def _is_previewed(facts: Facts, _: Parameters) -> Iterator[str]:
+    [record] = facts.records
+    yield from _says("previewed", float(record["Previewed_Total__c"] or 0), 2205)
+    yield from _says("Stripe invoices", len(facts.invoices), 0)
+
+
+def _is_left_to_its_run(facts: Facts, _: Parameters) -> Iterator[str]:
+    yield from _says("status", [r["Status__c"] for r in facts.records], ["Draft"])
+    yield from _says("e-mails", len(facts.mails), 0)
+
+
+def _half_sent() -> Parameters:
+    """A draft that Stripe has too, because its sending was stopped there."""
+    from tasks.records.invoices import read_invoice
+    from tasks.records.locks import holding
+    from tasks.sending import send
+
+    name = draft()
+    with holding(name) as record_id:
+        content = read_invoice(record_id)
+        customer = send.ensure_customer(content.account, content.email or "")
+        send.create_draft(content, customer)
+    return {"invoice": name}
+
+
+def _clone() -> Parameters:
+    return {"invoice": draft(), "request_id": "again-4711"}
+
+
+def _is_gone(facts: Facts, _: Parameters) -> Iterator[str]:
+    yield from _says("records", len(facts.records), 0)
+    yield from _says("Stripe invoices", len(facts.invoices), 0)
+
+
+def _is_cloned(facts: Facts, _: Parameters) -> Iterator[str]:
+    yield from _says("records", len(facts.records), 2)
+    for record in facts.records:
+        yield from _says("lines", _amounts(record), [450, 2000])
+        yield from _says("status", record["Status__c"], "Draft")
+
+
+def _is_sent(facts: Facts, parameters: Parameters) -> Iterator[str]:
+    record = facts.record(parameters["invoice"])
+    yield from _says("Stripe invoices", len(facts.invoices_of(record)), 1)
+    yield from _says("e-mails", len(facts.mails_of(record)), 1)
+    yield from _says("status", record["Status__c"], "Open")
+    yield from _says("lines", [i["subtotal"] for i in facts.invoices_of(record)], [245000])
+    yield from _says("time of sending", record["Sent_At__c"] is not None, True)
+    customers = [customer["id"] for customer in facts.customers]
+    yield from _says("customer", [record["Account__r"]["Stripe_Customer_Id__c"]], customers)
+
+
+def _is(status: str, paid: float = 0, mails: int = 1) -> Callable[..., Iterator[str]]:
+    """The invoice is in a state, with so much paid on it and so many mails sent about it."""
+
+    def ends(facts: Facts, parameters: Parameters) -> Iterator[str]:
+        record = facts.record(parameters["invoice"])
+        yield from _says("status", record["Status__c"], status)
+        yield from _says("paid", float(record["Amount_Paid__c"] or 0), paid)
+        yield from _says("e-mails", len(facts.mails_of(record)), mails)
+
+    return ends
+
+
+def _is_replaced(facts: Facts, parameters: Parameters) -> Iterator[str]:
+    yield from _is("Open")(facts, parameters)
+    old = facts.record(parameters["invoice"])
+    new = [record for record in facts.records if record["Replaces__c"] == old["Id"]]
+    yield from _says("replacements", [record["Status__c"] for record in new], ["Draft"])
+    yield from _says("replaced by", [old["Replaced_By__c"]], [record["Id"] for record in new])
+    yield from _says("lines", [_amounts(record) for record in new], [_amounts(old)])
+
+
+def _is_credited(facts: Facts, parameters: Parameters) -> Iterator[str]:
+    yield from _is("Paid", 2450, mails=2)(facts, parameters)
+    yield from _says("credit notes", [n["amount"] for n in facts.credit_notes], [45000])
+    yield from _says("refunds", [r["amount"] for r in facts.refunds], [45000])
+
+
+def _is_paid(facts: Facts, _: Parameters) -> Iterator[str]:
+    [record] = facts.records
+    yield from _says("status", record["Status__c"], "Paid")
+    yield from _says("paid", float(record["Amount_Paid__c"] or 0), 2450)
+
+
+def _read_windows() -> Parameters:
+    from invoicing.ledger import staging
+
+    sent()
+    staging.begin("a full sync", dry_run=True)
+    return {}
+
+
+def _is_read(facts: Facts, _: Parameters) -> Iterator[str]:
+    from invoicing.ledger import staging
+
+    yield from _says("windows are read", staging.all_read(), True)
+    yield from _says("invoices staged", staging.counts()[0], 1)
+    yield from _says("records", [record["Status__c"] for record in facts.records], ["Open"])
+
+
+def _is_synced(facts: Facts, _: Parameters) -> Iterator[str]:
+    states = sorted((record["Status__c"], float(record["Total__c"])) for record in facts.records)
+    yield from _says("records", states, [("Open", 99.0), ("Open", 2450.0)])
+    lines = sorted(_amounts(record) for record in facts.records)
+    yield from _says("lines", lines, [[99], [450, 2000]])
+
+
+def _is_asked_once(facts: Facts, _: Parameters) -> Iterator[str]:
+    actions = sorted(request.action for request in facts.requests)
+    yield from _says("requests", actions, ["Send", "Sync", "Void"])
+    yield from _says("runs", len({request.run_id for request in facts.requests}), 3)
+    yield from _says("actions", [r["Action_Requested__c"] for r in facts.records], [None] * 3)
+    yield from _says("e-mails", len(facts.mails), 1)
+
+
+def _is_in_time(facts: Facts, _: Parameters) -> Iterator[str]:
+    yield from _says("overdue", [record["Is_Overdue__c"] for record in facts.records], [False])
+    told = [entry.what for entry in facts.timeline if "overdue" in entry.what]
+    yield from _says("timeline", told, ["No longer overdue"])
+
+
+def _is_reminded(facts: Facts, parameters: Parameters) -> Iterator[str]:
+    """Once, unless its day was over before; what Stripe has forgotten, nobody can tell."""
+    [record] = facts.records
+    passed = facts.now - datetime.fromisoformat(record["Sent_At__c"]) - LONG_AGO
+    sent = len(facts.mails) - 1
+    if passed < GRACE - timedelta(days=1):
+        yield from _says("reminders mailed", sent, 1)
+    yield from _is("Open", mails=1 + sent)(facts, {"invoice": record["Name"]})
+    told = [entry for entry in facts.timeline if entry.what.startswith("Reminder")]
+    yield from _says("reminders", float(record["Reminders_Sent__c"] or 0), len(told))
+    if passed < EVENTS_KEPT or told:
+        yield from _says("timeline", len(told), sent)
+
+
+def _is_offered(_: Facts, __: Parameters) -> Iterator[str]:
+    from invoicing.connectors.prefect import Prefect
+    from invoicing.settings import settings
+    from tasks.drafting.product_options import FORMS
+
+    forms = Prefect(settings().prefect_api_url).forms(FORMS)
+    yield from _says("forms", sorted(forms), sorted(FORMS))
+    for form in forms.values():
+        listed, _other = form["definitions"]["LineItem"]["properties"]["product"]["anyOf"]
+        yield from _says("offered", {"Consulting", "Onboarding"} <= {*listed["enum"]}, True)
+
+
+STORIES: Mapping[str, Story] = {
+    story.flow: story
+    for story in (
+        Story("raise-invoice", _raise_once, _is_raised),
+        Story("bulk-raise", _raise_many, _are_raised),
+        Story("raise-invoice-wizard", _answer, _is_raised_by_each, anew=False),
+        Story(
+            "revise-invoice",
+            _revise,
+            _is_revised,
+            rival=lambda asked: {"invoice": asked["invoice"], "description": "In other words"},
+            anew=False,
+        ),
+        Story("preview-invoice", _preview, _is_previewed),
+        Story("clone-invoice", _clone, _is_cloned),
+        Story("delete-draft", _half_sent, _is_gone),
+        Story("send-invoice", _send, _is_sent),
+        Story("send-scheduled", _schedule, _is_left_to_its_run),
+        Story("void-invoice", _void, _is("Void")),
+        Story("write-off-invoice", _void, _is("Uncollectible")),
+        Story("resend-invoice", _resend, _is("Open", mails=2), wanted={"mails": 1}),
+        Story("record-payment", _record_payment, _is("Open", paid=450), wanted={"out_of_band": 1}),
+        Story("credit-invoice", _credit, _is_credited, wanted={"credit_notes": 1, "refunds": 1}),
+        Story("replace-invoice", _replace, _is_replaced),
+        Story("sync-invoice", _sync, _is_paid),
+        Story("handle-events", _handle, _is_paid),
+        Story("poll-events", _poll, _is_paid),
+        Story("replay-events", _replay, _is_paid),
+        Story("full-sync", _full_sync, _is_synced),
+        Story("read-windows", _read_windows, _is_read, anew=False),
+        Story("watch-salesforce", _watch, _is_asked_once),
+        Story("mark-overdue", _overdue, _is_in_time),
+        Story("send-reminders", _remind, _is_reminded, wanted={"mails": 1}),
+        Story("refresh-choices", dict, _is_offered),
+    )
+}

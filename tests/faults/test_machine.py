@@ -1,0 +1,85 @@
+"""The machine itself: it sees what is wrong when something is."""
+
+import os
+import signal
+
+from tests.faults import assertions
+from tests.faults.company import Company
+from tests.faults.runner import by_hand, outcome_of
+from tests.faults.schedules import come_to_rest
+from tests.faults.stories import draft, sent, stripe_post, write
+from tests.faults.worlds import World
+
+
+def a_second_mail(world: World) -> list[str]:
+    """Somebody forgot that a mail was sent."""
+    world.renew()
+
+    def twice() -> None:
+        name = sent()
+        stripe_post(f"/v1/invoices/{stripe_id(name)}/send")
+
+    by_hand(world, twice)
+    return assertions.violations(come_to_rest(world), {})
+
+
+def a_second_customer(world: World) -> list[str]:
+    """Somebody made the customer again, with our Account's id on it."""
+    world.renew()
+
+    def twice() -> None:
+        from invoicing.connectors import salesforce
+
+        sent()
+        [account] = salesforce.client().query("SELECT Id FROM Account WHERE Name LIKE 'Acme%'")
+        stripe_post("/v1/customers", **{"metadata[salesforce_account_id]": account["Id"]})
+
+    by_hand(world, twice)
+    return assertions.violations(come_to_rest(world), {})
+
+
+def a_lease_left(world: World) -> list[str]:
+    """Somebody forgot to give a lease back."""
+    world.renew()
+
+    def forget() -> None:
+        from invoicing.ledger import leases
+
+        leases.acquire(draft(), "nobody", seconds=10**9)
+
+    by_hand(world, forget)
+    return assertions.violations(come_to_rest(world), {})
+
+
+def stuck_without_a_reason(world: World) -> list[str]:
+    """A sending failed, and the record does not say why."""
+    world.renew()
+    by_hand(world, lambda: write(draft(), Sync_State__c="Failed"))
+    return assertions.violations(come_to_rest(world), {})
+
+
+def stripe_id(name: str) -> str:
+    """The Stripe invoice of a record."""
+    return str(outcome_of("sync-invoice", invoice=name).stripe_id)
+
+
+def test_what_is_wrong_is_seen(worlds: Company) -> None:
+    """A mail too many, a customer too many, a lease that is kept, a record that is stuck."""
+    assert any("2 e-mails" in said for said in worlds.do(a_second_mail))
+    assert any("2 Stripe customers" in said for said in worlds.do(a_second_customer))
+    assert any("a lease on INV-0001" in said for said in worlds.do(a_lease_left))
+    assert worlds.do(stuck_without_a_reason) == ["INV-0001 is stuck without a reason"]
+
+
+def die_if_told(_: World, told: bool) -> str:
+    """Something kills the process that has the world."""
+    if told:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return "lives"
+
+
+def test_a_world_that_dies_costs_what_it_played_and_nothing_else(worlds: Company) -> None:
+    """Another takes its place."""
+    said = list(worlds.do_all(die_if_told, [True, False], lambda *_: "lost"))
+    assert sorted(said) == ["lives", "lost"]
+    assert [worlds.do(die_if_told, False) for _ in range(2)] == ["lives", "lives"]

@@ -1,0 +1,33 @@
+"""The short part of the proof: a sample of every story's troubles; `make prove` plays them all."""
+
+import random
+
+import pytest
+
+from tests.faults.company import Company
+from tests.faults.runner import deployed
+from tests.faults.schedules import Sites, at_random, perform, single_faults, single_kills
+from tests.faults.stories import STORIES
+
+
+def test_every_deployed_flow_is_proved() -> None:
+    """A flow is in the harness by being deployed: without a story it is named here."""
+    assert sorted(set(deployed()) - set(STORIES)) == []
+
+
+@pytest.mark.parametrize("flow", STORIES)
+def test_one_fault_or_one_death_changes_nothing(
+    worlds: Company, sites: dict[str, Sites], flow: str
+) -> None:
+    """Of each story, a call that goes wrong and a point of death; the same ones each time."""
+    dice = random.Random(flow)  # noqa: S311 - repeatable on purpose
+    chosen = [dice.choice(of(flow, sites[flow])) for of in (single_faults, single_kills)]
+    for verdict in worlds.do_all(perform, chosen):
+        assert verdict.violations == [], verdict
+
+
+def test_several_troubles_at_once(worlds: Company, sites: dict[str, Sites]) -> None:
+    """Rival runs, events meanwhile, several faults and deaths, time passing."""
+    schedules = [at_random(seed, list(STORIES), sites) for seed in range(4)]
+    for verdict in worlds.do_all(perform, schedules):
+        assert verdict.violations == [], verdict

@@ -1,0 +1,48 @@
+"""How changes are said on a record's timeline."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from invoicing.domain.model.money import Money
+from invoicing.domain.salesforce.timeline_text import listed, say
+
+PAID = "Amount_Paid__c"
+
+
+@pytest.mark.parametrize(
+    ("moved", "what", "minor"),
+    [
+        ({"Status__c": ("Draft", "Open")}, "Draft → Open over 2,450.00 USD", 245000),
+        (
+            {"Status__c": ("Open", "Paid"), PAID: (Decimal(450), 2450.0)},
+            "Open → Paid; paid 2,000.00 USD more, 2,450.00 USD in all",
+            200000,
+        ),
+        ({"Status__c": ("Open", "Void"), PAID: (None, 0.0)}, "Open → Void", 245000),
+        ({"Amount_Refunded__c": (None, 5.0)}, "Refunded 5.00 USD", 500),
+        ({"Amount_Refunded__c": (5.0, None)}, "Refunded 0.00 USD, was 5.00 USD", -500),
+        (
+            {"Amount_Disputed__c": (None, 7.0), "Dispute_Status__c": (None, "Needs response")},
+            "Disputed 7.00 USD; dispute: needs response",
+            700,
+        ),
+        ({"Is_Overdue__c": (False, True)}, "Overdue", None),
+        ({"Payment_Problem__c": ("No.", None)}, "The payment problem is gone", None),
+        ({"Number__c": (None, "A-1")}, "Brought up to date: number", None),
+    ],
+)
+def test_a_change_is_said_with_its_amount(
+    moved: dict[str, tuple[Any, Any]], what: str, minor: int | None
+) -> None:
+    """Status, money, disputes, lateness; else which fields moved."""
+    said = say(moved, "USD", 2450.0)
+    assert said.what == what
+    assert said.amount == (None if minor is None else Money("USD", minor))
+
+
+def test_every_field_is_listed() -> None:
+    """What it was and what it is."""
+    moved = {"Number__c": (None, "A-1"), PAID: (1, 2)}
+    assert listed(moved) == "number: nothing → A-1\namount paid: 1 → 2"

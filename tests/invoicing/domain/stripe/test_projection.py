@@ -1,0 +1,90 @@
+"""What Stripe says, in the record's words."""
+
+from datetime import date
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from invoicing.domain.model.dates import end_of_day, local_date
+from invoicing.domain.model.status import PaymentState, Status
+from invoicing.domain.salesforce import record
+from invoicing.domain.stripe.projection import project, tombstone
+
+BERLIN = ZoneInfo("Europe/Berlin")
+DUE = date(2026, 11, 30)
+ZONES = st.sampled_from(
+    ["Europe/Berlin", "Asia/Tokyo", "America/Los_Angeles", "Pacific/Apia", "UTC"]
+)
+
+
+def stripe_invoice(**changes: Any) -> dict[str, Any]:
+    """An open invoice over 12.34 USD, as Stripe renders it."""
+    return {
+        "id": "in_1",
+        "customer": "cus_1",
+        "livemode": True,
+        "status": "open",
+        "currency": "usd",
+        "number": "ACME-1",
+        "due_date": end_of_day(DUE, BERLIN),
+        "subtotal": 1234,
+        "total": 1234,
+        "total_taxes": [],
+        "amount_due": 1234,
+        "amount_paid": 0,
+        "amount_remaining": 1234,
+        "metadata": {},
+        "status_transitions": {"finalized_at": 1764000000},
+    } | changes
+
+
+def project_on(day: date, **changes: Any) -> Any:
+    """Project on a business day."""
+    return project(stripe_invoice(**changes), today=day, zone=BERLIN)
+
+
+def test_an_invoice_is_overdue_the_day_after_its_due_date() -> None:
+    """The due date itself is still in time, by the business's clock."""
+    assert not project_on(DUE).overdue
+    assert project_on(date(2026, 12, 1)).overdue
+    assert not project_on(date(2026, 12, 1), status="paid").overdue
+
+
+def test_where_the_money_stands() -> None:
+    """Unpaid, partly paid, paid, overpaid."""
+    assert project_on(DUE).payment_state is PaymentState.UNPAID
+    assert project_on(DUE, amount_paid=1).payment_state is PaymentState.PARTLY_PAID
+    assert project_on(DUE, status="paid").payment_state is PaymentState.PAID
+    overpaid = project_on(DUE, status="paid", amount_overpaid=5)
+    assert overpaid.payment_state is PaymentState.OVERPAID
+
+
+@given(
+    st.dates(date(2000, 1, 1), date(2060, 1, 1)),
+    ZONES,
+)
+def test_a_due_date_survives_the_way_to_stripe_and_back(day: date, name: str) -> None:
+    """The day stays the day, in every time zone."""
+    zone = ZoneInfo(name)
+    assert local_date(end_of_day(day, zone), zone) == day
+
+
+def test_nothing_differs_once_the_record_is_as_projected() -> None:
+    """Projecting twice writes once."""
+    fields = record.projected_fields(project_on(DUE))
+    assert record.differences(fields, fields) == {}
+    stale = fields | {record.STATUS: "Draft", "Total__c": 12.340}
+    assert record.differences(stale, fields) == {record.STATUS: ("Draft", Status.OPEN)}
+
+
+def test_a_drafts_content_belongs_to_salesforce() -> None:
+    """While it is a draft, Stripe only decides link and status."""
+    fields = record.projected_fields(project_on(DUE, status="draft", number=None))
+    assert set(fields) == set(record.OWNED_WHILE_DRAFT)
+
+
+def test_a_deleted_draft_keeps_its_content() -> None:
+    """Only the status says that it is gone."""
+    assert record.projected_fields(tombstone("in_1")) == {record.STATUS: Status.DELETED}

@@ -1,0 +1,127 @@
+"""What may be done after sending, in currencies of no, two and three decimals."""
+
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from invoicing.domain.forms.parameters import CreditLine
+from invoicing.domain.model.invoice import Line
+from invoicing.domain.model.status import Status
+from invoicing.domain.stripe.transitions import (
+    ALLOWED,
+    COMES_TO,
+    Act,
+    CreditWish,
+    Standing,
+    act_problems,
+    amount_problems,
+    payment_problems,
+    plan_credit,
+    standing,
+)
+
+TODAY = date(2026, 11, 23)
+LINES = (Line(key="a", position=1, description="Days", quantity=Decimal(3), unit_price=Decimal(7)),)
+
+
+def stands(status: str = "open", currency: str = "usd", **facts: Any) -> Standing:
+    """An invoice over 2,100 minor units, of which nothing is paid unless said so."""
+    invoice = {
+        "id": "in_1",
+        "status": status,
+        "currency": currency,
+        "total": 2100,
+        "amount_paid": 0,
+        "amount_remaining": 2100,
+        "customer_email": "pay@example.com",
+        **facts,
+    }
+    return standing(
+        "a00", "INV-1", "Acme", LINES, currency=currency, status=Status.DRAFT, invoice=invoice
+    )
+
+
+@pytest.mark.parametrize("act", Act)
+@pytest.mark.parametrize("status", [s for s in Status if s is not Status.DELETED])
+def test_an_act_is_allowed_or_says_what_can_be_done_instead(act: Act, status: Status) -> None:
+    """In every state: nothing, or one sentence about the state and one about what to do."""
+    problems = list(act_problems(act, stands(status.lower())))
+    if status in ALLOWED[act]:
+        assert problems == []
+    else:
+        [sentence] = problems
+        assert sentence.startswith(f"INV-1 is {status} and cannot be {act}. ")
+        assert len(sentence.split(". ")[1]) > 10
+
+
+def test_what_an_act_comes_to_is_never_where_it_begins() -> None:
+    """Else it would be done again and again."""
+    assert all(state not in ALLOWED[act] for act, state in COMES_TO.items())
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "problem"),
+    [
+        ("100", "JPY", None),
+        ("100.5", "JPY", "more decimals than JPY"),
+        ("0.01", "USD", None),
+        ("0.001", "USD", "more decimals than USD"),
+        ("1.230", "KWD", None),
+        ("1.234", "KWD", "goes in steps of 0.010 KWD"),
+        ("5", "ISK", None),
+        ("5.50", "ISK", "goes in steps of 1.00 ISK"),
+        ("0", "EUR", "above zero"),
+        ("-3", "EUR", "above zero"),
+    ],
+)
+def test_amounts_are_what_the_currency_has(amount: str, currency: str, problem: str | None) -> None:
+    """Nothing is rounded in silence."""
+    found = " ".join(amount_problems(Decimal(amount), currency))
+    assert (problem is None and not found) or (problem or "-") in found
+
+
+@pytest.mark.parametrize(("currency", "whole"), [("jpy", "2100"), ("usd", "21"), ("kwd", "2.1")])
+def test_no_more_is_paid_than_remains(currency: str, whole: str) -> None:
+    """The whole is right; a minor unit more is not."""
+    at = stands(currency=currency)
+    assert list(payment_problems(at, Decimal(whole), TODAY, TODAY)) == []
+    [problem] = payment_problems(at, Decimal(whole) * 2, TODAY, TODAY)
+    assert problem.startswith("Only ")
+
+
+def test_a_credit_first_lowers_what_remains() -> None:
+    """Of 21 dollars 15 are paid: a credit of 10 takes 6 off and gives 4 back."""
+    at = stands(amount_paid=1500, amount_remaining=600)
+    wish = CreditWish(amount=Decimal(10), give_back="customer balance")
+    credit, problems = plan_credit(at, wish, stripe_lines=[], collected=1500)
+    assert problems == []
+    assert (credit.off.minor, credit.back.minor) == (600, 400)
+    assert credit.told("customer balance") == (
+        "10.00 USD credited (6.00 USD need not be paid, 4.00 USD put on the customer's balance)"
+    )
+
+
+def test_what_is_left_after_earlier_credits_is_the_whole() -> None:
+    """A credit without an amount and without lines."""
+    at = stands("paid", amount_paid=2100, amount_remaining=0, post_payment_credit_notes_amount=2000)
+    credit, problems = plan_credit(
+        at, CreditWish(give_back="refund"), stripe_lines=[], collected=2100
+    )
+    assert (problems, credit.total.minor) == ([], 100)
+
+
+def test_lines_are_found_by_our_key_or_by_stripes() -> None:
+    """Ours carry our key; those of the dashboard are known by their id."""
+    theirs = {"id": "il_1", "amount": 2100, "metadata": {"salesforce_line_key": "a"}}
+    wish = CreditWish(lines=(CreditLine(line=1, quantity=Decimal(2)),))
+    credit, problems = plan_credit(stands(), wish, stripe_lines=[theirs], collected=0)
+    assert (problems, credit.total.minor) == ([], 1400)
+    assert credit.lines[0]["invoice_line_item"] == "il_1"
+
+
+def test_a_sum_of_forty_digits_is_refused_like_any_other() -> None:
+    """Somebody pasted an account number: that is more than remains, said in words."""
+    [problem] = payment_problems(stands(), Decimal("9" * 40), TODAY, TODAY)
+    assert problem.startswith("Only 21.00 USD of INV-1 remains to be paid")
