@@ -12,6 +12,9 @@ from typing import NoReturn
 import uvicorn
 from starlette.types import ASGIApp
 
+KEEP_ALIVE = 75
+"""Seconds an idle connection is kept: clients that pause are not to find it closed."""
+
 MakeApp = Callable[[str], ASGIApp]
 """Builds the application, given the base URL it will be reached at."""
 
@@ -84,6 +87,7 @@ def _server(make_app: MakeApp, base_url: str, ready: Callable[[], None]) -> _Ser
         access_log=False,
         log_level="warning",
         server_header=False,
+        timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=2,
     )
     return _Server(config, ready)

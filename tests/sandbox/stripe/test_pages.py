@@ -1,5 +1,6 @@
 """The pages people look at: dashboard, mailbox, the customer's invoice page."""
 
+import re
 from collections.abc import Callable, Iterator
 
 import httpx
@@ -23,6 +24,9 @@ def test_the_first_page_is_for_people_and_for_test_suites(admin: httpx.Client) -
     answer = admin.get("/")
     assert answer.headers["stripe-mock-version"] == "0.200.0"
     assert "sk_live_sandbox" in answer.text
+    live = re.search(r"sk_live_51\w{97}", answer.text)
+    assert live, "a key as long as a real one"
+    assert admin.get("/v1/account", auth=(live[0], "")).is_success
 
 
 def test_every_page_of_the_dashboard(
