@@ -1,26 +1,21 @@
-"""The field mapping of the org in the settings: read, checked against the org, shown.
+"""The field mapping of the org in the settings.
 
-``python -m invoicing.mapping`` checks it by hand; flows check it at start.
+``python -m invoicing.mapping`` checks it against the org.
 """
 
 import hashlib
-import sys
+import runpy
 import tomllib
-from collections.abc import Iterator
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from invoicing.domain.salesforce.custom_fields import Carrier
 from invoicing.domain.salesforce.field_mapping import OrgMapping
-from invoicing.domain.salesforce.mapping_validation import mistakes, nearest, own_mistakes
-from invoicing.errors import InvoicingError, Misconfigured, Refused, WrongWorld
+from invoicing.domain.salesforce.mapping_validation import nearest
+from invoicing.errors import Misconfigured
 from invoicing.settings import settings
-
-if TYPE_CHECKING:
-    from invoicing.connectors.salesforce import Salesforce
 
 
 def read_mapping(path: Path) -> OrgMapping:
@@ -36,7 +31,7 @@ def read_mapping(path: Path) -> OrgMapping:
     except tomllib.TOMLDecodeError as error:
         raise Misconfigured(f"INVOICING_MAPPING: {path} is not TOML: {error}.") from None
     except ValidationError as error:
-        raise Misconfigured(_all(path, _structural(error))) from None
+        raise Misconfigured(all_mistakes(path, _structural(error))) from None
 
 
 def _structural(error: ValidationError) -> list[str]:
@@ -60,7 +55,8 @@ def _words(where: list[str]) -> list[str]:
     return tables.get(where[0] if where else "", list(schema["properties"]))
 
 
-def _all(path: Path | None, wrong: list[str]) -> str:
+def all_mistakes(path: Path | None, wrong: list[str]) -> str:
+    """Everything that is wrong with a mapping, or with an org that has none, as one message."""
     what = f"The field mapping {path} does not fit:" if path else "The org lacks what is needed:"
     return "\n".join([what, *(f"- {line}" for line in wrong)])
 
@@ -88,47 +84,5 @@ def fingerprint() -> str:
     return hashlib.sha256(mapping.model_dump_json().encode()).hexdigest()[:32] if mapping else ""
 
 
-def check_org() -> None:
-    """Compare what this project needs with what the org says of its objects.
-
-    Costs a login and one call for each object, of which there are about seven.
-
-    Raises:
-        Misconfigured: with every mistake, and the nearest name that exists.
-    """
-    from invoicing.connectors.salesforce import Salesforce
-
-    mapping = org_mapping() or OrgMapping()
-    org = Salesforce(settings().salesforce)
-    wrong = own_mistakes(mapping) + mistakes(mapping, cache(org.describe), org.object_names)
-    wrong += _wrong_in_data(mapping, org)
-    if wrong:
-        raise Misconfigured(_all(settings().mapping, wrong))
-
-
-def _wrong_in_data(mapping: OrgMapping, org: "Salesforce") -> Iterator[str]:
-    """A price book that is not there, and a condition that is no SOQL."""
-    name = mapping.price_book.name
-    books = [row["Name"] for row in org.query("SELECT Name FROM Pricebook2")] if name else []
-    if name not in books and name:
-        guess = nearest(name, books) or "."
-        yield f"price_book.name: the org has no price book {name!r}{guess}"
-    asked = Carrier(mapping).contact_query("'001000000000000'")
-    try:
-        if asked:
-            org.query(asked)
-    except (Refused, WrongWorld) as error:
-        yield f"billing_contact: {error}"
-
-
-def main() -> None:
-    """Check the field mapping of the settings against the org, and say what came of it."""
-    try:
-        check_org()
-    except InvoicingError as error:
-        sys.exit(str(error))
-    sys.stdout.write("The org has everything this project needs, under the names it was given.\n")
-
-
-if __name__ == "__main__":
-    main()
+if __name__ == "__main__":  # what asks the org reads its mapping here, so it is not imported
+    runpy.run_module("invoicing.mapping_check", run_name="__main__")

@@ -34,6 +34,17 @@ def imports(path: Path) -> Iterator[str]:
             yield node.module
 
 
+def imports_in_functions(path: Path) -> Iterator[str]:
+    """The modules that functions of a file import."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            for inner in ast.walk(node):
+                if isinstance(inner, ast.ImportFrom):
+                    yield inner.module or ""
+                elif isinstance(inner, ast.Import):
+                    yield from (alias.name for alias in inner.names)
+
+
 def is_in(module: str, package: str) -> bool:
     """Whether a module is a package or below it."""
     return module == package or module.startswith(package + ".")
@@ -61,6 +72,17 @@ def test_each_sdk_has_one_door(library: str) -> None:
         if any(is_in(module, library) for module in imports(path))
     ]
     assert doors == [ONE_DOOR[library]]
+
+
+def test_no_circle_hides_in_a_function() -> None:
+    """Connectors and the field mapping import at the top of the file, where it can be seen."""
+    hidden = {
+        str(path.relative_to(ROOT)): modules
+        for pattern in ("connectors/*.py", "mapping*.py")
+        for path in (ROOT / "invoicing").glob(pattern)
+        if (modules := list(imports_in_functions(path)))
+    }
+    assert hidden == {}
 
 
 def test_flow_file_and_deployment_have_the_same_name() -> None:

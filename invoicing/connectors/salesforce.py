@@ -28,7 +28,8 @@ from simple_salesforce.exceptions import (
 from invoicing.domain.salesforce.field_mapping import Names, OrgMapping
 from invoicing.domain.salesforce.queries import Translation, translate
 from invoicing.errors import InvoicingError, Missing, Passing, Refused, Throttled, WrongWorld
-from invoicing.settings import SALESFORCE_API_VERSION
+from invoicing.mapping import org_mapping
+from invoicing.settings import SALESFORCE_API_VERSION, settings
 from invoicing.settings import Salesforce as SalesforceSettings
 
 Record = dict[str, Any]
@@ -431,7 +432,4 @@ def quoted(value: str) -> str:
 @lru_cache(maxsize=1)
 def client() -> Salesforce:
     """The org of the settings, logged in once per process."""
-    from invoicing.mapping import org_mapping
-    from invoicing.settings import settings
-
     return Salesforce(settings().salesforce, org_mapping())

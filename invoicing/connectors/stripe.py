@@ -24,7 +24,7 @@ from urllib3.exceptions import HTTPError
 from invoicing.domain.stripe.projection import Facts
 from invoicing.domain.sync.staged_rows import Listed
 from invoicing.errors import Conflict, Missing, Passing, Refused, Throttled, WrongWorld
-from invoicing.settings import STRIPE_API_VERSION
+from invoicing.settings import STRIPE_API_VERSION, settings
 from invoicing.settings import Stripe as StripeSettings
 
 T = TypeVar("T")
@@ -573,6 +573,4 @@ def verified_event(body: bytes, signature: str, secrets: Sequence[str]) -> str |
 @lru_cache(maxsize=1)
 def client() -> Stripe:
     """The account of the settings, one client per process."""
-    from invoicing.settings import settings
-
     return Stripe(settings().stripe)

@@ -12,7 +12,8 @@ from invoicing.connectors import salesforce, stripe
 from invoicing.domain.model.status import SyncState
 from invoicing.errors import Busy, Conflict, Passing, Refused, Superseded, WrongWorld
 from invoicing.ledger import inbox, leases, links
-from invoicing.mapping import check_org, fingerprint
+from invoicing.mapping import fingerprint
+from invoicing.mapping_check import check_org
 from invoicing.settings import Settings, settings
 from tasks.records.invoices import find_record, note_on_record
 from tasks.runtime.retries import STEP

@@ -14,7 +14,8 @@ from invoicing.connectors import salesforce
 from invoicing.connectors.prefect import Prefect
 from invoicing.ledger.database import session
 from invoicing.ledger.models import Lease
-from invoicing.mapping import main, org_carrier, org_mapping
+from invoicing.mapping import org_carrier, org_mapping
+from invoicing.mapping_check import main
 from invoicing.settings import settings
 from sandbox.common.serve import running
 from sandbox.salesforce.app import application

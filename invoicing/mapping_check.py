@@ -1,0 +1,57 @@
+"""The field mapping of the settings, checked against the org: by hand, and as runs start."""
+
+import sys
+from collections.abc import Iterator
+from functools import cache
+
+from invoicing.connectors.salesforce import Salesforce
+from invoicing.domain.salesforce.custom_fields import Carrier
+from invoicing.domain.salesforce.field_mapping import OrgMapping
+from invoicing.domain.salesforce.mapping_validation import mistakes, nearest, own_mistakes
+from invoicing.errors import InvoicingError, Misconfigured, Refused, WrongWorld
+from invoicing.mapping import all_mistakes, org_mapping
+from invoicing.settings import settings
+
+
+def check_org() -> None:
+    """Compare what this project needs with what the org says of its objects.
+
+    Costs a login and one call for each object, of which there are about seven.
+
+    Raises:
+        Misconfigured: with every mistake, and the nearest name that exists.
+    """
+    mapping = org_mapping() or OrgMapping()
+    org = Salesforce(settings().salesforce)
+    wrong = own_mistakes(mapping) + mistakes(mapping, cache(org.describe), org.object_names)
+    wrong += _wrong_in_data(mapping, org)
+    if wrong:
+        raise Misconfigured(all_mistakes(settings().mapping, wrong))
+
+
+def _wrong_in_data(mapping: OrgMapping, org: Salesforce) -> Iterator[str]:
+    """A price book that is not there, and a condition that is no SOQL."""
+    name = mapping.price_book.name
+    books = [row["Name"] for row in org.query("SELECT Name FROM Pricebook2")] if name else []
+    if name not in books and name:
+        guess = nearest(name, books) or "."
+        yield f"price_book.name: the org has no price book {name!r}{guess}"
+    asked = Carrier(mapping).contact_query("'001000000000000'")
+    try:
+        if asked:
+            org.query(asked)
+    except (Refused, WrongWorld) as error:
+        yield f"billing_contact: {error}"
+
+
+def main() -> None:
+    """Check the field mapping of the settings against the org, and say what came of it."""
+    try:
+        check_org()
+    except InvoicingError as error:
+        sys.exit(str(error))
+    sys.stdout.write("The org has everything this project needs, under the names it was given.\n")
+
+
+if __name__ == "__main__":
+    main()
