@@ -77,35 +77,17 @@ def _ledger(url: str, folder: Path) -> None:
 
 def ours(url: str, folder: Path) -> Callable[[], int]:
     """What the full sync does: windows side by side into the ledger."""
-    begun, along = begin(url, folder), read_along(url, folder)
-
-    def run() -> int:
-        begun()
-        return along()
-
-    return run
-
-
-def begin(url: str, folder: Path) -> Callable[[], int]:
-    """The first step of a full sync, before which the ledger is migrated."""
     _ledger(url, folder)
     from invoicing.ledger import database, staging
+    from tasks.full_sync.staging import Progress, read_windows
 
     database.migrate()
 
     def run() -> int:
         staging.begin("benchmark", dry_run=True)
-        return 0
+        return read_windows("benchmark", Progress(logging.getLogger()))
 
     return run
-
-
-def read_along(url: str, folder: Path) -> Callable[[], int]:
-    """One of several processes that read for a full sync that was begun."""
-    _ledger(url, folder)
-    from tasks.full_sync.staging import Progress, read_windows
-
-    return lambda: read_windows(f"reader {os.getpid()}", Progress(logging.getLogger(), tells=False))
 
 
 def sdk(url: str, folder: Path) -> Callable[[], int]:
@@ -138,8 +120,6 @@ WAYS = {
     "floor": floor,
     "parallel_floor": parallel_floor,
     "ours": ours,
-    "begin": begin,
-    "along": read_along,
     "sdk": sdk,
     "dlt": dlt,
 }

@@ -13,7 +13,7 @@ from tasks.full_sync.approval import await_consent
 from tasks.full_sync.drift_report import publish_drift
 from tasks.full_sync.refunds import look_for_money_back
 from tasks.full_sync.repair import catch_up, find_drift, repair
-from tasks.full_sync.staging import alone, begin, close, invite, read_salesforce, read_stripe
+from tasks.full_sync.staging import alone, begin, close, read_salesforce, read_stripe
 from tasks.records.locks import check_world
 from tasks.runtime.retries import SIDE_BY_SIDE, answering
 
@@ -32,7 +32,7 @@ def full_sync(
     only: list[Kind] = [],  # noqa: B006
     approve_above: Annotated[float, Field(ge=0, le=1)] = 0.2,
     incremental: bool = False,
-    workers: Annotated[int, Field(ge=1, le=64)] = 1,
+    workers: Annotated[int, Field(ge=1, le=64)] = 1,  # noqa: ARG001
 ) -> Outcome:
     """Compare every invoice in Stripe and Salesforce, repair what differs, and report it.
 
@@ -44,16 +44,14 @@ def full_sync(
         only: The kinds of drift to repair; all that need no person to decide, unless given.
         approve_above: Ask a person before more than this share of all invoices is changed.
         incremental: Between nights: refresh only what events and Salesforce name as changed.
-        workers: How many runs read Stripe side by side; those beside this one are started as
-            runs of read-windows, for other workers on the same ledger to take.
+        workers: Without effect: one run reads as fast as Stripe allows. It is accepted, so that
+            whoever still gives it need not change anything.
     """
     check_world()
     with alone():
         if incremental:
             return Outcome(sentence=catch_up())
         sync = begin(dry_run)
-        if workers > 1:
-            invite(sync, workers - 1)
         reading = [read_stripe.submit(), read_salesforce.submit(sync)]
         wait(reading)
         for side in reading:

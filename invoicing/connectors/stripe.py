@@ -40,7 +40,7 @@ EVENT_TYPES = 20
 PAGE = 100
 """The most objects that Stripe gives in one list page."""
 
-CONNECTIONS = 16
+CONNECTIONS = 48
 """Connections kept open for list pages that are read side by side."""
 
 ENCODING = {"Accept-Encoding": "gzip"}

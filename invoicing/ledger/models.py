@@ -278,7 +278,7 @@ class SyncRun(SQLModel, table=True):
 class SyncWindow(SQLModel, table=True):
     """A stretch of creation times in Stripe, read from its end towards its beginning.
 
-    Unix seconds; ``until`` is excluded. Readers split each other's windows, so ``since`` moves.
+    Unix seconds; ``until`` is excluded. Windows are split, so ``since`` moves.
     """
 
     __tablename__ = "sync_window"
@@ -293,7 +293,6 @@ class SyncWindow(SQLModel, table=True):
     pages: int = 0
     done: bool = False
     owner: str | None = Field(default=None, description="Who reads it.")
-    expires_at: datetime | None = Field(default=None, sa_type=Instant)
 
 
 class StagedStripe(SQLModel, table=True):
@@ -351,13 +350,3 @@ class DriftRow(SQLModel, table=True):
     stripe_says: str
     salesforce_says: str
     outcome: str = Field(default="found", sa_type=Text)
-
-
-class Pace(SQLModel, table=True):
-    """The rate at which all processes together may call a service."""
-
-    __tablename__ = "pace"
-
-    name: str = Field(primary_key=True)
-    rate: float = Field(description="Calls a second; lower than the setting after a 429.")
-    next_at: float = Field(description="When the next call is free, Unix seconds.")

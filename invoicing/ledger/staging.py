@@ -1,24 +1,22 @@
 """A full sync's working tables: windows of reading, and what was read on both sides.
 
 One full sync is at work at a time, so the tables are its own; they are emptied when the next
-one begins. Windows are the readers' queue as well as their memory: a reader that has none left
-takes the older half of another's, whichever process that one runs in, and what was staged is
-never read again.
+one begins. Windows remember what is read: of a run that is taken up again, what was staged is
+never read twice.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from math import sqrt
-from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import delete, func, or_, text, update
+from sqlalchemy import delete, func, text, update
 from sqlmodel import Session, SQLModel, col, select
 
 from invoicing.domain.sync.staged_rows import SalesforceRow, StripeRow
-from invoicing.errors import Busy
-from invoicing.ledger.database import one_at_a_time, session
+from invoicing.errors import Superseded
+from invoicing.ledger.database import session
 from invoicing.ledger.models import StagedSalesforce, StagedStripe, SyncRun, SyncWindow
 
 RESUMABLE = timedelta(hours=12)
@@ -27,16 +25,12 @@ RESUMABLE = timedelta(hours=12)
 STRIPE_BEGAN = 1_262_304_000
 """2010-01-01: no invoice in Stripe is older."""
 
-CLAIM = timedelta(seconds=60)
-"""For how long a window belongs to a reader that is not heard of."""
-
 SPLIT_PAGES = 8
 """A window is worth splitting when about so many pages are left in it: each window ends with a
 page that is not full, so that windows of fewer pages would cost many calls for nothing."""
 
 PAGES_AT_ONCE = 5
-"""Pages staged in one transaction: so far a reader in another process may be ahead of what the
-ledger knows of it, and what it may be reading is not given to anybody else."""
+"""Pages staged in one transaction."""
 
 PAGE = 100
 
@@ -61,7 +55,6 @@ def begin(run_id: str, *, dry_run: bool) -> SyncRun:
     with session() as ledger:
         run = _unfinished(ledger)
         if run is not None and now - run.started_at < RESUMABLE:
-            ledger.execute(update(SyncWindow).values(owner=None))
             run.dry_run = dry_run
         else:
             windows = _first_windows(ledger, int(now.timestamp()) + 1)
@@ -120,63 +113,35 @@ def finish(run_id: str) -> None:
         ledger.add(run)
 
 
-def claim(
-    owner: str,
-    reading: Mapping[int, SyncWindow] = MappingProxyType({}),
-    *,
-    worth: float = SPLIT_PAGES,
-) -> SyncWindow | None:
-    """Take a window that nobody reads, or else the older half of one that somebody does.
+def take(owner: str) -> list[SyncWindow]:
+    """Take all windows that are not read yet, in order; who had them is turned away from now on."""
+    unread = col(SyncWindow.done).is_(False)
+    with session() as ledger:
+        ledger.execute(update(SyncWindow).where(unread).values(owner=owner))
+        return list(ledger.exec(select(SyncWindow).where(unread).order_by(col(SyncWindow.number))))
+
+
+def split(reading: Sequence[SyncWindow], *, worth: float = SPLIT_PAGES) -> SyncWindow | None:
+    """Make a window of the older half of the one with most left to read.
 
     Args:
-        owner: Who takes it.
-        reading: What this process reads, by number: how far it is, of which the ledger hears a
-            little later. The window that is split is told so here as well.
-        worth: So many pages have to be left in a window that is split.
+        reading: The windows that are being read; the one that is split ends earlier from now on.
+        worth: So many pages have to be left in it; None is returned otherwise.
+
+    Raises:
+        Superseded: another run has taken the windows.
     """
-    now = datetime.now(UTC)
+    unread = (window for window in reading if not window.done)
+    widest = max(unread, key=_pages_left, default=None)
+    if widest is None or widest.reached is None or _pages_left(widest) < worth:
+        return None
+    edge = _middle(widest, widest.reached)
+    older = SyncWindow(since=widest.since, until=edge, owner=widest.owner)
     with session() as ledger:
-        one_at_a_time(ledger, "windows")
-        free = select(SyncWindow).where(
-            col(SyncWindow.done).is_(False),
-            or_(
-                col(SyncWindow.owner).is_(None),
-                col(SyncWindow.owner) == owner,  # the same run, before it was taken up again
-                col(SyncWindow.expires_at) < now,
-            ),
-        )
-        free = free.order_by(col(SyncWindow.number)).limit(1)
-        window = ledger.exec(free).first() or _split(ledger, reading, worth)
-        if window is not None:
-            window.owner, window.expires_at = owner, now + CLAIM
-            ledger.add(window)
-        return window
-
-
-def _split(ledger: Session, reading: Mapping[int, SyncWindow], worth: float) -> SyncWindow | None:
-    unread = select(SyncWindow).where(col(SyncWindow.done).is_(False)).with_for_update()
-    windows = [(window, *_place(window, reading)) for window in ledger.exec(unread)]
-    if not windows:
-        return None
-    widest, now, reached = max(windows, key=lambda found: _pages_left(found[1], found[2]))
-    if reached is None or _pages_left(now, reached) < worth:
-        return None
-    older = SyncWindow(since=now.since, until=_middle(now, reached))
-    widest.since = now.since = older.until
-    ledger.add(widest)
+        _save(ledger, widest, since=edge)
+        ledger.add(older)
+    widest.since = edge
     return older
-
-
-def _place(window: SyncWindow, reading: Mapping[int, SyncWindow]) -> tuple[SyncWindow, int | None]:
-    """A window as this process knows it best, and how far its reader may be by now."""
-    mine = reading.get(window.number or 0)
-    if mine is not None:
-        mine.since = window.since  # of what others took of it, the ledger hears first
-    if mine is not None or window.reached is None or not window.pages:
-        known = mine or window
-        return known, known.reached
-    unheard = int(PAGES_AT_ONCE * _seconds_a_page(window, window.reached))
-    return window, max(window.since, window.reached - unheard)
 
 
 def _middle(window: SyncWindow, reached: int) -> int:
@@ -187,15 +152,14 @@ def _middle(window: SyncWindow, reached: int) -> int:
     """
     if window.since > STRIPE_BEGAN:
         return (window.since + reached) // 2
-    pages = sqrt(_pages_left(window, reached))
-    return reached - int(_seconds_a_page(window, reached) * pages)
+    return reached - int(_seconds_a_page(window, reached) * sqrt(_pages_left(window)))
 
 
-def _pages_left(window: SyncWindow, reached: int | None) -> float:
+def _pages_left(window: SyncWindow) -> float:
     """An estimate: the rest of the window is as dense as what was read of it."""
-    if reached is None or window.reached is None or not window.pages:
+    if window.reached is None or not window.pages:
         return 0
-    return (reached - window.since) / _seconds_a_page(window, window.reached)
+    return (window.reached - window.since) / _seconds_a_page(window, window.reached)
 
 
 def _seconds_a_page(window: SyncWindow, reached: int) -> float:
@@ -209,46 +173,56 @@ def all_read() -> bool:
         return ledger.exec(query).first() is None
 
 
-def advance(
-    window: SyncWindow, rows: Sequence[StripeRow], *, pages: int, at_end: bool
-) -> SyncWindow:
+def advance(window: SyncWindow, rows: Sequence[StripeRow], *, at_end: bool) -> None:
     """Stage what was read of a window and remember how far it was read: both or neither.
 
     Args:
-        window: As it was claimed or advanced last.
-        rows: Invoices, newest first; those that another reader has taken over are left to it.
-        pages: How many pages they came in.
+        window: As it was taken; how many pages it came in is noted in it already.
+        rows: Invoices, newest first; those before the window's beginning, which may have moved
+            while they were read, are left to whoever reads them.
         at_end: Whether nothing is left.
 
-    Returns:
-        The window as it is in the ledger now; its ``since`` may have moved.
+    Raises:
+        Superseded: another run has taken the windows.
+    """
+    last = rows[-1] if rows else None
+    reached = last.created if last else window.reached
+    changed = {
+        "cursor": last.stripe_id if last else window.cursor,
+        "reached": reached,
+        "pages": window.pages,
+        "done": at_end or (reached is not None and reached < window.since),
+    }
+    with session() as ledger:
+        _save(ledger, window, **changed)
+        insert(ledger, StagedStripe, [row for row in rows if row.created >= window.since])
+    _note(window, changed)
+
+
+def begin_again(window: SyncWindow) -> None:
+    """Forget what was staged of a window; for when its cursor is no longer in Stripe.
 
     Raises:
-        Busy: the window was given to another reader, because nothing was heard of this one.
+        Superseded: another run has taken the windows.
     """
+    changed = {"cursor": None, "reached": None, "pages": 0}
+    mine = (col(StagedStripe.created) >= window.since, col(StagedStripe.created) < window.until)
     with session() as ledger:
-        now = ledger.get(SyncWindow, window.number, with_for_update=True)
-        if now is None or now.owner != window.owner:
-            raise Busy("Another reader has taken over this window.")
-        insert(ledger, StagedStripe, [row for row in rows if row.created >= now.since])
-        if rows:
-            now.cursor, now.reached = rows[-1].stripe_id, rows[-1].created
-        now.pages += pages
-        now.done = at_end or (now.reached is not None and now.reached < now.since)
-        now.expires_at = datetime.now(UTC) + CLAIM
-        ledger.add(now)
-        return now
-
-
-def begin_again(window: SyncWindow) -> SyncWindow:
-    """Forget what was staged of a window; for when its cursor is no longer in Stripe."""
-    with session() as ledger:
-        now = ledger.get_one(SyncWindow, window.number)
-        mine = (col(StagedStripe.created) >= now.since, col(StagedStripe.created) < now.until)
+        _save(ledger, window, **changed)
         ledger.execute(delete(StagedStripe).where(*mine))
-        now.cursor, now.reached, now.pages = None, None, 0
-        ledger.add(now)
-        return now
+    _note(window, changed)
+
+
+def _save(ledger: Session, window: SyncWindow, **changed: Any) -> None:
+    mine = (col(SyncWindow.number) == window.number, col(SyncWindow.owner) == window.owner)
+    saved: Any = ledger.execute(update(SyncWindow).where(*mine).values(changed))
+    if not saved.rowcount:
+        raise Superseded("Another run has taken up this reading; this one stops.")
+
+
+def _note(window: SyncWindow, changed: Mapping[str, Any]) -> None:
+    for name, value in changed.items():
+        setattr(window, name, value)
 
 
 def clear_salesforce() -> None:

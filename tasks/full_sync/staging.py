@@ -4,6 +4,7 @@ import gc
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -16,7 +17,6 @@ from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.logging import get_run_logger
 
 from invoicing.connectors import salesforce, stripe
-from invoicing.connectors.prefect import Prefect
 from invoicing.domain.salesforce import record
 from invoicing.domain.sync.staged_rows import (
     ASKED_FOR,
@@ -28,7 +28,6 @@ from invoicing.domain.sync.staged_rows import (
 from invoicing.errors import Busy, Missing, Passing, Refused, Superseded
 from invoicing.ledger import drift, leases, staging
 from invoicing.ledger.models import SyncRun, SyncWindow
-from invoicing.rate_limit import Budget
 from invoicing.settings import settings
 from tasks.full_sync import paging
 from tasks.records.invoices import today
@@ -49,9 +48,6 @@ ENOUGH = 1.5
 
 NEWS_WEIGHT = 8
 """The time of an answer is smoothed over about so many."""
-
-IDLE_SECONDS = 1.0
-"""Somebody else's windows are looked at so often by a reader that has nothing to do."""
 
 SUBJECT = "full sync"
 LEASE_SECONDS = 30
@@ -133,41 +129,30 @@ def check_allowance() -> None:
 
 @task(task_run_name="read Stripe", **STEP)
 def read_stripe() -> None:
-    """Stage all invoices of the account; several readers share the windows.
+    """Stage all invoices of the account.
 
     Raises:
         Passing: Stripe failed for longer than a page is tried; what was read is kept.
+        Superseded: a later attempt has taken up the reading.
     """
-    read_windows(run_id(), Progress(get_run_logger()))
+    read_windows(this_attempt(), Progress(get_run_logger()))
 
 
-@task(task_run_name="ask {count} more to read", **STEP)
-def invite(sync: SyncRun, count: int) -> None:
-    """Start runs that read along, for other workers of the pool to take; none if all is read."""
-    if staging.all_read():
-        return
-    server = Prefect(settings().prefect_api_url, settings().prefect_api_auth)
-    for number in range(count):
-        server.start("read-windows", {}, f"{sync.id}-{this_attempt()}-{number}")
+def read_windows(owner: str, progress: "Progress") -> int:
+    """Read until no window is left, by many threads.
 
-
-@task(task_run_name="read Stripe as well", **STEP)
-def read_along() -> int:
-    """Read windows of the sync that is under way; returns how many invoices this process read."""
-    return read_windows(run_id(), Progress(get_run_logger(), tells=False))
-
-
-def read_windows(name: str, progress: "Progress") -> int:
-    """Read until no window is left, side by side with whoever does the same elsewhere.
+    Args:
+        owner: Who reads; whoever read before is turned away from now on.
+        progress: Is told how far it is.
 
     Returns:
-        How many invoices were read here.
+        How many invoices were read.
     """
-    reader = Reader(name, progress)
+    reader = Reader(owner, progress)
     gc.freeze()  # millions of short-lived objects: the collector need not walk all others each time
     try:
-        with ThreadPoolExecutor(paging.READERS) as pool:
-            list(pool.map(reader.read, range(paging.READERS)))
+        with ThreadPoolExecutor(paging.readers()) as pool:
+            list(pool.map(lambda _: reader.read(), range(paging.readers())))
     finally:
         gc.unfreeze()
     progress.done()
@@ -180,12 +165,9 @@ class Progress:
     def __init__(
         self,
         logger: logging.Logger | logging.LoggerAdapter[logging.Logger],
-        *,
-        tells: bool = True,
     ) -> None:
-        """Guess the end from the sync before; a helper keeps count and does not tell."""
+        """Guess the end from the sync before."""
         self._logger = logger
-        self._tells = tells
         self._expected = next((run.in_stripe for run in drift.last_syncs(1)), 0)
         self._before = self._rows = staging.counts()[0]
         self._began = self._told = time.monotonic()
@@ -201,7 +183,7 @@ class Progress:
         """Count rows, and tell if it is time to."""
         with self._lock:
             self._rows += rows
-            if not self._tells or time.monotonic() - self._told < TELL_SECONDS:
+            if time.monotonic() - self._told < TELL_SECONDS:
                 return
             self._told = time.monotonic()
         self._tell()
@@ -228,39 +210,57 @@ class Progress:
 
 
 class Reader:
-    """Reads windows until none is left; its parts may run in many threads and processes."""
+    """Reads windows until none is left; threads that have none share the others'.
 
-    def __init__(self, name: str, progress: Progress) -> None:
-        """Prepare what all threads share."""
-        self._name = name
+    The windows are in memory, and the ledger remembers them with what was staged of them, so that
+    a run that is taken up again reads nothing twice.
+    """
+
+    def __init__(self, owner: str, progress: Progress) -> None:
+        """Take what is not read yet."""
         self._progress = progress
-        self._failed = threading.Event()
-        self._budget = Budget("stripe", settings().stripe.requests_per_second)
+        self._budget = paging.budget()
         self._row = stripe_rows(today(), settings().business.zone, settings().salesforce.org_id)
-        self._reading: dict[int, SyncWindow] = {}
+        self._free = deque(staging.take(owner))
+        self._reading: list[SyncWindow] = []
+        self._failed = False
+        self._windows = threading.Condition()
         self._ledger = threading.Lock()  # fairer than SQLite's own, which waits in its sleep
-        self._news = threading.Condition()
         self._answers_in = 0.1
 
-    def read(self, number: int) -> None:
+    def read(self) -> None:
         """Read one window after another."""
-        owner = f"{self._name} {number}"
         try:
-            while not self._failed.is_set():
-                window = self._claim(owner)
-                if window is not None:
-                    with suppress(Busy):
-                        self._read_window(window)
-                elif staging.all_read():
-                    return
-                else:
-                    with self._news:
-                        self._news.wait(IDLE_SECONDS)
+            while (window := self._next()) is not None:
+                while not window.done and not self._failed:
+                    self._advance(window)
+                    with self._windows:
+                        self._windows.notify()  # there may be a share for one more
+                with self._windows:
+                    self._reading = [other for other in self._reading if other is not window]
+                    self._windows.notify_all()
         except BaseException:
-            self._failed.set()
+            with self._windows:
+                self._failed = True
+                self._windows.notify_all()
             raise
-        finally:
-            self._tell()
+
+    def _next(self) -> SyncWindow | None:
+        """A window to read, for which this waits; None when all are read, or the reading failed."""
+        with self._windows:
+            while not self._failed:
+                window = self._free.popleft() if self._free else self._share()
+                if window is not None:
+                    self._reading.append(window)
+                    return window
+                if not self._reading:
+                    return None
+                self._windows.wait()
+        return None
+
+    def _share(self) -> SyncWindow | None:
+        with self._ledger:
+            return staging.split(self._reading, worth=self._worth)
 
     @property
     def _worth(self) -> float:
@@ -272,28 +272,6 @@ class Reader:
         if len(self._reading) > ENOUGH * self._budget.rate * self._answers_in:
             return inf
         return min(staging.SPLIT_PAGES, max(LEAST_SHARED, SHARED_SECONDS / self._answers_in))
-
-    def _claim(self, owner: str) -> SyncWindow | None:
-        with self._ledger:
-            window = staging.claim(owner, self._reading, worth=self._worth)
-            if window is not None:
-                self._reading[window.number or 0] = window
-        if window is not None:
-            self._tell()  # there may be a share for one more
-        return window
-
-    def _tell(self) -> None:
-        """Wake one reader that has nothing to do."""
-        with self._news:
-            self._news.notify()
-
-    def _read_window(self, window: SyncWindow) -> None:
-        try:
-            while not window.done:
-                self._advance(window)
-                self._tell()
-        finally:
-            self._reading.pop(window.number or 0, None)
 
     def _advance(self, window: SyncWindow) -> None:
         """Read and stage some pages of a window."""
@@ -307,19 +285,14 @@ class Reader:
                 page, more = self._page(window, rows[-1].stripe_id if rows else window.cursor)
             except Missing:  # the draft that was the cursor is gone
                 with self._ledger:
-                    _learn(window, staging.begin_again(window))
+                    staging.begin_again(window)
                 return
             rows += map(self._row, page)
             pages += 1
             at_end = not more or rows[-1].created < window.since
             window.pages, window.reached = window.pages + 1, rows[-1].created if rows else None
-        self._stage(window, rows, pages, at_end=at_end)
-
-    def _stage(
-        self, window: SyncWindow, rows: list[StripeRow], pages: int, *, at_end: bool
-    ) -> None:
         with self._ledger:
-            _learn(window, staging.advance(window, rows, pages=pages, at_end=at_end))
+            staging.advance(window, rows, at_end=at_end)
         self._progress.add(len(rows))
 
     def _page(self, window: SyncWindow, after: str | None) -> tuple[list[Listed], bool]:
@@ -330,12 +303,6 @@ class Reader:
             return page
 
         return paging.patiently(self._budget, ask)
-
-
-def _learn(window: SyncWindow, known: SyncWindow) -> None:
-    """Learn what the ledger knows of a window by now."""
-    for name in ("since", "cursor", "reached", "pages", "done"):
-        setattr(window, name, getattr(known, name))
 
 
 @task(task_run_name="read Salesforce", **STEP)

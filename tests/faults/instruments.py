@@ -83,7 +83,7 @@ def prepare_process() -> None:
     from tasks.runtime.retries import STEP
 
     staging.LEASE_SECONDS = SYNC_LEASE_SECONDS
-    paging.READERS = SYNC_READERS
+    paging.FEWEST_READERS = paging.MOST_READERS = SYNC_READERS
     setattr(staging, "gc", SimpleNamespace(freeze=lambda: None, unfreeze=lambda: None))  # noqa: B010
     real_delays = STEP["retry_delay_seconds"](STEP["retries"])
     delays = [min(seconds * PACE, LONGEST_DELAY_SECONDS) for seconds in real_delays]

@@ -462,22 +462,6 @@ def _is_paid(facts: Facts, _: Parameters) -> Iterator[str]:
     yield from _says("paid", float(record["Amount_Paid__c"] or 0), 2450)
 
 
-def _read_windows() -> Parameters:
-    from invoicing.ledger import staging
-
-    sent()
-    staging.begin("a full sync", dry_run=True)
-    return {}
-
-
-def _is_read(facts: Facts, _: Parameters) -> Iterator[str]:
-    from invoicing.ledger import staging
-
-    yield from _says("windows are read", staging.all_read(), True)
-    yield from _says("invoices staged", staging.counts()[0], 1)
-    yield from _says("records", [record["Status__c"] for record in facts.records], ["Open"])
-
-
 def _is_synced(facts: Facts, _: Parameters) -> Iterator[str]:
     states = sorted((record["Status__c"], float(record["Total__c"])) for record in facts.records)
     yield from _says("records", states, [("Open", 99.0), ("Open", 2450.0)])
@@ -554,7 +538,6 @@ STORIES: Mapping[str, Story] = {
         Story("poll-events", _poll, _is_paid),
         Story("replay-events", _replay, _is_paid),
         Story("full-sync", _full_sync, _is_synced),
-        Story("read-windows", _read_windows, _is_read, anew=False),
         Story("watch-salesforce", _watch, _is_asked_once),
         Story("mark-overdue", _overdue, _is_in_time),
         Story("send-reminders", _remind, _is_reminded, wanted={"mails": 1}),

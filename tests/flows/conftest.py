@@ -19,7 +19,6 @@ from prefect.settings import (
 
 from flows.full_sync import full_sync
 from flows.raise_invoice import raise_invoice
-from flows.read_windows import read_windows
 from flows.send_invoice import send_invoice
 from flows.sync_invoice import sync_invoice
 from invoicing.connectors import salesforce
@@ -73,7 +72,7 @@ def deployed(
     monkeypatch.setenv("PREFECT_API_URL", str(PREFECT_API_URL.value()))
     settings.cache_clear()
     _undeploy()
-    for flow in (send_invoice, sync_invoice, full_sync, read_windows):
+    for flow in (send_invoice, sync_invoice, full_sync):
         cast(RunnerDeployment, flow.to_deployment(name=flow.name)).apply()
     yield Deployed()
     _undeploy()

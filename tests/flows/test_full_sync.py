@@ -13,7 +13,6 @@ import stripe
 
 from flows.full_sync import full_sync
 from flows.poll_events import poll_events
-from flows.read_windows import read_windows
 from flows.send_invoice import send_invoice
 from flows.sync_invoice import sync_invoice
 from flows.void_invoice import void_invoice
@@ -31,7 +30,7 @@ from tasks.full_sync import repair
 from tasks.full_sync.create_missing import COLLECTED
 from tasks.full_sync.staging import SUBJECT, alone
 from tests.conftest import Sandbox
-from tests.flows.conftest import Deployed, Org
+from tests.flows.conftest import Org
 from tests.flows.dialogues import Conversation
 
 MADE = "repaired: made in Salesforce."
@@ -186,15 +185,12 @@ def test_a_sync_cut_short_goes_on_where_it_was(
     assert sum(count for path, count in asked.items() if path.endswith("/jobs/query")) == 1
 
 
-def test_other_workers_read_along(deployed: Deployed, stripe_sandbox: Sandbox, fast: None) -> None:
-    """A sync for three starts two helpers; one alone can read everything; late ones end at once."""
+def test_a_schedule_of_old_that_names_workers_is_taken(
+    world: None, stripe_sandbox: Sandbox, fast: None
+) -> None:
+    """The parameter has no effect any more: one run reads everything."""
     stripe_sandbox.admin("POST", "generate", customers=5, invoices=1000)
-    staging.begin("a sync on another machine", dry_run=True)
-    assert read_windows().sentence == "1,000 invoices read here."
-    assert read_windows().sentence == "0 invoices read here."
-    staging.finish("a sync on another machine")
     assert "1,000 invoices compared" in full_sync(dry_run=True, workers=3).sentence
-    assert deployed.runs("read-windows") == 2
 
 
 def test_two_at_once_are_refused(world: None) -> None:

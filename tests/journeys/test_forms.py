@@ -37,7 +37,6 @@ STARTED_BY_SCHEDULES = {
     "send-scheduled": "The day of 0 drafts has come",
     "mark-overdue": "became overdue",
     "send-reminders": "Reminders are off",
-    "read-windows": "0 invoices read here",
     "replay-events": "0 events handled again",
     "watch-salesforce": "0 records asked for something",
     "refresh-choices": "forms changed: none",

@@ -1,17 +1,14 @@
 """The working tables of a full sync, on both databases."""
 
-import threading
-import time
 from typing import Any
 
 import pytest
 
 from invoicing.domain.sync.drift import Kind
 from invoicing.domain.sync.staged_rows import SalesforceRow, StripeRow
-from invoicing.errors import Busy
+from invoicing.errors import Superseded
 from invoicing.ledger import drift, staging
 from invoicing.ledger.models import SyncWindow
-from invoicing.rate_limit import Budget
 
 DAY = 86_400
 
@@ -33,9 +30,8 @@ def record_row(name: str, **changes: Any) -> SalesforceRow:
 def stage(rows: list[StripeRow], records: list[SalesforceRow]) -> str:
     """Stage both sides as a full sync; its id."""
     sync = staging.begin("run", dry_run=False)
-    window = staging.claim("reader")
-    assert window is not None
-    staging.advance(window, rows, pages=1, at_end=True)
+    [window] = staging.take("reader")
+    staging.advance(window, rows, at_end=True)
     staging.stage_salesforce(records)
     return sync.id
 
@@ -95,40 +91,37 @@ def test_drift_comes_in_chunks_by_account_and_is_settled(ledger_url: str) -> Non
     assert sorted(left) == ["in_2", "in_3", "in_4"]
 
 
+def read(window: SyncWindow, *rows: StripeRow, at_end: bool = False) -> None:
+    """Stage a page of a window."""
+    window.pages += 1
+    staging.advance(window, rows, at_end=at_end)
+
+
 def test_a_reader_without_work_takes_half_of_anothers(ledger_url: str) -> None:
     """The other keeps what it has read, and leaves the rest to whoever took it."""
     staging.begin("run", dry_run=False)
-    first = staging.claim("one")
-    assert first is not None
-    assert staging.claim("two") is None  # nobody knows yet whether it is worth it
-    day = first.until - 1
-    first = staging.advance(first, [stripe_row("new", day)], pages=1, at_end=False)
-    second = staging.claim("two")
+    [first] = staging.take("run")
+    assert staging.split([first]) is None  # nobody knows yet whether it is worth it
+    began, day = first.since, first.until - 1
+    read(first, stripe_row("new", day))
+    second = staging.split([first])
     assert second is not None
-    assert second.since == first.since < second.until < day
+    assert began == second.since < second.until == first.since < day
     old = stripe_row("old", second.until - DAY)
-    first = staging.advance(first, [old], pages=1, at_end=False)
+    read(first, old)
     assert first.done
     assert staging.counts()[0] == 1
-    staging.advance(second, [old], pages=1, at_end=True)
+    read(second, old, at_end=True)
     assert staging.all_read()
     assert staging.counts()[0] == 2
 
 
-def test_what_one_process_took_is_not_given_away_by_another(ledger_url: str) -> None:
-    """Its reader has not heard of it yet when a second thread of its process takes a share."""
-    staging.begin("run", dry_run=True)
-    now = int(time.time())
-    first = staging.claim("here 1")
-    assert first is not None
-    rows = [stripe_row(str(number), now - number * 3600) for number in range(100)]
-    first = staging.advance(first, rows, pages=1, at_end=False)
-    known_here = first.model_copy()
-    there = staging.claim("there 1", worth=0)
-    here = staging.claim("here 2", {known_here.number or 0: known_here}, worth=0)
-    assert there is not None
-    assert here is not None
-    assert there.since < there.until == here.since < here.until == known_here.since
+def test_a_window_that_was_read_to_its_end_is_not_shared(ledger_url: str) -> None:
+    """Its time may be long, and yet nothing is left in it."""
+    staging.begin("run", dry_run=False)
+    [window] = staging.take("run")
+    read(window, stripe_row("only", window.until - 1), at_end=True)
+    assert staging.split([window]) is None
 
 
 def test_the_next_sync_begins_with_windows_of_full_pages(
@@ -143,9 +136,7 @@ def test_the_next_sync_begins_with_windows_of_full_pages(
     drift.remember(sync, in_stripe=len(created), in_salesforce=0)
     staging.finish(sync)
     staging.begin("next", dry_run=False)
-    windows: list[SyncWindow] = []
-    while window := staging.claim(f"reader {len(windows)}"):
-        windows.append(window)
+    windows = staging.take("next")
     assert [later.since for later in windows[:-1]] == [older.until for older in windows[1:]]
     assert windows[-1].since == began
     held = [sum(one.since <= second < one.until for second in created) for one in windows]
@@ -155,41 +146,16 @@ def test_the_next_sync_begins_with_windows_of_full_pages(
 def test_what_a_killed_sync_has_staged_is_kept(ledger_url: str) -> None:
     """The next run goes on with the same windows; the one that was thought dead is turned away."""
     staging.begin("killed", dry_run=False)
-    window = staging.claim("killed 0")
-    assert window is not None
-    window = staging.advance(window, [stripe_row("1", window.until - 5)], pages=1, at_end=False)
+    [window] = staging.take("killed")
+    read(window, stripe_row("1", window.until - 5))
     assert staging.begin("next", dry_run=False).id == "killed"
-    taken = staging.claim("next 0")
-    assert taken is not None
-    assert (taken.number, taken.cursor) == (window.number, "in_1")
-    with pytest.raises(Busy):
-        staging.advance(window, [], pages=1, at_end=True)
-
-
-def test_a_budget_is_shared(ledger_url: str) -> None:
-    """Two readers with the same budget do not call twice as often."""
-    calls: list[float] = []
-
-    def reader() -> None:
-        budget = Budget("service", 50)
-        for _ in range(10):
-            budget.wait()
-            calls.append(time.time())
-
-    readers = [threading.Thread(target=reader) for _ in range(2)]
-    for thread in readers:
-        thread.start()
-    for thread in readers:
-        thread.join()
-    assert len(calls) == 20
-    assert max(calls) - min(calls) > 19 / 50 - 0.2
-
-
-def test_a_budget_shrinks_when_the_service_asks(ledger_url: str) -> None:
-    """For everybody who shares it."""
-    one, other = Budget("service", 1000), Budget("service", 1000)
-    one.wait()
-    one.slow_down()
-    one.slow_down()  # refused together with the first
-    turns = other._reserve()
-    assert {spacing for _, spacing in turns} == {1 / 900}
+    [taken] = staging.take("next")
+    assert (taken.number, taken.cursor, taken.pages) == (window.number, "in_1", 1)
+    with pytest.raises(Superseded):
+        read(window, stripe_row("2", window.until - 6), at_end=True)
+    with pytest.raises(Superseded):
+        staging.split([window], worth=0)
+    with pytest.raises(Superseded):
+        staging.begin_again(window)
+    assert staging.counts()[0] == 1
+    assert not staging.all_read()
