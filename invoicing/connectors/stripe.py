@@ -78,7 +78,10 @@ def _in_our_words(doing: str) -> Iterator[None]:
     except stripe.APIConnectionError as error:
         raise Passing(f"Stripe did not answer, while trying to {doing}.") from error
     except stripe.IdempotencyError as error:
-        raise Passing(f"The same request is still under way, while trying to {doing}.") from error
+        raise Conflict(
+            f"Stripe was asked before to {doing}, in another way under the same key, so nothing "
+            "was done; look at it in Stripe's dashboard."
+        ) from error
     except stripe.StripeError as error:
         status = error.http_status or 0
         if status == 409:

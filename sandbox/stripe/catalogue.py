@@ -6,7 +6,7 @@ from sandbox.stripe import money
 from sandbox.stripe.api import Params
 from sandbox.stripe.context import Context
 from sandbox.stripe.errors import invalid, missing_param
-from sandbox.stripe.fields import number, put, put_metadata
+from sandbox.stripe.fields import check_length, number, put, put_metadata
 from sandbox.stripe.ids import new_id
 from sandbox.stripe.store import Doc
 
@@ -24,6 +24,10 @@ PRODUCT_FIELDS = (
     "unit_label",
     "url",
 )
+
+
+NAME_LENGTH = 250
+"""Stripe's changes of 2018-10-31, quoted in https://github.com/Dolibarr/dolibarr/pull/9933"""
 
 
 def new_product(context: Context, product_id: str, params: Params, *, shown: bool = True) -> Doc:
@@ -51,9 +55,19 @@ def new_product(context: Context, product_id: str, params: Params, *, shown: boo
         "url": None,
         "_": {"shown": shown},
     }
+    describe_product(product, params)
+    return product
+
+
+def describe_product(product: Doc, params: Params) -> None:
+    """Apply a product's parameters.
+
+    Raises:
+        StripeError: If the name is too long.
+    """
+    check_length(params.get("name"), NAME_LENGTH, "name")
     put(product, params, PRODUCT_FIELDS)
     put_metadata(product, params)
-    return product
 
 
 def new_price(context: Context, params: Params, param: str = "", *, shown: bool = True) -> Doc:

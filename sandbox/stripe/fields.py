@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from sandbox.stripe.api import Params
+from sandbox.stripe.errors import invalid
 from sandbox.stripe.store import Doc
 
 ADDRESS = ("city", "country", "line1", "line2", "postal_code", "state")
@@ -40,6 +41,19 @@ def shipping(value: Any) -> Doc | None:
         "name": value.get("name"),
         "phone": value.get("phone"),
     }
+
+
+def check_length(text: str | None, limit: int, param: str) -> None:
+    """Refuse a text that is longer than Stripe takes.
+
+    Raises:
+        StripeError: 400.
+    """
+    if text and len(text) > limit:
+        raise invalid(
+            f"Invalid string: {text[:10]}...{text[-10:]}; must be at most {limit} characters",
+            param,
+        )
 
 
 def number(value: Decimal | int | None) -> Decimal | None:

@@ -208,10 +208,36 @@ def line_settings(invoice: Doc, line_id: str) -> dict[str, Any]:
     return line
 
 
+def follow_customer(context: Context, customer: Doc, beside: Doc | None = None) -> None:
+    """Bring a customer's drafts up to date: details, balance and what follows from them.
+
+    Args:
+        context: The act.
+        customer: The customer.
+        beside: An invoice that is being worked on, and is left alone.
+    """
+    for invoice in context.space.find("invoice", {"customer": customer["id"], "status": "draft"}):
+        if beside and invoice["id"] == beside["id"]:
+            continue
+        mirror_customer(invoice, customer)
+        recompute(context, invoice)
+        context.space.update("invoice", invoice)
+
+
 def _customer_balance(context: Context, invoice: Doc) -> int:
-    """Return the customer's balance, if it is in the invoice's currency. Credit is negative."""
+    """Return the customer's balance, if it is in the invoice's currency. Credit is negative.
+
+    A draft shows the balance of now; a revision counts what its original took of it as well.
+    Source: the SDK's docstring of ``Invoice.starting_balance``.
+    """
     customer = context.space.get("customer", invoice["customer"])
     if customer is None or customer.get("deleted"):
         return 0
-    same = customer["currency"] in (None, invoice["currency"])
-    return int(customer["balance"]) if same else 0
+    if customer["currency"] not in (None, invoice["currency"]):
+        return 0
+    balance = int(customer["balance"])
+    if invoice["from_invoice"]:
+        original = context.space.get("invoice", invoice["from_invoice"]["invoice"])
+        if original and original["status"] != "void":
+            balance -= original["_"].get("balance_applied", 0)
+    return balance

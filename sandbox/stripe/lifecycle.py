@@ -3,7 +3,7 @@
 The table of https://docs.stripe.com/invoicing/integration/workflow-transitions.
 """
 
-from sandbox.stripe import invoicing, mail, payment_objects, payments
+from sandbox.stripe import invoicing, mail, money, payment_objects, payments
 from sandbox.stripe.cards import Card
 from sandbox.stripe.context import Context
 from sandbox.stripe.errors import StripeError, invalid, wrong_state
@@ -14,7 +14,10 @@ from sandbox.stripe.store import Doc
 def finalize(context: Context, invoice: Doc) -> Doc:
     """Freeze a draft: it gets its number, its pages and its payment, and is open.
 
-    An invoice of which nothing is due is paid at once.
+    An invoice of which nothing is due is paid at once; so is one of which too little is due to be
+    charged: what is due goes onto the customer's balance, and with it onto the next invoice.
+    Sources: the SDK's docstrings of ``Invoice`` and of its ``amount_due``, and
+    https://docs.stripe.com/billing/customer/balance
 
     Raises:
         StripeError: If it is no draft, or its due date has passed.
@@ -239,9 +242,10 @@ def _number(context: Context, invoice: Doc, customer: Doc) -> None:
 
 
 def _apply_balance(context: Context, invoice: Doc) -> None:
-    """Settle the customer's balance with the invoice."""
+    """Settle the customer's balance with the invoice; what is too little to charge goes onto it."""
     customer = context.require("customer", invoice["customer"])
-    used = invoice["amount_due"] - invoice["total"]
+    due = invoice["amount_due"]
+    used = due - invoice["total"]
     if used:
         payments.change_balance(context, customer["id"], -used, "applied_to_invoice", invoice)
         customer = context.require("customer", invoice["customer"])
@@ -250,6 +254,10 @@ def _apply_balance(context: Context, invoice: Doc) -> None:
         context.space.update("customer", customer)
     invoice["ending_balance"] = invoice["starting_balance"] - used
     invoice["_"]["balance_applied"] = -used
+    if money.too_small(due, invoice["currency"]):
+        payments.change_balance(context, customer["id"], due, "invoice_too_small", invoice)
+        invoice["ending_balance"] += due
+        invoicing.settle(invoice, 0)
 
 
 def _return_balance(context: Context, invoice: Doc) -> None:

@@ -4,7 +4,7 @@ from sandbox.stripe.api import Params
 from sandbox.stripe.context import Context
 from sandbox.stripe.discounts import redeemed
 from sandbox.stripe.errors import invalid
-from sandbox.stripe.fields import put, put_metadata
+from sandbox.stripe.fields import check_length, put, put_metadata
 from sandbox.stripe.ids import new_id
 from sandbox.stripe.invoicing import line_settings
 from sandbox.stripe.pricing import cost
@@ -23,6 +23,9 @@ SHARED = (
     "quantity_decimal",
 )
 """Fields a line shows of its invoice item."""
+
+DESCRIPTION_LENGTH = 500
+"""Stripe's changes of 2018-10-31, quoted in https://github.com/Dolibarr/dolibarr/pull/9933"""
 
 
 def new_item(context: Context, customer: str, currency: str, params: Params) -> Doc:
@@ -70,6 +73,7 @@ def change_item(context: Context, item: Doc, params: Params) -> None:
 
 def put_details(context: Context, item: Doc, params: Params) -> None:
     """Apply what is not about the price."""
+    check_length(params.get("description"), DESCRIPTION_LENGTH, "description")
     put(item, params, ("description", "discountable"))
     put_metadata(item, params)
     if "period" in params:

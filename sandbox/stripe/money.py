@@ -24,6 +24,39 @@ TWO_DECIMAL = frozenset(
 )
 SUPPORTED = ZERO_DECIMAL | THREE_DECIMAL | WHOLE_UNITS | TWO_DECIMAL
 
+MINIMUM = {
+    "usd": 50,
+    "aed": 200,
+    "aud": 50,
+    "bgn": 100,
+    "brl": 50,
+    "cad": 50,
+    "chf": 50,
+    "czk": 1500,
+    "dkk": 250,
+    "eur": 50,
+    "gbp": 30,
+    "hkd": 400,
+    "huf": 17500,
+    "inr": 50,
+    "jpy": 50,
+    "mxn": 1000,
+    "myr": 200,
+    "nok": 300,
+    "nzd": 50,
+    "pln": 200,
+    "ron": 200,
+    "sek": 300,
+    "sgd": 50,
+    "thb": 1000,
+}
+"""The least that can be charged, in minor units.
+
+From https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts. Stripe lists them by the
+currency of the bank account that is paid out to, and converts for all other currencies; here each
+currency counts as its own, and one that is not listed has no minimum.
+"""
+
 SYMBOLS = {"usd": "$", "eur": "€", "gbp": "£", "jpy": "¥"}
 
 
@@ -39,6 +72,11 @@ def step(currency: str) -> int:
     if currency in WHOLE_UNITS:
         return 100
     return 10 if currency in THREE_DECIMAL else 1
+
+
+def too_small(amount: int, currency: str) -> bool:
+    """Return whether an amount is more than nothing and less than can be charged."""
+    return 0 < amount < MINIMUM.get(currency, 0)
 
 
 def check_currency(code: str, param: str = "currency") -> str:

@@ -196,11 +196,23 @@ def cancel_intent(context: Context, intent: Doc, reason: str | None) -> None:
 def change_balance(
     context: Context, customer_id: str, amount: int, kind: str, invoice: Doc | None = None
 ) -> Doc:
-    """Move a customer's balance and keep the record of it. Credit is negative."""
+    """Move a customer's balance, keep the record of it, and let its drafts show it.
+
+    Credit is negative. Kinds: https://docs.stripe.com/billing/customer/balance#types
+    """
     customer = context.require("customer", customer_id)
     customer["balance"] += amount
-    customer["currency"] = customer["currency"] or (invoice or {}).get("currency")
+    currency = (invoice or {}).get("currency") or context.account.currency
+    customer["currency"] = customer["currency"] or currency
     context.space.update("customer", customer)
+    invoicing.follow_customer(context, customer, beside=invoice)
+    return note_balance(context, customer, amount, kind, invoice)
+
+
+def note_balance(
+    context: Context, customer: Doc, amount: int, kind: str, invoice: Doc | None = None
+) -> Doc:
+    """Keep the record of a change of a customer's balance that was made."""
     entry: Doc = {
         "id": new_id("customer_balance_transaction"),
         "object": "customer_balance_transaction",
@@ -208,8 +220,8 @@ def change_balance(
         "checkout_session": None,
         "created": context.now,
         "credit_note": None,
-        "currency": customer["currency"] or context.account.currency,
-        "customer": customer_id,
+        "currency": customer["currency"],
+        "customer": customer["id"],
         "customer_account": None,
         "description": None,
         "ending_balance": customer["balance"],

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from sandbox.stripe import money
 from sandbox.stripe.api import Params
-from sandbox.stripe.catalogue import check_decimal, new_price, new_product
+from sandbox.stripe.catalogue import NAME_LENGTH, check_decimal, new_price, new_product
 from sandbox.stripe.context import Context
 from sandbox.stripe.errors import invalid, missing_param, wrong_state
 from sandbox.stripe.fields import number
@@ -149,7 +149,7 @@ def _made_for_line(
     context: Context, params: Params, currency: str, unit: Decimal, quantity: Decimal
 ) -> Cost:
     """Stripe makes a product and a price of its own for a line that names none."""
-    name = params.get("description") or "Invoice item"
+    name = (params.get("description") or "Invoice item")[:NAME_LENGTH]
     product = new_product(context, new_id("product"), {"name": name}, shown=False)
     data = {"currency": currency, "product": product["id"], "unit_amount_decimal": abs(unit)}
     price = new_price(context, data, shown=False)

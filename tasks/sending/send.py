@@ -468,8 +468,15 @@ def charge(stripe_id: str, record_id: str) -> None:
 
 @task(task_run_name="let Stripe follow up", **STEP)
 def hand_over(stripe_id: str) -> None:
-    """Let Stripe remind and reconcile from now on, where the business wants it to."""
-    if settings().stripe.auto_advance:
+    """Let Stripe remind and reconcile from now on, where the business wants it to.
+
+    Only a draft and an open invoice take that, and one that was paid meanwhile needs it no more:
+    https://docs.stripe.com/invoicing/integration/automatic-advancement-collection
+    """
+    if not settings().stripe.auto_advance:
+        return
+    now = stripe.client().invoice(stripe_id)
+    if now and now["status"] == "open":
         stripe.client().update_invoice(stripe_id, {"auto_advance": True})
 
 

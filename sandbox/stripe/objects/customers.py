@@ -1,6 +1,6 @@
 """Customers."""
 
-from sandbox.stripe import invoicing, tax
+from sandbox.stripe import invoicing, payments, tax
 from sandbox.stripe.api import Listing, Params, operation
 from sandbox.stripe.context import Context
 from sandbox.stripe.errors import invalid
@@ -10,7 +10,6 @@ from sandbox.stripe.listing import listed
 from sandbox.stripe.store import Doc
 
 PLAIN = (
-    "balance",
     "business_name",
     "description",
     "email",
@@ -28,8 +27,10 @@ PLAIN = (
 def create(context: Context, params: Params) -> Doc:
     """Create a customer. Nothing about it needs to be unique."""
     customer = new_customer(context)
-    _apply(customer, params)
+    _apply(context, customer, params)
     context.add("customer", customer)
+    if customer["balance"]:
+        payments.note_balance(context, customer, customer["balance"], "initial")
     for entry in params.get("tax_id_data", []):
         tax_id = tax.new_tax_id(context, customer["id"], entry["type"], entry["value"])
         context.space.insert("tax_id", tax_id)
@@ -88,12 +89,12 @@ def retrieve(context: Context, _: Params, customer_id: str) -> Doc:
 def update(context: Context, params: Params, customer_id: str) -> Doc:
     """Change a customer; its draft invoices follow."""
     customer = context.require("customer", customer_id)
-    _apply(customer, params)
+    balance = customer["balance"]
+    _apply(context, customer, params)
+    if customer["balance"] != balance:
+        payments.note_balance(context, customer, customer["balance"] - balance, "adjustment")
     context.save("customer", customer, "customer.updated")
-    for invoice in context.space.find("invoice", {"customer": customer_id, "status": "draft"}):
-        invoicing.mirror_customer(invoice, customer)
-        invoicing.recompute(context, invoice)
-        context.space.update("invoice", invoice)
+    invoicing.follow_customer(context, customer)
     return customer
 
 
@@ -115,7 +116,7 @@ def list_customers(context: Context, params: Params) -> Listing:
     return listed(context, "customer", "/v1/customers", params, {"_.deleted": False})
 
 
-def _apply(customer: Doc, params: Params) -> None:
+def _apply(context: Context, customer: Doc, params: Params) -> None:
     put(customer, params, PLAIN)
     put_metadata(customer, params)
     _check(customer)
@@ -126,7 +127,9 @@ def _apply(customer: Doc, params: Params) -> None:
     for name in ("custom_fields", "default_payment_method", "footer", "rendering_options"):
         if name in params.get("invoice_settings", {}):
             customer["invoice_settings"][name] = params["invoice_settings"][name] or None
-    customer["balance"] = customer["balance"] or 0
+    customer["balance"] = params.get("balance", customer["balance"])
+    if customer["balance"]:
+        customer["currency"] = customer["currency"] or context.account.currency
     customer["tax_exempt"] = customer["tax_exempt"] or "none"
 
 

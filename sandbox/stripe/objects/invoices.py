@@ -13,20 +13,29 @@ from sandbox.stripe import (
 from sandbox.stripe.api import Listing, Params, operation
 from sandbox.stripe.context import Context
 from sandbox.stripe.errors import invalid, missing_param, wrong_state
-from sandbox.stripe.fields import put, put_metadata, shipping
+from sandbox.stripe.fields import check_length, put, put_metadata, shipping
 from sandbox.stripe.listing import listed
 from sandbox.stripe.store import Doc
 
 DAY = 24 * 3600
 
 ALWAYS_EDITABLE = {
-    "auto_advance",
     "default_payment_method",
     "default_source",
     "metadata",
     "payment_settings",
 }
-"""What may still change after finalization, besides ``due_date`` and ``days_until_due``."""
+"""What may still change after finalization; of an open invoice ``auto_advance`` as well.
+
+The SDK's docstring of ``update`` on invoices says that sums and collection method are frozen then,
+its parameters' docstrings that ``due_date`` and ``days_until_due`` are a draft's only; and
+https://docs.stripe.com/invoicing/integration/automatic-advancement-collection that
+``auto_advance`` is for drafts and open invoices.
+"""
+
+MEMO_LENGTH = 1500
+FOOTER_LENGTH = 5000
+"""Of Stripe's OpenAPI description, https://github.com/stripe/openapi, ``POST /v1/invoices``."""
 
 PLAIN = (
     "account_tax_ids",
@@ -237,6 +246,8 @@ def _check_collection(invoice: Doc) -> None:
 
 
 def _check_texts(invoice: Doc) -> None:
+    check_length(invoice["description"], MEMO_LENGTH, "description")
+    check_length(invoice["footer"], FOOTER_LENGTH, "footer")
     fields = invoice["custom_fields"] or []
     if len(fields) > 4:
         raise invalid("You can set up to 4 custom fields.", "custom_fields")
@@ -253,7 +264,7 @@ def _check_frozen(invoice: Doc, params: Params) -> None:
     """Refuse to change what finalization froze."""
     editable = ALWAYS_EDITABLE
     if invoice["status"] == "open":
-        editable = editable | {"due_date", "days_until_due"}
+        editable = editable | {"auto_advance"}
     frozen = sorted(set(params) - editable)
     if frozen:
         raise wrong_state(

@@ -1,10 +1,10 @@
 """Products."""
 
 from sandbox.stripe.api import Listing, Params, operation
-from sandbox.stripe.catalogue import PRODUCT_FIELDS, new_price, new_product
+from sandbox.stripe.catalogue import describe_product, new_price, new_product
 from sandbox.stripe.context import Context
 from sandbox.stripe.errors import StripeError, wrong_state
-from sandbox.stripe.fields import put, put_metadata
+from sandbox.stripe.fields import put
 from sandbox.stripe.ids import new_id
 from sandbox.stripe.listing import listed
 from sandbox.stripe.store import Doc
@@ -40,8 +40,8 @@ def update(context: Context, params: Params, product_id: str) -> Doc:
     product = context.require("product", product_id)
     if params.get("default_price"):
         context.require("price", params["default_price"], "default_price")
-    put(product, params, (*PRODUCT_FIELDS, "default_price"))
-    put_metadata(product, params)
+    describe_product(product, params)
+    put(product, params, ("default_price",))
     product["updated"] = context.now
     return context.save("product", product, "product.updated")
 

@@ -135,14 +135,14 @@ def test_a_failure_is_remembered_but_bad_parameters_are_not(
 
 
 def test_same_key_at_the_same_time(live: stripe.StripeClient, admin: httpx.Client) -> None:
-    """The second of two requests in flight gets 409."""
+    """The second of two requests in flight gets 409, and not the error of a key that is taken."""
     rule = {"kind": "latency", "seconds": 0.3, "path": "/v1/customers"}
     admin.post("/_sandbox/faults", json={"rules": [rule]})
 
     def create(_: int) -> int:
         try:
             live.v1.customers.create({"name": "x"}, {"idempotency_key": "both"})
-        except stripe.StripeError as error:
+        except stripe.APIError as error:
             return error.http_status or 0
         return 200
 
