@@ -4,11 +4,12 @@ PYTHON ?= python3
 VENV   := .venv
 UV     := $(shell command -v uv || echo .cache/uv/bin/uv)
 RUN    := $(VENV)/bin/python
+PYTEST := $(RUN) -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 ARGS   ?=
 
 export DO_NOT_TRACK = 1
 
-.PHONY: help install demo test lint format lock bench check-sandbox prove clean
+.PHONY: help install demo test-fast test test-all lint format lock bench check-sandbox prove clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -28,9 +29,16 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 demo: install ## The whole story on this machine; ARGS=--exit ends by itself
 	@$(RUN) -m deployments.local.demo $(ARGS)
 
-test: install ## Run all tests; ARGS="-k send" runs some
+test-fast: install ## Run the tests of the inner loop: below a minute
+	@$(PYTEST) -m fast $(ARGS)
+
+test: install ## Run what a change must not break; ARGS="-k send" runs some
 	@echo "Running the tests (a few minutes) ..."
-	@$(RUN) -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(PYTEST) -m "not long" $(ARGS)
+
+test-all: install ## Run every test, those that take long too
+	@echo "Running all tests (a quarter of an hour) ..."
+	@$(PYTEST) $(ARGS)
 
 lint: install ## Check style and types
 	$(VENV)/bin/ruff check

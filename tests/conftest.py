@@ -26,18 +26,52 @@ os.environ.update(
 )
 
 
-FAST_FIRST = ("invoicing", "sandbox", "flows", "faults", "deployments", "journeys")
+TIERS = ("fast", "standard", "long")
+FAST = frozenset(["invoicing", "sandbox"])
+LONG = frozenset(["orgs"])
+LONGEST_FIRST = ("journeys", "deployments", "faults", "orgs", "flows", "invoicing", "sandbox")
+TOGETHER = {"deployments": "deployments", "faults": "faults"}
+"""Rooms whose tests share what is started once."""
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run what takes milliseconds before what starts servers and workers."""
+    """Put each test into a tier, and what shares servers or a browser into one process.
 
-    def speed(item: pytest.Item) -> int:
-        room = item.path.relative_to(ROOT / "tests").parts[0]
-        return FAST_FIRST.index(room) if room in FAST_FIRST else -1
+    What takes long begins first, so that all processors are done at the same time.
+    """
+    for item in items:
+        if tier(item) not in item.keywords:
+            item.add_marker(tier(item))
+        if group := shares(item):
+            item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: LONGEST_FIRST.index(room(item)) if room(item) else -1)
 
-    items.sort(key=speed)
 
+def room(item: pytest.Item) -> str:
+    """The room of a test, or nothing for those of the house as a whole."""
+    first, *rest = item.path.relative_to(ROOT / "tests").parts
+    return first if rest else ""
+
+
+def tier(item: pytest.Item) -> str:
+    """The tier that a test is marked with, or else its room's."""
+    for mark in item.iter_markers():
+        if mark.name in TIERS:
+            return mark.name
+    if room(item) in LONG:
+        return "long"
+    in_process = room(item) in FAST and "browser" not in getattr(item, "fixturenames", ())
+    return "fast" if in_process or not room(item) else "standard"
+
+
+def shares(item: pytest.Item) -> str:
+    """The name of what a test shares with others, if anything."""
+    own = {"browser", "stack", "renamed"} & set(getattr(item, "fixturenames", ()))
+    return TOGETHER.get(room(item)) or (str(item.path) if own else "")
+
+
+pytest_plugins = ["pytester"]
 
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 

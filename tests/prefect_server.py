@@ -1,52 +1,81 @@
 """Prefect's server on SQLite as the local stack runs it, for tests."""
 
 import os
+import socket
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from deployments.local.services import Service, port_or_free
-from deployments.local.stack import answers
+from deployments.local import empty_database
+from deployments.local.services import Service, listen
+from deployments.local.stack import url_of
 
 ROOT = Path(__file__).parents[1]
-PATIENCE_SECONDS = 120
+STOP_SECONDS = 120
+
+_IDLE_SERVICES = (
+    "CANCELLATION_CLEANUP",
+    "CLEANUP_RECONCILER",
+    "EVENT_LOGGER",
+    "EVENT_PERSISTER",
+    "FOREMAN",
+    "LATE_RUNS",
+    "PAUSE_EXPIRATIONS",
+    "REPOSSESSOR",
+    "SCHEDULER",
+    "TASK_RUN_RECORDER",
+    "TRIGGERS",
+)
+QUIET = {
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_LOGGING_TO_API_ENABLED": "false",
+    "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED": "false",
+    "PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED": "false",
+    **{f"PREFECT_SERVER_SERVICES_{name}_ENABLED": "false" for name in _IDLE_SERVICES},
+}
+"""A Prefect server that keeps runs and their states, and does nothing of its own accord; and
+clients that ask it for nothing else."""
 
 
 @contextmanager
 def prefect_server(
-    home: Path, environment: Mapping[str, str], url: str | None = None
+    home: Path, environment: Mapping[str, str], listener: socket.socket | None = None
 ) -> Iterator[str]:
     """Run a server as long as the block lasts.
 
     Args:
         home: Where its database and its log are.
         environment: Settings of its own, beside those of this process.
-        url: Its API's URL, on this machine; one with a free port unless given.
+        listener: Where it listens; on a free port unless given.
 
     Yields:
         Its API's URL.
     """
-    home.mkdir(exist_ok=True)
-    api = url or free_address()
+    listener = listener or listen()
+    api = f"{url_of(listener)}/api"
+    database = empty_database.lay_out(home)
+    own = {"PREFECT_HOME": str(home), "PREFECT_API_URL": api} | database
     app = "deployments.local.prefect_server:create_app"
-    port = api.removesuffix("/api").rpartition(":")[2]
     command = [sys.executable, "-m", "uvicorn", "--log-level", "error", "--factory", app]
-    own = os.environ | environment | {"PREFECT_HOME": str(home), "PREFECT_API_URL": api}
-    server = Service("server", [*command, "--port", port], own, ROOT, home)
-    until = time.monotonic() + PATIENCE_SECONDS
+    variables = os.environ | environment | own
+    server = Service("server", command, variables, ROOT, home, listener=listener)
     try:
-        while not answers(f"{api}/health"):
-            server.check()
-            assert time.monotonic() < until, server.tail()
-            time.sleep(0.05)
+        server.until_ready(f"{api}/health")
+        empty_database.keep(home)
         yield api
     finally:
         server.terminate()
-        server.wait(PATIENCE_SECONDS)
+        server.wait(STOP_SECONDS)
 
 
-def free_address() -> str:
-    """The URL of an API that nobody serves yet."""
-    return f"http://127.0.0.1:{port_or_free(0)}/api"
+def one_certificate(folder: Path) -> Path:
+    """A bundle of one authority: no TLS is spoken here, and reading all of them takes long."""
+    import certifi
+
+    end = "-----END CERTIFICATE-----"
+    first, _, _ = Path(certifi.where()).read_text().partition(end)
+    bundle = folder / "authority.pem"
+    bundle.write_text(first + end)
+    return bundle

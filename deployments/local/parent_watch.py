@@ -29,7 +29,7 @@ def main() -> None:
 def watch(parent: int, program: list[str]) -> int:
     """Run the program as a child and end it when this process is adopted by another."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the program, in the same group, gets it too
-    child = subprocess.Popen(program)  # noqa: S603
+    child = subprocess.Popen(program, close_fds=False)  # noqa: S603
     while child.poll() is None and os.getppid() == parent:
         time.sleep(POLL_SECONDS)
     child.terminate()

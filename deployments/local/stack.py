@@ -13,13 +13,12 @@ import os
 import secrets
 import shutil
 import signal
-import sqlite3
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, Self
@@ -27,13 +26,13 @@ from typing import Any, Literal, Self
 import httpx
 import stripe
 
-from deployments.local.services import Service, StackError, port_or_free
+from deployments.local import empty_database
+from deployments.local.services import POLL_SECONDS, Service, StackError, listen
 
 ROOT = Path(__file__).parents[2]
 PORTS = {"prefect": 4200, "stripe": 8100, "salesforce": 8200, "receiver": 8300}
 POOL = "invoices"  # as `prefect.yaml` names it
 ERRANDS = frozenset(["ledger", "deploy", "automations"])  # they do their work and end
-START_SECONDS = 90
 STOP_SECONDS = 20
 
 STRIPE_KEY = "sk_live_51" + ("Sandbox" * 14)[:97]  # what the sandboxes expect, long as a real one
@@ -149,6 +148,8 @@ class Stack:
         self._report = report
         self._stop_seconds = stop_seconds
         self._services: dict[str, Service] = {}
+        self._listeners: dict[str, socket.socket] = {}
+        self._http = httpx.Client(timeout=httpx.Timeout(None), verify=False)  # noqa: S501 - on this machine
         self._exits = ExitStack()
 
     def __enter__(self) -> Self:
@@ -185,7 +186,7 @@ class Stack:
         """Create a work pool and start a worker for it; returns when the pool is served."""
         self._create_pool(pool, worker_type)
         self._launch_worker(pool)
-        self._wait(worker_of(pool), lambda: self._pool_is_served(pool))
+        self._until_served(pool)
 
     def start_again(self, name: str) -> None:
         """Start a program once more after its end, as a supervisor does; it has yet to be ready."""
@@ -205,49 +206,36 @@ class Stack:
         for database in self.state.glob("ledger.db*"):
             database.unlink()
         (self.state / "logs").mkdir(parents=True)
-        (self.state / "prefect").mkdir()
-        if self._empty_database.exists():
-            shutil.copy(self._empty_database, self._prefect_database)
+        self._listeners = {name: self._listen(name) for name in PORTS}
         self.urls = Urls(
-            prefect=self._url("prefect"),
-            stripe=self._url("stripe"),
-            salesforce=self._url("salesforce"),
-            receiver=self._url("receiver"),
+            **{name: url_of(listener) for name, listener in self._listeners.items()},
             webhook_token=secrets.token_urlsafe(),
         )
         self.environment = environment(self.urls, self.state, self._ledger_url)
 
     def _start(self) -> None:
-        self._launch(
-            "prefect",
-            *(sys.executable, "-m", "uvicorn", "--log-level", "warning"),
-            *("--factory", "deployments.local.prefect_server:create_app"),
-            *("--port", port_of(self.urls.prefect)),
-        )
         python = (sys.executable, "-m")
+        database = empty_database.lay_out(self._prefect_home)
+        server = ("uvicorn", "--factory", "deployments.local.prefect_server:create_app")
+        self._launch("prefect", *python, *server, "--log-level", "warning", **database)
         self._launch("ledger", *python, "invoicing.ledger")
-        self._launch("stripe", *python, "sandbox.stripe", "--port", port_of(self.urls.stripe))
-        self._launch(
-            "salesforce",
-            *(*python, "sandbox.salesforce", "--seed", "demo"),
-            *("--port", port_of(self.urls.salesforce), "--prefect-url", self.urls.prefect_api),
-        )
-        self._wait("stripe", lambda: answers(f"{self.urls.stripe}/_sandbox/clock"))
+        self._launch("stripe", *python, "sandbox.stripe")
+        org = ("sandbox.salesforce", "--seed", "demo")
+        self._launch("salesforce", *python, *org, "--prefect-url", self.urls.prefect_api)
+        self._until_ready("stripe", f"{self.urls.stripe}/_sandbox/clock")
         secret = self._register_webhook()
         self.environment = environment(self.urls, self.state, self._ledger_url, secret)
         self._finish("ledger")
-        self._launch(
-            "receiver", *python, "invoicing.receiver", "--port", port_of(self.urls.receiver)
-        )
-        self._wait("salesforce", lambda: answers(f"{self.urls.salesforce}/_sandbox/clock"))
-        self._wait("prefect", lambda: answers(f"{self.urls.prefect_api}/health"))
-        self._keep_empty_database()
+        self._launch("receiver", *python, "invoicing.receiver")
+        self._until_ready("salesforce", f"{self.urls.salesforce}/_sandbox/clock")
+        self._until_ready("prefect", f"{self.urls.prefect_api}/health")
+        empty_database.keep(self._prefect_home)
         self._create_pool(POOL, self._worker_type)
         self._launch_worker(POOL)
         self._launch("deploy", "prefect", "--no-prompt", "deploy", "--all")
         self._launch("automations", *python, "deployments.automations")
-        self._wait("receiver", lambda: answers(f"{self.urls.receiver}/ready"))
-        self._wait(worker_of(POOL), lambda: self._pool_is_served(POOL))
+        self._until_ready("receiver", f"{self.urls.receiver}/ready")
+        self._until_served(POOL)
         self._finish("deploy")
         self._finish("automations")
 
@@ -264,35 +252,42 @@ class Stack:
             raise StackError("The Stripe sandbox gave no signing secret")
         return secret
 
-    def _url(self, name: str) -> str:
+    def _listen(self, name: str) -> socket.socket:
         preferred = self._ports[name]
-        port = port_or_free(preferred)
+        listener = listen(preferred)
+        port = listener.getsockname()[1]
         if port != preferred:
             self._report(name, f"port {preferred} is taken, using {port}")
-        return f"http://127.0.0.1:{port}"
+        return listener
 
-    def _launch(self, name: str, *command: str) -> None:
+    def _launch(self, name: str, *command: str, **variables: str) -> None:
         self._report(name, "starting")
-        logs = self.state / "logs"
         self._services[name] = Service(
-            name, command, self.environment, ROOT, logs, errand=name in ERRANDS
+            name,
+            command,
+            self.environment | variables,
+            ROOT,
+            self.state / "logs",
+            errand=name in ERRANDS,
+            listener=self._listeners.pop(name, None),
         )
 
-    def _wait(self, name: str, ready: Callable[[], bool]) -> None:
-        """Wait until a program is ready, all others running."""
-        give_up = time.monotonic() + START_SECONDS
-        while not ready():
-            self.check()
-            if time.monotonic() > give_up:
-                tail = self._services[name].tail()
-                raise StackError(f"{name} is not ready after {START_SECONDS} s:\n{tail}")
-            time.sleep(0.05)
+    def _until_ready(self, name: str, url: str) -> None:
+        """Wait until a program answers."""
+        self._services[name].until_ready(url)
         self._report(name, "ready")
+
+    def _until_served(self, pool: str) -> None:
+        """Wait until a pool has a worker, all programs running."""
+        while self._get_pool(pool)["status"] != "READY":
+            self.check()
+            time.sleep(POLL_SECONDS)
+        self._report(worker_of(pool), "ready")
 
     def _finish(self, name: str) -> None:
         """Wait until a program has done its work."""
         service = self._services.pop(name)
-        code = service.wait(START_SECONDS)
+        code = service.until_ended()
         if code != 0:
             raise StackError(f"{name} failed with status {code}:\n{service.tail()}")
         self._report(name, "done")
@@ -300,31 +295,18 @@ class Stack:
     def _create_pool(self, pool: str, worker_type: WorkerType) -> None:
         body = {"name": pool, "type": worker_type}  # the worker adds its job template
         pools = f"{self.urls.prefect_api}/work_pools/"
-        httpx.post(pools, json=body, timeout=START_SECONDS).raise_for_status()
+        self._http.post(pools, json=body).raise_for_status()
 
     def _launch_worker(self, pool: str) -> None:
         self._launch(worker_of(pool), "prefect", "worker", "start", "--pool", pool)
 
-    def _pool_is_served(self, pool: str) -> bool:
-        answer = httpx.get(f"{self.urls.prefect_api}/work_pools/{pool}", timeout=START_SECONDS)
-        return answer.is_success and answer.json()["status"] == "READY"
+    def _get_pool(self, pool: str) -> dict[str, Any]:
+        answer = self._http.get(f"{self.urls.prefect_api}/work_pools/{pool}")
+        return dict(answer.raise_for_status().json())
 
     @property
-    def _prefect_database(self) -> Path:
-        return self.state / "prefect/prefect.db"
-
-    @property
-    def _empty_database(self) -> Path:
-        return self.state / f"prefect-{version('prefect')}-empty.db"
-
-    def _keep_empty_database(self) -> None:
-        """Keep a copy of Prefect's migrated database: migrating takes half of a first start."""
-        if not self._empty_database.exists():
-            with (
-                sqlite3.connect(self._prefect_database) as source,
-                sqlite3.connect(self._empty_database) as copy,
-            ):
-                source.backup(copy)
+    def _prefect_home(self) -> Path:
+        return self.state / "prefect"
 
     def _stop(self) -> None:
         workers = [s for s in self._services.values() if s.name.startswith("worker")]
@@ -337,6 +319,9 @@ class Stack:
                     service.wait(self._stop_seconds)
                     self._report(service.name, "stopped")
         self._services = {}
+        for listener in self._listeners.values():
+            listener.close()
+        self._listeners = {}
 
 
 def worker_of(pool: str) -> str:
@@ -344,17 +329,9 @@ def worker_of(pool: str) -> str:
     return "worker" if pool == POOL else f"worker-{pool}"
 
 
-def port_of(url: str) -> str:
-    """The port of a URL, as an argument."""
-    return url.rpartition(":")[2]
-
-
-def answers(url: str) -> bool:
-    """Whether a GET of the URL is answered with success."""
-    try:
-        return httpx.get(url).is_success
-    except httpx.TransportError:
-        return False
+def url_of(listener: socket.socket) -> str:
+    """The base URL of what is served on a socket of the loopback interface."""
+    return f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
 @contextmanager

@@ -16,13 +16,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m invoicing.receiver", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8300)
+    parser.add_argument("--fd", type=int, help="an inherited socket to serve instead of a port")
     parser.add_argument("--workers", type=int, default=1, help="processes side by side")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
     try:
         endpoints_by_path(settings())
         check_ledger()
-        serve(arguments.host, arguments.port, arguments.workers)
+        serve(arguments.host, arguments.port, arguments.workers, fd=arguments.fd)
     except (InvoicingError, OSError) as error:
         sys.exit(f"The receiver cannot start. {error}")
 

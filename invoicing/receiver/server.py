@@ -32,7 +32,7 @@ CONNECTIONS = 1000
 """The most for one worker at once; more are answered with 503."""
 
 
-def serve(host: str, port: int, workers: int, app: str = APP) -> None:
+def serve(host: str, port: int, workers: int, app: str = APP, fd: int | None = None) -> None:
     """Serve until SIGINT or SIGTERM.
 
     Args:
@@ -40,11 +40,12 @@ def serve(host: str, port: int, workers: int, app: str = APP) -> None:
         port: Port to listen on.
         workers: How many processes serve side by side.
         app: Import path of a function that makes the application.
+        fd: A listening socket that this process has inherited, instead of address and port.
 
     Raises:
         OSError: the port is taken.
     """
-    listener = listen(host, port)
+    listener = listen(host, port) if fd is None else socket.socket(fileno=fd)
     config = uvicorn.Config(app, factory=True, workers=workers, **options())
     if workers == 1:
         uvicorn.Server(config).run(sockets=[listener])

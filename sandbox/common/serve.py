@@ -32,13 +32,28 @@ class _Server(uvicorn.Server):
             self._ready()
 
 
-def serve(make_app: MakeApp, name: str, host: str, port: int, public_url: str | None = None) -> int:
+def serve(
+    make_app: MakeApp,
+    name: str,
+    host: str,
+    port: int,
+    public_url: str | None = None,
+    fd: int | None = None,
+) -> int:
     """Serve until SIGINT or SIGTERM and return the exit status.
 
     Prints one line when ready, or one line on standard error if the port is taken.
+
+    Args:
+        make_app: Builds the application.
+        name: What it is called in these lines.
+        host: Address to listen on.
+        port: Port to listen on; 0 takes a free one.
+        public_url: The base URL that it is reached at, if not at that address.
+        fd: A listening socket that this process has inherited, instead of address and port.
     """
     try:
-        listener = _listen(host, port)
+        listener = _listen(host, port) if fd is None else socket.socket(fileno=fd)
     except OSError as error:
         reason = os.strerror(error.errno or 0)
         sys.stderr.write(f"{name}: cannot listen on {host}:{port}: {reason}\n")

@@ -18,6 +18,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m sandbox.salesforce", description=__doc__)
     parser.add_argument("--port", type=int, default=8101, help="0 picks a free one")
     parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--fd", type=int, help="an inherited socket to serve instead of a port")
     parser.add_argument("--data", default=":memory:", help="SQLite file to keep records in")
     parser.add_argument("--metadata", type=Path, default=METADATA, help="folder with objects/")
     parser.add_argument("--seed", choices=("demo", "empty"), default="demo")
@@ -37,6 +38,7 @@ def main() -> int:
             "Salesforce sandbox",
             options.host,
             options.port,
+            fd=options.fd,
         )
     finally:
         org.store.close()

@@ -14,6 +14,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m sandbox.stripe", description=__doc__)
     parser.add_argument("--port", type=int, default=12111, help="0 takes a free one")
     parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--fd", type=int, help="an inherited socket to serve instead of a port")
     parser.add_argument("--data", type=Path, help="file to keep the data in; else in memory")
     parser.add_argument("--public-url", help="base of the links in invoices and e-mails")
     options = parser.parse_args()
@@ -23,6 +24,7 @@ def main() -> int:
         options.host,
         options.port,
         options.public_url,
+        options.fd,
     )
 
 

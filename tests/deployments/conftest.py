@@ -2,8 +2,8 @@
 
 import os
 import shutil
+import socket
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,8 +12,10 @@ import httpx
 import psutil
 import pytest
 
-from deployments.local.services import Service
-from tests.prefect_server import free_address, prefect_server
+from deployments.local import patience
+from deployments.local.services import Service, listen
+from deployments.local.stack import url_of
+from tests.prefect_server import STOP_SECONDS, prefect_server
 
 STORIES = Path(__file__).parent / "stories.py"
 PATIENCE_SECONDS = 240
@@ -23,11 +25,7 @@ Answer = TypeVar("Answer")
 
 def eventually(read: Callable[[], Answer], seconds: float = PATIENCE_SECONDS) -> Answer:
     """Ask until the answer is true, and return it."""
-    give_up = time.monotonic() + seconds
-    while not (answer := read()):
-        assert time.monotonic() < give_up, f"still {answer!r} after {seconds} s"
-        time.sleep(0.05)
-    return answer
+    return patience.eventually(read, seconds)
 
 
 def alive(pid: int) -> bool:
@@ -106,11 +104,18 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def program_environment(home: Path) -> dict[str, str]:
+def listener() -> Iterator[socket.socket]:
+    """The socket that the server is given."""
+    with listen() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def program_environment(home: Path, listener: socket.socket) -> dict[str, str]:
     """The environment of the server and of its workers."""
     return os.environ | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "PREFECT_API_URL": free_address(),
+        "PREFECT_API_URL": f"{url_of(listener)}/api",
         "PREFECT_HOME": str(home),
         "PREFECT_PROFILES_PATH": str(home / "profiles.toml"),
         "PREFECT_LOGGING_TO_API_ENABLED": "true",
@@ -119,9 +124,11 @@ def program_environment(home: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def prefect(home: Path, program_environment: dict[str, str]) -> Iterator[Prefect]:
+def prefect(
+    home: Path, program_environment: dict[str, str], listener: socket.socket
+) -> Iterator[Prefect]:
     """A real server on SQLite, as the local stack runs it."""
-    with prefect_server(home, program_environment, program_environment["PREFECT_API_URL"]) as url:
+    with prefect_server(home, program_environment, listener) as url:
         yield Prefect(url)
 
 
@@ -174,7 +181,7 @@ def start_worker(
     for worker in workers:
         worker.terminate()
     for worker in workers:
-        worker.wait(20)
+        worker.wait(STOP_SECONDS)
 
 
 @pytest.fixture(scope="session")

@@ -17,8 +17,10 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from deployments.automations import Timing, apply, automations
 from deployments.local.services import Service
-from deployments.local.stack import PORTS, Stack, answers
+from deployments.local.stack import PORTS, Stack
 from tests.deployments.conftest import Prefect, alive, eventually
+
+pytestmark = pytest.mark.long
 
 FINALIZE = "/v1/invoices/*/finalize"
 AWAY = "The ledger did not answer"
@@ -176,7 +178,6 @@ def test_a_run_outlives_a_restart_of_the_prefect_server(world: World) -> None:
     process = world.process(run)
     os.kill(world.stack.pid("prefect"), signal.SIGKILL)
     world.stack.start_again("prefect")
-    eventually(lambda: answers(f"{world.stack.urls.prefect_api}/health"))
     world.prefect.until(run, "Completed")
     assert world.prefect.call("GET", f"/flow_runs/{run}")["run_count"] == 1
     eventually(lambda: not alive(process))

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any, BinaryIO, NoReturn
 
+from deployments.local.patience import Patience
+
 PATIENCE_SECONDS = 90.0
 """A deed that takes longer hangs."""
 
@@ -57,8 +59,8 @@ class Child:
         Raises:
             Hung: neither happened, and it was killed for that.
         """
-        until = time.monotonic() + PATIENCE_SECONDS
-        while time.monotonic() < until:
+        patience = Patience(PATIENCE_SECONDS)
+        while not patience.is_over():
             news = os.waitid(os.P_PID, self._pid, WITHOUT_REAPING)
             if news is not None:
                 return news.si_code == os.CLD_STOPPED
@@ -89,12 +91,12 @@ class Child:
         return told, os.WIFSIGNALED(status)
 
     def _read_all(self) -> bytes:
-        until = time.monotonic() + PATIENCE_SECONDS
+        patience = Patience(PATIENCE_SECONDS)
         with os.fdopen(self._reading, "rb", buffering=0) as pipe:
             while True:
-                ready, _, _ = select.select([pipe], [], [], max(0, until - time.monotonic()))
-                if not ready:
-                    raise _abort(self._pid)
+                while not select.select([pipe], [], [], 1)[0]:
+                    if patience.is_over():
+                        raise _abort(self._pid)
                 piece = pipe.read(1 << 16)
                 if not piece:
                     return b"".join(self._pieces)
@@ -124,8 +126,10 @@ class Servant:
             Hung: it did not end, and was killed for that.
             Broken: with the trace, if it raised something.
         """
-        if not self._pipe.poll(PATIENCE_SECONDS):
-            raise _abort(self._pid)
+        patience = Patience(PATIENCE_SECONDS)
+        while not self._pipe.poll(1):
+            if patience.is_over():
+                raise _abort(self._pid)
         answer, trace = self._pipe.recv()
         if trace:
             raise Broken(trace)

@@ -5,7 +5,6 @@ import itertools
 import multiprocessing
 import os
 import signal
-import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -20,37 +19,13 @@ from unittest.mock import patch
 import psycopg
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from deployments.local.patience import Patience
 from tests.faults.worlds import World
-from tests.prefect_server import prefect_server
+from tests.prefect_server import QUIET, one_certificate, prefect_server
 
 START_SECONDS = 120
 
 T = TypeVar("T")
-
-_IDLE_SERVICES = (
-    "CANCELLATION_CLEANUP",
-    "CLEANUP_RECONCILER",
-    "EVENT_PERSISTER",
-    "EVENT_LOGGER",
-    "FOREMAN",
-    "LATE_RUNS",
-    "PAUSE_EXPIRATIONS",
-    "REPOSSESSOR",
-    "SCHEDULER",
-    "TASK_RUN_RECORDER",
-    "TRIGGERS",
-)
-QUIET = {
-    "DO_NOT_TRACK": "1",
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "PREFECT_LOGGING_TO_API_ENABLED": "false",
-    "PREFECT_LOGGING_LEVEL": "CRITICAL",
-    "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED": "false",
-    "PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED": "false",
-    **{f"PREFECT_SERVER_SERVICES_{name}_ENABLED": "false" for name in _IDLE_SERVICES},
-}
-"""A Prefect server that keeps runs and their states, and does nothing of its own accord; and
-clients that ask it for nothing else."""
 
 ENDLESS_SECONDS = 900.0
 """A deed that takes longer, with all its tries, has lost its world."""
@@ -97,11 +72,11 @@ class Place:
         return cast(T, answer)
 
     def _answer(self) -> Any:
-        until = time.monotonic() + ENDLESS_SECONDS
+        patience = Patience(ENDLESS_SECONDS)
         while not self._pipe.poll(1):
             if not self._process.is_alive():
                 raise EOFError(f"exit code {self._process.exitcode}")
-            if time.monotonic() > until:
+            if patience.is_over():
                 raise EOFError(f"no end after {ENDLESS_SECONDS:.0f} s")
         return self._pipe.recv()
 
@@ -242,7 +217,8 @@ def _enter(api: str, folder: str, ledger: str, number: int) -> World:
     values = {
         "PREFECT_API_URL": api,
         "PREFECT_LOCAL_STORAGE_PATH": str(own / "results"),
-        "PREFECT_API_SSL_CERT_FILE": str(_one_certificate(own)),
+        "PREFECT_LOGGING_LEVEL": "CRITICAL",
+        "PREFECT_API_SSL_CERT_FILE": str(one_certificate(own)),
     }
     os.environ.update(QUIET | values)
     from prefect.events.clients import NullEventsClient
@@ -263,17 +239,6 @@ def _enter(api: str, folder: str, ledger: str, number: int) -> World:
     gc.collect()
     gc.freeze()
     return world
-
-
-def _one_certificate(folder: Path) -> Path:
-    """A bundle of one authority: no TLS is spoken here, and reading all of them takes long."""
-    import certifi
-
-    end = "-----END CERTIFICATE-----"
-    first, _, _ = Path(certifi.where()).read_text().partition(end)
-    bundle = folder / "authority.pem"
-    bundle.write_text(first + end)
-    return bundle
 
 
 _KEPT: list[Any] = []

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from itertools import repeat
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from uuid import uuid4
 
 import requests
@@ -80,21 +80,29 @@ def prepare_process() -> None:
     looked up once, and ``datetime`` can be shifted.
     """
     from tasks.full_sync import paging, staging
-    from tasks.runtime.retries import STEP
 
     staging.LEASE_SECONDS = SYNC_LEASE_SECONDS
     paging.FEWEST_READERS = paging.MOST_READERS = SYNC_READERS
     setattr(staging, "gc", SimpleNamespace(freeze=lambda: None, unfreeze=lambda: None))  # noqa: B010
-    real_delays = STEP["retry_delay_seconds"](STEP["retries"])
-    delays = [min(seconds * PACE, LONGEST_DELAY_SECONDS) for seconds in real_delays]
+    hurry()
     for module in product_modules():
         if vars(module).get("datetime") is standard.datetime:
             module.datetime = ShiftedDatetime
-        for value in list(vars(module).values()):
-            if isinstance(value, Task) and isinstance(value.retry_delay_seconds, list):
-                value.retry_delay_seconds = delays[: value.retries]
     newest = ScriptDirectory.from_config(database._alembic()).get_current_head()
     setattr(ScriptDirectory, "get_current_head", lambda _: newest)  # noqa: B010
+
+
+def hurry() -> None:
+    """Make the retry delays a tenth of the real ones, and a tenth of a second at most."""
+    tasks = {
+        id(value): value
+        for module in product_modules()
+        for value in vars(module).values()
+        if isinstance(value, Task) and isinstance(value.retry_delay_seconds, list)
+    }
+    for task in tasks.values():
+        real = cast(list[float], task.retry_delay_seconds)
+        task.retry_delay_seconds = [min(wait * PACE, LONGEST_DELAY_SECONDS) for wait in real]
 
 
 def shift_time(seconds: float) -> None:

@@ -23,6 +23,7 @@ from prefect.flows import Flow
 from prefect.states import Pending, Scheduled
 from sqlalchemy.orm import configure_mappers
 
+from deployments.local.patience import slowness
 from invoicing.errors import InvoicingError, Passing
 from invoicing.ledger import database
 from tests.faults import instruments
@@ -223,7 +224,7 @@ def by_hand(world: World, deed: Callable[[], Any]) -> Any:
 
     instruments.shift_time(world.ahead)
     signal.signal(signal.SIGALRM, give_up)
-    signal.setitimer(signal.ITIMER_REAL, PATIENCE_SECONDS)
+    signal.setitimer(signal.ITIMER_REAL, PATIENCE_SECONDS * slowness())
     try:
         with instruments.without_prefect():
             return deed()

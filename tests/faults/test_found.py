@@ -7,6 +7,8 @@ from tests.faults.faults import KINDS, at_call
 from tests.faults.schedules import Schedule, Sites, perform
 from tests.faults.worlds import DAY
 
+pytestmark = pytest.mark.long
+
 LATE_DRAFT = KINDS["came late"] | {"path": "/v1/invoices", "method": "POST", "count": 1}
 
 FOUND = [

@@ -1,4 +1,4 @@
-"""The short part of the proof: a sample of every story's troubles; `make prove` plays them all."""
+"""Parts of the proof: a sample of every story's troubles; `make prove` plays them all."""
 
 import random
 
@@ -8,6 +8,8 @@ from tests.faults.company import Company
 from tests.faults.runner import deployed
 from tests.faults.schedules import Sites, at_random, perform, single_faults, single_kills
 from tests.faults.stories import STORIES
+
+MANY = 200
 
 
 def test_every_deployed_flow_is_proved() -> None:
@@ -23,6 +25,14 @@ def test_one_fault_or_one_death_changes_nothing(
     dice = random.Random(flow)  # noqa: S311 - repeatable on purpose
     chosen = [dice.choice(of(flow, sites[flow])) for of in (single_faults, single_kills)]
     for verdict in worlds.do_all(perform, chosen):
+        assert verdict.violations == [], verdict
+
+
+@pytest.mark.long
+def test_many_troubles_at_once(worlds: Company, sites: dict[str, Sites]) -> None:
+    """The same, some hundred times."""
+    schedules = [at_random(seed, list(STORIES), sites) for seed in range(4, 4 + MANY)]
+    for verdict in worlds.do_all(perform, schedules):
         assert verdict.violations == [], verdict
 
 

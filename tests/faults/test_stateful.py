@@ -35,6 +35,8 @@ from tests.faults.stories import (
 )
 from tests.faults.worlds import World
 
+pytestmark = pytest.mark.long
+
 EXAMPLES = int(os.environ.get("PROVING_EXAMPLES", "5"))
 
 

@@ -10,9 +10,13 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterName
 from prefect.client.schemas.objects import State
 from prefect.deployments.runner import RunnerDeployment
+from prefect.events.clients import NullEventsClient
 from prefect.events.worker import EventsWorker
 from prefect.settings import (
+    PREFECT_API_SSL_CERT_FILE,
     PREFECT_API_URL,
+    PREFECT_CLIENT_CSRF_SUPPORT_ENABLED,
+    PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED,
     PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
     temporary_settings,
 )
@@ -26,6 +30,8 @@ from invoicing.connectors.salesforce import quoted
 from invoicing.domain.forms.parameters import InvoiceOutcome, LineItem
 from invoicing.settings import settings
 from tests.conftest import Sandbox
+from tests.faults.instruments import hurry
+from tests.prefect_server import QUIET, one_certificate
 from tests.prefect_server import prefect_server as running_server
 
 NEXT_MONTH = date.today() + timedelta(days=30)
@@ -33,13 +39,28 @@ NEXT_MONTH = date.today() + timedelta(days=30)
 
 @pytest.fixture(scope="session", autouse=True)
 def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A real server on a database of its own; without heartbeats, which cost a second a run."""
+    """A real server on a database of its own; no heartbeats, no events: nobody looks at them."""
+    home = tmp_path_factory.mktemp("prefect")
+    EventsWorker.set_client_override(NullEventsClient)
     with (
-        running_server(tmp_path_factory.mktemp("prefect"), {}) as url,
-        temporary_settings({PREFECT_API_URL: url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
+        running_server(home, QUIET) as url,
+        temporary_settings(
+            {
+                PREFECT_API_URL: url,
+                PREFECT_API_SSL_CERT_FILE: str(one_certificate(home)),
+                PREFECT_CLIENT_CSRF_SUPPORT_ENABLED: False,
+                PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED: False,
+                PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,
+            }
+        ),
     ):
         yield
-        EventsWorker.drain_all()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def hurried() -> None:
+    """Steps are tried again soon: there is nobody to be spared here."""
+    hurry()
 
 
 @pytest.fixture(autouse=True)

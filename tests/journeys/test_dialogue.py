@@ -8,8 +8,6 @@ import pytest
 from deployments.local.stack import PORTS, Stack
 from tests.deployments.conftest import Prefect, eventually
 
-pytestmark = pytest.mark.timeout(300)
-
 STEPS: list[dict[str, Any]] = [
     {"purpose": "November services", "payment_terms": "Net 30"},
     {"product": "Consulting (150 USD)"},

@@ -18,11 +18,12 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from rich.console import Console
 
 from deployments.local.demo import Story
+from deployments.local.patience import slowness
 from deployments.local.stack import PORTS, Stack
 from invoicing.domain.forms.product_options import LISTED, OTHER
 from tests.deployments.conftest import Prefect, eventually
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.long
 
 PICTURES = os.environ.get("PICTURES")
 PATIENCE_MILLISECONDS = 60_000
@@ -220,8 +221,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 def desk(stack: Stack, browser: Browser) -> Iterator[Desk]:
     """One tab."""
     page = browser.new_page(viewport={"width": 1100, "height": 800})
-    page.set_default_timeout(PATIENCE_MILLISECONDS)
-    expect.set_options(timeout=PATIENCE_MILLISECONDS)
+    page.set_default_timeout(PATIENCE_MILLISECONDS * slowness())
+    expect.set_options(timeout=PATIENCE_MILLISECONDS * slowness())
     yield Desk(stack, page)
     page.close()
 

@@ -17,11 +17,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from deployments.local import patience
 from invoicing.receiver.app import build_app
 from invoicing.receiver.server import listen, options
 from invoicing.settings import settings
 from sandbox.common.serve import running
 
+PATIENCE_SECONDS = 120
 SECRET = "whsec_test"
 SNAPSHOT: dict[str, Any] = {
     "id": "evt_1",
@@ -105,16 +107,13 @@ def serving() -> Iterator[str]:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
         server.should_exit = True
-        thread.join(timeout=60)
+        thread.join()
         listener.close()
 
 
 def wait_until(happened: Callable[[], object]) -> None:
-    """Wait for something, at most two minutes."""
-    deadline = time.monotonic() + 120
-    while not happened() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert happened()
+    """Wait for something."""
+    patience.eventually(happened, PATIENCE_SECONDS)
 
 
 def event(number: int) -> dict[str, Any]:

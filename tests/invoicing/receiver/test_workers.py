@@ -17,6 +17,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from invoicing.ledger import inbox
 from tests.invoicing.receiver.conftest import PrefectServer, deliver, event, wait_until
 
+pytestmark = pytest.mark.standard
+
 ROOT = Path(__file__).parents[3]
 PROGRAM = (sys.executable, "-m", "invoicing.receiver")
 WORKERS = 2
@@ -75,7 +77,7 @@ def start(prefect: PrefectServer) -> Iterator[Start]:
     for program in programs:
         if program.process.poll() is None:
             program.process.terminate()
-        program.process.communicate(timeout=60)
+        program.process.communicate()
 
 
 def test_workers_share_one_ledger_one_bell_and_one_set_of_counters(
@@ -121,7 +123,7 @@ def test_a_killed_receiver_leaves_its_port_to_the_next(start: Start) -> None:
     program = start()
     workers = program.workers()
     program.process.kill()
-    psutil.wait_procs(workers, timeout=20)
+    psutil.wait_procs(workers)
     assert start().accepts(1)
 
 
@@ -134,9 +136,8 @@ def test_it_stops_when_told_and_says_when_it_cannot_start(start: Start) -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
     )
     assert (second.returncode, second.stderr.count("\n")) == (1, 1)
     assert "The receiver cannot start." in second.stderr
     os.kill(program.process.pid, signal.SIGTERM)
-    assert program.process.wait(timeout=60) == 0
+    assert program.process.wait() == 0
