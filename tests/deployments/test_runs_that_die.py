@@ -16,12 +16,14 @@ import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from deployments.automations import Timing, apply, automations
+from deployments.local.patience import slowness
 from deployments.local.services import Service
 from deployments.local.stack import PORTS, Stack
 from tests.deployments.conftest import Prefect, alive, eventually
 
 pytestmark = pytest.mark.long
 
+LATEST_SECONDS = 60.0  # before the SDK gives up
 FINALIZE = "/v1/invoices/*/finalize"
 AWAY = "The ledger did not answer"
 CHANGED = {
@@ -74,10 +76,11 @@ class World:
 
         Args:
             path: The pattern of the call.
-            seconds: When Stripe will answer it, with the effect.
+            seconds: When Stripe will answer it, with the effect; later on a busy machine.
         """
         name = self.draft()
-        rule = {"kind": "latency", "method": "POST", "path": path, "seconds": seconds, "count": 1}
+        late = min(seconds * slowness(), LATEST_SECONDS)
+        rule = {"kind": "latency", "method": "POST", "path": path, "seconds": late, "count": 1}
         self._stripe.post("/faults", json={"rules": [rule]}).raise_for_status()
         run = self.begin("send-invoice", invoice=name)
         eventually(lambda: self._stripe.get("/faults").json()["rules"][0]["hits"])

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from itertools import repeat
 from types import SimpleNamespace
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 import requests
@@ -101,7 +101,7 @@ def hurry() -> None:
         if isinstance(value, Task) and isinstance(value.retry_delay_seconds, list)
     }
     for task in tasks.values():
-        real = cast(list[float], task.retry_delay_seconds)
+        real = task.retry_delay_seconds
         task.retry_delay_seconds = [min(wait * PACE, LONGEST_DELAY_SECONDS) for wait in real]
 
 

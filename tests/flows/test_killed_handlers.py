@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deployments.local.patience import eventually
+from deployments.local.patience import eventually, slowness
 from flows.handle_events import handle_events
 from invoicing.domain.forms.parameters import InvoiceOutcome
 from invoicing.ledger import inbox, leases
@@ -17,7 +17,7 @@ from tests.flows.conftest import Org
 from tests.flows.events import event_from
 
 ROOT = Path(__file__).parents[2]
-LEASE_SECONDS = 2.0
+LEASE_SECONDS = 2.0 * slowness()
 HANDLER = f"""
 import sys
 from invoicing.ledger import inbox, leases
