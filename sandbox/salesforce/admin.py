@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sqlite3 import IntegrityError
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
@@ -25,9 +25,10 @@ class _Order(BaseModel):
 
 
 class ResetOrder(_Order):
-    """Forget all records and begin again from a seed."""
+    """Forget all records and begin again from a seed, with several currencies or with one."""
 
     seed: Seed = "demo"
+    currency: Literal["USD", "EUR", "JPY"] | None = None
 
 
 class LimitsOrder(_Order):
@@ -61,6 +62,13 @@ class BulkOrder(_Order):
     pending_polls: int = Field(0, ge=0)
 
 
+class BatchesOrder(_Order):
+    """Batches of random sizes up to a largest, where there is one."""
+
+    largest: int | None = Field(None, ge=1, le=2_000)
+    seed: int = 1
+
+
 class SessionsOrder(_Order):
     """How long a session lives without being used, in seconds of sandbox time."""
 
@@ -89,8 +97,8 @@ def routes(salesforce: Salesforce) -> list[Route]:
         order = await parsed(request, ResetOrder)
         if isinstance(order, Response):
             return order
-        salesforce.reset(order.seed)
-        return JSONResponse({"seed": order.seed})
+        salesforce.reset(order.seed, order.currency)
+        return JSONResponse(order.model_dump())
 
     async def generate_data(request: Request) -> Response:
         order = await parsed(request, GenerateOrder)
@@ -129,6 +137,13 @@ def routes(salesforce: Salesforce) -> list[Route]:
         if isinstance(order, Response):
             return order
         salesforce.bulk_query.pending_polls = order.pending_polls
+        return JSONResponse(order.model_dump())
+
+    async def set_batches(request: Request) -> Response:
+        order = await parsed(request, BatchesOrder)
+        if isinstance(order, Response):
+            return order
+        salesforce.cursors.batches.configure(order.largest, order.seed)
         return JSONResponse(order.model_dump())
 
     async def set_sessions(request: Request) -> Response:
@@ -180,6 +195,7 @@ def routes(salesforce: Salesforce) -> list[Route]:
         Route("/_sandbox/limits", set_limits, methods=["POST"]),
         Route("/_sandbox/locks", set_locks, methods=["POST"]),
         Route("/_sandbox/bulk", set_bulk, methods=["POST"]),
+        Route("/_sandbox/batches", set_batches, methods=["POST"]),
         Route("/_sandbox/sessions", set_sessions, methods=["POST"]),
         Route("/_sandbox/sessions", end_sessions, methods=["DELETE"]),
         Route("/_sandbox/certificate", set_certificate, methods=["POST"]),

@@ -16,7 +16,7 @@ from sandbox.common import admin as common_admin
 from sandbox.common import web
 from sandbox.common.faults import Rule
 from sandbox.common.traffic import Traffic
-from sandbox.salesforce import admin
+from sandbox.salesforce import admin, soap
 from sandbox.salesforce.bulk_ingest import BulkIngest
 from sandbox.salesforce.bulk_query import BulkQuery
 from sandbox.salesforce.collections import Collections
@@ -88,13 +88,19 @@ class Salesforce:
         self._pages = Pages(org, base_url, Prefect(prefect_url) if prefect_url else None)
         self.traffic: Traffic
 
-    def reset(self, name: Seed) -> None:
-        """Forget records, jobs, locators, faults and counts; seed again. Sessions stay."""
+    def reset(self, name: Seed, currency: str | None = None) -> None:
+        """Forget records, jobs, locators, faults and counts; seed again. Sessions stay.
+
+        Args:
+            name: What is in the org at first.
+            currency: The org's only one; None for an org of several.
+        """
         self.cursors.clear()
         self.bulk_query.clear()
         self.bulk_ingest.clear()
         self.usage.clear()
         self.org.locks.clear()
+        self.org.use_currency(currency)
         self.traffic.faults.configure([])
         self.traffic.log.clear()
         seed(self.org, name)
@@ -107,6 +113,7 @@ class Salesforce:
                 Route("/services/oauth2/revoke", self._revoke, methods=["POST"]),
                 Route("/services/oauth2/userinfo", self._user_info),
                 Route("/id/{organization}/{user}", self._user_info),
+                Route("/services/Soap/u/{version}", self._soap, methods=["POST"]),
                 Route("/services/data", self._versions),
                 Route(
                     "/services/data/v{version}/{path:path}",
@@ -170,6 +177,11 @@ class Salesforce:
                 "email": user.get("Email"),
             }
         )
+
+    async def _soap(self, request: Request) -> Response:
+        content = await request.body()
+        self.usage.spend()
+        return soap.answer(self.org, self.sessions, content)
 
     async def _versions(self, _: Request) -> Response:
         return JSONResponse(

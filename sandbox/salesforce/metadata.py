@@ -61,6 +61,25 @@ def load_schema(metadata: Path, prefixes: Mapping[str, str] | None = None) -> Sc
     return schema
 
 
+def of_one_currency(schema: Schema) -> Schema:
+    """The same objects in an org of a single currency, where no record says which.
+
+    Sources: https://developer.salesforce.com/docs/atlas.en-us.object_reference.meta/
+    object_reference/sforce_api_objects_currencytype.htm (absent there), and the same guide on
+    CurrencyIsoCode (for multi-currency orgs only).
+    """
+    gone = {"CurrencyIsoCode", "DefaultCurrencyIsoCode"}
+    return Schema(
+        {
+            sobject.name: replace(
+                sobject, fields={n: f for n, f in sobject.fields.items() if n not in gone}
+            )
+            for sobject in schema
+            if sobject.name != "CurrencyType"
+        }
+    )
+
+
 def _refuse_unknown_targets(schema: Schema) -> None:
     for sobject in schema:
         for f in sobject.fields.values():

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from sandbox.common.clock import Clock
 from sandbox.salesforce.ids import make_id
 from sandbox.salesforce.locks import Locks
-from sandbox.salesforce.metadata import load_schema
+from sandbox.salesforce.metadata import load_schema, of_one_currency
 from sandbox.salesforce.schema import Schema, SObject
 from sandbox.salesforce.store import Store
 from sandbox.salesforce.values import stamp
@@ -23,13 +25,31 @@ STANDARD_PRICEBOOK_ID = make_id("01s", 1)
 
 @dataclass
 class Org:
-    """Everything a request needs to be answered."""
+    """Everything a request needs to be answered.
+
+    ``currency`` is the org's own one where it has a single currency, and None where it has several.
+    """
 
     schema: Schema
     store: Store
     clock: Clock = field(default_factory=Clock)
     user_id: str = USER_ID
     locks: Locks = field(default_factory=Locks)
+    currency: str | None = None
+    _full: Schema = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._full = self.schema
+
+    def use_currency(self, currency: str | None) -> None:
+        """Make it an org of this one currency, or of several; it is to be empty or seeded anew."""
+        self.currency = currency
+        self.schema = of_one_currency(self._full) if currency else self._full
+
+    def own_values(self, sobject: str, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Those of a record's values that the object has fields for in this org."""
+        fields = self.sobject(sobject).fields
+        return {name: value for name, value in values.items() if name in fields}
 
     def sobject(self, name: str) -> SObject:
         """The object of this name.

@@ -191,7 +191,7 @@ class Pages:
             return self._missing()
         entries = self._org.store.where(
             self._org.sobject("PricebookEntry"),
-            "Pricebook2Id = ? AND CurrencyIsoCode = ? AND IsActive = 1 AND IsDeleted = 0 "
+            "Pricebook2Id = ? AND CurrencyIsoCode IS ? AND IsActive = 1 AND IsDeleted = 0 "
             "ORDER BY Name",
             [STANDARD_PRICEBOOK_ID, account["CurrencyIsoCode"]],
         )

@@ -56,11 +56,15 @@ class Plan:
 
 
 class Column(NamedTuple):
-    """One column of a row: its SQL, its heading if a client asked for it, and its kind."""
+    """One column of a row: its SQL, its heading if a client asked for it, and its kind.
+
+    A long text is what Salesforce makes smaller batches for: a long text area of the org's own.
+    """
 
     sql: str
     heading: str
     kind: str
+    long_text: bool = False
 
 
 @dataclass
@@ -343,9 +347,9 @@ class _Columns:
         self.plan = Plan(scope.sobject)
         self.all: list[Column] = []
 
-    def add(self, sql: str, heading: str = "", kind: str = "") -> int:
+    def add(self, sql: str, heading: str = "", kind: str = "", *, long_text: bool = False) -> int:
         """One more column; returns its position."""
-        self.all.append(Column(sql, heading, kind))
+        self.all.append(Column(sql, heading, kind, long_text))
         return len(self.all) - 1
 
     def value(self, name: str, expression: Expression) -> None:
@@ -369,8 +373,10 @@ class _Columns:
         self.plan.order.append(name)
 
     def _put(self, plan: Plan, name: str, heading: str, expression: Expression) -> None:
-        kind = expression.field.type
-        plan.values[name] = (self.add(expression.sql, heading, kind), kind == "boolean")
+        asked = expression.field
+        long_text = asked.custom and not asked.filterable
+        position = self.add(expression.sql, heading, asked.type, long_text=long_text)
+        plan.values[name] = (position, asked.type == "boolean")
         plan.order.append(name)
 
     def _parent_plan(self, plan: Plan, parent: Parent) -> Plan:

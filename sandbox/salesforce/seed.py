@@ -43,14 +43,15 @@ def is_empty(org: Org) -> bool:
 
 
 def _create(org: Org, sobject: str, values: dict[str, Any]) -> str:
-    return records.create(org, org.sobject(sobject), values)
+    return records.create(org, org.sobject(sobject), org.own_values(sobject, values))
 
 
 def _basics(org: Org, data: dict[str, Any]) -> None:
     _create(org, "User", {**data["user"], "IsActive": True})
     _create(org, "Organization", data["organization"])
-    for currency in data["currency"]:
-        _create(org, "CurrencyType", {"IsActive": True, **currency})
+    if org.currency is None:
+        for currency in data["currency"]:
+            _create(org, "CurrencyType", {"IsActive": True, **currency})
     _create(org, "Pricebook2", {"Name": "Standard Price Book", "IsActive": True})
     org.store.update(org.sobject("Pricebook2"), STANDARD_PRICEBOOK_ID, {"IsStandard": 1})
 
@@ -67,6 +68,8 @@ def _product(org: Org, spec: dict[str, Any]) -> None:
     active = spec.setdefault("IsActive", True)
     product_id = _create(org, "Product2", spec)
     for currency, price in prices.items():
+        if org.currency not in (None, currency):
+            continue
         entry = {
             "Pricebook2Id": STANDARD_PRICEBOOK_ID,
             "Product2Id": product_id,
@@ -87,7 +90,7 @@ def _opportunity(org: Org, spec: dict[str, Any]) -> None:
     for order, product in enumerate(sold, 1):
         name = product.pop("product")
         entries = org.sobject("PricebookEntry")
-        [entry] = org.store.where(entries, "Name = ? AND CurrencyIsoCode = ?", [name, currency])
+        [entry] = org.store.where(entries, "Name = ? AND CurrencyIsoCode IS ?", [name, currency])
         price = {"UnitPrice": entry["UnitPrice"], "PricebookEntryId": entry["Id"]}
         place = {"OpportunityId": opportunity_id, "CurrencyIsoCode": currency, "SortOrder": order}
         _create(org, "OpportunityLineItem", {**price, **place, **product})

@@ -7,7 +7,7 @@ from sandbox.salesforce.org import STANDARD_PRICEBOOK_ID, Org
 from sandbox.salesforce.schema import SObject
 from sandbox.salesforce.store import Row
 
-_PRICE = "Pricebook2Id = ? AND Product2Id = ? AND CurrencyIsoCode = ? AND IsDeleted = 0"
+_PRICE = "Pricebook2Id = ? AND Product2Id = ? AND CurrencyIsoCode IS ? AND IsDeleted = 0"
 
 
 def check(org: Org, sobject: SObject, row: Row) -> None:
@@ -21,7 +21,7 @@ def check(org: Org, sobject: SObject, row: Row) -> None:
     """
     if sobject.name != "PricebookEntry":
         return
-    key = [row["Product2Id"], row["CurrencyIsoCode"]]
+    key = [row["Product2Id"], row.get("CurrencyIsoCode")]
     if org.store.where(sobject, _PRICE, [row["Pricebook2Id"], *key]):
         message = "This price definition already exists in this price book"
         raise SalesforceError("DUPLICATE_VALUE", message, [])
