@@ -7,7 +7,7 @@ from pydantic import Field
 
 from invoicing.domain.forms.parameters import BulkOutcome, OptionalDate, Options, RequestId
 from invoicing.domain.model.text import counted
-from invoicing.errors import Refused
+from invoicing.errors import Rejected
 from tasks.drafting.bulk_import import (
     check_opportunities,
     check_table,
@@ -16,8 +16,8 @@ from tasks.drafting.bulk_import import (
     publish_rows,
     write_drafts,
 )
-from tasks.records.locks import check_world
-from tasks.runtime.retries import answering
+from tasks.records.locks import verify_environment
+from tasks.runtime.retries import reports_outcome
 from tasks.runtime.run import name_run, run_id
 
 EXAMPLE = """invoice,account,description,payment_terms,product,quantity,unit_price
@@ -27,7 +27,7 @@ A,Acme Corporation,,,Onboarding,1,2000
 
 
 @flow(name="bulk-raise", flow_run_name="raise many invoices", persist_result=True)
-@answering
+@reports_outcome
 def bulk_raise(
     csv: Annotated[str, Field(examples=[EXAMPLE])] = "",
     opportunities: Annotated[list[str], Field(examples=[["Acme renewal"]])] = [],  # noqa: B006
@@ -54,9 +54,9 @@ def bulk_raise(
         all_or_nothing: Write nothing where anything is wrong; else write what is right.
         request_id: For programs: the same rows in the same request are raised once.
     """
-    check_world()
+    verify_environment()
     if not csv.strip() and not opportunities:
-        raise Refused("There is nothing to raise: give a CSV, or Opportunities.")
+        raise Rejected("There is nothing to raise: give a CSV, or Opportunities.")
     defaults = choose_defaults(description, due_date, options)
     asked = check_table(csv, defaults, request_id or run_id())
     asked += check_opportunities(opportunities, defaults)

@@ -13,13 +13,13 @@ from invoicing.domain.forms.parameters import (
 from invoicing.domain.model.terms import Terms
 from tasks.drafting.clone_delete import write_clone
 from tasks.records.invoices import find_record, read_invoice
-from tasks.records.locks import check_world
-from tasks.runtime.retries import answering
+from tasks.records.locks import verify_environment
+from tasks.runtime.retries import reports_outcome
 from tasks.runtime.run import name_run
 
 
 @flow(name="clone-invoice", flow_run_name="clone {invoice}", persist_result=True)
-@answering
+@reports_outcome
 def clone_invoice(
     invoice: InvoiceReference,
     due_date: OptionalDate = None,
@@ -36,7 +36,7 @@ def clone_invoice(
         payment_terms: Days from the day of sending, instead of a due date.
         request_id: For programs: the same request id makes one draft.
     """
-    check_world()
+    verify_environment()
     original = read_invoice(find_record(invoice))
     name_run(f"clone {original.name} for {original.account.name}")
     terms = Terms(payment_terms) if payment_terms else None

@@ -14,16 +14,16 @@ from invoicing.domain.forms.parameters import (
     OptionalNumber,
     RequestId,
 )
-from invoicing.domain.stripe.transitions import CreditWish
-from tasks.corrections.corrections import approve_credit, issue_credit_note, read_standing
-from tasks.records.locks import check_world, holding
-from tasks.runtime.retries import answering
+from invoicing.domain.stripe.transitions import CreditRequest
+from tasks.corrections.corrections import check_credit, issue_credit_note, read_invoice_state
+from tasks.records.locks import holding, verify_environment
+from tasks.runtime.retries import reports_outcome
 from tasks.runtime.run import name_run
 from tasks.sync.refresh import refresh, to_outcome
 
 
 @flow(name="credit-invoice", flow_run_name="credit {invoice}", persist_result=True)
-@answering
+@reports_outcome
 def credit_invoice(
     invoice: InvoiceReference,
     amount: Annotated[OptionalNumber, Field(examples=["100.00"])] = None,
@@ -51,12 +51,12 @@ def credit_invoice(
             an equal one even within five minutes, when a second run is else taken for a button
             pressed twice.
     """
-    check_world()
+    verify_environment()
     with holding(invoice) as record_id:
-        sent = read_standing(record_id)
+        sent = read_invoice_state(record_id)
         name_run(f"credit {sent.name} for {sent.account}")
-        wish = CreditWish(amount, tuple(lines), give_back, reason, memo, mail_customer)
-        credit = approve_credit(sent, wish, request_id)
-        number = issue_credit_note(sent, wish, credit, request_id)
+        request = CreditRequest(amount, tuple(lines), give_back, reason, memo, mail_customer)
+        credit = check_credit(sent, request, request_id)
+        number = issue_credit_note(sent, request, credit, request_id)
         [change] = refresh([sent.stripe_id], touch=True, look_into=[sent.stripe_id])
     return to_outcome(change, f"Credit note {number}: {credit.told(give_back)} on {sent.name}.")

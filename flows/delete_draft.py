@@ -4,19 +4,19 @@ from prefect import flow
 
 from invoicing.domain.forms.parameters import InvoiceOutcome, InvoiceReference
 from tasks.drafting.clone_delete import (
-    approve_deletion,
+    check_deletable,
     delete_in_stripe,
     delete_record,
     deleted_before,
 )
 from tasks.records.invoices import read_invoice
-from tasks.records.locks import check_world, holding
-from tasks.runtime.retries import answering
+from tasks.records.locks import holding, verify_environment
+from tasks.runtime.retries import reports_outcome
 from tasks.runtime.run import name_run
 
 
 @flow(name="delete-draft", flow_run_name="delete {invoice}", persist_result=True)
-@answering
+@reports_outcome
 def delete_draft(invoice: InvoiceReference) -> InvoiceOutcome:
     """Delete a draft invoice with its lines, first in Stripe, then in Salesforce.
 
@@ -25,13 +25,13 @@ def delete_draft(invoice: InvoiceReference) -> InvoiceOutcome:
     Args:
         invoice: The invoice's name (INV-0042), its Salesforce id or its Stripe id.
     """
-    check_world()
+    verify_environment()
     if deleted_before(invoice):
         return InvoiceOutcome(sentence=f"{invoice} is deleted.")
     with holding(invoice) as record_id:
         draft = read_invoice(record_id)
         name_run(f"delete {draft.name} for {draft.account.name}")
-        approve_deletion(draft, invoice)
+        check_deletable(draft, invoice)
         delete_in_stripe(draft)
         delete_record(draft)
     return InvoiceOutcome(

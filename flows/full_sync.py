@@ -14,8 +14,8 @@ from tasks.full_sync.drift_report import publish_drift
 from tasks.full_sync.refunds import look_for_money_back
 from tasks.full_sync.repair import catch_up, find_drift, repair
 from tasks.full_sync.staging import alone, begin, close, read_salesforce, read_stripe
-from tasks.records.locks import check_world
-from tasks.runtime.retries import SIDE_BY_SIDE, answering
+from tasks.records.locks import verify_environment
+from tasks.runtime.retries import CONCURRENT, reports_outcome
 
 REPAIRABLE = [kind for kind in Kind if kind not in FOR_PEOPLE]
 
@@ -23,10 +23,10 @@ REPAIRABLE = [kind for kind in Kind if kind not in FOR_PEOPLE]
 @flow(
     name="full-sync",
     flow_run_name="full sync",
-    task_runner=SIDE_BY_SIDE,
+    task_runner=CONCURRENT,
     persist_result=True,
 )
-@answering
+@reports_outcome
 def full_sync(
     dry_run: bool = False,
     only: list[Kind] = [],  # noqa: B006
@@ -47,7 +47,7 @@ def full_sync(
         workers: Without effect: one run reads as fast as Stripe allows. It is accepted, so that
             whoever still gives it need not change anything.
     """
-    check_world()
+    verify_environment()
     with alone():
         if incremental:
             return Outcome(sentence=catch_up())

@@ -4,22 +4,22 @@ from prefect import flow
 
 from invoicing.domain.forms.parameters import Outcome
 from tasks.events.inbox import drain, summary
-from tasks.records.locks import check_world
-from tasks.runtime.retries import SIDE_BY_SIDE, answering
+from tasks.records.locks import verify_environment
+from tasks.runtime.retries import CONCURRENT, reports_outcome
 
 
 @flow(
     name="handle-events",
     flow_run_name="handle events",
-    task_runner=SIDE_BY_SIDE,
+    task_runner=CONCURRENT,
     persist_result=True,
 )
-@answering
+@reports_outcome
 def handle_events() -> Outcome:
     """Settle all events in the inbox: one re-read and one write per touched invoice.
 
     The receiver starts it when an event comes in; a schedule sweeps up the rest.
     """
-    check_world()
+    verify_environment()
     changes = drain()
     return Outcome(sentence=summary(changes))

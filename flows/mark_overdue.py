@@ -3,18 +3,18 @@
 from prefect import flow
 
 from invoicing.domain.forms.parameters import Outcome
-from tasks.records.locks import check_world
-from tasks.runtime.retries import answering
+from tasks.records.locks import verify_environment
+from tasks.runtime.retries import reports_outcome
 from tasks.sync.overdue import find_wrongly_marked, mark_all
 
 
 @flow(name="mark-overdue", flow_run_name="mark overdue invoices", persist_result=True)
-@answering
+@reports_outcome
 def mark_overdue() -> Outcome:
     """Mark open invoices as overdue when their due date has passed in the business's time zone.
 
     Each day a little after midnight. What is marked already costs nothing.
     """
-    check_world()
+    verify_environment()
     marked = mark_all(find_wrongly_marked())
     return Outcome(sentence=marked.sentence)

@@ -8,18 +8,18 @@ from pydantic import Field
 
 from invoicing.domain.forms.parameters import Outcome
 from tasks.events.inbox import close_gap, drain, fetch_events, forget_old_bodies, summary
-from tasks.records.locks import check_world
+from tasks.records.locks import verify_environment
 from tasks.records.timeline import complete_timelines
-from tasks.runtime.retries import SIDE_BY_SIDE, answering
+from tasks.runtime.retries import CONCURRENT, reports_outcome
 
 
 @flow(
     name="poll-events",
     flow_run_name="poll events",
-    task_runner=SIDE_BY_SIDE,
+    task_runner=CONCURRENT,
     persist_result=True,
 )
-@answering
+@reports_outcome
 def poll_events(lookback_hours: Annotated[int, Field(ge=1, le=720)] = 24) -> Outcome:
     """Fetch the events that no webhook brought, and settle them.
 
@@ -30,7 +30,7 @@ def poll_events(lookback_hours: Annotated[int, Field(ge=1, le=720)] = 24) -> Out
         lookback_hours: How many hours to go back the first time; later runs go on from
             where the last one ended. Stripe keeps events for 30 days.
     """
-    check_world()
+    verify_environment()
     fetched = fetch_events(timedelta(hours=lookback_hours))
     changes = drain()
     complete_timelines()

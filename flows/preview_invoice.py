@@ -3,16 +3,16 @@
 from prefect import flow
 
 from invoicing.domain.forms.parameters import InvoiceOutcome, InvoiceReference
-from tasks.drafting.preview import approve_preview, ask_for_preview, publish_preview, write_preview
+from tasks.drafting.preview import ask_for_preview, check_billable, publish_preview, write_preview
 from tasks.records.invoices import read_invoice
-from tasks.records.locks import check_world, holding
-from tasks.runtime.retries import answering
+from tasks.records.locks import holding, verify_environment
+from tasks.runtime.retries import reports_outcome
 from tasks.runtime.run import name_run
 from tasks.sending.send import ensure_coupons, ensure_products
 
 
 @flow(name="preview-invoice", flow_run_name="preview {invoice}", persist_result=True)
-@answering
+@reports_outcome
 def preview_invoice(invoice: InvoiceReference) -> InvoiceOutcome:
     """Ask Stripe for the exact total of a draft, taxes and discounts included.
 
@@ -22,11 +22,11 @@ def preview_invoice(invoice: InvoiceReference) -> InvoiceOutcome:
     Args:
         invoice: The invoice's name (INV-0042), its Salesforce id or its Stripe id.
     """
-    check_world()
+    verify_environment()
     with holding(invoice) as record_id:
         draft = read_invoice(record_id)
         name_run(f"preview {draft.name} for {draft.account.name}")
-        approve_preview(draft)
+        check_billable(draft)
         ensure_products(draft.lines)
         ensure_coupons(draft)
         preview = ask_for_preview(draft)

@@ -13,13 +13,13 @@ from invoicing.domain.forms.parameters import (
     Options,
 )
 from tasks.records.invoices import prepare_draft, write_draft
-from tasks.records.locks import check_world
-from tasks.runtime.retries import answering
+from tasks.records.locks import verify_environment
+from tasks.runtime.retries import reports_outcome
 from tasks.runtime.run import name_run, run_id
 
 
 @flow(name="raise-invoice", flow_run_name="raise an invoice for {account}", persist_result=True)
-@answering
+@reports_outcome
 def raise_invoice(
     account: AccountReference,
     description: Annotated[str, Field(examples=["November services"])],
@@ -40,7 +40,7 @@ def raise_invoice(
         options: Terms, discount, tax, custom fields, sending date and the like.
         request_id: For programs: the same request id raises the same invoice once.
     """
-    check_world()
+    verify_environment()
     draft = prepare_draft(
         account, description, due_date, lines, currency, request_id or run_id(), options
     )

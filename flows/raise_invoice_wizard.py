@@ -8,14 +8,14 @@ from pydantic import Field
 from invoicing.domain.forms.parameters import InvoiceOutcome
 from invoicing.domain.forms.wizard import choose_account, compose
 from tasks.records.invoices import write_draft
-from tasks.records.locks import check_world
-from tasks.runtime.prompts import Talk, look_for_account, open_price_book, settle
-from tasks.runtime.retries import answering
+from tasks.records.locks import verify_environment
+from tasks.runtime.prompts import Prompts, look_for_account, open_price_book, settle
+from tasks.runtime.retries import reports_outcome
 from tasks.runtime.run import name_run
 
 
 @flow(name="raise-invoice-wizard", flow_run_name="raise an invoice, asking", persist_result=True)
-@answering
+@reports_outcome
 def raise_invoice_wizard(
     account: Annotated[str, Field(examples=["Acme Corporation"])] = "",
     answers: list[dict[str, str]] = [],  # noqa: B006
@@ -30,12 +30,12 @@ def raise_invoice_wizard(
         account: The customer's Account: its id, its name or a part of it. Empty: it is asked.
         answers: For programs: the first questions' answers in order; only the rest is asked.
     """
-    check_world()
-    talk = Talk("wizard", answers)
-    customer = talk.hold(choose_account(account.strip(), look_for_account))
+    verify_environment()
+    prompts = Prompts("wizard", answers)
+    customer = prompts.run(choose_account(account.strip(), look_for_account))
     name_run(f"raise an invoice for {customer.name}, asking")
-    counter = open_price_book(customer)
-    draft = settle(talk, counter, talk.hold(compose(counter)))
+    catalogue = open_price_book(customer)
+    draft = settle(prompts, catalogue, prompts.run(compose(catalogue)))
     if draft is None:
         return InvoiceOutcome(sentence="Abandoned: nothing was raised.")
     invoice = write_draft(draft)

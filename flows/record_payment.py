@@ -14,19 +14,19 @@ from invoicing.domain.forms.parameters import (
     RequestId,
 )
 from tasks.corrections.corrections import (
-    approve_payment,
     attach_payment,
-    read_standing,
+    check_payment,
+    read_invoice_state,
     report_payment,
 )
-from tasks.records.locks import check_world, holding
-from tasks.runtime.retries import answering
+from tasks.records.locks import holding, verify_environment
+from tasks.runtime.retries import reports_outcome
 from tasks.runtime.run import name_run
 from tasks.sync.refresh import refresh, to_outcome
 
 
 @flow(name="record-payment", flow_run_name="record a payment of {invoice}", persist_result=True)
-@answering
+@reports_outcome
 def record_payment(
     invoice: InvoiceReference,
     amount: Annotated[OptionalNumber, Field(examples=["950.00"])] = None,
@@ -48,11 +48,11 @@ def record_payment(
             equal one even within five minutes, when a second run is else taken for a button
             pressed twice.
     """
-    check_world()
+    verify_environment()
     with holding(invoice) as record_id:
-        sent = read_standing(record_id)
+        sent = read_invoice_state(record_id)
         name_run(f"record a payment of {sent.name} by {sent.account}")
-        payment = approve_payment(sent, amount, received_on, paid_by, reference, request_id)
+        payment = check_payment(sent, amount, received_on, paid_by, reference, request_id)
         reported = report_payment(payment)
         attach_payment(payment, reported)
         [change] = refresh([sent.stripe_id], touch=True)

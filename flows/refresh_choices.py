@@ -5,19 +5,19 @@ from prefect import flow
 from invoicing.domain.forms.parameters import Outcome
 from invoicing.domain.model.text import counted
 from tasks.drafting.product_options import MOST, offer, read_choices
-from tasks.records.locks import check_world
-from tasks.runtime.retries import answering
+from tasks.records.locks import verify_environment
+from tasks.runtime.retries import reports_outcome
 
 
 @flow(name="refresh-choices", flow_run_name="refresh the forms' choices", persist_result=True)
-@answering
+@reports_outcome
 def refresh_choices() -> Outcome:
     """Put Salesforce's active products into the forms, as a list to choose from.
 
     Each hour, and by hand whenever the forms should know of a new product at once. A product
     that is not in the list yet can be typed; whether it can be sold is checked in any case.
     """
-    check_world()
+    verify_environment()
     choices = read_choices()
     changed = offer(choices)
     offered = f"{counted(len(choices), 'product')} to choose from"

@@ -10,13 +10,13 @@ from invoicing.domain.forms.parameters import (
 )
 from tasks.corrections.replacement import write_replacement
 from tasks.records.invoices import read_invoice
-from tasks.records.locks import check_world, holding
-from tasks.runtime.retries import answering
+from tasks.records.locks import holding, verify_environment
+from tasks.runtime.retries import reports_outcome
 from tasks.runtime.run import name_run
 
 
 @flow(name="replace-invoice", flow_run_name="replace {invoice}", persist_result=True)
-@answering
+@reports_outcome
 def replace_invoice(
     invoice: InvoiceReference, due_date: OptionalDate = None, request_id: RequestId = ""
 ) -> InvoiceOutcome:
@@ -30,7 +30,7 @@ def replace_invoice(
         due_date: The last day for payment; empty for the same as before.
         request_id: For programs: the same request id makes one draft.
     """
-    check_world()
+    verify_environment()
     with holding(invoice) as record_id:
         old = read_invoice(record_id)
         name_run(f"replace {old.name} for {old.account.name}")

@@ -10,8 +10,8 @@ from invoicing.domain.model.text import counted
 from invoicing.ledger.inbox import Choice
 from tasks.events.dead_letters import publish_dead_letters
 from tasks.events.inbox import drain, replay, summary
-from tasks.records.locks import check_world
-from tasks.runtime.retries import SIDE_BY_SIDE, answering
+from tasks.records.locks import verify_environment
+from tasks.runtime.retries import CONCURRENT, reports_outcome
 
 State = Literal["received", "done", "failed", "dead"]
 
@@ -19,10 +19,10 @@ State = Literal["received", "done", "failed", "dead"]
 @flow(
     name="replay-events",
     flow_run_name="replay events",
-    task_runner=SIDE_BY_SIDE,
+    task_runner=CONCURRENT,
     persist_result=True,
 )
-@answering
+@reports_outcome
 def replay_events(
     states: list[State] = ["dead"],  # noqa: B006
     event_ids: list[str] = [],  # noqa: B006
@@ -43,7 +43,7 @@ def replay_events(
         since: Only events that happened at or after this moment.
         until: Only events that happened until this moment.
     """
-    check_world()
+    verify_environment()
     chosen = replay(Choice(event_ids, types, states, invoice or None, since, until))
     changes = drain()
     left = publish_dead_letters()

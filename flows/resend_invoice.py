@@ -3,15 +3,15 @@
 from prefect import flow
 
 from invoicing.domain.forms.parameters import InvoiceOutcome, InvoiceReference, RequestId
-from tasks.corrections.corrections import mail_again, read_standing
-from tasks.records.locks import check_world, holding
-from tasks.runtime.retries import answering
+from tasks.corrections.corrections import mail_again, read_invoice_state
+from tasks.records.locks import holding, verify_environment
+from tasks.runtime.retries import reports_outcome
 from tasks.runtime.run import name_run
 from tasks.sync.refresh import refresh, to_outcome
 
 
 @flow(name="resend-invoice", flow_run_name="resend {invoice}", persist_result=True)
-@answering
+@reports_outcome
 def resend_invoice(invoice: InvoiceReference, request_id: RequestId = "") -> InvoiceOutcome:
     """Have Stripe e-mail an invoice to its customer once more.
 
@@ -22,9 +22,9 @@ def resend_invoice(invoice: InvoiceReference, request_id: RequestId = "") -> Inv
         request_id: For programs: the same request id mails once. Another one mails again even
             within five minutes, when a second run is else taken for a button pressed twice.
     """
-    check_world()
+    verify_environment()
     with holding(invoice) as record_id:
-        sent = read_standing(record_id)
+        sent = read_invoice_state(record_id)
         name_run(f"resend {sent.name} to {sent.account}")
         mail_again(sent, request_id)
         [change] = refresh([sent.stripe_id], touch=True)

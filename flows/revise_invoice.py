@@ -12,13 +12,13 @@ from invoicing.domain.forms.parameters import (
     Options,
 )
 from tasks.records.invoices import prepare_revision, read_invoice, write_revision
-from tasks.records.locks import check_world, holding
-from tasks.runtime.retries import answering
+from tasks.records.locks import holding, verify_environment
+from tasks.runtime.retries import reports_outcome
 from tasks.runtime.run import name_run, run_id
 
 
 @flow(name="revise-invoice", flow_run_name="revise {invoice}", persist_result=True)
-@answering
+@reports_outcome
 def revise_invoice(
     invoice: InvoiceReference,
     description: str = "",
@@ -41,7 +41,7 @@ def revise_invoice(
         options: Terms, discount, tax, custom fields, sending date and the like.
         clear: What to empty.
     """
-    check_world()
+    verify_environment()
     with holding(invoice) as record_id:
         before = read_invoice(record_id)
         name_run(f"revise {before.name} for {before.account.name}")

@@ -4,16 +4,16 @@ from prefect import flow
 
 from invoicing.domain.forms.parameters import InvoiceOutcome, InvoiceReference
 from invoicing.domain.model.terms import Collection
-from tasks.corrections.replacement import approve_replacement
+from tasks.corrections.replacement import check_replaceable
 from tasks.records.invoices import link_customer, read_invoice
-from tasks.records.locks import check_world, holding
-from tasks.runtime.retries import answering
+from tasks.records.locks import holding, verify_environment
+from tasks.runtime.retries import reports_outcome
 from tasks.runtime.run import name_run
 from tasks.sending.approval import await_approval
 from tasks.sending.send import (
-    approve_sending,
     charge,
     check_saved_payment,
+    check_sendable,
     compare_totals,
     conclude_sending,
     create_draft,
@@ -29,7 +29,7 @@ from tasks.sync.refresh import refresh, to_outcome
 
 
 @flow(name="send-invoice", flow_run_name="send {invoice}", persist_result=True)
-@answering
+@reports_outcome
 def send_invoice(invoice: InvoiceReference) -> InvoiceOutcome:
     """Send a draft invoice: Stripe e-mails it to the customer with a payment link.
 
@@ -39,13 +39,13 @@ def send_invoice(invoice: InvoiceReference) -> InvoiceOutcome:
     Args:
         invoice: The invoice's name (INV-0042), its Salesforce id or its Stripe id.
     """
-    check_world()
+    verify_environment()
     with holding(invoice) as record_id:
         draft = read_invoice(record_id)
         name_run(f"send {draft.name} to {draft.account.name}")
-        approve_sending(draft)
+        check_sendable(draft)
         await_approval(draft)
-        approve_replacement(draft)
+        check_replaceable(draft)
         customer_id = ensure_customer(draft.account, draft.email or "")
         check_saved_payment(draft, customer_id)
         ensure_products(draft.lines)

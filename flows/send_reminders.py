@@ -3,13 +3,13 @@
 from prefect import flow
 
 from invoicing.domain.forms.parameters import Outcome
-from tasks.records.locks import check_world
-from tasks.runtime.retries import answering
+from tasks.records.locks import verify_environment
+from tasks.runtime.retries import reports_outcome
 from tasks.sending.reminders import plan_reminders, publish_reminders, remind_all
 
 
 @flow(name="send-reminders", flow_run_name="send reminders", persist_result=True)
-@answering
+@reports_outcome
 def send_reminders() -> Outcome:
     """Have Stripe mail the reminders that are due today: days before and after the due date.
 
@@ -17,6 +17,6 @@ def send_reminders() -> Outcome:
     the run; none is sent of an invoice that is paid, void or disputed by then, or that was
     reminded of often enough. What a day of outage left out is sent within three days.
     """
-    check_world()
+    verify_environment()
     came = remind_all(plan_reminders())
     return Outcome(sentence=publish_reminders(came))

@@ -4,21 +4,21 @@ from prefect import flow
 
 from invoicing.domain.forms.parameters import Outcome
 from invoicing.domain.model.text import counted
-from tasks.records.locks import check_world
-from tasks.runtime.retries import answering
+from tasks.records.locks import verify_environment
+from tasks.runtime.retries import reports_outcome
 from tasks.sending.approval import note_expired
 from tasks.sending.scheduled import start_sending
 
 
 @flow(name="send-scheduled", flow_run_name="send what is scheduled", persist_result=True)
-@answering
+@reports_outcome
 def send_scheduled() -> Outcome:
     """Start send-invoice for every draft whose sending date is today or has passed.
 
     The date is the business's. Each draft is started once; one that could not be sent is tried
     again once a day, and its record says why. Drafts that nobody approved in time are told of.
     """
-    check_world()
+    verify_environment()
     expired = note_expired()
     due, started = start_sending()
     told = f"The day of {counted(due, 'draft')} has come; {counted(started, 'run')} started."

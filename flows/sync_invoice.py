@@ -3,22 +3,22 @@
 from prefect import flow
 
 from invoicing.domain.forms.parameters import InvoiceOutcome, InvoiceReference
-from tasks.records.locks import check_world
+from tasks.records.locks import verify_environment
 from tasks.records.timeline import publish_timeline
-from tasks.runtime.retries import answering
+from tasks.runtime.retries import reports_outcome
 from tasks.runtime.run import name_run
 from tasks.sync.refresh import find_in_stripe, refresh, to_outcome
 
 
 @flow(name="sync-invoice", flow_run_name="sync {invoice}", persist_result=True)
-@answering
+@reports_outcome
 def sync_invoice(invoice: InvoiceReference) -> InvoiceOutcome:
     """Bring one invoice's record in step with Stripe, and say what changed.
 
     Args:
         invoice: The invoice's name (INV-0042), its Salesforce id or its Stripe id.
     """
-    check_world()
+    verify_environment()
     stripe_id = find_in_stripe(invoice)
     if stripe_id is None:
         return InvoiceOutcome(

@@ -4,15 +4,15 @@ from prefect import flow
 
 from invoicing.domain.forms.parameters import InvoiceOutcome, InvoiceReference
 from invoicing.domain.stripe.transitions import Act
-from tasks.corrections.corrections import approve, read_standing, void
-from tasks.records.locks import check_world, holding
-from tasks.runtime.retries import answering
+from tasks.corrections.corrections import check_allowed, read_invoice_state, void
+from tasks.records.locks import holding, verify_environment
+from tasks.runtime.retries import reports_outcome
 from tasks.runtime.run import name_run
 from tasks.sync.refresh import refresh, to_outcome
 
 
 @flow(name="void-invoice", flow_run_name="void {invoice}", persist_result=True)
-@answering
+@reports_outcome
 def void_invoice(invoice: InvoiceReference) -> InvoiceOutcome:
     """Void an invoice that should never have been paid. That is final.
 
@@ -22,11 +22,11 @@ def void_invoice(invoice: InvoiceReference) -> InvoiceOutcome:
     Args:
         invoice: The invoice's name (INV-0042), its Salesforce id or its Stripe id.
     """
-    check_world()
+    verify_environment()
     with holding(invoice) as record_id:
-        sent = read_standing(record_id)
+        sent = read_invoice_state(record_id)
         name_run(f"void {sent.name} for {sent.account}")
-        approve(Act.VOID, sent)
+        check_allowed(Act.VOID, sent)
         void(sent)
         [change] = refresh([sent.stripe_id], touch=True)
     return to_outcome(change, f"{sent.name} over {sent.total} for {sent.account} is void.")

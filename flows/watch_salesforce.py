@@ -5,19 +5,19 @@ from prefect import flow
 from invoicing.domain.forms.parameters import Outcome
 from invoicing.domain.model.text import counted
 from tasks.events.salesforce_actions import collect_requests, take_up_requests, watching
-from tasks.records.locks import check_world
-from tasks.runtime.retries import answering
+from tasks.records.locks import verify_environment
+from tasks.runtime.retries import reports_outcome
 
 
 @flow(name="watch-salesforce", flow_run_name="watch Salesforce", persist_result=True)
-@answering
+@reports_outcome
 def watch_salesforce() -> Outcome:
     """Start what the action field of invoice records asks for: send, void, resend and the like.
 
     Each request is started once and the field is cleared; the result, or the reason why
     not, is written on the record by the flow that was started.
     """
-    check_world()
+    verify_environment()
     with watching():
         asking = collect_requests()
         started = take_up_requests()

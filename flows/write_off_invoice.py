@@ -4,15 +4,15 @@ from prefect import flow
 
 from invoicing.domain.forms.parameters import InvoiceOutcome, InvoiceReference
 from invoicing.domain.stripe.transitions import Act
-from tasks.corrections.corrections import approve, read_standing, write_off
-from tasks.records.locks import check_world, holding
-from tasks.runtime.retries import answering
+from tasks.corrections.corrections import check_allowed, read_invoice_state, write_off
+from tasks.records.locks import holding, verify_environment
+from tasks.runtime.retries import reports_outcome
 from tasks.runtime.run import name_run
 from tasks.sync.refresh import refresh, to_outcome
 
 
 @flow(name="write-off-invoice", flow_run_name="write off {invoice}", persist_result=True)
-@answering
+@reports_outcome
 def write_off_invoice(invoice: InvoiceReference) -> InvoiceOutcome:
     """Write an open invoice off as uncollectible.
 
@@ -22,11 +22,11 @@ def write_off_invoice(invoice: InvoiceReference) -> InvoiceOutcome:
     Args:
         invoice: The invoice's name (INV-0042), its Salesforce id or its Stripe id.
     """
-    check_world()
+    verify_environment()
     with holding(invoice) as record_id:
-        sent = read_standing(record_id)
+        sent = read_invoice_state(record_id)
         name_run(f"write off {sent.name} for {sent.account}")
-        approve(Act.WRITE_OFF, sent)
+        check_allowed(Act.WRITE_OFF, sent)
         write_off(sent)
         [change] = refresh([sent.stripe_id], touch=True)
     return to_outcome(change, f"{sent.remaining} of {sent.name} for {sent.account} is written off.")

@@ -1,16 +1,16 @@
 """Everything that can go wrong, by what has to happen next.
 
     InvoicingError
-    ├── Passing            try the same again, later
-    │   ├── Busy           another run holds the invoice
-    │   └── Throttled      a service asks for a slower pace
-    ├── Refused            the input is wrong: a person must change something
-    │   └── Missing        what it names does not exist
-    ├── Conflict           both systems changed: a person must decide
-    ├── Superseded         another process has taken up this very run: this one ends silently
-    ├── EventsMissed       Stripe may have dropped events; a full sync was started
-    └── WrongWorld         key, org or mode are not the ones that were bound
-        └── Misconfigured  settings are missing or malformed
+    ├── TransientError           try the same again, later
+    │   ├── Busy                 another run has locked the invoice
+    │   └── Throttled            a service asks for a slower pace
+    ├── Rejected                 the input is wrong: a person must change something
+    │   └── NotFound             what it names does not exist
+    ├── Conflict                 both systems changed: a person must decide
+    ├── Superseded               another process has taken over this run; this one ends
+    ├── EventsMissed             Stripe may have dropped events; a full sync was started
+    └── EnvironmentMismatch      key, org or mode are not the ones that the ledger is bound to
+        └── Misconfigured        settings are missing or malformed
 
 Whatever is none of these is unknown: it fails the run and keeps all that is needed
 to resume. Messages are sentences that a finance person can act on.
@@ -23,7 +23,7 @@ class InvoicingError(Exception):
     """Base of all errors that this project raises on purpose."""
 
 
-class Passing(InvoicingError):
+class TransientError(InvoicingError):
     """A failure that time heals: timeouts, resets, 5xx, row locks."""
 
     def __init__(self, message: str, *, answered: bool = False, replayed: bool = False) -> None:
@@ -40,15 +40,15 @@ class Passing(InvoicingError):
         self.replayed = replayed
 
 
-class Busy(Passing):
+class Busy(TransientError):
     """Another run works on the same invoice at this moment."""
 
 
-class Throttled(Passing):
+class Throttled(TransientError):
     """The service refused because of its rate or daily limits."""
 
 
-class Refused(InvoicingError):
+class Rejected(InvoicingError):
     """The request itself is wrong, and no retry will change that.
 
     Attributes:
@@ -61,7 +61,7 @@ class Refused(InvoicingError):
         super().__init__(summary or " ".join(self.reasons))
 
 
-class Missing(Refused):
+class NotFound(Rejected):
     """What the request names does not exist in the service."""
 
 
@@ -77,9 +77,16 @@ class EventsMissed(InvoicingError):
     """Nothing was fetched for so long that Stripe may have dropped events meanwhile."""
 
 
-class WrongWorld(InvoicingError):
+class EnvironmentMismatch(InvoicingError):
     """The key, org or mode is not the one this installation is bound to."""
 
 
-class Misconfigured(WrongWorld):
+class Misconfigured(EnvironmentMismatch):
     """Settings are missing or malformed."""
+
+
+# Prefect pickles the error that a run ended with under its class's name: those of before are read.
+Passing = TransientError
+Refused = Rejected
+Missing = NotFound
+WrongWorld = EnvironmentMismatch

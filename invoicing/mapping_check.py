@@ -8,7 +8,7 @@ from invoicing.connectors.salesforce import Salesforce
 from invoicing.domain.salesforce.custom_fields import Carrier
 from invoicing.domain.salesforce.field_mapping import OrgMapping
 from invoicing.domain.salesforce.mapping_validation import mistakes, nearest, own_mistakes
-from invoicing.errors import InvoicingError, Misconfigured, Refused, WrongWorld
+from invoicing.errors import EnvironmentMismatch, InvoicingError, Misconfigured, Rejected
 from invoicing.mapping import all_mistakes, org_mapping
 from invoicing.settings import settings
 
@@ -40,7 +40,7 @@ def _wrong_in_data(mapping: OrgMapping, org: Salesforce) -> Iterator[str]:
     try:
         if asked:
             org.query(asked)
-    except (Refused, WrongWorld) as error:
+    except (Rejected, EnvironmentMismatch) as error:
         yield f"billing_contact: {error}"
 
 

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
-from invoicing.errors import Passing
+from invoicing.errors import TransientError
 
 PATIENCE = Retry(
     total=8,
@@ -71,7 +71,7 @@ class Prefect:
         """Start a run of the deployment that is named like its flow, and return the run's id.
 
         Raises:
-            Passing: the server is away.
+            TransientError: the server is away.
         """
         return str(self._create_run(flow, parameters, idempotency_key).json()["id"])
 
@@ -81,7 +81,7 @@ class Prefect:
         """Start a run, and say whether it is a new one: nobody has used its key before.
 
         Raises:
-            Passing: the server is away.
+            TransientError: the server is away.
         """
         return self._create_run(flow, parameters, idempotency_key).status_code == CREATED
 
@@ -89,7 +89,7 @@ class Prefect:
         """The parameters of all runs of a flow's deployment that have not ended.
 
         Raises:
-            Passing: the server is away.
+            TransientError: the server is away.
         """
         body: dict[str, Any] = {
             "deployments": {"id": {"any_": [self._deployment(flow)]}},
@@ -105,7 +105,7 @@ class Prefect:
         """How far a run has come.
 
         Raises:
-            Passing: the server is away.
+            TransientError: the server is away.
         """
         run = self._call("GET", f"/flow_runs/{run_id}")
         state = run["state"] or {}
@@ -119,7 +119,7 @@ class Prefect:
         """The JSON schemas of the forms of flows' deployments; what is not deployed is left out.
 
         Raises:
-            Passing: the server is away.
+            TransientError: the server is away.
         """
         named = {"name": {"any_": list(flows)}}
         found = self._call("POST", "/deployments/filter", {"deployments": named, "flows": named})
@@ -129,7 +129,7 @@ class Prefect:
         """Replace the form of a flow's deployment, until the next `prefect deploy`.
 
         Raises:
-            Passing: the server is away.
+            TransientError: the server is away.
         """
         path = f"/deployments/{self._deployment(flow)}"
         self._call("PATCH", path, {"parameter_openapi_schema": schema})
@@ -161,5 +161,5 @@ class Prefect:
             )
             answer.raise_for_status()
         except requests.RequestException as error:
-            raise Passing(f"Prefect did not answer: {error}") from error
+            raise TransientError(f"Prefect did not answer: {error}") from error
         return answer

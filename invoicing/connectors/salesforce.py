@@ -27,7 +27,14 @@ from simple_salesforce.exceptions import (
 
 from invoicing.domain.salesforce.field_mapping import Names, OrgMapping
 from invoicing.domain.salesforce.queries import Translation, translate
-from invoicing.errors import InvoicingError, Missing, Passing, Refused, Throttled, WrongWorld
+from invoicing.errors import (
+    EnvironmentMismatch,
+    InvoicingError,
+    NotFound,
+    Rejected,
+    Throttled,
+    TransientError,
+)
 from invoicing.mapping import org_mapping
 from invoicing.settings import SALESFORCE_API_VERSION, settings
 from invoicing.settings import Salesforce as SalesforceSettings
@@ -43,7 +50,7 @@ GRAPHS, NODES = 75, 500
 BULK_PART = 10_000
 """Rows in a part of a Bulk query's results: a trade of memory against calls."""
 
-PASSING_CODES = frozenset(
+TRANSIENT_CODES = frozenset(
     [
         "UNABLE_TO_LOCK_ROW",
         "DUPLICATE_VALUE",
@@ -55,11 +62,11 @@ PASSING_CODES = frozenset(
     ]
 )
 THROTTLED_CODES = frozenset(["REQUEST_LIMIT_EXCEEDED", "TOO_MANY_REQUESTS"])
-MISSING_CODES = frozenset(["NOT_FOUND", "ENTITY_IS_DELETED", "INVALID_CROSS_REFERENCE_KEY"])
+NOT_FOUND_CODES = frozenset(["NOT_FOUND", "ENTITY_IS_DELETED", "INVALID_CROSS_REFERENCE_KEY"])
 SCHEMA_CODES = frozenset(["INVALID_FIELD", "INVALID_TYPE", "INVALID_FIELD_FOR_INSERT_UPDATE"])
 
 
-def _is_passing(status: int) -> bool:
+def _is_transient(status: int) -> bool:
     return status == 429 or status >= 500
 
 
@@ -85,33 +92,39 @@ class _Transport(HTTPAdapter):
             request.url = urlunsplit(moved)
         kwargs["timeout"] = kwargs.get("timeout") or self._timeout
         answer = super().send(request, *args, **kwargs)
-        if request.path_url.endswith("/oauth2/token") and _is_passing(answer.status_code):
+        if request.path_url.endswith("/oauth2/token") and _is_transient(answer.status_code):
             raise requests.exceptions.RetryError(f"login: status {answer.status_code}")
         return answer
 
 
 @contextmanager
-def _in_our_words(doing: str) -> Iterator[None]:
+def _translated_errors(doing: str) -> Iterator[None]:
     """Translate the SDK's errors by what has to happen next."""
     try:
         yield
     except SalesforceAuthenticationFailed as error:
         if isinstance(error.__cause__, ValueError):
-            raise Passing("Salesforce's answer to the login was unreadable.") from error
-        raise WrongWorld(
+            raise TransientError("Salesforce's answer to the login was unreadable.") from error
+        raise EnvironmentMismatch(
             f"Salesforce does not accept the login ({error.auth_message or error.code}); "
             "check the INVOICING_SALESFORCE__ settings."
         ) from error
     except SalesforceError as error:
         raise _by_code(doing, error.status, _errors(error.content)) from error
     except SalesforceOperationError as error:
-        raise Passing(f"Salesforce's bulk job failed, while trying to {doing}: {error}") from error
+        raise TransientError(
+            f"Salesforce's bulk job failed, while trying to {doing}: {error}"
+        ) from error
     except requests.exceptions.InvalidJSONError as error:
-        raise Passing(f"Salesforce's answer was unreadable, while trying to {doing}.") from error
+        raise TransientError(
+            f"Salesforce's answer was unreadable, while trying to {doing}."
+        ) from error
     except requests.exceptions.RequestException as error:
-        raise Passing(f"Salesforce did not answer, while trying to {doing}.") from error
+        raise TransientError(f"Salesforce did not answer, while trying to {doing}.") from error
     except ValueError as error:
-        raise Passing(f"Salesforce's answer was unreadable, while trying to {doing}.") from error
+        raise TransientError(
+            f"Salesforce's answer was unreadable, while trying to {doing}."
+        ) from error
 
 
 def _errors(content: Any) -> list[Mapping[str, Any]]:
@@ -125,17 +138,17 @@ def _by_code(doing: str, status: int, errors: Sequence[Mapping[str, Any]]) -> In
     said = "; ".join(str(error.get("message")) for error in errors) or f"status {status}"
     if codes & THROTTLED_CODES or status == 429:
         return Throttled(f"Salesforce's limits are used up, while trying to {doing}: {said}")
-    if codes & PASSING_CODES or status >= 500:
-        return Passing(f"Salesforce failed, while trying to {doing}: {said}", answered=True)
+    if codes & TRANSIENT_CODES or status >= 500:
+        return TransientError(f"Salesforce failed, while trying to {doing}: {said}", answered=True)
     if codes & SCHEMA_CODES:
-        return WrongWorld(
+        return EnvironmentMismatch(
             f"Salesforce lacks what this project needs, while trying to {doing}: {said} "
             "Deploy deployments/salesforce to the org and assign its permissions, or correct the "
             "field mapping: python -m invoicing.mapping names what is missing."
         )
-    if codes & MISSING_CODES or status == 404:
-        return Missing(f"Salesforce refused to {doing}: {said}")
-    return Refused(f"Salesforce refused to {doing}: {said}")
+    if codes & NOT_FOUND_CODES or status == 404:
+        return NotFound(f"Salesforce refused to {doing}: {said}")
+    return Rejected(f"Salesforce refused to {doing}: {said}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,14 +178,14 @@ class Salesforce:
             mapping: The org's names for our objects and fields, where they differ.
 
         Raises:
-            WrongWorld: the org does not accept the login.
-            Passing: the org did not answer.
+            EnvironmentMismatch: the org does not accept the login.
+            TransientError: the org did not answer.
         """
         self._names = Names(mapping) if mapping else None
         session = requests.Session()
         session.mount("https://", _Transport(settings.url, settings.timeout_seconds))
         secret = settings.consumer_secret
-        with _in_our_words("log in"):
+        with _translated_errors("log in"):
             self._client = SalesforceClient(
                 consumer_key=settings.consumer_key.get_secret_value(),
                 consumer_secret=secret.get_secret_value() if secret else None,
@@ -189,7 +202,7 @@ class Salesforce:
 
     def _call(self, doing: str, path: str, method: str = "GET", body: Any = None) -> Any:
         extra: dict[str, Any] = {} if body is None else {"data": orjson.dumps(body)}
-        with _in_our_words(doing):
+        with _translated_errors(doing):
             return self._client.restful(path, method=method, **extra)
 
     def org_id(self) -> str:
@@ -200,7 +213,7 @@ class Salesforce:
         """What the org says of one of its objects, by the org's own name; None: there is none."""
         try:
             answer: Record = self._call("read the schema", f"sobjects/{sobject}/describe")
-        except Missing:
+        except NotFound:
             return None
         return answer
 
@@ -226,10 +239,10 @@ class Salesforce:
         Source: SOAP API Developer Guide, "Changing the Batch Size in Queries"
 
         Raises:
-            Passing: fewer children came than were announced.
+            TransientError: fewer children came than were announced.
         """
         asked = self._translated(soql).soql
-        with _in_our_words("read records"):
+        with _translated_errors("read records"):
             found = list(self._client.query_all_iter(asked))
             for record in found:
                 for value in record.values():
@@ -245,7 +258,7 @@ class Salesforce:
             children["records"] += page["records"]
         came, announced = len(children["records"]), children["totalSize"]
         if came != announced:
-            raise Passing(f"Salesforce gave {came} of {announced} child records; ask again.")
+            raise TransientError(f"Salesforce gave {came} of {announced} child records; ask again.")
 
     def bulk_query(self, soql: str) -> Iterator[list[str]]:
         """The rows of a large query one by one, values as CSV text in the query's order.
@@ -255,7 +268,7 @@ class Salesforce:
         """
         asked = self._translated(soql)
         sobject = getattr(self._client.bulk2, "query")  # noqa: B009  (any name will do)
-        with _in_our_words("read records in bulk"):
+        with _translated_errors("read records in bulk"):
             for part in sobject.query(asked.soql, max_records=BULK_PART, wait=0.2):
                 # StringIO takes four bytes for each character.
                 rows = csv.reader(io.TextIOWrapper(io.BytesIO(part.encode()), "utf-8", newline=""))
@@ -302,7 +315,7 @@ class Salesforce:
             rows.append({name: _csv_value(value) for name, value in fields.items()})
         bulk = getattr(self._client.bulk2, self._sobject(sobject))
         failed: dict[str, InvoicingError] = {}
-        with _in_our_words("write records in bulk"):
+        with _translated_errors("write records in bulk"):
             for job in getattr(bulk, operation)(records=rows, wait=0.2, **options):
                 for results in (bulk.get_failed_records, bulk.get_unprocessed_records):
                     for row in csv.DictReader(io.StringIO(results(job["job_id"]))):
@@ -310,7 +323,7 @@ class Salesforce:
         return [RowError(index, failed[name]) for index, name in enumerate(keys) if name in failed]
 
     def delete(self, sobject: str, record_id: str) -> None:
-        """Delete one record with its details; Missing if there is none."""
+        """Delete one record with its details; NotFound if there is none."""
         path = f"sobjects/{self._sobject(sobject)}/{record_id}"
         self._call("delete the record", path, "DELETE")
 
@@ -369,7 +382,7 @@ class Salesforce:
             The answers' bodies by reference id.
 
         Raises:
-            Refused: with every reason that Salesforce gave; nothing was written.
+            Rejected: with every reason that Salesforce gave; nothing was written.
         """
         [answer] = self.write_graphs([requests])
         if isinstance(answer, GraphError):

@@ -23,7 +23,14 @@ from urllib3.exceptions import HTTPError
 
 from invoicing.domain.stripe.projection import Facts
 from invoicing.domain.sync.staged_rows import Listed
-from invoicing.errors import Conflict, Missing, Passing, Refused, Throttled, WrongWorld
+from invoicing.errors import (
+    Conflict,
+    EnvironmentMismatch,
+    NotFound,
+    Rejected,
+    Throttled,
+    TransientError,
+)
 from invoicing.settings import STRIPE_API_VERSION, settings
 from invoicing.settings import Stripe as StripeSettings
 
@@ -58,7 +65,7 @@ PLAIN_WORDS = {
 
 
 @contextmanager
-def _in_our_words(doing: str) -> Iterator[None]:
+def _translated_errors(doing: str) -> Iterator[None]:
     """Translate the SDK's errors by what has to happen next.
 
     Source of the classes: https://docs.stripe.com/error-handling
@@ -66,17 +73,17 @@ def _in_our_words(doing: str) -> Iterator[None]:
     try:
         yield
     except stripe.AuthenticationError as error:
-        raise WrongWorld(
+        raise EnvironmentMismatch(
             "Stripe does not accept the API key; check INVOICING_STRIPE__API_KEY."
         ) from error
     except stripe.PermissionError as error:
-        raise WrongWorld(
+        raise EnvironmentMismatch(
             f"The Stripe key may not {doing}: {error.user_message}; widen its permissions."
         ) from error
     except stripe.RateLimitError as error:
         raise Throttled(f"Stripe asks for a slower pace, while trying to {doing}.") from error
     except stripe.APIConnectionError as error:
-        raise Passing(f"Stripe did not answer, while trying to {doing}.") from error
+        raise TransientError(f"Stripe did not answer, while trying to {doing}.") from error
     except stripe.IdempotencyError as error:
         raise Conflict(
             f"Stripe was asked before to {doing}, in another way under the same key, so nothing "
@@ -85,18 +92,22 @@ def _in_our_words(doing: str) -> Iterator[None]:
     except stripe.StripeError as error:
         status = error.http_status or 0
         if status == 409:
-            raise Passing(f"Stripe is still busy with it, while trying to {doing}.") from error
+            raise TransientError(
+                f"Stripe is still busy with it, while trying to {doing}."
+            ) from error
         if status >= 500:
             replayed = "idempotent-replayed" in {name.lower() for name in error.headers or {}}
-            raise Passing(
+            raise TransientError(
                 f"Stripe failed ({status}), while trying to {doing}.",
                 answered=True,
                 replayed=replayed,
             ) from error
         said = error.json_body
         if status < 400 or not (isinstance(said, dict) and "error" in said):
-            raise Passing(f"Stripe's answer was unreadable, while trying to {doing}.") from error
-        kind = Missing if error.code == "resource_missing" else Refused
+            raise TransientError(
+                f"Stripe's answer was unreadable, while trying to {doing}."
+            ) from error
+        kind = NotFound if error.code == "resource_missing" else Rejected
         why = PLAIN_WORDS.get(error.code or "") or error.user_message or error
         raise kind(f"Stripe refused to {doing}: {why}") from error
 
@@ -173,12 +184,14 @@ class _Bodies(stripe.HTTPClient):
         return b"{}", answer.status, answer.headers
 
     def decoded(self, doing: str, decoder: msgspec.json.Decoder[Any] = _ANYTHING) -> Any:
-        """The JSON of this thread's last answer; Passing when it is not what is expected."""
+        """The JSON of this thread's last answer; TransientError when it is not what is expected."""
         body, self._kept.body = self._kept.body, b""
         try:
             return decoder.decode(body)
         except msgspec.MsgspecError as error:
-            raise Passing(f"Stripe's answer was unreadable, while trying to {doing}.") from error
+            raise TransientError(
+                f"Stripe's answer was unreadable, while trying to {doing}."
+            ) from error
 
 
 def _sdk(settings: StripeSettings, transport: stripe.HTTPClient) -> stripe.StripeClient:
@@ -204,7 +217,7 @@ class Stripe:
 
     def account(self) -> Object:
         """The account that the key belongs to."""
-        with _in_our_words("read the account"):
+        with _translated_errors("read the account"):
             return self._v1.accounts.retrieve_current().to_dict()
 
     # Customers and products
@@ -212,32 +225,32 @@ class Stripe:
     def customer(self, customer_id: str) -> Object | None:
         """A customer, or None when it was deleted or never was."""
         try:
-            with _in_our_words("read the customer"):
+            with _translated_errors("read the customer"):
                 found = self._v1.customers.retrieve(customer_id).to_dict()
-        except Missing:
+        except NotFound:
             return None
         return None if found.get("deleted") else found
 
     def customers_by_email(self, email: str) -> list[Object]:
         """All customers with exactly this e-mail address; read-after-write, unlike Search."""
-        with _in_our_words("look for the customer"):
+        with _translated_errors("look for the customer"):
             pages = self._v1.customers.list({"email": email, "limit": PAGE})
             return [customer.to_dict() for customer in pages.auto_paging_iter()]
 
     def tax_ids(self, customer_id: str) -> list[Object]:
         """The tax ids that a customer's invoices carry."""
-        with _in_our_words("read the customer's tax ids"):
+        with _translated_errors("read the customer's tax ids"):
             pages = self._v1.customers.tax_ids.list(customer_id, {"limit": PAGE})
             return [tax_id.to_dict() for tax_id in pages.auto_paging_iter()]
 
     def create_customer(self, params: Params, key: str) -> Object:
         """Create a customer."""
-        with _in_our_words("create the customer"):
+        with _translated_errors("create the customer"):
             return self._v1.customers.create(params, _once(key)).to_dict()
 
     def update_customer(self, customer_id: str, params: Params) -> Object:
         """Set fields of a customer; the same update twice is one."""
-        with _in_our_words("update the customer"):
+        with _translated_errors("update the customer"):
             return self._v1.customers.update(customer_id, params).to_dict()
 
     def ensure_product(self, product_id: str, name: str) -> None:
@@ -247,12 +260,12 @@ class Stripe:
         a failed answer for a day.
         """
         try:
-            with _in_our_words("create the product"):
+            with _translated_errors("create the product"):
                 self._v1.products.create({"id": product_id, "name": name})
-        except Refused as error:
+        except Rejected as error:
             if getattr(error.__cause__, "code", None) != "resource_already_exists":
                 raise
-            with _in_our_words("update the product"):
+            with _translated_errors("update the product"):
                 self._v1.products.update(product_id, {"name": name, "active": True})
 
     def ensure_coupon(self, coupon_id: str, terms: Params, name: str) -> None:
@@ -265,12 +278,12 @@ class Stripe:
         """
         params: Params = {"id": coupon_id, "name": name, "duration": "once", **terms}
         try:
-            with _in_our_words("create the coupon"):
+            with _translated_errors("create the coupon"):
                 self._v1.coupons.create(params)
-        except Refused as error:
+        except Rejected as error:
             if getattr(error.__cause__, "code", None) != "resource_already_exists":
                 raise
-            with _in_our_words("read the coupon"):
+            with _translated_errors("read the coupon"):
                 found = self._v1.coupons.retrieve(coupon_id).to_dict()
             if not found["valid"] or any(found[key] != value for key, value in terms.items()):
                 raise Conflict(
@@ -281,24 +294,24 @@ class Stripe:
     def tax_rate(self, rate_id: str) -> Object | None:
         """A tax rate, or None when there is none of this id."""
         try:
-            with _in_our_words("read the tax rate"):
+            with _translated_errors("read the tax rate"):
                 return self._v1.tax_rates.retrieve(rate_id).to_dict()
-        except Missing:
+        except NotFound:
             return None
 
     # Invoices
 
     def preview(self, params: Params) -> Object:
         """What Stripe would bill; nothing is made."""
-        with _in_our_words("preview the invoice"):
+        with _translated_errors("preview the invoice"):
             return self._v1.invoices.create_preview(params).to_dict()
 
     def invoice(self, invoice_id: str) -> Object | None:
         """An invoice, or None when its draft was deleted or it never was."""
         try:
-            with _in_our_words("read the invoice"):
+            with _translated_errors("read the invoice"):
                 found = self._v1.invoices.retrieve(invoice_id).to_dict()
-        except Missing:
+        except NotFound:
             return None
         return None if found.get("deleted") else found
 
@@ -310,9 +323,9 @@ class Stripe:
         """
         expand: Params = {"expand": ["payments.data.payment.payment_intent"]}
         try:
-            with _in_our_words("read the invoice"):
+            with _translated_errors("read the invoice"):
                 found = self._v1.invoices.retrieve(invoice_id, expand).to_dict()
-        except Missing:
+        except NotFound:
             return None
         if found.get("deleted"):
             return None
@@ -321,7 +334,7 @@ class Stripe:
         if carried["has_more"]:
             params: Params = {"invoice": invoice_id, "limit": PAGE}
             params["expand"] = ["data.payment.payment_intent"]
-            with _in_our_words("read the invoice's payments"):
+            with _translated_errors("read the invoice's payments"):
                 pages = self._v1.invoice_payments.list(params)
                 found["payments"] = [payment.to_dict() for payment in pages.auto_paging_iter()]
         return found
@@ -329,14 +342,14 @@ class Stripe:
     def refunds(self, payment: Params) -> list[Object]:
         """All refunds of one payment: ``{"payment_intent": id}`` or ``{"charge": id}``."""
         params: Params = {**payment, "limit": PAGE}
-        with _in_our_words("read the refunds"):
+        with _translated_errors("read the refunds"):
             pages = self._v1.refunds.list(params)
             return [refund.to_dict() for refund in pages.auto_paging_iter()]
 
     def disputes(self, payment: Params) -> list[Object]:
         """All disputes about one payment, named as for :meth:`refunds`."""
         params: Params = {**payment, "limit": PAGE}
-        with _in_our_words("read the disputes"):
+        with _translated_errors("read the disputes"):
             pages = self._v1.disputes.list(params)
             return [dispute.to_dict() for dispute in pages.auto_paging_iter()]
 
@@ -346,7 +359,7 @@ class Stripe:
         if since:
             params["created"] = {"gte": int(since.timestamp())}
         for service in (self._v1.refunds, self._v1.disputes):
-            with _in_our_words("list refunds and disputes"):
+            with _translated_errors("list refunds and disputes"):
                 for found in service.list(params).auto_paging_iter():
                     yield found.to_dict()
 
@@ -358,23 +371,23 @@ class Stripe:
             payment_id: Its id.
         """
         about: Params = {"payment": {"type": kind, kind: payment_id}, "limit": 1}
-        with _in_our_words("find the payment's invoice"):
+        with _translated_errors("find the payment's invoice"):
             found = self._v1.invoice_payments.list(about).data
         return str(found[0].invoice) if found else None
 
     def read(self, url: str) -> Object | None:
         """The object at a path such as a thin event names it; None when it is gone."""
         try:
-            with _in_our_words("read what an event is about"):
+            with _translated_errors("read what an event is about"):
                 self._pages.raw_request("get", url)
-        except Missing:
+        except NotFound:
             return None
         body: Object = self._bodies.decoded("read what an event is about")
         return body
 
     def invoice_lines(self, invoice_id: str) -> list[Object]:
         """All lines of an invoice; the invoice itself carries only the first ten."""
-        with _in_our_words("read the invoice's lines"):
+        with _translated_errors("read the invoice's lines"):
             pages = self._v1.invoices.line_items.list(invoice_id, {"limit": PAGE})
             return [line.to_dict() for line in pages.auto_paging_iter()]
 
@@ -382,7 +395,7 @@ class Stripe:
         """A customer's invoices created at or after a UTC instant, newest first."""
         params: Params = {"customer": customer_id, "limit": PAGE}
         params["created"] = {"gte": int(since.timestamp())}
-        with _in_our_words("look for the invoice"):
+        with _translated_errors("look for the invoice"):
             pages = self._v1.invoices.list(params)
             return [invoice.to_dict() for invoice in pages.auto_paging_iter()]
 
@@ -426,23 +439,23 @@ class Stripe:
         params: Params = {"created": created, "limit": PAGE}
         if after:
             params["starting_after"] = after
-        with _in_our_words("list invoices"):
+        with _translated_errors("list invoices"):
             self._pages.raw_request("get", "/v1/invoices", **params)
         return self._bodies.decoded("list invoices", decoder)
 
     def create_invoice(self, params: Params, key: str) -> Object:
         """Create a draft."""
-        with _in_our_words("create the invoice"):
+        with _translated_errors("create the invoice"):
             return self._v1.invoices.create(params, _once(key)).to_dict()
 
     def update_invoice(self, invoice_id: str, params: Params) -> Object:
         """Set fields of a draft; the same update twice is one."""
-        with _in_our_words("update the draft"):
+        with _translated_errors("update the draft"):
             return self._v1.invoices.update(invoice_id, params).to_dict()
 
     def add_lines(self, invoice_id: str, lines: Sequence[Params], key: str) -> Object:
         """Add lines to a draft, all in one call."""
-        with _in_our_words("add the lines"):
+        with _translated_errors("add the lines"):
             return self._v1.invoices.add_lines(
                 invoice_id,
                 {"lines": list(lines)},
@@ -451,7 +464,7 @@ class Stripe:
 
     def remove_lines(self, invoice_id: str, line_ids: Sequence[str], key: str) -> Object:
         """Remove lines from a draft, all in one call."""
-        with _in_our_words("remove the lines"):
+        with _translated_errors("remove the lines"):
             return self._v1.invoices.remove_lines(
                 invoice_id,
                 {"lines": [{"id": line, "behavior": "delete"} for line in line_ids]},
@@ -460,51 +473,51 @@ class Stripe:
 
     def finalize(self, invoice_id: str, key: str) -> Object:
         """Turn a draft into an open invoice, numbered and frozen; Stripe mails nothing yet."""
-        with _in_our_words("finalize the invoice"):
+        with _translated_errors("finalize the invoice"):
             return self._v1.invoices.finalize_invoice(
                 invoice_id, {"auto_advance": False}, _once(key)
             ).to_dict()
 
     def send(self, invoice_id: str, key: str) -> Object:
         """E-mail an open invoice to its customer."""
-        with _in_our_words("send the invoice"):
+        with _translated_errors("send the invoice"):
             return self._v1.invoices.send_invoice(invoice_id, {}, _once(key)).to_dict()
 
     def delete_draft(self, invoice_id: str) -> None:
-        """Delete a draft; Missing if there is none, Refused if it is no draft any more."""
-        with _in_our_words("delete the draft"):
+        """Delete a draft; NotFound if there is none, Refused if it is no draft any more."""
+        with _translated_errors("delete the draft"):
             self._v1.invoices.delete(invoice_id)
 
     # After sending
 
     def pay(self, invoice_id: str, key: str) -> Object:
         """Charge the payment method that the customer saved."""
-        with _in_our_words("charge the saved payment method"):
+        with _translated_errors("charge the saved payment method"):
             return self._v1.invoices.pay(invoice_id, {"off_session": True}, _once(key)).to_dict()
 
     def void(self, invoice_id: str, key: str) -> Object:
         """Void an open or uncollectible invoice, for good."""
-        with _in_our_words("void the invoice"):
+        with _translated_errors("void the invoice"):
             return self._v1.invoices.void_invoice(invoice_id, {}, _once(key)).to_dict()
 
     def mark_uncollectible(self, invoice_id: str, key: str) -> Object:
         """Give an open invoice up; it can still be paid or voided."""
-        with _in_our_words("write the invoice off"):
+        with _translated_errors("write the invoice off"):
             return self._v1.invoices.mark_uncollectible(invoice_id, {}, _once(key)).to_dict()
 
     def report_payment(self, params: Params, key: str) -> Object:
         """Report a payment made outside Stripe; it counts once it is attached to an invoice."""
-        with _in_our_words("report the payment"):
+        with _translated_errors("report the payment"):
             return self._v1.payment_records.report_payment(params, _once(key)).to_dict()
 
     def payment_record(self, payment_record_id: str) -> Object:
         """A reported payment."""
-        with _in_our_words("read the payment record"):
+        with _translated_errors("read the payment record"):
             return self._v1.payment_records.retrieve(payment_record_id).to_dict()
 
     def attach_payment(self, invoice_id: str, payment_record_id: str, key: str) -> Object:
         """Count a reported payment towards an open or uncollectible invoice."""
-        with _in_our_words("attach the payment"):
+        with _translated_errors("attach the payment"):
             return self._v1.invoices.attach_payment(
                 invoice_id, {"payment_record": payment_record_id}, _once(key)
             ).to_dict()
@@ -512,19 +525,19 @@ class Stripe:
     def paid_payments(self, invoice_id: str) -> list[Object]:
         """The payments that count towards an invoice."""
         params: Params = {"invoice": invoice_id, "status": "paid", "limit": PAGE}
-        with _in_our_words("read the invoice's payments"):
+        with _translated_errors("read the invoice's payments"):
             pages = self._v1.invoice_payments.list(params)
             return [payment.to_dict() for payment in pages.auto_paging_iter()]
 
     def create_credit_note(self, params: Params, key: str) -> Object:
         """Issue a credit note on a finalized invoice."""
-        with _in_our_words("issue the credit note"):
+        with _translated_errors("issue the credit note"):
             return self._v1.credit_notes.create(params, _once(key)).to_dict()
 
     def credit_notes(self, invoice_id: str) -> list[Object]:
         """The credit notes of an invoice, newest first."""
         params: Params = {"invoice": invoice_id, "limit": PAGE}
-        with _in_our_words("read the invoice's credit notes"):
+        with _translated_errors("read the invoice's credit notes"):
             pages = self._v1.credit_notes.list(params)
             return [note.to_dict() for note in pages.auto_paging_iter()]
 
@@ -543,7 +556,7 @@ class Stripe:
             params["created"]["lte"] = int(until.timestamp())
         for start in range(0, len(types), EVENT_TYPES):
             params["types"] = list(types[start : start + EVENT_TYPES])
-            with _in_our_words("list events"):
+            with _translated_errors("list events"):
                 pages = self._v1.events.list(params)
                 for event in pages.auto_paging_iter():
                     yield event.to_dict()

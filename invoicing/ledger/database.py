@@ -22,7 +22,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlmodel import Session, SQLModel, create_engine
 
-from invoicing.errors import Misconfigured, Passing
+from invoicing.errors import Misconfigured, TransientError
 from invoicing.settings import settings
 
 BUSY_SECONDS = 30
@@ -77,11 +77,11 @@ def session() -> Iterator[Session]:
     """One transaction of the ledger: committed at the end, rolled back on an error.
 
     Raises:
-        Passing: the database is away, busy for longer than its time-out, or another run
+        TransientError: the database is away, busy for longer than its time-out, or another run
             wrote the same row first.
     """
     with (
-        _failures_in_our_words(),
+        _translated_errors(),
         Session(engine(), expire_on_commit=False) as opened,
         opened.begin(),
     ):
@@ -89,13 +89,13 @@ def session() -> Iterator[Session]:
 
 
 @contextmanager
-def _failures_in_our_words() -> Iterator[None]:
+def _translated_errors() -> Iterator[None]:
     try:
         yield
     except OperationalError as error:
-        raise Passing(f"The ledger did not answer: {error.orig}") from error
+        raise TransientError(f"The ledger did not answer: {error.orig}") from error
     except IntegrityError as error:
-        raise Passing(f"Another run wrote the same at this moment: {error.orig}") from error
+        raise TransientError(f"Another run wrote the same at this moment: {error.orig}") from error
 
 
 def one_at_a_time(ledger: Session, what: str) -> None:
@@ -127,10 +127,10 @@ def insert_new(model: type[SQLModel], rows: Sequence[Mapping[str, Any]]) -> int:
     JSON text in one statement, which costs a third of an insert of many parameters.
 
     Raises:
-        Passing: as :func:`session` does.
+        TransientError: as :func:`session` does.
     """
     table = SQLModel.metadata.tables[str(model.__tablename__)]
-    with _failures_in_our_words():
+    with _translated_errors():
         if engine().dialect.name == "postgresql":
             statement = _insert_from_json(table.name, tuple(rows[0]))
             with engine().connect().execution_options(isolation_level="AUTOCOMMIT") as alone:

@@ -118,7 +118,7 @@ def claim(owner: str, *, account_id: str, limit: int) -> list[Event]:
         return [event for event in events if event.state is EventState.PROCESSING]
 
 
-def stay(owner: str) -> None:
+def heartbeat(owner: str) -> None:
     """Give a sign of life: what a handler took is its own for another while."""
     _change_claimed(owner, lease_expires_at=datetime.now(UTC) + timedelta(seconds=LEASE_SECONDS))
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlmodel import col, select
 
-from invoicing.errors import Passing, Refused
+from invoicing.errors import Rejected, TransientError
 from invoicing.ledger.database import insert_missing, session
 from invoicing.ledger.models import Intent, TimelineEntry
 from invoicing.settings import settings
@@ -195,11 +195,11 @@ def once(
         in_doubt = intent.generation == generation
     try:
         outcome = act(_idempotency_key(intent))
-    except Passing as failure:
+    except TransientError as failure:
         if failure.answered and (failure.replayed or not in_doubt):
             _mark(operation, subject, refused=False)
         raise
-    except Refused:
+    except Rejected:
         found = evidence(intent.intended_at)
         if found is None:
             _mark(operation, subject, refused=True)

@@ -104,7 +104,7 @@ def acquire_all(subjects: Iterable[str], owner: str, *, seconds: int = LEASE_SEC
     return Taken(frozenset(new), frozenset(kept), busy)
 
 
-def stay(owner: str) -> None:
+def heartbeat(owner: str) -> None:
     """Give a sign of life: every lease of an owner lasts for :data:`RENEWED_SECONDS` at least."""
     until = datetime.now(UTC) + timedelta(seconds=RENEWED_SECONDS)
     mine = (col(Lease.owner) == owner) & (col(Lease.expires_at) < until)

@@ -1,4 +1,4 @@
-"""Which Salesforce thing is which Stripe thing, and which world both live in."""
+"""Which Salesforce thing is which Stripe thing, and which environment both are of."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from invoicing.ledger.models import Binding, Customer, InvoiceLink, Product
 
 
 def binding(stripe_account_id: str, *, livemode: bool) -> Binding | None:
-    """The world that a Stripe account and mode were bound to, if they were."""
+    """The environment that a Stripe account and mode were bound to, if they were."""
     with session() as ledger:
         return ledger.get(Binding, (stripe_account_id, livemode))
 
 
 def bind(org_id: str, stripe_account_id: str, *, livemode: bool, mapping: str = "") -> None:
-    """Remember that this world was verified now, against a field mapping's fingerprint."""
+    """Remember that this environment was verified now, against a field mapping's fingerprint."""
     with session() as ledger:
         ledger.merge(
             Binding(

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from sqlalchemy import bindparam, func, update
 from sqlmodel import col, delete, select
 
-from invoicing.errors import Passing
+from invoicing.errors import TransientError
 from invoicing.ledger.database import insert_missing, session
 from invoicing.ledger.models import EntryState, Lease, TimelineEntry
 
@@ -37,7 +37,7 @@ def propose(entries: Sequence[TimelineEntry], owner: str) -> None:
         owner: Holds the leases on the records of all that have no key, or on their Stripe ids.
 
     Raises:
-        Passing: it lost one of them meanwhile, so what it has read may be old.
+        TransientError: it lost one of them meanwhile, so what it has read may be old.
     """
     numbered = [entry for entry in entries if not entry.key]
     subjects = {subject for e in numbered for subject in (e.record_id, e.stripe_id) if subject}
@@ -51,7 +51,9 @@ def propose(entries: Sequence[TimelineEntry], owner: str) -> None:
     with session() as ledger:
         held = set(ledger.exec(mine)) if numbered else set()
         if not all({entry.record_id, entry.stripe_id} & held for entry in numbered):
-            raise Passing("Another run has worked on this invoice meanwhile; it is read anew.")
+            raise TransientError(
+                "Another run has worked on this invoice meanwhile; it is read anew."
+            )
         known = dict(ledger.exec(last).all()) if ids else {}
         for entry in numbered:
             entry.number = (known.get(entry.record_id) or 0) + 1

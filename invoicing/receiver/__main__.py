@@ -4,7 +4,7 @@ import argparse
 import logging
 import sys
 
-from invoicing.errors import InvoicingError, Passing
+from invoicing.errors import InvoicingError, TransientError
 from invoicing.ledger.database import engine, session
 from invoicing.receiver.endpoint_config import endpoints_by_path
 from invoicing.receiver.server import serve
@@ -33,7 +33,7 @@ def check_ledger() -> None:
     try:
         with session():
             pass
-    except Passing as error:
+    except TransientError as error:
         logging.warning("%s", error)
     else:
         engine().dispose()  # the workers open their own connections

@@ -17,13 +17,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from invoicing.errors import Passing
+from invoicing.errors import TransientError
 from invoicing.ledger import inbox
 from invoicing.receiver.batch_writer import Intake
 from invoicing.receiver.endpoint_config import endpoints_by_path
 from invoicing.receiver.flow_trigger import Bell
 from invoicing.receiver.metrics import Metrics
-from invoicing.receiver.verification import Refusal, accepted_event
+from invoicing.receiver.verification import RejectedRequest, accepted_event
 from invoicing.settings import Settings
 
 log = logging.getLogger("receiver")
@@ -59,16 +59,16 @@ def build_app(settings: Settings) -> Starlette:
             with metrics.seconds.time():
                 endpoint = endpoints.get(request.scope["path"])
                 if endpoint is None:
-                    raise Refusal(404, "path", "there is no endpoint here")
+                    raise RejectedRequest(404, "path", "there is no endpoint here")
                 event = await accepted_event(request, endpoint)
                 await intake.take(event)
-        except Refusal as refusal:
+        except RejectedRequest as refusal:
             return refused(refusal)
-        except Passing:
-            return refused(Refusal(503, "ledger_away", "the ledger is away"))
+        except TransientError:
+            return refused(RejectedRequest(503, "ledger_away", "the ledger is away"))
         return JSONResponse({"received": event["event_id"]})
 
-    def refused(refusal: Refusal) -> Response:
+    def refused(refusal: RejectedRequest) -> Response:
         metrics.refused(refusal.reason)
         log.warning("An event was refused: %s", refusal)
         answer = {"error": str(refusal)}
@@ -81,7 +81,7 @@ def build_app(settings: Settings) -> Starlette:
         try:
             backlog = await run_in_threadpool(inbox.backlog)
             settled = await run_in_threadpool(inbox.settled)
-        except Passing as error:
+        except TransientError as error:
             return JSONResponse({"status": "not ready", "reason": str(error)}, 503)
         return JSONResponse({"status": "ready", "inbox": backlog, "settled": settled})
 

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 
 from starlette.concurrency import run_in_threadpool
 
-from invoicing.errors import Passing
+from invoicing.errors import TransientError
 from invoicing.ledger import inbox
 
 log = logging.getLogger("receiver")
@@ -44,7 +44,7 @@ class Intake:
         """Write an event down; it is durable when this returns.
 
         Raises:
-            Passing: it is not, because the ledger is away or busy for too long.
+            TransientError: it is not, because the ledger is away or busy for too long.
         """
         done = asyncio.get_running_loop().create_future()
         self._queue.put_nowait((event, done))
@@ -52,7 +52,7 @@ class Intake:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 await done
         except TimeoutError:
-            raise Passing(f"The ledger did not answer for {PATIENCE_SECONDS:g} s") from None
+            raise TransientError(f"The ledger did not answer for {PATIENCE_SECONDS:g} s") from None
 
     @asynccontextmanager
     async def at_work(self) -> AsyncIterator[None]:
@@ -79,14 +79,14 @@ class Intake:
         try:
             new = await run_in_threadpool(inbox.receive, [event for event, _ in batch])
         except Exception as error:
-            if len(batch) > 1 and not isinstance(error, Passing):
+            if len(batch) > 1 and not isinstance(error, TransientError):
                 for promise in batch:  # one that cannot be written keeps no other from it
                     await self._write([promise])
                 return
             log.error("%s events were not written down: %s", len(batch), error)
             for _, done in batch:
                 if not done.done():
-                    done.set_exception(Passing(str(error)))
+                    done.set_exception(TransientError(str(error)))
             return
         for _, done in batch:
             if not done.done():

@@ -10,7 +10,7 @@ from anyio.to_thread import run_sync
 from pydantic import SecretStr
 
 from invoicing.connectors.prefect import PATIENCE, Prefect
-from invoicing.errors import Passing
+from invoicing.errors import TransientError
 
 log = logging.getLogger("receiver")
 
@@ -68,6 +68,6 @@ class Bell:
                 *("handle-events", {}, key),
                 abandon_on_cancel=True,
             )
-        except Passing as error:
+        except TransientError as error:
             log.warning("The handler was not started: %s", error)
             return False

@@ -14,7 +14,7 @@ from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Met
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from invoicing.errors import Passing
+from invoicing.errors import TransientError
 from invoicing.ledger import inbox
 from invoicing.ledger.models import EventState
 
@@ -76,7 +76,7 @@ class InboxCollector(Collector):
         """Look."""
         try:
             states, oldest, times = inbox.backlog(), inbox.oldest_waiting(), inbox.settling_times()
-        except Passing:
+        except TransientError:
             return
         backlog = GaugeMetricFamily(
             "invoicing_inbox_events", "Events in the inbox that are not done.", labels=["state"]

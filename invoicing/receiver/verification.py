@@ -17,7 +17,7 @@ BODY_SECONDS = 10.0
 """How long a client may take for the body."""
 
 
-class Refusal(Exception):
+class RejectedRequest(Exception):
     """A request that is not accepted.
 
     Attributes:
@@ -36,21 +36,21 @@ async def accepted_event(request: Request, endpoint: Endpoint) -> inbox.NewEvent
     """The event of a request, checked, as it goes into the inbox.
 
     Raises:
-        Refusal: it is not one, or not for this endpoint.
+        RejectedRequest: it is not one, or not for this endpoint.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
-        raise Refusal(415, "content_type", "the content type is not application/json")
+        raise RejectedRequest(415, "content_type", "the content type is not application/json")
     body = await _body(request)
     reason = verified_event(body, request.headers.get("stripe-signature", ""), endpoint.secrets)
     if reason:
-        raise Refusal(400, "signature", f"the signature is not good: {reason}")
+        raise RejectedRequest(400, "signature", f"the signature is not good: {reason}")
     try:
         news = read_event(orjson.loads(body))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise Refusal(400, "not_an_event", "the body is not an event") from error
+        raise RejectedRequest(400, "not_an_event", "the body is not an event") from error
     if news.account_id not in (None, endpoint.account_id) or news.livemode != endpoint.livemode:
-        raise Refusal(400, "other_world", "the event is of another account or mode")
+        raise RejectedRequest(400, "other_world", "the event is of another account or mode")
     return inbox.written_down(news, body.decode(), account_id=endpoint.account_id, source="webhook")
 
 
@@ -65,11 +65,13 @@ async def _body(request: Request) -> bytes:
                 if len(body) > MAX_BODY:
                     raise _too_large()
     except TimeoutError as error:
-        raise Refusal(408, "slow", f"the body took more than {BODY_SECONDS:g} s") from error
+        raise RejectedRequest(408, "slow", f"the body took more than {BODY_SECONDS:g} s") from error
     except ClientDisconnect as error:
-        raise Refusal(400, "left", "the client left before the end of its request") from error
+        raise RejectedRequest(
+            400, "left", "the client left before the end of its request"
+        ) from error
     return bytes(body)
 
 
-def _too_large() -> Refusal:
-    return Refusal(413, "too_large", f"the body is larger than {MAX_BODY:,} bytes")
+def _too_large() -> RejectedRequest:
+    return RejectedRequest(413, "too_large", f"the body is larger than {MAX_BODY:,} bytes")

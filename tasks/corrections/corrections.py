@@ -1,8 +1,8 @@
 """Steps on invoices that were sent: void, write off, mail again, pay elsewhere, credit.
 
-Each act is one wish of somebody, named by a request id or by its run. Stripe is read before
-every step; what an earlier run began for the same wish is brought to its end, and what was
-done is not done again.
+Each act is one request, named by its request id or by its run. Stripe is read before every
+step; what an earlier run began for the same request is brought to its end, and what was done is
+not done again.
 """
 
 import hashlib
@@ -24,14 +24,14 @@ from invoicing.domain.stripe.transitions import (
     COMES_TO,
     Act,
     Credit,
-    CreditWish,
-    Standing,
+    CreditRequest,
+    InvoiceState,
     act_problems,
+    invoice_state,
     payment_problems,
     plan_credit,
-    standing,
 )
-from invoicing.errors import Conflict, Refused
+from invoicing.errors import Conflict, Rejected
 from invoicing.ledger import intents, leases, links
 from invoicing.ledger.intents import (
     ATTACH_PAYMENT,
@@ -48,10 +48,10 @@ from tasks.runtime.run import run_id, this_attempt
 from tasks.sending.email import asked_for, mail_once, mailed
 
 REQUEST_KEY = "salesforce_request"
-"""Metadata of what we made in Stripe: whose wish it was."""
+"""Metadata of what was made in Stripe: the request that it was made for."""
 
 TWICE_WITHIN = timedelta(minutes=5)
-"""So long the same wish of another run is taken for a button that was pressed twice."""
+"""So long the same request of another run is taken for a button that was pressed twice."""
 
 GIVEN_BACK_BY = {
     "refund": "refund_amount",
@@ -60,9 +60,9 @@ GIVEN_BACK_BY = {
 }
 
 
-def _wish(at: Standing, request_id: str) -> str:
-    """The subject of an act that may be wanted several times: whose wish it is."""
-    return f"{at.record_id}:{request_id or run_id()}"
+def _subject(state: InvoiceState, request_id: str) -> str:
+    """The intent's subject for an act that may be asked for several times: its request."""
+    return f"{state.record_id}:{request_id or run_id()}"
 
 
 def _digest(*asked: object) -> str:
@@ -72,16 +72,16 @@ def _digest(*asked: object) -> str:
 def _done_before(
     operation: str, subject: str, digest: str, evidence: Callable[[datetime], str | None]
 ) -> str | None:
-    """What came of the same wish earlier; None when it was not fulfilled yet.
+    """Outcome of the same request earlier; None when it was not fulfilled yet.
 
     Raises:
-        Refused: the same request id asked for something else.
+        Rejected: the same request id asked for something else.
     """
     before = intents.find(operation, subject)
     if before is None:
         return None
     if before.digest != digest:
-        raise Refused(
+        raise Rejected(
             "This request id was used before, for something else; give the new request its own."
         )
     if before.outcome is None:
@@ -92,30 +92,32 @@ def _done_before(
     return before.outcome
 
 
-def _asked_twice(operation: str, at: Standing, request_id: str, digest: str) -> list[str]:
-    """Why a wish without a request id is not fulfilled, if another run has just had the same.
+def _asked_twice(operation: str, state: InvoiceState, request_id: str, digest: str) -> list[str]:
+    """Why a request without an id is not fulfilled, if another run has just had the same.
 
-    A button pressed twice is two runs with one wish; whoever wants it twice can say so. What was
-    begun goes on.
+    A button pressed twice is two runs with one request; whoever wants it twice can say so. What
+    was begun goes on.
     """
-    wish = _wish(at, request_id)
-    if request_id or intents.find(operation, wish):
+    subject = _subject(state, request_id)
+    if request_id or intents.find(operation, subject):
         return []
     since = datetime.now(UTC) - TWICE_WITHIN
-    first = intents.another(operation, f"{at.record_id}:", digest=digest, but=wish, since=since)
+    first = intents.another(
+        operation, f"{state.record_id}:", digest=digest, but=subject, since=since
+    )
     if first is None:
         return []
     when = first.intended_at.astimezone(settings().business.zone)
     minutes = int(TWICE_WITHIN.total_seconds() // 60)
     return [
-        f"The same was asked for {at.name} at {when:%H:%M:%S}, by the run {first.actor}. If it is "
-        f"wanted once more, give it a request id of its own, or wait until {minutes} minutes are "
-        "over."
+        f"The same was asked for {state.name} at {when:%H:%M:%S}, by the run {first.actor}. If it "
+        f"is wanted once more, give it a request id of its own, or wait until {minutes} minutes "
+        "are over."
     ]
 
 
-@task(task_run_name="see where it stands", **STEP)
-def read_standing(record_id: str) -> Standing:
+@task(task_run_name="read the invoice's state", **STEP)
+def read_invoice_state(record_id: str) -> InvoiceState:
     """Read the record, and its invoice in Stripe as it is at this moment."""
     record = read_invoice.fn(record_id)
     stripe_id = record.stripe_id or links.stripe_id(record_id)
@@ -124,7 +126,7 @@ def read_standing(record_id: str) -> Standing:
         raise Conflict(f"{record.name}: {vanished(stripe_id, record.status)}")
     if invoice and stripe_id:
         links.link_invoice(stripe_id, record_id)
-    return standing(
+    return invoice_state(
         record_id,
         record.name,
         record.account.name,
@@ -136,48 +138,50 @@ def read_standing(record_id: str) -> Standing:
 
 
 @task(task_run_name="check that it is possible", **STEP)
-def approve(act: Act, at: Standing) -> None:
+def check_allowed(act: Act, state: InvoiceState) -> None:
     """Refuse what an invoice's state does not allow; what was reached already is fine.
 
     Raises:
-        Refused: nothing was written to Stripe.
+        Rejected: nothing was written to Stripe.
     """
-    problems = list(act_problems(act, at))
-    if problems and COMES_TO.get(act) is not at.status:
-        raise Refused(problems)
+    problems = list(act_problems(act, state))
+    if problems and COMES_TO.get(act) is not state.status:
+        raise Rejected(problems)
 
 
 @task(task_run_name="void it", **STEP)
-def void(at: Standing) -> None:
+def void(state: InvoiceState) -> None:
     """Void an invoice in Stripe, once and for good."""
-    _move(VOID, at, Status.VOID, lambda key: stripe.client().void(at.stripe_id, key))
+    _move(VOID, state, Status.VOID, lambda key: stripe.client().void(state.stripe_id, key))
 
 
 @task(task_run_name="write it off", **STEP)
-def write_off(at: Standing) -> None:
+def write_off(state: InvoiceState) -> None:
     """Mark an invoice as uncollectible in Stripe, once."""
     _move(
         WRITE_OFF,
-        at,
+        state,
         Status.UNCOLLECTIBLE,
-        lambda key: stripe.client().mark_uncollectible(at.stripe_id, key),
+        lambda key: stripe.client().mark_uncollectible(state.stripe_id, key),
     )
 
 
-def _move(operation: str, at: Standing, to: Status, act: Callable[[str], stripe.Object]) -> None:
-    if at.status is to:
-        get_run_logger().info("%s is %s already.", at.name, to)
+def _move(
+    operation: str, state: InvoiceState, to: Status, act: Callable[[str], stripe.Object]
+) -> None:
+    if state.status is to:
+        get_run_logger().info("%s is %s already.", state.name, to)
         return
-    leases.acquire(at.record_id, this_attempt())
+    leases.acquire(state.record_id, this_attempt())
 
     def reached(_since: datetime) -> str | None:
-        now = stripe.client().invoice(at.stripe_id)
+        now = stripe.client().invoice(state.stripe_id)
         return str(to) if now and Status.of_stripe(now["status"]) is to else None
 
     intents.once(
         operation,
-        at.stripe_id,
-        digest=_digest(at.stripe_id),
+        state.stripe_id,
+        digest=_digest(state.stripe_id),
         actor=run_id(),
         evidence=reached,
         act=lambda key: str(act(key)["status"]),
@@ -187,31 +191,31 @@ def _move(operation: str, at: Standing, to: Status, act: Callable[[str], stripe.
 # Mail again
 
 
-@task(task_run_name="mail it to {at.email} again", **STEP)
-def mail_again(at: Standing, request_id: str) -> None:
-    """Have Stripe e-mail an invoice once more, once for each wish.
+@task(task_run_name="mail it to {state.email} again", **STEP)
+def mail_again(state: InvoiceState, request_id: str) -> None:
+    """Have Stripe e-mail an invoice once more, once for each request.
 
     Raises:
-        Refused: the invoice's state does not allow it.
+        Rejected: the invoice's state does not allow it.
         Conflict: so long ago that Stripe no longer knows whether the mail went out.
     """
-    subject, digest = _wish(at, request_id), _digest(at.stripe_id)
+    subject, digest = _subject(state, request_id), _digest(state.stripe_id)
 
     def evidence(since: datetime) -> str | None:
         forgotten = (
-            f"Stripe no longer tells whether {at.name} was mailed again on {since:%Y-%m-%d}. "
+            f"Stripe no longer tells whether {state.name} was mailed again on {since:%Y-%m-%d}. "
             "Ask the customer, and start anew if need be."
         )
         return mailed(since, asked_for(RESEND, subject), forgotten)
 
     if _done_before(RESEND, subject, digest, evidence) is None:
-        approve.fn(Act.RESEND, at)
-        twice = _asked_twice(RESEND, at, request_id, digest)
+        check_allowed.fn(Act.RESEND, state)
+        twice = _asked_twice(RESEND, state, request_id, digest)
         if twice:
-            raise Refused(twice)
-        leases.acquire(at.record_id, this_attempt())
-    when = mail_once(RESEND, subject, at.stripe_id, digest=digest, evidence=evidence)
-    links.mark_sent(at.stripe_id, when)
+            raise Rejected(twice)
+        leases.acquire(state.record_id, this_attempt())
+    when = mail_once(RESEND, subject, state.stripe_id, digest=digest, evidence=evidence)
+    links.mark_sent(state.stripe_id, when)
 
 
 # Money that came in outside Stripe
@@ -221,18 +225,18 @@ def mail_again(at: Standing, request_id: str) -> None:
 class Payment:
     """A payment that was received outside Stripe."""
 
-    at: Standing
+    state: InvoiceState
     money: Money
     received_on: date
     paid_by: PaidBy
     reference: str
-    wish: str
+    subject: str
     digest: str
 
 
 @task(task_run_name="check the payment", **STEP)
-def approve_payment(
-    at: Standing,
+def check_payment(
+    state: InvoiceState,
     amount: Decimal | None,
     received_on: date | None,
     paid_by: PaidBy,
@@ -242,41 +246,41 @@ def approve_payment(
     """Check a payment against what remains to be paid; one that was begun goes on.
 
     Raises:
-        Refused: with every mistake; nothing was written to Stripe.
+        Rejected: with every mistake; nothing was written to Stripe.
     """
-    wish = _wish(at, request_id)
+    subject = _subject(state, request_id)
     asked = None if amount is None else plain(amount)
-    digest = _digest(at.stripe_id, asked, received_on, paid_by, reference)
-    begun = _done_before(REPORT_PAYMENT, wish, digest, lambda _since: None)
+    digest = _digest(state.stripe_id, asked, received_on, paid_by, reference)
+    begun = _done_before(REPORT_PAYMENT, subject, digest, lambda _since: None)
     day = received_on or today()
-    problems = [] if begun else list(payment_problems(at, amount, day, today()))
+    problems = [] if begun else list(payment_problems(state, amount, day, today()))
     if not reference:
-        problems += _asked_twice(REPORT_PAYMENT, at, request_id, digest)
-    if reference and not request_id and _noted_before(at, wish, digest, received_on):
+        problems += _asked_twice(REPORT_PAYMENT, state, request_id, digest)
+    if reference and not request_id and _noted_before(state, subject, digest, received_on):
         problems.append(
-            f"This payment was noted on {at.name} already: the same amount, day and reference "
+            f"This payment was noted on {state.name} already: the same amount, day and reference "
             f"{reference!r}. If another one came in, say so in its reference."
         )
     if problems:
-        raise Refused(problems)
+        raise Rejected(problems)
     if begun:
         noted = stripe.client().payment_record(begun)["amount_requested"]
         money = Money(noted["currency"], noted["value"])
     else:
-        money = at.remaining if amount is None else Money.of(amount, at.currency)
-    return Payment(at, money, day, paid_by, reference, wish, digest)
+        money = state.remaining if amount is None else Money.of(amount, state.currency)
+    return Payment(state, money, day, paid_by, reference, subject, digest)
 
 
-def _noted_before(at: Standing, wish: str, digest: str, received_on: date | None) -> bool:
-    """Whether the same payment counts towards the invoice, because another wish had it noted."""
+def _noted_before(state: InvoiceState, subject: str, digest: str, received_on: date | None) -> bool:
+    """Whether the same payment counts towards the invoice, because another request had it noted."""
     zone = settings().business.zone
     reported = {
         one.outcome
-        for one in intents.concluded(REPORT_PAYMENT, f"{at.record_id}:")
-        if (one.digest == digest and one.subject != wish)
+        for one in intents.concluded(REPORT_PAYMENT, f"{state.record_id}:")
+        if (one.digest == digest and one.subject != subject)
         and (received_on or one.intended_at.astimezone(zone).date() == today())
     }
-    counted = stripe.client().paid_payments(at.stripe_id) if reported else []
+    counted = stripe.client().paid_payments(state.stripe_id) if reported else []
     return any(paid["payment"].get("payment_record") in reported for paid in counted)
 
 
@@ -287,27 +291,27 @@ def report_payment(payment: Payment) -> str:
     Stripe does not list payment records. One whose answer was lost for longer than a key lives
     is reported anew; the first is attached to nothing, and counts for nothing.
     """
-    at, currency = payment.at, payment.money.currency.lower()
+    state, currency = payment.state, payment.money.currency.lower()
     received = start_of_day(payment.received_on, settings().business.zone)
     params = {
         "amount_requested": {"currency": currency, "value": payment.money.minor},
         "initiated_at": received,
         "outcome": "guaranteed",
         "guaranteed": {"guaranteed_at": received},
-        "description": f"{payment.paid_by.capitalize()} for {at.name}",
+        "description": f"{payment.paid_by.capitalize()} for {state.name}",
         "payment_method_details": {
             "type": "custom",
             "custom": {"display_name": payment.paid_by.capitalize()},
         },
-        "metadata": {RECORD_KEY: at.record_id, REQUEST_KEY: payment.wish},
+        "metadata": {RECORD_KEY: state.record_id, REQUEST_KEY: payment.subject},
     }
     if payment.reference:
         custom = {"payment_reference": payment.reference}
         params["processor_details"] = {"type": "custom", "custom": custom}
-    leases.acquire(at.record_id, this_attempt())
+    leases.acquire(state.record_id, this_attempt())
     return intents.once(
         REPORT_PAYMENT,
-        payment.wish,
+        payment.subject,
         digest=payment.digest,
         actor=run_id(),
         evidence=lambda _since: None,
@@ -318,8 +322,8 @@ def report_payment(payment: Payment) -> str:
 @task(task_run_name="count it towards the invoice", **STEP)
 def attach_payment(payment: Payment, payment_record: str) -> None:
     """Count a reported payment towards its invoice, once."""
-    client, stripe_id = stripe.client(), payment.at.stripe_id
-    leases.acquire(payment.at.record_id, this_attempt())
+    client, stripe_id = stripe.client(), payment.state.stripe_id
+    leases.acquire(payment.state.record_id, this_attempt())
 
     def counted(_since: datetime) -> str | None:
         for paid in client.paid_payments(stripe_id):
@@ -333,7 +337,7 @@ def attach_payment(payment: Payment, payment_record: str) -> None:
 
     intents.once(
         ATTACH_PAYMENT,
-        payment.wish,
+        payment.subject,
         digest=_digest(payment_record),
         actor=run_id(),
         evidence=counted,
@@ -345,77 +349,81 @@ def attach_payment(payment: Payment, payment_record: str) -> None:
 
 
 @task(task_run_name="check the credit", **STEP)
-def approve_credit(at: Standing, wish: CreditWish, request_id: str) -> Credit:
-    """Work a credit note out and check it; the one that was issued for the same wish, if any.
+def check_credit(state: InvoiceState, request: CreditRequest, request_id: str) -> Credit:
+    """Work a credit note out and check it; the one that was issued for the same request, if any.
 
     Raises:
-        Refused: with every mistake; nothing was written to Stripe.
+        Rejected: with every mistake; nothing was written to Stripe.
     """
-    client, subject = stripe.client(), _wish(at, request_id)
-    if _done_before(CREDIT, subject, _digest(at.stripe_id, wish), _issued(at, subject)):
-        note = _note(at, subject) or {}
+    client, subject = stripe.client(), _subject(state, request_id)
+    if _done_before(CREDIT, subject, _digest(state.stripe_id, request), _issued(state, subject)):
+        note = _note(state, subject) or {}
         total, off, back = (
-            Money(at.currency, note[name])
+            Money(state.currency, note[name])
             for name in ("amount", "pre_payment_amount", "post_payment_amount")
         )
         return Credit(total, off, back)
-    payments = client.paid_payments(at.stripe_id) if at.stripe_id else []
+    payments = client.paid_payments(state.stripe_id) if state.stripe_id else []
     credit, problems = plan_credit(
-        at,
-        wish,
-        stripe_lines=client.invoice_lines(at.stripe_id) if wish.lines and at.stripe_id else [],
+        state,
+        request,
+        stripe_lines=client.invoice_lines(state.stripe_id)
+        if request.lines and state.stripe_id
+        else [],
         collected=sum(
             paid["amount_paid"] for paid in payments if paid["payment"]["type"] == "payment_intent"
         ),
     )
-    twice = _asked_twice(CREDIT, at, request_id, _digest(at.stripe_id, wish))
+    twice = _asked_twice(CREDIT, state, request_id, _digest(state.stripe_id, request))
     if problems or twice:
-        raise Refused([*problems, *twice])
+        raise Rejected([*problems, *twice])
     return credit
 
 
 @task(task_run_name="issue the credit note", **STEP)
-def issue_credit_note(at: Standing, wish: CreditWish, credit: Credit, request_id: str) -> str:
-    """Issue a credit note in Stripe, once for each wish; its number."""
-    subject = _wish(at, request_id)
+def issue_credit_note(
+    state: InvoiceState, request: CreditRequest, credit: Credit, request_id: str
+) -> str:
+    """Issue a credit note in Stripe, once for each request; its number."""
+    subject = _subject(state, request_id)
     params: dict[str, object] = {
-        "invoice": at.stripe_id,
-        "email_type": "credit_note" if wish.mail else "none",
-        "metadata": {RECORD_KEY: at.record_id, REQUEST_KEY: subject},
+        "invoice": state.stripe_id,
+        "email_type": "credit_note" if request.mail else "none",
+        "metadata": {RECORD_KEY: state.record_id, REQUEST_KEY: subject},
     }
     if credit.lines:
         params["lines"] = list(credit.lines)
     else:
         params["amount"] = credit.total.minor
     if credit.back.minor:
-        params[GIVEN_BACK_BY[wish.give_back]] = credit.back.minor
-    if wish.reason != "other":
-        params["reason"] = wish.reason.replace(" ", "_")
-    if wish.memo:
-        params["memo"] = wish.memo
-    leases.acquire(at.record_id, this_attempt())
+        params[GIVEN_BACK_BY[request.give_back]] = credit.back.minor
+    if request.reason != "other":
+        params["reason"] = request.reason.replace(" ", "_")
+    if request.memo:
+        params["memo"] = request.memo
+    leases.acquire(state.record_id, this_attempt())
     intents.once(
         CREDIT,
         subject,
-        digest=_digest(at.stripe_id, wish),
+        digest=_digest(state.stripe_id, request),
         actor=run_id(),
-        evidence=_issued(at, subject),
+        evidence=_issued(state, subject),
         act=lambda key: str(stripe.client().create_credit_note(params, key)["id"]),
     )
-    return str((_note(at, subject) or {}).get("number", ""))
+    return str((_note(state, subject) or {}).get("number", ""))
 
 
-def _note(at: Standing, subject: str) -> stripe.Object | None:
-    """The credit note that was issued for a wish."""
-    for note in stripe.client().credit_notes(at.stripe_id):
+def _note(state: InvoiceState, subject: str) -> stripe.Object | None:
+    """The credit note that was issued for a request."""
+    for note in stripe.client().credit_notes(state.stripe_id):
         if (note["metadata"] or {}).get(REQUEST_KEY) == subject:
             return note
     return None
 
 
-def _issued(at: Standing, subject: str) -> Callable[[datetime], str | None]:
+def _issued(state: InvoiceState, subject: str) -> Callable[[datetime], str | None]:
     def evidence(_since: datetime) -> str | None:
-        note = _note(at, subject)
+        note = _note(state, subject)
         return str(note["id"]) if note else None
 
     return evidence

@@ -16,10 +16,10 @@ from invoicing.domain.model.invoice import Invoice
 from invoicing.domain.model.status import Status
 from invoicing.domain.salesforce import record
 from invoicing.domain.stripe.transitions import Act, act_problems
-from invoicing.errors import Conflict, Refused
+from invoicing.errors import Conflict, Rejected
 from invoicing.ledger import intents, leases
 from invoicing.ledger.intents import FINALIZE, RAISE
-from tasks.corrections.corrections import read_standing
+from tasks.corrections.corrections import read_invoice_state
 from tasks.records.invoices import (
     Draft,
     find_record,
@@ -41,10 +41,10 @@ GONE = (Status.DELETED, Status.VOID)
 
 @task(task_run_name="write the replacement's draft", **STEP)
 def write_replacement(record_id: str, due_date: date | None, request_id: str) -> Invoice:
-    """Write a draft with the content of a sent invoice, both records linked, once for a wish.
+    """Write a draft with the content of a sent invoice, both records linked, once for a request.
 
     Raises:
-        Refused: the invoice cannot be replaced; nothing was written.
+        Rejected: the invoice cannot be replaced; nothing was written.
     """
     leases.acquire(record_id, this_attempt())
     key = f"replace-{request_id or run_id()}"
@@ -52,10 +52,10 @@ def write_replacement(record_id: str, due_date: date | None, request_id: str) ->
     made = _replacement(f"{record.LOCAL_KEY} = {quoted(key)}")
     if made:
         if not intents.claim(RAISE, key, digest=asked, actor=run_id()):
-            raise Refused(used_before(made["Name"]))
+            raise Rejected(used_before(made["Name"]))
         return read_invoice.fn(str(made["Id"]))
-    at, old = read_standing.fn(record_id), read_invoice.fn(record_id)
-    problems = list(act_problems(Act.REPLACE, at))
+    state, old = read_invoice_state.fn(record_id), read_invoice.fn(record_id)
+    problems = list(act_problems(Act.REPLACE, state))
     rival = _replacement(
         f"{record.REPLACES} = {quoted(record_id)} AND {record.STATUS} NOT IN "
         f"({', '.join(map(quoted, GONE))})"
@@ -68,7 +68,7 @@ def write_replacement(record_id: str, due_date: date | None, request_id: str) ->
     if due_date and due_date < today():
         problems.append(f"The due date {due_date} has passed; choose today or later.")
     if problems:
-        raise Refused(problems)
+        raise Rejected(problems)
     lines = [replace(line, key=f"{key}-{n}") for n, line in enumerate(old.lines, 1)]
     return write_draft.fn(
         Draft(
@@ -122,7 +122,7 @@ def replacing(original: str | None) -> tuple[dict[str, str], list[Node]]:
 
 
 @task(task_run_name="check what it replaces", **STEP)
-def approve_replacement(draft: Invoice) -> None:
+def check_replaceable(draft: Invoice) -> None:
     """Refuse to send a replacement when its original can no longer be replaced.
 
     Raises:
@@ -130,7 +130,7 @@ def approve_replacement(draft: Invoice) -> None:
     """
     if draft.replaces is None or intents.began(FINALIZE, draft.record_id):
         return
-    original = read_standing.fn(find_record.fn(draft.replaces))
+    original = read_invoice_state.fn(find_record.fn(draft.replaces))
     problems = list(act_problems(Act.REPLACE, original))
     if problems:
         raise Conflict(" ".join([f"{draft.name} was not sent.", *problems]))

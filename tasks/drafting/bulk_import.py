@@ -17,7 +17,7 @@ from invoicing.domain.model.status import Status
 from invoicing.domain.model.terms import Details, Discount
 from invoicing.domain.model.text import counted
 from invoicing.domain.salesforce import record
-from invoicing.errors import InvoicingError, Refused
+from invoicing.errors import InvoicingError, Rejected
 from invoicing.ledger import leases, timeline
 from invoicing.settings import settings
 from tasks.records.invoices import (
@@ -88,12 +88,12 @@ def choose_defaults(description: str, due_date: date | None, options: Options) -
     """What is given for all drafts at once.
 
     Raises:
-        Refused: with everything that is wrong with the options.
+        Rejected: with everything that is wrong with the options.
     """
     details = chosen_details(options)
     problems = options_problems(details)
     if problems:
-        raise Refused(problems)
+        raise Rejected(problems)
     return Defaults(description.strip(), due_date, details)
 
 
@@ -102,7 +102,7 @@ def check_table(csv: str, defaults: Defaults, request: str) -> list[Asked]:
     """Check a whole table against Salesforce, in a few queries for all of its rows.
 
     Raises:
-        Refused: the table as a whole cannot be read.
+        Rejected: the table as a whole cannot be read.
     """
     if not csv.strip():
         return []
@@ -212,7 +212,9 @@ def check_opportunities(references: Sequence[str], defaults: Defaults) -> list[A
     """
     words = list(dict.fromkeys(filter(None, map(str.strip, references))))
     if len(words) > MAX_INVOICES:
-        raise Refused(f"{len(words):,} Opportunities are too many; {MAX_INVOICES:,} go in one run.")
+        raise Rejected(
+            f"{len(words):,} Opportunities are too many; {MAX_INVOICES:,} go in one run."
+        )
     named = _opportunities(words)
     wrong = [
         Asked(f"Opportunity {word!r}", "", problems=(f"Opportunity {word!r}: {found}",))
@@ -379,7 +381,7 @@ def _write(asked: Sequence[Asked], *, together: bool) -> dict[str, tuple[str, ..
             call.
     """
     refused: dict[str, tuple[str, ...]] = {}
-    passing: list[InvoicingError] = []
+    transient: list[InvoicingError] = []
     for batch in _batches(asked, together=together):
         named = {f"draft{number}": one for number, one in enumerate(batch)}
         graphs = [draft_nodes(one.draft, name) for name, one in named.items() if one.draft]
@@ -388,15 +390,15 @@ def _write(asked: Sequence[Asked], *, together: bool) -> dict[str, tuple[str, ..
         for number, answer in enumerate(salesforce.client().write_graphs(graphs)):
             if not isinstance(answer, GraphError):
                 continue
-            if not isinstance(answer.error, Refused):
-                passing.append(answer.error)
+            if not isinstance(answer.error, Rejected):
+                transient.append(answer.error)
                 continue
             name = answer.reference.partition("_")[0] or f"draft{number}"
             one = named.get(name, batch[0])
             refused[_name(one)] = (f"{one.where}: {answer.error}",)
-        if passing or (together and refused):
+        if transient or (together and refused):
             break
-    for error in passing:
+    for error in transient:
         raise error
     return refused
 
@@ -480,12 +482,12 @@ def outcome(came: Sequence[Raised]) -> BulkOutcome:
     """What came of all.
 
     Raises:
-        Refused: nothing was raised, and why.
+        Rejected: nothing was raised, and why.
     """
     counts = _count(came)
     reasons = [reason for one in counts.not_raised for reason in one.problems]
     if reasons and not (counts.raised or counts.there):
-        raise Refused(reasons, _summary(reasons, len(came)))
+        raise Rejected(reasons, _summary(reasons, len(came)))
     sentence = f"{counted(len(counts.raised), 'draft')} raised over {_sums(counts.raised)}."
     if counts.there:
         sentence += f" {counted(len(counts.there), 'invoice')} had been raised before."

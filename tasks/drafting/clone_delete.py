@@ -13,7 +13,7 @@ from invoicing.domain.model.status import Status
 from invoicing.domain.model.terms import Terms
 from invoicing.domain.salesforce import record
 from invoicing.domain.stripe.projection import RECORD_KEY
-from invoicing.errors import Conflict, Missing, Refused
+from invoicing.errors import Conflict, NotFound, Rejected
 from invoicing.ledger import intents, leases, links
 from invoicing.ledger.intents import CREATE, DELETE, FINALIZE
 from tasks.records.invoices import Draft, find_record, fingerprint, today, was_raised, write_draft
@@ -30,24 +30,24 @@ def deleted_before(reference: str) -> bool:
         return False
     try:
         find_record.fn(reference)
-    except Missing:
+    except NotFound:
         return True
     return False
 
 
 @task(task_run_name="check that it can be deleted", **STEP)
-def approve_deletion(draft: Invoice, reference: str) -> None:
+def check_deletable(draft: Invoice, reference: str) -> None:
     """Refuse what is more than a draft.
 
     Raises:
-        Refused: it was sent, or is being sent.
+        Rejected: it was sent, or is being sent.
     """
     if draft.status not in (Status.DRAFT, Status.DELETED):
-        raise Refused(
+        raise Rejected(
             f"{draft.name} is {draft.status}, and only a draft can be deleted; void it instead."
         )
     if draft.status is Status.DRAFT and intents.began(FINALIZE, draft.record_id):
-        raise Refused(f"{draft.name} is being sent; run send-invoice again to finish that.")
+        raise Rejected(f"{draft.name} is being sent; run send-invoice again to finish that.")
     for name in {reference.strip(), *_names(draft)}:
         intents.intend(DELETE, name, digest=draft.content_digest, actor=run_id())
 
@@ -79,7 +79,7 @@ def delete_in_stripe(draft: Invoice) -> None:
         )
     try:
         stripe.client().delete_draft(stripe_id)
-    except Missing:
+    except NotFound:
         get_run_logger().info("%s was deleted already.", stripe_id)
 
 
@@ -102,7 +102,7 @@ def delete_record(draft: Invoice) -> None:
     leases.acquire(draft.record_id, this_attempt())
     try:
         salesforce.client().delete(record.INVOICE, draft.record_id)
-    except Missing:
+    except NotFound:
         get_run_logger().info("%s was deleted already.", draft.name)
 
 
@@ -119,11 +119,11 @@ def write_clone(
         request_id: Names the request; empty for the run itself.
 
     Raises:
-        Refused: with every reason; nothing was written.
+        Rejected: with every reason; nothing was written.
     """
     key = f"clone-{request_id or run_id()}"
     if due_date and terms:
-        raise Refused("Choose a due date or payment terms, not both.")
+        raise Rejected("Choose a due date or payment terms, not both.")
     details = replace(original.details, send_on=None)
     if due_date or terms:
         details = replace(details, terms=terms)
@@ -138,7 +138,7 @@ def write_clone(
         details=details,
     )
     if problems and not was_raised(key):
-        raise Refused([f"{original.name} cannot be cloned as it is.", *problems])
+        raise Rejected([f"{original.name} cannot be cloned as it is.", *problems])
     return write_draft.fn(
         Draft(
             key=key,

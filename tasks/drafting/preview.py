@@ -12,7 +12,7 @@ from invoicing.domain.model.status import Status
 from invoicing.domain.model.text import counted
 from invoicing.domain.salesforce import record
 from invoicing.domain.stripe import request_params
-from invoicing.errors import Conflict, Refused
+from invoicing.errors import Conflict, Rejected
 from invoicing.ledger import links
 from tasks.records.invoices import stamp_now, today
 from tasks.records.tax_rates import rate_ids, rate_problems, tax_behavior
@@ -44,17 +44,17 @@ class Preview:
 
 
 @task(task_run_name="check that it can be billed", **STEP)
-def approve_preview(invoice: Invoice) -> None:
+def check_billable(invoice: Invoice) -> None:
     """Refuse what Stripe could not bill.
 
     Raises:
-        Refused: with every reason; nothing was written.
+        Rejected: with every reason; nothing was written.
     """
     if invoice.status is not Status.DRAFT:
-        raise Refused(f"{invoice.name} is {invoice.status}; what it comes to is on the record.")
+        raise Rejected(f"{invoice.name} is {invoice.status}; what it comes to is on the record.")
     problems = billing_problems(invoice, today()) + rate_problems(invoice.billed.tax_rates)
     if problems:
-        raise Refused([f"{invoice.name} cannot be billed.", *problems])
+        raise Rejected([f"{invoice.name} cannot be billed.", *problems])
 
 
 @task(task_run_name="ask Stripe what it would bill", **STEP)

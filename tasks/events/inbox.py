@@ -22,7 +22,7 @@ from invoicing.domain.stripe.events import (
     read_event,
 )
 from invoicing.domain.stripe.projection import project
-from invoicing.errors import EventsMissed, Passing
+from invoicing.errors import EventsMissed, TransientError
 from invoicing.ledger import inbox, links
 from invoicing.ledger.inbox import Choice
 from invoicing.ledger.models import Event, InvoiceLink
@@ -31,7 +31,7 @@ from tasks.events.dead_letters import publish_new_dead_letters
 from tasks.events.resolve_invoice import name_invoices, note_customers
 from tasks.records.invoices import today
 from tasks.records.locks import alive
-from tasks.runtime.retries import BRIEFLY, STEP
+from tasks.runtime.retries import FEW_RETRIES, STEP
 from tasks.runtime.run import publish_table
 from tasks.sync.refresh import Change, refresh
 
@@ -154,7 +154,7 @@ def handling() -> Iterator[str]:
         try:
             yield owner
         finally:
-            with suppress(Passing):  # they come free by themselves soon
+            with suppress(TransientError):  # they come free by themselves soon
                 inbox.give_back(owner)
 
 
@@ -238,7 +238,7 @@ def settle(events: Sequence[Event]) -> list[Change]:
     for change in changes:
         if change.problem:
             ids = _ids(news[change.stripe_id])
-            inbox.fail(ids, owner, change.problem, for_good=not change.passing)
+            inbox.fail(ids, owner, change.problem, for_good=not change.transient)
     return changes
 
 
@@ -272,21 +272,21 @@ def _refreshed(stripe_ids: Sequence[str], look_into: Collection[str]) -> list[Ch
     while left:
         try:
             looked = look(left, look_into)
-        except Passing as error:
-            return changes + [Change(id_, problem=str(error), passing=True) for id_ in left]
-        changes += [change for change in looked if not change.passing]
-        left = [change.stripe_id for change in looked if change.passing]
+        except TransientError as error:
+            return changes + [Change(id_, problem=str(error), transient=True) for id_ in left]
+        changes += [change for change in looked if not change.transient]
+        left = [change.stripe_id for change in looked if change.transient]
     return changes
 
 
-@task(task_run_name="look at invoices", **STEP | {"retries": BRIEFLY})
+@task(task_run_name="look at invoices", **STEP | {"retries": FEW_RETRIES})
 def look(stripe_ids: Sequence[str], look_into: Collection[str]) -> list[Change]:
     """Refresh invoices.
 
     Raises:
-        Passing: none of them could be settled now.
+        TransientError: none of them could be settled now.
     """
     changes = refresh.with_options(retries=0)(stripe_ids, look_into=look_into)
-    if all(change.passing for change in changes):
-        raise Passing(changes[0].sentence)
+    if all(change.transient for change in changes):
+        raise TransientError(changes[0].sentence)
     return changes

@@ -9,7 +9,7 @@ from invoicing.connectors import salesforce, stripe
 from invoicing.connectors.salesforce import quoted
 from invoicing.domain.salesforce import record
 from invoicing.domain.stripe.events import invoice_of, is_of_customer, names_a_payment, payment_of
-from invoicing.errors import InvoicingError, Passing
+from invoicing.errors import InvoicingError, TransientError
 from invoicing.ledger import inbox
 from invoicing.ledger.models import Event
 
@@ -37,7 +37,7 @@ def name_invoices(events: Sequence[Event]) -> list[Event]:
                 if event.invoice_id and event.id is not None:
                     inbox.name_invoice(event.id, event.invoice_id)
         except InvoicingError as error:
-            lasting = not isinstance(error, Passing)
+            lasting = not isinstance(error, TransientError)
             inbox.fail([event.id or 0], event.owner or "", str(error), for_good=lasting)
             continue
         able.append(event)
@@ -77,7 +77,7 @@ def note_customers(events: Sequence[Event]) -> list[Event]:
     try:
         _note(sorted(changed))
     except InvoicingError as error:
-        lasting = not isinstance(error, Passing)
+        lasting = not isinstance(error, TransientError)
         inbox.fail(ids, owner, str(error), for_good=lasting)
     else:
         inbox.finish(ids, owner)

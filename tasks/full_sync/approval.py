@@ -13,12 +13,12 @@ from prefect.runtime import deployment
 from invoicing.domain.forms.approval import Decision, decide_on
 from invoicing.domain.forms.wizard import asked
 from invoicing.domain.sync.drift import Kind
-from invoicing.errors import Refused
+from invoicing.errors import Rejected
 from invoicing.ledger import drift, staging
 from invoicing.ledger.models import SyncRun
 from invoicing.settings import settings
 from tasks.full_sync.drift_report import publish_drift
-from tasks.runtime.prompts import Talk
+from tasks.runtime.prompts import Prompts
 
 A_FEW = 50
 """So few changes are never a wrong key or mapping at work."""
@@ -54,17 +54,17 @@ def await_consent(sync: SyncRun, only: Sequence[Kind], approve_above: float) -> 
         What came of it if it was declined; None if the sync may go on.
 
     Raises:
-        Refused: there is nobody to ask, because this run is of no deployment.
+        Rejected: there is nobody to ask, because this run is of no deployment.
     """
     much = _much(sync, only, approve_above)
     if much is None:
         return None
-    talk = Talk(f"consent-{sync.started_at:%Y%m%d%H%M%S}")
-    if not talk.went_on():
+    prompts = Prompts(f"consent-{sync.started_at:%Y%m%d%H%M%S}")
+    if not prompts.has_later_answer():
         publish_drift(sync)
     if deployment.id is None:
-        raise Refused(_how_to_go_on(much))
-    decision = talk.hold(decide_on(partial(_question, much), settings().approval.approvers))
+        raise Rejected(_how_to_go_on(much))
+    decision = prompts.run(decide_on(partial(_question, much), settings().approval.approvers))
     get_run_logger().info("%s: %s by %s.", much.words, decision.status.lower(), decision.by)
     return None if decision.approved else _declined(much, decision)
 

@@ -18,7 +18,7 @@ from invoicing.connectors.stripe import LineFacts, WholeFacts
 from invoicing.domain.model.status import Status
 from invoicing.domain.salesforce import record
 from invoicing.domain.stripe.projection import Projection
-from invoicing.errors import InvoicingError, Passing
+from invoicing.errors import InvoicingError, TransientError
 from invoicing.ledger import drift, links, timeline
 from invoicing.ledger.models import SyncRun
 from tasks.full_sync.paging import read_again
@@ -120,7 +120,11 @@ def _make(sync: SyncRun, found: Sequence[Found]) -> None:
     drift.settle(sync.id, dict.fromkeys(made, "repaired: made in Salesforce."))
     drift.settle(
         sync.id,
-        {id_: f"not repaired: {e}" for id_, e in failed.items() if not isinstance(e, Passing)},
+        {
+            id_: f"not repaired: {e}"
+            for id_, e in failed.items()
+            if not isinstance(e, TransientError)
+        },
     )
 
 

@@ -7,7 +7,7 @@ from math import ceil
 from typing import TypeVar
 
 from invoicing.domain.stripe.projection import Facts
-from invoicing.errors import Passing, Throttled
+from invoicing.errors import Throttled, TransientError
 from invoicing.ledger.drift import Differing
 from invoicing.rate_limit import Budget
 from invoicing.settings import settings
@@ -47,7 +47,7 @@ def patiently(budget: Budget, ask: Callable[[], T]) -> T:
             budget.slow_down()
             if last:
                 raise
-        except Passing:
+        except TransientError:
             if last:
                 raise
     raise AssertionError("a page is asked for at least once")

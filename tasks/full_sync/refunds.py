@@ -37,7 +37,7 @@ def look_for_money_back() -> None:
     found = {stripe.client().invoice_of_payment(*payment) for payment in sorted(missed)}
     invoices = sorted(id_ for id_ in found if id_)
     changes = refresh(invoices, look_into=invoices) if invoices else []
-    if not any(change.passing for change in changes):
+    if not any(change.transient for change in changes):
         inbox.move_cursor(name, began - OVERLAP)
     moved = sum(bool(change.moved) for change in changes)
     get_run_logger().info(

@@ -14,7 +14,7 @@ from invoicing.domain.model.text import counted
 from invoicing.domain.salesforce import record
 from invoicing.domain.stripe.projection import Projection
 from invoicing.domain.sync.drift import LINKED, Kind
-from invoicing.errors import InvoicingError, Passing, Refused
+from invoicing.errors import InvoicingError, Rejected, TransientError
 from invoicing.ledger import drift, links, staging
 from invoicing.ledger.models import SyncRun, TimelineEntry
 from invoicing.settings import settings
@@ -108,8 +108,8 @@ def repair_anew(sync: SyncRun, subjects: Sequence[str]) -> None:
     """Repair some drift from a fresh reading, and write down what came of each."""
     try:
         changes = refresh(subjects)
-    except Passing as error:
-        changes = [Change(id_, problem=str(error), passing=True) for id_ in subjects]
+    except TransientError as error:
+        changes = [Change(id_, problem=str(error), transient=True) for id_ in subjects]
     drift.settle(sync.id, {change.stripe_id: _outcome(change) for change in changes})
 
 
@@ -166,7 +166,7 @@ def _write(sync: SyncRun, pairs: Sequence[Pair]) -> None:
         note_all([_entry(sync, *pair) for pair in written[start : start + FRESH_CHUNK]])
     outcomes = {row.subject: f"repaired: now {_says(p)}." for row, p in written}
     for index, error in failed.items():
-        if not isinstance(error, Passing):
+        if not isinstance(error, TransientError):
             outcomes[pairs[index][0].subject] = f"not repaired: {error}"
     drift.settle(sync.id, outcomes)
 
@@ -212,11 +212,11 @@ def catch_up() -> str:
         What came of it, in one sentence; what could not be put right is in the log.
 
     Raises:
-        Refused: there was no full sync yet to go on from.
+        Rejected: there was no full sync yet to go on from.
     """
     last = next(iter(drift.last_syncs(1)), None)
     if last is None:
-        raise Refused("There was no full sync yet; the first one has to read everything.")
+        raise Rejected("There was no full sync yet; the first one has to read everything.")
     named = differed = failed = 0
     for names in _named_since(last.started_at):
         changes = refresh(names)

@@ -25,7 +25,7 @@ from invoicing.domain.sync.staged_rows import (
     salesforce_rows,
     stripe_rows,
 )
-from invoicing.errors import Busy, Missing, Passing, Refused, Superseded
+from invoicing.errors import Busy, NotFound, Rejected, Superseded, TransientError
 from invoicing.ledger import drift, leases, staging
 from invoicing.ledger.models import SyncRun, SyncWindow
 from invoicing.settings import settings
@@ -80,7 +80,7 @@ def alone() -> Iterator[None]:
     def keep() -> None:
         with suppress(Busy, Superseded):  # another has taken up this sync, and shares its windows
             while not over.wait(LEASE_SECONDS / 4):
-                with suppress(Passing):  # the ledger may be back at the next time
+                with suppress(TransientError):  # the ledger may be back at the next time
                     leases.acquire(SUBJECT, owner, seconds=LEASE_SECONDS)
 
     keeper = threading.Thread(target=keep, daemon=True)
@@ -98,7 +98,7 @@ def begin(dry_run: bool) -> SyncRun:
     """Begin a full sync, or go on with one that was cut short; stops when little is left to spend.
 
     Raises:
-        Refused: too large a share of the day's Salesforce calls is used already.
+        Rejected: too large a share of the day's Salesforce calls is used already.
     """
     check_allowance()
     sync = staging.begin(run_id(), dry_run=dry_run)
@@ -117,11 +117,11 @@ def check_allowance() -> None:
     """Stop bulk work before it takes the calls that people need.
 
     Raises:
-        Refused: the set share of the day's API calls is used.
+        Rejected: the set share of the day's API calls is used.
     """
     used, most = salesforce.client().api_usage(), settings().salesforce.api_usage_limit
     if used >= most:
-        raise Refused(
+        raise Rejected(
             f"{used:.0%} of Salesforce's API calls of 24 hours are used, and bulk work stops at "
             f"{most:.0%}. Run it again later: it goes on from here."
         )
@@ -132,7 +132,7 @@ def read_stripe() -> None:
     """Stage all invoices of the account.
 
     Raises:
-        Passing: Stripe failed for longer than a page is tried; what was read is kept.
+        TransientError: Stripe failed for longer than a page is tried; what was read is kept.
         Superseded: a later attempt has taken up the reading.
     """
     read_windows(this_attempt(), Progress(get_run_logger()))
@@ -283,7 +283,7 @@ class Reader:
         while not at_end and pages < most and time.monotonic() < began + STAGED_EVERY_SECONDS:
             try:
                 page, more = self._page(window, rows[-1].stripe_id if rows else window.cursor)
-            except Missing:  # the draft that was the cursor is gone
+            except NotFound:  # the draft that was the cursor is gone
                 with self._ledger:
                     staging.begin_again(window)
                 return

@@ -27,7 +27,7 @@ from invoicing.domain.model.status import Status, SyncState
 from invoicing.domain.model.terms import Details
 from invoicing.domain.model.text import counted
 from invoicing.domain.salesforce import record
-from invoicing.errors import Missing, Refused
+from invoicing.errors import NotFound, Rejected
 from invoicing.ledger import intents, leases
 from invoicing.ledger.intents import FINALIZE, RAISE, REVISE
 from invoicing.ledger.models import TimelineEntry
@@ -69,7 +69,7 @@ def find_record(reference: str) -> str:
     """The 18-character id of the record that people name by id, name or Stripe id.
 
     Raises:
-        Missing: there is no such invoice.
+        NotFound: there is no such invoice.
     """
     word = reference.strip()
     if word.startswith("in_"):
@@ -82,7 +82,7 @@ def find_record(reference: str) -> str:
         f"SELECT Id FROM {record.INVOICE} WHERE {where}"  # noqa: S608
     )
     if not found:
-        raise Missing(f"There is no invoice {word!r} in Salesforce.")
+        raise NotFound(f"There is no invoice {word!r} in Salesforce.")
     return str(found[0]["Id"])
 
 
@@ -97,7 +97,7 @@ def read_invoice(record_id: str) -> Invoice:
     )
     found = salesforce.client().query(soql)
     if not found:
-        raise Missing(f"The invoice {record_id} was deleted from Salesforce.")
+        raise NotFound(f"The invoice {record_id} was deleted from Salesforce.")
     invoice = record.read_invoice(found[0], default_currency=settings().business.currency)
     return _with_contact(carrier.carry(invoice, found[0]))
 
@@ -264,7 +264,7 @@ def prepare_draft(
     """Check a whole form against Salesforce, prices filled in from the price book.
 
     Raises:
-        Refused: with every mistake of the form; nothing was written.
+        Rejected: with every mistake of the form; nothing was written.
     """
     customer = _read_account(account)
     problems = [customer] if isinstance(customer, str) else []
@@ -291,7 +291,7 @@ def prepare_draft(
     )
     problems += options_problems(details)
     if problems or isinstance(customer, str):
-        raise Refused(problems)
+        raise Rejected(problems)
     asked = fingerprint(customer.id, description, due_date, list(items), currency, options)
     return Draft(
         key, customer, code, description.strip(), due_date, tuple(lines), details, asked=asked
@@ -317,20 +317,20 @@ def write_draft(draft: Draft) -> Invoice:
     """Write a draft and its lines in one all-or-nothing call, once for its key.
 
     Raises:
-        Refused: the key was used before, for another content.
+        Rejected: the key was used before, for another content.
     """
     client = salesforce.client()
     same = intents.claim(RAISE, draft.key, digest=draft.asked, actor=run_id())
     named = f"{record.LOCAL_KEY} = {quoted(draft.key)}"
     found = client.query(f"SELECT Id, Name, Account__c FROM {record.INVOICE} WHERE {named}")  # noqa: S608
     if not same or (found and found[0]["Account__c"] != draft.account.id):
-        raise Refused(used_before(found[0]["Name"] if found else ""))
+        raise Rejected(used_before(found[0]["Name"] if found else ""))
     if found:
         get_run_logger().info("This request has already raised its invoice.")
         return _raised(found[0]["Id"], draft)
     try:
         answers = client.write_graph(draft_nodes(draft))
-    except Refused:
+    except Rejected:
         intents.withdraw(RAISE, draft.key)
         raise
     return _raised(answers["invoice"]["id"], draft)
@@ -429,13 +429,13 @@ def prepare_revision(
     """Apply changes to a draft, and check the whole.
 
     Raises:
-        Refused: with every mistake; nothing was written.
+        Rejected: with every mistake; nothing was written.
     """
     earlier = intents.find(REVISE, key)
     if earlier and (earlier.outcome or earlier.digest == invoice.content_digest):
         return Revision(invoice, invoice, key)
     if invoice.status is not Status.DRAFT:
-        raise Refused(
+        raise Rejected(
             f"{invoice.name} is {invoice.status}, and only a draft can be revised; "
             "Stripe keeps what was sent."
         )
@@ -473,13 +473,13 @@ def prepare_revision(
     )
     problems += options_problems(after.details, invoice.details)
     if problems:
-        raise Refused(problems)
+        raise Rejected(problems)
     return Revision(invoice, after, key)
 
 
 def _check_not_being_sent(invoice: Invoice) -> None:
     if intents.began(FINALIZE, invoice.record_id):
-        raise Refused(f"{invoice.name} is being sent; run send-invoice again to finish that.")
+        raise Rejected(f"{invoice.name} is being sent; run send-invoice again to finish that.")
 
 
 @task(task_run_name="write the changes", **STEP)

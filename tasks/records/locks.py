@@ -1,4 +1,4 @@
-"""Steps on the ledger: the world it is bound to, and leases on invoices."""
+"""Steps on the ledger: the environment it is bound to, and leases on invoices."""
 
 import threading
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,7 +10,14 @@ from prefect.logging import get_run_logger
 
 from invoicing.connectors import salesforce, stripe
 from invoicing.domain.model.status import SyncState
-from invoicing.errors import Busy, Conflict, Passing, Refused, Superseded, WrongWorld
+from invoicing.errors import (
+    Busy,
+    Conflict,
+    EnvironmentMismatch,
+    Rejected,
+    Superseded,
+    TransientError,
+)
 from invoicing.ledger import inbox, leases, links
 from invoicing.mapping import fingerprint
 from invoicing.mapping_check import check_org
@@ -27,20 +34,20 @@ VERIFIED_FOR = timedelta(hours=1)
 mapping eleven calls, so 264 a day: 1.8 % of the 15,000 of the smallest edition."""
 
 
-@task(task_run_name="check the world", **STEP)
-def check_world() -> None:
+@task(task_run_name="verify the environment", **STEP)
+def verify_environment() -> None:
     """Make sure that org, Stripe account and mode are those this ledger is bound to.
 
     Where a field mapping gives the org's own names, the org must also be as it says.
 
     Raises:
-        WrongWorld: nothing is written to either system then.
+        EnvironmentMismatch: nothing is written to either system then.
     """
     wanted = settings()
     bound = links.binding(wanted.stripe.account_id, livemode=wanted.stripe.livemode)
     if bound is not None:
         if bound.org_id[:15] != wanted.salesforce.org_id[:15]:
-            raise WrongWorld(
+            raise EnvironmentMismatch(
                 f"In this ledger, Stripe account {bound.stripe_account_id} "
                 f"({_mode(bound.livemode)}) belongs to Salesforce org {bound.org_id}, but the "
                 f"settings name {wanted.salesforce.org_id}. Use another ledger for another org."
@@ -61,16 +68,16 @@ def check_world() -> None:
 
 def _verify(wanted: Settings) -> str:
     if ("_live_" in wanted.stripe.api_key.get_secret_value()) != wanted.stripe.livemode:
-        raise WrongWorld(f"The Stripe key is not a {_mode(wanted.stripe.livemode)} key.")
+        raise EnvironmentMismatch(f"The Stripe key is not a {_mode(wanted.stripe.livemode)} key.")
     account_id = stripe.client().account()["id"]
     if account_id != wanted.stripe.account_id:
-        raise WrongWorld(
+        raise EnvironmentMismatch(
             f"The Stripe key belongs to {account_id}, but INVOICING_STRIPE__ACCOUNT_ID says "
             f"{wanted.stripe.account_id}."
         )
     org_id = salesforce.client().org_id()
     if org_id[:15] != wanted.salesforce.org_id[:15]:
-        raise WrongWorld(
+        raise EnvironmentMismatch(
             f"The Salesforce login belongs to org {org_id}, but INVOICING_SALESFORCE__ORG_ID "
             f"says {wanted.salesforce.org_id}."
         )
@@ -94,9 +101,9 @@ def alive() -> Iterator[str]:
 
     def beat() -> None:
         while not over.wait(BEAT_SECONDS):
-            with suppress(Passing):  # the ledger may be back at the next beat
-                leases.stay(owner)
-                inbox.stay(owner)
+            with suppress(TransientError):  # the ledger may be back at the next beat
+                leases.heartbeat(owner)
+                inbox.heartbeat(owner)
 
     heart = threading.Thread(target=beat, daemon=True)
     heart.start()
@@ -165,7 +172,7 @@ def holding(reference: str) -> Iterator[str]:
         yield record_id
     except (Busy, Superseded):
         raise
-    except (Refused, Conflict) as error:
+    except (Rejected, Conflict) as error:
         state = SyncState.CONFLICT if isinstance(error, Conflict) else SyncState.FAILED
         note_on_record(record_id, state, str(error))
         raise
@@ -180,7 +187,7 @@ def _give_back(record_id: str) -> None:
     """Release the lease; what was done stays done if the ledger is away at this moment."""
     try:
         leases.release(record_id, this_attempt())
-    except Passing:
+    except TransientError:
         get_run_logger().warning(
             "The lease was not released and ends by itself within %s seconds.",
             leases.LEASE_SECONDS,

@@ -21,7 +21,7 @@ from invoicing.connectors.salesforce import Record, RowError, quoted
 from invoicing.domain.model.money import Money
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.timeline_text import SIDE_OF_FLOW, Side, listed, say
-from invoicing.errors import InvoicingError, Passing
+from invoicing.errors import InvoicingError, TransientError
 from invoicing.ledger import leases, timeline
 from invoicing.ledger.models import EntryState, TimelineEntry
 from tasks.runtime.retries import STEP
@@ -217,11 +217,11 @@ def _copy(entries: Sequence[TimelineEntry]) -> None:
     write = client.bulk_upsert if len(entries) > BULK else client.upsert_many
     try:
         errors: list[RowError] = write(record.EVENT, record.EVENT_KEY, rows)
-    except Passing as error:
+    except TransientError as error:
         get_run_logger().warning("Timelines will be completed later: %s", error)
         return
     failed = {row.index: row.error for row in errors}
-    refused = [i for i, error in failed.items() if not isinstance(error, Passing)]
+    refused = [i for i, error in failed.items() if not isinstance(error, TransientError)]
     for index in refused:
         get_run_logger().warning("%s is not on a timeline: %s", entries[index].key, failed[index])
     there = [entry.key for index, entry in enumerate(entries) if index not in failed]

@@ -1,7 +1,7 @@
-"""Talking with people: a question is a run input, and the run ends until it is answered.
+"""Questions to people: each is a run input, and the run ends until it is answered.
 
 Suspended, a run has no process and holds nothing; it survives restarts of everything. Answered,
-it begins anew and finds its earlier answers where Prefect keeps them. Only runs of deployments
+it begins again and finds its earlier answers where Prefect keeps them. Only runs of deployments
 can be suspended.
 """
 
@@ -18,9 +18,9 @@ from pydantic import ValidationError
 
 from invoicing.connectors.salesforce import quoted
 from invoicing.domain.forms.parameters import AccountReference
-from invoicing.domain.forms.wizard import Answer, Counter, Dialogue, Order, Question, review
+from invoicing.domain.forms.wizard import Answer, Catalogue, Dialogue, Order, Question, review
 from invoicing.domain.model.invoice import Account
-from invoicing.errors import Refused
+from invoicing.errors import Rejected
 from invoicing.settings import settings
 from tasks.records.invoices import (
     Draft,
@@ -29,28 +29,32 @@ from tasks.records.invoices import (
     price_book_entries,
     today,
 )
-from tasks.runtime.retries import REMEMBERED
+from tasks.runtime.retries import CACHED
 from tasks.runtime.run import run_id
 
 T = TypeVar("T")
 
 
-class Talk:
+class Prompts:
     """The questions of a run in their order, answered or not."""
 
     def __init__(self, name: str, answers: Sequence[Answer] = ()) -> None:
         """Begin at the first question.
 
         Args:
-            name: Tells this talk from others of the same run.
+            name: Tells these questions from others of the same run.
             answers: What was answered beforehand, in the order of the questions.
         """
         self._name = name
         self._beforehand = answers
         self._asked = 0
 
-    def hold(self, dialogue: Dialogue[T]) -> T:
-        """Go through a dialogue as far as it is answered; suspends the run at what is not."""
+    def run(self, dialogue: Dialogue[T]) -> T:
+        """Run a dialogue as far as it is answered; suspends the run at what is not.
+
+        Returns:
+            The dialogue's result.
+        """
         try:
             question = next(dialogue)
             while True:
@@ -62,10 +66,10 @@ class Talk:
     def ask(self, question: Question) -> Answer:
         """The answer to the next question; suspends the run if there is none yet.
 
-        A run that died after its suspension and before its form was stored asks anew.
+        A run that died after its suspension and before its form was stored asks again.
 
         Raises:
-            Refused: this run is nobody's deployment, so nobody can be asked.
+            Rejected: this run is of no deployment, so nobody can be asked.
         """
         self._asked += 1
         if self._asked <= len(self._beforehand):
@@ -79,7 +83,7 @@ class Talk:
                 _suspend(question, key)
         raise AssertionError
 
-    def went_on(self) -> bool:
+    def has_later_answer(self) -> bool:
         """Whether another question has been asked and answered already."""
         after = self._asked + 1
         if after <= len(self._beforehand):
@@ -100,13 +104,13 @@ def _suspend(question: Question, key: str) -> None:
             timeout=settings().dialogues.timeout_seconds,
         )
     except RuntimeError as error:
-        raise Refused(
+        raise Rejected(
             f"A question has to be answered, and nobody can be asked here: {error} Start the "
             "flow's deployment."
         ) from error
 
 
-@task(task_run_name="look for the Account {word}", **REMEMBERED)
+@task(task_run_name="look for the Account {word}", **CACHED)
 def look_for_account(word: AccountReference) -> list[Account]:
     """The Accounts that a word may mean: the one it names, else those it is a part of."""
     exact = find_accounts(f"Name = {quoted(word)}") if not _is_id(word) else []
@@ -122,35 +126,35 @@ def _is_id(word: str) -> bool:
     return word.isalnum() and len(word) in (15, 18) and word.startswith("001")
 
 
-@task(task_run_name="open the price book", **REMEMBERED)
-def open_price_book(account: Account) -> Counter:
+@task(task_run_name="open the price book", **CACHED)
+def open_price_book(account: Account) -> Catalogue:
     """What there is to be sold to an Account, at which prices, on this day."""
     book = price_book_entries(account.currency, account=account)
     entries = [entry for entry in book if entry.active]
     entries.sort(key=lambda entry: (entry.name.casefold(), entry.product_id))
-    return Counter(account, account.currency, tuple(entries), today())
+    return Catalogue(account, account.currency, tuple(entries), today())
 
 
-def settle(talk: Talk, counter: Counter, order: Order | None) -> Draft | None:
+def settle(prompts: Prompts, catalogue: Catalogue, order: Order | None) -> Draft | None:
     """Check a confirmed order as any form is checked, and ask again if it is refused.
 
     What was answered afterwards shows that it was: whether a product can be sold may change
     from one day to the next, and what was said must keep its meaning.
     """
     while order is not None and order.due_date:
-        if talk.went_on():
+        if prompts.has_later_answer():
             reasons = ["It could not be raised as it was."]
         else:
             try:
                 return prepare_draft(
-                    counter.account.id,
+                    catalogue.account.id,
                     order.description,
                     order.due_date,
                     order.items,
-                    counter.currency,
+                    catalogue.currency,
                     key=run_id(),
                 )
-            except Refused as refusal:
+            except Rejected as refusal:
                 reasons = refusal.reasons
-        order = talk.hold(review(counter, order, reasons))
+        order = prompts.run(review(catalogue, order, reasons))
     return None

@@ -1,4 +1,4 @@
-"""How steps are retried, and how a run says what came of it. The one place for both."""
+"""How steps are retried, and how a run reports its outcome. The one place for both."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -17,15 +17,15 @@ from prefect.tasks import Task
 from pydantic import Field
 
 from invoicing.domain.forms.parameters import Outcome
-from invoicing.errors import InvoicingError, Passing, Superseded
+from invoicing.errors import InvoicingError, Superseded, TransientError
 
 P = ParamSpec("P")
 R = TypeVar("R", bound=Outcome)
 
 
-def passes_with_time(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
-    """Retry what time heals, and nothing else."""
-    return isinstance(state.result(raise_on_failure=False), Passing)
+def is_transient(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
+    """Whether a step failed with a transient error: these are retried, and no others."""
+    return isinstance(state.result(raise_on_failure=False), TransientError)
 
 
 class Policy(TypedDict):
@@ -38,8 +38,8 @@ class Policy(TypedDict):
     cache_policy: CachePolicy
 
 
-class RememberedPolicy(Policy):
-    """The options of a step whose result outlives the process."""
+class CachedPolicy(Policy):
+    """The options of a step whose result is cached for later attempts at the same run."""
 
     persist_result: bool
 
@@ -48,45 +48,45 @@ FIRST_DELAY_SECONDS = 0.5
 LONGEST_DELAY_SECONDS = 30.0
 
 
-def growing_delays(retries: int) -> list[float]:
+def exponential_delays(retries: int) -> list[float]:
     """Seconds before each further try: twice as long each time, up to half a minute."""
     return [min(FIRST_DELAY_SECONDS * 2**n, LONGEST_DELAY_SECONDS) for n in range(retries)]
 
 
 STEP = Policy(
     retries=16,
-    retry_delay_seconds=growing_delays,
+    retry_delay_seconds=exponential_delays,
     retry_jitter_factor=0.5,
-    retry_condition_fn=passes_with_time,
+    retry_condition_fn=is_transient,
     cache_policy=NO_CACHE,
 )
 """A service may be away for about five minutes before a run gives up; refusals, which no time
 heals, end it at once. No caching: whether an effect happened is the ledger's to know, not the
 orchestrator's."""
 
-BRIEFLY = 5
+FEW_RETRIES = 5
 """Retries, about 15 seconds, of steps that somebody else takes up again before long."""
 
-REMEMBERED = RememberedPolicy(**STEP | {"cache_policy": DEFAULT}, persist_result=True)
+CACHED = CachedPolicy(**STEP | {"cache_policy": DEFAULT}, persist_result=True)
 """For reading what must look the same to a run that is begun again: its dialogue, so far, was
 about what was read first."""
 
 
-SIDE_BY_SIDE = cast(TaskRunner[PrefectFuture[Any]], ThreadPoolTaskRunner(max_workers=4))
+CONCURRENT = cast(TaskRunner[PrefectFuture[Any]], ThreadPoolTaskRunner(max_workers=4))
 """For steps that wait on the services: four at a time."""
 
 
-ATTEMPTS = 5
+MAX_ATTEMPTS = 5
 """How often one run may be begun. Runs that died are begun again by the automations, which
 cannot tell a run that was unlucky from one that kills every process it is given."""
 
 
-def answering(flow: Callable[P, R]) -> Callable[P, R]:
-    """Let a flow's final state say in one sentence what came of the run.
+def reports_outcome(flow: Callable[P, R]) -> Callable[P, R]:
+    """Make a flow's outcome, in one sentence, the message of its final state.
 
     A refusal or a conflict ends the run as Failed with its reasons as the message, without
     a stack trace; so does the last of too many attempts. Anything unknown is raised as it is.
-    A process whose run was taken up by another ends without a word about the run's state.
+    A process whose run was taken over by another ends without a word about the run's state.
     Prefect takes the state as the run's end, and hands the outcome inside it to whoever called
     the flow.
     """
@@ -121,9 +121,9 @@ def _with_titles(flow: Signature) -> Signature:
 
 
 def _count_attempts() -> None:
-    if flow_run.run_count > ATTEMPTS:
+    if flow_run.run_count > MAX_ATTEMPTS:
         raise InvoicingError(
-            f"This run was begun {ATTEMPTS} times and never came to an end; it is not tried "
+            f"This run was begun {MAX_ATTEMPTS} times and never came to an end; it is not tried "
             "again. Its log says how far it came. Once the cause is removed, start a new run: "
             "it goes on from there."
         )

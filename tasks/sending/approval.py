@@ -16,14 +16,14 @@ from invoicing.domain.model.invoice import Invoice
 from invoicing.domain.model.money import Money
 from invoicing.domain.model.status import Status, SyncState
 from invoicing.domain.salesforce import record
-from invoicing.errors import Refused
+from invoicing.errors import Rejected
 from invoicing.ledger import intents, links
 from invoicing.ledger.intents import APPROVE, FINALIZE, SEND
 from invoicing.settings import settings
 from tasks.records.invoices import note_on_record, today
 from tasks.records.locks import leased
 from tasks.records.timeline import note
-from tasks.runtime.prompts import Talk
+from tasks.runtime.prompts import Prompts
 from tasks.runtime.retries import STEP
 from tasks.runtime.run import run_id
 
@@ -34,18 +34,18 @@ def await_approval(draft: Invoice) -> None:
     Suspends the run until there is a decision; nothing is held meanwhile.
 
     Raises:
-        Refused: it was declined.
+        Rejected: it was declined.
     """
     limit = _limit(draft)
     if limit is None or is_approved(draft):
         return
-    talk = Talk(f"approve-{draft.content_digest}")
-    if not talk.went_on():
+    prompts = Prompts(f"approve-{draft.content_digest}")
+    if not prompts.has_later_answer():
         note_waiting(draft)
-    decision = talk.hold(decide(draft, limit, settings().approval.approvers))
+    decision = prompts.run(decide(draft, limit, settings().approval.approvers))
     record_decision(draft, decision)
     if not decision.approved:
-        raise Refused(f"{draft.name} was declined by {decision.by}: {decision.comment}")
+        raise Rejected(f"{draft.name} was declined by {decision.by}: {decision.comment}")
 
 
 @task(task_run_name="look for approvals that ran out", **STEP)

@@ -1,4 +1,4 @@
-"""Have Stripe mail an invoice, once for each wish. The events of mails tell what went out."""
+"""Have Stripe mail an invoice, once for each request. The events of mails tell what went out."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -26,9 +26,9 @@ def mail_once(
 
     Args:
         operation: What the mail is for.
-        subject: Whose wish it is.
+        subject: The request that it is for.
         stripe_id: The invoice.
-        digest: Fingerprint of the wish.
+        digest: Fingerprint of the request.
         evidence: See :func:`mailed`.
     """
 
@@ -62,7 +62,7 @@ def mailed(since: datetime, is_it: Callable[[Event], bool], forgotten: str) -> s
 
 
 def asked_for(operation: str, subject: str) -> Callable[[Event], bool]:
-    """Whether an event is of the mail that one wish asked for, and not another's.
+    """Whether an event is of the mail of one request, and not of another.
 
     It carries the idempotency key of the call: https://docs.stripe.com/api/events/object
     """

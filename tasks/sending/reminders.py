@@ -13,7 +13,7 @@ from invoicing.connectors.salesforce import Record
 from invoicing.domain.model.reminder_dates import due_dates, planned_day
 from invoicing.domain.model.text import counted
 from invoicing.domain.salesforce import record
-from invoicing.errors import InvoicingError, Passing
+from invoicing.errors import InvoicingError, TransientError
 from invoicing.ledger import intents, leases, payments
 from invoicing.ledger.intents import REMIND
 from invoicing.ledger.models import Intent, TimelineEntry
@@ -111,14 +111,14 @@ def remind_all(reminders: Sequence[Reminder]) -> list[Reminder]:
     """Send what is to be sent, and write it down, some at a time.
 
     Raises:
-        Passing: some could not be sent, after all others were; run it again.
+        TransientError: some could not be sent, after all others were; run it again.
     """
     came: list[Reminder] = []
-    failure: Passing | None = None
+    failure: TransientError | None = None
     for start in range(0, len(reminders), AT_ONCE):
         try:
             came += remind(reminders[start : start + AT_ONCE])
-        except Passing as error:
+        except TransientError as error:
             failure = error
     if failure:
         raise failure
@@ -130,14 +130,14 @@ def remind(reminders: Sequence[Reminder]) -> list[Reminder]:
     """Send some reminders, each once; one that cannot be sent keeps no other from it.
 
     Raises:
-        Passing: a service was away for some of them.
+        TransientError: a service was away for some of them.
     """
     came, failure = [], None
     for reminder in reminders:
         try:
             came.append(_remind(reminder))
         except InvoicingError as error:
-            failure = error if isinstance(error, Passing) else failure
+            failure = error if isinstance(error, TransientError) else failure
             came.append(replace(reminder, came=str(error)))
     _write_down(came)
     if failure:
@@ -210,7 +210,7 @@ def _write_down(reminders: Sequence[Reminder]) -> None:
             )
     failed = set()
     for row in salesforce.client().update_many(record.INVOICE, updates):
-        if isinstance(row.error, Passing):
+        if isinstance(row.error, TransientError):
             raise row.error
         failed.add(updates[row.index]["Id"])
         get_run_logger().warning("%s: %s", updates[row.index]["Id"], row.error)

@@ -23,8 +23,8 @@ from invoicing.domain.model.terms import Collection
 from invoicing.domain.model.text import counted
 from invoicing.domain.stripe import request_params
 from invoicing.domain.stripe.projection import ACCOUNT_KEY, ORG_KEY, RECORD_KEY
-from invoicing.domain.stripe.transitions import as_revision
-from invoicing.errors import Conflict, Passing, Refused, WrongWorld
+from invoicing.domain.stripe.transitions import as_replacement
+from invoicing.errors import Conflict, EnvironmentMismatch, Rejected, TransientError
 from invoicing.ledger import intents, leases, links
 from invoicing.ledger.intents import CHARGE, CREATE, CREATE_CUSTOMER, FINALIZE, MAIL, SEND
 from invoicing.settings import settings
@@ -41,11 +41,11 @@ def _digest(params: Any) -> str:
 
 
 @task(task_run_name="check that it can be sent", **STEP)
-def approve_sending(invoice: Invoice) -> None:
+def check_sendable(invoice: Invoice) -> None:
     """Refuse what cannot be sent; let a sending that was begun go on.
 
     Raises:
-        Refused: with every reason; nothing was written to Stripe.
+        Rejected: with every reason; nothing was written to Stripe.
     """
     begun = intents.find(SEND, invoice.record_id)
     if begun and begun.outcome and begun.actor == run_id():
@@ -54,13 +54,13 @@ def approve_sending(invoice: Invoice) -> None:
         get_run_logger().info("An earlier run began to send this invoice; going on from there.")
         return
     if invoice.status is not Status.DRAFT:
-        raise Refused(
+        raise Rejected(
             f"{invoice.name} is {invoice.status}, and only a draft can be sent. "
             "To mail it again, run resend-invoice."
         )
     problems = sending_problems(invoice, today()) + rate_problems(invoice.billed.tax_rates)
     if problems:
-        raise Refused([f"{invoice.name} cannot be sent.", *problems])
+        raise Rejected([f"{invoice.name} cannot be sent.", *problems])
     intents.intend(SEND, invoice.record_id, digest=invoice.content_digest, actor=run_id())
 
 
@@ -138,7 +138,7 @@ def _create_customer(account: Account, wanted: Mapping[str, Any]) -> stripe.Obje
     customer = client.customer(customer_id)
     if customer is None:
         intents.reopen(CREATE_CUSTOMER, account.id)
-        raise Passing(f"The new customer {customer_id} is gone from Stripe again.")
+        raise TransientError(f"The new customer {customer_id} is gone from Stripe again.")
     return customer
 
 
@@ -185,7 +185,7 @@ def create_draft(invoice: Invoice, customer_id: str) -> str:
     if not header["default_tax_rates"]:
         del params["default_tax_rates"]  # only an update can empty them
     if invoice.replaces:
-        params = as_revision(params, invoice.replaces)
+        params = as_replacement(params, invoice.replaces)
 
     def found(since: datetime) -> str | None:
         for candidate in client.invoices_of(customer_id, since - CLOCK_SKEW):
@@ -196,7 +196,9 @@ def create_draft(invoice: Invoice, customer_id: str) -> str:
     def create(key: str) -> str:
         created = client.create_invoice(params, key)
         if created["livemode"] != settings().stripe.livemode:
-            raise WrongWorld(f"Stripe made {created['id']} in another mode than the settings say.")
+            raise EnvironmentMismatch(
+                f"Stripe made {created['id']} in another mode than the settings say."
+            )
         return str(created["id"])
 
     stripe_id = intents.once(
@@ -392,7 +394,7 @@ def _address(stripe_id: str, email: str | None, customer_id: str) -> None:
         return
     stripe.client().update_customer(customer_id, {"email": email})
     if not _goes_to(stripe_id, email):
-        raise Passing(f"Stripe still has another e-mail address on the draft {stripe_id}.")
+        raise TransientError(f"Stripe still has another e-mail address on the draft {stripe_id}.")
 
 
 def _goes_to(stripe_id: str, email: str | None) -> bool:
@@ -428,14 +430,14 @@ def check_saved_payment(invoice: Invoice, customer_id: str) -> None:
     """Make sure that a customer who is to be charged saved something to charge.
 
     Raises:
-        Refused: before anything is finalized.
+        Rejected: before anything is finalized.
     """
     if invoice.details.collection is not Collection.CHARGE:
         return
     customer = stripe.client().customer(customer_id) or {}
     saved = (customer.get("invoice_settings") or {}).get("default_payment_method")
     if not (saved or customer.get("default_source")):
-        raise Refused(
+        raise Rejected(
             f"{invoice.account.name} has no payment method saved in Stripe ({customer_id}) to "
             "charge. Revise the invoice to be sent instead, or have one saved as the default."
         )
@@ -446,7 +448,7 @@ def charge(stripe_id: str, record_id: str) -> None:
     """Charge the customer, once.
 
     Raises:
-        Refused: the payment was declined. The invoice stays open; sending it again tries again.
+        Rejected: the payment was declined. The invoice stays open; sending it again tries again.
     """
     _keep(record_id)
     client = stripe.client()

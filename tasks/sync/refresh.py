@@ -20,7 +20,7 @@ from invoicing.domain.model.status import MAY_VANISH, Status, SyncState, vanishe
 from invoicing.domain.model.text import label
 from invoicing.domain.salesforce import record
 from invoicing.domain.stripe.projection import Projection, tombstone
-from invoicing.errors import InvoicingError, Passing, Refused
+from invoicing.errors import InvoicingError, Rejected, TransientError
 from invoicing.ledger import links, timeline
 from invoicing.ledger.models import EntryState, TimelineEntry
 from invoicing.settings import settings
@@ -57,7 +57,7 @@ class Change:
     total: str = ""
     hosted_invoice_url: str = ""
     problem: str = ""
-    passing: bool = False
+    transient: bool = False
 
     @property
     def sentence(self) -> str:
@@ -81,12 +81,12 @@ def to_outcome(change: Change, sentence: str) -> InvoiceOutcome:
     """A change as the result of a flow that was about one invoice; a problem is noted on it.
 
     Raises:
-        Refused: with the problem.
+        Rejected: with the problem.
     """
     if change.problem and change.record_id:
         note_on_record(change.record_id, SyncState.FAILED, change.problem)
     if change.problem:
-        raise Refused(change.sentence)
+        raise Rejected(change.sentence)
     return InvoiceOutcome(
         sentence=sentence,
         record_id=change.record_id or "",
@@ -105,7 +105,7 @@ def find_in_stripe(reference: str) -> str | None:
     """The Stripe id of an invoice as people name it; None when it is in Salesforce only.
 
     Raises:
-        Missing: there is no such invoice.
+        NotFound: there is no such invoice.
     """
     word = reference.strip()
     if word.startswith("in_"):
@@ -136,8 +136,8 @@ def refresh(
     for start in range(0, len(stripe_ids), salesforce.COLLECTION):
         some = stripe_ids[start : start + salesforce.COLLECTION]
         changes += _refresh_some(some, touch, look_into)
-    if len(changes) == 1 and changes[0].passing:
-        raise Passing(changes[0].sentence)
+    if len(changes) == 1 and changes[0].transient:
+        raise TransientError(changes[0].sentence)
     for change in changes:
         get_run_logger().info(change.sentence)
     return changes
@@ -168,7 +168,7 @@ def _refresh_some(
             invoices |= read_invoices([id_ for id_ in free if id_ in named], look_into)
             changes = _refresh_held({id_: invoices[id_] for id_ in free}, subjects, touch)
     return changes + [
-        Change(id_, problem=str(busy[subjects[id_]]), passing=True)
+        Change(id_, problem=str(busy[subjects[id_]]), transient=True)
         for id_ in stripe_ids
         if subjects[id_] in busy
     ]
@@ -332,7 +332,7 @@ def _failed(stripe_id: str, row: Record | None, error: InvoicingError) -> Change
         record_id=row["Id"] if row else None,
         name=row["Name"] if row else "",
         problem=str(error),
-        passing=isinstance(error, Passing),
+        transient=isinstance(error, TransientError),
     )
 
 

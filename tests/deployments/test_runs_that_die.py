@@ -35,10 +35,10 @@ CHANGED = {
 POISON = """
 import os, signal
 from prefect import flow
-from tasks.runtime.retries import answering
+from tasks.runtime.retries import reports_outcome
 
 @flow
-@answering
+@reports_outcome
 def poison():
     os.kill(os.getpid(), signal.SIGKILL)
 """

@@ -24,7 +24,7 @@ from prefect.states import Pending, Scheduled
 from sqlalchemy.orm import configure_mappers
 
 from deployments.local.patience import slowness
-from invoicing.errors import InvoicingError, Passing
+from invoicing.errors import InvoicingError, TransientError
 from invoicing.ledger import database
 from tests.faults import instruments
 from tests.faults.child import PATIENCE_SECONDS, Broken, Child, Hung, Servant, Tell, ask
@@ -201,7 +201,7 @@ def _report(state: State[Any], tell: Tell) -> None:
         tell("how", "completed")
         return
     error = state.result(raise_on_failure=False)
-    if isinstance(error, Passing):
+    if isinstance(error, TransientError):
         tell("how", "passing")
     elif isinstance(error, InvoicingError):
         tell("how", "refused")
@@ -247,7 +247,7 @@ def outcome_of(flow: str, **parameters: Any) -> Any:
     for _ in range(CALLS):
         instruments.acting_run[0] = str(uuid4())
         outcome = target.fn(**target.validate_parameters(parameters)).data
-        if not isinstance(outcome, Passing):
+        if not isinstance(outcome, TransientError):
             break
         time.sleep(0.2)
     return outcome

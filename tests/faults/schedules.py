@@ -10,7 +10,7 @@ from itertools import accumulate, zip_longest
 from typing import Any
 from uuid import UUID
 
-from tasks.runtime.retries import growing_delays
+from tasks.runtime.retries import exponential_delays
 from tests.faults import assertions, instruments
 from tests.faults.assertions import Facts
 from tests.faults.child import Broken, Child, Hung, Tell
@@ -105,7 +105,7 @@ def _play(world: World, schedule: Schedule, verdict: Verdict) -> None:
     world.renew()
     asked: Parameters = by_hand(world, story.prepare)
     world.order_faults(schedule.rules, schedule.seed)
-    wishes = [asked, *(story.rival(asked) for _ in range(schedule.rivals))]
+    requests = [asked, *(story.rival(asked) for _ in range(schedule.rivals))]
     kills = [*schedule.kills, None]
     first = [
         Attempt(
@@ -118,8 +118,8 @@ def _play(world: World, schedule: Schedule, verdict: Verdict) -> None:
         )
     ]
     first += [
-        Attempt(world, schedule.flow, wish, kill_at=kill_at)
-        for wish, kill_at in zip_longest(wishes[1:], schedule.rival_kills)
+        Attempt(world, schedule.flow, request, kill_at=kill_at)
+        for request, kill_at in zip_longest(requests[1:], schedule.rival_kills)
     ]
     arriving = Child(partial(_arrive, world, schedule.seed)) if schedule.arrivals else None
     stalled = first[0].stalls() if schedule.stall is not None else None
@@ -140,11 +140,11 @@ def _play(world: World, schedule: Schedule, verdict: Verdict) -> None:
         world.pass_time(schedule.pause)
     again = schedule.anew and story.anew
     if stalled:
-        endings[0] = _take_up(world, schedule, first[0], stalled, wishes[0], again=again)
+        endings[0] = _take_up(world, schedule, first[0], stalled, requests[0], again=again)
         _note(world, verdict, endings[:1])
     last = [
-        _bring_to_end(world, schedule, wish, ending, verdict, again=again)
-        for wish, ending in zip(wishes, endings, strict=True)
+        _bring_to_end(world, schedule, request, ending, verdict, again=again)
+        for request, ending in zip(requests, endings, strict=True)
     ]
     if stalled:
         first[0].go_on()
@@ -170,12 +170,12 @@ def _take_up(
     schedule: Schedule,
     stalled: Attempt,
     ending: Ending,
-    wish: Parameters,
+    request: Parameters,
     *,
     again: bool,
 ) -> Ending:
     """Take a run up that is believed dead; every other time it comes back to life meanwhile."""
-    successor = Attempt(world, schedule.flow, wish, run=None if again else ending.run)
+    successor = Attempt(world, schedule.flow, request, run=None if again else ending.run)
     if schedule.seed % 2:
         stalled.go_on()
     return successor.join()
@@ -193,7 +193,7 @@ def _note(world: World, verdict: Verdict, endings: Sequence[Ending]) -> None:
 def _bring_to_end(
     world: World,
     schedule: Schedule,
-    wish: Parameters,
+    request: Parameters,
     ending: Ending,
     verdict: Verdict,
     *,
@@ -209,10 +209,12 @@ def _bring_to_end(
         run: UUID | None = None if again else ending.run
         kill_at = kills.pop(0) if kills else None
         stall_at = schedule.stall_again if number == 0 else None
-        attempt = Attempt(world, schedule.flow, wish, run=run, kill_at=kill_at, stall_at=stall_at)
+        attempt = Attempt(
+            world, schedule.flow, request, run=run, kill_at=kill_at, stall_at=stall_at
+        )
         if stall_at is not None and (stalled := attempt.stalls()):
             verdict.stalls += 1
-            ending = _take_up(world, schedule, attempt, stalled, wish, again=again)
+            ending = _take_up(world, schedule, attempt, stalled, request, again=again)
             attempt.go_on()
             verdict.endings.append(f"the stalled second attempt was {attempt.join().how}")
         else:
@@ -359,7 +361,7 @@ OUTAGE_MINUTES = (3, 10)
 
 def tries_in(minutes: float) -> int:
     """How often a step is tried in so many minutes, by the delays that it has in production."""
-    delays = accumulate(growing_delays(int(minutes * 60)))
+    delays = accumulate(exponential_delays(int(minutes * 60)))
     return sum(1 for waited in delays if waited < minutes * 60) + 1
 
 

@@ -13,7 +13,7 @@ from flows.handle_events import handle_events
 from flows.poll_events import poll_events
 from flows.send_invoice import send_invoice
 from invoicing.domain.forms.parameters import InvoiceOutcome, Options
-from invoicing.errors import Refused
+from invoicing.errors import Rejected
 from invoicing.ledger import inbox
 from tests.conftest import Sandbox
 from tests.flows.conftest import Org
@@ -138,7 +138,7 @@ def unconfirmed(
 ) -> InvoiceOutcome:
     """An invoice charged to a saved card whose holder confirms each payment with the bank."""
     drafted = draft(due_date=None, options=Options(collection="Charge Automatically"))
-    with pytest.raises(Refused, match="no payment method saved"):
+    with pytest.raises(Rejected, match="no payment method saved"):
         send_invoice(drafted.name)
     [customer] = dashboard.v1.customers.list().data
     card = dashboard.v1.payment_methods.attach(
@@ -147,7 +147,7 @@ def unconfirmed(
     dashboard.v1.customers.update(
         customer.id, {"invoice_settings": {"default_payment_method": card.id}}
     )
-    with pytest.raises(Refused, match="the customer has to confirm the payment with their bank"):
+    with pytest.raises(Rejected, match="the customer has to confirm the payment with their bank"):
         send_invoice(drafted.name)
     return drafted
 

@@ -12,7 +12,7 @@ from flows.send_scheduled import send_scheduled
 from invoicing.connectors import salesforce
 from invoicing.connectors.stripe import Stripe
 from invoicing.domain.forms.parameters import InvoiceOutcome
-from invoicing.errors import Refused
+from invoicing.errors import Rejected
 from invoicing.ledger import leases
 from invoicing.settings import settings
 from tests.conftest import Sandbox
@@ -141,6 +141,6 @@ def test_other_currencies_and_small_amounts_are_not_asked_for(draft: Raise, org:
     small = draft(lines=[{"product": "Consulting", "quantity": "1"}])
     assert "was sent" in send_invoice(small.name).sentence
     big = draft()
-    with pytest.raises(Refused, match="nobody can be asked here"):
+    with pytest.raises(Rejected, match="nobody can be asked here"):
         send_invoice(big.name)
     assert org.record(big.name)["Status__c"] == "Draft"

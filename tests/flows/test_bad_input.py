@@ -18,7 +18,7 @@ from invoicing.domain.forms.parameters import (
     Options,
 )
 from invoicing.domain.model.invoice import MAX_LINES
-from invoicing.errors import Refused
+from invoicing.errors import Rejected
 from invoicing.settings import settings
 from tasks.records.invoices import today
 from tests.conftest import Sandbox
@@ -76,7 +76,7 @@ def refused(**form: Any) -> list[str]:
     """The reasons for which a form is refused."""
     good = {"account": "Acme Corporation", "description": "November", "due_date": today()}
     ask: Callable[..., InvoiceOutcome] = raise_invoice
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(Rejected) as refusal:
         ask(**good | {"lines": [LineItem(product="Consulting")]} | form)
     return refusal.value.reasons
 
@@ -202,7 +202,7 @@ def test_a_revision_with_mistakes_changes_nothing(draft: Raise, org: Org) -> Non
     """Lines, options and what is to be cleared are checked together."""
     name = draft().name
     [before] = org.query("SELECT Total__c, Footer__c, Due_Date__c FROM Stripe_Invoice__c")
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(Rejected) as refusal:
         revise_invoice(
             invoice=name,
             change=[

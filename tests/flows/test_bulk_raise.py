@@ -13,7 +13,7 @@ from flows.bulk_raise import bulk_raise
 from invoicing.connectors import salesforce
 from invoicing.connectors.salesforce import Salesforce
 from invoicing.domain.forms.parameters import BulkOutcome, Options
-from invoicing.errors import Refused
+from invoicing.errors import Rejected
 from tasks.drafting import bulk_import
 from tasks.records.invoices import draft_nodes, today
 from tests.conftest import Sandbox
@@ -35,9 +35,9 @@ def raised(**form: Any) -> BulkOutcome:
     return ask(**form)
 
 
-def refused(**form: Any) -> Refused:
+def refused(**form: Any) -> Rejected:
     """Why nothing was raised."""
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(Rejected) as refusal:
         raised(**form)
     return refusal.value
 

@@ -19,7 +19,7 @@ from invoicing.connectors import salesforce
 from invoicing.connectors.salesforce import quoted
 from invoicing.domain.forms.parameters import InvoiceOutcome, LineItem
 from invoicing.domain.forms.product_options import Product, choices_of
-from invoicing.errors import Refused
+from invoicing.errors import Rejected
 from invoicing.mapping import org_carrier, org_mapping
 from invoicing.settings import settings
 from tasks.drafting import product_options
@@ -153,7 +153,7 @@ def test_a_choice_may_be_gone_by_the_time_it_is_picked(
     refresh_choices()
     salesforce.client().update("Product2", product, {"IsActive": False})
     forms.ask(product="Steam Engine")
-    with pytest.raises(Refused, match="'Steam Engine' is not active in the USD price book"):
+    with pytest.raises(Rejected, match="'Steam Engine' is not active in the USD price book"):
         draft(lines=[LineItem(product="Steam Engine")])
     refresh_choices()
     assert "Steam Engine" not in forms.offered()

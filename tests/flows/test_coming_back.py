@@ -17,7 +17,7 @@ from flows.replay_events import replay_events
 from flows.sync_invoice import sync_invoice
 from invoicing.connectors import salesforce
 from invoicing.domain.forms.parameters import InvoiceOutcome
-from invoicing.errors import EventsMissed, Refused
+from invoicing.errors import EventsMissed, Rejected
 from invoicing.ledger import database, inbox
 from invoicing.ledger.inbox import Choice
 from invoicing.ledger.models import Event
@@ -257,5 +257,5 @@ def test_wrong_key_is_one_clear_error(
 
 def test_refused_is_not_retried(sent: InvoiceOutcome) -> None:
     """An invoice that does not exist anywhere is said to be missing, at once."""
-    with pytest.raises(Refused, match="There is no invoice 'INV-0404'"):
+    with pytest.raises(Rejected, match="There is no invoice 'INV-0404'"):
         sync_invoice("INV-0404")

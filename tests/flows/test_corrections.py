@@ -15,7 +15,7 @@ from flows.sync_invoice import sync_invoice
 from flows.void_invoice import void_invoice
 from flows.write_off_invoice import write_off_invoice
 from invoicing.domain.forms.parameters import CreditLine, InvoiceOutcome
-from invoicing.errors import InvoicingError, Refused
+from invoicing.errors import InvoicingError, Rejected
 from tasks.corrections import corrections
 from tests.conftest import Sandbox
 from tests.flows.conftest import Org
@@ -45,7 +45,7 @@ def test_a_voided_invoice_is_void_on_both_sides(
 def test_a_draft_is_not_voided(draft: Callable[..., InvoiceOutcome], org: Org) -> None:
     """It says what can be done instead, on the run and on the record."""
     name = draft().name
-    with pytest.raises(Refused, match=r"INV-0001 is Draft and cannot be voided\. Nothing of it"):
+    with pytest.raises(Rejected, match=r"INV-0001 is Draft and cannot be voided\. Nothing of it"):
         void_invoice(name)
     assert "revise it, send it or delete it" in org.record(name)["Sync_Message__c"]
 
@@ -55,14 +55,14 @@ def test_what_was_partly_paid_is_credited_and_not_voided(
 ) -> None:
     """Money must not be left without an invoice."""
     stripe_sandbox.post_form(sent.hosted_invoice_url, **CARD, amount="450.00")
-    with pytest.raises(Refused, match=r"450.00 USD has been paid on INV-0001, so it cannot be"):
+    with pytest.raises(Rejected, match=r"450.00 USD has been paid on INV-0001, so it cannot be"):
         void_invoice(sent.name)
 
 
 def test_written_off_and_paid_after_all(sent: InvoiceOutcome, org: Org) -> None:
     """The way back from uncollectible is money."""
     assert write_off_invoice(sent.name).status == "Uncollectible"
-    with pytest.raises(Refused, match="is Uncollectible and cannot be mailed again"):
+    with pytest.raises(Rejected, match="is Uncollectible and cannot be mailed again"):
         resend_invoice(sent.name)
     outcome = record_payment(sent.name, paid_by="cheque", reference="No. 4711")
     assert outcome.sentence == "2,450.00 USD by cheque was noted on INV-0001; it is Paid now."
@@ -98,14 +98,14 @@ def test_the_same_request_is_one_payment_and_another_is_another(
         record_payment(sent.name, Decimal("450"), request_id="bank-1")
     record_payment(sent.name, Decimal("450"), request_id="bank-2")
     assert float(org.record(sent.name)["Amount_Paid__c"]) == 900
-    with pytest.raises(Refused, match="was used before, for something else"):
+    with pytest.raises(Rejected, match="was used before, for something else"):
         record_payment(sent.name, Decimal("1"), request_id="bank-2")
 
 
 def test_the_button_was_pressed_twice(sent: InvoiceOutcome, org: Org) -> None:
     """One line of a bank statement is one payment; the next line is another."""
     record_payment(sent.name, Decimal("450"), reference="Statement 11, line 7")
-    with pytest.raises(Refused, match="was noted on INV-0001 already"):
+    with pytest.raises(Rejected, match="was noted on INV-0001 already"):
         record_payment(sent.name, Decimal("450.00"), reference="Statement 11, line 7")
     record_payment(sent.name, Decimal("450"), reference="Statement 11, line 8")
     assert float(org.record(sent.name)["Amount_Paid__c"]) == 900
@@ -113,13 +113,13 @@ def test_the_button_was_pressed_twice(sent: InvoiceOutcome, org: Org) -> None:
 
 def test_a_payment_that_cannot_be_is_refused_with_all_reasons(sent: InvoiceOutcome) -> None:
     """Too much, and tomorrow."""
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(Rejected) as refusal:
         record_payment(sent.name, Decimal("2450.01"), received_on=date.today() + timedelta(days=2))
     assert refusal.value.reasons[0] == (
         "Only 2,450.00 USD of INV-0001 remains to be paid, not 2,450.01 USD."
     )
     assert "still to come" in refusal.value.reasons[1]
-    with pytest.raises(Refused, match=r"0\.005 has more decimals than USD has"):
+    with pytest.raises(Rejected, match=r"0\.005 has more decimals than USD has"):
         record_payment(sent.name, Decimal("0.005"))
 
 
@@ -132,7 +132,7 @@ def test_the_whole_of_an_unpaid_invoice_is_credited(
     record = org.record(sent.name)
     assert (record["Status__c"], float(record["Amount_Remaining__c"])) == ("Paid", 0)
     assert subjects(stripe_sandbox) == ["Invoice", "Credit"]
-    with pytest.raises(Refused, match="All of INV-0001 has been credited already"):
+    with pytest.raises(Rejected, match="All of INV-0001 has been credited already"):
         credit_invoice(sent.name)
 
 
@@ -142,7 +142,7 @@ def test_one_of_three_days_is_credited_after_payment(
     """By line, to the card that paid; asked twice, refunded once."""
     stripe_sandbox.post_form(sent.hosted_invoice_url, **CARD)
     day = [CreditLine(line=1, quantity=1)]
-    with pytest.raises(Refused, match=r"150\.00 USD of it has been paid already\. Choose"):
+    with pytest.raises(Rejected, match=r"150\.00 USD of it has been paid already\. Choose"):
         credit_invoice(sent.name, lines=day)
     for _ in range(2):
         credit_invoice(sent.name, lines=day, give_back="refund", request_id="day-3")
@@ -155,7 +155,7 @@ def test_one_of_three_days_is_credited_after_payment(
 def test_what_came_by_cheque_is_not_refunded_to_a_card(sent: InvoiceOutcome) -> None:
     """It is credited out of band, or to the customer's balance."""
     record_payment(sent.name, paid_by="cheque")
-    with pytest.raises(Refused, match=r"Stripe collected only 0\.00 USD of INV-0001"):
+    with pytest.raises(Rejected, match=r"Stripe collected only 0\.00 USD of INV-0001"):
         credit_invoice(sent.name, Decimal("100"), give_back="refund")
     told = credit_invoice(sent.name, Decimal("100"), give_back="out of band").sentence
     assert "100.00 USD credited (100.00 USD to be paid back by you)" in told
@@ -164,7 +164,7 @@ def test_what_came_by_cheque_is_not_refunded_to_a_card(sent: InvoiceOutcome) -> 
 def test_a_credit_that_cannot_be_is_refused_with_all_reasons(sent: InvoiceOutcome) -> None:
     """Nothing was written to Stripe."""
     lines = [CreditLine(line=1, quantity=4), CreditLine(line=7)]
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(Rejected) as refusal:
         credit_invoice(sent.name, Decimal("10"), lines=lines)
     said = str(refusal.value)
     for part in ("at most 3", "There is no line 7", "not both"):
@@ -237,7 +237,7 @@ def test_the_same_by_another_run_is_a_button_pressed_twice(
 
     act, before = WISHES[wish], effects()
     act(sent.name)
-    with pytest.raises(Refused, match=r"The same was asked for INV-0001 at .* by the run"):
+    with pytest.raises(Rejected, match=r"The same was asked for INV-0001 at .* by the run"):
         act(sent.name)
     assert effects() - before == 1
     act(sent.name, request_id="once-more")

@@ -12,7 +12,7 @@ from flows.delete_draft import delete_draft
 from flows.poll_events import poll_events
 from invoicing.connectors import salesforce
 from invoicing.domain.forms.parameters import InvoiceOutcome
-from invoicing.errors import Conflict, Missing, Refused
+from invoicing.errors import Conflict, NotFound, Rejected
 from invoicing.ledger import timeline
 from invoicing.ledger.models import EntryState
 from tasks.records.invoices import read_invoice
@@ -40,7 +40,7 @@ def test_a_draft_is_deleted_with_its_lines(draft: Raise, org: Org) -> None:
     assert org.count() == 0
     assert org.query("SELECT Id FROM Stripe_Invoice_Line__c") == []
     assert delete_draft(name).sentence == "INV-0001 is deleted."
-    with pytest.raises(Missing):
+    with pytest.raises(NotFound):
         delete_draft("INV-0777")
 
 
@@ -105,7 +105,7 @@ def test_an_answer_to_the_deletion_is_lost(
 
 def test_what_was_sent_is_not_deleted(sent: InvoiceOutcome, org: Org) -> None:
     """The record says why, and both sides keep it."""
-    with pytest.raises(Refused, match="void it instead"):
+    with pytest.raises(Rejected, match="void it instead"):
         delete_draft(sent.name)
     assert org.record(sent.name)["Status__c"] == "Open"
 
@@ -142,10 +142,10 @@ def test_terms_instead_of_a_due_date(draft: Raise, org: Org) -> None:
     """Days from the day of sending; both at once is refused, and so is a day that has passed."""
     name = draft().name
     assert "due Net 30" in clone_invoice(name, payment_terms="Net 30").sentence
-    with pytest.raises(Refused, match="not both"):
+    with pytest.raises(Rejected, match="not both"):
         clone_invoice(name, due_date=NEXT_MONTH, payment_terms="Net 30")
     org.set(name, Due_Date__c=(date.today() - timedelta(days=9)).isoformat())
-    with pytest.raises(Refused, match="has passed"):
+    with pytest.raises(Rejected, match="has passed"):
         clone_invoice(name)
     assert org.count() == 2
 
@@ -154,8 +154,8 @@ def test_a_request_id_is_for_one_invoice(draft: Raise, org: Org) -> None:
     """Asked for another one under the same id, it is refused."""
     first, second = draft().name, draft().name
     clone_invoice(first, request_id="copy")
-    with pytest.raises(Refused, match="used before for INV-0003, with other content"):
+    with pytest.raises(Rejected, match="used before for INV-0003, with other content"):
         clone_invoice(second, request_id="copy")
-    with pytest.raises(Refused, match="used before for INV-0003, with other content"):
+    with pytest.raises(Rejected, match="used before for INV-0003, with other content"):
         clone_invoice(first, due_date=NEXT_MONTH + timedelta(days=1), request_id="copy")
     assert len(salesforce.client().query("SELECT Id FROM Stripe_Invoice__c")) == 3

@@ -31,7 +31,7 @@ from flows.void_invoice import void_invoice
 from flows.write_off_invoice import write_off_invoice
 from invoicing.connectors import salesforce
 from invoicing.domain.model.money import exponent
-from invoicing.errors import InvoicingError, Refused
+from invoicing.errors import InvoicingError, Rejected
 from tests.conftest import Sandbox
 from tests.flows.conftest import NEXT_MONTH, Org
 
@@ -390,7 +390,7 @@ def test_after_every_move_both_sides_agree(both: Both, side: str, state: str) ->
         before = both.status(name)
         try:
             act(what, name)
-        except (Refused, stripe.InvalidRequestError):
+        except (Rejected, stripe.InvalidRequestError):
             assert both.status(name) == before
             came_of_it[what] = REFUSED
         except InvoicingError as error:

@@ -17,7 +17,7 @@ from flows.send_invoice import send_invoice
 from flows.sync_invoice import sync_invoice
 from invoicing.connectors import salesforce
 from invoicing.domain.forms.parameters import InvoiceOutcome, LineChange, LineItem, Options
-from invoicing.errors import Misconfigured, Refused
+from invoicing.errors import Misconfigured, Rejected
 from invoicing.mapping import org_carrier, org_mapping
 from invoicing.mapping_check import main
 from invoicing.settings import settings
@@ -234,7 +234,7 @@ def test_a_value_without_a_tax_stops_the_sending(
     more(after='[tax]\nfield = "Cost_Center__c"\n[tax.rates]\nA = []')
     name = raise_one().name
     billing.change("Billing_Document__c", document_of(billing, name)["Id"], Cost_Center__c="B")
-    with pytest.raises(Refused, match=r"Cost_Center__c says 'B', for which the field mapping"):
+    with pytest.raises(Rejected, match=r"Cost_Center__c says 'B', for which the field mapping"):
         send_invoice(name)
 
 
@@ -274,7 +274,7 @@ def test_each_account_buys_from_its_own_price_book(
 
 def test_what_the_org_does_not_keep_is_refused_not_lost(billing: People) -> None:
     """A footer that no field can hold would otherwise be gone by the time of sending."""
-    with pytest.raises(Refused, match="keeps no 'footer'"):
+    with pytest.raises(Rejected, match="keeps no 'footer'"):
         raise_one(options=Options(footer="Thank you"))
     assert billing.query("SELECT Id FROM Billing_Document__c") == []
 

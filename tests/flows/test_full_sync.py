@@ -21,7 +21,7 @@ from invoicing.domain.forms.parameters import InvoiceOutcome
 from invoicing.domain.model.money import Money
 from invoicing.domain.salesforce.record import number
 from invoicing.domain.sync.drift import Kind
-from invoicing.errors import Busy, Conflict, Passing, Refused
+from invoicing.errors import Busy, Conflict, Rejected, TransientError
 from invoicing.ledger import drift, leases, links, staging
 from invoicing.ledger.database import session
 from invoicing.ledger.models import DriftRow, SyncRun
@@ -102,7 +102,7 @@ def test_what_stripe_cannot_have_deleted_is_a_conflict(sent: InvoiceOutcome, org
     org.set(sent.name, Stripe_Invoice_Id__c="in_of_another_account")
     reason = "Stripe has no invoice in_of_another_account, but the record says that it is Open"
     for look in (sync_invoice, void_invoice):
-        with pytest.raises((Refused, Conflict), match=reason):
+        with pytest.raises((Rejected, Conflict), match=reason):
             look(sent.name)
         record = org.record(sent.name)
         assert (record["Status__c"], record["Sync_State__c"]) == ("Open", "Conflict")
@@ -171,7 +171,7 @@ def test_a_sync_cut_short_goes_on_where_it_was(
     stripe_sandbox.admin("POST", "generate", customers=5, invoices=3000)
     broken = {"kind": "refuse", "method": "GET", "path": "/v1/invoices", "after": 20, "status": 400}
     stripe_sandbox.admin("POST", "faults", rules=[broken])
-    with pytest.raises(Refused):
+    with pytest.raises(Rejected):
         full_sync(dry_run=True)
     read = staging.counts()[0]
     assert 0 < read < 3000
@@ -219,7 +219,7 @@ def test_a_ledger_that_is_away_for_a_moment_does_not_end_its_turn(
 
     def away_at_first(*args: Any, **kwargs: Any) -> None:
         if next(tries) == 0:
-            raise Passing("The ledger did not answer.")
+            raise TransientError("The ledger did not answer.")
         acquire(*args, **kwargs)
         renewed.set()
 
@@ -258,7 +258,7 @@ def overwritten(sent: InvoiceOutcome, org: Org, monkeypatch: pytest.MonkeyPatch)
 
 def test_a_suspicious_lot_of_changes_needs_approval(overwritten: None, org: Org) -> None:
     """A sync that would rewrite the org stops and says how to let it go on."""
-    with pytest.raises(Refused, match=r"approve_above = 1\.00"):
+    with pytest.raises(Rejected, match=r"approve_above = 1\.00"):
         full_sync()
     assert org.record("INV-0001")["Status__c"] == "Void"
     assert "1 repaired" in full_sync(approve_above=1).sentence
@@ -547,7 +547,7 @@ def test_between_nights_it_says_what_it_could_not_put_right(sent: InvoiceOutcome
 def test_bulk_work_leaves_people_their_calls(world: None, salesforce_sandbox: Sandbox) -> None:
     """Past the set share of the day's calls it stops before it has begun."""
     salesforce_sandbox.admin("POST", "limits", allowance=2)
-    with pytest.raises(Refused, match="API calls of 24 hours are used"):
+    with pytest.raises(Rejected, match="API calls of 24 hours are used"):
         full_sync()
 
 

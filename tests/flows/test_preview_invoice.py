@@ -9,7 +9,7 @@ from flows.preview_invoice import preview_invoice
 from flows.revise_invoice import revise_invoice
 from flows.send_invoice import send_invoice
 from invoicing.domain.forms.parameters import InvoiceOutcome, LineItem, Options
-from invoicing.errors import Refused
+from invoicing.errors import Rejected
 from tests.flows.conftest import Org
 
 Raise = Callable[..., InvoiceOutcome]
@@ -58,5 +58,5 @@ def test_a_revision_takes_the_preview_away(draft: Raise, org: Org) -> None:
 
 def test_what_was_sent_has_no_preview(sent: InvoiceOutcome) -> None:
     """Its total is on the record."""
-    with pytest.raises(Refused, match="INV-0001 is Open; what it comes to is on the record"):
+    with pytest.raises(Rejected, match="INV-0001 is Open; what it comes to is on the record"):
         preview_invoice(sent.name)

@@ -8,7 +8,7 @@ import pytest
 import stripe
 
 from invoicing.domain.forms.parameters import InvoiceOutcome, LineItem, Options
-from invoicing.errors import Refused
+from invoicing.errors import Rejected
 from tests.conftest import Sandbox
 from tests.flows.conftest import Org
 
@@ -41,7 +41,7 @@ def test_the_same_request_raises_one_invoice(draft: Raise, org: Org) -> None:
         {"options": Options(footer="Thank you")},
     ]
     for other in others:
-        with pytest.raises(Refused, match="used before for INV-0001, with other content"):
+        with pytest.raises(Rejected, match="used before for INV-0001, with other content"):
             draft(request_id="order-7", **other)
     assert org.count() == 1
 
@@ -50,12 +50,12 @@ def test_a_request_that_was_refused_may_be_put_right(
     draft: Raise, org: Org, salesforce_sandbox: Sandbox
 ) -> None:
     """Nothing was raised for it, neither by us nor by Salesforce: the id is still free."""
-    with pytest.raises(Refused, match="Cunsulting"):
+    with pytest.raises(Rejected, match="Cunsulting"):
         draft(lines=[LineItem(product="Cunsulting")], request_id="order-8")
     rule = {"kind": "refuse", "status": 400, "path": "*/composite/graph", "count": 1}
     code = {"code": "FIELD_CUSTOM_VALIDATION_EXCEPTION"}
     salesforce_sandbox.admin("POST", "faults", rules=[rule | code])
-    with pytest.raises(Refused):
+    with pytest.raises(Rejected):
         draft(description="Forbidden here", request_id="order-8")
     assert draft(description="Allowed here", request_id="order-8").name == "INV-0001"
     assert org.count() == 1
@@ -81,7 +81,7 @@ def test_currency_follows_the_account(draft: Raise, org: Org) -> None:
 
 def test_every_mistake_in_one_refusal_and_nothing_written(draft: Raise, org: Org) -> None:
     """Account, products, date, quantity and price, all at once."""
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(Rejected) as refusal:
         draft(
             account="Nobody Inc",
             due_date=date.today() - timedelta(days=3),

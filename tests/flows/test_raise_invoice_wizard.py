@@ -11,7 +11,7 @@ from prefect.states import Crashed, Scheduled
 from flows.raise_invoice_wizard import raise_invoice_wizard
 from invoicing.connectors import salesforce
 from invoicing.domain.forms import wizard
-from invoicing.errors import Refused
+from invoicing.errors import Rejected
 from invoicing.settings import settings
 from tests.flows.conftest import NEXT_MONTH, Org
 from tests.flows.dialogues import Conversation
@@ -238,5 +238,5 @@ def test_a_program_answers_beforehand(org: Org) -> None:
 
 def test_without_a_deployment_nobody_can_be_asked(org: Org) -> None:
     """A flow that is just called says so instead of waiting for nobody."""
-    with pytest.raises(Refused, match="nobody can be asked here"):
+    with pytest.raises(Rejected, match="nobody can be asked here"):
         raise_invoice_wizard(account="Acme")

@@ -12,7 +12,7 @@ from flows.revise_invoice import revise_invoice
 from flows.send_invoice import send_invoice
 from flows.write_off_invoice import write_off_invoice
 from invoicing.domain.forms.parameters import InvoiceOutcome, LineChange
-from invoicing.errors import Conflict, InvoicingError, Refused
+from invoicing.errors import Conflict, InvoicingError, Rejected
 from tests.conftest import Sandbox
 from tests.flows.conftest import Org
 
@@ -61,9 +61,9 @@ def test_asking_twice_makes_one_draft(sent: InvoiceOutcome, org: Org) -> None:
     for _ in range(2):
         replace_invoice(sent.name, request_id="anew")
     later = date.today() + timedelta(days=60)
-    with pytest.raises(Refused, match="used before for INV-0002, with other content"):
+    with pytest.raises(Rejected, match="used before for INV-0002, with other content"):
         replace_invoice(sent.name, due_date=later, request_id="anew")
-    with pytest.raises(Refused, match="INV-0001 is being replaced by INV-0002 already"):
+    with pytest.raises(Rejected, match="INV-0001 is being replaced by INV-0002 already"):
         replace_invoice(sent.name)
     assert org.count() == 2
 

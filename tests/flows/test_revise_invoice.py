@@ -8,7 +8,7 @@ from flows.revise_invoice import revise_invoice
 from flows.send_invoice import send_invoice
 from invoicing.domain.forms.parameters import InvoiceOutcome, LineChange, LineItem
 from invoicing.domain.model.invoice import Invoice
-from invoicing.errors import Refused
+from invoicing.errors import Rejected
 from invoicing.ledger import leases
 from tasks.records.invoices import Revision, write_revision
 from tasks.runtime.run import this_attempt
@@ -55,7 +55,7 @@ def test_sent_while_a_revision_hung(
         return write_revision(revision)
 
     monkeypatch.setattr("flows.revise_invoice.write_revision", too_late)
-    with pytest.raises(Refused, match="being sent"):
+    with pytest.raises(Rejected, match="being sent"):
         revise_invoice(invoice=name, change=[LineChange(line=1, quantity="5")])
     lines = org.record(name)["Lines__r"]["records"]
     assert [float(line["Amount__c"]) for line in lines] == [450, 2000]
@@ -64,7 +64,7 @@ def test_sent_while_a_revision_hung(
 def test_mistakes_are_named_together(draft: Callable[..., InvoiceOutcome], org: Org) -> None:
     """A line that is not there and a product that is not sold; nothing is written."""
     name = draft().name
-    with pytest.raises(Refused, match=r"no line 9.*Moon Base"):
+    with pytest.raises(Rejected, match=r"no line 9.*Moon Base"):
         revise_invoice(invoice=name, remove=[9], add=[LineItem(product="Moon Base")])
     record = org.record("INV-0001")
     assert len(record["Lines__r"]["records"]) == 2
@@ -73,7 +73,7 @@ def test_mistakes_are_named_together(draft: Callable[..., InvoiceOutcome], org: 
 
 def test_what_was_sent_cannot_be_revised(sent: InvoiceOutcome, org: Org) -> None:
     """Stripe keeps what was sent; the record stays in step and says why."""
-    with pytest.raises(Refused, match="only a draft can be revised"):
+    with pytest.raises(Rejected, match="only a draft can be revised"):
         revise_invoice(invoice=sent.name, description="Other")
     record = org.record("INV-0001")
     assert record["Sync_State__c"] == "Clean"

@@ -13,7 +13,7 @@ from invoicing.connectors import salesforce
 from invoicing.domain.forms.parameters import InvoiceOutcome, LineItem
 from invoicing.domain.model.invoice import Invoice
 from invoicing.domain.model.money import Money
-from invoicing.errors import Conflict, InvoicingError, Refused
+from invoicing.errors import Conflict, InvoicingError, Rejected
 from tasks.sending.send import compare_totals
 from tests.conftest import Sandbox
 from tests.flows.conftest import Org
@@ -61,7 +61,7 @@ def test_pressing_send_again_mails_nobody(
     sent: InvoiceOutcome, org: Org, stripe_sandbox: Sandbox
 ) -> None:
     """A second send is refused with a sentence, and the record stays in step."""
-    with pytest.raises(Refused, match="INV-0001 is Open, and only a draft can be sent"):
+    with pytest.raises(Rejected, match="INV-0001 is Open, and only a draft can be sent"):
         send_invoice(sent.name)
     record = org.record("INV-0001")
     assert record["Sync_State__c"] == "Clean"
@@ -86,7 +86,7 @@ def test_without_lines_or_address_or_time_it_is_refused_with_all_reasons(
             }
         ]
     )
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(Rejected) as refusal:
         send_invoice("INV-0001")
     record = org.record("INV-0001")
     for part in ("has no lines", "no e-mail address", "has passed"):
@@ -99,7 +99,7 @@ def test_without_lines_or_address_or_time_it_is_refused_with_all_reasons(
 def test_a_refused_draft_can_be_put_right_and_sent(draft: Raise, org: Org) -> None:
     """The message goes away once the reason does."""
     name = draft(account="Vandelay Industries").name
-    with pytest.raises(Refused, match="no e-mail address"):
+    with pytest.raises(Rejected, match="no e-mail address"):
         send_invoice(name)
     account = org.query("SELECT Id FROM Account WHERE Name = 'Vandelay Industries'")[0]["Id"]
     salesforce.client().update("Account", account, {"Invoice_Email__c": "art@vandelay.example.com"})
@@ -156,7 +156,7 @@ def test_moved_to_another_account_after_a_first_try(
 
 def test_there_is_no_such_invoice() -> None:
     """A wrong name is a clear sentence."""
-    with pytest.raises(Refused, match="There is no invoice 'INV-9999' in Salesforce"):
+    with pytest.raises(Rejected, match="There is no invoice 'INV-9999' in Salesforce"):
         send_invoice("INV-9999")
 
 

@@ -9,7 +9,7 @@ from prefect.states import Failed, Suspended
 from flows.revise_invoice import revise_invoice
 from flows.send_scheduled import send_scheduled
 from invoicing.domain.forms.parameters import InvoiceOutcome, Options
-from invoicing.errors import Refused
+from invoicing.errors import Rejected
 from tasks.records.invoices import today
 from tests.flows.conftest import Deployed, Org
 
@@ -58,5 +58,5 @@ def test_a_sending_date_can_be_taken_back(draft: Raise, deployed: Deployed) -> N
     revise_invoice(invoice=name, clear=["sending date"])
     send_scheduled()
     assert deployed.runs("send-invoice") == 0
-    with pytest.raises(Refused, match=r"sending date .* has passed"):
+    with pytest.raises(Rejected, match=r"sending date .* has passed"):
         revise_invoice(invoice=name, options=Options(send_on=today() - timedelta(days=1)))

@@ -18,7 +18,7 @@ from invoicing.domain.forms.parameters import (
     Options,
 )
 from invoicing.domain.model.dates import end_of_day
-from invoicing.errors import Refused
+from invoicing.errors import Rejected
 from invoicing.settings import settings
 from tasks.records.invoices import today
 from tests.conftest import Sandbox
@@ -125,7 +125,7 @@ def test_stripe_tax_goes_by_the_accounts_address(
 
     [account] = org.query("SELECT Id FROM Account WHERE Name = 'Globex'")
     salesforce.client().update("Account", account["Id"], {"BillingCountry": "Germany"})
-    with pytest.raises(Refused, match="Stripe Tax needs to know where Globex is"):
+    with pytest.raises(Rejected, match="Stripe Tax needs to know where Globex is"):
         send_invoice(draft(account="Globex", options=options).name)
 
 
@@ -165,7 +165,7 @@ def test_options_revised_between_two_tries_reach_stripe(
     name = draft(options=EVERYTHING.model_copy(update={"tax_rates": []}), due_date=None).name
     rule = {"kind": "refuse", "status": 400, "path": "*/finalize", "count": 1}
     stripe_sandbox.admin("POST", "faults", rules=[rule])
-    with pytest.raises(Refused):
+    with pytest.raises(Rejected):
         send_invoice(name)
     assert only_invoice(dashboard).footer
     revise_invoice(
@@ -221,7 +221,7 @@ def test_charged_automatically(
 ) -> None:
     """Without a saved card it is refused before Stripe finalizes; with one it is paid at once."""
     name = draft(due_date=None, options=Options(collection="Charge Automatically")).name
-    with pytest.raises(Refused, match="no payment method saved in Stripe"):
+    with pytest.raises(Rejected, match="no payment method saved in Stripe"):
         send_invoice(name)
     assert dashboard.v1.invoices.list().data == []
     [customer] = dashboard.v1.customers.list().data
@@ -242,7 +242,7 @@ def test_an_answer_lost_while_charging_charges_once(
 ) -> None:
     """Stripe charged, and the answer never came."""
     name = draft(due_date=None, options=Options(collection="Charge Automatically")).name
-    with pytest.raises(Refused):
+    with pytest.raises(Rejected):
         send_invoice(name)
     [customer] = dashboard.v1.customers.list().data
     card = dashboard.v1.payment_methods.attach("pm_card_visa", {"customer": customer.id})

@@ -16,7 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, Va
 from invoicing.domain.forms.parameters import DECIMAL, LineItem
 from invoicing.domain.model.terms import Terms
 from invoicing.domain.salesforce.mapping_validation import nearest
-from invoicing.errors import Refused
+from invoicing.errors import Rejected
 
 MAX_INVOICES = 2_000
 """Invoices of one run. Prefect takes parameters of up to 512 KB, some 5,000 rows."""
@@ -179,7 +179,7 @@ def read_table(text: str, request: str) -> list[Form]:
         request: Names the act; the same rows in the same act get the same keys.
 
     Raises:
-        Refused: the table as a whole cannot be read, or asks for too much.
+        Rejected: the table as a whole cannot be read, or asks for too much.
     """
     delimiter, rows = _rows(text)
     names = _columns(rows[0] if rows else [])
@@ -196,9 +196,9 @@ def read_table(text: str, request: str) -> list[Form]:
             form.problems.append(f"Row {number}: there are more cells than columns; quote texts.")
         _add(form, number, cells, comma=delimiter != ",")
     if not forms:
-        raise Refused("The table has no rows; write one for each line of an invoice.")
+        raise Rejected("The table has no rows; write one for each line of an invoice.")
     if len(forms) > MAX_INVOICES:
-        raise Refused(
+        raise Rejected(
             f"The table asks for {len(forms):,} invoices; {MAX_INVOICES:,} go in one run. "
             "Divide it."
         )
@@ -215,7 +215,7 @@ def _rows(text: str) -> tuple[str, list[list[str]]]:
     try:
         return delimiter, list(csv.reader(io.StringIO(text), delimiter=delimiter, strict=True))
     except csv.Error as error:
-        raise Refused(f"This is not a CSV that can be read: {error}.") from None
+        raise Rejected(f"This is not a CSV that can be read: {error}.") from None
 
 
 def _columns(titles: Sequence[str]) -> list[str]:
@@ -232,7 +232,7 @@ def _columns(titles: Sequence[str]) -> list[str]:
     if "account" not in names:
         wrong.append("The column 'account' is missing.")
     if wrong:
-        raise Refused([*wrong, f"The columns are: {known}."])
+        raise Rejected([*wrong, f"The columns are: {known}."])
     return names
 
 

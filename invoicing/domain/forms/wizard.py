@@ -53,7 +53,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Counter:
+class Catalogue:
     """What is known when the dialogue begins: the customer, the price book, the day."""
 
     account: Account
@@ -168,15 +168,15 @@ def _searchable(name: str, what: str, title: str, choices: Sequence[str]) -> typ
 # Step 2: description and due date
 
 
-def ask_header(counter: Counter, order: Order, step: str = "1 of 4") -> Dialogue[Order]:
+def ask_header(catalogue: Catalogue, order: Order, step: str = "1 of 4") -> Dialogue[Order]:
     """What the invoice is for, and until when it is to be paid."""
     reason = ""
     while True:
         form = _header_form(order)
         question = Question(
             asked(
-                f"Step {step}: the invoice for {counter.account.name}",
-                f"Billed in {counter.currency}.",
+                f"Step {step}: the invoice for {catalogue.account.name}",
+                f"Billed in {catalogue.currency}.",
                 reason=reason,
             ),
             form,
@@ -188,21 +188,21 @@ def ask_header(counter: Counter, order: Order, step: str = "1 of 4") -> Dialogue
         header: Any = filled
         due = header.due_date
         if header.payment_terms in TERMS:
-            due = counter.today + timedelta(days=TERMS[header.payment_terms])
+            due = catalogue.today + timedelta(days=TERMS[header.payment_terms])
         order = replace(order, description=header.purpose.strip(), due_date=due)
         problems = [] if order.description else ["The description is missing."]
         if header.payment_terms not in (*TERMS, ON_A_DATE):
             problems.append(f"There are no payment terms {header.payment_terms!r}.")
-        problems += _header_problems(counter, due)
+        problems += _header_problems(catalogue, due)
         if not problems:
             return order
         reason = " ".join(problems)
 
 
-def _header_problems(counter: Counter, due: date | None) -> list[str]:
+def _header_problems(catalogue: Catalogue, due: date | None) -> list[str]:
     anything = Line("", 1, "anything", Decimal(1), Decimal(1))
     return draft_problems(
-        due_date=due, currency=counter.currency, lines=[anything], today=counter.today
+        due_date=due, currency=catalogue.currency, lines=[anything], today=catalogue.today
     )
 
 
@@ -242,30 +242,30 @@ def _header_form(order: Order) -> type[BaseModel]:
 # Step 3: the lines, one after another
 
 
-def ask_items(counter: Counter, order: Order) -> Dialogue[Order]:
+def ask_items(catalogue: Catalogue, order: Order) -> Dialogue[Order]:
     """Lines, until no more are wanted."""
     while True:
-        entry = yield from _choose_product(counter, order)
+        entry = yield from _choose_product(catalogue, order)
         if entry is None:
             return order
-        item, more = yield from _ask_price(counter, order, entry)
+        item, more = yield from _ask_price(catalogue, order, entry)
         order = replace(order, items=(*order.items, item))
         if not more:
             return order
 
 
-def _choose_product(counter: Counter, order: Order) -> Dialogue[PriceBookEntry | None]:
+def _choose_product(catalogue: Catalogue, order: Order) -> Dialogue[PriceBookEntry | None]:
     search = reason = ""
     number = len(order.items) + 1
     while True:
-        found = _narrowed(counter, search)
+        found = _narrowed(catalogue, search)
         if not found:
             reason = f"No product matches {search!r}." if search else "The price book is empty."
-            search, found = "", _narrowed(counter, "")
-        many = len(counter.entries) > LISTED
+            search, found = "", _narrowed(catalogue, "")
+        many = len(catalogue.entries) > LISTED
         listed = dict(list(found.items())[:LISTED])
         choices = [*listed, *([SEARCH] if many else []), *([NO_MORE_LINES] if order.items else [])]
-        said = f"{counted(len(found), 'product')} in the {counter.currency} price book"
+        said = f"{counted(len(found), 'product')} in the {catalogue.currency} price book"
         said += f" for {search!r}." if search else "."
         if len(found) > LISTED:
             said += f" The first {LISTED} are listed; search for the others."
@@ -287,24 +287,24 @@ def _choose_product(counter: Counter, order: Order) -> Dialogue[PriceBookEntry |
             reason = "Write what to search for, or choose a product."
 
 
-def _narrowed(counter: Counter, search: str) -> dict[str, PriceBookEntry]:
+def _narrowed(catalogue: Catalogue, search: str) -> dict[str, PriceBookEntry]:
     """The products whose name or code has every word of a search, by what people read."""
     words = search.casefold().split()
     found = [
         entry
-        for entry in counter.entries
+        for entry in catalogue.entries
         if all(word in f"{entry.name} {entry.code}".casefold() for word in words)
     ]
     names = [entry.name for entry in found]
     labels = {}
     for entry in found:
         which = f" [{entry.code or entry.product_id}]" if names.count(entry.name) > 1 else ""
-        labels[f"{entry.name}{which} ({counter.price(entry.unit_price)})"] = entry
+        labels[f"{entry.name}{which} ({catalogue.price(entry.unit_price)})"] = entry
     return labels
 
 
 def _ask_price(
-    counter: Counter, order: Order, entry: PriceBookEntry
+    catalogue: Catalogue, order: Order, entry: PriceBookEntry
 ) -> Dialogue[tuple[LineItem, bool]]:
     reason = ""
     number = len(order.items) + 1
@@ -315,7 +315,7 @@ def _ask_price(
             Field(
                 plain(entry.unit_price),
                 title="Unit price",
-                description=f"In {counter.currency}; offered as in the price book.",
+                description=f"In {catalogue.currency}; offered as in the price book.",
                 validate_default=True,
             ),
         ),
@@ -337,7 +337,7 @@ def _ask_price(
             continue
         line = Line("", number, filled.text.strip(), filled.quantity, filled.unit_price)
         named = replace(line, product_name=entry.name)
-        problems = list(line_problems(number, named, counter.currency))
+        problems = list(line_problems(number, named, catalogue.currency))
         if not problems:
             item = LineItem(
                 product=entry.product_id,
@@ -352,32 +352,34 @@ def _ask_price(
 # Step 4: the summary
 
 
-def review(counter: Counter, order: Order, reasons: Sequence[str] = ()) -> Dialogue[Order | None]:
+def review(
+    catalogue: Catalogue, order: Order, reasons: Sequence[str] = ()
+) -> Dialogue[Order | None]:
     """The whole invoice with its total: confirm, or go back. None when it is abandoned.
 
     Args:
-        counter: What was known at the beginning.
+        catalogue: What was known at the beginning.
         order: What was asked for.
         reasons: Why the same order was refused after it was confirmed.
     """
     reason = " ".join(reasons)
     while True:
         removals = {
-            f"Remove line {number}: {_name(counter, item)}": number - 1
+            f"Remove line {number}: {_name(catalogue, item)}": number - 1
             for number, item in enumerate(order.items, 1)
         }
         choices = [RAISE, ADD_LINE, *removals, CHANGE_HEADER, ABANDON]
         form = _form("Confirm", next=(choice(choices), Field(title="What next?")))
-        answer = yield Question(asked(*_summary(counter, order), reason=reason), form)
+        answer = yield Question(asked(*_summary(catalogue, order), reason=reason), form)
         chosen, reason = str(answer.get("next", "")), ""
         if chosen == RAISE and order.items:
             return order
         if chosen == ABANDON:
             return None
         if chosen == ADD_LINE:
-            order = yield from ask_items(counter, order)
+            order = yield from ask_items(catalogue, order)
         elif chosen == CHANGE_HEADER:
-            order = yield from ask_header(counter, order)
+            order = yield from ask_header(catalogue, order)
         elif chosen in removals:
             gone = removals[chosen]
             order = replace(order, items=(*order.items[:gone], *order.items[gone + 1 :]))
@@ -385,28 +387,28 @@ def review(counter: Counter, order: Order, reasons: Sequence[str] = ()) -> Dialo
             reason = "The invoice has no lines." if chosen == RAISE else "Choose from the list."
 
 
-def _name(counter: Counter, item: LineItem) -> str:
-    names = {entry.product_id: entry.name for entry in counter.entries}
+def _name(catalogue: Catalogue, item: LineItem) -> str:
+    names = {entry.product_id: entry.name for entry in catalogue.entries}
     return item.description or names.get(item.product, item.product)
 
 
-def _summary(counter: Counter, order: Order) -> tuple[str, str, str]:
+def _summary(catalogue: Catalogue, order: Order) -> tuple[str, str, str]:
     rows = ["| # | Item | Quantity | Unit price | Amount |", "|---:|---|---:|---:|---:|"]
-    total = Money(counter.currency, 0)
+    total = Money(catalogue.currency, 0)
     for number, item in enumerate(order.items, 1):
         price = item.unit_price or Decimal(0)
         line = Line("", number, "", item.quantity, price)
-        amount = line.amount(counter.currency)
+        amount = line.amount(catalogue.currency)
         total += amount
-        name = _name(counter, item).replace("|", "\\|")
+        name = _name(catalogue, item).replace("|", "\\|")
         rows.append(f"| {number} | {name} | {plain(item.quantity)} | {plain(price)} | {amount} |")
     rows.append(f"|  | **Total** |  |  | **{total}** |")
     said = f"{order.description} · due {order.due_date}"
-    return f"Step 4 of 4: the invoice for {counter.account.name}", said, "\n".join(rows)
+    return f"Step 4 of 4: the invoice for {catalogue.account.name}", said, "\n".join(rows)
 
 
-def compose(counter: Counter) -> Dialogue[Order | None]:
+def compose(catalogue: Catalogue) -> Dialogue[Order | None]:
     """The whole dialogue; None when it is abandoned."""
-    order = yield from ask_header(counter, Order())
-    order = yield from ask_items(counter, order)
-    return (yield from review(counter, order))
+    order = yield from ask_header(catalogue, Order())
+    order = yield from ask_items(catalogue, order)
+    return (yield from review(catalogue, order))

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from invoicing.domain.model.text import label
 from invoicing.domain.salesforce.schema import OBJECTS, SObject, relationship
-from invoicing.errors import Refused
+from invoicing.errors import Rejected
 
 ORG_S = "~"
 """Before a name in a path: this is the org's field, though one of ours has the same name."""
@@ -152,7 +152,7 @@ class _Names:
         """Refuse a value that somebody asked for, and that the org cannot keep."""
         field_ = self.schema.fields.get(name)
         if field_ and field_.asked and value and value != next(iter(field_.values), None):
-            raise Refused(
+            raise Rejected(
                 f"This org keeps no {label(name)!r} of its invoices, so it cannot be {value}; "
                 "leave it empty, or have the field mapping name a field for it."
             )
@@ -277,7 +277,7 @@ class Names:
         """A record as it is written to the org: what the org does not keep is left out.
 
         Raises:
-            Refused: what people asked for would get lost.
+            Rejected: what people asked for would get lost.
         """
         names = self.of(sobject)
         out: dict[str, Any] = {}

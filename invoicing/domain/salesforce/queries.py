@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from invoicing.domain.model.text import label
 from invoicing.domain.salesforce.field_mapping import Names
-from invoicing.errors import Refused
+from invoicing.errors import Rejected
 
 TOKEN = re.compile(
     r"""(?P<space>\s*)(?P<text>
@@ -73,7 +73,7 @@ def translate(soql: str, names: Names) -> Translation:
     What the org does not keep is neither asked for nor sorted by.
 
     Raises:
-        Refused: the query's condition is about a field that the org does not keep.
+        Rejected: the query's condition is about a field that the org does not keep.
     """
     tokens = [Token(m["space"], m["text"]) for m in TOKEN.finditer(soql)]
     query = _Query(names)
@@ -178,7 +178,7 @@ class _Query:
                 labels = self._names.labels(self._sobject, token.text)
             theirs = self._named(token)
             if theirs is None:
-                raise Refused(
+                raise Rejected(
                     f"This org keeps no {label(token.text)!r} of its invoices (see the field "
                     "mapping), and what was asked for cannot be done without."
                 )

@@ -60,7 +60,7 @@ INSTEAD: Mapping[Status, str] = {
 """What people can do in each state."""
 
 
-def as_revision(params: Mapping[str, Any], original: str) -> dict[str, Any]:
+def as_replacement(params: Mapping[str, Any], original: str) -> dict[str, Any]:
     """The parameters of a draft that is to replace an invoice, which Stripe then voids.
 
     It begins as a copy of the original, lines included, and is then filled in like any draft:
@@ -75,8 +75,8 @@ def as_revision(params: Mapping[str, Any], original: str) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """An invoice record, and where Stripe says that it stands at this moment."""
+class InvoiceState:
+    """An invoice record, and the state of its invoice in Stripe at this moment."""
 
     record_id: str
     name: str
@@ -101,7 +101,7 @@ class Standing:
         return Money(self.currency, self.total.minor - self.credited.minor)
 
 
-def standing(
+def invoice_state(
     record_id: str,
     name: str,
     account: str,
@@ -110,14 +110,14 @@ def standing(
     currency: str,
     status: Status,
     invoice: Mapping[str, Any] | None,
-) -> Standing:
-    """Where an invoice stands; without an invoice in Stripe only the record's status is known."""
+) -> InvoiceState:
+    """The state of an invoice; without one in Stripe only the record's status is known."""
     facts = invoice or {"currency": currency}
 
     def money(*names: str) -> Money:
         return Money(facts["currency"], sum(facts.get(name) or 0 for name in names))
 
-    return Standing(
+    return InvoiceState(
         record_id=record_id,
         name=name,
         account=account,
@@ -132,17 +132,18 @@ def standing(
     )
 
 
-def act_problems(act: Act, at: Standing) -> Iterator[str]:
-    """Say why an act is not possible where an invoice stands."""
-    if at.status not in ALLOWED[act]:
-        yield f"{at.name} is {at.status} and cannot be {act}. {INSTEAD[at.status]}"
-    elif act in (Act.VOID, Act.REPLACE) and at.paid.minor:
+def act_problems(act: Act, state: InvoiceState) -> Iterator[str]:
+    """Say why an invoice's state does not allow an act."""
+    if state.status not in ALLOWED[act]:
+        yield f"{state.name} is {state.status} and cannot be {act}. {INSTEAD[state.status]}"
+    elif act in (Act.VOID, Act.REPLACE) and state.paid.minor:
         yield (
-            f"{at.paid} has been paid on {at.name}, so it cannot be {act}: that money would belong "
-            "to no invoice. Credit what the customer need not pay instead: run credit-invoice."
+            f"{state.paid} has been paid on {state.name}, so it cannot be {act}: that money would "
+            "belong to no invoice. Credit what the customer need not pay instead: run "
+            "credit-invoice."
         )
-    elif act is Act.RESEND and not at.email:
-        yield f"{at.name} has no e-mail address in Stripe, so it cannot be mailed again."
+    elif act is Act.RESEND and not state.email:
+        yield f"{state.name} has no e-mail address in Stripe, so it cannot be mailed again."
 
 
 def amount_problems(amount: Decimal, currency: str) -> Iterator[str]:
@@ -158,22 +159,22 @@ def amount_problems(amount: Decimal, currency: str) -> Iterator[str]:
 
 
 def payment_problems(
-    at: Standing, amount: Decimal | None, received_on: date, today: date
+    state: InvoiceState, amount: Decimal | None, received_on: date, today: date
 ) -> Iterator[str]:
     """Say everything that is wrong with a payment that was received outside Stripe."""
-    yield from act_problems(Act.PAY, at)
+    yield from act_problems(Act.PAY, state)
     if amount is not None:
-        wrong = list(amount_problems(amount, at.currency))
+        wrong = list(amount_problems(amount, state.currency))
         yield from wrong
-        money = Money.of(amount, at.currency)
-        if not wrong and at.status in ALLOWED[Act.PAY] and money > at.remaining:
-            yield f"Only {at.remaining} of {at.name} remains to be paid, not {money}."
+        money = Money.of(amount, state.currency)
+        if not wrong and state.status in ALLOWED[Act.PAY] and money > state.remaining:
+            yield f"Only {state.remaining} of {state.name} remains to be paid, not {money}."
     if received_on > today:
         yield f"The payment cannot have been received on {received_on}, which is still to come."
 
 
 @dataclass(frozen=True)
-class CreditWish:
+class CreditRequest:
     """What somebody wants credited, and how.
 
     Attributes:
@@ -191,6 +192,11 @@ class CreditWish:
     reason: CreditReason = "other"
     memo: str = ""
     mail: bool = True
+
+    def __repr__(self) -> str:
+        """As it goes into the digests of requests, which the ledger keeps for good."""
+        said = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
+        return f"CreditWish({said})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,8 +221,8 @@ class Credit:
 
 
 def plan_credit(
-    at: Standing,
-    wish: CreditWish,
+    state: InvoiceState,
+    request: CreditRequest,
     *,
     stripe_lines: Sequence[Mapping[str, Any]],
     collected: int,
@@ -227,38 +233,38 @@ def plan_credit(
     https://docs.stripe.com/invoicing/credit-notes
 
     Args:
-        at: Where the invoice stands.
-        wish: What is wanted.
+        state: The invoice as it is now.
+        request: What is to be credited.
         stripe_lines: The invoice's lines as Stripe has them.
         collected: What Stripe itself collected and could refund at most, in minor units.
 
     Returns:
         The credit, and everything that is wrong with it.
     """
-    problems = list(act_problems(Act.CREDIT, at))
-    by_line, total = _credited_lines(at, wish.lines, stripe_lines, problems)
-    if wish.lines and wish.amount is not None:
+    problems = list(act_problems(Act.CREDIT, state))
+    by_line, total = _credited_lines(state, request.lines, stripe_lines, problems)
+    if request.lines and request.amount is not None:
         problems.append("Give either an amount or lines to credit, not both.")
-    elif wish.amount is not None:
-        problems += amount_problems(wish.amount, at.currency)
-        total = Money.of(wish.amount, at.currency)
-    elif not wish.lines:
-        total = at.creditable
-    remaining = at.remaining.minor if at.status is not Status.PAID else 0
-    off = Money(at.currency, min(total.minor, remaining))
-    back = Money(at.currency, total.minor - off.minor)
+    elif request.amount is not None:
+        problems += amount_problems(request.amount, state.currency)
+        total = Money.of(request.amount, state.currency)
+    elif not request.lines:
+        total = state.creditable
+    remaining = state.remaining.minor if state.status is not Status.PAID else 0
+    off = Money(state.currency, min(total.minor, remaining))
+    back = Money(state.currency, total.minor - off.minor)
     if not problems:
-        problems += _credit_problems(at, total, back, wish.give_back, collected)
+        problems += _credit_problems(state, total, back, request.give_back, collected)
     return Credit(total, off, back, tuple(by_line)), problems
 
 
 def _credit_problems(
-    at: Standing, total: Money, back: Money, give_back: GiveBack, collected: int
+    state: InvoiceState, total: Money, back: Money, give_back: GiveBack, collected: int
 ) -> Iterator[str]:
-    if not at.creditable.minor:
-        yield f"All of {at.name} has been credited already."
-    elif total > at.creditable:
-        yield f"Only {at.creditable} of {at.name} is left to credit, not {total}."
+    if not state.creditable.minor:
+        yield f"All of {state.name} has been credited already."
+    elif total > state.creditable:
+        yield f"Only {state.creditable} of {state.name} is left to credit, not {total}."
     elif back.minor and give_back == "nothing":
         yield (
             f"{back} of it has been paid already. Choose where that goes: refund, customer "
@@ -266,13 +272,13 @@ def _credit_problems(
         )
     elif give_back == "refund" and back.minor > collected:
         yield (
-            f"Stripe collected only {Money(at.currency, collected)} of {at.name} and cannot refund "
-            f"{back}. Choose out of band, and pay it back the way it came."
+            f"Stripe collected only {Money(state.currency, collected)} of {state.name} and cannot "
+            f"refund {back}. Choose out of band, and pay it back the way it came."
         )
 
 
 def _credited_lines(
-    at: Standing,
+    state: InvoiceState,
     wanted: Sequence[CreditLine],
     stripe_lines: Sequence[Mapping[str, Any]],
     problems: list[str],
@@ -280,9 +286,9 @@ def _credited_lines(
     """The lines of a credit note as Stripe takes them, and what they come to."""
     by_key = {line_key(line): line for line in stripe_lines}
     by_key |= {line["id"]: line for line in stripe_lines}
-    by_position = {line.position: line for line in at.lines}
+    by_position = {line.position: line for line in state.lines}
     params: list[Mapping[str, Any]] = []
-    total = Money(at.currency, 0)
+    total = Money(state.currency, 0)
     for one in wanted:
         ours = by_position.get(one.line)
         theirs = by_key.get(ours.key) if ours else None
@@ -290,7 +296,7 @@ def _credited_lines(
             there = ", ".join(map(str, by_position)) or "none"
             problems.append(f"There is no line {one.line} on the invoice; its lines are {there}.")
             continue
-        amount = _line_credit(one, ours, Money(at.currency, theirs["amount"]), problems)
+        amount = _line_credit(one, ours, Money(state.currency, theirs["amount"]), problems)
         params.append(
             {
                 "type": "invoice_line_item",

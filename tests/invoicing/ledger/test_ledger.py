@@ -13,7 +13,7 @@ from sqlalchemy import event as listener
 from sqlmodel import SQLModel
 
 from invoicing.domain.stripe.events import News
-from invoicing.errors import Busy, Passing, Refused
+from invoicing.errors import Busy, Rejected, TransientError
 from invoicing.ledger import database, inbox, intents, leases, requests
 from invoicing.ledger.inbox import Choice
 from invoicing.ledger.models import Event, Intent, Lease
@@ -144,8 +144,8 @@ def test_an_effect_happens_once_however_often_it_is_wanted() -> None:
 def test_a_lost_answer_is_found_by_its_evidence() -> None:
     """The effect happened, the answer did not come: nothing is made again."""
     service = Service()
-    with pytest.raises(Passing):
-        once(service, service.act(Passing("lost")))
+    with pytest.raises(TransientError):
+        once(service, service.act(TransientError("lost")))
     assert once(service, service.act()) == "made-1"
     assert len(service.keys) == 1
 
@@ -153,8 +153,8 @@ def test_a_lost_answer_is_found_by_its_evidence() -> None:
 def test_an_unanswered_call_is_repeated_under_its_key() -> None:
     """It may still be under way, and then only its key protects."""
     service = Service()
-    with pytest.raises(Passing):
-        once(service, service.act(Passing("time-out"), happens=False))
+    with pytest.raises(TransientError):
+        once(service, service.act(TransientError("time-out"), happens=False))
     once(service, service.act())
     assert service.keys[0] == service.keys[1]
 
@@ -162,8 +162,8 @@ def test_an_unanswered_call_is_repeated_under_its_key() -> None:
 def test_a_failed_answer_needs_a_new_key() -> None:
     """Stripe would repeat its 500 for a day under the old one."""
     service = Service()
-    with pytest.raises(Passing):
-        once(service, service.act(Passing("500", answered=True), happens=False))
+    with pytest.raises(TransientError):
+        once(service, service.act(TransientError("500", answered=True), happens=False))
     once(service, service.act())
     assert service.keys[0] != service.keys[1]
 
@@ -172,11 +172,11 @@ def test_an_answer_to_the_second_call_does_not_end_the_first() -> None:
     """The first may still be under way; only the repetition of its own answer ends it."""
     service = Service()
     for failure in (
-        Passing("time-out"),
-        Passing("503", answered=True),
-        Passing("500 again", answered=True, replayed=True),
+        TransientError("time-out"),
+        TransientError("503", answered=True),
+        TransientError("500 again", answered=True, replayed=True),
     ):
-        with pytest.raises(Passing):
+        with pytest.raises(TransientError):
             once(service, service.act(failure, happens=False))
     once(service, service.act())
     first, second, third, fourth = service.keys
@@ -186,8 +186,8 @@ def test_an_answer_to_the_second_call_does_not_end_the_first() -> None:
 def test_after_23_hours_the_key_no_longer_counts() -> None:
     """Stripe forgets keys after 24 hours; the evidence was read, then a new key is taken."""
     service = Service()
-    with pytest.raises(Passing):
-        once(service, service.act(Passing("time-out"), happens=False))
+    with pytest.raises(TransientError):
+        once(service, service.act(TransientError("time-out"), happens=False))
     age(Intent, keyed_at=datetime.now(UTC) - timedelta(hours=23, seconds=1))
     once(service, service.act())
     assert service.keys[0] != service.keys[1]
@@ -196,8 +196,8 @@ def test_after_23_hours_the_key_no_longer_counts() -> None:
 def test_a_refused_call_did_not_begin() -> None:
     """What the service refused had no effect, and other parameters may be tried."""
     service = Service()
-    with pytest.raises(Refused):
-        once(service, service.act(Refused("no"), happens=False))
+    with pytest.raises(Rejected):
+        once(service, service.act(Rejected("no"), happens=False))
     assert not intents.began("make", "thing")
     assert once(service, service.act(), digest="corrected") == "made-1"
 
@@ -256,8 +256,8 @@ def test_a_handler_that_lives_keeps_its_events_and_leases() -> None:
     past = datetime.now(UTC) - timedelta(seconds=1)
     age(Event, lease_expires_at=past)
     age(Lease, expires_at=past)
-    inbox.stay("living")
-    leases.stay("living")
+    inbox.heartbeat("living")
+    leases.heartbeat("living")
     assert [row.id for row in inbox.claim("next", account_id="acct_1", limit=10)] == [theirs.id]
     assert [leases.held(*held) for held in (("mine", "living"), ("theirs", "dead"))] == [
         True,
@@ -304,7 +304,7 @@ def test_what_is_done_is_never_looked_through(ledger_url: str) -> None:
         inbox.dead_letters("acct_1")
         inbox.last_death("acct_1")
         inbox.claim("handler", account_id="acct_1", limit=10)
-        inbox.stay("handler")
+        inbox.heartbeat("handler")
         inbox.give_back("handler")
         inbox.forget_bodies(datetime.now(UTC))
     explain = "EXPLAIN QUERY PLAN" if ledger_url.startswith("sqlite") else "EXPLAIN"

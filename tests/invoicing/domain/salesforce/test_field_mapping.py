@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from invoicing.domain.salesforce.field_mapping import Names, OrgMapping
-from invoicing.errors import Refused
+from invoicing.errors import Rejected
 
 FILE = Path(__file__).parents[3] / "orgs/billing/mapping.toml"
 NAMES = Names(OrgMapping.model_validate(tomllib.loads(FILE.read_text())))
@@ -54,7 +54,7 @@ def test_what_people_ask_for_never_gets_lost() -> None:
     """A discount that cannot be kept is refused; what says nothing is no discount."""
     harmless = {"Discount_Percent__c": None, "Collection_Method__c": "Send Invoice"}
     assert NAMES.fields("Stripe_Invoice__c", harmless) == {}
-    with pytest.raises(Refused, match="keeps no 'discount percent'"):
+    with pytest.raises(Rejected, match="keeps no 'discount percent'"):
         NAMES.fields("Stripe_Invoice__c", {"Discount_Percent__c": 10.0})
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from invoicing.connectors.salesforce import quoted
 from invoicing.domain.salesforce.field_mapping import Names, OrgMapping
 from invoicing.domain.salesforce.queries import translate
-from invoicing.errors import Refused
+from invoicing.errors import Rejected
 
 FILE = Path(__file__).parents[3] / "orgs/billing/mapping.toml"
 NAMES = Names(OrgMapping.model_validate(tomllib.loads(FILE.read_text())))
@@ -98,5 +98,5 @@ def test_rows_of_values_keep_their_order_and_our_words() -> None:
 
 def test_a_condition_on_what_is_not_kept_is_refused() -> None:
     """Leaving it out would find the wrong records."""
-    with pytest.raises(Refused, match="keeps no 'action requested'"):
+    with pytest.raises(Rejected, match="keeps no 'action requested'"):
         translate("SELECT Id FROM Stripe_Invoice__c WHERE Action_Requested__c != null", NAMES)

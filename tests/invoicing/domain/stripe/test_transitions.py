@@ -13,20 +13,20 @@ from invoicing.domain.stripe.transitions import (
     ALLOWED,
     COMES_TO,
     Act,
-    CreditWish,
-    Standing,
+    CreditRequest,
+    InvoiceState,
     act_problems,
     amount_problems,
+    invoice_state,
     payment_problems,
     plan_credit,
-    standing,
 )
 
 TODAY = date(2026, 11, 23)
 LINES = (Line(key="a", position=1, description="Days", quantity=Decimal(3), unit_price=Decimal(7)),)
 
 
-def stands(status: str = "open", currency: str = "usd", **facts: Any) -> Standing:
+def sent_invoice(status: str = "open", currency: str = "usd", **facts: Any) -> InvoiceState:
     """An invoice over 2,100 minor units, of which nothing is paid unless said so."""
     invoice = {
         "id": "in_1",
@@ -38,7 +38,7 @@ def stands(status: str = "open", currency: str = "usd", **facts: Any) -> Standin
         "customer_email": "pay@example.com",
         **facts,
     }
-    return standing(
+    return invoice_state(
         "a00", "INV-1", "Acme", LINES, currency=currency, status=Status.DRAFT, invoice=invoice
     )
 
@@ -47,7 +47,7 @@ def stands(status: str = "open", currency: str = "usd", **facts: Any) -> Standin
 @pytest.mark.parametrize("status", [s for s in Status if s is not Status.DELETED])
 def test_an_act_is_allowed_or_says_what_can_be_done_instead(act: Act, status: Status) -> None:
     """In every state: nothing, or one sentence about the state and one about what to do."""
-    problems = list(act_problems(act, stands(status.lower())))
+    problems = list(act_problems(act, sent_invoice(status.lower())))
     if status in ALLOWED[act]:
         assert problems == []
     else:
@@ -85,17 +85,17 @@ def test_amounts_are_what_the_currency_has(amount: str, currency: str, problem: 
 @pytest.mark.parametrize(("currency", "whole"), [("jpy", "2100"), ("usd", "21"), ("kwd", "2.1")])
 def test_no_more_is_paid_than_remains(currency: str, whole: str) -> None:
     """The whole is right; a minor unit more is not."""
-    at = stands(currency=currency)
-    assert list(payment_problems(at, Decimal(whole), TODAY, TODAY)) == []
-    [problem] = payment_problems(at, Decimal(whole) * 2, TODAY, TODAY)
+    state = sent_invoice(currency=currency)
+    assert list(payment_problems(state, Decimal(whole), TODAY, TODAY)) == []
+    [problem] = payment_problems(state, Decimal(whole) * 2, TODAY, TODAY)
     assert problem.startswith("Only ")
 
 
 def test_a_credit_first_lowers_what_remains() -> None:
     """Of 21 dollars 15 are paid: a credit of 10 takes 6 off and gives 4 back."""
-    at = stands(amount_paid=1500, amount_remaining=600)
-    wish = CreditWish(amount=Decimal(10), give_back="customer balance")
-    credit, problems = plan_credit(at, wish, stripe_lines=[], collected=1500)
+    state = sent_invoice(amount_paid=1500, amount_remaining=600)
+    request = CreditRequest(amount=Decimal(10), give_back="customer balance")
+    credit, problems = plan_credit(state, request, stripe_lines=[], collected=1500)
     assert problems == []
     assert (credit.off.minor, credit.back.minor) == (600, 400)
     assert credit.told("customer balance") == (
@@ -103,11 +103,21 @@ def test_a_credit_first_lowers_what_remains() -> None:
     )
 
 
+def test_a_credit_requested_before_an_upgrade_is_the_same_after_it() -> None:
+    """The ledger keeps a digest of this text: with another one, it would be another request."""
+    assert repr(CreditRequest(Decimal(10), (CreditLine(line=1),), "refund", memo="Late")) == (
+        "CreditWish(amount=Decimal('10'), lines=(CreditLine(line=1, quantity=None, amount=None),), "
+        "give_back='refund', reason='other', memo='Late', mail=True)"
+    )
+
+
 def test_what_is_left_after_earlier_credits_is_the_whole() -> None:
     """A credit without an amount and without lines."""
-    at = stands("paid", amount_paid=2100, amount_remaining=0, post_payment_credit_notes_amount=2000)
+    state = sent_invoice(
+        "paid", amount_paid=2100, amount_remaining=0, post_payment_credit_notes_amount=2000
+    )
     credit, problems = plan_credit(
-        at, CreditWish(give_back="refund"), stripe_lines=[], collected=2100
+        state, CreditRequest(give_back="refund"), stripe_lines=[], collected=2100
     )
     assert (problems, credit.total.minor) == ([], 100)
 
@@ -115,13 +125,13 @@ def test_what_is_left_after_earlier_credits_is_the_whole() -> None:
 def test_lines_are_found_by_our_key_or_by_stripes() -> None:
     """Ours carry our key; those of the dashboard are known by their id."""
     theirs = {"id": "il_1", "amount": 2100, "metadata": {"salesforce_line_key": "a"}}
-    wish = CreditWish(lines=(CreditLine(line=1, quantity=Decimal(2)),))
-    credit, problems = plan_credit(stands(), wish, stripe_lines=[theirs], collected=0)
+    request = CreditRequest(lines=(CreditLine(line=1, quantity=Decimal(2)),))
+    credit, problems = plan_credit(sent_invoice(), request, stripe_lines=[theirs], collected=0)
     assert (problems, credit.total.minor) == ([], 1400)
     assert credit.lines[0]["invoice_line_item"] == "il_1"
 
 
 def test_a_sum_of_forty_digits_is_refused_like_any_other() -> None:
     """Somebody pasted an account number: that is more than remains, said in words."""
-    [problem] = payment_problems(stands(), Decimal("9" * 40), TODAY, TODAY)
+    [problem] = payment_problems(sent_invoice(), Decimal("9" * 40), TODAY, TODAY)
     assert problem.startswith("Only 21.00 USD of INV-1 remains to be paid")
