@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from sandbox.common.admin import parsed
 from sandbox.common.traffic import Traffic
-from sandbox.stripe import refunds
+from sandbox.stripe import payments, refunds
 from sandbox.stripe.context import Context, Sandbox, Settings
 from sandbox.stripe.errors import StripeError, no_such
 from sandbox.stripe.generate import Generator, Order
@@ -41,6 +41,9 @@ class DisputeOrder(BaseModel):
     invoice: str | None = None
     charge: str | None = None
     reason: str = "fraudulent"
+    amount: int | None = None
+    currency: str | None = None
+    """Of the dispute, where its bank converted the amount."""
 
 
 class DisputeVerdict(BaseModel):
@@ -50,6 +53,17 @@ class DisputeVerdict(BaseModel):
 
     dispute: str
     status: Literal["won", "lost"]
+
+
+class DebitOutcome(BaseModel):
+    """What becomes of a bank debit that is under way."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    payment_intent: str | None = None
+    invoice: str | None = None
+    failure: str | None = None
+    """Why it failed, as a charge's ``failure_code``; nothing if it succeeded."""
 
 
 class RefundFailure(BaseModel):
@@ -119,6 +133,12 @@ def routes(sandbox: Sandbox, courier: Courier, traffic: Traffic) -> list[Route]:
             return order
         return acted(lambda: _dispute(sandbox, order))
 
+    async def end_debit(request: Request) -> Response:
+        outcome = await parsed(request, DebitOutcome)
+        if isinstance(outcome, Response):
+            return outcome
+        return acted(lambda: _end_debit(sandbox, outcome))
+
     async def close_dispute(request: Request) -> Response:
         verdict = await parsed(request, DisputeVerdict)
         if isinstance(verdict, Response):
@@ -167,6 +187,7 @@ def routes(sandbox: Sandbox, courier: Courier, traffic: Traffic) -> list[Route]:
         Route("/_sandbox/deliveries/settle", settle, methods=["POST"]),
         Route("/_sandbox/webhooks", get_network, methods=["GET"]),
         Route("/_sandbox/webhooks", set_network, methods=["POST"]),
+        Route("/_sandbox/debits", end_debit, methods=["POST"]),
         Route("/_sandbox/disputes", dispute, methods=["POST"]),
         Route("/_sandbox/disputes/close", close_dispute, methods=["POST"]),
         Route("/_sandbox/refunds/fail", fail_refund, methods=["POST"]),
@@ -191,17 +212,33 @@ def _found(sandbox: Sandbox, kind: str, object_id: str) -> tuple[Context, Doc]:
     raise no_such(kind, object_id)
 
 
+def _end_debit(sandbox: Sandbox, outcome: DebitOutcome) -> Doc:
+    """End a payment that is under way, or the one of an invoice."""
+    intent_id = outcome.payment_intent
+    if outcome.invoice:
+        context, invoice = _found(sandbox, "invoice", outcome.invoice)
+        payment = payments.default_payment(context, invoice)
+        intent_id = payment["payment"]["payment_intent"] if payment else None
+    return payments.end_debit(*_found(sandbox, "payment_intent", intent_id or ""), outcome.failure)
+
+
 def _dispute(sandbox: Sandbox, order: DisputeOrder) -> Doc:
     """Dispute a charge, or the newest charge of an invoice."""
     if order.charge:
-        return refunds.open_dispute(*_found(sandbox, "charge", order.charge), order.reason)
+        return _opened(*_found(sandbox, "charge", order.charge), order)
     context, invoice = _found(sandbox, "invoice", order.invoice or "")
     for payment in context.space.find("invoice_payment", {"invoice": invoice["id"]})[::-1]:
         intent = context.space.get("payment_intent", payment["payment"].get("payment_intent", ""))
         if intent and intent["status"] == "succeeded":
             charge = context.require("charge", intent["latest_charge"])
-            return refunds.open_dispute(context, charge, order.reason)
+            return _opened(context, charge, order)
     raise no_such("charge", f"of {invoice['id']}")
+
+
+def _opened(context: Context, charge: Doc, order: DisputeOrder) -> Doc:
+    return refunds.open_dispute(
+        context, charge, order.reason, amount=order.amount, currency=order.currency
+    )
 
 
 def _listed(sandbox: Sandbox, kind: str, filters: dict[str, Any]) -> Response:

@@ -1,4 +1,4 @@
-"""What Stripe does by itself as time passes: drafts finalize.
+"""What Stripe does by itself as time passes: drafts finalize, bank debits come to their end.
 
 With ``auto_advance`` on, a draft is finalized an hour after all webhook endpoints acknowledged
 ``invoice.created``, or 72 hours after it was created; with ``automatically_finalizes_at``, then.
@@ -11,7 +11,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from sandbox.stripe import lifecycle
+from sandbox.stripe import lifecycle, payment_methods, payments
 from sandbox.stripe.context import Context, Sandbox
 from sandbox.stripe.errors import StripeError
 from sandbox.stripe.store import Doc
@@ -27,7 +27,7 @@ TICK = 5.0
 
 
 class Advancement:
-    """Finalizes drafts when their time has come, for as long as the sandbox runs."""
+    """Ends drafts and debits when their time has come, for as long as the sandbox runs."""
 
     def __init__(self, sandbox: Sandbox, courier: Courier) -> None:
         self.sandbox = sandbox
@@ -46,9 +46,12 @@ class Advancement:
                 await task
 
     def advance(self) -> None:
-        """Finalize what is due now."""
+        """Do what is due now."""
         for livemode in (False, True):
             context = self.sandbox.context(livemode)
+            until = {"_.settles_at": {"lte": context.now}}
+            for intent in context.space.find("payment_intent", {}, until):
+                self._end_debit(context, intent)
             filters = {"status": "draft", "_.advances": True}
             for invoice in context.space.find("invoice", filters):
                 if context.now >= _due_at(context, invoice):
@@ -58,6 +61,12 @@ class Advancement:
         while True:
             self.advance()
             await asyncio.sleep(TICK)
+
+    def _end_debit(self, context: Context, intent: Doc) -> None:
+        debit = payment_methods.instrument_of(context, intent["payment_method"])
+        with self.sandbox.store.transaction():
+            payments.end_debit(context, intent, debit.code)
+        self.courier.wake()
 
     def _finalize(self, context: Context, invoice: Doc) -> None:
         try:

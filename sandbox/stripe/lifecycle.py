@@ -4,10 +4,10 @@ The table of https://docs.stripe.com/invoicing/integration/workflow-transitions.
 """
 
 from sandbox.stripe import invoicing, mail, money, payment_objects, payments
-from sandbox.stripe.cards import Card
 from sandbox.stripe.context import Context
 from sandbox.stripe.errors import StripeError, invalid, wrong_state
 from sandbox.stripe.ids import token
+from sandbox.stripe.payment_methods import Instrument
 from sandbox.stripe.store import Doc
 
 
@@ -95,18 +95,19 @@ def payable(context: Context, invoice: Doc) -> Doc:
 def pay(
     context: Context,
     invoice: Doc,
-    card: Card,
+    card: Instrument,
     method: str,
     amount: int | None = None,
     *,
     off_session: bool = True,
 ) -> Doc:
-    """Charge a card for what remains of a payable invoice, or for a part of it.
+    """Charge a card or a bank account for what remains of a payable invoice, or for a part of it.
 
     Raises:
-        StripeError: If the amount is out of bounds, the card is declined, or the customer has to
-            confirm the payment.
+        StripeError: If the amount is out of bounds, the card is declined, the customer has to
+            confirm the payment, or another payment is under way.
     """
+    payments.require_settled(context, invoice, "pay")
     charged = invoice["amount_remaining"] if amount is None else amount
     if not 0 < charged <= invoice["amount_remaining"]:
         raise invalid("The amount must be more than 0 and at most what remains.", "amount")
@@ -115,6 +116,7 @@ def pay(
 
 def pay_out_of_band(context: Context, invoice: Doc) -> Doc:
     """Note that the invoice was paid outside Stripe."""
+    payments.require_settled(context, invoice, "pay")
     earlier = invoice["_"].get("paid_off_stripe", 0)
     invoice["_"]["paid_off_stripe"] = earlier + invoice["amount_remaining"]
     invoice["amount_paid"] = invoice["amount_due"]
@@ -125,6 +127,7 @@ def pay_out_of_band(context: Context, invoice: Doc) -> Doc:
 def void(context: Context, invoice: Doc) -> Doc:
     """Void an open or uncollectible invoice, for good."""
     require_status(invoice, ("open", "uncollectible"), "void")
+    payments.require_settled(context, invoice, "void")
     payments.close_default(context, invoice, "void_invoice")
     _return_balance(context, invoice)
     invoice |= {"status": "void", "auto_advance": False, "next_payment_attempt": None}

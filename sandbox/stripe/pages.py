@@ -121,7 +121,7 @@ class Pages:
             return self._page("missing.html", 404)
         context, intent = found
         method = intent["payment_method"]
-        card = payment_methods.card_of(context, method) if method else None
+        card = payment_methods.instrument_of(context, method) if method else None
         return self._page("authenticate.html", intent=intent, card=card)
 
     async def confirm(self, request: Request) -> Response:

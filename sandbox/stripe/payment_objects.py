@@ -2,6 +2,7 @@
 
 from sandbox.stripe.cards import Card
 from sandbox.stripe.context import Context
+from sandbox.stripe.debits import Debit
 from sandbox.stripe.ids import new_id, token
 from sandbox.stripe.store import Doc
 
@@ -167,4 +168,15 @@ def new_charge(context: Context, intent: Doc, card: Card, method: str) -> Doc:
         "status": "failed" if failed else "succeeded",
         "transfer_data": None,
         "transfer_group": None,
+    }
+
+
+def new_debit_charge(context: Context, intent: Doc, debit: Debit, method: str) -> Doc:
+    """Build the charge of a bank account, which is pending until the bank has spoken."""
+    no_card = Card("", "", debit.token)
+    return new_charge(context, intent, no_card, method) | {
+        "balance_transaction": None,
+        "paid": False,
+        "payment_method_details": {debit.kind: debit.details(), "type": debit.kind},
+        "status": "pending",
     }

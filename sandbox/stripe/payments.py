@@ -5,9 +5,16 @@ from dataclasses import replace
 from sandbox.stripe import authentication, invoicing, payment_methods, refunds
 from sandbox.stripe.cards import Card
 from sandbox.stripe.context import Context
-from sandbox.stripe.errors import StripeError
-from sandbox.stripe.ids import new_id
-from sandbox.stripe.payment_objects import new_charge, new_intent, new_invoice_payment
+from sandbox.stripe.debits import Debit
+from sandbox.stripe.errors import StripeError, wrong_state
+from sandbox.stripe.ids import new_id, token
+from sandbox.stripe.payment_methods import Instrument
+from sandbox.stripe.payment_objects import (
+    new_charge,
+    new_debit_charge,
+    new_intent,
+    new_invoice_payment,
+)
 from sandbox.stripe.store import Doc, public
 
 
@@ -32,18 +39,21 @@ def default_payment(context: Context, invoice: Doc) -> Doc | None:
 
 
 def charge(
-    context: Context, invoice: Doc, amount: int, card: Card, method: str, *, off_session: bool
+    context: Context, invoice: Doc, amount: int, card: Instrument, method: str, *, off_session: bool
 ) -> Doc:
-    """Charge a card for an invoice, fully or in part.
+    """Charge a card or a bank account for an invoice, fully or in part.
 
     Returns:
-        The invoice, settled as far as the payment goes.
+        The invoice, settled as far as the payment goes; open as before while a debit is under way.
 
     Raises:
         StripeError: 402 if the card is declined, or the payer has to confirm the payment; the
             attempt stays recorded.
     """
     payment, intent = _payment_for(context, invoice, amount)
+    if isinstance(card, Debit):
+        _submit(context, intent, card, method, invoice)
+        return invoice
     if card.declines:
         raise _declined(context, invoice, intent, card, method)
     if card.authenticates:
@@ -64,9 +74,12 @@ def confirm(context: Context, intent: Doc, *, off_session: bool = False) -> Doc:
         StripeError: 402 if the card is declined, as it is where its payer is not there to confirm.
     """
     method = intent["payment_method"]
-    card = payment_methods.card_of(context, method)
+    card = payment_methods.instrument_of(context, method)
     attached = _attached(context, intent["id"])
     invoice = attached[1] if attached else None
+    if isinstance(card, Debit):
+        _submit(context, intent, card, method, invoice)
+        return intent
     if card.authenticates and off_session:
         required = "authentication_required"
         card = replace(card, code=required, decline_code=required)
@@ -88,10 +101,76 @@ def authenticated(context: Context, intent: Doc, *, confirmed: bool) -> None:
     if attached and attached[1]["status"] not in ("open", "uncollectible"):
         cancel_intent(context, intent, None)
     elif confirmed:
-        card = payment_methods.card_of(context, method)
-        _collect(context, intent, card, method, attached)
+        card = payment_methods.instrument_of(context, method)
+        if isinstance(card, Card):
+            _collect(context, intent, card, method, attached)
     else:
         _fail(context, attached[1] if attached else None, intent, authentication.failure())
+
+
+def under_way(context: Context, invoice: Doc) -> bool:
+    """Return whether a bank is still to say what becomes of a payment of the invoice."""
+    payment = default_payment(context, invoice)
+    if payment is None:
+        return False
+    intent = context.require("payment_intent", payment["payment"]["payment_intent"])
+    return bool(intent["status"] == "processing")
+
+
+def require_settled(context: Context, invoice: Doc, verb: str) -> None:
+    """Refuse what cannot be done to an invoice while a payment of it is under way.
+
+    Source for voiding: https://github.com/frappe/press/pull/2421
+
+    Raises:
+        StripeError: 400.
+    """
+    if under_way(context, invoice):
+        raise wrong_state(
+            f"You can't {verb} this invoice: its payment is processing.",
+            "payment_intent_unexpected_state",
+        )
+
+
+def end_debit(context: Context, intent: Doc, code: str | None = None) -> Doc:
+    """Let a debit that is under way succeed, or fail for a reason.
+
+    Args:
+        context: The act.
+        intent: A payment intent that is processing.
+        code: Why it failed, as a charge's ``failure_code``; None if it succeeded.
+    """
+    if intent["status"] != "processing":
+        raise wrong_state("This payment is not under way.", "payment_intent_unexpected_state")
+    pending = context.require("charge", intent["latest_charge"])
+    debit = payment_methods.instrument_of(context, pending["payment_method"])
+    attached = _attached(context, intent["id"])
+    intent["_"]["settles_at"] = None
+    if code:
+        pending |= {
+            "amount_captured": 0,
+            "captured": False,
+            "failure_code": code,
+            "failure_message": "The bank did not carry out the debit.",
+            "status": "failed",
+        }
+        context.space.update("charge", pending)
+        context.emit("charge.failed", pending)
+        error = StripeError(
+            pending["failure_message"], status=402, kind="card_error", code=code, keep=True
+        )
+        payable = attached and attached[1]["status"] in ("open", "uncollectible")
+        _fail(context, attached[1] if attached and payable else None, intent, error)
+        return intent
+    pending |= {"balance_transaction": f"txn_1{token(23)}", "paid": True, "status": "succeeded"}
+    context.space.update("charge", pending)
+    context.emit("charge.succeeded", pending)
+    _succeed(context, intent, pending, pending["payment_method"])
+    if attached:
+        settle_payment(context, attached[1], attached[0], intent["amount"])
+    if debit.disputed:
+        refunds.open_dispute(context, pending)
+    return intent
 
 
 def attach(context: Context, invoice: Doc, payment: Doc, amount: int | None) -> Doc:
@@ -129,6 +208,10 @@ def settle_payment(context: Context, invoice: Doc, payment: Doc, amount: int) ->
     invoicing.settle(invoice, invoice["amount_due"])
     if overpaid:
         change_balance(context, invoice["customer"], -overpaid, "invoice_overpaid", invoice)
+    if invoice["status"] == "paid":
+        context.save("invoice", invoice, "invoice.updated")
+        context.emit("invoice.overpaid", invoice)
+        return invoice
     if invoice["amount_remaining"] == 0:
         return mark_paid(context, invoice, collected=payment["payment"]["type"] == "payment_intent")
     keep_in_step(context, invoice)
@@ -157,9 +240,9 @@ def mark_paid(context: Context, invoice: Doc, *, collected: bool) -> Doc:
 
 
 def keep_in_step(context: Context, invoice: Doc) -> None:
-    """Let the default payment ask for exactly what remains."""
+    """Let the default payment ask for exactly what remains; one under way asks for what it did."""
     payment = default_payment(context, invoice)
-    if payment is None:
+    if payment is None or under_way(context, invoice):
         return
     payment["amount_requested"] = invoice["amount_remaining"]
     context.space.update("invoice_payment", payment)
@@ -169,9 +252,9 @@ def keep_in_step(context: Context, invoice: Doc) -> None:
 
 
 def close_default(context: Context, invoice: Doc, reason: str | None = None) -> None:
-    """Cancel the default payment of an invoice that no longer needs it."""
+    """Cancel the default payment of an invoice that no longer needs it, if it is not under way."""
     payment = default_payment(context, invoice)
-    if payment is None:
+    if payment is None or under_way(context, invoice):
         return
     payment["status"] = "canceled"
     payment["status_transitions"]["canceled_at"] = context.now
@@ -245,6 +328,30 @@ def _payment_for(context: Context, invoice: Doc, amount: int) -> tuple[Doc, Doc]
     payment = new_invoice_payment(context, invoice, amount, intent["id"], default=False)
     context.space.insert("invoice_payment", payment)
     return payment, intent
+
+
+def _submit(context: Context, intent: Doc, debit: Debit, method: str, invoice: Doc | None) -> None:
+    """Send a debit to the bank: it is under way from now on, and its invoice stays open."""
+    if intent["currency"] != debit.currency:
+        raise wrong_state(
+            f"{debit.kind} payments can only be made in {debit.currency}.", param="payment_method"
+        )
+    pending = new_debit_charge(context, intent, debit, method)
+    context.add("charge", pending, "charge.pending")
+    intent["_"]["settles_at"] = context.now + debit.seconds(livemode=context.livemode)
+    intent |= {
+        "last_payment_error": None,
+        "latest_charge": pending["id"],
+        "payment_method": method,
+        "payment_method_types": [debit.kind],
+        "status": "processing",
+    }
+    context.space.update("payment_intent", intent)
+    context.emit("payment_intent.processing", intent)
+    if invoice:
+        invoice["attempted"] = True
+        invoice["attempt_count"] += 1
+        context.save("invoice", invoice, "invoice.updated")
 
 
 def _collect(

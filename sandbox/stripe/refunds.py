@@ -34,7 +34,7 @@ def refund(
         "currency": charge["currency"],
         "customer": charge["customer"],
         "customer_account": None,
-        "destination_details": {"card": {"type": "refund"}, "type": "card"},
+        "destination_details": _destination(charge["payment_method_details"]["type"]),
         "metadata": {},
         "payment_intent": charge["payment_intent"],
         "payment_method": charge["payment_method"],
@@ -53,6 +53,10 @@ def refund(
     return made
 
 
+def _destination(kind: str) -> Doc:
+    return {kind: {"type": "refund"} if kind == "card" else {}, "type": kind}
+
+
 def fail(context: Context, made: Doc) -> Doc:
     """Let a refund fail afterwards, as a bank may; the money is back with the merchant."""
     if made["status"] != "succeeded":
@@ -67,8 +71,20 @@ def fail(context: Context, made: Doc) -> Doc:
     return made
 
 
-def open_dispute(context: Context, charge: Doc, reason: str = "fraudulent") -> Doc:
-    """Let a cardholder dispute a charge; the money is withdrawn until it is settled."""
+def open_dispute(
+    context: Context,
+    charge: Doc,
+    reason: str = "fraudulent",
+    *,
+    amount: int | None = None,
+    currency: str | None = None,
+) -> Doc:
+    """Let a cardholder dispute a charge; the money is withdrawn until it is settled.
+
+    Amount and currency are the dispute's own: the cardholder's bank may have converted them.
+    Sources: https://github.com/antiwork/gumroad/pull/6453 and
+    https://github.com/Automattic/woocommerce-payments/issues/7373
+    """
     if charge["disputed"] or not charge["paid"]:
         raise wrong_state("This charge cannot be disputed.", "charge_disputed")
     charge["disputed"] = True
@@ -76,11 +92,11 @@ def open_dispute(context: Context, charge: Doc, reason: str = "fraudulent") -> D
     dispute: Doc = {
         "id": new_id("dispute"),
         "object": "dispute",
-        "amount": charge["amount"] - charge["amount_refunded"],
+        "amount": charge["amount"] - charge["amount_refunded"] if amount is None else amount,
         "balance_transactions": [],
         "charge": charge["id"],
         "created": context.now,
-        "currency": charge["currency"],
+        "currency": currency or charge["currency"],
         "enhanced_eligibility_types": [],
         "evidence": {},
         "evidence_details": {
@@ -97,20 +113,21 @@ def open_dispute(context: Context, charge: Doc, reason: str = "fraudulent") -> D
         "metadata": {},
         "network_reason_code": "10.4",
         "payment_intent": charge["payment_intent"],
-        "payment_method_details": {
-            "card": {
-                "brand": charge["payment_method_details"]["card"]["brand"],
-                "case_type": "chargeback",
-                "network_reason_code": "10.4",
-            },
-            "type": "card",
-        },
+        "payment_method_details": _disputed_card(charge),
         "reason": reason,
         "status": "needs_response",
     }
     context.add("dispute", dispute, "charge.dispute.created")
     context.emit("charge.dispute.funds_withdrawn", dispute)
     return dispute
+
+
+def _disputed_card(charge: Doc) -> Doc | None:
+    card = charge["payment_method_details"].get("card")
+    if card is None:
+        return None
+    code = {"case_type": "chargeback", "network_reason_code": "10.4"}
+    return {"card": {"brand": card["brand"]} | code, "type": "card"}
 
 
 def close_dispute(context: Context, dispute: Doc, status: str) -> Doc:

@@ -71,7 +71,7 @@ KINDS = {
             "inpay",
             ("invoice", "status", "payment.payment_intent", "payment.payment_record"),
         ),
-        Kind("payment_intent", "pi", ("customer", "_.invoice")),
+        Kind("payment_intent", "pi", ("customer", "_.invoice", "_.settles_at")),
         Kind("payment_method", "pm", ("customer", "type"), noun="PaymentMethod"),
         Kind("payment_record", "pr", ()),
         Kind("charge", "ch", ("customer", "payment_intent")),

@@ -2,10 +2,12 @@
 
 from sandbox.stripe import money, payment_methods, payment_objects, payments
 from sandbox.stripe.api import Listing, Params, operation
+from sandbox.stripe.cards import Card
 from sandbox.stripe.context import Context
 from sandbox.stripe.errors import invalid, missing_param, wrong_state
 from sandbox.stripe.expansion import includable
 from sandbox.stripe.fields import put, put_metadata
+from sandbox.stripe.ids import new_id
 from sandbox.stripe.listing import listed, sublist
 from sandbox.stripe.store import Doc
 
@@ -69,6 +71,35 @@ def list_intents(context: Context, params: Params) -> Listing:
     return listed(context, "payment_intent", "/v1/payment_intents", params)
 
 
+@operation("POST", "/v1/charges", "ChargeCreateParams")
+def create_charge(context: Context, params: Params) -> Doc:
+    """Charge a card the old way: the charge has no payment intent, nor have its refunds.
+
+    Source: the SDK's ``Charge.payment_intent``, which may be null.
+    """
+    for name in ("amount", "currency", "source"):
+        if name not in params:
+            raise missing_param(name)
+    currency = money.check_currency(params["currency"])
+    amount = money.check_amount(params["amount"], currency, "amount")
+    source = payment_methods.SOURCES.get(params["source"], params["source"])
+    card = payment_methods.instrument_of(context, source)
+    if not isinstance(card, Card) or card.declines:
+        raise invalid("This sandbox takes test cards that succeed as sources.", "source")
+    if "customer" in params:
+        context.require("customer", params["customer"], "customer")
+    asked = {
+        "id": None,
+        "amount": amount,
+        "currency": currency,
+        "customer": params.get("customer"),
+        "description": params.get("description"),
+    }
+    charge = payment_objects.new_charge(context, asked, card, new_id("payment_method"))
+    put_metadata(charge, params)
+    return context.add("charge", charge, "charge.succeeded")
+
+
 @operation("GET", "/v1/charges/{charge}", "ChargeRetrieveParams")
 def retrieve_charge(context: Context, _: Params, charge_id: str) -> Doc:
     """Return a charge."""
@@ -118,5 +149,5 @@ def _require_open(context: Context, intent_id: str) -> Doc:
             "payment_intent_unexpected_state",
         )
     if intent["payment_method"]:
-        payment_methods.card_of(context, intent["payment_method"])
+        payment_methods.instrument_of(context, intent["payment_method"])
     return intent

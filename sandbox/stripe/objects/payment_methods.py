@@ -1,26 +1,32 @@
-"""Payment methods: test cards, kept for a customer."""
+"""Payment methods: test cards and test bank accounts, kept for a customer."""
 
+from sandbox.stripe import debits, payment_methods
 from sandbox.stripe.api import Listing, Params, operation
 from sandbox.stripe.cards import BY_NUMBER, BY_TOKEN, Card
 from sandbox.stripe.context import Context
-from sandbox.stripe.errors import invalid, missing_param, no_such
+from sandbox.stripe.debits import Debit
+from sandbox.stripe.errors import StripeError, invalid, missing_param, no_such
 from sandbox.stripe.fields import put_metadata
 from sandbox.stripe.ids import new_id
 from sandbox.stripe.listing import listed
 from sandbox.stripe.store import Doc
 
-SOURCE_TOKENS = {"tok_visa": "pm_card_visa", "tok_mastercard": "pm_card_mastercard"}
-
 
 @operation("POST", "/v1/payment_methods", "PaymentMethodCreateParams")
 def create(context: Context, params: Params) -> Doc:
-    """Create a card from a test number or a test token."""
-    if params.get("type", "card") != "card":
-        raise invalid("This sandbox carries cards only.", "type")
+    """Create a card from a test number or a test token, or a bank account from its number."""
+    kind = params.get("type", "card")
+    if kind in debits.CURRENCIES:
+        method = _new_method(context, _debit(params, kind))
+        put_metadata(method, params)
+        context.space.insert("payment_method", method)
+        return method
+    if kind != "card":
+        raise invalid("This sandbox carries cards and bank debits only.", "type")
     card = params.get("card")
     if not card:
         raise missing_param("card")
-    token = SOURCE_TOKENS.get(card.get("token", ""), card.get("token"))
+    token = payment_methods.SOURCES.get(card.get("token", ""), card.get("token"))
     found = BY_TOKEN.get(token or "") or BY_NUMBER.get(card.get("number", ""))
     if found is None:
         raise invalid("Your card number is incorrect.", "card[number]", "incorrect_number")
@@ -46,15 +52,17 @@ def update(context: Context, params: Params, method_id: str) -> Doc:
 
 @operation("POST", "/v1/payment_methods/{payment_method}/attach", "PaymentMethodAttachParams")
 def attach(context: Context, params: Params, method_id: str) -> Doc:
-    """Attach a card to a customer. A test token becomes a card of its own."""
+    """Attach a payment method to a customer. A test token becomes one of its own."""
     if "customer" not in params:
         raise missing_param("customer")
     context.require("customer", params["customer"], "customer")
     method = context.space.get("payment_method", method_id)
     if method is None:
-        if method_id not in BY_TOKEN:
-            raise no_such("PaymentMethod", method_id, "payment_method")
-        method = _new_method(context, BY_TOKEN[method_id])
+        try:
+            instrument = payment_methods.instrument_of(context, method_id)
+        except StripeError:
+            raise no_such("PaymentMethod", method_id, "payment_method") from None
+        method = _new_method(context, instrument)
         context.space.insert("payment_method", method)
     method["customer"] = params["customer"]
     context.space.update("payment_method", method)
@@ -99,7 +107,21 @@ def retrieve_of_customer(context: Context, _: Params, customer_id: str, method_i
     return context.require("payment_method", method_id)
 
 
-def _new_method(context: Context, card: Card) -> Doc:
+def _debit(params: Params, kind: str) -> Debit:
+    """Return the test bank account of an IBAN or an account number."""
+    given = params.get(kind) or {}
+    number = str(given.get("iban") or given.get("account_number") or "").replace(" ", "")
+    found = debits.BY_NUMBER.get(number)
+    if found is None or found.kind != kind:
+        raise invalid("The account number is none of the test accounts'.", kind)
+    return found
+
+
+def _new_method(context: Context, instrument: payment_methods.Instrument) -> Doc:
+    if isinstance(instrument, Debit):
+        details = {"kind": instrument.kind, instrument.kind: instrument.details()}
+    else:
+        details = {"kind": "card", "card": _card(instrument)}
     return {
         "id": new_id("payment_method"),
         "object": "payment_method",
@@ -111,31 +133,35 @@ def _new_method(context: Context, card: Card) -> Doc:
             "phone": None,
             "tax_id": None,
         },
-        "card": {
-            "brand": card.brand,
-            "checks": {
-                "address_line1_check": None,
-                "address_postal_code_check": None,
-                "cvc_check": "pass",
-            },
-            "country": "US",
-            "display_brand": card.brand,
-            "exp_month": 12,
-            "exp_year": 2034,
-            "fingerprint": f"fp{card.number[-8:]}",
-            "funding": "credit",
-            "generated_from": None,
-            "last4": card.last4,
-            "networks": {"available": [card.brand], "preferred": None},
-            "regulated_status": "unregulated",
-            "three_d_secure_usage": {"supported": True},
-            "wallet": None,
-        },
         "created": context.now,
         "customer": None,
         "customer_account": None,
         "livemode": context.livemode,
         "metadata": {},
-        "type": "card",
-        "_": {"card": card.token},
+        "type": details.pop("kind"),
+        "_": {"token": instrument.token},
+        **details,
+    }
+
+
+def _card(card: Card) -> Doc:
+    return {
+        "brand": card.brand,
+        "checks": {
+            "address_line1_check": None,
+            "address_postal_code_check": None,
+            "cvc_check": "pass",
+        },
+        "country": "US",
+        "display_brand": card.brand,
+        "exp_month": 12,
+        "exp_year": 2034,
+        "fingerprint": f"fp{card.number[-8:]}",
+        "funding": "credit",
+        "generated_from": None,
+        "last4": card.last4,
+        "networks": {"available": [card.brand], "preferred": None},
+        "regulated_status": "unregulated",
+        "three_d_secure_usage": {"supported": True},
+        "wallet": None,
     }
