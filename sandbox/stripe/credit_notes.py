@@ -33,7 +33,7 @@ def drafted(context: Context, params: Params) -> Doc:
     total = sum(line["_total"] for line in lines)
     _check_total(context, invoice, total)
     pre = min(total, invoice["amount_remaining"]) if invoice["status"] != "paid" else 0
-    _check_rest(invoice, params, total - pre)
+    _check_rest(context, invoice, params, total - pre)
     return _note(context, invoice, params, lines, pre, total - pre)
 
 
@@ -76,15 +76,23 @@ def _lines(context: Context, invoice: Doc, params: Params) -> list[Doc]:
     if "amount" in params:
         amount = money.check_amount(params["amount"], invoice["currency"], "amount")
         return [_line(context, "custom_line_item", amount, {"description": "Credit"})]
-    made = []
+    made: list[Doc] = []
     for index, entry in enumerate(params["lines"]):
-        build = _invoice_line if entry["type"] == "invoice_line_item" else _custom_line
-        made.append(build(context, invoice, entry, f"lines[{index}]"))
+        param = f"lines[{index}]"
+        if entry["type"] == "invoice_line_item":
+            made.append(_invoice_line(context, invoice, entry, param, made))
+        else:
+            made.append(_custom_line(context, invoice, entry, param))
     return made
 
 
-def _invoice_line(context: Context, invoice: Doc, entry: Params, param: str) -> Doc:
-    """Credit a line of the invoice, with its share of the line's discounts and taxes."""
+def _invoice_line(
+    context: Context, invoice: Doc, entry: Params, param: str, beside: Sequence[Doc]
+) -> Doc:
+    """Credit a line of the invoice, with its share of the line's discounts and taxes.
+
+    No more than what earlier credit notes, and the lines beside it, have left of it.
+    """
     lines = {line["id"]: line for line in invoicing.all_lines(invoice)}
     line = lines.get(entry.get("invoice_line_item", ""))
     if line is None:
@@ -96,8 +104,15 @@ def _invoice_line(context: Context, invoice: Doc, entry: Params, param: str) -> 
     else:
         quantity: Any = entry.get("quantity", line["quantity"])
         amount = money.multiplied(unit, Decimal(quantity), currency)
-    if amount > line["amount"]:
-        raise invalid("You cannot credit more than the line's amount.", f"{param}[amount]")
+    earlier = [line for note in _issued(context, invoice) for line in note["lines"]["data"]]
+    credited = sum(
+        each["amount"] for each in (*earlier, *beside) if each["invoice_line_item"] == line["id"]
+    )
+    if amount > line["amount"] - credited:
+        raise invalid(
+            f"You cannot credit more than what is left of the line ({line['amount'] - credited}).",
+            f"{param}[amount]",
+        )
     share = Decimal(amount) / line["amount"] if line["amount"] else Decimal(0)
     details = {
         "description": entry.get("description") or line["description"],
@@ -186,8 +201,7 @@ def _taxed(taxes: Sequence[Doc], behavior: str) -> int:
 
 
 def _check_total(context: Context, invoice: Doc, total: int) -> None:
-    issued = context.space.find("credit_note", {"invoice": invoice["id"]})
-    credited = sum(note["total"] for note in issued if note["status"] == "issued")
+    credited = sum(note["total"] for note in _issued(context, invoice))
     if total <= 0 or total > invoice["total"] - credited:
         raise invalid(
             f"The credit note's total ({total}) must be above 0 and at most what is left to credit "
@@ -196,9 +210,48 @@ def _check_total(context: Context, invoice: Doc, total: int) -> None:
         )
 
 
-def _check_rest(invoice: Doc, params: Params, rest: int) -> None:
+def _issued(context: Context, invoice: Doc) -> list[Doc]:
+    """Return the invoice's credit notes that count."""
+    notes = context.space.find("credit_note", {"invoice": invoice["id"]})
+    return [note for note in notes if note["status"] == "issued"]
+
+
+def _linked(context: Context, invoice: Doc, params: Params) -> list[tuple[str, int]]:
+    """Return the refunds that were made before and are linked, and what of each counts.
+
+    Of the whole refund unless told otherwise (the SDK's docstring of
+    ``CreditNoteCreateParamsRefund.amount_refunded``).
+
+    Raises:
+        StripeError: If one is of another invoice, came to nothing, or is linked already.
+    """
+    linked: dict[str, int] = {}
+    for note in _issued(context, invoice):
+        for entry in note["refunds"]:
+            linked[entry["refund"]] = linked.get(entry["refund"], 0) + entry["amount_refunded"]
+    found = []
+    for index, entry in enumerate(params.get("refunds") or []):
+        param = f"refunds[{index}]"
+        if entry.get("type", "refund") != "refund" or "refund" not in entry:
+            raise missing_param(f"{param}[refund]")
+        refund = context.require("refund", entry["refund"], f"{param}[refund]")
+        amount = entry.get("amount_refunded", refund["amount"])
+        paid = {"invoice": invoice["id"], "payment.payment_intent": refund["payment_intent"]}
+        if refund["payment_intent"] is None or not context.space.find("invoice_payment", paid):
+            raise wrong_state("This refund is of a payment of another invoice.", param=param)
+        if refund["status"] in ("failed", "canceled"):
+            raise wrong_state(f"This refund is {refund['status']}.", param=param)
+        left = refund["amount"] - linked.get(refund["id"], 0)
+        if not 0 < amount <= left:
+            raise invalid(f"Of this refund {left} can be linked.", f"{param}[amount_refunded]")
+        linked[refund["id"]] = linked.get(refund["id"], 0) + amount
+        found.append((refund["id"], amount))
+    return found
+
+
+def _check_rest(context: Context, invoice: Doc, params: Params, rest: int) -> None:
     """The post-payment part must be accounted for to the cent."""
-    linked = sum(entry.get("amount_refunded", 0) for entry in params.get("refunds") or [])
+    linked = sum(amount for _, amount in _linked(context, invoice, params))
     given = linked + sum(
         params.get(name, 0) for name in ("refund_amount", "credit_amount", "out_of_band_amount")
     )
@@ -270,15 +323,12 @@ def _note(
 
 def _give_back(context: Context, invoice: Doc, note: Doc, params: Params) -> None:
     """Account for the post-payment part: refunds and the customer's balance."""
-    made: list[Doc] = []
+    made = _linked(context, invoice, params)
     if params.get("refund_amount"):
-        made += _refunded(context, invoice, params["refund_amount"])
-    for entry in params.get("refunds") or []:
-        found = context.require("refund", str(entry.get("refund")), "refunds")
-        made.append({"id": found["id"], "amount": entry.get("amount_refunded", found["amount"])})
+        new = _refunded(context, invoice, params["refund_amount"])
+        made += [(refund["id"], refund["amount"]) for refund in new]
     note["refunds"] = [
-        {"amount_refunded": refund["amount"], "refund": refund["id"], "type": "refund"}
-        for refund in made
+        {"amount_refunded": amount, "refund": refund, "type": "refund"} for refund, amount in made
     ]
     if params.get("credit_amount"):
         entry = payments.change_balance(

@@ -19,12 +19,19 @@ def put(doc: Doc, params: Params, names: Iterable[str]) -> None:
 
 
 def put_metadata(doc: Doc, params: Params, name: str = "metadata") -> None:
-    """Merge metadata: an empty value removes a key, an empty string removes all."""
+    """Merge metadata: an empty value removes a key, an empty string removes all.
+
+    Raises:
+        StripeError: If there would be more than 50 keys (https://docs.stripe.com/metadata).
+    """
     if name not in params:
         return
     given: Any = params[name] or {}
     merged = given if params[name] == "" else doc["metadata"] | given
-    doc["metadata"] = {key: value for key, value in merged.items() if value != ""}
+    kept = {key: value for key, value in merged.items() if value != ""}
+    if len(kept) > 50:
+        raise invalid("You can only set up to 50 metadata keys.", name)
+    doc["metadata"] = kept
 
 
 def address(value: Any) -> Doc | None:

@@ -119,9 +119,23 @@ def _catalogue_price(context: Context, params: Params, currency: str, quantity: 
             param="pricing[price]",
         )
     product = context.require("product", price["product"])
-    if not product["active"]:
-        raise wrong_state("The product of this price is not active.", "product_inactive")
+    _check_active(product, "pricing[price]")
     return _at_price(price, product, currency, quantity)
+
+
+def _check_active(product: Doc, param: str) -> None:
+    """Refuse an archived product.
+
+    Sources: https://github.com/useautumn/autumn/pull/3149 and
+    https://github.com/stripe/stripe-go/issues/1031
+    """
+    if not product["active"]:
+        raise wrong_state(
+            f"The product {product['id']} is marked as inactive, and thus nothing new can be "
+            "charged for it.",
+            "product_inactive",
+            param,
+        )
 
 
 def _inline_price(context: Context, params: Params, currency: str, quantity: Decimal) -> Cost:
@@ -140,6 +154,7 @@ def _inline_price(context: Context, params: Params, currency: str, quantity: Dec
         raise missing_param("price_data[product]")
     else:
         product = context.require("product", data["product"], "price_data[product]")
+        _check_active(product, "price_data[product]")
     price = new_price(context, data, "price_data", shown=False)
     context.space.insert("price", price)
     return _at_price(price, product, currency, quantity)

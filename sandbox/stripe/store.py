@@ -69,7 +69,13 @@ KINDS = {
         Kind(
             "invoice_payment",
             "inpay",
-            ("invoice", "status", "payment.payment_intent", "payment.payment_record"),
+            (
+                "invoice",
+                "status",
+                "payment.type",
+                "payment.payment_intent",
+                "payment.payment_record",
+            ),
         ),
         Kind("payment_intent", "pi", ("customer", "_.invoice", "_.settles_at")),
         Kind("payment_method", "pm", ("customer", "type"), noun="PaymentMethod"),

@@ -171,13 +171,23 @@ def _has(values: Any, part: Any) -> bool:
     return isinstance(values, dict) and part in values
 
 
-def _check_metadata(values: dict[str, Any]) -> None:
-    """Apply the limits of https://docs.stripe.com/metadata: 50 keys of 40, values of 500."""
-    metadata = values.get("metadata") or {}
-    if len(metadata) > 50:
-        raise invalid("You can only set up to 50 metadata keys.", "metadata")
-    for key, value in metadata.items():
-        if len(key) > 40:
-            raise invalid("Metadata keys can be up to 40 characters.", f"metadata[{key}]")
-        if len(value) > 500:
-            raise invalid("Metadata values can be up to 500 characters.", f"metadata[{key}]")
+def _check_metadata(values: Any, place: str = "") -> None:
+    """Apply the limits of https://docs.stripe.com/metadata, wherever metadata are given.
+
+    Keys have up to 40 characters, values up to 500; 50 keys is for ``put_metadata`` to count.
+    """
+    if isinstance(values, list):
+        for index, value in enumerate(values):
+            _check_metadata(value, f"{place}[{index}]")
+    if not isinstance(values, dict):
+        return
+    for name, value in values.items():
+        param = f"{place}[{name}]" if place else name
+        if name not in METADATA or not isinstance(value, dict):
+            _check_metadata(value, param)
+            continue
+        for key, text in value.items():
+            if len(key) > 40:
+                raise invalid("Metadata keys can be up to 40 characters.", f"{param}[{key}]")
+            if len(text) > 500:
+                raise invalid("Metadata values can be up to 500 characters.", f"{param}[{key}]")

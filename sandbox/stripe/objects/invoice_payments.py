@@ -18,8 +18,7 @@ def list_payments(context: Context, params: Params) -> Listing:
     """List invoice payments, of an invoice or of a payment if asked."""
     filters: Doc = {}
     for name, value in params.pop("payment", {}).items():
-        if name != "type":
-            filters[f"payment.{name}"] = value
+        filters[f"payment.{name}"] = value
     return listed(context, "invoice_payment", "/v1/invoice_payments", params, filters)
 
 

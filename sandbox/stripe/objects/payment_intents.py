@@ -82,7 +82,7 @@ def create_charge(context: Context, params: Params) -> Doc:
             raise missing_param(name)
     currency = money.check_currency(params["currency"])
     amount = money.check_amount(params["amount"], currency, "amount")
-    source = payment_methods.SOURCES.get(params["source"], params["source"])
+    source = str(payment_methods.SOURCES.get(params["source"], params["source"]))
     card = payment_methods.instrument_of(context, source)
     if not isinstance(card, Card) or card.declines:
         raise invalid("This sandbox takes test cards that succeed as sources.", "source")

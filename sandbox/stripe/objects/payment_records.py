@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from sandbox.stripe.api import Params, operation
+from sandbox.stripe.api import Listing, Params, operation
 from sandbox.stripe.context import Context
 from sandbox.stripe.fields import put_metadata
 from sandbox.stripe.ids import new_id
+from sandbox.stripe.listing import listed
 from sandbox.stripe.store import Doc
 
 AMOUNTS = ("authorized", "canceled", "failed", "guaranteed", "refunded")
@@ -51,6 +52,20 @@ def report_payment(context: Context, params: Params) -> Doc:
 def retrieve(context: Context, _: Params, record_id: str) -> Doc:
     """Return a payment record."""
     return context.require("payment_record", record_id)
+
+
+@operation("GET", "/v1/payment_records", "PaymentRecordListParams")
+def list_records(context: Context, params: Params) -> Listing:
+    """List payment records, those made after or before a moment if asked.
+
+    Source: the SDK's ``PaymentRecordListParams``, which has no ``created``.
+    """
+    created: dict[str, int] = {}
+    for name, bound in (("created_after", "gt"), ("created_before", "lt")):
+        if name in params:
+            created[bound] = params.pop(name)
+    ranges = {"created": created} if created else None
+    return listed(context, "payment_record", "/v1/payment_records", params, None, ranges)
 
 
 def _money(value: int, currency: str) -> Doc:

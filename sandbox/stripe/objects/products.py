@@ -48,9 +48,9 @@ def update(context: Context, params: Params, product_id: str) -> Doc:
 
 @operation("DELETE", "/v1/products/{id}", "ProductDeleteParams")
 def delete(context: Context, _: Params, product_id: str) -> Doc:
-    """Delete a product that has no prices."""
+    """Delete a product that has no prices; those made for a line do not count."""
     product = context.require("product", product_id)
-    if context.space.count("price", {"product": product_id}):
+    if context.space.count("price", {"product": product_id, "_.shown": True}):
         raise wrong_state(
             "This product cannot be deleted because it has one or more user-created prices."
         )
