@@ -22,10 +22,12 @@ def main() -> int:
     parser.add_argument("--data", default=":memory:", help="SQLite file to keep records in")
     parser.add_argument("--metadata", type=Path, default=METADATA, help="folder with objects/")
     parser.add_argument("--seed", choices=("demo", "empty"), default="demo")
+    parser.add_argument("--currency", help="make it an org of this one currency")
     parser.add_argument("--certificate", type=Path, help="PEM that signs JWT assertions")
     parser.add_argument("--prefect-url", help="Prefect API the buttons talk to")
     options = parser.parse_args()
     org = open_org(options.metadata, options.data)
+    org.use_currency(options.currency)
     try:
         return serve(
             lambda url: application(

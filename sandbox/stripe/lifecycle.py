@@ -14,8 +14,8 @@ from sandbox.stripe.store import Doc
 def finalize(context: Context, invoice: Doc) -> Doc:
     """Freeze a draft: it gets its number, its pages and its payment, and is open.
 
-    An invoice of which nothing is due is paid at once; so is one of which too little is due to be
-    charged: what is due goes onto the customer's balance, and with it onto the next invoice.
+    An invoice of which nothing is due is paid at once; so is one of which too little or too much is
+    due to be charged: it goes onto the customer's balance, and with it onto the next invoice.
     Sources: the SDK's docstrings of ``Invoice`` and of its ``amount_due``, and
     https://docs.stripe.com/billing/customer/balance
 
@@ -245,7 +245,7 @@ def _number(context: Context, invoice: Doc, customer: Doc) -> None:
 
 
 def _apply_balance(context: Context, invoice: Doc) -> None:
-    """Settle the customer's balance with the invoice; what is too little to charge goes onto it."""
+    """Settle the customer's balance with the invoice; what cannot be charged goes onto it."""
     customer = context.require("customer", invoice["customer"])
     due = invoice["amount_due"]
     used = due - invoice["total"]
@@ -257,8 +257,10 @@ def _apply_balance(context: Context, invoice: Doc) -> None:
         context.space.update("customer", customer)
     invoice["ending_balance"] = invoice["starting_balance"] - used
     invoice["_"]["balance_applied"] = -used
-    if money.too_small(due, invoice["currency"]):
-        payments.change_balance(context, customer["id"], due, "invoice_too_small", invoice)
+    small = money.too_small(due, invoice["currency"])
+    if small or money.too_large(due, invoice["currency"]):
+        kind = "invoice_too_small" if small else "invoice_too_large"
+        payments.change_balance(context, customer["id"], due, kind, invoice)
         invoice["ending_balance"] += due
         invoicing.settle(invoice, 0)
 

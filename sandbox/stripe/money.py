@@ -57,6 +57,18 @@ currency of the bank account that is paid out to, and converts for all other cur
 currency counts as its own, and one that is not listed has no minimum.
 """
 
+MAXIMUM = 99_999_999
+"""The most that can be charged, in minor units, but for some currencies; same source."""
+
+MAXIMUM_OF = {
+    "cop": 9_999_999_999,
+    "huf": 9_999_999_999,
+    "idr": 999_999_999_999,
+    "inr": 999_999_999,
+    "jpy": 9_999_999_999,
+    "lbp": 99_999_999_999,
+}
+
 SYMBOLS = {"usd": "$", "eur": "€", "gbp": "£", "jpy": "¥"}
 
 
@@ -77,6 +89,26 @@ def step(currency: str) -> int:
 def too_small(amount: int, currency: str) -> bool:
     """Return whether an amount is more than nothing and less than can be charged."""
     return 0 < amount < MINIMUM.get(currency, 0)
+
+
+def too_large(amount: int, currency: str) -> bool:
+    """Return whether an amount is more than can be charged."""
+    return amount > MAXIMUM_OF.get(currency, MAXIMUM)
+
+
+def check_charge(amount: int, currency: str, param: str) -> int:
+    """Return an amount that can be charged.
+
+    Raises:
+        StripeError: If it is too small, too large, or none of the currency's.
+    """
+    if amount < 1 or too_small(amount, currency):
+        least = display(MINIMUM.get(currency, 1), currency)
+        raise invalid(f"Amount must be at least {least}", param, "amount_too_small")
+    if too_large(amount, currency):
+        most = display(MAXIMUM_OF.get(currency, MAXIMUM), currency)
+        raise invalid(f"Amount must be no more than {most}", param, "amount_too_large")
+    return check_amount(amount, currency, param)
 
 
 def check_currency(code: str, param: str = "currency") -> str:

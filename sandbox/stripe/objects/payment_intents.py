@@ -18,9 +18,7 @@ OPEN = ("requires_payment_method", "requires_confirmation", "requires_action")
 def create(context: Context, params: Params) -> Doc:
     """Create an intent, and confirm it if asked."""
     currency = money.check_currency(params["currency"])
-    amount = money.check_amount(params["amount"], currency, "amount")
-    if amount < 1:
-        raise invalid("This value must be greater than or equal to 1.", "amount")
+    amount = money.check_charge(params["amount"], currency, "amount")
     if "customer" in params:
         context.require("customer", params["customer"], "customer")
     intent = payment_objects.new_intent(context, amount, currency, params.get("customer"))
@@ -41,7 +39,7 @@ def update(context: Context, params: Params, intent_id: str) -> Doc:
     """Change an intent that is not confirmed yet."""
     intent = _require_open(context, intent_id)
     if "amount" in params:
-        intent["amount"] = money.check_amount(params["amount"], intent["currency"], "amount")
+        intent["amount"] = money.check_charge(params["amount"], intent["currency"], "amount")
     _apply(intent, params)
     context.space.update("payment_intent", intent)
     return intent
@@ -81,7 +79,7 @@ def create_charge(context: Context, params: Params) -> Doc:
         if name not in params:
             raise missing_param(name)
     currency = money.check_currency(params["currency"])
-    amount = money.check_amount(params["amount"], currency, "amount")
+    amount = money.check_charge(params["amount"], currency, "amount")
     source = str(payment_methods.SOURCES.get(params["source"], params["source"]))
     card = payment_methods.instrument_of(context, source)
     if not isinstance(card, Card) or card.declines:

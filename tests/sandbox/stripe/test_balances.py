@@ -69,6 +69,25 @@ def test_too_little_to_charge_goes_onto_the_next_invoice(
     assert make_draft(10_000, currency).amount_due == 10_000 + amount
 
 
+def test_too_much_to_charge_goes_onto_the_next_invoice(
+    live: stripe.StripeClient, customer: stripe.Customer, make_draft: MakeDraft
+) -> None:
+    """999,999.99 USD can be asked for; a million is paid by itself, and owed."""
+    most = live.v1.invoices.finalize_invoice(make_draft(99_999_999).id)
+    assert (most.status, most.amount_due) == ("open", 99_999_999)
+    invoice = live.v1.invoices.finalize_invoice(make_draft(100_000_000).id)
+    assert (invoice.status, invoice.amount_due, invoice.amount_paid) == ("paid", 0, 0)
+    assert moves(live, customer) == [("invoice_too_large", 100_000_000, 100_000_000)]
+
+
+@pytest.mark.parametrize(("amount", "code"), [(49, "too_small"), (100_000_000, "too_large")])
+def test_a_payment_has_its_bounds_too(live: stripe.StripeClient, amount: int, code: str) -> None:
+    """A payment intent below the minimum or above the maximum is refused."""
+    with pytest.raises(stripe.InvalidRequestError) as refusal:
+        live.v1.payment_intents.create({"amount": amount, "currency": "usd"})
+    assert refusal.value.code == f"amount_{code}"
+
+
 def test_the_minimum_is_enough(live: stripe.StripeClient, make_draft: MakeDraft) -> None:
     """0.50 USD can be asked for."""
     invoice = live.v1.invoices.finalize_invoice(make_draft(50).id)
