@@ -81,6 +81,8 @@ def _lines(context: Context, invoice: Doc, params: Params) -> list[Doc]:
         param = f"lines[{index}]"
         if entry["type"] == "invoice_line_item":
             made.append(_invoice_line(context, invoice, entry, param, made))
+        elif invoice["automatic_tax"]["enabled"]:
+            raise invalid("Custom lines cannot be taxed automatically.", f"{param}[type]")
         else:
             made.append(_custom_line(context, invoice, entry, param))
     return made

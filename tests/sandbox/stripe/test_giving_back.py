@@ -186,3 +186,14 @@ def test_metadata_have_limits_everywhere(live: stripe.StripeClient, make_draft: 
             draft.id, {"lines": [{"amount": 1, "metadata": {"key": "v" * 501}}]}
         )
     assert refusal.value.param == "lines[0][metadata][key]"
+
+
+def test_taxes_worked_out_by_stripe_allow_no_lines_of_ones_own(
+    live: stripe.StripeClient, customer: stripe.Customer, make_draft: MakeDraft
+) -> None:
+    """With automatic tax a credit note takes lines of the invoice only."""
+    live.v1.customers.update(customer.id, {"address": {"country": "DE"}})
+    invoice = live.v1.invoices.finalize_invoice(make_draft(automatic_tax={"enabled": True}).id)
+    own: Any = {"type": "custom_line_item", "description": "Sorry", "unit_amount": 100}
+    with pytest.raises(stripe.InvalidRequestError, match="automatically"):
+        live.v1.credit_notes.create({"invoice": invoice.id, "lines": [own]})
