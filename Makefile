@@ -7,22 +7,26 @@ RUN    := $(VENV)/bin/python
 PYTEST := $(RUN) -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 ARGS   ?=
 
+COMPILE = $(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+	--no-annotate --no-emit-index-url --custom-compile-command "make lock" $(ARGS)
+
 export DO_NOT_TRACK = 1
+export PRE_COMMIT_HOME = .cache/pre-commit
 
 .PHONY: help install demo test-fast test test-all lint format lock bench check-sandbox prove clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-install: $(VENV)/.installed ## Install everything from the lock into .venv
+install: $(VENV)/.installed ## Install everything from the locks into .venv
 
-$(VENV)/.installed: requirements.lock pyproject.toml
+$(VENV)/.installed: requirements.lock requirements-dev.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; name another with make PYTHON=...")'
 	@test -x "$(UV)" || { echo "Installing uv into .cache/uv ..."; \
 		$(PYTHON) -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --target .cache/uv uv; }
 	@echo "Installing the locked packages into $(VENV) (a minute the first time) ..."
 	@test -x $(RUN) || $(UV) venv --quiet --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" $(VENV)
-	@$(UV) pip sync --quiet --python $(RUN) --require-hashes requirements.lock
+	@$(UV) pip sync --quiet --python $(RUN) --require-hashes requirements.lock requirements-dev.lock
 	@$(UV) pip install --quiet --python $(RUN) --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -40,9 +44,11 @@ test-all: install ## Run every test, those that take long too
 	@echo "Running all tests (a quarter of an hour) ..."
 	@$(PYTEST) $(ARGS)
 
-lint: install ## Check style and types
-	$(VENV)/bin/ruff check
-	$(VENV)/bin/ruff format --check
+lint: install ## Check style, imports, dependencies and types
+	$(VENV)/bin/pre-commit run --all-files
+	$(VENV)/bin/lint-imports --no-cache
+	$(VENV)/bin/deptry flows tasks invoicing deployments
+	$(VENV)/bin/deptry . --ignore DEP002,DEP004
 	$(VENV)/bin/mypy
 
 format: install ## Put the code in shape
@@ -58,10 +64,9 @@ prove: install ## Try every fault; ARGS="--schedules N --seed S"
 bench: install ## Measure; ARGS=latency names the benchmark
 	@$(RUN) -m benchmarks $(ARGS)
 
-lock: ## Refresh requirements.lock
-	$(UV) pip compile pyproject.toml --quiet --upgrade --all-extras --universal --generate-hashes \
-		--python-version 3.11 --no-annotate --no-emit-index-url \
-		--custom-compile-command "make lock" --output-file requirements.lock
+lock: ## Write both locks from pyproject.toml; ARGS=--upgrade takes newer versions
+	$(COMPILE) pyproject.toml --output-file requirements.lock
+	$(COMPILE) --group dev --group sandbox --constraints requirements.lock --output-file requirements-dev.lock
 
 clean: ## Remove what was installed and what was run
 	rm -rf $(VENV) .cache .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -15,7 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, Va
 
 from invoicing.domain.forms.parameters import DECIMAL, LineItem
 from invoicing.domain.model.terms import Terms
-from invoicing.domain.salesforce.mapping_validation import nearest
+from invoicing.domain.model.text import nearest
 from invoicing.errors import Rejected
 
 MAX_INVOICES = 2_000

@@ -1,5 +1,8 @@
 """How figures and field names are said to people."""
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 
 def counted(number: int, what: str) -> str:
     """A number of things: ``1 line``, ``2 lines``, ``1,000 invoices``."""
@@ -9,3 +12,10 @@ def counted(number: int, what: str) -> str:
 def label(field: str) -> str:
     """A field's API name as people read it."""
     return field.removesuffix("__c").replace("_", " ").lower()
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """What may have been meant instead of a word; empty when nothing comes near."""
+    by_lower = {name.lower(): name for name in known}
+    found = get_close_matches(word.lower(), by_lower, n=1, cutoff=0.5)
+    return f"; did you mean {by_lower[found[0]]!r}?" if found else ""

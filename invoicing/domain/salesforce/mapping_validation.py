@@ -4,9 +4,9 @@ Everything wrong is found at once, each thing a sentence with the nearest name t
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from difflib import get_close_matches
 from typing import Any
 
+from invoicing.domain.model.text import nearest
 from invoicing.domain.salesforce.custom_fields import carrying_mistakes
 from invoicing.domain.salesforce.field_mapping import Names, ObjectMapping, OrgMapping
 from invoicing.domain.salesforce.record import INVOICE
@@ -41,13 +41,6 @@ RIGHTS = {
     "updateable": "change",
     "deletable": "delete",
 }
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """What may have been meant instead of a word; empty when nothing comes near."""
-    by_lower = {name.lower(): name for name in known}
-    found = get_close_matches(word.lower(), by_lower, n=1, cutoff=0.5)
-    return f"; did you mean {by_lower[found[0]]!r}?" if found else ""
 
 
 def own_mistakes(mapping: OrgMapping) -> list[str]:

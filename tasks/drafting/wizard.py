@@ -1,0 +1,69 @@
+"""What the wizard needs of Salesforce: the Account, its price book, and the draft in the end."""
+
+from prefect import task
+
+from invoicing.connectors.salesforce import quoted
+from invoicing.domain.forms.parameters import AccountReference
+from invoicing.domain.forms.wizard import Catalogue, Order, review
+from invoicing.domain.model.invoice import Account
+from invoicing.errors import Rejected
+from tasks.records.invoices import (
+    Draft,
+    find_accounts,
+    prepare_draft,
+    price_book_entries,
+    today,
+)
+from tasks.runtime.prompts import Prompts
+from tasks.runtime.retries import CACHED
+from tasks.runtime.run import run_id
+
+
+@task(task_run_name="look for the Account {word}", **CACHED)
+def look_for_account(word: AccountReference) -> list[Account]:
+    """The Accounts that a word may mean: the one it names, else those it is a part of."""
+    exact = find_accounts(f"Name = {quoted(word)}") if not _is_id(word) else []
+    if _is_id(word):
+        exact = find_accounts(f"Id = {quoted(word)}")
+    if len(exact) == 1:
+        return exact
+    part = quoted(f"%{word.replace('%', '').replace('_', ' ')}%")
+    return find_accounts(f"Name LIKE {part}", limit=100)
+
+
+def _is_id(word: str) -> bool:
+    return word.isalnum() and len(word) in (15, 18) and word.startswith("001")
+
+
+@task(task_run_name="open the price book", **CACHED)
+def open_price_book(account: Account) -> Catalogue:
+    """What there is to be sold to an Account, at which prices, on this day."""
+    book = price_book_entries(account.currency, account=account)
+    entries = [entry for entry in book if entry.active]
+    entries.sort(key=lambda entry: (entry.name.casefold(), entry.product_id))
+    return Catalogue(account, account.currency, tuple(entries), today())
+
+
+def settle(prompts: Prompts, catalogue: Catalogue, order: Order | None) -> Draft | None:
+    """Check a confirmed order as any form is checked, and ask again if it is refused.
+
+    What was answered afterwards shows that it was: whether a product can be sold may change
+    from one day to the next, and what was said must keep its meaning.
+    """
+    while order is not None and order.due_date:
+        if prompts.has_later_answer():
+            reasons = ["It could not be raised as it was."]
+        else:
+            try:
+                return prepare_draft(
+                    catalogue.account.id,
+                    order.description,
+                    order.due_date,
+                    order.items,
+                    catalogue.currency,
+                    key=run_id(),
+                )
+            except Rejected as refusal:
+                reasons = refusal.reasons
+        order = prompts.run(review(catalogue, order, reasons))
+    return None
