@@ -236,7 +236,8 @@ class Salesforce:
 
         A batch may end anywhere, and children count: a list of children that was cut names its
         rest, which is fetched here.
-        Source: SOAP API Developer Guide, "Changing the Batch Size in Queries"
+        Source: REST API Developer Guide, "Query Options Header" (child objects count, and no size
+        is guaranteed); SOQL and SOSL Reference, "Change the Batch Size in Queries"
 
         Raises:
             TransientError: fewer children came than were announced.

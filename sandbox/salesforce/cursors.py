@@ -2,9 +2,10 @@
 
 A batch has a size in records, and child records count: a list of children that no longer fits says
 ``done: false`` with a ``nextRecordsUrl`` of its own, and the batch ends there. Queries that select
-two or more long texts get 200. Sources: SOAP API Developer Guide, "Changing the Batch Size in
-Queries" and "QueryOptions"; https://github.com/simple-salesforce/simple-salesforce/issues/311 (499
-of 1,200 children) and https://github.com/jsforce/jsforce/pull/1752 (199 of 257).
+two or more long texts get 200. Sources: REST API Developer Guide, "Query Options Header"; SOQL and
+SOSL Reference, "Change the Batch Size in Queries"; and as others met it,
+https://github.com/simple-salesforce/simple-salesforce/issues/311 (499 of 1,200 children) and
+https://github.com/jsforce/jsforce/pull/1752 (199 of 257).
 """
 
 # ruff: noqa: S608  table and column names come from the schema, values are bound

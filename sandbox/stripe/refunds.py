@@ -81,9 +81,8 @@ def open_dispute(
 ) -> Doc:
     """Let a cardholder dispute a charge; the money is withdrawn until it is settled.
 
-    Amount and currency are the dispute's own: the cardholder's bank may have converted them.
-    Sources: https://github.com/antiwork/gumroad/pull/6453 and
-    https://github.com/Automattic/woocommerce-payments/issues/7373
+    Amount and currency are the dispute's own, and may differ from the charge's.
+    Source: the SDK's docstring of ``Dispute.amount`` (currencies fluctuate, parts are disputed)
     """
     if charge["disputed"] or not charge["paid"]:
         raise wrong_state("This charge cannot be disputed.", "charge_disputed")
