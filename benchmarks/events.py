@@ -137,7 +137,7 @@ class World:
     def inbox(self) -> dict[str, int]:
         """What the receiver's readiness tells: events settled so far, and those in other states.
 
-        Nothing while the receiver is away. Nobody counts the rows of settled events for it.
+        Nothing while the receiver is away. Nobody counts the rows of processed events for it.
         """
         with suppress(httpx.TransportError):
             answer = self.http.get(f"{self.urls.receiver}/ready")

@@ -39,7 +39,7 @@ def bulk_raise(
 ) -> BulkOutcome:
     """Raise drafts from a table, or from closed and won Opportunities with their products.
 
-    Nothing is sent. The run's page bulk-raise says what came of each row. At most 2,000
+    Nothing is sent. The run's page bulk-raise says the outcome of each row. At most 2,000
     invoices of 250 lines go in one run, and 512 KB of text.
 
     Args:
@@ -58,9 +58,9 @@ def bulk_raise(
     if not csv.strip() and not opportunities:
         raise Rejected("There is nothing to raise: give a CSV, or Opportunities.")
     defaults = choose_defaults(description, due_date, options)
-    asked = check_table(csv, defaults, request_id or run_id())
-    asked += check_opportunities(opportunities, defaults)
-    name_run(f"raise {counted(len(asked), 'invoice')}")
-    came = write_drafts(asked, all_or_nothing=all_or_nothing)
-    publish_rows(came)
-    return outcome(came)
+    requested = check_table(csv, defaults, request_id or run_id())
+    requested += check_opportunities(opportunities, defaults)
+    name_run(f"raise {counted(len(requested), 'invoice')}")
+    results = write_drafts(requested, all_or_nothing=all_or_nothing)
+    publish_rows(results)
+    return outcome(results)

@@ -16,7 +16,7 @@ from invoicing.domain.forms.parameters import (
 )
 from invoicing.domain.stripe.transitions import CreditRequest
 from tasks.corrections.corrections import check_credit, issue_credit_note, read_invoice_state
-from tasks.records.locks import holding, verify_environment
+from tasks.records.locks import lock_invoice, verify_environment
 from tasks.runtime.retries import reports_outcome
 from tasks.runtime.run import name_run
 from tasks.sync.refresh import refresh, to_outcome
@@ -52,11 +52,11 @@ def credit_invoice(
             pressed twice.
     """
     verify_environment()
-    with holding(invoice) as record_id:
+    with lock_invoice(invoice) as record_id:
         sent = read_invoice_state(record_id)
         name_run(f"credit {sent.name} for {sent.account}")
         request = CreditRequest(amount, tuple(lines), give_back, reason, memo, mail_customer)
         credit = check_credit(sent, request, request_id)
         number = issue_credit_note(sent, request, credit, request_id)
-        [change] = refresh([sent.stripe_id], touch=True, look_into=[sent.stripe_id])
-    return to_outcome(change, f"Credit note {number}: {credit.told(give_back)} on {sent.name}.")
+        [change] = refresh([sent.stripe_id], touch=True, reread_payments=[sent.stripe_id])
+    return to_outcome(change, f"Credit note {number}: {credit.describe(give_back)} on {sent.name}.")

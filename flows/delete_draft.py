@@ -10,7 +10,7 @@ from tasks.drafting.clone_delete import (
     deleted_before,
 )
 from tasks.records.invoices import read_invoice
-from tasks.records.locks import holding, verify_environment
+from tasks.records.locks import lock_invoice, verify_environment
 from tasks.runtime.retries import reports_outcome
 from tasks.runtime.run import name_run
 
@@ -28,7 +28,7 @@ def delete_draft(invoice: InvoiceReference) -> InvoiceOutcome:
     verify_environment()
     if deleted_before(invoice):
         return InvoiceOutcome(sentence=f"{invoice} is deleted.")
-    with holding(invoice) as record_id:
+    with lock_invoice(invoice) as record_id:
         draft = read_invoice(record_id)
         name_run(f"delete {draft.name} for {draft.account.name}")
         check_deletable(draft, invoice)

@@ -9,11 +9,11 @@ from pydantic import Field
 from invoicing.domain.forms.parameters import Outcome
 from invoicing.domain.model.text import counted
 from invoicing.domain.sync.drift import FOR_PEOPLE, Kind
-from tasks.full_sync.approval import await_consent
+from tasks.full_sync.approval import await_approval
 from tasks.full_sync.drift_report import publish_drift
-from tasks.full_sync.refunds import look_for_money_back
-from tasks.full_sync.repair import catch_up, find_drift, repair
-from tasks.full_sync.staging import alone, begin, close, read_salesforce, read_stripe
+from tasks.full_sync.refunds import find_missed_refunds
+from tasks.full_sync.repair import find_drift, repair, sync_changed
+from tasks.full_sync.staging import begin_sync, finish_sync, lock_sync, read_salesforce, read_stripe
 from tasks.records.locks import verify_environment
 from tasks.runtime.retries import CONCURRENT, reports_outcome
 
@@ -48,10 +48,10 @@ def full_sync(
             whoever still gives it need not change anything.
     """
     verify_environment()
-    with alone():
+    with lock_sync():
         if incremental:
-            return Outcome(sentence=catch_up())
-        sync = begin(dry_run)
+            return Outcome(sentence=sync_changed())
+        sync = begin_sync(dry_run)
         reading = [read_stripe.submit(), read_salesforce.submit(sync)]
         wait(reading)
         for side in reading:
@@ -59,13 +59,13 @@ def full_sync(
         compared, differ = find_drift(sync)
         wanted = [kind for kind in only or REPAIRABLE if kind not in FOR_PEOPLE]
         if not dry_run:
-            declined = await_consent(sync, wanted, approve_above)
+            declined = await_approval(sync, wanted, approve_above)
             if declined:
-                close(sync)
+                finish_sync(sync)
                 return Outcome(sentence=declined)
             repair(sync, wanted)
-            look_for_money_back()
-        came_of_it = publish_drift(sync)
-        close(sync)
-    ending = f": {came_of_it}." if differ else "."
+            find_missed_refunds()
+        outcomes = publish_drift(sync)
+        finish_sync(sync)
+    ending = f": {outcomes}." if differ else "."
     return Outcome(sentence=f"{counted(compared, 'invoice')} compared, {differ:,} differed{ending}")

@@ -1,4 +1,4 @@
-"""Settle the events that wait in the inbox."""
+"""Process the events that wait in the inbox."""
 
 from prefect import flow
 
@@ -16,7 +16,7 @@ from tasks.runtime.retries import CONCURRENT, reports_outcome
 )
 @reports_outcome
 def handle_events() -> Outcome:
-    """Settle all events in the inbox: one re-read and one write per touched invoice.
+    """Process all events in the inbox: one re-read and one write per touched invoice.
 
     The receiver starts it when an event comes in; a schedule sweeps up the rest.
     """

@@ -7,7 +7,7 @@ from prefect import flow
 from pydantic import Field
 
 from invoicing.domain.forms.parameters import Outcome
-from tasks.events.inbox import close_gap, drain, fetch_events, forget_old_bodies, summary
+from tasks.events.inbox import close_gap, delete_old_bodies, drain, fetch_events, summary
 from tasks.records.locks import verify_environment
 from tasks.records.timeline import complete_timelines
 from tasks.runtime.retries import CONCURRENT, reports_outcome
@@ -21,7 +21,7 @@ from tasks.runtime.retries import CONCURRENT, reports_outcome
 )
 @reports_outcome
 def poll_events(lookback_hours: Annotated[int, Field(ge=1, le=720)] = 24) -> Outcome:
-    """Fetch the events that no webhook brought, and settle them.
+    """Fetch the events that no webhook brought, and process them.
 
     If nothing was fetched for so long that Stripe may have dropped events, a full sync is
     started, and the run ends in alarm.
@@ -34,6 +34,6 @@ def poll_events(lookback_hours: Annotated[int, Field(ge=1, le=720)] = 24) -> Out
     fetched = fetch_events(timedelta(hours=lookback_hours))
     changes = drain()
     complete_timelines()
-    forget_old_bodies()
+    delete_old_bodies()
     close_gap(fetched)
     return Outcome(sentence=f"{fetched.sentence} {summary(changes)}")

@@ -5,7 +5,7 @@ from prefect import flow
 from invoicing.domain.forms.parameters import InvoiceOutcome, InvoiceReference
 from tasks.drafting.preview import ask_for_preview, check_billable, publish_preview, write_preview
 from tasks.records.invoices import read_invoice
-from tasks.records.locks import holding, verify_environment
+from tasks.records.locks import lock_invoice, verify_environment
 from tasks.runtime.retries import reports_outcome
 from tasks.runtime.run import name_run
 from tasks.sending.send import ensure_coupons, ensure_products
@@ -23,7 +23,7 @@ def preview_invoice(invoice: InvoiceReference) -> InvoiceOutcome:
         invoice: The invoice's name (INV-0042), its Salesforce id or its Stripe id.
     """
     verify_environment()
-    with holding(invoice) as record_id:
+    with lock_invoice(invoice) as record_id:
         draft = read_invoice(record_id)
         name_run(f"preview {draft.name} for {draft.account.name}")
         check_billable(draft)

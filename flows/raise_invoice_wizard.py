@@ -7,7 +7,7 @@ from pydantic import Field
 
 from invoicing.domain.forms.parameters import InvoiceOutcome
 from invoicing.domain.forms.wizard import choose_account, compose
-from tasks.drafting.wizard import look_for_account, open_price_book, settle
+from tasks.drafting.wizard import confirm_order, look_for_account, open_price_book
 from tasks.records.invoices import write_draft
 from tasks.records.locks import verify_environment
 from tasks.runtime.prompts import Prompts
@@ -36,7 +36,7 @@ def raise_invoice_wizard(
     customer = prompts.run(choose_account(account.strip(), look_for_account))
     name_run(f"raise an invoice for {customer.name}, asking")
     catalogue = open_price_book(customer)
-    draft = settle(prompts, catalogue, prompts.run(compose(catalogue)))
+    draft = confirm_order(prompts, catalogue, prompts.run(compose(catalogue)))
     if draft is None:
         return InvoiceOutcome(sentence="Abandoned: nothing was raised.")
     invoice = write_draft(draft)

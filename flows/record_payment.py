@@ -19,7 +19,7 @@ from tasks.corrections.corrections import (
     read_invoice_state,
     report_payment,
 )
-from tasks.records.locks import holding, verify_environment
+from tasks.records.locks import lock_invoice, verify_environment
 from tasks.runtime.retries import reports_outcome
 from tasks.runtime.run import name_run
 from tasks.sync.refresh import refresh, to_outcome
@@ -49,7 +49,7 @@ def record_payment(
             pressed twice.
     """
     verify_environment()
-    with holding(invoice) as record_id:
+    with lock_invoice(invoice) as record_id:
         sent = read_invoice_state(record_id)
         name_run(f"record a payment of {sent.name} by {sent.account}")
         payment = check_payment(sent, amount, received_on, paid_by, reference, request_id)

@@ -4,7 +4,7 @@ from prefect import flow
 
 from invoicing.domain.forms.parameters import Outcome
 from invoicing.domain.model.text import counted
-from tasks.drafting.product_options import MOST, offer, read_choices
+from tasks.drafting.product_options import MAX_CHOICES, publish_choices, read_choices
 from tasks.records.locks import verify_environment
 from tasks.runtime.retries import reports_outcome
 
@@ -19,8 +19,8 @@ def refresh_choices() -> Outcome:
     """
     verify_environment()
     choices = read_choices()
-    changed = offer(choices)
+    changed = publish_choices(choices)
     offered = f"{counted(len(choices), 'product')} to choose from"
     if not choices:
-        offered = f"No list of products, because there are none or more than {MOST}"
+        offered = f"No list of products, because there are none or more than {MAX_CHOICES}"
     return Outcome(sentence=f"{offered}; forms changed: {', '.join(changed) or 'none'}.")

@@ -10,7 +10,7 @@ from invoicing.domain.forms.parameters import (
 )
 from tasks.corrections.replacement import write_replacement
 from tasks.records.invoices import read_invoice
-from tasks.records.locks import holding, verify_environment
+from tasks.records.locks import lock_invoice, verify_environment
 from tasks.runtime.retries import reports_outcome
 from tasks.runtime.run import name_run
 
@@ -31,7 +31,7 @@ def replace_invoice(
         request_id: For programs: the same request id makes one draft.
     """
     verify_environment()
-    with holding(invoice) as record_id:
+    with lock_invoice(invoice) as record_id:
         old = read_invoice(record_id)
         name_run(f"replace {old.name} for {old.account.name}")
         new = write_replacement(record_id, due_date, request_id)

@@ -1,4 +1,4 @@
-"""Handle chosen events anew, dead letters above all."""
+"""Handle chosen events again, dead letters above all."""
 
 from typing import Annotated, Literal
 
@@ -7,7 +7,7 @@ from pydantic import Field
 
 from invoicing.domain.forms.parameters import OptionalMoment, Outcome
 from invoicing.domain.model.text import counted
-from invoicing.ledger.inbox import Choice
+from invoicing.ledger.inbox import EventFilter
 from tasks.events.dead_letters import publish_dead_letters
 from tasks.events.inbox import drain, replay, summary
 from tasks.records.locks import verify_environment
@@ -44,7 +44,7 @@ def replay_events(
         until: Only events that happened until this moment.
     """
     verify_environment()
-    chosen = replay(Choice(event_ids, types, states, invoice or None, since, until))
+    chosen = replay(EventFilter(event_ids, types, states, invoice or None, since, until))
     changes = drain()
     left = publish_dead_letters()
     return Outcome(

@@ -4,7 +4,7 @@ from prefect import flow
 
 from invoicing.domain.forms.parameters import InvoiceOutcome, InvoiceReference, RequestId
 from tasks.corrections.corrections import mail_again, read_invoice_state
-from tasks.records.locks import holding, verify_environment
+from tasks.records.locks import lock_invoice, verify_environment
 from tasks.runtime.retries import reports_outcome
 from tasks.runtime.run import name_run
 from tasks.sync.refresh import refresh, to_outcome
@@ -23,7 +23,7 @@ def resend_invoice(invoice: InvoiceReference, request_id: RequestId = "") -> Inv
             within five minutes, when a second run is else taken for a button pressed twice.
     """
     verify_environment()
-    with holding(invoice) as record_id:
+    with lock_invoice(invoice) as record_id:
         sent = read_invoice_state(record_id)
         name_run(f"resend {sent.name} to {sent.account}")
         mail_again(sent, request_id)

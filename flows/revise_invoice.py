@@ -12,7 +12,7 @@ from invoicing.domain.forms.parameters import (
     Options,
 )
 from tasks.records.invoices import prepare_revision, read_invoice, write_revision
-from tasks.records.locks import holding, verify_environment
+from tasks.records.locks import lock_invoice, verify_environment
 from tasks.runtime.retries import reports_outcome
 from tasks.runtime.run import name_run, run_id
 
@@ -42,7 +42,7 @@ def revise_invoice(
         clear: What to empty.
     """
     verify_environment()
-    with holding(invoice) as record_id:
+    with lock_invoice(invoice) as record_id:
         before = read_invoice(record_id)
         name_run(f"revise {before.name} for {before.account.name}")
         revision = prepare_revision(

@@ -6,7 +6,7 @@ from invoicing.domain.forms.parameters import InvoiceOutcome, InvoiceReference
 from invoicing.domain.model.terms import Collection
 from tasks.corrections.replacement import check_replaceable
 from tasks.records.invoices import link_customer, read_invoice
-from tasks.records.locks import holding, verify_environment
+from tasks.records.locks import lock_invoice, verify_environment
 from tasks.runtime.retries import reports_outcome
 from tasks.runtime.run import name_run
 from tasks.sending.approval import await_approval
@@ -17,12 +17,12 @@ from tasks.sending.send import (
     compare_totals,
     conclude_sending,
     create_draft,
+    enable_auto_advance,
     ensure_coupons,
     ensure_customer,
     ensure_products,
     fill_draft,
     finalize,
-    hand_over,
     mail,
 )
 from tasks.sync.refresh import refresh, to_outcome
@@ -40,7 +40,7 @@ def send_invoice(invoice: InvoiceReference) -> InvoiceOutcome:
         invoice: The invoice's name (INV-0042), its Salesforce id or its Stripe id.
     """
     verify_environment()
-    with holding(invoice) as record_id:
+    with lock_invoice(invoice) as record_id:
         draft = read_invoice(record_id)
         name_run(f"send {draft.name} to {draft.account.name}")
         check_sendable(draft)
@@ -59,7 +59,7 @@ def send_invoice(invoice: InvoiceReference) -> InvoiceOutcome:
             charge(stripe_id, record_id)
         else:
             mail(stripe_id, record_id, draft.email or "")
-        hand_over(stripe_id)
+        enable_auto_advance(stripe_id)
         [sent] = refresh([stripe_id], touch=True)
         refresh([draft.replaces] if draft.replaces else [])
         link_customer(draft.account, customer_id)

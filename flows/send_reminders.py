@@ -18,5 +18,5 @@ def send_reminders() -> Outcome:
     reminded of often enough. What a day of outage left out is sent within three days.
     """
     verify_environment()
-    came = remind_all(plan_reminders())
-    return Outcome(sentence=publish_reminders(came))
+    results = remind_all(plan_reminders())
+    return Outcome(sentence=publish_reminders(results))

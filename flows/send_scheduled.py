@@ -6,7 +6,7 @@ from invoicing.domain.forms.parameters import Outcome
 from invoicing.domain.model.text import counted
 from tasks.records.locks import verify_environment
 from tasks.runtime.retries import reports_outcome
-from tasks.sending.approval import note_expired
+from tasks.sending.approval import mark_expired
 from tasks.sending.scheduled import start_sending
 
 
@@ -16,12 +16,12 @@ def send_scheduled() -> Outcome:
     """Start send-invoice for every draft whose sending date is today or has passed.
 
     The date is the business's. Each draft is started once; one that could not be sent is tried
-    again once a day, and its record says why. Drafts that nobody approved in time are told of.
+    again once a day, and its record says why. Drafts that nobody approved in time are reported.
     """
     verify_environment()
-    expired = note_expired()
+    expired = mark_expired()
     due, started = start_sending()
-    told = f"The day of {counted(due, 'draft')} has come; {counted(started, 'run')} started."
+    sentence = f"The day of {counted(due, 'draft')} has come; {counted(started, 'run')} started."
     if expired:
-        told += f" {counted(expired, 'approval')} expired."
-    return Outcome(sentence=told)
+        sentence += f" {counted(expired, 'approval')} expired."
+    return Outcome(sentence=sentence)

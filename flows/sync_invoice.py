@@ -24,7 +24,7 @@ def sync_invoice(invoice: InvoiceReference) -> InvoiceOutcome:
         return InvoiceOutcome(
             sentence=f"{invoice} is a draft in Salesforce only; nothing in Stripe to compare with."
         )
-    [change] = refresh([stripe_id], touch=True, look_into=[stripe_id])
+    [change] = refresh([stripe_id], touch=True, reread_payments=[stripe_id])
     name_run(f"sync {change.name or stripe_id}")
     if change.record_id:
         publish_timeline(change.record_id, change.name)

@@ -5,7 +5,7 @@ from prefect import flow
 from invoicing.domain.forms.parameters import InvoiceOutcome, InvoiceReference
 from invoicing.domain.stripe.transitions import Act
 from tasks.corrections.corrections import check_allowed, read_invoice_state, void
-from tasks.records.locks import holding, verify_environment
+from tasks.records.locks import lock_invoice, verify_environment
 from tasks.runtime.retries import reports_outcome
 from tasks.runtime.run import name_run
 from tasks.sync.refresh import refresh, to_outcome
@@ -23,7 +23,7 @@ def void_invoice(invoice: InvoiceReference) -> InvoiceOutcome:
         invoice: The invoice's name (INV-0042), its Salesforce id or its Stripe id.
     """
     verify_environment()
-    with holding(invoice) as record_id:
+    with lock_invoice(invoice) as record_id:
         sent = read_invoice_state(record_id)
         name_run(f"void {sent.name} for {sent.account}")
         check_allowed(Act.VOID, sent)

@@ -4,7 +4,7 @@ from prefect import flow
 
 from invoicing.domain.forms.parameters import Outcome
 from invoicing.domain.model.text import counted
-from tasks.events.salesforce_actions import collect_requests, take_up_requests, watching
+from tasks.events.salesforce_actions import collect_requests, lock_action_fields, take_up_requests
 from tasks.records.locks import verify_environment
 from tasks.runtime.retries import reports_outcome
 
@@ -18,7 +18,7 @@ def watch_salesforce() -> Outcome:
     not, is written on the record by the flow that was started.
     """
     verify_environment()
-    with watching():
+    with lock_action_fields():
         asking = collect_requests()
         started = take_up_requests()
     return Outcome(

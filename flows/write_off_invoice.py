@@ -5,7 +5,7 @@ from prefect import flow
 from invoicing.domain.forms.parameters import InvoiceOutcome, InvoiceReference
 from invoicing.domain.stripe.transitions import Act
 from tasks.corrections.corrections import check_allowed, read_invoice_state, write_off
-from tasks.records.locks import holding, verify_environment
+from tasks.records.locks import lock_invoice, verify_environment
 from tasks.runtime.retries import reports_outcome
 from tasks.runtime.run import name_run
 from tasks.sync.refresh import refresh, to_outcome
@@ -17,13 +17,13 @@ def write_off_invoice(invoice: InvoiceReference) -> InvoiceOutcome:
     """Write an open invoice off as uncollectible.
 
     Stripe never makes it open again. Money that comes in after all is noted with
-    record-payment; replace-invoice asks for it anew, and void-invoice cancels it.
+    record-payment; replace-invoice asks for it again, and void-invoice cancels it.
 
     Args:
         invoice: The invoice's name (INV-0042), its Salesforce id or its Stripe id.
     """
     verify_environment()
-    with holding(invoice) as record_id:
+    with lock_invoice(invoice) as record_id:
         sent = read_invoice_state(record_id)
         name_run(f"write off {sent.name} for {sent.account}")
         check_allowed(Act.WRITE_OFF, sent)

@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from invoicing.domain.model.text import nearest
-from invoicing.domain.salesforce.custom_fields import Carrier
+from invoicing.domain.salesforce.custom_fields import OrgFieldReader
 from invoicing.domain.salesforce.field_mapping import OrgMapping
 from invoicing.errors import Misconfigured
 from invoicing.settings import settings
@@ -73,9 +73,9 @@ def org_mapping() -> OrgMapping | None:
 
 
 @lru_cache(maxsize=1)
-def org_carrier() -> Carrier:
+def org_field_reader() -> OrgFieldReader:
     """What the org's own fields say of invoices, by the field mapping of the settings."""
-    return Carrier(org_mapping() or OrgMapping())
+    return OrgFieldReader(org_mapping() or OrgMapping())
 
 
 def fingerprint() -> str:

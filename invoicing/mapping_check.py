@@ -6,7 +6,7 @@ from functools import cache
 
 from invoicing.connectors.salesforce import Salesforce
 from invoicing.domain.model.text import nearest
-from invoicing.domain.salesforce.custom_fields import Carrier
+from invoicing.domain.salesforce.custom_fields import OrgFieldReader
 from invoicing.domain.salesforce.field_mapping import OrgMapping
 from invoicing.domain.salesforce.mapping_validation import mistakes, own_mistakes
 from invoicing.errors import EnvironmentMismatch, InvoicingError, Misconfigured, Rejected
@@ -37,7 +37,7 @@ def _wrong_in_data(mapping: OrgMapping, org: Salesforce) -> Iterator[str]:
     if name not in books and name:
         guess = nearest(name, books) or "."
         yield f"price_book.name: the org has no price book {name!r}{guess}"
-    asked = Carrier(mapping).contact_query("'001000000000000'")
+    asked = OrgFieldReader(mapping).contact_query("'001000000000000'")
     try:
         if asked:
             org.query(asked)
@@ -46,7 +46,7 @@ def _wrong_in_data(mapping: OrgMapping, org: Salesforce) -> Iterator[str]:
 
 
 def main() -> None:
-    """Check the field mapping of the settings against the org, and say what came of it."""
+    """Check the field mapping of the settings against the org, and report the outcome."""
     try:
         check_org()
     except InvoicingError as error:

@@ -8,7 +8,7 @@ because turns met on their way, costs little.
 import threading
 import time
 
-SLOWER = 0.9
+SLOWDOWN_FACTOR = 0.9
 """By this factor the rate falls at a 429."""
 
 TOGETHER_SECONDS = 1.0
@@ -60,5 +60,5 @@ class Budget:
             if now < self._slowed_at + TOGETHER_SECONDS:
                 return
             self._slowed_at = now
-            self._now_rate = max(1.0, self._now_rate * SLOWER)
+            self._now_rate = max(1.0, self._now_rate * SLOWDOWN_FACTOR)
             self._next_at = max(self._next_at, now + REST_SECONDS)

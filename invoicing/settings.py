@@ -93,7 +93,7 @@ class Ledger(BaseModel):
         "sqlite:///.invoicing/ledger.db", description="SQLAlchemy URL: SQLite or PostgreSQL."
     )
     event_body_days: int = Field(
-        90, ge=1, description="Days for which the bodies of settled events are kept."
+        90, ge=1, description="Days for which the bodies of processed events are kept."
     )
 
 

@@ -124,7 +124,7 @@ class ForkServers:
         server = await self.warm_up(directory)
         if process := await server.fork(job):
             return process
-        self._logger.info("Importing the code of %s anew", directory)
+        self._logger.info("Importing the code of %s again", directory)
         server = await self._replace(directory, server)
         if process := await server.fork(job):
             return process
@@ -167,7 +167,7 @@ def base_environment() -> dict[str, str]:
 def without_certificates(environment: Mapping[str, str | None]) -> dict[str, str]:
     """What spares a run the reading of every root certificate if its API is plain HTTP.
 
-    Prefect opens about eight HTTP clients before a flow begins, and each reads the bundle anew
+    Prefect opens about eight HTTP clients before a flow begins, and each reads the bundle again
     (20 ms). Over plain HTTP no certificate is ever looked at, so a bundle of one does.
     """
     url = environment.get("PREFECT_API_URL") or ""

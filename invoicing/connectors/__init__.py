@@ -1,1 +1,1 @@
-"""Clients of the services: auth, time limits, errors in our words."""
+"""Clients of the services: auth, time limits, errors translated into this project's."""

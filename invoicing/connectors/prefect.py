@@ -14,7 +14,7 @@ from urllib3.util import Retry
 
 from invoicing.errors import TransientError
 
-PATIENCE = Retry(
+RETRY_POLICY = Retry(
     total=8,
     backoff_factor=0.1,
     backoff_max=5,
@@ -23,13 +23,13 @@ PATIENCE = Retry(
 )
 """A busy server answers 503; every call here may be repeated."""
 
-CREATED = 201
+HTTP_CREATED = 201
 """The answer to a new run; one that was started before gives 200."""
 
-PAGE = 200
+PAGE_SIZE = 200
 """The most runs that the server lists at once."""
 
-FINAL = frozenset(["COMPLETED", "FAILED", "CRASHED", "CANCELLED"])
+FINAL_STATES = frozenset(["COMPLETED", "FAILED", "CRASHED", "CANCELLED"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class RunState:
     @property
     def is_final(self) -> bool:
         """Whether the run has ended."""
-        return self.type in FINAL
+        return self.type in FINAL_STATES
 
 
 class Prefect:
@@ -54,14 +54,14 @@ class Prefect:
         api_url: str,
         auth: SecretStr | None = None,
         timeout: float = 10,
-        patience: Retry = PATIENCE,
+        retry_policy: Retry = RETRY_POLICY,
     ) -> None:
         """Prepare the session; ``api_url`` ends in ``/api``, ``auth`` is ``user:password``."""
         self._url = api_url.rstrip("/")
         self._timeout = timeout
         self._session = requests.Session()
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, HTTPAdapter(max_retries=patience))
+            self._session.mount(scheme, HTTPAdapter(max_retries=retry_policy))
         if auth:
             user, _, password = auth.get_secret_value().partition(":")
             self._session.auth = (user, password)
@@ -83,7 +83,7 @@ class Prefect:
         Raises:
             TransientError: the server is away.
         """
-        return self._create_run(flow, parameters, idempotency_key).status_code == CREATED
+        return self._create_run(flow, parameters, idempotency_key).status_code == HTTP_CREATED
 
     def unfinished(self, flow: str) -> list[dict[str, Any]]:
         """The parameters of all runs of a flow's deployment that have not ended.
@@ -93,8 +93,8 @@ class Prefect:
         """
         body: dict[str, Any] = {
             "deployments": {"id": {"any_": [self._deployment(flow)]}},
-            "flow_runs": {"state": {"type": {"not_any_": sorted(FINAL)}}},
-            "limit": PAGE,
+            "flow_runs": {"state": {"type": {"not_any_": sorted(FINAL_STATES)}}},
+            "limit": PAGE_SIZE,
         }
         found: list[dict[str, Any]] = []
         while page := self._call("POST", "/flow_runs/filter", body | {"offset": len(found)}):

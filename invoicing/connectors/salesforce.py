@@ -1,4 +1,4 @@
-"""Salesforce: the calls this project makes, with its errors in our words.
+"""Salesforce: the calls this project makes, with its errors translated into this project's.
 
 The only module that imports ``simple_salesforce``, and the only one that knows an org's own
 names: callers speak of our objects and fields, and the names of an org's field mapping

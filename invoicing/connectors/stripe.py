@@ -1,4 +1,4 @@
-"""Stripe: the calls this project makes, with its errors in our words.
+"""Stripe: the calls this project makes, with its errors translated into this project's.
 
 The only module that imports ``stripe``. Retries are not the SDK's here but the caller's,
 because only the caller knows what a lost answer means; every call that changes something
@@ -44,7 +44,7 @@ Params = Any
 EVENT_TYPES = 20
 """The most types by which one list of events may be filtered."""
 
-PAGE = 100
+PAGE_SIZE = 100
 """The most objects that Stripe gives in one list page."""
 
 CONNECTIONS = 48
@@ -234,19 +234,19 @@ class Stripe:
     def customers_by_email(self, email: str) -> list[Object]:
         """All customers with exactly this e-mail address; read-after-write, unlike Search."""
         with _translated_errors("look for the customer"):
-            pages = self._v1.customers.list({"email": email, "limit": PAGE})
+            pages = self._v1.customers.list({"email": email, "limit": PAGE_SIZE})
             return [customer.to_dict() for customer in pages.auto_paging_iter()]
 
     def tax_ids(self, customer_id: str) -> list[Object]:
         """The tax ids that a customer's invoices carry."""
         with _translated_errors("read the customer's tax ids"):
-            pages = self._v1.customers.tax_ids.list(customer_id, {"limit": PAGE})
+            pages = self._v1.customers.tax_ids.list(customer_id, {"limit": PAGE_SIZE})
             return [tax_id.to_dict() for tax_id in pages.auto_paging_iter()]
 
     def create_customer(self, params: Params, key: str) -> Object:
         """Create a customer."""
         with _translated_errors("create the customer"):
-            return self._v1.customers.create(params, _once(key)).to_dict()
+            return self._v1.customers.create(params, _idempotent(key)).to_dict()
 
     def update_customer(self, customer_id: str, params: Params) -> Object:
         """Set fields of a customer; the same update twice is one."""
@@ -288,7 +288,7 @@ class Stripe:
             if not found["valid"] or any(found[key] != value for key, value in terms.items()):
                 raise Conflict(
                     f"Stripe's coupon {coupon_id} is not what its id says; delete it there, and "
-                    "it will be made anew."
+                    "it will be made again."
                 ) from error
 
     def tax_rate(self, rate_id: str) -> Object | None:
@@ -332,7 +332,7 @@ class Stripe:
         carried = found.get("payments") or {"data": [], "has_more": False}
         found["payments"] = carried["data"]
         if carried["has_more"]:
-            params: Params = {"invoice": invoice_id, "limit": PAGE}
+            params: Params = {"invoice": invoice_id, "limit": PAGE_SIZE}
             params["expand"] = ["data.payment.payment_intent"]
             with _translated_errors("read the invoice's payments"):
                 pages = self._v1.invoice_payments.list(params)
@@ -341,21 +341,21 @@ class Stripe:
 
     def refunds(self, payment: Params) -> list[Object]:
         """All refunds of one payment: ``{"payment_intent": id}`` or ``{"charge": id}``."""
-        params: Params = {**payment, "limit": PAGE}
+        params: Params = {**payment, "limit": PAGE_SIZE}
         with _translated_errors("read the refunds"):
             pages = self._v1.refunds.list(params)
             return [refund.to_dict() for refund in pages.auto_paging_iter()]
 
     def disputes(self, payment: Params) -> list[Object]:
         """All disputes about one payment, named as for :meth:`refunds`."""
-        params: Params = {**payment, "limit": PAGE}
+        params: Params = {**payment, "limit": PAGE_SIZE}
         with _translated_errors("read the disputes"):
             pages = self._v1.disputes.list(params)
             return [dispute.to_dict() for dispute in pages.auto_paging_iter()]
 
-    def money_back(self, since: datetime | None) -> Iterator[Object]:
+    def refunds_and_disputes(self, since: datetime | None) -> Iterator[Object]:
         """All refunds and disputes of the account created since a UTC instant, newest first."""
-        params: Params = {"limit": PAGE}
+        params: Params = {"limit": PAGE_SIZE}
         if since:
             params["created"] = {"gte": int(since.timestamp())}
         for service in (self._v1.refunds, self._v1.disputes):
@@ -388,12 +388,12 @@ class Stripe:
     def invoice_lines(self, invoice_id: str) -> list[Object]:
         """All lines of an invoice; the invoice itself carries only the first ten."""
         with _translated_errors("read the invoice's lines"):
-            pages = self._v1.invoices.line_items.list(invoice_id, {"limit": PAGE})
+            pages = self._v1.invoices.line_items.list(invoice_id, {"limit": PAGE_SIZE})
             return [line.to_dict() for line in pages.auto_paging_iter()]
 
     def invoices_of(self, customer_id: str, since: datetime) -> list[Object]:
         """A customer's invoices created at or after a UTC instant, newest first."""
-        params: Params = {"customer": customer_id, "limit": PAGE}
+        params: Params = {"customer": customer_id, "limit": PAGE_SIZE}
         params["created"] = {"gte": int(since.timestamp())}
         with _translated_errors("look for the invoice"):
             pages = self._v1.invoices.list(params)
@@ -436,7 +436,7 @@ class Stripe:
         return list(page)
 
     def _listed(self, decoder: msgspec.json.Decoder[Any], after: str | None, **created: int) -> Any:
-        params: Params = {"created": created, "limit": PAGE}
+        params: Params = {"created": created, "limit": PAGE_SIZE}
         if after:
             params["starting_after"] = after
         with _translated_errors("list invoices"):
@@ -446,7 +446,7 @@ class Stripe:
     def create_invoice(self, params: Params, key: str) -> Object:
         """Create a draft."""
         with _translated_errors("create the invoice"):
-            return self._v1.invoices.create(params, _once(key)).to_dict()
+            return self._v1.invoices.create(params, _idempotent(key)).to_dict()
 
     def update_invoice(self, invoice_id: str, params: Params) -> Object:
         """Set fields of a draft; the same update twice is one."""
@@ -459,7 +459,7 @@ class Stripe:
             return self._v1.invoices.add_lines(
                 invoice_id,
                 {"lines": list(lines)},
-                _once(key),
+                _idempotent(key),
             ).to_dict()
 
     def remove_lines(self, invoice_id: str, line_ids: Sequence[str], key: str) -> Object:
@@ -468,20 +468,20 @@ class Stripe:
             return self._v1.invoices.remove_lines(
                 invoice_id,
                 {"lines": [{"id": line, "behavior": "delete"} for line in line_ids]},
-                _once(key),
+                _idempotent(key),
             ).to_dict()
 
     def finalize(self, invoice_id: str, key: str) -> Object:
         """Turn a draft into an open invoice, numbered and frozen; Stripe mails nothing yet."""
         with _translated_errors("finalize the invoice"):
             return self._v1.invoices.finalize_invoice(
-                invoice_id, {"auto_advance": False}, _once(key)
+                invoice_id, {"auto_advance": False}, _idempotent(key)
             ).to_dict()
 
     def send(self, invoice_id: str, key: str) -> Object:
         """E-mail an open invoice to its customer."""
         with _translated_errors("send the invoice"):
-            return self._v1.invoices.send_invoice(invoice_id, {}, _once(key)).to_dict()
+            return self._v1.invoices.send_invoice(invoice_id, {}, _idempotent(key)).to_dict()
 
     def delete_draft(self, invoice_id: str) -> None:
         """Delete a draft; NotFound if there is none, Refused if it is no draft any more."""
@@ -493,22 +493,24 @@ class Stripe:
     def pay(self, invoice_id: str, key: str) -> Object:
         """Charge the payment method that the customer saved."""
         with _translated_errors("charge the saved payment method"):
-            return self._v1.invoices.pay(invoice_id, {"off_session": True}, _once(key)).to_dict()
+            return self._v1.invoices.pay(
+                invoice_id, {"off_session": True}, _idempotent(key)
+            ).to_dict()
 
     def void(self, invoice_id: str, key: str) -> Object:
         """Void an open or uncollectible invoice, for good."""
         with _translated_errors("void the invoice"):
-            return self._v1.invoices.void_invoice(invoice_id, {}, _once(key)).to_dict()
+            return self._v1.invoices.void_invoice(invoice_id, {}, _idempotent(key)).to_dict()
 
     def mark_uncollectible(self, invoice_id: str, key: str) -> Object:
         """Give an open invoice up; it can still be paid or voided."""
         with _translated_errors("write the invoice off"):
-            return self._v1.invoices.mark_uncollectible(invoice_id, {}, _once(key)).to_dict()
+            return self._v1.invoices.mark_uncollectible(invoice_id, {}, _idempotent(key)).to_dict()
 
     def report_payment(self, params: Params, key: str) -> Object:
         """Report a payment made outside Stripe; it counts once it is attached to an invoice."""
         with _translated_errors("report the payment"):
-            return self._v1.payment_records.report_payment(params, _once(key)).to_dict()
+            return self._v1.payment_records.report_payment(params, _idempotent(key)).to_dict()
 
     def payment_record(self, payment_record_id: str) -> Object:
         """A reported payment."""
@@ -519,12 +521,12 @@ class Stripe:
         """Count a reported payment towards an open or uncollectible invoice."""
         with _translated_errors("attach the payment"):
             return self._v1.invoices.attach_payment(
-                invoice_id, {"payment_record": payment_record_id}, _once(key)
+                invoice_id, {"payment_record": payment_record_id}, _idempotent(key)
             ).to_dict()
 
     def paid_payments(self, invoice_id: str) -> list[Object]:
         """The payments that count towards an invoice."""
-        params: Params = {"invoice": invoice_id, "status": "paid", "limit": PAGE}
+        params: Params = {"invoice": invoice_id, "status": "paid", "limit": PAGE_SIZE}
         with _translated_errors("read the invoice's payments"):
             pages = self._v1.invoice_payments.list(params)
             return [payment.to_dict() for payment in pages.auto_paging_iter()]
@@ -532,11 +534,11 @@ class Stripe:
     def create_credit_note(self, params: Params, key: str) -> Object:
         """Issue a credit note on a finalized invoice."""
         with _translated_errors("issue the credit note"):
-            return self._v1.credit_notes.create(params, _once(key)).to_dict()
+            return self._v1.credit_notes.create(params, _idempotent(key)).to_dict()
 
     def credit_notes(self, invoice_id: str) -> list[Object]:
         """The credit notes of an invoice, newest first."""
-        params: Params = {"invoice": invoice_id, "limit": PAGE}
+        params: Params = {"invoice": invoice_id, "limit": PAGE_SIZE}
         with _translated_errors("read the invoice's credit notes"):
             pages = self._v1.credit_notes.list(params)
             return [note.to_dict() for note in pages.auto_paging_iter()]
@@ -551,7 +553,7 @@ class Stripe:
         Stripe keeps events for 30 days, and filters by at most 20 types:
         https://docs.stripe.com/api/events
         """
-        params: Params = {"limit": PAGE, "created": {"gte": int(since.timestamp())}}
+        params: Params = {"limit": PAGE_SIZE, "created": {"gte": int(since.timestamp())}}
         if until:
             params["created"]["lte"] = int(until.timestamp())
         for start in range(0, len(types), EVENT_TYPES):
@@ -562,7 +564,7 @@ class Stripe:
                     yield event.to_dict()
 
 
-def _once(key: str) -> stripe.RequestOptions:
+def _idempotent(key: str) -> stripe.RequestOptions:
     return {"idempotency_key": key}
 
 

@@ -124,7 +124,7 @@ def chunks(
         place = (rows[-1].account_id, rows[-1].subject)
 
 
-def by_page(run_id: str, only: Sequence[Kind], *, size: int) -> Iterator[list[Differing]]:
+def in_stripe_order(run_id: str, only: Sequence[Kind], *, size: int) -> Iterator[list[Differing]]:
     """What nothing was done about yet, in chunks.
 
     In the order of Stripe's list, the newest first, so that those of a chunk stand on few of its
@@ -168,17 +168,17 @@ def by_page(run_id: str, only: Sequence[Kind], *, size: int) -> Iterator[list[Di
         rest = query.where((order[0] < last.created) | earlier)
 
 
-def name_accounts(run_id: str, accounts: Mapping[str, str]) -> None:
+def set_accounts(run_id: str, accounts: Mapping[str, str]) -> None:
     """Note to which Accounts the records that are missing will belong, by Stripe id."""
     _set(run_id, "account_id", accounts)
 
 
-def made(run_id: str, records: Mapping[str, str]) -> None:
+def record_created(run_id: str, records: Mapping[str, str]) -> None:
     """Note which records were made for what was missing, by Stripe id."""
     _set(run_id, "record_id", records)
 
 
-def name_unlinked(run_id: str, subjects: Sequence[str]) -> None:
+def mark_unlinked(run_id: str, subjects: Sequence[str]) -> None:
     """Note that some invoices lack a record because their customer belongs to no Account."""
     with session() as ledger:
         ledger.execute(
@@ -188,7 +188,7 @@ def name_unlinked(run_id: str, subjects: Sequence[str]) -> None:
         )
 
 
-def named_since(since: datetime, *, size: int = CHUNK) -> Iterator[list[str]]:
+def invoices_with_events(since: datetime, *, size: int = CHUNK) -> Iterator[list[str]]:
     """The invoices that events received since a UTC instant are about, each once, in chunks."""
     name = col(Event.invoice_id)
     query = select(name).where(col(Event.received_at) >= since).distinct().order_by(name)
@@ -202,7 +202,7 @@ def named_since(since: datetime, *, size: int = CHUNK) -> Iterator[list[str]]:
         last = names[-1]
 
 
-def unnamed(names: Sequence[str], since: datetime, until: datetime) -> list[str]:
+def invoices_without_events(names: Sequence[str], since: datetime, until: datetime) -> list[str]:
     """Those invoices that no event is about which came in this time, UTC."""
     came = col(Event.received_at)
     query = select(Event.invoice_id).where(
@@ -213,7 +213,7 @@ def unnamed(names: Sequence[str], since: datetime, until: datetime) -> list[str]
     return [name for name in names if name not in named]
 
 
-def settle(run_id: str, outcomes: Mapping[str, str]) -> None:
+def record_outcomes(run_id: str, outcomes: Mapping[str, str]) -> None:
     """Write down what was done about drift, by subject."""
     _set(run_id, "outcome", outcomes)
 
@@ -242,7 +242,7 @@ def outcomes(run_id: str) -> dict[str, int]:
     return counted
 
 
-def remember(run_id: str, *, in_stripe: int, in_salesforce: int) -> None:
+def record_totals(run_id: str, *, in_stripe: int, in_salesforce: int) -> None:
     """Note on the full sync what it came to, for the trend."""
     differed, done = sum(kinds(run_id).values()), outcomes(run_id)
     with session() as ledger:

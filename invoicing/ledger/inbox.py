@@ -13,45 +13,45 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, text, update
 from sqlmodel import Session, col, or_, select
 
-from invoicing.domain.stripe.events import News
+from invoicing.domain.stripe.events import EventSummary
 from invoicing.ledger.database import insert_missing, insert_new, one_at_a_time, session
 from invoicing.ledger.models import (
+    PROCESSED_WITH_BODY,
     PROCESSING,
-    SETTLED_WITH_BODY,
-    UNSETTLED,
+    UNPROCESSED,
     Cursor,
     Event,
     EventState,
-    SettlingTime,
+    ProcessingTime,
 )
 
 MAX_ATTEMPTS = 8
 
 LEASE_SECONDS = 30
-"""How long a handler's events are its own after its last sign of life."""
+"""How long a handler's events are its own after its last heartbeat."""
 
 FIRST_WAIT_SECONDS = 5
 """Doubled with each failed attempt."""
 
-WITHIN = ("0.5", "1", "2", "5", "10", "30", "60", "300", "1800", "7200", "86400", "+Inf")
-"""Buckets of the settling times: upper bounds in seconds, as Prometheus spells them."""
+BUCKETS = ("0.5", "1", "2", "5", "10", "30", "60", "300", "1800", "7200", "86400", "+Inf")
+"""Buckets of the processing times: upper bounds in seconds, as Prometheus spells them."""
 
 
 NewEvent = Mapping[str, Any]
 """An inbox row to be: a mapping, because an :class:`Event` costs ten times as much to make."""
 
 
-def written_down(news: News, body: str, *, account_id: str, source: str) -> NewEvent:
+def new_event(event: EventSummary, body: str, *, account_id: str, source: str) -> NewEvent:
     """The inbox row of an event; ``source`` is webhook or poll."""
     return {
         "account_id": account_id,
-        "event_id": news.event_id,
-        "type": news.type,
-        "object_id": news.object_id,
-        "invoice_id": news.invoice_id,
-        "lane": news.customer_id or news.invoice_id or news.event_id,
-        "livemode": news.livemode,
-        "occurred_at": news.occurred_at,
+        "event_id": event.event_id,
+        "type": event.type,
+        "object_id": event.object_id,
+        "invoice_id": event.invoice_id,
+        "lane": event.customer_id or event.invoice_id or event.event_id,
+        "livemode": event.livemode,
+        "occurred_at": event.occurred_at,
         "received_at": datetime.now(UTC),
         "source": source,
         "body": body,
@@ -76,9 +76,9 @@ def claim(owner: str, *, account_id: str, limit: int) -> list[Event]:
     """Take the oldest events that wait, for one handler alone.
 
     Events of a customer with whom another handler is busy stay where they are, so that each
-    Account's invoices are settled in order. What a handler took is taken over once it gives no
-    sign of life, and at once when its run is begun anew; what was taken too often, by handlers
-    that died of it, is dead.
+    customer's events are processed in order. What a handler took is taken over once its
+    heartbeats cease, and at once when its run is begun again; what was claimed too often, by
+    handlers that died of it, is dead.
 
     Args:
         owner: The attempt at a run; what precedes ``#`` names the run.
@@ -94,7 +94,7 @@ def claim(owner: str, *, account_id: str, limit: int) -> list[Event]:
     query = (
         select(Event)
         .where(
-            text(UNSETTLED),
+            text(UNPROCESSED),
             Event.account_id == account_id,
             col(Event.state) != EventState.DEAD,
             free | again,
@@ -119,12 +119,12 @@ def claim(owner: str, *, account_id: str, limit: int) -> list[Event]:
 
 
 def heartbeat(owner: str) -> None:
-    """Give a sign of life: what a handler took is its own for another while."""
+    """Send a heartbeat: what a handler claimed stays its own for another while."""
     _change_claimed(owner, lease_expires_at=datetime.now(UTC) + timedelta(seconds=LEASE_SECONDS))
 
 
-def give_back(owner: str) -> None:
-    """Let others take at once what a handler took and did not settle."""
+def release(owner: str) -> None:
+    """Let others take at once what a handler claimed and did not process."""
     _change_claimed(owner, state=EventState.RECEIVED, lease_expires_at=None)
 
 
@@ -148,25 +148,28 @@ def finish(ids: Iterable[int], owner: str) -> None:
         .returning(col(Event.received_at), col(Event.replayed))
     )
     with session() as ledger:
-        settled = ledger.execute(change).all()
-        _count(ledger, [(now - came).total_seconds() for came, replayed in settled if not replayed])
+        processed = ledger.execute(change).all()
+        _count(
+            ledger,
+            [(now - received).total_seconds() for received, replayed in processed if not replayed],
+        )
 
 
 def _count(ledger: Session, took: Sequence[float]) -> None:
-    """Add settling times to their buckets, always in the same order, lest two wait in a ring."""
+    """Add processing times to their buckets, always in the same order, lest two wait in a ring."""
     buckets: dict[str, list[float]] = {}
     for seconds in sorted(took):
-        within = next(bound for bound in WITHIN if seconds <= float(bound))
+        within = next(bound for bound in BUCKETS if seconds <= float(bound))
         buckets.setdefault(within, []).append(seconds)
     if buckets:
-        insert_missing(ledger, [SettlingTime(within=within) for within in buckets])
+        insert_missing(ledger, [ProcessingTime(within=within) for within in buckets])
     for within, these in buckets.items():
         values = {
-            "events": col(SettlingTime.events) + len(these),
-            "seconds": col(SettlingTime.seconds) + sum(these),
+            "events": col(ProcessingTime.events) + len(these),
+            "seconds": col(ProcessingTime.seconds) + sum(these),
         }
         ledger.execute(
-            update(SettlingTime).where(col(SettlingTime.within) == within).values(values)
+            update(ProcessingTime).where(col(ProcessingTime.within) == within).values(values)
         )
 
 
@@ -203,59 +206,59 @@ def fail(ids: Iterable[int], owner: str, reason: str, *, for_good: bool) -> None
 
 
 def backlog() -> dict[str, int]:
-    """How many events are in each state, but for those that are done."""
-    query = select(Event.state, func.count()).where(text(UNSETTLED)).group_by(col(Event.state))
+    """Number of events in each state, but for those that are done."""
+    query = select(Event.state, func.count()).where(text(UNPROCESSED)).group_by(col(Event.state))
     with session() as ledger:
         return {str(state): int(count) for state, count in ledger.exec(query)}
 
 
 def oldest_waiting() -> datetime | None:
-    """When the oldest event came in that is not settled yet, as a UTC instant."""
+    """Instant (UTC) at which the oldest event came in that is not processed yet."""
     query = select(func.min(Event.received_at)).where(
-        text(UNSETTLED), col(Event.state) != EventState.DEAD
+        text(UNPROCESSED), col(Event.state) != EventState.DEAD
     )
     with session() as ledger:
         return ledger.exec(query).one()
 
 
-def settling_times() -> list[SettlingTime]:
-    """How many events took how long since the ledger's first day; a row for every bucket.
+def processing_times() -> list[ProcessingTime]:
+    """Histogram of how long events took since the ledger's first day; a row for every bucket.
 
-    What is replayed and settled again is not counted again.
+    What is replayed and processed again is not counted again.
     """
     with session() as ledger:
-        known = {row.within: row for row in ledger.exec(select(SettlingTime))}
-    return [known.get(within) or SettlingTime(within=within) for within in WITHIN]
+        known = {row.within: row for row in ledger.exec(select(ProcessingTime))}
+    return [known.get(within) or ProcessingTime(within=within) for within in BUCKETS]
 
 
-def settled() -> int:
-    """How many events were settled since the ledger's first day."""
-    return sum(row.events for row in settling_times())
+def processed() -> int:
+    """Number of events that were processed since the ledger's first day."""
+    return sum(row.events for row in processing_times())
 
 
 def dead_letters(account_id: str) -> list[Event]:
-    """Events that nobody will try again by themselves, newest first."""
+    """Events that are not retried by themselves, newest first."""
     query = (
         select(Event)
-        .where(text(UNSETTLED), Event.account_id == account_id, Event.state == EventState.DEAD)
+        .where(text(UNPROCESSED), Event.account_id == account_id, Event.state == EventState.DEAD)
         .order_by(col(Event.id).desc())
     )
     with session() as ledger:
         return list(ledger.exec(query))
 
 
-def last_death(account_id: str) -> datetime | None:
-    """When an event was last given up, as a UTC instant; None if all of them live."""
+def last_dead_at(account_id: str) -> datetime | None:
+    """Instant (UTC) at which an event last became a dead letter; None if there are none."""
     query = select(func.max(Event.done_at)).where(
-        text(UNSETTLED), Event.account_id == account_id, Event.state == EventState.DEAD
+        text(UNPROCESSED), Event.account_id == account_id, Event.state == EventState.DEAD
     )
     with session() as ledger:
         return ledger.exec(query).one()
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """Which events are meant; what is left empty does not restrict."""
+class EventFilter:
+    """Which events are chosen; what is left empty does not restrict."""
 
     event_ids: Sequence[str] = ()
     types: Sequence[str] = ()
@@ -265,8 +268,8 @@ class Choice:
     until: datetime | None = None
 
 
-def replay(account_id: str, choice: Choice) -> int:
-    """Let the chosen events be handled anew, whatever came of them; returns how many.
+def replay(account_id: str, wanted: EventFilter) -> int:
+    """Mark the chosen events to be handled again, whatever their outcome; returns their number.
 
     What a handler is working on at this moment is left alone.
     """
@@ -275,19 +278,19 @@ def replay(account_id: str, choice: Choice) -> int:
         col(Event.state) != EventState.PROCESSING,
     ]
     for column, values in (
-        (Event.event_id, choice.event_ids),
-        (Event.type, choice.types),
-        (Event.state, choice.states),
+        (Event.event_id, wanted.event_ids),
+        (Event.type, wanted.types),
+        (Event.state, wanted.states),
     ):
         if values:
             chosen.append(col(column).in_(values))
-    if choice.invoice_id:
-        chosen.append(col(Event.invoice_id) == choice.invoice_id)
-    if choice.since:
-        chosen.append(col(Event.occurred_at) >= choice.since)
-    if choice.until:
-        chosen.append(col(Event.occurred_at) <= choice.until)
-    anew = {
+    if wanted.invoice_id:
+        chosen.append(col(Event.invoice_id) == wanted.invoice_id)
+    if wanted.since:
+        chosen.append(col(Event.occurred_at) >= wanted.since)
+    if wanted.until:
+        chosen.append(col(Event.occurred_at) <= wanted.until)
+    reset = {
         "state": EventState.RECEIVED,
         "attempts": 0,
         "reason": None,
@@ -299,19 +302,19 @@ def replay(account_id: str, choice: Choice) -> int:
         ids = list(ledger.exec(select(Event.id).where(*chosen)))
         for start in range(0, len(ids), 500):
             some = ids[start : start + 500]
-            ledger.execute(update(Event).where(col(Event.id).in_(some)).values(anew))
+            ledger.execute(update(Event).where(col(Event.id).in_(some)).values(reset))
         return len(ids)
 
 
-def forget_bodies(before: datetime) -> None:
-    """Drop the bodies of settled events that came in before a UTC instant; digests stay."""
-    change = update(Event).where(text(SETTLED_WITH_BODY), col(Event.received_at) < before)
+def delete_bodies(before: datetime) -> None:
+    """Drop the bodies of processed events that came in before a UTC instant; digests stay."""
+    change = update(Event).where(text(PROCESSED_WITH_BODY), col(Event.received_at) < before)
     with session() as ledger:
         ledger.execute(change.values(body=""))
 
 
 def cursor(name: str) -> datetime | None:
-    """How far a stream was read, as a UTC instant."""
+    """Position in a stream, as a UTC instant."""
     with session() as ledger:
         found = ledger.get(Cursor, name)
         return found.position if found else None

@@ -47,7 +47,7 @@ def find(operation: str, subject: str) -> Intent | None:
 
 
 def concluded(operation: str, subjects_from: str) -> list[Intent]:
-    """What an operation came to on all subjects that begin so, in the order it was intended."""
+    """Concluded intents of an operation, on all subjects that begin so, oldest first."""
     query = select(Intent).where(
         Intent.operation == operation,
         col(Intent.subject).startswith(subjects_from, autoescape=True),
@@ -57,7 +57,7 @@ def concluded(operation: str, subjects_from: str) -> list[Intent]:
         return list(ledger.exec(query.order_by(col(Intent.intended_at))))
 
 
-def another(
+def find_duplicate(
     operation: str, subjects_from: str, *, digest: str, but: str, since: datetime
 ) -> Intent | None:
     """The newest intent of the same content that another subject had lately.
@@ -81,27 +81,27 @@ def another(
         return ledger.exec(query.order_by(col(Intent.intended_at).desc())).first()
 
 
-def untold(operation: str, since: datetime, until: datetime) -> list[Intent]:
-    """What was intended between two UTC instants, and is on no timeline under its subject."""
-    told = select(TimelineEntry.key).where(TimelineEntry.key == Intent.subject)
+def unreported(operation: str, since: datetime, until: datetime) -> list[Intent]:
+    """Intents between two UTC instants whose subject is the key of no timeline entry."""
+    reported = select(TimelineEntry.key).where(TimelineEntry.key == Intent.subject)
     query = select(Intent).where(
         Intent.operation == operation,
         col(Intent.refused).is_(False),
         col(Intent.intended_at).between(since, until),
-        ~told.exists(),
+        ~reported.exists(),
     )
     with session() as ledger:
         return list(ledger.exec(query.order_by(col(Intent.intended_at))))
 
 
-def began(operation: str, subject: str) -> bool:
+def attempted(operation: str, subject: str) -> bool:
     """Whether an operation had its effect, or may have had it."""
     intent = find(operation, subject)
     return intent is not None and not intent.refused
 
 
 def intend(operation: str, subject: str, *, digest: str, actor: str) -> tuple[Intent, bool]:
-    """Write an intent down; tells whether it is new or was there before."""
+    """Write an intent down; returns it, and whether it is new."""
     now = datetime.now(UTC)
     with session() as ledger:
         wanted = Intent(
@@ -139,7 +139,7 @@ def withdraw(operation: str, subject: str) -> None:
 
 
 def conclude(operation: str, subject: str, outcome: str) -> None:
-    """Write down what came of an intent."""
+    """Write down the outcome of an intent."""
     with session() as ledger:
         intent = ledger.get_one(Intent, (operation, subject), with_for_update=True)
         intent.outcome, intent.concluded_at = outcome, datetime.now(UTC)
@@ -147,7 +147,7 @@ def conclude(operation: str, subject: str, outcome: str) -> None:
 
 
 def reopen(operation: str, subject: str) -> None:
-    """Let an operation be done anew, under a new key, because its effect is known to be gone."""
+    """Let an operation be done again, under a new key, because its effect is known to be gone."""
     with session() as ledger:
         intent = ledger.get(Intent, (operation, subject), with_for_update=True)
         if intent is not None:
@@ -209,7 +209,7 @@ def once(
     return outcome
 
 
-def made_for(operation: str, subject: str, key: str | None) -> bool:
+def is_key_of(operation: str, subject: str, key: str | None) -> bool:
     """Whether a call under an idempotency key was made for an operation on a subject."""
     return (key or "").startswith(_key_prefix(operation, subject))
 

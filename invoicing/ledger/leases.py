@@ -2,7 +2,7 @@
 
 A lease ends by release or by expiry, so that a killed run blocks nobody for long. Its owner is
 one attempt at a run, in one process. The next attempt at the same run takes it over at once,
-because the one before is dead or believed so; if that one still lives, it is told to stop.
+because the one before is dead or believed so; if that one still lives, it is made to stop.
 """
 
 import os
@@ -29,7 +29,7 @@ RENEWED_SECONDS = 20
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What came of asking for several leases at once."""
+    """The leases that were taken of several, and those that others have."""
 
     new: frozenset[str]
     kept: frozenset[str]
@@ -88,7 +88,7 @@ def acquire_all(subjects: Iterable[str], owner: str, *, seconds: int = LEASE_SEC
             if lease.owner == owner:
                 kept.add(lease.subject)
             elif _succeeds(lease.owner, owner):
-                raise Superseded("Another process has taken up this run; this one stops.")
+                raise Superseded("Another process has taken over this run; this one stops.")
             elif lease.expires_at > now and not _succeeds(owner, lease.owner):
                 busy[lease.subject] = Busy(
                     "Another run is working on this invoice; it will be free by "
@@ -105,7 +105,7 @@ def acquire_all(subjects: Iterable[str], owner: str, *, seconds: int = LEASE_SEC
 
 
 def heartbeat(owner: str) -> None:
-    """Give a sign of life: every lease of an owner lasts for :data:`RENEWED_SECONDS` at least."""
+    """Send a heartbeat: every lease of an owner lasts for :data:`RENEWED_SECONDS` at least."""
     until = datetime.now(UTC) + timedelta(seconds=RENEWED_SECONDS)
     mine = (col(Lease.owner) == owner) & (col(Lease.expires_at) < until)
     with session() as ledger:

@@ -41,7 +41,7 @@ def mark_sent(stripe_id: str, sent_at: datetime) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What Salesforce was told last about an invoice."""
+    """What was last written to Salesforce about an invoice."""
 
     stripe_id: str
     record_id: str
@@ -50,7 +50,7 @@ class Written:
 
 
 def remember_written(written: Sequence[Written]) -> None:
-    """Remember what was written, so that its echo is known as one, and whose record it is."""
+    """Remember what was written, to recognise its echo in events, and whose record it is."""
     by_record = {one.record_id: one for one in written}
     mine = col(InvoiceLink.record_id).in_(list(by_record))
     with session() as ledger:
@@ -74,7 +74,7 @@ def link_invoice(stripe_id: str, record_id: str) -> None:
     remember_written([Written(stripe_id, record_id)])
 
 
-def move(written: Sequence[Written]) -> None:
+def relink(written: Sequence[Written]) -> None:
     """Let links that name records of before name those that were made in their place."""
     statement = (
         update(InvoiceLink.__table__)  # type: ignore[attr-defined]
@@ -96,12 +96,12 @@ def remember_many(written: Sequence[Written]) -> None:
         .where(col(InvoiceLink.stripe_id) == bindparam("key"))
         .values(status=bindparam("status_now"), digest=bindparam("digest_now"))
     )
-    told = [{"key": w.stripe_id, "status_now": w.status, "digest_now": w.digest} for w in written]
+    rows = [{"key": w.stripe_id, "status_now": w.status, "digest_now": w.digest} for w in written]
     with session() as ledger:
         insert_missing(
             ledger, [InvoiceLink(stripe_id=w.stripe_id, record_id=w.record_id) for w in written]
         )
-        ledger.connection().execute(statement, told)
+        ledger.connection().execute(statement, rows)
 
 
 def invoice_links(stripe_ids: Iterable[str]) -> dict[str, InvoiceLink]:

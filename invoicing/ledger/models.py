@@ -59,7 +59,7 @@ class Lease(SQLModel, table=True):
 
 
 class Intent(SQLModel, table=True):
-    """A side effect that was decided on, and what came of it.
+    """A side effect that was decided on, and its outcome.
 
     Written before the call and completed after it, so that whoever comes after a lost
     answer knows that the effect may have happened, and under which idempotency key.
@@ -176,9 +176,9 @@ class EventState(StrEnum):
     DEAD = "dead"
 
 
-UNSETTLED = "state <> 'done'"
+UNPROCESSED = "state <> 'done'"
 PROCESSING = "state = 'processing'"
-SETTLED_WITH_BODY = "state = 'done' AND body <> ''"
+PROCESSED_WITH_BODY = "state = 'done' AND body <> ''"
 """Parts of the inbox that are small however many events are done, and have an index each. A
 database uses it only for a query that has the very same words."""
 
@@ -189,14 +189,14 @@ def _index_where(name: str, columns: list[str], condition: str) -> Index:
 
 
 class Event(SQLModel, table=True):
-    """An event of Stripe in the inbox: the news that an object changed."""
+    """An event of Stripe in the inbox: the notification that an object changed."""
 
     __tablename__ = "event"
     __table_args__ = (
         UniqueConstraint("account_id", "event_id"),
-        _index_where("ix_event_unsettled", ["account_id", "id"], UNSETTLED),
+        _index_where("ix_event_unsettled", ["account_id", "id"], UNPROCESSED),
         _index_where("ix_event_processing", ["account_id", "lane"], PROCESSING),
-        _index_where("ix_event_body", ["received_at"], SETTLED_WITH_BODY),
+        _index_where("ix_event_body", ["received_at"], PROCESSED_WITH_BODY),
     )
 
     id: int | None = Field(default=None, primary_key=True)
@@ -205,7 +205,7 @@ class Event(SQLModel, table=True):
     type: str
     object_id: str | None = None
     invoice_id: str | None = Field(default=None, index=True)
-    lane: str = Field(description="The customer, or what else keeps its events in order.")
+    lane: str = Field(description="Ordering key: the customer, or what else keeps events in order.")
     livemode: bool
     occurred_at: datetime = Field(sa_type=Instant)
     received_at: datetime = Field(sa_type=Instant)
@@ -214,19 +214,19 @@ class Event(SQLModel, table=True):
     digest: str = Field(description="SHA-256 of the body, which outlives it.")
     state: EventState = Field(default=EventState.RECEIVED, sa_type=Text)
     attempts: int = 0
-    replayed: bool = Field(default=False, description="Somebody asked for it to be handled anew.")
+    replayed: bool = Field(default=False, description="Somebody asked for it to be handled again.")
     owner: str | None = None
     lease_expires_at: datetime | None = Field(default=None, sa_type=Instant)
     reason: str | None = Field(default=None, sa_type=Text)
     done_at: datetime | None = Field(
-        default=None, sa_type=Instant, description="When it was settled, or given up."
+        default=None, sa_type=Instant, description="When it was processed, or given up."
     )
 
 
-class SettlingTime(SQLModel, table=True):
-    """How many events were settled within so many seconds of coming in, and in no fewer.
+class ProcessingTime(SQLModel, table=True):
+    """Number of events that were processed within so many seconds of coming in, and in no fewer.
 
-    One row for each bucket of a histogram, counted in the transaction that settles the events.
+    One row for each bucket of a histogram, counted in the transaction that marks events as done.
     """
 
     __tablename__ = "settling_time"
@@ -237,7 +237,7 @@ class SettlingTime(SQLModel, table=True):
 
 
 class Request(SQLModel, table=True):
-    """Something that a Salesforce record's action field asked for, taken up once."""
+    """A request made in a Salesforce record's action field, started once."""
 
     __tablename__ = "request"
 
@@ -250,7 +250,7 @@ class Request(SQLModel, table=True):
 
 
 class Cursor(SQLModel, table=True):
-    """How far a reader of a stream has come."""
+    """Position of a reader in a stream."""
 
     __tablename__ = "cursor"
 

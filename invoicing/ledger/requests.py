@@ -12,7 +12,7 @@ from invoicing.ledger.database import one_at_a_time, session
 from invoicing.ledger.models import Request
 
 
-def note(asked: Mapping[str, str], asked_at: Mapping[str, datetime]) -> None:
+def add(asked: Mapping[str, str], asked_at: Mapping[str, datetime]) -> None:
     """Write requests down; one that is known and not yet cleared is the same request.
 
     Args:

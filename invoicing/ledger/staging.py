@@ -19,7 +19,7 @@ from invoicing.errors import Superseded
 from invoicing.ledger.database import session
 from invoicing.ledger.models import StagedSalesforce, StagedStripe, SyncRun, SyncWindow
 
-RESUMABLE = timedelta(hours=12)
+RESUME_WITHIN = timedelta(hours=12)
 """For how long what an unfinished sync has read is worth going on with."""
 
 STRIPE_BEGAN = 1_262_304_000
@@ -32,7 +32,7 @@ page that is not full, so that windows of fewer pages would cost many calls for 
 PAGES_AT_ONCE = 5
 """Pages staged in one transaction."""
 
-PAGE = 100
+PAGE_SIZE = 100
 
 SHARES = 32
 """A window cut beforehand holds a page, or this part of all that is older: the newest, which are
@@ -42,7 +42,7 @@ INVOICES_A_SECOND = """
 SELECT created, COUNT(*) FROM staged_stripe GROUP BY created ORDER BY created
 """
 
-STREAMED = 10_000
+STREAM_ROWS = 10_000
 """Rows of the database that are in memory at a time."""
 
 
@@ -54,7 +54,7 @@ def begin(run_id: str, *, dry_run: bool) -> SyncRun:
     now = datetime.now(UTC)
     with session() as ledger:
         run = _unfinished(ledger)
-        if run is not None and now - run.started_at < RESUMABLE:
+        if run is not None and now - run.started_at < RESUME_WITHIN:
             run.dry_run = dry_run
         else:
             windows = _first_windows(ledger, int(now.timestamp()) + 1)
@@ -78,7 +78,7 @@ def _first_windows(ledger: Session, until: int) -> list[SyncWindow]:
     if last is None or not last.in_stripe:
         return [SyncWindow(since=STRIPE_BEGAN, until=until)]
     seconds = ledger.connection().execute(
-        text(INVOICES_A_SECOND), execution_options={"yield_per": STREAMED}
+        text(INVOICES_A_SECOND), execution_options={"yield_per": STREAM_ROWS}
     )
     edges = [*_full_pages(seconds.tuples()), until]
     cut = [SyncWindow(since=since, until=end) for since, end in pairwise(edges) if since < end]
@@ -96,7 +96,7 @@ def _full_pages(seconds: Iterable[Sequence[int]]) -> Iterator[int]:
         if held + count > room:
             yield created
             older, held = older + held, 0
-            room = PAGE * max(1, older // (PAGE * SHARES))
+            room = PAGE_SIZE * max(1, older // (PAGE_SIZE * SHARES))
         held += count
 
 
@@ -217,7 +217,7 @@ def _save(ledger: Session, window: SyncWindow, **changed: Any) -> None:
     mine = (col(SyncWindow.number) == window.number, col(SyncWindow.owner) == window.owner)
     saved: Any = ledger.execute(update(SyncWindow).where(*mine).values(changed))
     if not saved.rowcount:
-        raise Superseded("Another run has taken up this reading; this one stops.")
+        raise Superseded("Another run has taken over this reading; this one stops.")
 
 
 def _note(window: SyncWindow, changed: Mapping[str, Any]) -> None:

@@ -33,7 +33,7 @@ def propose(entries: Sequence[TimelineEntry], owner: str) -> None:
     """Write down changes that are about to be made; those without a key are numbered.
 
     Args:
-        entries: The changes. What was proposed before on these records is settled.
+        entries: The changes. What was proposed before on these records is confirmed or dropped.
         owner: Holds the leases on the records of all that have no key, or on their Stripe ids.
 
     Raises:
@@ -52,7 +52,7 @@ def propose(entries: Sequence[TimelineEntry], owner: str) -> None:
         held = set(ledger.exec(mine)) if numbered else set()
         if not all({entry.record_id, entry.stripe_id} & held for entry in numbered):
             raise TransientError(
-                "Another run has worked on this invoice meanwhile; it is read anew."
+                "Another run has worked on this invoice meanwhile; it is read again."
             )
         known = dict(ledger.exec(last).all()) if ids else {}
         for entry in numbered:
@@ -61,7 +61,7 @@ def propose(entries: Sequence[TimelineEntry], owner: str) -> None:
         insert_missing(ledger, entries)
 
 
-def settle(happened: Collection[str], dropped: Collection[str] = ()) -> None:
+def confirm(happened: Collection[str], dropped: Collection[str] = ()) -> None:
     """Confirm proposals by their keys, and forget those that came to nothing."""
     mine = (col(TimelineEntry.key).in_(happened), col(TimelineEntry.state) == EntryState.PROPOSED)
     with session() as ledger:
@@ -71,7 +71,7 @@ def settle(happened: Collection[str], dropped: Collection[str] = ()) -> None:
             ledger.execute(delete(TimelineEntry).where(col(TimelineEntry.key).in_(dropped)))
 
 
-def belong(records: Mapping[str, str]) -> None:
+def assign_records(records: Mapping[str, str]) -> None:
     """Note which record entries are of that were proposed before it was there, by their keys."""
     statement = (
         update(TimelineEntry.__table__)  # type: ignore[attr-defined]
@@ -84,7 +84,7 @@ def belong(records: Mapping[str, str]) -> None:
             ledger.connection().execute(statement, rows)
 
 
-def note(entries: Sequence[TimelineEntry]) -> None:
+def add(entries: Sequence[TimelineEntry]) -> None:
     """Write down what has happened, once for each key."""
     with session() as ledger:
         for start in range(0, len(entries), CHUNK):

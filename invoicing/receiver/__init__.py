@@ -1,6 +1,6 @@
 """The endpoint that takes Stripe's webhooks: one file for each part of its work.
 
-``endpoints`` (which account is meant), ``request`` (what is accepted), ``intake`` (writing
-down), ``bell`` (starting the handler), ``metrics``, ``app`` (all of it together), ``server``
-(processes and sockets).
+``endpoint_config`` (which account is meant), ``verification`` (what is accepted),
+``batch_writer`` (writing down), ``flow_trigger`` (starting the handler), ``metrics``,
+``app`` (all of it together), ``server`` (processes and sockets).
 """

@@ -19,9 +19,9 @@ from starlette.routing import Route
 
 from invoicing.errors import TransientError
 from invoicing.ledger import inbox
-from invoicing.receiver.batch_writer import Intake
+from invoicing.receiver.batch_writer import BatchWriter
 from invoicing.receiver.endpoint_config import endpoints_by_path
-from invoicing.receiver.flow_trigger import Bell
+from invoicing.receiver.flow_trigger import FlowTrigger
 from invoicing.receiver.metrics import Metrics
 from invoicing.receiver.verification import RejectedRequest, accepted_event
 from invoicing.settings import Settings
@@ -39,19 +39,19 @@ def build_app(settings: Settings) -> Starlette:
         Misconfigured: there is no endpoint.
     """
     endpoints = endpoints_by_path(settings)
-    bell = Bell(settings.prefect_api_url, settings.prefect_api_auth)
+    trigger = FlowTrigger(settings.prefect_api_url, settings.prefect_api_auth)
     metrics = Metrics()
 
     def written(events: int, new: int) -> None:
         metrics.received(events, new)
         if new:
-            bell.ring()
+            trigger.notify()
 
-    intake = Intake(written, 1 if "sqlite" in settings.ledger.url else WRITERS)
+    writer = BatchWriter(written, 1 if "sqlite" in settings.ledger.url else WRITERS)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        async with intake.at_work(), bell.listened_to():
+        async with writer.running(), trigger.running():
             yield
 
     async def webhook(request: Request) -> Response:
@@ -61,7 +61,7 @@ def build_app(settings: Settings) -> Starlette:
                 if endpoint is None:
                     raise RejectedRequest(404, "path", "there is no endpoint here")
                 event = await accepted_event(request, endpoint)
-                await intake.take(event)
+                await writer.write(event)
         except RejectedRequest as refusal:
             return refused(refusal)
         except TransientError:
@@ -80,10 +80,10 @@ def build_app(settings: Settings) -> Starlette:
     async def ready(_request: Request) -> Response:
         try:
             backlog = await run_in_threadpool(inbox.backlog)
-            settled = await run_in_threadpool(inbox.settled)
+            processed = await run_in_threadpool(inbox.processed)
         except TransientError as error:
             return JSONResponse({"status": "not ready", "reason": str(error)}, 503)
-        return JSONResponse({"status": "ready", "inbox": backlog, "settled": settled})
+        return JSONResponse({"status": "ready", "inbox": backlog, "settled": processed})
 
     async def exposition(_request: Request) -> Response:
         text = await run_in_threadpool(metrics.exposition)

@@ -16,16 +16,16 @@ from invoicing.ledger import inbox
 
 log = logging.getLogger("receiver")
 
-BATCH = 200
+BATCH_SIZE = 200
 """The most events in one transaction."""
 
 PATIENCE_SECONDS = 20.0
 """How long a request waits for its commit; a repeated event is written once anyhow."""
 
-Promise = tuple[inbox.NewEvent, "asyncio.Future[None]"]
+PendingEvent = tuple[inbox.NewEvent, "asyncio.Future[None]"]
 
 
-class Intake:
+class BatchWriter:
     """Takes events and returns once they are in the inbox."""
 
     def __init__(self, written: Callable[[int, int], None], writers: int) -> None:
@@ -38,9 +38,9 @@ class Intake:
         """
         self._written = written
         self._writers = writers
-        self._queue: asyncio.Queue[Promise] = asyncio.Queue()
+        self._queue: asyncio.Queue[PendingEvent] = asyncio.Queue()
 
-    async def take(self, event: inbox.NewEvent) -> None:
+    async def write(self, event: inbox.NewEvent) -> None:
         """Write an event down; it is durable when this returns.
 
         Raises:
@@ -55,7 +55,7 @@ class Intake:
             raise TransientError(f"The ledger did not answer for {PATIENCE_SECONDS:g} s") from None
 
     @asynccontextmanager
-    async def at_work(self) -> AsyncIterator[None]:
+    async def running(self) -> AsyncIterator[None]:
         """Write while the block runs."""
         writers = [asyncio.create_task(self._work()) for _ in range(self._writers)]
         try:
@@ -68,14 +68,14 @@ class Intake:
     async def _work(self) -> None:
         while True:
             batch = [await self._queue.get()]
-            while len(batch) < BATCH and not self._queue.empty():
+            while len(batch) < BATCH_SIZE and not self._queue.empty():
                 batch.append(self._queue.get_nowait())
             try:
                 await self._write(batch)
             except Exception:  # without this task, nothing would be written any more
                 log.exception("After a batch was written")
 
-    async def _write(self, batch: Sequence[Promise]) -> None:
+    async def _write(self, batch: Sequence[PendingEvent]) -> None:
         try:
             new = await run_in_threadpool(inbox.receive, [event for event, _ in batch])
         except Exception as error:

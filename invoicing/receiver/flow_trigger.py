@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from anyio.to_thread import run_sync
 from pydantic import SecretStr
 
-from invoicing.connectors.prefect import PATIENCE, Prefect
+from invoicing.connectors.prefect import RETRY_POLICY, Prefect
 from invoicing.errors import TransientError
 
 log = logging.getLogger("receiver")
@@ -20,26 +20,28 @@ PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 8.0
 
 
-class Bell:
-    """Starts ``handle-events`` when it is rung.
+class FlowTrigger:
+    """Starts ``handle-events`` when it is notified of new events.
 
     Receivers side by side start one run together: its idempotency key is the second of the
     day. Whoever finds that second's run started already cannot know whether it still saw the
-    newest event, and rings again after the pause.
+    newest event, and starts another after the pause.
     """
 
     def __init__(self, api_url: str, auth: SecretStr | None) -> None:
-        """Prepare the bell of a Prefect server."""
-        patience = PATIENCE.new(total=0)  # it is rung again anyhow, and has to stop at once
-        self._prefect = Prefect(api_url, auth, patience=patience)
-        self._rung = asyncio.Event()
+        """Prepare the client of a Prefect server."""
+        retry_policy = RETRY_POLICY.new(
+            total=0
+        )  # it is notified again anyhow, and has to stop at once
+        self._prefect = Prefect(api_url, auth, retry_policy=retry_policy)
+        self._notified = asyncio.Event()
 
-    def ring(self) -> None:
+    def notify(self) -> None:
         """Say that there is something new in the inbox."""
-        self._rung.set()
+        self._notified.set()
 
     @asynccontextmanager
-    async def listened_to(self) -> AsyncIterator[None]:
+    async def running(self) -> AsyncIterator[None]:
         """Start runs while the block runs."""
         listening = asyncio.create_task(self._listen())
         try:
@@ -52,12 +54,12 @@ class Bell:
     async def _listen(self) -> None:
         pause = PAUSE_SECONDS
         while True:
-            await self._rung.wait()
-            self._rung.clear()
+            await self._notified.wait()
+            self._notified.clear()
             if not await self._start():
-                self._rung.set()
+                self._notified.set()
             await asyncio.sleep(pause)
-            again = self._rung.is_set()
+            again = self._notified.is_set()
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS) if again else PAUSE_SECONDS
 
     async def _start(self) -> bool:

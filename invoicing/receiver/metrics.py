@@ -18,7 +18,7 @@ from invoicing.errors import TransientError
 from invoicing.ledger import inbox
 from invoicing.ledger.models import EventState
 
-SHARED = "PROMETHEUS_MULTIPROC_DIR"
+METRICS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 """Names the directory of those files; has to be set before this module is imported."""
 
 SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20)
@@ -61,7 +61,7 @@ class Metrics:
     def exposition(self) -> bytes:
         """Everything in Prometheus's text format; reads the ledger."""
         registry = CollectorRegistry()
-        if SHARED in os.environ:
+        if METRICS_DIRECTORY in os.environ:
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         else:
             registry.register(self._registry)
@@ -75,7 +75,11 @@ class InboxCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Look."""
         try:
-            states, oldest, times = inbox.backlog(), inbox.oldest_waiting(), inbox.settling_times()
+            states, oldest, times = (
+                inbox.backlog(),
+                inbox.oldest_waiting(),
+                inbox.processing_times(),
+            )
         except TransientError:
             return
         backlog = GaugeMetricFamily(
@@ -88,7 +92,7 @@ class InboxCollector(Collector):
         age = (datetime.now(UTC) - oldest).total_seconds() if oldest else 0.0
         yield GaugeMetricFamily(
             "invoicing_inbox_oldest_seconds",
-            "Age of the oldest event that is not settled.",
+            "Age of the oldest event that is not processed.",
             value=age,
         )
         counts = accumulate(row.events for row in times)

@@ -58,7 +58,7 @@ def serve(host: str, port: int, workers: int, app: str = APP, fd: int | None = N
 def options() -> dict[str, Any]:
     """How uvicorn treats its clients."""
     return {
-        "http": HurriedProtocol,
+        "http": RequestTimeoutProtocol,
         "ws": "none",
         "access_log": False,
         "log_level": "warning",
@@ -77,11 +77,11 @@ def worker_app() -> Starlette:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
     supervisor = multiprocessing.parent_process()
     if supervisor:
-        threading.Thread(target=_leave_with, args=(supervisor,), daemon=True).start()
+        threading.Thread(target=_exit_with, args=(supervisor,), daemon=True).start()
     return build_app(settings())
 
 
-def _leave_with(supervisor: Any) -> None:
+def _exit_with(supervisor: Any) -> None:
     """Free the port for the next supervisor when this one was killed."""
     supervisor.join()
     os.kill(os.getpid(), signal.SIGTERM)
@@ -99,7 +99,7 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-class HurriedProtocol(H11Protocol):
+class RequestTimeoutProtocol(H11Protocol):
     """HTTP/1.1 that closes connections on which no whole request arrives in time.
 
     uvicorn itself closes only those on which nothing at all arrives after an answer.
@@ -110,12 +110,12 @@ class HurriedProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first request."""
         super().connection_made(transport)
-        self._hurry()
+        self._restart_timer()
 
     def on_response_complete(self) -> None:
         """Begin to wait for the next request."""
         super().on_response_complete()
-        self._hurry()
+        self._restart_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""
@@ -123,7 +123,7 @@ class HurriedProtocol(H11Protocol):
         if self._timer:
             self._timer.cancel()
 
-    def _hurry(self) -> None:
+    def _restart_timer(self) -> None:
         if self._timer:
             self._timer.cancel()
         self._timer = self.loop.call_later(HEADER_SECONDS, self._close_unless_busy)

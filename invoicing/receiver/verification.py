@@ -6,7 +6,7 @@ import orjson
 from starlette.requests import ClientDisconnect, Request
 
 from invoicing.connectors.stripe import verified_event
-from invoicing.domain.stripe.events import read_event
+from invoicing.domain.stripe.events import parse_event
 from invoicing.ledger import inbox
 from invoicing.receiver.endpoint_config import Endpoint
 
@@ -46,12 +46,12 @@ async def accepted_event(request: Request, endpoint: Endpoint) -> inbox.NewEvent
     if reason:
         raise RejectedRequest(400, "signature", f"the signature is not good: {reason}")
     try:
-        news = read_event(orjson.loads(body))
+        event = parse_event(orjson.loads(body))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise RejectedRequest(400, "not_an_event", "the body is not an event") from error
-    if news.account_id not in (None, endpoint.account_id) or news.livemode != endpoint.livemode:
+    if event.account_id not in (None, endpoint.account_id) or event.livemode != endpoint.livemode:
         raise RejectedRequest(400, "other_world", "the event is of another account or mode")
-    return inbox.written_down(news, body.decode(), account_id=endpoint.account_id, source="webhook")
+    return inbox.new_event(event, body.decode(), account_id=endpoint.account_id, source="webhook")
 
 
 async def _body(request: Request) -> bytes:

@@ -18,10 +18,10 @@ from invoicing.connectors import stripe
 from invoicing.domain.forms.parameters import PaidBy
 from invoicing.domain.model.dates import start_of_day
 from invoicing.domain.model.money import Money, plain
-from invoicing.domain.model.status import MAY_VANISH, Status, vanished
+from invoicing.domain.model.status import DELETABLE, Status, vanished_message
 from invoicing.domain.stripe.projection import RECORD_KEY
 from invoicing.domain.stripe.transitions import (
-    COMES_TO,
+    RESULTING_STATUS,
     Act,
     Credit,
     CreditRequest,
@@ -45,15 +45,15 @@ from invoicing.settings import settings
 from tasks.records.invoices import read_invoice, today
 from tasks.runtime.retries import STEP
 from tasks.runtime.run import run_id, this_attempt
-from tasks.sending.email import asked_for, mail_once, mailed
+from tasks.sending.email import is_mail_of, mail_once, mailed
 
 REQUEST_KEY = "salesforce_request"
 """Metadata of what was made in Stripe: the request that it was made for."""
 
-TWICE_WITHIN = timedelta(minutes=5)
+DUPLICATE_WINDOW = timedelta(minutes=5)
 """So long the same request of another run is taken for a button that was pressed twice."""
 
-GIVEN_BACK_BY = {
+PAID_BACK_PARAMS = {
     "refund": "refund_amount",
     "customer balance": "credit_amount",
     "out of band": "out_of_band_amount",
@@ -69,7 +69,7 @@ def _digest(*asked: object) -> str:
     return hashlib.sha256(repr(asked).encode()).hexdigest()[:32]
 
 
-def _done_before(
+def _earlier_outcome(
     operation: str, subject: str, digest: str, evidence: Callable[[datetime], str | None]
 ) -> str | None:
     """Outcome of the same request earlier; None when it was not fulfilled yet.
@@ -92,7 +92,9 @@ def _done_before(
     return before.outcome
 
 
-def _asked_twice(operation: str, state: InvoiceState, request_id: str, digest: str) -> list[str]:
+def _duplicate_problems(
+    operation: str, state: InvoiceState, request_id: str, digest: str
+) -> list[str]:
     """Why a request without an id is not fulfilled, if another run has just had the same.
 
     A button pressed twice is two runs with one request; whoever wants it twice can say so. What
@@ -101,14 +103,14 @@ def _asked_twice(operation: str, state: InvoiceState, request_id: str, digest: s
     subject = _subject(state, request_id)
     if request_id or intents.find(operation, subject):
         return []
-    since = datetime.now(UTC) - TWICE_WITHIN
-    first = intents.another(
+    since = datetime.now(UTC) - DUPLICATE_WINDOW
+    first = intents.find_duplicate(
         operation, f"{state.record_id}:", digest=digest, but=subject, since=since
     )
     if first is None:
         return []
     when = first.intended_at.astimezone(settings().business.zone)
-    minutes = int(TWICE_WITHIN.total_seconds() // 60)
+    minutes = int(DUPLICATE_WINDOW.total_seconds() // 60)
     return [
         f"The same was asked for {state.name} at {when:%H:%M:%S}, by the run {first.actor}. If it "
         f"is wanted once more, give it a request id of its own, or wait until {minutes} minutes "
@@ -122,8 +124,8 @@ def read_invoice_state(record_id: str) -> InvoiceState:
     record = read_invoice.fn(record_id)
     stripe_id = record.stripe_id or links.stripe_id(record_id)
     invoice = stripe.client().invoice(stripe_id) if stripe_id else None
-    if stripe_id and not invoice and record.status not in MAY_VANISH:
-        raise Conflict(f"{record.name}: {vanished(stripe_id, record.status)}")
+    if stripe_id and not invoice and record.status not in DELETABLE:
+        raise Conflict(f"{record.name}: {vanished_message(stripe_id, record.status)}")
     if invoice and stripe_id:
         links.link_invoice(stripe_id, record_id)
     return invoice_state(
@@ -145,7 +147,7 @@ def check_allowed(act: Act, state: InvoiceState) -> None:
         Rejected: nothing was written to Stripe.
     """
     problems = list(act_problems(act, state))
-    if problems and COMES_TO.get(act) is not state.status:
+    if problems and RESULTING_STATUS.get(act) is not state.status:
         raise Rejected(problems)
 
 
@@ -204,13 +206,13 @@ def mail_again(state: InvoiceState, request_id: str) -> None:
     def evidence(since: datetime) -> str | None:
         forgotten = (
             f"Stripe no longer tells whether {state.name} was mailed again on {since:%Y-%m-%d}. "
-            "Ask the customer, and start anew if need be."
+            "Ask the customer, and start again if need be."
         )
-        return mailed(since, asked_for(RESEND, subject), forgotten)
+        return mailed(since, is_mail_of(RESEND, subject), forgotten)
 
-    if _done_before(RESEND, subject, digest, evidence) is None:
+    if _earlier_outcome(RESEND, subject, digest, evidence) is None:
         check_allowed.fn(Act.RESEND, state)
-        twice = _asked_twice(RESEND, state, request_id, digest)
+        twice = _duplicate_problems(RESEND, state, request_id, digest)
         if twice:
             raise Rejected(twice)
         leases.acquire(state.record_id, this_attempt())
@@ -251,27 +253,29 @@ def check_payment(
     subject = _subject(state, request_id)
     asked = None if amount is None else plain(amount)
     digest = _digest(state.stripe_id, asked, received_on, paid_by, reference)
-    begun = _done_before(REPORT_PAYMENT, subject, digest, lambda _since: None)
+    earlier = _earlier_outcome(REPORT_PAYMENT, subject, digest, lambda _since: None)
     day = received_on or today()
-    problems = [] if begun else list(payment_problems(state, amount, day, today()))
+    problems = [] if earlier else list(payment_problems(state, amount, day, today()))
     if not reference:
-        problems += _asked_twice(REPORT_PAYMENT, state, request_id, digest)
-    if reference and not request_id and _noted_before(state, subject, digest, received_on):
+        problems += _duplicate_problems(REPORT_PAYMENT, state, request_id, digest)
+    if reference and not request_id and _recorded_before(state, subject, digest, received_on):
         problems.append(
             f"This payment was noted on {state.name} already: the same amount, day and reference "
             f"{reference!r}. If another one came in, say so in its reference."
         )
     if problems:
         raise Rejected(problems)
-    if begun:
-        noted = stripe.client().payment_record(begun)["amount_requested"]
+    if earlier:
+        noted = stripe.client().payment_record(earlier)["amount_requested"]
         money = Money(noted["currency"], noted["value"])
     else:
         money = state.remaining if amount is None else Money.of(amount, state.currency)
     return Payment(state, money, day, paid_by, reference, subject, digest)
 
 
-def _noted_before(state: InvoiceState, subject: str, digest: str, received_on: date | None) -> bool:
+def _recorded_before(
+    state: InvoiceState, subject: str, digest: str, received_on: date | None
+) -> bool:
     """Whether the same payment counts towards the invoice, because another request had it noted."""
     zone = settings().business.zone
     reported = {
@@ -289,7 +293,7 @@ def report_payment(payment: Payment) -> str:
     """Report a payment to Stripe with its reference and date; the id of its payment record.
 
     Stripe does not list payment records. One whose answer was lost for longer than a key lives
-    is reported anew; the first is attached to nothing, and counts for nothing.
+    is reported again; the first is attached to nothing, and counts for nothing.
     """
     state, currency = payment.state, payment.money.currency.lower()
     received = start_of_day(payment.received_on, settings().business.zone)
@@ -356,7 +360,9 @@ def check_credit(state: InvoiceState, request: CreditRequest, request_id: str) -
         Rejected: with every mistake; nothing was written to Stripe.
     """
     client, subject = stripe.client(), _subject(state, request_id)
-    if _done_before(CREDIT, subject, _digest(state.stripe_id, request), _issued(state, subject)):
+    if _earlier_outcome(
+        CREDIT, subject, _digest(state.stripe_id, request), _issued(state, subject)
+    ):
         note = _note(state, subject) or {}
         total, off, back = (
             Money(state.currency, note[name])
@@ -374,7 +380,7 @@ def check_credit(state: InvoiceState, request: CreditRequest, request_id: str) -
             paid["amount_paid"] for paid in payments if paid["payment"]["type"] == "payment_intent"
         ),
     )
-    twice = _asked_twice(CREDIT, state, request_id, _digest(state.stripe_id, request))
+    twice = _duplicate_problems(CREDIT, state, request_id, _digest(state.stripe_id, request))
     if problems or twice:
         raise Rejected([*problems, *twice])
     return credit
@@ -396,7 +402,7 @@ def issue_credit_note(
     else:
         params["amount"] = credit.total.minor
     if credit.back.minor:
-        params[GIVEN_BACK_BY[request.give_back]] = credit.back.minor
+        params[PAID_BACK_PARAMS[request.give_back]] = credit.back.minor
     if request.reason != "other":
         params["reason"] = request.reason.replace(" ", "_")
     if request.memo:

@@ -35,7 +35,7 @@ from tasks.runtime.run import run_id, this_attempt
 Node = dict[str, Any]
 """One request of an all-or-nothing call to Salesforce."""
 
-GONE = (Status.DELETED, Status.VOID)
+NO_LONGER_REPLACING = (Status.DELETED, Status.VOID)
 """States of a replacement that leave the place free for another."""
 
 
@@ -58,7 +58,7 @@ def write_replacement(record_id: str, due_date: date | None, request_id: str) ->
     problems = list(act_problems(Act.REPLACE, state))
     rival = _replacement(
         f"{record.REPLACES} = {quoted(record_id)} AND {record.STATUS} NOT IN "
-        f"({', '.join(map(quoted, GONE))})"
+        f"({', '.join(map(quoted, NO_LONGER_REPLACING))})"
     )
     if rival:
         problems.append(
@@ -95,7 +95,7 @@ def _replacement(where: str) -> salesforce.Record | None:
     return found[0] if found else None
 
 
-def replacing(original: str | None) -> tuple[dict[str, str], list[Node]]:
+def replacement_links(original: str | None) -> tuple[dict[str, str], list[Node]]:
     """How a new record is linked to the one that it replaces, if we have that.
 
     Args:
@@ -128,7 +128,7 @@ def check_replaceable(draft: Invoice) -> None:
     Raises:
         Conflict: the original was paid, voided or written to in Stripe meanwhile.
     """
-    if draft.replaces is None or intents.began(FINALIZE, draft.record_id):
+    if draft.replaces is None or intents.attempted(FINALIZE, draft.record_id):
         return
     original = read_invoice_state.fn(find_record.fn(draft.replaces))
     problems = list(act_problems(Act.REPLACE, original))

@@ -31,13 +31,13 @@ from tasks.records.invoices import (
     read_price_book,
     today,
 )
-from tasks.records.locks import leased
-from tasks.records.timeline import note_all
+from tasks.records.locks import lock_all
+from tasks.records.timeline import add_entries
 from tasks.runtime.retries import STEP
 from tasks.runtime.run import publish_page, record_page, this_attempt
 
-TOLD = 5
-"""Mistakes that the refusal itself tells; the run's page tells all."""
+MAX_REASONS_SHOWN = 5
+"""Mistakes that the error itself names; the run's page names all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,8 @@ class Defaults:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """An invoice that is asked for.
+class RequestedInvoice:
+    """An invoice that is requested.
 
     Attributes:
         where: Its rows or its Opportunity, for people.
@@ -68,18 +68,18 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Raised:
-    """What came of an invoice that was asked for.
+    """The outcome of a requested invoice.
 
     Attributes:
-        asked: What was asked.
+        requested: The request.
         row: Its record; None where there is none.
-        anew: Whether this run raised it.
+        is_new: Whether this run raised it.
         problems: Why there is none.
     """
 
-    asked: Asked
+    requested: RequestedInvoice
     row: Record | None = None
-    anew: bool = False
+    is_new: bool = False
     problems: tuple[str, ...] = ()
 
 
@@ -98,7 +98,7 @@ def choose_defaults(description: str, due_date: date | None, options: Options) -
 
 
 @task(task_run_name="check the table", **STEP)
-def check_table(csv: str, defaults: Defaults, request: str) -> list[Asked]:
+def check_table(csv: str, defaults: Defaults, request: str) -> list[RequestedInvoice]:
     """Check a whole table against Salesforce, in a few queries for all of its rows.
 
     Raises:
@@ -142,7 +142,7 @@ def _price_books(
 
 def _asked(
     form: Form, customer: Account | str, books: Mapping[Book, PriceBook], defaults: Defaults
-) -> Asked:
+) -> RequestedInvoice:
     header, book = form.header, books[_book(form, customer)]
     due_date, details = defaults.due_date, defaults.details
     if header.due_date or header.payment_terms:
@@ -151,8 +151,8 @@ def _asked(
     details = replace(details, **{name: value for name, value in own.items() if value})
     lines, problems = new_lines(form.items, book, key=form.key)
     problems += _late(header.send_on)
-    asked = _checked(
-        Asked(form.where, form.key),
+    requested = _checked(
+        RequestedInvoice(form.where, form.key),
         customer,
         book.currency,
         header.description or defaults.description,
@@ -160,9 +160,9 @@ def _asked(
         lines,
         details,
     )
-    problems += asked.problems
+    problems += requested.problems
     placed = tuple(form.problems + [form.placed(problem) for problem in problems])
-    return replace(asked, problems=placed, draft=None if placed else asked.draft)
+    return replace(requested, problems=placed, draft=None if placed else requested.draft)
 
 
 def _late(send_on: date | None) -> list[str]:
@@ -170,7 +170,7 @@ def _late(send_on: date | None) -> list[str]:
 
 
 def _checked(
-    asked: Asked,
+    requested: RequestedInvoice,
     customer: Account | str,
     currency: str,
     description: str,
@@ -178,7 +178,7 @@ def _checked(
     lines: Sequence[Line],
     details: Details,
     opportunity: str | None = None,
-) -> Asked:
+) -> RequestedInvoice:
     """What is asked for, with its draft or with what is wrong."""
     problems = [customer] if isinstance(customer, str) else []
     problems += draft_problems(
@@ -190,9 +190,9 @@ def _checked(
         details=details,
     )
     if problems or isinstance(customer, str):
-        return replace(asked, problems=tuple(problems))
+        return replace(requested, problems=tuple(problems))
     draft = Draft(
-        key=asked.key,
+        key=requested.key,
         account=customer,
         currency=currency,
         description=description,
@@ -201,11 +201,11 @@ def _checked(
         details=details,
         opportunity=opportunity,
     )
-    return replace(asked, draft=draft)
+    return replace(requested, draft=draft)
 
 
 @task(task_run_name="check the Opportunities", **STEP)
-def check_opportunities(references: Sequence[str], defaults: Defaults) -> list[Asked]:
+def check_opportunities(references: Sequence[str], defaults: Defaults) -> list[RequestedInvoice]:
     """Check Opportunities and their products, in a few queries for all of them.
 
     Each is billed once, whoever asks: its id is its draft's key.
@@ -217,7 +217,7 @@ def check_opportunities(references: Sequence[str], defaults: Defaults) -> list[A
         )
     named = _opportunities(words)
     wrong = [
-        Asked(f"Opportunity {word!r}", "", problems=(f"Opportunity {word!r}: {found}",))
+        RequestedInvoice(f"Opportunity {word!r}", "", problems=(f"Opportunity {word!r}: {found}",))
         for word, found in named.items()
         if isinstance(found, str)
     ]
@@ -274,15 +274,15 @@ def _products(ids: Iterable[str]) -> dict[str, list[Record]]:
 
 def _of_opportunity(
     row: Record, products: Sequence[Record], customer: Account | str, defaults: Defaults
-) -> Asked:
+) -> RequestedInvoice:
     where, key = f"Opportunity {row['Name']!r}", f"opportunity-{row['Id']}"
     problems = []
     if not (row["IsWon"] and row["IsClosed"]):
         problems.append(f"it is in stage {row['StageName']!r}; only one that is won can be billed.")
     if not products:
         problems.append("it has no products; add some, or raise the invoice by hand.")
-    asked = _checked(
-        Asked(where, key),
+    requested = _checked(
+        RequestedInvoice(where, key),
         customer if row["AccountId"] else "it has no Account.",
         row.get("CurrencyIsoCode") or settings().business.currency,
         defaults.description or row["Name"],
@@ -291,9 +291,11 @@ def _of_opportunity(
         defaults.details,
         opportunity=row["Id"],
     )
-    problems += [p for p in asked.problems if products or not p.startswith("The invoice has no")]
+    problems += [
+        p for p in requested.problems if products or not p.startswith("The invoice has no")
+    ]
     placed = tuple(f"{where}: {problem}" for problem in problems)
-    return replace(asked, problems=placed, draft=None if placed else asked.draft)
+    return replace(requested, problems=placed, draft=None if placed else requested.draft)
 
 
 def _line(key: str, number: int, product: Record) -> Line:
@@ -311,39 +313,41 @@ def _line(key: str, number: int, product: Record) -> Line:
 
 
 @task(task_run_name="write the drafts", **STEP)
-def write_drafts(asked: Sequence[Asked], *, all_or_nothing: bool) -> list[Raised]:
+def write_drafts(requested: Sequence[RequestedInvoice], *, all_or_nothing: bool) -> list[Raised]:
     """Write the drafts that are not there yet, each once for its key.
 
-    What was written and never told of on a timeline is of a run that was killed; if it was not
+    What was written and is on no timeline is of a run that was killed; if it was not
     to stand alone, it is taken back.
     """
-    keys = [one.key for one in asked if one.key]
-    with leased(keys) as busy:
+    keys = [one.key for one in requested if one.key]
+    with lock_all(keys) as busy:
         for error in busy.values():
             raise error
         there = _written(keys)
-        before = _told(there)
-        wrong = {_name(one): one.problems for one in asked if one.problems and one.key not in there}
+        before = _reported(there)
+        wrong = {
+            _name(one): one.problems for one in requested if one.problems and one.key not in there
+        }
         if not (wrong and all_or_nothing):
-            new = [one for one in asked if one.draft and one.key not in there]
+            new = [one for one in requested if one.draft and one.key not in there]
             wrong |= _write(new, together=all_or_nothing)
             there = _written(keys)
         if wrong and all_or_nothing:
             alone = [key for key, row in there.items() if key not in before and _untouched(row)]
             _take_back([there.pop(key) for key in alone], keys)
-        note_all([raised_entry(row["Id"], _total(row)) for row in there.values()])
+        add_entries([raised_entry(row["Id"], _total(row)) for row in there.values()])
     return [
         Raised(
             one,
             row=there.get(one.key),
-            anew=one.key not in before,
+            is_new=one.key not in before,
             problems=() if one.key in there else wrong.get(_name(one), ()),
         )
-        for one in asked
+        for one in requested
     ]
 
 
-def _name(one: Asked) -> str:
+def _name(one: RequestedInvoice) -> str:
     return one.key or one.where
 
 
@@ -366,23 +370,23 @@ def _total(row: Record) -> Money:
     return Money.of(record.number(row[record.TOTAL] or 0), row[record.CURRENCY])
 
 
-def _told(there: Mapping[str, Record]) -> set[str]:
+def _reported(there: Mapping[str, Record]) -> set[str]:
     """The keys of records whose timelines have begun."""
     entries = {raised_entry(row["Id"], _total(row)).key: key for key, row in there.items()}
     return {entries[entry] for entry in timeline.known(entries)}
 
 
-def _write(asked: Sequence[Asked], *, together: bool) -> dict[str, tuple[str, ...]]:
+def _write(requested: Sequence[RequestedInvoice], *, together: bool) -> dict[str, tuple[str, ...]]:
     """Write drafts, as many in a call as Salesforce takes; returns what it refused, and why.
 
     Args:
-        asked: All with drafts.
+        requested: All with drafts.
         together: Those of one call are written all or none, and the first refusal is the last
             call.
     """
     refused: dict[str, tuple[str, ...]] = {}
     transient: list[InvoicingError] = []
-    for batch in _batches(asked, together=together):
+    for batch in _batches(requested, together=together):
         named = {f"draft{number}": one for number, one in enumerate(batch)}
         graphs = [draft_nodes(one.draft, name) for name, one in named.items() if one.draft]
         if together:
@@ -403,10 +407,12 @@ def _write(asked: Sequence[Asked], *, together: bool) -> dict[str, tuple[str, ..
     return refused
 
 
-def _batches(asked: Sequence[Asked], *, together: bool) -> Iterator[list[Asked]]:
-    batch: list[Asked] = []
+def _batches(
+    requested: Sequence[RequestedInvoice], *, together: bool
+) -> Iterator[list[RequestedInvoice]]:
+    batch: list[RequestedInvoice] = []
     nodes = 0
-    for one in asked:
+    for one in requested:
         size = 1 + len(one.draft.lines if one.draft else ())
         if batch and (nodes + size > NODES or (len(batch) == GRAPHS and not together)):
             yield batch
@@ -445,49 +451,48 @@ class _Counts:
     not_raised: list[Raised] = field(default_factory=list)
 
 
-def _count(came: Sequence[Raised]) -> _Counts:
+def _count(results: Sequence[Raised]) -> _Counts:
     counts = _Counts()
-    for one in came:
+    for one in results:
         kind = counts.not_raised if one.row is None else counts.raised
-        (counts.there if one.row and not one.anew else kind).append(one)
+        (counts.there if one.row and not one.is_new else kind).append(one)
     return counts
 
 
 @task(task_run_name="report each row", **STEP)
-def publish_rows(came: Sequence[Raised]) -> None:
-    """Attach a table to the run: what came of each invoice that was asked for."""
-    rows = "\n".join(f"| {' | '.join(map(_cell, _told_of(one)))} |" for one in came)
+def publish_rows(results: Sequence[Raised]) -> None:
+    """Attach a table to the run: the outcome of each invoice that was asked for."""
+    rows = "\n".join(f"| {' | '.join(map(_cell, _row_of(one)))} |" for one in results)
     publish_page(
         "bulk-raise",
-        "| Asked for in | Invoice | Account | Total | What came of it |\n"
-        f"|---|---|---|---:|---|\n{rows}\n",
-        f"What came of {counted(len(came), 'invoice')} asked for.",
+        f"| Asked for in | Invoice | Account | Total | Outcome |\n|---|---|---|---:|---|\n{rows}\n",
+        f"The outcome of {counted(len(results), 'invoice')} asked for.",
     )
 
 
-def _told_of(one: Raised) -> tuple[str, ...]:
+def _row_of(one: Raised) -> tuple[str, ...]:
     if one.row is None:
-        return (one.asked.where, "", "", "", " ".join(one.problems) or "Not raised.")
+        return (one.requested.where, "", "", "", " ".join(one.problems) or "Not raised.")
     link = f"[{one.row['Name']}]({record_page(one.row['Id'])})"
-    ending = "Raised." if one.anew else f"Was raised before; it is {one.row[record.STATUS]}."
+    ending = "Raised." if one.is_new else f"Was raised before; it is {one.row[record.STATUS]}."
     account = (one.row.get("Account__r") or {}).get("Name", "")
-    return (one.asked.where, link, account, str(_total(one.row)), ending)
+    return (one.requested.where, link, account, str(_total(one.row)), ending)
 
 
 def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\r", " ").replace("\n", " ")
 
 
-def outcome(came: Sequence[Raised]) -> BulkOutcome:
-    """What came of all.
+def outcome(results: Sequence[Raised]) -> BulkOutcome:
+    """The outcome of a bulk raise.
 
     Raises:
         Rejected: nothing was raised, and why.
     """
-    counts = _count(came)
+    counts = _count(results)
     reasons = [reason for one in counts.not_raised for reason in one.problems]
     if reasons and not (counts.raised or counts.there):
-        raise Rejected(reasons, _summary(reasons, len(came)))
+        raise Rejected(reasons, _summary(reasons, len(results)))
     sentence = f"{counted(len(counts.raised), 'draft')} raised over {_sums(counts.raised)}."
     if counts.there:
         sentence += f" {counted(len(counts.there), 'invoice')} had been raised before."
@@ -501,7 +506,7 @@ def outcome(came: Sequence[Raised]) -> BulkOutcome:
         raised=len(counts.raised),
         there_before=len(counts.there),
         not_raised=len(counts.not_raised),
-        names=[one.row["Name"] for one in came if one.row],
+        names=[one.row["Name"] for one in results if one.row],
         reasons=reasons,
     )
 
@@ -516,7 +521,7 @@ def _sums(raised: Sequence[Raised]) -> str:
 
 
 def _summary(reasons: Sequence[str], invoices: int) -> str:
-    first = " ".join(reasons[:TOLD])
-    more = len(reasons) - TOLD
+    first = " ".join(reasons[:MAX_REASONS_SHOWN])
+    more = len(reasons) - MAX_REASONS_SHOWN
     rest = f" … and {more:,} more, all on the page bulk-raise of this run." if more > 0 else ""
     return f"None of {counted(invoices, 'invoice')} was raised. {first}{rest}"

@@ -46,7 +46,7 @@ def check_deletable(draft: Invoice, reference: str) -> None:
         raise Rejected(
             f"{draft.name} is {draft.status}, and only a draft can be deleted; void it instead."
         )
-    if draft.status is Status.DRAFT and intents.began(FINALIZE, draft.record_id):
+    if draft.status is Status.DRAFT and intents.attempted(FINALIZE, draft.record_id):
         raise Rejected(f"{draft.name} is being sent; run send-invoice again to finish that.")
     for name in {reference.strip(), *_names(draft)}:
         intents.intend(DELETE, name, digest=draft.content_digest, actor=run_id())
@@ -85,11 +85,11 @@ def delete_in_stripe(draft: Invoice) -> None:
 
 def _lost_draft(draft: Invoice) -> str | None:
     """A draft whose creation nobody heard the answer of."""
-    begun = intents.find(CREATE, draft.record_id)
+    earlier = intents.find(CREATE, draft.record_id)
     customer = links.customer_of(draft.account.id) or draft.account.stripe_customer_id
-    if begun is None or customer is None:
+    if earlier is None or customer is None:
         return None
-    since: datetime = begun.intended_at - CLOCK_SKEW
+    since: datetime = earlier.intended_at - CLOCK_SKEW
     for candidate in stripe.client().invoices_of(customer, since):
         if candidate["metadata"].get(RECORD_KEY) == draft.record_id:
             return str(candidate["id"])

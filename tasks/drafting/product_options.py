@@ -8,7 +8,7 @@ from prefect.logging import get_run_logger
 from invoicing.connectors import salesforce
 from invoicing.connectors.prefect import Prefect
 from invoicing.domain.forms.product_options import Product, choices_of, with_choices
-from invoicing.mapping import org_carrier
+from invoicing.mapping import org_field_reader
 from invoicing.settings import settings
 from tasks.records.invoices import price_book_condition
 from tasks.runtime.retries import STEP
@@ -16,7 +16,7 @@ from tasks.runtime.retries import STEP
 FORMS = ("raise-invoice", "revise-invoice")
 """The deployments whose forms name products."""
 
-MOST = 500
+MAX_CHOICES = 500
 """Products that a list in a form may have: the browser draws all of them for each line."""
 
 
@@ -27,18 +27,18 @@ def read_choices() -> list[str]:
     Returns:
         A word for each product that means no other; none if there are too many to choose from.
     """
-    by_account = org_carrier().mapping.price_book.account_field
+    by_account = org_field_reader().mapping.price_book.account_field
     books = "Pricebook2.IsActive = true" if by_account else price_book_condition(None)
     found = salesforce.client().query(
         "SELECT Id, Name, ProductCode FROM Product2 WHERE IsActive = true AND Id IN "  # noqa: S608
         f"(SELECT Product2Id FROM PricebookEntry WHERE IsActive = true AND {books}) "
-        f"ORDER BY Name, Id LIMIT {MOST + 1}"
+        f"ORDER BY Name, Id LIMIT {MAX_CHOICES + 1}"
     )
-    if len(found) > MOST:
+    if len(found) > MAX_CHOICES:
         get_run_logger().warning(
             "There are more than %s products, too many for a list: the forms ask for the "
             "product's name, code or id.",
-            MOST,
+            MAX_CHOICES,
         )
         return []
     return choices_of(
@@ -47,7 +47,7 @@ def read_choices() -> list[str]:
 
 
 @task(task_run_name="offer the products", **STEP)
-def offer(choices: Sequence[str]) -> list[str]:
+def publish_choices(choices: Sequence[str]) -> list[str]:
     """Put the choices into the forms; returns the deployments that had others before."""
     server = Prefect(settings().prefect_api_url, settings().prefect_api_auth)
     changed = []

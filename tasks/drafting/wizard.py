@@ -44,7 +44,7 @@ def open_price_book(account: Account) -> Catalogue:
     return Catalogue(account, account.currency, tuple(entries), today())
 
 
-def settle(prompts: Prompts, catalogue: Catalogue, order: Order | None) -> Draft | None:
+def confirm_order(prompts: Prompts, catalogue: Catalogue, order: Order | None) -> Draft | None:
     """Check a confirmed order as any form is checked, and ask again if it is refused.
 
     What was answered afterwards shows that it was: whether a product can be sold may change

@@ -1,4 +1,4 @@
-"""The standing list of events that nobody tries again by themselves."""
+"""The page of dead letters: events that are not retried by themselves."""
 
 from collections.abc import Sequence
 
@@ -9,10 +9,10 @@ from invoicing.settings import settings
 from tasks.runtime.run import publish_page, stripe_page
 
 KEY = "dead-letters"
-SHOWN = 500
+MAX_ROWS_SHOWN = 500
 """Rows of the page; more than anybody reads."""
 
-HOW_TO_GO_ON = """Put right what a reason names, then start
+NEXT_STEPS = """Put right what a reason names, then start
 **replay-events**: its form begins with all dead letters chosen, and takes the ids of some.
 From a command line:
 
@@ -25,7 +25,7 @@ def publish_dead_letters() -> int:
     """Bring the list up to date; returns how many there are."""
     account = settings().stripe.account_id
     dead = inbox.dead_letters(account)
-    publish_page(KEY, dead_letter_page(dead), "Events that nobody tries again by themselves.")
+    publish_page(KEY, dead_letter_page(dead), "Events that are not retried by themselves.")
     if dead:
         inbox.move_cursor(_cursor(account), max(event.done_at for event in dead if event.done_at))
     return len(dead)
@@ -34,20 +34,24 @@ def publish_dead_letters() -> int:
 def publish_new_dead_letters() -> None:
     """Bring the list up to date if an event has died since it was written."""
     account = settings().stripe.account_id
-    newest, told = inbox.last_death(account), inbox.cursor(_cursor(account))
-    if newest and (told is None or newest > told):
+    newest, published = inbox.last_dead_at(account), inbox.cursor(_cursor(account))
+    if newest and (published is None or newest > published):
         publish_dead_letters()
 
 
 def dead_letter_page(dead: Sequence[Event]) -> str:
-    """What could not be settled, why, and how to go on; the newest first."""
+    """Page of the events that could not be processed, with reasons and next steps, newest first."""
     if not dead:
-        return "# Dead letters\n\nThere are none: every event was settled or will be tried again."
-    rows = "\n".join(map(_row, dead[:SHOWN]))
-    more = f"\n\n… and {len(dead) - SHOWN:,} older ones." if len(dead) > SHOWN else ""
+        return "# Dead letters\n\nThere are none: every event was processed or will be retried."
+    rows = "\n".join(map(_row, dead[:MAX_ROWS_SHOWN]))
+    more = (
+        f"\n\n… and {len(dead) - MAX_ROWS_SHOWN:,} older ones."
+        if len(dead) > MAX_ROWS_SHOWN
+        else ""
+    )
     return (
-        f"# Dead letters\n\n{counted(len(dead), 'event')} could not be settled. "
-        f"{HOW_TO_GO_ON.format(example=dead[0].event_id)}\n\n"
+        f"# Dead letters\n\n{counted(len(dead), 'event')} could not be processed. "
+        f"{NEXT_STEPS.format(example=dead[0].event_id)}\n\n"
         "| event | type | invoice | happened (UTC) | tries | reason |\n|---|---|---|---|---:|---|\n"
         f"{rows}{more}"
     )

@@ -1,4 +1,4 @@
-"""Steps on events: fetch them, claim them, settle what they are about."""
+"""Steps on events: fetch them, claim them, process them."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -17,35 +17,35 @@ from invoicing.domain.model.status import Status
 from invoicing.domain.model.text import counted, label
 from invoicing.domain.stripe.events import (
     HANDLED,
-    beyond_the_invoice,
+    concerns_payments,
     invoice_snapshot,
-    read_event,
+    parse_event,
 )
 from invoicing.domain.stripe.projection import project
 from invoicing.errors import EventsMissed, TransientError
 from invoicing.ledger import inbox, links
-from invoicing.ledger.inbox import Choice
+from invoicing.ledger.inbox import EventFilter
 from invoicing.ledger.models import Event, InvoiceLink
 from invoicing.settings import STRIPE_API_VERSION, settings
 from tasks.events.dead_letters import publish_new_dead_letters
-from tasks.events.resolve_invoice import name_invoices, note_customers
+from tasks.events.resolve_invoice import resolve_invoices, update_accounts
 from tasks.records.invoices import today
-from tasks.records.locks import alive
+from tasks.records.locks import heartbeat
 from tasks.runtime.retries import FEW_RETRIES, STEP
 from tasks.runtime.run import publish_table
 from tasks.sync.refresh import Change, refresh
 
-BATCH = 800
+BATCH_SIZE = 800
 """Events that a handler takes at a time."""
 
-LANES = 4
-"""Shares of a batch that are settled side by side."""
+CONCURRENT_SHARES = 4
+"""Shares of a batch that are processed side by side."""
 
 OVERLAP = timedelta(minutes=5)
-PAGE = 200
+PAGE_SIZE = 200
 """Events written down in one transaction."""
 
-GAP = timedelta(days=25)
+MAX_CURSOR_AGE = timedelta(days=25)
 """Age of the cursor past which events may be lost before they are fetched."""
 
 
@@ -61,7 +61,7 @@ def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What a fetch of events came to."""
+    """Outcome of a fetch of events."""
 
     seen: int
     new: int
@@ -70,7 +70,7 @@ class Fetched:
 
     @property
     def sentence(self) -> str:
-        """What was fetched, for people."""
+        """The outcome in one sentence."""
         return f"Stripe listed {counted(self.seen, 'event')}, {self.new:,} of them new."
 
 
@@ -91,16 +91,16 @@ def fetch_events(lookback: timedelta) -> Fetched:
     since = (cursor or began - lookback) - OVERLAP
     seen = new = 0
     latest = began - OVERLAP
-    for page in batched(stripe.client().events(since=since, types=HANDLED), PAGE):
+    for page in batched(stripe.client().events(since=since, types=HANDLED), PAGE_SIZE):
         rows = []
         for found in page:
-            news = read_event(found)
-            latest = max(latest, news.occurred_at)
+            event = parse_event(found)
+            latest = max(latest, event.occurred_at)
             body = orjson.dumps(found, default=str).decode()
-            rows.append(inbox.written_down(news, body, account_id=account, source="poll"))
+            rows.append(inbox.new_event(event, body, account_id=account, source="poll"))
         seen += len(rows)
         new += inbox.receive(rows)
-    gap = cursor is not None and began - cursor > GAP
+    gap = cursor is not None and began - cursor > MAX_CURSOR_AGE
     fetched = Fetched(seen, new, since, gap)
     if not gap:
         inbox.move_cursor(name, latest)
@@ -131,31 +131,33 @@ def close_gap(fetched: Fetched) -> None:
 
 
 def drain() -> list[Change]:
-    """Settle all events that wait, customers side by side, and publish what moved."""
+    """Process all events that wait, customers side by side, and publish what moved."""
     changes: list[Change] = []
-    with handling() as owner:
-        while events := inbox.claim(owner, account_id=settings().stripe.account_id, limit=BATCH):
-            for settled in settle.map(_by_lane(events)).result():
-                changes += settled
+    with claiming_events() as owner:
+        while events := inbox.claim(
+            owner, account_id=settings().stripe.account_id, limit=BATCH_SIZE
+        ):
+            for refreshed in process_events.map(_by_ordering_key(events)).result():
+                changes += refreshed
     if changes:
         publish_table(
             "invoices-moved",
             [_row(change) for change in changes],
-            "Invoices that events were about, and what came of each.",
+            "Invoices that events were about, and the outcome of each.",
         )
     publish_new_dead_letters()
     return changes
 
 
 @contextmanager
-def handling() -> Iterator[str]:
-    """Be a handler whose events are left to it while it lives; yields who claims them."""
-    with alive() as owner:
+def claiming_events() -> Iterator[str]:
+    """Claim events for as long as the block lasts; yields the owner of the claims."""
+    with heartbeat() as owner:
         try:
             yield owner
         finally:
-            with suppress(TransientError):  # they come free by themselves soon
-                inbox.give_back(owner)
+            with suppress(TransientError):  # they expire by themselves soon
+                inbox.release(owner)
 
 
 def _row(change: Change) -> dict[str, str]:
@@ -169,75 +171,79 @@ def _row(change: Change) -> dict[str, str]:
     }
 
 
-def _by_lane(events: Sequence[Event]) -> list[list[Event]]:
+def _by_ordering_key(events: Sequence[Event]) -> list[list[Event]]:
     """Share events out, all of one customer's together and in order.
 
     Some events name their invoice and not its customer; they go where the invoice goes.
     """
     customers = {e.invoice_id: e.lane for e in events if e.invoice_id and e.lane != e.invoice_id}
-    lanes: dict[str, list[Event]] = {}
+    by_key: dict[str, list[Event]] = {}
     for event in events:
-        lanes.setdefault(customers.get(event.invoice_id or "", event.lane), []).append(event)
-    shares: list[list[Event]] = [[] for _ in range(min(LANES, len(lanes)))]
-    for lane in sorted(lanes.values(), key=len, reverse=True):
-        min(shares, key=len).extend(lane)
+        by_key.setdefault(customers.get(event.invoice_id or "", event.lane), []).append(event)
+    shares: list[list[Event]] = [[] for _ in range(min(CONCURRENT_SHARES, len(by_key)))]
+    for ordered in sorted(by_key.values(), key=len, reverse=True):
+        min(shares, key=len).extend(ordered)
     return shares
 
 
 @task(task_run_name="choose events to replay", **STEP)
-def replay(choice: Choice) -> int:
-    """Let the chosen events be handled anew; returns how many."""
-    return inbox.replay(settings().stripe.account_id, choice)
+def replay(wanted: EventFilter) -> int:
+    """Mark the chosen events to be handled again; returns their number."""
+    return inbox.replay(settings().stripe.account_id, wanted)
 
 
 @task(task_run_name="forget old bodies", **STEP)
-def forget_old_bodies() -> None:
-    """Drop the bodies of settled events whose time is over; their digests stay."""
+def delete_old_bodies() -> None:
+    """Drop the bodies of processed events whose time is over; their digests stay."""
     kept = timedelta(days=settings().ledger.event_body_days)
-    inbox.forget_bodies(datetime.now(UTC) - kept)
+    inbox.delete_bodies(datetime.now(UTC) - kept)
 
 
 def summary(changes: Sequence[Change]) -> str:
-    """What came of some events, in one sentence."""
+    """The outcome of some events, in one sentence."""
     moved = [change for change in changes if change.moved or change.created]
     wrong = [change for change in changes if change.problem]
     if not changes:
         return "Nothing was waiting."
     parts = [f"{counted(len(changes), 'invoice')} looked at, {len(moved):,} changed"]
     parts += [change.sentence.rstrip(".") for change in moved[:3]]
-    parts += [f"{len(wrong)} could not be settled: {wrong[0].sentence}"] if wrong else []
+    parts += [f"{len(wrong)} could not be processed: {wrong[0].sentence}"] if wrong else []
     return "; ".join(parts).rstrip(".") + "."
 
 
-@task(task_run_name="settle a batch of events", **STEP)
-def settle(events: Sequence[Event]) -> list[Change]:
+@task(task_run_name="process a batch of events", **STEP)
+def process_events(events: Sequence[Event]) -> list[Change]:
     """Refresh each invoice that some claimed events are about, once, however many name it."""
     owner = events[0].owner or ""
     by_invoice: dict[str | None, list[Event]] = {}
-    for event in name_invoices(note_customers(events)):
+    for event in resolve_invoices(update_accounts(events)):
         by_invoice.setdefault(event.invoice_id, []).append(event)
     old = by_invoice.pop(None, [])
     known = links.invoice_links(filter(None, by_invoice))
-    news = {}
+    unknown = {}
     for invoice_id, about in by_invoice.items():
-        if invoice_id and not all(_is_old_news(event, known.get(invoice_id)) for event in about):
-            news[invoice_id] = about
+        if invoice_id and not all(
+            _is_known_already(event, known.get(invoice_id)) for event in about
+        ):
+            unknown[invoice_id] = about
         else:
             old += about
     inbox.finish(_ids(old), owner)
     get_run_logger().info(
-        "%s: %s to look at, %s old news.",
+        "%s: %s to refresh, %s known already.",
         counted(len(events), "event"),
-        counted(len(news), "invoice"),
+        counted(len(unknown), "invoice"),
         len(old),
     )
-    deep = {id_ for id_, about in news.items() if any(beyond_the_invoice(e.type) for e in about)}
-    changes = _refreshed(list(news), deep)
+    reread = {
+        id_ for id_, about in unknown.items() if any(concerns_payments(e.type) for e in about)
+    }
+    changes = _refresh_all(list(unknown), reread)
     good = [change.stripe_id for change in changes if not change.problem]
-    inbox.finish([id_ for invoice_id in good for id_ in _ids(news[invoice_id])], owner)
+    inbox.finish([id_ for invoice_id in good for id_ in _ids(unknown[invoice_id])], owner)
     for change in changes:
         if change.problem:
-            ids = _ids(news[change.stripe_id])
+            ids = _ids(unknown[change.stripe_id])
             inbox.fail(ids, owner, change.problem, for_good=not change.transient)
     return changes
 
@@ -246,15 +252,15 @@ def _ids(events: Sequence[Event]) -> list[int]:
     return [event.id for event in events if event.id is not None]
 
 
-def _is_old_news(event: Event, link: InvoiceLink | None) -> bool:
-    """Whether an event only says what Salesforce was told already, mostly by our own writes.
+def _is_known_already(event: Event, link: InvoiceLink | None) -> bool:
+    """Whether an event only says what is on the record already, mostly by our own writes.
 
     Its snapshot is what was written last, or it is of the draft of an invoice that has left
     that state for good. What somebody asked to replay is looked at in any case.
     """
     if link is None or link.digest is None or event.replayed or not event.body:
         return False
-    if beyond_the_invoice(event.type):
+    if concerns_payments(event.type):
         return False
     snapshot = invoice_snapshot(orjson.loads(event.body), STRIPE_API_VERSION)
     if snapshot is None or event.type == "invoice.deleted":
@@ -265,28 +271,28 @@ def _is_old_news(event: Event, link: InvoiceLink | None) -> bool:
     )
 
 
-def _refreshed(stripe_ids: Sequence[str], look_into: Collection[str]) -> list[Change]:
-    """Refresh invoices, those that are busy with patience, as long as any of them comes free."""
+def _refresh_all(stripe_ids: Sequence[str], reread_payments: Collection[str]) -> list[Change]:
+    """Refresh invoices, and those that are locked again, as long as any of them comes free."""
     changes: list[Change] = []
     left = list(stripe_ids)
     while left:
         try:
-            looked = look(left, look_into)
+            refreshed = refresh_free(left, reread_payments)
         except TransientError as error:
             return changes + [Change(id_, problem=str(error), transient=True) for id_ in left]
-        changes += [change for change in looked if not change.transient]
-        left = [change.stripe_id for change in looked if change.transient]
+        changes += [change for change in refreshed if not change.transient]
+        left = [change.stripe_id for change in refreshed if change.transient]
     return changes
 
 
-@task(task_run_name="look at invoices", **STEP | {"retries": FEW_RETRIES})
-def look(stripe_ids: Sequence[str], look_into: Collection[str]) -> list[Change]:
+@task(task_run_name="refresh invoices that are free", **STEP | {"retries": FEW_RETRIES})
+def refresh_free(stripe_ids: Sequence[str], reread_payments: Collection[str]) -> list[Change]:
     """Refresh invoices.
 
     Raises:
-        TransientError: none of them could be settled now.
+        TransientError: none of them could be refreshed now.
     """
-    changes = refresh.with_options(retries=0)(stripe_ids, look_into=look_into)
+    changes = refresh.with_options(retries=0)(stripe_ids, reread_payments=reread_payments)
     if all(change.transient for change in changes):
         raise TransientError(changes[0].sentence)
     return changes

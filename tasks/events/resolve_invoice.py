@@ -13,14 +13,14 @@ from invoicing.errors import InvoicingError, TransientError
 from invoicing.ledger import inbox
 from invoicing.ledger.models import Event
 
-TELLING = frozenset(["name", "email"])
+SHOWN_ATTRIBUTES = frozenset(["name", "email"])
 """What people in Salesforce should know of a customer that was changed in Stripe."""
 
 ON_AN_INVOICE = ("v1.invoice_payment.", "v1.credit_note.")
 """Thin events name their object only, and these objects name their invoice."""
 
 
-def name_invoices(events: Sequence[Event]) -> list[Event]:
+def resolve_invoices(events: Sequence[Event]) -> list[Event]:
     """Find the invoices of events that name them by a payment, each payment once.
 
     Money that was paid for other things than invoices is nothing to us.
@@ -32,8 +32,8 @@ def name_invoices(events: Sequence[Event]) -> list[Event]:
     able = []
     for event in events:
         try:
-            if not event.invoice_id and event.body and _names_one_indirectly(event):
-                event.invoice_id = _invoice_behind(event, found)
+            if not event.invoice_id and event.body and _names_an_object_of_it(event):
+                event.invoice_id = _resolve(event, found)
                 if event.invoice_id and event.id is not None:
                     inbox.name_invoice(event.id, event.invoice_id)
         except InvoicingError as error:
@@ -44,11 +44,11 @@ def name_invoices(events: Sequence[Event]) -> list[Event]:
     return able
 
 
-def _names_one_indirectly(event: Event) -> bool:
+def _names_an_object_of_it(event: Event) -> bool:
     return names_a_payment(event.type) or event.type.startswith(ON_AN_INVOICE)
 
 
-def _invoice_behind(event: Event, found: dict[tuple[str, str], str | None]) -> str | None:
+def _resolve(event: Event, found: dict[tuple[str, str], str | None]) -> str | None:
     body = orjson.loads(event.body)
     thin = body["object"] != "event"
     thing = stripe.client().read(body["related_object"]["url"]) if thin else body["data"]["object"]
@@ -63,7 +63,7 @@ def _invoice_behind(event: Event, found: dict[tuple[str, str], str | None]) -> s
     return found[payment]
 
 
-def note_customers(events: Sequence[Event]) -> list[Event]:
+def update_accounts(events: Sequence[Event]) -> list[Event]:
     """Show on Accounts what somebody changed about their customers in Stripe.
 
     Returns:
@@ -72,10 +72,10 @@ def note_customers(events: Sequence[Event]) -> list[Event]:
     about = [event for event in events if is_of_customer(event.type)]
     if not about:
         return list(events)
-    changed = {e.object_id for e in about if e.object_id and e.body and _is_telling(e)}
+    changed = {e.object_id for e in about if e.object_id and e.body and _changes_what_is_shown(e)}
     ids, owner = [event.id for event in about if event.id is not None], about[0].owner or ""
     try:
-        _note(sorted(changed))
+        _write_accounts(sorted(changed))
     except InvoicingError as error:
         lasting = not isinstance(error, TransientError)
         inbox.fail(ids, owner, str(error), for_good=lasting)
@@ -84,14 +84,14 @@ def note_customers(events: Sequence[Event]) -> list[Event]:
     return [event for event in events if not is_of_customer(event.type)]
 
 
-def _is_telling(event: Event) -> bool:
+def _changes_what_is_shown(event: Event) -> bool:
     body = orjson.loads(event.body)
     if body["object"] != "event" or event.type == "customer.deleted":
         return True
-    return bool(TELLING & set(body["data"].get("previous_attributes") or ()))
+    return bool(SHOWN_ATTRIBUTES & set(body["data"].get("previous_attributes") or ()))
 
 
-def _note(customer_ids: Sequence[str]) -> None:
+def _write_accounts(customer_ids: Sequence[str]) -> None:
     if not customer_ids:
         return
     names = ", ".join(map(quoted, customer_ids))
@@ -102,14 +102,14 @@ def _note(customer_ids: Sequence[str]) -> None:
     updates = []
     for account in accounts:
         customer = stripe.client().customer(account["Stripe_Customer_Id__c"])
-        moved = record.differences(account, _as_stripe_has_it(account, customer))
+        moved = record.differences(account, _customer_fields(account, customer))
         if moved:
             updates.append({"Id": account["Id"]} | {name: now for name, (_, now) in moved.items()})
     for row in salesforce.client().update_many("Account", updates):
         raise row.error
 
 
-def _as_stripe_has_it(
+def _customer_fields(
     account: Mapping[str, Any], customer: stripe.Object | None
 ) -> dict[str, str | None]:
     if customer is None:

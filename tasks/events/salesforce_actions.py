@@ -13,7 +13,7 @@ from invoicing.domain.salesforce import record
 from invoicing.ledger import inbox, requests
 from invoicing.ledger.models import Request
 from invoicing.settings import settings
-from tasks.records.locks import alone_at, insist
+from tasks.records.locks import lock, require_lock
 from tasks.runtime.retries import STEP
 
 FLOW_OF: Mapping[str, str] = {
@@ -50,15 +50,15 @@ def collect_requests() -> int:
     )
     if asking:
         stamps = {row["Id"]: datetime.fromisoformat(row["SystemModstamp"]) for row in asking}
-        insist(name)
-        requests.note({row["Id"]: row[record.ACTION] for row in asking}, stamps)
+        require_lock(name)
+        requests.add({row["Id"]: row[record.ACTION] for row in asking}, stamps)
         inbox.move_cursor(name, max(stamps.values()))
     return len(asking)
 
 
-def watching() -> AbstractContextManager[None]:
-    """Be the only one who reads and clears action fields: what is seen twice is one request."""
-    return alone_at(_subject())
+def lock_action_fields() -> AbstractContextManager[None]:
+    """Lock the action fields: what two runs see at once is one request."""
+    return lock(_subject())
 
 
 def _subject() -> str:
@@ -79,7 +79,7 @@ def take_up(request: Request) -> str:
     """
     number = request.id or 0
     if not request.cleared:
-        insist(_subject())
+        require_lock(_subject())
         salesforce.client().update(record.INVOICE, request.record_id, {record.ACTION: None})
         requests.mark(number, cleared=True)
     flow = FLOW_OF[request.action]

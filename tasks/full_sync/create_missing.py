@@ -1,8 +1,8 @@
 """Make the records of many invoices that exist in Stripe only, by few calls on both sides.
 
-A record is written in three steps: its header, under a local key that says that it is begun;
+A record is written in three steps: its header, under a local key that says that it is incomplete;
 its lines; and the key that says that all of them are there. Whoever comes after a run that was
-killed between them finds a begun record, counts it as missing, and goes on with it.
+killed between them finds an incomplete record, counts it as missing, and goes on with it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,21 +22,21 @@ from invoicing.errors import InvoicingError, TransientError
 from invoicing.ledger import drift, links, timeline
 from invoicing.ledger.models import SyncRun
 from tasks.full_sync.paging import read_again
-from tasks.records.locks import leased
+from tasks.records.locks import lock_all
 from tasks.records.timeline import publish
 from tasks.runtime.retries import STEP
 from tasks.runtime.run import this_attempt
 from tasks.sync.new_records import (
-    lines_there,
-    mirrored_header,
-    mirrored_lines,
+    existing_line_keys,
     named_record,
-    projected,
+    project_all,
+    record_header,
+    record_lines,
     select_in,
 )
-from tasks.sync.refresh import in_step, making
+from tasks.sync.refresh import creation_entry, synced_fields
 
-COLLECTED = 1_000
+MAX_COLLECTION_ROWS = 1_000
 """Up to so many rows travel in Collections calls; more of them in one Bulk job."""
 
 Failures = Mapping[str, InvoicingError]
@@ -54,7 +54,7 @@ class Found:
 
 @task(task_run_name="make many records", **STEP)
 def make_records(sync: SyncRun, rows: Sequence[drift.Differing]) -> None:
-    """Make the records of invoices, and write down what came of each.
+    """Make the records of invoices, and write down the outcome of each.
 
     Left to the fresh reading, one by one, are those that somebody works on, that have a record
     after all, that take the place of another, and those whose writing failed in passing.
@@ -65,7 +65,7 @@ def make_records(sync: SyncRun, rows: Sequence[drift.Differing]) -> None:
     """
     ids = [row.subject for row in rows]
     linked = {id_: link.record_id for id_, link in links.invoice_links(ids).items()}
-    with leased([*ids, *linked.values()]) as busy:
+    with lock_all([*ids, *linked.values()]) as busy:
         free = [row for row in rows if not {row.subject, linked.get(row.subject)} & {*busy}]
         accounts = {row.subject: row.account_id for row in free}
         wholes = read_again(free, stripe.client().whole_page)
@@ -76,7 +76,7 @@ def make_records(sync: SyncRun, rows: Sequence[drift.Differing]) -> None:
 def _projected(wholes: Sequence[WholeFacts], accounts: Mapping[str, str]) -> list[Found]:
     return [
         Found(invoice, whole["lines"]["data"], accounts[whole["id"]])
-        for whole, invoice in zip(wholes, projected(wholes), strict=True)
+        for whole, invoice in zip(wholes, project_all(wholes), strict=True)
     ]
 
 
@@ -90,7 +90,7 @@ def _without_record(found: Sequence[Found], linked: Mapping[str, str]) -> list[F
     there = {
         row["Id"]
         for row in select_in(record.INVOICE, "Id", asked, ("Id", record.LOCAL_KEY))
-        if not record.is_begun(row[record.LOCAL_KEY])
+        if not record.is_incomplete(row[record.LOCAL_KEY])
     }
     return [
         one
@@ -103,22 +103,26 @@ def _make(sync: SyncRun, found: Sequence[Found]) -> None:
     """Write headers, lines and what finishes them; each step only where the one before did."""
     if not found:
         return
-    before = _begun()
-    entries = {one.invoice.stripe_id: making(one.invoice) for one in found}
+    before = _incomplete_records()
+    entries = {one.invoice.stripe_id: creation_entry(one.invoice) for one in found}
     timeline.propose(list(entries.values()), this_attempt())
     failed = dict(_write_headers(found))
-    made = {id_: key for id_, key in _begun().items() if id_ in entries and id_ not in failed}
+    made = {
+        id_: key
+        for id_, key in _incomplete_records().items()
+        if id_ in entries and id_ not in failed
+    }
     _link([o.invoice for o in found if o.invoice.stripe_id in made], made)
     failed |= _write_lines([o for o in found if o.invoice.stripe_id in made], made, before)
     failed |= _finish({id_: key for id_, key in made.items() if id_ not in failed})
     made = {id_: key for id_, key in made.items() if id_ not in failed}
-    drift.made(sync.id, made)
+    drift.record_created(sync.id, made)
     keys = {id_: entries[id_].key for id_ in entries}
-    timeline.belong({keys[id_]: record_id for id_, record_id in made.items()})
-    timeline.settle([keys[id_] for id_ in made])
+    timeline.assign_records({keys[id_]: record_id for id_, record_id in made.items()})
+    timeline.confirm([keys[id_] for id_ in made])
     publish([keys[id_] for id_ in made])
-    drift.settle(sync.id, dict.fromkeys(made, "repaired: made in Salesforce."))
-    drift.settle(
+    drift.record_outcomes(sync.id, dict.fromkeys(made, "repaired: made in Salesforce."))
+    drift.record_outcomes(
         sync.id,
         {
             id_: f"not repaired: {e}"
@@ -128,20 +132,20 @@ def _make(sync: SyncRun, found: Sequence[Found]) -> None:
     )
 
 
-def _begun() -> dict[str, str]:
-    """The records that are begun and not finished, by Stripe id."""
-    begun = quoted(f"{record.BEGUN}%")
+def _incomplete_records() -> dict[str, str]:
+    """The incomplete records, by Stripe id."""
+    incomplete = quoted(f"{record.INCOMPLETE_PREFIX}%")
     found = salesforce.client().query(
         f"SELECT Id, {record.STRIPE_ID} FROM {record.INVOICE} "  # noqa: S608
-        f"WHERE {record.LOCAL_KEY} LIKE {begun}"
+        f"WHERE {record.LOCAL_KEY} LIKE {incomplete}"
     )
     return {row[record.STRIPE_ID]: row["Id"] for row in found}
 
 
 def _write_headers(found: Sequence[Found]) -> Failures:
     rows = [
-        mirrored_header(one.invoice, one.account)
-        | {record.LOCAL_KEY: f"{record.BEGUN}{one.invoice.stripe_id}"}
+        record_header(one.invoice, one.account)
+        | {record.LOCAL_KEY: f"{record.INCOMPLETE_PREFIX}{one.invoice.stripe_id}"}
         for one in sorted(found, key=lambda one: one.account)
     ]
     errors = _write(record.INVOICE, record.STRIPE_ID, rows)
@@ -151,13 +155,13 @@ def _write_headers(found: Sequence[Found]) -> Failures:
 def _write_lines(
     found: Sequence[Found], made: Mapping[str, str], before: Mapping[str, str]
 ) -> Failures:
-    """Write lines; those of records that were begun before may be there, and are not moved."""
-    there = lines_there([before[id_] for id_ in made if id_ in before])
+    """Write lines; those of records that were incomplete before may be there, and are not moved."""
+    there = existing_line_keys([before[id_] for id_ in made if id_ in before])
     owners: list[str] = []
     rows: list[dict[str, Any]] = []
     for one in found:
         stripe_id = one.invoice.stripe_id
-        lines = mirrored_lines(one.invoice, one.lines, made[stripe_id])
+        lines = record_lines(one.invoice, one.lines, made[stripe_id])
         lines = [line for line in lines if line[record.LOCAL_KEY] not in there]
         owners += [stripe_id] * len(lines)
         rows += lines
@@ -167,17 +171,17 @@ def _write_lines(
 
 def _finish(made: Mapping[str, str]) -> Failures:
     ids = list(made)
-    in_step_now = in_step(Status.OPEN)
+    in_step_now = synced_fields(Status.OPEN)
     rows = [{"Id": made[id_], record.LOCAL_KEY: id_, **in_step_now} for id_ in ids]
     client = salesforce.client()
-    write = client.bulk_update if len(rows) > COLLECTED else client.update_many
+    write = client.bulk_update if len(rows) > MAX_COLLECTION_ROWS else client.update_many
     return {ids[row.index]: row.error for row in write(record.INVOICE, rows)}
 
 
 def _write(sobject: str, key: str, rows: Sequence[Mapping[str, Any]]) -> dict[int, InvoicingError]:
     """Create or update rows by an external id; returns why some were not, by their place."""
     client = salesforce.client()
-    if len(rows) <= COLLECTED:
+    if len(rows) <= MAX_COLLECTION_ROWS:
         return {row.index: row.error for row in client.upsert_many(sobject, key, rows)}
     errors: dict[int, InvoicingError] = {}
     shape = {index: tuple(sorted(row)) for index, row in enumerate(rows)}
@@ -190,7 +194,7 @@ def _write(sobject: str, key: str, rows: Sequence[Mapping[str, Any]]) -> dict[in
 
 
 def _link(invoices: Sequence[Projection], made: Mapping[str, str]) -> None:
-    """Remember whose records these are, before they are finished: they are not begun again."""
+    """Link the invoices with these records before they are complete: they are not created twice."""
     written = [links.Written(i.stripe_id, made[i.stripe_id], i.status, i.digest) for i in invoices]
-    links.move(written)
+    links.relink(written)
     links.remember_many(written)

@@ -12,10 +12,10 @@ from invoicing.settings import settings
 from tasks.runtime.retries import STEP
 from tasks.runtime.run import publish_page, publish_table, record_page, run_url, stripe_page
 
-SHOWN = 500
+MAX_ROWS_SHOWN = 500
 """Differences in the table of the run; the file has all."""
 
-NIGHTS = 14
+SYNCS_SHOWN = 14
 COLUMNS = (
     "kind",
     "name",
@@ -41,12 +41,12 @@ def publish_drift(sync: SyncRun) -> str:
         f"{in_stripe:,} invoices in Stripe, {in_salesforce:,} in Salesforce, "
         f"**{sum(kinds.values()):,} differed**. All of them: `{file}`",
         _table("kind", {kind.value: count for kind, count in kinds.items()}),
-        _table("what came of it", outcomes),
+        _table("outcome", outcomes),
         "## Over the nights",
         _trend(),
     ]
     publish_page("drift-report", "\n\n".join(page), "What differed between Salesforce and Stripe.")
-    shown = list(islice((row for rows in drift.chunks(sync.id) for row in rows), SHOWN))
+    shown = list(islice((row for rows in drift.chunks(sync.id) for row in rows), MAX_ROWS_SHOWN))
     if shown:
         publish_table(
             "drift",
@@ -68,7 +68,7 @@ def publish_drift(sync: SyncRun) -> str:
 
 
 def _counts(sync: SyncRun) -> tuple[int, int]:
-    [now] = [run for run in drift.last_syncs(NIGHTS) if run.id == sync.id] or [sync]
+    [now] = [run for run in drift.last_syncs(SYNCS_SHOWN) if run.id == sync.id] or [sync]
     return now.in_stripe, now.in_salesforce
 
 
@@ -81,7 +81,7 @@ def _trend() -> str:
     rows = "\n".join(
         f"| {run.started_at:%Y-%m-%d %H:%M} | {run.in_stripe:,} | {run.differed:,} "
         f"| {run.differed / max(1, run.in_stripe):.2%} |"
-        for run in drift.last_syncs(NIGHTS)
+        for run in drift.last_syncs(SYNCS_SHOWN)
     )
     return f"| began (UTC) | invoices | differed | share |\n|---|---:|---:|---:|\n{rows}"
 

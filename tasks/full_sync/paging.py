@@ -19,10 +19,10 @@ FEWEST_READERS, MOST_READERS = 16, 48
 ANSWER_SECONDS = 0.48
 """Pages are read side by side, so many that answers of 480 ms do not slow the rate down."""
 
-READ_BY_ONE = 500
+ROWS_PER_READER = 500
 """Invoices whose pages one reader reads again, one page after another."""
 
-PAGE_TRIES = 5
+MAX_PAGE_ATTEMPTS = 5
 
 
 @lru_cache(maxsize=1)
@@ -37,9 +37,9 @@ def readers() -> int:
     return min(MOST_READERS, max(FEWEST_READERS, wanted))
 
 
-def patiently(budget: Budget, ask: Callable[[], T]) -> T:
+def read_page(budget: Budget, ask: Callable[[], T]) -> T:
     """Ask Stripe for a page when it is its turn, and a few times if that fails in passing."""
-    for last in [False] * (PAGE_TRIES - 1) + [True]:
+    for last in [False] * (MAX_PAGE_ATTEMPTS - 1) + [True]:
         budget.wait()
         try:
             return ask()
@@ -62,7 +62,9 @@ def read_again(
         rows: The invoices, the newest first.
         page: Reads the newest invoices before a Unix second, or after an invoice.
     """
-    parts = [rows[start : start + READ_BY_ONE] for start in range(0, len(rows), READ_BY_ONE)]
+    parts = [
+        rows[start : start + ROWS_PER_READER] for start in range(0, len(rows), ROWS_PER_READER)
+    ]
     with ThreadPoolExecutor(readers()) as pool:
         return [found for part in pool.map(partial(_jump, page), parts) for found in part]
 
@@ -76,7 +78,7 @@ def _jump(
     found: list[F] = []
     until, after = rows[0].created + 1, None
     while wanted:
-        invoices = patiently(budget(), partial(page, until, after))
+        invoices = read_page(budget(), partial(page, until, after))
         if not invoices:
             break
         found += [invoice for invoice in invoices if invoice["id"] in wanted]

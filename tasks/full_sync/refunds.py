@@ -1,4 +1,4 @@
-"""Find the refunds and disputes that no event told of; no invoice's page shows them."""
+"""Find the refunds and disputes that no event reported; no invoice's page shows them."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -15,28 +15,28 @@ from tasks.sync.refresh import refresh
 
 OVERLAP = timedelta(days=1)
 
-TOLD_BY = ("refund.created", "charge.dispute.created")
+EVENT_TYPES = ("refund.created", "charge.dispute.created")
 """The events that tell of money that goes back, in both of Stripe's shapes."""
 
 
-@task(task_run_name="look for refunds and disputes that nobody told of", **STEP)
-def look_for_money_back() -> None:
-    """Look into the payments of which money went back since the last look, unheard.
+@task(task_run_name="look for refunds and disputes that no event reported", **STEP)
+def find_missed_refunds() -> None:
+    """Look into the payments of which money went back since the last look without an event.
 
     The first time, all that the account ever had are looked at. Stripe keeps events for 30
-    days, so this is what finds a refund that was made while nobody listened.
+    days, so this is what finds a refund that was made while no event was received.
     """
     name = f"money-back:{settings().stripe.account_id}"
     began = datetime.now(UTC)
-    heard = inbox.objects_of([*TOLD_BY, *(f"v1.{kind}" for kind in TOLD_BY)])
+    reported = inbox.objects_of([*EVENT_TYPES, *(f"v1.{kind}" for kind in EVENT_TYPES)])
     missed = {
         payment
-        for thing in stripe.client().money_back(inbox.cursor(name))
-        if thing["id"] not in heard and (payment := payment_of(thing))
+        for thing in stripe.client().refunds_and_disputes(inbox.cursor(name))
+        if thing["id"] not in reported and (payment := payment_of(thing))
     }
     found = {stripe.client().invoice_of_payment(*payment) for payment in sorted(missed)}
     invoices = sorted(id_ for id_ in found if id_)
-    changes = refresh(invoices, look_into=invoices) if invoices else []
+    changes = refresh(invoices, reread_payments=invoices) if invoices else []
     if not any(change.transient for change in changes):
         inbox.move_cursor(name, began - OVERLAP)
     moved = sum(bool(change.moved) for change in changes)

@@ -20,15 +20,15 @@ from invoicing.ledger.models import SyncRun, TimelineEntry
 from invoicing.settings import settings
 from tasks.full_sync.create_missing import make_records
 from tasks.full_sync.paging import read_again
-from tasks.full_sync.staging import check_allowance
-from tasks.records.locks import leased
-from tasks.records.timeline import make_entry, note_all
+from tasks.full_sync.staging import check_api_usage
+from tasks.records.locks import lock_all
+from tasks.records.timeline import add_entries, make_entry
 from tasks.runtime.retries import STEP
-from tasks.sync.new_records import Billed, accounts_of, projected
-from tasks.sync.refresh import Change, in_step, refresh
+from tasks.sync.new_records import BilledTo, accounts_of, project_all
+from tasks.sync.refresh import Change, refresh, synced_fields
 
-SMALL = 2_000
-"""So much drift is repaired invoice by invoice, each read anew. Bulk jobs pay from there on:
+MAX_SINGLE_REPAIRS = 2_000
+"""So much drift is repaired invoice by invoice, each read again. Bulk jobs pay from there on:
 see "How many records" in Salesforce's guide to Bulk API 2.0."""
 
 FRESH_CHUNK = 500
@@ -38,9 +38,9 @@ BULK_CHUNK = 1_500
 Pair = tuple[drift.Differing, Projection]
 """What differs, and how it is in Stripe."""
 
-MISSING_AT_ONCE = 2_000
-FEW_MISSING = 20
-"""So few records are made one by one, each by four calls."""
+MISSING_CHUNK = 2_000
+MAX_SINGLE_CREATES = 20
+"""So few records are created one by one, each by four calls."""
 
 
 @task(task_run_name="compare both sides", **STEP)
@@ -55,7 +55,7 @@ def find_drift(sync: SyncRun) -> tuple[int, int]:
         _name_accounts(sync)
         kinds = drift.kinds(sync.id)
     in_stripe, in_salesforce = staging.counts()
-    drift.remember(sync.id, in_stripe=in_stripe, in_salesforce=in_salesforce)
+    drift.record_totals(sync.id, in_stripe=in_stripe, in_salesforce=in_salesforce)
     differ = sum(kinds.values())
     get_run_logger().info(
         "%s in Stripe, %s in Salesforce, %s differ.",
@@ -68,12 +68,12 @@ def find_drift(sync: SyncRun) -> tuple[int, int]:
 
 def _name_accounts(sync: SyncRun) -> None:
     """Tell invoices whose customer belongs to no Account from those that can be made."""
-    for rows in drift.by_page(sync.id, [Kind.MISSING_IN_SALESFORCE], size=MISSING_AT_ONCE):
-        billed = [Billed(row.subject, row.named_account, row.customer_id) for row in rows]
+    for rows in drift.in_stripe_order(sync.id, [Kind.MISSING_IN_SALESFORCE], size=MISSING_CHUNK):
+        billed = [BilledTo(row.subject, row.named_account, row.customer_id) for row in rows]
         accounts = accounts_of(billed)
-        drift.name_accounts(sync.id, accounts)
+        drift.set_accounts(sync.id, accounts)
         unlinked = [one.stripe_id for one in billed if one.stripe_id not in accounts]
-        drift.name_unlinked(sync.id, unlinked)
+        drift.mark_unlinked(sync.id, unlinked)
 
 
 def repair(sync: SyncRun, only: Sequence[Kind]) -> None:
@@ -85,16 +85,18 @@ def repair(sync: SyncRun, only: Sequence[Kind]) -> None:
     """
     kinds = drift.kinds(sync.id)
     linked = [kind for kind in only if kind in LINKED]
-    if sum(kinds.get(kind, 0) for kind in linked) > SMALL:
-        for differing in drift.by_page(sync.id, linked, size=BULK_CHUNK):
-            check_allowance()
+    if sum(kinds.get(kind, 0) for kind in linked) > MAX_SINGLE_REPAIRS:
+        for differing in drift.in_stripe_order(sync.id, linked, size=BULK_CHUNK):
+            check_api_usage()
             write_in_bulk(sync, differing)
-    if kinds.get(Kind.MISSING_IN_SALESFORCE, 0) > FEW_MISSING and _makes_many(only):
-        for missing in drift.by_page(sync.id, [Kind.MISSING_IN_SALESFORCE], size=BULK_CHUNK):
-            check_allowance()
+    if kinds.get(Kind.MISSING_IN_SALESFORCE, 0) > MAX_SINGLE_CREATES and _makes_many(only):
+        for missing in drift.in_stripe_order(
+            sync.id, [Kind.MISSING_IN_SALESFORCE], size=BULK_CHUNK
+        ):
+            check_api_usage()
             make_records(sync, missing)
     for rows in drift.chunks(sync.id, only, unsettled=True, size=FRESH_CHUNK):
-        repair_anew(sync, [row.subject for row in rows])
+        repair_one_by_one(sync, [row.subject for row in rows])
 
 
 def _makes_many(only: Sequence[Kind]) -> bool:
@@ -103,36 +105,36 @@ def _makes_many(only: Sequence[Kind]) -> bool:
     return Kind.MISSING_IN_SALESFORCE in only and keeps
 
 
-@task(task_run_name="repair some", **STEP)
-def repair_anew(sync: SyncRun, subjects: Sequence[str]) -> None:
-    """Repair some drift from a fresh reading, and write down what came of each."""
+@task(task_run_name="repair one by one", **STEP)
+def repair_one_by_one(sync: SyncRun, subjects: Sequence[str]) -> None:
+    """Repair some drift from a fresh reading, and write down the outcome of each."""
     try:
         changes = refresh(subjects)
     except TransientError as error:
         changes = [Change(id_, problem=str(error), transient=True) for id_ in subjects]
-    drift.settle(sync.id, {change.stripe_id: _outcome(change) for change in changes})
+    drift.record_outcomes(sync.id, {change.stripe_id: _outcome(change) for change in changes})
 
 
 def _outcome(change: Change) -> str:
     if change.problem:
         return f"not repaired: {change.problem}"
     repaired = change.created or change.moved
-    return f"repaired: {change.sentence}" if repaired else "was settled meanwhile"
+    return f"repaired: {change.sentence}" if repaired else "was in step by then"
 
 
-@task(task_run_name="repair many", **STEP)
+@task(task_run_name="repair in bulk", **STEP)
 def write_in_bulk(sync: SyncRun, rows: Sequence[drift.Differing]) -> None:
     """Write what differs by Bulk jobs, each row's result looked at.
 
-    Stripe is read again inside the leases: since it was staged, people may have thought for hours
-    about whether to repair it. Left to the fresh reading, one by one, are invoices that somebody
+    Stripe is read again inside the leases: since it was staged, an approver may have
+    taken hours to decide. Left to the fresh reading, one by one, are invoices that somebody
     works on, that are gone, and whose writing failed in a way that passes.
 
     Args:
         sync: The full sync.
         rows: What differs, the newest first.
     """
-    with leased(subject for row in rows for subject in _subjects(row)) as busy:
+    with lock_all(subject for row in rows for subject in _subjects(row)) as busy:
         free = [row for row in rows if not _subjects(row) & busy.keys()]
         for pairs in _by_shape(free):
             if pairs:
@@ -146,7 +148,7 @@ def _subjects(row: drift.Differing) -> set[str]:
 def _by_shape(rows: Sequence[drift.Differing]) -> tuple[list[Pair], list[Pair]]:
     """Drafts and all others, by Account: the rows of a Bulk job have the same fields."""
     read = read_again(rows, stripe.client().facts_page)
-    projections = {invoice.stripe_id: invoice for invoice in projected(read)}
+    projections = {invoice.stripe_id: invoice for invoice in project_all(read)}
     pairs = [
         (row, projections[row.subject])
         for row in sorted(rows, key=lambda row: row.account_id)
@@ -163,12 +165,12 @@ def _write(sync: SyncRun, pairs: Sequence[Pair]) -> None:
         [links.Written(row.subject, str(row.record_id), p.status, p.digest) for row, p in written]
     )
     for start in range(0, len(written), FRESH_CHUNK):
-        note_all([_entry(sync, *pair) for pair in written[start : start + FRESH_CHUNK]])
+        add_entries([_entry(sync, *pair) for pair in written[start : start + FRESH_CHUNK]])
     outcomes = {row.subject: f"repaired: now {_says(p)}." for row, p in written}
     for index, error in failed.items():
         if not isinstance(error, TransientError):
             outcomes[pairs[index][0].subject] = f"not repaired: {error}"
-    drift.settle(sync.id, outcomes)
+    drift.record_outcomes(sync.id, outcomes)
 
 
 def _failures(pairs: Sequence[Pair]) -> dict[int, InvoicingError]:
@@ -201,15 +203,15 @@ def _entry(sync: SyncRun, row: drift.Differing, projection: Projection) -> Timel
 def _update(row: drift.Differing, projection: Projection) -> dict[str, Any]:
     fields = record.projected_fields(projection)
     account = {record.STRIPE_ACCOUNT_ID: settings().stripe.account_id}
-    return {"Id": row.record_id} | fields | account | in_step(projection.status)
+    return {"Id": row.record_id} | fields | account | synced_fields(projection.status)
 
 
-@task(task_run_name="bring what is named in step", **STEP)
-def catch_up() -> str:
+@task(task_run_name="sync what has changed", **STEP)
+def sync_changed() -> str:
     """Refresh only what events or Salesforce say has changed since the last sync began.
 
     Returns:
-        What came of it, in one sentence; what could not be put right is in the log.
+        The outcome, in one sentence; what could not be put right is in the log.
 
     Raises:
         Rejected: there was no full sync yet to go on from.
@@ -226,19 +228,19 @@ def catch_up() -> str:
         failed += len(wrong)
         for sentence in wrong:
             get_run_logger().warning(sentence)
-    told = f", {failed:,} could not be put right: see the log" if failed else ""
-    return f"{counted(named, 'invoice')} named, {differed:,} differed{told}."
+    failures = f", {failed:,} could not be put right: see the log" if failed else ""
+    return f"{counted(named, 'invoice')} named, {differed:,} differed{failures}."
 
 
 def _named_since(since: datetime) -> Iterator[list[str]]:
-    """What events name, and then what Salesforce alone names: each once, in chunks."""
+    """Stripe ids that events name, then those that only Salesforce names: each once, in chunks."""
     began = datetime.now(UTC)
-    yield from drift.named_since(since, size=FRESH_CHUNK)
+    yield from drift.invoices_with_events(since, size=FRESH_CHUNK)
     soql = (
         f"SELECT {record.STRIPE_ID} FROM {record.INVOICE} "  # noqa: S608
         f"WHERE {record.STRIPE_ID} != null AND SystemModstamp >= {since:%Y-%m-%dT%H:%M:%SZ}"
     )
     modified = (name for [name] in salesforce.client().bulk_query(soql))
     while names := list(islice(modified, FRESH_CHUNK)):
-        if alone := drift.unnamed(names, since, began):
-            yield alone
+        if rest := drift.invoices_without_events(names, since, began):
+            yield rest

@@ -43,23 +43,23 @@ ROWS_AT_ONCE = 2_000
 LEAST_SHARED, SHARED_SECONDS = 2.5, 1.0
 """A window is shared when so many pages are left in it, and they take so long."""
 
-ENOUGH = 1.5
+READER_MARGIN = 1.5
 """So many times the readers that the rate needs are enough: they also write to the ledger."""
 
-NEWS_WEIGHT = 8
+LATENCY_WEIGHT = 8
 """The time of an answer is smoothed over about so many."""
 
 SUBJECT = "full sync"
 LEASE_SECONDS = 30
 WAIT_SECONDS = 0.5
-TELL_SECONDS = 10
+PROGRESS_SECONDS = 10
 
 
 @contextmanager
-def alone() -> Iterator[None]:
-    """Be the only full sync at work, as long as the block lasts.
+def lock_sync() -> Iterator[None]:
+    """Lock the full sync as long as the block lasts.
 
-    One that was killed keeps others waiting until its lease ends; one that lives renews it.
+    A killed one keeps others waiting until its lease ends; a live one renews it.
 
     Raises:
         Busy: another one is at work.
@@ -78,7 +78,7 @@ def alone() -> Iterator[None]:
             time.sleep(WAIT_SECONDS)
 
     def keep() -> None:
-        with suppress(Busy, Superseded):  # another has taken up this sync, and shares its windows
+        with suppress(Busy, Superseded):  # another has taken over this sync, and shares its windows
             while not over.wait(LEASE_SECONDS / 4):
                 with suppress(TransientError):  # the ledger may be back at the next time
                     leases.acquire(SUBJECT, owner, seconds=LEASE_SECONDS)
@@ -94,13 +94,13 @@ def alone() -> Iterator[None]:
 
 
 @task(task_run_name="begin or resume", **STEP)
-def begin(dry_run: bool) -> SyncRun:
+def begin_sync(dry_run: bool) -> SyncRun:
     """Begin a full sync, or go on with one that was cut short; stops when little is left to spend.
 
     Raises:
         Rejected: too large a share of the day's Salesforce calls is used already.
     """
-    check_allowance()
+    check_api_usage()
     sync = staging.begin(run_id(), dry_run=dry_run)
     if sync.id != run_id():
         read = staging.counts()[0]
@@ -108,12 +108,12 @@ def begin(dry_run: bool) -> SyncRun:
     return sync
 
 
-def close(sync: SyncRun) -> None:
-    """Close a full sync: the next one reads everything anew."""
+def finish_sync(sync: SyncRun) -> None:
+    """Close a full sync: the next one reads everything again."""
     staging.finish(sync.id)
 
 
-def check_allowance() -> None:
+def check_api_usage() -> None:
     """Stop bulk work before it takes the calls that people need.
 
     Raises:
@@ -133,7 +133,7 @@ def read_stripe() -> None:
 
     Raises:
         TransientError: Stripe failed for longer than a page is tried; what was read is kept.
-        Superseded: a later attempt has taken up the reading.
+        Superseded: a later attempt has taken over the reading.
     """
     read_windows(this_attempt(), Progress(get_run_logger()))
 
@@ -183,7 +183,7 @@ class Progress:
         """Count rows, and tell if it is time to."""
         with self._lock:
             self._rows += rows
-            if time.monotonic() - self._told < TELL_SECONDS:
+            if time.monotonic() - self._told < PROGRESS_SECONDS:
                 return
             self._told = time.monotonic()
         self._tell()
@@ -269,7 +269,7 @@ class Reader:
         Nothing is, where those that read keep the service as busy as it may be: the calls that
         are under way at a rate are as many as come in the time of one answer (Little's law).
         """
-        if len(self._reading) > ENOUGH * self._budget.rate * self._answers_in:
+        if len(self._reading) > READER_MARGIN * self._budget.rate * self._answers_in:
             return inf
         return min(staging.SPLIT_PAGES, max(LEAST_SHARED, SHARED_SECONDS / self._answers_in))
 
@@ -299,10 +299,10 @@ class Reader:
         def ask() -> tuple[list[Listed], bool]:
             began = time.monotonic()
             page = stripe.client().invoice_page(window.since, window.until, after)
-            self._answers_in += (time.monotonic() - began - self._answers_in) / NEWS_WEIGHT
+            self._answers_in += (time.monotonic() - began - self._answers_in) / LATENCY_WEIGHT
             return page
 
-        return paging.patiently(self._budget, ask)
+        return paging.read_page(self._budget, ask)
 
 
 @task(task_run_name="read Salesforce", **STEP)

@@ -31,10 +31,10 @@ from invoicing.errors import NotFound, Rejected
 from invoicing.ledger import intents, leases
 from invoicing.ledger.intents import FINALIZE, RAISE, REVISE
 from invoicing.ledger.models import TimelineEntry
-from invoicing.mapping import org_carrier
+from invoicing.mapping import org_field_reader
 from invoicing.settings import settings
 from tasks.records.tax_rates import rate_problems
-from tasks.records.timeline import make_entry, note, note_all
+from tasks.records.timeline import add_entries, add_entry, make_entry
 from tasks.runtime.retries import STEP
 from tasks.runtime.run import run_id, run_url, this_attempt
 
@@ -45,7 +45,7 @@ PRODUCTS_AT_ONCE = 50
 LIST_LENGTH = 10_000
 """Characters of a list in a query, as the address carries it; Salesforce takes 16,384 in all."""
 
-MANY = 10_000
+MAX_ACCOUNTS = 10_000
 """Accounts that one query may find: far more than the words it asks for."""
 
 
@@ -89,26 +89,26 @@ def find_record(reference: str) -> str:
 @task(task_run_name="read the invoice", **STEP)
 def read_invoice(record_id: str) -> Invoice:
     """The invoice record with its account and lines, in one call."""
-    carrier = org_carrier()
+    reader = org_field_reader()
     soql = record.invoice_query(
         f"Id = {quoted(record_id)}",
         multi_currency=settings().salesforce.multi_currency,
-        also=carrier.paths,
+        also=reader.paths,
     )
     found = salesforce.client().query(soql)
     if not found:
         raise NotFound(f"The invoice {record_id} was deleted from Salesforce.")
     invoice = record.read_invoice(found[0], default_currency=settings().business.currency)
-    return _with_contact(carrier.carry(invoice, found[0]))
+    return _with_contact(reader.with_org_fields(invoice, found[0]))
 
 
 def _with_contact(invoice: Invoice) -> Invoice:
     """The invoice with the address of the Account's billing contact, where it has no other."""
-    asked = None if invoice.email else org_carrier().contact_query(quoted(invoice.account.id))
+    asked = None if invoice.email else org_field_reader().contact_query(quoted(invoice.account.id))
     if asked is None:
         return invoice
     found = salesforce.client().query(asked)
-    return replace(invoice, email=org_carrier().contact_email(found[0]) if found else None)
+    return replace(invoice, email=org_field_reader().contact_email(found[0]) if found else None)
 
 
 def _read_account(reference: str) -> Account | str:
@@ -122,7 +122,7 @@ def read_accounts(references: Iterable[str]) -> dict[str, Account | str]:
     found: dict[str, dict[str, Account]] = {}
     for column, some in (("Id", ids), ("Name", {*words.values()} - ids - {""})):
         for listed in in_lists(some):
-            for account in find_accounts(f"{column} IN ({listed})", limit=MANY):
+            for account in find_accounts(f"{column} IN ({listed})", limit=MAX_ACCOUNTS):
                 word = account.id[:15] if column == "Id" else account.name.casefold()
                 found.setdefault(word, {})[account.id] = account
     return {
@@ -200,7 +200,7 @@ def price_book_entries(
 
 def price_book_condition(account: Account | None) -> str:
     """What tells the entries of an Account's price book, or of everybody's, in SOQL."""
-    name = org_carrier().mapping.price_book.name
+    name = org_field_reader().mapping.price_book.name
     if account and account.price_book:
         return f"Pricebook2Id = {quoted(account.price_book)}"
     return f"Pricebook2.Name = {quoted(name)}" if name else "Pricebook2.IsStandard = true"
@@ -213,7 +213,7 @@ def find_accounts(condition: str, limit: int = 2) -> list[Account]:
         for name in record.ACCOUNT_FIELDS
         if settings().salesforce.multi_currency or name != "CurrencyIsoCode"
     ]
-    fields += org_carrier().account_fields
+    fields += org_field_reader().account_fields
     found = salesforce.client().query(
         f"SELECT {', '.join(fields)} FROM Account WHERE {condition} "  # noqa: S608
         f"ORDER BY Name, Id LIMIT {limit}"
@@ -221,7 +221,7 @@ def find_accounts(condition: str, limit: int = 2) -> list[Account]:
     default = settings().business.currency
     accounts = [record.read_account(row, default_currency=default) for row in found]
     return [
-        org_carrier().carry_account(account, row)
+        org_field_reader().with_price_book(account, row)
         for account, row in zip(accounts, found, strict=True)
     ]
 
@@ -383,7 +383,7 @@ def draft_nodes(draft: Draft, name: str = "invoice") -> list[dict[str, Any]]:
 
 def _raised(record_id: str, draft: Draft) -> Invoice:
     """The invoice of a draft that is written, and the beginning of its timeline."""
-    note_all([raised_entry(record_id, draft.total)])
+    add_entries([raised_entry(record_id, draft.total)])
     return read_invoice.fn(record_id)
 
 
@@ -478,7 +478,7 @@ def prepare_revision(
 
 
 def _check_not_being_sent(invoice: Invoice) -> None:
-    if intents.began(FINALIZE, invoice.record_id):
+    if intents.attempted(FINALIZE, invoice.record_id):
         raise Rejected(f"{invoice.name} is being sent; run send-invoice again to finish that.")
 
 
@@ -509,11 +509,11 @@ def write_revision(revision: Revision) -> Invoice:
             evidence=written,
             act=write,
         )
-    if intents.began(REVISE, revision.key):
+    if intents.attempted(REVISE, revision.key):
         act = hashlib.sha256(revision.key.encode()).hexdigest()[:16]
         what = f"Revised: {after.total} on {counted(len(after.lines), 'line')}"
         key = f"{after.record_id}-revised-{act}"
-        note(key, after.record_id, what, amount=after.total)
+        add_entry(key, after.record_id, what, amount=after.total)
     return read_invoice.fn(after.record_id)
 
 
@@ -547,7 +547,7 @@ def _revision_nodes(revision: Revision) -> list[dict[str, Any]]:
 
 
 @task(task_run_name="note on the record", **STEP)
-def note_on_record(record_id: str, state: SyncState, message: str) -> None:
+def write_sync_message(record_id: str, state: SyncState, message: str) -> None:
     """Write on the record what went wrong.
 
     A failed request leaves the sync state of what was already sent alone: the record is

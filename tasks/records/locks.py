@@ -22,12 +22,12 @@ from invoicing.ledger import inbox, leases, links
 from invoicing.mapping import fingerprint
 from invoicing.mapping_check import check_org
 from invoicing.settings import Settings, settings
-from tasks.records.invoices import find_record, note_on_record
+from tasks.records.invoices import find_record, write_sync_message
 from tasks.runtime.retries import STEP
 from tasks.runtime.run import this_attempt
 
 BEAT_SECONDS = 5.0
-"""Between signs of life; a lease lasts four of them, and an event's claim six."""
+"""Between heartbeats; a lease lasts four of them, and an event's claim six."""
 
 VERIFIED_FOR = timedelta(hours=1)
 """A schema changes by deployments, a few in a week. Asking for it costs an org with a field
@@ -89,7 +89,7 @@ def _mode(livemode: bool) -> str:
 
 
 @contextmanager
-def alive() -> Iterator[str]:
+def heartbeat() -> Iterator[str]:
     """Renew what this attempt holds, leases and claimed events, as long as the block lasts.
 
     So both may be short, and others wait for seconds only when the process was killed.
@@ -115,13 +115,13 @@ def alive() -> Iterator[str]:
 
 
 @contextmanager
-def leased(subjects: Iterable[str]) -> Iterator[Mapping[str, Busy]]:
-    """Work alone on what is free of some subjects.
+def lock_all(subjects: Iterable[str]) -> Iterator[Mapping[str, Busy]]:
+    """Lock those of some subjects that are free.
 
     Yields:
-        Those that are not free.
+        Those that are locked by others.
     """
-    with alive() as owner:
+    with heartbeat() as owner:
         taken = leases.acquire_all(subjects, owner, seconds=leases.RENEWED_SECONDS)
         try:
             yield taken.busy
@@ -129,24 +129,24 @@ def leased(subjects: Iterable[str]) -> Iterator[Mapping[str, Busy]]:
             leases.release_all(taken.new, owner)
 
 
-@task(task_run_name="take the lease", **STEP)
-def take(subject: str, seconds: int = leases.LEASE_SECONDS) -> None:
+@task(task_run_name="lock", **STEP)
+def acquire_lock(subject: str, seconds: int = leases.LEASE_SECONDS) -> None:
     """Become the only run that works on an invoice or the like; waits a little for its turn."""
     leases.acquire(subject, this_attempt(), seconds=seconds)
 
 
 @contextmanager
-def alone_at(subject: str) -> Iterator[None]:
-    """Do some work alone; whoever comes meanwhile waits for the end of it."""
-    with alive():
-        take(subject, leases.RENEWED_SECONDS)
+def lock(subject: str) -> Iterator[None]:
+    """Lock a subject; whoever comes meanwhile waits for its release."""
+    with heartbeat():
+        acquire_lock(subject, leases.RENEWED_SECONDS)
         try:
             yield
         finally:
-            _give_back(subject)
+            _release(subject)
 
 
-def insist(subject: str) -> None:
+def require_lock(subject: str) -> None:
     """Make sure that this process still has a lease, just before it does what cannot be undone.
 
     Raises:
@@ -157,8 +157,8 @@ def insist(subject: str) -> None:
 
 
 @contextmanager
-def holding(reference: str) -> Iterator[str]:
-    """Work on one invoice alone; what goes wrong is written on its record.
+def lock_invoice(reference: str) -> Iterator[str]:
+    """Lock an invoice; what goes wrong is written on its record.
 
     Args:
         reference: The invoice as people name it.
@@ -167,23 +167,23 @@ def holding(reference: str) -> Iterator[str]:
         The Salesforce record id.
     """
     record_id = find_record(reference)
-    take(record_id)
+    acquire_lock(record_id)
     try:
         yield record_id
     except (Busy, Superseded):
         raise
     except (Rejected, Conflict) as error:
         state = SyncState.CONFLICT if isinstance(error, Conflict) else SyncState.FAILED
-        note_on_record(record_id, state, str(error))
+        write_sync_message(record_id, state, str(error))
         raise
     except Exception as error:
-        _note_if_possible(record_id, error)
+        _write_if_possible(record_id, error)
         raise
     finally:
-        _give_back(record_id)
+        _release(record_id)
 
 
-def _give_back(record_id: str) -> None:
+def _release(record_id: str) -> None:
     """Release the lease; what was done stays done if the ledger is away at this moment."""
     try:
         leases.release(record_id, this_attempt())
@@ -194,8 +194,8 @@ def _give_back(record_id: str) -> None:
         )
 
 
-def _note_if_possible(record_id: str, error: Exception) -> None:
+def _write_if_possible(record_id: str, error: Exception) -> None:
     try:
-        note_on_record(record_id, SyncState.FAILED, f"{error} Run it again to resume.")
+        write_sync_message(record_id, SyncState.FAILED, f"{error} Run it again to resume.")
     except Exception:
         get_run_logger().exception("The record could not be marked as failed.")

@@ -20,7 +20,7 @@ from invoicing.connectors import salesforce
 from invoicing.connectors.salesforce import Record, RowError, quoted
 from invoicing.domain.model.money import Money
 from invoicing.domain.salesforce import record
-from invoicing.domain.salesforce.timeline_text import SIDE_OF_FLOW, Side, listed, say
+from invoicing.domain.salesforce.timeline_text import SIDE_OF_FLOW, Side, describe_change, listed
 from invoicing.errors import InvoicingError, TransientError
 from invoicing.ledger import leases, timeline
 from invoicing.ledger.models import EntryState, TimelineEntry
@@ -61,7 +61,7 @@ def write_changes(updates: Sequence[Update]) -> dict[str, InvoicingError]:
     The caller holds the records' leases. Salesforce gets one call for each 200 records, and
     one for each 200 changes.
     """
-    _settle_what_was_left(updates)
+    _confirm_proposed(updates)
     writing = [update for update in updates if update.fields]
     entries = {u.row["Id"]: _entry(u) for u in writing if u.moved}
     if entries:
@@ -72,12 +72,12 @@ def write_changes(updates: Sequence[Update]) -> dict[str, InvoicingError]:
     happened = [entry.key for id_, entry in entries.items() if id_ not in failed]
     if entries:
         dropped = [entry.key for id_, entry in entries.items() if id_ in failed]
-        timeline.settle(happened, dropped)
+        timeline.confirm(happened, dropped)
         publish(happened)
     return failed
 
 
-def _settle_what_was_left(updates: Sequence[Update]) -> None:
+def _confirm_proposed(updates: Sequence[Update]) -> None:
     """Confirm or forget what runs that died had proposed, by what the records say now."""
     rows = {update.row["Id"]: update.row for update in updates}
     by_stripe = {update.stripe_id: update.row for update in updates if update.stripe_id}
@@ -90,16 +90,16 @@ def _settle_what_was_left(updates: Sequence[Update]) -> None:
         before = {name: was for name, (was, _) in orjson.loads(entry.changes).items()}
         if record.differences(row, before):
             happened.append(entry.key)
-            timeline.belong({entry.key: row["Id"]})
+            timeline.assign_records({entry.key: row["Id"]})
         else:
             dropped.append(entry.key)
-    timeline.settle(happened, dropped)
+    timeline.confirm(happened, dropped)
     publish(happened)
 
 
 def _entry(update: Update) -> TimelineEntry:
     total = update.fields.get(record.TOTAL, update.row.get(record.TOTAL))
-    said = say(update.moved, update.row.get(record.CURRENCY) or "", total)
+    said = describe_change(update.moved, update.row.get(record.CURRENCY) or "", total)
     return make_entry(
         "",
         said.what,
@@ -144,7 +144,7 @@ def _as_json(value: Any) -> Any:
     return float(value) if isinstance(value, Decimal) else str(value)
 
 
-def note(
+def add_entry(
     key: str,
     record_id: str,
     what: str,
@@ -165,12 +165,12 @@ def note(
         amount=amount,
         happened_at=happened_at,
     )
-    note_all([entry])
+    add_entries([entry])
 
 
-def note_all(entries: Sequence[TimelineEntry]) -> None:
+def add_entries(entries: Sequence[TimelineEntry]) -> None:
     """Tell what has happened on many timelines, once for each key."""
-    timeline.note(entries)
+    timeline.add(entries)
     publish([entry.key for entry in entries])
 
 
@@ -185,12 +185,12 @@ def complete_timelines() -> None:
     """Find out what runs that died had changed, and copy what is not in Salesforce yet."""
     ids = sorted({entry.record_id for entry in timeline.proposed() if entry.record_id})
     for start in range(0, len(ids), salesforce.COLLECTION):
-        _settle_records(ids[start : start + salesforce.COLLECTION])
+        _confirm_proposed_of(ids[start : start + salesforce.COLLECTION])
     _copy(timeline.waiting())
 
 
-def _settle_records(record_ids: Sequence[str]) -> None:
-    """Settle what is left on records that nobody works on; who does settles it himself.
+def _confirm_proposed_of(record_ids: Sequence[str]) -> None:
+    """Confirm or drop what was proposed for records that are not locked by another run.
 
     What was proposed for a record that was deleted since is forgotten with it.
     """
@@ -202,9 +202,9 @@ def _settle_records(record_ids: Sequence[str]) -> None:
                 f"SELECT {', '.join(record.STATE_FIELDS)} FROM {record.INVOICE} "  # noqa: S608
                 f"WHERE Id IN ({', '.join(map(quoted, mine))})"
             )
-            _settle_what_was_left([Update(row, {}) for row in rows])
+            _confirm_proposed([Update(row, {}) for row in rows])
             gone = set(mine) - {row["Id"] for row in rows}
-            timeline.settle([], [entry.key for entry in timeline.proposed(gone)] if gone else [])
+            timeline.confirm([], [entry.key for entry in timeline.proposed(gone)] if gone else [])
     finally:
         leases.release_all(taken.new, this_attempt())
 

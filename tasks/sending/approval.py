@@ -20,16 +20,16 @@ from invoicing.errors import Rejected
 from invoicing.ledger import intents, links
 from invoicing.ledger.intents import APPROVE, FINALIZE, SEND
 from invoicing.settings import settings
-from tasks.records.invoices import note_on_record, today
-from tasks.records.locks import leased
-from tasks.records.timeline import note
+from tasks.records.invoices import today, write_sync_message
+from tasks.records.locks import lock_all
+from tasks.records.timeline import add_entry
 from tasks.runtime.prompts import Prompts
 from tasks.runtime.retries import STEP
 from tasks.runtime.run import run_id
 
 
 def await_approval(draft: Invoice) -> None:
-    """Let an invoice above its currency's limit go on only with a person's consent.
+    """Let an invoice above its currency's limit go on only with a person's approval.
 
     Suspends the run until there is a decision; nothing is held meanwhile.
 
@@ -41,15 +41,15 @@ def await_approval(draft: Invoice) -> None:
         return
     prompts = Prompts(f"approve-{draft.content_digest}")
     if not prompts.has_later_answer():
-        note_waiting(draft)
+        mark_waiting(draft)
     decision = prompts.run(decide(draft, limit, settings().approval.approvers))
     record_decision(draft, decision)
     if not decision.approved:
         raise Rejected(f"{draft.name} was declined by {decision.by}: {decision.comment}")
 
 
-@task(task_run_name="look for approvals that ran out", **STEP)
-def note_expired() -> int:
+@task(task_run_name="mark expired approvals", **STEP)
+def mark_expired() -> int:
     """Say on records that no run waits for their approval any more; returns on how many.
 
     A question that nobody answers in time ends its run, and so does cancelling it; neither leaves
@@ -59,7 +59,7 @@ def note_expired() -> int:
     if not ids:
         return 0
     server = Prefect(settings().prefect_api_url, settings().prefect_api_auth)
-    with leased(ids) as busy:
+    with lock_all(ids) as busy:
         asking = {_word(run.get("invoice")) for run in server.unfinished(SEND)}
         left = [
             row
@@ -67,7 +67,7 @@ def note_expired() -> int:
             if row["Id"] in ids and row["Id"] not in busy and not asking & _names(row)
         ]
         for row in left:
-            _note_expired(row)
+            _mark_expired(row)
     return len(left)
 
 
@@ -92,9 +92,9 @@ def _word(name: object) -> str:
     return str(name or "").strip().casefold()
 
 
-def _note_expired(row: salesforce.Record) -> None:
-    note(f"{row['Id']}-approval-expired-{today()}", row["Id"], "The approval expired")
-    note_on_record(
+def _mark_expired(row: salesforce.Record) -> None:
+    add_entry(f"{row['Id']}-approval-expired-{today()}", row["Id"], "The approval expired")
+    write_sync_message(
         row["Id"],
         SyncState.FAILED,
         f"{row['Name']} was not sent: nobody approved or declined it before its run had ended. "
@@ -126,7 +126,7 @@ def is_approved(draft: Invoice) -> bool:
 
 
 def _is_frozen(draft: Invoice) -> bool:
-    if not intents.began(FINALIZE, draft.record_id):
+    if not intents.attempted(FINALIZE, draft.record_id):
         return False
     stripe_id = links.stripe_id(draft.record_id)
     invoice = stripe.client().invoice(stripe_id) if stripe_id else None
@@ -134,7 +134,7 @@ def _is_frozen(draft: Invoice) -> bool:
 
 
 @task(task_run_name="wait for approval", **STEP)
-def note_waiting(draft: Invoice) -> None:
+def mark_waiting(draft: Invoice) -> None:
     """Show on the record that somebody has to decide, and what about."""
     fields = record.approval_fields(status=WAITING, total=draft.total)
     salesforce.client().update(record.INVOICE, draft.record_id, fields)
@@ -152,7 +152,7 @@ def record_decision(draft: Invoice, decision: Decision) -> None:
         comment=decision.comment,
     )
     salesforce.client().update(record.INVOICE, draft.record_id, fields)
-    note(
+    add_entry(
         f"{run_id()[:8]}-{draft.content_digest}-{decision.status}",
         draft.record_id,
         f"{decision.status} by {decision.by}",

@@ -61,7 +61,7 @@ def mailed(since: datetime, is_it: Callable[[Event], bool], forgotten: str) -> s
     return None
 
 
-def asked_for(operation: str, subject: str) -> Callable[[Event], bool]:
+def is_mail_of(operation: str, subject: str) -> Callable[[Event], bool]:
     """Whether an event is of the mail of one request, and not of another.
 
     It carries the idempotency key of the call: https://docs.stripe.com/api/events/object
@@ -69,6 +69,6 @@ def asked_for(operation: str, subject: str) -> Callable[[Event], bool]:
 
     def is_it(event: Event) -> bool:
         key = (event.get("request") or {}).get("idempotency_key")
-        return intents.made_for(operation, subject, key)
+        return intents.is_key_of(operation, subject, key)
 
     return is_it

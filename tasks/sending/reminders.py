@@ -19,20 +19,20 @@ from invoicing.ledger.intents import REMIND
 from invoicing.ledger.models import Intent, TimelineEntry
 from invoicing.settings import settings
 from tasks.records.invoices import in_lists, today
-from tasks.records.timeline import make_entry, note_all
+from tasks.records.timeline import add_entries, make_entry
 from tasks.runtime.retries import STEP
 from tasks.runtime.run import publish_table, run_url, this_attempt
-from tasks.sending.email import asked_for, mail_once, mailed
+from tasks.sending.email import is_mail_of, mail_once, mailed
 
-AT_ONCE = 50
+CHUNK = 50
 
-LEFT_OVER = (timedelta(days=60), timedelta(days=1))
-"""How old reminders are, at most and at least, that a dead run may have begun and told nobody."""
+UNREPORTED_AGE = (timedelta(days=60), timedelta(days=1))
+"""How old reminders are, at most and at least, that a dead run may have begun and not reported."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reminder:
-    """A reminder that is planned for a day, and what came of it."""
+    """A reminder that is planned for a day, and its outcome."""
 
     record_id: str
     name: str
@@ -45,7 +45,7 @@ class Reminder:
     late: bool = False
     """Whether it was begun on its day, and that is over."""
     sent: bool = False
-    came: str = ""
+    outcome: str = ""
 
     @property
     def subject(self) -> str:
@@ -55,34 +55,34 @@ class Reminder:
 
 @task(task_run_name="plan the reminders", **STEP)
 def plan_reminders() -> list[Reminder]:
-    """The reminders that are due by the policy, and what was begun before and told nobody.
+    """The reminders that are due by the policy, and those begun earlier that are on no timeline.
 
     None while the policy is off.
     """
     policy, day = settings().reminders, today()
     if not policy.offsets:
         return []
-    where = record.to_be_reminded(due_dates(day, policy.offsets))
+    where = record.reminder_condition(due_dates(day, policy.offsets))
     fields = ", ".join(record.REMINDER_FIELDS)
     found = salesforce.client().query(
         f"SELECT {fields} FROM {record.INVOICE} WHERE {where} ORDER BY Name"  # noqa: S608
     )
     planned = [_planned(row, day, policy.offsets) for row in found]
     due = [reminder for reminder in planned if reminder]
-    return due + _left_over({reminder.subject for reminder in due})
+    return due + _unreported({reminder.subject for reminder in due})
 
 
-def _left_over(due: Collection[str]) -> list[Reminder]:
+def _unreported(due: Collection[str]) -> list[Reminder]:
     """Reminders of other days that were begun, and are not on their records' timelines."""
-    since, until = (datetime.now(UTC) - age for age in LEFT_OVER)
-    left = [i for i in intents.untold(REMIND, since, until) if i.subject not in due]
+    since, until = (datetime.now(UTC) - age for age in UNREPORTED_AGE)
+    left = [i for i in intents.unreported(REMIND, since, until) if i.subject not in due]
     rows: dict[str, Record] = {}
     for ids in in_lists(intent.subject.partition(":")[0] for intent in left):
         fields = ", ".join(record.REMINDER_FIELDS)
         soql = f"SELECT {fields} FROM {record.INVOICE} WHERE Id IN ({ids})"  # noqa: S608
         rows |= {row["Id"]: row for row in salesforce.client().query(soql)}
-    begun = [(rows.get(id_), day) for id_, _, day in (i.subject.partition(":") for i in left)]
-    return [_reminder(row, date.fromisoformat(day), late=True) for row, day in begun if row]
+    planned = [(rows.get(id_), day) for id_, _, day in (i.subject.partition(":") for i in left)]
+    return [_reminder(row, date.fromisoformat(day), late=True) for row, day in planned if row]
 
 
 def _planned(row: Record, day: date, offsets: Sequence[int]) -> Reminder | None:
@@ -113,16 +113,16 @@ def remind_all(reminders: Sequence[Reminder]) -> list[Reminder]:
     Raises:
         TransientError: some could not be sent, after all others were; run it again.
     """
-    came: list[Reminder] = []
+    results: list[Reminder] = []
     failure: TransientError | None = None
-    for start in range(0, len(reminders), AT_ONCE):
+    for start in range(0, len(reminders), CHUNK):
         try:
-            came += remind(reminders[start : start + AT_ONCE])
+            results += remind(reminders[start : start + CHUNK])
         except TransientError as error:
             failure = error
     if failure:
         raise failure
-    return came
+    return results
 
 
 @task(task_run_name="remind some", **STEP)
@@ -132,39 +132,39 @@ def remind(reminders: Sequence[Reminder]) -> list[Reminder]:
     Raises:
         TransientError: a service was away for some of them.
     """
-    came, failure = [], None
+    results, failure = [], None
     for reminder in reminders:
         try:
-            came.append(_remind(reminder))
+            results.append(_remind(reminder))
         except InvoicingError as error:
             failure = error if isinstance(error, TransientError) else failure
-            came.append(replace(reminder, came=str(error)))
-    _write_down(came)
+            results.append(replace(reminder, outcome=str(error)))
+    _write_down(results)
     if failure:
         raise failure
-    return came
+    return results
 
 
 def _remind(reminder: Reminder) -> Reminder:
-    """Look at the invoice as it is now, and remind unless it is settled, disputed or enough."""
+    """Remind of an invoice, unless it is paid, disputed or was reminded of often enough."""
     before = intents.find(REMIND, reminder.subject)
     if before and before.outcome:
-        return replace(reminder, came="was sent before")
+        return replace(reminder, outcome="was sent before")
     leases.acquire(reminder.record_id, this_attempt())
     try:
         reason = _why_not(reminder)
-        if reason and not (before and _mailed(reminder, before.intended_at)):
+        if reason and not (before and _find_mail(reminder, before.intended_at)):
             if reminder.late:
                 intents.withdraw(REMIND, reminder.subject)
-            return replace(reminder, came=reason)
+            return replace(reminder, outcome=reason)
         mail_once(
             REMIND,
             reminder.subject,
             reminder.stripe_id,
             digest=reminder.planned.isoformat(),
-            evidence=partial(_mailed, reminder),
+            evidence=partial(_find_mail, reminder),
         )
-        return replace(reminder, sent=True, came="sent")
+        return replace(reminder, sent=True, outcome="sent")
     finally:
         leases.release(reminder.record_id, this_attempt())
 
@@ -184,10 +184,10 @@ def _why_not(reminder: Reminder) -> str | None:
     return None
 
 
-def _mailed(reminder: Reminder, since: datetime) -> str | None:
+def _find_mail(reminder: Reminder, since: datetime) -> str | None:
     """When this very reminder was mailed, as Unix time, if Stripe knows of it."""
     forgotten = f"Stripe no longer tells whether {reminder.name} was reminded of."
-    return mailed(since, asked_for(REMIND, reminder.subject), forgotten)
+    return mailed(since, is_mail_of(REMIND, reminder.subject), forgotten)
 
 
 def _write_down(reminders: Sequence[Reminder]) -> None:
@@ -214,7 +214,7 @@ def _write_down(reminders: Sequence[Reminder]) -> None:
             raise row.error
         failed.add(updates[row.index]["Id"])
         get_run_logger().warning("%s: %s", updates[row.index]["Id"], row.error)
-    note_all([entry for entry in entries if entry.record_id not in failed])
+    add_entries([entry for entry in entries if entry.record_id not in failed])
 
 
 def _when(intent: Intent) -> datetime:
@@ -233,7 +233,7 @@ def _entry(reminder: Reminder, intent: Intent, number: int) -> TimelineEntry:
 
 
 def publish_reminders(reminders: Sequence[Reminder]) -> str:
-    """Attach what came of each reminder; returns it in one sentence."""
+    """Attach the outcome of each reminder; returns it in one sentence."""
     if not settings().reminders.offsets:
         return "Reminders are off: the settings name no days before or after the due date."
     if reminders:
@@ -245,11 +245,11 @@ def publish_reminders(reminders: Sequence[Reminder]) -> str:
                     "Account": reminder.account,
                     "Due": reminder.due.isoformat(),
                     "Planned for": reminder.planned.isoformat(),
-                    "What came of it": reminder.came,
+                    "Outcome": reminder.outcome,
                 }
                 for reminder in reminders
             ],
-            "Reminders that were due, and what came of each.",
+            "Reminders that were due, and the outcome of each.",
         )
     sent = sum(reminder.sent for reminder in reminders)
     return f"{counted(len(reminders), 'reminder')} planned, {sent:,} sent."

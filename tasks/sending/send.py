@@ -30,7 +30,7 @@ from invoicing.ledger.intents import CHARGE, CREATE, CREATE_CUSTOMER, FINALIZE, 
 from invoicing.settings import settings
 from tasks.records.invoices import today
 from tasks.records.tax_rates import rate_ids, rate_problems, tax_behavior
-from tasks.records.timeline import note
+from tasks.records.timeline import add_entry
 from tasks.runtime.retries import STEP
 from tasks.runtime.run import run_id, this_attempt
 from tasks.sending.email import CLOCK_SKEW, mail_once, mailed
@@ -47,10 +47,10 @@ def check_sendable(invoice: Invoice) -> None:
     Raises:
         Rejected: with every reason; nothing was written to Stripe.
     """
-    begun = intents.find(SEND, invoice.record_id)
-    if begun and begun.outcome and begun.actor == run_id():
+    earlier = intents.find(SEND, invoice.record_id)
+    if earlier and earlier.outcome and earlier.actor == run_id():
         return
-    if begun and not begun.outcome and intents.began(FINALIZE, invoice.record_id):
+    if earlier and not earlier.outcome and intents.attempted(FINALIZE, invoice.record_id):
         get_run_logger().info("An earlier run began to send this invoice; going on from there.")
         return
     if invoice.status is not Status.DRAFT:
@@ -72,9 +72,9 @@ def ensure_customer(account: Account, email: str) -> str:
     Never the Search API within its lag: https://docs.stripe.com/search#data-freshness
     """
     wanted = _customer_params(account, email)
-    with _alone_with(account):
+    with _lock_customer(account):
         customer = _known_customer(account) or _create_customer(account, wanted)
-        if any(not _agrees(customer[field], value) for field, value in wanted.items()):
+        if any(not _matches(customer[field], value) for field, value in wanted.items()):
             stripe.client().update_customer(customer["id"], wanted)
         links.link_customer(customer["id"], account.id)
     get_run_logger().info("%s is Stripe's customer %s.", account.name, customer["id"])
@@ -82,8 +82,8 @@ def ensure_customer(account: Account, email: str) -> str:
 
 
 @contextmanager
-def _alone_with(account: Account) -> Iterator[None]:
-    """Be the only run that works on an Account's customer."""
+def _lock_customer(account: Account) -> Iterator[None]:
+    """Lock an Account's customer."""
     leases.acquire(account.id, this_attempt())
     try:
         yield
@@ -99,7 +99,7 @@ def _customer_params(account: Account, email: str) -> dict[str, Any]:
     return params
 
 
-def _agrees(there: Any, wanted: Any) -> bool:
+def _matches(there: Any, wanted: Any) -> bool:
     if isinstance(wanted, Mapping):
         return all(((there or {}).get(name) or "") == value for name, value in wanted.items())
     return bool(there == wanted)
@@ -164,7 +164,7 @@ def ensure_coupons(invoice: Invoice) -> None:
 @task(task_run_name="create the draft in Stripe", **STEP)
 def create_draft(invoice: Invoice, customer_id: str) -> str:
     """The invoice's draft in Stripe, made once, and its id."""
-    _keep(invoice.record_id)
+    _renew_lock(invoice.record_id)
     known = links.stripe_id(invoice.record_id)
     if known:
         return known
@@ -224,7 +224,7 @@ def _header(invoice: Invoice) -> dict[str, Any]:
     due = end_of_day(day, settings().business.zone) if day else None
     rates = rate_ids(invoice.billed.tax_rates)
     header = request_params.header_params(invoice, due=due, rates=rates)
-    more = dict(invoice.carried.metadata)
+    more = dict(invoice.org_fields.metadata)
     return header | {"metadata": more | {HEADER_KEY: _digest([header, more])}}
 
 
@@ -235,13 +235,13 @@ def fill_draft(stripe_id: str, invoice: Invoice) -> None:
     Raises:
         Conflict: somebody sent, deleted or extended the draft in Stripe meanwhile.
     """
-    _keep(invoice.record_id)
+    _renew_lock(invoice.record_id)
     client = stripe.client()
     draft = client.invoice(stripe_id)
     if draft is None:
         raise Conflict(
             f"The draft of {invoice.name} was deleted in Stripe ({stripe_id}). "
-            "Clone the record to bill it anew, or delete it."
+            "Clone the record to bill it again, or delete it."
         )
     if draft["status"] != "draft":
         return
@@ -368,15 +368,15 @@ def finalize(stripe_id: str, invoice: Invoice, customer_id: str) -> None:
 
     Never with ``auto_advance``: Stripe would mail it by itself, and ours would be the second.
     """
-    _keep(invoice.record_id)
+    _renew_lock(invoice.record_id)
     client = stripe.client()
 
     def finalized(_since: datetime) -> str | None:
         now = client.invoice(stripe_id)
         return str(now["status"]) if now and now["status"] != "draft" else None
 
-    with _alone_with(invoice.account):
-        _address(stripe_id, invoice.email, customer_id)
+    with _lock_customer(invoice.account):
+        _correct_email(stripe_id, invoice.email, customer_id)
         intents.once(
             FINALIZE,
             invoice.record_id,
@@ -388,16 +388,16 @@ def finalize(stripe_id: str, invoice: Invoice, customer_id: str) -> None:
     get_run_logger().info("%s is finalized: numbered and frozen.", stripe_id)
 
 
-def _address(stripe_id: str, email: str | None, customer_id: str) -> None:
+def _correct_email(stripe_id: str, email: str | None, customer_id: str) -> None:
     """Let a draft go to an address, where the customer has another one by now."""
-    if _goes_to(stripe_id, email):
+    if _has_email(stripe_id, email):
         return
     stripe.client().update_customer(customer_id, {"email": email})
-    if not _goes_to(stripe_id, email):
+    if not _has_email(stripe_id, email):
         raise TransientError(f"Stripe still has another e-mail address on the draft {stripe_id}.")
 
 
-def _goes_to(stripe_id: str, email: str | None) -> bool:
+def _has_email(stripe_id: str, email: str | None) -> bool:
     draft = stripe.client().invoice(stripe_id)
     return draft is None or draft["status"] != "draft" or draft["customer_email"] == email
 
@@ -409,7 +409,7 @@ def mail(stripe_id: str, record_id: str, email: str) -> None:
     Raises:
         Conflict: so long ago that Stripe no longer knows whether the mail went out.
     """
-    _keep(record_id)
+    _renew_lock(record_id)
 
     def evidence(since: datetime) -> str | None:
         forgotten = (
@@ -421,7 +421,7 @@ def mail(stripe_id: str, record_id: str, email: str) -> None:
     when = mail_once(MAIL, record_id, stripe_id, digest=_digest(stripe_id), evidence=evidence)
     links.mark_sent(stripe_id, when)
     key = f"{record_id}-mailed-{int(when.timestamp())}"
-    note(key, record_id, f"Mailed to {email}", stripe_id=stripe_id, happened_at=when)
+    add_entry(key, record_id, f"Mailed to {email}", stripe_id=stripe_id, happened_at=when)
     get_run_logger().info("Stripe has mailed it to %s.", email)
 
 
@@ -450,7 +450,7 @@ def charge(stripe_id: str, record_id: str) -> None:
     Raises:
         Rejected: the payment was declined. The invoice stays open; sending it again tries again.
     """
-    _keep(record_id)
+    _renew_lock(record_id)
     client = stripe.client()
 
     def paid(_since: datetime) -> str | None:
@@ -469,7 +469,7 @@ def charge(stripe_id: str, record_id: str) -> None:
 
 
 @task(task_run_name="let Stripe follow up", **STEP)
-def hand_over(stripe_id: str) -> None:
+def enable_auto_advance(stripe_id: str) -> None:
     """Let Stripe remind and reconcile from now on, where the business wants it to.
 
     Only a draft and an open invoice take that, and one that was paid meanwhile needs it no more:
@@ -488,6 +488,6 @@ def conclude_sending(record_id: str, stripe_id: str) -> None:
     intents.conclude(SEND, record_id, stripe_id)
 
 
-def _keep(record_id: str) -> None:
-    """Stay the only run that works on the invoice; asked before every effect."""
+def _renew_lock(record_id: str) -> None:
+    """Renew the invoice's lock before an effect."""
     leases.acquire(record_id, this_attempt())

@@ -8,7 +8,7 @@ from invoicing.connectors.salesforce import quoted
 from invoicing.domain.model.money import Money, line_amount
 from invoicing.domain.model.payments import NOTHING_KNOWN
 from invoicing.domain.salesforce import record
-from invoicing.domain.stripe.projection import Facts, Projection, is_of, project
+from invoicing.domain.stripe.projection import Facts, Projection, is_same_org, project
 from invoicing.domain.stripe.transitions import line_key
 from invoicing.ledger import links, payments
 from invoicing.settings import settings
@@ -20,7 +20,7 @@ NAMED_AT_ONCE = 200
 
 def is_ours(invoice: Projection) -> bool:
     """Whether the records that an invoice names are records of this org."""
-    return is_of(invoice.org_id, settings().salesforce.org_id)
+    return is_same_org(invoice.org_id, settings().salesforce.org_id)
 
 
 def named_record(invoice: Projection) -> str | None:
@@ -28,7 +28,7 @@ def named_record(invoice: Projection) -> str | None:
     return invoice.record_id if is_ours(invoice) else None
 
 
-class Billed(NamedTuple):
+class BilledTo(NamedTuple):
     """Whom an invoice is for, as far as it says so itself."""
 
     stripe_id: str
@@ -36,13 +36,13 @@ class Billed(NamedTuple):
     customer_id: str | None
 
 
-def billed(invoice: Projection) -> Billed:
+def billed_to(invoice: Projection) -> BilledTo:
     """Whom an invoice is for; Accounts of other orgs do not count."""
     account_id = invoice.account_id if is_ours(invoice) else None
-    return Billed(invoice.stripe_id, account_id, invoice.customer_id)
+    return BilledTo(invoice.stripe_id, account_id, invoice.customer_id)
 
 
-def accounts_of(invoices: Collection[Billed]) -> dict[str, str]:
+def accounts_of(invoices: Collection[BilledTo]) -> dict[str, str]:
     """The Accounts of invoices, by Stripe id: named by the invoice itself, or by its customer."""
     named = {i.stripe_id: i.account_id for i in invoices if i.account_id}
     by_customer = {
@@ -77,7 +77,7 @@ def select_in(
     return rows
 
 
-def projected(invoices: Sequence[Facts]) -> list[Projection]:
+def project_all(invoices: Sequence[Facts]) -> list[Projection]:
     """Invoices from pages of Stripe's list, with what the ledger knows of their payments."""
     known = payments.known(invoice["id"] for invoice in invoices)
     day, zone = today(), settings().business.zone
@@ -86,7 +86,7 @@ def projected(invoices: Sequence[Facts]) -> list[Projection]:
     ]
 
 
-def mirrored_header(invoice: Projection, account: str) -> dict[str, Any]:
+def record_header(invoice: Projection, account: str) -> dict[str, Any]:
     """The fields of an invoice's record, but for what says that it is in step."""
     content = record.header_fields(
         description=invoice.description or "",
@@ -105,7 +105,7 @@ def mirrored_header(invoice: Projection, account: str) -> dict[str, Any]:
     )
 
 
-def mirrored_lines(
+def record_lines(
     invoice: Projection, lines: Sequence[Mapping[str, Any]], parent: str
 ) -> list[dict[str, Any]]:
     """The fields of the lines of an invoice's record.
@@ -135,7 +135,7 @@ def _line(invoice: Projection, line: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def lines_there(record_ids: Sequence[str]) -> set[str]:
+def existing_line_keys(record_ids: Sequence[str]) -> set[str]:
     """The keys of the lines that some records have already."""
     found = select_in(record.LINE, "Invoice__c", record_ids, (record.LOCAL_KEY,))
     return {row[record.LOCAL_KEY] for row in found}

@@ -19,7 +19,7 @@ from tasks.runtime.run import run_url, this_attempt
 
 @dataclass(frozen=True, slots=True)
 class Marked:
-    """What came of marking."""
+    """Numbers of records whose overdue mark was changed."""
 
     overdue: int = 0
     in_time: int = 0
@@ -32,22 +32,22 @@ class Marked:
 
     @property
     def sentence(self) -> str:
-        """What was marked, for people."""
+        """The outcome in one sentence."""
         text = f"{counted(self.overdue, 'invoice')} became overdue, {self.in_time:,} no longer are"
         busy = f"; {counted(self.left, 'record')} could not be written and will be next time"
         return f"{text}{busy if self.left else ''}."
 
 
-@task(task_run_name="find what is marked wrongly", **STEP)
+@task(task_run_name="find wrong overdue marks", **STEP)
 def find_wrongly_marked() -> list[str]:
-    """The ids of records whose overdue mark is not as today's date wants it."""
+    """Ids of records whose overdue mark is wrong by today's date."""
     found = salesforce.client().query(f"SELECT Id FROM {record.INVOICE} WHERE {_wrong()}")  # noqa: S608
     return [row["Id"] for row in found]
 
 
 def _wrong() -> str:
     day = today()
-    return f"(({record.wrongly_in_time(day)}) OR ({record.wrongly_overdue(day)}))"
+    return f"(({record.unmarked_overdue(day)}) OR ({record.wrongly_marked_overdue(day)}))"
 
 
 def mark_all(record_ids: Sequence[str]) -> Marked:
@@ -58,7 +58,7 @@ def mark_all(record_ids: Sequence[str]) -> Marked:
     return marked
 
 
-@task(task_run_name="mark some", **STEP)
+@task(task_run_name="mark overdue invoices", **STEP)
 def mark(record_ids: Sequence[str]) -> Marked:
     """Put the marks of some records right, unless somebody works on them or did it meanwhile."""
     taken = leases.acquire_all(record_ids, this_attempt())

@@ -16,7 +16,7 @@ from prefect.logging import get_run_logger
 from invoicing.connectors import salesforce, stripe
 from invoicing.connectors.salesforce import Record, quoted
 from invoicing.domain.forms.parameters import InvoiceOutcome
-from invoicing.domain.model.status import MAY_VANISH, Status, SyncState, vanished
+from invoicing.domain.model.status import DELETABLE, Status, SyncState, vanished_message
 from invoicing.domain.model.text import label
 from invoicing.domain.salesforce import record
 from invoicing.domain.stripe.projection import Projection, tombstone
@@ -24,26 +24,26 @@ from invoicing.errors import InvoicingError, Rejected, TransientError
 from invoicing.ledger import links, timeline
 from invoicing.ledger.models import EntryState, TimelineEntry
 from invoicing.settings import settings
-from tasks.corrections.replacement import replacing
-from tasks.records.invoices import find_record, note_on_record, stamp_now
-from tasks.records.locks import leased
+from tasks.corrections.replacement import replacement_links
+from tasks.records.invoices import find_record, stamp_now, write_sync_message
+from tasks.records.locks import lock_all
 from tasks.records.timeline import Update, make_entry, publish, write_changes
 from tasks.runtime.retries import STEP
 from tasks.runtime.run import run_url, this_attempt
 from tasks.sync.new_records import (
     accounts_of,
-    billed,
-    lines_there,
-    mirrored_header,
-    mirrored_lines,
+    billed_to,
+    existing_line_keys,
     named_record,
+    record_header,
+    record_lines,
 )
 from tasks.sync.stripe_reader import read_invoices
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What refreshing one invoice came to."""
+    """Outcome of refreshing one invoice."""
 
     stripe_id: str
     record_id: str | None = None
@@ -61,7 +61,7 @@ class Change:
 
     @property
     def sentence(self) -> str:
-        """What happened, for people."""
+        """The outcome in one sentence."""
         who = self.name or self.stripe_id
         if self.problem:
             return f"{who}: {self.problem}"
@@ -84,7 +84,7 @@ def to_outcome(change: Change, sentence: str) -> InvoiceOutcome:
         Rejected: with the problem.
     """
     if change.problem and change.record_id:
-        note_on_record(change.record_id, SyncState.FAILED, change.problem)
+        write_sync_message(change.record_id, SyncState.FAILED, change.problem)
     if change.problem:
         raise Rejected(change.sentence)
     return InvoiceOutcome(
@@ -120,14 +120,14 @@ def find_in_stripe(reference: str) -> str | None:
 
 @task(task_run_name="refresh invoices", **STEP)
 def refresh(
-    stripe_ids: Sequence[str], *, touch: bool = False, look_into: Collection[str] = ()
+    stripe_ids: Sequence[str], *, touch: bool = False, reread_payments: Collection[str] = ()
 ) -> list[Change]:
     """Bring the records of some Stripe invoices in step, one change for each.
 
     Args:
         stripe_ids: The invoices; more than one Collections call can take are split up.
         touch: Note the time of the sync even where nothing differed.
-        look_into: Invoices whose refunds and disputes may have news.
+        reread_payments: Invoices whose refunds and disputes may have news.
 
     Raises:
         Busy: only when there is one invoice, and another run works on it.
@@ -135,7 +135,7 @@ def refresh(
     changes: list[Change] = []
     for start in range(0, len(stripe_ids), salesforce.COLLECTION):
         some = stripe_ids[start : start + salesforce.COLLECTION]
-        changes += _refresh_some(some, touch, look_into)
+        changes += _refresh_some(some, touch, reread_payments)
     if len(changes) == 1 and changes[0].transient:
         raise TransientError(changes[0].sentence)
     for change in changes:
@@ -144,7 +144,7 @@ def refresh(
 
 
 def _refresh_some(
-    stripe_ids: Sequence[str], touch: bool, look_into: Collection[str]
+    stripe_ids: Sequence[str], touch: bool, reread_payments: Collection[str]
 ) -> list[Change]:
     """Lease invoices, each by its record where that is known, read them, bring them in step.
 
@@ -153,20 +153,20 @@ def _refresh_some(
     """
     known = links.invoice_links(stripe_ids)
     subjects = {id_: known[id_].record_id if id_ in known else id_ for id_ in stripe_ids}
-    with leased(subjects.values()) as busy:
+    with lock_all(subjects.values()) as busy:
         free = [id_ for id_ in stripe_ids if subjects[id_] not in busy]
-        invoices = read_invoices(free, look_into)
+        invoices = read_invoices(free, reread_payments)
         named = {
             id_: record_id
             for id_ in free
             if id_ not in known and (record_id := _record_named(invoices[id_]))
         }
         subjects |= named
-        with leased(named.values()) as busy_too:
+        with lock_all(named.values()) as busy_too:
             busy = {**busy, **busy_too}
             free = [id_ for id_ in stripe_ids if subjects[id_] not in busy]
-            invoices |= read_invoices([id_ for id_ in free if id_ in named], look_into)
-            changes = _refresh_held({id_: invoices[id_] for id_ in free}, subjects, touch)
+            invoices |= read_invoices([id_ for id_ in free if id_ in named], reread_payments)
+            changes = _refresh_locked({id_: invoices[id_] for id_ in free}, subjects, touch)
     return changes + [
         Change(id_, problem=str(busy[subjects[id_]]), transient=True)
         for id_ in stripe_ids
@@ -174,7 +174,7 @@ def _refresh_some(
     ]
 
 
-def _refresh_held(
+def _refresh_locked(
     invoices: Mapping[str, Projection | InvoicingError | None],
     subjects: Mapping[str, str],
     touch: bool,
@@ -190,31 +190,31 @@ def _refresh_held(
             changes.append(_failed(stripe_id, found, invoice))
         elif found and found[record.STRIPE_ID] not in (None, stripe_id):
             changes.append(_duplicate(stripe_id, found))
-        elif invoice and (found is None or record.is_begun(found[record.LOCAL_KEY])):
-            changes.append(_mirror(invoice, found))
-        elif found and invoice is None and not _may_vanish(found):
+        elif invoice and (found is None or record.is_incomplete(found[record.LOCAL_KEY])):
+            changes.append(_create_record(invoice, found))
+        elif found and invoice is None and not _is_deletable(found):
             lost[stripe_id] = found
         elif found:
             wanted[stripe_id] = (found, invoice)
         else:
             changes.append(Change(stripe_id, gone=True))
-    return changes + _write(wanted, touch) + _mark_lost(lost)
+    return changes + _write(wanted, touch) + _report_vanished(lost)
 
 
-def _may_vanish(row: Record) -> bool:
-    return (row[record.STATUS] or Status.DRAFT) in MAY_VANISH
+def _is_deletable(row: Record) -> bool:
+    return (row[record.STATUS] or Status.DRAFT) in DELETABLE
 
 
-def _mark_lost(lost: Mapping[str, Record]) -> list[Change]:
-    """Tell a person of records whose invoices cannot be gone from Stripe, and yet are not there."""
-    said = {id_: vanished(id_, row[record.STATUS]) for id_, row in lost.items()}
+def _report_vanished(lost: Mapping[str, Record]) -> list[Change]:
+    """Mark as conflicts the records whose invoices Stripe cannot have deleted, and yet lacks."""
+    messages = {id_: vanished_message(id_, row[record.STATUS]) for id_, row in lost.items()}
     write_changes(
         [
             Update(
                 row,
                 {
                     record.SYNC_STATE: SyncState.CONFLICT,
-                    record.SYNC_MESSAGE: said[id_],
+                    record.SYNC_MESSAGE: messages[id_],
                     record.LAST_RUN_URL: run_url(),
                 },
                 stripe_id=id_,
@@ -222,7 +222,7 @@ def _mark_lost(lost: Mapping[str, Record]) -> list[Change]:
             for id_, row in lost.items()
         ]
     )
-    return [Change(id_, row["Id"], row["Name"], problem=said[id_]) for id_, row in lost.items()]
+    return [Change(id_, row["Id"], row["Name"], problem=messages[id_]) for id_, row in lost.items()]
 
 
 def _record_named(invoice: Projection | InvoicingError | None) -> str | None:
@@ -231,7 +231,7 @@ def _record_named(invoice: Projection | InvoicingError | None) -> str | None:
 
 
 def _read_records(stripe_ids: Sequence[str], subjects: Mapping[str, str]) -> dict[str, Record]:
-    """Salesforce's side, by Stripe id: the record that carries it, or that was linked to it."""
+    """Salesforce's side, by Stripe id: the record that has its id, or that was linked to it."""
     if not stripe_ids:
         return {}
     record_ids = {subjects[i]: i for i in stripe_ids if subjects[i] != i}
@@ -242,9 +242,9 @@ def _read_records(stripe_ids: Sequence[str], subjects: Mapping[str, str]) -> dic
         f"SELECT {fields} FROM {record.INVOICE} "  # noqa: S608
         f"WHERE {record.STRIPE_ID} IN ({by_stripe}){by_record}"
     )
-    carried = {row[record.STRIPE_ID]: row for row in found}
+    by_id = {row[record.STRIPE_ID]: row for row in found}
     linked = {record_ids[row["Id"]]: row for row in found if row["Id"] in record_ids}
-    return linked | carried
+    return linked | by_id
 
 
 def _write(wanted: Mapping[str, tuple[Record, Projection | None]], touch: bool) -> list[Change]:
@@ -259,11 +259,13 @@ def _write(wanted: Mapping[str, tuple[Record, Projection | None]], touch: bool) 
         if link and link.sent_at:
             fields[record.SENT_AT] = record.stamp(link.sent_at)
         moved = moves[stripe_id] = record.differences(row, fields)
-        settled = row[record.SYNC_STATE] == SyncState.CLEAN or fields[record.STATUS] == Status.DRAFT
-        told = {}
-        if moved or touch or not settled:
-            told = {name: fields[name] for name in moved} | in_step(fields[record.STATUS])
-        updates.append(Update(row, told, moved, stripe_id, _moment_of(moved, invoice)))
+        is_clean = (
+            row[record.SYNC_STATE] == SyncState.CLEAN or fields[record.STATUS] == Status.DRAFT
+        )
+        written = {}
+        if moved or touch or not is_clean:
+            written = {name: fields[name] for name in moved} | synced_fields(fields[record.STATUS])
+        updates.append(Update(row, written, moved, stripe_id, _moment_of(moved, invoice)))
     failed = write_changes(updates)
     done = {id_: both for id_, both in wanted.items() if both[0]["Id"] not in failed}
     links.remember_written(
@@ -315,7 +317,7 @@ def _changed(
     )
 
 
-def in_step(status: str) -> dict[str, Any]:
+def synced_fields(status: str) -> dict[str, Any]:
     """The fields that say that a record was brought in step just now."""
     fields: dict[str, Any] = {
         record.LAST_SYNCED_AT: stamp_now(),
@@ -346,25 +348,25 @@ def _duplicate(stripe_id: str, row: Record) -> Change:
     )
 
 
-def _mirror(invoice: Projection, begun: Record | None) -> Change:
-    """Make the record of an invoice that exists in Stripe only, or finish one that was begun."""
-    account = accounts_of([billed(invoice)]).get(invoice.stripe_id)
+def _create_record(invoice: Projection, incomplete: Record | None) -> Change:
+    """Make the record of an invoice that exists in Stripe only, or complete an incomplete one."""
+    account = accounts_of([billed_to(invoice)]).get(invoice.stripe_id)
     if account is None:
         return Change(
             invoice.stripe_id,
             problem=f"its Stripe customer {invoice.customer_id} belongs to no Account; write the "
             "customer's id into an Account's Stripe Customer Id, then sync again.",
         )
-    link, link_back = replacing(invoice.replaces)
-    header = mirrored_header(invoice, account) | in_step(Status.OPEN) | link
-    entry = making(invoice)
+    link, link_back = replacement_links(invoice.replaces)
+    header = record_header(invoice, account) | synced_fields(Status.OPEN) | link
+    entry = creation_entry(invoice)
     timeline.propose([entry], this_attempt())
     try:
-        created = _write_whole(invoice, header, begun, link_back)
+        created = _write_record_with_lines(invoice, header, incomplete, link_back)
     except InvoicingError as error:
-        return _failed(invoice.stripe_id, begun, error)
-    timeline.belong({entry.key: created})
-    timeline.settle([entry.key])
+        return _failed(invoice.stripe_id, incomplete, error)
+    timeline.assign_records({entry.key: created})
+    timeline.confirm([entry.key])
     publish([entry.key])
     links.remember_written(
         [links.Written(invoice.stripe_id, created, invoice.status, invoice.digest)]
@@ -375,7 +377,7 @@ def _mirror(invoice: Projection, begun: Record | None) -> Change:
     return Change(invoice.stripe_id, created, name, created=True)
 
 
-def making(invoice: Projection) -> TimelineEntry:
+def creation_entry(invoice: Projection) -> TimelineEntry:
     """The beginning of the timeline of an invoice that was made in Stripe."""
     return make_entry(
         f"made-{invoice.stripe_id}"[: record.KEY_LENGTH],
@@ -388,16 +390,16 @@ def making(invoice: Projection) -> TimelineEntry:
     )
 
 
-def _write_whole(
+def _write_record_with_lines(
     invoice: Projection,
     header: Mapping[str, Any],
-    begun: Record | None,
+    incomplete: Record | None,
     link_back: Sequence[Mapping[str, Any]],
 ) -> str:
     """Write a record and its lines by one all-or-nothing call; returns the record's id."""
     lines = stripe.client().invoice_lines(invoice.stripe_id)
-    known = str(begun["Id"]) if begun else None
-    there = lines_there([known]) if known else ()
+    known = str(incomplete["Id"]) if incomplete else None
+    there = existing_line_keys([known]) if known else ()
     nodes: list[Mapping[str, Any]] = [
         {
             "method": "PATCH" if known else "POST",
@@ -413,7 +415,7 @@ def _write_whole(
             "referenceId": f"line{body['Position__c']}",
             "body": body,
         }
-        for body in mirrored_lines(invoice, lines, known or "@{invoice.id}")
+        for body in record_lines(invoice, lines, known or "@{invoice.id}")
         if body[record.LOCAL_KEY] not in there
     ]
     if not known:

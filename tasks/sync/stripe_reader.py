@@ -1,4 +1,4 @@
-"""Read invoices in Stripe, and what became of their payments where something may have."""
+"""Read invoices in Stripe, with refunds and disputes where there may be new ones."""
 
 from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +11,7 @@ from invoicing.domain.model.payments import (
     disputed,
     problem,
     refunded,
-    settled_by,
+    successful_payments,
 )
 from invoicing.domain.stripe.projection import Projection, project
 from invoicing.errors import InvoicingError
@@ -26,17 +26,17 @@ Reading = tuple[Projection, PaymentFacts] | InvoicingError | None
 
 
 def read_invoices(
-    stripe_ids: Iterable[str], look_into: Collection[str] = ()
+    stripe_ids: Iterable[str], reread_payments: Collection[str] = ()
 ) -> dict[str, Projection | InvoicingError | None]:
     """Stripe's side, read now; None for what does not exist.
 
     An invoice and its attempts to pay are one call. Refunds and disputes are two more for each
     payment, and read only where there may be news of them; else what was read last holds. What
-    is read is remembered, so the caller holds the invoices' leases.
+    is read is remembered, so the caller has the invoices locked.
 
     Args:
         stripe_ids: The invoices.
-        look_into: Those whose refunds and disputes are to be read.
+        reread_payments: Those whose refunds and disputes are to be read.
     """
     ids = list(stripe_ids)
     if not ids:
@@ -45,7 +45,9 @@ def read_invoices(
 
     def read(stripe_id: str) -> Reading:
         try:
-            return _read(stripe_id, before.get(stripe_id, NOTHING_KNOWN), stripe_id in look_into)
+            return _read(
+                stripe_id, before.get(stripe_id, NOTHING_KNOWN), stripe_id in reread_payments
+            )
         except InvoicingError as error:
             return error
 
@@ -76,7 +78,7 @@ def _known_now(invoice: stripe.Object, before: PaymentFacts, look: bool) -> Paym
     credited = invoice.get("post_payment_credit_notes_amount") or 0
     if not look and credited == before.credited:
         return now
-    client, paid = stripe.client(), settled_by(invoice["payments"])
+    client, paid = stripe.client(), successful_payments(invoice["payments"])
     held, status = disputed(d for payment in paid for d in client.disputes(payment))
     return replace(
         now,

@@ -120,7 +120,7 @@ class Servant:
         self._pipe.send(args)
 
     def end(self) -> Any:
-        """What came of the deed.
+        """The outcome of the deed.
 
         Raises:
             Hung: it did not end, and was killed for that.

@@ -50,7 +50,7 @@ class Schedule:
         rival_kills: At which point the first attempt of each of them is killed.
         arrivals: Events arrive and are handled meanwhile, in any order.
         pause: Seconds that pass between the failure and the second try.
-        anew: Tried again by a new run, not by the same one.
+        again: Tried again by a new run, not by the same one.
         stubborn: The trouble goes on in the second attempt.
     """
 
@@ -66,7 +66,7 @@ class Schedule:
     rival_kills: tuple[int | None, ...] = ()
     arrivals: bool = False
     pause: float = 0.0
-    anew: bool = False
+    again: bool = False
     stubborn: bool = False
 
     @property
@@ -77,7 +77,7 @@ class Schedule:
 
 @dataclass
 class Verdict:
-    """What came of a schedule."""
+    """The outcome of a schedule."""
 
     schedule: Schedule
     violations: list[str] = field(default_factory=list)
@@ -138,7 +138,7 @@ def _play(world: World, schedule: Schedule, verdict: Verdict) -> None:
         world.clear_faults()
     if any(not ending.settled for ending in endings):
         world.pass_time(schedule.pause)
-    again = schedule.anew and story.anew
+    again = schedule.again and story.again
     if stalled:
         endings[0] = _take_up(world, schedule, first[0], stalled, requests[0], again=again)
         _note(world, verdict, endings[:1])
@@ -301,7 +301,7 @@ def single_faults(flow: str, sites: Sites) -> list[Schedule]:
             f"fault:{flow}:{service}:{number}:{kind}",
             flow,
             rules={service: [at_call(kind, number)]},
-            anew=number % 2 == 1,
+            again=number % 2 == 1,
         )
         for service, calls in sites.calls.items()
         for number, (method, path) in enumerate(calls)
@@ -313,14 +313,14 @@ def single_kills(flow: str, sites: Sites) -> list[Schedule]:
     """Every point of a story, taken up again by the same run, and by a new one."""
     return [
         Schedule(
-            f"kill:{flow}:{point}:{'new' if anew else 'same'}",
+            f"kill:{flow}:{point}:{'new' if again else 'same'}",
             flow,
             kills=(point,),
-            anew=anew,
-            pause=LEASES_OVER if anew else 0.0,
+            again=again,
+            pause=LEASES_OVER if again else 0.0,
         )
         for point in range(len(sites.points))
-        for anew in ((False, True) if STORIES[flow].anew else (False,))
+        for again in ((False, True) if STORIES[flow].again else (False,))
     ]
 
 
@@ -345,7 +345,7 @@ def outages(flow: str, sites: Sites) -> list[Schedule]:
             rules={} if service == LEDGER else {service: [away(tries_in(minutes), after)]},
             ledger_away=Away(after, tries_in(minutes)) if service == LEDGER else None,
             pause=minutes * 60.0,
-            anew=after > 0,
+            again=after > 0,
             stubborn=minutes == min(OUTAGE_MINUTES),
         )
         for service, calls in {**sites.calls, LEDGER: sites.points}.items()
@@ -395,7 +395,7 @@ def at_random(seed: int, flows: Sequence[str], sites: dict[str, Sites], only: st
         rivals=rivals,
         arrivals=dice.random() < 0.35,
         pause=dice.choice(PAUSES if stall is None else PAUSES[:2]),
-        anew=dice.random() < 0.5,
+        again=dice.random() < 0.5,
         stubborn=dice.random() < 0.3,
         stall_again=perhaps(0.1),
         rival_kills=tuple(perhaps(0.25) for _ in range(rivals)),

@@ -12,7 +12,7 @@ from typing import Any
 
 import requests
 
-from invoicing.domain.model.reminder_dates import GRACE
+from invoicing.domain.model.reminder_dates import GRACE_PERIOD
 from tests.faults.assertions import Facts
 from tests.faults.instruments import now
 from tests.faults.runner import outcome_of
@@ -34,7 +34,7 @@ class Story:
             parameters of the run.
         ends: What is wrong with the end, if the flow came to its own.
         rival: What another run wants that is started at the same moment.
-        anew: Whether a new run with the same parameters asks for the same thing. If not, only
+        again: Whether a new run with the same parameters asks for the same thing. If not, only
             the run itself is taken up again.
         wanted: How many credit notes, refunds, out-of-band payments and further mails the story
             asks for.
@@ -44,7 +44,7 @@ class Story:
     prepare: Callable[[], Parameters]
     ends: Callable[[Facts, Parameters], Iterator[str]]
     rival: Callable[[Parameters], Parameters] = _same
-    anew: bool = True
+    again: bool = True
     wanted: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -252,7 +252,7 @@ def _credit() -> Parameters:
 
 
 def _replace() -> Parameters:
-    return {"invoice": sent(), "request_id": "anew"}
+    return {"invoice": sent(), "request_id": "again"}
 
 
 def _sync() -> Parameters:
@@ -391,11 +391,11 @@ def _is_left_to_its_run(facts: Facts, _: Parameters) -> Iterator[str]:
 def _half_sent() -> Parameters:
     """A draft that Stripe has too, because its sending was stopped there."""
     from tasks.records.invoices import read_invoice
-    from tasks.records.locks import holding
+    from tasks.records.locks import lock_invoice
     from tasks.sending import send
 
     name = draft()
-    with holding(name) as record_id:
+    with lock_invoice(name) as record_id:
         content = read_invoice(record_id)
         customer = send.ensure_customer(content.account, content.email or "")
         send.create_draft(content, customer)
@@ -488,7 +488,7 @@ def _is_reminded(facts: Facts, parameters: Parameters) -> Iterator[str]:
     [record] = facts.records
     passed = facts.now - datetime.fromisoformat(record["Sent_At__c"]) - LONG_AGO
     sent = len(facts.mails) - 1
-    if passed < GRACE - timedelta(days=1):
+    if passed < GRACE_PERIOD - timedelta(days=1):
         yield from _says("reminders mailed", sent, 1)
     yield from _is("Open", mails=1 + sent)(facts, {"invoice": record["Name"]})
     told = [entry for entry in facts.timeline if entry.what.startswith("Reminder")]
@@ -514,13 +514,13 @@ STORIES: Mapping[str, Story] = {
     for story in (
         Story("raise-invoice", _raise_once, _is_raised),
         Story("bulk-raise", _raise_many, _are_raised),
-        Story("raise-invoice-wizard", _answer, _is_raised_by_each, anew=False),
+        Story("raise-invoice-wizard", _answer, _is_raised_by_each, again=False),
         Story(
             "revise-invoice",
             _revise,
             _is_revised,
             rival=lambda asked: {"invoice": asked["invoice"], "description": "In other words"},
-            anew=False,
+            again=False,
         ),
         Story("preview-invoice", _preview, _is_previewed),
         Story("clone-invoice", _clone, _is_cloned),

@@ -72,7 +72,7 @@ FOUND = [
             kills=(23,),
             arrivals=True,
             pause=31 * DAY,
-            anew=True,
+            again=True,
         ),
         id="a reminder that a dead run had mailed was not noted a month later",
     ),

@@ -38,7 +38,7 @@ class Conversation:
 
     @property
     def said(self) -> str:
-        """The question that waits, or what came of the run."""
+        """The question that waits, or the outcome of the run."""
         return str(self._input("description")) if self.waits else str(self.state.message)
 
     @property

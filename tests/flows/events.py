@@ -5,13 +5,13 @@ from typing import Any
 
 import orjson
 
-from invoicing.domain.stripe.events import read_event
+from invoicing.domain.stripe.events import parse_event
 from invoicing.ledger import inbox
 
 
 def event_from(body: Mapping[str, Any]) -> inbox.NewEvent:
     """An inbox event from its body."""
     text = orjson.dumps(body, default=str).decode()
-    return inbox.written_down(
-        read_event(body), text, account_id="acct_1SandboxAcme", source="webhook"
+    return inbox.new_event(
+        parse_event(body), text, account_id="acct_1SandboxAcme", source="webhook"
     )

@@ -30,7 +30,7 @@ B,Umbrella KK,Studies,net 60,Consulting,,2,,
 
 
 def raised(**form: Any) -> BulkOutcome:
-    """What came of asking for many drafts."""
+    """The outcome of asking for many drafts."""
     ask: Bulk = bulk_raise
     return ask(**form)
 

@@ -20,7 +20,7 @@ from invoicing.connectors.salesforce import quoted
 from invoicing.domain.forms.parameters import InvoiceOutcome, LineItem
 from invoicing.domain.forms.product_options import Product, choices_of
 from invoicing.errors import Rejected
-from invoicing.mapping import org_carrier, org_mapping
+from invoicing.mapping import org_field_reader, org_mapping
 from invoicing.settings import settings
 from tasks.drafting import product_options
 from tests.flows.conftest import Org
@@ -38,7 +38,7 @@ class Forms:
         self.deploy()
 
     def deploy(self) -> None:
-        """Deploy them anew, as a release does."""
+        """Deploy them again, as a release does."""
         for flow in (raise_invoice, revise_invoice):
             deployment = cast(RunnerDeployment, flow.to_deployment(name=flow.name))
             self._ids[flow.name] = cast(UUID, deployment.apply())
@@ -160,7 +160,7 @@ def test_a_choice_may_be_gone_by_the_time_it_is_picked(
 
 
 def test_a_release_brings_the_plain_form_until_the_next_refresh(forms: Forms) -> None:
-    """Deployed anew, a form is as its flow describes it; then it has its choices again."""
+    """Deployed again, a form is as its flow describes it; then it has its choices again."""
     plain = forms.product()
     refresh_choices()
     offered = forms.offered()
@@ -174,7 +174,7 @@ def test_too_many_to_choose_from(forms: Forms, monkeypatch: pytest.MonkeyPatch) 
     """The field is a text again, exactly as it was."""
     plain = forms.product()
     refresh_choices()
-    monkeypatch.setattr(product_options, "MOST", 3)
+    monkeypatch.setattr(product_options, "MAX_CHOICES", 3)
     assert "No list of products" in refresh_choices().sentence
     assert forms.product() == plain
 
@@ -194,8 +194,8 @@ def test_the_price_book_that_invoices_use(
 
 
 def forget() -> None:
-    """Read the settings and the field mapping anew."""
-    for cache in (settings, org_mapping, org_carrier):
+    """Read the settings and the field mapping again."""
+    for cache in (settings, org_mapping, org_field_reader):
         cache.cache_clear()
 
 

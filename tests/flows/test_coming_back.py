@@ -19,7 +19,7 @@ from invoicing.connectors import salesforce
 from invoicing.domain.forms.parameters import InvoiceOutcome
 from invoicing.errors import EventsMissed, Rejected
 from invoicing.ledger import database, inbox
-from invoicing.ledger.inbox import Choice
+from invoicing.ledger.inbox import EventFilter
 from invoicing.ledger.models import Event
 from tests.conftest import Sandbox
 from tests.flows.conftest import Deployed, Org
@@ -200,7 +200,7 @@ def test_our_own_writes_are_not_new_work(
     assert poll_events().sentence.endswith("Nothing was waiting.")
     for sandbox in (stripe_sandbox, salesforce_sandbox):
         sandbox.admin("DELETE", "requests")
-    inbox.replay("acct_1SandboxAcme", Choice(states=["done"], event_ids=["evt_none"]))
+    inbox.replay("acct_1SandboxAcme", EventFilter(states=["done"], event_ids=["evt_none"]))
     handle_events()
     assert stripe_sandbox.admin("GET", "requests")["count"] == 0
     assert salesforce_sandbox.admin("GET", "requests")["count"] == 0

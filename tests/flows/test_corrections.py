@@ -242,7 +242,7 @@ def test_the_same_by_another_run_is_a_button_pressed_twice(
     assert effects() - before == 1
     act(sent.name, request_id="once-more")
     assert effects() - before == 2
-    monkeypatch.setattr(corrections, "TWICE_WITHIN", timedelta(0))
+    monkeypatch.setattr(corrections, "DUPLICATE_WINDOW", timedelta(0))
     act(sent.name)
     assert effects() - before == 3
 

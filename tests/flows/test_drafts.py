@@ -16,7 +16,7 @@ from invoicing.errors import Conflict, NotFound, Rejected
 from invoicing.ledger import timeline
 from invoicing.ledger.models import EntryState
 from tasks.records.invoices import read_invoice
-from tasks.records.locks import holding
+from tasks.records.locks import lock_invoice
 from tasks.records.timeline import make_entry
 from tasks.sending.send import create_draft, ensure_customer
 from tests.conftest import Sandbox
@@ -28,7 +28,7 @@ Raise = Callable[..., InvoiceOutcome]
 @flow
 def in_stripe_too(name: str) -> str:
     """Let a draft's sending come as far as Stripe's draft; returns its id there."""
-    with holding(name) as record_id:
+    with lock_invoice(name) as record_id:
         content = read_invoice(record_id)
         return create_draft(content, ensure_customer(content.account, content.email or ""))
 
@@ -60,7 +60,7 @@ def test_timelines_do_not_wait_for_a_deleted_record(draft: Raise, org: Org) -> N
         make_entry(key, "Sent", record_id=one.record_id, state=state)
         for key, state in (("a", EntryState.PROPOSED), ("b", EntryState.HAPPENED))
     ]
-    timeline.note(entries)
+    timeline.add(entries)
     delete_draft(one.name)
     poll_events()
     assert timeline.proposed() == []

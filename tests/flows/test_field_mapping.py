@@ -18,7 +18,7 @@ from flows.sync_invoice import sync_invoice
 from invoicing.connectors import salesforce
 from invoicing.domain.forms.parameters import InvoiceOutcome, LineChange, LineItem, Options
 from invoicing.errors import Misconfigured, Rejected
-from invoicing.mapping import org_carrier, org_mapping
+from invoicing.mapping import org_field_reader, org_mapping
 from invoicing.mapping_check import main
 from invoicing.settings import settings
 from sandbox.common.serve import running
@@ -55,8 +55,8 @@ def billing(
 
 
 def forget() -> None:
-    """Read the settings and the field mapping anew."""
-    for cache in (settings, salesforce.client, org_mapping, org_carrier):
+    """Read the settings and the field mapping again."""
+    for cache in (settings, salesforce.client, org_mapping, org_field_reader):
         cache.cache_clear()
 
 
@@ -144,7 +144,7 @@ def test_a_night_of_much_drift_under_other_names(
     billing: People, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The Bulk API is spoken to in the org's names and words, too."""
-    monkeypatch.setattr("tasks.full_sync.repair.SMALL", 0)
+    monkeypatch.setattr("tasks.full_sync.repair.MAX_SINGLE_REPAIRS", 0)
     name = raise_one().name
     send_invoice(name)
     document = document_of(billing, name)

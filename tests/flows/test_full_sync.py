@@ -27,8 +27,8 @@ from invoicing.ledger.database import session
 from invoicing.ledger.models import DriftRow, SyncRun
 from invoicing.settings import settings
 from tasks.full_sync import repair
-from tasks.full_sync.create_missing import COLLECTED
-from tasks.full_sync.staging import SUBJECT, alone
+from tasks.full_sync.create_missing import MAX_COLLECTION_ROWS
+from tasks.full_sync.staging import SUBJECT, lock_sync
 from tests.conftest import Sandbox
 from tests.flows.conftest import Org
 from tests.flows.dialogues import Conversation
@@ -223,7 +223,7 @@ def test_a_ledger_that_is_away_for_a_moment_does_not_end_its_turn(
         acquire(*args, **kwargs)
         renewed.set()
 
-    with alone():
+    with lock_sync():
         monkeypatch.setattr("tasks.full_sync.staging.leases.acquire", away_at_first)
         assert renewed.wait(60)
 
@@ -252,7 +252,7 @@ def drifted_records(org: Org) -> list[dict[str, Any]]:
 @pytest.fixture
 def overwritten(sent: InvoiceOutcome, org: Org, monkeypatch: pytest.MonkeyPatch) -> None:
     """One invoice, and somebody overwrote it: all invoices there are."""
-    monkeypatch.setattr("tasks.full_sync.approval.A_FEW", 0)
+    monkeypatch.setattr("tasks.full_sync.approval.MAX_UNAPPROVED_CHANGES", 0)
     org.set("INV-0001", Status__c="Void")
 
 
@@ -285,7 +285,7 @@ def test_a_deployed_sync_asks_a_person_and_goes_on_with_what_it_read(
 def test_a_declined_sync_writes_nothing_and_ends(
     overwritten: None, org: Org, stripe_sandbox: Sandbox
 ) -> None:
-    """It says who declined and why; the next one reads anew, and asks anew."""
+    """It says who declined and why; the next one reads again, and asks again."""
     talk = Conversation(full_sync)
     said = talk.answer(decision="Decline", approver="Anna Ledger", comment="Wrong mapping")
     assert "nothing was written: Anna Ledger declined it, saying: Wrong mapping" in said
@@ -301,7 +301,7 @@ def test_large_drift_is_written_in_bulk_and_failed_rows_are_listed(
     draft: Callable[..., InvoiceOutcome], org: Org, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every row's own result counts."""
-    monkeypatch.setattr("tasks.full_sync.repair.SMALL", 0)
+    monkeypatch.setattr("tasks.full_sync.repair.MAX_SINGLE_REPAIRS", 0)
     for _ in range(2):
         send_invoice(draft().name)
     for name in ("INV-0001", "INV-0002"):
@@ -316,10 +316,10 @@ def test_large_drift_is_written_in_bulk_and_failed_rows_are_listed(
 @pytest.fixture
 def before_it_writes(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Any]], None]:
     """Lets something happen between the comparison and the repair, which is in bulk."""
-    monkeypatch.setattr("tasks.full_sync.repair.SMALL", 0)
+    monkeypatch.setattr("tasks.full_sync.repair.MAX_SINGLE_REPAIRS", 0)
 
     def happens(what: Callable[[], Any]) -> None:
-        monkeypatch.setattr("tasks.full_sync.repair.check_allowance", what)
+        monkeypatch.setattr("tasks.full_sync.repair.check_api_usage", what)
 
     return happens
 
@@ -355,19 +355,19 @@ def test_what_somebody_works_on_is_waited_for(
     sent: InvoiceOutcome, org: Org, before_it_writes: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It does not keep the many from being written, and is looked at alone afterwards."""
-    alone: list[str] = []
-    one_by_one = repair.repair_anew
+    left_alone: list[str] = []
+    one_by_one = repair.repair_one_by_one
 
     def watched(sync: SyncRun, subjects: Sequence[str]) -> None:
-        alone.extend(subjects)
+        left_alone.extend(subjects)
         one_by_one(sync, subjects)
 
-    monkeypatch.setattr("tasks.full_sync.repair.repair_anew", watched)
+    monkeypatch.setattr("tasks.full_sync.repair.repair_one_by_one", watched)
     org.set("INV-0001", Status__c="Void")
     before_it_writes(lambda: leases.acquire(sent.record_id, "somebody else", seconds=1))
     assert "1 repaired" in full_sync().sentence
     assert org.record("INV-0001")["Status__c"] == "Open"
-    assert alone == [sent.stripe_id]
+    assert left_alone == [sent.stripe_id]
 
 
 def test_a_customer_nobody_knows_is_named_as_such(
@@ -447,7 +447,7 @@ def test_thousands_of_unknown_invoices_are_made_by_bulk_jobs_and_failed_rows_are
     for customer in others:
         links.link_customer(customer, kept)
     lost = {invoice.id for invoice in invoices if invoice.customer == stranded}
-    assert len(invoices) - len(lost) > COLLECTED
+    assert len(invoices) - len(lost) > MAX_COLLECTION_ROWS
     outcome = full_sync(approve_above=1).sentence
     assert f"{len(invoices) - len(lost):,} repaired" in outcome
     assert f"{len(lost)} not repaired" in outcome
@@ -468,7 +468,7 @@ def test_killed_while_it_makes_many_records(
     monkeypatch: pytest.MonkeyPatch,
     step: str,
 ) -> None:
-    """The next run finishes what was begun, whether it goes on or reads everything anew."""
+    """The next run finishes what was begun, whether it goes on or reads everything again."""
 
     class Killed(BaseException):
         """The process is gone."""
@@ -481,7 +481,7 @@ def test_killed_while_it_makes_many_records(
         with pytest.raises(Killed):
             full_sync(approve_above=1)
     if step == "_finish":
-        monkeypatch.setattr("invoicing.ledger.staging.RESUMABLE", timedelta(0))
+        monkeypatch.setattr("invoicing.ledger.staging.RESUME_WITHIN", timedelta(0))
     full_sync(approve_above=1)
     poll_events()
     assert are_there_once(org, stripe_sandbox)

@@ -162,7 +162,7 @@ def test_killed_after_the_mail_and_taken_up_a_month_later(
     before = mails(stripe_sandbox)
 
     killed_at(where, monkeypatch)
-    monkeypatch.setattr("tasks.sending.reminders.LEFT_OVER", (timedelta(days=60), timedelta()))
+    monkeypatch.setattr("tasks.sending.reminders.UNREPORTED_AGE", (timedelta(days=60), timedelta()))
     on(monkeypatch, NEXT_MONTH + timedelta(days=29))
     for told_again in ("1 reminder planned", "0 reminders planned, 0 sent."):
         assert told_again in send_reminders().sentence
@@ -185,7 +185,7 @@ def test_what_was_begun_and_not_mailed_is_dropped_when_its_day_is_over(
     before = mails(stripe_sandbox)
 
     killed_at("invoicing.connectors.stripe.Stripe.send", monkeypatch)
-    monkeypatch.setattr("tasks.sending.reminders.LEFT_OVER", (timedelta(days=60), timedelta()))
+    monkeypatch.setattr("tasks.sending.reminders.UNREPORTED_AGE", (timedelta(days=60), timedelta()))
     on(monkeypatch, NEXT_MONTH + timedelta(days=29))
     assert send_reminders().sentence == "1 reminder planned, 0 sent."
     assert send_reminders().sentence == "0 reminders planned, 0 sent."
@@ -196,7 +196,7 @@ def test_what_was_begun_and_not_mailed_is_dropped_when_its_day_is_over(
 def test_killed_before_the_mail_and_paid_meanwhile(
     policy: None, sent: InvoiceOutcome, stripe_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a dead run had in mind is looked at anew: nobody is reminded of what is paid."""
+    """What a dead run had in mind is looked at again: nobody is reminded of what is paid."""
     on(monkeypatch, NEXT_MONTH + timedelta(days=1))
     before = mails(stripe_sandbox)
 

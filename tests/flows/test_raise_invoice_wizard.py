@@ -167,7 +167,7 @@ def test_forgotten_it_can_no_longer_be_answered(org: Org, monkeypatch: pytest.Mo
 
 def test_a_long_list_is_narrowed_by_a_search(org: Org, monkeypatch: pytest.MonkeyPatch) -> None:
     """More products than a list shows: a search text, a search in vain, the choice."""
-    monkeypatch.setattr(wizard, "LISTED", 3)
+    monkeypatch.setattr(wizard, "MAX_LISTED", 3)
     talk = begin()
     talk.answer(purpose="November services", payment_terms="Net 30")
     assert len(talk.choices("product")) == 4

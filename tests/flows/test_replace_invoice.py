@@ -59,10 +59,10 @@ def test_the_wrong_invoice_is_replaced_revised_and_sent(
 def test_asking_twice_makes_one_draft(sent: InvoiceOutcome, org: Org) -> None:
     """The same request, and another one while the first draft waits."""
     for _ in range(2):
-        replace_invoice(sent.name, request_id="anew")
+        replace_invoice(sent.name, request_id="again")
     later = date.today() + timedelta(days=60)
     with pytest.raises(Rejected, match="used before for INV-0002, with other content"):
-        replace_invoice(sent.name, due_date=later, request_id="anew")
+        replace_invoice(sent.name, due_date=later, request_id="again")
     with pytest.raises(Rejected, match="INV-0001 is being replaced by INV-0002 already"):
         replace_invoice(sent.name)
     assert org.count() == 2

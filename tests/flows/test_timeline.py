@@ -61,7 +61,7 @@ def test_killed_between_the_record_and_its_timeline(
 
     before = len(entries(org))
     with monkeypatch.context() as patch:
-        patch.setattr(timeline, "settle", die)
+        patch.setattr(timeline, "confirm", die)
         with pytest.raises(Killed):
             sync_invoice(sent.name)
     assert org.record("INV-0001")["Status__c"] == "Paid"
@@ -130,7 +130,7 @@ def test_what_the_full_sync_repairs_is_told_in_bulk(
     """At night thousands of entries travel as their repairs do: in jobs, not one by one."""
     before = len(entries(org))
     pay(sent)
-    monkeypatch.setattr("tasks.full_sync.repair.SMALL", 0)
+    monkeypatch.setattr("tasks.full_sync.repair.MAX_SINGLE_REPAIRS", 0)
     monkeypatch.setattr("tasks.records.timeline.BULK", 0)
     assert "1 differed" in full_sync().sentence
     [told] = entries(org)[before:]

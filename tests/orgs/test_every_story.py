@@ -14,7 +14,7 @@ from invoicing.connectors import salesforce
 from invoicing.connectors.prefect import Prefect
 from invoicing.ledger.database import session
 from invoicing.ledger.models import Lease
-from invoicing.mapping import org_carrier, org_mapping
+from invoicing.mapping import org_field_reader, org_mapping
 from invoicing.mapping_check import main
 from invoicing.settings import settings
 from sandbox.common.serve import running
@@ -43,8 +43,8 @@ def renamed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Sandbox,
 
 
 def forget() -> None:
-    """Read the settings and the field mapping anew."""
-    for cache in (settings, salesforce.client, org_mapping, org_carrier):
+    """Read the settings and the field mapping again."""
+    for cache in (settings, salesforce.client, org_mapping, org_field_reader):
         cache.cache_clear()
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, Field, create_model
 
-from invoicing.domain.forms.wizard import Dialogue, Question, asked, choice
+from invoicing.domain.forms.wizard import Dialogue, Question, choice, question_text
 from invoicing.domain.model.invoice import Invoice
 from invoicing.domain.model.money import Money, plain
 
@@ -69,7 +69,7 @@ def _text(invoice: Invoice, limit: Money, reason: str) -> str:
         amount = line.net(invoice.currency)
         rows.append(f"| {number} | {label} | {plain(line.quantity)} | {price} | {amount} |")
     rows.append(f"|  | **Total before tax** |  |  | **{invoice.total}** |")
-    return asked(
+    return question_text(
         f"May {invoice.name} be sent to {invoice.account.name}?",
         f"{invoice.description} · {invoice.due_words} · to {invoice.email}",
         f"Above {limit}, somebody has to approve.",

@@ -122,7 +122,7 @@ def _plain(title: str) -> str:
     return " ".join(re.split(r"[\s_.-]+", title.strip().casefold())).strip()
 
 
-STAND_INS: Mapping[str, Any] = {
+PLACEHOLDERS: Mapping[str, Any] = {
     "due_date": date.max,
     "payment_terms": Terms.NET_30,
     "unit_price": Decimal(0),
@@ -259,7 +259,7 @@ def _add(form: Form, number: int, cells: Mapping[str, str], *, comma: bool) -> N
         unreadable = {str(e["loc"][0]): str(e["ctx"]["error"]) for e in error.errors()}
         rest = {name: cell for name, cell in cells.items() if name not in unreadable}
         row = Cells.model_validate(rest, context={"comma": comma})
-        row = row.model_copy(update={name: STAND_INS.get(name) for name in unreadable})
+        row = row.model_copy(update={name: PLACEHOLDERS.get(name) for name in unreadable})
     wrong = [f"{_called(name, cells[name])} {reason}" for name, reason in unreadable.items()]
     wrong += _merge(form, row, unreadable)
     form.problems += [f"Row {number}: {reason}" for reason in wrong]

@@ -274,7 +274,7 @@ class InvoiceOutcome(Outcome):
 
 
 class BulkOutcome(Outcome):
-    """What came of many invoices that were asked for at once."""
+    """The outcome of many invoices that were asked for at once."""
 
     raised: int = 0
     there_before: int = Field(0, description="Raised by an earlier run.")

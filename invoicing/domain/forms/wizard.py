@@ -30,7 +30,7 @@ from invoicing.domain.model.text import counted
 Answer = Mapping[str, Any]
 """What a person filled in, as the fields of the question's form."""
 
-LISTED = 100
+MAX_LISTED = 100
 """The most choices of one list; more are narrowed by a search first."""
 
 SEARCH = "Search for the text below"
@@ -89,7 +89,7 @@ def _form(name: str, **fields: tuple[Any, Any]) -> type[BaseModel]:
     return form
 
 
-def asked(heading: str, *paragraphs: str, reason: str = "") -> str:
+def question_text(heading: str, *paragraphs: str, reason: str = "") -> str:
     """The text of a question, with the reason why it is asked again."""
     again = f"**Please check:** {reason}" if reason else ""
     return "\n\n".join(part for part in (f"### {heading}", again, *paragraphs) if part)
@@ -147,12 +147,14 @@ def choose_account(word: str, find: Callable[[str], Sequence[Account]]) -> Dialo
 
 
 def _account_question(labels: Sequence[str], reason: str) -> Question:
-    text = asked("Who is billed?", reason=reason)
+    text = question_text("Who is billed?", reason=reason)
     if not labels:
         title = "The Account's name, a part of it, or its Salesforce id."
         account = (str, Field(title="Account", description=title, min_length=1))
         return Question(text, _form("ChooseAccount", account=account))
-    text = asked("Who is billed?", f"{counted(len(labels), 'Account')} match.", reason=reason)
+    text = question_text(
+        "Who is billed?", f"{counted(len(labels), 'Account')} match.", reason=reason
+    )
     return Question(text, _searchable("ChooseAccount", "account", "Account", [*labels, SEARCH]))
 
 
@@ -174,7 +176,7 @@ def ask_header(catalogue: Catalogue, order: Order, step: str = "1 of 4") -> Dial
     while True:
         form = _header_form(order)
         question = Question(
-            asked(
+            question_text(
                 f"Step {step}: the invoice for {catalogue.account.name}",
                 f"Billed in {catalogue.currency}.",
                 reason=reason,
@@ -262,14 +264,14 @@ def _choose_product(catalogue: Catalogue, order: Order) -> Dialogue[PriceBookEnt
         if not found:
             reason = f"No product matches {search!r}." if search else "The price book is empty."
             search, found = "", _narrowed(catalogue, "")
-        many = len(catalogue.entries) > LISTED
-        listed = dict(list(found.items())[:LISTED])
+        many = len(catalogue.entries) > MAX_LISTED
+        listed = dict(list(found.items())[:MAX_LISTED])
         choices = [*listed, *([SEARCH] if many else []), *([NO_MORE_LINES] if order.items else [])]
         said = f"{counted(len(found), 'product')} in the {catalogue.currency} price book"
         said += f" for {search!r}." if search else "."
-        if len(found) > LISTED:
-            said += f" The first {LISTED} are listed; search for the others."
-        text = asked(f"Step 2 of 4: line {number}, the product", said, reason=reason)
+        if len(found) > MAX_LISTED:
+            said += f" The first {MAX_LISTED} are listed; search for the others."
+        text = question_text(f"Step 2 of 4: line {number}, the product", said, reason=reason)
         if many:
             form = _searchable("ChooseProduct", "product", "Product", choices)
         else:
@@ -331,7 +333,7 @@ def _ask_price(
     )
     while True:
         heading = f"Step 3 of 4: line {number}, {entry.name}"
-        filled: Any = _read(form, (yield Question(asked(heading, reason=reason), form)))
+        filled: Any = _read(form, (yield Question(question_text(heading, reason=reason), form)))
         if isinstance(filled, str):
             reason = filled
             continue
@@ -370,7 +372,7 @@ def review(
         }
         choices = [RAISE, ADD_LINE, *removals, CHANGE_HEADER, ABANDON]
         form = _form("Confirm", next=(choice(choices), Field(title="What next?")))
-        answer = yield Question(asked(*_summary(catalogue, order), reason=reason), form)
+        answer = yield Question(question_text(*_summary(catalogue, order), reason=reason), form)
         chosen, reason = str(answer.get("next", "")), ""
         if chosen == RAISE and order.items:
             return order

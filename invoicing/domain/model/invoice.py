@@ -15,7 +15,7 @@ from invoicing.domain.model.money import (
     plain,
 )
 from invoicing.domain.model.status import Status
-from invoicing.domain.model.terms import Carried, Collection, Details, Discount, details_problems
+from invoicing.domain.model.terms import Collection, Details, Discount, OrgFields, details_problems
 from invoicing.domain.model.text import counted
 
 MAX_LINES = 250
@@ -111,12 +111,12 @@ class Invoice:
     details: Details = field(default_factory=Details)
     bill_to: str | None = None
     replaces: str | None = None
-    carried: Carried = field(default_factory=Carried)
+    org_fields: OrgFields = field(default_factory=OrgFields)
 
     @property
     def billed(self) -> Details:
         """The details as Stripe is given them: together with what the org's own fields say."""
-        own, more = self.details, self.carried
+        own, more = self.details, self.org_fields
         fields = own.custom_fields + more.custom_fields
         if own.automatic_tax or own.tax_rates:
             return replace(own, custom_fields=fields)
@@ -154,7 +154,7 @@ class Invoice:
         """A fingerprint of who would be billed, and for what."""
         parts = [self.account.id, self.replaces or "", self.currency, self.description]
         parts += [str(self.due_date), self.email or ""]
-        parts += [self.billed.fingerprint, *(f"{k}={v}" for k, v in self.carried.metadata)]
+        parts += [self.billed.fingerprint, *(f"{k}={v}" for k, v in self.org_fields.metadata)]
         for line in self.lines:
             parts += [line.key, line.label, line.product_id or ""]
             parts += [plain(line.quantity), plain(line.unit_price), str(line.discount)]
@@ -262,7 +262,7 @@ def billing_problems(invoice: Invoice, today: date) -> list[str]:
         description=invoice.description,
         details=invoice.billed,
     )
-    problems += invoice.carried.problems
+    problems += invoice.org_fields.problems
     if invoice.lines and invoice.total.minor == 0:
         problems.append("The invoice's total is zero; there is nothing to pay.")
     if invoice.billed.automatic_tax and not invoice.account.address:

@@ -39,7 +39,7 @@ TWO_DECIMAL = frozenset(
 CURRENCIES = ZERO_DECIMAL | TWO_DECIMAL | THREE_DECIMAL
 """What Stripe bills in."""
 
-EXACT = 60
+EXACT_DIGITS = 60
 """Digits that products of quantities and prices are worked out with; none is lost."""
 
 # Two decimals in Stripe's API for history's sake, though the currency has no minor unit.
@@ -107,14 +107,14 @@ def line_amount(quantity: Decimal, unit_price: Decimal, currency: str) -> Money:
     Stripe multiplies the exact unit price by the exact quantity and rounds each line
     once, half up, to the minor unit: https://docs.stripe.com/billing/subscriptions/decimal-amounts
     """
-    with localcontext(prec=EXACT):
+    with localcontext(prec=EXACT_DIGITS):
         return Money.of(quantity * unit_price, currency)
 
 
 def share(amount: Money, percent: Decimal) -> Money:
     """A percentage of an amount, rounded half up to what Stripe can charge."""
     step = chargeable_step(amount.currency)
-    with localcontext(prec=EXACT):
+    with localcontext(prec=EXACT_DIGITS):
         steps = (amount.minor * percent / 100 / step).quantize(Decimal(1), ROUND_HALF_UP)
     return Money(amount.currency, int(steps) * step)
 

@@ -10,10 +10,10 @@ from typing import Any
 
 PROBLEM_LENGTH = 255
 
-GONE = frozenset(["failed", "canceled"])
+FAILED_REFUNDS = frozenset(["failed", "canceled"])
 """Refunds in these states moved no money in the end."""
 
-SETTLED_FOR_US = frozenset(["won", "warning_closed", "prevented"])
+DISPUTES_NOT_LOST = frozenset(["won", "warning_closed", "prevented"])
 """Disputes in these states leave, or gave back, the money."""
 
 
@@ -32,7 +32,7 @@ class PaymentFacts:
 NOTHING_KNOWN = PaymentFacts()
 
 
-def settled_by(payments: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
+def successful_payments(payments: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
     """The payments through Stripe that brought money in: filters that find their refunds."""
     paid = []
     for payment in payments:
@@ -70,12 +70,12 @@ def _in_words(error: Mapping[str, Any]) -> str:
 
 def refunded(refunds: Iterable[Mapping[str, Any]]) -> int:
     """What was given back; a refund under way counts, one that failed does not."""
-    return sum(refund["amount"] for refund in refunds if refund["status"] not in GONE)
+    return sum(refund["amount"] for refund in refunds if refund["status"] not in FAILED_REFUNDS)
 
 
 def disputed(disputes: Iterable[Mapping[str, Any]]) -> tuple[int, str]:
     """What disputes hold back or took for good, and how the newest one stands."""
     newest = sorted(disputes, key=lambda dispute: int(dispute["created"]))
-    held = sum(d["amount"] for d in newest if d["status"] not in SETTLED_FOR_US)
+    held = sum(d["amount"] for d in newest if d["status"] not in DISPUTES_NOT_LOST)
     status = str(newest[-1]["status"]).replace("_", " ").capitalize() if newest else ""
     return held, status

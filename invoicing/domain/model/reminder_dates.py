@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import date, timedelta
 
-GRACE = timedelta(days=3)
+GRACE_PERIOD = timedelta(days=3)
 """For how long a reminder that nobody sent on its day is still worth sending."""
 
 
@@ -15,11 +15,13 @@ def due_dates(today: date, offsets: Iterable[int]) -> set[date]:
         offsets: Days from the due date, negative before it.
     """
     return {
-        today - timedelta(days=offset + late) for offset in offsets for late in range(GRACE.days)
+        today - timedelta(days=offset + late)
+        for offset in offsets
+        for late in range(GRACE_PERIOD.days)
     }
 
 
 def planned_day(due: date, today: date, offsets: Iterable[int]) -> date | None:
     """The day of the reminder that is due now: the latest planned one, if it is recent."""
     days = (due + timedelta(days=offset) for offset in offsets)
-    return max((day for day in days if today - GRACE < day <= today), default=None)
+    return max((day for day in days if today - GRACE_PERIOD < day <= today), default=None)

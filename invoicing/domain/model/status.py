@@ -3,7 +3,7 @@
 from enum import StrEnum
 
 
-def vanished(stripe_id: str, status: str) -> str:
+def vanished_message(stripe_id: str, status: str) -> str:
     """What is wrong where Stripe has no invoice, and the record says that it is no draft."""
     return (
         f"Stripe has no invoice {stripe_id}, but the record says that it is {status}, and Stripe "
@@ -31,7 +31,7 @@ class Status(StrEnum):
         return cls(status.capitalize())
 
 
-MAY_VANISH = frozenset({Status.DRAFT, Status.DELETED})
+DELETABLE = frozenset({Status.DRAFT, Status.DELETED})
 """What an invoice can be that is gone from Stripe, which deletes drafts only.
 
 Source: https://docs.stripe.com/api/invoices/delete

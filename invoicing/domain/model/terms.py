@@ -201,7 +201,7 @@ class Details:
 
 
 @dataclass(frozen=True, slots=True)
-class Carried:
+class OrgFields:
     """What an org's own fields say of an invoice, by its field mapping.
 
     Attributes:

@@ -1,6 +1,6 @@
 """What an org's own fields say of an invoice beyond our record.
 
-Where its e-mail goes, what is carried along to Stripe, which taxes and which price book: all by
+Where its e-mail goes, what is copied to Stripe, which taxes and which price book: all by
 the field mapping, in the org's names.
 """
 
@@ -12,7 +12,12 @@ from typing import Any
 
 from invoicing.domain.model.invoice import Account, Invoice
 from invoicing.domain.model.money import plain
-from invoicing.domain.model.terms import CUSTOM_NAME_LENGTH, MAX_CUSTOM_FIELDS, Carried, CustomField
+from invoicing.domain.model.terms import (
+    CUSTOM_NAME_LENGTH,
+    MAX_CUSTOM_FIELDS,
+    CustomField,
+    OrgFields,
+)
 from invoicing.domain.salesforce.field_mapping import AUTOMATIC, Names, OrgMapping
 from invoicing.domain.salesforce.record import INVOICE
 
@@ -26,7 +31,7 @@ OWN_KEYS = 10
 
 
 @dataclass(frozen=True)
-class Carrier:
+class OrgFieldReader:
     """Carries an org's own fields into our invoices."""
 
     mapping: OrgMapping
@@ -56,27 +61,27 @@ class Carrier:
         field = self.mapping.price_book.account_field
         return [self._names.our_path("Account", field)] if field else []
 
-    def carry_account(self, account: Account, record: Mapping[str, Any]) -> Account:
+    def with_price_book(self, account: Account, record: Mapping[str, Any]) -> Account:
         """An Account with its own price book, where it has one."""
         book = [record.get(name) for name in self.account_fields]
         return replace(account, price_book=book[0] or None) if book else account
 
-    def carry(self, invoice: Invoice, record: Mapping[str, Any]) -> Invoice:
+    def with_org_fields(self, invoice: Invoice, record: Mapping[str, Any]) -> Invoice:
         """An invoice with what the org's own fields say of it."""
-        account = self.carry_account(invoice.account, record["Account__r"])
+        account = self.with_price_book(invoice.account, record["Account__r"])
         emails = [_text(_found(record, self._ours(path))) for path in self.mapping.email]
         email = next(filter(None, emails), None) if emails else invoice.email
         metadata = self._read(self.mapping.metadata, record)
         shown = self._read(self.mapping.custom_fields, record)
         taxes = self._taxes(record)
-        carried = Carried(
+        org_fields = OrgFields(
             metadata=tuple(metadata.items()),
             custom_fields=tuple(CustomField(name, text) for name, text in shown.items() if text),
             automatic_tax=taxes == AUTOMATIC,
             tax_rates=() if taxes in (None, AUTOMATIC) else _listed(taxes),
             problems=(*_too_long(metadata), *self._tax_problems(record)),
         )
-        return replace(invoice, account=account, email=email, carried=carried)
+        return replace(invoice, account=account, email=email, org_fields=org_fields)
 
     def _read(self, fields: Mapping[str, str], record: Mapping[str, Any]) -> dict[str, str]:
         return {name: _text(_found(record, self._ours(path))) for name, path in fields.items()}
@@ -140,13 +145,13 @@ def _too_long(metadata: Mapping[str, str]) -> Iterator[str]:
     for name, text in metadata.items():
         if len(text) > METADATA_VALUE_LENGTH:
             yield (
-                f"{name!r} is to be carried to Stripe and has {len(text)} characters; "
+                f"{name!r} is to be copied to Stripe and has {len(text)} characters; "
                 f"{METADATA_VALUE_LENGTH} fit."
             )
 
 
-def carrying_mistakes(mapping: OrgMapping) -> Iterator[str]:
-    """What is wrong with what is to be carried along, whatever the org."""
+def org_field_mistakes(mapping: OrgMapping) -> Iterator[str]:
+    """What is wrong with what is to be copied to Stripe, whatever the org."""
     if len(mapping.metadata) > METADATA_KEYS - OWN_KEYS:
         most = METADATA_KEYS - OWN_KEYS
         yield f"metadata: {len(mapping.metadata)} names are too many; there is room for {most}."

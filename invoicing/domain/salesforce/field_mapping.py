@@ -17,7 +17,7 @@ from invoicing.domain.model.text import label
 from invoicing.domain.salesforce.schema import OBJECTS, SObject, relationship
 from invoicing.errors import Rejected
 
-ORG_S = "~"
+ORG_PREFIX = "~"
 """Before a name in a path: this is the org's field, though one of ours has the same name."""
 
 
@@ -117,8 +117,8 @@ class _Names:
 
     def out(self, name: str) -> str | None:
         """The org's field for ours; None when it keeps none."""
-        if name.startswith(ORG_S):
-            return name.removeprefix(ORG_S)
+        if name.startswith(ORG_PREFIX):
+            return name.removeprefix(ORG_PREFIX)
         return self.fields.get(name, name) or None
 
     @cached_property
@@ -161,7 +161,7 @@ class _Names:
         """Our name for the org's field or relationship."""
         if name in self._ours:
             return self._ours[name]
-        return ORG_S + name if name in self._taken else name
+        return ORG_PREFIX + name if name in self._taken else name
 
     def target(self, name: str) -> tuple[str | None, str]:
         """The org's relationship for ours, and our name of the object behind it."""
@@ -169,7 +169,7 @@ class _Names:
             if asked.to and relationship(ours) == name:
                 theirs = self.out(ours)
                 return (relationship(theirs) if theirs else None), asked.to
-        return name.removeprefix(ORG_S), name if name in OBJECTS else ""
+        return name.removeprefix(ORG_PREFIX), name if name in OBJECTS else ""
 
     @cached_property
     def labels(self) -> dict[str, dict[str, list[str]]]:

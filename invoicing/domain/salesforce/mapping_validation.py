@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from invoicing.domain.model.text import nearest
-from invoicing.domain.salesforce.custom_fields import carrying_mistakes
+from invoicing.domain.salesforce.custom_fields import org_field_mistakes
 from invoicing.domain.salesforce.field_mapping import Names, ObjectMapping, OrgMapping
 from invoicing.domain.salesforce.record import INVOICE
 from invoicing.domain.salesforce.schema import OBJECTS, Field, SObject
@@ -22,7 +22,7 @@ resources_sobject_describe.htm
 Describe = Callable[[str], Description | None]
 """Asks the org for one of its objects, by its own name."""
 
-FAMILIES: Mapping[str, frozenset[str]] = {
+COMPATIBLE_TYPES: Mapping[str, frozenset[str]] = {
     "text": frozenset(
         ["string", "textarea", "email", "url", "phone", "picklist", "combobox", "encryptedstring"]
     ),
@@ -51,7 +51,7 @@ def own_mistakes(mapping: OrgMapping) -> list[str]:
             wrong += _wrong_left_sides(ours, OBJECTS[ours], asked)
         else:
             wrong.append(f"objects: we have no {ours!r}{_question(nearest(ours, OBJECTS))}")
-    return [*wrong, *carrying_mistakes(mapping)]
+    return [*wrong, *org_field_mistakes(mapping)]
 
 
 def _question(guess: str) -> str:
@@ -109,10 +109,10 @@ def mistakes(
             wrong.append(f"{ours}: the org has no object {theirs!r}, or hides it{guess}{tip}")
         else:
             wrong += _object_mistakes(ours, schema, names, found)
-    return [*wrong, *_carried_mistakes(mapping, names, describe)]
+    return [*wrong, *_org_field_mistakes(mapping, names, describe)]
 
 
-def _carried_mistakes(mapping: OrgMapping, names: Names, describe: Describe) -> Iterator[str]:
+def _org_field_mistakes(mapping: OrgMapping, names: Names, describe: Describe) -> Iterator[str]:
     """Paths that lead nowhere, and values of the tax field that no tax is named for."""
     invoice = names.sobject(INVOICE)
     asked = [("email", path) for path in mapping.email]
@@ -198,7 +198,7 @@ def _field_mistakes(
     labels: Mapping[str, list[str]],
 ) -> Iterator[str]:
     kind = found["type"]
-    if kind not in FAMILIES[wanted.kind]:
+    if kind not in COMPATIBLE_TYPES[wanted.kind]:
         yield f"{where} is of type {kind}, and a {wanted.kind} is needed."
         return
     if wanted.kind == "text" and kind != "picklist" and found["length"] < wanted.length:

@@ -40,8 +40,8 @@ BILL_TO = "Bill_To__c"
 OPPORTUNITY = "Opportunity__c"
 
 MESSAGE_LENGTH = 4000
-BEGUN = "begun-"
-"""Before the local key of a record that is made among many, until all of its lines are there."""
+INCOMPLETE_PREFIX = "begun-"
+"""Prefix of an incomplete record's local key, until all of its lines are there."""
 
 PROJECTED: dict[str, str] = {
     STRIPE_ID: "stripe_id",
@@ -119,7 +119,7 @@ DETAIL_FIELDS = (
     "Payment_Methods__c",
     "Rendering_Template__c",
 )
-PREVIEWED = ("Previewed_Total__c", "Previewed_Tax__c", "Previewed_At__c")
+PREVIEW_FIELDS = ("Previewed_Total__c", "Previewed_Tax__c", "Previewed_At__c")
 CONTENT_FIELDS = (
     "Id",
     "Name",
@@ -160,12 +160,12 @@ def customer_fields(*, name: str | None, email: str | None) -> dict[str, str | N
     return {"Stripe_Customer_Name__c": name, "Stripe_Customer_Email__c": email}
 
 
-def wrongly_in_time(today: date) -> str:
+def unmarked_overdue(today: date) -> str:
     """SOQL condition: open past the due date, and not marked as overdue."""
     return f"{STATUS} = '{Status.OPEN}' AND {DUE_DATE} < {today} AND {OVERDUE} = false"
 
 
-def wrongly_overdue(today: date) -> str:
+def wrongly_marked_overdue(today: date) -> str:
     """SOQL condition: marked as overdue, and no longer open or not yet due."""
     in_time = f"{STATUS} != '{Status.OPEN}' OR {DUE_DATE} >= {today} OR {DUE_DATE} = null"
     return f"{OVERDUE} = true AND ({in_time})"
@@ -177,7 +177,7 @@ REMINDER_FIELDS = (
 )
 
 
-def to_be_reminded(due: Iterable[date]) -> str:
+def reminder_condition(due: Iterable[date]) -> str:
     """SOQL condition: sent from here, waiting for money, due on one of some days."""
     days = ", ".join(sorted({day.isoformat() for day in due}))
     return (
@@ -217,9 +217,9 @@ def event_fields(
     }
 
 
-def is_begun(local_key: str | None) -> bool:
-    """Whether a record was begun among many, and not finished: some of its lines may lack."""
-    return (local_key or "").startswith(BEGUN)
+def is_incomplete(local_key: str | None) -> bool:
+    """Whether a record is incomplete: created among many, and some of its lines may be missing."""
+    return (local_key or "").startswith(INCOMPLETE_PREFIX)
 
 
 def invoice_query(where: str, *, multi_currency: bool, also: Iterable[str] = ()) -> str:
@@ -436,14 +436,14 @@ def header_fields(
         "Total__c": float(total.decimal),
         SYNC_STATE: SyncState.PENDING,
         SYNC_MESSAGE: None,
-        **dict.fromkeys(PREVIEWED),
+        **dict.fromkeys(PREVIEW_FIELDS),
         **(detail_fields(details) if details else {}),
     }
 
 
 def preview_fields(total: Money, tax: Money, at: str) -> dict[str, Any]:
     """The Salesforce fields that say what would be billed; ``at`` is a stamp."""
-    return dict(zip(PREVIEWED, (float(total.decimal), float(tax.decimal), at), strict=True))
+    return dict(zip(PREVIEW_FIELDS, (float(total.decimal), float(tax.decimal), at), strict=True))
 
 
 APPROVAL_STATUS = "Approval_Status__c"

@@ -30,7 +30,7 @@ SIDE_OF_FLOW: Mapping[str, Side] = {
 }
 """What these flows change, they heard from there; all others do what people asked for here."""
 
-Moved = Mapping[str, tuple[Any, Any]]
+Changes = Mapping[str, tuple[Any, Any]]
 """Field to what it was and what it is."""
 
 AMOUNTS: Mapping[str, str] = {
@@ -49,14 +49,14 @@ OVERDUE = "Is_Overdue__c"
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class ChangeText:
     """A change in words, and the amount that it is about."""
 
     what: str
     amount: Money | None = None
 
 
-def say(moved: Moved, currency: str, total: Any = None) -> Said:
+def describe_change(moved: Changes, currency: str, total: Any = None) -> ChangeText:
     """Say what changed: status, money, disputes, lateness; else which fields.
 
     Args:
@@ -79,10 +79,10 @@ def say(moved: Moved, currency: str, total: Any = None) -> Said:
         parts.append("overdue" if moved[OVERDUE][1] else "no longer overdue")
     parts = parts or ["brought up to date: " + ", ".join(map(label, moved))]
     text = "; ".join(parts)
-    return Said(text[:1].upper() + text[1:], _what_moved(sums) or over)
+    return ChangeText(text[:1].upper() + text[1:], _what_moved(sums) or over)
 
 
-def _status(moved: Moved, over: Money | None) -> list[str]:
+def _status(moved: Changes, over: Money | None) -> list[str]:
     if record.STATUS not in moved:
         return []
     was, now = moved[record.STATUS]
@@ -111,7 +111,7 @@ def _what_moved(sums: Mapping[str, tuple[Money, Money]]) -> Money | None:
     return None
 
 
-def listed(moved: Moved) -> str:
+def listed(moved: Changes) -> str:
     """All fields that moved, a line for each."""
     return "\n".join(
         f"{label(name)}: {_plain(was)} → {_plain(now)}" for name, (was, now) in moved.items()

@@ -1,4 +1,4 @@
-"""An event is only the news that an object changed; this reads what it is about.
+"""An event only notifies that an object changed; this parses what it is about.
 
 Both of Stripe's shapes are understood: snapshot events (``object: event``), which carry the
 object, and thin events (``object: v2.core.event``), which name it.
@@ -50,18 +50,18 @@ ABOUT_PAYMENTS = (
 )
 """Beginnings of the types that concern an invoice by its payment, which alone names it."""
 
-BEYOND_THE_INVOICE = (
+CONCERNING_PAYMENTS = (
     *ABOUT_PAYMENTS,
     "credit_note.",
     "invoice.payment_failed",
     "invoice.payment_action_required",
 )
-"""Beginnings of the types whose news an invoice may not show by itself."""
+"""Beginnings of the types after which an invoice's payments must be read too."""
 
 
 @dataclass(frozen=True, slots=True)
-class News:
-    """What an event says: which object changed, when, and which invoice that concerns."""
+class EventSummary:
+    """An event reduced to which object changed, when, and which invoice that concerns."""
 
     event_id: str
     type: str
@@ -78,9 +78,9 @@ def names_a_payment(event_type: str) -> bool:
     return event_type.removeprefix("v1.").startswith(ABOUT_PAYMENTS)
 
 
-def beyond_the_invoice(event_type: str) -> bool:
+def concerns_payments(event_type: str) -> bool:
     """Whether refunds, disputes and attempts to pay must be read to know what happened."""
-    return event_type.removeprefix("v1.").startswith(BEYOND_THE_INVOICE)
+    return event_type.removeprefix("v1.").startswith(CONCERNING_PAYMENTS)
 
 
 def is_of_customer(event_type: str) -> bool:
@@ -99,7 +99,7 @@ def payment_of(thing: Mapping[str, Any]) -> tuple[str, str] | None:
     return ("charge", str(thing["id"])) if thing.get("object") == "charge" else None
 
 
-def read_event(event: Mapping[str, Any]) -> News:
+def parse_event(event: Mapping[str, Any]) -> EventSummary:
     """Reduce an event of either shape to what it is about.
 
     Raises:
@@ -118,7 +118,7 @@ def read_event(event: Mapping[str, Any]) -> News:
         customer = snapshot.get("customer")
     else:
         raise ValueError(f"{event['object']!r} is not an event")
-    return News(
+    return EventSummary(
         event_id=event["id"],
         type=event["type"],
         livemode=event["livemode"],

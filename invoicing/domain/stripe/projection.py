@@ -127,7 +127,7 @@ class Facts(TypedDict, total=False):
     from_invoice: dict[str, Any] | None
 
 
-def is_of(org_id: str | None, org: str) -> bool:
+def is_same_org(org_id: str | None, org: str) -> bool:
     """Whether an org's id, of 15 or 18 characters, is that of an org."""
     return (org_id or "")[:15] == org[:15]
 

@@ -46,10 +46,13 @@ ALLOWED: Mapping[Act, frozenset[Status]] = {
 }
 """In which states of an invoice Stripe allows an act."""
 
-COMES_TO: Mapping[Act, Status] = {Act.VOID: Status.VOID, Act.WRITE_OFF: Status.UNCOLLECTIBLE}
-"""The state that is all an act wants: an invoice that has it already needs nothing more."""
+RESULTING_STATUS: Mapping[Act, Status] = {
+    Act.VOID: Status.VOID,
+    Act.WRITE_OFF: Status.UNCOLLECTIBLE,
+}
+"""The status that an act results in: an invoice that has it already needs nothing more."""
 
-INSTEAD: Mapping[Status, str] = {
+NEXT_STEPS: Mapping[Status, str] = {
     Status.DRAFT: "Nothing of it has reached the customer yet: revise it, send it or delete it.",
     Status.OPEN: "It waits for its payment.",
     Status.PAID: "What was paid is given back with a credit note: run credit-invoice.",
@@ -135,7 +138,7 @@ def invoice_state(
 def act_problems(act: Act, state: InvoiceState) -> Iterator[str]:
     """Say why an invoice's state does not allow an act."""
     if state.status not in ALLOWED[act]:
-        yield f"{state.name} is {state.status} and cannot be {act}. {INSTEAD[state.status]}"
+        yield f"{state.name} is {state.status} and cannot be {act}. {NEXT_STEPS[state.status]}"
     elif act in (Act.VOID, Act.REPLACE) and state.paid.minor:
         yield (
             f"{state.paid} has been paid on {state.name}, so it cannot be {act}: that money would "
@@ -208,8 +211,8 @@ class Credit:
     back: Money
     lines: tuple[Mapping[str, Any], ...] = ()
 
-    def told(self, give_back: GiveBack) -> str:
-        """What it does, for people."""
+    def describe(self, give_back: GiveBack) -> str:
+        """Its effect in words."""
         ways = {
             "refund": "refunded",
             "customer balance": "put on the customer's balance",

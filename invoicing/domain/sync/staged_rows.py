@@ -18,7 +18,7 @@ from invoicing.domain.stripe.projection import (
     ACCOUNT_KEY,
     ORG_KEY,
     credited,
-    is_of,
+    is_same_org,
     named_record,
     payment_state,
 )
@@ -100,7 +100,7 @@ def stripe_rows(day: date, zone: ZoneInfo, org: str) -> Callable[[Listed], Strip
             invoice["amount_remaining"],
             payment_state(invoice).value,
             status == "open" and due is not None and due < morning,
-            metadata.get(ACCOUNT_KEY) if is_of(metadata.get(ORG_KEY), org) else None,
+            metadata.get(ACCOUNT_KEY) if is_same_org(metadata.get(ORG_KEY), org) else None,
             credited(invoice),
         )
 
@@ -130,9 +130,9 @@ ASKED_FOR = (
 def salesforce_rows(records: Iterable[Sequence[str]]) -> Iterator[SalesforceRow]:
     """What is staged of records: Bulk's texts in the order of :data:`ASKED_FOR`.
 
-    One that was begun and not finished counts as missing, so that it is made again.
+    An incomplete one counts as missing, so that it is made again.
     """
-    return (_salesforce_row(texts) for texts in records if not record.is_begun(texts[-1]))
+    return (_salesforce_row(texts) for texts in records if not record.is_incomplete(texts[-1]))
 
 
 def _salesforce_row(texts: Sequence[str]) -> SalesforceRow:

@@ -16,7 +16,7 @@ def test_the_next_attempt_takes_over_at_once() -> None:
     """It waits for no lease of the one before, which is told to stop and can release nothing."""
     leases.acquire("invoice", FIRST)
     leases.acquire("invoice", SECOND)
-    with pytest.raises(Superseded, match="Another process has taken up this run"):
+    with pytest.raises(Superseded, match="Another process has taken over this run"):
         leases.acquire("invoice", FIRST)
     leases.release("invoice", FIRST)
     assert leases.held("invoice", SECOND)

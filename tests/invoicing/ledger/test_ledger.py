@@ -12,10 +12,10 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import event as listener
 from sqlmodel import SQLModel
 
-from invoicing.domain.stripe.events import News
+from invoicing.domain.stripe.events import EventSummary
 from invoicing.errors import Busy, Rejected, TransientError
 from invoicing.ledger import database, inbox, intents, leases, requests
-from invoicing.ledger.inbox import Choice
+from invoicing.ledger.inbox import EventFilter
 from invoicing.ledger.models import Event, Intent, Lease
 
 pytestmark = pytest.mark.usefixtures("ledger_url")
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("ledger_url")
 
 def event(number: int, customer: str | None = None) -> inbox.NewEvent:
     """An event about an invoice of a customer, by default of its own."""
-    news = News(
+    news = EventSummary(
         event_id=f"evt_{number}",
         type="invoice.paid",
         livemode=False,
@@ -33,7 +33,7 @@ def event(number: int, customer: str | None = None) -> inbox.NewEvent:
         invoice_id="in_1",
         customer_id=customer or f"cus_{number}",
     )
-    return inbox.written_down(news, "{}", account_id="acct_1", source="webhook")
+    return inbox.new_event(news, "{}", account_id="acct_1", source="webhook")
 
 
 def age(table: type[Lease] | type[Event] | type[Intent], **changes: datetime) -> None:
@@ -198,7 +198,7 @@ def test_a_refused_call_did_not_begin() -> None:
     service = Service()
     with pytest.raises(Rejected):
         once(service, service.act(Rejected("no"), happens=False))
-    assert not intents.began("make", "thing")
+    assert not intents.attempted("make", "thing")
     assert once(service, service.act(), digest="corrected") == "made-1"
 
 
@@ -243,7 +243,7 @@ def test_events_are_claimed_by_one_handler_and_taken_over_when_it_dies() -> None
     inbox.finish([row.id or 0 for row in taken], "handler-0")
     assert inbox.backlog() == {"processing": 4}
     inbox.finish([row.id or 0 for row in taken], "next")
-    assert (inbox.backlog(), inbox.settled()) == ({}, 4)
+    assert (inbox.backlog(), inbox.processed()) == ({}, 4)
 
 
 def test_a_handler_that_lives_keeps_its_events_and_leases() -> None:
@@ -263,7 +263,7 @@ def test_a_handler_that_lives_keeps_its_events_and_leases() -> None:
         True,
         False,
     ]
-    inbox.give_back("living")
+    inbox.release("living")
     assert [row.id for row in inbox.claim("third", account_id="acct_1", limit=10)] == [mine.id]
 
 
@@ -279,17 +279,17 @@ def test_a_run_that_is_begun_anew_has_its_events_back_at_once() -> None:
 
 
 def test_settling_times_are_counted_once() -> None:
-    """In the transaction that settles the events; a replay years later is no slow event."""
+    """In the transaction that marks the events as done; a replay years later is no slow event."""
     inbox.receive([event(1), event(2), event(3)])
     rows = inbox.claim("handler", account_id="acct_1", limit=10)
     age(Event, received_at=datetime.now(UTC) - timedelta(seconds=45))
     for _ in range(2):
         inbox.finish([row.id or 0 for row in rows], "handler")
-    inbox.replay("acct_1", Choice())
+    inbox.replay("acct_1", EventFilter())
     again = inbox.claim("handler", account_id="acct_1", limit=10)
     inbox.finish([row.id or 0 for row in again], "handler")
-    assert {row.within: row.events for row in inbox.settling_times() if row.events} == {"60": 3}
-    assert inbox.settled() == 3
+    assert {row.within: row.events for row in inbox.processing_times() if row.events} == {"60": 3}
+    assert inbox.processed() == 3
 
 
 def test_what_is_done_is_never_looked_through(ledger_url: str) -> None:
@@ -302,11 +302,11 @@ def test_what_is_done_is_never_looked_through(ledger_url: str) -> None:
         inbox.backlog()
         inbox.oldest_waiting()
         inbox.dead_letters("acct_1")
-        inbox.last_death("acct_1")
+        inbox.last_dead_at("acct_1")
         inbox.claim("handler", account_id="acct_1", limit=10)
         inbox.heartbeat("handler")
-        inbox.give_back("handler")
-        inbox.forget_bodies(datetime.now(UTC))
+        inbox.release("handler")
+        inbox.delete_bodies(datetime.now(UTC))
     explain = "EXPLAIN QUERY PLAN" if ledger_url.startswith("sqlite") else "EXPLAIN"
     with database.engine().connect() as ledger:
         for statement, parameters in asked:
@@ -363,7 +363,7 @@ def test_an_event_that_kills_its_handlers_is_dead_in_the_end() -> None:
     assert inbox.claim("handler", account_id="acct_1", limit=10) == []
     [dead] = inbox.dead_letters("acct_1")
     assert "handlers died of it" in (dead.reason or "")
-    assert inbox.last_death("acct_1") == dead.done_at
+    assert inbox.last_dead_at("acct_1") == dead.done_at
 
 
 def test_events_of_another_account_are_not_ours() -> None:
@@ -379,9 +379,9 @@ def test_dead_letters_can_be_replayed_by_choice() -> None:
     inbox.fail([rows[0].id or 0], "handler", "no Account", for_good=True)
     inbox.finish([rows[1].id or 0], "handler")
     tomorrow = datetime.now(UTC) + timedelta(days=1)
-    assert inbox.replay("acct_1", Choice(states=["dead"], since=tomorrow)) == 0
-    assert inbox.replay("acct_1", Choice(states=["dead"])) == 1
-    assert inbox.replay("acct_1", Choice(event_ids=["evt_2"])) == 1
+    assert inbox.replay("acct_1", EventFilter(states=["dead"], since=tomorrow)) == 0
+    assert inbox.replay("acct_1", EventFilter(states=["dead"])) == 1
+    assert inbox.replay("acct_1", EventFilter(event_ids=["evt_2"])) == 1
     again = inbox.claim("handler", account_id="acct_1", limit=10)
     assert [(row.attempts, row.replayed) for row in again] == [(1, True), (1, True)]
 
@@ -391,8 +391,8 @@ def test_bodies_are_kept_for_a_time_and_digests_for_good() -> None:
     inbox.receive([event(1), event(2)])
     [done] = inbox.claim("handler", account_id="acct_1", limit=1)
     inbox.finish([done.id or 0], "handler")
-    inbox.forget_bodies(datetime.now(UTC) + timedelta(seconds=1))
-    inbox.replay("acct_1", Choice(states=["done", "received"]))
+    inbox.delete_bodies(datetime.now(UTC) + timedelta(seconds=1))
+    inbox.replay("acct_1", EventFilter(states=["done", "received"]))
     rows = inbox.claim("handler", account_id="acct_1", limit=10)
     assert [row.body for row in rows] == ["", "{}"]
     assert len({row.digest for row in rows}) == 1
@@ -401,11 +401,11 @@ def test_bodies_are_kept_for_a_time_and_digests_for_good() -> None:
 def test_a_request_is_one_until_it_is_cleared() -> None:
     """Seen twice before it was cleared is once; asked again later is another."""
     now = datetime.now(UTC)
-    requests.note({"a01": "Send"}, {"a01": now})
-    requests.note({"a01": "Send"}, {"a01": now + timedelta(seconds=1)})
+    requests.add({"a01": "Send"}, {"a01": now})
+    requests.add({"a01": "Send"}, {"a01": now + timedelta(seconds=1)})
     [request] = requests.unfinished()
     requests.mark(request.id or 0, cleared=True)
-    requests.note({"a01": "Sync"}, {"a01": now + timedelta(seconds=2)})
+    requests.add({"a01": "Sync"}, {"a01": now + timedelta(seconds=2)})
     assert [r.action for r in requests.unfinished()] == ["Send", "Sync"]
     requests.mark(request.id or 0, run_id="run")
     assert [r.action for r in requests.unfinished()] == ["Sync"]

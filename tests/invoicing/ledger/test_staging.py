@@ -85,7 +85,7 @@ def test_drift_comes_in_chunks_by_account_and_is_settled(ledger_url: str) -> Non
     drift.find(sync)
     chunks = list(drift.chunks(sync, [Kind.STATUS], size=2))
     assert [row.account_id for rows in chunks for row in rows] == sorted(accounts)
-    drift.settle(sync, {"in_0": "repaired: now Void.", "in_1": "repaired: now Void."})
+    drift.record_outcomes(sync, {"in_0": "repaired: now Void.", "in_1": "repaired: now Void."})
     assert drift.outcomes(sync) == {"found": 3, "repaired": 2}
     left = [row.subject for rows in drift.chunks(sync, unsettled=True) for row in rows]
     assert sorted(left) == ["in_2", "in_3", "in_4"]
@@ -128,12 +128,12 @@ def test_the_next_sync_begins_with_windows_of_full_pages(
     ledger_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Pages are full, but for the newest and where many lie in one second."""
-    monkeypatch.setattr(staging, "PAGE", 10)
+    monkeypatch.setattr(staging, "PAGE_SIZE", 10)
     monkeypatch.setattr(staging, "SHARES", 2)
     began = staging.STRIPE_BEGAN
     created = [began + day * DAY for day in range(100)] + [began + 38 * DAY] * 4
     sync = stage([stripe_row(str(n), second) for n, second in enumerate(created)], [])
-    drift.remember(sync, in_stripe=len(created), in_salesforce=0)
+    drift.record_totals(sync, in_stripe=len(created), in_salesforce=0)
     staging.finish(sync)
     staging.begin("next", dry_run=False)
     windows = staging.take("next")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from invoicing.domain.model.money import Money
-from invoicing.domain.salesforce.timeline_text import listed, say
+from invoicing.domain.salesforce.timeline_text import describe_change, listed
 
 PAID = "Amount_Paid__c"
 
@@ -37,7 +37,7 @@ def test_a_change_is_said_with_its_amount(
     moved: dict[str, tuple[Any, Any]], what: str, minor: int | None
 ) -> None:
     """Status, money, disputes, lateness; else which fields moved."""
-    said = say(moved, "USD", 2450.0)
+    said = describe_change(moved, "USD", 2450.0)
     assert said.what == what
     assert said.amount == (None if minor is None else Money("USD", minor))
 

@@ -11,7 +11,7 @@ from invoicing.domain.model.invoice import Line
 from invoicing.domain.model.status import Status
 from invoicing.domain.stripe.transitions import (
     ALLOWED,
-    COMES_TO,
+    RESULTING_STATUS,
     Act,
     CreditRequest,
     InvoiceState,
@@ -58,7 +58,7 @@ def test_an_act_is_allowed_or_says_what_can_be_done_instead(act: Act, status: St
 
 def test_what_an_act_comes_to_is_never_where_it_begins() -> None:
     """Else it would be done again and again."""
-    assert all(state not in ALLOWED[act] for act, state in COMES_TO.items())
+    assert all(state not in ALLOWED[act] for act, state in RESULTING_STATUS.items())
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_a_credit_first_lowers_what_remains() -> None:
     credit, problems = plan_credit(state, request, stripe_lines=[], collected=1500)
     assert problems == []
     assert (credit.off.minor, credit.back.minor) == (600, 400)
-    assert credit.told("customer balance") == (
+    assert credit.describe("customer balance") == (
         "10.00 USD credited (6.00 USD need not be paid, 4.00 USD put on the customer's balance)"
     )
 
