@@ -93,7 +93,9 @@ def _invoice_line(
 ) -> Doc:
     """Credit a line of the invoice, with its share of the line's discounts and taxes.
 
-    No more than what earlier credit notes, and the lines beside it, have left of it.
+    No more than what earlier credit notes, and the lines beside it, have left of it; and by amount
+    or by quantity as they did.
+    Source: https://docs.stripe.com/invoicing/integration/programmatic-credit-notes
     """
     lines = {line["id"]: line for line in invoicing.all_lines(invoice)}
     line = lines.get(entry.get("invoice_line_item", ""))
@@ -101,15 +103,17 @@ def _invoice_line(
         raise no_such("invoice line item", str(entry.get("invoice_line_item")), param, 400)
     currency = invoice["currency"]
     unit = Decimal(line["pricing"]["unit_amount_decimal"])
+    quantity: int | None = None
     if "amount" in entry:
         amount = int(entry["amount"])
     else:
-        quantity: Any = entry.get("quantity", line["quantity"])
+        quantity = int(entry["quantity"] if "quantity" in entry else line["quantity"])
         amount = money.multiplied(unit, Decimal(quantity), currency)
-    earlier = [line for note in _issued(context, invoice) for line in note["lines"]["data"]]
-    credited = sum(
-        each["amount"] for each in (*earlier, *beside) if each["invoice_line_item"] == line["id"]
-    )
+    earlier = [each for note in _issued(context, invoice) for each in note["lines"]["data"]]
+    before = [each for each in (*earlier, *beside) if each["invoice_line_item"] == line["id"]]
+    if any((each["quantity"] is None) != (quantity is None) for each in before):
+        raise invalid("A line is credited by amount or by quantity, not by both.", param)
+    credited = sum(each["amount"] for each in before)
     if amount > line["amount"] - credited:
         raise invalid(
             f"You cannot credit more than what is left of the line ({line['amount'] - credited}).",
@@ -120,7 +124,7 @@ def _invoice_line(
         "description": entry.get("description") or line["description"],
         "discount_amounts": _shared(line["discount_amounts"], share, currency),
         "invoice_line_item": line["id"],
-        "quantity": entry.get("quantity"),
+        "quantity": quantity,
         "taxes": _shared(line["taxes"], share, currency),
         "unit_amount": int(unit) if unit == int(unit) else None,
         "unit_amount_decimal": money.plain(unit),

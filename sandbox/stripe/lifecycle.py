@@ -266,7 +266,10 @@ def _apply_balance(context: Context, invoice: Doc) -> None:
 
 
 def _return_balance(context: Context, invoice: Doc) -> None:
-    """Give a voided invoice's share of the customer's balance back."""
+    """Give a voided invoice's share of the customer's balance back.
+
+    Source: Stripe's changes of 2019-12-03, quoted in https://metacpan.org/pod/Net::API::Stripe
+    """
     applied = invoice["_"].get("balance_applied", 0)
     if applied:
         payments.change_balance(

@@ -43,6 +43,27 @@ def test_a_line_is_credited_once(live: stripe.StripeClient, paid: stripe.Invoice
     assert credit(4_000).total == 4_000
 
 
+def test_a_line_is_credited_in_one_way(live: stripe.StripeClient, make_draft: MakeDraft) -> None:
+    """A line of which a quantity was credited is not credited by amount, nor the reverse."""
+    price: Any = {"currency": "usd", "unit_amount": 1_000, "product_data": {"name": "Hours"}}
+    lines: list[Any] = [{"price_data": price, "quantity": 5}, {"price_data": price, "quantity": 5}]
+    draft = live.v1.invoices.add_lines(make_draft(None).id, {"lines": lines})
+    invoice = live.v1.invoices.finalize_invoice(draft.id)
+    first, second = (line.id for line in invoice.lines.data)
+
+    def credit(line: str, **how: int) -> None:
+        entry: Any = {"type": "invoice_line_item", "invoice_line_item": line} | how
+        live.v1.credit_notes.create({"invoice": invoice.id, "lines": [entry]})
+
+    credit(first, quantity=1)
+    credit(second, amount=500)
+    for line, how in ((first, {"amount": 500}), (second, {"quantity": 1})):
+        with pytest.raises(stripe.InvalidRequestError, match="not by both"):
+            credit(line, **how)
+    credit(first, quantity=4)
+    assert live.v1.invoices.retrieve(invoice.id).amount_remaining == 4_500
+
+
 def test_a_credit_note_for_a_refund_made_before(
     live: stripe.StripeClient, paid: stripe.Invoice
 ) -> None:
