@@ -12,6 +12,8 @@ COMPILE = $(UV) pip compile --quiet --universal --generate-hashes --python-versi
 
 export DO_NOT_TRACK = 1
 export PRE_COMMIT_HOME = .cache/pre-commit
+# Or every program would compile all that it imports, each time.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help install demo test-fast test test-all lint format lock bench check-sandbox prove clean
 
@@ -26,7 +28,8 @@ $(VENV)/.installed: requirements.lock requirements-dev.lock pyproject.toml
 		$(PYTHON) -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --target .cache/uv uv; }
 	@echo "Installing the locked packages into $(VENV) (a minute the first time) ..."
 	@test -x $(RUN) || $(UV) venv --quiet --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" $(VENV)
-	@$(UV) pip sync --quiet --python $(RUN) --require-hashes requirements.lock requirements-dev.lock
+	@$(UV) pip sync --quiet --compile-bytecode --python $(RUN) --require-hashes \
+		requirements.lock requirements-dev.lock
 	@$(UV) pip install --quiet --python $(RUN) --no-deps --no-build-isolation --editable .
 	@touch $@
 

@@ -138,10 +138,21 @@ def salesforce_sandbox(salesforce_process: Sandbox) -> Iterator[Sandbox]:
     salesforce_process.admin("DELETE", "faults")
 
 
+@pytest.fixture(scope="session")
+def migrated_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty ledger on SQLite, to be copied: migrating takes longer than many a test."""
+    from invoicing.ledger import database
+
+    path = tmp_path_factory.mktemp("migrated") / "ledger.db"
+    database.migrate(f"sqlite:///{path}")
+    return path
+
+
 @pytest.fixture
 def environment(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
+    migrated_ledger: Path,
     stripe_sandbox: Sandbox,
     salesforce_sandbox: Sandbox,
 ) -> Iterator[None]:
@@ -171,7 +182,7 @@ def environment(
     caches = (settings, database.engine, stripe.client, salesforce.client)
     for cache in caches:
         cache.cache_clear()
-    database.migrate()
+    shutil.copy(migrated_ledger, tmp_path / "ledger.db")
     yield
     database.engine().dispose()
     for cache in caches:

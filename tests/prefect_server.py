@@ -68,14 +68,3 @@ def prefect_server(
     finally:
         server.terminate()
         server.wait(STOP_SECONDS)
-
-
-def one_certificate(folder: Path) -> Path:
-    """A bundle of one authority: no TLS is spoken here, and reading all of them takes long."""
-    import certifi
-
-    end = "-----END CERTIFICATE-----"
-    first, _, _ = Path(certifi.where()).read_text().partition(end)
-    bundle = folder / "authority.pem"
-    bundle.write_text(first + end)
-    return bundle

@@ -23,6 +23,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, Self
 
+import certifi
 import httpx
 import stripe
 
@@ -81,6 +82,7 @@ def environment(
     """
     prefect = {
         "PREFECT_API_URL": urls.prefect_api,
+        "PREFECT_API_SSL_CERT_FILE": str(one_certificate(state)),
         "PREFECT_HOME": str(state / "prefect"),
         "PREFECT_PROFILES_PATH": str(state / "prefect/profiles.toml"),
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
@@ -327,6 +329,18 @@ class Stack:
 def worker_of(pool: str) -> str:
     """The name of a pool's worker process."""
     return "worker" if pool == POOL else f"worker-{pool}"
+
+
+def one_certificate(folder: Path) -> Path:
+    """A bundle of one authority, for Prefect's clients of a server that speaks no TLS.
+
+    They read the whole bundle whenever one is made, which is several times a run.
+    """
+    end = "-----END CERTIFICATE-----"
+    first, _, _ = Path(certifi.where()).read_text(encoding="utf-8").partition(end)
+    bundle = folder / "authority.pem"
+    bundle.write_text(first + end, encoding="utf-8")
+    return bundle
 
 
 def url_of(listener: socket.socket) -> str:

@@ -20,8 +20,9 @@ import psycopg
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from deployments.local.patience import Patience
+from deployments.local.stack import one_certificate
 from tests.faults.worlds import World
-from tests.prefect_server import QUIET, one_certificate, prefect_server
+from tests.prefect_server import QUIET, prefect_server
 
 START_SECONDS = 120
 

@@ -21,6 +21,7 @@ from prefect.settings import (
     temporary_settings,
 )
 
+from deployments.local.stack import one_certificate
 from flows.full_sync import full_sync
 from flows.raise_invoice import raise_invoice
 from flows.send_invoice import send_invoice
@@ -31,7 +32,7 @@ from invoicing.domain.forms.parameters import InvoiceOutcome, LineItem
 from invoicing.settings import settings
 from tests.conftest import Sandbox
 from tests.faults.instruments import hurry
-from tests.prefect_server import QUIET, one_certificate
+from tests.prefect_server import QUIET
 from tests.prefect_server import prefect_server as running_server
 
 NEXT_MONTH = date.today() + timedelta(days=30)

