@@ -1,1 +1,1 @@
-"""Retryable steps, in rooms by the chapter of the story that they belong to."""
+"""Retryable steps, in packages by the part of an invoice's life that they belong to."""

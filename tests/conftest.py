@@ -45,30 +45,30 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(tier(item))
         if group := shares(item):
             item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: LONGEST_FIRST.index(room(item)) if room(item) else -1)
+    items.sort(key=lambda item: LONGEST_FIRST.index(directory(item)) if directory(item) else -1)
 
 
-def room(item: pytest.Item) -> str:
-    """The room of a test, or nothing for those of the house as a whole."""
+def directory(item: pytest.Item) -> str:
+    """The directory of a test below tests, or nothing for those of the project as a whole."""
     first, *rest = item.path.relative_to(ROOT / "tests").parts
     return first if rest else ""
 
 
 def tier(item: pytest.Item) -> str:
-    """The tier that a test is marked with, or else its room's."""
+    """The tier that a test is marked with, or else its directory's."""
     for mark in item.iter_markers():
         if mark.name in TIERS:
             return mark.name
-    if room(item) in LONG:
+    if directory(item) in LONG:
         return "long"
-    in_process = room(item) in FAST and "browser" not in getattr(item, "fixturenames", ())
-    return "fast" if in_process or not room(item) else "standard"
+    in_process = directory(item) in FAST and "browser" not in getattr(item, "fixturenames", ())
+    return "fast" if in_process or not directory(item) else "standard"
 
 
 def shares(item: pytest.Item) -> str:
     """The name of what a test shares with others, if anything."""
     own = {"browser", "stack", "renamed"} & set(getattr(item, "fixturenames", ()))
-    return TOGETHER.get(room(item)) or (str(item.path) if own else "")
+    return TOGETHER.get(directory(item)) or (str(item.path) if own else "")
 
 
 pytest_plugins = ["pytester"]

@@ -14,7 +14,7 @@ FAST, STANDARD, LONG = TIERS
 
 
 def test_every_test_is_in_one_tier(request: pytest.FixtureRequest) -> None:
-    """By its room, or by a mark of its own; never by two."""
+    """By its directory, or by a mark of its own; never by two."""
     for item in request.session.items:
         marks = {mark.name for mark in item.iter_markers()} & set(TIERS)
         assert len(marks) == 1, f"{item.nodeid} is in {sorted(marks)}"

@@ -1,4 +1,4 @@
-"""Run a program that ends with its parent: `python tether.py <parent's pid> program arguments…`.
+"""Run a program that ends with its parent: `python parent_watch.py <parent's pid> program …`.
 
 Whatever happens to the parent, SIGKILL included, the program gets SIGTERM. It also gets back
 the usual SIGINT, which background jobs of a shell inherit as ignored.

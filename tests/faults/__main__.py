@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator, Sequence
 
 from tests.faults import report
-from tests.faults.company import Lost, company
 from tests.faults.faults import KINDS
 from tests.faults.schedules import (
     Schedule,
@@ -24,6 +23,7 @@ from tests.faults.schedules import (
     single_stalls,
 )
 from tests.faults.stories import STORIES
+from tests.faults.world_pool import Lost, world_pool
 
 
 def main() -> int:
@@ -33,7 +33,7 @@ def main() -> int:
     began = time.perf_counter()
     verdicts: list[Verdict] = []
     flows = [options.flow] if options.flow else list(STORIES)
-    with company(options.worlds, options.database) as worlds:
+    with world_pool(options.worlds, options.database) as worlds:
         sites = dict(worlds.do_all(explore, flows, lambda flow, _: worlds.do(explore, flow)))
         schedules = list(plan(flows, sites, options))
         for verdict in worlds.do_all(perform, schedules, lost):

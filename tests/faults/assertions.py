@@ -21,7 +21,7 @@ from invoicing.ledger.models import (
     SyncRun,
     TimelineEntry,
 )
-from tests.faults.instruments import now
+from tests.faults.process_patches import now
 from tests.faults.runner import outcome_of
 
 Thing = dict[str, Any]

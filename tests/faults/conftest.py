@@ -4,21 +4,21 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.company import Company, company
 from tests.faults.schedules import Sites, explore
+from tests.faults.world_pool import WorldPool, world_pool
 
 
 @pytest.fixture(scope="session")
-def worlds() -> Iterator[Company]:
+def worlds() -> Iterator[WorldPool]:
     """Two worlds side by side, their ledgers on SQLite."""
-    with company(2) as started:
+    with world_pool(2) as started:
         yield started
 
 
 class Explored(dict[str, Sites]):
     """The stories' sites, each looked for when it is asked for."""
 
-    def __init__(self, worlds: Company) -> None:
+    def __init__(self, worlds: WorldPool) -> None:
         """Nothing is known yet."""
         super().__init__()
         self._worlds = worlds
@@ -30,6 +30,6 @@ class Explored(dict[str, Sites]):
 
 
 @pytest.fixture(scope="session")
-def sites(worlds: Company) -> dict[str, Sites]:
+def sites(worlds: WorldPool) -> dict[str, Sites]:
     """Where something can go wrong in each story."""
     return Explored(worlds)

@@ -26,8 +26,8 @@ from sqlalchemy.orm import configure_mappers
 from deployments.local.patience import slowness
 from invoicing.errors import InvoicingError, TransientError
 from invoicing.ledger import database
-from tests.faults import instruments
-from tests.faults.child import PATIENCE_SECONDS, Broken, Child, Hung, Servant, Tell, ask
+from tests.faults import process_patches
+from tests.faults.forked_process import PATIENCE_SECONDS, Broken, Child, Hung, Servant, Tell, ask
 from tests.faults.worlds import World
 
 ROOT = Path(__file__).parents[2]
@@ -90,7 +90,7 @@ class Attempt:
         run: UUID | None = None,
         kill_at: int | None = None,
         stall_at: int | None = None,
-        ledger_away: instruments.Away | None = None,
+        ledger_away: process_patches.Away | None = None,
         watched: bool = False,
     ) -> None:
         """Start it.
@@ -108,7 +108,7 @@ class Attempt:
         self._child: Child | None = None
         begin = partial(_begin, world.ahead, flow, dict(parameters), run)
         if watched or ledger_away or kill_at is not None or stall_at is not None:
-            points = instruments.Points(kill_at, stall_at, ledger_away)
+            points = process_patches.Points(kill_at, stall_at, ledger_away)
             self._child = Child(partial(_watched, begin, points))
             return
         self._servant = _IDLE.pop() if _IDLE else Servant(_told)
@@ -153,7 +153,7 @@ _IDLE: list[Servant] = []
 """Processes that wait for the next run."""
 
 
-def _watched(begin: Callable[[Tell], None], points: instruments.Points, tell: Tell) -> None:
+def _watched(begin: Callable[[Tell], None], points: process_patches.Points, tell: Tell) -> None:
     points.install()
     begin(tell)
     tell("points", tuple(points.labels))
@@ -172,8 +172,8 @@ def _told(begin: Callable[[Tell], None]) -> dict[str, Any]:
 def _begin(
     ahead: float, flow: str, parameters: dict[str, Any], run: UUID | None, tell: Tell
 ) -> None:
-    instruments.shift_time(ahead)
-    instruments.be_a_new_process()
+    process_patches.shift_time(ahead)
+    process_patches.be_a_new_process()
     _run(deployed()[flow], parameters, run, tell)
 
 
@@ -222,11 +222,11 @@ def by_hand(world: World, deed: Callable[[], Any]) -> Any:
         faulthandler.dump_traceback()
         raise Hung(f"no end after {PATIENCE_SECONDS:.0f} s")
 
-    instruments.shift_time(world.ahead)
+    process_patches.shift_time(world.ahead)
     signal.signal(signal.SIGALRM, give_up)
     signal.setitimer(signal.ITIMER_REAL, PATIENCE_SECONDS * slowness())
     try:
-        with instruments.without_prefect():
+        with process_patches.without_prefect():
             return deed()
     except Exception as error:
         raise error if isinstance(error, Hung) else Broken(traceback.format_exc()) from error
@@ -245,7 +245,7 @@ def outcome_of(flow: str, **parameters: Any) -> Any:
     """
     target = deployed()[flow]
     for _ in range(CALLS):
-        instruments.acting_run[0] = str(uuid4())
+        process_patches.acting_run[0] = str(uuid4())
         outcome = target.fn(**target.validate_parameters(parameters)).data
         if not isinstance(outcome, TransientError):
             break
@@ -258,8 +258,8 @@ def warm_up(world: World) -> None:
 
     def learn(tell: Tell) -> None:
         before = set(sys.modules)
-        instruments.shift_time(world.ahead)
-        instruments.be_a_new_process()
+        process_patches.shift_time(world.ahead)
+        process_patches.be_a_new_process()
         _run(deployed()["raise-invoice"], dict(A_DRAFT), None, lambda *_: None)
         for flow in ("send-invoice", "sync-invoice"):
             _run(deployed()[flow], {"invoice": "INV-0001"}, None, lambda *_: None)

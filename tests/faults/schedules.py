@@ -11,11 +11,11 @@ from typing import Any
 from uuid import UUID
 
 from tasks.runtime.retries import exponential_delays
-from tests.faults import assertions, instruments
+from tests.faults import assertions, process_patches
 from tests.faults.assertions import Facts
-from tests.faults.child import Broken, Child, Hung, Tell
 from tests.faults.faults import Rule, at_call, away, kind_of, kinds_of, now_and_then
-from tests.faults.instruments import Away
+from tests.faults.forked_process import Broken, Child, Hung, Tell
+from tests.faults.process_patches import Away
 from tests.faults.runner import Attempt, Ending, by_hand, outcome_of
 from tests.faults.stories import STORIES, Parameters, into_the_inbox
 from tests.faults.worlds import DAY, SALESFORCE, STRIPE, World
@@ -249,10 +249,10 @@ def _arrive(world: World, seed: int, tell: Tell) -> None:
     """Events come in again and again, shuffled and doubled, and are handled meanwhile."""
     from invoicing.errors import InvoicingError
 
-    instruments.shift_time(world.ahead)
-    instruments.be_a_new_process()
+    process_patches.shift_time(world.ahead)
+    process_patches.be_a_new_process()
     dice = random.Random(seed)  # noqa: S311 - repeatable on purpose
-    with instruments.without_prefect():
+    with process_patches.without_prefect():
         for _ in range(dice.randint(2, 5)):
             time.sleep(dice.uniform(0, 0.15))
             try:

@@ -14,7 +14,7 @@ import requests
 
 from invoicing.domain.model.reminder_dates import GRACE_PERIOD
 from tests.faults.assertions import Facts
-from tests.faults.instruments import now
+from tests.faults.process_patches import now
 from tests.faults.runner import outcome_of
 
 Parameters = dict[str, Any]

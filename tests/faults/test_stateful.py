@@ -22,7 +22,6 @@ from hypothesis.stateful import (
 
 from tests.faults import assertions
 from tests.faults.assertions import Facts
-from tests.faults.company import Company
 from tests.faults.faults import at_call, kinds_of
 from tests.faults.runner import Attempt, by_hand, outcome_of
 from tests.faults.schedules import LEASES_OVER, Sites, come_to_rest
@@ -33,6 +32,7 @@ from tests.faults.stories import (
     stripe_post,
     write,
 )
+from tests.faults.world_pool import WorldPool
 from tests.faults.worlds import World
 
 pytestmark = pytest.mark.long
@@ -180,7 +180,7 @@ which = st.integers(0, 2)
 class People(RuleBasedStateMachine):
     """Everybody at once, up to three invoices."""
 
-    def __init__(self, worlds: Company, sites: Sites) -> None:
+    def __init__(self, worlds: WorldPool, sites: Sites) -> None:
         """An empty script."""
         super().__init__()
         self._worlds = worlds
@@ -288,7 +288,7 @@ class People(RuleBasedStateMachine):
 
 
 @pytest.mark.timeout(0)
-def test_whatever_people_do_both_systems_agree(worlds: Company, sites: dict[str, Sites]) -> None:
+def test_whatever_people_do_both_systems_agree(worlds: WorldPool, sites: dict[str, Sites]) -> None:
     """And say what the model says."""
     run_state_machine_as_test(
         cast(type[People], partial(People, worlds, sites["send-invoice"])),

@@ -31,7 +31,7 @@ from invoicing.connectors.salesforce import quoted
 from invoicing.domain.forms.parameters import InvoiceOutcome, LineItem
 from invoicing.settings import settings
 from tests.conftest import Sandbox
-from tests.faults.instruments import hurry
+from tests.faults.process_patches import hurry
 from tests.prefect_server import QUIET
 from tests.prefect_server import prefect_server as running_server
 

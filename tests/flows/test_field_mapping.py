@@ -25,7 +25,7 @@ from sandbox.common.serve import running
 from sandbox.salesforce.app import application
 from sandbox.salesforce.org import open_org
 from tests.conftest import Sandbox
-from tests.orgs.people import People
+from tests.orgs.org_client import People
 
 ORG = Path(__file__).parents[1] / "orgs/billing"
 NEXT_MONTH = date.today() + timedelta(days=30)

@@ -22,11 +22,11 @@ from sandbox.salesforce.app import application
 from sandbox.salesforce.org import open_org
 from tests.conftest import METADATA, Sandbox
 from tests.faults.assertions import settle_down
-from tests.faults.instruments import without_prefect
+from tests.faults.process_patches import without_prefect
 from tests.faults.runner import deployed, outcome_of
 from tests.faults.stories import STORIES
-from tests.orgs.people import People
-from tests.orgs.renamed import PREFIX, rename
+from tests.orgs.org_client import People
+from tests.orgs.renamed_org import PREFIX, rename
 
 NEED_PREFECT = {"raise-invoice-wizard", "refresh-choices"}
 """Stories that need a Prefect server: to ask a person, to change a form."""

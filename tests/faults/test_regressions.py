@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.faults.company import Company
 from tests.faults.faults import KINDS, at_call
 from tests.faults.schedules import Schedule, Sites, perform
+from tests.faults.world_pool import WorldPool
 from tests.faults.worlds import DAY
 
 pytestmark = pytest.mark.long
@@ -80,14 +80,14 @@ FOUND = [
 
 
 @pytest.mark.parametrize("schedule", FOUND)
-def test_what_was_found_stays_mended(worlds: Company, schedule: Schedule) -> None:
+def test_what_was_found_stays_mended(worlds: WorldPool, schedule: Schedule) -> None:
     """The story comes to its own end."""
     verdict = worlds.do(perform, schedule)
     assert verdict.violations == [], verdict
 
 
 def test_a_full_sync_that_died_after_its_end_is_taken_up_again(
-    worlds: Company, sites: dict[str, Sites]
+    worlds: WorldPool, sites: dict[str, Sites]
 ) -> None:
     """It was closed in the ledger, but Prefect never heard of it; the same run begins again."""
     points = sites["full-sync"].points

@@ -4,10 +4,10 @@ import random
 
 import pytest
 
-from tests.faults.company import Company
 from tests.faults.runner import deployed
 from tests.faults.schedules import Sites, at_random, perform, single_faults, single_kills
 from tests.faults.stories import STORIES
+from tests.faults.world_pool import WorldPool
 
 MANY = 200
 
@@ -19,7 +19,7 @@ def test_every_deployed_flow_is_proved() -> None:
 
 @pytest.mark.parametrize("flow", STORIES)
 def test_one_fault_or_one_death_changes_nothing(
-    worlds: Company, sites: dict[str, Sites], flow: str
+    worlds: WorldPool, sites: dict[str, Sites], flow: str
 ) -> None:
     """Of each story, a call that goes wrong and a point of death; the same ones each time."""
     dice = random.Random(flow)  # noqa: S311 - repeatable on purpose
@@ -29,14 +29,14 @@ def test_one_fault_or_one_death_changes_nothing(
 
 
 @pytest.mark.long
-def test_many_troubles_at_once(worlds: Company, sites: dict[str, Sites]) -> None:
+def test_many_troubles_at_once(worlds: WorldPool, sites: dict[str, Sites]) -> None:
     """The same, some hundred times."""
     schedules = [at_random(seed, list(STORIES), sites) for seed in range(4, 4 + MANY)]
     for verdict in worlds.do_all(perform, schedules):
         assert verdict.violations == [], verdict
 
 
-def test_several_troubles_at_once(worlds: Company, sites: dict[str, Sites]) -> None:
+def test_several_troubles_at_once(worlds: WorldPool, sites: dict[str, Sites]) -> None:
     """Rival runs, events meanwhile, several faults and deaths, time passing."""
     schedules = [at_random(seed, list(STORIES), sites) for seed in range(4)]
     for verdict in worlds.do_all(perform, schedules):

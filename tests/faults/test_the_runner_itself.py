@@ -4,10 +4,10 @@ import os
 import signal
 
 from tests.faults import assertions
-from tests.faults.company import Company
 from tests.faults.runner import by_hand, outcome_of
 from tests.faults.schedules import come_to_rest
 from tests.faults.stories import draft, sent, stripe_post, write
+from tests.faults.world_pool import WorldPool
 from tests.faults.worlds import World
 
 
@@ -63,7 +63,7 @@ def stripe_id(name: str) -> str:
     return str(outcome_of("sync-invoice", invoice=name).stripe_id)
 
 
-def test_what_is_wrong_is_seen(worlds: Company) -> None:
+def test_what_is_wrong_is_seen(worlds: WorldPool) -> None:
     """A mail too many, a customer too many, a lease that is kept, a record that is stuck."""
     assert any("2 e-mails" in said for said in worlds.do(a_second_mail))
     assert any("2 Stripe customers" in said for said in worlds.do(a_second_customer))
@@ -78,7 +78,7 @@ def die_if_told(_: World, told: bool) -> str:
     return "lives"
 
 
-def test_a_world_that_dies_costs_what_it_played_and_nothing_else(worlds: Company) -> None:
+def test_a_world_that_dies_costs_what_it_played_and_nothing_else(worlds: WorldPool) -> None:
     """Another takes its place."""
     said = list(worlds.do_all(die_if_told, [True, False], lambda *_: "lost"))
     assert sorted(said) == ["lives", "lost"]

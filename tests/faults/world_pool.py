@@ -92,7 +92,7 @@ class Place:
         self._process.join()
 
 
-class Company:
+class WorldPool:
     """Worlds side by side, which play what they are given."""
 
     def __init__(self, places: Sequence[Place]) -> None:
@@ -145,7 +145,7 @@ class Company:
 
 
 @contextmanager
-def company(size: int, database: str = "sqlite", numbers_from: int = 1) -> Iterator[Company]:
+def world_pool(size: int, database: str = "sqlite", numbers_from: int = 1) -> Iterator[WorldPool]:
     """Start a Prefect server and so many worlds; all of it ends with the block."""
     fast = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
     numbers = itertools.count(numbers_from)
@@ -157,7 +157,7 @@ def company(size: int, database: str = "sqlite", numbers_from: int = 1) -> Itera
         with temporary_settings({PREFECT_API_URL: api}):
             _deploy()
         places = [Place(api, folder, ledger, numbers) for ledger in ledgers]
-        worlds = Company(places)
+        worlds = WorldPool(places)
         try:
             yield worlds
         finally:
@@ -231,11 +231,11 @@ def _enter(api: str, folder: str, ledger: str, number: int) -> World:
     EventsWorker.set_client_override(NullEventsClient)
     world = World(own, number, ledger)
     world.begin()
-    from tests.faults import instruments, runner
+    from tests.faults import process_patches, runner
 
     runner.deployed()
     world.renew()
-    instruments.prepare_process()
+    process_patches.prepare_process()
     runner.warm_up(world)
     gc.collect()
     gc.freeze()
