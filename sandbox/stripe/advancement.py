@@ -63,9 +63,12 @@ class Advancement:
             await asyncio.sleep(TICK)
 
     def _end_debit(self, context: Context, intent: Doc) -> None:
-        debit = payment_methods.instrument_of(context, intent["payment_method"])
-        with self.sandbox.store.transaction():
-            payments.end_debit(context, intent, debit.code)
+        try:
+            with self.sandbox.store.transaction():
+                debit = payment_methods.instrument_of(context, intent["payment_method"])
+                payments.end_debit(context, intent, debit.code)
+        except StripeError as error:
+            logger.info("%s stays under way: %s", intent["id"], error)
         self.courier.wake()
 
     def _finalize(self, context: Context, invoice: Doc) -> None:
