@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from sandbox.stripe import invoicing, mail, money, payments, refunds
+from sandbox.stripe import balances, invoicing, mail, money, payments, refunds
 from sandbox.stripe.api import Params
 from sandbox.stripe.context import Context
 from sandbox.stripe.errors import StripeError, invalid, missing_param, no_such, wrong_state
@@ -337,8 +337,13 @@ def _give_back(context: Context, invoice: Doc, note: Doc, params: Params) -> Non
         {"amount_refunded": amount, "refund": refund, "type": "refund"} for refund, amount in made
     ]
     if params.get("credit_amount"):
-        entry = payments.change_balance(
-            context, invoice["customer"], -params["credit_amount"], "credit_note", invoice
+        entry = balances.change(
+            context,
+            invoice["customer"],
+            -params["credit_amount"],
+            "credit_note",
+            invoice["currency"],
+            invoice,
         )
         entry["credit_note"] = note["id"]
         context.space.update("customer_balance_transaction", entry)

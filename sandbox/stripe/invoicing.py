@@ -224,8 +224,19 @@ def follow_customer(context: Context, customer: Doc, beside: Doc | None = None) 
         context.space.update("invoice", invoice)
 
 
+def balance_in(customer: Doc, currency: str) -> int:
+    """Return what a customer owes in a currency; credit is negative.
+
+    There is one balance for each currency; ``balance`` is that in the customer's own.
+    Source: the SDK's docstrings of ``Customer.balance`` and ``Customer.invoice_credit_balance``
+    """
+    if customer["currency"] in (None, currency):
+        return int(customer["balance"])
+    return int(customer["_"].get("balances", {}).get(currency, 0))
+
+
 def _customer_balance(context: Context, invoice: Doc) -> int:
-    """Return the customer's balance, if it is in the invoice's currency. Credit is negative.
+    """Return the customer's balance in the invoice's currency. Credit is negative.
 
     A draft shows the balance of now; a revision counts what its original took of it as well.
     Source: the SDK's docstring of ``Invoice.starting_balance``.
@@ -233,9 +244,7 @@ def _customer_balance(context: Context, invoice: Doc) -> int:
     customer = context.space.get("customer", invoice["customer"])
     if customer is None or customer.get("deleted"):
         return 0
-    if customer["currency"] not in (None, invoice["currency"]):
-        return 0
-    balance = int(customer["balance"])
+    balance = balance_in(customer, invoice["currency"])
     if invoice["from_invoice"]:
         original = context.space.get("invoice", invoice["from_invoice"]["invoice"])
         if original and original["status"] != "void":

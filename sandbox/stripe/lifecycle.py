@@ -3,7 +3,7 @@
 The table of https://docs.stripe.com/invoicing/integration/workflow-transitions.
 """
 
-from sandbox.stripe import invoicing, mail, money, payment_objects, payments
+from sandbox.stripe import balances, invoicing, mail, money, payment_objects, payments
 from sandbox.stripe.context import Context
 from sandbox.stripe.errors import StripeError, invalid, wrong_state
 from sandbox.stripe.ids import token
@@ -250,7 +250,9 @@ def _apply_balance(context: Context, invoice: Doc) -> None:
     due = invoice["amount_due"]
     used = due - invoice["total"]
     if used:
-        payments.change_balance(context, customer["id"], -used, "applied_to_invoice", invoice)
+        balances.change(
+            context, customer["id"], -used, "applied_to_invoice", invoice["currency"], invoice
+        )
         customer = context.require("customer", invoice["customer"])
     elif customer["currency"] is None:
         customer["currency"] = invoice["currency"]
@@ -260,7 +262,7 @@ def _apply_balance(context: Context, invoice: Doc) -> None:
     small = money.too_small(due, invoice["currency"])
     if small or money.too_large(due, invoice["currency"]):
         kind = "invoice_too_small" if small else "invoice_too_large"
-        payments.change_balance(context, customer["id"], due, kind, invoice)
+        balances.change(context, customer["id"], due, kind, invoice["currency"], invoice)
         invoice["ending_balance"] += due
         invoicing.settle(invoice, 0)
 
@@ -272,8 +274,13 @@ def _return_balance(context: Context, invoice: Doc) -> None:
     """
     applied = invoice["_"].get("balance_applied", 0)
     if applied:
-        payments.change_balance(
-            context, invoice["customer"], -applied, "unapplied_from_invoice", invoice
+        balances.change(
+            context,
+            invoice["customer"],
+            -applied,
+            "unapplied_from_invoice",
+            invoice["currency"],
+            invoice,
         )
 
 

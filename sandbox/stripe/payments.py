@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 
-from sandbox.stripe import authentication, invoicing, payment_methods, refunds
+from sandbox.stripe import authentication, balances, invoicing, payment_methods, refunds
 from sandbox.stripe.cards import Card
 from sandbox.stripe.context import Context
 from sandbox.stripe.debits import Debit
 from sandbox.stripe.errors import StripeError, wrong_state
-from sandbox.stripe.ids import new_id, token
+from sandbox.stripe.ids import token
 from sandbox.stripe.payment_methods import Instrument
 from sandbox.stripe.payment_objects import (
     new_charge,
@@ -207,7 +207,10 @@ def settle_payment(context: Context, invoice: Doc, payment: Doc, amount: int) ->
     invoice["amount_overpaid"] += overpaid
     invoicing.settle(invoice, invoice["amount_due"])
     if overpaid:
-        change_balance(context, invoice["customer"], -overpaid, "invoice_overpaid", invoice)
+        currency = invoice["currency"]
+        balances.change(
+            context, invoice["customer"], -overpaid, "invoice_overpaid", currency, invoice
+        )
     if invoice["status"] == "paid":
         context.save("invoice", invoice, "invoice.updated")
         context.emit("invoice.overpaid", invoice)
@@ -274,47 +277,6 @@ def cancel_intent(context: Context, intent: Doc, reason: str | None) -> None:
     }
     context.space.update("payment_intent", intent)
     context.emit("payment_intent.canceled", intent)
-
-
-def change_balance(
-    context: Context, customer_id: str, amount: int, kind: str, invoice: Doc | None = None
-) -> Doc:
-    """Move a customer's balance, keep the record of it, and let its drafts show it.
-
-    Credit is negative. Kinds: https://docs.stripe.com/billing/customer/balance#types
-    """
-    customer = context.require("customer", customer_id)
-    customer["balance"] += amount
-    currency = (invoice or {}).get("currency") or context.account.currency
-    customer["currency"] = customer["currency"] or currency
-    context.space.update("customer", customer)
-    invoicing.follow_customer(context, customer, beside=invoice)
-    return note_balance(context, customer, amount, kind, invoice)
-
-
-def note_balance(
-    context: Context, customer: Doc, amount: int, kind: str, invoice: Doc | None = None
-) -> Doc:
-    """Keep the record of a change of a customer's balance that was made."""
-    entry: Doc = {
-        "id": new_id("customer_balance_transaction"),
-        "object": "customer_balance_transaction",
-        "amount": amount,
-        "checkout_session": None,
-        "created": context.now,
-        "credit_note": None,
-        "currency": customer["currency"],
-        "customer": customer["id"],
-        "customer_account": None,
-        "description": None,
-        "ending_balance": customer["balance"],
-        "invoice": invoice["id"] if invoice else None,
-        "livemode": context.livemode,
-        "metadata": {},
-        "type": kind,
-    }
-    context.space.insert("customer_balance_transaction", entry)
-    return entry
 
 
 def _payment_for(context: Context, invoice: Doc, amount: int) -> tuple[Doc, Doc]:

@@ -1,9 +1,8 @@
 """A customer's balance: credit for the next invoice, or debt."""
 
-from sandbox.stripe import payments
+from sandbox.stripe import balances, money
 from sandbox.stripe.api import Listing, Params, operation
 from sandbox.stripe.context import Context
-from sandbox.stripe.errors import invalid
 from sandbox.stripe.fields import put, put_metadata
 from sandbox.stripe.listing import listed
 from sandbox.stripe.store import Doc
@@ -13,14 +12,9 @@ PATH = "/v1/customers/{customer}/balance_transactions"
 
 @operation("POST", PATH, "CustomerBalanceTransactionCreateParams")
 def create(context: Context, params: Params, customer_id: str) -> Doc:
-    """Change a customer's balance; a negative amount is credit."""
-    customer = context.require("customer", customer_id)
-    currency = params["currency"].lower()
-    if customer["currency"] not in (None, currency):
-        raise invalid(f"This customer's balance is in {customer['currency']}.", "currency")
-    customer["currency"] = currency
-    context.space.update("customer", customer)
-    entry = payments.change_balance(context, customer_id, params["amount"], "adjustment")
+    """Change a customer's balance in a currency; a negative amount is credit."""
+    currency = money.check_currency(params["currency"])
+    entry = balances.change(context, customer_id, params["amount"], "adjustment", currency)
     put(entry, params, ("description",))
     put_metadata(entry, params)
     context.space.update("customer_balance_transaction", entry)

@@ -1,9 +1,10 @@
 """Customers."""
 
-from sandbox.stripe import invoicing, payments, tax
+from sandbox.stripe import balances, invoicing, tax
 from sandbox.stripe.api import Listing, Params, operation
 from sandbox.stripe.context import Context
 from sandbox.stripe.errors import invalid
+from sandbox.stripe.expansion import includable
 from sandbox.stripe.fields import address, put, put_metadata, shipping
 from sandbox.stripe.ids import new_id, token
 from sandbox.stripe.listing import listed
@@ -30,7 +31,7 @@ def create(context: Context, params: Params) -> Doc:
     _apply(context, customer, params)
     context.add("customer", customer)
     if customer["balance"]:
-        payments.note_balance(context, customer, customer["balance"], "initial")
+        balances.note(context, customer, customer["balance"], "initial", customer["currency"])
     for entry in params.get("tax_id_data", []):
         tax_id = tax.new_tax_id(context, customer["id"], entry["type"], entry["value"])
         context.space.insert("tax_id", tax_id)
@@ -92,10 +93,21 @@ def update(context: Context, params: Params, customer_id: str) -> Doc:
     balance = customer["balance"]
     _apply(context, customer, params)
     if customer["balance"] != balance:
-        payments.note_balance(context, customer, customer["balance"] - balance, "adjustment")
+        moved = customer["balance"] - balance
+        balances.note(context, customer, moved, "adjustment", customer["currency"])
     context.save("customer", customer, "customer.updated")
     invoicing.follow_customer(context, customer)
     return customer
+
+
+@includable("customer", "invoice_credit_balance")
+def invoice_credit_balance(context: Context, customer: Doc) -> Doc:
+    """Return the customer's balances by currency; here credit is positive."""
+    stored = context.require("customer", customer["id"])
+    owed = dict(stored["_"].get("balances", {}))
+    if stored["currency"]:
+        owed[stored["currency"]] = stored["balance"]
+    return {currency: -amount for currency, amount in owed.items() if amount}
 
 
 @operation("DELETE", "/v1/customers/{customer}", "CustomerDeleteParams")
@@ -128,7 +140,7 @@ def _apply(context: Context, customer: Doc, params: Params) -> None:
         if name in params.get("invoice_settings", {}):
             customer["invoice_settings"][name] = params["invoice_settings"][name] or None
     customer["balance"] = params.get("balance", customer["balance"])
-    if customer["balance"]:
+    if params.get("balance") is not None:
         customer["currency"] = customer["currency"] or context.account.currency
     customer["tax_exempt"] = customer["tax_exempt"] or "none"
 

@@ -138,6 +138,23 @@ def test_a_balance_in_another_currency_is_left_alone(
     assert make_draft(10_000, "eur").amount_due == 10_000
 
 
+def test_each_currency_has_its_balance(
+    live: stripe.StripeClient, customer: stripe.Customer, make_draft: MakeDraft
+) -> None:
+    """Who owes dollars and euros is asked for each with an invoice in it."""
+    owes(live, customer, 50_000)
+    live.v1.customers.balance_transactions.create(customer.id, {"amount": 700, "currency": "eur"})
+    assert live.v1.customers.retrieve(customer.id).balance == 50_000
+    euros = live.v1.invoices.finalize_invoice(make_draft(10_000, "eur").id)
+    assert (euros.amount_due, euros.starting_balance, euros.ending_balance) == (10_700, 700, 0)
+    small = live.v1.invoices.finalize_invoice(make_draft(20, "eur").id)
+    assert (small.status, small.ending_balance) == ("paid", 20)
+    assert make_draft().amount_due == 60_000
+    told = live.v1.customers.retrieve(customer.id, {"expand": ["invoice_credit_balance"]})
+    assert told.invoice_credit_balance
+    assert told.invoice_credit_balance.to_dict() == {"usd": -50_000, "eur": -20}
+
+
 def test_a_balance_set_on_the_customer_is_on_record(live: stripe.StripeClient) -> None:
     """A balance given when a customer is made, and its change, are transactions too."""
     customer = live.v1.customers.create({"email": "old@globex.example", "balance": 700})
