@@ -15,7 +15,7 @@ export PRE_COMMIT_HOME = .cache/pre-commit
 # Or every program would compile all that it imports, each time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo test-fast test test-all lint format lock bench check-sandbox prove clean
+.PHONY: help install demo test-fast test test-all lint format lock bench docs check-sandbox prove clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -70,6 +70,9 @@ bench: install ## Measure; ARGS=latency names the benchmark
 lock: ## Write both locks from pyproject.toml; ARGS=--upgrade takes newer versions
 	$(COMPILE) pyproject.toml --output-file requirements.lock
 	$(COMPILE) --group dev --group sandbox --constraints requirements.lock --output-file requirements-dev.lock
+
+docs: install ## Write docs/settings.md from the code
+	@$(RUN) -m deployments.settings_page > docs/settings.md
 
 clean: ## Remove what was installed and what was run
 	rm -rf $(VENV) .cache .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -59,9 +59,12 @@ class Stripe(BaseModel):
 class Salesforce(BaseModel):
     """The Salesforce org, and one of two server-to-server logins for it."""
 
-    org_id: str = Field(pattern=r"^00D[A-Za-z0-9]{12}([A-Za-z0-9]{3})?$")
+    org_id: str = Field(
+        pattern=r"^00D[A-Za-z0-9]{12}([A-Za-z0-9]{3})?$",
+        description="The org that the login must belong to.",
+    )
     domain: str = Field(description="My Domain without .salesforce.com, for example acme.my")
-    consumer_key: SecretStr
+    consumer_key: SecretStr = Field(description="Of the connected app, or external client app.")
     consumer_secret: SecretStr | None = Field(None, description="For client credentials.")
     username: str | None = Field(None, description="For JWT bearer: the integration user.")
     private_key_file: Path | None = Field(None, description="For JWT bearer: PEM file.")

@@ -1,0 +1,146 @@
+"""What documentation says of this project is so."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from deployments.settings_page import page, variables
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted(
+    [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")], key=lambda path: path.as_posix()
+)
+READ = {path: path.read_text(encoding="utf-8") for path in PAGES}
+HISTORY = {"CHANGELOG.md", "docs/decisions"}
+"""Pages that may name what is gone."""
+
+pages = pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+current_pages = pytest.mark.parametrize(
+    "path",
+    [p for p in PAGES if not any(str(p.relative_to(ROOT)).startswith(h) for h in HISTORY)],
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
+
+
+def anchors(path: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    titles = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def blocks(text: str) -> Iterator[str]:
+    """The shell commands that a page shows."""
+    yield from re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
+
+
+def deployed() -> set[str]:
+    """The names of all deployments."""
+    entries = yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
+    return {entry["name"] for entry in entries}
+
+
+def org_names() -> set[str]:
+    """Objects, fields and other parts of the Salesforce package, by their API names."""
+    parts = (ROOT / "deployments/salesforce").rglob("*-meta.xml")
+    return {path.name.split(".")[0] for path in parts}
+
+
+@pages
+def test_links_lead_somewhere(path: Path) -> None:
+    """Each file, folder and heading that a page links to exists."""
+    for target in re.findall(r"\]\(([^)\s]+)\)", READ[path]):
+        if re.match(r"https?://", target):
+            continue
+        name, _, anchor = target.partition("#")
+        there = path.parent / name if name else path
+        assert there.exists(), f"{target} is not there"
+        assert not anchor or anchor in anchors(there), f"{target} has no such heading"
+
+
+@current_pages
+def test_files_that_are_named_exist(path: Path) -> None:
+    """A path in code type is one of this project."""
+    tops = {entry.name for entry in ROOT.iterdir() if not entry.name.startswith(".")}
+    for name in re.findall(r"`([\w.-]+(?:/[\w.-]+)+)/?`", READ[path]):
+        if name.split("/")[0] in tops:
+            assert (ROOT / name).exists(), f"{name} is not there"
+
+
+@current_pages
+def test_flows_that_are_named_are_deployed(path: Path) -> None:
+    """What `prefect deployment run` names can be run, and so can a flow that a table names."""
+    for flow, deployment in re.findall(r"deployment run ([\w-]+)/([\w-]+)", READ[path]):
+        assert flow == deployment
+        assert flow in deployed()
+    for row in re.findall(r"^\| (`[a-z-]+`(?: · `[a-z-]+`)*) \|", READ[path], re.MULTILINE):
+        if path.name == "README.md":
+            assert set(re.findall(r"`([a-z-]+)`", row)) <= deployed()
+
+
+def test_every_deployment_is_in_the_readme() -> None:
+    """Whoever reads the README knows all that can be run."""
+    rows = "\n".join(re.findall(r"^\| .*$", READ[ROOT / "README.md"], re.MULTILINE))
+    assert deployed() - set(re.findall(r"`([a-z-]+)`", rows)) == set()
+
+
+def test_the_layout_in_the_readme_is_the_layout() -> None:
+    """Each folder of the project is in the picture of it, and no other."""
+    text = READ[ROOT / "README.md"]
+    picture = text.split("## Layout\n")[1].split("\n## ")[0]
+    named = set(re.findall(r"\[(\w+)/\]", picture))
+    tracked = subprocess.check_output(["git", "ls-files"], cwd=ROOT, text=True).splitlines()
+    there = {name.split("/")[0] for name in tracked if "/" in name and not name.startswith(".")}
+    assert named == there
+
+
+@current_pages
+def test_commands_that_are_named_exist(path: Path) -> None:
+    """Each `make` target, and each module that `python -m` starts."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    code = "\n".join([*re.findall(r"`[^`\n]+`", READ[path]), *blocks(READ[path])])
+    for target in re.findall(r"\bmake ([a-z][a-z-]*)", code):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), f"make {target} is not there"
+    for module in re.findall(r"python -m ((?:invoicing|sandbox|deployments|tests)[\w.]*)", code):
+        file = ROOT / module.replace(".", "/")
+        assert file.with_suffix(".py").exists() or (file / "__main__.py").exists(), module
+
+
+@pages
+def test_commands_that_are_shown_parse(path: Path) -> None:
+    """A shell reads them."""
+    for block in blocks(READ[path]):
+        subprocess.run(["bash", "-n"], input=block, text=True, check=True)
+
+
+def test_settings_that_are_named_are_read() -> None:
+    """A variable in the documentation, whole or from its group on, is one of the code."""
+    known = {variable.name for variable in variables()}
+    for path, text in READ.items():
+        for name in re.findall(r"INVOICING_[A-Z_]+[A-Z](?!_*…)", text):
+            assert name in known, f"{path.name} names {name}"
+
+
+def test_the_page_of_settings_is_current() -> None:
+    """It is what `make docs` writes, and says of each variable what it is."""
+    assert READ[ROOT / "docs/settings.md"] == page()
+    assert [v.name for v in variables() if not v.description] == []
+
+
+@current_pages
+def test_what_is_named_of_the_salesforce_package_is_in_it(path: Path) -> None:
+    """Objects and fields; in the mapping's page, an org's own names are examples."""
+    if path.name == "field-mapping.md":
+        return
+    for name in re.findall(r"\b\w+__c\b", READ[path]):
+        assert name in org_names(), f"{name} is not in the package"
+
+
+def test_no_button_is_claimed_that_the_package_lacks() -> None:
+    """The README speaks of a record's button only when there is an action to press."""
+    buttons = list((ROOT / "deployments/salesforce").rglob("*.quickAction-meta.xml"))
+    buttons += (ROOT / "deployments/salesforce").rglob("*.webLink-meta.xml")
+    assert buttons or "button" not in READ[ROOT / "README.md"]
