@@ -8,7 +8,7 @@ from pydantic import Field
 
 from invoicing.domain.forms.parameters import Outcome
 from invoicing.domain.model.text import counted
-from invoicing.domain.sync.drift import FOR_PEOPLE, Kind
+from invoicing.domain.sync.drift import KINDS_FOR_PEOPLE, Kind
 from tasks.full_sync.approval import await_approval
 from tasks.full_sync.drift_report import publish_drift
 from tasks.full_sync.refunds import find_missed_refunds
@@ -17,7 +17,7 @@ from tasks.full_sync.staging import begin_sync, finish_sync, lock_sync, read_sal
 from tasks.records.locks import verify_environment
 from tasks.runtime.retries import CONCURRENT, reports_outcome
 
-REPAIRABLE = [kind for kind in Kind if kind not in FOR_PEOPLE]
+REPAIRABLE_KINDS = [kind for kind in Kind if kind not in KINDS_FOR_PEOPLE]
 
 
 @flow(
@@ -57,7 +57,7 @@ def full_sync(
         for side in reading:
             side.result()
         compared, differ = find_drift(sync)
-        wanted = [kind for kind in only or REPAIRABLE if kind not in FOR_PEOPLE]
+        wanted = [kind for kind in only or REPAIRABLE_KINDS if kind not in KINDS_FOR_PEOPLE]
         if not dry_run:
             declined = await_approval(sync, wanted, approve_above)
             if declined:

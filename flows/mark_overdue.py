@@ -5,7 +5,7 @@ from prefect import flow
 from invoicing.domain.forms.parameters import Outcome
 from tasks.records.locks import verify_environment
 from tasks.runtime.retries import reports_outcome
-from tasks.sync.overdue import find_wrongly_marked, mark_all
+from tasks.sync.overdue import find_wrong_overdue_marks, mark_all
 
 
 @flow(name="mark-overdue", flow_run_name="mark overdue invoices", persist_result=True)
@@ -16,5 +16,5 @@ def mark_overdue() -> Outcome:
     Each day a little after midnight. What is marked already costs nothing.
     """
     verify_environment()
-    marked = mark_all(find_wrongly_marked())
+    marked = mark_all(find_wrong_overdue_marks())
     return Outcome(sentence=marked.sentence)

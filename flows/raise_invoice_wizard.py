@@ -15,7 +15,9 @@ from tasks.runtime.retries import reports_outcome
 from tasks.runtime.run import name_run
 
 
-@flow(name="raise-invoice-wizard", flow_run_name="raise an invoice, asking", persist_result=True)
+@flow(
+    name="raise-invoice-wizard", flow_run_name="raise an invoice step by step", persist_result=True
+)
 @reports_outcome
 def raise_invoice_wizard(
     account: Annotated[str, Field(examples=["Acme Corporation"])] = "",
@@ -34,7 +36,7 @@ def raise_invoice_wizard(
     verify_environment()
     prompts = Prompts("wizard", answers)
     customer = prompts.run(choose_account(account.strip(), look_for_account))
-    name_run(f"raise an invoice for {customer.name}, asking")
+    name_run(f"raise an invoice for {customer.name} step by step")
     catalogue = open_price_book(customer)
     draft = confirm_order(prompts, catalogue, prompts.run(compose(catalogue)))
     if draft is None:

@@ -10,7 +10,7 @@ from tasks.sending.approval import mark_expired
 from tasks.sending.scheduled import start_sending
 
 
-@flow(name="send-scheduled", flow_run_name="send what is scheduled", persist_result=True)
+@flow(name="send-scheduled", flow_run_name="send scheduled drafts", persist_result=True)
 @reports_outcome
 def send_scheduled() -> Outcome:
     """Start send-invoice for every draft whose sending date is today or has passed.

@@ -3,7 +3,7 @@
 from prefect import flow
 
 from invoicing.domain.forms.parameters import InvoiceOutcome, InvoiceReference
-from invoicing.domain.stripe.transitions import Act
+from invoicing.domain.stripe.transitions import InvoiceAction
 from tasks.corrections.corrections import check_allowed, read_invoice_state, void
 from tasks.records.locks import lock_invoice, verify_environment
 from tasks.runtime.retries import reports_outcome
@@ -26,7 +26,7 @@ def void_invoice(invoice: InvoiceReference) -> InvoiceOutcome:
     with lock_invoice(invoice) as record_id:
         sent = read_invoice_state(record_id)
         name_run(f"void {sent.name} for {sent.account}")
-        check_allowed(Act.VOID, sent)
+        check_allowed(InvoiceAction.VOID, sent)
         void(sent)
         [change] = refresh([sent.stripe_id], touch=True)
     return to_outcome(change, f"{sent.name} over {sent.total} for {sent.account} is void.")

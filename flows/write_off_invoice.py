@@ -3,7 +3,7 @@
 from prefect import flow
 
 from invoicing.domain.forms.parameters import InvoiceOutcome, InvoiceReference
-from invoicing.domain.stripe.transitions import Act
+from invoicing.domain.stripe.transitions import InvoiceAction
 from tasks.corrections.corrections import check_allowed, read_invoice_state, write_off
 from tasks.records.locks import lock_invoice, verify_environment
 from tasks.runtime.retries import reports_outcome
@@ -26,7 +26,7 @@ def write_off_invoice(invoice: InvoiceReference) -> InvoiceOutcome:
     with lock_invoice(invoice) as record_id:
         sent = read_invoice_state(record_id)
         name_run(f"write off {sent.name} for {sent.account}")
-        check_allowed(Act.WRITE_OFF, sent)
+        check_allowed(InvoiceAction.WRITE_OFF, sent)
         write_off(sent)
         [change] = refresh([sent.stripe_id], touch=True)
     return to_outcome(change, f"{sent.remaining} of {sent.name} for {sent.account} is written off.")

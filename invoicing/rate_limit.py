@@ -17,7 +17,7 @@ TOGETHER_SECONDS = 1.0
 REST_SECONDS = 0.1
 """Nobody calls for so long after a 429."""
 
-RECOVERY = 0.05
+RECOVERY_RATE = 0.05
 """By this share of the full rate it grows again in each second."""
 
 
@@ -45,7 +45,7 @@ class Budget:
         """Wait for a turn."""
         with self._lock:
             now = time.monotonic()
-            grown = RECOVERY * self.rate * (now - self._grown_at)
+            grown = RECOVERY_RATE * self.rate * (now - self._grown_at)
             self._now_rate = min(self.rate, self._now_rate + grown)
             self._grown_at = now
             # Who is late makes up for one turn, and not for many in a burst.

@@ -56,7 +56,7 @@ TOLERANCE_SECONDS = 300
 """How far the clocks of Stripe and of the receiver may be apart, either way."""
 
 
-PLAIN_WORDS = {
+ERROR_TEXTS = {
     "invoice_payment_intent_requires_action": "the customer has to confirm the payment with "
     "their bank. Give them the invoice's payment page; sending the invoice again tries to charge "
     "it again."
@@ -108,7 +108,7 @@ def _translated_errors(doing: str) -> Iterator[None]:
                 f"Stripe's answer was unreadable, while trying to {doing}."
             ) from error
         kind = NotFound if error.code == "resource_missing" else Rejected
-        why = PLAIN_WORDS.get(error.code or "") or error.user_message or error
+        why = ERROR_TEXTS.get(error.code or "") or error.user_message or error
         raise kind(f"Stripe refused to {doing}: {why}") from error
 
 

@@ -14,7 +14,7 @@ from invoicing.ledger.models import DriftRow, Event, StagedStripe, SyncRun
 CHUNK = 1_000
 
 
-class Differing(NamedTuple):
+class DriftedInvoice(NamedTuple):
     """An invoice on which both sides differ, with what was staged of it."""
 
     subject: str
@@ -27,7 +27,7 @@ class Differing(NamedTuple):
     named_account: str | None
 
 
-FIND = """
+FIND_DRIFT = """
 INSERT INTO drift (run_id, subject, kind, name, record_id, account_id,
                    stripe_says, salesforce_says, outcome)
 SELECT :run_id, stripe_id, kind, name, record_id, COALESCE(account_id, ''),
@@ -80,7 +80,7 @@ def find(run_id: str) -> dict[Kind, int]:
     """Compare both sides by one set-based statement; returns how many differ in which way."""
     with session() as ledger:
         ledger.execute(delete(DriftRow).where(col(DriftRow.run_id) == run_id))
-        ledger.execute(text(FIND), {"run_id": run_id})
+        ledger.execute(text(FIND_DRIFT), {"run_id": run_id})
     return kinds(run_id)
 
 
@@ -124,7 +124,9 @@ def chunks(
         place = (rows[-1].account_id, rows[-1].subject)
 
 
-def in_stripe_order(run_id: str, only: Sequence[Kind], *, size: int) -> Iterator[list[Differing]]:
+def in_stripe_order(
+    run_id: str, only: Sequence[Kind], *, size: int
+) -> Iterator[list[DriftedInvoice]]:
     """What nothing was done about yet, in chunks.
 
     In the order of Stripe's list, the newest first, so that those of a chunk stand on few of its
@@ -159,7 +161,7 @@ def in_stripe_order(run_id: str, only: Sequence[Kind], *, size: int) -> Iterator
     rest = query
     while True:
         with session() as ledger:
-            rows = [Differing(*row) for row in ledger.exec(rest)]
+            rows = [DriftedInvoice(*row) for row in ledger.exec(rest)]
         if not rows:
             return
         yield rows

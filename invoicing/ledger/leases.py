@@ -28,7 +28,7 @@ RENEWED_SECONDS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class AcquiredLeases:
     """The leases that were taken of several, and those that others have."""
 
     new: frozenset[str]
@@ -63,7 +63,9 @@ def acquire(subject: str, owner: str, *, seconds: int = LEASE_SECONDS) -> None:
         raise busy
 
 
-def acquire_all(subjects: Iterable[str], owner: str, *, seconds: int = LEASE_SECONDS) -> Taken:
+def acquire_all(
+    subjects: Iterable[str], owner: str, *, seconds: int = LEASE_SECONDS
+) -> AcquiredLeases:
     """Take or renew the leases that are free, in one transaction.
 
     Raises:
@@ -76,7 +78,7 @@ def acquire_all(subjects: Iterable[str], owner: str, *, seconds: int = LEASE_SEC
     kept: set[str] = set()
     busy: dict[str, Busy] = {}
     if not wanted:
-        return Taken(frozenset(), frozenset(), {})
+        return AcquiredLeases(frozenset(), frozenset(), {})
     with session() as ledger:
         for start in range(0, len(wanted), AT_ONCE):
             some = wanted[start : start + AT_ONCE]
@@ -101,7 +103,7 @@ def acquire_all(subjects: Iterable[str], owner: str, *, seconds: int = LEASE_SEC
             kept_for = lease.expires_at if lease.subject in kept else until
             lease.expires_at = max(kept_for, until)
             ledger.add(lease)
-    return Taken(frozenset(new), frozenset(kept), busy)
+    return AcquiredLeases(frozenset(new), frozenset(kept), busy)
 
 
 def heartbeat(owner: str) -> None:

@@ -40,7 +40,7 @@ def mark_sent(stripe_id: str, sent_at: datetime) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class LastWrite:
     """What was last written to Salesforce about an invoice."""
 
     stripe_id: str
@@ -49,7 +49,7 @@ class Written:
     digest: str | None = None
 
 
-def remember_written(written: Sequence[Written]) -> None:
+def remember_written(written: Sequence[LastWrite]) -> None:
     """Remember what was written, to recognise its echo in events, and whose record it is."""
     by_record = {one.record_id: one for one in written}
     mine = col(InvoiceLink.record_id).in_(list(by_record))
@@ -71,10 +71,10 @@ def remember_written(written: Sequence[Written]) -> None:
 
 def link_invoice(stripe_id: str, record_id: str) -> None:
     """Remember that a Stripe invoice belongs to a record."""
-    remember_written([Written(stripe_id, record_id)])
+    remember_written([LastWrite(stripe_id, record_id)])
 
 
-def relink(written: Sequence[Written]) -> None:
+def relink(written: Sequence[LastWrite]) -> None:
     """Let links that name records of before name those that were made in their place."""
     statement = (
         update(InvoiceLink.__table__)  # type: ignore[attr-defined]
@@ -87,7 +87,7 @@ def relink(written: Sequence[Written]) -> None:
             ledger.connection().execute(statement, rows)
 
 
-def remember_many(written: Sequence[Written]) -> None:
+def remember_many(written: Sequence[LastWrite]) -> None:
     """Remember what was written of thousands of invoices, by two statements."""
     if not written:
         return

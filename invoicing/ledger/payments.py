@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from sqlmodel import col, select
 
-from invoicing.domain.model.payments import NOTHING_KNOWN, PaymentFacts
+from invoicing.domain.model.payments import NO_PAYMENT_FACTS, PaymentFacts
 from invoicing.domain.model.status import PaymentState
 from invoicing.ledger.database import session
 from invoicing.ledger.models import KnownPayments
@@ -31,7 +31,7 @@ def remember(facts: Mapping[str, tuple[PaymentFacts, PaymentState]]) -> None:
         return
     with session() as ledger:
         for stripe_id, (read, state) in facts.items():
-            if read == NOTHING_KNOWN:
+            if read == NO_PAYMENT_FACTS:
                 row = ledger.get(KnownPayments, stripe_id)
                 if row is not None:
                     ledger.delete(row)

@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.supervisors import Multiprocess
 
-APP = "invoicing.receiver.server:worker_app"
+APP_FACTORY = "invoicing.receiver.server:worker_app"
 
 HEADER_SECONDS = 10.0
 """How long a client may take for a request's headers."""
@@ -32,7 +32,9 @@ CONNECTIONS = 1000
 """The most for one worker at once; more are answered with 503."""
 
 
-def serve(host: str, port: int, workers: int, app: str = APP, fd: int | None = None) -> None:
+def serve(
+    host: str, port: int, workers: int, app: str = APP_FACTORY, fd: int | None = None
+) -> None:
     """Serve until SIGINT or SIGTERM.
 
     Args:

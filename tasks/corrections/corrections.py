@@ -22,11 +22,11 @@ from invoicing.domain.model.status import DELETABLE, Status, vanished_message
 from invoicing.domain.stripe.projection import RECORD_KEY
 from invoicing.domain.stripe.transitions import (
     RESULTING_STATUS,
-    Act,
     Credit,
     CreditRequest,
+    InvoiceAction,
     InvoiceState,
-    act_problems,
+    action_problems,
     invoice_state,
     payment_problems,
     plan_credit,
@@ -139,14 +139,14 @@ def read_invoice_state(record_id: str) -> InvoiceState:
     )
 
 
-@task(task_run_name="check that it is possible", **STEP)
-def check_allowed(act: Act, state: InvoiceState) -> None:
+@task(task_run_name="check that its state allows it", **STEP)
+def check_allowed(act: InvoiceAction, state: InvoiceState) -> None:
     """Refuse what an invoice's state does not allow; what was reached already is fine.
 
     Raises:
         Rejected: nothing was written to Stripe.
     """
-    problems = list(act_problems(act, state))
+    problems = list(action_problems(act, state))
     if problems and RESULTING_STATUS.get(act) is not state.status:
         raise Rejected(problems)
 
@@ -211,7 +211,7 @@ def mail_again(state: InvoiceState, request_id: str) -> None:
         return mailed(since, is_mail_of(RESEND, subject), forgotten)
 
     if _earlier_outcome(RESEND, subject, digest, evidence) is None:
-        check_allowed.fn(Act.RESEND, state)
+        check_allowed.fn(InvoiceAction.RESEND, state)
         twice = _duplicate_problems(RESEND, state, request_id, digest)
         if twice:
             raise Rejected(twice)
@@ -323,7 +323,7 @@ def report_payment(payment: Payment) -> str:
     )
 
 
-@task(task_run_name="count it towards the invoice", **STEP)
+@task(task_run_name="attach the payment to the invoice", **STEP)
 def attach_payment(payment: Payment, payment_record: str) -> None:
     """Count a reported payment towards its invoice, once."""
     client, stripe_id = stripe.client(), payment.state.stripe_id

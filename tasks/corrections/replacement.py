@@ -15,7 +15,7 @@ from invoicing.connectors.salesforce import quoted
 from invoicing.domain.model.invoice import Invoice
 from invoicing.domain.model.status import Status
 from invoicing.domain.salesforce import record
-from invoicing.domain.stripe.transitions import Act, act_problems
+from invoicing.domain.stripe.transitions import InvoiceAction, action_problems
 from invoicing.errors import Conflict, Rejected
 from invoicing.ledger import intents, leases
 from invoicing.ledger.intents import FINALIZE, RAISE
@@ -55,7 +55,7 @@ def write_replacement(record_id: str, due_date: date | None, request_id: str) ->
             raise Rejected(used_before(made["Name"]))
         return read_invoice.fn(str(made["Id"]))
     state, old = read_invoice_state.fn(record_id), read_invoice.fn(record_id)
-    problems = list(act_problems(Act.REPLACE, state))
+    problems = list(action_problems(InvoiceAction.REPLACE, state))
     rival = _replacement(
         f"{record.REPLACES} = {quoted(record_id)} AND {record.STATUS} NOT IN "
         f"({', '.join(map(quoted, NO_LONGER_REPLACING))})"
@@ -131,6 +131,6 @@ def check_replaceable(draft: Invoice) -> None:
     if draft.replaces is None or intents.attempted(FINALIZE, draft.record_id):
         return
     original = read_invoice_state.fn(find_record.fn(draft.replaces))
-    problems = list(act_problems(Act.REPLACE, original))
+    problems = list(action_problems(InvoiceAction.REPLACE, original))
     if problems:
         raise Conflict(" ".join([f"{draft.name} was not sent.", *problems]))

@@ -67,7 +67,7 @@ class RequestedInvoice:
 
 
 @dataclass(frozen=True, slots=True)
-class Raised:
+class RaiseResult:
     """The outcome of a requested invoice.
 
     Attributes:
@@ -313,7 +313,9 @@ def _line(key: str, number: int, product: Record) -> Line:
 
 
 @task(task_run_name="write the drafts", **STEP)
-def write_drafts(requested: Sequence[RequestedInvoice], *, all_or_nothing: bool) -> list[Raised]:
+def write_drafts(
+    requested: Sequence[RequestedInvoice], *, all_or_nothing: bool
+) -> list[RaiseResult]:
     """Write the drafts that are not there yet, each once for its key.
 
     What was written and is on no timeline is of a run that was killed; if it was not
@@ -337,7 +339,7 @@ def write_drafts(requested: Sequence[RequestedInvoice], *, all_or_nothing: bool)
             _take_back([there.pop(key) for key in alone], keys)
         add_entries([raised_entry(row["Id"], _total(row)) for row in there.values()])
     return [
-        Raised(
+        RaiseResult(
             one,
             row=there.get(one.key),
             is_new=one.key not in before,
@@ -446,12 +448,12 @@ def _take_back(rows: Sequence[Record], keys: Sequence[str]) -> None:
 
 @dataclass(slots=True)
 class _Counts:
-    raised: list[Raised] = field(default_factory=list)
-    there: list[Raised] = field(default_factory=list)
-    not_raised: list[Raised] = field(default_factory=list)
+    raised: list[RaiseResult] = field(default_factory=list)
+    there: list[RaiseResult] = field(default_factory=list)
+    not_raised: list[RaiseResult] = field(default_factory=list)
 
 
-def _count(results: Sequence[Raised]) -> _Counts:
+def _count(results: Sequence[RaiseResult]) -> _Counts:
     counts = _Counts()
     for one in results:
         kind = counts.not_raised if one.row is None else counts.raised
@@ -459,8 +461,8 @@ def _count(results: Sequence[Raised]) -> _Counts:
     return counts
 
 
-@task(task_run_name="report each row", **STEP)
-def publish_rows(results: Sequence[Raised]) -> None:
+@task(task_run_name="publish the outcome of each row", **STEP)
+def publish_rows(results: Sequence[RaiseResult]) -> None:
     """Attach a table to the run: the outcome of each invoice that was asked for."""
     rows = "\n".join(f"| {' | '.join(map(_cell, _row_of(one)))} |" for one in results)
     publish_page(
@@ -470,7 +472,7 @@ def publish_rows(results: Sequence[Raised]) -> None:
     )
 
 
-def _row_of(one: Raised) -> tuple[str, ...]:
+def _row_of(one: RaiseResult) -> tuple[str, ...]:
     if one.row is None:
         return (one.requested.where, "", "", "", " ".join(one.problems) or "Not raised.")
     link = f"[{one.row['Name']}]({record_page(one.row['Id'])})"
@@ -483,7 +485,7 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\r", " ").replace("\n", " ")
 
 
-def outcome(results: Sequence[Raised]) -> BulkOutcome:
+def outcome(results: Sequence[RaiseResult]) -> BulkOutcome:
     """The outcome of a bulk raise.
 
     Raises:
@@ -511,7 +513,7 @@ def outcome(results: Sequence[Raised]) -> BulkOutcome:
     )
 
 
-def _sums(raised: Sequence[Raised]) -> str:
+def _sums(raised: Sequence[RaiseResult]) -> str:
     sums: dict[str, Money] = {}
     for one in raised:
         if one.row:

@@ -23,7 +23,7 @@ from tasks.runtime.run import run_id, this_attempt
 CLOCK_SKEW = timedelta(minutes=5)
 
 
-@task(task_run_name="look whether {reference} is deleted already", **STEP)
+@task(task_run_name="check whether {reference} is deleted already", **STEP)
 def deleted_before(reference: str) -> bool:
     """Whether the same was asked before, and what it was about is gone."""
     if intents.find(DELETE, reference.strip()) is None:

@@ -46,7 +46,7 @@ def read_choices() -> list[str]:
     )
 
 
-@task(task_run_name="offer the products", **STEP)
+@task(task_run_name="publish the product options", **STEP)
 def publish_choices(choices: Sequence[str]) -> list[str]:
     """Put the choices into the forms; returns the deployments that had others before."""
     server = Prefect(settings().prefect_api_url, settings().prefect_api_auth)

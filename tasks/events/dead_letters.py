@@ -8,7 +8,7 @@ from invoicing.ledger.models import Event
 from invoicing.settings import settings
 from tasks.runtime.run import publish_page, stripe_page
 
-KEY = "dead-letters"
+ARTIFACT_KEY = "dead-letters"
 MAX_ROWS_SHOWN = 500
 """Rows of the page; more than anybody reads."""
 
@@ -25,7 +25,7 @@ def publish_dead_letters() -> int:
     """Bring the list up to date; returns how many there are."""
     account = settings().stripe.account_id
     dead = inbox.dead_letters(account)
-    publish_page(KEY, dead_letter_page(dead), "Events that are not retried by themselves.")
+    publish_page(ARTIFACT_KEY, dead_letter_page(dead), "Events that are not retried by themselves.")
     if dead:
         inbox.move_cursor(_cursor(account), max(event.done_at for event in dead if event.done_at))
     return len(dead)
@@ -72,4 +72,4 @@ def _row(event: Event) -> str:
 
 
 def _cursor(account: str) -> str:
-    return f"{KEY}:{account}"
+    return f"{ARTIFACT_KEY}:{account}"

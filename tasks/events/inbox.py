@@ -16,7 +16,7 @@ from invoicing.connectors.prefect import Prefect
 from invoicing.domain.model.status import Status
 from invoicing.domain.model.text import counted, label
 from invoicing.domain.stripe.events import (
-    HANDLED,
+    HANDLED_TYPES,
     concerns_payments,
     invoice_snapshot,
     parse_event,
@@ -33,7 +33,7 @@ from tasks.records.invoices import today
 from tasks.records.locks import heartbeat
 from tasks.runtime.retries import FEW_RETRIES, STEP
 from tasks.runtime.run import publish_table
-from tasks.sync.refresh import Change, refresh
+from tasks.sync.refresh import RefreshResult, refresh
 
 BATCH_SIZE = 800
 """Events that a handler takes at a time."""
@@ -60,7 +60,7 @@ def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
 
 
 @dataclass(frozen=True, slots=True)
-class Fetched:
+class FetchResult:
     """Outcome of a fetch of events."""
 
     seen: int
@@ -75,7 +75,7 @@ class Fetched:
 
 
 @task(task_run_name="fetch events from Stripe", **STEP)
-def fetch_events(lookback: timedelta) -> Fetched:
+def fetch_events(lookback: timedelta) -> FetchResult:
     """Put every event since the last fetch into the inbox.
 
     Reads five minutes further back than the cursor, because events become visible late and
@@ -91,7 +91,7 @@ def fetch_events(lookback: timedelta) -> Fetched:
     since = (cursor or began - lookback) - OVERLAP
     seen = new = 0
     latest = began - OVERLAP
-    for page in batched(stripe.client().events(since=since, types=HANDLED), PAGE_SIZE):
+    for page in batched(stripe.client().events(since=since, types=HANDLED_TYPES), PAGE_SIZE):
         rows = []
         for found in page:
             event = parse_event(found)
@@ -101,15 +101,15 @@ def fetch_events(lookback: timedelta) -> Fetched:
         seen += len(rows)
         new += inbox.receive(rows)
     gap = cursor is not None and began - cursor > MAX_CURSOR_AGE
-    fetched = Fetched(seen, new, since, gap)
+    fetched = FetchResult(seen, new, since, gap)
     if not gap:
         inbox.move_cursor(name, latest)
     get_run_logger().info(fetched.sentence)
     return fetched
 
 
-@task(task_run_name="make sure that nothing was missed", **STEP)
-def close_gap(fetched: Fetched) -> None:
+@task(task_run_name="check for missed events", **STEP)
+def close_gap(fetched: FetchResult) -> None:
     """Where events may have been dropped by Stripe, have everything compared, and say so.
 
     Stripe keeps events for 30 days; past 25 without a fetch, a full sync is started, once
@@ -130,9 +130,9 @@ def close_gap(fetched: Fetched) -> None:
     )
 
 
-def drain() -> list[Change]:
+def drain() -> list[RefreshResult]:
     """Process all events that wait, customers side by side, and publish what moved."""
-    changes: list[Change] = []
+    changes: list[RefreshResult] = []
     with claiming_events() as owner:
         while events := inbox.claim(
             owner, account_id=settings().stripe.account_id, limit=BATCH_SIZE
@@ -160,13 +160,13 @@ def claiming_events() -> Iterator[str]:
                 inbox.release(owner)
 
 
-def _row(change: Change) -> dict[str, str]:
-    moved = (f"{label(name)}: {was} → {now}" for name, (was, now) in change.moved.items())
+def _row(change: RefreshResult) -> dict[str, str]:
+    changed = (f"{label(name)}: {was} → {now}" for name, (was, now) in change.changed.items())
     return {
         "Invoice": change.name or change.stripe_id,
         "Account": change.account,
         "What happened": change.sentence,
-        "From → to": "; ".join(moved),
+        "From → to": "; ".join(changed),
         "Stripe": change.stripe_id,
     }
 
@@ -192,27 +192,27 @@ def replay(wanted: EventFilter) -> int:
     return inbox.replay(settings().stripe.account_id, wanted)
 
 
-@task(task_run_name="forget old bodies", **STEP)
+@task(task_run_name="delete old event bodies", **STEP)
 def delete_old_bodies() -> None:
     """Drop the bodies of processed events whose time is over; their digests stay."""
     kept = timedelta(days=settings().ledger.event_body_days)
     inbox.delete_bodies(datetime.now(UTC) - kept)
 
 
-def summary(changes: Sequence[Change]) -> str:
+def summary(changes: Sequence[RefreshResult]) -> str:
     """The outcome of some events, in one sentence."""
-    moved = [change for change in changes if change.moved or change.created]
+    changed = [change for change in changes if change.changed or change.created]
     wrong = [change for change in changes if change.problem]
     if not changes:
         return "Nothing was waiting."
-    parts = [f"{counted(len(changes), 'invoice')} looked at, {len(moved):,} changed"]
-    parts += [change.sentence.rstrip(".") for change in moved[:3]]
+    parts = [f"{counted(len(changes), 'invoice')} looked at, {len(changed):,} changed"]
+    parts += [change.sentence.rstrip(".") for change in changed[:3]]
     parts += [f"{len(wrong)} could not be processed: {wrong[0].sentence}"] if wrong else []
     return "; ".join(parts).rstrip(".") + "."
 
 
 @task(task_run_name="process a batch of events", **STEP)
-def process_events(events: Sequence[Event]) -> list[Change]:
+def process_events(events: Sequence[Event]) -> list[RefreshResult]:
     """Refresh each invoice that some claimed events are about, once, however many name it."""
     owner = events[0].owner or ""
     by_invoice: dict[str | None, list[Event]] = {}
@@ -271,22 +271,28 @@ def _is_known_already(event: Event, link: InvoiceLink | None) -> bool:
     )
 
 
-def _refresh_all(stripe_ids: Sequence[str], reread_payments: Collection[str]) -> list[Change]:
+def _refresh_all(
+    stripe_ids: Sequence[str], reread_payments: Collection[str]
+) -> list[RefreshResult]:
     """Refresh invoices, and those that are locked again, as long as any of them comes free."""
-    changes: list[Change] = []
+    changes: list[RefreshResult] = []
     left = list(stripe_ids)
     while left:
         try:
             refreshed = refresh_free(left, reread_payments)
         except TransientError as error:
-            return changes + [Change(id_, problem=str(error), transient=True) for id_ in left]
+            return changes + [
+                RefreshResult(id_, problem=str(error), transient=True) for id_ in left
+            ]
         changes += [change for change in refreshed if not change.transient]
         left = [change.stripe_id for change in refreshed if change.transient]
     return changes
 
 
 @task(task_run_name="refresh invoices that are free", **STEP | {"retries": FEW_RETRIES})
-def refresh_free(stripe_ids: Sequence[str], reread_payments: Collection[str]) -> list[Change]:
+def refresh_free(
+    stripe_ids: Sequence[str], reread_payments: Collection[str]
+) -> list[RefreshResult]:
     """Refresh invoices.
 
     Raises:

@@ -16,7 +16,7 @@ from invoicing.ledger.models import Event
 SHOWN_ATTRIBUTES = frozenset(["name", "email"])
 """What people in Salesforce should know of a customer that was changed in Stripe."""
 
-ON_AN_INVOICE = ("v1.invoice_payment.", "v1.credit_note.")
+INVOICE_OBJECT_TYPES = ("v1.invoice_payment.", "v1.credit_note.")
 """Thin events name their object only, and these objects name their invoice."""
 
 
@@ -45,7 +45,7 @@ def resolve_invoices(events: Sequence[Event]) -> list[Event]:
 
 
 def _names_an_object_of_it(event: Event) -> bool:
-    return names_a_payment(event.type) or event.type.startswith(ON_AN_INVOICE)
+    return names_a_payment(event.type) or event.type.startswith(INVOICE_OBJECT_TYPES)
 
 
 def _resolve(event: Event, found: dict[tuple[str, str], str | None]) -> str | None:
@@ -102,9 +102,11 @@ def _write_accounts(customer_ids: Sequence[str]) -> None:
     updates = []
     for account in accounts:
         customer = stripe.client().customer(account["Stripe_Customer_Id__c"])
-        moved = record.differences(account, _customer_fields(account, customer))
-        if moved:
-            updates.append({"Id": account["Id"]} | {name: now for name, (_, now) in moved.items()})
+        changed = record.differences(account, _customer_fields(account, customer))
+        if changed:
+            updates.append(
+                {"Id": account["Id"]} | {name: now for name, (_, now) in changed.items()}
+            )
     for row in salesforce.client().update_many("Account", updates):
         raise row.error
 

@@ -16,7 +16,7 @@ from invoicing.settings import settings
 from tasks.records.locks import lock, require_lock
 from tasks.runtime.retries import STEP
 
-FLOW_OF: Mapping[str, str] = {
+FLOW_BY_ACTION: Mapping[str, str] = {
     "Send": "send-invoice",
     "Sync": "sync-invoice",
     "Preview": "preview-invoice",
@@ -35,7 +35,7 @@ OVERLAP = timedelta(minutes=5)
 """Records that are committed late carry an earlier SystemModstamp."""
 
 
-@task(task_run_name="read what records ask for", **STEP)
+@task(task_run_name="collect the requested actions", **STEP)
 def collect_requests() -> int:
     """Write down every request that an action field makes; returns how many records ask.
 
@@ -82,7 +82,7 @@ def take_up(request: Request) -> str:
         require_lock(_subject())
         salesforce.client().update(record.INVOICE, request.record_id, {record.ACTION: None})
         requests.mark(number, cleared=True)
-    flow = FLOW_OF[request.action]
+    flow = FLOW_BY_ACTION[request.action]
     key = f"request-{request.record_id}-{number}-{request.asked_at.isoformat()}"
     server = Prefect(settings().prefect_api_url, settings().prefect_api_auth)
     run = server.start(flow, {"invoice": request.record_id}, key)

@@ -44,7 +44,7 @@ Failures = Mapping[str, InvoicingError]
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class MissingInvoice:
     """An invoice that Salesforce lacks, as Stripe has it now."""
 
     invoice: Projection
@@ -52,8 +52,8 @@ class Found:
     account: str
 
 
-@task(task_run_name="make many records", **STEP)
-def make_records(sync: SyncRun, rows: Sequence[drift.Differing]) -> None:
+@task(task_run_name="create records", **STEP)
+def make_records(sync: SyncRun, rows: Sequence[drift.DriftedInvoice]) -> None:
     """Make the records of invoices, and write down the outcome of each.
 
     Left to the fresh reading, one by one, are those that somebody works on, that have a record
@@ -73,14 +73,16 @@ def make_records(sync: SyncRun, rows: Sequence[drift.Differing]) -> None:
         _make(sync, found)
 
 
-def _projected(wholes: Sequence[WholeFacts], accounts: Mapping[str, str]) -> list[Found]:
+def _projected(wholes: Sequence[WholeFacts], accounts: Mapping[str, str]) -> list[MissingInvoice]:
     return [
-        Found(invoice, whole["lines"]["data"], accounts[whole["id"]])
+        MissingInvoice(invoice, whole["lines"]["data"], accounts[whole["id"]])
         for whole, invoice in zip(wholes, project_all(wholes), strict=True)
     ]
 
 
-def _without_record(found: Sequence[Found], linked: Mapping[str, str]) -> list[Found]:
+def _without_record(
+    found: Sequence[MissingInvoice], linked: Mapping[str, str]
+) -> list[MissingInvoice]:
     """Those that have no record, neither one that they name nor one that they were linked to."""
     names = {
         one.invoice.stripe_id: {named_record(one.invoice), linked.get(one.invoice.stripe_id)}
@@ -99,7 +101,7 @@ def _without_record(found: Sequence[Found], linked: Mapping[str, str]) -> list[F
     ]
 
 
-def _make(sync: SyncRun, found: Sequence[Found]) -> None:
+def _make(sync: SyncRun, found: Sequence[MissingInvoice]) -> None:
     """Write headers, lines and what finishes them; each step only where the one before did."""
     if not found:
         return
@@ -142,7 +144,7 @@ def _incomplete_records() -> dict[str, str]:
     return {row[record.STRIPE_ID]: row["Id"] for row in found}
 
 
-def _write_headers(found: Sequence[Found]) -> Failures:
+def _write_headers(found: Sequence[MissingInvoice]) -> Failures:
     rows = [
         record_header(one.invoice, one.account)
         | {record.LOCAL_KEY: f"{record.INCOMPLETE_PREFIX}{one.invoice.stripe_id}"}
@@ -153,7 +155,7 @@ def _write_headers(found: Sequence[Found]) -> Failures:
 
 
 def _write_lines(
-    found: Sequence[Found], made: Mapping[str, str], before: Mapping[str, str]
+    found: Sequence[MissingInvoice], made: Mapping[str, str], before: Mapping[str, str]
 ) -> Failures:
     """Write lines; those of records that were incomplete before may be there, and are not moved."""
     there = existing_line_keys([before[id_] for id_ in made if id_ in before])
@@ -195,6 +197,8 @@ def _write(sobject: str, key: str, rows: Sequence[Mapping[str, Any]]) -> dict[in
 
 def _link(invoices: Sequence[Projection], made: Mapping[str, str]) -> None:
     """Link the invoices with these records before they are complete: they are not created twice."""
-    written = [links.Written(i.stripe_id, made[i.stripe_id], i.status, i.digest) for i in invoices]
+    written = [
+        links.LastWrite(i.stripe_id, made[i.stripe_id], i.status, i.digest) for i in invoices
+    ]
     links.relink(written)
     links.remember_many(written)

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from invoicing.domain.stripe.projection import Facts
 from invoicing.errors import Throttled, TransientError
-from invoicing.ledger.drift import Differing
+from invoicing.ledger.drift import DriftedInvoice
 from invoicing.rate_limit import Budget
 from invoicing.settings import settings
 
@@ -54,7 +54,7 @@ def read_page(budget: Budget, ask: Callable[[], T]) -> T:
 
 
 def read_again(
-    rows: Sequence[Differing], page: Callable[[int, str | None], Sequence[F]]
+    rows: Sequence[DriftedInvoice], page: Callable[[int, str | None], Sequence[F]]
 ) -> list[F]:
     """Read invoices from the pages of Stripe's list that they stand on; some may be gone.
 
@@ -71,7 +71,7 @@ def read_again(
 
 def _jump(
     page: Callable[[int, str | None], Sequence[F]],
-    rows: Sequence[Differing],
+    rows: Sequence[DriftedInvoice],
 ) -> list[F]:
     """Page from one wanted invoice to the next; what lies between pages is passed over."""
     wanted = {row.subject: row.created for row in rows}

@@ -39,9 +39,9 @@ def find_missed_refunds() -> None:
     changes = refresh(invoices, reread_payments=invoices) if invoices else []
     if not any(change.transient for change in changes):
         inbox.move_cursor(name, began - OVERLAP)
-    moved = sum(bool(change.moved) for change in changes)
+    changed = sum(bool(change.changed) for change in changes)
     get_run_logger().info(
         "%s looked into for refunds and disputes, %s changed.",
         counted(len(invoices), "invoice"),
-        f"{moved:,}",
+        f"{changed:,}",
     )

@@ -13,7 +13,7 @@ from invoicing.domain.model.status import Status
 from invoicing.domain.model.text import counted
 from invoicing.domain.salesforce import record
 from invoicing.domain.stripe.projection import Projection
-from invoicing.domain.sync.drift import LINKED, Kind
+from invoicing.domain.sync.drift import BULK_REPAIRABLE_KINDS, Kind
 from invoicing.errors import InvoicingError, Rejected, TransientError
 from invoicing.ledger import drift, links, staging
 from invoicing.ledger.models import SyncRun, TimelineEntry
@@ -25,7 +25,7 @@ from tasks.records.locks import lock_all
 from tasks.records.timeline import add_entries, make_entry
 from tasks.runtime.retries import STEP
 from tasks.sync.new_records import BilledTo, accounts_of, project_all
-from tasks.sync.refresh import Change, refresh, synced_fields
+from tasks.sync.refresh import RefreshResult, refresh, synced_fields
 
 MAX_SINGLE_REPAIRS = 2_000
 """So much drift is repaired invoice by invoice, each read again. Bulk jobs pay from there on:
@@ -35,10 +35,10 @@ FRESH_CHUNK = 500
 BULK_CHUNK = 1_500
 """Rows of a Bulk job, which are held in memory: less than a batch of Salesforce's, 10,000."""
 
-Pair = tuple[drift.Differing, Projection]
+Pair = tuple[drift.DriftedInvoice, Projection]
 """What differs, and how it is in Stripe."""
 
-MISSING_CHUNK = 2_000
+CREATE_CHUNK = 2_000
 MAX_SINGLE_CREATES = 20
 """So few records are created one by one, each by four calls."""
 
@@ -68,7 +68,7 @@ def find_drift(sync: SyncRun) -> tuple[int, int]:
 
 def _name_accounts(sync: SyncRun) -> None:
     """Tell invoices whose customer belongs to no Account from those that can be made."""
-    for rows in drift.in_stripe_order(sync.id, [Kind.MISSING_IN_SALESFORCE], size=MISSING_CHUNK):
+    for rows in drift.in_stripe_order(sync.id, [Kind.MISSING_IN_SALESFORCE], size=CREATE_CHUNK):
         billed = [BilledTo(row.subject, row.named_account, row.customer_id) for row in rows]
         accounts = accounts_of(billed)
         drift.set_accounts(sync.id, accounts)
@@ -84,7 +84,7 @@ def repair(sync: SyncRun, only: Sequence[Kind]) -> None:
         only: The kinds of drift to repair.
     """
     kinds = drift.kinds(sync.id)
-    linked = [kind for kind in only if kind in LINKED]
+    linked = [kind for kind in only if kind in BULK_REPAIRABLE_KINDS]
     if sum(kinds.get(kind, 0) for kind in linked) > MAX_SINGLE_REPAIRS:
         for differing in drift.in_stripe_order(sync.id, linked, size=BULK_CHUNK):
             check_api_usage()
@@ -111,19 +111,19 @@ def repair_one_by_one(sync: SyncRun, subjects: Sequence[str]) -> None:
     try:
         changes = refresh(subjects)
     except TransientError as error:
-        changes = [Change(id_, problem=str(error), transient=True) for id_ in subjects]
+        changes = [RefreshResult(id_, problem=str(error), transient=True) for id_ in subjects]
     drift.record_outcomes(sync.id, {change.stripe_id: _outcome(change) for change in changes})
 
 
-def _outcome(change: Change) -> str:
+def _outcome(change: RefreshResult) -> str:
     if change.problem:
         return f"not repaired: {change.problem}"
-    repaired = change.created or change.moved
+    repaired = change.created or change.changed
     return f"repaired: {change.sentence}" if repaired else "was in step by then"
 
 
 @task(task_run_name="repair in bulk", **STEP)
-def write_in_bulk(sync: SyncRun, rows: Sequence[drift.Differing]) -> None:
+def write_in_bulk(sync: SyncRun, rows: Sequence[drift.DriftedInvoice]) -> None:
     """Write what differs by Bulk jobs, each row's result looked at.
 
     Stripe is read again inside the leases: since it was staged, an approver may have
@@ -141,11 +141,11 @@ def write_in_bulk(sync: SyncRun, rows: Sequence[drift.Differing]) -> None:
                 _write(sync, pairs)
 
 
-def _subjects(row: drift.Differing) -> set[str]:
+def _subjects(row: drift.DriftedInvoice) -> set[str]:
     return {row.subject, str(row.record_id)}
 
 
-def _by_shape(rows: Sequence[drift.Differing]) -> tuple[list[Pair], list[Pair]]:
+def _by_shape(rows: Sequence[drift.DriftedInvoice]) -> tuple[list[Pair], list[Pair]]:
     """Drafts and all others, by Account: the rows of a Bulk job have the same fields."""
     read = read_again(rows, stripe.client().facts_page)
     projections = {invoice.stripe_id: invoice for invoice in project_all(read)}
@@ -162,7 +162,7 @@ def _write(sync: SyncRun, pairs: Sequence[Pair]) -> None:
     failed = _failures(pairs)
     written = [pair for index, pair in enumerate(pairs) if index not in failed]
     links.remember_many(
-        [links.Written(row.subject, str(row.record_id), p.status, p.digest) for row, p in written]
+        [links.LastWrite(row.subject, str(row.record_id), p.status, p.digest) for row, p in written]
     )
     for start in range(0, len(written), FRESH_CHUNK):
         add_entries([_entry(sync, *pair) for pair in written[start : start + FRESH_CHUNK]])
@@ -184,7 +184,7 @@ def _says(projection: Projection) -> str:
     return f"{projection.status} {projection.payment_state}"
 
 
-def _entry(sync: SyncRun, row: drift.Differing, projection: Projection) -> TimelineEntry:
+def _entry(sync: SyncRun, row: drift.DriftedInvoice, projection: Projection) -> TimelineEntry:
     """What a repair is on the record's timeline; a sync repairs an invoice in bulk once."""
     what = f"{row.salesforce_says} → {_says(projection)}"
     if row.salesforce_says == _says(projection):
@@ -200,7 +200,7 @@ def _entry(sync: SyncRun, row: drift.Differing, projection: Projection) -> Timel
     )
 
 
-def _update(row: drift.Differing, projection: Projection) -> dict[str, Any]:
+def _update(row: drift.DriftedInvoice, projection: Projection) -> dict[str, Any]:
     fields = record.projected_fields(projection)
     account = {record.STRIPE_ACCOUNT_ID: settings().stripe.account_id}
     return {"Id": row.record_id} | fields | account | synced_fields(projection.status)
@@ -223,7 +223,7 @@ def sync_changed() -> str:
     for names in _named_since(last.started_at):
         changes = refresh(names)
         named += len(names)
-        differed += sum(bool(change.created or change.moved) for change in changes)
+        differed += sum(bool(change.created or change.changed) for change in changes)
         wrong = [change.sentence for change in changes if change.problem]
         failed += len(wrong)
         for sentence in wrong:

@@ -19,7 +19,7 @@ from prefect.logging import get_run_logger
 from invoicing.connectors import salesforce, stripe
 from invoicing.domain.salesforce import record
 from invoicing.domain.sync.staged_rows import (
-    ASKED_FOR,
+    QUERIED_FIELDS,
     Listed,
     StripeRow,
     salesforce_rows,
@@ -311,7 +311,7 @@ def read_salesforce(sync: SyncRun) -> None:
     if sync.salesforce_read:
         return
     soql = (
-        f"SELECT {', '.join(ASKED_FOR)} FROM {record.INVOICE} "  # noqa: S608
+        f"SELECT {', '.join(QUERIED_FIELDS)} FROM {record.INVOICE} "  # noqa: S608
         f"WHERE {record.STRIPE_ID} != null"
     )
     staging.clear_salesforce()

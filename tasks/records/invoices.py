@@ -546,7 +546,7 @@ def _revision_nodes(revision: Revision) -> list[dict[str, Any]]:
     return nodes
 
 
-@task(task_run_name="note on the record", **STEP)
+@task(task_run_name="write the sync message", **STEP)
 def write_sync_message(record_id: str, state: SyncState, message: str) -> None:
     """Write on the record what went wrong.
 
@@ -567,7 +567,7 @@ def write_sync_message(record_id: str, state: SyncState, message: str) -> None:
     salesforce.client().update(record.INVOICE, record_id, fields)
 
 
-@task(task_run_name="note the customer on the Account", **STEP)
+@task(task_run_name="link the customer to the Account", **STEP)
 def link_customer(account: Account, customer_id: str) -> None:
     """Write the Stripe customer on the Account, where it is not there yet."""
     if account.stripe_customer_id != customer_id:

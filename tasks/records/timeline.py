@@ -20,14 +20,14 @@ from invoicing.connectors import salesforce
 from invoicing.connectors.salesforce import Record, RowError, quoted
 from invoicing.domain.model.money import Money
 from invoicing.domain.salesforce import record
-from invoicing.domain.salesforce.timeline_text import SIDE_OF_FLOW, Side, describe_change, listed
+from invoicing.domain.salesforce.timeline_text import SIDE_BY_FLOW, Side, describe_change, listed
 from invoicing.errors import InvoicingError, TransientError
 from invoicing.ledger import leases, timeline
 from invoicing.ledger.models import EntryState, TimelineEntry
 from tasks.runtime.retries import STEP
 from tasks.runtime.run import publish_page, run_id, run_url, this_attempt
 
-BULK = 2_000
+BULK_THRESHOLD = 2_000
 """From so many entries on, they travel in one Bulk job instead of Collections calls."""
 
 
@@ -38,21 +38,21 @@ class Update:
     Attributes:
         row: The record as it was read, with all its state fields.
         fields: What to write, without the id; empty where nothing is to be written.
-        moved: What differs: field to was and is.
+        changed: What differs: field to was and is.
         stripe_id: Its Stripe invoice.
         happened_at: When it happened, UTC, if the services say so; else it is now.
     """
 
     row: Record
     fields: Mapping[str, Any]
-    moved: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
+    changed: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
     stripe_id: str | None = None
     happened_at: datetime | None = None
 
 
 def side() -> Side:
     """Where what this run changes comes from."""
-    return SIDE_OF_FLOW.get(str(flow_run.flow_name), Side.SALESFORCE)
+    return SIDE_BY_FLOW.get(str(flow_run.flow_name), Side.SALESFORCE)
 
 
 def write_changes(updates: Sequence[Update]) -> dict[str, InvoicingError]:
@@ -63,7 +63,7 @@ def write_changes(updates: Sequence[Update]) -> dict[str, InvoicingError]:
     """
     _confirm_proposed(updates)
     writing = [update for update in updates if update.fields]
-    entries = {u.row["Id"]: _entry(u) for u in writing if u.moved}
+    entries = {u.row["Id"]: _entry(u) for u in writing if u.changed}
     if entries:
         timeline.propose(list(entries.values()), this_attempt())
     rows = [{"Id": update.row["Id"], **update.fields} for update in writing]
@@ -99,7 +99,7 @@ def _confirm_proposed(updates: Sequence[Update]) -> None:
 
 def _entry(update: Update) -> TimelineEntry:
     total = update.fields.get(record.TOTAL, update.row.get(record.TOTAL))
-    said = describe_change(update.moved, update.row.get(record.CURRENCY) or "", total)
+    said = describe_change(update.changed, update.row.get(record.CURRENCY) or "", total)
     return make_entry(
         "",
         said.what,
@@ -107,7 +107,7 @@ def _entry(update: Update) -> TimelineEntry:
         stripe_id=update.stripe_id,
         amount=said.amount,
         happened_at=update.happened_at,
-        moved=update.moved,
+        changed=update.changed,
         state=EntryState.PROPOSED,
     )
 
@@ -120,7 +120,7 @@ def make_entry(
     stripe_id: str | None = None,
     amount: Money | None = None,
     happened_at: datetime | None = None,
-    moved: Mapping[str, tuple[Any, Any]] | None = None,
+    changed: Mapping[str, tuple[Any, Any]] | None = None,
     state: EntryState = EntryState.HAPPENED,
 ) -> TimelineEntry:
     """An entry of this run; see :class:`TimelineEntry`."""
@@ -131,7 +131,7 @@ def make_entry(
         happened_at=happened_at or datetime.now(UTC),
         side=side(),
         what=what,
-        changes=orjson.dumps(dict(moved or {}), default=_as_json).decode(),
+        changes=orjson.dumps(dict(changed or {}), default=_as_json).decode(),
         amount=float(amount.decimal) if amount else None,
         currency=amount.currency if amount else None,
         run_id=run_id(),
@@ -214,7 +214,7 @@ def _copy(entries: Sequence[TimelineEntry]) -> None:
     if not entries:
         return
     client, rows = salesforce.client(), [_fields(entry) for entry in entries]
-    write = client.bulk_upsert if len(entries) > BULK else client.upsert_many
+    write = client.bulk_upsert if len(entries) > BULK_THRESHOLD else client.upsert_many
     try:
         errors: list[RowError] = write(record.EVENT, record.EVENT_KEY, rows)
     except TransientError as error:

@@ -141,7 +141,7 @@ def mark_waiting(draft: Invoice) -> None:
     get_run_logger().info("%s over %s waits for approval.", draft.name, draft.total)
 
 
-@task(task_run_name="write down the decision", **STEP)
+@task(task_run_name="record the decision", **STEP)
 def record_decision(draft: Invoice, decision: Decision) -> None:
     """Keep who decided what, when and over which amount: on the record and in the ledger."""
     fields = record.approval_fields(

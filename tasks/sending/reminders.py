@@ -125,7 +125,7 @@ def remind_all(reminders: Sequence[Reminder]) -> list[Reminder]:
     return results
 
 
-@task(task_run_name="remind some", **STEP)
+@task(task_run_name="send some reminders", **STEP)
 def remind(reminders: Sequence[Reminder]) -> list[Reminder]:
     """Send some reminders, each once; one that cannot be sent keeps no other from it.
 

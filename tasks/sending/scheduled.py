@@ -16,7 +16,7 @@ from tasks.runtime.retries import STEP
 SEND = "send-invoice"
 
 
-@task(task_run_name="start sending what is due", **STEP)
+@task(task_run_name="start scheduled sending", **STEP)
 def start_sending() -> tuple[int, int]:
     """Start a run of send-invoice for each draft that is to be sent by today.
 

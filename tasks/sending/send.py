@@ -468,7 +468,7 @@ def charge(stripe_id: str, record_id: str) -> None:
     get_run_logger().info("%s is paid.", stripe_id)
 
 
-@task(task_run_name="let Stripe follow up", **STEP)
+@task(task_run_name="enable auto-advance", **STEP)
 def enable_auto_advance(stripe_id: str) -> None:
     """Let Stripe remind and reconcile from now on, where the business wants it to.
 
@@ -482,7 +482,7 @@ def enable_auto_advance(stripe_id: str) -> None:
         stripe.client().update_invoice(stripe_id, {"auto_advance": True})
 
 
-@task(task_run_name="conclude", **STEP)
+@task(task_run_name="conclude the sending", **STEP)
 def conclude_sending(record_id: str, stripe_id: str) -> None:
     """Write down that the whole sending came to its end."""
     intents.conclude(SEND, record_id, stripe_id)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from invoicing.connectors import salesforce
 from invoicing.connectors.salesforce import quoted
 from invoicing.domain.model.money import Money, line_amount
-from invoicing.domain.model.payments import NOTHING_KNOWN
+from invoicing.domain.model.payments import NO_PAYMENT_FACTS
 from invoicing.domain.salesforce import record
 from invoicing.domain.stripe.projection import Facts, Projection, is_same_org, project
 from invoicing.domain.stripe.transitions import line_key
@@ -82,7 +82,8 @@ def project_all(invoices: Sequence[Facts]) -> list[Projection]:
     known = payments.known(invoice["id"] for invoice in invoices)
     day, zone = today(), settings().business.zone
     return [
-        project(i, today=day, zone=zone, known=known.get(i["id"], NOTHING_KNOWN)) for i in invoices
+        project(i, today=day, zone=zone, known=known.get(i["id"], NO_PAYMENT_FACTS))
+        for i in invoices
     ]
 
 

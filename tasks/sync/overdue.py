@@ -18,15 +18,15 @@ from tasks.runtime.run import run_url, this_attempt
 
 
 @dataclass(frozen=True, slots=True)
-class Marked:
+class MarkResult:
     """Numbers of records whose overdue mark was changed."""
 
     overdue: int = 0
     in_time: int = 0
     left: int = 0
 
-    def __add__(self, other: "Marked") -> "Marked":
-        return Marked(
+    def __add__(self, other: "MarkResult") -> "MarkResult":
+        return MarkResult(
             self.overdue + other.overdue, self.in_time + other.in_time, self.left + other.left
         )
 
@@ -39,7 +39,7 @@ class Marked:
 
 
 @task(task_run_name="find wrong overdue marks", **STEP)
-def find_wrongly_marked() -> list[str]:
+def find_wrong_overdue_marks() -> list[str]:
     """Ids of records whose overdue mark is wrong by today's date."""
     found = salesforce.client().query(f"SELECT Id FROM {record.INVOICE} WHERE {_wrong()}")  # noqa: S608
     return [row["Id"] for row in found]
@@ -50,16 +50,16 @@ def _wrong() -> str:
     return f"(({record.unmarked_overdue(day)}) OR ({record.wrongly_marked_overdue(day)}))"
 
 
-def mark_all(record_ids: Sequence[str]) -> Marked:
+def mark_all(record_ids: Sequence[str]) -> MarkResult:
     """Put the marks right, as many records at a time as one call takes."""
-    marked = Marked()
+    marked = MarkResult()
     for start in range(0, len(record_ids), salesforce.COLLECTION):
         marked += mark(record_ids[start : start + salesforce.COLLECTION])
     return marked
 
 
 @task(task_run_name="mark overdue invoices", **STEP)
-def mark(record_ids: Sequence[str]) -> Marked:
+def mark(record_ids: Sequence[str]) -> MarkResult:
     """Put the marks of some records right, unless somebody works on them or did it meanwhile."""
     taken = leases.acquire_all(record_ids, this_attempt())
     try:
@@ -83,11 +83,11 @@ def _read(record_ids: Sequence[str]) -> list[Record]:
 def _update(row: Record) -> Update:
     was = bool(row[record.OVERDUE])
     fields = {record.OVERDUE: not was, record.LAST_RUN_URL: run_url()}
-    moved = {record.OVERDUE: (was, not was)}
-    return Update(row, fields, moved, row[record.STRIPE_ID])
+    changed = {record.OVERDUE: (was, not was)}
+    return Update(row, fields, changed, row[record.STRIPE_ID])
 
 
-def _marked(rows: Sequence[Record], failed: dict[str, InvoicingError], busy: int) -> Marked:
+def _marked(rows: Sequence[Record], failed: dict[str, InvoicingError], busy: int) -> MarkResult:
     done = [row for row in rows if row["Id"] not in failed]
     ceased = sum(bool(row[record.OVERDUE]) for row in done)
-    return Marked(len(done) - ceased, ceased, len(failed) + busy)
+    return MarkResult(len(done) - ceased, ceased, len(failed) + busy)

@@ -42,14 +42,14 @@ from tasks.sync.stripe_reader import read_invoices
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class RefreshResult:
     """Outcome of refreshing one invoice."""
 
     stripe_id: str
     record_id: str | None = None
     name: str = ""
     account: str = ""
-    moved: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
+    changed: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
     created: bool = False
     gone: bool = False
     status: str = ""
@@ -69,15 +69,15 @@ class Change:
             return f"{who} was deleted in Stripe before Salesforce had a record of it."
         if self.created:
             return f"{who} was made in Salesforce for Stripe's {self.stripe_id}."
-        if record.STATUS in self.moved:
-            before, after = self.moved[record.STATUS]
+        if record.STATUS in self.changed:
+            before, after = self.changed[record.STATUS]
             return f"{who} moved from {before} to {after}."
-        if self.moved:
-            return f"{who} was brought up to date: {', '.join(map(label, self.moved))}."
+        if self.changed:
+            return f"{who} was brought up to date: {', '.join(map(label, self.changed))}."
         return f"{who} was in step already."
 
 
-def to_outcome(change: Change, sentence: str) -> InvoiceOutcome:
+def to_outcome(change: RefreshResult, sentence: str) -> InvoiceOutcome:
     """A change as the result of a flow that was about one invoice; a problem is noted on it.
 
     Raises:
@@ -96,7 +96,7 @@ def to_outcome(change: Change, sentence: str) -> InvoiceOutcome:
         status=change.status,
         total=change.total,
         hosted_invoice_url=change.hosted_invoice_url,
-        changes={label(name): f"{was} → {now}" for name, (was, now) in change.moved.items()},
+        changes={label(name): f"{was} → {now}" for name, (was, now) in change.changed.items()},
     )
 
 
@@ -121,7 +121,7 @@ def find_in_stripe(reference: str) -> str | None:
 @task(task_run_name="refresh invoices", **STEP)
 def refresh(
     stripe_ids: Sequence[str], *, touch: bool = False, reread_payments: Collection[str] = ()
-) -> list[Change]:
+) -> list[RefreshResult]:
     """Bring the records of some Stripe invoices in step, one change for each.
 
     Args:
@@ -132,7 +132,7 @@ def refresh(
     Raises:
         Busy: only when there is one invoice, and another run works on it.
     """
-    changes: list[Change] = []
+    changes: list[RefreshResult] = []
     for start in range(0, len(stripe_ids), salesforce.COLLECTION):
         some = stripe_ids[start : start + salesforce.COLLECTION]
         changes += _refresh_some(some, touch, reread_payments)
@@ -145,7 +145,7 @@ def refresh(
 
 def _refresh_some(
     stripe_ids: Sequence[str], touch: bool, reread_payments: Collection[str]
-) -> list[Change]:
+) -> list[RefreshResult]:
     """Lease invoices, each by its record where that is known, read them, bring them in step.
 
     One that nobody has linked is leased by its Stripe id. If it turns out to name a record of
@@ -168,7 +168,7 @@ def _refresh_some(
             invoices |= read_invoices([id_ for id_ in free if id_ in named], reread_payments)
             changes = _refresh_locked({id_: invoices[id_] for id_ in free}, subjects, touch)
     return changes + [
-        Change(id_, problem=str(busy[subjects[id_]]), transient=True)
+        RefreshResult(id_, problem=str(busy[subjects[id_]]), transient=True)
         for id_ in stripe_ids
         if subjects[id_] in busy
     ]
@@ -178,9 +178,9 @@ def _refresh_locked(
     invoices: Mapping[str, Projection | InvoicingError | None],
     subjects: Mapping[str, str],
     touch: bool,
-) -> list[Change]:
+) -> list[RefreshResult]:
     """Read the records of invoices that nobody else works on, and write what differs."""
-    changes: list[Change] = []
+    changes: list[RefreshResult] = []
     records = _read_records(list(invoices), subjects)
     wanted: dict[str, tuple[Record, Projection | None]] = {}
     lost: dict[str, Record] = {}
@@ -197,7 +197,7 @@ def _refresh_locked(
         elif found:
             wanted[stripe_id] = (found, invoice)
         else:
-            changes.append(Change(stripe_id, gone=True))
+            changes.append(RefreshResult(stripe_id, gone=True))
     return changes + _write(wanted, touch) + _report_vanished(lost)
 
 
@@ -205,7 +205,7 @@ def _is_deletable(row: Record) -> bool:
     return (row[record.STATUS] or Status.DRAFT) in DELETABLE
 
 
-def _report_vanished(lost: Mapping[str, Record]) -> list[Change]:
+def _report_vanished(lost: Mapping[str, Record]) -> list[RefreshResult]:
     """Mark as conflicts the records whose invoices Stripe cannot have deleted, and yet lacks."""
     messages = {id_: vanished_message(id_, row[record.STATUS]) for id_, row in lost.items()}
     write_changes(
@@ -222,7 +222,10 @@ def _report_vanished(lost: Mapping[str, Record]) -> list[Change]:
             for id_, row in lost.items()
         ]
     )
-    return [Change(id_, row["Id"], row["Name"], problem=messages[id_]) for id_, row in lost.items()]
+    return [
+        RefreshResult(id_, row["Id"], row["Name"], problem=messages[id_])
+        for id_, row in lost.items()
+    ]
 
 
 def _record_named(invoice: Projection | InvoicingError | None) -> str | None:
@@ -247,7 +250,9 @@ def _read_records(stripe_ids: Sequence[str], subjects: Mapping[str, str]) -> dic
     return linked | by_id
 
 
-def _write(wanted: Mapping[str, tuple[Record, Projection | None]], touch: bool) -> list[Change]:
+def _write(
+    wanted: Mapping[str, tuple[Record, Projection | None]], touch: bool
+) -> list[RefreshResult]:
     """Write what differs, in one Collections call, every row's result looked at."""
     sent = links.invoice_links(wanted)
     moves: dict[str, dict[str, tuple[Any, Any]]] = {}
@@ -258,19 +263,21 @@ def _write(wanted: Mapping[str, tuple[Record, Projection | None]], touch: bool) 
         link = sent.get(stripe_id)
         if link and link.sent_at:
             fields[record.SENT_AT] = record.stamp(link.sent_at)
-        moved = moves[stripe_id] = record.differences(row, fields)
+        changed = moves[stripe_id] = record.differences(row, fields)
         is_clean = (
             row[record.SYNC_STATE] == SyncState.CLEAN or fields[record.STATUS] == Status.DRAFT
         )
         written = {}
-        if moved or touch or not is_clean:
-            written = {name: fields[name] for name in moved} | synced_fields(fields[record.STATUS])
-        updates.append(Update(row, written, moved, stripe_id, _moment_of(moved, invoice)))
+        if changed or touch or not is_clean:
+            written = {name: fields[name] for name in changed} | synced_fields(
+                fields[record.STATUS]
+            )
+        updates.append(Update(row, written, changed, stripe_id, _moment_of(changed, invoice)))
     failed = write_changes(updates)
     done = {id_: both for id_, both in wanted.items() if both[0]["Id"] not in failed}
     links.remember_written(
         [
-            links.Written(
+            links.LastWrite(
                 id_,
                 row["Id"],
                 status=invoice.status if invoice else None,
@@ -287,9 +294,11 @@ def _write(wanted: Mapping[str, tuple[Record, Projection | None]], touch: bool) 
     ]
 
 
-def _moment_of(moved: Mapping[str, tuple[Any, Any]], invoice: Projection | None) -> datetime | None:
+def _moment_of(
+    changed: Mapping[str, tuple[Any, Any]], invoice: Projection | None
+) -> datetime | None:
     """When Stripe says that the status changed, as a UTC instant, if it did."""
-    if invoice is None or record.STATUS not in moved:
+    if invoice is None or record.STATUS not in changed:
         return None
     return {
         Status.OPEN: invoice.finalized_at,
@@ -303,9 +312,11 @@ def _changed(
     stripe_id: str,
     row: Record,
     invoice: Projection | None,
-    moved: Mapping[str, tuple[Any, Any]],
-) -> Change:
-    change = Change(stripe_id, row["Id"], row["Name"], row["Account__r"]["Name"], moved=moved)
+    changed: Mapping[str, tuple[Any, Any]],
+) -> RefreshResult:
+    change = RefreshResult(
+        stripe_id, row["Id"], row["Name"], row["Account__r"]["Name"], changed=changed
+    )
     if invoice is None:
         return replace(change, status=Status.DELETED)
     return replace(
@@ -328,8 +339,8 @@ def synced_fields(status: str) -> dict[str, Any]:
     return fields
 
 
-def _failed(stripe_id: str, row: Record | None, error: InvoicingError) -> Change:
-    return Change(
+def _failed(stripe_id: str, row: Record | None, error: InvoicingError) -> RefreshResult:
+    return RefreshResult(
         stripe_id,
         record_id=row["Id"] if row else None,
         name=row["Name"] if row else "",
@@ -338,8 +349,8 @@ def _failed(stripe_id: str, row: Record | None, error: InvoicingError) -> Change
     )
 
 
-def _duplicate(stripe_id: str, row: Record) -> Change:
-    return Change(
+def _duplicate(stripe_id: str, row: Record) -> RefreshResult:
+    return RefreshResult(
         stripe_id,
         row["Id"],
         row["Name"],
@@ -348,11 +359,11 @@ def _duplicate(stripe_id: str, row: Record) -> Change:
     )
 
 
-def _create_record(invoice: Projection, incomplete: Record | None) -> Change:
+def _create_record(invoice: Projection, incomplete: Record | None) -> RefreshResult:
     """Make the record of an invoice that exists in Stripe only, or complete an incomplete one."""
     account = accounts_of([billed_to(invoice)]).get(invoice.stripe_id)
     if account is None:
-        return Change(
+        return RefreshResult(
             invoice.stripe_id,
             problem=f"its Stripe customer {invoice.customer_id} belongs to no Account; write the "
             "customer's id into an Account's Stripe Customer Id, then sync again.",
@@ -369,12 +380,12 @@ def _create_record(invoice: Projection, incomplete: Record | None) -> Change:
     timeline.confirm([entry.key])
     publish([entry.key])
     links.remember_written(
-        [links.Written(invoice.stripe_id, created, invoice.status, invoice.digest)]
+        [links.LastWrite(invoice.stripe_id, created, invoice.status, invoice.digest)]
     )
     name = salesforce.client().query(
         f"SELECT Name FROM {record.INVOICE} WHERE Id = {quoted(created)}"  # noqa: S608
     )[0]["Name"]
-    return Change(invoice.stripe_id, created, name, created=True)
+    return RefreshResult(invoice.stripe_id, created, name, created=True)
 
 
 def creation_entry(invoice: Projection) -> TimelineEntry:
@@ -385,7 +396,7 @@ def creation_entry(invoice: Projection) -> TimelineEntry:
         record_id=None,
         stripe_id=invoice.stripe_id,
         amount=invoice.total,
-        moved={record.LOCAL_KEY: (None, invoice.stripe_id)},
+        changed={record.LOCAL_KEY: (None, invoice.stripe_id)},
         state=EntryState.PROPOSED,
     )
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from invoicing.connectors import stripe
 from invoicing.domain.model.payments import (
-    NOTHING_KNOWN,
+    NO_PAYMENT_FACTS,
     PaymentFacts,
     disputed,
     problem,
@@ -46,7 +46,7 @@ def read_invoices(
     def read(stripe_id: str) -> Reading:
         try:
             return _read(
-                stripe_id, before.get(stripe_id, NOTHING_KNOWN), stripe_id in reread_payments
+                stripe_id, before.get(stripe_id, NO_PAYMENT_FACTS), stripe_id in reread_payments
             )
         except InvoicingError as error:
             return error
@@ -57,7 +57,7 @@ def read_invoices(
         {
             id_: (reading[1], reading[0].payment_state)
             for id_, reading in found.items()
-            if isinstance(reading, tuple) and reading[1] != before.get(id_, NOTHING_KNOWN)
+            if isinstance(reading, tuple) and reading[1] != before.get(id_, NO_PAYMENT_FACTS)
         }
     )
     return {id_: r[0] if isinstance(r, tuple) else r for id_, r in found.items()}

@@ -126,12 +126,12 @@ def stripe_post(path: str, **params: Any) -> dict[str, Any]:
 def into_the_inbox(dice: random.Random | None = None) -> None:
     """Write all of Stripe's events down as the receiver does, in any order if told so."""
     from invoicing.connectors import stripe
-    from invoicing.domain.stripe.events import HANDLED
+    from invoicing.domain.stripe.events import HANDLED_TYPES
     from invoicing.ledger import inbox
     from tests.flows.events import event_from
 
     since = now() - timedelta(days=20)
-    found = [event_from(e) for e in stripe.client().events(since=since, types=HANDLED)]
+    found = [event_from(e) for e in stripe.client().events(since=since, types=HANDLED_TYPES)]
     if dice:
         dice.shuffle(found)
     for event in found:

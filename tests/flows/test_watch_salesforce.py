@@ -9,7 +9,7 @@ import yaml
 from flows.watch_salesforce import watch_salesforce
 from invoicing.domain.forms.parameters import InvoiceOutcome
 from invoicing.errors import InvoicingError
-from tasks.events.salesforce_actions import FLOW_OF
+from tasks.events.salesforce_actions import FLOW_BY_ACTION
 from tests.conftest import METADATA, ROOT, Sandbox
 from tests.flows.conftest import Deployed, Org
 
@@ -26,9 +26,9 @@ def test_every_action_of_the_field_is_a_deployed_flow() -> None:
     """What people can choose is what there is."""
     ns = {"sf": "http://soap.sforce.com/2006/04/metadata"}
     offered = ElementTree.parse(PICKLIST).findall(".//sf:value/sf:fullName", ns)  # noqa: S314
-    assert {value.text for value in offered} == set(FLOW_OF)
+    assert {value.text for value in offered} == set(FLOW_BY_ACTION)
     deployments = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
-    assert set(FLOW_OF.values()) <= {entry["name"] for entry in deployments}
+    assert set(FLOW_BY_ACTION.values()) <= {entry["name"] for entry in deployments}
 
 
 def test_a_request_is_started_once_and_the_field_is_cleared(

@@ -20,7 +20,7 @@ from rich.console import Console
 from deployments.local.demo import Story
 from deployments.local.patience import slowness
 from deployments.local.stack import PORTS, Stack
-from invoicing.domain.forms.product_options import LISTED, OTHER
+from invoicing.domain.forms.product_options import LISTED_PRODUCT, OTHER_PRODUCT
 from tests.deployments.conftest import Prefect, eventually
 
 pytestmark = pytest.mark.long
@@ -268,7 +268,7 @@ def raise_with_two_lines(desk: Desk) -> str:
     desk.write("Account", "Acme Corporation")
     desk.write("Description", "November services")
     desk.add_item()
-    desk.choose(LISTED, "Consulting")
+    desk.choose(LISTED_PRODUCT, "Consulting")
     desk.write("Quantity", "6")
     desk.add_item()
     desk.write("Text on the invoice", "Travel to Hamburg")
@@ -290,7 +290,7 @@ def revise(desk: Desk, invoice: str) -> None:
     desk.count("Line", 1)
     desk.write("New quantity", "8")
     desk.add_item(nth=1)
-    desk.write_instead(OTHER, "CONSULT-H")
+    desk.write_instead(OTHER_PRODUCT, "CONSULT-H")
     desk.write("Unit price", "0.50")
     assert "now has 3 lines, 1,550.00 USD" in desk.submit()
     assert desk.record(invoice)["Total__c"] == 1550
@@ -343,7 +343,7 @@ def test_products_are_looked_for_in_a_list(desk: Desk) -> None:
     """What Salesforce sells, searched by a part of its name; a program is refused nothing."""
     desk.open("raise-invoice")
     desk.add_item()
-    assert desk.search(LISTED, "GATE") == ["Edge Gateway"]
+    assert desk.search(LISTED_PRODUCT, "GATE") == ["Edge Gateway"]
     desk.picture("choices", below="Lines")
 
 

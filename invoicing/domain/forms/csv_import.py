@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, ValidationInfo
 
-from invoicing.domain.forms.parameters import DECIMAL, LineItem
+from invoicing.domain.forms.parameters import DECIMAL_PATTERN, LineItem
 from invoicing.domain.model.terms import Terms
 from invoicing.domain.model.text import nearest
 from invoicing.errors import Rejected
@@ -23,17 +23,17 @@ MAX_INVOICES = 2_000
 
 DELIMITERS = ",;\t|"
 NUMBER_LENGTH = 40
-AMBIGUOUS = re.compile(r"-?[1-9]\d{0,2}[.,]\d{3}")
+AMBIGUOUS_NUMBER = re.compile(r"-?[1-9]\d{0,2}[.,]\d{3}")
 """A thousand and something in one country, one and something in another."""
 
 
 def _number(value: str, info: ValidationInfo) -> Decimal:
     """A number; with a decimal comma where commas do not part the columns."""
     comma = bool(info.context and info.context["comma"])
-    if comma and AMBIGUOUS.fullmatch(value):
+    if comma and AMBIGUOUS_NUMBER.fullmatch(value):
         raise ValueError("may be in thousands or have decimals; write it like 1234 or 1.2340.")
     plain = value.replace(",", ".", 1) if comma else value
-    if len(plain) > NUMBER_LENGTH or not re.fullmatch(DECIMAL, plain, re.ASCII):
+    if len(plain) > NUMBER_LENGTH or not re.fullmatch(DECIMAL_PATTERN, plain, re.ASCII):
         raise ValueError("is not a number; write it like 1234.50.")
     return Decimal(plain)
 

@@ -164,7 +164,7 @@ def _changed(line: Line, change: LineChange, book: PriceBook | None) -> Line | s
     )
 
 
-FIELD_OF: Mapping[Clearable, str] = {
+FIELD_BY_NAME: Mapping[Clearable, str] = {
     "payment terms": "terms",
     "PO number": "po_number",
     "footer": "footer",
@@ -189,7 +189,11 @@ def chosen_details(
         clear: What to empty first.
     """
     before, none = details or Details(), Details()
-    gone = {FIELD_OF[word]: getattr(none, FIELD_OF[word]) for word in clear if word in FIELD_OF}
+    gone = {
+        FIELD_BY_NAME[word]: getattr(none, FIELD_BY_NAME[word])
+        for word in clear
+        if word in FIELD_BY_NAME
+    }
     return replace(before, **gone | _given(options))
 
 

@@ -19,7 +19,7 @@ from pydantic import (
     model_serializer,
 )
 
-DECIMAL = r"-?\d+(\.\d+)?"
+DECIMAL_PATTERN = r"-?\d+(\.\d+)?"
 
 
 def _empty_is_none(value: object) -> object:
@@ -62,13 +62,13 @@ OptionalMoment = Annotated[
 
 Number = Annotated[
     Decimal,
-    WithJsonSchema({"type": "string", "pattern": f"^{DECIMAL}$"}),
+    WithJsonSchema({"type": "string", "pattern": f"^{DECIMAL_PATTERN}$"}),
 ]
 
 OptionalNumber = Annotated[
     Decimal | None,
     BeforeValidator(_empty_is_none),
-    WithJsonSchema({"type": "string", "pattern": f"^({DECIMAL})?$"}),
+    WithJsonSchema({"type": "string", "pattern": f"^({DECIMAL_PATTERN})?$"}),
     OFFERED_EMPTY,
 ]
 

@@ -6,8 +6,8 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
-LISTED = "Listed product"
-OTHER = "Another product"
+LISTED_PRODUCT = "Listed product"
+OTHER_PRODUCT = "Another product"
 """The two ways to name a product in a form that has choices."""
 
 LINES = ("LineItem", "LineChange")
@@ -55,8 +55,8 @@ def with_choices(schema: Mapping[str, Any], choices: Sequence[str]) -> dict[str,
         field.pop("anyOf", None)
         if choices:
             field["anyOf"] = [
-                {"title": LISTED, "type": "string", "enum": ["", *choices]},
-                {"title": OTHER, "type": "string"},
+                {"title": LISTED_PRODUCT, "type": "string", "enum": ["", *choices]},
+                {"title": OTHER_PRODUCT, "type": "string"},
             ]
     return changed
 

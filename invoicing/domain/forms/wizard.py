@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 from invoicing.domain.forms.draft_lines import PriceBookEntry
-from invoicing.domain.forms.parameters import DECIMAL, LineItem
+from invoicing.domain.forms.parameters import DECIMAL_PATTERN, LineItem
 from invoicing.domain.model.invoice import Account, Line, draft_problems, line_problems
 from invoicing.domain.model.money import Money, plain
 from invoicing.domain.model.terms import Terms
@@ -117,7 +117,7 @@ OptionalDate = Annotated[
 Amount = Annotated[
     Decimal,
     BeforeValidator(lambda value: value.strip() if isinstance(value, str) else value),
-    WithJsonSchema({"type": "string", "pattern": rf"^\s*{DECIMAL}\s*$"}),
+    WithJsonSchema({"type": "string", "pattern": rf"^\s*{DECIMAL_PATTERN}\s*$"}),
 ]
 
 

@@ -29,7 +29,7 @@ class PaymentFacts:
     """What was credited after payment when refunds and disputes were read last."""
 
 
-NOTHING_KNOWN = PaymentFacts()
+NO_PAYMENT_FACTS = PaymentFacts()
 
 
 def successful_payments(payments: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:

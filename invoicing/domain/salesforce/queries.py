@@ -25,7 +25,7 @@ TOKEN = re.compile(
 CLAUSES = frozenset(
     ["SELECT", "FROM", "USING", "WHERE", "WITH", "GROUP", "HAVING", "ORDER", "LIMIT", "OFFSET"]
 )
-WORDS = frozenset(["AND", "OR", "NOT", "IN", "LIKE", "INCLUDES", "EXCLUDES", "NULL"])
+KEYWORDS = frozenset(["AND", "OR", "NOT", "IN", "LIKE", "INCLUDES", "EXCLUDES", "NULL"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +174,7 @@ class _Query:
             if token.text.startswith("'"):
                 _say(out, token, labels)
                 continue
-            if _is_name(token) and token.word not in WORDS:
+            if _is_name(token) and token.word not in KEYWORDS:
                 labels = self._names.labels(self._sobject, token.text)
             theirs = self._named(token)
             if theirs is None:

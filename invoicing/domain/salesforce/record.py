@@ -43,7 +43,7 @@ MESSAGE_LENGTH = 4000
 INCOMPLETE_PREFIX = "begun-"
 """Prefix of an incomplete record's local key, until all of its lines are there."""
 
-PROJECTED: dict[str, str] = {
+PROJECTED_FIELDS: dict[str, str] = {
     STRIPE_ID: "stripe_id",
     "Stripe_Customer_Id__c": "customer_id",
     "Livemode__c": "livemode",
@@ -73,7 +73,7 @@ PROJECTED: dict[str, str] = {
 }
 """Fields that Stripe owns once an invoice is finalized, and their source."""
 
-OWNED_WHILE_DRAFT = (STRIPE_ID, "Stripe_Customer_Id__c", "Livemode__c", STATUS)
+DRAFT_PROJECTED_FIELDS = (STRIPE_ID, "Stripe_Customer_Id__c", "Livemode__c", STATUS)
 """Fields that Stripe decides even while Salesforce still owns the content."""
 
 ACCOUNT_FIELDS = (
@@ -144,7 +144,7 @@ STATE_FIELDS = (
     STRIPE_ACCOUNT_ID,
     LOCAL_KEY,
     CURRENCY,
-    *PROJECTED,
+    *PROJECTED_FIELDS,
 )
 
 
@@ -485,12 +485,12 @@ def projected_fields(projection: Projection) -> dict[str, Any]:
     A draft's content belongs to Salesforce, so for drafts and deleted drafts only the
     link and the status are Stripe's to say.
     """
-    names: Iterable[str] = PROJECTED
+    names: Iterable[str] = PROJECTED_FIELDS
     if projection.status is Status.DRAFT:
-        names = OWNED_WHILE_DRAFT
+        names = DRAFT_PROJECTED_FIELDS
     elif projection.status is Status.DELETED:
         names = (STATUS,)
-    return {name: _field(getattr(projection, PROJECTED[name])) for name in names}
+    return {name: _field(getattr(projection, PROJECTED_FIELDS[name])) for name in names}
 
 
 def differences(record: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:

@@ -20,7 +20,7 @@ class Side(StrEnum):
     CALENDAR = "Calendar"
 
 
-SIDE_OF_FLOW: Mapping[str, Side] = {
+SIDE_BY_FLOW: Mapping[str, Side] = {
     "handle-events": Side.STRIPE,
     "poll-events": Side.STRIPE,
     "replay-events": Side.STRIPE,
@@ -56,36 +56,36 @@ class ChangeText:
     amount: Money | None = None
 
 
-def describe_change(moved: Changes, currency: str, total: Any = None) -> ChangeText:
+def describe_change(changed: Changes, currency: str, total: Any = None) -> ChangeText:
     """Say what changed: status, money, disputes, lateness; else which fields.
 
     Args:
-        moved: What changed.
+        changed: What changed.
         currency: The invoice's, in which amounts are said.
         total: What the invoice is over now, in major units.
     """
-    sums = {name: _sums(moved[name], currency) for name in AMOUNTS if name in moved}
+    sums = {name: _sums(changed[name], currency) for name in AMOUNTS if name in changed}
     sums = {name: pair for name, pair in sums.items() if pair[0] != pair[1]}
-    over = _money(total, currency) if total and currency and record.STATUS in moved else None
-    parts = _status(moved, over)
+    over = _money(total, currency) if total and currency and record.STATUS in changed else None
+    parts = _status(changed, over)
     parts += [_amount(AMOUNTS[name], was, now) for name, (was, now) in sums.items()]
-    if DISPUTE in moved and moved[DISPUTE][1]:
-        parts.append(f"dispute: {str(moved[DISPUTE][1]).lower()}")
-    if PAYMENT_STATE in moved and not parts:
-        parts.append("payment state: {} → {}".format(*moved[PAYMENT_STATE]))
-    if PROBLEM in moved:
-        parts.append(str(moved[PROBLEM][1] or "the payment problem is gone"))
-    if OVERDUE in moved:
-        parts.append("overdue" if moved[OVERDUE][1] else "no longer overdue")
-    parts = parts or ["brought up to date: " + ", ".join(map(label, moved))]
+    if DISPUTE in changed and changed[DISPUTE][1]:
+        parts.append(f"dispute: {str(changed[DISPUTE][1]).lower()}")
+    if PAYMENT_STATE in changed and not parts:
+        parts.append("payment state: {} → {}".format(*changed[PAYMENT_STATE]))
+    if PROBLEM in changed:
+        parts.append(str(changed[PROBLEM][1] or "the payment problem is gone"))
+    if OVERDUE in changed:
+        parts.append("overdue" if changed[OVERDUE][1] else "no longer overdue")
+    parts = parts or ["brought up to date: " + ", ".join(map(label, changed))]
     text = "; ".join(parts)
     return ChangeText(text[:1].upper() + text[1:], _what_moved(sums) or over)
 
 
-def _status(moved: Changes, over: Money | None) -> list[str]:
-    if record.STATUS not in moved:
+def _status(changed: Changes, over: Money | None) -> list[str]:
+    if record.STATUS not in changed:
         return []
-    was, now = moved[record.STATUS]
+    was, now = changed[record.STATUS]
     return [f"{was or 'new'} → {now}{f' over {over}' if over and was == 'Draft' else ''}"]
 
 
@@ -101,8 +101,10 @@ def _money(value: Any, currency: str) -> Money:
 def _amount(verb: str, was: Money, now: Money) -> str:
     if not was.minor:
         return f"{verb} {now}"
-    moved = Money(now.currency, now.minor - was.minor)
-    return f"{verb} {moved} more, {now} in all" if moved.minor > 0 else f"{verb} {now}, was {was}"
+    changed = Money(now.currency, now.minor - was.minor)
+    return (
+        f"{verb} {changed} more, {now} in all" if changed.minor > 0 else f"{verb} {now}, was {was}"
+    )
 
 
 def _what_moved(sums: Mapping[str, tuple[Money, Money]]) -> Money | None:
@@ -111,10 +113,10 @@ def _what_moved(sums: Mapping[str, tuple[Money, Money]]) -> Money | None:
     return None
 
 
-def listed(moved: Changes) -> str:
+def listed(changed: Changes) -> str:
     """All fields that moved, a line for each."""
     return "\n".join(
-        f"{label(name)}: {_plain(was)} → {_plain(now)}" for name, (was, now) in moved.items()
+        f"{label(name)}: {_plain(was)} → {_plain(now)}" for name, (was, now) in changed.items()
     )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-HANDLED = (
+HANDLED_TYPES = (
     "invoice.created",
     "invoice.updated",
     "invoice.deleted",
@@ -41,7 +41,7 @@ HANDLED = (
 )
 """The types that move an invoice, its payments or its customer."""
 
-ABOUT_PAYMENTS = (
+PAYMENT_TYPES = (
     "charge.refunded",
     "charge.dispute.",
     "refund.",
@@ -50,8 +50,8 @@ ABOUT_PAYMENTS = (
 )
 """Beginnings of the types that concern an invoice by its payment, which alone names it."""
 
-CONCERNING_PAYMENTS = (
-    *ABOUT_PAYMENTS,
+PAYMENT_DETAIL_TYPES = (
+    *PAYMENT_TYPES,
     "credit_note.",
     "invoice.payment_failed",
     "invoice.payment_action_required",
@@ -75,12 +75,12 @@ class EventSummary:
 
 def names_a_payment(event_type: str) -> bool:
     """Whether an event's invoice, if there is one, is found by the payment that it names."""
-    return event_type.removeprefix("v1.").startswith(ABOUT_PAYMENTS)
+    return event_type.removeprefix("v1.").startswith(PAYMENT_TYPES)
 
 
 def concerns_payments(event_type: str) -> bool:
     """Whether refunds, disputes and attempts to pay must be read to know what happened."""
-    return event_type.removeprefix("v1.").startswith(CONCERNING_PAYMENTS)
+    return event_type.removeprefix("v1.").startswith(PAYMENT_DETAIL_TYPES)
 
 
 def is_of_customer(event_type: str) -> bool:

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from invoicing.domain.model.dates import local_date, moment
 from invoicing.domain.model.money import Money
-from invoicing.domain.model.payments import NOTHING_KNOWN, PaymentFacts
+from invoicing.domain.model.payments import NO_PAYMENT_FACTS, PaymentFacts
 from invoicing.domain.model.status import PaymentState, Status
 
 ORG_KEY = "salesforce_org_id"
@@ -76,7 +76,9 @@ class Projection:
         return hashlib.sha256(repr(facts).encode()).hexdigest()[:32]
 
 
-def payment_state(invoice: Mapping[str, Any], known: PaymentFacts = NOTHING_KNOWN) -> PaymentState:
+def payment_state(
+    invoice: Mapping[str, Any], known: PaymentFacts = NO_PAYMENT_FACTS
+) -> PaymentState:
     """Where the money stands, from the invoice and what is known of its payments.
 
     Since API 2025-03-31 ``amount_paid`` includes payments out of band, and over-payment
@@ -162,7 +164,7 @@ def project(
     *,
     today: date,
     zone: ZoneInfo,
-    known: PaymentFacts = NOTHING_KNOWN,
+    known: PaymentFacts = NO_PAYMENT_FACTS,
 ) -> Projection:
     """Project Stripe's invoice object.
 

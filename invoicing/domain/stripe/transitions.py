@@ -25,7 +25,7 @@ from invoicing.domain.stripe.projection import (
 )
 
 
-class Act(StrEnum):
+class InvoiceAction(StrEnum):
     """What people do to an invoice that was sent; values end "it cannot be …"."""
 
     VOID = "voided"
@@ -36,19 +36,19 @@ class Act(StrEnum):
     REPLACE = "replaced"
 
 
-ALLOWED: Mapping[Act, frozenset[Status]] = {
-    Act.VOID: frozenset([Status.OPEN, Status.UNCOLLECTIBLE]),
-    Act.WRITE_OFF: frozenset([Status.OPEN]),
-    Act.PAY: frozenset([Status.OPEN, Status.UNCOLLECTIBLE]),
-    Act.CREDIT: frozenset([Status.OPEN, Status.PAID, Status.UNCOLLECTIBLE]),
-    Act.RESEND: frozenset([Status.OPEN, Status.PAID]),
-    Act.REPLACE: frozenset([Status.OPEN, Status.UNCOLLECTIBLE]),
+ALLOWED_STATUSES: Mapping[InvoiceAction, frozenset[Status]] = {
+    InvoiceAction.VOID: frozenset([Status.OPEN, Status.UNCOLLECTIBLE]),
+    InvoiceAction.WRITE_OFF: frozenset([Status.OPEN]),
+    InvoiceAction.PAY: frozenset([Status.OPEN, Status.UNCOLLECTIBLE]),
+    InvoiceAction.CREDIT: frozenset([Status.OPEN, Status.PAID, Status.UNCOLLECTIBLE]),
+    InvoiceAction.RESEND: frozenset([Status.OPEN, Status.PAID]),
+    InvoiceAction.REPLACE: frozenset([Status.OPEN, Status.UNCOLLECTIBLE]),
 }
 """In which states of an invoice Stripe allows an act."""
 
-RESULTING_STATUS: Mapping[Act, Status] = {
-    Act.VOID: Status.VOID,
-    Act.WRITE_OFF: Status.UNCOLLECTIBLE,
+RESULTING_STATUS: Mapping[InvoiceAction, Status] = {
+    InvoiceAction.VOID: Status.VOID,
+    InvoiceAction.WRITE_OFF: Status.UNCOLLECTIBLE,
 }
 """The status that an act results in: an invoice that has it already needs nothing more."""
 
@@ -135,17 +135,17 @@ def invoice_state(
     )
 
 
-def act_problems(act: Act, state: InvoiceState) -> Iterator[str]:
+def action_problems(act: InvoiceAction, state: InvoiceState) -> Iterator[str]:
     """Say why an invoice's state does not allow an act."""
-    if state.status not in ALLOWED[act]:
+    if state.status not in ALLOWED_STATUSES[act]:
         yield f"{state.name} is {state.status} and cannot be {act}. {NEXT_STEPS[state.status]}"
-    elif act in (Act.VOID, Act.REPLACE) and state.paid.minor:
+    elif act in (InvoiceAction.VOID, InvoiceAction.REPLACE) and state.paid.minor:
         yield (
             f"{state.paid} has been paid on {state.name}, so it cannot be {act}: that money would "
             "belong to no invoice. Credit what the customer need not pay instead: run "
             "credit-invoice."
         )
-    elif act is Act.RESEND and not state.email:
+    elif act is InvoiceAction.RESEND and not state.email:
         yield f"{state.name} has no e-mail address in Stripe, so it cannot be mailed again."
 
 
@@ -165,12 +165,16 @@ def payment_problems(
     state: InvoiceState, amount: Decimal | None, received_on: date, today: date
 ) -> Iterator[str]:
     """Say everything that is wrong with a payment that was received outside Stripe."""
-    yield from act_problems(Act.PAY, state)
+    yield from action_problems(InvoiceAction.PAY, state)
     if amount is not None:
         wrong = list(amount_problems(amount, state.currency))
         yield from wrong
         money = Money.of(amount, state.currency)
-        if not wrong and state.status in ALLOWED[Act.PAY] and money > state.remaining:
+        if (
+            not wrong
+            and state.status in ALLOWED_STATUSES[InvoiceAction.PAY]
+            and money > state.remaining
+        ):
             yield f"Only {state.remaining} of {state.name} remains to be paid, not {money}."
     if received_on > today:
         yield f"The payment cannot have been received on {received_on}, which is still to come."
@@ -244,7 +248,7 @@ def plan_credit(
     Returns:
         The credit, and everything that is wrong with it.
     """
-    problems = list(act_problems(Act.CREDIT, state))
+    problems = list(action_problems(InvoiceAction.CREDIT, state))
     by_line, total = _credited_lines(state, request.lines, stripe_lines, problems)
     if request.lines and request.amount is not None:
         problems.append("Give either an amount or lines to credit, not both.")

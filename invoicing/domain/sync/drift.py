@@ -20,8 +20,10 @@ class Kind(StrEnum):
     DELETED = "deleted"
 
 
-FOR_PEOPLE = frozenset([Kind.CONFLICT, Kind.DUPLICATE, Kind.UNLINKED_CUSTOMER])
+KINDS_FOR_PEOPLE = frozenset([Kind.CONFLICT, Kind.DUPLICATE, Kind.UNLINKED_CUSTOMER])
 """Kinds that a person has to decide; they are listed, and nothing is written."""
 
-LINKED = frozenset([Kind.STATUS, Kind.AMOUNT, Kind.PAYMENT_STATE, Kind.NUMBER, Kind.OVERDUE])
+BULK_REPAIRABLE_KINDS = frozenset(
+    [Kind.STATUS, Kind.AMOUNT, Kind.PAYMENT_STATE, Kind.NUMBER, Kind.OVERDUE]
+)
 """Kinds that can be repaired many at once: both sides exist and are linked."""

@@ -107,7 +107,7 @@ def stripe_rows(day: date, zone: ZoneInfo, org: str) -> Callable[[Listed], Strip
     return row
 
 
-ASKED_FOR = (
+QUERIED_FIELDS = (
     "Id",
     record.STRIPE_ID,
     "Account__c",
@@ -128,7 +128,7 @@ ASKED_FOR = (
 
 
 def salesforce_rows(records: Iterable[Sequence[str]]) -> Iterator[SalesforceRow]:
-    """What is staged of records: Bulk's texts in the order of :data:`ASKED_FOR`.
+    """What is staged of records: Bulk's texts in the order of :data:`QUERIED_FIELDS`.
 
     An incomplete one counts as missing, so that it is made again.
     """

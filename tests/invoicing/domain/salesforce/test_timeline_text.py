@@ -34,15 +34,15 @@ PAID = "Amount_Paid__c"
     ],
 )
 def test_a_change_is_said_with_its_amount(
-    moved: dict[str, tuple[Any, Any]], what: str, minor: int | None
+    changed: dict[str, tuple[Any, Any]], what: str, minor: int | None
 ) -> None:
     """Status, money, disputes, lateness; else which fields moved."""
-    said = describe_change(moved, "USD", 2450.0)
+    said = describe_change(changed, "USD", 2450.0)
     assert said.what == what
     assert said.amount == (None if minor is None else Money("USD", minor))
 
 
 def test_every_field_is_listed() -> None:
     """What it was and what it is."""
-    moved = {"Number__c": (None, "A-1"), PAID: (1, 2)}
-    assert listed(moved) == "number: nothing → A-1\namount paid: 1 → 2"
+    changed = {"Number__c": (None, "A-1"), PAID: (1, 2)}
+    assert listed(changed) == "number: nothing → A-1\namount paid: 1 → 2"

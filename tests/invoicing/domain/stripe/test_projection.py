@@ -82,7 +82,7 @@ def test_nothing_differs_once_the_record_is_as_projected() -> None:
 def test_a_drafts_content_belongs_to_salesforce() -> None:
     """While it is a draft, Stripe only decides link and status."""
     fields = record.projected_fields(project_on(DUE, status="draft", number=None))
-    assert set(fields) == set(record.OWNED_WHILE_DRAFT)
+    assert set(fields) == set(record.DRAFT_PROJECTED_FIELDS)
 
 
 def test_a_deleted_draft_keeps_its_content() -> None:

@@ -10,12 +10,12 @@ from invoicing.domain.forms.parameters import CreditLine
 from invoicing.domain.model.invoice import Line
 from invoicing.domain.model.status import Status
 from invoicing.domain.stripe.transitions import (
-    ALLOWED,
+    ALLOWED_STATUSES,
     RESULTING_STATUS,
-    Act,
     CreditRequest,
+    InvoiceAction,
     InvoiceState,
-    act_problems,
+    action_problems,
     amount_problems,
     invoice_state,
     payment_problems,
@@ -43,12 +43,14 @@ def sent_invoice(status: str = "open", currency: str = "usd", **facts: Any) -> I
     )
 
 
-@pytest.mark.parametrize("act", Act)
+@pytest.mark.parametrize("act", InvoiceAction)
 @pytest.mark.parametrize("status", [s for s in Status if s is not Status.DELETED])
-def test_an_act_is_allowed_or_says_what_can_be_done_instead(act: Act, status: Status) -> None:
+def test_an_act_is_allowed_or_says_what_can_be_done_instead(
+    act: InvoiceAction, status: Status
+) -> None:
     """In every state: nothing, or one sentence about the state and one about what to do."""
-    problems = list(act_problems(act, sent_invoice(status.lower())))
-    if status in ALLOWED[act]:
+    problems = list(action_problems(act, sent_invoice(status.lower())))
+    if status in ALLOWED_STATUSES[act]:
         assert problems == []
     else:
         [sentence] = problems
@@ -58,7 +60,7 @@ def test_an_act_is_allowed_or_says_what_can_be_done_instead(act: Act, status: St
 
 def test_what_an_act_comes_to_is_never_where_it_begins() -> None:
     """Else it would be done again and again."""
-    assert all(state not in ALLOWED[act] for act, state in RESULTING_STATUS.items())
+    assert all(state not in ALLOWED_STATUSES[act] for act, state in RESULTING_STATUS.items())
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from invoicing.domain.stripe.projection import ACCOUNT_KEY, ORG_KEY, RECORD_KEY, Facts, project
-from invoicing.domain.sync.staged_rows import ASKED_FOR, Listed, salesforce_rows, stripe_rows
+from invoicing.domain.sync.staged_rows import QUERIED_FIELDS, Listed, salesforce_rows, stripe_rows
 
 AMOUNT = st.integers(0, 10**9)
 INSTANT = st.integers(1_262_304_000, 2_000_000_000)
@@ -80,7 +80,7 @@ def test_an_invoice_is_due_until_its_day_ends() -> None:
 
 def test_amounts_of_a_record_are_read_in_its_currency() -> None:
     """As Bulk writes them; nothing is none."""
-    texts = dict.fromkeys(ASKED_FOR, "") | {"Currency__c": "KWD", "Total__c": "1.2345E7"}
+    texts = dict.fromkeys(QUERIED_FIELDS, "") | {"Currency__c": "KWD", "Total__c": "1.2345E7"}
     [row] = salesforce_rows([list(texts.values())])
     assert (row.total, row.amount_paid, row.account_id, row.overdue) == (
         12_345_000_000,
