@@ -35,7 +35,7 @@ def read_mapping(path: Path) -> OrgMapping:
 
 
 def _structural(error: ValidationError) -> list[str]:
-    """What pydantic found, in words; unknown words with the nearest known ones."""
+    """Mistakes that pydantic found, in words; unknown words with the nearest known ones."""
     said = []
     for found in error.errors(include_input=False):
         *where, last = map(str, found["loc"])
@@ -74,12 +74,12 @@ def org_mapping() -> OrgMapping | None:
 
 @lru_cache(maxsize=1)
 def org_field_reader() -> OrgFieldReader:
-    """What the org's own fields say of invoices, by the field mapping of the settings."""
+    """Reader of the org's own fields, by the field mapping of the settings."""
     return OrgFieldReader(org_mapping() or OrgMapping())
 
 
 def fingerprint() -> str:
-    """What tells one field mapping from another; empty for our own names."""
+    """Fingerprint of the field mapping; empty for our own names."""
     mapping = org_mapping()
     return hashlib.sha256(mapping.model_dump_json().encode()).hexdigest()[:32] if mapping else ""
 

@@ -122,7 +122,7 @@ class Endpoint(BaseModel):
 
 
 class Receiver(BaseModel):
-    """Where Stripe's events come in."""
+    """The receiver of Stripe's events."""
 
     token: Token | None = Field(
         None,
@@ -153,7 +153,7 @@ class Business(BaseModel):
 
 
 class Dialogues(BaseModel):
-    """How long flows wait for people."""
+    """Waiting for people's answers."""
 
     timeout_seconds: int = Field(
         86_400, ge=1, description="An unanswered question ends its run after so long."
@@ -161,7 +161,7 @@ class Dialogues(BaseModel):
 
 
 class Approval(BaseModel):
-    """Whose consent sending needs."""
+    """Approval of sending."""
 
     limits: dict[str, Annotated[Decimal, Field(ge=0)]] = Field(
         default_factory=dict,
@@ -179,7 +179,7 @@ class Approval(BaseModel):
 
 
 class Reminders(BaseModel):
-    """When customers are reminded of what they owe; never, unless days are given."""
+    """Reminders of what customers owe; none, unless days are given."""
 
     before_due: list[int] = Field(
         default_factory=list, description="Days before the due date, for example [3]."

@@ -102,7 +102,7 @@ class Prefect:
         return found
 
     def state(self, run_id: str) -> RunState:
-        """How far a run has come.
+        """State of a run.
 
         Raises:
             TransientError: the server is away.

@@ -210,7 +210,7 @@ class Salesforce:
         return str(self.query("SELECT Id FROM Organization")[0]["Id"])
 
     def describe(self, sobject: str) -> Record | None:
-        """What the org says of one of its objects, by the org's own name; None: there is none."""
+        """The org's describe of one of its objects, by the org's own name; None if it has none."""
         try:
             answer: Record = self._call("read the schema", f"sobjects/{sobject}/describe")
         except NotFound:

@@ -118,7 +118,7 @@ class _Page(TypedDict, Generic[T]):
 
 
 class LineFacts(TypedDict, total=False):
-    """All of a line that its record's line is made of."""
+    """The fields of a line that its record's line is made of."""
 
     id: str
     amount: int
@@ -302,7 +302,7 @@ class Stripe:
     # Invoices
 
     def preview(self, params: Params) -> Object:
-        """What Stripe would bill; nothing is made."""
+        """Preview of an invoice; nothing is created."""
         with _translated_errors("preview the invoice"):
             return self._v1.invoices.create_preview(params).to_dict()
 

@@ -1,4 +1,4 @@
-"""What the two sides of a full sync differ in: found by one query, kept with its outcome."""
+"""Drift between the two sides of a full sync: found by one query, kept with its outcome."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -71,7 +71,7 @@ SELECT :run_id, f.stripe_id,
   FROM staged_salesforce f LEFT JOIN staged_stripe s ON f.stripe_id = s.stripe_id
   WHERE s.stripe_id IS NULL AND f.status <> 'Deleted'
 """
-"""Where the two sides differ. A draft's content is Salesforce's own, so only its status is
+"""Query of the drift. A draft's content is Salesforce's own, so only its status is
 compared; what was deleted in Stripe and is known as such is no difference. Refunds and disputes
 are not on an invoice's page: where they decide, what was read of them last is compared."""
 
@@ -85,7 +85,7 @@ def find(run_id: str) -> dict[Kind, int]:
 
 
 def kinds(run_id: str) -> dict[Kind, int]:
-    """How many invoices differ in which way, the most frequent first."""
+    """Number of invoices by kind of drift, the most frequent first."""
     number = func.count()
     query = (
         select(DriftRow.kind, number)
@@ -127,7 +127,7 @@ def chunks(
 def in_stripe_order(
     run_id: str, only: Sequence[Kind], *, size: int
 ) -> Iterator[list[DriftedInvoice]]:
-    """What nothing was done about yet, in chunks.
+    """Drift without an outcome yet, in chunks.
 
     In the order of Stripe's list, the newest first, so that those of a chunk stand on few of its
     pages.
@@ -205,7 +205,7 @@ def invoices_with_events(since: datetime, *, size: int = CHUNK) -> Iterator[list
 
 
 def invoices_without_events(names: Sequence[str], since: datetime, until: datetime) -> list[str]:
-    """Those invoices that no event is about which came in this time, UTC."""
+    """Those of some invoices that no event named in a span of time, UTC."""
     came = col(Event.received_at)
     query = select(Event.invoice_id).where(
         col(Event.invoice_id).in_(list(names)), came >= since, came < until
@@ -234,7 +234,7 @@ def _set(run_id: str, column: str, values: Mapping[str, str]) -> None:
 
 
 def outcomes(run_id: str) -> dict[str, int]:
-    """How many differences came out in which way, in the words before the colon."""
+    """Number of differences by outcome, in the words before the colon."""
     query = select(DriftRow.outcome, func.count()).where(DriftRow.run_id == run_id)
     counted: dict[str, int] = {}
     with session() as ledger:

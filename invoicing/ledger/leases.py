@@ -134,7 +134,7 @@ def release(subject: str, owner: str) -> None:
 
 
 def expiry(subject: str) -> datetime | None:
-    """When the lease on a subject ends unless it is renewed, as a UTC instant."""
+    """Instant (UTC) at which the lease on a subject ends unless it is renewed."""
     with session() as ledger:
         lease = ledger.get(Lease, subject)
         return lease.expires_at if lease else None

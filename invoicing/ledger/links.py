@@ -1,4 +1,4 @@
-"""Which Salesforce thing is which Stripe thing, and which environment both are of."""
+"""Links between Salesforce records and Stripe objects, and the environment of both."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ def mark_sent(stripe_id: str, sent_at: datetime) -> None:
 
 @dataclass(frozen=True, slots=True)
 class LastWrite:
-    """What was last written to Salesforce about an invoice."""
+    """The last write to Salesforce about an invoice."""
 
     stripe_id: str
     record_id: str

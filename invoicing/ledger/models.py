@@ -113,7 +113,7 @@ class InvoiceLink(SQLModel, table=True):
 
 
 class KnownPayments(SQLModel, table=True):
-    """What was read of an invoice's payments last; its page in a list does not say it.
+    """Facts last read of an invoice's payments; its page in a list does not have them.
 
     Only of invoices where there is something to say. Amounts are minor units.
     """
@@ -134,7 +134,7 @@ class KnownPayments(SQLModel, table=True):
 
 
 class EntryState(StrEnum):
-    """How far an entry of a timeline has come: its change first, then Salesforce's copy of it."""
+    """State of a timeline entry: its change first, then Salesforce's copy of it."""
 
     PROPOSED = "proposed"
     HAPPENED = "happened"
@@ -167,7 +167,7 @@ class TimelineEntry(SQLModel, table=True):
 
 
 class EventState(StrEnum):
-    """How far an inbox event has come. Only ``done`` is skipped when it arrives again."""
+    """State of an inbox event. Only ``done`` is skipped when it arrives again."""
 
     RECEIVED = "received"
     PROCESSING = "processing"

@@ -1,4 +1,4 @@
-"""What was read of invoices' payments last: refunds, disputes, failed attempts."""
+"""Facts last read of invoices' payments: refunds, disputes, failed attempts."""
 
 from collections.abc import Iterable, Mapping
 
@@ -15,7 +15,7 @@ DECIDED_BY_PAYMENTS = frozenset(
 
 
 def known(stripe_ids: Iterable[str]) -> dict[str, PaymentFacts]:
-    """What is known of the payments of some invoices, by Stripe id; most have no entry."""
+    """Facts known of the payments of some invoices, by Stripe id; most have no entry."""
     query = select(KnownPayments).where(col(KnownPayments.stripe_id).in_(list(stripe_ids)))
     with session() as ledger:
         return {row.stripe_id: _facts(row) for row in ledger.exec(query)}

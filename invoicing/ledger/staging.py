@@ -246,7 +246,7 @@ def salesforce_was_read(run_id: str) -> None:
 
 
 def counts() -> tuple[int, int]:
-    """How many invoices were staged from Stripe and from Salesforce."""
+    """Numbers of invoices staged from Stripe and from Salesforce."""
     with session() as ledger:
         stripe, salesforce = (
             ledger.exec(select(func.count()).select_from(table)).one()

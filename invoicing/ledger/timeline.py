@@ -92,7 +92,7 @@ def add(entries: Sequence[TimelineEntry]) -> None:
 
 
 def waiting(keys: Collection[str] | None = None) -> list[TimelineEntry]:
-    """What happened and is not in Salesforce yet, oldest first; of these keys, if given."""
+    """Entries that happened and are not in Salesforce yet, oldest first, or those of some keys."""
     query = select(TimelineEntry).where(TimelineEntry.state == EntryState.HAPPENED)
     if keys is not None:
         query = query.where(col(TimelineEntry.key).in_(keys))

@@ -1,4 +1,4 @@
-"""Which Stripe account sends its events to which path."""
+"""Webhook endpoints: the path of each Stripe account."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -25,7 +25,7 @@ SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20)
 
 
 class Metrics:
-    """What one worker counts."""
+    """Counters of one worker."""
 
     def __init__(self) -> None:
         """Begin at zero."""
@@ -70,7 +70,7 @@ class Metrics:
 
 
 class InboxCollector(Collector):
-    """What waits in the inbox, and how long the rest took; nothing while the ledger is away."""
+    """Backlog of the inbox and processing times; nothing while the ledger is away."""
 
     def collect(self) -> Iterator[Metric]:
         """Look."""

@@ -58,7 +58,7 @@ def serve(
 
 
 def options() -> dict[str, Any]:
-    """How uvicorn treats its clients."""
+    """Options of uvicorn for its clients."""
     return {
         "http": RequestTimeoutProtocol,
         "ws": "none",

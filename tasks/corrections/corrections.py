@@ -95,7 +95,7 @@ def _earlier_outcome(
 def _duplicate_problems(
     operation: str, state: InvoiceState, request_id: str, digest: str
 ) -> list[str]:
-    """Why a request without an id is not fulfilled, if another run has just had the same.
+    """Reason why a request without an id is rejected, if another run has just had the same.
 
     A button pressed twice is two runs with one request; whoever wants it twice can say so. What
     was begun goes on.

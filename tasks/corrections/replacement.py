@@ -96,7 +96,7 @@ def _replacement(where: str) -> salesforce.Record | None:
 
 
 def replacement_links(original: str | None) -> tuple[dict[str, str], list[Node]]:
-    """How a new record is linked to the one that it replaces, if we have that.
+    """Links between a new record and the one that it replaces, if we have that.
 
     Args:
         original: The Stripe invoice whose place the new record's invoice takes.

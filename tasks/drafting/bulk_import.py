@@ -42,7 +42,7 @@ MAX_REASONS_SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """What every draft gets that says nothing else."""
+    """Values of drafts that name no others."""
 
     description: str
     due_date: date | None
@@ -85,7 +85,7 @@ class RaiseResult:
 
 @task(task_run_name="check the options", **STEP)
 def choose_defaults(description: str, due_date: date | None, options: Options) -> Defaults:
-    """What is given for all drafts at once.
+    """Check the values that are given for all drafts at once.
 
     Raises:
         Rejected: with everything that is wrong with the options.
@@ -179,7 +179,7 @@ def _checked(
     details: Details,
     opportunity: str | None = None,
 ) -> RequestedInvoice:
-    """What is asked for, with its draft or with what is wrong."""
+    """A requested invoice with its draft, or with its mistakes."""
     problems = [customer] if isinstance(customer, str) else []
     problems += draft_problems(
         due_date=due_date,

@@ -53,7 +53,7 @@ def check_deletable(draft: Invoice, reference: str) -> None:
 
 
 def _names(draft: Invoice) -> Iterator[str]:
-    """What people may call it when they ask again, and it is gone."""
+    """Names by which people may ask for it again when it is gone."""
     yield from (draft.name, draft.record_id, draft.record_id[:15])
     stripe_id = draft.stripe_id or links.stripe_id(draft.record_id)
     if stripe_id:

@@ -22,7 +22,7 @@ from tasks.runtime.run import publish_page, run_url
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What Stripe would bill.
+    """A preview of what Stripe would bill.
 
     Attributes:
         subtotal: The lines after their own discounts.

@@ -22,7 +22,7 @@ MAX_CHOICES = 500
 
 @task(task_run_name="read the products", **STEP)
 def read_choices() -> list[str]:
-    """What can be picked as a product: what is active in the price books that invoices use.
+    """Products to pick: those active in the price books that invoices use.
 
     Returns:
         A word for each product that means no other; none if there are too many to choose from.

@@ -37,7 +37,7 @@ def _is_id(word: str) -> bool:
 
 @task(task_run_name="open the price book", **CACHED)
 def open_price_book(account: Account) -> Catalogue:
-    """What there is to be sold to an Account, at which prices, on this day."""
+    """Catalogue of an Account: products and prices on this day."""
     book = price_book_entries(account.currency, account=account)
     entries = [entry for entry in book if entry.active]
     entries.sort(key=lambda entry: (entry.name.casefold(), entry.product_id))

@@ -1,1 +1,1 @@
-"""What Stripe and Salesforce report: the inbox, its handling, and what it could not handle."""
+"""Events of Stripe and requests of Salesforce: the inbox, its handling, dead letters."""

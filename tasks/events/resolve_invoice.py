@@ -14,7 +14,7 @@ from invoicing.ledger import inbox
 from invoicing.ledger.models import Event
 
 SHOWN_ATTRIBUTES = frozenset(["name", "email"])
-"""What people in Salesforce should know of a customer that was changed in Stripe."""
+"""Attributes of a Stripe customer that are shown on the Account."""
 
 INVOICE_OBJECT_TYPES = ("v1.invoice_payment.", "v1.credit_note.")
 """Thin events name their object only, and these objects name their invoice."""

@@ -28,7 +28,7 @@ FLOW_BY_ACTION: Mapping[str, str] = {
     "Clone": "clone-invoice",
     "Delete": "delete-draft",
 }
-"""Which flow does what the action field asks for. A payment is the whole of what remains; for
+"""Flows by the value of the action field. A payment is the whole of what remains; for
 a part or a reference, and for credits, start the flow with its form."""
 
 OVERLAP = timedelta(minutes=5)

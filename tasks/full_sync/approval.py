@@ -70,7 +70,7 @@ def await_approval(sync: SyncRun, only: Sequence[Kind], approve_above: float) ->
 
 
 def _large_change(sync: SyncRun, only: Sequence[Kind], approve_above: float) -> _LargeChange | None:
-    """What would be changed, if it is too much to change it unasked."""
+    """The change, if it is too large to be made without approval."""
     kinds = {kind: count for kind, count in drift.kinds(sync.id).items() if kind in only}
     change = _LargeChange(kinds, max(1, *staging.counts()), approve_above)
     few = (

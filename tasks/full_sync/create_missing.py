@@ -40,7 +40,7 @@ MAX_COLLECTION_ROWS = 1_000
 """Up to so many rows travel in Collections calls; more of them in one Bulk job."""
 
 Failures = Mapping[str, InvoicingError]
-"""What could not be written, by Stripe id."""
+"""Errors of what could not be written, by Stripe id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ def _projected(wholes: Sequence[WholeFacts], accounts: Mapping[str, str]) -> lis
 def _without_record(
     found: Sequence[MissingInvoice], linked: Mapping[str, str]
 ) -> list[MissingInvoice]:
-    """Those that have no record, neither one that they name nor one that they were linked to."""
+    """Invoices that have no record, neither one that they name nor one that they were linked to."""
     names = {
         one.invoice.stripe_id: {named_record(one.invoice), linked.get(one.invoice.stripe_id)}
         for one in found

@@ -32,7 +32,7 @@ def budget() -> Budget:
 
 
 def readers() -> int:
-    """How many threads read pages side by side."""
+    """Number of threads that read pages side by side."""
     wanted = ceil(settings().stripe.requests_per_second * ANSWER_SECONDS)
     return min(MOST_READERS, max(FEWEST_READERS, wanted))
 

@@ -36,7 +36,7 @@ BULK_CHUNK = 1_500
 """Rows of a Bulk job, which are held in memory: less than a batch of Salesforce's, 10,000."""
 
 Pair = tuple[drift.DriftedInvoice, Projection]
-"""What differs, and how it is in Stripe."""
+"""A drifted invoice, and its projection from Stripe."""
 
 CREATE_CHUNK = 2_000
 MAX_SINGLE_CREATES = 20
@@ -185,7 +185,7 @@ def _says(projection: Projection) -> str:
 
 
 def _entry(sync: SyncRun, row: drift.DriftedInvoice, projection: Projection) -> TimelineEntry:
-    """What a repair is on the record's timeline; a sync repairs an invoice in bulk once."""
+    """Timeline entry of a repair; a sync repairs an invoice in bulk once."""
     what = f"{row.salesforce_says} → {_says(projection)}"
     if row.salesforce_says == _says(projection):
         what = f"{row.kind.capitalize()} put right"

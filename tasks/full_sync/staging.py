@@ -160,7 +160,7 @@ def read_windows(owner: str, progress: "Progress") -> int:
 
 
 class Progress:
-    """How far the reading has come: an artifact, and a line in the log every few seconds."""
+    """Progress of the reading: an artifact, and a line in the log every few seconds."""
 
     def __init__(
         self,

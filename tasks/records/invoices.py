@@ -157,7 +157,7 @@ def in_lists(words: Iterable[str]) -> Iterator[str]:
 
 
 def read_price_book(currency: str, products: Iterable[str], account: Account | None) -> PriceBook:
-    """What an Account's price book says in a currency of some products, as people write them."""
+    """Entries of an Account's price book, in a currency, for products as people write them."""
     entries: list[PriceBookEntry] = []
     asked = list(dict.fromkeys(filter(None, map(str.strip, products))))
     for start in range(0, len(asked), PRODUCTS_AT_ONCE):
@@ -199,7 +199,7 @@ def price_book_entries(
 
 
 def price_book_condition(account: Account | None) -> str:
-    """What tells the entries of an Account's price book, or of everybody's, in SOQL."""
+    """SOQL condition for the entries of an Account's price book, or of everybody's."""
     name = org_field_reader().mapping.price_book.name
     if account and account.price_book:
         return f"Pricebook2Id = {quoted(account.price_book)}"
@@ -247,7 +247,7 @@ class Draft:
 
     @property
     def total(self) -> Money:
-        """What is billed after all discounts, before taxes."""
+        """Total after all discounts, before taxes."""
         return total(self.lines, self.currency, self.details.discount)
 
 
@@ -304,7 +304,7 @@ def fingerprint(*asked: object) -> str:
 
 
 def options_problems(details: Details, before: Details | None = None) -> list[str]:
-    """What is wrong with options just chosen, by today's date and the tax rates there are."""
+    """Mistakes of options just chosen, by today's date and the tax rates there are."""
     earlier = before or Details()
     problems = rate_problems([r for r in details.tax_rates if r not in earlier.tax_rates])
     if details.send_on and details.send_on != earlier.send_on and details.send_on < today():
@@ -388,7 +388,7 @@ def _raised(record_id: str, draft: Draft) -> Invoice:
 
 
 def raised_entry(record_id: str, amount: Money) -> TimelineEntry:
-    """How a draft's timeline begins."""
+    """First entry of a draft's timeline."""
     what = f"Raised over {amount}"
     return make_entry(f"{record_id}-raised", what, record_id=record_id, amount=amount)
 

@@ -14,7 +14,7 @@ def rate_ids(names: Iterable[str]) -> list[str]:
 
 
 def tax_behavior(invoice: Invoice) -> str | None:
-    """How Stripe Tax takes the prices of an invoice; None when it does not look at them."""
+    """Stripe Tax's behavior for an invoice's prices; None without Stripe Tax."""
     return settings().stripe.tax_behavior if invoice.billed.automatic_tax else None
 
 

@@ -33,7 +33,7 @@ BULK_THRESHOLD = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """What is to be written on a record, and what of it is a change worth telling.
+    """Fields to be written on a record, and those of them that go on its timeline.
 
     Attributes:
         row: The record as it was read, with all its state fields.
@@ -51,7 +51,7 @@ class Update:
 
 
 def side() -> Side:
-    """Where what this run changes comes from."""
+    """Origin of what this run changes."""
     return SIDE_BY_FLOW.get(str(flow_run.flow_name), Side.SALESFORCE)
 
 

@@ -1,1 +1,1 @@
-"""What every step needs of Prefect: retries, the run's own page, questions to people."""
+"""Prefect's part in every step: retries, the run's artifacts, questions to people."""

@@ -1,4 +1,4 @@
-"""What people see of a run in the Prefect UI: its name, its links, its artifacts."""
+"""A run in the Prefect UI: its name, its links, its artifacts."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -22,13 +22,13 @@ def this_attempt() -> str:
 
 
 def run_url() -> str | None:
-    """Where people see this run, for the Salesforce record."""
+    """URL of this run in the Prefect UI, for the Salesforce record."""
     base = settings().prefect_ui_url
     return f"{base.rstrip('/')}/runs/flow-run/{flow_run.id}" if base and flow_run.id else None
 
 
 def stripe_page(kind: str, stripe_id: str) -> str:
-    """Where people see an object in Stripe's dashboard; ``kind`` is as in invoices."""
+    """URL of an object in Stripe's dashboard; ``kind`` is as in invoices."""
     stripe, base = settings().stripe, "https://dashboard.stripe.com"
     mode = "" if stripe.livemode else "/test"
     if stripe.base_url != "https://api.stripe.com":
@@ -37,7 +37,7 @@ def stripe_page(kind: str, stripe_id: str) -> str:
 
 
 def record_page(record_id: str) -> str:
-    """Where people see a record in Salesforce."""
+    """URL of a record in Salesforce."""
     org = settings().salesforce
     return f"{org.url or f'https://{org.domain}.salesforce.com'}/{record_id}"
 

@@ -79,7 +79,7 @@ def _waiting() -> list[salesforce.Record]:
 
 
 def _names(row: salesforce.Record) -> set[str]:
-    """What a run may have called an invoice."""
+    """Names by which a run may have been given an invoice."""
     return {
         _word(name)
         for name in (row["Id"], row["Id"][:15], row["Name"], row[record.STRIPE_ID])
@@ -104,7 +104,7 @@ def _mark_expired(row: salesforce.Record) -> None:
 
 
 def _limit(draft: Invoice) -> Money | None:
-    """What the draft exceeds, if it does."""
+    """The limit that the draft exceeds, if it does."""
     allowed = settings().approval.limits.get(draft.currency)
     if allowed is None:
         return None

@@ -43,7 +43,7 @@ def mail_once(
 
 
 def mailed(since: datetime, is_it: Callable[[Event], bool], forgotten: str) -> str | None:
-    """When Stripe mailed an invoice since a UTC instant, as Unix time; None if it did not.
+    """Unix time at which Stripe mailed an invoice since a UTC instant; None if it did not.
 
     Args:
         since: When the mail was wanted.

@@ -41,7 +41,7 @@ class Reminder:
     due: date
     planned: date
     noted: int
-    """How many reminders the record knows of."""
+    """Number of reminders on the record."""
     late: bool = False
     """Whether it was begun on its day, and that is over."""
     sent: bool = False
@@ -49,7 +49,7 @@ class Reminder:
 
     @property
     def subject(self) -> str:
-        """What makes it this reminder and no other."""
+        """The intent's subject: record and planned day."""
         return f"{self.record_id}:{self.planned.isoformat()}"
 
 
@@ -185,7 +185,7 @@ def _why_not(reminder: Reminder) -> str | None:
 
 
 def _find_mail(reminder: Reminder, since: datetime) -> str | None:
-    """When this very reminder was mailed, as Unix time, if Stripe knows of it."""
+    """Unix time at which this very reminder was mailed, if Stripe knows of it."""
     forgotten = f"Stripe no longer tells whether {reminder.name} was reminded of."
     return mailed(since, is_mail_of(REMIND, reminder.subject), forgotten)
 

@@ -92,7 +92,7 @@ def _lock_customer(account: Account) -> Iterator[None]:
 
 
 def _customer_params(account: Account, email: str) -> dict[str, Any]:
-    """What Salesforce decides of a customer; the address only where it has a country code."""
+    """Customer fields that Salesforce decides; the address only where it has a country code."""
     params: dict[str, Any] = {"email": email, "name": account.name}
     if account.address:
         params["address"] = request_params.address_params(account.address)

@@ -1,4 +1,4 @@
-"""What the record of an invoice is made of that exists in Stripe only, alone or among many."""
+"""Fields of new records, for invoices that exist in Stripe only, one or many."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -29,7 +29,7 @@ def named_record(invoice: Projection) -> str | None:
 
 
 class BilledTo(NamedTuple):
-    """Whom an invoice is for, as far as it says so itself."""
+    """The Account and customer that an invoice names."""
 
     stripe_id: str
     account_id: str | None
@@ -37,7 +37,7 @@ class BilledTo(NamedTuple):
 
 
 def billed_to(invoice: Projection) -> BilledTo:
-    """Whom an invoice is for; Accounts of other orgs do not count."""
+    """The Account and customer that an invoice names; Accounts of other orgs do not count."""
     account_id = invoice.account_id if is_ours(invoice) else None
     return BilledTo(invoice.stripe_id, account_id, invoice.customer_id)
 

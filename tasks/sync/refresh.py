@@ -297,7 +297,7 @@ def _write(
 def _moment_of(
     changed: Mapping[str, tuple[Any, Any]], invoice: Projection | None
 ) -> datetime | None:
-    """When Stripe says that the status changed, as a UTC instant, if it did."""
+    """Instant (UTC) at which the status changed by Stripe, if it did."""
     if invoice is None or record.STATUS not in changed:
         return None
     return {

@@ -1,1 +1,1 @@
-"""What people type: parameters, tables, questions, and what is wrong with them."""
+"""Forms: parameters, tables and questions, and their mistakes."""

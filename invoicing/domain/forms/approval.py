@@ -15,7 +15,7 @@ WAITING, APPROVED, DECLINED, EXPIRED = "Waiting", "Approved", "Declined", "Expir
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What an approver said."""
+    """An approver's decision."""
 
     approved: bool
     by: str

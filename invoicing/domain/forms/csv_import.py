@@ -60,7 +60,7 @@ Day = Annotated[date | None, BeforeValidator(_date)]
 
 
 class Header(BaseModel):
-    """What a row says of its invoice as a whole."""
+    """The fields of a row that belong to its invoice as a whole."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -75,7 +75,7 @@ class Header(BaseModel):
 
 
 class Cells(Header):
-    """What a row says: of its invoice, and of one line of it. Empty cells are left out."""
+    """The fields of a row: its invoice's, and one line's. Empty cells are left out."""
 
     invoice: str = ""
     product: str = ""
@@ -115,7 +115,7 @@ ALIASES: Mapping[str, Sequence[str]] = {
     "discount_percent": ("discount %", "percent off"),
     "discount_amount": ("amount off",),
 }
-"""What else the columns may be called, whatever their case, underscores and blanks."""
+"""Other names of the columns, whatever their case, underscores and blanks."""
 
 
 def _plain(title: str) -> str:
@@ -136,7 +136,7 @@ COLUMNS: Mapping[str, str] = {
 
 @dataclass(slots=True)
 class Form:
-    """What some rows ask of one invoice.
+    """One invoice as some rows request it.
 
     Attributes:
         key: Names the invoice within all there ever are.

@@ -13,7 +13,7 @@ from invoicing.domain.model.terms import Collection, CustomField, Details, Disco
 
 @dataclass(frozen=True, slots=True)
 class PriceBookEntry:
-    """What a product costs in a currency."""
+    """A product's price in a currency."""
 
     product_id: str
     code: str
@@ -175,7 +175,7 @@ FIELD_BY_NAME: Mapping[Clearable, str] = {
     "payment methods": "payment_methods",
     "rendering template": "template",
 }
-"""What people call a detail, and its name here."""
+"""Names of details in the form, and their attributes here."""
 
 
 def chosen_details(

@@ -112,7 +112,7 @@ class LineItem(BaseModel):
 
 
 class LineChange(BaseModel):
-    """What changes on an existing line; what stays empty stays as it is."""
+    """A change of an existing line; what stays empty stays as it is."""
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
@@ -133,7 +133,7 @@ class LineChange(BaseModel):
 
 
 class CreditLine(BaseModel):
-    """What is credited of one line; nothing but its number for the whole line."""
+    """The part of one line that is credited; only its number for the whole line."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -150,13 +150,13 @@ class CreditLine(BaseModel):
 
 
 GiveBack = Literal["nothing", "refund", "customer balance", "out of band"]
-"""Where the part of a credit goes that the customer has paid already."""
+"""Destination of the part of a credit that the customer has paid already."""
 
 CreditReason = Literal["other", "duplicate", "fraudulent", "order change", "product unsatisfactory"]
 """Stripe's reasons for a credit note."""
 
 PaidBy = Literal["bank transfer", "cheque", "cash", "other"]
-"""How money came in that Stripe did not collect."""
+"""Means of a payment that Stripe did not collect."""
 
 RequestId = Annotated[str, Field(max_length=50, pattern=r"^[\w.-]*$")]
 """For programs: the same request id asks for the same thing once."""
@@ -249,17 +249,17 @@ Clearable = Literal[
     "payment methods",
     "rendering template",
 ]
-"""What a revision may empty."""
+"""Names of what a revision may empty."""
 
 
 class Outcome(BaseModel):
-    """What a flow run changed, in one sentence and in figures."""
+    """Outcome of a flow run, in one sentence and in figures."""
 
     sentence: str = Field(description="What happened, for people.")
 
 
 class InvoiceOutcome(Outcome):
-    """What a flow run did to one invoice."""
+    """Outcome of a flow run about one invoice."""
 
     record_id: str = Field("", description="The Salesforce record.")
     name: str = Field("", description="The record's name, such as INV-0042.")

@@ -16,7 +16,7 @@ LINES = ("LineItem", "LineChange")
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """What can be sold."""
+    """A product that can be sold."""
 
     id: str
     code: str
@@ -24,7 +24,7 @@ class Product:
 
     @property
     def words(self) -> set[str]:
-        """What people call it, in lower case."""
+        """Its name and code, in lower case."""
         return {self.name.casefold(), self.code.casefold()} - {""}
 
 

@@ -28,7 +28,7 @@ from invoicing.domain.model.terms import Terms
 from invoicing.domain.model.text import counted
 
 Answer = Mapping[str, Any]
-"""What a person filled in, as the fields of the question's form."""
+"""A person's answer, as the fields of the question's form."""
 
 MAX_LISTED = 100
 """The most choices of one list; more are narrowed by a search first."""
@@ -54,7 +54,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """What is known when the dialogue begins: the customer, the price book, the day."""
+    """The data that the dialogue begins with: the customer, the price book, the day."""
 
     account: Account
     currency: str
@@ -68,7 +68,7 @@ class Catalogue:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What was asked for so far."""
+    """The invoice as answered so far."""
 
     description: str = ""
     due_date: date | None = None
@@ -96,7 +96,7 @@ def question_text(heading: str, *paragraphs: str, reason: str = "") -> str:
 
 
 def _read(form: type[BaseModel], answer: Answer) -> BaseModel | str:
-    """What was filled in, or what is wrong with it."""
+    """The filled-in form, or a sentence about its mistakes."""
     try:
         return form.model_validate(answer)
     except ValidationError as error:
@@ -125,7 +125,7 @@ Amount = Annotated[
 
 
 def choose_account(word: str, find: Callable[[str], Sequence[Account]]) -> Dialogue[Account]:
-    """Which Account is billed.
+    """Ask for the Account that is billed.
 
     Args:
         word: What is known already: an id, a name, a part of a name, or nothing.
@@ -171,7 +171,7 @@ def _searchable(name: str, what: str, title: str, choices: Sequence[str]) -> typ
 
 
 def ask_header(catalogue: Catalogue, order: Order, step: str = "1 of 4") -> Dialogue[Order]:
-    """What the invoice is for, and until when it is to be paid."""
+    """Ask for the description and the due date."""
     reason = ""
     while True:
         form = _header_form(order)

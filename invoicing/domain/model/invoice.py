@@ -36,7 +36,7 @@ MAX_MINOR = 999_999_999_999
 
 MEMO_LENGTH = 1500
 TEXT_LENGTH = 255
-"""What the Salesforce fields hold."""
+"""Lengths of the Salesforce fields."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,22 +55,22 @@ class Line:
 
     @property
     def label(self) -> str:
-        """What the customer reads."""
+        """The text that the customer reads."""
         return self.description or self.product_name
 
     def amount(self, currency: str) -> Money:
-        """What the line comes to in the invoice's currency."""
+        """The line's amount in the invoice's currency."""
         return line_amount(self.quantity, self.unit_price, currency)
 
     def net(self, currency: str) -> Money:
-        """What the line comes to after its own discount."""
+        """The line's amount after its own discount."""
         amount = self.amount(currency)
         return amount - self.discount.off([amount]) if self.discount else amount
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where the customer is; Stripe Tax goes by it. ``country`` has two letters."""
+    """The customer's address; Stripe Tax goes by it. ``country`` has two letters."""
 
     country: str
     line1: str = ""
@@ -134,7 +134,7 @@ class Invoice:
 
     @property
     def total(self) -> Money:
-        """What is billed after all discounts, before the taxes that Stripe adds."""
+        """Total after all discounts, before the taxes that Stripe adds."""
         return total(self.lines, self.currency, self.details.discount)
 
     @property
@@ -144,7 +144,7 @@ class Invoice:
 
     @property
     def due_words(self) -> str:
-        """When it has to be paid, for people."""
+        """The due date or terms, in words."""
         if self.details.collection is Collection.CHARGE:
             return "charged when it is sent"
         return f"due {self.due_date}" if self.due_date else f"due {self.details.terms}"

@@ -37,7 +37,7 @@ TWO_DECIMAL = frozenset(
     ZMW""".split()  # noqa: SIM905
 )
 CURRENCIES = ZERO_DECIMAL | TWO_DECIMAL | THREE_DECIMAL
-"""What Stripe bills in."""
+"""Currencies that Stripe bills in."""
 
 EXACT_DIGITS = 60
 """Digits that products of quantities and prices are worked out with; none is lost."""
@@ -102,7 +102,7 @@ def to_minor(amount: Decimal, currency: str) -> int:
 
 
 def line_amount(quantity: Decimal, unit_price: Decimal, currency: str) -> Money:
-    """What one invoice line comes to.
+    """Amount of one invoice line.
 
     Stripe multiplies the exact unit price by the exact quantity and rounds each line
     once, half up, to the minor unit: https://docs.stripe.com/billing/subscriptions/decimal-amounts
@@ -120,7 +120,7 @@ def share(amount: Money, percent: Decimal) -> Money:
 
 
 def decimals(number: Decimal) -> int:
-    """How many decimals a number has, trailing zeros aside."""
+    """Number of decimals of a number, trailing zeros aside."""
     return len(plain(number).partition(".")[2])
 
 

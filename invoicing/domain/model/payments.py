@@ -1,4 +1,4 @@
-"""What became of an invoice's money, beyond what the invoice itself says.
+"""Refunds, disputes and failed payments of an invoice, beyond what the invoice itself says.
 
 Since API 2025-03-31 an invoice may be paid by several payments, and refunds and disputes belong
 to those: https://docs.stripe.com/changelog/basil
@@ -19,14 +19,14 @@ DISPUTES_NOT_LOST = frozenset(["won", "warning_closed", "prevented"])
 
 @dataclass(frozen=True, slots=True)
 class PaymentFacts:
-    """What is known of an invoice's payments. Amounts are minor units."""
+    """Facts known of an invoice's payments. Amounts are minor units."""
 
     refunded: int = 0
     disputed: int = 0
     dispute_status: str = ""
     problem: str = ""
     credited: int = 0
-    """What was credited after payment when refunds and disputes were read last."""
+    """Amount credited after payment when refunds and disputes were read last."""
 
 
 NO_PAYMENT_FACTS = PaymentFacts()
@@ -45,7 +45,7 @@ def successful_payments(payments: Iterable[Mapping[str, Any]]) -> list[dict[str,
 
 
 def problem(payments: Iterable[Mapping[str, Any]]) -> str:
-    """Why a payment that is still open did not succeed, or what it waits for, in words.
+    """Reason why an open payment did not succeed, or what it waits for, in words.
 
     Args:
         payments: Of one invoice, newest first, their payment intents expanded.
@@ -69,12 +69,12 @@ def _in_words(error: Mapping[str, Any]) -> str:
 
 
 def refunded(refunds: Iterable[Mapping[str, Any]]) -> int:
-    """What was given back; a refund under way counts, one that failed does not."""
+    """Amount refunded; a refund under way counts, one that failed does not."""
     return sum(refund["amount"] for refund in refunds if refund["status"] not in FAILED_REFUNDS)
 
 
 def disputed(disputes: Iterable[Mapping[str, Any]]) -> tuple[int, str]:
-    """What disputes hold back or took for good, and how the newest one stands."""
+    """Amount that disputes hold back or took for good, and the newest one's status."""
     newest = sorted(disputes, key=lambda dispute: int(dispute["created"]))
     held = sum(d["amount"] for d in newest if d["status"] not in DISPUTES_NOT_LOST)
     status = str(newest[-1]["status"]).replace("_", " ").capitalize() if newest else ""

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 def vanished_message(stripe_id: str, status: str) -> str:
-    """What is wrong where Stripe has no invoice, and the record says that it is no draft."""
+    """Message where Stripe has no invoice, and the record says that it is no draft."""
     return (
         f"Stripe has no invoice {stripe_id}, but the record says that it is {status}, and Stripe "
         "never deletes such invoices: the id belongs to another account or mode, or was "
@@ -32,14 +32,14 @@ class Status(StrEnum):
 
 
 DELETABLE = frozenset({Status.DRAFT, Status.DELETED})
-"""What an invoice can be that is gone from Stripe, which deletes drafts only.
+"""Statuses of an invoice that may be gone from Stripe, which deletes drafts only.
 
 Source: https://docs.stripe.com/api/invoices/delete
 """
 
 
 class PaymentState(StrEnum):
-    """Where the money of an invoice stands."""
+    """Payment state of an invoice."""
 
     UNPAID = "Unpaid"
     PARTLY_PAID = "Partly Paid"

@@ -1,4 +1,4 @@
-"""What an invoice says besides its lines: terms, discount, tax, payment and looks."""
+"""Everything on an invoice besides its lines: terms, discount, tax, payment and looks."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
@@ -75,7 +75,7 @@ PAYMENT_METHODS = frozenset(
         "wechat_pay",
     ]
 )
-"""What Stripe can offer on an invoice: ``payment_settings.payment_method_types`` of its API."""
+"""Payment methods on invoices: ``payment_settings.payment_method_types`` of Stripe's API."""
 
 
 class Terms(StrEnum):
@@ -89,12 +89,12 @@ class Terms(StrEnum):
 
     @property
     def days(self) -> int:
-        """How many days."""
+        """Number of days."""
         return int(self.value.split()[1])
 
 
 class Collection(StrEnum):
-    """How the money comes in."""
+    """Collection method."""
 
     SEND = "Send Invoice"
     CHARGE = "Charge Automatically"
@@ -108,7 +108,7 @@ class Discount:
     amount: Decimal | None = None
 
     def off(self, nets: Sequence[Money]) -> Money:
-        """What is taken off some lines of one currency, given what each still comes to.
+        """Amount taken off some lines of one currency, given what each still comes to.
 
         Stripe tells each line's part of a discount, rounded on the line, and their sum; an
         amount takes off no more than there is.
@@ -202,7 +202,7 @@ class Details:
 
 @dataclass(frozen=True, slots=True)
 class OrgFields:
-    """What an org's own fields say of an invoice, by its field mapping.
+    """Values of an org's own fields for an invoice, by its field mapping.
 
     Attributes:
         metadata: Names and values for Stripe's metadata; an empty value takes a name away.

@@ -1,4 +1,4 @@
-"""How figures and field names are said to people."""
+"""Figures and field names in words."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -15,7 +15,7 @@ def label(field: str) -> str:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """What may have been meant instead of a word; empty when nothing comes near."""
+    """Suggestion of the nearest known word; empty when nothing comes near."""
     by_lower = {name.lower(): name for name in known}
     found = get_close_matches(word.lower(), by_lower, n=1, cutoff=0.5)
     return f"; did you mean {by_lower[found[0]]!r}?" if found else ""

@@ -1,4 +1,4 @@
-"""What an org's own fields say of an invoice beyond our record.
+"""Values of an org's own fields for an invoice, beyond our record.
 
 Where its e-mail goes, what is copied to Stripe, which taxes and which price book: all by
 the field mapping, in the org's names.
@@ -151,7 +151,7 @@ def _too_long(metadata: Mapping[str, str]) -> Iterator[str]:
 
 
 def org_field_mistakes(mapping: OrgMapping) -> Iterator[str]:
-    """What is wrong with what is to be copied to Stripe, whatever the org."""
+    """Mistakes in what is to be copied to Stripe, whatever the org."""
     if len(mapping.metadata) > METADATA_KEYS - OWN_KEYS:
         most = METADATA_KEYS - OWN_KEYS
         yield f"metadata: {len(mapping.metadata)} names are too many; there is room for {most}."

@@ -26,7 +26,7 @@ class _Table(BaseModel):
 
 
 class ObjectMapping(_Table):
-    """What an org calls one of our objects, and its parts."""
+    """An org's names for one of our objects, and its parts."""
 
     name: str = Field("", description="The org's object; empty: the same name as ours.")
     leave_out: bool = Field(False, description="The org does without this object.")
@@ -52,7 +52,7 @@ class ObjectMapping(_Table):
 
 
 class BillingContact(_Table):
-    """Which contact of an Account gets its invoices, where no field says it."""
+    """The contact of an Account that gets its invoices, where no field says it."""
 
     where: str = Field(description="A SOQL condition, such as Gets_Invoices__c = true")
     through: str = Field("Contact", description="Or AccountContactRelation.")
@@ -61,7 +61,7 @@ class BillingContact(_Table):
 
 
 class PriceBookChoice(_Table):
-    """Which price book offers the products; the standard one unless something is said."""
+    """The price book that offers the products; the standard one by default."""
 
     account_field: str = Field(
         "", description="Lookup of the Account to its price book; where empty, the one below."
@@ -70,7 +70,7 @@ class PriceBookChoice(_Table):
 
 
 class TaxMapping(_Table):
-    """What a field says of taxes, for invoices that say nothing of them by themselves."""
+    """Taxes by the value of a field, for invoices that name none themselves."""
 
     field: str = Field("", description="The field, such as Account__r.Tax_Class__c")
     rates: dict[str, str | list[str]] = Field(

@@ -44,7 +44,7 @@ RIGHTS = {
 
 
 def own_mistakes(mapping: OrgMapping) -> list[str]:
-    """What is wrong with a mapping whatever the org: names that are not ours, needs unmet."""
+    """Mistakes of a mapping whatever the org: unknown names, missing required ones."""
     wrong: list[str] = []
     for ours, asked in mapping.objects.items():
         if ours in OBJECTS:

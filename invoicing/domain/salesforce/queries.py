@@ -226,7 +226,7 @@ def _clauses(tokens: Tokens) -> Iterator[Tokens]:
 
 
 def _items(tokens: Tokens) -> Iterator[Tokens]:
-    """What commas separate."""
+    """The items that commas separate."""
     item: Tokens = []
     for depth, token in _depths(tokens):
         if depth == 0 and token.text == ",":
@@ -246,7 +246,7 @@ def _joined(items: list[Tokens]) -> Tokens:
 
 
 def _end_of_nested(tokens: Tokens, start: int) -> int:
-    """Where the parentheses end that begin here."""
+    """Position after the parentheses that begin here."""
     depth = 0
     for position in range(start, len(tokens)):
         depth += (tokens[position].text == "(") - (tokens[position].text == ")")

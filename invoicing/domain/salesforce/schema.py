@@ -14,7 +14,7 @@ Kind = Literal["text", "number", "boolean", "date", "datetime", "picklist", "ref
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """What is asked of a field.
+    """Requirements on a field.
 
     Attributes:
         kind: The family of types that will do.
@@ -41,7 +41,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class SObject:
-    """What is asked of an object.
+    """Requirements on an object.
 
     Attributes:
         fields: Its fields that can be mapped, by our API names.

@@ -12,7 +12,7 @@ from invoicing.domain.salesforce import record
 
 
 class Side(StrEnum):
-    """Where a change came from. Values are Salesforce's picklist labels."""
+    """Origin of a change. Values are Salesforce's picklist labels."""
 
     SALESFORCE = "Salesforce"
     STRIPE = "Stripe"
@@ -28,7 +28,7 @@ SIDE_BY_FLOW: Mapping[str, Side] = {
     "full-sync": Side.FULL_SYNC,
     "mark-overdue": Side.CALENDAR,
 }
-"""What these flows change, they heard from there; all others do what people asked for here."""
+"""Origin of what these flows change; all others do what people asked for in Salesforce."""
 
 Changes = Mapping[str, tuple[Any, Any]]
 """Field to what it was and what it is."""
@@ -114,7 +114,7 @@ def _what_moved(sums: Mapping[str, tuple[Money, Money]]) -> Money | None:
 
 
 def listed(changed: Changes) -> str:
-    """All fields that moved, a line for each."""
+    """All fields that changed, a line for each."""
     return "\n".join(
         f"{label(name)}: {_plain(was)} → {_plain(now)}" for name, (was, now) in changed.items()
     )

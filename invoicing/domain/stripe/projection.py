@@ -1,4 +1,4 @@
-"""What Stripe says of an invoice, in the words of the Salesforce record.
+"""An invoice of Stripe in the fields of the Salesforce record.
 
 Pure functions: the same Stripe invoice on the same day always gives the same projection.
 """
@@ -79,7 +79,7 @@ class Projection:
 def payment_state(
     invoice: Mapping[str, Any], known: PaymentFacts = NO_PAYMENT_FACTS
 ) -> PaymentState:
-    """Where the money stands, from the invoice and what is known of its payments.
+    """Payment state from the invoice and what is known of its payments.
 
     Since API 2025-03-31 ``amount_paid`` includes payments out of band, and over-payment
     is its own field: https://docs.stripe.com/changelog/basil
@@ -102,7 +102,7 @@ def is_overdue(due: int, *, today: date, zone: ZoneInfo) -> bool:
 
 
 class Facts(TypedDict, total=False):
-    """All of Stripe's invoice that its projection and the full sync look at."""
+    """The fields of Stripe's invoice that its projection and the full sync look at."""
 
     id: str
     created: int
@@ -154,7 +154,7 @@ def named_record(invoice: Mapping[str, Any]) -> str | None:
 
 
 def credited(invoice: Mapping[str, Any]) -> int:
-    """What credit notes took off an invoice, before and after it was paid, in minor units."""
+    """Sum of an invoice's credit notes, before and after it was paid, in minor units."""
     before = invoice.get("pre_payment_credit_notes_amount") or 0
     return int(before + (invoice.get("post_payment_credit_notes_amount") or 0))
 

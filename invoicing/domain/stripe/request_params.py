@@ -102,11 +102,11 @@ def _price(line: Line, currency: str, tax_behavior: str | None) -> Params:
 
 
 LineFacts = tuple[str, str, int, str]
-"""What must be the same on both sides: our key, the text, the minor units, the coupon."""
+"""Facts that must be the same on both sides: our key, the text, the minor units, the coupon."""
 
 
 def wanted_facts(invoice: Invoice) -> list[LineFacts]:
-    """What the lines of the Stripe draft have to say."""
+    """Facts that the lines of the Stripe draft must have."""
     return [
         (
             line.key,
@@ -119,7 +119,7 @@ def wanted_facts(invoice: Invoice) -> list[LineFacts]:
 
 
 def line_facts(line: Mapping[str, Any]) -> LineFacts:
-    """What a line in Stripe says."""
+    """Facts of a line in Stripe."""
     metadata = line.get("metadata") or {}
     return (
         metadata.get(LINE_KEY) or "",
@@ -137,7 +137,7 @@ def preview_params(
     rates: Sequence[str],
     tax_behavior: str | None,
 ) -> Params:
-    """What to ask ``create_preview``: the invoice as sending it would make it.
+    """Parameters of ``create_preview``: the invoice as sending it would make it.
 
     The customer's details are given instead of the customer, whose pending items and own
     discount Stripe would put on the preview, and never on the invoice.
@@ -198,7 +198,7 @@ def _preview_item(
 
 
 def net_of_exclusive_tax(invoice: Mapping[str, Any]) -> Money:
-    """What an invoice in Stripe comes to after discounts, before the taxes put on top of it."""
+    """Total of an invoice in Stripe after discounts, before the taxes put on top of it."""
     on_top = sum(
         tax["amount"]
         for tax in invoice.get("total_taxes") or ()
@@ -208,6 +208,6 @@ def net_of_exclusive_tax(invoice: Mapping[str, Any]) -> Money:
 
 
 def tax_of(invoice: Mapping[str, Any]) -> Money:
-    """All taxes of an invoice in Stripe, those within its prices too."""
+    """Sum of an invoice's taxes in Stripe, those within its prices too."""
     taxes = invoice.get("total_taxes") or ()
     return Money(invoice["currency"], sum(tax["amount"] for tax in taxes))

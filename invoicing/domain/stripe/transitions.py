@@ -1,4 +1,4 @@
-"""What may still be done to an invoice after it was drafted, and what that comes to.
+"""Actions on an invoice after it was drafted: which its state allows, and their amounts.
 
 Which act is allowed in which status is Stripe's state machine:
 https://docs.stripe.com/invoicing/integration/workflow-transitions and, for replacing,
@@ -26,7 +26,7 @@ from invoicing.domain.stripe.projection import (
 
 
 class InvoiceAction(StrEnum):
-    """What people do to an invoice that was sent; values end "it cannot be …"."""
+    """An action on an invoice that was sent; values end "it cannot be …"."""
 
     VOID = "voided"
     WRITE_OFF = "written off"
@@ -44,7 +44,7 @@ ALLOWED_STATUSES: Mapping[InvoiceAction, frozenset[Status]] = {
     InvoiceAction.RESEND: frozenset([Status.OPEN, Status.PAID]),
     InvoiceAction.REPLACE: frozenset([Status.OPEN, Status.UNCOLLECTIBLE]),
 }
-"""In which states of an invoice Stripe allows an act."""
+"""Statuses of an invoice in which Stripe allows an action."""
 
 RESULTING_STATUS: Mapping[InvoiceAction, Status] = {
     InvoiceAction.VOID: Status.VOID,
@@ -60,7 +60,7 @@ NEXT_STEPS: Mapping[Status, str] = {
     Status.VOID: "That is final; raise a new invoice to bill it again.",
     Status.DELETED: "Its draft was deleted in Stripe; raise a new invoice to bill it.",
 }
-"""What people can do in each state."""
+"""Next steps for people, by status."""
 
 
 def as_replacement(params: Mapping[str, Any], original: str) -> dict[str, Any]:
@@ -100,7 +100,7 @@ class InvoiceState:
 
     @property
     def creditable(self) -> Money:
-        """What was billed and not yet credited."""
+        """Amount billed and not yet credited."""
         return Money(self.currency, self.total.minor - self.credited.minor)
 
 
@@ -182,7 +182,7 @@ def payment_problems(
 
 @dataclass(frozen=True)
 class CreditRequest:
-    """What somebody wants credited, and how.
+    """A requested credit.
 
     Attributes:
         amount: Tax included; None for all that is left, or for what the lines come to.
@@ -322,7 +322,7 @@ def _credited_lines(
 
 
 def line_key(line: Mapping[str, Any]) -> str:
-    """What joins a Stripe line with the record's: our key, or its id where we did not make it."""
+    """Key that joins a Stripe line with the record's: ours, or its id where it is not ours."""
     return str((line.get("metadata") or {}).get(LINE_KEY) or line["id"])
 
 

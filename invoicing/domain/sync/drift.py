@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """What an invoice differs in; the first that applies."""
+    """Kind of drift; the first that applies."""
 
     CONFLICT = "conflict"
     DUPLICATE = "duplicate"

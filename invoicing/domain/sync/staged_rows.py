@@ -1,4 +1,4 @@
-"""What a full sync keeps of an invoice, of either side, until both are compared.
+"""Rows of a full sync: an invoice of either side, until both are compared.
 
 Pure, and made for a million rows: the columns are computed directly here, without the objects
 that a projection consists of; a test holds them to it. Amounts are minor units.
@@ -27,7 +27,7 @@ STATUS = {status.value.lower(): status.value for status in Status}
 
 
 class Listed(TypedDict, total=False):
-    """All of an invoice on a page of Stripe's list that a full sync looks at."""
+    """The fields of an invoice on a page of Stripe's list that a full sync looks at."""
 
     id: str
     created: int
@@ -82,7 +82,7 @@ class SalesforceRow(NamedTuple):
 
 
 def stripe_rows(day: date, zone: ZoneInfo, org: str) -> Callable[[Listed], StripeRow]:
-    """How invoices of Stripe are staged on a business day; Accounts are named of one org only."""
+    """Function that stages Stripe's invoices on a business day; only one org's Accounts count."""
     morning = datetime.combine(day, time.min, zone).timestamp()
 
     def row(invoice: Listed) -> StripeRow:
@@ -128,7 +128,7 @@ QUERIED_FIELDS = (
 
 
 def salesforce_rows(records: Iterable[Sequence[str]]) -> Iterator[SalesforceRow]:
-    """What is staged of records: Bulk's texts in the order of :data:`QUERIED_FIELDS`.
+    """Rows of records, from Bulk's texts in the order of :data:`QUERIED_FIELDS`.
 
     An incomplete one counts as missing, so that it is made again.
     """
