@@ -44,7 +44,7 @@ test: install ## Run what a change must not break; ARGS="-k send" runs some
 	@$(PYTEST) -m "not long" $(ARGS)
 
 test-all: install ## Run every test, those that take long too
-	@echo "Running all tests (a quarter of an hour) ..."
+	@echo "Running all tests (a quarter of an hour or so) ..."
 	@$(PYTEST) $(ARGS)
 
 lint: install ## Check style, imports, dependencies and types

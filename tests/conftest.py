@@ -33,6 +33,9 @@ LONGEST_FIRST = ("journeys", "deployments", "faults", "orgs", "flows", "invoicin
 TOGETHER = {"deployments": "deployments", "faults": "faults"}
 """Rooms whose tests share what is started once."""
 
+BY_FILE = frozenset(["journeys", "orgs"])
+"""Rooms whose files have each something to share."""
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -67,8 +70,8 @@ def tier(item: pytest.Item) -> str:
 
 def shares(item: pytest.Item) -> str:
     """The name of what a test shares with others, if anything."""
-    own = {"browser", "stack", "renamed"} & set(getattr(item, "fixturenames", ()))
-    return TOGETHER.get(directory(item)) or (str(item.path) if own else "")
+    by_file = directory(item) in BY_FILE or "browser" in getattr(item, "fixturenames", ())
+    return TOGETHER.get(directory(item)) or (str(item.path) if by_file else "")
 
 
 pytest_plugins = ["pytester"]

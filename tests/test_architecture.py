@@ -23,4 +23,5 @@ def test_no_registry_address_is_committed() -> None:
     """Locks hold names, versions and hashes only."""
     for lock in ROOT.glob("requirements*.lock"):
         assert "://" not in lock.read_text()
-    assert not list(ROOT.glob("**/uv.lock"))
+    assert not [lock for room in ROOT.glob("[!.]*") for lock in room.glob("**/uv.lock")]
+    assert not (ROOT / "uv.lock").exists()

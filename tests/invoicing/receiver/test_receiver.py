@@ -20,6 +20,7 @@ from tests.invoicing.receiver.conftest import (
     PrefectServer,
     deliver,
     event,
+    serving,
     wait_until,
 )
 
@@ -55,22 +56,27 @@ def test_a_burst_starts_few_runs(receiver: str, prefect: PrefectServer) -> None:
     assert len(prefect.keys) < 10
 
 
-def test_a_busy_prefect_is_asked_again(receiver: str, prefect: PrefectServer) -> None:
+def test_a_busy_prefect_is_asked_again(
+    prefect: PrefectServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A 503 costs a moment, not an event."""
+    monkeypatch.setattr(flow_trigger, "PAUSE_SECONDS", 0.05)
     prefect.busy = 2
-    deliver(receiver, SNAPSHOT)
-    wait_until(lambda: prefect.keys)
+    with serving() as receiver:
+        deliver(receiver, SNAPSHOT)
+        wait_until(lambda: prefect.keys)
 
 
 def test_a_run_that_another_receiver_started_may_have_missed_the_event(
-    receiver: str, prefect: PrefectServer, monkeypatch: pytest.MonkeyPatch
+    prefect: PrefectServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So one more is started after it."""
     monkeypatch.setattr(flow_trigger, "PAUSE_SECONDS", 0.2)
     now = int(time.time())
     prefect.keys = [f"inbox-{now}", f"inbox-{now + 1}"]
-    deliver(receiver, SNAPSHOT)
-    wait_until(lambda: len(prefect.keys) == 3)
+    with serving() as receiver:
+        deliver(receiver, SNAPSHOT)
+        wait_until(lambda: len(prefect.keys) == 3)
 
 
 def test_a_ledger_that_is_away_makes_stripe_try_again(receiver: str, ledger_url: str) -> None:
