@@ -1,4 +1,4 @@
-"""Steps on invoices that take the place of others: Stripe's revisions.
+"""Steps on invoices that replace others, which Stripe calls revisions.
 
 The replacement is a draft in Salesforce like any other. When it is sent, Stripe's draft is made
 from the invoice that it replaces, and Stripe voids that one at the moment of finalization.

@@ -20,7 +20,7 @@ RECORD_KEY = "salesforce_invoice_id"
 ACCOUNT_KEY = "salesforce_account_id"
 LINE_KEY = "salesforce_line_key"
 REPLACES_KEY = "salesforce_replaces"
-"""Metadata of a revision that we made: the invoice whose place it takes."""
+"""Metadata of a replacement that we made: the invoice whose place it takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ def is_same_org(org_id: str | None, org: str) -> bool:
 
 
 def replaced(invoice: Mapping[str, Any]) -> str | None:
-    """The Stripe invoice that one revises, if it revises any."""
+    """The Stripe invoice that one replaces, if it replaces any."""
     origin = invoice.get("from_invoice") or {}
     return str(origin["invoice"]) if origin else None
 
@@ -143,7 +143,7 @@ def replaced(invoice: Mapping[str, Any]) -> str | None:
 def named_record(invoice: Mapping[str, Any]) -> str | None:
     """The Salesforce record that an invoice says it is of.
 
-    A revision begins with the metadata of the invoice it revises. Unless we made it, the record
+    A replacement begins with the metadata of the invoice it replaces. Unless we made it, the record
     named there is that of the other.
     """
     metadata = invoice.get("metadata") or {}
