@@ -2,8 +2,9 @@
 
     python -m deployments.automations      # brings the server of PREFECT_API_URL up to date
 
-Run it after every ``prefect deploy --all``. The automations cover every deployment of
-``prefect.yaml``, because every flow is safe to run again, and no run of anybody else.
+Run it after every ``prefect deploy --all``; it sees to the queues as well. The automations cover
+every deployment of ``prefect.yaml``, because every flow is safe to run again, and no run of
+anybody else.
 
 Taking up is *proactive*, which is to say: act when nothing else has happened for a while.
 Answering a crash at once would run a flow twice side by side, because a crash may be reported
@@ -12,6 +13,7 @@ twice, by the run's process and by its worker.
 Source: https://docs.prefect.io/v3/advanced/detect-zombie-flows
 """
 
+import asyncio
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -24,6 +26,8 @@ from prefect.events.actions import ChangeFlowRunState
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from deployments import queues
 
 PREFECT_YAML = Path(__file__).parents[1] / "prefect.yaml"
 OURS = "salesforce-stripe-invoices"
@@ -204,7 +208,9 @@ def apply(wanted: list[AutomationCore]) -> dict[str, str]:
 
 
 def main() -> None:
-    """Apply the automations to the server of PREFECT_API_URL, and say what was done."""
+    """Apply automations and queues to the server of PREFECT_API_URL, and say what was done."""
+    for name, what in asyncio.run(queues.apply(queues.Limits())).items():
+        sys.stdout.write(f"queue {name}: {what}\n")
     for name, what in apply(automations(Timing(), flows_of(PREFECT_YAML))).items():
         sys.stdout.write(f"{name}: {what}\n")
 

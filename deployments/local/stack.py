@@ -33,6 +33,18 @@ from deployments.local.services import POLL_SECONDS, Service, StackError, listen
 ROOT = Path(__file__).parents[2]
 PORTS = {"prefect": 4200, "stripe": 8100, "salesforce": 8200, "receiver": 8300}
 POOL = "invoices"  # as `prefect.yaml` names it
+DATABASE = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
+LEASES_ON_DISK = "prefect.server.concurrency.lease_storage.filesystem"
+BATCHES = {
+    f"PREFECT_SERVER_SERVICES_{service}_SIZE": "50"
+    for service in (
+        "TASK_RUN_RECORDER_READ_BATCH",
+        "TASK_RUN_RECORDER_BATCH",
+        "EVENT_PERSISTER_READ_BATCH",
+        "TRIGGERS_READ_BATCH",
+    )
+}
+"""What the server's services write together; one at a time is Prefect's default."""
 ERRANDS = frozenset(["ledger", "deploy", "automations"])  # they do their work and end
 STOP_SECONDS = 20
 
@@ -44,6 +56,7 @@ SALESFORCE_KEY = "3MVG9sandboxConsumerKey"
 SALESFORCE_SECRET = "sandbox-consumer-secret"  # noqa: S105
 
 WorkerType = Literal["warm", "process"]
+ServerType = Literal["ours", "stock"]
 Report = Callable[[str, str], None]
 """Called with the name of a program and what has become of it, in words."""
 
@@ -86,11 +99,14 @@ def environment(
         "PREFECT_HOME": str(state / "prefect"),
         "PREFECT_PROFILES_PATH": str(state / "prefect/profiles.toml"),
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+        "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED": "false",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": LEASES_ON_DISK,
         "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         "PREFECT_WORKER_QUERY_SECONDS": "0.3",
         "DO_NOT_TRACK": "1",
+        **BATCHES,
     }
     product = {
         "STRIPE__API_KEY": STRIPE_KEY,
@@ -127,6 +143,8 @@ class Stack:
         state: Path,
         *,
         worker_type: WorkerType = "warm",
+        server_type: ServerType = "ours",
+        settings: Mapping[str, str] = MappingProxyType({}),
         ports: Mapping[str, int] = MappingProxyType({}),
         ledger_url: str | None = None,
         report: Report = lambda _name, _what: None,
@@ -137,6 +155,9 @@ class Stack:
         Args:
             state: Directory for all data and logs. What an earlier stack left in it is deleted.
             worker_type: Type of the work pool and its worker.
+            server_type: Our server on SQLite, or the one that `prefect server start` runs.
+            settings: Variables for every program, before those of the stack; an empty one is
+                taken away.
             ports: Where programs should listen instead of at their usual ports.
             ledger_url: An empty database for the ledger, instead of SQLite's.
             report: Told what happens while the stack starts and stops.
@@ -145,6 +166,8 @@ class Stack:
         self.state = state.resolve()
         self.environment: dict[str, str] = {}
         self._worker_type: WorkerType = worker_type
+        self._server_type: ServerType = server_type
+        self._settings = dict(settings)
         self._ports = PORTS | dict(ports)
         self._ledger_url = ledger_url or f"sqlite:///{self.state / 'ledger.db'}"
         self._report = report
@@ -213,25 +236,40 @@ class Stack:
             **{name: url_of(listener) for name, listener in self._listeners.items()},
             webhook_token=secrets.token_urlsafe(),
         )
-        self.environment = environment(self.urls, self.state, self._ledger_url)
+        self.environment = self._environment()
+
+    def _environment(self, webhook_secret: str = "") -> dict[str, str]:
+        known = environment(self.urls, self.state, self._ledger_url, webhook_secret)
+        return {name: value for name, value in (known | self._settings).items() if value}
+
+    def _launch_server(self) -> None:
+        if self._server_type == "stock":
+            with self._listeners.pop("prefect") as listener:
+                port = listener.getsockname()[1]
+            self._launch("prefect", "prefect", "server", "start", "--port", str(port))
+            return
+        app = ("--factory", "deployments.local.prefect_server:create_app")
+        command = (sys.executable, "-m", "uvicorn", *app, "--log-level", "warning")
+        on_sqlite = DATABASE not in self._settings
+        database = empty_database.lay_out(self._prefect_home) if on_sqlite else {}
+        self._launch("prefect", *command, **database)
 
     def _start(self) -> None:
         python = (sys.executable, "-m")
-        database = empty_database.lay_out(self._prefect_home)
-        server = ("uvicorn", "--factory", "deployments.local.prefect_server:create_app")
-        self._launch("prefect", *python, *server, "--log-level", "warning", **database)
+        self._launch_server()
         self._launch("ledger", *python, "invoicing.ledger")
         self._launch("stripe", *python, "sandbox.stripe")
         org = ("sandbox.salesforce", "--seed", "demo")
         self._launch("salesforce", *python, *org, "--prefect-url", self.urls.prefect_api)
         self._until_ready("stripe", f"{self.urls.stripe}/_sandbox/clock")
         secret = self._register_webhook()
-        self.environment = environment(self.urls, self.state, self._ledger_url, secret)
+        self.environment = self._environment(secret)
         self._finish("ledger")
         self._launch("receiver", *python, "invoicing.receiver")
         self._until_ready("salesforce", f"{self.urls.salesforce}/_sandbox/clock")
         self._until_ready("prefect", f"{self.urls.prefect_api}/health")
-        empty_database.keep(self._prefect_home)
+        if self._server_type == "ours" and DATABASE not in self._settings:
+            empty_database.keep(self._prefect_home)
         self._create_pool(POOL, self._worker_type)
         self._launch_worker(POOL)
         self._launch("deploy", "prefect", "--no-prompt", "deploy", "--all")

@@ -18,6 +18,7 @@ child; this one can be replaced when the code changes.
 import contextlib
 import gc
 import importlib
+import importlib.util
 import json
 import os
 import runpy
@@ -47,6 +48,7 @@ ENGINE = (
     "rich._emoji_codes",
 )
 STALE = b"stale\n"
+LEAN = "warm_worker_lean"  # by a name of its own: a project may have its own `deployments`
 LAST_WORDS_SECONDS = 10.0  # from SIGTERM to SIGKILL, once the worker is gone
 
 
@@ -57,6 +59,7 @@ class Job(TypedDict):
     env: dict[str, str]
     cwd: str
     stream_output: bool
+    known: dict[str, str]
 
 
 def project_modules(directory: Path) -> list[str]:
@@ -97,6 +100,15 @@ def preload(directory: Path) -> None:
                 traceback.print_exc()
     if threading.active_count() > 1:
         print("Importing the flows started threads:", threading.enumerate(), file=sys.stderr)  # noqa: T201
+
+
+def load_lean() -> None:
+    """Import what lies beside this file, wherever the project is."""
+    spec = importlib.util.spec_from_file_location(LEAN, Path(__file__).with_name("lean.py"))
+    if spec is None or spec.loader is None:
+        raise ImportError(LEAN)
+    sys.modules[LEAN] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(sys.modules[LEAN])
 
 
 def sources(directory: Path, since: int) -> dict[str, int]:
@@ -205,6 +217,7 @@ def become(run: socket.socket) -> list[str]:
     sys.path[0] = ""  # wherever a pull step takes the run
     if prefect_settings() != settings_before:
         reload_settings()
+    sys.modules[LEAN].begin_run(job["known"])
     return job["argv"]
 
 
@@ -254,6 +267,7 @@ def main() -> None:
     directory, started = Path.cwd(), time.time_ns()
     sys.path[0] = ""
     preload(directory)
+    load_lean()
     loaded = sources(directory, since=started)
     sys.stdout.flush()
     gc.collect()

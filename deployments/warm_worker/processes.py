@@ -161,7 +161,13 @@ def base_environment() -> dict[str, str]:
         **os.environ,
         **get_current_settings().to_environment_variables(exclude_unset=True),
     }
-    return environment | without_certificates(environment)
+    return environment | spared(environment)
+
+
+def spared(environment: Mapping[str, str | None]) -> dict[str, str]:
+    """What spares a run what its worker has done already: looking at the server's version."""
+    version = {"PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED": "false"}
+    return {**version, **without_certificates(environment)}
 
 
 def without_certificates(environment: Mapping[str, str | None]) -> dict[str, str]:

@@ -5,10 +5,13 @@ executor, the one its `process` worker uses; only the start of the process is ou
 `prefect.runner` is not public API: look here first when Prefect is upgraded.
 """
 
+import asyncio
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self, cast
 from uuid import UUID
 
@@ -30,9 +33,9 @@ from prefect.workers.base import BaseWorker
 from prefect.workers.process import ProcessJobConfiguration, ProcessVariables, ProcessWorkerResult
 from pydantic import PrivateAttr
 
-from deployments.warm_worker import flow_hooks
+from deployments.warm_worker import flow_hooks, lean
 from deployments.warm_worker.forkserver import Job
-from deployments.warm_worker.processes import ForkServers, without_certificates
+from deployments.warm_worker.processes import ForkServers, spared
 
 SET_WORKING_DIRECTORY = "prefect.deployments.steps.set_working_directory"
 
@@ -62,14 +65,17 @@ class WarmJobConfiguration(ProcessJobConfiguration):
         )
         self._project = project_of(deployment)
 
-    def job(self, argv: list[str], cwd: str, **env: str) -> Job:
+    def job(
+        self, argv: list[str], cwd: str, known: Mapping[str, str] = MappingProxyType({}), **env: str
+    ) -> Job:
         """What a forkserver is asked to start."""
-        merged = {**self.env, **without_certificates(self.env), **env}
+        merged = {**self.env, **spared(self.env), **env}
         return Job(
             argv=argv,
             env={name: value for name, value in merged.items() if value is not None},
             cwd=cwd,
             stream_output=self.stream_output,
+            known=dict(known),
         )
 
     @contextmanager
@@ -91,6 +97,12 @@ def project_of(deployment: DeploymentResponse | None) -> Path | None:
     return None
 
 
+def due(flow_run: FlowRun) -> float:
+    """When a run was to begin, the last time it was asked to, in seconds since the epoch."""
+    moments = [flow_run.next_scheduled_start_time, flow_run.state and flow_run.state.timestamp]
+    return max((moment.timestamp() for moment in moments if moment), default=time.time())
+
+
 class WarmStarter:
     """Starts one flow run in a forked process; a `ProcessStarter` for Prefect's executor."""
 
@@ -99,8 +111,10 @@ class WarmStarter:
         forkservers: ForkServers,
         configuration: WarmJobConfiguration,
         cwd: str,
+        known: Mapping[str, str],
         control_channel: ControlChannel,
     ):
+        self._known = known
         self._forkservers = forkservers
         self._configuration = configuration
         self._cwd = cwd
@@ -120,6 +134,7 @@ class WarmStarter:
         job = self._configuration.job(
             ["-m", "prefect.engine"],
             self._cwd,
+            self._known,
             PREFECT__ENABLE_CANCELLATION_AND_CRASHED_HOOKS="false",
             **control,
         )
@@ -183,6 +198,8 @@ class WarmWorker(BaseWorker[WarmJobConfiguration, ProcessVariables, ProcessWorke
         async with AsyncExitStack() as stack:
             self._forkservers = await stack.enter_async_context(ForkServers())
             await self._forkservers.warm_up(Path.cwd())
+            self._memory = lean.Memory()
+            lean.remember(self._memory)
             self._hooks = WarmHookRunner(self._forkservers, self._configure)
             self._executions = await stack.enter_async_context(FlowRunExecutorContext())
             stack.push_async_callback(self._end_runs)
@@ -212,7 +229,7 @@ class WarmWorker(BaseWorker[WarmJobConfiguration, ProcessVariables, ProcessWorke
         with configuration.run_directory() as cwd:
             executor = self._executions.create_executor(
                 flow_run,
-                self._starter(configuration, cwd),
+                self._starter(configuration, cwd, await self._known(flow_run)),
                 propose_submitting=False,
                 hook_runner=self._hooks,
             )
@@ -247,7 +264,27 @@ class WarmWorker(BaseWorker[WarmJobConfiguration, ProcessVariables, ProcessWorke
             worker_id=self.backend_id,
         )
 
-    def _starter(self, configuration: WarmJobConfiguration, cwd: str) -> ProcessStarter:
+    async def _submit_run(self, flow_run: FlowRun) -> None:
+        with self._memory.due(due(flow_run)):
+            await super()._submit_run(flow_run)
+
+    async def _propose_submitting_state(self, flow_run: FlowRun) -> None:
+        """Leave it Pending for the moment that a fork takes; each state costs as much as a step."""
+
+    async def _known(self, flow_run: FlowRun) -> dict[str, str]:
+        """What this worker has read that the run would read again."""
+        reads: list[Awaitable[Any]] = [
+            self.client.read_server_default_result_storage(),
+            self.client.read_work_pool(self.work_pool.name),
+        ]
+        if flow_run.work_queue_id:
+            reads.append(self.client.read_work_queue(flow_run.work_queue_id))
+        await asyncio.gather(*reads, return_exceptions=True)  # the run asks for what is missing
+        return self._memory.handed_over()
+
+    def _starter(
+        self, configuration: WarmJobConfiguration, cwd: str, known: Mapping[str, str]
+    ) -> ProcessStarter:
         if configuration._command_configured:  # a command of one's own cannot be preloaded
             return EngineCommandStarter(
                 command=configuration.command,
@@ -257,7 +294,8 @@ class WarmWorker(BaseWorker[WarmJobConfiguration, ProcessVariables, ProcessWorke
                 control_channel=self._executions.control_channel,
                 isolate_process_group=True,
             )
-        return WarmStarter(self._forkservers, configuration, cwd, self._executions.control_channel)
+        channel = self._executions.control_channel
+        return WarmStarter(self._forkservers, configuration, cwd, known, channel)
 
     async def _execute(
         self, executor: FlowRunExecutor, task_status: anyio.abc.TaskStatus[int]

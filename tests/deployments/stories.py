@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from prefect import flow, get_run_logger
+from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import FlowRun, State
+from prefect.concurrency import _leases
 from prefect.flows import Flow
 
 GREETING = "Good morning"
@@ -40,3 +42,28 @@ def linger(notes: str) -> None:
     partial.write_text(json.dumps({"run": os.getpid(), "child": child.pid}))
     partial.rename(Path(notes) / "processes")
     time.sleep(1000)
+
+
+@flow
+def hold(notes: str) -> None:
+    """Hold what the run holds until told to end."""
+    while not (Path(notes) / "enough").exists():
+        time.sleep(0.05)
+
+
+def renew_often(renewals: Path) -> None:
+    """Renew a slot each second or so, not each four minutes, and note it."""
+    renew = SyncPrefectClient.renew_concurrency_lease
+
+    def renew_and_note(*args: Any, **kwargs: Any) -> Any:
+        answer = renew(*args, **kwargs)
+        with renewals.open("a") as file:
+            file.write(".")
+        return answer
+
+    _leases._RENEWAL_FRACTION = 0.003
+    SyncPrefectClient.renew_concurrency_lease = renew_and_note  # type: ignore[method-assign]
+
+
+if renewals := os.environ.get("RENEWALS"):
+    renew_often(Path(renewals))

@@ -1,0 +1,96 @@
+"""A PostgreSQL of the system's packages, with `pg_trgm`, for as long as a benchmark needs it."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+from deployments.local.services import listen
+
+UNPRIVILEGED = "nobody"
+"""Who runs it where the benchmark is run by root, whom PostgreSQL refuses."""
+PATIENCE_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server."""
+
+    port: int
+
+    def url(self, database: str) -> str:
+        """An empty database, made if there is none, for psycopg."""
+        with psycopg.connect(self._address("postgres"), autocommit=True) as connection:
+            query = "SELECT 1 FROM pg_database WHERE datname = %s"
+            if not connection.execute(query, [database]).fetchone():
+                connection.execute(f"CREATE DATABASE {database}".encode())
+        return self._address(database)
+
+    def asynchronous(self, database: str) -> str:
+        """The same for Prefect's server."""
+        return self.url(database).replace("postgresql://", "postgresql+asyncpg://")
+
+    def _address(self, database: str) -> str:
+        return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
+
+
+def binaries() -> Path:
+    """Where `initdb` is: on the PATH, or where Debian keeps it.
+
+    Raises:
+        SystemExit: There is none.
+    """
+    if found := shutil.which("initdb"):
+        return Path(found).parent
+    if debian := sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb")):
+        return debian[-1].parent
+    raise SystemExit("PostgreSQL is not installed: `apt-get install postgresql` or the like")
+
+
+@contextmanager
+def postgresql() -> Iterator[Server]:
+    """Run a server with its data in a temporary directory, as PostgreSQL is by default."""
+    user = UNPRIVILEGED if os.getuid() == 0 else None
+    with listen() as listener:
+        port = int(listener.getsockname()[1])
+    with tempfile.TemporaryDirectory() as folder:
+        data = Path(folder) / "data"
+        if user:
+            shutil.chown(folder, user)
+        command = [str(binaries() / "initdb"), "--pgdata", str(data), "--username", "postgres"]
+        subprocess.run(
+            [*command, "--auth", "trust"], user=user, cwd=folder, check=True, capture_output=True
+        )
+        process = subprocess.Popen(
+            [binaries() / "postgres", "-D", data, "-k", folder, "-p", str(port)],
+            user=user,
+            cwd=folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            server = Server(port)
+            _wait(server)
+            yield server
+        finally:
+            process.terminate()
+            process.wait(PATIENCE_SECONDS)
+
+
+def _wait(server: Server) -> None:
+    give_up = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            server.url("postgres")
+            return
+        except psycopg.OperationalError:
+            if time.monotonic() > give_up:
+                raise
+            time.sleep(0.1)

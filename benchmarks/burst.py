@@ -1,0 +1,355 @@
+"""A crowd: many `raise-invoice`, then many `send-invoice` runs asked for at once.
+
+All programs run for real on this machine; the sandboxes answer at once. Beside the local stack,
+a smaller crowd meets Prefect's stock server and its stock `process` worker, with Prefect's own
+settings. A rate is runs over the time from the first request to the last run's end. Processor
+seconds are counted until the system is idle again, because the server records what happened a
+while after the fact.
+"""
+
+import argparse
+import asyncio
+import itertools
+import json
+import re
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from statistics import quantiles
+from types import MappingProxyType
+from typing import Any
+
+import httpx
+import psutil
+
+from benchmarks._postgresql import postgresql
+from deployments.local.services import Service
+from deployments.local.stack import BATCHES, POOL, ROOT, Stack
+
+RAISE, SEND = "raise-invoice", "send-invoice"
+FINAL = ["COMPLETED", "FAILED", "CRASHED", "CANCELLED"]
+CONNECTIONS = 25
+"""How many requests the crowd has under way."""
+PATIENCE_SECONDS = 900
+IDLE_SECONDS = 2.0
+IDLE_SHARE = 0.15
+"""Of one core, below which the server counts as idle."""
+CLICK_EVERY_SECONDS = 5.0
+COUNTED = {"PREFECT_API_LOG_RETRYABLE_ERRORS": "true"}  # so that the server's log has each 503
+STOCK = dict.fromkeys(
+    [
+        *BATCHES,
+        "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED",
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE",
+        "PREFECT_WORKER_QUERY_SECONDS",
+    ],
+    "",
+)
+"""Taken away, so that Prefect's own defaults hold."""
+TROUBLES = {
+    "locked": r"database is locked",
+    "dropped": r"(?i)\bdropp(?:ed|ing)\b(?!.*\b0 dropped)",
+    "unavailable": r"Encountered retryable exception in request",
+}
+
+
+class Prefect:
+    """Prefect's REST API, as a crowd uses it."""
+
+    def __init__(self, url: str) -> None:
+        """Open a connection that is kept."""
+        self._url = url
+        self._http = httpx.Client(base_url=url, timeout=60)
+        self.unavailable = 0
+
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        """Call the API until it answers, and return its JSON."""
+        while (answer := self._http.request(method, path, json=body)).status_code == 503:
+            self.unavailable += 1
+            time.sleep(0.1)
+        answer.raise_for_status()
+        return answer.json()
+
+    def deployment(self, flow: str) -> str:
+        """The id of the deployment that is named like its flow."""
+        return str(self.call("GET", f"/deployments/name/{flow}/{flow}")["id"])
+
+    def start_all(self, flow: str, asked: Sequence[Mapping[str, Any]], **options: Any) -> list[str]:
+        """Ask for runs, many at once, and return their ids."""
+        path = f"/deployments/{self.deployment(flow)}/create_flow_run"
+        return asyncio.run(self._start_all(path, asked, options))
+
+    async def _start_all(
+        self, path: str, asked: Sequence[Mapping[str, Any]], options: Mapping[str, Any]
+    ) -> list[str]:
+        turns = asyncio.Semaphore(CONNECTIONS)
+        async with httpx.AsyncClient(base_url=self._url, timeout=60) as http:
+
+            async def start(parameters: Mapping[str, Any]) -> str:
+                body = {"parameters": parameters, **options}
+                async with turns:
+                    while (answer := await http.post(path, json=body)).status_code == 503:
+                        self.unavailable += 1
+                        await asyncio.sleep(0.1)
+                answer.raise_for_status()
+                return str(answer.json()["id"])
+
+            return await asyncio.gather(*map(start, asked))
+
+    def runs(self, ids: Sequence[str]) -> list[dict[str, Any]]:
+        """Runs, whole."""
+        found: list[dict[str, Any]] = []
+        for start in range(0, len(ids), 200):
+            only = {"flow_runs": {"id": {"any_": ids[start : start + 200]}}, "limit": 200}
+            found += self.call("POST", "/flow_runs/filter", only)
+        return found
+
+    def unfinished(self, ids: Sequence[str]) -> int:
+        """How many of some runs have not ended."""
+        only = {"flow_runs": {"id": {"any_": ids}, "state": {"type": {"not_any_": FINAL}}}}
+        return int(self.call("POST", "/flow_runs/count", only))
+
+
+@dataclass(frozen=True)
+class Used:
+    """Processor seconds since the start of the stack, by whom."""
+
+    server: float
+    worker: float
+    runs: float
+    rest: float
+
+    def since(self, before: "Used", runs: int) -> dict[str, float]:
+        """What each of some runs has used."""
+        names = ("server", "worker", "runs", "rest")
+        return {n: round((getattr(self, n) - getattr(before, n)) / runs, 3) for n in names}
+
+
+class System:
+    """A stack with a crowd in front of it."""
+
+    def __init__(self, stack: Stack, workers: Sequence[Service]) -> None:
+        """Take note of who is who."""
+        self.stack = stack
+        self.prefect = Prefect(stack.urls.prefect_api)
+        self._workers = [stack.pid("worker"), *(worker.pid for worker in workers)]
+
+    def used(self) -> Used:
+        """Processor seconds so far; runs are what workers' children that have ended took."""
+        worker = runs = 0.0
+        for pid in self._workers:
+            own, ended = 0.0, 0.0
+            for process in family(pid):
+                times = process.cpu_times()
+                own += times.user + times.system
+                ended += times.children_user + times.children_system
+            worker, runs = worker + own, runs + ended
+        rest = sum(sum(tree(self.stack.pid(n))) for n in ("stripe", "salesforce", "receiver"))
+        return Used(sum(tree(self.stack.pid("prefect"))), worker, runs, rest)
+
+    def settle(self) -> None:
+        """Wait until the server does next to nothing."""
+        give_up = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < give_up:
+            before = sum(tree(self.stack.pid("prefect")))
+            time.sleep(IDLE_SECONDS)
+            if sum(tree(self.stack.pid("prefect"))) - before < IDLE_SHARE * IDLE_SECONDS:
+                return
+        raise SystemExit("the server is not idle again")
+
+    def idle(self, seconds: float = 5) -> dict[str, float]:
+        """Shares of a core that a system uses that nobody asks for anything."""
+        self.settle()
+        before, began = self.used(), time.monotonic()
+        time.sleep(seconds)
+        return self.used().since(before, 1) | {"seconds": round(time.monotonic() - began, 1)}
+
+    def troubles(self) -> dict[str, int]:
+        """How often the programs' logs speak of each trouble."""
+        logs = [log.read_text(errors="replace") for log in self.stack.state.glob("logs/*.log")]
+        return {
+            name: sum(len(re.findall(pattern, log)) for log in logs)
+            for name, pattern in TROUBLES.items()
+        }
+
+    def crowd(
+        self,
+        flow: str,
+        asked: Sequence[Mapping[str, Any]],
+        clicks: Iterator[Mapping[str, Any]] | None = None,
+        **options: Any,
+    ) -> dict[str, Any]:
+        """Ask for runs at once, and measure until the last has ended.
+
+        Args:
+            flow: What is asked for.
+            asked: The parameters of each run.
+            clicks: Parameters of `raise-invoice`, for persons that come meanwhile.
+            options: What else the crowd asks for.
+        """
+        before, began = self.used(), time.time()
+        ids = self.prefect.start_all(flow, asked, **options)
+        asked_after = time.time() - began
+        clicked: list[str] = []
+        next_click = time.time()
+        while left := self.prefect.unfinished(ids):
+            if time.time() - began > PATIENCE_SECONDS:
+                raise SystemExit(f"{left} runs have not ended")
+            if clicks and time.time() > next_click and left > len(ids) // 10:
+                clicked += self.prefect.start_all(RAISE, [next(clicks)])
+                next_click = time.time() + CLICK_EVERY_SECONDS
+            time.sleep(0.5)
+        while self.prefect.unfinished(clicked):
+            time.sleep(0.5)
+        runs = self.prefect.runs(ids)
+        if wrong := [run for run in runs if run["state_type"] != "COMPLETED"]:
+            raise SystemExit(f"{len(wrong)} runs went wrong, one: {wrong[0]['state']}")
+        seconds = max(moment(run["end_time"]) for run in runs) - began
+        self.settle()
+        figures: dict[str, Any] = {
+            "runs": len(runs),
+            "seconds": round(seconds, 1),
+            "per_second": round(len(runs) / seconds, 2),
+            "asked_for_after": round(asked_after, 1),
+            "to_running": spread(list(map(to_running, runs))),
+            "to_completed": spread([moment(r["end_time"]) - moment(r["created"]) for r in runs]),
+            "took": spread([moment(r["end_time"]) - moment(r["start_time"]) for r in runs]),
+            "processor_seconds_a_run": self.used().since(before, len(runs)),
+        }
+        if clicked:
+            waits = map(to_running, self.prefect.runs(clicked))
+            figures["click_to_running"] = sorted(round(wait, 2) for wait in waits)
+        print(flow, json.dumps(figures), flush=True)
+        return figures
+
+
+def family(pid: int) -> list[psutil.Process]:
+    """A worker and what lives as long as it: not the runs, which are their parent's to report."""
+    worker = psutil.Process(pid)
+    return [worker, *(c for c in worker.children() if "forkserver" in " ".join(c.cmdline()))]
+
+
+def tree(pid: int) -> Iterator[float]:
+    """Processor seconds of a process and all that it has started."""
+    root = psutil.Process(pid)
+    for process in (root, *root.children(recursive=True)):
+        times = process.cpu_times()
+        yield times.user + times.system
+
+
+def moment(timestamp: str) -> float:
+    """A timestamp of the API in seconds since the epoch."""
+    return datetime.fromisoformat(timestamp).timestamp()
+
+
+def to_running(run: Mapping[str, Any]) -> float:
+    """How long a run has waited, from when it was asked for."""
+    return moment(run["start_time"]) - moment(run["created"])
+
+
+def spread(seconds: Sequence[float]) -> dict[str, float]:
+    """The median and the 95th percentile."""
+    cuts = quantiles(seconds, n=20)
+    return {"p50": round(cuts[9], 2), "p95": round(cuts[18], 2)}
+
+
+def drafts(number: int) -> list[dict[str, Any]]:
+    """The parameters of raises, each an invoice of two lines."""
+    asked = {
+        "description": "Onboarding",
+        "due_date": (date.today() + timedelta(days=30)).isoformat(),
+        "lines": [
+            {"product": "Platform Licence", "quantity": "1"},
+            {"product": "Consulting", "quantity": "8", "unit_price": "140.00"},
+        ],
+    }
+    accounts = itertools.cycle(["Acme Corporation", "Globex"])
+    return [{"account": next(accounts), **asked} for _ in range(number)]
+
+
+def measure(system: System, raises: int, sends: int, *, clicked: bool) -> dict[str, Any]:
+    """One stack, from idle to idle."""
+    system.prefect.call("POST", "/flow_runs/count", {})
+    idle = system.idle()
+    print("idle", idle, flush=True)
+    figures: dict[str, Any] = {"idle_before": idle}
+    clicks = iter(drafts(1000)) if clicked else None
+    crowd = {"work_queue_name": "bulk"} if clicked else {}
+    figures["raises"] = system.crowd(RAISE, drafts(max(raises, sends)), clicks, **crowd)
+    names = [{"invoice": f"INV-{number:04d}"} for number in range(1, sends + 1)]
+    figures["sends"] = system.crowd(SEND, names, clicks, **crowd)
+    figures["idle_after"] = system.idle()
+    figures |= system.troubles()
+    figures["answered_503"] = system.prefect.unavailable
+    print("troubles", system.troubles(), "503 to the crowd", system.prefect.unavailable, flush=True)
+    return figures
+
+
+def started(
+    exits: ExitStack,
+    workers: int = 1,
+    settings: Mapping[str, str] = MappingProxyType({}),
+    **how: Any,
+) -> System:
+    """A stack in a directory of its own, with some more workers on its pool."""
+    state = Path(exits.enter_context(tempfile.TemporaryDirectory()))
+    stack = exits.enter_context(Stack(state, settings={**COUNTED, **settings}, **how))
+    more = []
+    for number in range(2, workers + 1):
+        command = ["prefect", "worker", "start", "--pool", POOL]
+        worker = Service(f"worker-{number}", command, stack.environment, ROOT, state / "logs")
+        exits.callback(worker.wait, 30)
+        exits.callback(worker.terminate)
+        more.append(worker)
+    return System(stack, more)
+
+
+def main() -> None:
+    """Measure, tell, and print the figures."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks burst", description=__doc__)
+    parser.add_argument("--raises", type=int, default=200)
+    parser.add_argument("--sends", type=int, default=50)
+    parser.add_argument("--stock", type=int, default=20, help="raises of the stock stack; 0: none")
+    parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite")
+    parser.add_argument("--workers", type=int, default=1)
+    arguments = parser.parse_args()
+    with ExitStack() as exits:
+        settings, how = {}, {}
+        if arguments.database == "postgresql":
+            server = exits.enter_context(postgresql())
+            settings["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = server.asynchronous("prefect")
+            how["ledger_url"] = server.url("ledger")
+        system = started(exits, arguments.workers, settings, **how)
+        ours = measure(system, arguments.raises, arguments.sends, clicked=True)
+    stock = None
+    if arguments.stock:
+        print("the same on Prefect's stock server and worker", flush=True)
+        with ExitStack() as exits:
+            system = started(exits, 1, STOCK, server_type="stock", worker_type="process")
+            stock = measure(system, arguments.stock, arguments.stock // 2, clicked=False)
+    print(json.dumps(summary(ours, stock)))
+
+
+def summary(ours: dict[str, Any], stock: dict[str, Any] | None) -> dict[str, Any]:
+    """The last line."""
+    clicks = ours["raises"]["click_to_running"] + ours["sends"]["click_to_running"]
+    ratios = stock and [ours[n]["per_second"] / stock[n]["per_second"] for n in ("raises", "sends")]
+    return {
+        "raises_per_second": ours["raises"]["per_second"],
+        "sends_per_second": ours["sends"]["per_second"],
+        "ratio_to_stock": round(min(ratios), 1) if ratios else None,
+        "click_seconds": max(clicks),
+        "locked": ours["locked"],
+        "dropped": ours["dropped"],
+        "unavailable": ours["unavailable"] + ours["answered_503"],
+        "ours": ours,
+        "stock": stock,
+    }
+
+
+if __name__ == "__main__":
+    main()
