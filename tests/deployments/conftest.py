@@ -46,6 +46,7 @@ class Prefect:
 
     def __init__(self, url: str) -> None:
         """Remember where it is."""
+        self.url = url
         self._http = httpx.Client(base_url=url, timeout=60)
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
