@@ -8,12 +8,14 @@ from pydantic import AliasChoices, BaseModel
 from pydantic.fields import FieldInfo
 
 from deployments.automations import Timing
+from deployments.queues import Limits
 from invoicing.settings import Settings
 
 HEAD = """# Settings
 
 Written by `make docs` from [invoicing/settings.py](../invoicing/settings.py) and
-[deployments/automations.py](../deployments/automations.py). Values come from the environment or
+[deployments/automations.py](../deployments/automations.py), and of the queues in
+[deployments/queues.py](../deployments/queues.py). Values come from the environment or
 from `.env`; lists and tables are JSON. Which of them matter is said
 [elsewhere](running.md#settings-that-matter).
 
@@ -33,7 +35,11 @@ class Variable:
 
 def variables() -> list[Variable]:
     """Every variable that is read, in the order of the code."""
-    return [*_of(Settings, "INVOICING_"), *_of(Timing, "INVOICING_AUTOMATIONS_")]
+    return [
+        *_of(Settings, "INVOICING_"),
+        *_of(Timing, "INVOICING_AUTOMATIONS_"),
+        *_of(Limits, "INVOICING_QUEUES_"),
+    ]
 
 
 def page() -> str:
