@@ -12,7 +12,7 @@ PAID = "Amount_Paid__c"
 
 
 @pytest.mark.parametrize(
-    ("moved", "what", "minor"),
+    ("changed", "what", "minor"),
     [
         ({"Status__c": ("Draft", "Open")}, "Draft → Open over 2,450.00 USD", 245000),
         (
