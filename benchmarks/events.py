@@ -232,7 +232,9 @@ def under_fire(
         killed: Counter[str] = Counter()
         posted = []
         for number, start in enumerate(range(0, len(events), share), 1):
-            posted += [crowd.submit(insist, world, body) for body in events[start : start + share]]
+            posted += [
+                crowd.submit(require_lock, world, body) for body in events[start : start + share]
+            ]
             while killed.total() < kills * number // rounds:
                 time.sleep(dice.uniform(0.5, 3))
                 killed[kill_something(world.stack, dice)] += 1
@@ -243,7 +245,7 @@ def under_fire(
     return figures | {"wrong_invoices": len(world.differing())}
 
 
-def insist(world: World, body: bytes) -> None:
+def require_lock(world: World, body: bytes) -> None:
     """Post an event until it is acknowledged, as Stripe does, only sooner."""
     parts = request(world.urls.webhook, body, world.secret).partition(b"\r\n\r\n")
     headers = dict(line.split(": ", 1) for line in parts[0].decode().split("\r\n")[1:])
@@ -301,14 +303,14 @@ def measure(state: Path, ledger_url: str | None, given: argparse.Namespace) -> d
         prefect = Prefect(stack.urls.prefect_api)
         for flow in ("poll-events", "full-sync"):
             prefect.pause(flow, paused=True)
-        alone = given.alone + 1
-        world.fill(alone + given.burst + given.killed)
+        lock_sync = given.lock_sync + 1
+        world.fill(lock_sync + given.burst + given.killed)
         names = [invoice["id"] for invoice in world.invoices()]
-        figures: dict[str, Any] = {"alone": idle(world, names[:alone])}
+        figures: dict[str, Any] = {"alone": idle(world, names[:lock_sync])}
         world.admin("POST", stack.urls.stripe, "webhooks", {"enabled": False, "drop": True})
-        figures["burst"] = burst(world, names[alone : alone + given.burst], settled(world))
+        figures["burst"] = burst(world, names[lock_sync : lock_sync + given.burst], settled(world))
         tell(json.dumps(figures["burst"]))
-        shot_at = names[alone + given.burst :]
+        shot_at = names[lock_sync + given.burst :]
         figures["killed"] = under_fire(world, shot_at, settled(world), given.kills, rounds=10)
         tell(json.dumps(figures["killed"]))
     return figures

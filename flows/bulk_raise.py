@@ -16,7 +16,7 @@ from tasks.drafting.bulk_import import (
     publish_rows,
     write_drafts,
 )
-from tasks.records.locks import verify_environment
+from tasks.records.preflight import verify_environment
 from tasks.runtime.retries import reports_outcome
 from tasks.runtime.run import name_run, run_id
 

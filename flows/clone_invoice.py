@@ -13,7 +13,7 @@ from invoicing.domain.forms.parameters import (
 from invoicing.domain.model.terms import Terms
 from tasks.drafting.clone_delete import write_clone
 from tasks.records.invoices import find_record, read_invoice
-from tasks.records.locks import verify_environment
+from tasks.records.preflight import verify_environment
 from tasks.runtime.retries import reports_outcome
 from tasks.runtime.run import name_run
 

@@ -15,8 +15,10 @@ from invoicing.domain.forms.parameters import (
     RequestId,
 )
 from invoicing.domain.stripe.transitions import CreditRequest
-from tasks.corrections.corrections import check_credit, issue_credit_note, read_invoice_state
-from tasks.records.locks import lock_invoice, verify_environment
+from tasks.corrections.credit_note import check_credit, issue_credit_note
+from tasks.corrections.invoice_state import read_invoice_state
+from tasks.records.locks import lock_invoice
+from tasks.records.preflight import verify_environment
 from tasks.runtime.retries import reports_outcome
 from tasks.runtime.run import name_run
 from tasks.sync.refresh import refresh, to_outcome

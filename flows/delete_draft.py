@@ -10,7 +10,8 @@ from tasks.drafting.clone_delete import (
     deleted_before,
 )
 from tasks.records.invoices import read_invoice
-from tasks.records.locks import lock_invoice, verify_environment
+from tasks.records.locks import lock_invoice
+from tasks.records.preflight import verify_environment
 from tasks.runtime.retries import reports_outcome
 from tasks.runtime.run import name_run
 

@@ -14,7 +14,7 @@ from tasks.full_sync.drift_report import publish_drift
 from tasks.full_sync.refunds import find_missed_refunds
 from tasks.full_sync.repair import find_drift, repair, sync_changed
 from tasks.full_sync.staging import begin_sync, finish_sync, lock_sync, read_salesforce, read_stripe
-from tasks.records.locks import verify_environment
+from tasks.records.preflight import verify_environment
 from tasks.runtime.retries import CONCURRENT, reports_outcome
 
 REPAIRABLE_KINDS = [kind for kind in Kind if kind not in KINDS_FOR_PEOPLE]

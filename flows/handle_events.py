@@ -4,7 +4,7 @@ from prefect import flow
 
 from invoicing.domain.forms.parameters import Outcome
 from tasks.events.inbox import drain, summary
-from tasks.records.locks import verify_environment
+from tasks.records.preflight import verify_environment
 from tasks.runtime.retries import CONCURRENT, reports_outcome
 
 

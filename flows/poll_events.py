@@ -8,7 +8,7 @@ from pydantic import Field
 
 from invoicing.domain.forms.parameters import Outcome
 from tasks.events.inbox import close_gap, delete_old_bodies, drain, fetch_events, summary
-from tasks.records.locks import verify_environment
+from tasks.records.preflight import verify_environment
 from tasks.records.timeline import complete_timelines
 from tasks.runtime.retries import CONCURRENT, reports_outcome
 

@@ -5,7 +5,8 @@ from prefect import flow
 from invoicing.domain.forms.parameters import InvoiceOutcome, InvoiceReference
 from tasks.drafting.preview import ask_for_preview, check_billable, publish_preview, write_preview
 from tasks.records.invoices import read_invoice
-from tasks.records.locks import lock_invoice, verify_environment
+from tasks.records.locks import lock_invoice
+from tasks.records.preflight import verify_environment
 from tasks.runtime.retries import reports_outcome
 from tasks.runtime.run import name_run
 from tasks.sending.send import ensure_coupons, ensure_products

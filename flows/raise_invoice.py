@@ -12,8 +12,8 @@ from invoicing.domain.forms.parameters import (
     OptionalDate,
     Options,
 )
-from tasks.records.invoices import prepare_draft, write_draft
-from tasks.records.locks import verify_environment
+from tasks.drafting.drafts import prepare_draft, write_draft
+from tasks.records.preflight import verify_environment
 from tasks.runtime.retries import reports_outcome
 from tasks.runtime.run import name_run, run_id
 

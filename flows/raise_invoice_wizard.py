@@ -7,9 +7,9 @@ from pydantic import Field
 
 from invoicing.domain.forms.parameters import InvoiceOutcome
 from invoicing.domain.forms.wizard import choose_account, compose
+from tasks.drafting.drafts import write_draft
 from tasks.drafting.wizard import confirm_order, look_for_account, open_price_book
-from tasks.records.invoices import write_draft
-from tasks.records.locks import verify_environment
+from tasks.records.preflight import verify_environment
 from tasks.runtime.prompts import Prompts
 from tasks.runtime.retries import reports_outcome
 from tasks.runtime.run import name_run

@@ -5,7 +5,7 @@ from prefect import flow
 from invoicing.domain.forms.parameters import Outcome
 from invoicing.domain.model.text import counted
 from tasks.drafting.product_options import MAX_CHOICES, publish_choices, read_choices
-from tasks.records.locks import verify_environment
+from tasks.records.preflight import verify_environment
 from tasks.runtime.retries import reports_outcome
 
 

@@ -10,7 +10,8 @@ from invoicing.domain.forms.parameters import (
 )
 from tasks.corrections.replacement import write_replacement
 from tasks.records.invoices import read_invoice
-from tasks.records.locks import lock_invoice, verify_environment
+from tasks.records.locks import lock_invoice
+from tasks.records.preflight import verify_environment
 from tasks.runtime.retries import reports_outcome
 from tasks.runtime.run import name_run
 

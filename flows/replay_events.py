@@ -10,7 +10,7 @@ from invoicing.domain.model.text import counted
 from invoicing.ledger.inbox import EventFilter
 from tasks.events.dead_letters import publish_dead_letters
 from tasks.events.inbox import drain, replay, summary
-from tasks.records.locks import verify_environment
+from tasks.records.preflight import verify_environment
 from tasks.runtime.retries import CONCURRENT, reports_outcome
 
 State = Literal["received", "done", "failed", "dead"]

@@ -11,8 +11,10 @@ from invoicing.domain.forms.parameters import (
     OptionalDate,
     Options,
 )
-from tasks.records.invoices import prepare_revision, read_invoice, write_revision
-from tasks.records.locks import lock_invoice, verify_environment
+from tasks.drafting.revisions import prepare_revision, write_revision
+from tasks.records.invoices import read_invoice
+from tasks.records.locks import lock_invoice
+from tasks.records.preflight import verify_environment
 from tasks.runtime.retries import reports_outcome
 from tasks.runtime.run import name_run, run_id
 

@@ -5,8 +5,10 @@ from prefect import flow
 from invoicing.domain.forms.parameters import InvoiceOutcome, InvoiceReference
 from invoicing.domain.model.terms import Collection
 from tasks.corrections.replacement import check_replaceable
-from tasks.records.invoices import link_customer, read_invoice
-from tasks.records.locks import lock_invoice, verify_environment
+from tasks.records.accounts import link_customer
+from tasks.records.invoices import read_invoice
+from tasks.records.locks import lock_invoice
+from tasks.records.preflight import verify_environment
 from tasks.runtime.retries import reports_outcome
 from tasks.runtime.run import name_run
 from tasks.sending.approval import await_approval

@@ -3,7 +3,7 @@
 from prefect import flow
 
 from invoicing.domain.forms.parameters import InvoiceOutcome, InvoiceReference
-from tasks.records.locks import verify_environment
+from tasks.records.preflight import verify_environment
 from tasks.records.timeline import publish_timeline
 from tasks.runtime.retries import reports_outcome
 from tasks.runtime.run import name_run

@@ -4,8 +4,9 @@ from prefect import flow
 
 from invoicing.domain.forms.parameters import InvoiceOutcome, InvoiceReference
 from invoicing.domain.stripe.transitions import InvoiceAction
-from tasks.corrections.corrections import check_allowed, read_invoice_state, write_off
-from tasks.records.locks import lock_invoice, verify_environment
+from tasks.corrections.invoice_state import check_allowed, read_invoice_state, write_off
+from tasks.records.locks import lock_invoice
+from tasks.records.preflight import verify_environment
 from tasks.runtime.retries import reports_outcome
 from tasks.runtime.run import name_run
 from tasks.sync.refresh import refresh, to_outcome

@@ -3,7 +3,6 @@
 ``python -m invoicing.mapping`` checks it against the org.
 """
 
-import hashlib
 import runpy
 import tomllib
 from functools import lru_cache
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.model.text import nearest
 from invoicing.domain.salesforce.custom_fields import OrgFieldReader
 from invoicing.domain.salesforce.field_mapping import OrgMapping
@@ -78,10 +78,10 @@ def org_field_reader() -> OrgFieldReader:
     return OrgFieldReader(org_mapping() or OrgMapping())
 
 
-def fingerprint() -> str:
+def mapping_fingerprint() -> str:
     """Fingerprint of the field mapping; empty for our own names."""
     mapping = org_mapping()
-    return hashlib.sha256(mapping.model_dump_json().encode()).hexdigest()[:32] if mapping else ""
+    return fingerprint(mapping.model_dump_json()) if mapping else ""
 
 
 if __name__ == "__main__":  # what asks the org reads its mapping here, so it is not imported

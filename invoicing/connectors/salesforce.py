@@ -12,11 +12,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
+from itertools import count
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import orjson
 import requests
+from more_itertools import chunked
 from requests.adapters import HTTPAdapter
 from simple_salesforce.api import Salesforce as SalesforceClient
 from simple_salesforce.exceptions import (
@@ -358,10 +360,10 @@ class Salesforce:
         self, path: str, sobject: str, records: Sequence[Mapping[str, Any]]
     ) -> list[RowError]:
         failed: list[RowError] = []
-        for start in range(0, len(records), COLLECTION):
+        for start, some in zip(count(step=COLLECTION), chunked(records, COLLECTION), strict=False):
             rows = [
                 {"attributes": {"type": self._sobject(sobject)}, **self._fields(sobject, record)}
-                for record in records[start : start + COLLECTION]
+                for record in some
             ]
             body = {"allOrNone": False, "records": rows}
             results = self._call("write records", path, "PATCH", body) or []

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 import stripe
+from more_itertools import chunked
 from requests.utils import get_environ_proxies
 from urllib3 import PoolManager, ProxyManager
 from urllib3.exceptions import HTTPError
@@ -556,8 +557,8 @@ class Stripe:
         params: Params = {"limit": PAGE_SIZE, "created": {"gte": int(since.timestamp())}}
         if until:
             params["created"]["lte"] = int(until.timestamp())
-        for start in range(0, len(types), EVENT_TYPES):
-            params["types"] = list(types[start : start + EVENT_TYPES])
+        for some in chunked(types, EVENT_TYPES):
+            params["types"] = some
             with _translated_errors("list events"):
                 pages = self._v1.events.list(params)
                 for event in pages.auto_paging_iter():

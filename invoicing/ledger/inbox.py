@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from operator import itemgetter
 from typing import Any
 
+from more_itertools import chunked
 from sqlalchemy import ColumnElement, func, text, update
 from sqlmodel import Session, col, or_, select
 
@@ -300,8 +301,7 @@ def replay(account_id: str, wanted: EventFilter) -> int:
     }
     with session() as ledger:
         ids = list(ledger.exec(select(Event.id).where(*chosen)))
-        for start in range(0, len(ids), 500):
-            some = ids[start : start + 500]
+        for some in chunked(ids, 500):
             ledger.execute(update(Event).where(col(Event.id).in_(some)).values(reset))
         return len(ids)
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from more_itertools import chunked
 from sqlalchemy import delete, update
 from sqlmodel import col, select
 
@@ -18,13 +19,11 @@ from invoicing.errors import Busy, Superseded
 from invoicing.ledger.database import insert_missing, session
 from invoicing.ledger.models import Lease
 
-LEASE_SECONDS = 180
+LEASE_SECONDS = 20
+"""How long a lease outlives its owner, who renews it several times meanwhile."""
 
 AT_ONCE = 500
 """Leases that one statement takes; it is in memory as a whole."""
-
-RENEWED_SECONDS = 20
-"""Of leases whose owner renews them as long as it lives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,27 +51,33 @@ def _succeeds(owner: str, other: str) -> bool:
     return run == other_run and attempt > other_attempt
 
 
-def acquire(subject: str, owner: str, *, seconds: int = LEASE_SECONDS) -> None:
-    """Take or renew the lease on a subject.
+def acquire(subject: str, owner: str, *, what: str = "this", seconds: float = 0) -> None:
+    """Take or renew the lease on a subject; see :func:`acquire_all`.
 
     Raises:
         Busy: another owner holds it.
         Superseded: a later attempt at the same run has it.
     """
-    for busy in acquire_all([subject], owner, seconds=seconds).busy.values():
+    for busy in acquire_all([subject], owner, what=what, seconds=seconds).busy.values():
         raise busy
 
 
 def acquire_all(
-    subjects: Iterable[str], owner: str, *, seconds: int = LEASE_SECONDS
+    subjects: Iterable[str], owner: str, *, what: str = "this", seconds: float = 0
 ) -> AcquiredLeases:
     """Take or renew the leases that are free, in one transaction.
+
+    Args:
+        subjects: What is to be leased.
+        owner: Who asks.
+        what: The subjects' kind, for whoever finds one busy: "this invoice".
+        seconds: How long the leases last, instead of :data:`LEASE_SECONDS`.
 
     Raises:
         Superseded: a later attempt at the same run has one of them.
     """
     now = datetime.now(UTC)
-    until = now + timedelta(seconds=seconds)
+    until = now + timedelta(seconds=seconds or LEASE_SECONDS)
     wanted = sorted(set(subjects))
     new: set[str] = set()
     kept: set[str] = set()
@@ -80,8 +85,7 @@ def acquire_all(
     if not wanted:
         return AcquiredLeases(frozenset(), frozenset(), {})
     with session() as ledger:
-        for start in range(0, len(wanted), AT_ONCE):
-            some = wanted[start : start + AT_ONCE]
+        for some in chunked(wanted, AT_ONCE):
             rows = [Lease(subject=subject, owner=owner, expires_at=until) for subject in some]
             new |= {key.subject for key in insert_missing(ledger, rows)}
         others = [subject for subject in wanted if subject not in new]
@@ -93,7 +97,7 @@ def acquire_all(
                 raise Superseded("Another process has taken over this run; this one stops.")
             elif lease.expires_at > now and not _succeeds(owner, lease.owner):
                 busy[lease.subject] = Busy(
-                    "Another run is working on this invoice; it will be free by "
+                    f"Another run is working on {what}; it will be free by "
                     f"{lease.expires_at:%H:%M:%S} UTC at the latest."
                 )
                 continue
@@ -106,9 +110,9 @@ def acquire_all(
     return AcquiredLeases(frozenset(new), frozenset(kept), busy)
 
 
-def heartbeat(owner: str) -> None:
-    """Send a heartbeat: every lease of an owner lasts for :data:`RENEWED_SECONDS` at least."""
-    until = datetime.now(UTC) + timedelta(seconds=RENEWED_SECONDS)
+def renew(owner: str) -> None:
+    """Let every lease of an owner last for :data:`LEASE_SECONDS` at least."""
+    until = datetime.now(UTC) + timedelta(seconds=LEASE_SECONDS)
     mine = (col(Lease.owner) == owner) & (col(Lease.expires_at) < until)
     with session() as ledger:
         ledger.execute(update(Lease).where(mine).values(expires_at=until))

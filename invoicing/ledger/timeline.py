@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from more_itertools import chunked
 from sqlalchemy import bindparam, func, update
 from sqlmodel import col, delete, select
 
@@ -87,8 +88,8 @@ def assign_records(records: Mapping[str, str]) -> None:
 def add(entries: Sequence[TimelineEntry]) -> None:
     """Write down what has happened, once for each key."""
     with session() as ledger:
-        for start in range(0, len(entries), CHUNK):
-            insert_missing(ledger, entries[start : start + CHUNK])
+        for some in chunked(entries, CHUNK):
+            insert_missing(ledger, some)
 
 
 def waiting(keys: Collection[str] | None = None) -> list[TimelineEntry]:

@@ -12,25 +12,21 @@ from prefect import task
 
 from invoicing.connectors import salesforce
 from invoicing.connectors.salesforce import quoted
+from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.model.invoice import Invoice
 from invoicing.domain.model.status import Status
 from invoicing.domain.salesforce import record
 from invoicing.domain.stripe.transitions import InvoiceAction, action_problems
 from invoicing.errors import Conflict, Rejected
-from invoicing.ledger import intents, leases
+from invoicing.ledger import intents
 from invoicing.ledger.intents import FINALIZE, RAISE
-from tasks.corrections.corrections import read_invoice_state
-from tasks.records.invoices import (
-    Draft,
-    find_record,
-    fingerprint,
-    read_invoice,
-    today,
-    used_before,
-    write_draft,
-)
+from tasks.corrections.invoice_state import read_invoice_state
+from tasks.drafting.drafts import Draft, used_before, write_draft
+from tasks.records.invoices import find_record, read_invoice
+from tasks.records.locks import INVOICE
+from tasks.runtime.clock import today
 from tasks.runtime.retries import STEP
-from tasks.runtime.run import run_id, this_attempt
+from tasks.runtime.run import run_id
 
 Node = dict[str, Any]
 """One request of an all-or-nothing call to Salesforce."""
@@ -46,7 +42,7 @@ def write_replacement(record_id: str, due_date: date | None, request_id: str) ->
     Raises:
         Rejected: the invoice cannot be replaced; nothing was written.
     """
-    leases.acquire(record_id, this_attempt())
+    INVOICE.keep(record_id)
     key = f"replace-{request_id or run_id()}"
     asked = fingerprint(record_id, due_date)
     made = _replacement(f"{record.LOCAL_KEY} = {quoted(key)}")

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 
+from more_itertools import chunked
 from prefect import task
 
 from invoicing.connectors import salesforce
@@ -11,6 +12,8 @@ from invoicing.connectors.salesforce import GRAPHS, NODES, GraphError, Record
 from invoicing.domain.forms.csv_import import MAX_INVOICES, Form, read_table
 from invoicing.domain.forms.draft_lines import PriceBook, chosen_details, new_lines
 from invoicing.domain.forms.parameters import BulkOutcome, Options
+from invoicing.domain.model import markdown
+from invoicing.domain.model.ids import looks_like_id, short
 from invoicing.domain.model.invoice import Account, Line, draft_problems
 from invoicing.domain.model.money import CURRENCIES, Money
 from invoicing.domain.model.status import Status
@@ -18,23 +21,20 @@ from invoicing.domain.model.terms import Details, Discount
 from invoicing.domain.model.text import counted
 from invoicing.domain.salesforce import record
 from invoicing.errors import InvoicingError, Rejected
-from invoicing.ledger import leases, timeline
+from invoicing.ledger import timeline
 from invoicing.settings import settings
-from tasks.records.invoices import (
-    Draft,
-    draft_nodes,
-    in_lists,
-    looks_like_id,
-    options_problems,
-    raised_entry,
-    read_accounts,
-    read_price_book,
-    today,
-)
-from tasks.records.locks import lock_all
+from tasks.drafting.drafts import Draft, draft_nodes, options_problems, raised_entry
+from tasks.records.accounts import read_accounts
+from tasks.records.locks import Lock
+from tasks.records.price_books import read_price_book
+from tasks.records.queries import in_lists
 from tasks.records.timeline import add_entries
+from tasks.runtime.clock import today
 from tasks.runtime.retries import STEP
-from tasks.runtime.run import publish_page, record_page, this_attempt
+from tasks.runtime.run import publish_page, record_page
+
+DRAFT = Lock("these invoices")
+"""Subjects are the keys that drafts are written under."""
 
 MAX_REASONS_SHOWN = 5
 """Mistakes that the error itself names; the run's page names all."""
@@ -243,10 +243,11 @@ def _opportunities(words: Sequence[str]) -> dict[str, Record | str]:
         for listed in in_lists(some):
             soql = f"SELECT {fields} FROM Opportunity WHERE {column} IN ({listed})"  # noqa: S608
             for row in salesforce.client().query(soql):
-                word = row["Id"][:15] if column == "Id" else row["Name"].casefold()
+                word = short(row["Id"]) if column == "Id" else row["Name"].casefold()
                 found.setdefault(word, {})[row["Id"]] = row
     return {
-        word: _only(found.get(word[:15] if word in ids else word.casefold(), {})) for word in words
+        word: _only(found.get(short(word) if word in ids else word.casefold(), {}))
+        for word in words
     }
 
 
@@ -322,7 +323,7 @@ def write_drafts(
     to stand alone, it is taken back.
     """
     keys = [one.key for one in requested if one.key]
-    with lock_all(keys) as busy:
+    with DRAFT.held_if_free(keys) as busy:
         for error in busy.values():
             raise error
         there = _written(keys)
@@ -432,8 +433,8 @@ def _untouched(row: Record) -> bool:
 
 def _take_back(rows: Sequence[Record], keys: Sequence[str]) -> None:
     """Delete drafts that were not to stand alone, while the keys' leases are still ours."""
-    for start in range(0, len(rows), NODES):
-        leases.acquire_all(keys, this_attempt())
+    for some in chunked(rows, NODES):
+        DRAFT.keep(*keys)
         salesforce.client().write_graph(
             [
                 {
@@ -441,7 +442,7 @@ def _take_back(rows: Sequence[Record], keys: Sequence[str]) -> None:
                     "path": f"sobjects/{record.INVOICE}/{row['Id']}",
                     "referenceId": f"back{number}",
                 }
-                for number, row in enumerate(rows[start : start + NODES])
+                for number, row in enumerate(some)
             ]
         )
 
@@ -464,10 +465,10 @@ def _count(results: Sequence[RaiseResult]) -> _Counts:
 @task(task_run_name="publish the outcome of each row", **STEP)
 def publish_rows(results: Sequence[RaiseResult]) -> None:
     """Attach a table to the run: the outcome of each invoice that was asked for."""
-    rows = "\n".join(f"| {' | '.join(map(_cell, _row_of(one)))} |" for one in results)
+    columns = ("Asked for in", "Invoice", "Account", ">Total", "Outcome")
     publish_page(
         "bulk-raise",
-        f"| Asked for in | Invoice | Account | Total | Outcome |\n|---|---|---|---:|---|\n{rows}\n",
+        markdown.table(columns, map(_row_of, results)),
         f"The outcome of {counted(len(results), 'invoice')} asked for.",
     )
 
@@ -475,14 +476,10 @@ def publish_rows(results: Sequence[RaiseResult]) -> None:
 def _row_of(one: RaiseResult) -> tuple[str, ...]:
     if one.row is None:
         return (one.requested.where, "", "", "", " ".join(one.problems) or "Not raised.")
-    link = f"[{one.row['Name']}]({record_page(one.row['Id'])})"
+    link = markdown.link(one.row["Name"], record_page(one.row["Id"]))
     ending = "Raised." if one.is_new else f"Was raised before; it is {one.row[record.STATUS]}."
     account = (one.row.get("Account__r") or {}).get("Name", "")
     return (one.requested.where, link, account, str(_total(one.row)), ending)
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\r", " ").replace("\n", " ")
 
 
 def outcome(results: Sequence[RaiseResult]) -> BulkOutcome:

@@ -8,17 +8,22 @@ from prefect import task
 from prefect.logging import get_run_logger
 
 from invoicing.connectors import salesforce, stripe
+from invoicing.domain.model.fingerprint import fingerprint
+from invoicing.domain.model.ids import short
 from invoicing.domain.model.invoice import Invoice, draft_problems
 from invoicing.domain.model.status import Status
 from invoicing.domain.model.terms import Terms
 from invoicing.domain.salesforce import record
 from invoicing.domain.stripe.projection import RECORD_KEY
 from invoicing.errors import Conflict, NotFound, Rejected
-from invoicing.ledger import intents, leases, links
+from invoicing.ledger import intents, links
 from invoicing.ledger.intents import CREATE, DELETE, FINALIZE
-from tasks.records.invoices import Draft, find_record, fingerprint, today, was_raised, write_draft
+from tasks.drafting.drafts import Draft, was_raised, write_draft
+from tasks.records.invoices import find_record
+from tasks.records.locks import INVOICE
+from tasks.runtime.clock import today
 from tasks.runtime.retries import STEP
-from tasks.runtime.run import run_id, this_attempt
+from tasks.runtime.run import run_id
 
 CLOCK_SKEW = timedelta(minutes=5)
 
@@ -54,7 +59,7 @@ def check_deletable(draft: Invoice, reference: str) -> None:
 
 def _names(draft: Invoice) -> Iterator[str]:
     """Names by which people may ask for it again when it is gone."""
-    yield from (draft.name, draft.record_id, draft.record_id[:15])
+    yield from (draft.name, draft.record_id, short(draft.record_id))
     stripe_id = draft.stripe_id or links.stripe_id(draft.record_id)
     if stripe_id:
         yield stripe_id
@@ -67,7 +72,7 @@ def delete_in_stripe(draft: Invoice) -> None:
     Raises:
         Conflict: somebody finalized it in Stripe meanwhile.
     """
-    leases.acquire(draft.record_id, this_attempt())
+    INVOICE.keep(draft.record_id)
     stripe_id = draft.stripe_id or links.stripe_id(draft.record_id) or _lost_draft(draft)
     there = stripe.client().invoice(stripe_id) if stripe_id else None
     if stripe_id is None or there is None or there["status"] == "deleted":
@@ -99,7 +104,7 @@ def _lost_draft(draft: Invoice) -> str | None:
 @task(task_run_name="delete the record", **STEP)
 def delete_record(draft: Invoice) -> None:
     """Delete the record with its lines and its timeline; nothing happens if it is gone."""
-    leases.acquire(draft.record_id, this_attempt())
+    INVOICE.keep(draft.record_id)
     try:
         salesforce.client().delete(record.INVOICE, draft.record_id)
     except NotFound:

@@ -6,6 +6,7 @@ from typing import Any
 from prefect import task
 
 from invoicing.connectors import salesforce, stripe
+from invoicing.domain.model import markdown
 from invoicing.domain.model.invoice import Account, Invoice, billing_problems
 from invoicing.domain.model.money import Money
 from invoicing.domain.model.status import Status
@@ -14,8 +15,8 @@ from invoicing.domain.salesforce import record
 from invoicing.domain.stripe import request_params
 from invoicing.errors import Conflict, Rejected
 from invoicing.ledger import links
-from tasks.records.invoices import stamp_now, today
 from tasks.records.tax_rates import rate_ids, rate_problems, tax_behavior
+from tasks.runtime.clock import stamp_now, today
 from tasks.runtime.retries import STEP
 from tasks.runtime.run import publish_page, run_url
 
@@ -107,9 +108,8 @@ def publish_preview(invoice: Invoice, preview: Preview) -> None:
     rows = [(line.label, str(line.net(invoice.currency))) for line in invoice.lines]
     rows += [("Discount", f"-{preview.discount}")] if preview.discount.minor else []
     rows += [("Tax", str(preview.tax)), ("**Total**", f"**{preview.total}**")]
-    table = "\n".join(f"| {what.replace('|', '/')} | {amount} |" for what, amount in rows)
     publish_page(
         "preview-invoice",
-        f"# {invoice.name} for {invoice.account.name}\n\n| | |\n|---|---:|\n{table}\n",
+        f"# {invoice.name} for {invoice.account.name}\n\n{markdown.table(('', '>'), rows)}\n",
         f"{counted(len(invoice.lines), 'line')}, {preview.total}",
     )

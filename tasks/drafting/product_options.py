@@ -10,7 +10,7 @@ from invoicing.connectors.prefect import Prefect
 from invoicing.domain.forms.product_options import Product, choices_of, with_choices
 from invoicing.mapping import org_field_reader
 from invoicing.settings import settings
-from tasks.records.invoices import price_book_condition
+from tasks.records.price_books import price_book_condition
 from tasks.runtime.retries import STEP
 
 FORMS = ("raise-invoice", "revise-invoice")

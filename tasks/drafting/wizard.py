@@ -5,15 +5,13 @@ from prefect import task
 from invoicing.connectors.salesforce import quoted
 from invoicing.domain.forms.parameters import AccountReference
 from invoicing.domain.forms.wizard import Catalogue, Order, review
+from invoicing.domain.model.ids import looks_like_id
 from invoicing.domain.model.invoice import Account
 from invoicing.errors import Rejected
-from tasks.records.invoices import (
-    Draft,
-    find_accounts,
-    prepare_draft,
-    price_book_entries,
-    today,
-)
+from tasks.drafting.drafts import Draft, prepare_draft
+from tasks.records.accounts import find_accounts
+from tasks.records.price_books import price_book_entries
+from tasks.runtime.clock import today
 from tasks.runtime.prompts import Prompts
 from tasks.runtime.retries import CACHED
 from tasks.runtime.run import run_id
@@ -22,17 +20,12 @@ from tasks.runtime.run import run_id
 @task(task_run_name="look for the Account {word}", **CACHED)
 def look_for_account(word: AccountReference) -> list[Account]:
     """The Accounts that a word may mean: the one it names, else those it is a part of."""
-    exact = find_accounts(f"Name = {quoted(word)}") if not _is_id(word) else []
-    if _is_id(word):
-        exact = find_accounts(f"Id = {quoted(word)}")
+    column = "Id" if looks_like_id(word, "001") else "Name"
+    exact = find_accounts(f"{column} = {quoted(word)}")
     if len(exact) == 1:
         return exact
     part = quoted(f"%{word.replace('%', '').replace('_', ' ')}%")
     return find_accounts(f"Name LIKE {part}", limit=100)
-
-
-def _is_id(word: str) -> bool:
-    return word.isalnum() and len(word) in (15, 18) and word.startswith("001")
 
 
 @task(task_run_name="open the price book", **CACHED)

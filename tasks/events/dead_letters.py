@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from invoicing.domain.model import markdown
 from invoicing.domain.model.text import counted
 from invoicing.ledger import inbox
 from invoicing.ledger.models import Event
@@ -43,7 +44,8 @@ def dead_letter_page(dead: Sequence[Event]) -> str:
     """Page of the events that could not be processed, with reasons and next steps, newest first."""
     if not dead:
         return "# Dead letters\n\nThere are none: every event was processed or will be retried."
-    rows = "\n".join(map(_row, dead[:MAX_ROWS_SHOWN]))
+    columns = ("event", "type", "invoice", "happened (UTC)", ">tries", "reason")
+    rows = markdown.table(columns, map(_row, dead[:MAX_ROWS_SHOWN]))
     more = (
         f"\n\n… and {len(dead) - MAX_ROWS_SHOWN:,} older ones."
         if len(dead) > MAX_ROWS_SHOWN
@@ -52,23 +54,19 @@ def dead_letter_page(dead: Sequence[Event]) -> str:
     return (
         f"# Dead letters\n\n{counted(len(dead), 'event')} could not be processed. "
         f"{NEXT_STEPS.format(example=dead[0].event_id)}\n\n"
-        "| event | type | invoice | happened (UTC) | tries | reason |\n|---|---|---|---|---:|---|\n"
         f"{rows}{more}"
     )
 
 
-def _row(event: Event) -> str:
-    cells = (
-        f"[{event.event_id}]({stripe_page('events', event.event_id)})",
+def _row(event: Event) -> tuple[object, ...]:
+    return (
+        markdown.link(event.event_id, stripe_page("events", event.event_id)),
         event.type,
-        f"[{event.invoice_id}]({stripe_page('invoices', event.invoice_id)})"
-        if event.invoice_id
-        else "",
+        markdown.link(event.invoice_id, stripe_page("invoices", event.invoice_id or "")),
         f"{event.occurred_at:%Y-%m-%d %H:%M:%S}",
-        str(event.attempts),
-        (event.reason or "").replace("|", "\\|").replace("\n", " "),
+        event.attempts,
+        event.reason or "",
     )
-    return f"| {' | '.join(cells)} |"
 
 
 def _cursor(account: str) -> str:

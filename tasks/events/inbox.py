@@ -1,13 +1,12 @@
 """Steps on events: fetch them, claim them, process them."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import islice
-from typing import TypeVar
 
 import orjson
+from more_itertools import chunked
 from prefect import task
 from prefect.logging import get_run_logger
 
@@ -29,8 +28,8 @@ from invoicing.ledger.models import Event, InvoiceLink
 from invoicing.settings import STRIPE_API_VERSION, settings
 from tasks.events.dead_letters import publish_new_dead_letters
 from tasks.events.resolve_invoice import resolve_invoices, update_accounts
-from tasks.records.invoices import today
 from tasks.records.locks import heartbeat
+from tasks.runtime.clock import today
 from tasks.runtime.retries import FEW_RETRIES, STEP
 from tasks.runtime.run import publish_table
 from tasks.sync.refresh import RefreshResult, refresh
@@ -47,16 +46,6 @@ PAGE_SIZE = 200
 
 MAX_CURSOR_AGE = timedelta(days=25)
 """Age of the cursor past which events may be lost before they are fetched."""
-
-
-T = TypeVar("T")
-
-
-def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Cut a stream into lists of at most a size."""
-    stream = iter(items)
-    while batch := list(islice(stream, size)):
-        yield batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +80,7 @@ def fetch_events(lookback: timedelta) -> FetchResult:
     since = (cursor or began - lookback) - OVERLAP
     seen = new = 0
     latest = began - OVERLAP
-    for page in batched(stripe.client().events(since=since, types=HANDLED_TYPES), PAGE_SIZE):
+    for page in chunked(stripe.client().events(since=since, types=HANDLED_TYPES), PAGE_SIZE):
         rows = []
         for found in page:
             event = parse_event(found)

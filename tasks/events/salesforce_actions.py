@@ -13,7 +13,7 @@ from invoicing.domain.salesforce import record
 from invoicing.ledger import inbox, requests
 from invoicing.ledger.models import Request
 from invoicing.settings import settings
-from tasks.records.locks import lock, require_lock
+from tasks.records.locks import Lock
 from tasks.runtime.retries import STEP
 
 FLOW_BY_ACTION: Mapping[str, str] = {
@@ -30,6 +30,9 @@ FLOW_BY_ACTION: Mapping[str, str] = {
 }
 """Flows by the value of the action field. A payment is the whole of what remains; for
 a part or a reference, and for credits, start the flow with its form."""
+
+WATCH = Lock("the action fields")
+"""The subject is an org."""
 
 OVERLAP = timedelta(minutes=5)
 """Records that are committed late carry an earlier SystemModstamp."""
@@ -50,7 +53,7 @@ def collect_requests() -> int:
     )
     if asking:
         stamps = {row["Id"]: datetime.fromisoformat(row["SystemModstamp"]) for row in asking}
-        require_lock(name)
+        WATCH.require(name)
         requests.add({row["Id"]: row[record.ACTION] for row in asking}, stamps)
         inbox.move_cursor(name, max(stamps.values()))
     return len(asking)
@@ -58,7 +61,7 @@ def collect_requests() -> int:
 
 def lock_action_fields() -> AbstractContextManager[None]:
     """Lock the action fields: what two runs see at once is one request."""
-    return lock(_subject())
+    return WATCH.held(_subject())
 
 
 def _subject() -> str:
@@ -79,7 +82,7 @@ def take_up(request: Request) -> str:
     """
     number = request.id or 0
     if not request.cleared:
-        require_lock(_subject())
+        WATCH.require(_subject())
         salesforce.client().update(record.INVOICE, request.record_id, {record.ACTION: None})
         requests.mark(number, cleared=True)
     flow = FLOW_BY_ACTION[request.action]

@@ -12,6 +12,7 @@ from prefect.runtime import deployment
 
 from invoicing.domain.forms.approval import Decision, decide_on
 from invoicing.domain.forms.wizard import question_text
+from invoicing.domain.model import markdown
 from invoicing.domain.sync.drift import Kind
 from invoicing.errors import Rejected
 from invoicing.ledger import drift, staging
@@ -88,12 +89,12 @@ def _next_steps(change: _LargeChange) -> str:
 
 
 def _question(change: _LargeChange, reason: str) -> str:
-    rows = [f"| {kind} | {count:,} |" for kind, count in change.kinds.items()]
+    rows = [(kind, f"{count:,}") for kind, count in change.kinds.items()]
     return question_text(
         f"May {change.changing:,} invoices be changed in Salesforce?",
         f"{change.words}. A wrong key or field mapping looks like this; the run's drift report "
         "says what differs.",
-        "\n".join(["| kind | count |", "|---|---:|", *rows]),
+        markdown.table(("kind", ">count"), rows),
         reason=reason,
     )
 

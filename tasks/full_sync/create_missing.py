@@ -22,7 +22,8 @@ from invoicing.errors import InvoicingError, TransientError
 from invoicing.ledger import drift, links, timeline
 from invoicing.ledger.models import SyncRun
 from tasks.full_sync.paging import read_again
-from tasks.records.locks import lock_all
+from tasks.records.locks import INVOICE
+from tasks.records.queries import select_in
 from tasks.records.timeline import publish
 from tasks.runtime.retries import STEP
 from tasks.runtime.run import this_attempt
@@ -32,7 +33,6 @@ from tasks.sync.new_records import (
     project_all,
     record_header,
     record_lines,
-    select_in,
 )
 from tasks.sync.refresh import creation_entry, synced_fields
 
@@ -65,7 +65,7 @@ def make_records(sync: SyncRun, rows: Sequence[drift.DriftedInvoice]) -> None:
     """
     ids = [row.subject for row in rows]
     linked = {id_: link.record_id for id_, link in links.invoice_links(ids).items()}
-    with lock_all([*ids, *linked.values()]) as busy:
+    with INVOICE.held_if_free([*ids, *linked.values()]) as busy:
         free = [row for row in rows if not {row.subject, linked.get(row.subject)} & {*busy}]
         accounts = {row.subject: row.account_id for row in free}
         wholes = read_again(free, stripe.client().whole_page)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from prefect import task
 
+from invoicing.domain.model import markdown
 from invoicing.ledger import drift
 from invoicing.ledger.models import DriftRow, SyncRun
 from invoicing.settings import settings
@@ -53,12 +54,12 @@ def publish_drift(sync: SyncRun) -> str:
             [
                 {
                     "Kind": row.kind,
-                    "Invoice": _link(row.name or row.record_id, _salesforce_url(row)),
-                    "In Stripe": _link(row.subject, stripe_page("invoices", row.subject)),
+                    "Invoice": markdown.link(row.name or row.record_id, _salesforce_url(row)),
+                    "In Stripe": markdown.link(row.subject, stripe_page("invoices", row.subject)),
                     "Salesforce said": row.salesforce_says,
                     "Stripe says": row.stripe_says,
                     "Outcome": row.outcome,
-                    "Repaired by": _link("run", _repaired_by(row)),
+                    "Repaired by": markdown.link("run", _repaired_by(row)),
                 }
                 for row in shown
             ],
@@ -73,17 +74,21 @@ def _counts(sync: SyncRun) -> tuple[int, int]:
 
 
 def _table(title: str, counts: dict[str, int]) -> str:
-    rows = "\n".join(f"| {name} | {count:,} |" for name, count in counts.items())
-    return f"| {title} | count |\n|---|---:|\n{rows}" if counts else ""
+    rows = [(name, f"{count:,}") for name, count in counts.items()]
+    return markdown.table((title, ">count"), rows) if counts else ""
 
 
 def _trend() -> str:
-    rows = "\n".join(
-        f"| {run.started_at:%Y-%m-%d %H:%M} | {run.in_stripe:,} | {run.differed:,} "
-        f"| {run.differed / max(1, run.in_stripe):.2%} |"
+    rows = (
+        (
+            f"{run.started_at:%Y-%m-%d %H:%M}",
+            f"{run.in_stripe:,}",
+            f"{run.differed:,}",
+            f"{run.differed / max(1, run.in_stripe):.2%}",
+        )
         for run in drift.last_syncs(SYNCS_SHOWN)
     )
-    return f"| began (UTC) | invoices | differed | share |\n|---|---:|---:|---:|\n{rows}"
+    return markdown.table(("began (UTC)", ">invoices", ">differed", ">share"), rows)
 
 
 def _write_list(sync: SyncRun) -> Path:
@@ -116,10 +121,6 @@ def _listed(row: DriftRow) -> tuple[str, ...]:
 def _repaired_by(row: DriftRow) -> str | None:
     """The run that wrote what was wrong: this one, or an attempt of it that was cut short."""
     return run_url() if row.outcome.startswith("repaired") else None
-
-
-def _link(label: str | None, url: str | None) -> str:
-    return f"[{label}]({url})" if label and url else label or ""
 
 
 def _salesforce_url(row: DriftRow) -> str | None:

@@ -6,6 +6,8 @@ from functools import lru_cache, partial
 from math import ceil
 from typing import TypeVar
 
+from more_itertools import chunked
+
 from invoicing.domain.stripe.projection import Facts
 from invoicing.errors import Throttled, TransientError
 from invoicing.ledger.drift import DriftedInvoice
@@ -62,9 +64,7 @@ def read_again(
         rows: The invoices, the newest first.
         page: Reads the newest invoices before a Unix second, or after an invoice.
     """
-    parts = [
-        rows[start : start + ROWS_PER_READER] for start in range(0, len(rows), ROWS_PER_READER)
-    ]
+    parts = chunked(rows, ROWS_PER_READER)
     with ThreadPoolExecutor(readers()) as pool:
         return [found for part in pool.map(partial(_jump, page), parts) for found in part]
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from itertools import islice
 from typing import Any
 
+from more_itertools import chunked
 from prefect import task
 from prefect.logging import get_run_logger
 
@@ -21,7 +21,7 @@ from invoicing.settings import settings
 from tasks.full_sync.create_missing import make_records
 from tasks.full_sync.paging import read_again
 from tasks.full_sync.staging import check_api_usage
-from tasks.records.locks import lock_all
+from tasks.records.locks import INVOICE
 from tasks.records.timeline import add_entries, make_entry
 from tasks.runtime.retries import STEP
 from tasks.sync.new_records import BilledTo, accounts_of, project_all
@@ -134,7 +134,7 @@ def write_in_bulk(sync: SyncRun, rows: Sequence[drift.DriftedInvoice]) -> None:
         sync: The full sync.
         rows: What differs, the newest first.
     """
-    with lock_all(subject for row in rows for subject in _subjects(row)) as busy:
+    with INVOICE.held_if_free(subject for row in rows for subject in _subjects(row)) as busy:
         free = [row for row in rows if not _subjects(row) & busy.keys()]
         for pairs in _by_shape(free):
             if pairs:
@@ -164,8 +164,8 @@ def _write(sync: SyncRun, pairs: Sequence[Pair]) -> None:
     links.remember_many(
         [links.LastWrite(row.subject, str(row.record_id), p.status, p.digest) for row, p in written]
     )
-    for start in range(0, len(written), FRESH_CHUNK):
-        add_entries([_entry(sync, *pair) for pair in written[start : start + FRESH_CHUNK]])
+    for some in chunked(written, FRESH_CHUNK):
+        add_entries([_entry(sync, *pair) for pair in some])
     outcomes = {row.subject: f"repaired: now {_says(p)}." for row, p in written}
     for index, error in failed.items():
         if not isinstance(error, TransientError):
@@ -241,6 +241,6 @@ def _named_since(since: datetime) -> Iterator[list[str]]:
         f"WHERE {record.STRIPE_ID} != null AND SystemModstamp >= {since:%Y-%m-%dT%H:%M:%SZ}"
     )
     modified = (name for [name] in salesforce.client().bulk_query(soql))
-    while names := list(islice(modified, FRESH_CHUNK)):
-        if rest := drift.invoices_without_events(names, since, began):
-            yield rest
+    for names in chunked(modified, FRESH_CHUNK):
+        if alone := drift.invoices_without_events(names, since, began):
+            yield alone

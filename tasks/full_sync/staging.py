@@ -7,11 +7,12 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from itertools import islice
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from math import inf
 from uuid import UUID
 
+from more_itertools import chunked
 from prefect import task
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.logging import get_run_logger
@@ -25,12 +26,13 @@ from invoicing.domain.sync.staged_rows import (
     salesforce_rows,
     stripe_rows,
 )
-from invoicing.errors import Busy, NotFound, Rejected, Superseded, TransientError
+from invoicing.errors import Busy, NotFound, Rejected
 from invoicing.ledger import drift, leases, staging
 from invoicing.ledger.models import SyncRun, SyncWindow
 from invoicing.settings import settings
 from tasks.full_sync import paging
-from tasks.records.invoices import today
+from tasks.records.locks import Lock
+from tasks.runtime.clock import today
 from tasks.runtime.retries import STEP
 from tasks.runtime.run import run_id, this_attempt
 
@@ -50,7 +52,7 @@ LATENCY_WEIGHT = 8
 """The time of an answer is smoothed over about so many."""
 
 SUBJECT = "full sync"
-LEASE_SECONDS = 30
+FULL_SYNC = Lock("the full sync")
 WAIT_SECONDS = 0.5
 PROGRESS_SECONDS = 10
 
@@ -64,33 +66,13 @@ def lock_sync() -> Iterator[None]:
     Raises:
         Busy: another one is at work.
     """
-    owner, over = this_attempt(), threading.Event()
     seen = leases.expiry(SUBJECT)
-    while True:
-        try:
-            leases.acquire(SUBJECT, owner, seconds=LEASE_SECONDS)
-            break
-        except Busy as busy:
-            if leases.expiry(SUBJECT) != seen:
-                raise Busy(
-                    "Another full sync is under way; run this one when it has ended."
-                ) from busy
-            time.sleep(WAIT_SECONDS)
-
-    def keep() -> None:
-        with suppress(Busy, Superseded):  # another has taken over this sync, and shares its windows
-            while not over.wait(LEASE_SECONDS / 4):
-                with suppress(TransientError):  # the ledger may be back at the next time
-                    leases.acquire(SUBJECT, owner, seconds=LEASE_SECONDS)
-
-    keeper = threading.Thread(target=keep, daemon=True)
-    keeper.start()
-    try:
+    while seen and seen > datetime.now(UTC) and leases.expiry(SUBJECT) == seen:
+        time.sleep(WAIT_SECONDS)
+    with FULL_SYNC.held_if_free([SUBJECT]) as busy:
+        if busy:
+            raise Busy("Another full sync is under way; run this one when it has ended.")
         yield
-    finally:
-        over.set()
-        keeper.join()
-        leases.release(SUBJECT, owner)
 
 
 @task(task_run_name="begin or resume", **STEP)
@@ -316,6 +298,6 @@ def read_salesforce(sync: SyncRun) -> None:
     )
     staging.clear_salesforce()
     rows = salesforce_rows(salesforce.client().bulk_query(soql))
-    while batch := list(islice(rows, ROWS_AT_ONCE)):
+    for batch in chunked(rows, ROWS_AT_ONCE):
         staging.stage_salesforce(batch)
     staging.salesforce_was_read(sync.id)

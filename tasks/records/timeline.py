@@ -12,18 +12,21 @@ from decimal import Decimal
 from typing import Any
 
 import orjson
+from more_itertools import chunked
 from prefect import task
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
 from invoicing.connectors import salesforce
 from invoicing.connectors.salesforce import Record, RowError, quoted
+from invoicing.domain.model import markdown
 from invoicing.domain.model.money import Money
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.timeline_text import SIDE_BY_FLOW, Side, describe_change, listed
 from invoicing.errors import InvoicingError, TransientError
-from invoicing.ledger import leases, timeline
+from invoicing.ledger import timeline
 from invoicing.ledger.models import EntryState, TimelineEntry
+from tasks.records.locks import INVOICE
 from tasks.runtime.retries import STEP
 from tasks.runtime.run import publish_page, run_id, run_url, this_attempt
 
@@ -184,8 +187,8 @@ def publish(keys: Sequence[str]) -> None:
 def complete_timelines() -> None:
     """Find out what runs that died had changed, and copy what is not in Salesforce yet."""
     ids = sorted({entry.record_id for entry in timeline.proposed() if entry.record_id})
-    for start in range(0, len(ids), salesforce.COLLECTION):
-        _confirm_proposed_of(ids[start : start + salesforce.COLLECTION])
+    for some in chunked(ids, salesforce.COLLECTION):
+        _confirm_proposed_of(some)
     _copy(timeline.waiting())
 
 
@@ -194,9 +197,8 @@ def _confirm_proposed_of(record_ids: Sequence[str]) -> None:
 
     What was proposed for a record that was deleted since is forgotten with it.
     """
-    taken = leases.acquire_all(record_ids, this_attempt())
-    try:
-        mine = [id_ for id_ in record_ids if id_ not in taken.busy]
+    with INVOICE.held_if_free(record_ids) as busy:
+        mine = [id_ for id_ in record_ids if id_ not in busy]
         if mine:
             rows = salesforce.client().query(
                 f"SELECT {', '.join(record.STATE_FIELDS)} FROM {record.INVOICE} "  # noqa: S608
@@ -205,8 +207,6 @@ def _confirm_proposed_of(record_ids: Sequence[str]) -> None:
             _confirm_proposed([Update(row, {}) for row in rows])
             gone = set(mine) - {row["Id"] for row in rows}
             timeline.confirm([], [entry.key for entry in timeline.proposed(gone)] if gone else [])
-    finally:
-        leases.release_all(taken.new, this_attempt())
 
 
 def _copy(entries: Sequence[TimelineEntry]) -> None:
@@ -247,14 +247,14 @@ def _fields(entry: TimelineEntry) -> dict[str, Any]:
 def publish_timeline(record_id: str, name: str) -> None:
     """Attach a record's timeline to the run, for people."""
     rows = [
-        f"| {entry.happened_at:%Y-%m-%d %H:%M} | {entry.side} | {_cell(entry.what)} "
-        f"| {f'[run]({entry.run_url})' if entry.run_url else ''} |"
+        (
+            f"{entry.happened_at:%Y-%m-%d %H:%M}",
+            entry.side,
+            entry.what,
+            markdown.link(entry.run_url and "run", entry.run_url),
+        )
         for entry in timeline.of_record(record_id)
     ]
-    head = ["| When (UTC) | From | What | By |", "| --- | --- | --- | --- |"]
-    body = "\n".join(head + rows) if rows else "Nothing has happened to it yet."
+    table = markdown.table(("When (UTC)", "From", "What", "By"), rows)
+    body = table if rows else "Nothing has happened to it yet."
     publish_page("timeline", f"# {name}\n\n{body}\n", f"What happened to {name}.")
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")

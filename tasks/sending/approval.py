@@ -12,6 +12,7 @@ from prefect.logging import get_run_logger
 from invoicing.connectors import salesforce, stripe
 from invoicing.connectors.prefect import Prefect
 from invoicing.domain.forms.approval import APPROVED, EXPIRED, WAITING, Decision, decide
+from invoicing.domain.model.ids import short
 from invoicing.domain.model.invoice import Invoice
 from invoicing.domain.model.money import Money
 from invoicing.domain.model.status import Status, SyncState
@@ -20,9 +21,10 @@ from invoicing.errors import Rejected
 from invoicing.ledger import intents, links
 from invoicing.ledger.intents import APPROVE, FINALIZE, SEND
 from invoicing.settings import settings
-from tasks.records.invoices import today, write_sync_message
-from tasks.records.locks import lock_all
+from tasks.records.invoices import write_sync_message
+from tasks.records.locks import INVOICE
 from tasks.records.timeline import add_entry
+from tasks.runtime.clock import today
 from tasks.runtime.prompts import Prompts
 from tasks.runtime.retries import STEP
 from tasks.runtime.run import run_id
@@ -59,7 +61,7 @@ def mark_expired() -> int:
     if not ids:
         return 0
     server = Prefect(settings().prefect_api_url, settings().prefect_api_auth)
-    with lock_all(ids) as busy:
+    with INVOICE.held_if_free(ids) as busy:
         asking = {_word(run.get("invoice")) for run in server.unfinished(SEND)}
         left = [
             row
@@ -82,7 +84,7 @@ def _names(row: salesforce.Record) -> set[str]:
     """Names by which a run may have been given an invoice."""
     return {
         _word(name)
-        for name in (row["Id"], row["Id"][:15], row["Name"], row[record.STRIPE_ID])
+        for name in (row["Id"], short(row["Id"]), row["Name"], row[record.STRIPE_ID])
         if name
     }
 

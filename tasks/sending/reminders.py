@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 
+from more_itertools import chunked
 from prefect import task
 from prefect.logging import get_run_logger
 
@@ -14,14 +15,16 @@ from invoicing.domain.model.reminder_dates import due_dates, planned_day
 from invoicing.domain.model.text import counted
 from invoicing.domain.salesforce import record
 from invoicing.errors import InvoicingError, TransientError
-from invoicing.ledger import intents, leases, payments
+from invoicing.ledger import intents, payments
 from invoicing.ledger.intents import REMIND
 from invoicing.ledger.models import Intent, TimelineEntry
 from invoicing.settings import settings
-from tasks.records.invoices import in_lists, today
+from tasks.records.locks import INVOICE
+from tasks.records.queries import in_lists
 from tasks.records.timeline import add_entries, make_entry
+from tasks.runtime.clock import today
 from tasks.runtime.retries import STEP
-from tasks.runtime.run import publish_table, run_url, this_attempt
+from tasks.runtime.run import publish_table, run_url
 from tasks.sending.email import is_mail_of, mail_once, mailed
 
 CHUNK = 50
@@ -115,9 +118,9 @@ def remind_all(reminders: Sequence[Reminder]) -> list[Reminder]:
     """
     results: list[Reminder] = []
     failure: TransientError | None = None
-    for start in range(0, len(reminders), CHUNK):
+    for some in chunked(reminders, CHUNK):
         try:
-            results += remind(reminders[start : start + CHUNK])
+            results += remind(some)
         except TransientError as error:
             failure = error
     if failure:
@@ -150,8 +153,7 @@ def _remind(reminder: Reminder) -> Reminder:
     before = intents.find(REMIND, reminder.subject)
     if before and before.outcome:
         return replace(reminder, outcome="was sent before")
-    leases.acquire(reminder.record_id, this_attempt())
-    try:
+    with INVOICE.held(reminder.record_id):
         reason = _why_not(reminder)
         if reason and not (before and _find_mail(reminder, before.intended_at)):
             if reminder.late:
@@ -165,8 +167,6 @@ def _remind(reminder: Reminder) -> Reminder:
             evidence=partial(_find_mail, reminder),
         )
         return replace(reminder, sent=True, outcome="sent")
-    finally:
-        leases.release(reminder.record_id, this_attempt())
 
 
 def _why_not(reminder: Reminder) -> str | None:

@@ -10,7 +10,7 @@ from invoicing.connectors.salesforce import Record
 from invoicing.domain.model.status import Status
 from invoicing.domain.salesforce import record
 from invoicing.settings import settings
-from tasks.records.invoices import today
+from tasks.runtime.clock import today
 from tasks.runtime.retries import STEP
 
 SEND = "send-invoice"

@@ -4,10 +4,7 @@ Every step reads before it acts, and acts under the idempotency key that the led
 for it, so it may be repeated at any time, by this run or by a later one.
 """
 
-import hashlib
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +13,7 @@ from prefect.logging import get_run_logger
 
 from invoicing.connectors import stripe
 from invoicing.domain.model.dates import end_of_day
+from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.model.invoice import Account, Invoice, Line, sending_problems
 from invoicing.domain.model.money import Money
 from invoicing.domain.model.status import Status
@@ -25,19 +23,16 @@ from invoicing.domain.stripe import request_params
 from invoicing.domain.stripe.projection import ACCOUNT_KEY, ORG_KEY, RECORD_KEY
 from invoicing.domain.stripe.transitions import as_replacement
 from invoicing.errors import Conflict, EnvironmentMismatch, Rejected, TransientError
-from invoicing.ledger import intents, leases, links
+from invoicing.ledger import intents, links
 from invoicing.ledger.intents import CHARGE, CREATE, CREATE_CUSTOMER, FINALIZE, MAIL, SEND
 from invoicing.settings import settings
-from tasks.records.invoices import today
+from tasks.records.locks import ACCOUNT, INVOICE
 from tasks.records.tax_rates import rate_ids, rate_problems, tax_behavior
 from tasks.records.timeline import add_entry
+from tasks.runtime.clock import today
 from tasks.runtime.retries import STEP
-from tasks.runtime.run import run_id, this_attempt
+from tasks.runtime.run import run_id
 from tasks.sending.email import CLOCK_SKEW, mail_once, mailed
-
-
-def _digest(params: Any) -> str:
-    return hashlib.sha256(json.dumps(params, sort_keys=True).encode()).hexdigest()[:32]
 
 
 @task(task_run_name="check that it can be sent", **STEP)
@@ -72,23 +67,13 @@ def ensure_customer(account: Account, email: str) -> str:
     Never the Search API within its lag: https://docs.stripe.com/search#data-freshness
     """
     wanted = _customer_params(account, email)
-    with _lock_customer(account):
+    with ACCOUNT.held(account.id):
         customer = _known_customer(account) or _create_customer(account, wanted)
         if any(not _matches(customer[field], value) for field, value in wanted.items()):
             stripe.client().update_customer(customer["id"], wanted)
         links.link_customer(customer["id"], account.id)
     get_run_logger().info("%s is Stripe's customer %s.", account.name, customer["id"])
     return str(customer["id"])
-
-
-@contextmanager
-def _lock_customer(account: Account) -> Iterator[None]:
-    """Lock an Account's customer."""
-    leases.acquire(account.id, this_attempt())
-    try:
-        yield
-    finally:
-        leases.release(account.id, this_attempt())
 
 
 def _customer_params(account: Account, email: str) -> dict[str, Any]:
@@ -130,7 +115,7 @@ def _create_customer(account: Account, wanted: Mapping[str, Any]) -> stripe.Obje
     customer_id = found(datetime.now(UTC)) or intents.once(
         CREATE_CUSTOMER,
         account.id,
-        digest=_digest(params),
+        digest=fingerprint(params),
         actor=run_id(),
         evidence=found,
         act=lambda key: str(client.create_customer(params, key)["id"]),
@@ -164,7 +149,7 @@ def ensure_coupons(invoice: Invoice) -> None:
 @task(task_run_name="create the draft in Stripe", **STEP)
 def create_draft(invoice: Invoice, customer_id: str) -> str:
     """The invoice's draft in Stripe, made once, and its id."""
-    _renew_lock(invoice.record_id)
+    INVOICE.keep(invoice.record_id)
     known = links.stripe_id(invoice.record_id)
     if known:
         return known
@@ -204,7 +189,7 @@ def create_draft(invoice: Invoice, customer_id: str) -> str:
     stripe_id = intents.once(
         CREATE,
         invoice.record_id,
-        digest=_digest(params),
+        digest=fingerprint(params),
         actor=run_id(),
         evidence=found,
         act=create,
@@ -225,7 +210,7 @@ def _header(invoice: Invoice) -> dict[str, Any]:
     rates = rate_ids(invoice.billed.tax_rates)
     header = request_params.header_params(invoice, due=due, rates=rates)
     more = dict(invoice.org_fields.metadata)
-    return header | {"metadata": more | {HEADER_KEY: _digest([header, more])}}
+    return header | {"metadata": more | {HEADER_KEY: fingerprint([header, more])}}
 
 
 @task(task_run_name="fill in header and lines", **STEP)
@@ -235,7 +220,7 @@ def fill_draft(stripe_id: str, invoice: Invoice) -> None:
     Raises:
         Conflict: somebody sent, deleted or extended the draft in Stripe meanwhile.
     """
-    _renew_lock(invoice.record_id)
+    INVOICE.keep(invoice.record_id)
     client = stripe.client()
     draft = client.invoice(stripe_id)
     if draft is None:
@@ -293,7 +278,7 @@ def _change_lines(
     until: list[request_params.LineFacts],
 ) -> None:
     """Change the lines of a draft once, until they are as wanted."""
-    subject = f"{stripe_id}:{_digest(change)}"
+    subject = f"{stripe_id}:{fingerprint(change)}"
 
     def done(_since: datetime) -> str | None:
         present = stripe.client().invoice_lines(stripe_id)
@@ -309,7 +294,7 @@ def _change_lines(
     intents.once(
         operation,
         subject,
-        digest=_digest(until),
+        digest=fingerprint(until),
         actor=run_id(),
         evidence=done,
         act=change_once,
@@ -368,19 +353,19 @@ def finalize(stripe_id: str, invoice: Invoice, customer_id: str) -> None:
 
     Never with ``auto_advance``: Stripe would mail it by itself, and ours would be the second.
     """
-    _renew_lock(invoice.record_id)
+    INVOICE.keep(invoice.record_id)
     client = stripe.client()
 
     def finalized(_since: datetime) -> str | None:
         now = client.invoice(stripe_id)
         return str(now["status"]) if now and now["status"] != "draft" else None
 
-    with _lock_customer(invoice.account):
+    with ACCOUNT.held(invoice.account.id):
         _correct_email(stripe_id, invoice.email, customer_id)
         intents.once(
             FINALIZE,
             invoice.record_id,
-            digest=_digest(stripe_id),
+            digest=fingerprint(stripe_id),
             actor=run_id(),
             evidence=finalized,
             act=lambda key: str(client.finalize(stripe_id, key)["status"]),
@@ -409,7 +394,7 @@ def mail(stripe_id: str, record_id: str, email: str) -> None:
     Raises:
         Conflict: so long ago that Stripe no longer knows whether the mail went out.
     """
-    _renew_lock(record_id)
+    INVOICE.keep(record_id)
 
     def evidence(since: datetime) -> str | None:
         forgotten = (
@@ -418,7 +403,7 @@ def mail(stripe_id: str, record_id: str, email: str) -> None:
         )
         return mailed(since, lambda event: event["data"]["object"]["id"] == stripe_id, forgotten)
 
-    when = mail_once(MAIL, record_id, stripe_id, digest=_digest(stripe_id), evidence=evidence)
+    when = mail_once(MAIL, record_id, stripe_id, digest=fingerprint(stripe_id), evidence=evidence)
     links.mark_sent(stripe_id, when)
     key = f"{record_id}-mailed-{int(when.timestamp())}"
     add_entry(key, record_id, f"Mailed to {email}", stripe_id=stripe_id, happened_at=when)
@@ -450,7 +435,7 @@ def charge(stripe_id: str, record_id: str) -> None:
     Raises:
         Rejected: the payment was declined. The invoice stays open; sending it again tries again.
     """
-    _renew_lock(record_id)
+    INVOICE.keep(record_id)
     client = stripe.client()
 
     def paid(_since: datetime) -> str | None:
@@ -460,7 +445,7 @@ def charge(stripe_id: str, record_id: str) -> None:
     intents.once(
         CHARGE,
         record_id,
-        digest=_digest(stripe_id),
+        digest=fingerprint(stripe_id),
         actor=run_id(),
         evidence=paid,
         act=lambda key: str(client.pay(stripe_id, key)["status"]),
@@ -486,8 +471,3 @@ def enable_auto_advance(stripe_id: str) -> None:
 def conclude_sending(record_id: str, stripe_id: str) -> None:
     """Write down that the whole sending came to its end."""
     intents.conclude(SEND, record_id, stripe_id)
-
-
-def _renew_lock(record_id: str) -> None:
-    """Renew the invoice's lock before an effect."""
-    leases.acquire(record_id, this_attempt())

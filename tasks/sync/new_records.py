@@ -3,8 +3,6 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from invoicing.connectors import salesforce
-from invoicing.connectors.salesforce import quoted
 from invoicing.domain.model.money import Money, line_amount
 from invoicing.domain.model.payments import NO_PAYMENT_FACTS
 from invoicing.domain.salesforce import record
@@ -12,10 +10,8 @@ from invoicing.domain.stripe.projection import Facts, Projection, is_same_org, p
 from invoicing.domain.stripe.transitions import line_key
 from invoicing.ledger import links, payments
 from invoicing.settings import settings
-from tasks.records.invoices import today
-
-NAMED_AT_ONCE = 200
-"""Records that one query asks for: its text travels in the address, which has its limits."""
+from tasks.records.queries import select_in
+from tasks.runtime.clock import today
 
 
 def is_ours(invoice: Projection) -> bool:
@@ -62,19 +58,6 @@ def _linked(customers: Iterable[str]) -> dict[str, str]:
     field = "Stripe_Customer_Id__c"
     found = select_in("Account", field, sorted(customers), ("Id", field))
     return {row[field]: row["Id"] for row in found}
-
-
-def select_in(
-    sobject: str, field: str, values: Sequence[str], fields: Sequence[str]
-) -> list[salesforce.Record]:
-    """The records that have one of some values in a field, by one call for each 200 values."""
-    rows: list[salesforce.Record] = []
-    for start in range(0, len(values), NAMED_AT_ONCE):
-        some = ", ".join(map(quoted, values[start : start + NAMED_AT_ONCE]))
-        rows += salesforce.client().query(
-            f"SELECT {', '.join(fields)} FROM {sobject} WHERE {field} IN ({some})"  # noqa: S608
-        )
-    return rows
 
 
 def project_all(invoices: Sequence[Facts]) -> list[Projection]:

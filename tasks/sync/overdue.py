@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from more_itertools import chunked
 from prefect import task
 
 from invoicing.connectors import salesforce
@@ -10,11 +11,11 @@ from invoicing.connectors.salesforce import Record, quoted
 from invoicing.domain.model.text import counted
 from invoicing.domain.salesforce import record
 from invoicing.errors import InvoicingError
-from invoicing.ledger import leases
-from tasks.records.invoices import today
+from tasks.records.locks import INVOICE
 from tasks.records.timeline import Update, write_changes
+from tasks.runtime.clock import today
 from tasks.runtime.retries import STEP
-from tasks.runtime.run import run_url, this_attempt
+from tasks.runtime.run import run_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,21 +54,18 @@ def _wrong() -> str:
 def mark_all(record_ids: Sequence[str]) -> MarkResult:
     """Put the marks right, as many records at a time as one call takes."""
     marked = MarkResult()
-    for start in range(0, len(record_ids), salesforce.COLLECTION):
-        marked += mark(record_ids[start : start + salesforce.COLLECTION])
+    for some in chunked(record_ids, salesforce.COLLECTION):
+        marked += mark(some)
     return marked
 
 
 @task(task_run_name="mark overdue invoices", **STEP)
 def mark(record_ids: Sequence[str]) -> MarkResult:
     """Put the marks of some records right, unless somebody works on them or did it meanwhile."""
-    taken = leases.acquire_all(record_ids, this_attempt())
-    try:
-        rows = _read([id_ for id_ in record_ids if id_ not in taken.busy])
+    with INVOICE.held_if_free(record_ids) as busy:
+        rows = _read([id_ for id_ in record_ids if id_ not in busy])
         failed = write_changes([_update(row) for row in rows])
-    finally:
-        leases.release_all(taken.new, this_attempt())
-    return _marked(rows, failed, len(taken.busy))
+    return _marked(rows, failed, len(busy))
 
 
 def _read(record_ids: Sequence[str]) -> list[Record]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from more_itertools import chunked
 from prefect import task
 from prefect.logging import get_run_logger
 
@@ -25,9 +26,10 @@ from invoicing.ledger import links, timeline
 from invoicing.ledger.models import EntryState, TimelineEntry
 from invoicing.settings import settings
 from tasks.corrections.replacement import replacement_links
-from tasks.records.invoices import find_record, stamp_now, write_sync_message
-from tasks.records.locks import lock_all
+from tasks.records.invoices import find_record, write_sync_message
+from tasks.records.locks import INVOICE
 from tasks.records.timeline import Update, make_entry, publish, write_changes
+from tasks.runtime.clock import stamp_now
 from tasks.runtime.retries import STEP
 from tasks.runtime.run import run_url, this_attempt
 from tasks.sync.new_records import (
@@ -133,8 +135,7 @@ def refresh(
         Busy: only when there is one invoice, and another run works on it.
     """
     changes: list[RefreshResult] = []
-    for start in range(0, len(stripe_ids), salesforce.COLLECTION):
-        some = stripe_ids[start : start + salesforce.COLLECTION]
+    for some in chunked(stripe_ids, salesforce.COLLECTION):
         changes += _refresh_some(some, touch, reread_payments)
     if len(changes) == 1 and changes[0].transient:
         raise TransientError(changes[0].sentence)
@@ -153,7 +154,7 @@ def _refresh_some(
     """
     known = links.invoice_links(stripe_ids)
     subjects = {id_: known[id_].record_id if id_ in known else id_ for id_ in stripe_ids}
-    with lock_all(subjects.values()) as busy:
+    with INVOICE.held_if_free(subjects.values()) as busy:
         free = [id_ for id_ in stripe_ids if subjects[id_] not in busy]
         invoices = read_invoices(free, reread_payments)
         named = {
@@ -162,7 +163,7 @@ def _refresh_some(
             if id_ not in known and (record_id := _record_named(invoices[id_]))
         }
         subjects |= named
-        with lock_all(named.values()) as busy_too:
+        with INVOICE.held_if_free(named.values()) as busy_too:
             busy = {**busy, **busy_too}
             free = [id_ for id_ in stripe_ids if subjects[id_] not in busy]
             invoices |= read_invoices([id_ for id_ in free if id_ in named], reread_payments)

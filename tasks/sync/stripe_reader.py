@@ -17,7 +17,7 @@ from invoicing.domain.stripe.projection import Projection, project
 from invoicing.errors import InvoicingError
 from invoicing.ledger import payments
 from invoicing.settings import settings
-from tasks.records.invoices import today
+from tasks.runtime.clock import today
 
 READERS = 8
 """Stripe invoices read side by side."""

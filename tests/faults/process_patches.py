@@ -32,7 +32,7 @@ PACE = 0.1
 LONGEST_DELAY_SECONDS = 0.1
 """Share of the retry delays that is really waited, and the most of it."""
 
-SYNC_LEASE_SECONDS = 4
+LEASE_SECONDS, HEARTBEAT_SECONDS = 5, 1.0
 """Of a full sync, which waits in real time for the lease of one that was killed."""
 
 SYNC_READERS = 3
@@ -75,13 +75,15 @@ class ShiftedDatetime(metaclass=_Clock):
 def prepare_process() -> None:
     """Make the product ready to be hurried and shifted in time, once for a process and its forks.
 
-    The retry delays are a tenth of the real ones at most, a full sync's lease is short and its
-    readers are few, what is frozen for the forks stays so, the ledger's newest revision is
-    looked up once, and ``datetime`` can be shifted.
+    The retry delays are a tenth of the real ones at most, leases are short and a full sync's
+    readers few, what is frozen for the forks stays so, the ledger's newest revision is looked up
+    once, and ``datetime`` can be shifted.
     """
+    from invoicing.ledger import leases
     from tasks.full_sync import paging, staging
+    from tasks.records import locks
 
-    staging.LEASE_SECONDS = SYNC_LEASE_SECONDS
+    leases.LEASE_SECONDS, locks.HEARTBEAT_SECONDS = LEASE_SECONDS, HEARTBEAT_SECONDS
     paging.FEWEST_READERS = paging.MOST_READERS = SYNC_READERS
     setattr(staging, "gc", SimpleNamespace(freeze=lambda: None, unfreeze=lambda: None))  # noqa: B010
     hurry()

@@ -50,7 +50,7 @@ class Story:
 
 def form(**changes: Any) -> Parameters:
     """The form for a draft of two lines over 2,450 dollars, due in 45 days."""
-    from tasks.records.invoices import today
+    from tasks.runtime.clock import today
 
     return {
         "account": "Acme Corporation",
@@ -225,7 +225,7 @@ def _preview() -> Parameters:
 
 
 def _schedule() -> Parameters:
-    from tasks.records.invoices import today
+    from tasks.runtime.clock import today
 
     write(draft(), Send_On__c=today().isoformat())
     return {}

@@ -15,7 +15,8 @@ from invoicing.connectors.salesforce import Salesforce
 from invoicing.domain.forms.parameters import BulkOutcome, Options
 from invoicing.errors import Rejected
 from tasks.drafting import bulk_import
-from tasks.records.invoices import draft_nodes, today
+from tasks.drafting.drafts import draft_nodes
+from tasks.runtime.clock import today
 from tests.conftest import Sandbox
 from tests.flows.conftest import Org
 

@@ -205,9 +205,9 @@ def test_the_orgs_own_fields_travel_to_stripe(
             Ausland = []
         """,
     )
-    holding = billing.create("Account", Name="Holding", Billing_Mail__c="hq@acme.example.com")
+    lock_invoice = billing.create("Account", Name="Holding", Billing_Mail__c="hq@acme.example.com")
     [acme] = billing.query("SELECT Id FROM Account WHERE Name = 'Acme'")
-    own = {"AccountNumber": "K-1007", "Tax_Class__c": "Inland", "ParentId": holding}
+    own = {"AccountNumber": "K-1007", "Tax_Class__c": "Inland", "ParentId": lock_invoice}
     billing.change("Account", acme["Id"], **own)
     name = raise_one().name
     document = document_of(billing, name)

@@ -214,17 +214,17 @@ def test_a_ledger_that_is_away_for_a_moment_does_not_end_its_turn(
     world: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The lease is renewed when the ledger is back, so that no second one begins beside it."""
-    monkeypatch.setattr("tasks.full_sync.staging.LEASE_SECONDS", 2)
-    acquire, tries, renewed = leases.acquire, count(), threading.Event()
+    monkeypatch.setattr("tasks.records.locks.HEARTBEAT_SECONDS", 0.1)
+    renew, tries, renewed = leases.renew, count(), threading.Event()
 
-    def away_at_first(*args: Any, **kwargs: Any) -> None:
+    def away_at_first(owner: str) -> None:
         if next(tries) == 0:
             raise TransientError("The ledger did not answer.")
-        acquire(*args, **kwargs)
+        renew(owner)
         renewed.set()
 
     with lock_sync():
-        monkeypatch.setattr("tasks.full_sync.staging.leases.acquire", away_at_first)
+        monkeypatch.setattr("tasks.records.locks.leases.renew", away_at_first)
         assert renewed.wait(60)
 
 

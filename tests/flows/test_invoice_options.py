@@ -20,7 +20,7 @@ from invoicing.domain.forms.parameters import (
 from invoicing.domain.model.dates import end_of_day
 from invoicing.errors import Rejected
 from invoicing.settings import settings
-from tasks.records.invoices import today
+from tasks.runtime.clock import today
 from tests.conftest import Sandbox
 from tests.flows.conftest import Org
 

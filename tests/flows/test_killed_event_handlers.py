@@ -21,12 +21,11 @@ LEASE_SECONDS = 2.0 * slowness()
 HANDLER = f"""
 import sys
 from invoicing.ledger import inbox, leases
-from tasks.records import locks as ledger
-from tasks.events.inbox import handling
-inbox.LEASE_SECONDS = leases.RENEWED_SECONDS = {LEASE_SECONDS}
-ledger.BEAT_SECONDS = {LEASE_SECONDS} / 8
-with handling(), ledger.leased([sys.argv[1]]):
-    owner = ledger.this_attempt()
+from tasks.records import locks
+from tasks.events.inbox import claiming_events
+inbox.LEASE_SECONDS = leases.LEASE_SECONDS = {LEASE_SECONDS}
+locks.HEARTBEAT_SECONDS = {LEASE_SECONDS} / 8
+with claiming_events() as owner, locks.INVOICE.held(sys.argv[1]):
     print(len(inbox.claim(owner, account_id="acct_1SandboxAcme", limit=10)), flush=True)
     sys.stdin.read()
 """

@@ -20,7 +20,7 @@ from invoicing.domain.forms.parameters import (
 from invoicing.domain.model.invoice import MAX_LINES
 from invoicing.errors import Rejected
 from invoicing.settings import settings
-from tasks.records.invoices import today
+from tasks.runtime.clock import today
 from tests.conftest import Sandbox
 from tests.flows.conftest import Org
 

@@ -10,7 +10,7 @@ from flows.revise_invoice import revise_invoice
 from flows.send_scheduled import send_scheduled
 from invoicing.domain.forms.parameters import InvoiceOutcome, Options
 from invoicing.errors import Rejected
-from tasks.records.invoices import today
+from tasks.runtime.clock import today
 from tests.flows.conftest import Deployed, Org
 
 Raise = Callable[..., InvoiceOutcome]

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pydantic import BaseModel, Field, create_model
 
 from invoicing.domain.forms.wizard import Dialogue, Question, choice, question_text
+from invoicing.domain.model import markdown
 from invoicing.domain.model.invoice import Invoice
+from invoicing.domain.model.markdown import LINE_COLUMNS
 from invoicing.domain.model.money import Money, plain
 
 APPROVE, DECLINE = "Approve", "Decline"
@@ -63,17 +65,22 @@ def decide_on(text: Callable[[str], str], approvers: Sequence[str]) -> Dialogue[
 
 
 def _text(invoice: Invoice, limit: Money, reason: str) -> str:
-    rows = ["| # | Item | Quantity | Unit price | Amount |", "|---:|---|---:|---:|---:|"]
-    for number, line in enumerate(invoice.lines, 1):
-        label, price = line.label.replace("|", "\\|"), plain(line.unit_price)
-        amount = line.net(invoice.currency)
-        rows.append(f"| {number} | {label} | {plain(line.quantity)} | {price} | {amount} |")
-    rows.append(f"|  | **Total before tax** |  |  | **{invoice.total}** |")
+    rows: list[tuple[object, ...]] = [
+        (
+            number,
+            line.label,
+            plain(line.quantity),
+            plain(line.unit_price),
+            line.net(invoice.currency),
+        )
+        for number, line in enumerate(invoice.lines, 1)
+    ]
+    rows.append(("", "**Total before tax**", "", "", f"**{invoice.total}**"))
     return question_text(
         f"May {invoice.name} be sent to {invoice.account.name}?",
         f"{invoice.description} · {invoice.due_words} · to {invoice.email}",
         f"Above {limit}, somebody has to approve.",
-        "\n".join(rows),
+        markdown.table(LINE_COLUMNS, rows),
         reason=reason,
     )
 

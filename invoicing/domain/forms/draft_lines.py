@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from invoicing.domain.forms.parameters import Clearable, LineChange, LineItem, Options
+from invoicing.domain.model.ids import short
 from invoicing.domain.model.invoice import Line
 from invoicing.domain.model.terms import Collection, CustomField, Details, Discount, Terms
 
@@ -31,7 +32,7 @@ class PriceBook:
         self.currency = currency
         self._entries: dict[str, list[PriceBookEntry]] = {}
         for entry in entries:
-            words = (entry.product_id, entry.product_id[:15], entry.code, entry.name)
+            words = (entry.product_id, short(entry.product_id), entry.code, entry.name)
             for word in {word.casefold() for word in words if word}:
                 if entry.currency == currency:
                     self._entries.setdefault(word, []).append(entry)

@@ -22,7 +22,9 @@ from pydantic import (
 
 from invoicing.domain.forms.draft_lines import PriceBookEntry
 from invoicing.domain.forms.parameters import DECIMAL_PATTERN, LineItem
+from invoicing.domain.model import markdown
 from invoicing.domain.model.invoice import Account, Line, draft_problems, line_problems
+from invoicing.domain.model.markdown import LINE_COLUMNS
 from invoicing.domain.model.money import Money, plain
 from invoicing.domain.model.terms import Terms
 from invoicing.domain.model.text import counted
@@ -395,18 +397,21 @@ def _name(catalogue: Catalogue, item: LineItem) -> str:
 
 
 def _summary(catalogue: Catalogue, order: Order) -> tuple[str, str, str]:
-    rows = ["| # | Item | Quantity | Unit price | Amount |", "|---:|---|---:|---:|---:|"]
+    rows: list[tuple[object, ...]] = []
     total = Money(catalogue.currency, 0)
     for number, item in enumerate(order.items, 1):
         price = item.unit_price or Decimal(0)
         line = Line("", number, "", item.quantity, price)
         amount = line.amount(catalogue.currency)
         total += amount
-        name = _name(catalogue, item).replace("|", "\\|")
-        rows.append(f"| {number} | {name} | {plain(item.quantity)} | {plain(price)} | {amount} |")
-    rows.append(f"|  | **Total** |  |  | **{total}** |")
+        rows.append((number, _name(catalogue, item), plain(item.quantity), plain(price), amount))
+    rows.append(("", "**Total**", "", "", f"**{total}**"))
     said = f"{order.description} · due {order.due_date}"
-    return f"Step 4 of 4: the invoice for {catalogue.account.name}", said, "\n".join(rows)
+    return (
+        f"Step 4 of 4: the invoice for {catalogue.account.name}",
+        said,
+        markdown.table(LINE_COLUMNS, rows),
+    )
 
 
 def compose(catalogue: Catalogue) -> Dialogue[Order | None]:

@@ -1,11 +1,11 @@
 """An invoice as Salesforce holds it before it is sent, and the rules it must meet."""
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 
+from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.model.money import (
     CURRENCIES,
     Money,
@@ -158,7 +158,7 @@ class Invoice:
         for line in self.lines:
             parts += [line.key, line.label, line.product_id or ""]
             parts += [plain(line.quantity), plain(line.unit_price), str(line.discount)]
-        return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:32]
+        return fingerprint(*parts)
 
 
 def subtotal(lines: Sequence[Line], currency: str) -> Money:

@@ -3,7 +3,6 @@
 Pure functions: the same Stripe invoice on the same day always gives the same projection.
 """
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass, replace
 from datetime import date, datetime
@@ -11,6 +10,7 @@ from typing import Any, TypedDict
 from zoneinfo import ZoneInfo
 
 from invoicing.domain.model.dates import local_date, moment
+from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.model.money import Money
 from invoicing.domain.model.payments import NO_PAYMENT_FACTS, PaymentFacts
 from invoicing.domain.model.status import PaymentState, Status
@@ -72,8 +72,7 @@ class Projection:
             dispute_status=None,
             payment_problem=None,
         )
-        facts = astuple(itself)
-        return hashlib.sha256(repr(facts).encode()).hexdigest()[:32]
+        return fingerprint(*astuple(itself))
 
 
 def payment_state(

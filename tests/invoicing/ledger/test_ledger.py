@@ -61,9 +61,9 @@ def test_one_run_at_a_time_holds_an_invoice() -> None:
     leases.acquire("invoice", "first")
     leases.acquire("invoice", "first")
     with pytest.raises(Busy, match="Another run is working on this invoice"):
-        leases.acquire("invoice", "second")
+        leases.acquire("invoice", "second", what="this invoice")
     age(Lease, expires_at=datetime.now(UTC) - timedelta(seconds=1))
-    leases.acquire("invoice", "second")
+    leases.acquire("invoice", "second", what="this invoice")
     leases.release("invoice", "first")
     assert leases.held("invoice", "second")
     leases.release("invoice", "second")
@@ -257,7 +257,7 @@ def test_a_handler_that_lives_keeps_its_events_and_leases() -> None:
     age(Event, lease_expires_at=past)
     age(Lease, expires_at=past)
     inbox.heartbeat("living")
-    leases.heartbeat("living")
+    leases.renew("living")
     assert [row.id for row in inbox.claim("next", account_id="acct_1", limit=10)] == [theirs.id]
     assert [leases.held(*held) for held in (("mine", "living"), ("theirs", "dead"))] == [
         True,

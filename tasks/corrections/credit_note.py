@@ -1,0 +1,124 @@
+"""Credit notes: worked out, checked, issued once."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from prefect import task
+
+from invoicing.connectors import stripe
+from invoicing.domain.model.fingerprint import fingerprint
+from invoicing.domain.model.money import Money
+from invoicing.domain.stripe.projection import RECORD_KEY
+from invoicing.domain.stripe.transitions import (
+    Credit,
+    CreditRequest,
+    InvoiceState,
+    plan_credit,
+)
+from invoicing.errors import Rejected
+from invoicing.ledger import intents
+from invoicing.ledger.intents import (
+    CREDIT,
+)
+from tasks.corrections.requests import (
+    REQUEST_KEY,
+    earlier_outcome,
+    repeated_request_problems,
+    request_subject,
+)
+from tasks.records.locks import INVOICE
+from tasks.runtime.retries import STEP
+from tasks.runtime.run import run_id
+
+PAID_BACK_PARAMS = {
+    "refund": "refund_amount",
+    "customer balance": "credit_amount",
+    "out of band": "out_of_band_amount",
+}
+
+# Credit
+
+
+@task(task_run_name="check the credit", **STEP)
+def check_credit(state: InvoiceState, request: CreditRequest, request_id: str) -> Credit:
+    """Work a credit note out and check it; the one that was issued for the same request, if any.
+
+    Raises:
+        Rejected: with every mistake; nothing was written to Stripe.
+    """
+    client, subject = stripe.client(), request_subject(state, request_id)
+    if earlier_outcome(
+        CREDIT, subject, fingerprint(state.stripe_id, request), _issued(state, subject)
+    ):
+        note = _note(state, subject) or {}
+        total, off, back = (
+            Money(state.currency, note[name])
+            for name in ("amount", "pre_payment_amount", "post_payment_amount")
+        )
+        return Credit(total, off, back)
+    payments = client.paid_payments(state.stripe_id) if state.stripe_id else []
+    credit, problems = plan_credit(
+        state,
+        request,
+        stripe_lines=client.invoice_lines(state.stripe_id)
+        if request.lines and state.stripe_id
+        else [],
+        collected=sum(
+            paid["amount_paid"] for paid in payments if paid["payment"]["type"] == "payment_intent"
+        ),
+    )
+    twice = repeated_request_problems(
+        CREDIT, state, request_id, fingerprint(state.stripe_id, request)
+    )
+    if problems or twice:
+        raise Rejected([*problems, *twice])
+    return credit
+
+
+@task(task_run_name="issue the credit note", **STEP)
+def issue_credit_note(
+    state: InvoiceState, request: CreditRequest, credit: Credit, request_id: str
+) -> str:
+    """Issue a credit note in Stripe, once for each request; its number."""
+    subject = request_subject(state, request_id)
+    params: dict[str, object] = {
+        "invoice": state.stripe_id,
+        "email_type": "credit_note" if request.mail else "none",
+        "metadata": {RECORD_KEY: state.record_id, REQUEST_KEY: subject},
+    }
+    if credit.lines:
+        params["lines"] = list(credit.lines)
+    else:
+        params["amount"] = credit.total.minor
+    if credit.back.minor:
+        params[PAID_BACK_PARAMS[request.give_back]] = credit.back.minor
+    if request.reason != "other":
+        params["reason"] = request.reason.replace(" ", "_")
+    if request.memo:
+        params["memo"] = request.memo
+    INVOICE.keep(state.record_id)
+    intents.once(
+        CREDIT,
+        subject,
+        digest=fingerprint(state.stripe_id, request),
+        actor=run_id(),
+        evidence=_issued(state, subject),
+        act=lambda key: str(stripe.client().create_credit_note(params, key)["id"]),
+    )
+    return str((_note(state, subject) or {}).get("number", ""))
+
+
+def _note(state: InvoiceState, subject: str) -> stripe.Object | None:
+    """The credit note that was issued for a request."""
+    for note in stripe.client().credit_notes(state.stripe_id):
+        if (note["metadata"] or {}).get(REQUEST_KEY) == subject:
+            return note
+    return None
+
+
+def _issued(state: InvoiceState, subject: str) -> Callable[[datetime], str | None]:
+    def evidence(_since: datetime) -> str | None:
+        note = _note(state, subject)
+        return str(note["id"]) if note else None
+
+    return evidence

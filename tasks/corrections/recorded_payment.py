@@ -1,0 +1,163 @@
+"""Payments that came in outside Stripe: checked, reported, counted towards the invoice."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+
+from prefect import task
+
+from invoicing.connectors import stripe
+from invoicing.domain.forms.parameters import PaidBy
+from invoicing.domain.model.dates import start_of_day
+from invoicing.domain.model.fingerprint import fingerprint
+from invoicing.domain.model.money import Money, plain
+from invoicing.domain.stripe.projection import RECORD_KEY
+from invoicing.domain.stripe.transitions import (
+    InvoiceState,
+    payment_problems,
+)
+from invoicing.errors import Rejected
+from invoicing.ledger import intents
+from invoicing.ledger.intents import (
+    ATTACH_PAYMENT,
+    REPORT_PAYMENT,
+)
+from invoicing.settings import settings
+from tasks.corrections.requests import (
+    REQUEST_KEY,
+    earlier_outcome,
+    repeated_request_problems,
+    request_subject,
+)
+from tasks.records.locks import INVOICE
+from tasks.runtime.clock import today
+from tasks.runtime.retries import STEP
+from tasks.runtime.run import run_id
+
+# Money that came in outside Stripe
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """A payment that was received outside Stripe."""
+
+    state: InvoiceState
+    money: Money
+    received_on: date
+    paid_by: PaidBy
+    reference: str
+    subject: str
+    digest: str
+
+
+@task(task_run_name="check the payment", **STEP)
+def check_payment(
+    state: InvoiceState,
+    amount: Decimal | None,
+    received_on: date | None,
+    paid_by: PaidBy,
+    reference: str,
+    request_id: str,
+) -> Payment:
+    """Check a payment against what remains to be paid; one that was begun goes on.
+
+    Raises:
+        Rejected: with every mistake; nothing was written to Stripe.
+    """
+    subject = request_subject(state, request_id)
+    asked = None if amount is None else plain(amount)
+    digest = fingerprint(state.stripe_id, asked, received_on, paid_by, reference)
+    earlier = earlier_outcome(REPORT_PAYMENT, subject, digest, lambda _since: None)
+    day = received_on or today()
+    problems = [] if earlier else list(payment_problems(state, amount, day, today()))
+    if not reference:
+        problems += repeated_request_problems(REPORT_PAYMENT, state, request_id, digest)
+    if reference and not request_id and _recorded_before(state, subject, digest, received_on):
+        problems.append(
+            f"This payment was noted on {state.name} already: the same amount, day and reference "
+            f"{reference!r}. If another one came in, say so in its reference."
+        )
+    if problems:
+        raise Rejected(problems)
+    if earlier:
+        noted = stripe.client().payment_record(earlier)["amount_requested"]
+        money = Money(noted["currency"], noted["value"])
+    else:
+        money = state.remaining if amount is None else Money.of(amount, state.currency)
+    return Payment(state, money, day, paid_by, reference, subject, digest)
+
+
+def _recorded_before(
+    state: InvoiceState, subject: str, digest: str, received_on: date | None
+) -> bool:
+    """Whether the same payment counts towards the invoice, because another request had it noted."""
+    zone = settings().business.zone
+    reported = {
+        one.outcome
+        for one in intents.concluded(REPORT_PAYMENT, f"{state.record_id}:")
+        if (one.digest == digest and one.subject != subject)
+        and (received_on or one.intended_at.astimezone(zone).date() == today())
+    }
+    counted = stripe.client().paid_payments(state.stripe_id) if reported else []
+    return any(paid["payment"].get("payment_record") in reported for paid in counted)
+
+
+@task(task_run_name="report the payment of {payment.money}", **STEP)
+def report_payment(payment: Payment) -> str:
+    """Report a payment to Stripe with its reference and date; the id of its payment record.
+
+    Stripe does not list payment records. One whose answer was lost for longer than a key lives
+    is reported again; the first is attached to nothing, and counts for nothing.
+    """
+    state, currency = payment.state, payment.money.currency.lower()
+    received = start_of_day(payment.received_on, settings().business.zone)
+    params = {
+        "amount_requested": {"currency": currency, "value": payment.money.minor},
+        "initiated_at": received,
+        "outcome": "guaranteed",
+        "guaranteed": {"guaranteed_at": received},
+        "description": f"{payment.paid_by.capitalize()} for {state.name}",
+        "payment_method_details": {
+            "type": "custom",
+            "custom": {"display_name": payment.paid_by.capitalize()},
+        },
+        "metadata": {RECORD_KEY: state.record_id, REQUEST_KEY: payment.subject},
+    }
+    if payment.reference:
+        custom = {"payment_reference": payment.reference}
+        params["processor_details"] = {"type": "custom", "custom": custom}
+    INVOICE.keep(state.record_id)
+    return intents.once(
+        REPORT_PAYMENT,
+        payment.subject,
+        digest=payment.digest,
+        actor=run_id(),
+        evidence=lambda _since: None,
+        act=lambda key: str(stripe.client().report_payment(params, key)["id"]),
+    )
+
+
+@task(task_run_name="attach the payment to the invoice", **STEP)
+def attach_payment(payment: Payment, payment_record: str) -> None:
+    """Count a reported payment towards its invoice, once."""
+    client, stripe_id = stripe.client(), payment.state.stripe_id
+    INVOICE.keep(payment.state.record_id)
+
+    def counted(_since: datetime) -> str | None:
+        for paid in client.paid_payments(stripe_id):
+            if paid["payment"].get("payment_record") == payment_record:
+                return str(paid["id"])
+        return None
+
+    def attach(key: str) -> str:
+        client.attach_payment(stripe_id, payment_record, key)
+        return payment_record
+
+    intents.once(
+        ATTACH_PAYMENT,
+        payment.subject,
+        digest=fingerprint(payment_record),
+        actor=run_id(),
+        evidence=counted,
+        act=attach,
+    )

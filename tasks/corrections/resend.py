@@ -1,0 +1,50 @@
+"""Mailing a sent invoice to its customer again."""
+
+from datetime import datetime
+
+from prefect import task
+
+from invoicing.domain.model.fingerprint import fingerprint
+from invoicing.domain.stripe.transitions import (
+    InvoiceAction,
+    InvoiceState,
+)
+from invoicing.errors import Rejected
+from invoicing.ledger import links
+from invoicing.ledger.intents import (
+    RESEND,
+)
+from tasks.corrections.invoice_state import check_allowed
+from tasks.corrections.requests import earlier_outcome, repeated_request_problems, request_subject
+from tasks.records.locks import INVOICE
+from tasks.runtime.retries import STEP
+from tasks.sending.email import is_mail_of, mail_once, mailed
+
+# Mail again
+
+
+@task(task_run_name="mail it to {state.email} again", **STEP)
+def mail_again(state: InvoiceState, request_id: str) -> None:
+    """Have Stripe e-mail an invoice once more, once for each request.
+
+    Raises:
+        Rejected: the invoice's state does not allow it.
+        Conflict: so long ago that Stripe no longer knows whether the mail went out.
+    """
+    subject, digest = request_subject(state, request_id), fingerprint(state.stripe_id)
+
+    def evidence(since: datetime) -> str | None:
+        forgotten = (
+            f"Stripe no longer tells whether {state.name} was mailed again on {since:%Y-%m-%d}. "
+            "Ask the customer, and start again if need be."
+        )
+        return mailed(since, is_mail_of(RESEND, subject), forgotten)
+
+    if earlier_outcome(RESEND, subject, digest, evidence) is None:
+        check_allowed.fn(InvoiceAction.RESEND, state)
+        twice = repeated_request_problems(RESEND, state, request_id, digest)
+        if twice:
+            raise Rejected(twice)
+        INVOICE.keep(state.record_id)
+    when = mail_once(RESEND, subject, state.stripe_id, digest=digest, evidence=evidence)
+    links.mark_sent(state.stripe_id, when)

@@ -1,0 +1,217 @@
+"""Raising drafts: a form is checked, then written with its lines in one call."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from prefect import task
+from prefect.logging import get_run_logger
+
+from invoicing.connectors import salesforce
+from invoicing.connectors.salesforce import quoted
+from invoicing.domain.forms.draft_lines import (
+    chosen_details,
+    new_lines,
+)
+from invoicing.domain.forms.parameters import LineItem, Options
+from invoicing.domain.model.fingerprint import fingerprint
+from invoicing.domain.model.invoice import Account, Invoice, Line, draft_problems, subtotal, total
+from invoicing.domain.model.money import Money
+from invoicing.domain.model.status import Status
+from invoicing.domain.model.terms import Details
+from invoicing.domain.salesforce import record
+from invoicing.errors import Rejected
+from invoicing.ledger import intents
+from invoicing.ledger.intents import RAISE
+from invoicing.ledger.models import TimelineEntry
+from invoicing.settings import settings
+from tasks.records.accounts import read_account
+from tasks.records.invoices import read_invoice
+from tasks.records.price_books import read_price_book
+from tasks.records.tax_rates import rate_problems
+from tasks.records.timeline import add_entries, make_entry
+from tasks.runtime.clock import today
+from tasks.runtime.retries import STEP
+from tasks.runtime.run import run_id, run_url
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A draft that is right, and not yet written."""
+
+    key: str
+    account: Account
+    currency: str
+    description: str
+    due_date: date | None
+    lines: tuple[Line, ...]
+    details: Details = field(default_factory=Details)
+    bill_to: str | None = None
+    replaces: str | None = None
+    """The record whose place it takes."""
+    opportunity: str | None = None
+    """The Opportunity that it bills."""
+    asked: str = ""
+    """Fingerprint of what was asked for: prices looked up on another day make no other request."""
+
+    @property
+    def total(self) -> Money:
+        """Total after all discounts, before taxes."""
+        return total(self.lines, self.currency, self.details.discount)
+
+
+@task(task_run_name="check the form", **STEP)
+def prepare_draft(
+    account: str,
+    description: str,
+    due_date: date | None,
+    items: Sequence[LineItem],
+    currency: str,
+    key: str,
+    options: Options | None = None,
+) -> Draft:
+    """Check a whole form against Salesforce, prices filled in from the price book.
+
+    Raises:
+        Rejected: with every mistake of the form; nothing was written.
+    """
+    customer = read_account(account)
+    problems = [customer] if isinstance(customer, str) else []
+    fallback = settings().business.currency if isinstance(customer, str) else customer.currency
+    code = (currency.strip() or fallback).upper()
+    lines, wrong = new_lines(
+        items,
+        read_price_book(
+            code,
+            [item.product for item in items],
+            None if isinstance(customer, str) else customer,
+        ),
+        key=key,
+    )
+    problems += wrong
+    details = chosen_details(options or Options())
+    problems += draft_problems(
+        due_date=due_date,
+        currency=code,
+        lines=lines,
+        today=today(),
+        description=description,
+        details=details,
+    )
+    problems += options_problems(details)
+    if problems or isinstance(customer, str):
+        raise Rejected(problems)
+    asked = fingerprint(customer.id, description, due_date, list(items), currency, options)
+    return Draft(
+        key, customer, code, description.strip(), due_date, tuple(lines), details, asked=asked
+    )
+
+
+def options_problems(details: Details, before: Details | None = None) -> list[str]:
+    """Mistakes of options just chosen, by today's date and the tax rates there are."""
+    earlier = before or Details()
+    problems = rate_problems([r for r in details.tax_rates if r not in earlier.tax_rates])
+    if details.send_on and details.send_on != earlier.send_on and details.send_on < today():
+        problems.append(f"The sending date {details.send_on} has passed; choose today or later.")
+    return problems
+
+
+@task(task_run_name="write the draft", **STEP)
+def write_draft(draft: Draft) -> Invoice:
+    """Write a draft and its lines in one all-or-nothing call, once for its key.
+
+    Raises:
+        Rejected: the key was used before, for another content.
+    """
+    client = salesforce.client()
+    same = intents.claim(RAISE, draft.key, digest=draft.asked, actor=run_id())
+    named = f"{record.LOCAL_KEY} = {quoted(draft.key)}"
+    found = client.query(f"SELECT Id, Name, Account__c FROM {record.INVOICE} WHERE {named}")  # noqa: S608
+    if not same or (found and found[0]["Account__c"] != draft.account.id):
+        raise Rejected(used_before(found[0]["Name"] if found else ""))
+    if found:
+        get_run_logger().info("This request has already raised its invoice.")
+        return _raised(found[0]["Id"], draft)
+    try:
+        answers = client.write_graph(draft_nodes(draft))
+    except Rejected:
+        intents.withdraw(RAISE, draft.key)
+        raise
+    return _raised(answers["invoice"]["id"], draft)
+
+
+def used_before(name: str) -> str:
+    """The refusal of a request id that stands for something else already."""
+    raised = f" for {name}" if name else ""
+    return (
+        f"This request id was used before{raised}, with other content. Give what you want now a "
+        "request id of its own."
+    )
+
+
+def was_raised(key: str) -> bool:
+    """Whether a draft of a key has been written."""
+    named = f"{record.LOCAL_KEY} = {quoted(key)}"
+    return bool(salesforce.client().query(f"SELECT Id FROM {record.INVOICE} WHERE {named}"))  # noqa: S608
+
+
+def draft_nodes(draft: Draft, name: str = "invoice") -> list[dict[str, Any]]:
+    """The subrequests that write a draft with its lines; ``name`` is its reference id."""
+    header = record.header_fields(
+        description=draft.description,
+        due_date=draft.due_date,
+        currency=draft.currency,
+        total=draft.total,
+        subtotal=subtotal(draft.lines, draft.currency),
+        details=draft.details,
+    )
+    header |= {
+        "Account__c": draft.account.id,
+        record.LOCAL_KEY: draft.key,
+        record.STATUS: Status.DRAFT,
+        record.LAST_RUN_URL: run_url(),
+    }
+    header |= {record.BILL_TO: draft.bill_to} if draft.bill_to else {}
+    header |= {record.REPLACES: draft.replaces} if draft.replaces else {}
+    header |= {record.OPPORTUNITY: draft.opportunity} if draft.opportunity else {}
+    nodes = [subrequest("POST", record.INVOICE, name, header)]
+    nodes += [
+        line_subrequest(
+            line, draft.currency, f"@{{{name}.id}}", reference=f"{name}_{line.position}"
+        )
+        for line in draft.lines
+    ]
+    if draft.replaces:
+        replaced = {record.REPLACED_BY: f"@{{{name}.id}}"}
+        nodes.append(
+            subrequest("PATCH", f"{record.INVOICE}/{draft.replaces}", "replaced", replaced)
+        )
+    return nodes
+
+
+def _raised(record_id: str, draft: Draft) -> Invoice:
+    """The invoice of a draft that is written, and the beginning of its timeline."""
+    add_entries([raised_entry(record_id, draft.total)])
+    return read_invoice.fn(record_id)
+
+
+def raised_entry(record_id: str, amount: Money) -> TimelineEntry:
+    """First entry of a draft's timeline."""
+    what = f"Raised over {amount}"
+    return make_entry(f"{record_id}-raised", what, record_id=record_id, amount=amount)
+
+
+def subrequest(method: str, path: str, reference: str, body: Any = None) -> dict[str, Any]:
+    """A part of a graph: one record that is written with others, or not at all."""
+    node = {"method": method, "path": f"sobjects/{path}", "referenceId": reference}
+    return node if body is None else node | {"body": body}
+
+
+def line_subrequest(
+    line: Line, currency: str, parent: str, *, reference: str = ""
+) -> dict[str, Any]:
+    """The part of a graph that makes a line of an invoice."""
+    fields = record.line_fields(line, currency)
+    fields |= {"Invoice__c": parent, record.LOCAL_KEY: line.key}
+    return subrequest("POST", record.LINE, reference or f"line{line.position}", fields)

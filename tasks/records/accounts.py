@@ -1,0 +1,76 @@
+"""Accounts: found by id or name, linked to their Stripe customers."""
+
+from collections.abc import Iterable, Mapping
+
+from prefect import task
+
+from invoicing.connectors import salesforce
+from invoicing.domain.model.ids import looks_like_id, short
+from invoicing.domain.model.invoice import Account
+from invoicing.domain.salesforce import record
+from invoicing.mapping import org_field_reader
+from invoicing.settings import settings
+from tasks.records.queries import in_lists
+from tasks.runtime.retries import STEP
+
+ACCOUNTS_AT_MOST = 10_000
+"""Accounts that one query may find: far more than the words it asks for."""
+
+
+def read_account(reference: str) -> Account | str:
+    """The Account that a word names, by id or exact name, or why there is none."""
+    return read_accounts([reference])[reference]
+
+
+def read_accounts(references: Iterable[str]) -> dict[str, Account | str]:
+    """The Account that each word names, by id or exact name, or why there is none."""
+    words = {reference: reference.strip() for reference in references}
+    ids = {word for word in words.values() if looks_like_id(word, "001")}
+    found: dict[str, dict[str, Account]] = {}
+    for column, some in (("Id", ids), ("Name", {*words.values()} - ids - {""})):
+        for listed in in_lists(some):
+            for account in find_accounts(f"{column} IN ({listed})", limit=ACCOUNTS_AT_MOST):
+                word = short(account.id) if column == "Id" else account.name.casefold()
+                found.setdefault(word, {})[account.id] = account
+    return {
+        reference: _only(word, found.get(short(word) if word in ids else word.casefold(), {}))
+        for reference, word in words.items()
+    }
+
+
+def _only(word: str, found: Mapping[str, Account]) -> Account | str:
+    if not word:
+        return "The Account is missing."
+    if len(found) > 1:
+        return f"{len(found)} Accounts are called {word!r}; use the Account's id."
+    for account in found.values():
+        return account
+    gone = "; it may have been merged or deleted" if looks_like_id(word, "001") else ""
+    return f"There is no Account {word!r} in Salesforce{gone}."
+
+
+def find_accounts(condition: str, limit: int = 2) -> list[Account]:
+    """The Accounts that a SOQL condition names, by name; at most so many."""
+    fields = [
+        name
+        for name in record.ACCOUNT_FIELDS
+        if settings().salesforce.multi_currency or name != "CurrencyIsoCode"
+    ]
+    fields += org_field_reader().account_fields
+    found = salesforce.client().query(
+        f"SELECT {', '.join(fields)} FROM Account WHERE {condition} "  # noqa: S608
+        f"ORDER BY Name, Id LIMIT {limit}"
+    )
+    default = settings().business.currency
+    accounts = [record.read_account(row, default_currency=default) for row in found]
+    return [
+        org_field_reader().with_price_book(account, row)
+        for account, row in zip(accounts, found, strict=True)
+    ]
+
+
+@task(task_run_name="link the customer to the Account", **STEP)
+def link_customer(account: Account, customer_id: str) -> None:
+    """Write the Stripe customer on the Account, where it is not there yet."""
+    if account.stripe_customer_id != customer_id:
+        salesforce.client().update("Account", account.id, {"Stripe_Customer_Id__c": customer_id})
