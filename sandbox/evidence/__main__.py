@@ -1,7 +1,8 @@
 """``python -m sandbox.evidence [source ...]``: what others wrote, against the sandbox.
 
 Prints what each source came to as it comes, and one JSON line at the end: per source how many
-cases were tried, passed, failed and skipped (and why). Ends with 1 if a case failed.
+cases were tried, passed, failed and skipped (and why); last of all, how much of the answers was
+compared with their types. Ends with 1 if a case failed.
 """
 
 import importlib
@@ -19,6 +20,7 @@ SOURCES = (
     "stripe_sync_engine",
     "stripe_dlt",
     "jsforce",
+    "stripe_shapes",
 )
 """The modules beside this one, each with a ``report``."""
 
@@ -41,6 +43,10 @@ def main() -> int:
         for case, error in report["failures"].items():
             print(f"  {case}: {error}")  # noqa: T201
     print(json.dumps({"sources": reports}))  # noqa: T201
+    for report in reports:
+        counts = (f"{count:,} {name}" for name, count in report.get("counts", {}).items())
+        if said := ", ".join(counts):
+            print(f"{report['source']}: compared {said}")  # noqa: T201
     return int(any(report["failed"] for report in reports))
 
 

@@ -45,6 +45,8 @@ class Listing:
     kind: str = "list"
     more: Doc | None = None
     """Further fields beside ``data`` and ``has_more``."""
+    of: str = ""
+    """What kind of objects they are."""
 
 
 @dataclass(frozen=True)
@@ -329,7 +331,9 @@ def _list_body(context: Context, listing: Listing, expand: list[str]) -> bytes:
     bodies = listing.page.bodies
     if expand:
         envelope = {"object": "list", "data": [orjson.loads(body) for body in bodies]}
-        bodies = [orjson.dumps(doc) for doc in expanded(context, envelope, expand)["data"]]
+        bodies = [
+            orjson.dumps(doc) for doc in expanded(context, envelope, expand, listing.of)["data"]
+        ]
     rest = {"has_more": listing.page.has_more, "url": listing.url} | (listing.more or {})
     head = f'{{"object":"{listing.kind}","data":['.encode()
     return head + b",".join(bodies) + b"]," + orjson.dumps(rest)[1:]

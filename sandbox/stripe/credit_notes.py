@@ -14,7 +14,7 @@ from sandbox.stripe.context import Context
 from sandbox.stripe.errors import StripeError, invalid, missing_param, no_such, wrong_state
 from sandbox.stripe.fields import number, put_metadata
 from sandbox.stripe.ids import new_id
-from sandbox.stripe.store import Doc
+from sandbox.stripe.store import Doc, public
 
 
 def drafted(context: Context, params: Params) -> Doc:
@@ -155,7 +155,7 @@ def _custom_line(context: Context, invoice: Doc, entry: Params, param: str) -> D
     details = {
         "description": entry["description"],
         "quantity": quantity,
-        "tax_rates": rates,
+        "tax_rates": [public(rate) for rate in rates],
         "taxes": taxes,
         "unit_amount": int(unit) if unit == int(unit) else None,
         "unit_amount_decimal": money.plain(unit),
@@ -171,7 +171,6 @@ def _line(context: Context, kind: str, amount: int, details: Doc) -> Doc:
         "description": None,
         "discount_amount": 0,
         "discount_amounts": [],
-        "invoice_line_item": None,
         "livemode": context.livemode,
         "metadata": {},
         "pretax_credit_amounts": [],
@@ -334,7 +333,13 @@ def _give_back(context: Context, invoice: Doc, note: Doc, params: Params) -> Non
         new = _refunded(context, invoice, params["refund_amount"])
         made += [(refund["id"], refund["amount"]) for refund in new]
     note["refunds"] = [
-        {"amount_refunded": amount, "refund": refund, "type": "refund"} for refund, amount in made
+        {
+            "amount_refunded": amount,
+            "payment_record_refund": None,
+            "refund": refund,
+            "type": "refund",
+        }
+        for refund, amount in made
     ]
     if params.get("credit_amount"):
         entry = balances.change(

@@ -92,7 +92,9 @@ def _record_snapshot(context: "Context", event_type: str, doc: Doc, changes: Doc
 def _record_thin(
     context: "Context", event_type: str, doc: Doc, changes: Doc | None, snapshot_id: str | None
 ) -> None:
-    event = _thin(context, event_type, doc, _url(doc)) | {"snapshot_event": snapshot_id}
+    event = _thin(context, event_type, doc, _url(doc))
+    if snapshot_id:
+        event["snapshot_event"] = snapshot_id
     if changes:
         after = {name: doc.get(name) for name in changes}
         event["changes"] = {"before": changes, "after": after}
@@ -101,23 +103,19 @@ def _record_thin(
 
 
 def _thin(context: "Context", event_type: str, doc: Doc, url: str) -> Doc:
-    reason = None
-    if context.request_id:
-        request = {"id": context.request_id, "idempotency_key": context.idempotency_key or ""}
-        reason = {"type": "request", "request": request}
-    return {
+    event: Doc = {
         "id": new_id("v2.core.event"),
         "object": "v2.core.event",
-        "changes": None,
-        "context": None,
         "created": iso(context.now),
         "livemode": context.livemode,
-        "reason": reason,
         "related_object": {"id": doc["id"], "type": doc["object"], "url": url},
-        "snapshot_event": None,
         "type": event_type,
         "_": {"created": context.now, "object": doc["id"]},
     }
+    if context.request_id:
+        request = {"id": context.request_id, "idempotency_key": context.idempotency_key or ""}
+        event["reason"] = {"type": "request", "request": request}
+    return event
 
 
 def _listeners(context: "Context", event_type: str, payload: str) -> list[Doc]:

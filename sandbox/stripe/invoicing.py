@@ -93,7 +93,6 @@ def new_invoice(context: Context, customer: Doc, currency: str) -> Doc:
         "starting_balance": 0,
         "statement_descriptor": None,
         "status": "draft",
-        "status_details": None,
         "status_transitions": {
             "finalized_at": None,
             "marked_uncollectible_at": None,

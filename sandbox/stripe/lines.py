@@ -8,7 +8,7 @@ from sandbox.stripe.fields import check_length, put, put_metadata
 from sandbox.stripe.ids import new_id
 from sandbox.stripe.invoicing import line_settings
 from sandbox.stripe.pricing import cost
-from sandbox.stripe.store import Doc
+from sandbox.stripe.store import Doc, public
 from sandbox.stripe.tax import given_amounts
 
 SHARED = (
@@ -41,15 +41,12 @@ def new_item(context: Context, customer: str, currency: str, params: Params) -> 
         "description": priced.description,
         "discountable": priced.amount >= 0,
         "discounts": [],
-        "frozen_fields": None,
         "invoice": None,
-        "invoicing_rules": None,
         "livemode": context.livemode,
         "metadata": {},
         "parent": None,
         "period": {"end": context.now, "start": context.now},
         "proration": False,
-        "proration_details": None,
         "tax_rates": [],
         "test_clock": None,
         "_": {"pending": True},
@@ -90,7 +87,7 @@ def put_details(context: Context, item: Doc, params: Params) -> None:
         rates = [
             context.require("tax_rate", rate, "tax_rates") for rate in params["tax_rates"] or []
         ]
-        item["tax_rates"] = rates
+        item["tax_rates"] = [public(rate) for rate in rates]
 
 
 def new_line(context: Context, invoice: Doc, item: Doc) -> Doc:
@@ -147,14 +144,11 @@ def item_of(context: Context, line: Doc, invoice: Doc) -> Doc:
         "customer_account": None,
         "date": invoice["created"],
         "discounts": line["discounts"],
-        "frozen_fields": None,
         "invoice": invoice["id"],
-        "invoicing_rules": None,
         "livemode": line["livemode"],
         "net_amount": line["amount"],
         "parent": None,
         "proration": False,
-        "proration_details": None,
         "tax_rates": [],
         "test_clock": None,
         "_": {"pending": False},

@@ -41,7 +41,7 @@ def listed(
     if page is None and cursor:
         param = "ending_before" if cursor.backwards else "starting_after"
         raise no_such(KINDS[kind].noun or kind, cursor.object_id, param, 400)
-    return Listing(page or Page([], has_more=False), url)
+    return Listing(page or Page([], has_more=False), url, of=kind)
 
 
 def sublist(context: Context, kind: str, filters: Mapping[str, Any], url: str) -> Doc:

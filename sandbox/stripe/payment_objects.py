@@ -13,6 +13,7 @@ def new_intent(context: Context, amount: int, currency: str, customer: str | Non
     return {
         "id": intent_id,
         "object": "payment_intent",
+        "allowed_payment_method_types": None,
         "amount": amount,
         "amount_capturable": 0,
         "amount_details": {"tip": {}},
@@ -34,13 +35,22 @@ def new_intent(context: Context, amount: int, currency: str, customer: str | Non
         "last_payment_error": None,
         "latest_charge": None,
         "livemode": context.livemode,
+        "managed_payments": {"enabled": False},
         "metadata": {},
         "next_action": None,
         "on_behalf_of": None,
         "payment_method": None,
         "payment_method_configuration_details": None,
-        "payment_method_options": {"card": {"request_three_d_secure": "automatic"}},
+        "payment_method_options": {
+            "card": {
+                "installments": None,
+                "mandate_options": None,
+                "network": None,
+                "request_three_d_secure": "automatic",
+            }
+        },
         "payment_method_types": ["card"],
+        "payment_record": None,
         "processing": None,
         "receipt_email": None,
         "review": None,
@@ -99,7 +109,7 @@ def new_charge(context: Context, intent: Doc, card: Card, method: str) -> Doc:
         "application": None,
         "application_fee": None,
         "application_fee_amount": None,
-        "balance_transaction": None if failed else f"txn_1{token(23)}",
+        "balance_transaction": None,
         "billing_details": {
             "address": {
                 "city": None,
@@ -143,17 +153,32 @@ def new_charge(context: Context, intent: Doc, card: Card, method: str) -> Doc:
         "payment_method": method,
         "payment_method_details": {
             "card": {
+                "amount_authorized": None if failed else intent["amount"],
+                "authorization_code": None,
                 "brand": card.brand,
+                "checks": {
+                    "address_line1_check": None,
+                    "address_postal_code_check": None,
+                    "cvc_check": "pass",
+                },
                 "country": "US",
+                "electronic_commerce_indicator": None,
                 "exp_month": 12,
                 "exp_year": 2034,
+                "fingerprint": f"fp{card.number[-8:]}",
                 "funding": "credit",
+                "installments": None,
                 "last4": card.last4,
+                "mandate": None,
                 "network": card.brand,
+                "network_transaction_id": None if failed else f"{charge_id[3:18]}",
+                "regulated_status": "unregulated",
+                "three_d_secure": None,
+                "transaction_link_id": None,
+                "wallet": None,
             },
             "type": "card",
         },
-        "presentment_details": None,
         "radar_options": {},
         "receipt_email": None,
         "receipt_number": None,
@@ -175,7 +200,6 @@ def new_debit_charge(context: Context, intent: Doc, debit: Debit, method: str) -
     """Build the charge of a bank account, which is pending until the bank has spoken."""
     no_card = Card("", "", debit.token)
     return new_charge(context, intent, no_card, method) | {
-        "balance_transaction": None,
         "paid": False,
         "payment_method_details": {debit.kind: debit.details(), "type": debit.kind},
         "status": "pending",

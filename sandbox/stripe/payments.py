@@ -2,12 +2,18 @@
 
 from dataclasses import replace
 
-from sandbox.stripe import authentication, balances, invoicing, payment_methods, refunds
+from sandbox.stripe import (
+    account_balance,
+    authentication,
+    balances,
+    invoicing,
+    payment_methods,
+    refunds,
+)
 from sandbox.stripe.cards import Card
 from sandbox.stripe.context import Context
 from sandbox.stripe.debits import Debit
 from sandbox.stripe.errors import StripeError, wrong_state
-from sandbox.stripe.ids import token
 from sandbox.stripe.payment_methods import Instrument
 from sandbox.stripe.payment_objects import (
     new_charge,
@@ -162,7 +168,8 @@ def end_debit(context: Context, intent: Doc, code: str | None = None) -> Doc:
         payable = attached and attached[1]["status"] in ("open", "uncollectible")
         _fail(context, attached[1] if attached and payable else None, intent, error)
         return intent
-    pending |= {"balance_transaction": f"txn_1{token(23)}", "paid": True, "status": "succeeded"}
+    pending |= {"paid": True, "status": "succeeded"}
+    account_balance.charged(context, pending)
     context.space.update("charge", pending)
     context.emit("charge.succeeded", pending)
     _succeed(context, intent, pending, pending["payment_method"])
@@ -321,6 +328,7 @@ def _collect(
 ) -> Doc:
     """Take an intent's money; returns the invoice that it settles, or the intent without one."""
     paid_charge = new_charge(context, intent, card, method)
+    account_balance.charged(context, paid_charge)
     context.add("charge", paid_charge, "charge.succeeded")
     _succeed(context, intent, paid_charge, method)
     settled = intent

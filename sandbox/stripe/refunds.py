@@ -1,11 +1,44 @@
 """Money going back: refunds of charges, and disputes about them."""
 
+from sandbox.stripe import account_balance
 from sandbox.stripe.context import Context
 from sandbox.stripe.errors import invalid, wrong_state
-from sandbox.stripe.ids import new_id, token
-from sandbox.stripe.store import Doc
+from sandbox.stripe.ids import new_id
+from sandbox.stripe.store import Doc, public
 
 RESPONSE_DAYS = 7
+DISPUTE_FEE = 1_500
+
+EVIDENCE = (
+    "access_activity_log",
+    "billing_address",
+    "cancellation_policy",
+    "cancellation_policy_disclosure",
+    "cancellation_rebuttal",
+    "customer_communication",
+    "customer_email_address",
+    "customer_name",
+    "customer_purchase_ip",
+    "customer_signature",
+    "duplicate_charge_documentation",
+    "duplicate_charge_explanation",
+    "duplicate_charge_id",
+    "product_description",
+    "receipt",
+    "refund_policy",
+    "refund_policy_disclosure",
+    "refund_refusal_explanation",
+    "service_date",
+    "service_documentation",
+    "shipping_address",
+    "shipping_carrier",
+    "shipping_date",
+    "shipping_documentation",
+    "shipping_tracking_number",
+    "uncategorized_file",
+    "uncategorized_text",
+)
+"""What may be brought against a dispute."""
 
 
 def refund(
@@ -28,7 +61,7 @@ def refund(
         "id": new_id("refund"),
         "object": "refund",
         "amount": amount,
-        "balance_transaction": f"txn_1{token(23)}",
+        "balance_transaction": None,
         "charge": charge["id"],
         "created": context.now,
         "currency": charge["currency"],
@@ -44,6 +77,7 @@ def refund(
         "status": "succeeded",
         "transfer_reversal": None,
     }
+    made["balance_transaction"] = account_balance.booked(context, "refund", made, -amount)["id"]
     charge["amount_refunded"] += amount
     charge["refunded"] = charge["amount_refunded"] == charge["amount_captured"]
     context.add("refund", made)
@@ -65,7 +99,12 @@ def fail(context: Context, made: Doc) -> Doc:
     charge["amount_refunded"] -= made["amount"]
     charge["refunded"] = False
     context.space.update("charge", charge)
-    made |= {"status": "failed", "failure_reason": "lost_or_stolen_card"}
+    returned = account_balance.booked(context, "refund_failure", made, made["amount"])
+    made |= {
+        "failure_balance_transaction": returned["id"],
+        "failure_reason": "lost_or_stolen_card",
+        "status": "failed",
+    }
     context.save("refund", made, "refund.updated")
     context.emit("refund.failed", made)
     return made
@@ -97,14 +136,14 @@ def open_dispute(
         "created": context.now,
         "currency": currency or charge["currency"],
         "enhanced_eligibility_types": [],
-        "evidence": {},
+        "evidence": dict.fromkeys(EVIDENCE) | {"enhanced_evidence": {}},
         "evidence_details": {
             "due_by": context.now + RESPONSE_DAYS * 24 * 3600,
             "enhanced_eligibility": {},
             "has_evidence": False,
             "past_due": False,
             "submission_count": 0,
-            "submission_method": None,
+            "submission_method": "not_submitted",
         },
         "intended_submission_method": None,
         "is_charge_refundable": False,
@@ -116,6 +155,7 @@ def open_dispute(
         "reason": reason,
         "status": "needs_response",
     }
+    _move(context, dispute, -dispute["amount"], "dispute", fee=DISPUTE_FEE)
     context.add("dispute", dispute, "charge.dispute.created")
     context.emit("charge.dispute.funds_withdrawn", dispute)
     return dispute
@@ -126,7 +166,15 @@ def _disputed_card(charge: Doc) -> Doc | None:
     if card is None:
         return None
     code = {"case_type": "chargeback", "network_reason_code": "10.4"}
-    return {"card": {"brand": card["brand"]} | code, "type": "card"}
+    shown = {"brand": card["brand"], "network": card["network"]}
+    return {"card": shown | code, "type": "card"}
+
+
+def _move(context: Context, dispute: Doc, amount: int, category: str, *, fee: int = 0) -> None:
+    entry = account_balance.booked(
+        context, "adjustment", dispute, amount, fee=fee, category=category
+    )
+    dispute["balance_transactions"].append(public(entry))
 
 
 def close_dispute(context: Context, dispute: Doc, status: str) -> Doc:
@@ -134,6 +182,8 @@ def close_dispute(context: Context, dispute: Doc, status: str) -> Doc:
     if dispute["status"] in ("won", "lost"):
         raise wrong_state(f"This dispute is already {dispute['status']}.")
     dispute["status"] = status
+    if status == "won":
+        _move(context, dispute, dispute["amount"], "dispute_reversal")
     context.space.update("dispute", dispute)
     context.emit("charge.dispute.closed", dispute)
     if status == "won":

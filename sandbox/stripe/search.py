@@ -56,7 +56,7 @@ def searched(context: Context, kind: str, url: str, params: Params) -> Listing:
     page = context.space.page(kind, {}, ranges, limit, cursor, where=(where, values))
     if page is None:
         raise invalid("Invalid page.", "page")
-    return Listing(page, url, "search_result", {"next_page": _next(page)})
+    return Listing(page, url, "search_result", {"next_page": _next(page)}, kind)
 
 
 def _next(page: Page) -> str | None:

@@ -80,6 +80,7 @@ KINDS = {
         Kind("payment_intent", "pi", ("customer", "_.invoice", "_.settles_at")),
         Kind("payment_method", "pm", ("customer", "type"), noun="PaymentMethod"),
         Kind("payment_record", "pr", ()),
+        Kind("balance_transaction", "txn", ("currency", "source", "type")),
         Kind("charge", "ch", ("customer", "payment_intent")),
         Kind("refund", "re", ("charge", "payment_intent")),
         Kind("dispute", "du", ("charge", "payment_intent")),
@@ -304,7 +305,7 @@ class Space:
         private = doc.get("_")
         return [
             doc["id"],
-            _dig(doc, kind.created),
+            _dig(doc, kind.created) or _dig(doc, "_.created"),
             orjson.dumps(public(doc)),
             orjson.dumps(private) if private else None,
             *(_dig(doc, path) for path in kind.filters),

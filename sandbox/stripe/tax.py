@@ -172,7 +172,7 @@ def new_tax_id(context: Context, customer: str, kind: str, value: str) -> Doc:
         "customer": customer,
         "customer_account": None,
         "livemode": context.livemode,
-        "owner": {"customer": customer, "type": "customer"},
+        "owner": {"customer": customer, "customer_account": None, "type": "customer"},
         "type": kind,
         "value": value,
         "verification": {

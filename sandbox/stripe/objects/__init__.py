@@ -2,6 +2,7 @@
 
 from sandbox.stripe.objects import (
     account,
+    balance_transactions,
     coupons,
     credit_notes,
     customer_balance,
@@ -26,6 +27,7 @@ from sandbox.stripe.objects import (
 
 __all__ = [
     "account",
+    "balance_transactions",
     "coupons",
     "credit_notes",
     "customer_balance",

@@ -3,6 +3,7 @@
 from sandbox.stripe.api import Params, operation
 from sandbox.stripe.context import Account, Context
 from sandbox.stripe.errors import StripeError
+from sandbox.stripe.expansion import MAKERS
 from sandbox.stripe.store import Doc
 
 
@@ -33,8 +34,10 @@ def _shown(account: Account) -> Doc:
             "annual_revenue": None,
             "estimated_worker_count": None,
             "mcc": None,
+            "minority_owned_business_designation": None,
             "name": account.name,
             "product_description": None,
+            "specified_commercial_transactions_act_url": None,
             "support_address": None,
             "support_email": account.email,
             "support_phone": None,
@@ -52,9 +55,30 @@ def _shown(account: Account) -> Doc:
         "metadata": {},
         "payouts_enabled": True,
         "settings": {
+            "branding": {
+                "icon": None,
+                "logo": None,
+                "primary_color": None,
+                "secondary_color": None,
+            },
+            "card_payments": {
+                "decline_on": {"avs_failure": False, "cvc_failure": True},
+                "statement_descriptor_prefix": None,
+                "statement_descriptor_prefix_kana": None,
+                "statement_descriptor_prefix_kanji": None,
+            },
             "dashboard": {"display_name": account.name, "timezone": "Etc/UTC"},
             "invoices": {"default_account_tax_ids": None, "hosted_payment_method_save": "never"},
-            "payments": {"statement_descriptor": account.name.upper()[:22]},
+            "payments": {
+                "statement_descriptor": account.name.upper()[:22],
+                "statement_descriptor_kana": None,
+                "statement_descriptor_kanji": None,
+                "statement_descriptor_prefix_kana": None,
+                "statement_descriptor_prefix_kanji": None,
+            },
         },
         "type": "standard",
     }
+
+
+MAKERS["account"] = lambda context, _: _shown(context.account)

@@ -85,7 +85,7 @@ def list_coupons(context: Context, params: Params) -> Listing:
 def applies_to(context: Context, coupon: Doc) -> Doc | None:
     """Return the products a coupon is limited to."""
     products = context.require("coupon", coupon["id"])["_"]["products"]
-    return {"products": products} if products else None
+    return {"products": products}
 
 
 @operation("POST", "/v1/promotion_codes", "PromotionCodeCreateParams")

@@ -27,7 +27,7 @@ def preview_lines(context: Context, params: Params) -> Listing:
     note = credit_notes.drafted(context, params)
     limit, cursor = paging(params)
     page = sliced(note["lines"]["data"], limit, cursor, "credit note line item")
-    return Listing(page, "/v1/credit_notes/preview/lines")
+    return Listing(page, "/v1/credit_notes/preview/lines", of="credit_note_line_item")
 
 
 @operation("GET", "/v1/credit_notes/{id}", "CreditNoteRetrieveParams")
@@ -63,4 +63,4 @@ def list_lines(context: Context, params: Params, note_id: str) -> Listing:
     note = context.require("credit_note", note_id)
     limit, cursor = paging(params)
     page = sliced(note["lines"]["data"], limit, cursor, "credit note line item")
-    return Listing(page, f"/v1/credit_notes/{note_id}/lines")
+    return Listing(page, f"/v1/credit_notes/{note_id}/lines", of="credit_note_line_item")

@@ -47,7 +47,6 @@ def new_customer(context: Context) -> Doc:
         "object": "customer",
         "address": None,
         "balance": 0,
-        "business_name": None,
         "created": context.now,
         "currency": None,
         "customer_account": None,
@@ -56,7 +55,6 @@ def new_customer(context: Context) -> Doc:
         "description": None,
         "discount": None,
         "email": None,
-        "individual_name": None,
         "invoice_prefix": token(8).upper(),
         "invoice_settings": {
             "custom_fields": None,
@@ -116,9 +114,8 @@ def delete(context: Context, _: Params, customer_id: str) -> Doc:
     customer = context.require("customer", customer_id)
     context.emit("customer.deleted", customer)
     gone = {"id": customer_id, "object": "customer", "deleted": True}
-    context.space.update(
-        "customer", gone | {"created": customer["created"], "_": {"deleted": True}}
-    )
+    created = customer["created"]
+    context.space.update("customer", gone | {"_": {"deleted": True, "created": created}})
     return gone
 
 
@@ -128,8 +125,47 @@ def list_customers(context: Context, params: Params) -> Listing:
     return listed(context, "customer", "/v1/customers", params, {"_.deleted": False})
 
 
+def _empty(customer: Doc, name: str) -> Doc:
+    url = f"/v1/customers/{customer['id']}/{name}"
+    return {"object": "list", "data": [], "has_more": False, "url": url}
+
+
+@includable("customer", "sources")
+def sources_of(_: Context, customer: Doc) -> Doc:
+    """Return no sources: payment methods have taken their place."""
+    return _empty(customer, "sources")
+
+
+@includable("customer", "subscriptions")
+def subscriptions_of(_: Context, customer: Doc) -> Doc:
+    """Return no subscriptions."""
+    return _empty(customer, "subscriptions")
+
+
+@includable("customer", "cash_balance")
+def cash_balance_of(_: Context, __: Doc) -> None:
+    """Return nothing: there are no bank transfers to hold."""
+
+
+@includable("customer", "tax")
+def tax_of(_: Context, customer: Doc) -> Doc:
+    """Return where the customer is taxed, by the address."""
+    known = customer["address"] or {}
+    country, state = known.get("country"), known.get("state")
+    location = {"country": country, "source": "billing_address", "state": state}
+    return {
+        "automatic_tax": "supported" if country else "unrecognized_location",
+        "ip_address": None,
+        "location": location if country else None,
+        "provider": "stripe",
+    }
+
+
 def _apply(context: Context, customer: Doc, params: Params) -> None:
     put(customer, params, PLAIN)
+    for name in ("business_name", "individual_name"):
+        if customer.get(name, "") is None:
+            del customer[name]
     put_metadata(customer, params)
     _check(customer)
     if "address" in params:
@@ -139,6 +175,12 @@ def _apply(context: Context, customer: Doc, params: Params) -> None:
     for name in ("custom_fields", "default_payment_method", "footer", "rendering_options"):
         if name in params.get("invoice_settings", {}):
             customer["invoice_settings"][name] = params["invoice_settings"][name] or None
+    rendering = customer["invoice_settings"]["rendering_options"]
+    if rendering:
+        names = ("amount_tax_display", "template")
+        customer["invoice_settings"]["rendering_options"] = {
+            name: rendering.get(name) or None for name in names
+        }
     customer["balance"] = params.get("balance", customer["balance"])
     if params.get("balance") is not None:
         customer["currency"] = customer["currency"] or context.account.currency

@@ -19,6 +19,7 @@ def list_lines(context: Context, params: Params, invoice_id: str) -> Listing:
     return Listing(
         sliced(invoicing.all_lines(invoice), limit, cursor, "line item"),
         f"/v1/invoices/{invoice_id}/lines",
+        of="line_item",
     )
 
 

@@ -15,7 +15,7 @@ from sandbox.stripe.context import Context
 from sandbox.stripe.errors import invalid, missing_param, wrong_state
 from sandbox.stripe.fields import check_length, put, put_metadata, shipping
 from sandbox.stripe.listing import listed
-from sandbox.stripe.store import Doc
+from sandbox.stripe.store import Doc, public
 
 DAY = 24 * 3600
 
@@ -32,6 +32,20 @@ its parameters' docstrings that ``due_date`` and ``days_until_due`` are a draft'
 https://docs.stripe.com/invoicing/integration/automatic-advancement-collection that
 ``auto_advance`` is for drafts and open invoices.
 """
+
+METHODS = (
+    "acss_debit",
+    "bancontact",
+    "card",
+    "customer_balance",
+    "konbini",
+    "payto",
+    "pix",
+    "sepa_debit",
+    "upi",
+    "us_bank_account",
+)
+"""Payment methods that an invoice may have options for."""
 
 MEMO_LENGTH = 1500
 FOOTER_LENGTH = 5000
@@ -192,6 +206,11 @@ def _apply(context: Context, invoice: Doc, params: Params) -> None:
         invoice["shipping_details"] = shipping(params["shipping_details"])
     if "payment_settings" in params:
         invoice["payment_settings"] |= params["payment_settings"]
+        if params["payment_settings"].get("payment_method_options"):
+            invoice["payment_settings"]["payment_method_options"] = dict.fromkeys(METHODS) | {
+                name: options or None
+                for name, options in params["payment_settings"]["payment_method_options"].items()
+            }
     if "rendering" in params:
         invoice["rendering"] = {
             "amount_tax_display": params["rendering"].get("amount_tax_display") or None,
@@ -207,7 +226,7 @@ def _apply(context: Context, invoice: Doc, params: Params) -> None:
         tax.set_automatic(invoice, params["automatic_tax"]["enabled"])
     if "default_tax_rates" in params:
         invoice["default_tax_rates"] = [
-            context.require("tax_rate", rate, "default_tax_rates")
+            public(context.require("tax_rate", rate, "default_tax_rates"))
             for rate in params["default_tax_rates"] or []
         ]
     _check_texts(invoice)

@@ -1,13 +1,12 @@
 """Payment intents and charges, as far as invoices need them."""
 
-from sandbox.stripe import money, payment_methods, payment_objects, payments
+from sandbox.stripe import account_balance, money, payment_methods, payment_objects, payments
 from sandbox.stripe.api import Listing, Params, operation
 from sandbox.stripe.cards import Card
 from sandbox.stripe.context import Context
 from sandbox.stripe.errors import invalid, missing_param, wrong_state
 from sandbox.stripe.expansion import includable
 from sandbox.stripe.fields import put, put_metadata
-from sandbox.stripe.ids import new_id
 from sandbox.stripe.listing import listed, sublist
 from sandbox.stripe.store import Doc
 
@@ -93,7 +92,9 @@ def create_charge(context: Context, params: Params) -> Doc:
         "customer": params.get("customer"),
         "description": params.get("description"),
     }
-    charge = payment_objects.new_charge(context, asked, card, new_id("payment_method"))
+    charge = payment_objects.new_charge(context, asked, card, card.token)
+    if charge["paid"]:
+        account_balance.charged(context, charge)
     put_metadata(charge, params)
     return context.add("charge", charge, "charge.succeeded")
 

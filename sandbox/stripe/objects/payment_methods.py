@@ -6,10 +6,11 @@ from sandbox.stripe.cards import BY_NUMBER, BY_TOKEN, Card
 from sandbox.stripe.context import Context
 from sandbox.stripe.debits import Debit
 from sandbox.stripe.errors import StripeError, invalid, missing_param, no_such
+from sandbox.stripe.expansion import MAKERS
 from sandbox.stripe.fields import put_metadata
 from sandbox.stripe.ids import new_id
 from sandbox.stripe.listing import listed
-from sandbox.stripe.store import Doc
+from sandbox.stripe.store import Doc, public
 
 
 @operation("POST", "/v1/payment_methods", "PaymentMethodCreateParams")
@@ -165,3 +166,12 @@ def _card(card: Card) -> Doc:
         "three_d_secure_usage": {"supported": True},
         "wallet": None,
     }
+
+
+def _of_token(context: Context, token: str) -> Doc:
+    """Return the method that a test token stands for where it was charged itself."""
+    instrument = payment_methods.instrument_of(context, token)
+    return public(_new_method(context, instrument) | {"id": token})
+
+
+MAKERS["payment_method"] = _of_token

@@ -34,10 +34,7 @@ def report_payment(context: Context, params: Params) -> Doc:
         "livemode": context.livemode,
         "metadata": {},
         "payment_method_details": _method(params["payment_method_details"]),
-        "processor_details": {
-            "custom": params.get("processor_details", {}).get("custom"),
-            "type": "custom",
-        },
+        "processor_details": _processor(params.get("processor_details", {})),
         "reported_by": "self",
         "shipping_details": None,
         "_": {"guaranteed": not failed},
@@ -78,10 +75,23 @@ def _customer(given: Any) -> Doc | None:
     return {name: given.get(name) for name in ("customer", "email", "name", "phone")}
 
 
+def _processor(given: Any) -> Doc:
+    if "custom" not in given:
+        return {"type": "custom"}
+    reference = given["custom"].get("payment_reference")
+    return {"custom": {"payment_reference": reference}, "type": "custom"}
+
+
+def _custom(given: Any) -> Doc | None:
+    if not given:
+        return None
+    return {"display_name": given.get("display_name", ""), "type": given.get("type")}
+
+
 def _method(given: Any) -> Doc:
     return {
         "billing_details": None,
-        "custom": given.get("custom"),
+        "custom": _custom(given.get("custom")),
         "payment_method": given.get("payment_method"),
         "type": given.get("type", "custom"),
     }

@@ -4,6 +4,7 @@ from sandbox.stripe.api import Listing, Params, operation
 from sandbox.stripe.catalogue import new_price, new_product
 from sandbox.stripe.context import Context
 from sandbox.stripe.errors import invalid, wrong_state
+from sandbox.stripe.expansion import includable
 from sandbox.stripe.fields import put, put_metadata
 from sandbox.stripe.ids import new_id
 from sandbox.stripe.listing import listed
@@ -54,6 +55,19 @@ def list_prices(context: Context, params: Params) -> Listing:
         filters["lookup_key"] = params.pop("lookup_keys")
     params.pop("recurring", None)
     return listed(context, "price", "/v1/prices", params, filters)
+
+
+@includable("price", "currency_options")
+def currency_options(_: Context, price: Doc) -> Doc:
+    """Return the price in its only currency."""
+    shown = ("custom_unit_amount", "tax_behavior", "unit_amount", "unit_amount_decimal")
+    return {price["currency"]: {name: price[name] for name in shown}}
+
+
+@includable("price", "tiers")
+def tiers(_: Context, __: Doc) -> list[Doc]:
+    """Return no tiers."""
+    return []
 
 
 def _claim_lookup_key(context: Context, lookup_key: str, transfer: bool) -> None:

@@ -4,6 +4,7 @@ from sandbox.stripe.api import Listing, Params, operation
 from sandbox.stripe.catalogue import describe_product, new_price, new_product
 from sandbox.stripe.context import Context
 from sandbox.stripe.errors import StripeError, wrong_state
+from sandbox.stripe.expansion import MAKERS
 from sandbox.stripe.fields import put
 from sandbox.stripe.ids import new_id
 from sandbox.stripe.listing import listed
@@ -66,3 +67,11 @@ def list_products(context: Context, params: Params) -> Listing:
     if "ids" in params:
         filters["id"] = params.pop("ids")
     return listed(context, "product", "/v1/products", params, filters)
+
+
+def _tax_code(_: Context, code: str) -> Doc:
+    """Return a product tax code; their names are not carried."""
+    return {"id": code, "object": "tax_code", "description": "", "name": code, "requirements": None}
+
+
+MAKERS["tax_code"] = _tax_code

@@ -71,6 +71,7 @@ def update_dispute(context: Context, params: Params, dispute_id: str) -> Doc:
         details["has_evidence"] = True
         if params.get("submit", True):
             details["submission_count"] += 1
+            details["submission_method"] = "manual"
             dispute["status"] = "under_review"
     return context.save("dispute", dispute, "charge.dispute.updated")
 

@@ -123,7 +123,7 @@ def delete(context: Context, _: Params, destination_id: str) -> Doc:
     """Delete a destination."""
     context.require(KIND, destination_id)
     context.space.delete(KIND, destination_id)
-    return {"id": destination_id, "object": KIND, "deleted": True}
+    return {"id": destination_id, "object": KIND}
 
 
 @operation("GET", DESTINATIONS, "v2.core.EventDestinationListParams")
@@ -144,7 +144,8 @@ def _shown(destination: Doc, params: Params) -> Doc:
     asked = [fields[name] for name in params.get("include", [])]
     names = {"url": "url", "secret": "signing_secret"}
     revealed = {names[name]: destination["_"][name] for name in asked}
-    return public(destination) | {"webhook_endpoint": revealed or None}
+    shown = public(destination) | {"webhook_endpoint": revealed or None}
+    return {name: value for name, value in shown.items() if value is not None}
 
 
 def _listed(
@@ -156,6 +157,9 @@ def _listed(
     page = context.space.page(kind, filters, ranges, limit, cursor)
     if page is None:
         raise invalid("Invalid page token.", "page")
-    data = [orjson.loads(body) for body in page.bodies]
+    data = [
+        {name: value for name, value in orjson.loads(body).items() if value is not None}
+        for body in page.bodies
+    ]
     following = f"{url}?limit={limit}&page={data[-1]['id']}" if page.has_more else None
     return {"data": data, "next_page_url": following, "previous_page_url": None}
