@@ -166,11 +166,11 @@ def _fields(cls: type) -> dict[str, Field]:
         if base is StripeObject or not issubclass(base, StripeObject):
             continue
         for name, annotation in get_annotations(base).items():
-            fields[name] = _field(annotation)
+            fields[name] = _field(annotation, base.__module__.split(".")[1])
     return fields
 
 
-def _field(annotation: Any) -> Field:
+def _field(annotation: Any, space: str) -> Field:
     parts = list(get_args(annotation)) if _is_union(annotation) else [annotation]
     while lists := [part for part in parts if get_origin(part) is list]:
         within = get_args(lists[0])[0]
@@ -179,10 +179,10 @@ def _field(annotation: Any) -> Field:
     if listed:
         within = get_args(listed[0])[0]
         items = get_args(within) if _is_union(within) else [within]
-        return Field(expandable=False, listed=True, inside=_resolved(items))
+        return Field(expandable=False, listed=True, inside=_resolved(items, space))
     objects = [part for part in parts if isinstance(part, ForwardRef | type) and _is_object(part)]
     expandable = str in parts and any(isinstance(part, ForwardRef) for part in objects)
-    return Field(expandable=expandable, listed=False, inside=_resolved(objects))
+    return Field(expandable=expandable, listed=False, inside=_resolved(objects, space))
 
 
 def _is_union(annotation: Any) -> bool:
@@ -193,12 +193,18 @@ def _is_object(part: Any) -> bool:
     return isinstance(part, ForwardRef) or issubclass(part, StripeObject)
 
 
-def _resolved(parts: Any) -> tuple[type, ...]:
-    """Return the classes; those that only a type checker can see are found by their names."""
+def _resolved(parts: Any, space: str) -> tuple[type, ...]:
+    """Return the classes; those that only a type checker can see are found by their names.
+
+    Args:
+        parts: Classes, or their names.
+        space: Part of the API whose own objects are meant first.
+    """
     classes: list[type] = []
     for part in parts:
         if isinstance(part, ForwardRef):
-            for name in _by_class_name().get(part.__forward_arg__, ()):
+            own = _by_class_name().get(f"{space.title()}{part.__forward_arg__}Resource")
+            for name in own or _by_class_name().get(part.__forward_arg__, ()):
                 classes += _classes(name)
         elif isinstance(part, type):
             classes.append(part)
