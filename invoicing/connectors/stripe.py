@@ -485,7 +485,7 @@ class Stripe:
             return self._v1.invoices.send_invoice(invoice_id, {}, _idempotent(key)).to_dict()
 
     def delete_draft(self, invoice_id: str) -> None:
-        """Delete a draft; NotFound if there is none, Refused if it is no draft any more."""
+        """Delete a draft; NotFound if there is none, Rejected if it is no draft any more."""
         with _translated_errors("delete the draft"):
             self._v1.invoices.delete(invoice_id)
 
