@@ -281,8 +281,8 @@ class Salesforce:
     def bulk_update(self, sobject: str, records: Iterable[Mapping[str, Any]]) -> list[RowError]:
         """Set fields of very many records by one Bulk API 2.0 job; each carries its ``Id``.
 
-        All carry the same fields; None clears a field. Returns the rows that failed, or were
-        not tried.
+        None clears a field, and one that a record lacks is left alone. Returns the rows that
+        failed, or were not tried.
         Source: https://developer.salesforce.com/docs/atlas.en-us.api_asynch.meta/api_asynch/
         datafiles_prepare_csv.htm
         """

@@ -1,24 +1,25 @@
 """Make the records of many invoices that exist in Stripe only, by few calls on both sides.
 
-A record is written in three steps: its header, under a local key that says that it is incomplete;
-its lines; and the key that says that all of them are there. Whoever comes after a run that was
-killed between them finds an incomplete record, counts it as missing, and goes on with it.
+A record and its lines are written all or none, as many of them in a call as Salesforce takes.
 """
 
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 from prefect import task
 
 from invoicing.connectors import salesforce, stripe
-from invoicing.connectors.salesforce import quoted
+from invoicing.connectors.salesforce import GRAPHS, NODES, GraphError
 from invoicing.connectors.stripe import LineFacts, WholeFacts
 from invoicing.domain.model.status import Status
 from invoicing.domain.salesforce import record
 from invoicing.domain.stripe.projection import Projection
-from invoicing.errors import InvoicingError, TransientError
+from invoicing.errors import TransientError
 from invoicing.ledger import drift, links, timeline
 from invoicing.ledger.models import SyncRun
 from tasks.full_sync.paging import read_again
@@ -28,19 +29,20 @@ from tasks.records.timeline import publish
 from tasks.runtime.retries import STEP
 from tasks.runtime.run import this_attempt
 from tasks.sync.new_records import (
-    existing_line_keys,
     named_record,
     project_all,
     record_header,
-    record_lines,
+    whole_nodes,
 )
 from tasks.sync.refresh import creation_entry, synced_fields
 
-MAX_COLLECTION_ROWS = 1_000
-"""Up to so many rows travel in Collections calls; more of them in one Bulk job."""
+LANES = 4
+"""Calls to Salesforce side by side. All records of an Account are in one lane, because whoever
+writes one locks the Account until the call is over."""
 
-Failures = Mapping[str, InvoicingError]
-"""Errors of what could not be written, by Stripe id."""
+
+_writing = threading.Lock()
+"""Of several chunks, one at a time is written, for the same reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,19 @@ class MissingInvoice:
     invoice: Projection
     lines: Sequence[LineFacts]
     account: str
+
+
+Graph = tuple[Projection, list[dict[str, Any]]]
+"""An invoice, and the subrequests that write its record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call that makes records: of which invoices, and its answer for each, if it had one."""
+
+    invoices: Sequence[Projection]
+    answers: Sequence[dict[str, Any] | GraphError]
+    unanswered: TransientError | None = None
 
 
 @task(task_run_name="create records", **STEP)
@@ -62,6 +77,9 @@ def make_records(sync: SyncRun, rows: Sequence[drift.DriftedInvoice]) -> None:
     Args:
         sync: The full sync.
         rows: What is missing, the newest first.
+
+    Raises:
+        TransientError: a call had no answer; the outcome of the others is written down.
     """
     ids = [row.subject for row in rows]
     linked = {id_: link.record_id for id_, link in links.invoice_links(ids).items()}
@@ -69,8 +87,7 @@ def make_records(sync: SyncRun, rows: Sequence[drift.DriftedInvoice]) -> None:
         free = [row for row in rows if not {row.subject, linked.get(row.subject)} & {*busy}]
         accounts = {row.subject: row.account_id for row in free}
         wholes = read_again(free, stripe.client().whole_page)
-        found = _without_record(_projected(wholes, accounts), linked)
-        _make(sync, found)
+        _make(sync, _without_record(_projected(wholes, accounts), linked))
 
 
 def _projected(wholes: Sequence[WholeFacts], accounts: Mapping[str, str]) -> list[MissingInvoice]:
@@ -89,11 +106,7 @@ def _without_record(
         for one in found
     }
     asked = sorted({name for some in names.values() for name in some if name})
-    there = {
-        row["Id"]
-        for row in select_in(record.INVOICE, "Id", asked, ("Id", record.LOCAL_KEY))
-        if not record.is_incomplete(row[record.LOCAL_KEY])
-    }
+    there = {row["Id"] for row in select_in(record.INVOICE, "Id", asked, ("Id",))}
     return [
         one
         for one in found
@@ -102,103 +115,83 @@ def _without_record(
 
 
 def _make(sync: SyncRun, found: Sequence[MissingInvoice]) -> None:
-    """Write headers, lines and what finishes them; each step only where the one before did."""
+    """Write records side by side, and note the outcome of each."""
     if not found:
         return
-    before = _incomplete_records()
     entries = {one.invoice.stripe_id: creation_entry(one.invoice) for one in found}
     timeline.propose(list(entries.values()), this_attempt())
-    failed = dict(_write_headers(found))
-    made = {
-        id_: key
-        for id_, key in _incomplete_records().items()
-        if id_ in entries and id_ not in failed
-    }
-    _link([o.invoice for o in found if o.invoice.stripe_id in made], made)
-    failed |= _write_lines([o for o in found if o.invoice.stripe_id in made], made, before)
-    failed |= _finish({id_: key for id_, key in made.items() if id_ not in failed})
-    made = {id_: key for id_, key in made.items() if id_ not in failed}
-    drift.record_created(sync.id, made)
-    keys = {id_: entries[id_].key for id_ in entries}
-    timeline.assign_records({keys[id_]: record_id for id_, record_id in made.items()})
-    timeline.confirm([keys[id_] for id_ in made])
-    publish([keys[id_] for id_ in made])
-    drift.record_outcomes(sync.id, dict.fromkeys(made, "repaired: made in Salesforce."))
-    drift.record_outcomes(
-        sync.id,
-        {
-            id_: f"not repaired: {e}"
-            for id_, e in failed.items()
-            if not isinstance(e, TransientError)
-        },
-    )
+    fields = synced_fields(Status.OPEN)
+    with _writing, ThreadPoolExecutor(LANES) as pool:
+        lanes = pool.map(lambda lane: list(_write(lane, fields)), _lanes(found))
+        calls = [call for lane in lanes for call in lane]
+    written: list[links.LastWrite] = []
+    refused: dict[str, str] = {}
+    for call in calls:
+        for invoice, answer in zip(call.invoices, call.answers, strict=False):
+            if not isinstance(answer, GraphError):
+                made = str(answer["invoice"]["id"])
+                written.append(
+                    links.LastWrite(invoice.stripe_id, made, invoice.status, invoice.digest)
+                )
+            elif not isinstance(answer.error, TransientError):
+                refused[invoice.stripe_id] = f"not repaired: {answer.error}"
+    _note_made(sync, written, {id_: entry.key for id_, entry in entries.items()})
+    drift.record_outcomes(sync.id, refused)
+    for call in calls:
+        if call.unanswered:
+            raise call.unanswered
 
 
-def _incomplete_records() -> dict[str, str]:
-    """The incomplete records, by Stripe id."""
-    incomplete = quoted(f"{record.INCOMPLETE_PREFIX}%")
-    found = salesforce.client().query(
-        f"SELECT Id, {record.STRIPE_ID} FROM {record.INVOICE} "  # noqa: S608
-        f"WHERE {record.LOCAL_KEY} LIKE {incomplete}"
-    )
-    return {row[record.STRIPE_ID]: row["Id"] for row in found}
+def _lanes(found: Sequence[MissingInvoice]) -> list[list[MissingInvoice]]:
+    lanes: list[list[MissingInvoice]] = [[] for _ in range(LANES)]
+    by_account = attrgetter("account")
+    for _, of_account in groupby(sorted(found, key=by_account), by_account):
+        min(lanes, key=len).extend(of_account)
+    return lanes
 
 
-def _write_headers(found: Sequence[MissingInvoice]) -> Failures:
-    rows = [
-        record_header(one.invoice, one.account)
-        | {record.LOCAL_KEY: f"{record.INCOMPLETE_PREFIX}{one.invoice.stripe_id}"}
-        for one in sorted(found, key=lambda one: one.account)
+def _write(lane: Sequence[MissingInvoice], fields: Mapping[str, Any]) -> Iterator[Call]:
+    """Write records by one call after another, until one has no answer."""
+    graphs = [
+        (
+            one.invoice,
+            whole_nodes(
+                one.invoice, one.lines, {**record_header(one.invoice, one.account), **fields}
+            ),
+        )
+        for one in lane
     ]
-    errors = _write(record.INVOICE, record.STRIPE_ID, rows)
-    return {rows[index][record.STRIPE_ID]: error for index, error in errors.items()}
+    for some in _in_calls(graphs):
+        invoices = [invoice for invoice, _ in some]
+        try:
+            answers = salesforce.client().write_graphs([nodes for _, nodes in some])
+        except TransientError as error:
+            yield Call(invoices, [], unanswered=error)
+            return
+        yield Call(invoices, answers)
 
 
-def _write_lines(
-    found: Sequence[MissingInvoice], made: Mapping[str, str], before: Mapping[str, str]
-) -> Failures:
-    """Write lines; those of records that were incomplete before may be there, and are not moved."""
-    there = existing_line_keys([before[id_] for id_ in made if id_ in before])
-    owners: list[str] = []
-    rows: list[dict[str, Any]] = []
-    for one in found:
-        stripe_id = one.invoice.stripe_id
-        lines = record_lines(one.invoice, one.lines, made[stripe_id])
-        lines = [line for line in lines if line[record.LOCAL_KEY] not in there]
-        owners += [stripe_id] * len(lines)
-        rows += lines
-    errors = _write(record.LINE, record.LOCAL_KEY, rows)
-    return {owners[index]: error for index, error in errors.items()}
+def _in_calls(graphs: Sequence[Graph]) -> Iterator[list[Graph]]:
+    """As many records in a call as it takes."""
+    some: list[Graph] = []
+    nodes = 0
+    for graph in graphs:
+        if some and (len(some) == GRAPHS or nodes + len(graph[1]) > NODES):
+            yield some
+            some, nodes = [], 0
+        some.append(graph)
+        nodes += len(graph[1])
+    if some:
+        yield some
 
 
-def _finish(made: Mapping[str, str]) -> Failures:
-    ids = list(made)
-    in_step_now = synced_fields(Status.OPEN)
-    rows = [{"Id": made[id_], record.LOCAL_KEY: id_, **in_step_now} for id_ in ids]
-    client = salesforce.client()
-    write = client.bulk_update if len(rows) > MAX_COLLECTION_ROWS else client.update_many
-    return {ids[row.index]: row.error for row in write(record.INVOICE, rows)}
-
-
-def _write(sobject: str, key: str, rows: Sequence[Mapping[str, Any]]) -> dict[int, InvoicingError]:
-    """Create or update rows by an external id; returns why some were not, by their place."""
-    client = salesforce.client()
-    if len(rows) <= MAX_COLLECTION_ROWS:
-        return {row.index: row.error for row in client.upsert_many(sobject, key, rows)}
-    errors: dict[int, InvoicingError] = {}
-    shape = {index: tuple(sorted(row)) for index, row in enumerate(rows)}
-    for _, indices in groupby(sorted(shape, key=lambda index: shape[index]), shape.get):
-        places = list(indices)
-        some = [rows[place] for place in places]
-        for row in client.bulk_upsert(sobject, key, some):
-            errors[places[row.index]] = row.error
-    return errors
-
-
-def _link(invoices: Sequence[Projection], made: Mapping[str, str]) -> None:
-    """Link the invoices with these records before they are complete: they are not created twice."""
-    written = [
-        links.LastWrite(i.stripe_id, made[i.stripe_id], i.status, i.digest) for i in invoices
-    ]
+def _note_made(sync: SyncRun, written: Sequence[links.LastWrite], keys: Mapping[str, str]) -> None:
+    """Note whose records were made, by the keys of their timelines' first entries."""
+    made = {one.stripe_id: one.record_id for one in written}
     links.relink(written)
     links.remember_many(written)
+    drift.record_created(sync.id, made)
+    timeline.assign_records({keys[stripe_id]: record_id for stripe_id, record_id in made.items()})
+    timeline.confirm([keys[stripe_id] for stripe_id in made])
+    drift.record_outcomes(sync.id, dict.fromkeys(made, "repaired: made in Salesforce."))
+    publish([keys[stripe_id] for stripe_id in made])

@@ -1,15 +1,16 @@
 """Steps of the full sync after the reading: what differs, its repair, and the report."""
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from more_itertools import chunked
-from prefect import task
+from prefect import Task, task
+from prefect.futures import PrefectFuture, wait
 from prefect.logging import get_run_logger
 
 from invoicing.connectors import salesforce, stripe
-from invoicing.domain.model.status import Status
 from invoicing.domain.model.text import counted
 from invoicing.domain.salesforce import record
 from invoicing.domain.stripe.projection import Projection
@@ -35,12 +36,13 @@ FRESH_CHUNK = 500
 BULK_CHUNK = 1_500
 """Rows of a Bulk job, which are held in memory: less than a batch of Salesforce's, 10,000."""
 
+CHUNKS_AT_ONCE = 3
+"""Chunks under way: one is read, one is written, one is written down."""
+
 Pair = tuple[drift.DriftedInvoice, Projection]
 """A drifted invoice, and its projection from Stripe."""
 
 CREATE_CHUNK = 2_000
-MAX_SINGLE_CREATES = 20
-"""So few records are created one by one, each by four calls."""
 
 
 @task(task_run_name="compare both sides", **STEP)
@@ -86,23 +88,31 @@ def repair(sync: SyncRun, only: Sequence[Kind]) -> None:
     kinds = drift.kinds(sync.id)
     linked = [kind for kind in only if kind in BULK_REPAIRABLE_KINDS]
     if sum(kinds.get(kind, 0) for kind in linked) > MAX_SINGLE_REPAIRS:
-        for differing in drift.in_stripe_order(sync.id, linked, size=BULK_CHUNK):
-            check_api_usage()
-            write_in_bulk(sync, differing)
-    if kinds.get(Kind.MISSING_IN_SALESFORCE, 0) > MAX_SINGLE_CREATES and _makes_many(only):
-        for missing in drift.in_stripe_order(
-            sync.id, [Kind.MISSING_IN_SALESFORCE], size=BULK_CHUNK
-        ):
-            check_api_usage()
-            make_records(sync, missing)
+        _side_by_side(write_in_bulk, sync, drift.in_stripe_order(sync.id, linked, size=BULK_CHUNK))
+    if Kind.MISSING_IN_SALESFORCE in only:
+        missing = drift.in_stripe_order(sync.id, [Kind.MISSING_IN_SALESFORCE], size=BULK_CHUNK)
+        _side_by_side(make_records, sync, missing)
     for rows in drift.chunks(sync.id, only, unsettled=True, size=FRESH_CHUNK):
         repair_one_by_one(sync, [row.subject for row in rows])
 
 
-def _makes_many(only: Sequence[Kind]) -> bool:
-    """Whether records are to be made, and the org keeps what makes their lines unmistakable."""
-    keeps = salesforce.client().keeps(record.LINE, record.LOCAL_KEY)
-    return Kind.MISSING_IN_SALESFORCE in only and keeps
+def _side_by_side(
+    step: Task[[SyncRun, Sequence[drift.DriftedInvoice]], None],
+    sync: SyncRun,
+    chunks: Iterable[Sequence[drift.DriftedInvoice]],
+) -> None:
+    """Take a step for several chunks at a time: most of it is waiting for the services."""
+    under_way: deque[PrefectFuture[None]] = deque()
+    try:
+        for rows in chunks:
+            if len(under_way) == CHUNKS_AT_ONCE:
+                under_way.popleft().result()
+            check_api_usage()
+            under_way.append(step.submit(sync, rows))
+    finally:
+        wait(list(under_way))
+    for written in under_way:
+        written.result()
 
 
 @task(task_run_name="repair one by one", **STEP)
@@ -136,29 +146,27 @@ def write_in_bulk(sync: SyncRun, rows: Sequence[drift.DriftedInvoice]) -> None:
     """
     with INVOICE.held_if_free(subject for row in rows for subject in _subjects(row)) as busy:
         free = [row for row in rows if not _subjects(row) & busy.keys()]
-        for pairs in _by_shape(free):
-            if pairs:
-                _write(sync, pairs)
+        _write(sync, _as_in_stripe(free))
 
 
 def _subjects(row: drift.DriftedInvoice) -> set[str]:
     return {row.subject, str(row.record_id)}
 
 
-def _by_shape(rows: Sequence[drift.DriftedInvoice]) -> tuple[list[Pair], list[Pair]]:
-    """Drafts and all others, by Account: the rows of a Bulk job have the same fields."""
+def _as_in_stripe(rows: Sequence[drift.DriftedInvoice]) -> list[Pair]:
+    """Drifted invoices that are still in Stripe, with their projections, by Account."""
     read = read_again(rows, stripe.client().facts_page)
     projections = {invoice.stripe_id: invoice for invoice in project_all(read)}
-    pairs = [
+    return [
         (row, projections[row.subject])
         for row in sorted(rows, key=lambda row: row.account_id)
         if row.subject in projections
     ]
-    drafts = [pair for pair in pairs if pair[1].status is Status.DRAFT]
-    return drafts, [pair for pair in pairs if pair[1].status is not Status.DRAFT]
 
 
 def _write(sync: SyncRun, pairs: Sequence[Pair]) -> None:
+    if not pairs:
+        return
     failed = _failures(pairs)
     written = [pair for index, pair in enumerate(pairs) if index not in failed]
     links.remember_many(

@@ -89,20 +89,35 @@ def record_header(invoice: Projection, account: str) -> dict[str, Any]:
     )
 
 
-def record_lines(
-    invoice: Projection, lines: Sequence[Mapping[str, Any]], parent: str
+def whole_nodes(
+    invoice: Projection, lines: Sequence[Mapping[str, Any]], header: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """The fields of the lines of an invoice's record.
+    """The subrequests that write an invoice's record, as ``invoice``, with its lines.
 
     Args:
         invoice: The invoice.
         lines: Its lines in Stripe, all of them.
-        parent: The record.
+        header: The fields of its record.
     """
-    return [
-        {"Invoice__c": parent, "Position__c": position, **_line(invoice, line)}
+    nodes: list[dict[str, Any]] = [_new(record.INVOICE, "invoice", header)]
+    nodes += [
+        _new(
+            record.LINE,
+            f"line{position}",
+            {"Invoice__c": "@{invoice.id}", "Position__c": position, **_line(invoice, line)},
+        )
         for position, line in enumerate(lines, 1)
     ]
+    return nodes
+
+
+def _new(sobject: str, reference: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "method": "POST",
+        "path": f"sobjects/{sobject}",
+        "referenceId": reference,
+        "body": fields,
+    }
 
 
 def _line(invoice: Projection, line: Mapping[str, Any]) -> dict[str, Any]:
@@ -117,9 +132,3 @@ def _line(invoice: Projection, line: Mapping[str, Any]) -> dict[str, Any]:
         "Unit_Price__c": float(round(price, 6) if exact else amount.decimal),
         "Amount__c": float(amount.decimal),
     }
-
-
-def existing_line_keys(record_ids: Sequence[str]) -> set[str]:
-    """The keys of the lines that some records have already."""
-    found = select_in(record.LINE, "Invoice__c", record_ids, (record.LOCAL_KEY,))
-    return {row[record.LOCAL_KEY] for row in found}

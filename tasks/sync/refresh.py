@@ -35,10 +35,9 @@ from tasks.runtime.run import run_url, this_attempt
 from tasks.sync.new_records import (
     accounts_of,
     billed_to,
-    existing_line_keys,
     named_record,
     record_header,
-    record_lines,
+    whole_nodes,
 )
 from tasks.sync.stripe_reader import read_invoices
 
@@ -191,8 +190,8 @@ def _refresh_locked(
             changes.append(_failed(stripe_id, found, invoice))
         elif found and found[record.STRIPE_ID] not in (None, stripe_id):
             changes.append(_duplicate(stripe_id, found))
-        elif invoice and (found is None or record.is_incomplete(found[record.LOCAL_KEY])):
-            changes.append(_create_record(invoice, found))
+        elif invoice and found is None:
+            changes.append(_create_record(invoice))
         elif found and invoice is None and not _is_deletable(found):
             lost[stripe_id] = found
         elif found:
@@ -360,8 +359,8 @@ def _duplicate(stripe_id: str, row: Record) -> RefreshResult:
     )
 
 
-def _create_record(invoice: Projection, incomplete: Record | None) -> RefreshResult:
-    """Make the record of an invoice that exists in Stripe only, or complete an incomplete one."""
+def _create_record(invoice: Projection) -> RefreshResult:
+    """Make the record of an invoice that exists in Stripe only, with its lines, by one call."""
     account = accounts_of([billed_to(invoice)]).get(invoice.stripe_id)
     if account is None:
         return RefreshResult(
@@ -374,9 +373,11 @@ def _create_record(invoice: Projection, incomplete: Record | None) -> RefreshRes
     entry = creation_entry(invoice)
     timeline.propose([entry], this_attempt())
     try:
-        created = _write_record_with_lines(invoice, header, incomplete, link_back)
+        lines = stripe.client().invoice_lines(invoice.stripe_id)
+        nodes = [*whole_nodes(invoice, lines, header), *link_back]
+        created = str(salesforce.client().write_graph(nodes)["invoice"]["id"])
     except InvoicingError as error:
-        return _failed(invoice.stripe_id, incomplete, error)
+        return _failed(invoice.stripe_id, None, error)
     timeline.assign_records({entry.key: created})
     timeline.confirm([entry.key])
     publish([entry.key])
@@ -400,37 +401,3 @@ def creation_entry(invoice: Projection) -> TimelineEntry:
         changed={record.LOCAL_KEY: (None, invoice.stripe_id)},
         state=EntryState.PROPOSED,
     )
-
-
-def _write_record_with_lines(
-    invoice: Projection,
-    header: Mapping[str, Any],
-    incomplete: Record | None,
-    link_back: Sequence[Mapping[str, Any]],
-) -> str:
-    """Write a record and its lines by one all-or-nothing call; returns the record's id."""
-    lines = stripe.client().invoice_lines(invoice.stripe_id)
-    known = str(incomplete["Id"]) if incomplete else None
-    there = existing_line_keys([known]) if known else ()
-    nodes: list[Mapping[str, Any]] = [
-        {
-            "method": "PATCH" if known else "POST",
-            "path": f"sobjects/{record.INVOICE}{f'/{known}' if known else ''}",
-            "referenceId": "invoice",
-            "body": header,
-        }
-    ]
-    nodes += [
-        {
-            "method": "POST",
-            "path": f"sobjects/{record.LINE}",
-            "referenceId": f"line{body['Position__c']}",
-            "body": body,
-        }
-        for body in record_lines(invoice, lines, known or "@{invoice.id}")
-        if body[record.LOCAL_KEY] not in there
-    ]
-    if not known:
-        nodes += link_back
-    answers = salesforce.client().write_graph(nodes)
-    return known or str(answers["invoice"]["id"])

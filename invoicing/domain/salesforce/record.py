@@ -40,8 +40,6 @@ BILL_TO = "Bill_To__c"
 OPPORTUNITY = "Opportunity__c"
 
 MESSAGE_LENGTH = 4000
-INCOMPLETE_PREFIX = "begun-"
-"""Prefix of an incomplete record's local key, until all of its lines are there."""
 
 PROJECTED_FIELDS: dict[str, str] = {
     STRIPE_ID: "stripe_id",
@@ -215,11 +213,6 @@ def event_fields(
         "Currency__c": currency,
         "Run_URL__c": run_url,
     }
-
-
-def is_incomplete(local_key: str | None) -> bool:
-    """Whether a record is incomplete: created among many, and some of its lines may be missing."""
-    return (local_key or "").startswith(INCOMPLETE_PREFIX)
 
 
 def invoice_query(where: str, *, multi_currency: bool, also: Iterable[str] = ()) -> str:

@@ -122,22 +122,18 @@ QUERIED_FIELDS = (
     "Amount_Paid__c",
     "Amount_Remaining__c",
     "Amount_Credited__c",
-    record.LOCAL_KEY,
 )
 """The fields that Salesforce is asked for."""
 
 
 def salesforce_rows(records: Iterable[Sequence[str]]) -> Iterator[SalesforceRow]:
-    """Rows of records, from Bulk's texts in the order of :data:`QUERIED_FIELDS`.
-
-    An incomplete one counts as missing, so that it is made again.
-    """
-    return (_salesforce_row(texts) for texts in records if not record.is_incomplete(texts[-1]))
+    """Rows of records, from Bulk's texts in the order of :data:`QUERIED_FIELDS`."""
+    return map(_salesforce_row, records)
 
 
 def _salesforce_row(texts: Sequence[str]) -> SalesforceRow:
     record_id, stripe_id, account_id, name, status, number = texts[:6]
-    payment, sync_state, overdue, currency, total, paid, remaining, credit = texts[6:-1]
+    payment, sync_state, overdue, currency, total, paid, remaining, credit = texts[6:]
     return SalesforceRow(
         record_id,
         stripe_id,
