@@ -57,7 +57,7 @@ class LocksOrder(_Order):
 
 
 class BulkOrder(_Order):
-    """How often a new Bulk query job is asked for before it has completed."""
+    """How often a new Bulk job is asked for before it says that it has completed."""
 
     pending_polls: int = Field(0, ge=0)
 
@@ -137,6 +137,7 @@ def routes(salesforce: Salesforce) -> list[Route]:
         if isinstance(order, Response):
             return order
         salesforce.bulk_query.pending_polls = order.pending_polls
+        salesforce.bulk_ingest.pending_polls = order.pending_polls
         return JSONResponse(order.model_dump())
 
     async def set_batches(request: Request) -> Response:
