@@ -1,0 +1,47 @@
+"""What programs do, as the examples do it."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deployments.local.stack import PORTS, Stack
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Prefect's API, everything behind it at work."""
+    free = dict.fromkeys(PORTS, 0)
+    with Stack(tmp_path_factory.mktemp("stack"), ports=free) as stack:
+        yield stack.urls.prefect_api
+
+
+def run(api: str, *command: str) -> subprocess.CompletedProcess[str]:
+    """Run an example as its page says."""
+    return subprocess.run(
+        [sys.executable, *command],
+        cwd=EXAMPLES,
+        env=os.environ | {"PREFECT_API_URL": api},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_programs_raise_send_and_ask_what_failed(api: str) -> None:
+    """Twice the same is once; what is refused says why, then and afterwards."""
+    for _ in range(2):
+        sent = run(api, "raise_and_send.py", "Globex", "ORDER-1")
+        assert sent.returncode == 0, sent.stderr
+        assert "INV-0001 is a draft for Globex" in sent.stdout
+        assert "INV-0001 over 300.00 USD was sent to Globex" in sent.stdout
+    raised = run(api, "raise_from_csv.py", "drafts.csv")
+    assert raised.stdout.startswith("2 drafts raised over "), raised.stderr
+    refused = run(api, "raise_and_send.py", "Nobody", "ORDER-2")
+    assert "There is no Account 'Nobody' in Salesforce." in refused.stderr
+    assert "There is no Account 'Nobody' in Salesforce." in run(api, "what_failed.py").stdout
