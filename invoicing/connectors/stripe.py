@@ -3,6 +3,9 @@
 The only module that imports ``stripe``. Retries are not the SDK's here but the caller's,
 because only the caller knows what a lost answer means; every call that changes something
 takes the idempotency key that the ledger keeps for it.
+
+What is asked has the SDK's types. What is answered is held to the types of
+:mod:`invoicing.domain.stripe.resources`, and is a passing failure where it does not have them.
 """
 
 import threading
@@ -12,7 +15,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from functools import lru_cache, partial
 from http import HTTPStatus
-from typing import Any, Generic, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, cast
 from urllib.parse import urlsplit
 
 import msgspec
@@ -22,8 +25,27 @@ from requests.utils import get_environ_proxies
 from urllib3 import PoolManager, ProxyManager
 from urllib3.exceptions import HTTPError
 
-from invoicing.domain.stripe.projection import Facts
-from invoicing.domain.sync.staged_rows import Listed
+from invoicing.domain.stripe.payments import PaymentName
+from invoicing.domain.stripe.resources import (
+    Charge,
+    Coupon,
+    CreditNote,
+    Customer,
+    Dispute,
+    Event,
+    Identified,
+    InvoicePayment,
+    ListedInvoice,
+    PaidInvoice,
+    PaymentRecord,
+    Refund,
+    StripeInvoice,
+    StripeLine,
+    TaxId,
+    TaxRate,
+    Totals,
+    WholeInvoice,
+)
 from invoicing.errors import (
     Conflict,
     EnvironmentMismatch,
@@ -35,12 +57,10 @@ from invoicing.errors import (
 from invoicing.settings import STRIPE_API_VERSION, settings
 from invoicing.settings import Stripe as StripeSettings
 
+if TYPE_CHECKING:
+    from stripe import params as sdk
+
 T = TypeVar("T")
-
-Object = dict[str, Any]
-
-Params = Any
-"""Parameters of a call: a dictionary, which Stripe checks."""
 
 EVENT_TYPES = 20
 """The most types by which one list of events may be filtered."""
@@ -67,7 +87,7 @@ ERROR_TEXTS = {
 
 @contextmanager
 def _translated_errors(doing: str) -> Iterator[None]:
-    """Translate the SDK's errors by what has to happen next.
+    """Translate the SDK's errors, and answers of another shape, by what has to happen next.
 
     Source of the classes: https://docs.stripe.com/error-handling
     """
@@ -111,6 +131,10 @@ def _translated_errors(doing: str) -> Iterator[None]:
         kind = NotFound if error.code == "resource_missing" else Rejected
         why = ERROR_TEXTS.get(error.code or "") or error.user_message or error
         raise kind(f"Stripe refused to {doing}: {why}") from error
+    except msgspec.MsgspecError as error:
+        raise TransientError(
+            f"Stripe's answer was not what it should be, while trying to {doing}: {error}."
+        ) from error
 
 
 class _Page(TypedDict, Generic[T]):
@@ -118,32 +142,10 @@ class _Page(TypedDict, Generic[T]):
     has_more: bool
 
 
-class LineFacts(TypedDict, total=False):
-    """The fields of a line that its record's line is made of."""
-
-    id: str
-    amount: int
-    description: str | None
-    quantity: float | None
-    quantity_decimal: str | None
-    metadata: dict[str, str] | None
-
-
-class _Lines(TypedDict):
-    data: list[LineFacts]
-    has_more: bool
-
-
-class WholeFacts(Facts):
-    """An invoice's facts and its first lines."""
-
-    lines: _Lines
-
-
-_ANYTHING = msgspec.json.Decoder()
-_LISTED = msgspec.json.Decoder(_Page[Listed])
-_FACTS = msgspec.json.Decoder(_Page[Facts])
-_WHOLE = msgspec.json.Decoder(_Page[WholeFacts])
+_OBJECT = msgspec.json.Decoder(dict[str, Any])
+_LISTED = msgspec.json.Decoder(_Page[ListedInvoice])
+_PROJECTED = msgspec.json.Decoder(_Page[StripeInvoice])
+_WHOLE = msgspec.json.Decoder(_Page[WholeInvoice])
 
 
 class _Bodies(stripe.HTTPClient):
@@ -184,15 +186,37 @@ class _Bodies(stripe.HTTPClient):
         self._kept.body = answer.data
         return b"{}", answer.status, answer.headers
 
-    def decoded(self, doing: str, decoder: msgspec.json.Decoder[Any] = _ANYTHING) -> Any:
-        """The JSON of this thread's last answer; TransientError when it is not what is expected."""
+    def decoded(self, decoder: msgspec.json.Decoder[T]) -> T:
+        """The JSON of this thread's last answer."""
         body, self._kept.body = self._kept.body, b""
-        try:
-            return decoder.decode(body)
-        except msgspec.MsgspecError as error:
-            raise TransientError(
-                f"Stripe's answer was unreadable, while trying to {doing}."
-            ) from error
+        return decoder.decode(body)
+
+
+def _read(answer: object, shape: type[T]) -> T:
+    """What is read of an answer; :class:`msgspec.ValidationError` where it is something else."""
+    return msgspec.convert(_plain(answer), shape)
+
+
+def _plain(answer: object) -> object:
+    """An answer as its JSON was. The SDK gives a list for a list, whatever should have come."""
+    return answer.to_dict() if isinstance(answer, stripe.StripeObject) else answer
+
+
+def _read_unless_deleted(answer: object, shape: type[T]) -> T | None:
+    """What is read of an answer. Of a deleted object, Stripe gives little more than the id."""
+    plain = _plain(answer)
+    deleted = isinstance(plain, dict) and plain.get("deleted")
+    return None if deleted else _read(plain, shape)
+
+
+def _every(answer: Any, shape: type[T]) -> Iterator[T]:
+    """What is read of all objects of a list, from its first page on."""
+    while True:
+        page = _read(answer, _Page[shape])  # type: ignore[valid-type]
+        yield from page["data"]
+        if not page["has_more"]:
+            return
+        answer = answer.next_page()
 
 
 def _sdk(settings: StripeSettings, transport: stripe.HTTPClient) -> stripe.StripeClient:
@@ -207,7 +231,7 @@ def _sdk(settings: StripeSettings, transport: stripe.HTTPClient) -> stripe.Strip
 
 
 class Stripe:
-    """One Stripe account. Objects come and go as plain dictionaries."""
+    """One Stripe account."""
 
     def __init__(self, settings: StripeSettings) -> None:
         """Prepare the client; nothing is sent yet."""
@@ -216,43 +240,44 @@ class Stripe:
         self._client = _sdk(settings, stripe.RequestsClient(timeout=settings.timeout_seconds))
         self._v1 = self._client.v1
 
-    def account(self) -> Object:
+    def account(self) -> Identified:
         """The account that the key belongs to."""
         with _translated_errors("read the account"):
-            return self._v1.accounts.retrieve_current().to_dict()
+            return _read(self._v1.accounts.retrieve_current(), Identified)
 
     # Customers and products
 
-    def customer(self, customer_id: str) -> Object | None:
+    def customer(self, customer_id: str) -> Customer | None:
         """A customer, or None when it was deleted or never was."""
         try:
             with _translated_errors("read the customer"):
-                found = self._v1.customers.retrieve(customer_id).to_dict()
+                return _read_unless_deleted(self._v1.customers.retrieve(customer_id), Customer)
         except NotFound:
             return None
-        return None if found.get("deleted") else found
 
-    def customers_by_email(self, email: str) -> list[Object]:
+    def customers_by_email(self, email: str) -> list[Customer]:
         """All customers with exactly this e-mail address; read-after-write, unlike Search."""
         with _translated_errors("look for the customer"):
-            pages = self._v1.customers.list({"email": email, "limit": PAGE_SIZE})
-            return [customer.to_dict() for customer in pages.auto_paging_iter()]
+            return list(
+                _every(self._v1.customers.list({"email": email, "limit": PAGE_SIZE}), Customer)
+            )
 
-    def tax_ids(self, customer_id: str) -> list[Object]:
+    def tax_ids(self, customer_id: str) -> list[TaxId]:
         """The tax ids that a customer's invoices carry."""
         with _translated_errors("read the customer's tax ids"):
-            pages = self._v1.customers.tax_ids.list(customer_id, {"limit": PAGE_SIZE})
-            return [tax_id.to_dict() for tax_id in pages.auto_paging_iter()]
+            return list(
+                _every(self._v1.customers.tax_ids.list(customer_id, {"limit": PAGE_SIZE}), TaxId)
+            )
 
-    def create_customer(self, params: Params, key: str) -> Object:
+    def create_customer(self, params: "sdk.CustomerCreateParams", key: str) -> Customer:
         """Create a customer."""
         with _translated_errors("create the customer"):
-            return self._v1.customers.create(params, _idempotent(key)).to_dict()
+            return _read(self._v1.customers.create(params, _idempotent(key)), Customer)
 
-    def update_customer(self, customer_id: str, params: Params) -> Object:
+    def update_customer(self, customer_id: str, params: "sdk.CustomerUpdateParams") -> Customer:
         """Set fields of a customer; the same update twice is one."""
         with _translated_errors("update the customer"):
-            return self._v1.customers.update(customer_id, params).to_dict()
+            return _read(self._v1.customers.update(customer_id, params), Customer)
 
     def ensure_product(self, product_id: str, name: str) -> None:
         """Make sure that a product exists under this id, with this name and active.
@@ -269,7 +294,7 @@ class Stripe:
             with _translated_errors("update the product"):
                 self._v1.products.update(product_id, {"name": name, "active": True})
 
-    def ensure_coupon(self, coupon_id: str, terms: Params, name: str) -> None:
+    def ensure_coupon(self, coupon_id: str, params: "sdk.CouponCreateParams") -> None:
         """Make sure that a coupon of these terms exists under this id.
 
         The id makes creating it twice impossible, and the terms of a coupon never change.
@@ -277,130 +302,147 @@ class Stripe:
         Raises:
             Conflict: somebody made a coupon of other terms under this id.
         """
-        params: Params = {"id": coupon_id, "name": name, "duration": "once", **terms}
         try:
             with _translated_errors("create the coupon"):
-                self._v1.coupons.create(params)
+                self._v1.coupons.create({**params, "id": coupon_id})
         except Rejected as error:
             if getattr(error.__cause__, "code", None) != "resource_already_exists":
                 raise
             with _translated_errors("read the coupon"):
-                found = self._v1.coupons.retrieve(coupon_id).to_dict()
-            if not found["valid"] or any(found[key] != value for key, value in terms.items()):
+                found = _read(self._v1.coupons.retrieve(coupon_id), Coupon)
+            wanted = [params.get("percent_off"), params.get("amount_off"), params.get("currency")]
+            there = [found["percent_off"], found["amount_off"], found["currency"]]
+            if not found["valid"] or there != wanted:
                 raise Conflict(
                     f"Stripe's coupon {coupon_id} is not what its id says; delete it there, and "
                     "it will be made again."
                 ) from error
 
-    def tax_rate(self, rate_id: str) -> Object | None:
+    def tax_rate(self, rate_id: str) -> TaxRate | None:
         """A tax rate, or None when there is none of this id."""
         try:
             with _translated_errors("read the tax rate"):
-                return self._v1.tax_rates.retrieve(rate_id).to_dict()
+                return _read(self._v1.tax_rates.retrieve(rate_id), TaxRate)
         except NotFound:
             return None
 
     # Invoices
 
-    def preview(self, params: Params) -> Object:
+    def preview(self, params: "sdk.InvoiceCreatePreviewParams") -> Totals:
         """Preview of an invoice; nothing is created."""
         with _translated_errors("preview the invoice"):
-            return self._v1.invoices.create_preview(params).to_dict()
+            return _read(self._v1.invoices.create_preview(params), Totals)
 
-    def invoice(self, invoice_id: str) -> Object | None:
+    def invoice(self, invoice_id: str) -> WholeInvoice | None:
         """An invoice, or None when its draft was deleted or it never was."""
         try:
             with _translated_errors("read the invoice"):
-                found = self._v1.invoices.retrieve(invoice_id).to_dict()
+                return _read_unless_deleted(self._v1.invoices.retrieve(invoice_id), WholeInvoice)
         except NotFound:
             return None
-        return None if found.get("deleted") else found
 
-    def invoice_with_payments(self, invoice_id: str) -> Object | None:
-        """An invoice and, in ``payments``, all payments on it with their payment intents.
+    def invoice_with_payments(self, invoice_id: str) -> PaidInvoice | None:
+        """An invoice with all payments on it and their payment intents.
 
         One call, unless there are more payments than an invoice carries. None as for
         :meth:`invoice`.
         """
-        expand: Params = {"expand": ["payments.data.payment.payment_intent"]}
+        whole = "payment.payment_intent"
         try:
             with _translated_errors("read the invoice"):
-                found = self._v1.invoices.retrieve(invoice_id, expand).to_dict()
+                found = _read_unless_deleted(
+                    self._v1.invoices.retrieve(invoice_id, {"expand": [f"payments.data.{whole}"]}),
+                    PaidInvoice,
+                )
         except NotFound:
             return None
-        if found.get("deleted"):
-            return None
-        carried = found.get("payments") or {"data": [], "has_more": False}
-        found["payments"] = carried["data"]
-        if carried["has_more"]:
-            params: Params = {"invoice": invoice_id, "limit": PAGE_SIZE}
-            params["expand"] = ["data.payment.payment_intent"]
+        if found and found["payments"] and found["payments"]["has_more"]:
+            params: sdk.InvoicePaymentListParams = {"invoice": invoice_id, "limit": PAGE_SIZE}
             with _translated_errors("read the invoice's payments"):
-                pages = self._v1.invoice_payments.list(params)
-                found["payments"] = [payment.to_dict() for payment in pages.auto_paging_iter()]
+                pages = self._v1.invoice_payments.list({**params, "expand": [f"data.{whole}"]})
+                every = list(_every(pages, InvoicePayment))
+            found["payments"] = {"data": every, "has_more": False}
         return found
 
-    def refunds(self, payment: Params) -> list[Object]:
-        """All refunds of one payment: ``{"payment_intent": id}`` or ``{"charge": id}``."""
-        params: Params = {**payment, "limit": PAGE_SIZE}
+    def refunds(self, payment: PaymentName) -> list[Refund]:
+        """All refunds of one payment."""
+        params: sdk.RefundListParams = {"limit": PAGE_SIZE}
+        if payment.kind == "charge":
+            params["charge"] = payment.id
+        else:
+            params["payment_intent"] = payment.id
         with _translated_errors("read the refunds"):
-            pages = self._v1.refunds.list(params)
-            return [refund.to_dict() for refund in pages.auto_paging_iter()]
+            return list(_every(self._v1.refunds.list(params), Refund))
 
-    def disputes(self, payment: Params) -> list[Object]:
-        """All disputes about one payment, named as for :meth:`refunds`."""
-        params: Params = {**payment, "limit": PAGE_SIZE}
+    def disputes(self, payment: PaymentName) -> list[Dispute]:
+        """All disputes about one payment."""
+        params: sdk.DisputeListParams = {"limit": PAGE_SIZE}
+        if payment.kind == "charge":
+            params["charge"] = payment.id
+        else:
+            params["payment_intent"] = payment.id
         with _translated_errors("read the disputes"):
-            pages = self._v1.disputes.list(params)
-            return [dispute.to_dict() for dispute in pages.auto_paging_iter()]
+            return list(_every(self._v1.disputes.list(params), Dispute))
 
-    def refunds_and_disputes(self, since: datetime | None) -> Iterator[Object]:
+    def refunds_and_disputes(self, since: datetime | None) -> Iterator[Refund | Dispute]:
         """All refunds and disputes of the account created since a UTC instant, newest first."""
-        params: Params = {"limit": PAGE_SIZE}
-        if since:
-            params["created"] = {"gte": int(since.timestamp())}
-        for service in (self._v1.refunds, self._v1.disputes):
-            with _translated_errors("list refunds and disputes"):
-                for found in service.list(params).auto_paging_iter():
-                    yield found.to_dict()
+        after: sdk.RefundListParamsCreated = {"gte": int(since.timestamp()) if since else 0}
+        with _translated_errors("list refunds"):
+            pages = self._v1.refunds.list({"created": after, "limit": PAGE_SIZE})
+            yield from _every(pages, Refund)
+        with _translated_errors("list disputes"):
+            disputes = self._v1.disputes.list({"created": after, "limit": PAGE_SIZE})
+            yield from _every(disputes, Dispute)
 
-    def invoice_of_payment(self, kind: str, payment_id: str) -> str | None:
+    def invoice_of_payment(self, payment: PaymentName) -> str | None:
         """The invoice that a payment was made on; None for money of other business.
 
-        Args:
-            kind: ``payment_intent`` or ``charge``.
-            payment_id: Its id.
+        Invoices are found by payment intents only, which a charge without one was not made by:
+        https://docs.stripe.com/api/invoice-payment/list
         """
-        about: Params = {"payment": {"type": kind, kind: payment_id}, "limit": 1}
+        intent: str | None = payment.id
+        if payment.kind == "charge":
+            with _translated_errors("read the charge"):
+                intent = _read(self._v1.charges.retrieve(payment.id), Charge)["payment_intent"]
+        if intent is None:
+            return None
+        by: sdk.InvoicePaymentListParamsPayment = {
+            "type": "payment_intent",
+            "payment_intent": intent,
+        }
         with _translated_errors("find the payment's invoice"):
-            found = self._v1.invoice_payments.list(about).data
-        return str(found[0].invoice) if found else None
+            pages = self._v1.invoice_payments.list({"payment": by, "limit": 1})
+            found = next(_every(pages, InvoicePayment), None)
+        return found["invoice"] if found else None
 
-    def read(self, url: str) -> Object | None:
+    def read(self, url: str) -> dict[str, Any] | None:
         """The object at a path such as a thin event names it; None when it is gone."""
         try:
             with _translated_errors("read what an event is about"):
                 self._pages.raw_request("get", url)
+                return self._bodies.decoded(_OBJECT)
         except NotFound:
             return None
-        body: Object = self._bodies.decoded("read what an event is about")
-        return body
 
-    def invoice_lines(self, invoice_id: str) -> list[Object]:
+    def invoice_lines(self, invoice_id: str) -> list[StripeLine]:
         """All lines of an invoice; the invoice itself carries only the first ten."""
         with _translated_errors("read the invoice's lines"):
-            pages = self._v1.invoices.line_items.list(invoice_id, {"limit": PAGE_SIZE})
-            return [line.to_dict() for line in pages.auto_paging_iter()]
+            return list(
+                _every(
+                    self._v1.invoices.line_items.list(invoice_id, {"limit": PAGE_SIZE}), StripeLine
+                )
+            )
 
-    def invoices_of(self, customer_id: str, since: datetime) -> list[Object]:
+    def invoices_of(self, customer_id: str, since: datetime) -> list[WholeInvoice]:
         """A customer's invoices created at or after a UTC instant, newest first."""
-        params: Params = {"customer": customer_id, "limit": PAGE_SIZE}
+        params: sdk.InvoiceListParams = {"customer": customer_id, "limit": PAGE_SIZE}
         params["created"] = {"gte": int(since.timestamp())}
         with _translated_errors("look for the invoice"):
-            pages = self._v1.invoices.list(params)
-            return [invoice.to_dict() for invoice in pages.auto_paging_iter()]
+            return list(_every(self._v1.invoices.list(params), WholeInvoice))
 
-    def invoice_page(self, since: int, until: int, after: str | None) -> tuple[list[Listed], bool]:
+    def invoice_page(
+        self, since: int, until: int, after: str | None
+    ) -> tuple[list[ListedInvoice], bool]:
         """One page of all invoices created in ``[since, until)`` Unix seconds, newest first.
 
         Args:
@@ -411,10 +453,10 @@ class Stripe:
         Returns:
             Of each invoice what a full sync compares, and whether there are more after them.
         """
-        page = self._listed(_LISTED, after, gte=since, lt=until)
+        page = self._listed(_LISTED, after, {"gte": since, "lt": until})
         return page["data"], page["has_more"]
 
-    def facts_page(self, until: int, after: str | None) -> list[Facts]:
+    def facts_page(self, until: int, after: str | None) -> list[StripeInvoice]:
         """The newest invoices created before a Unix second, as a projection needs them.
 
         Args:
@@ -424,65 +466,81 @@ class Stripe:
         Returns:
             A page, which is empty when there are no more.
         """
-        page = self._listed(_FACTS, after, lt=until)["data"]
-        return list(page)
+        return self._listed(_PROJECTED, after, {"lt": until})["data"]
 
-    def whole_page(self, until: int, after: str | None) -> list[WholeFacts]:
+    def whole_page(self, until: int, after: str | None) -> list[WholeInvoice]:
         """The same as :meth:`facts_page`, with all their lines."""
-        page = self._listed(_WHOLE, after, lt=until)["data"]
+        page = self._listed(_WHOLE, after, {"lt": until})["data"]
         for invoice in page:
             if invoice["lines"]["has_more"]:
-                every: Any = self.invoice_lines(invoice["id"])
-                invoice["lines"] = {"data": every, "has_more": False}
-        return list(page)
+                invoice["lines"] = {"data": self.invoice_lines(invoice["id"]), "has_more": False}
+        return page
 
-    def _listed(self, decoder: msgspec.json.Decoder[Any], after: str | None, **created: int) -> Any:
-        params: Params = {"created": created, "limit": PAGE_SIZE}
+    def _listed(
+        self,
+        decoder: msgspec.json.Decoder[_Page[T]],
+        after: str | None,
+        created: "sdk.InvoiceListParamsCreated",
+    ) -> _Page[T]:
+        params: sdk.InvoiceListParams = {"created": created, "limit": PAGE_SIZE}
         if after:
             params["starting_after"] = after
         with _translated_errors("list invoices"):
             self._pages.raw_request("get", "/v1/invoices", **params)
-        return self._bodies.decoded("list invoices", decoder)
+            return self._bodies.decoded(decoder)
 
-    def create_invoice(self, params: Params, key: str) -> Object:
+    def create_invoice(self, params: "sdk.InvoiceCreateParams", key: str) -> WholeInvoice:
         """Create a draft."""
         with _translated_errors("create the invoice"):
-            return self._v1.invoices.create(params, _idempotent(key)).to_dict()
+            return _read(self._v1.invoices.create(params, _idempotent(key)), WholeInvoice)
 
-    def update_invoice(self, invoice_id: str, params: Params) -> Object:
+    def update_invoice(self, invoice_id: str, params: "sdk.InvoiceUpdateParams") -> WholeInvoice:
         """Set fields of a draft; the same update twice is one."""
         with _translated_errors("update the draft"):
-            return self._v1.invoices.update(invoice_id, params).to_dict()
+            return _read(self._v1.invoices.update(invoice_id, params), WholeInvoice)
 
-    def add_lines(self, invoice_id: str, lines: Sequence[Params], key: str) -> Object:
+    def add_lines(
+        self, invoice_id: str, lines: Sequence["sdk.InvoiceAddLinesParamsLine"], key: str
+    ) -> WholeInvoice:
         """Add lines to a draft, all in one call."""
         with _translated_errors("add the lines"):
-            return self._v1.invoices.add_lines(
-                invoice_id,
-                {"lines": list(lines)},
-                _idempotent(key),
-            ).to_dict()
+            return _read(
+                self._v1.invoices.add_lines(
+                    invoice_id,
+                    {"lines": list(lines)},
+                    _idempotent(key),
+                ),
+                WholeInvoice,
+            )
 
-    def remove_lines(self, invoice_id: str, line_ids: Sequence[str], key: str) -> Object:
+    def remove_lines(self, invoice_id: str, line_ids: Sequence[str], key: str) -> WholeInvoice:
         """Remove lines from a draft, all in one call."""
         with _translated_errors("remove the lines"):
-            return self._v1.invoices.remove_lines(
-                invoice_id,
-                {"lines": [{"id": line, "behavior": "delete"} for line in line_ids]},
-                _idempotent(key),
-            ).to_dict()
+            return _read(
+                self._v1.invoices.remove_lines(
+                    invoice_id,
+                    {"lines": [{"id": line, "behavior": "delete"} for line in line_ids]},
+                    _idempotent(key),
+                ),
+                WholeInvoice,
+            )
 
-    def finalize(self, invoice_id: str, key: str) -> Object:
+    def finalize(self, invoice_id: str, key: str) -> WholeInvoice:
         """Turn a draft into an open invoice, numbered and frozen; Stripe mails nothing yet."""
         with _translated_errors("finalize the invoice"):
-            return self._v1.invoices.finalize_invoice(
-                invoice_id, {"auto_advance": False}, _idempotent(key)
-            ).to_dict()
+            return _read(
+                self._v1.invoices.finalize_invoice(
+                    invoice_id, {"auto_advance": False}, _idempotent(key)
+                ),
+                WholeInvoice,
+            )
 
-    def send(self, invoice_id: str, key: str) -> Object:
+    def send(self, invoice_id: str, key: str) -> WholeInvoice:
         """E-mail an open invoice to its customer."""
         with _translated_errors("send the invoice"):
-            return self._v1.invoices.send_invoice(invoice_id, {}, _idempotent(key)).to_dict()
+            return _read(
+                self._v1.invoices.send_invoice(invoice_id, {}, _idempotent(key)), WholeInvoice
+            )
 
     def delete_draft(self, invoice_id: str) -> None:
         """Delete a draft; NotFound if there is none, Rejected if it is no draft any more."""
@@ -491,78 +549,90 @@ class Stripe:
 
     # After sending
 
-    def pay(self, invoice_id: str, key: str) -> Object:
+    def pay(self, invoice_id: str, key: str) -> WholeInvoice:
         """Charge the payment method that the customer saved."""
         with _translated_errors("charge the saved payment method"):
-            return self._v1.invoices.pay(
-                invoice_id, {"off_session": True}, _idempotent(key)
-            ).to_dict()
+            return _read(
+                self._v1.invoices.pay(invoice_id, {"off_session": True}, _idempotent(key)),
+                WholeInvoice,
+            )
 
-    def void(self, invoice_id: str, key: str) -> Object:
+    def void(self, invoice_id: str, key: str) -> WholeInvoice:
         """Void an open or uncollectible invoice, for good."""
         with _translated_errors("void the invoice"):
-            return self._v1.invoices.void_invoice(invoice_id, {}, _idempotent(key)).to_dict()
+            return _read(
+                self._v1.invoices.void_invoice(invoice_id, {}, _idempotent(key)), WholeInvoice
+            )
 
-    def mark_uncollectible(self, invoice_id: str, key: str) -> Object:
+    def mark_uncollectible(self, invoice_id: str, key: str) -> WholeInvoice:
         """Give an open invoice up; it can still be paid or voided."""
         with _translated_errors("write the invoice off"):
-            return self._v1.invoices.mark_uncollectible(invoice_id, {}, _idempotent(key)).to_dict()
+            return _read(
+                self._v1.invoices.mark_uncollectible(invoice_id, {}, _idempotent(key)), WholeInvoice
+            )
 
-    def report_payment(self, params: Params, key: str) -> Object:
+    def report_payment(
+        self, params: "sdk.PaymentRecordReportPaymentParams", key: str
+    ) -> PaymentRecord:
         """Report a payment made outside Stripe; it counts once it is attached to an invoice."""
         with _translated_errors("report the payment"):
-            return self._v1.payment_records.report_payment(params, _idempotent(key)).to_dict()
+            return _read(
+                self._v1.payment_records.report_payment(params, _idempotent(key)), PaymentRecord
+            )
 
-    def payment_record(self, payment_record_id: str) -> Object:
+    def payment_record(self, payment_record_id: str) -> PaymentRecord:
         """A reported payment."""
         with _translated_errors("read the payment record"):
-            return self._v1.payment_records.retrieve(payment_record_id).to_dict()
+            return _read(self._v1.payment_records.retrieve(payment_record_id), PaymentRecord)
 
-    def attach_payment(self, invoice_id: str, payment_record_id: str, key: str) -> Object:
+    def attach_payment(self, invoice_id: str, payment_record_id: str, key: str) -> WholeInvoice:
         """Count a reported payment towards an open or uncollectible invoice."""
         with _translated_errors("attach the payment"):
-            return self._v1.invoices.attach_payment(
-                invoice_id, {"payment_record": payment_record_id}, _idempotent(key)
-            ).to_dict()
+            return _read(
+                self._v1.invoices.attach_payment(
+                    invoice_id, {"payment_record": payment_record_id}, _idempotent(key)
+                ),
+                WholeInvoice,
+            )
 
-    def paid_payments(self, invoice_id: str) -> list[Object]:
+    def paid_payments(self, invoice_id: str) -> list[InvoicePayment]:
         """The payments that count towards an invoice."""
-        params: Params = {"invoice": invoice_id, "status": "paid", "limit": PAGE_SIZE}
+        params: sdk.InvoicePaymentListParams = {"invoice": invoice_id, "limit": PAGE_SIZE}
         with _translated_errors("read the invoice's payments"):
-            pages = self._v1.invoice_payments.list(params)
-            return [payment.to_dict() for payment in pages.auto_paging_iter()]
+            return list(
+                _every(self._v1.invoice_payments.list({**params, "status": "paid"}), InvoicePayment)
+            )
 
-    def create_credit_note(self, params: Params, key: str) -> Object:
+    def create_credit_note(self, params: "sdk.CreditNoteCreateParams", key: str) -> CreditNote:
         """Issue a credit note on a finalized invoice."""
         with _translated_errors("issue the credit note"):
-            return self._v1.credit_notes.create(params, _idempotent(key)).to_dict()
+            return _read(self._v1.credit_notes.create(params, _idempotent(key)), CreditNote)
 
-    def credit_notes(self, invoice_id: str) -> list[Object]:
+    def credit_notes(self, invoice_id: str) -> list[CreditNote]:
         """The credit notes of an invoice, newest first."""
-        params: Params = {"invoice": invoice_id, "limit": PAGE_SIZE}
+        params: sdk.CreditNoteListParams = {"invoice": invoice_id, "limit": PAGE_SIZE}
         with _translated_errors("read the invoice's credit notes"):
-            pages = self._v1.credit_notes.list(params)
-            return [note.to_dict() for note in pages.auto_paging_iter()]
+            return list(_every(self._v1.credit_notes.list(params), CreditNote))
 
     # Events
 
     def events(
         self, *, since: datetime, types: Sequence[str], until: datetime | None = None
-    ) -> Iterator[Object]:
+    ) -> Iterator[Event]:
         """Events of some types created since a UTC instant, newest first of each twenty types.
 
-        Stripe keeps events for 30 days, and filters by at most 20 types:
-        https://docs.stripe.com/api/events
+        Each is whole, with all that it carries beside what its type names. Stripe keeps events
+        for 30 days, and filters by at most 20 types: https://docs.stripe.com/api/events
         """
-        params: Params = {"limit": PAGE_SIZE, "created": {"gte": int(since.timestamp())}}
+        created: sdk.EventListParamsCreated = {"gte": int(since.timestamp())}
         if until:
-            params["created"]["lte"] = int(until.timestamp())
+            created["lte"] = int(until.timestamp())
         for some in chunked(types, EVENT_TYPES):
-            params["types"] = some
+            params: sdk.EventListParams = {"limit": PAGE_SIZE, "created": created, "types": some}
             with _translated_errors("list events"):
-                pages = self._v1.events.list(params)
-                for event in pages.auto_paging_iter():
-                    yield event.to_dict()
+                for event in _every(self._v1.events.list(params), dict[str, Any]):
+                    msgspec.convert(event, Event)
+                    yield cast(Event, event)
 
 
 def _idempotent(key: str) -> stripe.RequestOptions:

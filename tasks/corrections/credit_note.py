@@ -9,10 +9,12 @@ from invoicing.connectors import stripe
 from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.model.money import Money
 from invoicing.domain.stripe.projection import RECORD_KEY
+from invoicing.domain.stripe.resources import CreditNote
 from invoicing.domain.stripe.transitions import (
     Credit,
     CreditRequest,
     InvoiceState,
+    credit_note_params,
     plan_credit,
 )
 from invoicing.errors import Rejected
@@ -30,12 +32,6 @@ from tasks.records.locks import INVOICE
 from tasks.runtime.retries import STEP
 from tasks.runtime.run import run_id
 
-PAID_BACK_PARAMS = {
-    "refund": "refund_amount",
-    "customer balance": "credit_amount",
-    "out of band": "out_of_band_amount",
-}
-
 # Credit
 
 
@@ -50,12 +46,13 @@ def check_credit(state: InvoiceState, request: CreditRequest, request_id: str) -
     if earlier_outcome(
         CREDIT, subject, fingerprint(state.stripe_id, request), _issued(state, subject)
     ):
-        note = _note(state, subject) or {}
-        total, off, back = (
-            Money(state.currency, note[name])
-            for name in ("amount", "pre_payment_amount", "post_payment_amount")
-        )
-        return Credit(total, off, back)
+        note = _note(state, subject)
+        if note:
+            return Credit(
+                Money(state.currency, note["amount"]),
+                Money(state.currency, note["pre_payment_amount"]),
+                Money(state.currency, note["post_payment_amount"]),
+            )
     payments = client.paid_payments(state.stripe_id) if state.stripe_id else []
     credit, problems = plan_credit(
         state,
@@ -64,7 +61,9 @@ def check_credit(state: InvoiceState, request: CreditRequest, request_id: str) -
         if request.lines and state.stripe_id
         else [],
         collected=sum(
-            paid["amount_paid"] for paid in payments if paid["payment"]["type"] == "payment_intent"
+            paid["amount_paid"] or 0
+            for paid in payments
+            if paid["payment"]["type"] == "payment_intent"
         ),
     )
     twice = repeated_request_problems(
@@ -81,21 +80,8 @@ def issue_credit_note(
 ) -> str:
     """Issue a credit note in Stripe, once for each request; its number."""
     subject = request_subject(state, request_id)
-    params: dict[str, object] = {
-        "invoice": state.stripe_id,
-        "email_type": "credit_note" if request.mail else "none",
-        "metadata": {RECORD_KEY: state.record_id, REQUEST_KEY: subject},
-    }
-    if credit.lines:
-        params["lines"] = list(credit.lines)
-    else:
-        params["amount"] = credit.total.minor
-    if credit.back.minor:
-        params[PAID_BACK_PARAMS[request.give_back]] = credit.back.minor
-    if request.reason != "other":
-        params["reason"] = request.reason.replace(" ", "_")
-    if request.memo:
-        params["memo"] = request.memo
+    metadata = {RECORD_KEY: state.record_id, REQUEST_KEY: subject}
+    params = credit_note_params(state, request, credit, metadata)
     INVOICE.keep(state.record_id)
     intents.once(
         CREDIT,
@@ -103,12 +89,13 @@ def issue_credit_note(
         digest=fingerprint(state.stripe_id, request),
         actor=run_id(),
         evidence=_issued(state, subject),
-        act=lambda key: str(stripe.client().create_credit_note(params, key)["id"]),
+        act=lambda key: stripe.client().create_credit_note(params, key)["id"],
     )
-    return str((_note(state, subject) or {}).get("number", ""))
+    note = _note(state, subject)
+    return note["number"] if note else ""
 
 
-def _note(state: InvoiceState, subject: str) -> stripe.Object | None:
+def _note(state: InvoiceState, subject: str) -> CreditNote | None:
     """The credit note that was issued for a request."""
     for note in stripe.client().credit_notes(state.stripe_id):
         if (note["metadata"] or {}).get(REQUEST_KEY) == subject:
@@ -119,6 +106,6 @@ def _note(state: InvoiceState, subject: str) -> stripe.Object | None:
 def _issued(state: InvoiceState, subject: str) -> Callable[[datetime], str | None]:
     def evidence(_since: datetime) -> str | None:
         note = _note(state, subject)
-        return str(note["id"]) if note else None
+        return note["id"] if note else None
 
     return evidence

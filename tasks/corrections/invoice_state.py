@@ -9,6 +9,7 @@ from prefect.logging import get_run_logger
 from invoicing.connectors import stripe
 from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.model.status import DELETABLE, Status, vanished_message
+from invoicing.domain.stripe.resources import WholeInvoice
 from invoicing.domain.stripe.transitions import (
     RESULTING_STATUS,
     InvoiceAction,
@@ -79,7 +80,7 @@ def write_off(state: InvoiceState) -> None:
 
 
 def _move(
-    operation: str, state: InvoiceState, to: Status, act: Callable[[str], stripe.Object]
+    operation: str, state: InvoiceState, to: Status, act: Callable[[str], WholeInvoice]
 ) -> None:
     if state.status is to:
         get_run_logger().info("%s is %s already.", state.name, to)
@@ -96,5 +97,5 @@ def _move(
         digest=fingerprint(state.stripe_id),
         actor=run_id(),
         evidence=reached,
-        act=lambda key: str(act(key)["status"]),
+        act=lambda key: act(key)["status"],
     )

@@ -11,6 +11,7 @@ from invoicing.domain.forms.parameters import PaidBy
 from invoicing.domain.model.dates import start_of_day
 from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.model.money import Money, plain
+from invoicing.domain.stripe import request_params
 from invoicing.domain.stripe.projection import RECORD_KEY
 from invoicing.domain.stripe.transitions import (
     InvoiceState,
@@ -109,23 +110,15 @@ def report_payment(payment: Payment) -> str:
     Stripe does not list payment records. One whose answer was lost for longer than a key lives
     is reported again; the first is attached to nothing, and counts for nothing.
     """
-    state, currency = payment.state, payment.money.currency.lower()
-    received = start_of_day(payment.received_on, settings().business.zone)
-    params = {
-        "amount_requested": {"currency": currency, "value": payment.money.minor},
-        "initiated_at": received,
-        "outcome": "guaranteed",
-        "guaranteed": {"guaranteed_at": received},
-        "description": f"{payment.paid_by.capitalize()} for {state.name}",
-        "payment_method_details": {
-            "type": "custom",
-            "custom": {"display_name": payment.paid_by.capitalize()},
-        },
-        "metadata": {RECORD_KEY: state.record_id, REQUEST_KEY: payment.subject},
-    }
-    if payment.reference:
-        custom = {"payment_reference": payment.reference}
-        params["processor_details"] = {"type": "custom", "custom": custom}
+    state, paid_by = payment.state, payment.paid_by.capitalize()
+    params = request_params.reported_payment_params(
+        payment.money,
+        start_of_day(payment.received_on, settings().business.zone),
+        paid_by=paid_by,
+        description=f"{paid_by} for {state.name}",
+        reference=payment.reference,
+        metadata={RECORD_KEY: state.record_id, REQUEST_KEY: payment.subject},
+    )
     INVOICE.keep(state.record_id)
     return intents.once(
         REPORT_PAYMENT,
@@ -133,7 +126,7 @@ def report_payment(payment: Payment) -> str:
         digest=payment.digest,
         actor=run_id(),
         evidence=lambda _since: None,
-        act=lambda key: str(stripe.client().report_payment(params, key)["id"]),
+        act=lambda key: stripe.client().report_payment(params, key)["id"],
     )
 
 
@@ -146,7 +139,7 @@ def attach_payment(payment: Payment, payment_record: str) -> None:
     def counted(_since: datetime) -> str | None:
         for paid in client.paid_payments(stripe_id):
             if paid["payment"].get("payment_record") == payment_record:
-                return str(paid["id"])
+                return paid["id"]
         return None
 
     def attach(key: str) -> str:

@@ -96,8 +96,8 @@ def _lost_draft(draft: Invoice) -> str | None:
         return None
     since: datetime = earlier.intended_at - CLOCK_SKEW
     for candidate in stripe.client().invoices_of(customer, since):
-        if candidate["metadata"].get(RECORD_KEY) == draft.record_id:
-            return str(candidate["id"])
+        if (candidate["metadata"] or {}).get(RECORD_KEY) == draft.record_id:
+            return candidate["id"]
     return None
 
 

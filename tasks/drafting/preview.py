@@ -13,6 +13,7 @@ from invoicing.domain.model.status import Status
 from invoicing.domain.model.text import counted
 from invoicing.domain.salesforce import record
 from invoicing.domain.stripe import request_params
+from invoicing.domain.stripe.resources import Customer, TaxId
 from invoicing.errors import Conflict, Rejected
 from invoicing.ledger import links
 from tasks.records.tax_rates import rate_ids, rate_problems, tax_behavior
@@ -88,7 +89,7 @@ def ask_for_preview(invoice: Invoice) -> Preview:
     )
 
 
-def _known_customer(account: Account) -> tuple[stripe.Object | None, list[stripe.Object]]:
+def _known_customer(account: Account) -> tuple[Customer | None, list[TaxId]]:
     client = stripe.client()
     customer_id = links.customer_of(account.id) or account.stripe_customer_id
     customer = client.customer(customer_id) if customer_id else None

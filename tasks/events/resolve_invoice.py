@@ -9,6 +9,8 @@ from invoicing.connectors import salesforce, stripe
 from invoicing.connectors.salesforce import quoted
 from invoicing.domain.salesforce import record
 from invoicing.domain.stripe.events import invoice_of, is_of_customer, names_a_payment, payment_of
+from invoicing.domain.stripe.payments import PaymentName
+from invoicing.domain.stripe.resources import Customer
 from invoicing.errors import InvoicingError, TransientError
 from invoicing.ledger import inbox
 from invoicing.ledger.models import Event
@@ -28,7 +30,7 @@ def resolve_invoices(events: Sequence[Event]) -> list[Event]:
     Returns:
         The events to go on with; the others were put back, or failed for good.
     """
-    found: dict[tuple[str, str], str | None] = {}
+    found: dict[PaymentName, str | None] = {}
     able = []
     for event in events:
         try:
@@ -48,7 +50,7 @@ def _names_an_object_of_it(event: Event) -> bool:
     return names_a_payment(event.type) or event.type.startswith(INVOICE_OBJECT_TYPES)
 
 
-def _resolve(event: Event, found: dict[tuple[str, str], str | None]) -> str | None:
+def _resolve(event: Event, found: dict[PaymentName, str | None]) -> str | None:
     body = orjson.loads(event.body)
     thin = body["object"] != "event"
     thing = stripe.client().read(body["related_object"]["url"]) if thin else body["data"]["object"]
@@ -59,7 +61,7 @@ def _resolve(event: Event, found: dict[tuple[str, str], str | None]) -> str | No
     if named or payment is None:
         return named
     if payment not in found:
-        found[payment] = stripe.client().invoice_of_payment(*payment)
+        found[payment] = stripe.client().invoice_of_payment(payment)
     return found[payment]
 
 
@@ -112,11 +114,11 @@ def _write_accounts(customer_ids: Sequence[str]) -> None:
 
 
 def _customer_fields(
-    account: Mapping[str, Any], customer: stripe.Object | None
+    account: Mapping[str, Any], customer: Customer | None
 ) -> dict[str, str | None]:
     if customer is None:
         return record.customer_fields(name=record.CUSTOMER_DELETED, email=None)
-    name, email = customer.get("name"), customer.get("email")
+    name, email = customer.get("name"), customer["email"]
     return record.customer_fields(
         name=None if name == account["Name"] else name,
         email=None if email == account["Invoice_Email__c"] else email,

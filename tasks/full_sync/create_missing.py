@@ -15,10 +15,10 @@ from prefect import task
 
 from invoicing.connectors import salesforce, stripe
 from invoicing.connectors.salesforce import GRAPHS, NODES, GraphError
-from invoicing.connectors.stripe import LineFacts, WholeFacts
 from invoicing.domain.model.status import Status
 from invoicing.domain.salesforce import record
 from invoicing.domain.stripe.projection import Projection
+from invoicing.domain.stripe.resources import StripeLine, WholeInvoice
 from invoicing.errors import TransientError
 from invoicing.ledger import drift, links, timeline
 from invoicing.ledger.models import SyncRun
@@ -50,7 +50,7 @@ class MissingInvoice:
     """An invoice that Salesforce lacks, as Stripe has it now."""
 
     invoice: Projection
-    lines: Sequence[LineFacts]
+    lines: Sequence[StripeLine]
     account: str
 
 
@@ -90,7 +90,7 @@ def make_records(sync: SyncRun, rows: Sequence[drift.DriftedInvoice]) -> None:
         _make(sync, _without_record(_projected(wholes, accounts), linked))
 
 
-def _projected(wholes: Sequence[WholeFacts], accounts: Mapping[str, str]) -> list[MissingInvoice]:
+def _projected(wholes: Sequence[WholeInvoice], accounts: Mapping[str, str]) -> list[MissingInvoice]:
     return [
         MissingInvoice(invoice, whole["lines"]["data"], accounts[whole["id"]])
         for whole, invoice in zip(wholes, project_all(wholes), strict=True)

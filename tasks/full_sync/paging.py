@@ -8,14 +8,14 @@ from typing import TypeVar
 
 from more_itertools import chunked
 
-from invoicing.domain.stripe.projection import Facts
+from invoicing.domain.stripe.resources import StripeInvoice
 from invoicing.errors import Throttled, TransientError
 from invoicing.ledger.drift import DriftedInvoice
 from invoicing.rate_limit import Budget
 from invoicing.settings import settings
 
 T = TypeVar("T")
-F = TypeVar("F", bound=Facts)
+F = TypeVar("F", bound=StripeInvoice)
 
 FEWEST_READERS, MOST_READERS = 16, 48
 ANSWER_SECONDS = 0.48

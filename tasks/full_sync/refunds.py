@@ -34,7 +34,7 @@ def find_missed_refunds() -> None:
         for thing in stripe.client().refunds_and_disputes(inbox.cursor(name))
         if thing["id"] not in reported and (payment := payment_of(thing))
     }
-    found = {stripe.client().invoice_of_payment(*payment) for payment in sorted(missed)}
+    found = {stripe.client().invoice_of_payment(payment) for payment in sorted(missed)}
     invoices = sorted(id_ for id_ in found if id_)
     changes = refresh(invoices, reread_payments=invoices) if invoices else []
     if not any(change.transient for change in changes):

@@ -19,9 +19,9 @@ from prefect.logging import get_run_logger
 
 from invoicing.connectors import salesforce, stripe
 from invoicing.domain.salesforce import record
+from invoicing.domain.stripe.resources import ListedInvoice
 from invoicing.domain.sync.staged_rows import (
     QUERIED_FIELDS,
-    Listed,
     StripeRow,
     salesforce_rows,
     stripe_rows,
@@ -277,8 +277,8 @@ class Reader:
             staging.advance(window, rows, at_end=at_end)
         self._progress.add(len(rows))
 
-    def _page(self, window: SyncWindow, after: str | None) -> tuple[list[Listed], bool]:
-        def ask() -> tuple[list[Listed], bool]:
+    def _page(self, window: SyncWindow, after: str | None) -> tuple[list[ListedInvoice], bool]:
+        def ask() -> tuple[list[ListedInvoice], bool]:
             began = time.monotonic()
             page = stripe.client().invoice_page(window.since, window.until, after)
             self._answers_in += (time.monotonic() - began - self._answers_in) / LATENCY_WEIGHT

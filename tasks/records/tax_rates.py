@@ -26,6 +26,11 @@ def rate_problems(names: Iterable[str]) -> list[str]:
         if not rate_id.startswith("txr_"):
             known = ", ".join(settings().stripe.tax_rates) or "none"
             problems.append(f"There is no tax rate {name!r}; the settings know {known}.")
-        elif rate_id == name and not (stripe.client().tax_rate(name) or {}).get("active"):
+        elif rate_id == name and not _is_active(name):
             problems.append(f"Stripe has no active tax rate {name}.")
     return problems
+
+
+def _is_active(rate_id: str) -> bool:
+    rate = stripe.client().tax_rate(rate_id)
+    return rate is not None and rate["active"]

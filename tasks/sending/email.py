@@ -4,14 +4,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from invoicing.connectors import stripe
+from invoicing.domain.stripe.resources import Event
 from invoicing.errors import Conflict
 from invoicing.ledger import intents
 from tasks.runtime.run import run_id
 
 CLOCK_SKEW = timedelta(minutes=5)
 EVENTS_KEPT = timedelta(days=30)
-
-Event = stripe.Object
 
 
 def mail_once(
@@ -68,7 +67,7 @@ def is_mail_of(operation: str, subject: str) -> Callable[[Event], bool]:
     """
 
     def is_it(event: Event) -> bool:
-        key = (event.get("request") or {}).get("idempotency_key")
-        return intents.is_key_of(operation, subject, key)
+        request = event["request"]
+        return intents.is_key_of(operation, subject, request and request["idempotency_key"])
 
     return is_it

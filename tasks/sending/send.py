@@ -4,7 +4,7 @@ Every step reads before it acts, and acts under the idempotency key that the led
 for it, so it may be repeated at any time, by this run or by a later one.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,6 +21,7 @@ from invoicing.domain.model.terms import Collection
 from invoicing.domain.model.text import counted
 from invoicing.domain.stripe import request_params
 from invoicing.domain.stripe.projection import ACCOUNT_KEY, ORG_KEY, RECORD_KEY
+from invoicing.domain.stripe.resources import Customer
 from invoicing.domain.stripe.transitions import as_replacement
 from invoicing.errors import Conflict, EnvironmentMismatch, Rejected, TransientError
 from invoicing.ledger import intents, links
@@ -66,31 +67,17 @@ def ensure_customer(account: Account, email: str) -> str:
     A known customer first; else one in Stripe that carries our Account id; else a new one.
     Never the Search API within its lag: https://docs.stripe.com/search#data-freshness
     """
-    wanted = _customer_params(account, email)
     with ACCOUNT.held(account.id):
-        customer = _known_customer(account) or _create_customer(account, wanted)
-        if any(not _matches(customer[field], value) for field, value in wanted.items()):
+        customer = _known_customer(account) or _create_customer(account, email)
+        if not request_params.is_in_step(customer, account, email):
+            wanted = request_params.customer_params(account, email)
             stripe.client().update_customer(customer["id"], wanted)
         links.link_customer(customer["id"], account.id)
     get_run_logger().info("%s is Stripe's customer %s.", account.name, customer["id"])
-    return str(customer["id"])
+    return customer["id"]
 
 
-def _customer_params(account: Account, email: str) -> dict[str, Any]:
-    """Customer fields that Salesforce decides; the address only where it has a country code."""
-    params: dict[str, Any] = {"email": email, "name": account.name}
-    if account.address:
-        params["address"] = request_params.address_params(account.address)
-    return params
-
-
-def _matches(there: Any, wanted: Any) -> bool:
-    if isinstance(wanted, Mapping):
-        return all(((there or {}).get(name) or "") == value for name, value in wanted.items())
-    return bool(there == wanted)
-
-
-def _known_customer(account: Account) -> stripe.Object | None:
+def _known_customer(account: Account) -> Customer | None:
     for customer_id in (links.customer_of(account.id), account.stripe_customer_id):
         if customer_id:
             customer = stripe.client().customer(customer_id)
@@ -101,15 +88,15 @@ def _known_customer(account: Account) -> stripe.Object | None:
     return None
 
 
-def _create_customer(account: Account, wanted: Mapping[str, Any]) -> stripe.Object:
+def _create_customer(account: Account, email: str) -> Customer:
     client = stripe.client()
     mine = {ORG_KEY: settings().salesforce.org_id, ACCOUNT_KEY: account.id}
-    params = {**wanted, "metadata": mine}
+    params = request_params.new_customer_params(account, email, mine)
 
     def found(_since: datetime) -> str | None:
-        for customer in client.customers_by_email(wanted["email"]):
-            if customer["metadata"].get(ACCOUNT_KEY) == account.id:
-                return str(customer["id"])
+        for customer in client.customers_by_email(email):
+            if (customer.get("metadata") or {}).get(ACCOUNT_KEY) == account.id:
+                return customer["id"]
         return None
 
     customer_id = found(datetime.now(UTC)) or intents.once(
@@ -118,7 +105,7 @@ def _create_customer(account: Account, wanted: Mapping[str, Any]) -> stripe.Obje
         digest=fingerprint(params),
         actor=run_id(),
         evidence=found,
-        act=lambda key: str(client.create_customer(params, key)["id"]),
+        act=lambda key: client.create_customer(params, key)["id"],
     )
     customer = client.customer(customer_id)
     if customer is None:
@@ -142,8 +129,8 @@ def ensure_products(lines: Sequence[Line]) -> None:
 def ensure_coupons(invoice: Invoice) -> None:
     """Every discount has its coupon in Stripe, under an id made of its terms."""
     for coupon_id, discount in request_params.discounts(invoice).items():
-        terms, name = request_params.coupon_terms(discount, invoice.currency)
-        stripe.client().ensure_coupon(coupon_id, terms, name)
+        params = request_params.coupon_params(discount, invoice.currency)
+        stripe.client().ensure_coupon(coupon_id, params)
 
 
 @task(task_run_name="create the draft in Stripe", **STEP)
@@ -154,28 +141,22 @@ def create_draft(invoice: Invoice, customer_id: str) -> str:
     if known:
         return known
     client = stripe.client()
-    header = _header(invoice)
-    params = {
-        "customer": customer_id,
-        "currency": invoice.currency.lower(),
-        "auto_advance": False,
-        "pending_invoice_items_behavior": "exclude",
-        **header,
-    }
-    params["metadata"] = header["metadata"] | {
+    mine = {
         ORG_KEY: settings().salesforce.org_id,
         RECORD_KEY: invoice.record_id,
         ACCOUNT_KEY: invoice.account.id,
     }
-    if not header["default_tax_rates"]:
-        del params["default_tax_rates"]  # only an update can empty them
+    due, rates = _due(invoice), rate_ids(invoice.billed.tax_rates)
+    params = request_params.draft_params(invoice, customer_id, due=due, rates=rates)
+    header = request_params.header_params(invoice, due=due, rates=rates)
+    params["metadata"] = _header_metadata(invoice, header) | mine
     if invoice.replaces:
-        params = as_replacement(params, invoice.replaces)
+        params = as_replacement(params, mine, invoice.replaces)
 
     def found(since: datetime) -> str | None:
         for candidate in client.invoices_of(customer_id, since - CLOCK_SKEW):
-            if candidate["metadata"].get(RECORD_KEY) == invoice.record_id:
-                return str(candidate["id"])
+            if (candidate["metadata"] or {}).get(RECORD_KEY) == invoice.record_id:
+                return candidate["id"]
         return None
 
     def create(key: str) -> str:
@@ -184,7 +165,7 @@ def create_draft(invoice: Invoice, customer_id: str) -> str:
             raise EnvironmentMismatch(
                 f"Stripe made {created['id']} in another mode than the settings say."
             )
-        return str(created["id"])
+        return created["id"]
 
     stripe_id = intents.once(
         CREATE,
@@ -203,14 +184,15 @@ HEADER_KEY = "salesforce_header"
 """Metadata of a draft: a fingerprint of the header it was given."""
 
 
-def _header(invoice: Invoice) -> dict[str, Any]:
-    """The draft's header, which says by itself whether it is still the one that was given."""
+def _due(invoice: Invoice) -> int | None:
     day = invoice.details.due_on(invoice.due_date, today())
-    due = end_of_day(day, settings().business.zone) if day else None
-    rates = rate_ids(invoice.billed.tax_rates)
-    header = request_params.header_params(invoice, due=due, rates=rates)
+    return end_of_day(day, settings().business.zone) if day else None
+
+
+def _header_metadata(invoice: Invoice, header: object) -> dict[str, str]:
+    """What makes a draft say by itself whether its header is still the one that it was given."""
     more = dict(invoice.org_fields.metadata)
-    return header | {"metadata": more | {HEADER_KEY: fingerprint([header, more])}}
+    return more | {HEADER_KEY: fingerprint([header, more])}
 
 
 @task(task_run_name="fill in header and lines", **STEP)
@@ -237,12 +219,14 @@ def fill_draft(stripe_id: str, invoice: Invoice) -> None:
             f"Somebody added lines to the draft of {invoice.name} in Stripe ({stripe_id}). "
             "Remove them there, or delete the draft there and clone the record."
         )
-    header = _header(invoice)
+    due, rates = _due(invoice), rate_ids(invoice.billed.tax_rates)
+    header = request_params.header_params(invoice, due=due, rates=rates)
+    metadata = _header_metadata(invoice, header)
     seen = {"description": draft["description"], "due_date": draft["due_date"]}
-    if (draft["metadata"] or {}).get(HEADER_KEY) != header["metadata"][HEADER_KEY] or any(
+    if (draft["metadata"] or {}).get(HEADER_KEY) != metadata[HEADER_KEY] or any(
         (value or None) != (header.get(field) or None) for field, value in seen.items()
     ):
-        client.update_invoice(stripe_id, header)
+        client.update_invoice(stripe_id, {**header, "metadata": metadata})
     wanted = request_params.wanted_facts(invoice)
     if sorted(map(request_params.line_facts, present)) == sorted(wanted):
         return
@@ -325,8 +309,8 @@ def compare_totals(stripe_id: str, invoice: Invoice, customer_id: str) -> Money:
         )
     subtotal = Money(draft["currency"], draft["subtotal"])
     total = request_params.net_of_exclusive_tax(draft)
-    lines = int(draft["lines"].get("total_count") or len(draft["lines"]["data"]))
-    if draft["lines"]["has_more"] and "total_count" not in draft["lines"]:
+    lines = len(draft["lines"]["data"])
+    if draft["lines"]["has_more"]:
         lines = len(stripe.client().invoice_lines(stripe_id))
     if (subtotal, total, lines) != (invoice.subtotal, invoice.total, len(invoice.lines)):
         off, stripe_off = invoice.subtotal - invoice.total, subtotal - total
@@ -377,7 +361,7 @@ def _correct_email(stripe_id: str, email: str | None, customer_id: str) -> None:
     """Let a draft go to an address, where the customer has another one by now."""
     if _has_email(stripe_id, email):
         return
-    stripe.client().update_customer(customer_id, {"email": email})
+    stripe.client().update_customer(customer_id, {"email": email or ""})
     if not _has_email(stripe_id, email):
         raise TransientError(f"Stripe still has another e-mail address on the draft {stripe_id}.")
 
@@ -419,9 +403,10 @@ def check_saved_payment(invoice: Invoice, customer_id: str) -> None:
     """
     if invoice.details.collection is not Collection.CHARGE:
         return
-    customer = stripe.client().customer(customer_id) or {}
-    saved = (customer.get("invoice_settings") or {}).get("default_payment_method")
-    if not (saved or customer.get("default_source")):
+    customer = stripe.client().customer(customer_id)
+    if not customer or not (
+        customer["invoice_settings"]["default_payment_method"] or customer.get("default_source")
+    ):
         raise Rejected(
             f"{invoice.account.name} has no payment method saved in Stripe ({customer_id}) to "
             "charge. Revise the invoice to be sent instead, or have one saved as the default."

@@ -4,9 +4,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from invoicing.domain.model.money import Money, line_amount
-from invoicing.domain.model.payments import NO_PAYMENT_FACTS
 from invoicing.domain.salesforce import record
-from invoicing.domain.stripe.projection import Facts, Projection, is_same_org, project
+from invoicing.domain.stripe.payments import NO_PAYMENT_FACTS
+from invoicing.domain.stripe.projection import Projection, is_same_org, project
+from invoicing.domain.stripe.resources import StripeInvoice, StripeLine
 from invoicing.domain.stripe.transitions import line_key
 from invoicing.ledger import links, payments
 from invoicing.settings import settings
@@ -60,7 +61,7 @@ def _linked(customers: Iterable[str]) -> dict[str, str]:
     return {row[field]: row["Id"] for row in found}
 
 
-def project_all(invoices: Sequence[Facts]) -> list[Projection]:
+def project_all(invoices: Sequence[StripeInvoice]) -> list[Projection]:
     """Invoices from pages of Stripe's list, with what the ledger knows of their payments."""
     known = payments.known(invoice["id"] for invoice in invoices)
     day, zone = today(), settings().business.zone
@@ -90,7 +91,7 @@ def record_header(invoice: Projection, account: str) -> dict[str, Any]:
 
 
 def whole_nodes(
-    invoice: Projection, lines: Sequence[Mapping[str, Any]], header: Mapping[str, Any]
+    invoice: Projection, lines: Sequence[StripeLine], header: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
     """The subrequests that write an invoice's record, as ``invoice``, with its lines.
 
@@ -120,9 +121,9 @@ def _new(sobject: str, reference: str, fields: Mapping[str, Any]) -> dict[str, A
     }
 
 
-def _line(invoice: Projection, line: Mapping[str, Any]) -> dict[str, Any]:
+def _line(invoice: Projection, line: StripeLine) -> dict[str, Any]:
     amount = Money(invoice.currency, line["amount"])
-    quantity = record.number(line.get("quantity_decimal") or line.get("quantity") or 1)
+    quantity = record.number(line["quantity_decimal"] or line["quantity"] or 1)
     price = amount.decimal / quantity if quantity else amount.decimal
     exact = line_amount(quantity, round(price, 6), invoice.currency) == amount
     return {

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from invoicing.connectors import stripe
-from invoicing.domain.model.payments import (
+from invoicing.domain.stripe.payments import (
     NO_PAYMENT_FACTS,
     PaymentFacts,
     disputed,
@@ -14,6 +14,7 @@ from invoicing.domain.model.payments import (
     successful_payments,
 )
 from invoicing.domain.stripe.projection import Projection, project
+from invoicing.domain.stripe.resources import PaidInvoice
 from invoicing.errors import InvoicingError
 from invoicing.ledger import payments
 from invoicing.settings import settings
@@ -72,13 +73,14 @@ def _read(stripe_id: str, before: PaymentFacts, look: bool) -> Reading:
     return project(invoice, today=today(), zone=zone, known=known), known
 
 
-def _known_now(invoice: stripe.Object, before: PaymentFacts, look: bool) -> PaymentFacts:
+def _known_now(invoice: PaidInvoice, before: PaymentFacts, look: bool) -> PaymentFacts:
     waiting = invoice["status"] in ("open", "uncollectible")
-    now = replace(before, problem=problem(invoice["payments"]) if waiting else "")
-    credited = invoice.get("post_payment_credit_notes_amount") or 0
+    payments = invoice["payments"]["data"] if invoice["payments"] else []
+    now = replace(before, problem=problem(payments) if waiting else "")
+    credited = invoice["post_payment_credit_notes_amount"]
     if not look and credited == before.credited:
         return now
-    client, paid = stripe.client(), successful_payments(invoice["payments"])
+    client, paid = stripe.client(), successful_payments(payments)
     held, status = disputed(d for payment in paid for d in client.disputes(payment))
     return replace(
         now,

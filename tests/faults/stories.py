@@ -99,7 +99,7 @@ def pay_part(stripe_id: str, amount: int) -> None:
     invoice = stripe.client().invoice(stripe_id)
     assert invoice is not None
     form = {"card": "4242424242424242", "amount": f"{amount}.00"}
-    answer = requests.post(invoice["hosted_invoice_url"], data=form, timeout=60)
+    answer = requests.post(str(invoice["hosted_invoice_url"]), data=form, timeout=60)
     assert answer.ok, answer.text
 
 

@@ -69,15 +69,14 @@ def line(position: int, quantity: Any, price: Any, discount: Discount | None = N
     )
 
 
-def previewed(stripe: connector.Stripe, invoice: Invoice, **tax: Any) -> dict[str, Any]:
+def previewed(stripe: connector.Stripe, invoice: Invoice, **tax: Any) -> Any:
     """What Stripe would bill."""
     for coupon, discount in request_params.discounts(invoice).items():
-        terms, name = request_params.coupon_terms(discount, invoice.currency)
-        stripe.ensure_coupon(coupon, terms, name)
+        stripe.ensure_coupon(coupon, request_params.coupon_params(discount, invoice.currency))
     params = request_params.preview_params(
         invoice, None, rates=tax.get("rates", ()), tax_behavior=tax.get("tax_behavior")
     )
-    return stripe.preview(params)
+    return stripe._v1.invoices.create_preview(params).to_dict()
 
 
 PERCENTS = st.decimals("0.01", "100", places=2).map(lambda percent: Discount(percent=percent))

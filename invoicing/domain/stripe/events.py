@@ -10,6 +10,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
+from invoicing.domain.stripe.payments import PaymentName
+from invoicing.domain.stripe.resources import StripeInvoice
+
 HANDLED_TYPES = (
     "invoice.created",
     "invoice.updated",
@@ -88,15 +93,21 @@ def is_of_customer(event_type: str) -> bool:
     return event_type.removeprefix("v1.") in ("customer.updated", "customer.deleted")
 
 
-def payment_of(thing: Mapping[str, Any]) -> tuple[str, str] | None:
-    """Kind and id of the payment that a refund, dispute, charge or intent belongs to."""
+def payment_of(thing: Mapping[str, Any]) -> PaymentName | None:
+    """The payment that a refund, dispute, charge or intent belongs to."""
     if thing.get("object") == "payment_intent":
-        return "payment_intent", str(thing["id"])
-    for kind in ("payment_intent", "charge"):
-        named = thing.get(kind)
-        if named:
-            return kind, named if isinstance(named, str) else str(named["id"])
-    return ("charge", str(thing["id"])) if thing.get("object") == "charge" else None
+        return PaymentName("payment_intent", str(thing["id"]))
+    intent, charge = _id_of(thing.get("payment_intent")), _id_of(thing.get("charge"))
+    if intent:
+        return PaymentName("payment_intent", intent)
+    if charge:
+        return PaymentName("charge", charge)
+    return PaymentName("charge", str(thing["id"])) if thing.get("object") == "charge" else None
+
+
+def _id_of(named: Any) -> str | None:
+    """The id of an object that stands in another one by its id, or whole."""
+    return str(named["id"]) if isinstance(named, dict) else named
 
 
 def parse_event(event: Mapping[str, Any]) -> EventSummary:
@@ -130,12 +141,17 @@ def parse_event(event: Mapping[str, Any]) -> EventSummary:
     )
 
 
-def invoice_snapshot(event: Mapping[str, Any], api_version: str) -> Mapping[str, Any] | None:
-    """The invoice inside a snapshot event, if it is rendered at an API version."""
+def invoice_snapshot(event: Mapping[str, Any], api_version: str) -> StripeInvoice | None:
+    """The invoice inside a snapshot event, if it is rendered whole, at an API version."""
     if event.get("object") != "event" or event.get("api_version") != api_version:
         return None
-    snapshot: Mapping[str, Any] = event["data"]["object"]
-    return snapshot if snapshot.get("object") == "invoice" else None
+    snapshot = event["data"]["object"]
+    if snapshot.get("object") != "invoice":
+        return None
+    try:
+        return msgspec.convert(snapshot, StripeInvoice)
+    except msgspec.ValidationError:
+        return None
 
 
 def invoice_of(snapshot: Mapping[str, Any]) -> str | None:

@@ -3,17 +3,16 @@
 Pure functions: the same Stripe invoice on the same day always gives the same projection.
 """
 
-from collections.abc import Mapping
 from dataclasses import astuple, dataclass, replace
 from datetime import date, datetime
-from typing import Any, TypedDict
 from zoneinfo import ZoneInfo
 
 from invoicing.domain.model.dates import local_date, moment
 from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.model.money import Money
-from invoicing.domain.model.payments import NO_PAYMENT_FACTS, PaymentFacts
 from invoicing.domain.model.status import PaymentState, Status
+from invoicing.domain.stripe.payments import NO_PAYMENT_FACTS, PaymentFacts
+from invoicing.domain.stripe.resources import ListedInvoice, StripeInvoice
 
 ORG_KEY = "salesforce_org_id"
 RECORD_KEY = "salesforce_invoice_id"
@@ -75,10 +74,8 @@ class Projection:
         return fingerprint(*astuple(itself))
 
 
-def payment_state(
-    invoice: Mapping[str, Any], known: PaymentFacts = NO_PAYMENT_FACTS
-) -> PaymentState:
-    """Payment state from the invoice and what is known of its payments.
+def payment_state(invoice: ListedInvoice, known: PaymentFacts = NO_PAYMENT_FACTS) -> PaymentState:
+    """Where the money stands, from the invoice and what is known of its payments.
 
     Since API 2025-03-31 ``amount_paid`` includes payments out of band, and over-payment
     is its own field: https://docs.stripe.com/changelog/basil
@@ -88,7 +85,7 @@ def payment_state(
     if known.refunded:
         whole = known.refunded >= invoice["amount_paid"]
         return PaymentState.REFUNDED if whole else PaymentState.PARTLY_REFUNDED
-    if invoice.get("amount_overpaid"):
+    if invoice["amount_overpaid"]:
         return PaymentState.OVERPAID
     if invoice["status"] == "paid":
         return PaymentState.PAID
@@ -100,66 +97,35 @@ def is_overdue(due: int, *, today: date, zone: ZoneInfo) -> bool:
     return local_date(due, zone) < today
 
 
-class Facts(TypedDict, total=False):
-    """The fields of Stripe's invoice that its projection and the full sync look at."""
-
-    id: str
-    created: int
-    status: str
-    currency: str
-    customer: str | None
-    livemode: bool
-    metadata: dict[str, str] | None
-    number: str | None
-    description: str | None
-    due_date: int | None
-    hosted_invoice_url: str | None
-    invoice_pdf: str | None
-    subtotal: int
-    total_taxes: list[dict[str, Any]] | None
-    total: int
-    amount_due: int
-    amount_paid: int
-    amount_remaining: int
-    amount_overpaid: int
-    pre_payment_credit_notes_amount: int
-    post_payment_credit_notes_amount: int
-    status_transitions: dict[str, int | None]
-    from_invoice: dict[str, Any] | None
-
-
 def is_same_org(org_id: str | None, org: str) -> bool:
     """Whether an org's id, of 15 or 18 characters, is that of an org."""
     return (org_id or "")[:15] == org[:15]
 
 
-def replaced(invoice: Mapping[str, Any]) -> str | None:
+def replaced(invoice: ListedInvoice) -> str | None:
     """The Stripe invoice that one replaces, if it replaces any."""
-    origin = invoice.get("from_invoice") or {}
-    return str(origin["invoice"]) if origin else None
+    origin = invoice["from_invoice"]
+    return origin["invoice"] if origin else None
 
 
-def named_record(invoice: Mapping[str, Any]) -> str | None:
+def named_record(invoice: ListedInvoice) -> str | None:
     """The Salesforce record that an invoice says it is of.
 
     A replacement begins with the metadata of the invoice it replaces. Unless we made it, the record
     named there is that of the other.
     """
-    metadata = invoice.get("metadata") or {}
-    if replaced(invoice) != metadata.get(REPLACES_KEY):
-        return None
-    record_id: str | None = metadata.get(RECORD_KEY)
-    return record_id
+    metadata = invoice["metadata"] or {}
+    return metadata.get(RECORD_KEY) if replaced(invoice) == metadata.get(REPLACES_KEY) else None
 
 
-def credited(invoice: Mapping[str, Any]) -> int:
+def credited(invoice: ListedInvoice) -> int:
     """Sum of an invoice's credit notes, before and after it was paid, in minor units."""
-    before = invoice.get("pre_payment_credit_notes_amount") or 0
-    return int(before + (invoice.get("post_payment_credit_notes_amount") or 0))
+    before = invoice["pre_payment_credit_notes_amount"]
+    return before + invoice["post_payment_credit_notes_amount"]
 
 
 def project(
-    invoice: Mapping[str, Any],
+    invoice: StripeInvoice,
     *,
     today: date,
     zone: ZoneInfo,
@@ -173,11 +139,11 @@ def project(
         zone: The business's time zone.
         known: What is known of its payments beyond that.
     """
-    currency = str(invoice["currency"]).upper()
-    metadata = invoice.get("metadata") or {}
-    times = invoice.get("status_transitions") or {}
+    currency = invoice["currency"].upper()
+    metadata = invoice["metadata"] or {}
+    times = invoice["status_transitions"]
     status = Status.of_stripe(invoice["status"])
-    due = None if invoice.get("due_date") is None else local_date(invoice["due_date"], zone)
+    due = None if invoice["due_date"] is None else local_date(invoice["due_date"], zone)
 
     def money(minor: int) -> Money:
         return Money(currency, minor)
@@ -191,7 +157,7 @@ def project(
         stripe_id=invoice["id"],
         status=status,
         currency=currency,
-        customer_id=invoice.get("customer"),
+        customer_id=invoice["customer"],
         record_id=named_record(invoice),
         replaces=replaced(invoice),
         account_id=metadata.get(ACCOUNT_KEY),
@@ -199,27 +165,27 @@ def project(
         livemode=invoice["livemode"],
         payment_state=payment_state(invoice, known),
         overdue=status is Status.OPEN and due is not None and due < today,
-        number=invoice.get("number"),
-        description=invoice.get("description"),
+        number=invoice["number"],
+        description=invoice["description"],
         due_date=due,
         hosted_invoice_url=invoice.get("hosted_invoice_url"),
         invoice_pdf=invoice.get("invoice_pdf"),
         subtotal=money(invoice["subtotal"]),
-        tax=money(sum(tax["amount"] for tax in invoice.get("total_taxes") or ())),
+        tax=money(sum(tax["amount"] for tax in invoice["total_taxes"] or ())),
         total=money(invoice["total"]),
         amount_due=money(invoice["amount_due"]),
         amount_paid=money(invoice["amount_paid"]),
         amount_remaining=money(invoice["amount_remaining"]),
         credited=some(credited(invoice)),
-        overpaid=some(invoice.get("amount_overpaid")),
+        overpaid=some(invoice["amount_overpaid"]),
         refunded=some(known.refunded),
         disputed=some(known.disputed),
         dispute_status=known.dispute_status or None,
         payment_problem=known.problem or None if waiting else None,
-        finalized_at=moment(times.get("finalized_at")),
-        paid_at=moment(times.get("paid_at")),
-        voided_at=moment(times.get("voided_at")),
-        uncollectible_at=moment(times.get("marked_uncollectible_at")),
+        finalized_at=moment(times["finalized_at"]),
+        paid_at=moment(times["paid_at"]),
+        voided_at=moment(times["voided_at"]),
+        uncollectible_at=moment(times["marked_uncollectible_at"]),
     )
 
 

@@ -3,16 +3,21 @@
 https://docs.stripe.com/api/invoices/create
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING, TypeVar, cast
 
-from invoicing.domain.model.invoice import Address, Invoice, Line
+from invoicing.domain.model.invoice import Account, Address, Invoice, Line
 from invoicing.domain.model.money import Money, plain, unit_amount_decimal
 from invoicing.domain.model.terms import Collection, Discount
 from invoicing.domain.stripe.projection import LINE_KEY
+from invoicing.domain.stripe.resources import Customer, StripeAddress, StripeLine, TaxId, Totals
 
-Params = dict[str, Any]
+if TYPE_CHECKING:
+    from stripe import params as sdk
+
+Header = TypeVar("Header", "sdk.InvoiceCreateParams", "sdk.InvoiceUpdateParams")
+Whom = TypeVar("Whom", "sdk.CustomerCreateParams", "sdk.CustomerUpdateParams")
 
 COUPON_KEY = "salesforce_line_coupon"
 """Metadata of a line: the coupon that it was given, which the line itself shows as a number."""
@@ -31,12 +36,18 @@ def coupon_id(discount: Discount, currency: str) -> str:
     return f"salesforce_{amount.minor}_{currency.lower()}"
 
 
-def coupon_terms(discount: Discount, currency: str) -> tuple[Params, str]:
-    """A coupon's parameters, and what the customer reads of it."""
+def coupon_params(discount: Discount, currency: str) -> "sdk.CouponCreateParams":
+    """A coupon's terms, and as its name what the customer reads of it."""
     if discount.percent is not None:
-        return {"percent_off": float(discount.percent)}, f"{plain(discount.percent)} % off"
+        name = f"{plain(discount.percent)} % off"
+        return {"name": name, "duration": "once", "percent_off": float(discount.percent)}
     amount = Money.of(discount.amount or 0, currency)
-    return {"amount_off": amount.minor, "currency": currency.lower()}, f"{amount} off"
+    return {
+        "name": f"{amount} off",
+        "duration": "once",
+        "amount_off": amount.minor,
+        "currency": currency.lower(),
+    }
 
 
 def discounts(invoice: Invoice) -> dict[str, Discount]:
@@ -45,11 +56,13 @@ def discounts(invoice: Invoice) -> dict[str, Discount]:
     return {coupon_id(one, invoice.currency): one for one in given if one}
 
 
-def _redeemed(discount: Discount | None, currency: str) -> list[Params]:
+def _redeemed(discount: Discount | None, currency: str) -> "list[sdk.InvoiceUpdateParamsDiscount]":
     return [{"coupon": coupon_id(discount, currency)}] if discount else []
 
 
-def header_params(invoice: Invoice, *, due: int | None, rates: Sequence[str]) -> Params:
+def header_params(
+    invoice: Invoice, *, due: int | None, rates: Sequence[str]
+) -> "sdk.InvoiceUpdateParams":
     """Everything about an invoice but its lines; what is not wanted is emptied.
 
     Args:
@@ -57,48 +70,84 @@ def header_params(invoice: Invoice, *, due: int | None, rates: Sequence[str]) ->
         due: Unix time at which payment is due; None when the customer is charged.
         rates: Stripe's ids of the tax rates.
     """
+    params: sdk.InvoiceUpdateParams = {}
+    if not rates:
+        params["default_tax_rates"] = ""
+    return _with_header(params, invoice, due=due, rates=rates)
+
+
+def draft_params(
+    invoice: Invoice, customer_id: str, *, due: int | None, rates: Sequence[str]
+) -> "sdk.InvoiceCreateParams":
+    """A new draft without lines, its header as :func:`header_params` has it."""
+    params: sdk.InvoiceCreateParams = {
+        "customer": customer_id,
+        "currency": invoice.currency.lower(),
+        "auto_advance": False,
+        "pending_invoice_items_behavior": "exclude",
+    }
+    return _with_header(params, invoice, due=due, rates=rates)
+
+
+def _with_header(
+    params: Header, invoice: Invoice, *, due: int | None, rates: Sequence[str]
+) -> Header:
     details = invoice.billed
     charged = details.collection is Collection.CHARGE
-    fields = [{"name": entry.name, "value": entry.value} for entry in details.all_custom_fields]
-    params: Params = {
-        "description": invoice.description,
-        "footer": details.footer,
-        "custom_fields": fields or "",
-        "collection_method": "charge_automatically" if charged else "send_invoice",
-        "discounts": _redeemed(details.discount, invoice.currency) or "",
-        "automatic_tax": {"enabled": details.automatic_tax},
-        "default_tax_rates": list(rates) or "",
-        "payment_settings": {"payment_method_types": list(details.payment_methods) or ""},
-    }
+    params["description"] = invoice.description
+    params["footer"] = details.footer
+    params["custom_fields"] = [
+        {"name": entry.name, "value": entry.value} for entry in details.all_custom_fields
+    ] or ""
+    params["collection_method"] = "charge_automatically" if charged else "send_invoice"
+    params["discounts"] = _redeemed(details.discount, invoice.currency) or ""
+    params["automatic_tax"] = {"enabled": details.automatic_tax}
+    if rates:
+        params["default_tax_rates"] = list(rates)
+    params["payment_settings"] = {"payment_method_types": list(details.payment_methods) or ""}
     if details.template:
         params["rendering"] = {"template": details.template}
-    return params if charged else params | {"due_date": due}
+    if due is not None and not charged:
+        params["due_date"] = due
+    return params
 
 
-def line_params(line: Line, currency: str, *, tax_behavior: str | None) -> Params:
+class PlainDecimal(Decimal):
+    """A decimal that the SDK writes without an exponent."""
+
+    def __str__(self) -> str:
+        return f"{self:f}"
+
+
+def line_params(
+    line: Line, currency: str, *, tax_behavior: str | None
+) -> "sdk.InvoiceAddLinesParamsLine":
     """One line, with a product of its own when it has none in the price book."""
-    params: Params = {
-        "description": line.label,
-        "quantity_decimal": plain(line.quantity),
-        "metadata": {LINE_KEY: line.key},
+    price: sdk.InvoiceAddLinesParamsLinePriceData = {
+        "currency": currency.lower(),
+        "unit_amount_decimal": _unit_amount(line, currency),
     }
-    product = (
-        {"product": stripe_product(line.product_id)}
-        if line.product_id
-        else {"product_data": {"name": line.label}}
-    )
+    if tax_behavior:
+        price["tax_behavior"] = tax_behavior
+    if line.product_id:
+        price["product"] = stripe_product(line.product_id)
+    else:
+        price["product_data"] = {"name": line.label}
+    metadata = {LINE_KEY: line.key}
+    params: sdk.InvoiceAddLinesParamsLine = {
+        "description": line.label,
+        "quantity_decimal": PlainDecimal(plain(line.quantity)),
+        "metadata": metadata,
+        "price_data": price,
+    }
     if line.discount:
         params["discounts"] = _redeemed(line.discount, currency)
-        params["metadata"] |= {COUPON_KEY: coupon_id(line.discount, currency)}
-    return params | {"price_data": _price(line, currency, tax_behavior) | product}
+        metadata[COUPON_KEY] = coupon_id(line.discount, currency)
+    return params
 
 
-def _price(line: Line, currency: str, tax_behavior: str | None) -> Params:
-    price = {
-        "currency": currency.lower(),
-        "unit_amount_decimal": unit_amount_decimal(line.unit_price, currency),
-    }
-    return price | {"tax_behavior": tax_behavior} if tax_behavior else price
+def _unit_amount(line: Line, currency: str) -> Decimal:
+    return PlainDecimal(unit_amount_decimal(line.unit_price, currency))
 
 
 LineFacts = tuple[str, str, int, str]
@@ -118,26 +167,26 @@ def wanted_facts(invoice: Invoice) -> list[LineFacts]:
     ]
 
 
-def line_facts(line: Mapping[str, Any]) -> LineFacts:
+def line_facts(line: StripeLine) -> LineFacts:
     """Facts of a line in Stripe."""
-    metadata = line.get("metadata") or {}
+    metadata = line["metadata"]
     return (
-        metadata.get(LINE_KEY) or "",
-        str(line["description"]),
-        int(line["amount"]),
-        metadata.get(COUPON_KEY) or "",
+        metadata.get(LINE_KEY, ""),
+        line["description"] or "",
+        line["amount"],
+        metadata.get(COUPON_KEY, ""),
     )
 
 
 def preview_params(
     invoice: Invoice,
-    customer: Mapping[str, Any] | None,
-    tax_ids: Sequence[Mapping[str, Any]] = (),
+    customer: Customer | None,
+    tax_ids: Sequence[TaxId] = (),
     *,
     rates: Sequence[str],
     tax_behavior: str | None,
-) -> Params:
-    """Parameters of ``create_preview``: the invoice as sending it would make it.
+) -> "sdk.InvoiceCreatePreviewParams":
+    """What to ask ``create_preview``: the invoice as sending it would make it.
 
     The customer's details are given instead of the customer, whose pending items and own
     discount Stripe would put on the preview, and never on the invoice.
@@ -149,7 +198,7 @@ def preview_params(
         rates: Stripe's ids of the tax rates.
         tax_behavior: How Stripe Tax takes the prices; None without Stripe Tax.
     """
-    details = _customer_details(invoice.account.address, customer or {})
+    details = _customer_details(invoice.account.address, customer)
     if tax_ids:
         details["tax_ids"] = [{"type": one["type"], "value": one["value"]} for one in tax_ids]
     return {
@@ -163,51 +212,145 @@ def preview_params(
     }
 
 
-def _customer_details(address: Address | None, customer: Mapping[str, Any]) -> Params:
-    details: Params = {"tax_exempt": customer.get("tax_exempt") or "none"}
-    known = address_params(address) if address else customer.get("address")
-    if known:
-        details["address"] = _filled(known)
-    shipping = customer.get("shipping")
-    if shipping:
-        details["shipping"] = {"name": shipping["name"], "address": _filled(shipping["address"])}
+def _customer_details(
+    address: Address | None, customer: Customer | None
+) -> "sdk.InvoiceCreatePreviewParamsCustomerDetails":
+    details: sdk.InvoiceCreatePreviewParamsCustomerDetails = {"tax_exempt": "none"}
+    there = None
+    if customer:
+        details["tax_exempt"] = customer.get("tax_exempt") or "none"
+        there = customer.get("address")
+        shipping = customer.get("shipping") or {}
+        to, name = shipping.get("address"), shipping.get("name")
+        if to and name:
+            details["shipping"] = {"name": name, "address": _filled(to)}
+    if address:
+        details["address"] = address_params(address)
+    elif there:
+        details["address"] = _filled(there)
     return details
 
 
-def _filled(address: Mapping[str, Any]) -> Params:
-    return {name: value for name, value in address.items() if value}
+def new_customer_params(
+    account: Account, email: str, metadata: dict[str, str]
+) -> "sdk.CustomerCreateParams":
+    """A customer for an Account."""
+    params: sdk.CustomerCreateParams = {"metadata": metadata}
+    return _with_whom(params, account, email)
 
 
-def address_params(address: Address) -> Params:
+def customer_params(account: Account, email: str) -> "sdk.CustomerUpdateParams":
+    """What Salesforce decides of a customer; the address only where it has a country code."""
+    params: sdk.CustomerUpdateParams = {}
+    return _with_whom(params, account, email)
+
+
+def _with_whom(params: Whom, account: Account, email: str) -> Whom:
+    params["email"], params["name"] = email, account.name
+    if account.address:
+        params["address"] = address_params(account.address)
+    return params
+
+
+def is_in_step(customer: Customer, account: Account, email: str) -> bool:
+    """Whether a customer is already what :func:`customer_params` would make of it."""
+    there = customer.get("address")
+    has = _filled(there).items() if there else {}.items()
+    wanted = address_params(account.address).items() if account.address else {}.items()
+    named = (customer["email"], customer.get("name")) == (email, account.name)
+    return named and wanted <= has
+
+
+def address_params(address: Address) -> "sdk.CustomerUpdateParamsAddress":
     """An address as Stripe takes it."""
-    return _filled(asdict(address))
+    return _filled(
+        {
+            "line1": address.line1,
+            "line2": None,
+            "city": address.city,
+            "state": address.state,
+            "postal_code": address.postal_code,
+            "country": address.country,
+        }
+    )
+
+
+def _filled(address: StripeAddress) -> "sdk.CustomerUpdateParamsAddress":
+    """What an address has; empty parts are left out."""
+    filled = {name: value for name, value in address.items() if value}
+    return cast("sdk.CustomerUpdateParamsAddress", filled)
 
 
 def _preview_item(
     line: Line, currency: str, rates: Sequence[str], tax_behavior: str | None
-) -> Params:
-    params: Params = {"description": line.label, "quantity_decimal": plain(line.quantity)}
+) -> "sdk.InvoiceCreatePreviewParamsInvoiceItem":
+    params: sdk.InvoiceCreatePreviewParamsInvoiceItem = {
+        "description": line.label,
+        "quantity_decimal": PlainDecimal(plain(line.quantity)),
+    }
     if line.discount:
         params["discounts"] = _redeemed(line.discount, currency)
     if rates:
         params["tax_rates"] = list(rates)
-    price = _price(line, currency, tax_behavior)
     if line.product_id:
-        return params | {"price_data": price | {"product": stripe_product(line.product_id)}}
-    return params | price
+        params["price_data"] = {
+            "currency": currency.lower(),
+            "product": stripe_product(line.product_id),
+            "unit_amount_decimal": _unit_amount(line, currency),
+        }
+    else:
+        params["currency"] = currency.lower()
+        params["unit_amount_decimal"] = _unit_amount(line, currency)
+    if tax_behavior:
+        (params["price_data"] if line.product_id else params)["tax_behavior"] = tax_behavior
+    return params
 
 
-def net_of_exclusive_tax(invoice: Mapping[str, Any]) -> Money:
-    """Total of an invoice in Stripe after discounts, before the taxes put on top of it."""
+def reported_payment_params(
+    money: Money,
+    received: int,
+    *,
+    paid_by: str,
+    description: str,
+    reference: str,
+    metadata: dict[str, str],
+) -> "sdk.PaymentRecordReportPaymentParams":
+    """A payment that was received outside Stripe.
+
+    Args:
+        money: What was paid.
+        received: Unix time.
+        paid_by: The way it came, as the customer reads it.
+        description: What it was for.
+        reference: What the payer or the bank calls it; may be empty.
+        metadata: Whose request it was.
+    """
+    params: sdk.PaymentRecordReportPaymentParams = {
+        "amount_requested": {"currency": money.currency.lower(), "value": money.minor},
+        "initiated_at": received,
+        "outcome": "guaranteed",
+        "guaranteed": {"guaranteed_at": received},
+        "description": description,
+        "payment_method_details": {"type": "custom", "custom": {"display_name": paid_by}},
+        "metadata": metadata,
+    }
+    if reference:
+        params["processor_details"] = {
+            "type": "custom",
+            "custom": {"payment_reference": reference},
+        }
+    return params
+
+
+def net_of_exclusive_tax(invoice: Totals) -> Money:
+    """What an invoice in Stripe comes to after discounts, before the taxes put on top of it."""
     on_top = sum(
-        tax["amount"]
-        for tax in invoice.get("total_taxes") or ()
-        if tax["tax_behavior"] == "exclusive"
+        tax["amount"] for tax in invoice["total_taxes"] or () if tax["tax_behavior"] == "exclusive"
     )
     return Money(invoice["currency"], invoice["total"] - on_top)
 
 
-def tax_of(invoice: Mapping[str, Any]) -> Money:
+def tax_of(invoice: Totals) -> Money:
     """Sum of an invoice's taxes in Stripe, those within its prices too."""
-    taxes = invoice.get("total_taxes") or ()
+    taxes = invoice["total_taxes"] or ()
     return Money(invoice["currency"], sum(tax["amount"] for tax in taxes))

@@ -10,19 +10,21 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING
 
 from invoicing.domain.forms.parameters import CreditLine, CreditReason, GiveBack
 from invoicing.domain.model.invoice import Line
 from invoicing.domain.model.money import Money, chargeable_step, decimals, exponent, line_amount
 from invoicing.domain.model.status import Status
 from invoicing.domain.stripe.projection import (
-    ACCOUNT_KEY,
     LINE_KEY,
-    ORG_KEY,
-    RECORD_KEY,
     REPLACES_KEY,
+    credited,
 )
+from invoicing.domain.stripe.resources import DiscountAmount, StripeLine, Tax, WholeInvoice
+
+if TYPE_CHECKING:
+    from stripe import params as sdk
 
 
 class InvoiceAction(StrEnum):
@@ -63,18 +65,28 @@ NEXT_STEPS: Mapping[Status, str] = {
 """Next steps for people, by status."""
 
 
-def as_replacement(params: Mapping[str, Any], original: str) -> dict[str, Any]:
+def as_replacement(
+    params: "sdk.InvoiceCreateParams", ours: Mapping[str, str], original: str
+) -> "sdk.InvoiceCreateParams":
     """The parameters of a draft that is to replace an invoice, which Stripe then voids.
 
     It begins as a copy of the original, lines included, and is then filled in like any draft:
     https://docs.stripe.com/invoicing/invoice-edits
+
+    Args:
+        params: The parameters of a draft that replaces nothing.
+        ours: Metadata that names the record.
+        original: The invoice that is replaced.
     """
-    ours = {key: params["metadata"][key] for key in (ORG_KEY, RECORD_KEY, ACCOUNT_KEY)}
-    own = ("auto_advance", "collection_method", "due_date")
-    return {name: params[name] for name in own if name in params} | {
+    revision: sdk.InvoiceCreateParams = {
+        "auto_advance": False,
+        "collection_method": params["collection_method"],
         "from_invoice": {"action": "revision", "invoice": original},
-        "metadata": ours | {REPLACES_KEY: original},
+        "metadata": {**ours, REPLACES_KEY: original},
     }
+    if "due_date" in params:
+        revision["due_date"] = params["due_date"]
+    return revision
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,26 +124,30 @@ def invoice_state(
     *,
     currency: str,
     status: Status,
-    invoice: Mapping[str, Any] | None,
+    invoice: WholeInvoice | None,
 ) -> InvoiceState:
     """The state of an invoice; without one in Stripe only the record's status is known."""
-    facts = invoice or {"currency": currency}
+    if invoice is None:
+        zero = Money(currency, 0)
+        return InvoiceState(
+            record_id, name, account, tuple(lines), "", status, zero, zero, zero, zero
+        )
 
-    def money(*names: str) -> Money:
-        return Money(facts["currency"], sum(facts.get(name) or 0 for name in names))
+    def money(minor: int) -> Money:
+        return Money(invoice["currency"], minor)
 
     return InvoiceState(
         record_id=record_id,
         name=name,
         account=account,
         lines=tuple(lines),
-        stripe_id=facts.get("id") or "",
-        status=Status.of_stripe(facts["status"]) if invoice else status,
-        total=money("total"),
-        paid=money("amount_paid"),
-        remaining=money("amount_remaining"),
-        credited=money("pre_payment_credit_notes_amount", "post_payment_credit_notes_amount"),
-        email=facts.get("customer_email") or "",
+        stripe_id=invoice["id"],
+        status=Status.of_stripe(invoice["status"]),
+        total=money(invoice["total"]),
+        paid=money(invoice["amount_paid"]),
+        remaining=money(invoice["amount_remaining"]),
+        credited=money(credited(invoice)),
+        email=invoice["customer_email"] or "",
     )
 
 
@@ -213,7 +229,7 @@ class Credit:
     total: Money
     off: Money
     back: Money
-    lines: tuple[Mapping[str, Any], ...] = ()
+    lines: "tuple[sdk.CreditNoteCreateParamsLine, ...]" = ()
 
     def describe(self, give_back: GiveBack) -> str:
         """Its effect in words."""
@@ -231,7 +247,7 @@ def plan_credit(
     state: InvoiceState,
     request: CreditRequest,
     *,
-    stripe_lines: Sequence[Mapping[str, Any]],
+    stripe_lines: Sequence[StripeLine],
     collected: int,
 ) -> tuple[Credit, list[str]]:
     """Work out a credit note: the whole of what is left, an amount of it, or by line.
@@ -287,14 +303,14 @@ def _credit_problems(
 def _credited_lines(
     state: InvoiceState,
     wanted: Sequence[CreditLine],
-    stripe_lines: Sequence[Mapping[str, Any]],
+    stripe_lines: Sequence[StripeLine],
     problems: list[str],
-) -> tuple[list[Mapping[str, Any]], Money]:
+) -> "tuple[list[sdk.CreditNoteCreateParamsLine], Money]":
     """The lines of a credit note as Stripe takes them, and what they come to."""
     by_key = {line_key(line): line for line in stripe_lines}
     by_key |= {line["id"]: line for line in stripe_lines}
     by_position = {line.position: line for line in state.lines}
-    params: list[Mapping[str, Any]] = []
+    params: list[sdk.CreditNoteCreateParamsLine] = []
     total = Money(state.currency, 0)
     for one in wanted:
         ours = by_position.get(one.line)
@@ -321,9 +337,9 @@ def _credited_lines(
     return params, total
 
 
-def line_key(line: Mapping[str, Any]) -> str:
+def line_key(line: StripeLine) -> str:
     """Key that joins a Stripe line with the record's: ours, or its id where it is not ours."""
-    return str((line.get("metadata") or {}).get(LINE_KEY) or line["id"])
+    return line["metadata"].get(LINE_KEY) or line["id"]
 
 
 def _line_credit(one: CreditLine, line: Line, whole: Money, problems: list[str]) -> Money:
@@ -348,14 +364,43 @@ def _line_credit(one: CreditLine, line: Line, whole: Money, problems: list[str])
     return amount
 
 
-def _with_tax(line: Mapping[str, Any], amount: Money) -> Money:
+def _with_tax(line: StripeLine, amount: Money) -> Money:
     """A credited part of a line with its share of the line's discounts and added taxes."""
     share = Decimal(amount.minor) / line["amount"] if line["amount"] else Decimal(0)
 
-    def part(of: Mapping[str, Any]) -> int:
+    def part(of: Tax | DiscountAmount) -> int:
         return int((of["amount"] * share).quantize(Decimal(1), ROUND_HALF_UP))
 
-    taxes = [t for t in line.get("taxes") or () if t.get("tax_behavior") == "exclusive"]
+    taxes = [t for t in line["taxes"] or () if t["tax_behavior"] == "exclusive"]
     more = sum(map(part, taxes))
-    less = sum(map(part, line.get("discount_amounts") or ()))
+    less = sum(map(part, line["discount_amounts"] or ()))
     return Money(amount.currency, amount.minor + more - less)
+
+
+def credit_note_params(
+    state: InvoiceState, request: CreditRequest, credit: Credit, metadata: dict[str, str]
+) -> "sdk.CreditNoteCreateParams":
+    """A credit note as Stripe takes it."""
+    params: sdk.CreditNoteCreateParams = {
+        "invoice": state.stripe_id,
+        "email_type": "credit_note" if request.mail else "none",
+        "metadata": metadata,
+    }
+    if credit.lines:
+        params["lines"] = list(credit.lines)
+    else:
+        params["amount"] = credit.total.minor
+    match credit.back.minor, request.give_back:
+        case 0, _:
+            pass
+        case back, "refund":
+            params["refund_amount"] = back
+        case back, "customer balance":
+            params["credit_amount"] = back
+        case back, "out of band":
+            params["out_of_band_amount"] = back
+    if request.reason != "other":
+        params["reason"] = request.reason.replace(" ", "_")
+    if request.memo:
+        params["memo"] = request.memo
+    return params

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any, NamedTuple, TypedDict
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from invoicing.domain.model.money import to_minor
@@ -22,27 +22,9 @@ from invoicing.domain.stripe.projection import (
     named_record,
     payment_state,
 )
+from invoicing.domain.stripe.resources import ListedInvoice
 
 STATUS = {status.value.lower(): status.value for status in Status}
-
-
-class Listed(TypedDict, total=False):
-    """The fields of an invoice on a page of Stripe's list that a full sync looks at."""
-
-    id: str
-    created: int
-    status: str
-    customer: str | None
-    metadata: dict[str, str] | None
-    number: str | None
-    due_date: int | None
-    total: int
-    amount_paid: int
-    amount_remaining: int
-    amount_overpaid: int
-    pre_payment_credit_notes_amount: int
-    post_payment_credit_notes_amount: int
-    from_invoice: dict[str, Any] | None
 
 
 class StripeRow(NamedTuple):
@@ -81,11 +63,11 @@ class SalesforceRow(NamedTuple):
     credited: int = 0
 
 
-def stripe_rows(day: date, zone: ZoneInfo, org: str) -> Callable[[Listed], StripeRow]:
+def stripe_rows(day: date, zone: ZoneInfo, org: str) -> Callable[[ListedInvoice], StripeRow]:
     """Function that stages Stripe's invoices on a business day; only one org's Accounts count."""
     morning = datetime.combine(day, time.min, zone).timestamp()
 
-    def row(invoice: Listed) -> StripeRow:
+    def row(invoice: ListedInvoice) -> StripeRow:
         status, due = invoice["status"], invoice["due_date"]
         metadata = invoice["metadata"] or {}
         return StripeRow(

@@ -19,24 +19,31 @@ ZONES = st.sampled_from(
 )
 
 
-def stripe_invoice(**changes: Any) -> dict[str, Any]:
+def stripe_invoice(**changes: Any) -> Any:
     """An open invoice over 12.34 USD, as Stripe renders it."""
+    moments = ("finalized_at", "paid_at", "voided_at", "marked_uncollectible_at")
     return {
         "id": "in_1",
+        "created": 1764000000,
         "customer": "cus_1",
         "livemode": True,
         "status": "open",
         "currency": "usd",
         "number": "ACME-1",
+        "description": None,
         "due_date": end_of_day(DUE, BERLIN),
+        "from_invoice": None,
         "subtotal": 1234,
         "total": 1234,
         "total_taxes": [],
         "amount_due": 1234,
+        "amount_overpaid": 0,
         "amount_paid": 0,
         "amount_remaining": 1234,
+        "pre_payment_credit_notes_amount": 0,
+        "post_payment_credit_notes_amount": 0,
         "metadata": {},
-        "status_transitions": {"finalized_at": 1764000000},
+        "status_transitions": dict.fromkeys(moments) | {"finalized_at": 1764000000},
     } | changes
 
 

@@ -28,12 +28,14 @@ LINES = (Line(key="a", position=1, description="Days", quantity=Decimal(3), unit
 
 def sent_invoice(status: str = "open", currency: str = "usd", **facts: Any) -> InvoiceState:
     """An invoice over 2,100 minor units, of which nothing is paid unless said so."""
-    invoice = {
+    invoice: Any = {
         "id": "in_1",
         "status": status,
         "currency": currency,
         "total": 2100,
         "amount_paid": 0,
+        "pre_payment_credit_notes_amount": 0,
+        "post_payment_credit_notes_amount": 0,
         "amount_remaining": 2100,
         "customer_email": "pay@example.com",
         **facts,
@@ -126,7 +128,13 @@ def test_what_is_left_after_earlier_credits_is_the_whole() -> None:
 
 def test_lines_are_found_by_our_key_or_by_stripes() -> None:
     """Ours carry our key; those of the dashboard are known by their id."""
-    theirs = {"id": "il_1", "amount": 2100, "metadata": {"salesforce_line_key": "a"}}
+    theirs: Any = {
+        "id": "il_1",
+        "amount": 2100,
+        "discount_amounts": [],
+        "metadata": {"salesforce_line_key": "a"},
+        "taxes": [],
+    }
     request = CreditRequest(lines=(CreditLine(line=1, quantity=Decimal(2)),))
     credit, problems = plan_credit(sent_invoice(), request, stripe_lines=[theirs], collected=0)
     assert (problems, credit.total.minor) == ([], 1400)

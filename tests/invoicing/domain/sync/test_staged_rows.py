@@ -7,8 +7,9 @@ from zoneinfo import ZoneInfo
 from hypothesis import given
 from hypothesis import strategies as st
 
-from invoicing.domain.stripe.projection import ACCOUNT_KEY, ORG_KEY, RECORD_KEY, Facts, project
-from invoicing.domain.sync.staged_rows import QUERIED_FIELDS, Listed, salesforce_rows, stripe_rows
+from invoicing.domain.stripe.projection import ACCOUNT_KEY, ORG_KEY, RECORD_KEY, project
+from invoicing.domain.stripe.resources import ListedInvoice, StripeInvoice
+from invoicing.domain.sync.staged_rows import QUERIED_FIELDS, salesforce_rows, stripe_rows
 
 AMOUNT = st.integers(0, 10**9)
 INSTANT = st.integers(1_262_304_000, 2_000_000_000)
@@ -26,7 +27,7 @@ ZONES = st.sampled_from(["UTC", "Europe/Berlin", "America/Sao_Paulo", "Asia/Toky
 
 
 @st.composite
-def invoices(draw: st.DrawFn) -> Facts:
+def invoices(draw: st.DrawFn) -> StripeInvoice:
     """An invoice as a list page has it."""
     moments = ("finalized_at", "paid_at", "voided_at", "marked_uncollectible_at")
     invoice: dict[str, Any] = {
@@ -43,19 +44,20 @@ def invoices(draw: st.DrawFn) -> Facts:
     }
     for name in ("number", "description", "hosted_invoice_url", "invoice_pdf"):
         invoice[name] = draw(TEXT)
-    for name, kind in Facts.__annotations__.items():
+    invoice["from_invoice"] = None
+    for name, kind in StripeInvoice.__annotations__.items():
         if kind is int and name not in invoice:
             invoice[name] = draw(AMOUNT)
-    return cast(Facts, invoice)
+    return cast(StripeInvoice, invoice)
 
 
 @given(invoices(), st.dates(date(2010, 1, 1), date(2033, 1, 1)), ZONES)
 def test_the_short_cut_says_what_the_projection_says(
-    invoice: Facts, day: date, zone_name: str
+    invoice: StripeInvoice, day: date, zone_name: str
 ) -> None:
     """For any invoice, on any day, in any time zone."""
     zone = ZoneInfo(zone_name)
-    page = cast(Listed, {name: invoice.get(name) for name in Listed.__annotations__})
+    page = cast(ListedInvoice, {name: invoice.get(name) for name in ListedInvoice.__annotations__})
     row, whole = stripe_rows(day, zone, ORG)(page), project(invoice, today=day, zone=zone)
     assert (row.stripe_id, row.created) == (whole.stripe_id, invoice["created"])
     assert (row.record_id, row.customer_id) == (whole.record_id, whole.customer_id)
@@ -72,8 +74,12 @@ def test_an_invoice_is_due_until_its_day_ends() -> None:
     """Also on the night on which the clocks change."""
     row = stripe_rows(date(2026, 10, 26), ZoneInfo("Europe/Berlin"), ORG)
     due = int(datetime(2026, 10, 25, 22, 59, 59, tzinfo=UTC).timestamp())
-    empty = {name: 0 if kind is int else None for name, kind in Listed.__annotations__.items()}
-    last = cast(Listed, {**empty, "id": "in_1", "status": "open", "metadata": {}, "due_date": due})
+    empty = {
+        name: 0 if kind is int else None for name, kind in ListedInvoice.__annotations__.items()
+    }
+    last = cast(
+        ListedInvoice, {**empty, "id": "in_1", "status": "open", "metadata": {}, "due_date": due}
+    )
     assert row(last).overdue
     assert not row({**last, "due_date": due + 1}).overdue
 

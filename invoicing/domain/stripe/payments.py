@@ -4,9 +4,16 @@ Since API 2025-03-31 an invoice may be paid by several payments, and refunds and
 to those: https://docs.stripe.com/changelog/basil
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal, NamedTuple
+
+from invoicing.domain.stripe.resources import (
+    Dispute,
+    InvoicePayment,
+    PaymentError,
+    Refund,
+)
 
 PROBLEM_LENGTH = 255
 
@@ -15,6 +22,13 @@ FAILED_REFUNDS = frozenset(["failed", "canceled"])
 
 DISPUTES_NOT_LOST = frozenset(["won", "warning_closed", "prevented"])
 """Disputes in these states leave, or gave back, the money."""
+
+
+class PaymentName(NamedTuple):
+    """What a payment through Stripe is called there."""
+
+    kind: Literal["payment_intent", "charge"]
+    id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,50 +46,55 @@ class PaymentFacts:
 NO_PAYMENT_FACTS = PaymentFacts()
 
 
-def successful_payments(payments: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
-    """The payments through Stripe that brought money in: filters that find their refunds."""
+def successful_payments(payments: Iterable[InvoicePayment]) -> list[PaymentName]:
+    """The payments through Stripe that brought money in."""
     paid = []
     for payment in payments:
         means = payment["payment"]
-        kind = means["type"]
-        if payment["status"] == "paid" and kind in ("payment_intent", "charge"):
-            about = means[kind]
-            paid.append({kind: about if isinstance(about, str) else about["id"]})
+        intent, charge = means.get("payment_intent"), means.get("charge")
+        if payment["status"] != "paid":
+            continue
+        if intent:
+            paid.append(
+                PaymentName("payment_intent", intent if isinstance(intent, str) else intent["id"])
+            )
+        elif charge:
+            paid.append(PaymentName("charge", charge))
     return paid
 
 
-def problem(payments: Iterable[Mapping[str, Any]]) -> str:
-    """Reason why an open payment did not succeed, or what it waits for, in words.
+def problem(payments: Iterable[InvoicePayment]) -> str:
+    """Why a payment that is still open did not succeed, or what it waits for, in words.
 
     Args:
         payments: Of one invoice, newest first, their payment intents expanded.
     """
     for payment in payments:
         intent = payment["payment"].get("payment_intent")
-        if payment["status"] != "open" or not isinstance(intent, Mapping):
+        if payment["status"] != "open" or not isinstance(intent, dict):
             continue
         if intent["status"] == "requires_action":
             return "The customer has to confirm the payment with their bank."
-        error = intent.get("last_payment_error")
+        error = intent["last_payment_error"]
         if error:
             return _in_words(error)[:PROBLEM_LENGTH]
     return ""
 
 
-def _in_words(error: Mapping[str, Any]) -> str:
+def _in_words(error: PaymentError) -> str:
     reason = str(error.get("decline_code") or error.get("code") or "").replace("_", " ")
     said = str(error.get("message") or "The payment failed.")
     return f"{said} Reason: {reason}." if reason else said
 
 
-def refunded(refunds: Iterable[Mapping[str, Any]]) -> int:
-    """Amount refunded; a refund under way counts, one that failed does not."""
+def refunded(refunds: Iterable[Refund]) -> int:
+    """What was given back; a refund under way counts, one that failed does not."""
     return sum(refund["amount"] for refund in refunds if refund["status"] not in FAILED_REFUNDS)
 
 
-def disputed(disputes: Iterable[Mapping[str, Any]]) -> tuple[int, str]:
-    """Amount that disputes hold back or took for good, and the newest one's status."""
-    newest = sorted(disputes, key=lambda dispute: int(dispute["created"]))
+def disputed(disputes: Iterable[Dispute]) -> tuple[int, str]:
+    """What disputes hold back or took for good, and how the newest one stands."""
+    newest = sorted(disputes, key=lambda dispute: dispute["created"])
     held = sum(d["amount"] for d in newest if d["status"] not in DISPUTES_NOT_LOST)
     status = str(newest[-1]["status"]).replace("_", " ").capitalize() if newest else ""
     return held, status

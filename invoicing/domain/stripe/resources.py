@@ -1,0 +1,312 @@
+"""The fields that are read of Stripe's objects, named and typed as the SDK's classes have them.
+
+The SDK's own classes do not come further than the connector: pages of a full sync and the bodies
+of events are read without them, and they promise fields that an answer may lack. The connector
+holds every answer to these types, and a test holds these types to the SDK's.
+"""
+
+from decimal import Decimal
+from typing import Any, NotRequired, TypedDict
+
+Metadata = dict[str, str]
+
+
+class Identified(TypedDict):
+    """An object of which nothing but its id is read."""
+
+    id: str
+
+
+# Invoices
+
+
+class Tax(TypedDict):
+    """A tax of an invoice or a line, in minor units."""
+
+    amount: int
+    tax_behavior: str
+
+
+class Totals(TypedDict):
+    """What an invoice, or the preview of one, comes to."""
+
+    currency: str
+    total: int
+    total_taxes: list[Tax] | None
+
+
+class FromInvoice(TypedDict):
+    """The invoice that one revises."""
+
+    invoice: str
+
+
+class StatusTransitions(TypedDict):
+    """Unix times."""
+
+    finalized_at: int | None
+    marked_uncollectible_at: int | None
+    paid_at: int | None
+    voided_at: int | None
+
+
+class ListedInvoice(TypedDict):
+    """All of an invoice on a page of Stripe's list that a full sync compares."""
+
+    id: str
+    created: int
+    status: str
+    customer: str | None
+    metadata: Metadata | None
+    number: str | None
+    due_date: int | None
+    total: int
+    amount_paid: int
+    amount_remaining: int
+    amount_overpaid: int
+    pre_payment_credit_notes_amount: int
+    post_payment_credit_notes_amount: int
+    from_invoice: FromInvoice | None
+
+
+class StripeInvoice(ListedInvoice):
+    """All of an invoice that its projection looks at."""
+
+    currency: str
+    livemode: bool
+    description: str | None
+    hosted_invoice_url: NotRequired[str | None]
+    invoice_pdf: NotRequired[str | None]
+    subtotal: int
+    total_taxes: list[Tax] | None
+    amount_due: int
+    status_transitions: StatusTransitions
+
+
+class DiscountAmount(TypedDict):
+    """What a discount takes off a line, in minor units."""
+
+    amount: int
+
+
+class StripeLine(TypedDict):
+    """A line of an invoice."""
+
+    id: str
+    amount: int
+    description: str | None
+    quantity: int | None
+    quantity_decimal: Decimal | None
+    metadata: Metadata
+    taxes: list[Tax] | None
+    discount_amounts: list[DiscountAmount] | None
+
+
+class Lines(TypedDict):
+    """The first lines of an invoice."""
+
+    data: list[StripeLine]
+    has_more: bool
+
+
+class WholeInvoice(StripeInvoice):
+    """An invoice with its first lines, and whom it goes to."""
+
+    customer_email: str | None
+    lines: Lines
+
+
+# Payments
+
+
+class PaymentError(TypedDict):
+    """Why an attempt to pay failed."""
+
+    code: NotRequired[str | None]
+    decline_code: NotRequired[str | None]
+    message: NotRequired[str | None]
+
+
+class PaymentIntent(TypedDict):
+    """A payment through Stripe."""
+
+    id: str
+    status: str
+    last_payment_error: PaymentError | None
+
+
+class Means(TypedDict):
+    """What an invoice was paid by; the intent is whole where it was asked for."""
+
+    type: str
+    charge: NotRequired[str | None]
+    payment_intent: NotRequired[str | PaymentIntent | None]
+    payment_record: NotRequired[str | None]
+
+
+class InvoicePayment(TypedDict):
+    """A payment on an invoice, or the attempt at one, in minor units."""
+
+    id: str
+    invoice: str
+    status: str
+    amount_paid: int | None
+    payment: Means
+
+
+class Payments(TypedDict):
+    """The payments that an invoice carries."""
+
+    data: list[InvoicePayment]
+    has_more: bool
+
+
+class PaidInvoice(WholeInvoice):
+    """An invoice that was asked for with its payments."""
+
+    payments: Payments | None
+
+
+class Refund(TypedDict):
+    """Money given back, in minor units."""
+
+    id: str
+    object: str
+    amount: int
+    status: str | None
+    charge: str | None
+    payment_intent: str | None
+
+
+class Dispute(TypedDict):
+    """Money that a customer's bank claims back, in minor units."""
+
+    id: str
+    object: str
+    amount: int
+    created: int
+    status: str
+    charge: str
+    payment_intent: str | None
+
+
+class Charge(TypedDict):
+    """A charge, of which a payment intent may have made several."""
+
+    id: str
+    payment_intent: str | None
+
+
+class AmountRequested(TypedDict):
+    """An amount in minor units."""
+
+    currency: str
+    value: int
+
+
+class PaymentRecord(TypedDict):
+    """A payment that was reported to Stripe."""
+
+    id: str
+    amount_requested: AmountRequested
+
+
+class CreditNote(TypedDict):
+    """A credit note, in minor units."""
+
+    id: str
+    number: str
+    amount: int
+    pre_payment_amount: int
+    post_payment_amount: int
+    metadata: Metadata | None
+
+
+# Customers, and what invoices refer to
+
+
+class StripeAddress(TypedDict):
+    """An address."""
+
+    city: str | None
+    country: str | None
+    line1: str | None
+    line2: str | None
+    postal_code: str | None
+    state: str | None
+
+
+class Shipping(TypedDict):
+    """Where a customer is shipped to."""
+
+    address: NotRequired[StripeAddress | None]
+    name: NotRequired[str | None]
+
+
+class InvoiceSettings(TypedDict):
+    """How a customer's invoices are paid by default."""
+
+    default_payment_method: str | None
+
+
+class Customer(TypedDict):
+    """A customer."""
+
+    id: str
+    email: str | None
+    default_source: NotRequired[str | None]
+    invoice_settings: InvoiceSettings
+    name: NotRequired[str | None]
+    address: NotRequired[StripeAddress | None]
+    metadata: NotRequired[Metadata | None]
+    shipping: NotRequired[Shipping | None]
+    tax_exempt: NotRequired[str | None]
+
+
+class TaxId(TypedDict):
+    """A tax id of a customer."""
+
+    type: str
+    value: str
+
+
+class Coupon(TypedDict):
+    """The terms of a coupon."""
+
+    id: str
+    amount_off: int | None
+    currency: str | None
+    percent_off: float | None
+    valid: bool
+
+
+class TaxRate(TypedDict):
+    """A tax rate."""
+
+    id: str
+    active: bool
+
+
+# Events
+
+
+class EventData(TypedDict):
+    """What an event is about: some object of Stripe."""
+
+    object: dict[str, Any]
+
+
+class EventRequest(TypedDict):
+    """The call that an event came of."""
+
+    idempotency_key: str | None
+
+
+class Event(TypedDict):
+    """An event of the kind that carries its object."""
+
+    id: str
+    created: int
+    type: str
+    data: EventData
+    request: EventRequest | None
