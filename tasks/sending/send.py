@@ -404,9 +404,9 @@ def check_saved_payment(invoice: Invoice, customer_id: str) -> None:
     if invoice.details.collection is not Collection.CHARGE:
         return
     customer = stripe.client().customer(customer_id)
-    if not customer or not (
-        customer["invoice_settings"]["default_payment_method"] or customer.get("default_source")
-    ):
+    default = customer["invoice_settings"] if customer else None
+    saved = default and default["default_payment_method"]
+    if not customer or not (saved or customer.get("default_source")):
         raise Rejected(
             f"{invoice.account.name} has no payment method saved in Stripe ({customer_id}) to "
             "charge. Revise the invoice to be sent instead, or have one saved as the default."

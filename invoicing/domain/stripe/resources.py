@@ -255,7 +255,7 @@ class Customer(TypedDict):
     id: str
     email: str | None
     default_source: NotRequired[str | None]
-    invoice_settings: InvoiceSettings
+    invoice_settings: InvoiceSettings | None
     name: NotRequired[str | None]
     address: NotRequired[StripeAddress | None]
     metadata: NotRequired[Metadata | None]
