@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 from itertools import count
-from typing import Any
+from typing import Any, NotRequired, TypedDict, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
+import msgspec
 import orjson
 import requests
 from more_itertools import chunked
@@ -40,6 +41,8 @@ from invoicing.errors import (
 from invoicing.mapping import org_mapping
 from invoicing.settings import SALESFORCE_API_VERSION, settings
 from invoicing.settings import Salesforce as SalesforceSettings
+
+T = TypeVar("T")
 
 Record = dict[str, Any]
 
@@ -117,6 +120,10 @@ def _translated_errors(doing: str) -> Iterator[None]:
         raise TransientError(
             f"Salesforce's bulk job failed, while trying to {doing}: {error}"
         ) from error
+    except msgspec.ValidationError as error:
+        raise TransientError(
+            f"Salesforce's answer was not what it should be, while trying to {doing}: {error}."
+        ) from error
     except requests.exceptions.InvalidJSONError as error:
         raise TransientError(
             f"Salesforce's answer was unreadable, while trying to {doing}."
@@ -151,6 +158,62 @@ def _by_code(doing: str, status: int, errors: Sequence[Mapping[str, Any]]) -> In
     if codes & NOT_FOUND_CODES or status == 404:
         return NotFound(f"Salesforce refused to {doing}: {said}")
     return Rejected(f"Salesforce refused to {doing}: {said}")
+
+
+class _Page(TypedDict):
+    """A part of what a query finds."""
+
+    done: bool
+    records: list[Record]
+    totalSize: int
+    nextRecordsUrl: NotRequired[str]
+
+
+class _Named(TypedDict):
+    name: str
+
+
+class _Objects(TypedDict):
+    """The objects of the org."""
+
+    sobjects: list[_Named]
+
+
+class _RowResult(TypedDict):
+    """How one record of a collection was written."""
+
+    success: bool
+    errors: list[Record]
+
+
+class _NodeAnswer(TypedDict):
+    referenceId: str
+    body: Any
+
+
+class _GraphResponse(TypedDict):
+    compositeResponse: list[_NodeAnswer]
+
+
+class _Graph(TypedDict):
+    """How one graph was written."""
+
+    graphId: str
+    isSuccessful: bool
+    graphResponse: _GraphResponse
+
+
+class _Graphs(TypedDict):
+    graphs: list[_Graph]
+
+
+class _Limit(TypedDict):
+    Max: int
+    Remaining: int
+
+
+class _Limits(TypedDict):
+    DailyApiRequests: _Limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,10 +265,17 @@ class Salesforce:
                 object_pairs_hook=dict,
             )
 
-    def _call(self, doing: str, path: str, method: str = "GET", body: Any = None) -> Any:
+    def _call(
+        self, doing: str, path: str, shape: type[T], method: str = "GET", body: Any = None
+    ) -> T:
+        """Make a call; its answer must have a shape."""
         extra: dict[str, Any] = {} if body is None else {"data": orjson.dumps(body)}
         with _translated_errors(doing):
-            return self._client.restful(path, method=method, **extra)
+            try:
+                answer = self._client.restful(path, method=method, **extra)
+            except TypeError as error:  # the SDK asks for the length of whatever came
+                raise ValueError("neither an object nor a list") from error
+            return msgspec.convert(answer, shape)
 
     def org_id(self) -> str:
         """The 18-character id of the org."""
@@ -214,14 +284,13 @@ class Salesforce:
     def describe(self, sobject: str) -> Record | None:
         """The org's describe of one of its objects, by the org's own name; None if it has none."""
         try:
-            answer: Record = self._call("read the schema", f"sobjects/{sobject}/describe")
+            return self._call("read the schema", f"sobjects/{sobject}/describe", Record)
         except NotFound:
             return None
-        return answer
 
     def object_names(self) -> list[str]:
         """The API names of all objects that the org shows us."""
-        answer = self._call("read the schema", "sobjects/")
+        answer = self._call("read the schema", "sobjects/", _Objects)
         return [sobject["name"] for sobject in answer["sobjects"]]
 
     def _translated(self, soql: str) -> Translation:
@@ -246,20 +315,30 @@ class Salesforce:
         """
         asked = self._translated(soql).soql
         with _translated_errors("read records"):
-            found = list(self._client.query_all_iter(asked))
+            found = self._whole(self._client.query(asked))["records"]
             for record in found:
                 for value in record.values():
                     if isinstance(value, dict) and "records" in value:
                         self._complete(value)
         return [self._names.record(row) for row in found] if self._names else found
 
+    def _whole(self, answer: object) -> _Page:
+        """A first page with the records of those after it."""
+        page = last = msgspec.convert(answer, _Page)
+        while not last["done"]:
+            following = last.get("nextRecordsUrl")
+            if not following:
+                raise TransientError("Salesforce's answer does not say where it goes on.")
+            more = self._client.query_more(following, identifier_is_url=True)
+            last = msgspec.convert(more, _Page)
+            page["records"] += last["records"]
+        return page
+
     def _complete(self, children: dict[str, Any]) -> None:
         """Fetch what a list of child records was cut by."""
-        page: Mapping[str, Any] = children
-        while not page["done"]:
-            page = self._client.query_more(page["nextRecordsUrl"], identifier_is_url=True)
-            children["records"] += page["records"]
-        came, announced = len(children["records"]), children["totalSize"]
+        page = self._whole(children)
+        children["records"] = page["records"]
+        came, announced = len(page["records"]), page["totalSize"]
         if came != announced:
             raise TransientError(f"Salesforce gave {came} of {announced} child records; ask again.")
 
@@ -328,12 +407,12 @@ class Salesforce:
     def delete(self, sobject: str, record_id: str) -> None:
         """Delete one record with its details; NotFound if there is none."""
         path = f"sobjects/{self._sobject(sobject)}/{record_id}"
-        self._call("delete the record", path, "DELETE")
+        self._call("delete the record", path, object, "DELETE")
 
     def update(self, sobject: str, record_id: str, fields: Mapping[str, Any]) -> None:
         """Set fields of one record."""
         path = f"sobjects/{self._sobject(sobject)}/{record_id}"
-        self._call("update the record", path, "PATCH", self._fields(sobject, fields))
+        self._call("update the record", path, object, "PATCH", self._fields(sobject, fields))
 
     def update_many(self, sobject: str, records: Sequence[Mapping[str, Any]]) -> list[RowError]:
         """Set fields of many records; each carries its ``Id``. Returns the rows that failed."""
@@ -366,7 +445,7 @@ class Salesforce:
                 for record in some
             ]
             body = {"allOrNone": False, "records": rows}
-            results = self._call("write records", path, "PATCH", body) or []
+            results = self._call("write records", path, list[_RowResult], "PATCH", body)
             failed += [
                 RowError(start + i, _by_code("write the record", 200, result["errors"]))
                 for i, result in enumerate(results)
@@ -407,17 +486,17 @@ class Salesforce:
         resources_composite_graph_limits.htm
         """
         root = f"/services/data/v{SALESFORCE_API_VERSION}/"
-        asked = [
-            {
-                "graphId": f"graph{number}",
-                "compositeRequest": [self._node(request, root) for request in requests],
-            }
+        asked = {
+            f"graph{number}": [self._node(request, root) for request in requests]
             for number, requests in enumerate(graphs)
-        ]
+        }
+        body = {"graphs": [{"graphId": id_, "compositeRequest": n} for id_, n in asked.items()]}
         path = "composite/graph"
-        said = self._call("write the invoice", path, "POST", {"graphs": asked})["graphs"]
+        said = self._call("write the invoice", path, _Graphs, "POST", body)["graphs"]
         by_id = {graph["graphId"]: _graph_answer(graph) for graph in said}
-        return [by_id[graph["graphId"]] for graph in asked]
+        if by_id.keys() != asked.keys():
+            raise TransientError("Salesforce did not say how each of the records was written.")
+        return [by_id[id_] for id_ in asked]
 
     def _node(self, request: Mapping[str, Any], root: str) -> dict[str, Any]:
         resource, sobject, *rest = request["path"].split("/")
@@ -433,11 +512,11 @@ class Salesforce:
 
     def api_usage(self) -> float:
         """Share of the day's API calls that are used; costs one."""
-        calls = self._call("read the limits", "limits/")["DailyApiRequests"]
+        calls = self._call("read the limits", "limits/", _Limits)["DailyApiRequests"]
         return 1 - calls["Remaining"] / calls["Max"] if calls["Max"] else 1.0
 
 
-def _graph_answer(graph: Mapping[str, Any]) -> dict[str, Any] | GraphError:
+def _graph_answer(graph: _Graph) -> dict[str, Any] | GraphError:
     answers = graph["graphResponse"]["compositeResponse"]
     if graph["isSuccessful"]:
         return {answer["referenceId"]: answer["body"] for answer in answers}

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from invoicing.connectors.salesforce import Salesforce
 from invoicing.connectors.stripe import Stripe
 from invoicing.domain.stripe.payments import PaymentName
 from invoicing.errors import TransientError
+from invoicing.settings import Salesforce as SalesforceSettings
 from invoicing.settings import Stripe as StripeSettings
 
 ROOT = Path(__file__).parents[3]
@@ -45,17 +47,34 @@ def test_what_stripe_does_not_have_is_a_type_error(tmp_path: Path) -> None:
     assert 'TypedDict "WholeInvoice" has no key "amount_remaning"' in read
 
 
+LOGIN = {"access_token": "token", "instance_url": "https://acme.my.salesforce.com"}
+
+Answering = Callable[[object], str]
+
+
 @pytest.fixture
-def answered() -> Iterator[Callable[[object], Stripe]]:
-    """A Stripe that answers everything with 200 and the same JSON."""
+def answering() -> Iterator[Answering]:
+    """A service that lets everybody log in, and answers all else with 200 and the same JSON."""
     body = b""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            self.answer(body)
+
+        def do_PATCH(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.answer(body)
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            login = self.path.endswith("/oauth2/token")
+            self.answer(json.dumps(LOGIN).encode() if login else body)
+
+        def answer(self, content: bytes) -> None:
             self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            self.wfile.write(body)
+            self.wfile.write(content)
 
         def log_message(self, *_: object) -> None:
             pass
@@ -64,14 +83,12 @@ def answered() -> Iterator[Callable[[object], Stripe]]:
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
 
-    def client(answer: object) -> Stripe:
+    def with_answer(answer: object) -> str:
         nonlocal body
         body = json.dumps(answer).encode()
-        account = {"api_key": "sk_test_1", "account_id": "acct_1", "livemode": False}
-        url = f"http://127.0.0.1:{server.server_port}"
-        return Stripe(StripeSettings.model_validate({**account, "base_url": url}))
+        return f"http://127.0.0.1:{server.server_port}"
 
-    yield client
+    yield with_answer
     server.shutdown()
     thread.join()
     server.server_close()
@@ -90,9 +107,34 @@ def answered() -> Iterator[Callable[[object], Stripe]]:
         lambda client: client.invoice_of_payment(PaymentName("charge", "ch_1")),
     ],
 )
-def test_an_answer_of_another_shape_passes_with_time(
-    answered: Callable[[object], Stripe], call: Callable[[Stripe], object], answer: object
+def test_an_answer_of_stripe_of_another_shape_passes_with_time(
+    answering: Answering, call: Callable[[Stripe], object], answer: object
 ) -> None:
     """A list, nothing or half of what was asked for: said in words, and tried again."""
+    account = {"api_key": "sk_test_1", "account_id": "acct_1", "livemode": False}
+    settings = StripeSettings.model_validate({**account, "base_url": answering(answer)})
     with pytest.raises(TransientError, match="while trying to"):
-        call(answered(answer))
+        call(Stripe(settings))
+
+
+@pytest.mark.parametrize("answer", [[], {}, None, "", 1, {"records": []}, {"graphs": [{}]}])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda client: client.query("SELECT Id FROM Account"),
+        lambda client: client.object_names(),
+        lambda client: client.api_usage(),
+        lambda client: client.write_graphs(
+            [[{"method": "PATCH", "path": "sobjects/Account/001", "referenceId": "a", "body": {}}]]
+        ),
+    ],
+)
+def test_an_answer_of_salesforce_of_another_shape_passes_with_time(
+    answering: Answering, call: Callable[[Salesforce], object], answer: object
+) -> None:
+    """The same on the other side."""
+    org = {"domain": "acme.my", "org_id": "00D000000000001", "url": answering(answer)}
+    login = {"consumer_key": "key", "consumer_secret": "secret"}
+    settings = SalesforceSettings.model_validate({**org, **login})
+    with pytest.raises(TransientError, match="while trying to"):
+        call(Salesforce(settings))
