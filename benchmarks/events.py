@@ -34,6 +34,7 @@ from benchmarks.receiver import postgres
 from deployments.local.stack import Stack
 from invoicing.connectors.prefect import Prefect
 from invoicing.connectors.salesforce import Salesforce
+from invoicing.domain.salesforce.queries import Query, equals
 from invoicing.settings import settings
 
 CUSTOMERS = 200
@@ -115,14 +116,14 @@ class World:
     def status(self, invoice: str) -> str:
         """What Salesforce says of an invoice."""
         [row] = self.salesforce.query(
-            f"SELECT Status__c FROM Stripe_Invoice__c WHERE Stripe_Invoice_Id__c = '{invoice}'"  # noqa: S608
+            Query("Stripe_Invoice__c", ["Status__c"], where=equals("Stripe_Invoice_Id__c", invoice))
         )
         return str(row["Status__c"])
 
     def differing(self) -> list[str]:
         """Invoices of which Salesforce does not say what Stripe says."""
         rows = self.salesforce.query(
-            "SELECT Stripe_Invoice_Id__c, Status__c, Amount_Paid__c FROM Stripe_Invoice__c"
+            Query("Stripe_Invoice__c", ["Stripe_Invoice_Id__c", "Status__c", "Amount_Paid__c"])
         )
         told = {
             row["Stripe_Invoice_Id__c"]: (row["Status__c"].lower(), row["Amount_Paid__c"] or 0)

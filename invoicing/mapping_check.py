@@ -9,6 +9,7 @@ from invoicing.domain.model.text import nearest
 from invoicing.domain.salesforce.custom_fields import OrgFieldReader
 from invoicing.domain.salesforce.field_mapping import OrgMapping
 from invoicing.domain.salesforce.mapping_validation import mistakes, own_mistakes
+from invoicing.domain.salesforce.queries import Query
 from invoicing.errors import EnvironmentMismatch, InvoicingError, Misconfigured, Rejected
 from invoicing.mapping import all_mistakes, org_mapping
 from invoicing.settings import settings
@@ -33,11 +34,11 @@ def check_org() -> None:
 def _wrong_in_data(mapping: OrgMapping, org: Salesforce) -> Iterator[str]:
     """A price book that is not there, and a condition that is no SOQL."""
     name = mapping.price_book.name
-    books = [row["Name"] for row in org.query("SELECT Name FROM Pricebook2")] if name else []
+    books = [row["Name"] for row in org.query(Query("Pricebook2", ["Name"]))] if name else []
     if name not in books and name:
         guess = nearest(name, books) or "."
         yield f"price_book.name: the org has no price book {name!r}{guess}"
-    asked = OrgFieldReader(mapping).contact_query("'001000000000000'")
+    asked = OrgFieldReader(mapping).contact_query("001000000000000")
     try:
         if asked:
             org.query(asked)

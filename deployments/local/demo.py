@@ -29,7 +29,9 @@ from deployments.local.stack import (
     Stack,
 )
 from invoicing.connectors.prefect import Prefect
-from invoicing.connectors.salesforce import Salesforce, quoted
+from invoicing.connectors.salesforce import Salesforce
+from invoicing.domain.salesforce.queries import Query, equals
+from invoicing.domain.salesforce.record import INVOICE
 from invoicing.settings import Salesforce as SalesforceSettings
 
 STATE = Path(".demo")
@@ -40,9 +42,9 @@ TIMEOUT_SECONDS = 600
 
 CARD = "4242424242424242"
 FIELDS = (
-    "Id, Name, Account__r.Name, Status__c, Payment_State__c, Sync_State__c, Number__c, Total__c, "
-    "Currency__c, Stripe_Invoice_Id__c, Stripe_Customer_Id__c, Hosted_Invoice_URL__c, "
-    "Invoice_PDF__c"
+    *("Id", "Name", "Account__r.Name", "Status__c", "Payment_State__c", "Sync_State__c"),
+    *("Number__c", "Total__c", "Currency__c", "Stripe_Invoice_Id__c", "Stripe_Customer_Id__c"),
+    *("Hosted_Invoice_URL__c", "Invoice_PDF__c"),
 )
 
 
@@ -120,12 +122,11 @@ class Story:
 
     def record(self, name: str) -> dict[str, Any]:
         """An invoice in Salesforce."""
-        soql = f"SELECT {FIELDS} FROM Stripe_Invoice__c WHERE Name = {quoted(name)}"  # noqa: S608
-        return self.salesforce.query(soql)[0]
+        return self.salesforce.query(Query(INVOICE, FIELDS, where=equals("Name", name)))[0]
 
     def records(self) -> list[dict[str, Any]]:
         """All invoices in Salesforce."""
-        return self.salesforce.query(f"SELECT {FIELDS} FROM Stripe_Invoice__c ORDER BY Name")  # noqa: S608
+        return self.salesforce.query(Query(INVOICE, FIELDS, order="Name"))
 
     def newest_name(self) -> str:
         """The name of the invoice raised last."""

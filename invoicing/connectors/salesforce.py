@@ -29,7 +29,7 @@ from simple_salesforce.exceptions import (
 )
 
 from invoicing.domain.salesforce.field_mapping import Names, OrgMapping
-from invoicing.domain.salesforce.queries import Translation, translate
+from invoicing.domain.salesforce.queries import Query
 from invoicing.errors import (
     EnvironmentMismatch,
     InvoicingError,
@@ -45,6 +45,8 @@ from invoicing.settings import Salesforce as SalesforceSettings
 T = TypeVar("T")
 
 Record = dict[str, Any]
+
+OUR_NAMES = Names(OrgMapping())
 
 COLLECTION = 200
 """The most records of one Collections call."""
@@ -279,7 +281,7 @@ class Salesforce:
 
     def org_id(self) -> str:
         """The 18-character id of the org."""
-        return str(self.query("SELECT Id FROM Organization")[0]["Id"])
+        return str(self.query(Query("Organization", ["Id"]))[0]["Id"])
 
     def describe(self, sobject: str) -> Record | None:
         """The org's describe of one of its objects, by the org's own name; None if it has none."""
@@ -293,17 +295,14 @@ class Salesforce:
         answer = self._call("read the schema", "sobjects/", _Objects)
         return [sobject["name"] for sobject in answer["sobjects"]]
 
-    def _translated(self, soql: str) -> Translation:
-        return translate(soql, self._names) if self._names else Translation(soql)
-
     def _sobject(self, ours: str) -> str:
         return self._names.sobject(ours) if self._names else ours
 
     def _fields(self, sobject: str, values: Mapping[str, Any]) -> Mapping[str, Any]:
         return self._names.fields(sobject, values) if self._names else values
 
-    def query(self, soql: str) -> list[Record]:
-        """All records that a SOQL query finds, each with all of its children.
+    def query(self, query: Query) -> list[Record]:
+        """All records that a query finds, each with all of its children.
 
         A batch may end anywhere, and children count: a list of children that was cut names its
         rest, which is fetched here.
@@ -313,9 +312,9 @@ class Salesforce:
         Raises:
             TransientError: fewer children came than were announced.
         """
-        asked = self._translated(soql).soql
+        soql = query.build(self._names or OUR_NAMES).soql
         with _translated_errors("read records"):
-            found = self._whole(self._client.query(asked))["records"]
+            found = self._whole(self._client.query(soql))["records"]
             for record in found:
                 for value in record.values():
                     if isinstance(value, dict) and "records" in value:
@@ -342,13 +341,13 @@ class Salesforce:
         if came != announced:
             raise TransientError(f"Salesforce gave {came} of {announced} child records; ask again.")
 
-    def bulk_query(self, soql: str) -> Iterator[list[str]]:
+    def bulk_query(self, query: Query) -> Iterator[list[str]]:
         """The rows of a large query one by one, values as CSV text in the query's order.
 
         Bulk API 2.0 query: one job, read in parts, of which one is in memory at a time. What
         the org does not keep is an empty text.
         """
-        asked = self._translated(soql)
+        asked = query.build(self._names or OUR_NAMES)
         sobject = getattr(self._client.bulk2, "query")  # noqa: B009  (any name will do)
         with _translated_errors("read records in bulk"):
             for part in sobject.query(asked.soql, max_records=BULK_PART, wait=0.2):
@@ -535,15 +534,6 @@ def _csv_value(value: Any) -> Any:
 def _bulk_error(said: str | None) -> InvoicingError:
     code, _, message = (said or "SERVER_UNAVAILABLE:The row was not tried.").partition(":")
     return _by_code("write the record", 200, [{"statusCode": code, "message": message}])
-
-
-def quoted(value: str) -> str:
-    """A SOQL string literal.
-
-    Source: https://developer.salesforce.com/docs/atlas.en-us.soql_sosl.meta/soql_sosl/
-    sforce_api_calls_soql_select_quotedstringescapes.htm
-    """
-    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 @lru_cache(maxsize=1)

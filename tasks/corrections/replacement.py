@@ -11,11 +11,11 @@ from typing import Any
 from prefect import task
 
 from invoicing.connectors import salesforce
-from invoicing.connectors.salesforce import quoted
 from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.model.invoice import Invoice
 from invoicing.domain.model.status import Status
 from invoicing.domain.salesforce import record
+from invoicing.domain.salesforce.queries import Comparison, Condition, Query, all_of, equals
 from invoicing.domain.stripe.transitions import InvoiceAction, action_problems
 from invoicing.errors import Conflict, Rejected
 from invoicing.ledger import intents
@@ -45,7 +45,7 @@ def write_replacement(record_id: str, due_date: date | None, request_id: str) ->
     INVOICE.keep(record_id)
     key = f"replace-{request_id or run_id()}"
     asked = fingerprint(record_id, due_date)
-    made = _replacement(f"{record.LOCAL_KEY} = {quoted(key)}")
+    made = _replacement(equals(record.LOCAL_KEY, key))
     if made:
         if not intents.claim(RAISE, key, digest=asked, actor=run_id()):
             raise Rejected(used_before(made["Name"]))
@@ -53,8 +53,10 @@ def write_replacement(record_id: str, due_date: date | None, request_id: str) ->
     state, old = read_invoice_state.fn(record_id), read_invoice.fn(record_id)
     problems = list(action_problems(InvoiceAction.REPLACE, state))
     rival = _replacement(
-        f"{record.REPLACES} = {quoted(record_id)} AND {record.STATUS} NOT IN "
-        f"({', '.join(map(quoted, NO_LONGER_REPLACING))})"
+        all_of(
+            equals(record.REPLACES, record_id),
+            Comparison(record.STATUS, "!=", NO_LONGER_REPLACING),
+        )
     )
     if rival:
         problems.append(
@@ -84,9 +86,9 @@ def write_replacement(record_id: str, due_date: date | None, request_id: str) ->
     )
 
 
-def _replacement(where: str) -> salesforce.Record | None:
+def _replacement(where: Condition) -> salesforce.Record | None:
     found = salesforce.client().query(
-        f"SELECT Id, Name, {record.REPLACES} FROM {record.INVOICE} WHERE {where}"  # noqa: S608
+        Query(record.INVOICE, ["Id", "Name", record.REPLACES], where=where)
     )
     return found[0] if found else None
 
@@ -103,7 +105,7 @@ def replacement_links(original: str | None) -> tuple[dict[str, str], list[Node]]
     if original is None:
         return {}, []
     found = salesforce.client().query(
-        f"SELECT Id FROM {record.INVOICE} WHERE {record.STRIPE_ID} = {quoted(original)}"  # noqa: S608
+        Query(record.INVOICE, ["Id"], where=equals(record.STRIPE_ID, original))
     )
     if not found:
         return {}, []

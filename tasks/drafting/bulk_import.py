@@ -27,7 +27,7 @@ from tasks.drafting.drafts import Draft, draft_nodes, options_problems, raised_e
 from tasks.records.accounts import read_accounts
 from tasks.records.locks import Lock
 from tasks.records.price_books import read_price_book
-from tasks.records.queries import in_lists
+from tasks.records.queries import select_in
 from tasks.records.timeline import add_entries
 from tasks.runtime.clock import today
 from tasks.runtime.retries import STEP
@@ -230,21 +230,16 @@ def check_opportunities(references: Sequence[str], defaults: Defaults) -> list[R
     ]
 
 
-def _currency_field() -> str:
-    return ", CurrencyIsoCode" if settings().salesforce.multi_currency else ""
-
-
 def _opportunities(words: Sequence[str]) -> dict[str, Record | str]:
     """The Opportunity that each word names, by id or exact name, or why there is none."""
     ids = [word for word in words if looks_like_id(word, "006")]
-    fields = f"Id, Name, AccountId, StageName, IsWon, IsClosed{_currency_field()}"
+    fields = ["Id", "Name", "AccountId", "StageName", "IsWon", "IsClosed"]
+    fields += ["CurrencyIsoCode"] if settings().salesforce.multi_currency else []
     found: dict[str, dict[str, Record]] = {}
     for column, some in (("Id", ids), ("Name", [word for word in words if word not in ids])):
-        for listed in in_lists(some):
-            soql = f"SELECT {fields} FROM Opportunity WHERE {column} IN ({listed})"  # noqa: S608
-            for row in salesforce.client().query(soql):
-                word = short(row["Id"]) if column == "Id" else row["Name"].casefold()
-                found.setdefault(word, {})[row["Id"]] = row
+        for row in select_in("Opportunity", column, some, fields):
+            word = short(row["Id"]) if column == "Id" else row["Name"].casefold()
+            found.setdefault(word, {})[row["Id"]] = row
     return {
         word: _only(found.get(short(word) if word in ids else word.casefold(), {}))
         for word in words
@@ -262,14 +257,13 @@ def _only(found: Mapping[str, Record]) -> Record | str:
 def _products(ids: Iterable[str]) -> dict[str, list[Record]]:
     """The products of Opportunities, in their order."""
     rows: dict[str, list[Record]] = {}
-    for listed in in_lists(ids):
-        found = salesforce.client().query(
-            "SELECT OpportunityId, Product2Id, Product2.Name, Quantity, UnitPrice, Discount, "  # noqa: S608
-            f"Description FROM OpportunityLineItem WHERE OpportunityId IN ({listed}) "
-            "ORDER BY OpportunityId, SortOrder NULLS LAST, CreatedDate, Id"
-        )
-        for row in found:
-            rows.setdefault(row["OpportunityId"], []).append(row)
+    fields = (
+        *("OpportunityId", "Product2Id", "Product2.Name"),
+        *("Quantity", "UnitPrice", "Discount", "Description"),
+    )
+    order = "OpportunityId, SortOrder NULLS LAST, CreatedDate, Id"
+    for row in select_in("OpportunityLineItem", "OpportunityId", ids, fields, order=order):
+        rows.setdefault(row["OpportunityId"], []).append(row)
     return rows
 
 
@@ -357,16 +351,11 @@ def _name(one: RequestedInvoice) -> str:
 def _written(keys: Iterable[str]) -> dict[str, Record]:
     """The records of keys, as far as they are there."""
     fields = (
-        f"Id, Name, {record.LOCAL_KEY}, {record.STATUS}, {record.STRIPE_ID}, {record.TOTAL}, "
-        f"{record.CURRENCY}, Account__r.Name"
+        *("Id", "Name", record.LOCAL_KEY, record.STATUS, record.STRIPE_ID, record.TOTAL),
+        *(record.CURRENCY, "Account__r.Name"),
     )
-    return {
-        row[record.LOCAL_KEY]: row
-        for listed in in_lists(keys)
-        for row in salesforce.client().query(
-            f"SELECT {fields} FROM {record.INVOICE} WHERE {record.LOCAL_KEY} IN ({listed})"  # noqa: S608
-        )
-    }
+    found = select_in(record.INVOICE, record.LOCAL_KEY, keys, fields)
+    return {row[record.LOCAL_KEY]: row for row in found}
 
 
 def _total(row: Record) -> Money:

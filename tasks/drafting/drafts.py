@@ -9,7 +9,6 @@ from prefect import task
 from prefect.logging import get_run_logger
 
 from invoicing.connectors import salesforce
-from invoicing.connectors.salesforce import quoted
 from invoicing.domain.forms.draft_lines import (
     chosen_details,
     new_lines,
@@ -21,6 +20,7 @@ from invoicing.domain.model.money import Money
 from invoicing.domain.model.status import Status
 from invoicing.domain.model.terms import Details
 from invoicing.domain.salesforce import record
+from invoicing.domain.salesforce.queries import Query, equals
 from invoicing.errors import Rejected
 from invoicing.ledger import intents
 from invoicing.ledger.intents import RAISE
@@ -126,8 +126,8 @@ def write_draft(draft: Draft) -> Invoice:
     """
     client = salesforce.client()
     same = intents.claim(RAISE, draft.key, digest=draft.asked, actor=run_id())
-    named = f"{record.LOCAL_KEY} = {quoted(draft.key)}"
-    found = client.query(f"SELECT Id, Name, Account__c FROM {record.INVOICE} WHERE {named}")  # noqa: S608
+    named = equals(record.LOCAL_KEY, draft.key)
+    found = client.query(Query(record.INVOICE, ["Id", "Name", "Account__c"], where=named))
     if not same or (found and found[0]["Account__c"] != draft.account.id):
         raise Rejected(used_before(found[0]["Name"] if found else ""))
     if found:
@@ -152,8 +152,8 @@ def used_before(name: str) -> str:
 
 def was_raised(key: str) -> bool:
     """Whether a draft of a key has been written."""
-    named = f"{record.LOCAL_KEY} = {quoted(key)}"
-    return bool(salesforce.client().query(f"SELECT Id FROM {record.INVOICE} WHERE {named}"))  # noqa: S608
+    named = equals(record.LOCAL_KEY, key)
+    return bool(salesforce.client().query(Query(record.INVOICE, ["Id"], where=named)))
 
 
 def draft_nodes(draft: Draft, name: str = "invoice") -> list[dict[str, Any]]:

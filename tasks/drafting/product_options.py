@@ -8,6 +8,7 @@ from prefect.logging import get_run_logger
 from invoicing.connectors import salesforce
 from invoicing.connectors.prefect import Prefect
 from invoicing.domain.forms.product_options import Product, choices_of, with_choices
+from invoicing.domain.salesforce.queries import Query, all_of, equals, is_in
 from invoicing.mapping import org_field_reader
 from invoicing.settings import settings
 from tasks.records.price_books import price_book_condition
@@ -28,11 +29,17 @@ def read_choices() -> list[str]:
         A word for each product that means no other; none if there are too many to choose from.
     """
     by_account = org_field_reader().mapping.price_book.account_field
-    books = "Pricebook2.IsActive = true" if by_account else price_book_condition(None)
+    books = equals("Pricebook2.IsActive", True) if by_account else price_book_condition(None)
+    active = equals("IsActive", True)
+    entries = Query("PricebookEntry", ["Product2Id"], where=all_of(active, books))
     found = salesforce.client().query(
-        "SELECT Id, Name, ProductCode FROM Product2 WHERE IsActive = true AND Id IN "  # noqa: S608
-        f"(SELECT Product2Id FROM PricebookEntry WHERE IsActive = true AND {books}) "
-        f"ORDER BY Name, Id LIMIT {MAX_CHOICES + 1}"
+        Query(
+            "Product2",
+            ["Id", "Name", "ProductCode"],
+            where=all_of(active, is_in("Id", entries)),
+            order="Name, Id",
+            limit=MAX_CHOICES + 1,
+        )
     )
     if len(found) > MAX_CHOICES:
         get_run_logger().warning(

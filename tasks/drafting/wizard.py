@@ -2,11 +2,11 @@
 
 from prefect import task
 
-from invoicing.connectors.salesforce import quoted
 from invoicing.domain.forms.parameters import AccountReference
 from invoicing.domain.forms.wizard import Catalogue, Order, review
 from invoicing.domain.model.ids import looks_like_id
 from invoicing.domain.model.invoice import Account
+from invoicing.domain.salesforce.queries import Comparison, equals
 from invoicing.errors import Rejected
 from tasks.drafting.drafts import Draft, prepare_draft
 from tasks.records.accounts import find_accounts
@@ -21,11 +21,11 @@ from tasks.runtime.run import run_id
 def look_for_account(word: AccountReference) -> list[Account]:
     """The Accounts that a word may mean: the one it names, else those it is a part of."""
     column = "Id" if looks_like_id(word, "001") else "Name"
-    exact = find_accounts(f"{column} = {quoted(word)}")
+    exact = find_accounts(equals(column, word))
     if len(exact) == 1:
         return exact
-    part = quoted(f"%{word.replace('%', '').replace('_', ' ')}%")
-    return find_accounts(f"Name LIKE {part}", limit=100)
+    part = f"%{word.replace('%', '').replace('_', ' ')}%"
+    return find_accounts(Comparison("Name", "LIKE", part), limit=100)
 
 
 @task(task_run_name="open the price book", **CACHED)

@@ -6,8 +6,8 @@ from typing import Any
 import orjson
 
 from invoicing.connectors import salesforce, stripe
-from invoicing.connectors.salesforce import quoted
 from invoicing.domain.salesforce import record
+from invoicing.domain.salesforce.queries import Query, is_in
 from invoicing.domain.stripe.events import invoice_of, is_of_customer, names_a_payment, payment_of
 from invoicing.domain.stripe.payments import PaymentName
 from invoicing.domain.stripe.resources import Customer
@@ -96,10 +96,8 @@ def _changes_what_is_shown(event: Event) -> bool:
 def _write_accounts(customer_ids: Sequence[str]) -> None:
     if not customer_ids:
         return
-    names = ", ".join(map(quoted, customer_ids))
     accounts = salesforce.client().query(
-        f"SELECT {', '.join(record.CUSTOMER_FIELDS)} FROM Account "  # noqa: S608
-        f"WHERE Stripe_Customer_Id__c IN ({names})"
+        Query("Account", record.CUSTOMER_FIELDS, where=is_in("Stripe_Customer_Id__c", customer_ids))
     )
     updates = []
     for account in accounts:

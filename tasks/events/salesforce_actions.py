@@ -10,6 +10,7 @@ from prefect.logging import get_run_logger
 from invoicing.connectors import salesforce
 from invoicing.connectors.prefect import Prefect
 from invoicing.domain.salesforce import record
+from invoicing.domain.salesforce.queries import Comparison, Query, all_of
 from invoicing.ledger import inbox, requests
 from invoicing.ledger.models import Request
 from invoicing.settings import settings
@@ -47,9 +48,14 @@ def collect_requests() -> int:
     name = _subject()
     since = (inbox.cursor(name) or datetime.fromtimestamp(0, UTC) + OVERLAP) - OVERLAP
     asking = salesforce.client().query(
-        f"SELECT Id, {record.ACTION}, SystemModstamp FROM {record.INVOICE} "  # noqa: S608
-        f"WHERE {record.ACTION} != null AND SystemModstamp >= {since:%Y-%m-%dT%H:%M:%SZ} "
-        "ORDER BY SystemModstamp, Id"
+        Query(
+            record.INVOICE,
+            ["Id", record.ACTION, "SystemModstamp"],
+            where=all_of(
+                Comparison(record.ACTION, "!=", None), Comparison("SystemModstamp", ">=", since)
+            ),
+            order="SystemModstamp, Id",
+        )
     )
     if asking:
         stamps = {row["Id"]: datetime.fromisoformat(row["SystemModstamp"]) for row in asking}

@@ -13,6 +13,7 @@ from prefect.logging import get_run_logger
 from invoicing.connectors import salesforce, stripe
 from invoicing.domain.model.text import counted
 from invoicing.domain.salesforce import record
+from invoicing.domain.salesforce.queries import Comparison, Query, all_of
 from invoicing.domain.stripe.projection import Projection
 from invoicing.domain.sync.drift import BULK_REPAIRABLE_KINDS, Kind
 from invoicing.errors import InvoicingError, Rejected, TransientError
@@ -244,11 +245,9 @@ def _named_since(since: datetime) -> Iterator[list[str]]:
     """Stripe ids that events name, then those that only Salesforce names: each once, in chunks."""
     began = datetime.now(UTC)
     yield from drift.invoices_with_events(since, size=FRESH_CHUNK)
-    soql = (
-        f"SELECT {record.STRIPE_ID} FROM {record.INVOICE} "  # noqa: S608
-        f"WHERE {record.STRIPE_ID} != null AND SystemModstamp >= {since:%Y-%m-%dT%H:%M:%SZ}"
-    )
-    modified = (name for [name] in salesforce.client().bulk_query(soql))
-    for names in chunked(modified, FRESH_CHUNK):
+    linked = Comparison(record.STRIPE_ID, "!=", None)
+    modified = all_of(linked, Comparison("SystemModstamp", ">=", since))
+    rows = salesforce.client().bulk_query(Query(record.INVOICE, [record.STRIPE_ID], modified))
+    for names in chunked((name for [name] in rows), FRESH_CHUNK):
         if alone := drift.invoices_without_events(names, since, began):
             yield alone

@@ -19,6 +19,7 @@ from prefect.logging import get_run_logger
 
 from invoicing.connectors import salesforce, stripe
 from invoicing.domain.salesforce import record
+from invoicing.domain.salesforce.queries import Comparison, Query
 from invoicing.domain.stripe.resources import ListedInvoice
 from invoicing.domain.sync.staged_rows import (
     QUERIED_FIELDS,
@@ -292,12 +293,10 @@ def read_salesforce(sync: SyncRun) -> None:
     """Stage all invoice records that have a Stripe invoice, part by part, once for each sync."""
     if sync.salesforce_read:
         return
-    soql = (
-        f"SELECT {', '.join(QUERIED_FIELDS)} FROM {record.INVOICE} "  # noqa: S608
-        f"WHERE {record.STRIPE_ID} != null"
-    )
+    linked = Comparison(record.STRIPE_ID, "!=", None)
+    query = Query(record.INVOICE, QUERIED_FIELDS, where=linked)
     staging.clear_salesforce()
-    rows = salesforce_rows(salesforce.client().bulk_query(soql))
+    rows = salesforce_rows(salesforce.client().bulk_query(query))
     for batch in chunked(rows, ROWS_AT_ONCE):
         staging.stage_salesforce(batch)
     staging.salesforce_was_read(sync.id)

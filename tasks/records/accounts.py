@@ -8,9 +8,10 @@ from invoicing.connectors import salesforce
 from invoicing.domain.model.ids import looks_like_id, short
 from invoicing.domain.model.invoice import Account
 from invoicing.domain.salesforce import record
+from invoicing.domain.salesforce.queries import Condition, Query, is_in
 from invoicing.mapping import org_field_reader
 from invoicing.settings import settings
-from tasks.records.queries import in_lists
+from tasks.records.queries import word_batches
 from tasks.runtime.retries import STEP
 
 ACCOUNTS_AT_MOST = 10_000
@@ -28,8 +29,8 @@ def read_accounts(references: Iterable[str]) -> dict[str, Account | str]:
     ids = {word for word in words.values() if looks_like_id(word, "001")}
     found: dict[str, dict[str, Account]] = {}
     for column, some in (("Id", ids), ("Name", {*words.values()} - ids - {""})):
-        for listed in in_lists(some):
-            for account in find_accounts(f"{column} IN ({listed})", limit=ACCOUNTS_AT_MOST):
+        for batch in word_batches(some):
+            for account in find_accounts(is_in(column, batch), limit=ACCOUNTS_AT_MOST):
                 word = short(account.id) if column == "Id" else account.name.casefold()
                 found.setdefault(word, {})[account.id] = account
     return {
@@ -49,8 +50,8 @@ def _only(word: str, found: Mapping[str, Account]) -> Account | str:
     return f"There is no Account {word!r} in Salesforce{gone}."
 
 
-def find_accounts(condition: str, limit: int = 2) -> list[Account]:
-    """The Accounts that a SOQL condition names, by name; at most so many."""
+def find_accounts(condition: Condition, limit: int = 2) -> list[Account]:
+    """The Accounts that a condition names, by name; at most so many."""
     fields = [
         name
         for name in record.ACCOUNT_FIELDS
@@ -58,8 +59,7 @@ def find_accounts(condition: str, limit: int = 2) -> list[Account]:
     ]
     fields += org_field_reader().account_fields
     found = salesforce.client().query(
-        f"SELECT {', '.join(fields)} FROM Account WHERE {condition} "  # noqa: S608
-        f"ORDER BY Name, Id LIMIT {limit}"
+        Query("Account", fields, where=condition, order="Name, Id", limit=limit)
     )
     default = settings().business.currency
     accounts = [record.read_account(row, default_currency=default) for row in found]

@@ -6,11 +6,11 @@ from typing import Any
 from prefect import task
 
 from invoicing.connectors import salesforce
-from invoicing.connectors.salesforce import quoted
 from invoicing.domain.model.ids import looks_like_id
 from invoicing.domain.model.invoice import Invoice
 from invoicing.domain.model.status import Status, SyncState
 from invoicing.domain.salesforce import record
+from invoicing.domain.salesforce.queries import Query, equals
 from invoicing.errors import NotFound
 from invoicing.mapping import org_field_reader
 from invoicing.settings import settings
@@ -27,14 +27,12 @@ def find_record(reference: str) -> str:
     """
     word = reference.strip()
     if word.startswith("in_"):
-        where = f"{record.STRIPE_ID} = {quoted(word)}"
+        field = record.STRIPE_ID
     elif looks_like_id(word, "a"):
-        where = f"Id = {quoted(word)}"
+        field = "Id"
     else:
-        where = f"Name = {quoted(word)}"
-    found = salesforce.client().query(
-        f"SELECT Id FROM {record.INVOICE} WHERE {where}"  # noqa: S608
-    )
+        field = "Name"
+    found = salesforce.client().query(Query(record.INVOICE, ["Id"], where=equals(field, word)))
     if not found:
         raise NotFound(f"There is no invoice {word!r} in Salesforce.")
     return str(found[0]["Id"])
@@ -44,12 +42,12 @@ def find_record(reference: str) -> str:
 def read_invoice(record_id: str) -> Invoice:
     """The invoice record with its account and lines, in one call."""
     reader = org_field_reader()
-    soql = record.invoice_query(
-        f"Id = {quoted(record_id)}",
+    query = record.invoice_query(
+        equals("Id", record_id),
         multi_currency=settings().salesforce.multi_currency,
         also=reader.paths,
     )
-    found = salesforce.client().query(soql)
+    found = salesforce.client().query(query)
     if not found:
         raise NotFound(f"The invoice {record_id} was deleted from Salesforce.")
     invoice = record.read_invoice(found[0], default_currency=settings().business.currency)
@@ -58,7 +56,7 @@ def read_invoice(record_id: str) -> Invoice:
 
 def _with_contact(invoice: Invoice) -> Invoice:
     """The invoice with the address of the Account's billing contact, where it has no other."""
-    asked = None if invoice.email else org_field_reader().contact_query(quoted(invoice.account.id))
+    asked = None if invoice.email else org_field_reader().contact_query(invoice.account.id)
     if asked is None:
         return invoice
     found = salesforce.client().query(asked)
@@ -73,7 +71,7 @@ def write_sync_message(record_id: str, state: SyncState, message: str) -> None:
     still in step with Stripe, whatever was asked of it in vain.
     """
     found = salesforce.client().query(
-        f"SELECT {record.STATUS} FROM {record.INVOICE} WHERE Id = {quoted(record_id)}"  # noqa: S608
+        Query(record.INVOICE, [record.STATUS], where=equals("Id", record_id))
     )
     if not found:
         return

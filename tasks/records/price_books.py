@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 
 from invoicing.connectors import salesforce
-from invoicing.connectors.salesforce import quoted
 from invoicing.domain.forms.draft_lines import (
     PriceBook,
     PriceBookEntry,
@@ -11,6 +10,7 @@ from invoicing.domain.forms.draft_lines import (
 from invoicing.domain.model.ids import looks_like_id
 from invoicing.domain.model.invoice import Account
 from invoicing.domain.salesforce import record
+from invoicing.domain.salesforce.queries import Condition, Query, all_of, any_of, equals, is_in
 from invoicing.mapping import org_field_reader
 from invoicing.settings import settings
 from tasks.records.queries import word_batches
@@ -20,27 +20,32 @@ def read_price_book(currency: str, products: Iterable[str], account: Account | N
     """Entries of an Account's price book, in a currency, for products as people write them."""
     entries: list[PriceBookEntry] = []
     for some in word_batches(filter(None, map(str.strip, products)), named=3):
-        words = ", ".join(map(quoted, some))
-        ids = [quoted(word) for word in some if looks_like_id(word, "01t")]
-        by_id = f" OR Product2Id IN ({', '.join(ids)})" if ids else ""
-        named = f" AND (Product2.ProductCode IN ({words}) OR Product2.Name IN ({words}){by_id})"
+        ids = [word for word in some if looks_like_id(word, "01t")]
+        named = any_of(
+            is_in("Product2.ProductCode", some),
+            is_in("Product2.Name", some),
+            is_in("Product2Id", ids) if ids else None,
+        )
         entries += price_book_entries(currency, named, account=account)
     return PriceBook(list(dict.fromkeys(entries)), currency)
 
 
 def price_book_entries(
-    currency: str, condition: str = "", *, account: Account | None = None
+    currency: str, condition: Condition | None = None, *, account: Account | None = None
 ) -> list[PriceBookEntry]:
-    """An Account's price book in a currency, or what a further SOQL condition leaves of it.
+    """An Account's price book in a currency, or what a further condition leaves of it.
 
     It is the standard price book, unless the field mapping chooses another.
     """
-    book = price_book_condition(account)
     multi = settings().salesforce.multi_currency
-    own_currency = f" AND CurrencyIsoCode = {quoted(currency)}" if multi else ""
+    own_currency = equals("CurrencyIsoCode", currency) if multi else None
+    product = [f"Product2.{field}" for field in ("Name", "ProductCode", "IsActive")]
     found = salesforce.client().query(
-        "SELECT Product2Id, Product2.Name, Product2.ProductCode, Product2.IsActive, UnitPrice, "  # noqa: S608
-        f"IsActive FROM PricebookEntry WHERE {book}{own_currency}{condition}"
+        Query(
+            "PricebookEntry",
+            ["Product2Id", *product, "UnitPrice", "IsActive"],
+            where=all_of(price_book_condition(account), own_currency, condition),
+        )
     )
     book_currency = currency if multi else settings().business.currency
     return [
@@ -56,9 +61,9 @@ def price_book_entries(
     ]
 
 
-def price_book_condition(account: Account | None) -> str:
-    """SOQL condition for the entries of an Account's price book, or of everybody's."""
+def price_book_condition(account: Account | None) -> Condition:
+    """Condition for the entries of an Account's price book, or of everybody's."""
     name = org_field_reader().mapping.price_book.name
     if account and account.price_book:
-        return f"Pricebook2Id = {quoted(account.price_book)}"
-    return f"Pricebook2.Name = {quoted(name)}" if name else "Pricebook2.IsStandard = true"
+        return equals("Pricebook2Id", account.price_book)
+    return equals("Pricebook2.Name", name) if name else equals("Pricebook2.IsStandard", True)

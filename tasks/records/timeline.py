@@ -18,10 +18,11 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
 from invoicing.connectors import salesforce
-from invoicing.connectors.salesforce import Record, RowError, quoted
+from invoicing.connectors.salesforce import Record, RowError
 from invoicing.domain.model import markdown
 from invoicing.domain.model.money import Money
 from invoicing.domain.salesforce import record
+from invoicing.domain.salesforce.queries import Query, is_in
 from invoicing.domain.salesforce.timeline_text import SIDE_BY_FLOW, Side, describe_change, listed
 from invoicing.errors import InvoicingError, TransientError
 from invoicing.ledger import timeline
@@ -201,8 +202,7 @@ def _confirm_proposed_of(record_ids: Sequence[str]) -> None:
         mine = [id_ for id_ in record_ids if id_ not in busy]
         if mine:
             rows = salesforce.client().query(
-                f"SELECT {', '.join(record.STATE_FIELDS)} FROM {record.INVOICE} "  # noqa: S608
-                f"WHERE Id IN ({', '.join(map(quoted, mine))})"
+                Query(record.INVOICE, record.STATE_FIELDS, where=is_in("Id", mine))
             )
             _confirm_proposed([Update(row, {}) for row in rows])
             gone = set(mine) - {row["Id"] for row in rows}

@@ -17,6 +17,7 @@ from invoicing.domain.model.invoice import Invoice
 from invoicing.domain.model.money import Money
 from invoicing.domain.model.status import Status, SyncState
 from invoicing.domain.salesforce import record
+from invoicing.domain.salesforce.queries import Query, all_of, equals
 from invoicing.errors import Rejected
 from invoicing.ledger import intents, links
 from invoicing.ledger.intents import APPROVE, FINALIZE, SEND
@@ -75,8 +76,13 @@ def mark_expired() -> int:
 
 def _waiting() -> list[salesforce.Record]:
     return salesforce.client().query(
-        f"SELECT Id, Name, {record.STRIPE_ID} FROM {record.INVOICE} "  # noqa: S608
-        f"WHERE {record.APPROVAL_STATUS} = '{WAITING}' AND {record.STATUS} = '{Status.DRAFT}'"
+        Query(
+            record.INVOICE,
+            ["Id", "Name", record.STRIPE_ID],
+            where=all_of(
+                equals(record.APPROVAL_STATUS, WAITING), equals(record.STATUS, Status.DRAFT)
+            ),
+        )
     )
 
 

@@ -14,13 +14,14 @@ from invoicing.connectors.salesforce import Record
 from invoicing.domain.model.reminder_dates import due_dates, planned_day
 from invoicing.domain.model.text import counted
 from invoicing.domain.salesforce import record
+from invoicing.domain.salesforce.queries import Query
 from invoicing.errors import InvoicingError, TransientError
 from invoicing.ledger import intents, payments
 from invoicing.ledger.intents import REMIND
 from invoicing.ledger.models import Intent, TimelineEntry
 from invoicing.settings import settings
 from tasks.records.locks import INVOICE
-from tasks.records.queries import in_lists
+from tasks.records.queries import select_in
 from tasks.records.timeline import add_entries, make_entry
 from tasks.runtime.clock import today
 from tasks.runtime.retries import STEP
@@ -66,9 +67,8 @@ def plan_reminders() -> list[Reminder]:
     if not policy.offsets:
         return []
     where = record.reminder_condition(due_dates(day, policy.offsets))
-    fields = ", ".join(record.REMINDER_FIELDS)
     found = salesforce.client().query(
-        f"SELECT {fields} FROM {record.INVOICE} WHERE {where} ORDER BY Name"  # noqa: S608
+        Query(record.INVOICE, record.REMINDER_FIELDS, where=where, order="Name")
     )
     planned = [_planned(row, day, policy.offsets) for row in found]
     due = [reminder for reminder in planned if reminder]
@@ -79,11 +79,8 @@ def _unreported(due: Collection[str]) -> list[Reminder]:
     """Reminders of other days that were begun, and are not on their records' timelines."""
     since, until = (datetime.now(UTC) - age for age in UNREPORTED_AGE)
     left = [i for i in intents.unreported(REMIND, since, until) if i.subject not in due]
-    rows: dict[str, Record] = {}
-    for ids in in_lists(intent.subject.partition(":")[0] for intent in left):
-        fields = ", ".join(record.REMINDER_FIELDS)
-        soql = f"SELECT {fields} FROM {record.INVOICE} WHERE Id IN ({ids})"  # noqa: S608
-        rows |= {row["Id"]: row for row in salesforce.client().query(soql)}
+    ids = (intent.subject.partition(":")[0] for intent in left)
+    rows = {row["Id"]: row for row in select_in(record.INVOICE, "Id", ids, record.REMINDER_FIELDS)}
     planned = [(rows.get(id_), day) for id_, _, day in (i.subject.partition(":") for i in left)]
     return [_reminder(row, date.fromisoformat(day), late=True) for row, day in planned if row]
 

@@ -9,6 +9,7 @@ from invoicing.connectors.prefect import Prefect
 from invoicing.connectors.salesforce import Record
 from invoicing.domain.model.status import Status
 from invoicing.domain.salesforce import record
+from invoicing.domain.salesforce.queries import Comparison, Query, all_of, equals
 from invoicing.settings import settings
 from tasks.runtime.clock import today
 from tasks.runtime.retries import STEP
@@ -38,9 +39,14 @@ def start_sending() -> tuple[int, int]:
 def _due() -> list[Record]:
     """The drafts to be sent by today, the business's date."""
     return salesforce.client().query(
-        f"SELECT Id, Name, {record.SEND_ON} FROM {record.INVOICE} "  # noqa: S608
-        f"WHERE {record.STATUS} = '{Status.DRAFT}' AND {record.SEND_ON} <= {today()} "
-        f"ORDER BY {record.SEND_ON}, Id"
+        Query(
+            record.INVOICE,
+            ["Id", "Name", record.SEND_ON],
+            where=all_of(
+                equals(record.STATUS, Status.DRAFT), Comparison(record.SEND_ON, "<=", today())
+            ),
+            order=f"{record.SEND_ON}, Id",
+        )
     )
 
 

@@ -7,9 +7,10 @@ from more_itertools import chunked
 from prefect import task
 
 from invoicing.connectors import salesforce
-from invoicing.connectors.salesforce import Record, quoted
+from invoicing.connectors.salesforce import Record
 from invoicing.domain.model.text import counted
 from invoicing.domain.salesforce import record
+from invoicing.domain.salesforce.queries import Condition, Query, all_of, any_of, is_in
 from invoicing.errors import InvoicingError
 from tasks.records.locks import INVOICE
 from tasks.records.timeline import Update, write_changes
@@ -42,13 +43,13 @@ class MarkResult:
 @task(task_run_name="find wrong overdue marks", **STEP)
 def find_wrong_overdue_marks() -> list[str]:
     """Ids of records whose overdue mark is wrong by today's date."""
-    found = salesforce.client().query(f"SELECT Id FROM {record.INVOICE} WHERE {_wrong()}")  # noqa: S608
+    found = salesforce.client().query(Query(record.INVOICE, ["Id"], where=_wrong()))
     return [row["Id"] for row in found]
 
 
-def _wrong() -> str:
+def _wrong() -> Condition:
     day = today()
-    return f"(({record.unmarked_overdue(day)}) OR ({record.wrongly_marked_overdue(day)}))"
+    return any_of(record.unmarked_overdue(day), record.wrongly_marked_overdue(day))
 
 
 def mark_all(record_ids: Sequence[str]) -> MarkResult:
@@ -71,11 +72,8 @@ def mark(record_ids: Sequence[str]) -> MarkResult:
 def _read(record_ids: Sequence[str]) -> list[Record]:
     if not record_ids:
         return []
-    mine = ", ".join(map(quoted, record_ids))
-    return salesforce.client().query(
-        f"SELECT {', '.join(record.STATE_FIELDS)} FROM {record.INVOICE} "  # noqa: S608
-        f"WHERE Id IN ({mine}) AND {_wrong()}"
-    )
+    mine = all_of(is_in("Id", record_ids), _wrong())
+    return salesforce.client().query(Query(record.INVOICE, record.STATE_FIELDS, where=mine))
 
 
 def _update(row: Record) -> Update:

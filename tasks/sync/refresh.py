@@ -15,11 +15,12 @@ from prefect import task
 from prefect.logging import get_run_logger
 
 from invoicing.connectors import salesforce, stripe
-from invoicing.connectors.salesforce import Record, quoted
+from invoicing.connectors.salesforce import Record
 from invoicing.domain.forms.parameters import InvoiceOutcome
 from invoicing.domain.model.status import DELETABLE, Status, SyncState, vanished_message
 from invoicing.domain.model.text import label
 from invoicing.domain.salesforce import record
+from invoicing.domain.salesforce.queries import Query, any_of, equals, is_in
 from invoicing.domain.stripe.projection import Projection, tombstone
 from invoicing.errors import InvoicingError, Rejected, TransientError
 from invoicing.ledger import links, timeline
@@ -113,7 +114,7 @@ def find_in_stripe(reference: str) -> str | None:
         return word
     record_id = find_record(word)
     found = salesforce.client().query(
-        f"SELECT {record.STRIPE_ID} FROM {record.INVOICE} WHERE Id = {quoted(record_id)}"  # noqa: S608
+        Query(record.INVOICE, [record.STRIPE_ID], where=equals("Id", record_id))
     )
     stripe_id = found[0][record.STRIPE_ID] if found else None
     return stripe_id or links.stripe_id(record_id)
@@ -238,13 +239,10 @@ def _read_records(stripe_ids: Sequence[str], subjects: Mapping[str, str]) -> dic
     if not stripe_ids:
         return {}
     record_ids = {subjects[i]: i for i in stripe_ids if subjects[i] != i}
-    by_stripe = ", ".join(map(quoted, stripe_ids))
-    by_record = f" OR Id IN ({', '.join(map(quoted, record_ids))})" if record_ids else ""
-    fields = ", ".join(record.STATE_FIELDS)
-    found = salesforce.client().query(
-        f"SELECT {fields} FROM {record.INVOICE} "  # noqa: S608
-        f"WHERE {record.STRIPE_ID} IN ({by_stripe}){by_record}"
+    named = any_of(
+        is_in(record.STRIPE_ID, stripe_ids), is_in("Id", record_ids) if record_ids else None
     )
+    found = salesforce.client().query(Query(record.INVOICE, record.STATE_FIELDS, where=named))
     by_id = {row[record.STRIPE_ID]: row for row in found}
     linked = {record_ids[row["Id"]]: row for row in found if row["Id"] in record_ids}
     return linked | by_id
@@ -384,9 +382,9 @@ def _create_record(invoice: Projection) -> RefreshResult:
     links.remember_written(
         [links.LastWrite(invoice.stripe_id, created, invoice.status, invoice.digest)]
     )
-    name = salesforce.client().query(
-        f"SELECT Name FROM {record.INVOICE} WHERE Id = {quoted(created)}"  # noqa: S608
-    )[0]["Name"]
+    name = salesforce.client().query(Query(record.INVOICE, ["Name"], where=equals("Id", created)))[
+        0
+    ]["Name"]
     return RefreshResult(invoice.stripe_id, created, name, created=True)
 
 

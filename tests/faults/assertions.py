@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 import requests
 
+from invoicing.domain.salesforce.queries import Query
 from invoicing.domain.stripe.projection import ACCOUNT_KEY, RECORD_KEY
 from invoicing.ledger.models import (
     EntryState,
@@ -27,12 +28,12 @@ from tests.faults.runner import outcome_of
 Thing = dict[str, Any]
 
 RECORD_FIELDS = (
-    "Id, Name, Status__c, Payment_State__c, Sync_State__c, Sync_Message__c, Number__c, "
-    "Stripe_Invoice_Id__c, Total__c, Amount_Paid__c, Amount_Remaining__c, Sent_At__c, "
-    "Local_Key__c, Description__c, Action_Requested__c, Currency__c, Replaces__c, Replaced_By__c, "
-    "Previewed_Total__c, Is_Overdue__c, Reminders_Sent__c, Account__c, "
-    "Account__r.Stripe_Customer_Id__c, "
-    "(SELECT Description__c, Quantity__c, Amount__c FROM Lines__r ORDER BY Position__c)"
+    *("Id", "Name", "Status__c", "Payment_State__c", "Sync_State__c", "Sync_Message__c"),
+    *("Number__c", "Stripe_Invoice_Id__c", "Total__c", "Amount_Paid__c", "Amount_Remaining__c"),
+    *("Sent_At__c", "Local_Key__c", "Description__c", "Action_Requested__c", "Currency__c"),
+    *("Replaces__c", "Replaced_By__c", "Previewed_Total__c", "Is_Overdue__c"),
+    *("Reminders_Sent__c", "Account__c", "Account__r.Stripe_Customer_Id__c"),
+    Query("Lines__r", ["Description__c", "Quantity__c", "Amount__c"], order="Position__c"),
 )
 
 
@@ -103,14 +104,14 @@ def gather(syncs: Sequence[str]) -> Facts:
         refunds=list(stripe.all("/v1/refunds")),
         out_of_band=[p for p in payments if p["payment"]["type"] in OUT_OF_BAND],
         mails=mails,
-        records=salesforce.client().query(f"SELECT {RECORD_FIELDS} FROM Stripe_Invoice__c"),
+        records=salesforce.client().query(Query("Stripe_Invoice__c", RECORD_FIELDS)),
         leases=tables[Lease],
         intents=tables[Intent],
         links=tables[InvoiceLink],
         events=tables[Event],
         requests=tables[Request],
         timeline=sorted(tables[TimelineEntry], key=lambda entry: (entry.happened_at, entry.key)),
-        told=salesforce.client().query("SELECT Key__c FROM Stripe_Invoice_Event__c"),
+        told=salesforce.client().query(Query("Stripe_Invoice_Event__c", ["Key__c"])),
         syncs=syncs,
     )
 

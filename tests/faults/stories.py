@@ -13,11 +13,14 @@ from typing import Any
 import requests
 
 from invoicing.domain.model.reminder_dates import GRACE_PERIOD
+from invoicing.domain.salesforce.queries import Query, all_of, equals
 from tests.faults.assertions import Facts
 from tests.faults.process_patches import now
 from tests.faults.runner import outcome_of
 
 Parameters = dict[str, Any]
+
+ACME = equals("Name", "Acme Corporation")
 
 
 def _same(parameters: Parameters) -> Parameters:
@@ -108,7 +111,7 @@ def write(name: str, **fields: Any) -> None:
     from invoicing.connectors import salesforce
 
     client = salesforce.client()
-    [record] = client.query(f"SELECT Id FROM Stripe_Invoice__c WHERE Name = '{name}'")
+    [record] = client.query(Query("Stripe_Invoice__c", ["Id"], where=equals("Name", name)))
     client.update("Stripe_Invoice__c", record["Id"], fields)
 
 
@@ -167,10 +170,17 @@ def _win(name: str) -> None:
     from invoicing.connectors import salesforce
 
     client = salesforce.client()
-    [account] = client.query("SELECT Id FROM Account WHERE Name = 'Acme Corporation'")
+    [account] = client.query(Query("Account", ["Id"], where=ACME))
     [entry] = client.query(
-        "SELECT Id FROM PricebookEntry WHERE Product2.Name = 'Consulting' "
-        "AND CurrencyIsoCode = 'USD' AND Pricebook2.IsStandard = true"
+        Query(
+            "PricebookEntry",
+            ["Id"],
+            where=all_of(
+                equals("Product2.Name", "Consulting"),
+                equals("CurrencyIsoCode", "USD"),
+                equals("Pricebook2.IsStandard", True),
+            ),
+        )
     )
     won = {
         "Name": name,
@@ -282,9 +292,7 @@ def _full_sync() -> Parameters:
     write(name, Status__c="Void", Total__c=1)
     from invoicing.connectors import salesforce
 
-    [account] = salesforce.client().query(
-        "SELECT Stripe_Customer_Id__c FROM Account WHERE Name = 'Acme Corporation'"
-    )
+    [account] = salesforce.client().query(Query("Account", ["Stripe_Customer_Id__c"], where=ACME))
     made = stripe_post(
         "/v1/invoices",
         customer=account["Stripe_Customer_Id__c"],
@@ -331,8 +339,8 @@ def _remind() -> Parameters:
 def _stripe_ids(name: str) -> list[str]:
     from invoicing.connectors import salesforce
 
-    soql = f"SELECT Stripe_Invoice_Id__c FROM Stripe_Invoice__c WHERE Name = '{name}'"
-    return [row["Stripe_Invoice_Id__c"] for row in salesforce.client().query(soql)]
+    query = Query("Stripe_Invoice__c", ["Stripe_Invoice_Id__c"], where=equals("Name", name))
+    return [row["Stripe_Invoice_Id__c"] for row in salesforce.client().query(query)]
 
 
 # Ends

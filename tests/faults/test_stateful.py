@@ -20,6 +20,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from invoicing.domain.salesforce.queries import Query, equals
 from tests.faults import assertions
 from tests.faults.assertions import Facts
 from tests.faults.faults import at_call, kinds_of
@@ -169,8 +170,8 @@ def id_of(name: str) -> str:
     from invoicing.connectors import salesforce
     from invoicing.ledger import links
 
-    soql = f"SELECT Id FROM Stripe_Invoice__c WHERE Name = '{name}'"
-    [record] = salesforce.client().query(soql)
+    query = Query("Stripe_Invoice__c", ["Id"], where=equals("Name", name))
+    [record] = salesforce.client().query(query)
     return str(links.stripe_id(record["Id"]))
 
 

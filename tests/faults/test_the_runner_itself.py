@@ -3,6 +3,7 @@
 import os
 import signal
 
+from invoicing.domain.salesforce.queries import Comparison, Query
 from tests.faults import assertions
 from tests.faults.runner import by_hand, outcome_of
 from tests.faults.schedules import come_to_rest
@@ -31,7 +32,8 @@ def a_second_customer(world: World) -> list[str]:
         from invoicing.connectors import salesforce
 
         sent()
-        [account] = salesforce.client().query("SELECT Id FROM Account WHERE Name LIKE 'Acme%'")
+        acme = Query("Account", ["Id"], where=Comparison("Name", "LIKE", "Acme%"))
+        [account] = salesforce.client().query(acme)
         stripe_post("/v1/customers", **{"metadata[salesforce_account_id]": account["Id"]})
 
     by_hand(world, twice)

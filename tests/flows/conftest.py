@@ -27,8 +27,8 @@ from flows.raise_invoice import raise_invoice
 from flows.send_invoice import send_invoice
 from flows.sync_invoice import sync_invoice
 from invoicing.connectors import salesforce
-from invoicing.connectors.salesforce import quoted
 from invoicing.domain.forms.parameters import InvoiceOutcome, LineItem
+from invoicing.domain.salesforce.queries import BuiltQuery, Query, literal
 from invoicing.settings import settings
 from tests.conftest import Sandbox
 from tests.faults.process_patches import hurry
@@ -118,6 +118,14 @@ def dashboard(stripe_sandbox: Sandbox) -> stripe.StripeClient:
     )
 
 
+class Soql(Query):
+    """A query that is written out, as anybody may write it in the org's names."""
+
+    def build(self, *_: object, **__: object) -> BuiltQuery:
+        """Its text, as it stands."""
+        return BuiltQuery(self.sobject)
+
+
 class Org:
     """Salesforce as somebody uses it who knows nothing of Stripe."""
 
@@ -129,16 +137,16 @@ class Org:
             "Amount_Paid__c, Amount_Remaining__c, Sent_At__c, Account__r.Stripe_Customer_Id__c, "
             "(SELECT Id, Description__c, Quantity__c, Amount__c FROM Lines__r ORDER BY Position__c)"
         )
-        [found] = self.query(f"SELECT {fields} FROM Stripe_Invoice__c WHERE Name = {quoted(name)}")
+        [found] = self.query(f"SELECT {fields} FROM Stripe_Invoice__c WHERE Name = {literal(name)}")
         return found
 
     def query(self, soql: str) -> list[dict[str, Any]]:
         """Records by SOQL."""
-        return salesforce.client().query(soql)
+        return salesforce.client().query(Soql(soql, ()))
 
     def set(self, name: str, **fields: Any) -> None:
         """Overwrite fields of a record by hand."""
-        record_id = self.query(f"SELECT Id FROM Stripe_Invoice__c WHERE Name = {quoted(name)}")[0][
+        record_id = self.query(f"SELECT Id FROM Stripe_Invoice__c WHERE Name = {literal(name)}")[0][
             "Id"
         ]
         salesforce.client().update("Stripe_Invoice__c", record_id, fields)

@@ -19,6 +19,7 @@ from flows.void_invoice import void_invoice
 from invoicing.connectors import salesforce
 from invoicing.domain.forms.parameters import InvoiceOutcome
 from invoicing.domain.model.money import Money
+from invoicing.domain.salesforce.queries import Query, equals
 from invoicing.domain.salesforce.record import number
 from invoicing.domain.sync.drift import Kind
 from invoicing.errors import Busy, Conflict, Rejected, TransientError
@@ -383,7 +384,8 @@ def test_a_customer_nobody_knows_is_named_as_such(
 def unknown(fast: None, stripe_sandbox: Sandbox, salesforce_sandbox: Sandbox) -> None:
     """300 invoices of five customers that Salesforce knows, and none of the invoices."""
     stripe_sandbox.admin("POST", "generate", customers=5, invoices=300)
-    [acme] = salesforce.client().query("SELECT Id FROM Account WHERE Name = 'Acme Corporation'")
+    named = equals("Name", "Acme Corporation")
+    [acme] = salesforce.client().query(Query("Account", ["Id"], where=named))
     for customer in {row["customer"] for row in listed(stripe_sandbox)}:
         links.link_customer(customer, acme["Id"])
     for sandbox in (stripe_sandbox, salesforce_sandbox):

@@ -16,9 +16,9 @@ from flows.raise_invoice import raise_invoice
 from flows.refresh_choices import refresh_choices
 from flows.revise_invoice import revise_invoice
 from invoicing.connectors import salesforce
-from invoicing.connectors.salesforce import quoted
 from invoicing.domain.forms.parameters import InvoiceOutcome, LineItem
 from invoicing.domain.forms.product_options import Product, choices_of
+from invoicing.domain.salesforce.queries import Query, equals
 from invoicing.errors import Rejected
 from invoicing.mapping import org_field_reader, org_mapping
 from invoicing.settings import settings
@@ -85,9 +85,7 @@ def sell(name: str, code: str = "", book: str = "Standard Price Book") -> str:
     """Put a product into a price book for 10 USD; returns its id."""
     made = create("Product2", Name=name, ProductCode=code, IsActive=True)
     for each in dict.fromkeys(["Standard Price Book", book]):
-        [where] = salesforce.client().query(
-            f"SELECT Id FROM Pricebook2 WHERE Name = {quoted(each)}"
-        )
+        [where] = salesforce.client().query(Query("Pricebook2", ["Id"], where=equals("Name", each)))
         entry = {"Pricebook2Id": where["Id"], "Product2Id": made, "UnitPrice": 10}
         create("PricebookEntry", CurrencyIsoCode="USD", IsActive=True, **entry)
     return made

@@ -19,6 +19,7 @@ from invoicing.domain.model.terms import (
     OrgFields,
 )
 from invoicing.domain.salesforce.field_mapping import AUTOMATIC, Names, OrgMapping
+from invoicing.domain.salesforce.queries import Comparison, OrgCondition, Query, all_of, equals
 from invoicing.domain.salesforce.record import INVOICE
 
 METADATA_KEYS = 50
@@ -101,16 +102,18 @@ class OrgFieldReader:
                 "tax; add it under [tax.rates], with an empty list where no tax is due."
             )
 
-    def contact_query(self, account_id: str) -> str | None:
-        """SOQL for the billing contact of an Account (a quoted id); None: none is looked for."""
+    def contact_query(self, account_id: str) -> Query | None:
+        """The query for the billing contact of an Account; None: none is looked for."""
         contact = self.mapping.billing_contact
         if contact is None:
             return None
-        return (
-            f"SELECT {contact.email} FROM {contact.through} "  # noqa: S608
-            f"WHERE {contact.account} = {account_id} AND {contact.email} != null "
-            f"AND ({contact.where}) ORDER BY CreatedDate, Id LIMIT 1"
+        where = all_of(
+            equals(contact.account, account_id),
+            Comparison(contact.email, "!=", None),
+            OrgCondition(contact.where),
         )
+        order = "CreatedDate, Id"
+        return Query(contact.through, [contact.email], where=where, order=order, limit=1)
 
     def contact_email(self, record: Mapping[str, Any]) -> str | None:
         """The address from the answer to :meth:`contact_query`."""

@@ -12,6 +12,15 @@ from invoicing.domain.model.invoice import Account, Address, Invoice, Line
 from invoicing.domain.model.money import Money, plain
 from invoicing.domain.model.status import Status, SyncState
 from invoicing.domain.model.terms import Collection, CustomField, Details, Discount, Terms
+from invoicing.domain.salesforce.queries import (
+    Comparison,
+    Condition,
+    Query,
+    all_of,
+    any_of,
+    equals,
+    is_in,
+)
 from invoicing.domain.stripe.projection import Projection
 
 INVOICE = "Stripe_Invoice__c"
@@ -158,15 +167,20 @@ def customer_fields(*, name: str | None, email: str | None) -> dict[str, str | N
     return {"Stripe_Customer_Name__c": name, "Stripe_Customer_Email__c": email}
 
 
-def unmarked_overdue(today: date) -> str:
-    """SOQL condition: open past the due date, and not marked as overdue."""
-    return f"{STATUS} = '{Status.OPEN}' AND {DUE_DATE} < {today} AND {OVERDUE} = false"
+def unmarked_overdue(today: date) -> Condition:
+    """Condition: open past the due date, and not marked as overdue."""
+    late = Comparison(DUE_DATE, "<", today)
+    return all_of(equals(STATUS, Status.OPEN), late, equals(OVERDUE, False))
 
 
-def wrongly_marked_overdue(today: date) -> str:
-    """SOQL condition: marked as overdue, and no longer open or not yet due."""
-    in_time = f"{STATUS} != '{Status.OPEN}' OR {DUE_DATE} >= {today} OR {DUE_DATE} = null"
-    return f"{OVERDUE} = true AND ({in_time})"
+def wrongly_marked_overdue(today: date) -> Condition:
+    """Condition: marked as overdue, and no longer open or not yet due."""
+    in_time = any_of(
+        Comparison(STATUS, "!=", Status.OPEN),
+        Comparison(DUE_DATE, ">=", today),
+        equals(DUE_DATE, None),
+    )
+    return all_of(equals(OVERDUE, True), in_time)
 
 
 REMINDER_FIELDS = (
@@ -175,12 +189,13 @@ REMINDER_FIELDS = (
 )
 
 
-def reminder_condition(due: Iterable[date]) -> str:
-    """SOQL condition: sent from here, waiting for money, due on one of some days."""
-    days = ", ".join(sorted({day.isoformat() for day in due}))
-    return (
-        f"{STATUS} = '{Status.OPEN}' AND {SENT_AT} != null AND Amount_Remaining__c > 0 "
-        f"AND {DUE_DATE} IN ({days})"
+def reminder_condition(due: Iterable[date]) -> Condition:
+    """Condition: sent from here, waiting for money, due on one of some days."""
+    return all_of(
+        equals(STATUS, Status.OPEN),
+        Comparison(SENT_AT, "!=", None),
+        Comparison("Amount_Remaining__c", ">", 0),
+        is_in(DUE_DATE, sorted(set(due))),
     )
 
 
@@ -215,8 +230,8 @@ def event_fields(
     }
 
 
-def invoice_query(where: str, *, multi_currency: bool, also: Iterable[str] = ()) -> str:
-    """SOQL that reads an invoice with its account and lines in one call.
+def invoice_query(where: Condition, *, multi_currency: bool, also: Iterable[str] = ()) -> Query:
+    """The query that reads an invoice with its account and lines in one call.
 
     Args:
         where: The condition.
@@ -226,8 +241,8 @@ def invoice_query(where: str, *, multi_currency: bool, also: Iterable[str] = ())
     account = [f for f in ACCOUNT_FIELDS if multi_currency or f != "CurrencyIsoCode"]
     fields = [*CONTENT_FIELDS, *(f"Account__r.{f}" for f in account)]
     fields += [path for path in dict.fromkeys(also) if path not in fields]
-    lines = f"SELECT {', '.join(LINE_FIELDS)} FROM Lines__r ORDER BY Position__c, Id"  # noqa: S608
-    return f"SELECT {', '.join(fields)}, ({lines}) FROM {INVOICE} WHERE {where}"  # noqa: S608
+    lines = Query("Lines__r", LINE_FIELDS, order="Position__c, Id")
+    return Query(INVOICE, [*fields, lines], where=where)
 
 
 def read_account(record: Mapping[str, Any], *, default_currency: str) -> Account:
