@@ -20,7 +20,7 @@ FIELDS = "Is_Overdue__c, Reminders_Sent__c, Last_Reminder_At__c, Status__c"
 
 def on(monkeypatch: pytest.MonkeyPatch, day: date) -> None:
     """Let it be another day at the business."""
-    for module in ("overdue", "reminders"):
+    for module in ("sync.overdue", "sending.reminders"):
         monkeypatch.setattr(f"tasks.{module}.today", lambda: day)
 
 
