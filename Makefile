@@ -22,7 +22,7 @@ help: ## Show what there is
 
 install: $(VENV)/.installed ## Install everything from the locks into .venv
 
-$(VENV)/.installed: requirements.lock requirements-dev.lock pyproject.toml
+$(VENV)/.installed: requirements.lock requirements-dev.lock pyproject.toml $(wildcard packages/*/pyproject.toml)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; name another with make PYTHON=...")'
 	@test -x "$(UV)" || { echo "Installing uv into .cache/uv ..."; \
 		$(PYTHON) -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --target .cache/uv uv; }
@@ -30,7 +30,8 @@ $(VENV)/.installed: requirements.lock requirements-dev.lock pyproject.toml
 	@test -x $(RUN) || $(UV) venv --quiet --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" $(VENV)
 	@$(UV) pip sync --quiet --compile-bytecode --python $(RUN) --require-hashes \
 		requirements.lock requirements-dev.lock
-	@$(UV) pip install --quiet --python $(RUN) --no-deps --no-build-isolation --editable .
+	@$(UV) pip install --quiet --python $(RUN) --no-deps --no-build-isolation \
+		--editable packages/sandbox --editable packages/warm_worker
 	@touch $@
 
 demo: install ## The whole story on this machine; ARGS=--exit ends by itself
@@ -51,7 +52,10 @@ lint: install ## Check style, imports, dependencies and types
 	$(VENV)/bin/pre-commit run --all-files
 	$(VENV)/bin/lint-imports --no-cache
 	$(VENV)/bin/deptry flows tasks invoicing deployments
-	$(VENV)/bin/deptry . --ignore DEP002,DEP004
+	$(VENV)/bin/deptry . --ignore DEP002,DEP004 --extend-exclude packages
+	cd packages/sandbox && ../../$(VENV)/bin/deptry src
+	cd packages/sandbox && ../../$(VENV)/bin/deptry . --ignore DEP004
+	cd packages/warm_worker && ../../$(VENV)/bin/deptry src
 	$(VENV)/bin/mypy
 
 format: install ## Put the code in shape
@@ -67,9 +71,10 @@ prove: install ## Try every fault; ARGS="--schedules N --seed S"
 bench: install ## Measure; ARGS=latency names the benchmark
 	@$(RUN) -m benchmarks $(ARGS)
 
-lock: ## Write both locks from pyproject.toml; ARGS=--upgrade takes newer versions
-	$(COMPILE) pyproject.toml --output-file requirements.lock
-	$(COMPILE) --group dev --group sandbox --constraints requirements.lock --output-file requirements-dev.lock
+lock: ## Write both locks from what is declared; ARGS=--upgrade takes newer versions
+	$(COMPILE) pyproject.toml packages/warm_worker/pyproject.toml --output-file requirements.lock
+	$(COMPILE) packages/sandbox/pyproject.toml --extra evidence --group dev \
+		--group packages/sandbox/pyproject.toml:test --constraints requirements.lock --output-file requirements-dev.lock
 
 docs: install ## Write docs/settings.md from the code
 	@$(RUN) -m deployments.settings_page > docs/settings.md

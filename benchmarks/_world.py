@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 
 from deployments.local.services import port_or_free
+from deployments.local.stack import SALESFORCE_PACKAGE
 
 ROOT = Path(__file__).parents[1]
 PATIENCE_SECONDS = 3600
@@ -24,6 +25,7 @@ def sandbox(name: str, log: Path) -> Iterator[str]:
     url = f"http://127.0.0.1:{port_or_free(0)}"
     with log.open("ab") as said:
         command = [sys.executable, "-m", f"sandbox.{name}", "--port", url.rpartition(":")[2]]
+        command += ["--metadata", str(SALESFORCE_PACKAGE)] if name == "salesforce" else []
         process = subprocess.Popen(command, cwd=ROOT, stdout=said, stderr=said)
     try:
         while not _answers(url):

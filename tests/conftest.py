@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import requests
-from playwright.sync_api import Browser, sync_playwright
 
+from deployments.local.stack import SALESFORCE_PACKAGE
 from sandbox.common.serve import running
 from sandbox.salesforce.app import application
 from sandbox.salesforce.oauth import CONSUMER_KEY, CONSUMER_SECRET
@@ -17,78 +17,12 @@ from sandbox.salesforce.org import open_org
 from sandbox.stripe.app import make_app
 
 ROOT = Path(__file__).parents[1]
-METADATA = ROOT / "deployments/salesforce/force-app/main/default"
 
 os.environ.update(
     DO_NOT_TRACK="1",
     PREFECT_SERVER_ANALYTICS_ENABLED="false",
     PREFECT_LOGGING_TO_API_ENABLED="false",
 )
-
-
-TIERS = ("fast", "standard", "long")
-FAST = frozenset(["invoicing", "sandbox"])
-LONG = frozenset(["orgs"])
-LONGEST_FIRST = ("journeys", "deployments", "faults", "orgs", "flows", "invoicing", "sandbox")
-TOGETHER = {"deployments": "deployments", "faults": "faults"}
-"""Rooms whose tests share what is started once."""
-
-BY_FILE = frozenset(["journeys", "orgs"])
-"""Rooms whose files have each something to share."""
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put each test into a tier, and what shares servers or a browser into one process.
-
-    What takes long begins first, so that all processors are done at the same time.
-    """
-    for item in items:
-        if tier(item) not in item.keywords:
-            item.add_marker(tier(item))
-        if group := shares(item):
-            item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: LONGEST_FIRST.index(directory(item)) if directory(item) else -1)
-
-
-def directory(item: pytest.Item) -> str:
-    """The directory of a test below tests, or nothing for those of the project as a whole."""
-    first, *rest = item.path.relative_to(ROOT / "tests").parts
-    return first if rest else ""
-
-
-def tier(item: pytest.Item) -> str:
-    """The tier that a test is marked with, or else its directory's."""
-    for mark in item.iter_markers():
-        if mark.name in TIERS:
-            return mark.name
-    if directory(item) in LONG:
-        return "long"
-    in_process = directory(item) in FAST and "browser" not in getattr(item, "fixturenames", ())
-    return "fast" if in_process or not directory(item) else "standard"
-
-
-def shares(item: pytest.Item) -> str:
-    """The name of what a test shares with others, if anything."""
-    by_file = directory(item) in BY_FILE or "browser" in getattr(item, "fixturenames", ())
-    return TOGETHER.get(directory(item)) or (str(item.path) if by_file else "")
-
-
-pytest_plugins = ["pytester"]
-
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Headless Chromium, which a bare machine may lack and CI must have."""
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None and "CI" not in os.environ:
-        pytest.skip("there is no Chromium on this machine: install the package chromium")
-    with sync_playwright() as playwright:
-        running_browser = playwright.chromium.launch(executable_path=chromium, args=QUIET)
-        yield running_browser
-        running_browser.close()
 
 
 class Sandbox:
@@ -121,7 +55,7 @@ def stripe_process() -> Iterator[Sandbox]:
 @pytest.fixture(scope="session")
 def salesforce_process() -> Iterator[Sandbox]:
     """The Salesforce sandbox, one for all tests."""
-    with running(lambda url: application(open_org(METADATA), url)) as url:
+    with running(lambda url: application(open_org(SALESFORCE_PACKAGE), url)) as url:
         yield Sandbox(url)
 
 

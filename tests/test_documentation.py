@@ -11,8 +11,10 @@ import yaml
 from deployments.settings_page import page, variables
 
 ROOT = Path(__file__).parents[1]
+FOLDERS = ("docs", "packages")
 PAGES = sorted(
-    [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")], key=lambda path: path.as_posix()
+    [*ROOT.glob("*.md"), *(page for name in FOLDERS for page in (ROOT / name).rglob("*.md"))],
+    key=lambda path: path.as_posix(),
 )
 READ = {path: path.read_text(encoding="utf-8") for path in PAGES}
 HISTORY = {"CHANGELOG.md", "docs/decisions"}
@@ -77,7 +79,7 @@ def test_flows_that_are_named_are_deployed(path: Path) -> None:
         assert flow == deployment
         assert flow in deployed()
     for row in re.findall(r"^\| (`[a-z-]+`(?: · `[a-z-]+`)*) \|", READ[path], re.MULTILINE):
-        if path.name == "README.md":
+        if path == ROOT / "README.md":
             assert set(re.findall(r"`([a-z-]+)`", row)) <= deployed()
 
 
@@ -105,7 +107,8 @@ def test_commands_that_are_named_exist(path: Path) -> None:
     for target in re.findall(r"\bmake ([a-z][a-z-]*)", code):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), f"make {target} is not there"
     for module in re.findall(r"python -m ((?:invoicing|sandbox|deployments|tests)[\w.]*)", code):
-        file = ROOT / module.replace(".", "/")
+        root = ROOT / "packages/sandbox/src" if module.startswith("sandbox") else ROOT
+        file = root / module.replace(".", "/")
         assert file.with_suffix(".py").exists() or (file / "__main__.py").exists(), module
 
 

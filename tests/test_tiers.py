@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import TIERS
+from tests.tiers import TIERS
 
 ROOT = Path(__file__).parents[1]
 FAST, STANDARD, LONG = TIERS

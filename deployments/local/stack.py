@@ -31,6 +31,7 @@ from deployments.local import empty_database
 from deployments.local.services import POLL_SECONDS, Service, StackError, listen
 
 ROOT = Path(__file__).parents[2]
+SALESFORCE_PACKAGE = ROOT / "deployments/salesforce/force-app/main/default"
 PORTS = {"prefect": 4200, "stripe": 8100, "salesforce": 8200, "receiver": 8300}
 POOL = "invoices"  # as `prefect.yaml` names it
 DATABASE = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
@@ -259,7 +260,7 @@ class Stack:
         self._launch_server()
         self._launch("ledger", *python, "invoicing.ledger")
         self._launch("stripe", *python, "sandbox.stripe")
-        org = ("sandbox.salesforce", "--seed", "demo")
+        org = ("sandbox.salesforce", "--metadata", str(SALESFORCE_PACKAGE), "--seed", "demo")
         self._launch("salesforce", *python, *org, "--prefect-url", self.urls.prefect_api)
         self._until_ready("stripe", f"{self.urls.stripe}/_sandbox/clock")
         secret = self._register_webhook()

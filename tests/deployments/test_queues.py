@@ -8,8 +8,8 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from deployments import queues
 from deployments.queues import Limits
-from deployments.warm_worker.lean import Memory
 from tests.deployments.conftest import Prefect
+from warm_worker.lean import Memory
 
 POOL = "crowded"
 

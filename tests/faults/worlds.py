@@ -13,6 +13,7 @@ from typing import Any
 
 import psycopg
 
+from deployments.local.stack import SALESFORCE_PACKAGE
 from sandbox.salesforce.oauth import CONSUMER_KEY, CONSUMER_SECRET
 from tests.conftest import Sandbox
 
@@ -26,15 +27,18 @@ DAY = 86400.0
 
 ACCOUNT = "acct_1SandboxAcme"
 STRIPE, SALESFORCE = "stripe", "salesforce"
+SANDBOXES = {STRIPE: (), SALESFORCE: ("--metadata", str(SALESFORCE_PACKAGE))}
 
 
 class Service:
     """A sandbox in a process of its own."""
 
-    def __init__(self, module: str) -> None:
+    def __init__(self, module: str, *options: str) -> None:
         """Start it on a free port, and wait until it is ready."""
         self._process = subprocess.Popen(
-            [sys.executable, "-m", module, "--port", "0"], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-m", module, "--port", "0", *options],
+            stdout=subprocess.PIPE,
+            text=True,
         )
         assert self._process.stdout is not None
         self.url = self._process.stdout.readline().split()[-1]
@@ -58,8 +62,8 @@ class World:
 
     def begin(self) -> None:
         """Start the sandboxes, point the product's settings at them, migrate the ledger."""
-        for name in (STRIPE, SALESFORCE):
-            service = Service(f"sandbox.{name}")
+        for name, options in SANDBOXES.items():
+            service = Service(f"sandbox.{name}", *options)
             self._services.append(service)
             self.sandboxes[name] = Sandbox(service.url)
         values = {

@@ -6,14 +6,17 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
+from deployments.local.stack import SALESFORCE_PACKAGE
 from flows.watch_salesforce import watch_salesforce
 from invoicing.domain.forms.parameters import InvoiceOutcome
 from invoicing.errors import InvoicingError
 from tasks.events.salesforce_actions import FLOW_BY_ACTION
-from tests.conftest import METADATA, ROOT, Sandbox
+from tests.conftest import ROOT, Sandbox
 from tests.flows.conftest import Deployed, Org
 
-PICKLIST = METADATA / "objects/Stripe_Invoice__c/fields/Action_Requested__c.field-meta.xml"
+PICKLIST = (
+    SALESFORCE_PACKAGE / "objects/Stripe_Invoice__c/fields/Action_Requested__c.field-meta.xml"
+)
 
 
 def asks_for(org: Org, name: str) -> object:

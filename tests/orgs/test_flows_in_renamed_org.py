@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from sqlmodel import delete
 
+from deployments.local.stack import SALESFORCE_PACKAGE
 from invoicing.connectors import salesforce
 from invoicing.connectors.prefect import Prefect
 from invoicing.ledger.database import session
@@ -20,7 +21,7 @@ from invoicing.settings import settings
 from sandbox.common.serve import running
 from sandbox.salesforce.app import application
 from sandbox.salesforce.org import open_org
-from tests.conftest import METADATA, Sandbox
+from tests.conftest import Sandbox
 from tests.faults.assertions import settle_down
 from tests.faults.process_patches import without_prefect
 from tests.faults.runner import deployed, outcome_of
@@ -37,7 +38,7 @@ def renamed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Sandbox,
     """A sandbox of the org, and its field mapping."""
     folder = tmp_path_factory.mktemp("renamed")
     mapping = folder / "mapping.toml"
-    mapping.write_text(rename(METADATA, folder), encoding="utf-8")
+    mapping.write_text(rename(SALESFORCE_PACKAGE, folder), encoding="utf-8")
     with running(lambda url: application(open_org(folder), url, first="empty")) as url:
         yield Sandbox(url), mapping
 

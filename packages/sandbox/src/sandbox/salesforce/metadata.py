@@ -34,11 +34,11 @@ _CONSTRAINTS: dict[str, OnDelete] = {
 }
 
 
-def load_schema(metadata: Path, prefixes: Mapping[str, str] | None = None) -> Schema:
-    """Read the standard objects and the package's metadata.
+def load_schema(metadata: Path | None, prefixes: Mapping[str, str] | None = None) -> Schema:
+    """Read the standard objects and the metadata of a package.
 
     Args:
-        metadata: The SFDX folder that contains ``objects/``.
+        metadata: The SFDX folder that contains ``objects/``; without it, the standard ones only.
         prefixes: Id prefixes that custom objects had when their data was stored.
 
     Raises:
@@ -47,7 +47,8 @@ def load_schema(metadata: Path, prefixes: Mapping[str, str] | None = None) -> Sc
     standard = tomllib.loads(
         Path(__file__).with_name("standard_objects.toml").read_text(encoding="utf-8")
     )
-    folders = {f.name: f for f in sorted((metadata / "objects").glob("*")) if f.is_dir()}
+    own = sorted((metadata / "objects").glob("*")) if metadata else []
+    folders = {folder.name: folder for folder in own if folder.is_dir()}
     extra = {name: _custom_fields(folder) for name, folder in folders.items()}
     objects = {
         name: _standard_object(name, spec, extra.pop(name, [])) for name, spec in standard.items()

@@ -33,9 +33,9 @@ from prefect.workers.base import BaseWorker
 from prefect.workers.process import ProcessJobConfiguration, ProcessVariables, ProcessWorkerResult
 from pydantic import PrivateAttr
 
-from deployments.warm_worker import flow_hooks, lean
-from deployments.warm_worker.forkserver import Job
-from deployments.warm_worker.processes import ForkServers, spared
+from warm_worker import flow_hooks, lean
+from warm_worker.forkserver import Job
+from warm_worker.processes import ForkServers, spared
 
 SET_WORKING_DIRECTORY = "prefect.deployments.steps.set_working_directory"
 

@@ -17,8 +17,8 @@ import certifi
 from prefect.logging import get_logger
 from prefect.settings import get_current_settings
 
-from deployments.warm_worker import forkserver
-from deployments.warm_worker.forkserver import Job
+from warm_worker import forkserver
+from warm_worker.forkserver import Job
 
 
 class Process:

@@ -64,8 +64,15 @@ class Org:
         return stamp(self.clock.instant())
 
 
-def open_org(metadata: Path, data: str = ":memory:", clock: Clock | None = None) -> Org:
+def open_org(
+    metadata: Path | None = None, data: str = ":memory:", clock: Clock | None = None
+) -> Org:
     """Open an org over a database, making tables and columns the schema adds.
+
+    Args:
+        metadata: The SFDX folder whose ``objects/`` it has beside the standard ones, if any.
+        data: The SQLite file with its records, or in memory.
+        clock: Its clock; the true time unless given.
 
     Raises:
         ValueError: The metadata is not one this sandbox can stand in for.

@@ -48,7 +48,7 @@ ENGINE = (
     "rich._emoji_codes",
 )
 STALE = b"stale\n"
-LEAN = "warm_worker_lean"  # by a name of its own: a project may have its own `deployments`
+LEAN = "warm_worker_lean"  # without the package around it, which is the worker
 LAST_WORDS_SECONDS = 10.0  # from SIGTERM to SIGKILL, once the worker is gone
 
 

@@ -17,6 +17,6 @@ What to know:
 * Linux and macOS only. A run with a `command` of its own starts cold.
 """
 
-from deployments.warm_worker.worker import WarmWorker
+from warm_worker.worker import WarmWorker
 
 __all__ = ["WarmWorker"]

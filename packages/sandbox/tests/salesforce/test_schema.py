@@ -16,7 +16,7 @@ from sandbox.salesforce.app import application
 from sandbox.salesforce.metadata import load_schema
 from sandbox.salesforce.org import open_org
 
-METADATA = Path(__file__).parents[3] / "deployments/salesforce/force-app/main/default"
+METADATA = Path(__file__).parents[4] / "deployments/salesforce/force-app/main/default"
 FIELD = """<?xml version="1.0" encoding="UTF-8"?>
 <CustomField xmlns="http://soap.sforce.com/2006/04/metadata">
     <fullName>PO_Number__c</fullName>

@@ -10,8 +10,6 @@ from sandbox.common.serve import serve
 from sandbox.salesforce.app import application
 from sandbox.salesforce.org import open_org
 
-METADATA = Path(__file__).parents[2] / "deployments/salesforce/force-app/main/default"
-
 
 def main() -> int:
     """Read the command line and serve until told to stop."""
@@ -20,7 +18,9 @@ def main() -> int:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--fd", type=int, help="an inherited socket to serve instead of a port")
     parser.add_argument("--data", default=":memory:", help="SQLite file to keep records in")
-    parser.add_argument("--metadata", type=Path, default=METADATA, help="folder with objects/")
+    parser.add_argument(
+        "--metadata", type=Path, help="SFDX folder with objects/ beside the standard objects"
+    )
     parser.add_argument("--seed", choices=("demo", "empty"), default="demo")
     parser.add_argument("--currency", help="make it an org of this one currency")
     parser.add_argument("--certificate", type=Path, help="PEM that signs JWT assertions")

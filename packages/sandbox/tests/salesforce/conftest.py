@@ -20,7 +20,7 @@ from sandbox.salesforce.app import application
 from sandbox.salesforce.oauth import CONSUMER_KEY, CONSUMER_SECRET
 from sandbox.salesforce.org import open_org
 
-METADATA = Path(__file__).parents[3] / "deployments/salesforce/force-app/main/default"
+METADATA = Path(__file__).parents[4] / "deployments/salesforce/force-app/main/default"
 
 
 class ToSandbox(HTTPAdapter):

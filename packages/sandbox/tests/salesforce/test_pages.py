@@ -19,7 +19,7 @@ from sandbox.salesforce import records
 from sandbox.salesforce.app import application
 from sandbox.salesforce.org import Org, open_org
 
-METADATA = Path(__file__).parents[3] / "deployments/salesforce/force-app/main/default"
+METADATA = Path(__file__).parents[4] / "deployments/salesforce/force-app/main/default"
 ACME = "001Hs0000000001IAA"
 FORM = {
     "token": "t1",

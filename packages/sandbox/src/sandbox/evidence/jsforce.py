@@ -10,7 +10,6 @@ from pathlib import Path
 from sandbox.common.serve import running
 from sandbox.evidence.fetched import installed, program
 from sandbox.evidence.verdict import Verdict, told_by, unavailable, verdict
-from sandbox.salesforce.__main__ import METADATA
 from sandbox.salesforce.app import application
 from sandbox.salesforce.oauth import CONSUMER_KEY, CONSUMER_SECRET
 from sandbox.salesforce.org import open_org
@@ -18,10 +17,14 @@ from sandbox.salesforce.org import open_org
 VERSION = "3.10.16"
 SOURCE = f"jsforce {VERSION}"
 CHECKS = Path(__file__).with_name("jsforce_checks.mjs")
+METADATA = Path("deployments/salesforce/force-app/main/default")
+"""Objects of a package, from the root of the checkout."""
 
 
 def report() -> Verdict:
     """Run all cases and count them."""
+    if not METADATA.is_dir():
+        return unavailable(SOURCE, f"{METADATA} is not here")
     modules = installed("jsforce", VERSION)
     if isinstance(modules, str):
         return unavailable(SOURCE, modules)
