@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psycopg
 
-from deployments.local.services import listen
+from deployments.local.child_process import listen
 
 UNPRIVILEGED = "nobody"
 """Who runs it where the benchmark is run by root, whom PostgreSQL refuses."""

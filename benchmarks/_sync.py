@@ -35,7 +35,7 @@ def main() -> None:
     os.environ.update(DO_NOT_TRACK="1", PREFECT_SERVER_ANALYTICS_ENABLED="false")
     from prefect.testing.utilities import prefect_test_harness
 
-    from benchmarks.trivial import trivial
+    from benchmarks._noop_flow import trivial
     from flows.full_sync import full_sync
     from invoicing.ledger import database
 

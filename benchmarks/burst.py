@@ -27,7 +27,7 @@ import httpx
 import psutil
 
 from benchmarks._postgresql import postgresql
-from deployments.local.services import Service
+from deployments.local.child_process import Service
 from deployments.local.stack import BATCHES, POOL, ROOT, Stack
 
 RAISE, SEND = "raise-invoice", "send-invoice"

@@ -29,7 +29,7 @@ import orjson
 import psutil
 import stripe
 
-from benchmarks.load import pour, request
+from benchmarks._load_generator import pour, request
 from benchmarks.receiver import postgres
 from deployments.local.stack import Stack
 from invoicing.connectors.prefect import Prefect

@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 
-from benchmarks._world import admin, measured, sandbox
+from benchmarks._sandboxes import admin, measured, sandbox
 
 SEED = 1
 PAGE = 100

@@ -47,7 +47,7 @@ class Prefect:
         deployment = {
             "name": pool,
             "flow_id": self.call("POST", "/flows/", {"name": "trivial"})["id"],
-            "entrypoint": "benchmarks/trivial.py:trivial",
+            "entrypoint": "benchmarks/_noop_flow.py:trivial",
             "pull_steps": [step],
             "work_pool_name": pool,
         }

@@ -20,7 +20,7 @@ from typing import Any
 
 import httpx
 
-from benchmarks._world import admin, measured, sandbox
+from benchmarks._sandboxes import admin, measured, sandbox
 from invoicing.connectors.salesforce import GRAPHS
 from tasks.full_sync.create_missing import LANES
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import psutil
 
-from benchmarks._world import admin
+from benchmarks._sandboxes import admin
 from benchmarks.latency import FINAL, PATIENCE_SECONDS, Prefect
 from deployments.local.stack import POOL, ROOT, Stack, worker_of
 
@@ -58,7 +58,7 @@ def hold(prefect: Prefect, stack: Stack, runs: int) -> float:
     deployment = {
         "name": "held",
         "flow_id": prefect.call("POST", "/flows/", {"name": "held"})["id"],
-        "entrypoint": "benchmarks/trivial.py:held",
+        "entrypoint": "benchmarks/_noop_flow.py:held",
         "pull_steps": [step],
         "work_pool_name": POOL,
     }

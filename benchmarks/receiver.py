@@ -24,9 +24,9 @@ from typing import Any
 import httpx
 import psycopg
 
-from benchmarks.bare import TABLE
-from benchmarks.load import SECRET, Outcome, paid_event, pour, requests
-from deployments.local.services import port_or_free
+from benchmarks._bare_endpoint import TABLE
+from benchmarks._load_generator import SECRET, Outcome, paid_event, pour, requests
+from deployments.local.child_process import port_or_free
 from invoicing.ledger.database import migrate
 from sandbox.evidence.fetched import installed, program
 
@@ -78,7 +78,7 @@ def receiver(url: str) -> Contender:
 
 def bare(url: str) -> Contender:
     """One insert for each request."""
-    return Contender("bare", python("benchmarks.bare"), {"BARE_URL": url}, [])
+    return Contender("bare", python("benchmarks._bare_endpoint"), {"BARE_URL": url}, [])
 
 
 def python(module: str) -> list[str]:

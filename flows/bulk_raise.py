@@ -6,9 +6,9 @@ from prefect import flow
 from pydantic import Field
 
 from invoicing.domain.forms.parameters import BulkOutcome, OptionalDate, Options, RequestId
-from invoicing.domain.model.text import counted
+from invoicing.domain.model.wording import counted
 from invoicing.errors import Rejected
-from tasks.drafting.bulk_import import (
+from tasks.drafting.bulk_drafts import (
     check_opportunities,
     check_table,
     choose_defaults,
@@ -16,9 +16,9 @@ from tasks.drafting.bulk_import import (
     publish_rows,
     write_drafts,
 )
-from tasks.records.preflight import verify_environment
-from tasks.runtime.retries import reports_outcome
-from tasks.runtime.run import name_run, run_id
+from tasks.records.environment_check import verify_environment
+from tasks.runtime.outcome import reports_outcome
+from tasks.runtime.run_page import name_run, run_id
 
 EXAMPLE = """invoice,account,description,payment_terms,product,quantity,unit_price
 A,Acme Corporation,November services,Net 30,Consulting,3,

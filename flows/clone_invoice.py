@@ -10,12 +10,12 @@ from invoicing.domain.forms.parameters import (
     OptionalDate,
     RequestId,
 )
-from invoicing.domain.model.terms import Terms
+from invoicing.domain.model.invoice_details import Terms
 from tasks.drafting.clone_delete import write_clone
+from tasks.records.environment_check import verify_environment
 from tasks.records.invoices import find_record, read_invoice
-from tasks.records.preflight import verify_environment
-from tasks.runtime.retries import reports_outcome
-from tasks.runtime.run import name_run
+from tasks.runtime.outcome import reports_outcome
+from tasks.runtime.run_page import name_run
 
 
 @flow(name="clone-invoice", flow_run_name="clone {invoice}", persist_result=True)

@@ -14,13 +14,13 @@ from invoicing.domain.forms.parameters import (
     OptionalNumber,
     RequestId,
 )
-from invoicing.domain.stripe.transitions import CreditRequest
+from invoicing.domain.stripe.credit_notes import CreditRequest
 from tasks.corrections.credit_note import check_credit, issue_credit_note
 from tasks.corrections.invoice_state import read_invoice_state
+from tasks.records.environment_check import verify_environment
 from tasks.records.locks import lock_invoice
-from tasks.records.preflight import verify_environment
-from tasks.runtime.retries import reports_outcome
-from tasks.runtime.run import name_run
+from tasks.runtime.outcome import reports_outcome
+from tasks.runtime.run_page import name_run
 from tasks.sync.refresh import refresh, to_outcome
 
 

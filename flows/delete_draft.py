@@ -9,11 +9,11 @@ from tasks.drafting.clone_delete import (
     delete_record,
     deleted_before,
 )
+from tasks.records.environment_check import verify_environment
 from tasks.records.invoices import read_invoice
 from tasks.records.locks import lock_invoice
-from tasks.records.preflight import verify_environment
-from tasks.runtime.retries import reports_outcome
-from tasks.runtime.run import name_run
+from tasks.runtime.outcome import reports_outcome
+from tasks.runtime.run_page import name_run
 
 
 @flow(name="delete-draft", flow_run_name="delete {invoice}", persist_result=True)

@@ -7,15 +7,16 @@ from prefect.futures import wait
 from pydantic import Field
 
 from invoicing.domain.forms.parameters import Outcome
-from invoicing.domain.model.text import counted
-from invoicing.domain.sync.drift import KINDS_FOR_PEOPLE, Kind
+from invoicing.domain.model.wording import counted
+from invoicing.domain.sync.drift_kinds import KINDS_FOR_PEOPLE, Kind
 from tasks.full_sync.approval import await_approval
 from tasks.full_sync.drift_report import publish_drift
-from tasks.full_sync.refunds import find_missed_refunds
+from tasks.full_sync.missed_refunds import find_missed_refunds
 from tasks.full_sync.repair import find_drift, repair, sync_changed
 from tasks.full_sync.staging import begin_sync, finish_sync, lock_sync, read_salesforce, read_stripe
-from tasks.records.preflight import verify_environment
-from tasks.runtime.retries import CONCURRENT, reports_outcome
+from tasks.records.environment_check import verify_environment
+from tasks.runtime.outcome import reports_outcome
+from tasks.runtime.retries import CONCURRENT
 
 REPAIRABLE_KINDS = [kind for kind in Kind if kind not in KINDS_FOR_PEOPLE]
 

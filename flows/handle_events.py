@@ -3,9 +3,10 @@
 from prefect import flow
 
 from invoicing.domain.forms.parameters import Outcome
-from tasks.events.inbox import drain, summary
-from tasks.records.preflight import verify_environment
-from tasks.runtime.retries import CONCURRENT, reports_outcome
+from tasks.events.event_processing import drain, summary
+from tasks.records.environment_check import verify_environment
+from tasks.runtime.outcome import reports_outcome
+from tasks.runtime.retries import CONCURRENT
 
 
 @flow(

@@ -3,8 +3,8 @@
 from prefect import flow
 
 from invoicing.domain.forms.parameters import Outcome
-from tasks.records.preflight import verify_environment
-from tasks.runtime.retries import reports_outcome
+from tasks.records.environment_check import verify_environment
+from tasks.runtime.outcome import reports_outcome
 from tasks.sync.overdue import find_wrong_overdue_marks, mark_all
 
 

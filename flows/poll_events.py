@@ -7,10 +7,11 @@ from prefect import flow
 from pydantic import Field
 
 from invoicing.domain.forms.parameters import Outcome
-from tasks.events.inbox import close_gap, delete_old_bodies, drain, fetch_events, summary
-from tasks.records.preflight import verify_environment
+from tasks.events.event_processing import close_gap, delete_old_bodies, drain, fetch_events, summary
+from tasks.records.environment_check import verify_environment
 from tasks.records.timeline import complete_timelines
-from tasks.runtime.retries import CONCURRENT, reports_outcome
+from tasks.runtime.outcome import reports_outcome
+from tasks.runtime.retries import CONCURRENT
 
 
 @flow(

@@ -4,12 +4,12 @@ from prefect import flow
 
 from invoicing.domain.forms.parameters import InvoiceOutcome, InvoiceReference
 from tasks.drafting.preview import ask_for_preview, check_billable, publish_preview, write_preview
+from tasks.records.environment_check import verify_environment
 from tasks.records.invoices import read_invoice
 from tasks.records.locks import lock_invoice
-from tasks.records.preflight import verify_environment
-from tasks.runtime.retries import reports_outcome
-from tasks.runtime.run import name_run
-from tasks.sending.send import ensure_coupons, ensure_products
+from tasks.runtime.outcome import reports_outcome
+from tasks.runtime.run_page import name_run
+from tasks.sending.stripe_draft import ensure_coupons, ensure_products
 
 
 @flow(name="preview-invoice", flow_run_name="preview {invoice}", persist_result=True)

@@ -12,10 +12,10 @@ from invoicing.domain.forms.parameters import (
     OptionalDate,
     Options,
 )
-from tasks.drafting.drafts import prepare_draft, write_draft
-from tasks.records.preflight import verify_environment
-from tasks.runtime.retries import reports_outcome
-from tasks.runtime.run import name_run, run_id
+from tasks.drafting.draft_record import prepare_draft, write_draft
+from tasks.records.environment_check import verify_environment
+from tasks.runtime.outcome import reports_outcome
+from tasks.runtime.run_page import name_run, run_id
 
 
 @flow(name="raise-invoice", flow_run_name="raise an invoice for {account}", persist_result=True)

@@ -7,12 +7,12 @@ from pydantic import Field
 
 from invoicing.domain.forms.parameters import InvoiceOutcome
 from invoicing.domain.forms.wizard import choose_account, compose
-from tasks.drafting.drafts import write_draft
+from tasks.drafting.draft_record import write_draft
 from tasks.drafting.wizard import confirm_order, look_for_account, open_price_book
-from tasks.records.preflight import verify_environment
+from tasks.records.environment_check import verify_environment
+from tasks.runtime.outcome import reports_outcome
 from tasks.runtime.prompts import Prompts
-from tasks.runtime.retries import reports_outcome
-from tasks.runtime.run import name_run
+from tasks.runtime.run_page import name_run
 
 
 @flow(

@@ -15,10 +15,10 @@ from invoicing.domain.forms.parameters import (
 )
 from tasks.corrections.invoice_state import read_invoice_state
 from tasks.corrections.recorded_payment import attach_payment, check_payment, report_payment
+from tasks.records.environment_check import verify_environment
 from tasks.records.locks import lock_invoice
-from tasks.records.preflight import verify_environment
-from tasks.runtime.retries import reports_outcome
-from tasks.runtime.run import name_run
+from tasks.runtime.outcome import reports_outcome
+from tasks.runtime.run_page import name_run
 from tasks.sync.refresh import refresh, to_outcome
 
 

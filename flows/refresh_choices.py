@@ -3,10 +3,10 @@
 from prefect import flow
 
 from invoicing.domain.forms.parameters import Outcome
-from invoicing.domain.model.text import counted
+from invoicing.domain.model.wording import counted
 from tasks.drafting.product_options import MAX_CHOICES, publish_choices, read_choices
-from tasks.records.preflight import verify_environment
-from tasks.runtime.retries import reports_outcome
+from tasks.records.environment_check import verify_environment
+from tasks.runtime.outcome import reports_outcome
 
 
 @flow(name="refresh-choices", flow_run_name="refresh the forms' choices", persist_result=True)

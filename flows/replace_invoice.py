@@ -8,12 +8,12 @@ from invoicing.domain.forms.parameters import (
     OptionalDate,
     RequestId,
 )
-from tasks.corrections.replacement import write_replacement
+from tasks.corrections.replacement_draft import write_replacement
+from tasks.records.environment_check import verify_environment
 from tasks.records.invoices import read_invoice
 from tasks.records.locks import lock_invoice
-from tasks.records.preflight import verify_environment
-from tasks.runtime.retries import reports_outcome
-from tasks.runtime.run import name_run
+from tasks.runtime.outcome import reports_outcome
+from tasks.runtime.run_page import name_run
 
 
 @flow(name="replace-invoice", flow_run_name="replace {invoice}", persist_result=True)

@@ -6,12 +6,13 @@ from prefect import flow
 from pydantic import Field
 
 from invoicing.domain.forms.parameters import OptionalMoment, Outcome
-from invoicing.domain.model.text import counted
+from invoicing.domain.model.wording import counted
 from invoicing.ledger.inbox import EventFilter
-from tasks.events.dead_letters import publish_dead_letters
-from tasks.events.inbox import drain, replay, summary
-from tasks.records.preflight import verify_environment
-from tasks.runtime.retries import CONCURRENT, reports_outcome
+from tasks.events.dead_letter_report import publish_dead_letters
+from tasks.events.event_processing import drain, replay, summary
+from tasks.records.environment_check import verify_environment
+from tasks.runtime.outcome import reports_outcome
+from tasks.runtime.retries import CONCURRENT
 
 State = Literal["received", "done", "failed", "dead"]
 

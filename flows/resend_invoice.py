@@ -5,10 +5,10 @@ from prefect import flow
 from invoicing.domain.forms.parameters import InvoiceOutcome, InvoiceReference, RequestId
 from tasks.corrections.invoice_state import read_invoice_state
 from tasks.corrections.resend import mail_again
+from tasks.records.environment_check import verify_environment
 from tasks.records.locks import lock_invoice
-from tasks.records.preflight import verify_environment
-from tasks.runtime.retries import reports_outcome
-from tasks.runtime.run import name_run
+from tasks.runtime.outcome import reports_outcome
+from tasks.runtime.run_page import name_run
 from tasks.sync.refresh import refresh, to_outcome
 
 

@@ -11,12 +11,12 @@ from invoicing.domain.forms.parameters import (
     OptionalDate,
     Options,
 )
-from tasks.drafting.revisions import prepare_revision, write_revision
+from tasks.drafting.draft_revision import prepare_revision, write_revision
+from tasks.records.environment_check import verify_environment
 from tasks.records.invoices import read_invoice
 from tasks.records.locks import lock_invoice
-from tasks.records.preflight import verify_environment
-from tasks.runtime.retries import reports_outcome
-from tasks.runtime.run import name_run, run_id
+from tasks.runtime.outcome import reports_outcome
+from tasks.runtime.run_page import name_run, run_id
 
 
 @flow(name="revise-invoice", flow_run_name="revise {invoice}", persist_result=True)

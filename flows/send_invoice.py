@@ -3,29 +3,30 @@
 from prefect import flow
 
 from invoicing.domain.forms.parameters import InvoiceOutcome, InvoiceReference
-from invoicing.domain.model.terms import Collection
-from tasks.corrections.replacement import check_replaceable
+from invoicing.domain.model.invoice_details import Collection
+from tasks.corrections.replacement_draft import check_replaceable
 from tasks.records.accounts import link_customer
+from tasks.records.environment_check import verify_environment
 from tasks.records.invoices import read_invoice
 from tasks.records.locks import lock_invoice
-from tasks.records.preflight import verify_environment
-from tasks.runtime.retries import reports_outcome
-from tasks.runtime.run import name_run
+from tasks.runtime.outcome import reports_outcome
+from tasks.runtime.run_page import name_run
 from tasks.sending.approval import await_approval
-from tasks.sending.send import (
+from tasks.sending.customer import check_saved_payment, ensure_customer
+from tasks.sending.finalization import (
     charge,
-    check_saved_payment,
     check_sendable,
-    compare_totals,
     conclude_sending,
-    create_draft,
     enable_auto_advance,
-    ensure_coupons,
-    ensure_customer,
-    ensure_products,
-    fill_draft,
     finalize,
     mail,
+)
+from tasks.sending.stripe_draft import (
+    compare_totals,
+    create_draft,
+    ensure_coupons,
+    ensure_products,
+    fill_draft,
 )
 from tasks.sync.refresh import refresh, to_outcome
 

@@ -3,9 +3,9 @@
 from prefect import flow
 
 from invoicing.domain.forms.parameters import Outcome
-from invoicing.domain.model.text import counted
-from tasks.records.preflight import verify_environment
-from tasks.runtime.retries import reports_outcome
+from invoicing.domain.model.wording import counted
+from tasks.records.environment_check import verify_environment
+from tasks.runtime.outcome import reports_outcome
 from tasks.sending.approval import mark_expired
 from tasks.sending.scheduled import start_sending
 

@@ -3,10 +3,10 @@
 from prefect import flow
 
 from invoicing.domain.forms.parameters import Outcome
-from invoicing.domain.model.text import counted
-from tasks.events.salesforce_actions import collect_requests, lock_action_fields, take_up_requests
-from tasks.records.preflight import verify_environment
-from tasks.runtime.retries import reports_outcome
+from invoicing.domain.model.wording import counted
+from tasks.events.salesforce_requests import collect_requests, lock_action_fields, take_up_requests
+from tasks.records.environment_check import verify_environment
+from tasks.runtime.outcome import reports_outcome
 
 
 @flow(name="watch-salesforce", flow_run_name="watch Salesforce", persist_result=True)

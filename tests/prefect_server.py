@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from deployments.local import empty_database
-from deployments.local.services import Service, listen
+from deployments.local.child_process import Service, listen
 from deployments.local.stack import url_of
 
 ROOT = Path(__file__).parents[1]
@@ -57,7 +57,7 @@ def prefect_server(
     api = f"{url_of(listener)}/api"
     database = empty_database.lay_out(home)
     own = {"PREFECT_HOME": str(home), "PREFECT_API_URL": api} | database
-    app = "deployments.local.prefect_server:create_app"
+    app = "deployments.local.prefect_on_sqlite:create_app"
     command = [sys.executable, "-m", "uvicorn", "--log-level", "error", "--factory", app]
     variables = os.environ | environment | own
     server = Service("server", command, variables, ROOT, home, listener=listener)

@@ -19,8 +19,7 @@ from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
 
-from deployments.local.patience import POLL_SECONDS, Patience
-from deployments.local.services import StackError
+from deployments.local.child_process import StackError
 from deployments.local.stack import (
     SALESFORCE_KEY,
     SALESFORCE_ORG,
@@ -28,6 +27,7 @@ from deployments.local.stack import (
     STRIPE_KEY,
     Stack,
 )
+from deployments.local.timeouts import POLL_SECONDS, Patience
 from invoicing.connectors.prefect import Prefect
 from invoicing.connectors.salesforce import Salesforce
 from invoicing.domain.salesforce.queries import Query, equals

@@ -28,7 +28,7 @@ import httpx
 import stripe
 
 from deployments.local import empty_database
-from deployments.local.services import POLL_SECONDS, Service, StackError, listen
+from deployments.local.child_process import POLL_SECONDS, Service, StackError, listen
 
 ROOT = Path(__file__).parents[2]
 SALESFORCE_PACKAGE = ROOT / "deployments/salesforce/force-app/main/default"
@@ -249,7 +249,7 @@ class Stack:
                 port = listener.getsockname()[1]
             self._launch("prefect", "prefect", "server", "start", "--port", str(port))
             return
-        app = ("--factory", "deployments.local.prefect_server:create_app")
+        app = ("--factory", "deployments.local.prefect_on_sqlite:create_app")
         command = (sys.executable, "-m", "uvicorn", *app, "--log-level", "warning")
         on_sqlite = DATABASE not in self._settings
         database = empty_database.lay_out(self._prefect_home) if on_sqlite else {}

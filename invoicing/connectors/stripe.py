@@ -25,7 +25,7 @@ from requests.utils import get_environ_proxies
 from urllib3 import PoolManager, ProxyManager
 from urllib3.exceptions import HTTPError
 
-from invoicing.domain.stripe.payments import PaymentName
+from invoicing.domain.stripe.payment_facts import PaymentName
 from invoicing.domain.stripe.resources import (
     Charge,
     Coupon,

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, delete, func, literal, text, tuple_, update
 from sqlmodel import col, select
 
-from invoicing.domain.sync.drift import Kind
+from invoicing.domain.sync.drift_kinds import Kind
 from invoicing.ledger.database import session
 from invoicing.ledger.models import DriftRow, Event, StagedStripe, SyncRun
 

@@ -20,7 +20,7 @@ from starlette.routing import Route
 from invoicing.errors import TransientError
 from invoicing.ledger import inbox
 from invoicing.receiver.batch_writer import BatchWriter
-from invoicing.receiver.endpoint_config import endpoints_by_path
+from invoicing.receiver.endpoints import endpoints_by_path
 from invoicing.receiver.flow_trigger import FlowTrigger
 from invoicing.receiver.metrics import Metrics
 from invoicing.receiver.verification import RejectedRequest, accepted_event

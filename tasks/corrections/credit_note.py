@@ -8,21 +8,21 @@ from prefect import task
 from invoicing.connectors import stripe
 from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.model.money import Money
-from invoicing.domain.stripe.projection import RECORD_KEY
-from invoicing.domain.stripe.resources import CreditNote
-from invoicing.domain.stripe.transitions import (
+from invoicing.domain.stripe.credit_notes import (
     Credit,
     CreditRequest,
-    InvoiceState,
     credit_note_params,
     plan_credit,
 )
+from invoicing.domain.stripe.projection import RECORD_KEY
+from invoicing.domain.stripe.resources import CreditNote
+from invoicing.domain.stripe.transitions import InvoiceState
 from invoicing.errors import Rejected
 from invoicing.ledger import intents
 from invoicing.ledger.intents import (
     CREDIT,
 )
-from tasks.corrections.requests import (
+from tasks.corrections.duplicate_requests import (
     REQUEST_KEY,
     earlier_outcome,
     repeated_request_problems,
@@ -30,7 +30,7 @@ from tasks.corrections.requests import (
 )
 from tasks.records.locks import INVOICE
 from tasks.runtime.retries import STEP
-from tasks.runtime.run import run_id
+from tasks.runtime.run_page import run_id
 
 # Credit
 

@@ -26,7 +26,7 @@ from invoicing.ledger.intents import (
 from tasks.records.invoices import read_invoice
 from tasks.records.locks import INVOICE
 from tasks.runtime.retries import STEP
-from tasks.runtime.run import run_id
+from tasks.runtime.run_page import run_id
 
 
 @task(task_run_name="read the invoice's state", **STEP)

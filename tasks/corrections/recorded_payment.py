@@ -13,10 +13,7 @@ from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.model.money import Money, plain
 from invoicing.domain.stripe import request_params
 from invoicing.domain.stripe.projection import RECORD_KEY
-from invoicing.domain.stripe.transitions import (
-    InvoiceState,
-    payment_problems,
-)
+from invoicing.domain.stripe.transitions import InvoiceState, payment_problems
 from invoicing.errors import Rejected
 from invoicing.ledger import intents
 from invoicing.ledger.intents import (
@@ -24,7 +21,7 @@ from invoicing.ledger.intents import (
     REPORT_PAYMENT,
 )
 from invoicing.settings import settings
-from tasks.corrections.requests import (
+from tasks.corrections.duplicate_requests import (
     REQUEST_KEY,
     earlier_outcome,
     repeated_request_problems,
@@ -33,7 +30,7 @@ from tasks.corrections.requests import (
 from tasks.records.locks import INVOICE
 from tasks.runtime.clock import today
 from tasks.runtime.retries import STEP
-from tasks.runtime.run import run_id
+from tasks.runtime.run_page import run_id
 
 # Money that came in outside Stripe
 

@@ -5,20 +5,21 @@ from datetime import datetime
 from prefect import task
 
 from invoicing.domain.model.fingerprint import fingerprint
-from invoicing.domain.stripe.transitions import (
-    InvoiceAction,
-    InvoiceState,
-)
+from invoicing.domain.stripe.transitions import InvoiceAction, InvoiceState
 from invoicing.errors import Rejected
 from invoicing.ledger import links
 from invoicing.ledger.intents import (
     RESEND,
 )
+from tasks.corrections.duplicate_requests import (
+    earlier_outcome,
+    repeated_request_problems,
+    request_subject,
+)
 from tasks.corrections.invoice_state import check_allowed
-from tasks.corrections.requests import earlier_outcome, repeated_request_problems, request_subject
 from tasks.records.locks import INVOICE
 from tasks.runtime.retries import STEP
-from tasks.sending.email import is_mail_of, mail_once, mailed
+from tasks.sending.mail_once import is_mail_of, mail_once, mailed
 
 # Mail again
 

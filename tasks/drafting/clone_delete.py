@@ -9,21 +9,21 @@ from prefect.logging import get_run_logger
 
 from invoicing.connectors import salesforce, stripe
 from invoicing.domain.model.fingerprint import fingerprint
-from invoicing.domain.model.ids import short
 from invoicing.domain.model.invoice import Invoice, draft_problems
+from invoicing.domain.model.invoice_details import Terms
+from invoicing.domain.model.record_ids import short
 from invoicing.domain.model.status import Status
-from invoicing.domain.model.terms import Terms
 from invoicing.domain.salesforce import record
 from invoicing.domain.stripe.projection import RECORD_KEY
 from invoicing.errors import Conflict, NotFound, Rejected
 from invoicing.ledger import intents, links
 from invoicing.ledger.intents import CREATE, DELETE, FINALIZE
-from tasks.drafting.drafts import Draft, was_raised, write_draft
+from tasks.drafting.draft_record import Draft, was_raised, write_draft
 from tasks.records.invoices import find_record
 from tasks.records.locks import INVOICE
 from tasks.runtime.clock import today
 from tasks.runtime.retries import STEP
-from tasks.runtime.run import run_id
+from tasks.runtime.run_page import run_id
 
 CLOCK_SKEW = timedelta(minutes=5)
 

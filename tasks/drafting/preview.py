@@ -10,7 +10,7 @@ from invoicing.domain.model import markdown
 from invoicing.domain.model.invoice import Account, Invoice, billing_problems
 from invoicing.domain.model.money import Money
 from invoicing.domain.model.status import Status
-from invoicing.domain.model.text import counted
+from invoicing.domain.model.wording import counted
 from invoicing.domain.salesforce import record
 from invoicing.domain.stripe import request_params
 from invoicing.domain.stripe.resources import Customer, TaxId
@@ -19,7 +19,7 @@ from invoicing.ledger import links
 from tasks.records.tax_rates import rate_ids, rate_problems, tax_behavior
 from tasks.runtime.clock import stamp_now, today
 from tasks.runtime.retries import STEP
-from tasks.runtime.run import publish_page, run_url
+from tasks.runtime.run_page import publish_page, run_url
 
 
 @dataclass(frozen=True, slots=True)

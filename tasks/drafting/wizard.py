@@ -4,17 +4,17 @@ from prefect import task
 
 from invoicing.domain.forms.parameters import AccountReference
 from invoicing.domain.forms.wizard import Catalogue, Order, review
-from invoicing.domain.model.ids import looks_like_id
 from invoicing.domain.model.invoice import Account
+from invoicing.domain.model.record_ids import looks_like_id
 from invoicing.domain.salesforce.queries import Comparison, equals
 from invoicing.errors import Rejected
-from tasks.drafting.drafts import Draft, prepare_draft
+from tasks.drafting.draft_record import Draft, prepare_draft
 from tasks.records.accounts import find_accounts
 from tasks.records.price_books import price_book_entries
 from tasks.runtime.clock import today
 from tasks.runtime.prompts import Prompts
 from tasks.runtime.retries import CACHED
-from tasks.runtime.run import run_id
+from tasks.runtime.run_page import run_id
 
 
 @task(task_run_name="look for the Account {word}", **CACHED)

@@ -11,9 +11,9 @@ from prefect.logging import get_run_logger
 from prefect.runtime import deployment
 
 from invoicing.domain.forms.approval import Decision, decide_on
-from invoicing.domain.forms.wizard import question_text
+from invoicing.domain.forms.dialogue import question_text
 from invoicing.domain.model import markdown
-from invoicing.domain.sync.drift import Kind
+from invoicing.domain.sync.drift_kinds import Kind
 from invoicing.errors import Rejected
 from invoicing.ledger import drift, staging
 from invoicing.ledger.models import SyncRun

@@ -11,7 +11,7 @@ from invoicing.ledger import drift
 from invoicing.ledger.models import DriftRow, SyncRun
 from invoicing.settings import settings
 from tasks.runtime.retries import STEP
-from tasks.runtime.run import publish_page, publish_table, record_page, run_url, stripe_page
+from tasks.runtime.run_page import publish_page, publish_table, record_page, run_url, stripe_page
 
 MAX_ROWS_SHOWN = 500
 """Differences in the table of the run; the file has all."""

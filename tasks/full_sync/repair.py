@@ -11,22 +11,22 @@ from prefect.futures import PrefectFuture, wait
 from prefect.logging import get_run_logger
 
 from invoicing.connectors import salesforce, stripe
-from invoicing.domain.model.text import counted
+from invoicing.domain.model.wording import counted
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.queries import Comparison, Query, all_of
 from invoicing.domain.stripe.projection import Projection
-from invoicing.domain.sync.drift import BULK_REPAIRABLE_KINDS, Kind
+from invoicing.domain.sync.drift_kinds import BULK_REPAIRABLE_KINDS, Kind
 from invoicing.errors import InvoicingError, Rejected, TransientError
 from invoicing.ledger import drift, links, staging
 from invoicing.ledger.models import SyncRun, TimelineEntry
 from invoicing.settings import settings
 from tasks.full_sync.create_missing import make_records
-from tasks.full_sync.paging import read_again
 from tasks.full_sync.staging import check_api_usage
+from tasks.full_sync.stripe_paging import read_again
 from tasks.records.locks import INVOICE
 from tasks.records.timeline import add_entries, make_entry
 from tasks.runtime.retries import STEP
-from tasks.sync.new_records import BilledTo, accounts_of, project_all
+from tasks.sync.record_builder import BilledTo, accounts_of, project_all
 from tasks.sync.refresh import RefreshResult, refresh, synced_fields
 
 MAX_SINGLE_REPAIRS = 2_000

@@ -31,11 +31,11 @@ from invoicing.errors import Busy, NotFound, Rejected
 from invoicing.ledger import drift, leases, staging
 from invoicing.ledger.models import SyncRun, SyncWindow
 from invoicing.settings import settings
-from tasks.full_sync import paging
+from tasks.full_sync import stripe_paging
 from tasks.records.locks import Lock
 from tasks.runtime.clock import today
 from tasks.runtime.retries import STEP
-from tasks.runtime.run import run_id, this_attempt
+from tasks.runtime.run_page import run_id, this_attempt
 
 STAGED_EVERY_SECONDS = 2.0
 """Pages that are read are staged so often at least, and :data:`staging.PAGES_AT_ONCE` at most."""
@@ -134,8 +134,8 @@ def read_windows(owner: str, progress: "Progress") -> int:
     reader = Reader(owner, progress)
     gc.freeze()  # millions of short-lived objects: the collector need not walk all others each time
     try:
-        with ThreadPoolExecutor(paging.readers()) as pool:
-            list(pool.map(lambda _: reader.read(), range(paging.readers())))
+        with ThreadPoolExecutor(stripe_paging.readers()) as pool:
+            list(pool.map(lambda _: reader.read(), range(stripe_paging.readers())))
     finally:
         gc.unfreeze()
     progress.done()
@@ -202,7 +202,7 @@ class Reader:
     def __init__(self, owner: str, progress: Progress) -> None:
         """Take what is not read yet."""
         self._progress = progress
-        self._budget = paging.budget()
+        self._budget = stripe_paging.budget()
         self._row = stripe_rows(today(), settings().business.zone, settings().salesforce.org_id)
         self._free = deque(staging.take(owner))
         self._reading: list[SyncWindow] = []
@@ -285,7 +285,7 @@ class Reader:
             self._answers_in += (time.monotonic() - began - self._answers_in) / LATENCY_WEIGHT
             return page
 
-        return paging.read_page(self._budget, ask)
+        return stripe_paging.read_page(self._budget, ask)
 
 
 @task(task_run_name="read Salesforce", **STEP)

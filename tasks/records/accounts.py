@@ -5,13 +5,13 @@ from collections.abc import Iterable, Mapping
 from prefect import task
 
 from invoicing.connectors import salesforce
-from invoicing.domain.model.ids import looks_like_id, short
 from invoicing.domain.model.invoice import Account
+from invoicing.domain.model.record_ids import looks_like_id, short
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.queries import Condition, Query, is_in
 from invoicing.mapping import org_field_reader
 from invoicing.settings import settings
-from tasks.records.queries import word_batches
+from tasks.records.soql_lists import word_batches
 from tasks.runtime.retries import STEP
 
 ACCOUNTS_AT_MOST = 10_000

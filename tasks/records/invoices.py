@@ -6,8 +6,8 @@ from typing import Any
 from prefect import task
 
 from invoicing.connectors import salesforce
-from invoicing.domain.model.ids import looks_like_id
 from invoicing.domain.model.invoice import Invoice
+from invoicing.domain.model.record_ids import looks_like_id
 from invoicing.domain.model.status import Status, SyncState
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.queries import Query, equals
@@ -15,7 +15,7 @@ from invoicing.errors import NotFound
 from invoicing.mapping import org_field_reader
 from invoicing.settings import settings
 from tasks.runtime.retries import STEP
-from tasks.runtime.run import run_url
+from tasks.runtime.run_page import run_url
 
 
 @task(task_run_name="find {reference}", **STEP)

@@ -16,7 +16,7 @@ from invoicing.errors import Busy, Conflict, Rejected, Superseded, TransientErro
 from invoicing.ledger import inbox, leases
 from tasks.records.invoices import find_record, write_sync_message
 from tasks.runtime.retries import STEP
-from tasks.runtime.run import this_attempt
+from tasks.runtime.run_page import this_attempt
 
 HEARTBEAT_SECONDS = 5.0
 """Between heartbeats; a lease lasts four of them, and an event's claim six."""

@@ -7,13 +7,13 @@ from invoicing.domain.forms.draft_lines import (
     PriceBook,
     PriceBookEntry,
 )
-from invoicing.domain.model.ids import looks_like_id
 from invoicing.domain.model.invoice import Account
+from invoicing.domain.model.record_ids import looks_like_id
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.queries import Condition, Query, all_of, any_of, equals, is_in
 from invoicing.mapping import org_field_reader
 from invoicing.settings import settings
-from tasks.records.queries import word_batches
+from tasks.records.soql_lists import word_batches
 
 
 def read_price_book(currency: str, products: Iterable[str], account: Account | None) -> PriceBook:

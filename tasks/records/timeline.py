@@ -29,7 +29,7 @@ from invoicing.ledger import timeline
 from invoicing.ledger.models import EntryState, TimelineEntry
 from tasks.records.locks import INVOICE
 from tasks.runtime.retries import STEP
-from tasks.runtime.run import publish_page, run_id, run_url, this_attempt
+from tasks.runtime.run_page import publish_page, run_id, run_url, this_attempt
 
 BULK_THRESHOLD = 2_000
 """From so many entries on, they travel in one Bulk job instead of Collections calls."""

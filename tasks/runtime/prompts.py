@@ -15,7 +15,7 @@ from prefect.input import RunInput
 from prefect.input.actions import read_flow_run_input
 from pydantic import ValidationError
 
-from invoicing.domain.forms.wizard import Answer, Dialogue, Question
+from invoicing.domain.forms.dialogue import Answer, Dialogue, Question
 from invoicing.errors import Rejected
 from invoicing.settings import settings
 

@@ -12,9 +12,9 @@ from prefect.logging import get_run_logger
 from invoicing.connectors import salesforce, stripe
 from invoicing.connectors.prefect import Prefect
 from invoicing.domain.forms.approval import APPROVED, EXPIRED, WAITING, Decision, decide
-from invoicing.domain.model.ids import short
 from invoicing.domain.model.invoice import Invoice
 from invoicing.domain.model.money import Money
+from invoicing.domain.model.record_ids import short
 from invoicing.domain.model.status import Status, SyncState
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.queries import Query, all_of, equals
@@ -28,7 +28,7 @@ from tasks.records.timeline import add_entry
 from tasks.runtime.clock import today
 from tasks.runtime.prompts import Prompts
 from tasks.runtime.retries import STEP
-from tasks.runtime.run import run_id
+from tasks.runtime.run_page import run_id
 
 
 def await_approval(draft: Invoice) -> None:

@@ -12,21 +12,21 @@ from prefect.logging import get_run_logger
 from invoicing.connectors import salesforce, stripe
 from invoicing.connectors.salesforce import Record
 from invoicing.domain.model.reminder_dates import due_dates, planned_day
-from invoicing.domain.model.text import counted
+from invoicing.domain.model.wording import counted
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.queries import Query
 from invoicing.errors import InvoicingError, TransientError
-from invoicing.ledger import intents, payments
+from invoicing.ledger import intents, payment_facts
 from invoicing.ledger.intents import REMIND
 from invoicing.ledger.models import Intent, TimelineEntry
 from invoicing.settings import settings
 from tasks.records.locks import INVOICE
-from tasks.records.queries import select_in
+from tasks.records.soql_lists import select_in
 from tasks.records.timeline import add_entries, make_entry
 from tasks.runtime.clock import today
 from tasks.runtime.retries import STEP
-from tasks.runtime.run import publish_table, run_url
-from tasks.sending.email import is_mail_of, mail_once, mailed
+from tasks.runtime.run_page import publish_table, run_url
+from tasks.sending.mail_once import is_mail_of, mail_once, mailed
 
 CHUNK = 50
 
@@ -172,7 +172,7 @@ def _why_not(reminder: Reminder) -> str | None:
     invoice = stripe.client().invoice(reminder.stripe_id)
     if invoice is None or invoice["status"] != "open" or not invoice["amount_remaining"]:
         return f"is {invoice['status'] if invoice else 'gone'} in Stripe by now"
-    known = payments.known([reminder.stripe_id]).get(reminder.stripe_id)
+    known = payment_facts.known([reminder.stripe_id]).get(reminder.stripe_id)
     if known and known.disputed:
         return "a payment on it is disputed"
     most = settings().reminders.at_most

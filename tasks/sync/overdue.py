@@ -8,7 +8,7 @@ from prefect import task
 
 from invoicing.connectors import salesforce
 from invoicing.connectors.salesforce import Record
-from invoicing.domain.model.text import counted
+from invoicing.domain.model.wording import counted
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.queries import Condition, Query, all_of, any_of, is_in
 from invoicing.errors import InvoicingError
@@ -16,7 +16,7 @@ from tasks.records.locks import INVOICE
 from tasks.records.timeline import Update, write_changes
 from tasks.runtime.clock import today
 from tasks.runtime.retries import STEP
-from tasks.runtime.run import run_url
+from tasks.runtime.run_page import run_url
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from invoicing.connectors import salesforce, stripe
 from invoicing.connectors.salesforce import Record
 from invoicing.domain.forms.parameters import InvoiceOutcome
 from invoicing.domain.model.status import DELETABLE, Status, SyncState, vanished_message
-from invoicing.domain.model.text import label
+from invoicing.domain.model.wording import label
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.queries import Query, any_of, equals, is_in
 from invoicing.domain.stripe.projection import Projection, tombstone
@@ -26,14 +26,14 @@ from invoicing.errors import InvoicingError, Rejected, TransientError
 from invoicing.ledger import links, timeline
 from invoicing.ledger.models import EntryState, TimelineEntry
 from invoicing.settings import settings
-from tasks.corrections.replacement import replacement_links
+from tasks.corrections.replacement_draft import replacement_links
 from tasks.records.invoices import find_record, write_sync_message
 from tasks.records.locks import INVOICE
 from tasks.records.timeline import Update, make_entry, publish, write_changes
 from tasks.runtime.clock import stamp_now
 from tasks.runtime.retries import STEP
-from tasks.runtime.run import run_url, this_attempt
-from tasks.sync.new_records import (
+from tasks.runtime.run_page import run_url, this_attempt
+from tasks.sync.record_builder import (
     accounts_of,
     billed_to,
     named_record,

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from invoicing.connectors import stripe
-from invoicing.domain.stripe.payments import (
+from invoicing.domain.stripe.payment_facts import (
     NO_PAYMENT_FACTS,
     PaymentFacts,
     disputed,
@@ -16,7 +16,7 @@ from invoicing.domain.stripe.payments import (
 from invoicing.domain.stripe.projection import Projection, project
 from invoicing.domain.stripe.resources import PaidInvoice
 from invoicing.errors import InvoicingError
-from invoicing.ledger import payments
+from invoicing.ledger import payment_facts
 from invoicing.settings import settings
 from tasks.runtime.clock import today
 
@@ -42,7 +42,7 @@ def read_invoices(
     ids = list(stripe_ids)
     if not ids:
         return {}
-    before = payments.known(ids)
+    before = payment_facts.known(ids)
 
     def read(stripe_id: str) -> Reading:
         try:
@@ -54,7 +54,7 @@ def read_invoices(
 
     with ThreadPoolExecutor(min(READERS, len(ids))) as pool:
         found = dict(zip(ids, pool.map(read, ids), strict=True))
-    payments.remember(
+    payment_facts.remember(
         {
             id_: (reading[1], reading[0].payment_state)
             for id_, reading in found.items()
@@ -75,12 +75,12 @@ def _read(stripe_id: str, before: PaymentFacts, look: bool) -> Reading:
 
 def _known_now(invoice: PaidInvoice, before: PaymentFacts, look: bool) -> PaymentFacts:
     waiting = invoice["status"] in ("open", "uncollectible")
-    payments = invoice["payments"]["data"] if invoice["payments"] else []
-    now = replace(before, problem=problem(payments) if waiting else "")
+    payment_facts = invoice["payments"]["data"] if invoice["payments"] else []
+    now = replace(before, problem=problem(payment_facts) if waiting else "")
     credited = invoice["post_payment_credit_notes_amount"]
     if not look and credited == before.credited:
         return now
-    client, paid = stripe.client(), successful_payments(payments)
+    client, paid = stripe.client(), successful_payments(payment_facts)
     held, status = disputed(d for payment in paid for d in client.disputes(payment))
     return replace(
         now,

@@ -12,8 +12,8 @@ import httpx
 import psutil
 import pytest
 
-from deployments.local import patience
-from deployments.local.services import Service, listen
+from deployments.local import timeouts
+from deployments.local.child_process import Service, listen
 from deployments.local.stack import url_of
 from tests.prefect_server import STOP_SECONDS, prefect_server
 
@@ -25,7 +25,7 @@ Answer = TypeVar("Answer")
 
 def eventually(read: Callable[[], Answer], seconds: float = PATIENCE_SECONDS) -> Answer:
     """Ask until the answer is true, and return it."""
-    return patience.eventually(read, seconds)
+    return timeouts.eventually(read, seconds)
 
 
 def alive(pid: int) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from deployments.local.services import Service, listen
+from deployments.local.child_process import Service, listen
 from deployments.local.stack import LEASES_ON_DISK, ROOT, url_of
 from tests.deployments.conftest import Prefect, eventually, make_project
 
@@ -17,7 +17,13 @@ pytestmark = pytest.mark.long
 
 STOP_SECONDS = 120
 RENEWALS_AFTERWARDS = 2
-OURS = (sys.executable, "-m", "uvicorn", "--factory", "deployments.local.prefect_server:create_app")
+OURS = (
+    sys.executable,
+    "-m",
+    "uvicorn",
+    "--factory",
+    "deployments.local.prefect_on_sqlite:create_app",
+)
 STOCK = ("prefect", "server", "start", "--host", "127.0.0.1")
 
 

@@ -13,7 +13,7 @@ import httpx
 import psutil
 import pytest
 
-from deployments.local.services import Service, StackError, port_or_free
+from deployments.local.child_process import Service, StackError, port_or_free
 from deployments.local.stack import Stack
 from tests.deployments.conftest import Prefect, alive, eventually
 
@@ -73,7 +73,7 @@ def test_programs_end_with_the_process_that_started_them(tmp_path: Path) -> None
     starter = f"""
 import os, time
 from pathlib import Path
-from deployments.local.services import Service
+from deployments.local.child_process import Service
 here = Path({str(tmp_path)!r})
 service = Service("sleeper", ["sleep", "1000"], os.environ, here, here)
 print(service.pid, flush=True)

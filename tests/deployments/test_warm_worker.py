@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
-from deployments.local.services import Service
+from deployments.local.child_process import Service
 from tests.deployments.conftest import Prefect, StartWorker, alive, children, eventually
 
 SLOW_AT_FIRST = """

@@ -80,11 +80,11 @@ def prepare_process() -> None:
     once, and ``datetime`` can be shifted.
     """
     from invoicing.ledger import leases
-    from tasks.full_sync import paging, staging
+    from tasks.full_sync import staging, stripe_paging
     from tasks.records import locks
 
     leases.LEASE_SECONDS, locks.HEARTBEAT_SECONDS = LEASE_SECONDS, HEARTBEAT_SECONDS
-    paging.FEWEST_READERS = paging.MOST_READERS = SYNC_READERS
+    stripe_paging.FEWEST_READERS = stripe_paging.MOST_READERS = SYNC_READERS
     setattr(staging, "gc", SimpleNamespace(freeze=lambda: None, unfreeze=lambda: None))  # noqa: B010
     hurry()
     for module in product_modules():

@@ -400,13 +400,14 @@ def _half_sent() -> Parameters:
     """A draft that Stripe has too, because its sending was stopped there."""
     from tasks.records.invoices import read_invoice
     from tasks.records.locks import lock_invoice
-    from tasks.sending import send
+    from tasks.sending.customer import ensure_customer
+    from tasks.sending.stripe_draft import create_draft
 
     name = draft()
     with lock_invoice(name) as record_id:
         content = read_invoice(record_id)
-        customer = send.ensure_customer(content.account, content.email or "")
-        send.create_draft(content, customer)
+        customer = ensure_customer(content.account, content.email or "")
+        create_draft(content, customer)
     return {"invoice": name}
 
 

@@ -18,8 +18,8 @@ from typing import Any, TypeVar, cast
 import psycopg
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from deployments.local.patience import Patience
 from deployments.local.stack import one_certificate
+from deployments.local.timeouts import Patience
 from tests.faults.worlds import World
 from tests.postgres import start_postgres
 from tests.prefect_server import QUIET, prefect_server
@@ -187,7 +187,7 @@ def _ledgers(size: int, database: str, folder: Path) -> Iterator[list[str]]:
 def _deploy() -> None:
     """Let the deployments exist that flows start or change; nothing executes their runs."""
     from tasks.drafting.product_options import FORMS
-    from tasks.events.salesforce_actions import FLOW_BY_ACTION
+    from tasks.events.salesforce_requests import FLOW_BY_ACTION
     from tests.faults.runner import deployed
 
     for name in {*FLOW_BY_ACTION.values(), *FORMS, "full-sync"}:

@@ -14,8 +14,8 @@ from invoicing.connectors import salesforce
 from invoicing.connectors.salesforce import Salesforce
 from invoicing.domain.forms.parameters import BulkOutcome, Options
 from invoicing.errors import Rejected
-from tasks.drafting import bulk_import
-from tasks.drafting.drafts import draft_nodes
+from tasks.drafting import bulk_drafts
+from tasks.drafting.draft_record import draft_nodes
 from tasks.runtime.clock import today
 from tests.conftest import Sandbox
 from tests.flows.conftest import Org
@@ -317,7 +317,7 @@ def test_what_only_salesforce_refuses_is_told_by_its_row(
             written[1]["body"]["Quantity__c"] = "none"
         return written
 
-    monkeypatch.setattr(bulk_import, "draft_nodes", spoiled)
+    monkeypatch.setattr(bulk_drafts, "draft_nodes", spoiled)
     [reason] = refused(csv=TABLE).reasons
     assert reason.startswith("Row 4: Salesforce refused to write the invoice")
     assert org.count() == 0

@@ -17,7 +17,8 @@ from invoicing.ledger.models import EntryState
 from tasks.records.invoices import read_invoice
 from tasks.records.locks import lock_invoice
 from tasks.records.timeline import make_entry
-from tasks.sending.send import create_draft, ensure_customer
+from tasks.sending.customer import ensure_customer
+from tasks.sending.stripe_draft import create_draft
 from tests.conftest import Sandbox
 from tests.flows.conftest import NEXT_MONTH, Org
 

@@ -16,7 +16,7 @@ from flows.void_invoice import void_invoice
 from flows.write_off_invoice import write_off_invoice
 from invoicing.domain.forms.parameters import CreditLine, InvoiceOutcome
 from invoicing.errors import InvoicingError, Rejected
-from tasks.corrections import requests
+from tasks.corrections import duplicate_requests
 from tests.conftest import Sandbox
 from tests.flows.conftest import Org
 
@@ -242,7 +242,7 @@ def test_the_same_by_another_run_is_a_button_pressed_twice(
     assert effects() - before == 1
     act(sent.name, request_id="once-more")
     assert effects() - before == 2
-    monkeypatch.setattr(requests, "DUPLICATE_WINDOW", timedelta(0))
+    monkeypatch.setattr(duplicate_requests, "DUPLICATE_WINDOW", timedelta(0))
     act(sent.name)
     assert effects() - before == 3
 

@@ -21,7 +21,7 @@ from invoicing.domain.forms.parameters import InvoiceOutcome
 from invoicing.domain.model.money import Money
 from invoicing.domain.salesforce.queries import Query, equals
 from invoicing.domain.salesforce.record import number
-from invoicing.domain.sync.drift import Kind
+from invoicing.domain.sync.drift_kinds import Kind
 from invoicing.errors import Busy, Conflict, Rejected, TransientError
 from invoicing.ledger import drift, leases, links, staging
 from invoicing.ledger.database import session

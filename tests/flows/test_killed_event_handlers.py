@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deployments.local.patience import eventually, slowness
+from deployments.local.timeouts import eventually, slowness
 from flows.handle_events import handle_events
 from invoicing.domain.forms.parameters import InvoiceOutcome
 from invoicing.ledger import inbox, leases
@@ -22,7 +22,7 @@ HANDLER = f"""
 import sys
 from invoicing.ledger import inbox, leases
 from tasks.records import locks
-from tasks.events.inbox import claiming_events
+from tasks.events.event_processing import claiming_events
 inbox.LEASE_SECONDS = leases.LEASE_SECONDS = {LEASE_SECONDS}
 locks.HEARTBEAT_SECONDS = {LEASE_SECONDS} / 8
 with claiming_events() as owner, locks.INVOICE.held(sys.argv[1]):

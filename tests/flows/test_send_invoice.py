@@ -14,7 +14,7 @@ from invoicing.domain.forms.parameters import InvoiceOutcome, LineItem
 from invoicing.domain.model.invoice import Invoice
 from invoicing.domain.model.money import Money
 from invoicing.errors import Conflict, InvoicingError, Rejected
-from tasks.sending.send import compare_totals
+from tasks.sending.stripe_draft import compare_totals
 from tests.conftest import Sandbox
 from tests.flows.conftest import Org
 

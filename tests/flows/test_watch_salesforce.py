@@ -10,7 +10,7 @@ from deployments.local.stack import SALESFORCE_PACKAGE
 from flows.watch_salesforce import watch_salesforce
 from invoicing.domain.forms.parameters import InvoiceOutcome
 from invoicing.errors import InvoicingError
-from tasks.events.salesforce_actions import FLOW_BY_ACTION
+from tasks.events.salesforce_requests import FLOW_BY_ACTION
 from tests.conftest import ROOT, Sandbox
 from tests.flows.conftest import Deployed, Org
 
@@ -84,7 +84,7 @@ def test_prefect_away_between_clearing_and_starting(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The field is cleared already, and the request is not forgotten."""
-    from tasks.events import salesforce_actions
+    from tasks.events import salesforce_requests
 
     name = draft().name
     org.set(name, Action_Requested__c="Send")
@@ -96,7 +96,7 @@ def test_prefect_away_between_clearing_and_starting(
             raise InvoicingError("killed here")
 
     with monkeypatch.context() as patch:
-        patch.setattr(salesforce_actions, "Prefect", Away)
+        patch.setattr(salesforce_requests, "Prefect", Away)
         with pytest.raises(InvoicingError, match="killed here"):
             watch_salesforce()
     assert asks_for(org, name) is None

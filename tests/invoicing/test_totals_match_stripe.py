@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from invoicing.connectors import stripe as connector
 from invoicing.domain.model.invoice import Account, Invoice, Line, draft_problems
+from invoicing.domain.model.invoice_details import Details, Discount
 from invoicing.domain.model.money import CURRENCIES, Money, chargeable_step, exponent
 from invoicing.domain.model.status import Status
-from invoicing.domain.model.terms import Details, Discount
 from invoicing.domain.stripe import request_params
 from invoicing.settings import Stripe as StripeSettings
 from tests.conftest import Sandbox

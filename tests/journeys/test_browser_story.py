@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from deployments.local.patience import slowness
 from deployments.local.stack import Stack
+from deployments.local.timeouts import slowness
 from tests.deployments.conftest import eventually
 
 PATIENCE_MILLISECONDS = 60_000

@@ -18,8 +18,8 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from rich.console import Console
 
 from deployments.local.demo import Story
-from deployments.local.patience import slowness
 from deployments.local.stack import PORTS, Stack
+from deployments.local.timeouts import slowness
 from invoicing.domain.forms.product_options import LISTED_PRODUCT, OTHER_PRODUCT
 from tests.deployments.conftest import Prefect, eventually
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, Field, create_model
 
-from invoicing.domain.forms.wizard import Dialogue, Question, choice, question_text
+from invoicing.domain.forms.dialogue import Dialogue, Question, choice, question_text
 from invoicing.domain.model import markdown
 from invoicing.domain.model.invoice import Invoice
 from invoicing.domain.model.markdown import LINE_COLUMNS

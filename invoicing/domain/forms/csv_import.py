@@ -14,8 +14,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, ValidationInfo
 
 from invoicing.domain.forms.parameters import DECIMAL_PATTERN, LineItem
-from invoicing.domain.model.terms import Terms
-from invoicing.domain.model.text import nearest
+from invoicing.domain.model.invoice_details import Terms
+from invoicing.domain.model.wording import nearest
 from invoicing.errors import Rejected
 
 MAX_INVOICES = 2_000

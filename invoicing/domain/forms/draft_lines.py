@@ -7,9 +7,9 @@ from decimal import Decimal
 from typing import Any
 
 from invoicing.domain.forms.parameters import Clearable, LineChange, LineItem, Options
-from invoicing.domain.model.ids import short
 from invoicing.domain.model.invoice import Line
-from invoicing.domain.model.terms import Collection, CustomField, Details, Discount, Terms
+from invoicing.domain.model.invoice_details import Collection, CustomField, Details, Discount, Terms
+from invoicing.domain.model.record_ids import short
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,53 +5,56 @@ on nothing but the answers so far and on what was read when it began, so that it
 through again from the start after every answer.
 """
 
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from decimal import Decimal
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 from pydantic import (
     BaseModel,
     BeforeValidator,
     Field,
-    ValidationError,
     WithJsonSchema,
-    create_model,
 )
 
+from invoicing.domain.forms.dialogue import (
+    Dialogue,
+    Question,
+    choice,
+    form_model,
+    question_text,
+    read_answer,
+)
 from invoicing.domain.forms.draft_lines import PriceBookEntry
 from invoicing.domain.forms.parameters import DECIMAL_PATTERN, LineItem
 from invoicing.domain.model import markdown
 from invoicing.domain.model.invoice import Account, Line, draft_problems, line_problems
+from invoicing.domain.model.invoice_details import Terms
 from invoicing.domain.model.markdown import LINE_COLUMNS
 from invoicing.domain.model.money import Money, plain
-from invoicing.domain.model.terms import Terms
-from invoicing.domain.model.text import counted
-
-Answer = Mapping[str, Any]
-"""A person's answer, as the fields of the question's form."""
+from invoicing.domain.model.wording import counted
 
 MAX_LISTED = 100
 """The most choices of one list; more are narrowed by a search first."""
 
 SEARCH = "Search for the text below"
+
 NO_MORE_LINES = "No more lines"
+
 YES, NO = "Yes", "No"
+
 RAISE = "Raise this invoice"
+
 ADD_LINE = "Add a line"
+
 CHANGE_HEADER = "Change the description or the due date"
+
 ABANDON = "Abandon: raise nothing"
+
 ON_A_DATE = "Due on a date"
+
 TERMS = {terms.value: terms.days for terms in Terms}
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """One step: what is said to the person, in Markdown, and the form that asks."""
-
-    text: str
-    form: type[BaseModel]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,36 +80,6 @@ class Order:
     items: tuple[LineItem, ...] = field(default=())
 
 
-T = TypeVar("T")
-Dialogue = Generator[Question, Answer, T]
-
-
-def choice(choices: Iterable[str]) -> Any:
-    """The type of a text whose form is a list to choose from."""
-    return Annotated[str, WithJsonSchema({"type": "string", "enum": list(choices)})]
-
-
-def _form(name: str, **fields: tuple[Any, Any]) -> type[BaseModel]:
-    form: type[BaseModel] = create_model(name, **fields)  # type: ignore[call-overload]
-    return form
-
-
-def question_text(heading: str, *paragraphs: str, reason: str = "") -> str:
-    """The text of a question, with the reason why it is asked again."""
-    again = f"**Please check:** {reason}" if reason else ""
-    return "\n\n".join(part for part in (f"### {heading}", again, *paragraphs) if part)
-
-
-def _read(form: type[BaseModel], answer: Answer) -> BaseModel | str:
-    """The filled-in form, or a sentence about its mistakes."""
-    try:
-        return form.model_validate(answer)
-    except ValidationError as error:
-        titles = {name: info.title or name for name, info in form.model_fields.items()}
-        wrong = [(titles.get(str(e["loc"][0]), "The answer"), e["msg"]) for e in error.errors()]
-        return " ".join(f"{title}: {message}." for title, message in wrong)
-
-
 def _empty_is_none(value: object) -> object:
     return value.strip() or None if isinstance(value, str) else value
 
@@ -116,12 +89,12 @@ OptionalDate = Annotated[
     BeforeValidator(_empty_is_none),
     WithJsonSchema({"type": "string", "format": "date"}),
 ]
+
 Amount = Annotated[
     Decimal,
     BeforeValidator(lambda value: value.strip() if isinstance(value, str) else value),
     WithJsonSchema({"type": "string", "pattern": rf"^\s*{DECIMAL_PATTERN}\s*$"}),
 ]
-
 
 # Step 1: the customer
 
@@ -153,7 +126,7 @@ def _account_question(labels: Sequence[str], reason: str) -> Question:
     if not labels:
         title = "The Account's name, a part of it, or its Salesforce id."
         account = (str, Field(title="Account", description=title, min_length=1))
-        return Question(text, _form("ChooseAccount", account=account))
+        return Question(text, form_model("ChooseAccount", account=account))
     text = question_text(
         "Who is billed?", f"{counted(len(labels), 'Account')} match.", reason=reason
     )
@@ -162,7 +135,7 @@ def _account_question(labels: Sequence[str], reason: str) -> Question:
 
 def _searchable(name: str, what: str, title: str, choices: Sequence[str]) -> type[BaseModel]:
     search = "To search: choose the last entry of the list, and write a part of the name here."
-    return _form(
+    return form_model(
         name,
         **{what: (choice(choices), Field(title=title))},
         search=(str, Field("", title="Search text", description=search)),
@@ -185,7 +158,7 @@ def ask_header(catalogue: Catalogue, order: Order, step: str = "1 of 4") -> Dial
             ),
             form,
         )
-        filled = _read(form, (yield question))
+        filled = read_answer(form, (yield question))
         if isinstance(filled, str):
             reason = filled
             continue
@@ -213,7 +186,7 @@ def _header_problems(catalogue: Catalogue, due: date | None) -> list[str]:
 def _header_form(order: Order) -> type[BaseModel]:
     terms = ON_A_DATE if order.due_date else "Net 30"
     due = order.due_date
-    return _form(
+    return form_model(
         "DescribeInvoice",
         purpose=(
             str,
@@ -277,7 +250,7 @@ def _choose_product(catalogue: Catalogue, order: Order) -> Dialogue[PriceBookEnt
         if many:
             form = _searchable("ChooseProduct", "product", "Product", choices)
         else:
-            form = _form("ChooseProduct", product=(choice(choices), Field(title="Product")))
+            form = form_model("ChooseProduct", product=(choice(choices), Field(title="Product")))
         answer = yield Question(text, form)
         chosen = str(answer.get("product", ""))
         wanted = str(answer.get("search", "")).strip()
@@ -312,7 +285,7 @@ def _ask_price(
 ) -> Dialogue[tuple[LineItem, bool]]:
     reason = ""
     number = len(order.items) + 1
-    form = _form(
+    form = form_model(
         "PriceLine",
         unit_price=(
             Amount,
@@ -335,7 +308,9 @@ def _ask_price(
     )
     while True:
         heading = f"Step 3 of 4: line {number}, {entry.name}"
-        filled: Any = _read(form, (yield Question(question_text(heading, reason=reason), form)))
+        filled: Any = read_answer(
+            form, (yield Question(question_text(heading, reason=reason), form))
+        )
         if isinstance(filled, str):
             reason = filled
             continue
@@ -373,7 +348,7 @@ def review(
             for number, item in enumerate(order.items, 1)
         }
         choices = [RAISE, ADD_LINE, *removals, CHANGE_HEADER, ABANDON]
-        form = _form("Confirm", next=(choice(choices), Field(title="What next?")))
+        form = form_model("Confirm", next=(choice(choices), Field(title="What next?")))
         answer = yield Question(question_text(*_summary(catalogue, order), reason=reason), form)
         chosen, reason = str(answer.get("next", "")), ""
         if chosen == RAISE and order.items:

@@ -6,6 +6,13 @@ from datetime import date
 from decimal import Decimal
 
 from invoicing.domain.model.fingerprint import fingerprint
+from invoicing.domain.model.invoice_details import (
+    Collection,
+    Details,
+    Discount,
+    OrgFields,
+    details_problems,
+)
 from invoicing.domain.model.money import (
     CURRENCIES,
     Money,
@@ -15,8 +22,7 @@ from invoicing.domain.model.money import (
     plain,
 )
 from invoicing.domain.model.status import Status
-from invoicing.domain.model.terms import Collection, Details, Discount, OrgFields, details_problems
-from invoicing.domain.model.text import counted
+from invoicing.domain.model.wording import counted
 
 MAX_LINES = 250
 """Stripe's limit of items on one invoice: https://docs.stripe.com/invoicing/integration"""

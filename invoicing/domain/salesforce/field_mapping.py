@@ -1,8 +1,8 @@
 """The names that an org has for our objects and fields: its field mapping.
 
 Everywhere in this project, objects and fields go by our API names, those of
-:mod:`invoicing.domain.salesforce.schema`. An org that keeps its invoices elsewhere says in one
-TOML file what it calls them; the Salesforce connector translates both ways, and nobody else
+:mod:`invoicing.domain.salesforce.required_schema`. An org that keeps its invoices elsewhere says
+in one TOML file what it calls them; the Salesforce connector translates both ways, and nobody else
 knows. On the left of that file stand our names, on the right the org's.
 """
 
@@ -13,8 +13,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from invoicing.domain.model.text import label
-from invoicing.domain.salesforce.schema import OBJECTS, SObject, relationship
+from invoicing.domain.model.wording import label
+from invoicing.domain.salesforce.required_schema import OBJECTS, SObject, relationship
 from invoicing.errors import Rejected
 
 ORG_PREFIX = "~"

@@ -6,11 +6,11 @@ Everything wrong is found at once, each thing a sentence with the nearest name t
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from invoicing.domain.model.text import nearest
-from invoicing.domain.salesforce.custom_fields import org_field_mistakes
+from invoicing.domain.model.wording import nearest
 from invoicing.domain.salesforce.field_mapping import Names, ObjectMapping, OrgMapping
+from invoicing.domain.salesforce.org_fields import org_field_mistakes
 from invoicing.domain.salesforce.record import INVOICE
-from invoicing.domain.salesforce.schema import OBJECTS, Field, SObject
+from invoicing.domain.salesforce.required_schema import OBJECTS, Field, SObject
 
 Description = Mapping[str, Any]
 """Salesforce's answer to sObject Describe.

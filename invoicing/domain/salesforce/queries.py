@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Literal
 
-from invoicing.domain.model.text import label
+from invoicing.domain.model.wording import label
 from invoicing.domain.salesforce.field_mapping import Names
 from invoicing.errors import Rejected
 

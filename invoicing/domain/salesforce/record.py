@@ -9,9 +9,9 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from invoicing.domain.model.invoice import Account, Address, Invoice, Line
+from invoicing.domain.model.invoice_details import Collection, CustomField, Details, Discount, Terms
 from invoicing.domain.model.money import Money, plain
 from invoicing.domain.model.status import Status, SyncState
-from invoicing.domain.model.terms import Collection, CustomField, Details, Discount, Terms
 from invoicing.domain.salesforce.queries import (
     Comparison,
     Condition,

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from invoicing.domain.model.money import Money
-from invoicing.domain.model.text import label
+from invoicing.domain.model.wording import label
 from invoicing.domain.salesforce import record
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from invoicing.domain.stripe.payments import PaymentName
+from invoicing.domain.stripe.payment_facts import PaymentName
 from invoicing.domain.stripe.resources import StripeInvoice
 
 HANDLED_TYPES = (

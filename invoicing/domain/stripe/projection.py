@@ -11,7 +11,7 @@ from invoicing.domain.model.dates import local_date, moment
 from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.model.money import Money
 from invoicing.domain.model.status import PaymentState, Status
-from invoicing.domain.stripe.payments import NO_PAYMENT_FACTS, PaymentFacts
+from invoicing.domain.stripe.payment_facts import NO_PAYMENT_FACTS, PaymentFacts
 from invoicing.domain.stripe.resources import ListedInvoice, StripeInvoice
 
 ORG_KEY = "salesforce_org_id"

@@ -8,8 +8,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from invoicing.domain.model.invoice import Account, Address, Invoice, Line
+from invoicing.domain.model.invoice_details import Collection, Discount
 from invoicing.domain.model.money import Money, plain, unit_amount_decimal
-from invoicing.domain.model.terms import Collection, Discount
 from invoicing.domain.stripe.projection import LINE_KEY
 from invoicing.domain.stripe.resources import Customer, StripeAddress, StripeLine, TaxId, Totals
 

@@ -12,7 +12,7 @@ import pytest
 
 from invoicing.connectors.salesforce import Salesforce
 from invoicing.connectors.stripe import Stripe
-from invoicing.domain.stripe.payments import PaymentName
+from invoicing.domain.stripe.payment_facts import PaymentName
 from invoicing.errors import TransientError
 from invoicing.settings import Salesforce as SalesforceSettings
 from invoicing.settings import Stripe as StripeSettings

@@ -14,7 +14,7 @@ from sqlmodel import SQLModel
 
 from invoicing.domain.stripe.events import EventSummary
 from invoicing.errors import Busy, Rejected, TransientError
-from invoicing.ledger import database, inbox, intents, leases, requests
+from invoicing.ledger import database, inbox, intents, leases, salesforce_requests
 from invoicing.ledger.inbox import EventFilter
 from invoicing.ledger.models import Event, Intent, Lease
 
@@ -401,14 +401,14 @@ def test_bodies_are_kept_for_a_time_and_digests_for_good() -> None:
 def test_a_request_is_one_until_it_is_cleared() -> None:
     """Seen twice before it was cleared is once; asked again later is another."""
     now = datetime.now(UTC)
-    requests.add({"a01": "Send"}, {"a01": now})
-    requests.add({"a01": "Send"}, {"a01": now + timedelta(seconds=1)})
-    [request] = requests.unfinished()
-    requests.mark(request.id or 0, cleared=True)
-    requests.add({"a01": "Sync"}, {"a01": now + timedelta(seconds=2)})
-    assert [r.action for r in requests.unfinished()] == ["Send", "Sync"]
-    requests.mark(request.id or 0, run_id="run")
-    assert [r.action for r in requests.unfinished()] == ["Sync"]
+    salesforce_requests.add({"a01": "Send"}, {"a01": now})
+    salesforce_requests.add({"a01": "Send"}, {"a01": now + timedelta(seconds=1)})
+    [request] = salesforce_requests.unfinished()
+    salesforce_requests.mark(request.id or 0, cleared=True)
+    salesforce_requests.add({"a01": "Sync"}, {"a01": now + timedelta(seconds=2)})
+    assert [r.action for r in salesforce_requests.unfinished()] == ["Send", "Sync"]
+    salesforce_requests.mark(request.id or 0, run_id="run")
+    assert [r.action for r in salesforce_requests.unfinished()] == ["Sync"]
 
 
 def test_the_cursor_never_moves_backwards() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from invoicing.domain.sync.drift import Kind
+from invoicing.domain.sync.drift_kinds import Kind
 from invoicing.domain.sync.staged_rows import SalesforceRow, StripeRow
 from invoicing.errors import Superseded
 from invoicing.ledger import drift, staging

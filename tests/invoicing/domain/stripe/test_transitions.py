@@ -9,17 +9,16 @@ import pytest
 from invoicing.domain.forms.parameters import CreditLine
 from invoicing.domain.model.invoice import Line
 from invoicing.domain.model.status import Status
+from invoicing.domain.stripe.credit_notes import CreditRequest, plan_credit
 from invoicing.domain.stripe.transitions import (
     ALLOWED_STATUSES,
     RESULTING_STATUS,
-    CreditRequest,
     InvoiceAction,
     InvoiceState,
     action_problems,
     amount_problems,
     invoice_state,
     payment_problems,
-    plan_credit,
 )
 
 TODAY = date(2026, 11, 23)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from sqlmodel import col, select
 
 from invoicing.domain.model.status import PaymentState
-from invoicing.domain.stripe.payments import NO_PAYMENT_FACTS, PaymentFacts
+from invoicing.domain.stripe.payment_facts import NO_PAYMENT_FACTS, PaymentFacts
 from invoicing.ledger.database import session
 from invoicing.ledger.models import KnownPayments
 

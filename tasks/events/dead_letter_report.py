@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from invoicing.domain.model import markdown
-from invoicing.domain.model.text import counted
+from invoicing.domain.model.wording import counted
 from invoicing.ledger import inbox
 from invoicing.ledger.models import Event
 from invoicing.settings import settings
-from tasks.runtime.run import publish_page, stripe_page
+from tasks.runtime.run_page import publish_page, stripe_page
 
 ARTIFACT_KEY = "dead-letters"
 MAX_ROWS_SHOWN = 500

@@ -11,7 +11,7 @@ from invoicing.connectors import salesforce
 from invoicing.connectors.prefect import Prefect
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.queries import Comparison, Query, all_of
-from invoicing.ledger import inbox, requests
+from invoicing.ledger import inbox, salesforce_requests
 from invoicing.ledger.models import Request
 from invoicing.settings import settings
 from tasks.records.locks import Lock
@@ -60,7 +60,7 @@ def collect_requests() -> int:
     if asking:
         stamps = {row["Id"]: datetime.fromisoformat(row["SystemModstamp"]) for row in asking}
         WATCH.require(name)
-        requests.add({row["Id"]: row[record.ACTION] for row in asking}, stamps)
+        salesforce_requests.add({row["Id"]: row[record.ACTION] for row in asking}, stamps)
         inbox.move_cursor(name, max(stamps.values()))
     return len(asking)
 
@@ -76,7 +76,7 @@ def _subject() -> str:
 
 def take_up_requests() -> list[str]:
     """Clear and start every request that waits; returns the flows that were started."""
-    return [take_up(request) for request in requests.unfinished()]
+    return [take_up(request) for request in salesforce_requests.unfinished()]
 
 
 @task(task_run_name="start {request.action} for {request.record_id}", **STEP)
@@ -90,11 +90,11 @@ def take_up(request: Request) -> str:
     if not request.cleared:
         WATCH.require(_subject())
         salesforce.client().update(record.INVOICE, request.record_id, {record.ACTION: None})
-        requests.mark(number, cleared=True)
+        salesforce_requests.mark(number, cleared=True)
     flow = FLOW_BY_ACTION[request.action]
     key = f"request-{request.record_id}-{number}-{request.asked_at.isoformat()}"
     server = Prefect(settings().prefect_api_url, settings().prefect_api_auth)
     run = server.start(flow, {"invoice": request.record_id}, key)
-    requests.mark(number, run_id=run)
+    salesforce_requests.mark(number, run_id=run)
     get_run_logger().info("%s asked for %s.", request.record_id, flow)
     return flow

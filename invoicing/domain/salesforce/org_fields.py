@@ -11,13 +11,13 @@ from functools import cached_property
 from typing import Any
 
 from invoicing.domain.model.invoice import Account, Invoice
-from invoicing.domain.model.money import plain
-from invoicing.domain.model.terms import (
+from invoicing.domain.model.invoice_details import (
     CUSTOM_NAME_LENGTH,
     MAX_CUSTOM_FIELDS,
     CustomField,
     OrgFields,
 )
+from invoicing.domain.model.money import plain
 from invoicing.domain.salesforce.field_mapping import AUTOMATIC, Names, OrgMapping
 from invoicing.domain.salesforce.queries import Comparison, OrgCondition, Query, all_of, equals
 from invoicing.domain.salesforce.record import INVOICE

@@ -3,13 +3,11 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from invoicing.domain.stripe.transitions import (
-    InvoiceState,
-)
+from invoicing.domain.stripe.transitions import InvoiceState
 from invoicing.errors import Rejected
 from invoicing.ledger import intents
 from invoicing.settings import settings
-from tasks.runtime.run import run_id
+from tasks.runtime.run_page import run_id
 
 REQUEST_KEY = "salesforce_request"
 """Metadata of what was made in Stripe: the request that it was made for."""

@@ -9,7 +9,7 @@ from invoicing.connectors import salesforce, stripe
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.queries import Query, is_in
 from invoicing.domain.stripe.events import invoice_of, is_of_customer, names_a_payment, payment_of
-from invoicing.domain.stripe.payments import PaymentName
+from invoicing.domain.stripe.payment_facts import PaymentName
 from invoicing.domain.stripe.resources import Customer
 from invoicing.errors import InvoicingError, TransientError
 from invoicing.ledger import inbox

@@ -13,7 +13,7 @@ from prefect.logging import get_run_logger
 from invoicing.connectors import stripe
 from invoicing.connectors.prefect import Prefect
 from invoicing.domain.model.status import Status
-from invoicing.domain.model.text import counted, label
+from invoicing.domain.model.wording import counted, label
 from invoicing.domain.stripe.events import (
     HANDLED_TYPES,
     concerns_payments,
@@ -26,12 +26,12 @@ from invoicing.ledger import inbox, links
 from invoicing.ledger.inbox import EventFilter
 from invoicing.ledger.models import Event, InvoiceLink
 from invoicing.settings import STRIPE_API_VERSION, settings
-from tasks.events.dead_letters import publish_new_dead_letters
-from tasks.events.resolve_invoice import resolve_invoices, update_accounts
+from tasks.events.dead_letter_report import publish_new_dead_letters
+from tasks.events.resolve_events import resolve_invoices, update_accounts
 from tasks.records.locks import heartbeat
 from tasks.runtime.clock import today
 from tasks.runtime.retries import FEW_RETRIES, STEP
-from tasks.runtime.run import publish_table
+from tasks.runtime.run_page import publish_table
 from tasks.sync.refresh import RefreshResult, refresh
 
 BATCH_SIZE = 800

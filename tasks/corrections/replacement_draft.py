@@ -21,12 +21,12 @@ from invoicing.errors import Conflict, Rejected
 from invoicing.ledger import intents
 from invoicing.ledger.intents import FINALIZE, RAISE
 from tasks.corrections.invoice_state import read_invoice_state
-from tasks.drafting.drafts import Draft, used_before, write_draft
+from tasks.drafting.draft_record import Draft, used_before, write_draft
 from tasks.records.invoices import find_record, read_invoice
 from tasks.records.locks import INVOICE
 from tasks.runtime.clock import today
 from tasks.runtime.retries import STEP
-from tasks.runtime.run import run_id
+from tasks.runtime.run_page import run_id
 
 Node = dict[str, Any]
 """One request of an all-or-nothing call to Salesforce."""

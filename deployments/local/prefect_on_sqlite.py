@@ -1,6 +1,6 @@
 """Prefect's server on SQLite, without its "503 database is locked".
 
-    uvicorn --factory deployments.local.prefect_server:create_app
+    uvicorn --factory deployments.local.prefect_on_sqlite:create_app
 
 Prefect begins most of its write transactions as deferred ones. SQLite refuses at once, without
 waiting for its busy timeout, to turn a deferred transaction that has read into a writing one

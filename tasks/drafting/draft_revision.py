@@ -18,19 +18,19 @@ from invoicing.domain.forms.parameters import Clearable, LineChange, LineItem, O
 from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.model.invoice import Invoice, draft_problems
 from invoicing.domain.model.status import Status
-from invoicing.domain.model.text import counted
+from invoicing.domain.model.wording import counted
 from invoicing.domain.salesforce import record
 from invoicing.errors import Rejected
 from invoicing.ledger import intents
 from invoicing.ledger.intents import FINALIZE, REVISE
-from tasks.drafting.drafts import line_subrequest, options_problems, subrequest
+from tasks.drafting.draft_record import line_subrequest, options_problems, subrequest
 from tasks.records.invoices import read_invoice
 from tasks.records.locks import INVOICE
 from tasks.records.price_books import read_price_book
 from tasks.records.timeline import add_entry
 from tasks.runtime.clock import today
 from tasks.runtime.retries import STEP
-from tasks.runtime.run import run_id, run_url
+from tasks.runtime.run_page import run_id, run_url
 
 
 @dataclass(frozen=True, slots=True)

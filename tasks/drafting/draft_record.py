@@ -16,9 +16,9 @@ from invoicing.domain.forms.draft_lines import (
 from invoicing.domain.forms.parameters import LineItem, Options
 from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.model.invoice import Account, Invoice, Line, draft_problems, subtotal, total
+from invoicing.domain.model.invoice_details import Details
 from invoicing.domain.model.money import Money
 from invoicing.domain.model.status import Status
-from invoicing.domain.model.terms import Details
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.queries import Query, equals
 from invoicing.errors import Rejected
@@ -33,7 +33,7 @@ from tasks.records.tax_rates import rate_problems
 from tasks.records.timeline import add_entries, make_entry
 from tasks.runtime.clock import today
 from tasks.runtime.retries import STEP
-from tasks.runtime.run import run_id, run_url
+from tasks.runtime.run_page import run_id, run_url
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,13 @@ from typing import Any, NamedTuple
 
 from invoicing.domain.model.money import Money, line_amount
 from invoicing.domain.salesforce import record
-from invoicing.domain.stripe.payments import NO_PAYMENT_FACTS
+from invoicing.domain.stripe.payment_facts import NO_PAYMENT_FACTS
 from invoicing.domain.stripe.projection import Projection, is_same_org, project
 from invoicing.domain.stripe.resources import StripeInvoice, StripeLine
 from invoicing.domain.stripe.transitions import line_key
-from invoicing.ledger import links, payments
+from invoicing.ledger import links, payment_facts
 from invoicing.settings import settings
-from tasks.records.queries import select_in
+from tasks.records.soql_lists import select_in
 from tasks.runtime.clock import today
 
 
@@ -63,7 +63,7 @@ def _linked(customers: Iterable[str]) -> dict[str, str]:
 
 def project_all(invoices: Sequence[StripeInvoice]) -> list[Projection]:
     """Invoices from pages of Stripe's list, with what the ledger knows of their payments."""
-    known = payments.known(invoice["id"] for invoice in invoices)
+    known = payment_facts.known(invoice["id"] for invoice in invoices)
     day, zone = today(), settings().business.zone
     return [
         project(i, today=day, zone=zone, known=known.get(i["id"], NO_PAYMENT_FACTS))

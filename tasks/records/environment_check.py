@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from prefect import task
 
 from invoicing.connectors import salesforce, stripe
-from invoicing.domain.model.ids import same_id
+from invoicing.domain.model.record_ids import same_id
 from invoicing.errors import EnvironmentMismatch
 from invoicing.ledger import links
 from invoicing.mapping import mapping_fingerprint

@@ -13,25 +13,25 @@ from invoicing.domain.forms.csv_import import MAX_INVOICES, Form, read_table
 from invoicing.domain.forms.draft_lines import PriceBook, chosen_details, new_lines
 from invoicing.domain.forms.parameters import BulkOutcome, Options
 from invoicing.domain.model import markdown
-from invoicing.domain.model.ids import looks_like_id, short
 from invoicing.domain.model.invoice import Account, Line, draft_problems
+from invoicing.domain.model.invoice_details import Details, Discount
 from invoicing.domain.model.money import CURRENCIES, Money
+from invoicing.domain.model.record_ids import looks_like_id, short
 from invoicing.domain.model.status import Status
-from invoicing.domain.model.terms import Details, Discount
-from invoicing.domain.model.text import counted
+from invoicing.domain.model.wording import counted
 from invoicing.domain.salesforce import record
 from invoicing.errors import InvoicingError, Rejected
 from invoicing.ledger import timeline
 from invoicing.settings import settings
-from tasks.drafting.drafts import Draft, draft_nodes, options_problems, raised_entry
+from tasks.drafting.draft_record import Draft, draft_nodes, options_problems, raised_entry
 from tasks.records.accounts import read_accounts
 from tasks.records.locks import Lock
 from tasks.records.price_books import read_price_book
-from tasks.records.queries import select_in
+from tasks.records.soql_lists import select_in
 from tasks.records.timeline import add_entries
 from tasks.runtime.clock import today
 from tasks.runtime.retries import STEP
-from tasks.runtime.run import publish_page, record_page
+from tasks.runtime.run_page import publish_page, record_page
 
 DRAFT = Lock("these invoices")
 """Subjects are the keys that drafts are written under."""

@@ -1,6 +1,6 @@
 """The least an endpoint can do that keeps what it is sent: one insert for each request.
 
-    python -m benchmarks.bare --port 8300 --workers 2
+    python -m benchmarks._bare_endpoint --port 8300 --workers 2
 
 Served by the same server as the receiver, into the database that BARE_URL names.
 """
@@ -68,4 +68,4 @@ if __name__ == "__main__":
     parser.add_argument("--port", type=int)
     parser.add_argument("--workers", type=int)
     arguments = parser.parse_args()
-    serve("127.0.0.1", arguments.port, arguments.workers, "benchmarks.bare:app")
+    serve("127.0.0.1", arguments.port, arguments.workers, "benchmarks._bare_endpoint:app")

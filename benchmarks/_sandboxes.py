@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from deployments.local.services import port_or_free
+from deployments.local.child_process import port_or_free
 from deployments.local.stack import SALESFORCE_PACKAGE
 
 ROOT = Path(__file__).parents[1]

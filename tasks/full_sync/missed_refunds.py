@@ -6,7 +6,7 @@ from prefect import task
 from prefect.logging import get_run_logger
 
 from invoicing.connectors import stripe
-from invoicing.domain.model.text import counted
+from invoicing.domain.model.wording import counted
 from invoicing.domain.stripe.events import payment_of
 from invoicing.ledger import inbox
 from invoicing.settings import settings

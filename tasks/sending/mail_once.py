@@ -7,7 +7,7 @@ from invoicing.connectors import stripe
 from invoicing.domain.stripe.resources import Event
 from invoicing.errors import Conflict
 from invoicing.ledger import intents
-from tasks.runtime.run import run_id
+from tasks.runtime.run_page import run_id
 
 CLOCK_SKEW = timedelta(minutes=5)
 EVENTS_KEPT = timedelta(days=30)

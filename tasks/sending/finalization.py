@@ -1,0 +1,161 @@
+"""From draft to the customer: finalized, mailed or charged, once each.
+
+Every step reads before it acts, and acts under the idempotency key that the ledger keeps for it,
+so it may be repeated at any time, by this run or by a later one.
+"""
+
+from datetime import datetime
+
+from prefect import task
+from prefect.logging import get_run_logger
+
+from invoicing.connectors import stripe
+from invoicing.domain.model.fingerprint import fingerprint
+from invoicing.domain.model.invoice import Invoice, sending_problems
+from invoicing.domain.model.status import Status
+from invoicing.errors import Rejected, TransientError
+from invoicing.ledger import intents, links
+from invoicing.ledger.intents import CHARGE, FINALIZE, MAIL, SEND
+from invoicing.settings import settings
+from tasks.records.locks import ACCOUNT, INVOICE
+from tasks.records.tax_rates import rate_problems
+from tasks.records.timeline import add_entry
+from tasks.runtime.clock import today
+from tasks.runtime.retries import STEP
+from tasks.runtime.run_page import run_id
+from tasks.sending.mail_once import mail_once, mailed
+
+
+@task(task_run_name="check that it can be sent", **STEP)
+def check_sendable(invoice: Invoice) -> None:
+    """Refuse what cannot be sent; let a sending that was begun go on.
+
+    Raises:
+        Rejected: with every reason; nothing was written to Stripe.
+    """
+    earlier = intents.find(SEND, invoice.record_id)
+    if earlier and earlier.outcome and earlier.actor == run_id():
+        return
+    if earlier and not earlier.outcome and intents.attempted(FINALIZE, invoice.record_id):
+        get_run_logger().info("An earlier run began to send this invoice; going on from there.")
+        return
+    if invoice.status is not Status.DRAFT:
+        raise Rejected(
+            f"{invoice.name} is {invoice.status}, and only a draft can be sent. "
+            "To mail it again, run resend-invoice."
+        )
+    problems = sending_problems(invoice, today()) + rate_problems(invoice.billed.tax_rates)
+    if problems:
+        raise Rejected([f"{invoice.name} cannot be sent.", *problems])
+    intents.intend(SEND, invoice.record_id, digest=invoice.content_digest, actor=run_id())
+
+
+@task(task_run_name="finalize", **STEP)
+def finalize(stripe_id: str, invoice: Invoice, customer_id: str) -> None:
+    """Turn the draft into an open invoice, once, with the address that it is to go to.
+
+    That address is the customer's until this moment, and each sending to the Account sets it:
+    it is made right and frozen with nobody in between.
+
+    Never with ``auto_advance``: Stripe would mail it by itself, and ours would be the second.
+    """
+    INVOICE.keep(invoice.record_id)
+    client = stripe.client()
+
+    def finalized(_since: datetime) -> str | None:
+        now = client.invoice(stripe_id)
+        return str(now["status"]) if now and now["status"] != "draft" else None
+
+    with ACCOUNT.held(invoice.account.id):
+        _correct_email(stripe_id, invoice.email, customer_id)
+        intents.once(
+            FINALIZE,
+            invoice.record_id,
+            digest=fingerprint(stripe_id),
+            actor=run_id(),
+            evidence=finalized,
+            act=lambda key: str(client.finalize(stripe_id, key)["status"]),
+        )
+    get_run_logger().info("%s is finalized: numbered and frozen.", stripe_id)
+
+
+def _correct_email(stripe_id: str, email: str | None, customer_id: str) -> None:
+    """Let a draft go to an address, where the customer has another one by now."""
+    if _has_email(stripe_id, email):
+        return
+    stripe.client().update_customer(customer_id, {"email": email or ""})
+    if not _has_email(stripe_id, email):
+        raise TransientError(f"Stripe still has another e-mail address on the draft {stripe_id}.")
+
+
+def _has_email(stripe_id: str, email: str | None) -> bool:
+    draft = stripe.client().invoice(stripe_id)
+    return draft is None or draft["status"] != "draft" or draft["customer_email"] == email
+
+
+@task(task_run_name="mail it to {email}", **STEP)
+def mail(stripe_id: str, record_id: str, email: str) -> None:
+    """Have Stripe e-mail the invoice, once.
+
+    Raises:
+        Conflict: so long ago that Stripe no longer knows whether the mail went out.
+    """
+    INVOICE.keep(record_id)
+
+    def evidence(since: datetime) -> str | None:
+        forgotten = (
+            f"Stripe no longer tells whether {stripe_id} was mailed on {since:%Y-%m-%d}. "
+            "Ask the customer, and mail it from Stripe's dashboard if need be."
+        )
+        return mailed(since, lambda event: event["data"]["object"]["id"] == stripe_id, forgotten)
+
+    when = mail_once(MAIL, record_id, stripe_id, digest=fingerprint(stripe_id), evidence=evidence)
+    links.mark_sent(stripe_id, when)
+    key = f"{record_id}-mailed-{int(when.timestamp())}"
+    add_entry(key, record_id, f"Mailed to {email}", stripe_id=stripe_id, happened_at=when)
+    get_run_logger().info("Stripe has mailed it to %s.", email)
+
+
+@task(task_run_name="charge the saved payment method", **STEP)
+def charge(stripe_id: str, record_id: str) -> None:
+    """Charge the customer, once.
+
+    Raises:
+        Rejected: the payment was declined. The invoice stays open; sending it again tries again.
+    """
+    INVOICE.keep(record_id)
+    client = stripe.client()
+
+    def paid(_since: datetime) -> str | None:
+        now = client.invoice(stripe_id)
+        return str(now["status"]) if now and now["status"] == "paid" else None
+
+    intents.once(
+        CHARGE,
+        record_id,
+        digest=fingerprint(stripe_id),
+        actor=run_id(),
+        evidence=paid,
+        act=lambda key: str(client.pay(stripe_id, key)["status"]),
+    )
+    get_run_logger().info("%s is paid.", stripe_id)
+
+
+@task(task_run_name="enable auto-advance", **STEP)
+def enable_auto_advance(stripe_id: str) -> None:
+    """Let Stripe remind and reconcile from now on, where the business wants it to.
+
+    Only a draft and an open invoice take that, and one that was paid meanwhile needs it no more:
+    https://docs.stripe.com/invoicing/integration/automatic-advancement-collection
+    """
+    if not settings().stripe.auto_advance:
+        return
+    now = stripe.client().invoice(stripe_id)
+    if now and now["status"] == "open":
+        stripe.client().update_invoice(stripe_id, {"auto_advance": True})
+
+
+@task(task_run_name="conclude the sending", **STEP)
+def conclude_sending(record_id: str, stripe_id: str) -> None:
+    """Write down that the whole sending came to its end."""
+    intents.conclude(SEND, record_id, stripe_id)

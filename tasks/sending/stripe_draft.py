@@ -1,0 +1,242 @@
+"""The draft in Stripe: products and coupons, created once, filled in, compared with the record."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+from prefect import task
+from prefect.logging import get_run_logger
+
+from invoicing.connectors import stripe
+from invoicing.domain.model.dates import end_of_day
+from invoicing.domain.model.fingerprint import fingerprint
+from invoicing.domain.model.invoice import Invoice, Line
+from invoicing.domain.model.money import Money
+from invoicing.domain.model.wording import counted
+from invoicing.domain.stripe import request_params
+from invoicing.domain.stripe.projection import ACCOUNT_KEY, ORG_KEY, RECORD_KEY
+from invoicing.domain.stripe.transitions import as_replacement
+from invoicing.errors import Conflict, EnvironmentMismatch
+from invoicing.ledger import intents, links
+from invoicing.ledger.intents import CREATE
+from invoicing.settings import settings
+from tasks.records.locks import INVOICE
+from tasks.records.tax_rates import rate_ids, tax_behavior
+from tasks.runtime.clock import today
+from tasks.runtime.retries import STEP
+from tasks.runtime.run_page import run_id
+from tasks.sending.mail_once import CLOCK_SKEW
+
+
+@task(task_run_name="make sure the products exist", **STEP)
+def ensure_products(lines: Sequence[Line]) -> None:
+    """Every product of the lines exists in Stripe, under an id made of its Salesforce id."""
+    wanted = {line.product_id: line.product_name for line in lines if line.product_id}
+    known = links.known_products(wanted)
+    for product_id, name in wanted.items():
+        if product_id not in known or known[product_id].name != name:
+            stripe.client().ensure_product(request_params.stripe_product(product_id), name)
+            links.remember_product(product_id, request_params.stripe_product(product_id), name)
+
+
+@task(task_run_name="make sure the coupons exist", **STEP)
+def ensure_coupons(invoice: Invoice) -> None:
+    """Every discount has its coupon in Stripe, under an id made of its terms."""
+    for coupon_id, discount in request_params.discounts(invoice).items():
+        params = request_params.coupon_params(discount, invoice.currency)
+        stripe.client().ensure_coupon(coupon_id, params)
+
+
+@task(task_run_name="create the draft in Stripe", **STEP)
+def create_draft(invoice: Invoice, customer_id: str) -> str:
+    """The invoice's draft in Stripe, made once, and its id."""
+    INVOICE.keep(invoice.record_id)
+    known = links.stripe_id(invoice.record_id)
+    if known:
+        return known
+    client = stripe.client()
+    mine = {
+        ORG_KEY: settings().salesforce.org_id,
+        RECORD_KEY: invoice.record_id,
+        ACCOUNT_KEY: invoice.account.id,
+    }
+    due, rates = _due(invoice), rate_ids(invoice.billed.tax_rates)
+    params = request_params.draft_params(invoice, customer_id, due=due, rates=rates)
+    header = request_params.header_params(invoice, due=due, rates=rates)
+    params["metadata"] = _header_metadata(invoice, header) | mine
+    if invoice.replaces:
+        params = as_replacement(params, mine, invoice.replaces)
+
+    def found(since: datetime) -> str | None:
+        for candidate in client.invoices_of(customer_id, since - CLOCK_SKEW):
+            if (candidate["metadata"] or {}).get(RECORD_KEY) == invoice.record_id:
+                return candidate["id"]
+        return None
+
+    def create(key: str) -> str:
+        created = client.create_invoice(params, key)
+        if created["livemode"] != settings().stripe.livemode:
+            raise EnvironmentMismatch(
+                f"Stripe made {created['id']} in another mode than the settings say."
+            )
+        return created["id"]
+
+    stripe_id = intents.once(
+        CREATE,
+        invoice.record_id,
+        digest=fingerprint(params),
+        actor=run_id(),
+        evidence=found,
+        act=create,
+    )
+    links.link_invoice(stripe_id, invoice.record_id)
+    get_run_logger().info("The draft in Stripe is %s.", stripe_id)
+    return stripe_id
+
+
+HEADER_KEY = "salesforce_header"
+"""Metadata of a draft: a fingerprint of the header it was given."""
+
+
+def _due(invoice: Invoice) -> int | None:
+    day = invoice.details.due_on(invoice.due_date, today())
+    return end_of_day(day, settings().business.zone) if day else None
+
+
+def _header_metadata(invoice: Invoice, header: object) -> dict[str, str]:
+    """What makes a draft say by itself whether its header is still the one that it was given."""
+    more = dict(invoice.org_fields.metadata)
+    return more | {HEADER_KEY: fingerprint([header, more])}
+
+
+@task(task_run_name="fill in header and lines", **STEP)
+def fill_draft(stripe_id: str, invoice: Invoice) -> None:
+    """Make the Stripe draft say exactly what the record says.
+
+    Raises:
+        Conflict: somebody sent, deleted or extended the draft in Stripe meanwhile.
+    """
+    INVOICE.keep(invoice.record_id)
+    client = stripe.client()
+    draft = client.invoice(stripe_id)
+    if draft is None:
+        raise Conflict(
+            f"The draft of {invoice.name} was deleted in Stripe ({stripe_id}). "
+            "Clone the record to bill it again, or delete it."
+        )
+    if draft["status"] != "draft":
+        return
+    present = client.invoice_lines(stripe_id) if draft["lines"]["data"] else []
+    strange = [line for line in present if request_params.line_facts(line)[0] == ""]
+    if strange and not invoice.replaces:
+        raise Conflict(
+            f"Somebody added lines to the draft of {invoice.name} in Stripe ({stripe_id}). "
+            "Remove them there, or delete the draft there and clone the record."
+        )
+    due, rates = _due(invoice), rate_ids(invoice.billed.tax_rates)
+    header = request_params.header_params(invoice, due=due, rates=rates)
+    metadata = _header_metadata(invoice, header)
+    seen = {"description": draft["description"], "due_date": draft["due_date"]}
+    if (draft["metadata"] or {}).get(HEADER_KEY) != metadata[HEADER_KEY] or any(
+        (value or None) != (header.get(field) or None) for field, value in seen.items()
+    ):
+        client.update_invoice(stripe_id, {**header, "metadata": metadata})
+    wanted = request_params.wanted_facts(invoice)
+    if sorted(map(request_params.line_facts, present)) == sorted(wanted):
+        return
+    if present:
+        ids = [line["id"] for line in present]
+        _change_lines(
+            "remove-lines",
+            stripe_id,
+            ids,
+            lambda key: client.remove_lines(stripe_id, ids, key),
+            until=[],
+        )
+    behavior = tax_behavior(invoice)
+    lines = [
+        request_params.line_params(line, invoice.currency, tax_behavior=behavior)
+        for line in invoice.lines
+    ]
+    _change_lines(
+        "add-lines",
+        stripe_id,
+        wanted,
+        lambda key: client.add_lines(stripe_id, lines, key),
+        until=wanted,
+    )
+
+
+def _change_lines(
+    operation: str,
+    stripe_id: str,
+    change: Sequence[Any],
+    act: Callable[[str], object],
+    *,
+    until: list[request_params.LineFacts],
+) -> None:
+    """Change the lines of a draft once, until they are as wanted."""
+    subject = f"{stripe_id}:{fingerprint(change)}"
+
+    def done(_since: datetime) -> str | None:
+        present = stripe.client().invoice_lines(stripe_id)
+        return "done" if sorted(map(request_params.line_facts, present)) == sorted(until) else None
+
+    def change_once(key: str) -> str:
+        act(key)
+        return "done"
+
+    before = intents.find(operation, subject)
+    if before and before.outcome:
+        intents.reopen(operation, subject)
+    intents.once(
+        operation,
+        subject,
+        digest=fingerprint(until),
+        actor=run_id(),
+        evidence=done,
+        act=change_once,
+    )
+
+
+@task(task_run_name="compare the totals", **STEP)
+def compare_totals(stripe_id: str, invoice: Invoice, customer_id: str) -> Money:
+    """Read the draft back and compare; the last step before anything reaches the customer.
+
+    Compared are what both sides can work out: the lines after their own discounts, the total
+    after all discounts before the tax that Stripe puts on top, and the number of lines. Tax
+    itself is Stripe's alone.
+
+    Returns:
+        What the customer is billed, taxes included.
+
+    Raises:
+        Conflict: with the two sums; or the draft is another customer's.
+    """
+    draft = stripe.client().invoice(stripe_id)
+    if draft is None:
+        raise Conflict(f"The draft of {invoice.name} was deleted in Stripe ({stripe_id}).")
+    if draft["status"] == "draft" and draft["customer"] != customer_id:
+        raise Conflict(
+            f"{invoice.name} was not sent: its draft in Stripe ({stripe_id}) was made for another "
+            f"customer than {invoice.account.name}. Clone the record, and delete this one."
+        )
+    subtotal = Money(draft["currency"], draft["subtotal"])
+    total = request_params.net_of_exclusive_tax(draft)
+    lines = len(draft["lines"]["data"])
+    if draft["lines"]["has_more"]:
+        lines = len(stripe.client().invoice_lines(stripe_id))
+    if (subtotal, total, lines) != (invoice.subtotal, invoice.total, len(invoice.lines)):
+        off, stripe_off = invoice.subtotal - invoice.total, subtotal - total
+        raise Conflict(
+            f"{invoice.name} was not sent: before tax, Salesforce adds up to {invoice.total} on "
+            f"{len(invoice.lines)} lines with {off} discount, Stripe to {total} on {lines} lines "
+            f"with {stripe_off} discount. Compare the draft {stripe_id} in Stripe with the record."
+        )
+    get_run_logger().info(
+        "Both sides add up to %s before tax on %s; Stripe adds %s tax.",
+        invoice.total,
+        counted(lines, "line"),
+        request_params.tax_of(draft),
+    )
+    return Money(draft["currency"], draft["total"])
