@@ -113,7 +113,7 @@ class Pages:
             return self._missing()
         run = request.query_params.get("run")
         match sobject.name:
-            case "Account":
+            case "Account" if "Stripe_Invoice__c" in self._org.schema.objects:
                 return self._account(sobject, row, run)
             case "Stripe_Invoice__c":
                 return self._invoice(sobject, row, run)
