@@ -77,7 +77,7 @@ lock: ## Write both locks from what is declared; ARGS=--upgrade takes newer vers
 		--group packages/sandbox/pyproject.toml:test --constraints requirements.lock --output-file requirements-dev.lock
 
 docs: install ## Write docs/settings.md from the code
-	@$(RUN) -m deployments.settings_page > docs/settings.md
+	@$(RUN) -m deployments.settings_docs > docs/settings.md
 
 clean: ## Remove what was installed and what was run
 	rm -rf $(VENV) .cache .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -46,7 +46,7 @@ def sync(stripe_url: str, salesforce_url: str, state: Path) -> dict[str, Any]:
     for url in (stripe_url, salesforce_url):
         httpx.delete(f"{url}/_sandbox/requests")
     before = admin_get(salesforce_url, "limits")["used"]
-    command = [sys.executable, "-m", "benchmarks._sync", stripe_url, salesforce_url]
+    command = [sys.executable, "-m", "benchmarks._one_full_sync", stripe_url, salesforce_url]
     figures = measured([*command, str(state), "100000"])
     if figures is None:
         raise SystemExit("the sync failed")

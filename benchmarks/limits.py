@@ -91,7 +91,14 @@ def night(name: str, invoices: int, rate: float, limited: float, state: Path) ->
         known = 0 if name == "missing" else invoices
         drift = 1 if name == "differing" else 0
         admin(salesforce_url, "generate", accounts=accounts, invoices=known, lines=0, drift=drift)
-        command = [sys.executable, "-m", "benchmarks._sync", stripe_url, salesforce_url, str(state)]
+        command = [
+            sys.executable,
+            "-m",
+            "benchmarks._one_full_sync",
+            stripe_url,
+            salesforce_url,
+            str(state),
+        ]
         if name == "even":
             measured([*command, "100000"])
         limit(stripe_url, salesforce_url, limited)

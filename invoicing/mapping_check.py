@@ -8,7 +8,7 @@ from invoicing.connectors.salesforce import Salesforce
 from invoicing.domain.model.wording import nearest
 from invoicing.domain.salesforce.field_mapping import OrgMapping
 from invoicing.domain.salesforce.mapping_validation import mistakes, own_mistakes
-from invoicing.domain.salesforce.org_fields import OrgFieldReader
+from invoicing.domain.salesforce.org_field_values import OrgFieldReader
 from invoicing.domain.salesforce.queries import Query
 from invoicing.errors import EnvironmentMismatch, InvoicingError, Misconfigured, Rejected
 from invoicing.mapping import all_mistakes, org_mapping

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from deployments.local import empty_database
+from deployments.local import prefect_database_cache
 from deployments.local.child_process import Service, listen
 from deployments.local.stack import url_of
 
@@ -55,7 +55,7 @@ def prefect_server(
     """
     listener = listener or listen()
     api = f"{url_of(listener)}/api"
-    database = empty_database.lay_out(home)
+    database = prefect_database_cache.lay_out(home)
     own = {"PREFECT_HOME": str(home), "PREFECT_API_URL": api} | database
     app = "deployments.local.prefect_on_sqlite:create_app"
     command = [sys.executable, "-m", "uvicorn", "--log-level", "error", "--factory", app]
@@ -63,7 +63,7 @@ def prefect_server(
     server = Service("server", command, variables, ROOT, home, listener=listener)
     try:
         server.until_ready(f"{api}/health")
-        empty_database.keep(home)
+        prefect_database_cache.keep(home)
         yield api
     finally:
         server.terminate()

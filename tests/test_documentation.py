@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from deployments.settings_page import page, variables
+from deployments.settings_docs import page, variables
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("docs", "packages")

@@ -27,7 +27,7 @@ from deployments.local.stack import (
     STRIPE_KEY,
     Stack,
 )
-from deployments.local.timeouts import POLL_SECONDS, Patience
+from deployments.local.waiting import POLL_SECONDS, Patience
 from invoicing.connectors.prefect import Prefect
 from invoicing.connectors.salesforce import Salesforce
 from invoicing.domain.salesforce.queries import Query, equals

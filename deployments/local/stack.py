@@ -27,7 +27,7 @@ import certifi
 import httpx
 import stripe
 
-from deployments.local import empty_database
+from deployments.local import prefect_database_cache
 from deployments.local.child_process import POLL_SECONDS, Service, StackError, listen
 
 ROOT = Path(__file__).parents[2]
@@ -252,7 +252,7 @@ class Stack:
         app = ("--factory", "deployments.local.prefect_on_sqlite:create_app")
         command = (sys.executable, "-m", "uvicorn", *app, "--log-level", "warning")
         on_sqlite = DATABASE not in self._settings
-        database = empty_database.lay_out(self._prefect_home) if on_sqlite else {}
+        database = prefect_database_cache.lay_out(self._prefect_home) if on_sqlite else {}
         self._launch("prefect", *command, **database)
 
     def _start(self) -> None:
@@ -270,7 +270,7 @@ class Stack:
         self._until_ready("salesforce", f"{self.urls.salesforce}/_sandbox/clock")
         self._until_ready("prefect", f"{self.urls.prefect_api}/health")
         if self._server_type == "ours" and DATABASE not in self._settings:
-            empty_database.keep(self._prefect_home)
+            prefect_database_cache.keep(self._prefect_home)
         self._create_pool(POOL, self._worker_type)
         self._launch_worker(POOL)
         self._launch("deploy", "prefect", "--no-prompt", "deploy", "--all")

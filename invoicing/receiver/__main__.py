@@ -6,7 +6,7 @@ import sys
 
 from invoicing.errors import InvoicingError, TransientError
 from invoicing.ledger.database import engine, session
-from invoicing.receiver.endpoints import endpoints_by_path
+from invoicing.receiver.account_paths import endpoints_by_path
 from invoicing.receiver.server import serve
 from invoicing.settings import settings
 

@@ -19,8 +19,8 @@ from starlette.routing import Route
 
 from invoicing.errors import TransientError
 from invoicing.ledger import inbox
+from invoicing.receiver.account_paths import endpoints_by_path
 from invoicing.receiver.batch_writer import BatchWriter
-from invoicing.receiver.endpoints import endpoints_by_path
 from invoicing.receiver.flow_trigger import FlowTrigger
 from invoicing.receiver.metrics import Metrics
 from invoicing.receiver.verification import RejectedRequest, accepted_event

@@ -8,7 +8,7 @@ from starlette.requests import ClientDisconnect, Request
 from invoicing.connectors.stripe import verified_event
 from invoicing.domain.stripe.events import parse_event
 from invoicing.ledger import inbox
-from invoicing.receiver.endpoints import Endpoint
+from invoicing.receiver.account_paths import Endpoint
 
 MAX_BODY = 1_000_000
 """Bytes; Stripe's events are far smaller."""

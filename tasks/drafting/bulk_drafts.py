@@ -27,8 +27,8 @@ from tasks.drafting.draft_record import Draft, draft_nodes, options_problems, ra
 from tasks.records.accounts import read_accounts
 from tasks.records.locks import Lock
 from tasks.records.price_books import read_price_book
+from tasks.records.record_changes import add_entries
 from tasks.records.soql_lists import select_in
-from tasks.records.timeline import add_entries
 from tasks.runtime.clock import today
 from tasks.runtime.retries import STEP
 from tasks.runtime.run_page import publish_page, record_page

@@ -22,10 +22,10 @@ from invoicing.domain.stripe.resources import StripeLine, WholeInvoice
 from invoicing.errors import TransientError
 from invoicing.ledger import drift, links, timeline
 from invoicing.ledger.models import SyncRun
-from tasks.full_sync.stripe_paging import read_again
+from tasks.full_sync.paced_pages import read_again
 from tasks.records.locks import INVOICE
+from tasks.records.record_changes import publish
 from tasks.records.soql_lists import select_in
-from tasks.records.timeline import publish
 from tasks.runtime.retries import STEP
 from tasks.runtime.run_page import this_attempt
 from tasks.sync.record_builder import (

@@ -21,10 +21,10 @@ from invoicing.ledger import drift, links, staging
 from invoicing.ledger.models import SyncRun, TimelineEntry
 from invoicing.settings import settings
 from tasks.full_sync.create_missing import make_records
+from tasks.full_sync.paced_pages import read_again
 from tasks.full_sync.staging import check_api_usage
-from tasks.full_sync.stripe_paging import read_again
 from tasks.records.locks import INVOICE
-from tasks.records.timeline import add_entries, make_entry
+from tasks.records.record_changes import add_entries, make_entry
 from tasks.runtime.retries import STEP
 from tasks.sync.record_builder import BilledTo, accounts_of, project_all
 from tasks.sync.refresh import RefreshResult, refresh, synced_fields

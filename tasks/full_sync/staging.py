@@ -31,7 +31,7 @@ from invoicing.errors import Busy, NotFound, Rejected
 from invoicing.ledger import drift, leases, staging
 from invoicing.ledger.models import SyncRun, SyncWindow
 from invoicing.settings import settings
-from tasks.full_sync import stripe_paging
+from tasks.full_sync import paced_pages
 from tasks.records.locks import Lock
 from tasks.runtime.clock import today
 from tasks.runtime.retries import STEP
@@ -134,8 +134,8 @@ def read_windows(owner: str, progress: "Progress") -> int:
     reader = Reader(owner, progress)
     gc.freeze()  # millions of short-lived objects: the collector need not walk all others each time
     try:
-        with ThreadPoolExecutor(stripe_paging.readers()) as pool:
-            list(pool.map(lambda _: reader.read(), range(stripe_paging.readers())))
+        with ThreadPoolExecutor(paced_pages.readers()) as pool:
+            list(pool.map(lambda _: reader.read(), range(paced_pages.readers())))
     finally:
         gc.unfreeze()
     progress.done()
@@ -202,7 +202,7 @@ class Reader:
     def __init__(self, owner: str, progress: Progress) -> None:
         """Take what is not read yet."""
         self._progress = progress
-        self._budget = stripe_paging.budget()
+        self._budget = paced_pages.budget()
         self._row = stripe_rows(today(), settings().business.zone, settings().salesforce.org_id)
         self._free = deque(staging.take(owner))
         self._reading: list[SyncWindow] = []
@@ -285,7 +285,7 @@ class Reader:
             self._answers_in += (time.monotonic() - began - self._answers_in) / LATENCY_WEIGHT
             return page
 
-        return stripe_paging.read_page(self._budget, ask)
+        return paced_pages.read_page(self._budget, ask)
 
 
 @task(task_run_name="read Salesforce", **STEP)

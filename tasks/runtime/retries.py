@@ -1,4 +1,4 @@
-"""How steps are retried, and how a run reports its outcome. The one place for both."""
+"""How steps are retried: the one place for it."""
 
 from collections.abc import Callable
 from typing import Any, TypedDict, cast

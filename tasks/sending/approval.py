@@ -24,7 +24,7 @@ from invoicing.ledger.intents import APPROVE, FINALIZE, SEND
 from invoicing.settings import settings
 from tasks.records.invoices import write_sync_message
 from tasks.records.locks import INVOICE
-from tasks.records.timeline import add_entry
+from tasks.records.record_changes import add_entry
 from tasks.runtime.clock import today
 from tasks.runtime.prompts import Prompts
 from tasks.runtime.retries import STEP

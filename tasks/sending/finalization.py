@@ -18,8 +18,8 @@ from invoicing.ledger import intents, links
 from invoicing.ledger.intents import CHARGE, FINALIZE, MAIL, SEND
 from invoicing.settings import settings
 from tasks.records.locks import ACCOUNT, INVOICE
+from tasks.records.record_changes import add_entry
 from tasks.records.tax_rates import rate_problems
-from tasks.records.timeline import add_entry
 from tasks.runtime.clock import today
 from tasks.runtime.retries import STEP
 from tasks.runtime.run_page import run_id

@@ -29,7 +29,7 @@ from invoicing.settings import settings
 from tasks.corrections.replacement_draft import replacement_links
 from tasks.records.invoices import find_record, write_sync_message
 from tasks.records.locks import INVOICE
-from tasks.records.timeline import Update, make_entry, publish, write_changes
+from tasks.records.record_changes import Update, make_entry, publish, write_changes
 from tasks.runtime.clock import stamp_now
 from tasks.runtime.retries import STEP
 from tasks.runtime.run_page import run_url, this_attempt

@@ -12,7 +12,7 @@ import httpx
 import psutil
 import pytest
 
-from deployments.local import timeouts
+from deployments.local import waiting
 from deployments.local.child_process import Service, listen
 from deployments.local.stack import url_of
 from tests.prefect_server import STOP_SECONDS, prefect_server
@@ -25,7 +25,7 @@ Answer = TypeVar("Answer")
 
 def eventually(read: Callable[[], Answer], seconds: float = PATIENCE_SECONDS) -> Answer:
     """Ask until the answer is true, and return it."""
-    return timeouts.eventually(read, seconds)
+    return waiting.eventually(read, seconds)
 
 
 def alive(pid: int) -> bool:

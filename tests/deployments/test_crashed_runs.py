@@ -19,7 +19,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from deployments.automations import Timing, apply, automations
 from deployments.local.child_process import Service
 from deployments.local.stack import PORTS, Stack
-from deployments.local.timeouts import slowness
+from deployments.local.waiting import slowness
 from tests.deployments.conftest import Prefect, alive, eventually
 from tests.postgres import start_postgres
 

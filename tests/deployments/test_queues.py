@@ -9,7 +9,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from deployments import queues
 from deployments.queues import Limits
 from tests.deployments.conftest import Prefect
-from warm_worker.lean import Memory
+from warm_worker.prefect_patches import Memory
 
 POOL = "crowded"
 

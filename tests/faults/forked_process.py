@@ -14,7 +14,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any, BinaryIO, NoReturn
 
-from deployments.local.timeouts import Patience
+from deployments.local.waiting import Patience
 
 PATIENCE_SECONDS = 90.0
 """A deed that takes longer hangs."""

@@ -80,11 +80,11 @@ def prepare_process() -> None:
     once, and ``datetime`` can be shifted.
     """
     from invoicing.ledger import leases
-    from tasks.full_sync import staging, stripe_paging
+    from tasks.full_sync import paced_pages, staging
     from tasks.records import locks
 
     leases.LEASE_SECONDS, locks.HEARTBEAT_SECONDS = LEASE_SECONDS, HEARTBEAT_SECONDS
-    stripe_paging.FEWEST_READERS = stripe_paging.MOST_READERS = SYNC_READERS
+    paced_pages.FEWEST_READERS = paced_pages.MOST_READERS = SYNC_READERS
     setattr(staging, "gc", SimpleNamespace(freeze=lambda: None, unfreeze=lambda: None))  # noqa: B010
     hurry()
     for module in product_modules():

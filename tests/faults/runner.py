@@ -23,7 +23,7 @@ from prefect.flows import Flow
 from prefect.states import Pending, Scheduled
 from sqlalchemy.orm import configure_mappers
 
-from deployments.local.timeouts import slowness
+from deployments.local.waiting import slowness
 from invoicing.errors import InvoicingError, TransientError
 from invoicing.ledger import database
 from tests.faults import process_patches

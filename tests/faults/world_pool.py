@@ -19,7 +19,7 @@ import psycopg
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from deployments.local.stack import one_certificate
-from deployments.local.timeouts import Patience
+from deployments.local.waiting import Patience
 from tests.faults.worlds import World
 from tests.postgres import start_postgres
 from tests.prefect_server import QUIET, prefect_server

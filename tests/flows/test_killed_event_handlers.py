@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deployments.local.timeouts import eventually, slowness
+from deployments.local.waiting import eventually, slowness
 from flows.handle_events import handle_events
 from invoicing.domain.forms.parameters import InvoiceOutcome
 from invoicing.ledger import inbox, leases

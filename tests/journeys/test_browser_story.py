@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from deployments.local.stack import Stack
-from deployments.local.timeouts import slowness
+from deployments.local.waiting import slowness
 from tests.deployments.conftest import eventually
 
 PATIENCE_MILLISECONDS = 60_000

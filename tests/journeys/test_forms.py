@@ -19,7 +19,7 @@ from rich.console import Console
 
 from deployments.local.demo import Story
 from deployments.local.stack import PORTS, Stack
-from deployments.local.timeouts import slowness
+from deployments.local.waiting import slowness
 from invoicing.domain.forms.product_options import LISTED_PRODUCT, OTHER_PRODUCT
 from tests.deployments.conftest import Prefect, eventually
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from invoicing.domain.model.wording import nearest
 from invoicing.domain.salesforce.field_mapping import Names, ObjectMapping, OrgMapping
-from invoicing.domain.salesforce.org_fields import org_field_mistakes
+from invoicing.domain.salesforce.org_field_values import org_field_mistakes
 from invoicing.domain.salesforce.record import INVOICE
 from invoicing.domain.salesforce.required_schema import OBJECTS, Field, SObject
 

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from deployments.local import timeouts
+from deployments.local import waiting
 from invoicing.receiver.app import build_app
 from invoicing.receiver.server import listen, options
 from invoicing.settings import settings
@@ -113,7 +113,7 @@ def serving() -> Iterator[str]:
 
 def wait_until(happened: Callable[[], object]) -> None:
     """Wait for something."""
-    timeouts.eventually(happened, PATIENCE_SECONDS)
+    waiting.eventually(happened, PATIENCE_SECONDS)
 
 
 def event(number: int) -> dict[str, Any]:

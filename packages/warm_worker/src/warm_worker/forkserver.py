@@ -48,7 +48,7 @@ ENGINE = (
     "rich._emoji_codes",
 )
 STALE = b"stale\n"
-LEAN = "warm_worker_lean"  # without the package around it, which is the worker
+PATCHES = "warm_worker_patches"  # without the package around it, which is the worker
 LAST_WORDS_SECONDS = 10.0  # from SIGTERM to SIGKILL, once the worker is gone
 
 
@@ -102,13 +102,15 @@ def preload(directory: Path) -> None:
         print("Importing the flows started threads:", threading.enumerate(), file=sys.stderr)  # noqa: T201
 
 
-def load_lean() -> None:
+def load_patches() -> None:
     """Import what lies beside this file, wherever the project is."""
-    spec = importlib.util.spec_from_file_location(LEAN, Path(__file__).with_name("lean.py"))
+    spec = importlib.util.spec_from_file_location(
+        PATCHES, Path(__file__).with_name("prefect_patches.py")
+    )
     if spec is None or spec.loader is None:
-        raise ImportError(LEAN)
-    sys.modules[LEAN] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(sys.modules[LEAN])
+        raise ImportError(PATCHES)
+    sys.modules[PATCHES] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(sys.modules[PATCHES])
 
 
 def sources(directory: Path, since: int) -> dict[str, int]:
@@ -217,7 +219,7 @@ def become(run: socket.socket) -> list[str]:
     sys.path[0] = ""  # wherever a pull step takes the run
     if prefect_settings() != settings_before:
         reload_settings()
-    sys.modules[LEAN].begin_run(job["known"])
+    sys.modules[PATCHES].begin_run(job["known"])
     return job["argv"]
 
 
@@ -267,7 +269,7 @@ def main() -> None:
     directory, started = Path.cwd(), time.time_ns()
     sys.path[0] = ""
     preload(directory)
-    load_lean()
+    load_patches()
     loaded = sources(directory, since=started)
     sys.stdout.flush()
     gc.collect()

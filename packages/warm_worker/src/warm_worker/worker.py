@@ -33,9 +33,9 @@ from prefect.workers.base import BaseWorker
 from prefect.workers.process import ProcessJobConfiguration, ProcessVariables, ProcessWorkerResult
 from pydantic import PrivateAttr
 
-from warm_worker import flow_hooks, lean
+from warm_worker import flow_hooks, prefect_patches
 from warm_worker.forkserver import Job
-from warm_worker.processes import ForkServers, spared
+from warm_worker.forkserver_client import ForkServers, spared
 
 SET_WORKING_DIRECTORY = "prefect.deployments.steps.set_working_directory"
 
@@ -198,8 +198,8 @@ class WarmWorker(BaseWorker[WarmJobConfiguration, ProcessVariables, ProcessWorke
         async with AsyncExitStack() as stack:
             self._forkservers = await stack.enter_async_context(ForkServers())
             await self._forkservers.warm_up(Path.cwd())
-            self._memory = lean.Memory()
-            lean.remember(self._memory)
+            self._memory = prefect_patches.Memory()
+            prefect_patches.remember(self._memory)
             self._hooks = WarmHookRunner(self._forkservers, self._configure)
             self._executions = await stack.enter_async_context(FlowRunExecutorContext())
             stack.push_async_callback(self._end_runs)
