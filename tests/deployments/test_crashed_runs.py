@@ -37,7 +37,7 @@ CHANGED = {
 POISON = """
 import os, signal
 from prefect import flow
-from tasks.runtime.retries import reports_outcome
+from tasks.runtime.outcome import reports_outcome
 
 @flow
 @reports_outcome
