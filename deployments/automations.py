@@ -14,8 +14,6 @@ Source: https://docs.prefect.io/v3/advanced/detect-zombie-flows
 """
 
 import asyncio
-import asyncio
-import asyncio
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -28,10 +26,6 @@ from prefect.events.actions import ChangeFlowRunState
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
-
-from deployments import queues
-
-from deployments import queues
 
 from deployments import queues
 

@@ -46,28 +46,6 @@ BATCHES = {
     )
 }
 """What the server's services write together; one at a time is Prefect's default."""
-LEASES_ON_DISK = "prefect.server.concurrency.lease_storage.filesystem"
-BATCHES = {
-    f"PREFECT_SERVER_SERVICES_{service}_SIZE": "50"
-    for service in (
-        "TASK_RUN_RECORDER_READ_BATCH",
-        "TASK_RUN_RECORDER_BATCH",
-        "EVENT_PERSISTER_READ_BATCH",
-        "TRIGGERS_READ_BATCH",
-    )
-}
-"""What the server's services write together; one at a time is Prefect's default."""
-LEASES_ON_DISK = "prefect.server.concurrency.lease_storage.filesystem"
-BATCHES = {
-    f"PREFECT_SERVER_SERVICES_{service}_SIZE": "50"
-    for service in (
-        "TASK_RUN_RECORDER_READ_BATCH",
-        "TASK_RUN_RECORDER_BATCH",
-        "EVENT_PERSISTER_READ_BATCH",
-        "TRIGGERS_READ_BATCH",
-    )
-}
-"""What the server's services write together; one at a time is Prefect's default."""
 ERRANDS = frozenset(["ledger", "deploy", "automations"])  # they do their work and end
 STOP_SECONDS = 20
 
@@ -123,11 +101,7 @@ def environment(
         "PREFECT_PROFILES_PATH": str(state / "prefect/profiles.toml"),
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
         "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED": "false",
-        "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED": "false",
-        "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED": "false",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": LEASES_ON_DISK,
-        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": LEASES_ON_DISK,
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": LEASES_ON_DISK,
         "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
