@@ -34,9 +34,10 @@ CHANGED = {
     "PREFECT_SERVER_EVENTS_PROACTIVE_GRANULARITY": "PT0.5S",
 }
 
-POISON = """
-import os, signal
+POISON = f"""
+import os, signal, sys
 from prefect import flow
+sys.path.append({str(Path(__file__).parents[2])!r})
 from tasks.runtime.outcome import reports_outcome
 
 @flow

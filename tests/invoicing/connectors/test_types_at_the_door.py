@@ -12,6 +12,7 @@ import pytest
 
 from invoicing.connectors.salesforce import Salesforce
 from invoicing.connectors.stripe import Stripe
+from invoicing.domain.salesforce.queries import Query
 from invoicing.domain.stripe.payment_facts import PaymentName
 from invoicing.errors import TransientError
 from invoicing.settings import Salesforce as SalesforceSettings
@@ -121,7 +122,7 @@ def test_an_answer_of_stripe_of_another_shape_passes_with_time(
 @pytest.mark.parametrize(
     "call",
     [
-        lambda client: client.query("SELECT Id FROM Account"),
+        lambda client: client.query(Query("Account", ("Id",))),
         lambda client: client.object_names(),
         lambda client: client.api_usage(),
         lambda client: client.write_graphs(
