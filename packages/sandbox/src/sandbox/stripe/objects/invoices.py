@@ -49,7 +49,7 @@ METHODS = (
 
 MEMO_LENGTH = 1500
 FOOTER_LENGTH = 5000
-"""Of Stripe's OpenAPI description, https://github.com/stripe/openapi, ``POST /v1/invoices``."""
+"""Characters of memo and footer. Believed and not proved: see docs/unproved.md of the project."""
 
 PLAIN = (
     "account_tax_ids",
