@@ -11,6 +11,10 @@ They wait in Python, not in SQLite: a connection that waits inside SQLite for th
 holds its own mutex, and the garbage collector, freeing a cursor of that connection, would stop
 the event loop, and with it whoever has the lock, until Prefect's busy timeout of a minute is
 over. The few statements that Prefect runs outside of transactions still wait there, but not long.
+
+Events are written outside of one, in two statements. Where the second finds the database locked,
+each further try finds the events there, inserts no row, which is refused, and after five of them
+drops the batch. Here both are one transaction, as they could be upstream.
 """
 
 import asyncio
@@ -21,6 +25,8 @@ from fastapi import FastAPI
 from prefect.server.api import server
 from prefect.server.database.configurations import AioSqliteConfiguration
 from prefect.server.database.dependencies import set_database_config
+from prefect.server.events.schemas.events import ReceivedEvent
+from prefect.server.events.services import event_persister
 from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncSession, AsyncSessionTransaction
@@ -61,5 +67,13 @@ def create_app() -> FastAPI:
     """The application that `prefect server start` runs, with its services and its UI."""
     url: str = PREFECT_API_DATABASE_CONNECTION_URL.value()
     if url.startswith("sqlite"):
-        set_database_config(ImmediateSqlite(connection_url=url))
+        database = ImmediateSqlite(connection_url=url)
+        set_database_config(database)
+        write = event_persister.write_events
+
+        async def write_events(session: AsyncSession, events: list[ReceivedEvent]) -> None:
+            async with database.begin_transaction(session):
+                await write(session, events)
+
+        event_persister.write_events = write_events
     return server.create_app(final=True)

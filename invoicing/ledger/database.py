@@ -15,17 +15,28 @@ from typing import Any
 import orjson
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, event, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 from sqlmodel import Session, SQLModel, create_engine
 
 from invoicing.errors import Misconfigured, TransientError
 from invoicing.settings import settings
 
 BUSY_SECONDS = 30
+
+
+def _alembic() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return config
+
+
+# Done once when this is imported, or each forked run would do it again.
+HEAD = ScriptDirectory.from_config(_alembic()).get_current_head()
+for _name in ("sqlite", "postgresql+psycopg"):
+    make_url(f"{_name}://").get_dialect().import_dbapi()
 
 
 def build_engine(url: str) -> Engine:
@@ -62,11 +73,13 @@ def engine() -> Engine:
     """
     built = build_engine(settings().ledger.url)
     with built.connect() as connection:
-        current = MigrationContext.configure(connection).get_current_revision()
-    wanted = ScriptDirectory.from_config(_alembic()).get_current_head()
-    if current != wanted:
+        try:
+            current = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+        except (OperationalError, ProgrammingError):  # an empty database
+            current = None
+    if current != HEAD:
         raise Misconfigured(
-            f"The ledger is at revision {current}, this code needs {wanted}: "
+            f"The ledger is at revision {current}, this code needs {HEAD}: "
             "run `python -m invoicing.ledger` to migrate it."
         )
     return built
@@ -164,9 +177,3 @@ def migrate(url: str | None = None) -> None:
             command.upgrade(config, "head")
     finally:
         built.dispose()
-
-
-def _alembic() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    return config

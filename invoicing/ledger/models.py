@@ -16,6 +16,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
+from sqlalchemy.orm import configure_mappers
 from sqlmodel import Field, SQLModel
 
 
@@ -350,3 +351,6 @@ class DriftRow(SQLModel, table=True):
     stripe_says: str
     salesforce_says: str
     outcome: str = Field(default="found", sa_type=Text)
+
+
+configure_mappers()  # once, where it is imported, or each forked run would do it again
