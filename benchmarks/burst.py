@@ -335,7 +335,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks burst", description=__doc__)
     parser.add_argument("--raises", type=int, default=200)
     parser.add_argument("--sends", type=int, default=50)
-    parser.add_argument("--stock", type=int, default=20, help="raises of the stock stack; 0: none")
+    parser.add_argument("--stock", type=int, default=10, help="raises of the stock stack; 0: none")
     parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite")
     parser.add_argument("--workers", type=int, default=1)
     arguments = parser.parse_args()

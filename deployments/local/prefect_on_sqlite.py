@@ -20,6 +20,7 @@ drops the batch. Here both are one transaction, as they could be upstream.
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
 from prefect.server.api import server
@@ -69,11 +70,12 @@ def create_app() -> FastAPI:
     if url.startswith("sqlite"):
         database = ImmediateSqlite(connection_url=url)
         set_database_config(database)
-        write = event_persister.write_events
+        persister: Any = event_persister
+        write = persister.write_events
 
         async def write_events(session: AsyncSession, events: list[ReceivedEvent]) -> None:
             async with database.begin_transaction(session):
                 await write(session, events)
 
-        event_persister.write_events = write_events
+        persister.write_events = write_events
     return server.create_app(final=True)

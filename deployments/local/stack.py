@@ -107,6 +107,7 @@ def environment(
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         "PREFECT_WORKER_QUERY_SECONDS": "0.3",
         "DO_NOT_TRACK": "1",
+        "MALLOC_ARENA_MAX": "2",  # an eighth of the memory, which threads would each keep
         **BATCHES,
     }
     product = {

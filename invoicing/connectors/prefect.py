@@ -5,6 +5,7 @@ Source: https://docs.prefect.io/v3/api-ref/rest-api
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import requests
@@ -13,6 +14,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
 from invoicing.errors import TransientError
+from invoicing.settings import settings
 
 RETRY_POLICY = Retry(
     total=8,
@@ -163,3 +165,13 @@ class Prefect:
         except requests.RequestException as error:
             raise TransientError(f"Prefect did not answer: {error}") from error
         return answer
+
+
+def client() -> Prefect:
+    """The server of the settings, one client per process."""
+    return _client(settings().prefect_api_url, settings().prefect_api_auth)
+
+
+@lru_cache(maxsize=1)
+def _client(api_url: str, auth: SecretStr | None) -> Prefect:
+    return Prefect(api_url, auth)

@@ -5,12 +5,10 @@ from collections.abc import Sequence
 from prefect import task
 from prefect.logging import get_run_logger
 
-from invoicing.connectors import salesforce
-from invoicing.connectors.prefect import Prefect
+from invoicing.connectors import prefect, salesforce
 from invoicing.domain.forms.product_options import Product, choices_of, with_choices
 from invoicing.domain.salesforce.queries import Query, all_of, equals, is_in
 from invoicing.mapping import org_field_reader
-from invoicing.settings import settings
 from tasks.records.price_books import price_book_condition
 from tasks.runtime.retries import STEP
 
@@ -56,7 +54,7 @@ def read_choices() -> list[str]:
 @task(task_run_name="publish the product options", **STEP)
 def publish_choices(choices: Sequence[str]) -> list[str]:
     """Put the choices into the forms; returns the deployments that had others before."""
-    server = Prefect(settings().prefect_api_url, settings().prefect_api_auth)
+    server = prefect.client()
     changed = []
     for flow, form in server.forms(FORMS).items():
         wanted = with_choices(form, choices)

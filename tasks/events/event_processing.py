@@ -10,8 +10,7 @@ from more_itertools import chunked
 from prefect import task
 from prefect.logging import get_run_logger
 
-from invoicing.connectors import stripe
-from invoicing.connectors.prefect import Prefect
+from invoicing.connectors import prefect, stripe
 from invoicing.domain.model.status import Status
 from invoicing.domain.model.wording import counted, label
 from invoicing.domain.stripe.events import (
@@ -110,7 +109,7 @@ def close_gap(fetched: FetchResult) -> None:
     if not fetched.gap:
         return
     account = settings().stripe.account_id
-    server = Prefect(settings().prefect_api_url, settings().prefect_api_auth)
+    server = prefect.client()
     run = server.start("full-sync", {}, f"gap-{account}-{fetched.since.isoformat()}")
     inbox.move_cursor(f"events:{account}", datetime.now(UTC) - OVERLAP)
     raise EventsMissed(

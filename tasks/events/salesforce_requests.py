@@ -7,8 +7,7 @@ from datetime import UTC, datetime, timedelta
 from prefect import task
 from prefect.logging import get_run_logger
 
-from invoicing.connectors import salesforce
-from invoicing.connectors.prefect import Prefect
+from invoicing.connectors import prefect, salesforce
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.queries import Comparison, Query, all_of
 from invoicing.ledger import inbox, salesforce_requests
@@ -93,7 +92,7 @@ def take_up(request: Request) -> str:
         salesforce_requests.mark(number, cleared=True)
     flow = FLOW_BY_ACTION[request.action]
     key = f"request-{request.record_id}-{number}-{request.asked_at.isoformat()}"
-    server = Prefect(settings().prefect_api_url, settings().prefect_api_auth)
+    server = prefect.client()
     run = server.start(flow, {"invoice": request.record_id}, key)
     salesforce_requests.mark(number, run_id=run)
     get_run_logger().info("%s asked for %s.", request.record_id, flow)

@@ -9,8 +9,7 @@ from datetime import UTC, datetime
 from prefect import task
 from prefect.logging import get_run_logger
 
-from invoicing.connectors import salesforce, stripe
-from invoicing.connectors.prefect import Prefect
+from invoicing.connectors import prefect, salesforce, stripe
 from invoicing.domain.forms.approval import APPROVED, EXPIRED, WAITING, Decision, decide
 from invoicing.domain.model.invoice import Invoice
 from invoicing.domain.model.money import Money
@@ -61,7 +60,7 @@ def mark_expired() -> int:
     ids = [row["Id"] for row in _waiting()]
     if not ids:
         return 0
-    server = Prefect(settings().prefect_api_url, settings().prefect_api_auth)
+    server = prefect.client()
     with INVOICE.held_if_free(ids) as busy:
         asking = {_word(run.get("invoice")) for run in server.unfinished(SEND)}
         left = [

@@ -4,13 +4,11 @@ from functools import partial
 
 from prefect import task
 
-from invoicing.connectors import salesforce
-from invoicing.connectors.prefect import Prefect
+from invoicing.connectors import prefect, salesforce
 from invoicing.connectors.salesforce import Record
 from invoicing.domain.model.status import Status
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.queries import Comparison, Query, all_of, equals
-from invoicing.settings import settings
 from tasks.runtime.clock import today
 from tasks.runtime.retries import STEP
 
@@ -29,11 +27,10 @@ def start_sending() -> tuple[int, int]:
     Returns:
         How many drafts' day has come, and how many runs are new.
     """
-    server = Prefect(settings().prefect_api_url, settings().prefect_api_auth)
-    under_way = {run.get("invoice") for run in server.unfinished(SEND)}
+    under_way = {run.get("invoice") for run in prefect.client().unfinished(SEND)}
     due = _due()  # read after the runs, so that what has ended meanwhile shows here
     left = [row for row in due if not under_way & {row["Id"], row["Name"]}]
-    return len(due), sum(_start(server, row["Id"], row[record.SEND_ON]) for row in left)
+    return len(due), sum(_start(row["Id"], row[record.SEND_ON]) for row in left)
 
 
 def _due() -> list[Record]:
@@ -50,8 +47,8 @@ def _due() -> list[Record]:
     )
 
 
-def _start(server: Prefect, record_id: str, day: str) -> bool:
+def _start(record_id: str, day: str) -> bool:
     """Start the first attempt, or today's if there was one before; False if both were started."""
-    start = partial(server.start_unless_started, SEND, {"invoice": record_id})
+    start = partial(prefect.client().start_unless_started, SEND, {"invoice": record_id})
     first = f"scheduled-{record_id}-{day}"
     return start(first) or start(f"{first}-again-{today()}")

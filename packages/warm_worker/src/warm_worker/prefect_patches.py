@@ -105,7 +105,8 @@ def begin_run(known: dict[str, str]) -> None:
     PrefectHttpxSyncClient.send = _unless_known_sync(find)  # type: ignore[method-assign]
     engine: Any = prefect.flow_engine
     engine.observe_flow_run_suspension = _later(engine.observe_flow_run_suspension)
-    importtools.load_script_as_module = _unless_imported(importtools.load_script_as_module)
+    tools: Any = importtools
+    tools.load_script_as_module = _unless_imported(tools.load_script_as_module)
 
 
 def _unless_imported(load: Callable[[str], ModuleType]) -> Callable[[str], ModuleType]:
