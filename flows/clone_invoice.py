@@ -41,10 +41,6 @@ def clone_invoice(
     name_run(f"clone {original.name} for {original.account.name}")
     terms = Terms(payment_terms) if payment_terms else None
     clone = write_clone(original, due_date, terms, request_id)
-    return InvoiceOutcome(
-        sentence=f"{clone.name} is a draft like {original.name}: {clone.size}, {clone.due_words}.",
-        record_id=clone.record_id,
-        name=clone.name,
-        status=clone.status,
-        total=str(clone.total),
+    return InvoiceOutcome.of_draft(
+        clone, f"{clone.name} is a draft like {original.name}: {clone.size}, {clone.due_words}."
     )

@@ -46,13 +46,8 @@ def raise_invoice(
     )
     invoice = write_draft(draft)
     name_run(f"raise {invoice.name} for {invoice.account.name}")
-    return InvoiceOutcome(
-        sentence=(
-            f"{invoice.name} is a draft for {invoice.account.name}: {invoice.size}, "
-            f"{invoice.due_words}."
-        ),
-        record_id=invoice.record_id,
-        name=invoice.name,
-        status=invoice.status,
-        total=str(invoice.total),
+    return InvoiceOutcome.of_draft(
+        invoice,
+        f"{invoice.name} is a draft for {invoice.account.name}: {invoice.size}, "
+        f"{invoice.due_words}.",
     )

@@ -36,13 +36,8 @@ def replace_invoice(
         old = read_invoice(record_id)
         name_run(f"replace {old.name} for {old.account.name}")
         new = write_replacement(record_id, due_date, request_id)
-    return InvoiceOutcome(
-        sentence=(
-            f"{new.name} is a draft in place of {old.name}: {new.size}, {new.due_words}. Revise it "
-            f"and send it; {old.name} is void then."
-        ),
-        record_id=new.record_id,
-        name=new.name,
-        status=new.status,
-        total=str(new.total),
+    return InvoiceOutcome.of_draft(
+        new,
+        f"{new.name} is a draft in place of {old.name}: {new.size}, {new.due_words}. Revise it "
+        f"and send it; {old.name} is void then.",
     )

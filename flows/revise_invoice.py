@@ -59,11 +59,8 @@ def revise_invoice(
             clear=clear,
         )
         after = write_revision(revision)
-    return InvoiceOutcome(
-        sentence=f"{after.name} now has {after.size} (before: {before.size}).",
-        record_id=after.record_id,
-        name=after.name,
-        status=after.status,
-        total=str(after.total),
-        changes={"total": f"{before.total} → {after.total}"},
+    return InvoiceOutcome.of_draft(
+        after,
+        f"{after.name} now has {after.size} (before: {before.size}).",
+        total=f"{before.total} → {after.total}",
     )

@@ -373,10 +373,10 @@ class Salesforce:
 
         Nothing is written, and nothing fails, where the org does without the object.
         """
-        if self._names and not self._names.keeps(sobject):
+        key = self._external_id(sobject, external_id)
+        if key is None:
             return []
-        key = self._names.path(sobject, external_id) if self._names else external_id
-        return self._bulk("upsert", sobject, external_id, str(key), records, external_id_field=key)
+        return self._bulk("upsert", sobject, external_id, key, records, external_id_field=key)
 
     def _bulk(
         self,
@@ -417,6 +417,12 @@ class Salesforce:
         """Set fields of many records; each carries its ``Id``. Returns the rows that failed."""
         return self._collections("composite/sobjects", sobject, records)
 
+    def _external_id(self, sobject: str, field: str) -> str | None:
+        """The org's name of an external id, or nothing where it does without the object."""
+        if self._names is None:
+            return field
+        return self._names.path(sobject, field) if self._names.keeps(sobject) else None
+
     def keeps(self, sobject: str, field: str) -> bool:
         """Whether the org has a field of ours."""
         return self._names is None or self._names.path(sobject, field) is not None
@@ -428,9 +434,9 @@ class Salesforce:
 
         Nothing is written, and nothing fails, where the org does without the object.
         """
-        if self._names and not self._names.keeps(sobject):
+        key = self._external_id(sobject, external_id)
+        if key is None:
             return []
-        key = self._names.path(sobject, external_id) if self._names else external_id
         path = f"composite/sobjects/{self._sobject(sobject)}/{key}"
         return self._collections(path, sobject, records)
 

@@ -7,7 +7,7 @@ checked in the flow, so that one refusal names every mistake.
 
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -18,6 +18,8 @@ from pydantic import (
     WithJsonSchema,
     model_serializer,
 )
+
+from invoicing.domain.model.invoice import Invoice
 
 DECIMAL_PATTERN = r"-?\d+(\.\d+)?"
 
@@ -271,6 +273,18 @@ class InvoiceOutcome(Outcome):
     changes: dict[str, str] = Field(
         default_factory=dict, description="What moved: field, from and to."
     )
+
+    @classmethod
+    def of_draft(cls, draft: Invoice, sentence: str, **changes: str) -> Self:
+        """Outcome of a run that has written a draft."""
+        return cls(
+            sentence=sentence,
+            record_id=draft.record_id,
+            name=draft.name,
+            status=draft.status,
+            total=str(draft.total),
+            changes=changes,
+        )
 
 
 class BulkOutcome(Outcome):
