@@ -1,3 +1,3 @@
 """What the tests of the product and those of `packages` have in common."""
 
-pytest_plugins = ["pytester", "tests.browser", "tests.tiers"]
+pytest_plugins = ["pytester", "tests.browser", "tests.prefect_worker", "tests.tiers"]

@@ -9,8 +9,17 @@ ROOT = Path(__file__).parents[1]
 TIERS = ("fast", "standard", "long")
 FAST = frozenset(["invoicing", "sandbox"])
 LONG = frozenset(["orgs"])
-LONGEST_FIRST = ("journeys", "deployments", "faults", "orgs", "flows", "invoicing", "sandbox")
-TOGETHER = {"deployments": "deployments", "faults": "faults"}
+LONGEST_FIRST = (
+    "journeys",
+    "deployments",
+    "warm_worker",
+    "faults",
+    "orgs",
+    "flows",
+    "invoicing",
+    "sandbox",
+)
+TOGETHER = {"deployments": "deployments", "warm_worker": "deployments", "faults": "faults"}
 """Rooms whose tests share what is started once."""
 
 BY_FILE = frozenset(["journeys", "orgs"])

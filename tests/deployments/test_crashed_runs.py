@@ -20,8 +20,8 @@ from deployments.automations import Timing, apply, automations
 from deployments.local.child_process import Service
 from deployments.local.stack import PORTS, Stack
 from deployments.local.waiting import slowness
-from tests.deployments.conftest import Prefect, alive, eventually
 from tests.postgres import start_postgres
+from tests.prefect_worker import Prefect, alive, eventually
 
 pytestmark = pytest.mark.long
 

@@ -1,15 +1,13 @@
 """Who goes first when many runs are asked for at once."""
 
 import asyncio
-import time
 from pathlib import Path
 
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from deployments import queues
 from deployments.queues import Limits
-from tests.deployments.conftest import Prefect
-from warm_worker.prefect_patches import Memory
+from tests.prefect_worker import Prefect
 
 POOL = "crowded"
 
@@ -45,14 +43,3 @@ def test_a_person_goes_before_a_crowd(prefect: Prefect, project: Path) -> None:
     [first, *rest] = next_runs(prefect)
     assert first == person
     assert rest == crowd[:2]
-
-
-def test_a_run_is_given_nothing_that_was_read_before_it_was_asked_for() -> None:
-    """A deployment that was changed and then run is run as it was changed."""
-    memory, now = Memory(), time.time()
-    memory.keep("deployments/1", now, "as it was")
-    with memory.due(now + 1):
-        assert memory.find("deployments/1") is None
-        memory.keep("deployments/1", now + 2, "as it is")
-        assert memory.handed_over() == {"deployments/1": "as it is"}
-    assert memory.find("deployments/1") is None

@@ -11,7 +11,7 @@ import pytest
 
 from deployments.local.child_process import Service, listen
 from deployments.local.stack import LEASES_ON_DISK, ROOT, url_of
-from tests.deployments.conftest import Prefect, eventually, make_project
+from tests.prefect_worker import Prefect, eventually, make_project
 
 pytestmark = pytest.mark.long
 

@@ -15,7 +15,7 @@ import pytest
 
 from deployments.local.child_process import Service, StackError, port_or_free
 from deployments.local.stack import Stack
-from tests.deployments.conftest import Prefect, alive, eventually
+from tests.prefect_worker import Prefect, alive, eventually
 
 
 def processes_using(directory: Path) -> list[str]:

@@ -7,7 +7,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from deployments.local.stack import Stack
 from deployments.local.waiting import slowness
-from tests.deployments.conftest import eventually
+from tests.prefect_worker import eventually
 
 PATIENCE_MILLISECONDS = 60_000
 

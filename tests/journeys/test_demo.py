@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.deployments.conftest import eventually
+from tests.prefect_worker import eventually
 
 ROOT = Path(__file__).parents[2]
 DEMO = [sys.executable, "-m", "deployments.local.demo"]

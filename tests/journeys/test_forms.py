@@ -21,7 +21,7 @@ from deployments.local.demo import Story
 from deployments.local.stack import PORTS, Stack
 from deployments.local.waiting import slowness
 from invoicing.domain.forms.product_options import LISTED_PRODUCT, OTHER_PRODUCT
-from tests.deployments.conftest import Prefect, eventually
+from tests.prefect_worker import Prefect, eventually
 
 pytestmark = pytest.mark.long
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from deployments.local.stack import PORTS, Stack
-from tests.deployments.conftest import Prefect, eventually
+from tests.prefect_worker import Prefect, eventually
 
 STEPS: list[dict[str, Any]] = [
     {"purpose": "November services", "payment_terms": "Net 30"},

@@ -1,4 +1,4 @@
-"""A Prefect server for all stories about deployments, and a project of their own to deploy."""
+"""A Prefect server and workers for stories about deployments, and a project of their own."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ from deployments.local.child_process import Service, listen
 from deployments.local.stack import url_of
 from tests.prefect_server import STOP_SECONDS, prefect_server
 
-STORIES = Path(__file__).parent / "stories.py"
+STORIES = Path(__file__).parents[1] / "packages/warm_worker/tests/stories.py"
 PATIENCE_SECONDS = 240
 
 Answer = TypeVar("Answer")

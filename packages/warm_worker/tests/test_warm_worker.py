@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pytest
 
 from deployments.local.child_process import Service
-from tests.deployments.conftest import Prefect, StartWorker, alive, children, eventually
+from tests.prefect_worker import Prefect, StartWorker, alive, children, eventually
 
 SLOW_AT_FIRST = """
 import os, pathlib, time
