@@ -321,6 +321,16 @@ class Salesforce:
                         self._complete(value)
         return [self._names.record(row) for row in found] if self._names else found
 
+    def aggregate(self, query: Query) -> list[Decimal]:
+        """The numbers of a query of aggregates, in the order asked; 0 where there are no rows.
+
+        Source: SOQL and SOSL Reference, "GROUP BY", on aliases (expr0, expr1, …)
+        """
+        soql = query.build(self._names or OUR_NAMES).soql
+        with _translated_errors("add up records"):
+            [row] = self._whole(self._client.query(soql))["records"]
+        return [Decimal(str(row[f"expr{at}"] or 0)) for at, _ in enumerate(query.fields)]
+
     def _whole(self, answer: object) -> _Page:
         """A first page with the records of those after it."""
         page = last = msgspec.convert(answer, _Page)

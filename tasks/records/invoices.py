@@ -10,8 +10,8 @@ from invoicing.domain.model.invoice import Invoice
 from invoicing.domain.model.record_ids import looks_like_id
 from invoicing.domain.model.status import Status, SyncState
 from invoicing.domain.salesforce import record
-from invoicing.domain.salesforce.queries import Query, equals
-from invoicing.errors import NotFound
+from invoicing.domain.salesforce.queries import Aggregate, Query, equals
+from invoicing.errors import Conflict, NotFound
 from invoicing.mapping import org_field_reader
 from invoicing.settings import settings
 from tasks.runtime.retries import STEP
@@ -52,6 +52,33 @@ def read_invoice(record_id: str) -> Invoice:
         raise NotFound(f"The invoice {record_id} was deleted from Salesforce.")
     invoice = record.read_invoice(found[0], default_currency=settings().business.currency)
     return _with_contact(reader.with_org_fields(invoice, found[0]))
+
+
+def check_lines(invoice: Invoice) -> None:
+    """Hold the lines that were read to what Salesforce itself counts and adds up now.
+
+    A query of its own, so that whatever may be wrong with the reading of lines is noticed.
+
+    Raises:
+        Conflict: other lines were read, or somebody has changed them since.
+    """
+    counted, quantity, price = salesforce.client().aggregate(
+        Query(
+            record.LINE,
+            [Aggregate("COUNT", "Id"), *(Aggregate("SUM", name) for name in record.LINE_NUMBERS)],
+            where=equals("Invoice__c", invoice.record_id),
+        )
+    )
+    lines = invoice.lines
+    read = sum(line.quantity for line in lines), sum(line.unit_price for line in lines)
+    rounding = record.SMALLEST_PRICE * (len(lines) + 1)
+    differs = max(abs(quantity - read[0]), abs(price - read[1])) > rounding
+    if counted != len(lines) or differs:
+        raise Conflict(
+            f"{invoice.name} was not sent: {len(lines)} lines with quantities of {read[0]} in all "
+            f"were read, and Salesforce counts {counted} lines and {quantity}. Somebody may just "
+            "have changed them: look at the lines and send it again."
+        )
 
 
 def _with_contact(invoice: Invoice) -> Invoice:

@@ -20,6 +20,7 @@ from invoicing.errors import Conflict, EnvironmentMismatch
 from invoicing.ledger import intents, links
 from invoicing.ledger.intents import CREATE
 from invoicing.settings import settings
+from tasks.records.invoices import check_lines
 from tasks.records.locks import INVOICE
 from tasks.records.tax_rates import rate_ids, tax_behavior
 from tasks.runtime.clock import today
@@ -211,8 +212,10 @@ def compare_totals(stripe_id: str, invoice: Invoice, customer_id: str) -> Money:
         What the customer is billed, taxes included.
 
     Raises:
-        Conflict: with the two sums; or the draft is another customer's.
+        Conflict: with the two sums; the draft is another customer's; or Salesforce counts other
+            lines than were read.
     """
+    check_lines(invoice)
     draft = stripe.client().invoice(stripe_id)
     if draft is None:
         raise Conflict(f"The draft of {invoice.name} was deleted in Stripe ({stripe_id}).")

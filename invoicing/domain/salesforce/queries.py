@@ -121,6 +121,18 @@ def any_of(*conditions: Condition | None) -> Group:
 
 
 @dataclass(frozen=True, slots=True)
+class Aggregate:
+    """A number that Salesforce works out of all rows."""
+
+    function: Literal["COUNT", "SUM"]
+    field: str
+
+    def soql(self, names: Names, sobject: str) -> str:
+        """Its text."""
+        return f"{self.function}({names.path(sobject, self.field)})"
+
+
+@dataclass(frozen=True, slots=True)
 class BuiltQuery:
     """A query in the org's names.
 
@@ -149,14 +161,14 @@ class Query:
 
     Attributes:
         sobject: The object; of children, their relationship.
-        fields: Fields, paths of fields, and queries of children.
+        fields: Fields, paths of fields, queries of children; or aggregates and nothing else.
         where: The condition.
         order: Fields to sort by, with commas between them.
         limit: The most records to find.
     """
 
     sobject: str
-    fields: "Sequence[str | Query]"
+    fields: "Sequence[str | Query | Aggregate]"
     where: Condition | None = None
     order: str = ""
     limit: int | None = None
@@ -176,12 +188,15 @@ class Query:
             of = names.of(parent)
             sobject = of.schema.children.get(self.sobject, ("",))[0]
             source = of.mapping.children.get(self.sobject, self.sobject)
-        asked = [
-            names.path(sobject, item)
-            if isinstance(item, str)
-            else f"({item.build(names, sobject).soql})"
-            for item in self.fields
-        ]
+        asked: list[str | None] = []
+        for item in self.fields:
+            match item:
+                case str():
+                    asked.append(names.path(sobject, item))
+                case Aggregate():
+                    asked.append(item.soql(names, sobject))
+                case Query():
+                    asked.append(f"({item.build(names, sobject).soql})")
         text = f"SELECT {', '.join(filter(None, asked)) or 'Id'} FROM {source}"  # noqa: S608
         if self.where:
             text += f" WHERE {self.where.soql(names, sobject)}"

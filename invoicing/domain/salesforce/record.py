@@ -99,6 +99,9 @@ DISCOUNT_FIELDS = ("Discount_Percent__c", "Discount_Amount__c")
 EXACT_PRICE = "Unit_Price_Exact__c"
 SHOWN_DECIMALS = 6
 """Decimals of Unit_Price__c; a price that needs more stands in full in Unit_Price_Exact__c."""
+SMALLEST_PRICE = Decimal(1).scaleb(-SHOWN_DECIMALS)
+LINE_NUMBERS = ("Quantity__c", "Unit_Price__c")
+"""What Salesforce can add up of lines; plain numbers, which no org converts."""
 
 LINE_FIELDS = (
     "Id",
