@@ -15,10 +15,11 @@ from tasks.sending.stripe_draft import ensure_coupons, ensure_products
 @flow(name="preview-invoice", flow_run_name="preview {invoice}", persist_result=True)
 @reports_outcome
 def preview_invoice(invoice: InvoiceReference) -> InvoiceOutcome:
-    """Ask Stripe for the exact total of a draft, taxes and discounts included.
+    """Ask Stripe for the exact total of a draft, and what the customer would be asked for.
 
-    The total and the tax are written on the record, until the draft is changed. Stripe makes
-    no invoice; only products and coupons are made that it needs for the sum.
+    That counts in taxes, discounts, and what the customer owes or has to its credit from
+    before. It is written on the record, until the draft is changed. Stripe makes no invoice;
+    only products and coupons are made that it needs for the sum.
 
     Args:
         invoice: The invoice's name (INV-0042), its Salesforce id or its Stripe id.
@@ -34,9 +35,10 @@ def preview_invoice(invoice: InvoiceReference) -> InvoiceOutcome:
         write_preview(draft, preview)
     publish_preview(draft, preview)
     return InvoiceOutcome(
-        sentence=f"{draft.name} would bill {draft.account.name} {preview.sentence}.",
+        sentence=f"{draft.name} would bill {draft.account.name} {preview.sentence}",
         record_id=record_id,
         name=draft.name,
         status=draft.status,
-        total=str(preview.total),
+        total=str(preview.asked.total),
+        amount_due=str(preview.asked.due),
     )

@@ -15,6 +15,7 @@ from tasks.sending.approval import await_approval
 from tasks.sending.customer import check_saved_payment, ensure_customer
 from tasks.sending.finalization import (
     charge,
+    check_collectable,
     check_sendable,
     conclude_sending,
     enable_auto_advance,
@@ -33,21 +34,23 @@ from tasks.sync.refresh import refresh, to_outcome
 
 @flow(name="send-invoice", flow_run_name="send {invoice}", persist_result=True)
 @reports_outcome
-def send_invoice(invoice: InvoiceReference) -> InvoiceOutcome:
+def send_invoice(invoice: InvoiceReference, small_amount_is_meant: bool = False) -> InvoiceOutcome:
     """Send a draft invoice: Stripe e-mails it to the customer with a payment link.
 
-    Nothing reaches the customer before both sides add up to the same total. Running it
-    again finishes what was begun, and never mails twice.
+    Nothing reaches the customer before both sides add up to the same total, and nothing that
+    asks for more than was agreed before a person was asked. Running it again finishes what was
+    begun, and never mails twice.
 
     Args:
         invoice: The invoice's name (INV-0042), its Salesforce id or its Stripe id.
+        small_amount_is_meant: Send it also if less is due than Stripe collects, such as 0.30
+            USD: it counts as paid at once, and the amount goes onto the customer's next invoice.
     """
     verify_environment()
     with lock_invoice(invoice) as record_id:
         draft = read_invoice(record_id)
         name_run(f"send {draft.name} to {draft.account.name}")
-        check_sendable(draft)
-        await_approval(draft)
+        check_sendable(draft, small_amount_is_meant=small_amount_is_meant)
         check_replaceable(draft)
         customer_id = ensure_customer(draft.account, draft.email or "")
         check_saved_payment(draft, customer_id)
@@ -55,19 +58,28 @@ def send_invoice(invoice: InvoiceReference) -> InvoiceOutcome:
         ensure_coupons(draft)
         stripe_id = create_draft(draft, customer_id)
         fill_draft(stripe_id, draft)
-        total = compare_totals(stripe_id, draft, customer_id)
-        finalize(stripe_id, draft, customer_id)
-        charged = draft.details.collection is Collection.CHARGE
-        if charged:
+        asked = compare_totals(stripe_id, draft, customer_id)
+        check_collectable(draft, asked, small_amount_is_meant=small_amount_is_meant)
+        await_approval(draft, asked)
+        asked = finalize(stripe_id, draft, customer_id, asked)
+        if asked.is_more_than_agreed:
+            refresh([stripe_id])
+            await_approval(draft, asked)
+        if draft.details.collection is not Collection.CHARGE:
+            did = "sent to"
+            mail(stripe_id, record_id, draft.email or "")
+        elif asked.due.minor:
+            did = "charged to"
             charge(stripe_id, record_id)
         else:
-            mail(stripe_id, record_id, draft.email or "")
+            did = "billed to"
         enable_auto_advance(stripe_id)
         [sent] = refresh([stripe_id], touch=True)
         refresh([draft.replaces] if draft.replaces else [])
         link_customer(draft.account, customer_id)
-        conclude_sending(record_id, stripe_id)
-    did = "charged to" if charged else "sent to"
+        conclude_sending(record_id, stripe_id, asked)
     return to_outcome(
-        sent, f"{draft.name} over {total} was {did} {draft.account.name} at {draft.email}."
+        sent,
+        f"{draft.name} over {asked.total} was {did} {draft.account.name} at {draft.email}."
+        f"{asked.note}",
     )

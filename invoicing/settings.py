@@ -165,8 +165,9 @@ class Approval(BaseModel):
 
     limits: dict[str, Annotated[Decimal, Field(ge=0)]] = Field(
         default_factory=dict,
-        description="Totals before tax above which sending waits for an approver, by currency, "
-        'such as {"EUR": "10000"}; a currency that is not named has no limit.',
+        description="Amounts above which sending waits for an approver, by currency, such as "
+        '{"EUR": "10000"}: the total with its tax, or what is due with old debts if that is more. '
+        "A currency that is not named has no limit.",
     )
     approvers: list[str] = Field(
         default_factory=list, description="Who may approve; empty: whoever gives a name."

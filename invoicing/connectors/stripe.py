@@ -25,6 +25,7 @@ from requests.utils import get_environ_proxies
 from urllib3 import PoolManager, ProxyManager
 from urllib3.exceptions import HTTPError
 
+from invoicing.domain.model.money import Money
 from invoicing.domain.stripe.payment_facts import PaymentName
 from invoicing.domain.stripe.resources import (
     Charge,
@@ -254,6 +255,21 @@ class Stripe:
                 return _read_unless_deleted(self._v1.customers.retrieve(customer_id), Customer)
         except NotFound:
             return None
+
+    def owed_before(self, customer: Customer, currency: str) -> Money:
+        """What a customer owes from before in a currency; credit is below zero.
+
+        A customer shows the balance in its own currency, and the others where they are asked
+        for, with credit above zero.
+        """
+        code = currency.lower()
+        if (customer.get("currency") or code) == code:
+            return Money(currency, customer.get("balance") or 0)
+        asked: sdk.CustomerRetrieveParams = {"expand": ["invoice_credit_balance"]}
+        with _translated_errors("read the customer's balances"):
+            found = _read(self._v1.customers.retrieve(customer["id"], asked), Customer)
+        credit = found.get("invoice_credit_balance") or {}
+        return Money(currency, -credit.get(code, 0))
 
     def customers_by_email(self, email: str) -> list[Customer]:
         """All customers with exactly this e-mail address; read-after-write, unlike Search."""

@@ -34,6 +34,9 @@ REPORT_PAYMENT = "report-payment"
 ATTACH_PAYMENT = "attach-payment"
 CREDIT = "credit-invoice"
 APPROVE = "approve-sending"
+AGREE = "agree-amount"
+"""What an invoice asks for was said; the outcome is in minor units, the digest the content's."""
+
 DELETE = "delete-draft"
 RAISE = "raise-invoice"
 
@@ -102,18 +105,21 @@ def attempted(operation: str, subject: str) -> bool:
 
 def intend(operation: str, subject: str, *, digest: str, actor: str) -> tuple[Intent, bool]:
     """Write an intent down; returns it, and whether it is new."""
-    now = datetime.now(UTC)
     with session() as ledger:
-        wanted = Intent(
-            operation=operation,
-            subject=subject,
-            digest=digest,
-            actor=actor,
-            intended_at=now,
-            keyed_at=now,
-        )
-        new = insert_missing(ledger, [wanted])
+        new = insert_missing(ledger, [_new(operation, subject, digest, actor)])
         return ledger.get_one(Intent, (operation, subject)), bool(new)
+
+
+def _new(operation: str, subject: str, digest: str, actor: str) -> Intent:
+    now = datetime.now(UTC)
+    return Intent(
+        operation=operation,
+        subject=subject,
+        digest=digest,
+        actor=actor,
+        intended_at=now,
+        keyed_at=now,
+    )
 
 
 def claim(operation: str, subject: str, *, digest: str, actor: str) -> bool:
@@ -131,6 +137,16 @@ def claim(operation: str, subject: str, *, digest: str, actor: str) -> bool:
             intent.digest, intent.actor, intent.refused = digest, actor, False
             ledger.add(intent)
         return intent.digest == digest
+
+
+def decide(operation: str, subject: str, *, digest: str, actor: str, outcome: str) -> None:
+    """Write down what was decided for a content, in place of what was decided before."""
+    with session() as ledger:
+        insert_missing(ledger, [_new(operation, subject, digest, actor)])
+        intent = ledger.get_one(Intent, (operation, subject), with_for_update=True)
+        intent.digest, intent.actor = digest, actor
+        intent.outcome, intent.concluded_at = outcome, datetime.now(UTC)
+        ledger.add(intent)
 
 
 def withdraw(operation: str, subject: str) -> None:

@@ -7,19 +7,21 @@ from prefect import task
 
 from invoicing.connectors import salesforce, stripe
 from invoicing.domain.model import markdown
-from invoicing.domain.model.invoice import Account, Invoice, billing_problems
+from invoicing.domain.model.amount_due import AmountDue, collection_problems, due_rows
+from invoicing.domain.model.invoice import Invoice, billing_problems
 from invoicing.domain.model.money import Money
 from invoicing.domain.model.status import Status
 from invoicing.domain.model.wording import counted
 from invoicing.domain.salesforce import record
 from invoicing.domain.stripe import request_params
-from invoicing.domain.stripe.resources import Customer, TaxId
 from invoicing.errors import Conflict, Rejected
-from invoicing.ledger import links
+from invoicing.ledger import intents
+from invoicing.ledger.intents import AGREE
+from tasks.records.balances import owed_before, stripe_customer
 from tasks.records.tax_rates import rate_ids, rate_problems, tax_behavior
 from tasks.runtime.clock import stamp_now, today
 from tasks.runtime.retries import STEP
-from tasks.runtime.run_page import publish_page, run_url
+from tasks.runtime.run_page import publish_page, run_id, run_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,19 +32,21 @@ class Preview:
         subtotal: The lines after their own discounts.
         discount: What the invoice's discount takes off.
         tax: All taxes, those within the prices too.
-        total: What the customer would have to pay.
+        asked: The total, and what the customer would be asked for.
     """
 
     subtotal: Money
     discount: Money
     tax: Money
-    total: Money
+    asked: AmountDue
 
     @property
     def sentence(self) -> str:
-        """The total and how it comes about, for people."""
+        """The total, how it comes about, and what would be due, for people."""
         off = f", {self.discount} discount" if self.discount.minor else ""
-        return f"{self.total}: {self.subtotal} for the lines{off}, {self.tax} tax"
+        problems = collection_problems(self.asked.due, small_amount_is_meant=False)
+        comes = f"{self.asked.total}: {self.subtotal} for the lines{off}, {self.tax} tax."
+        return " ".join([f"{comes}{self.asked.note}", *problems])
 
 
 @task(task_run_name="check that it can be billed", **STEP)
@@ -66,7 +70,8 @@ def ask_for_preview(invoice: Invoice) -> Preview:
     Raises:
         Conflict: both sides add up to different sums before tax, so it could not be sent.
     """
-    customer, tax_ids = _known_customer(invoice.account)
+    customer = stripe_customer(invoice.account)
+    tax_ids = stripe.client().tax_ids(customer["id"]) if customer else []
     params = request_params.preview_params(
         invoice,
         customer,
@@ -85,32 +90,38 @@ def ask_for_preview(invoice: Invoice) -> Preview:
         subtotal=invoice.subtotal,
         discount=invoice.subtotal - invoice.total,
         tax=request_params.tax_of(there),
-        total=Money(there["currency"], there["total"]),
+        asked=AmountDue.expected(
+            Money(there["currency"], there["total"]), owed_before(invoice, customer)
+        ),
     )
-
-
-def _known_customer(account: Account) -> tuple[Customer | None, list[TaxId]]:
-    client = stripe.client()
-    customer_id = links.customer_of(account.id) or account.stripe_customer_id
-    customer = client.customer(customer_id) if customer_id else None
-    return customer, client.tax_ids(customer["id"]) if customer else []
 
 
 @task(task_run_name="write the preview on the record", **STEP)
 def write_preview(invoice: Invoice, preview: Preview) -> None:
-    """Note on the record what would be billed; changing the draft takes the note away."""
-    fields: dict[str, Any] = record.preview_fields(preview.total, preview.tax, stamp_now())
+    """Note on the record what would be billed; changing the draft takes the note away.
+
+    From now on that is what was agreed: sending it for more asks a person.
+    """
+    asked = preview.asked
+    fields: dict[str, Any] = record.preview_fields(asked.total, preview.tax, asked.due, stamp_now())
     fields[record.LAST_RUN_URL] = run_url()
     salesforce.client().update(record.INVOICE, invoice.record_id, fields)
+    intents.decide(
+        AGREE,
+        invoice.record_id,
+        digest=invoice.content_digest,
+        actor=run_id(),
+        outcome=str(asked.due.minor),
+    )
 
 
 def publish_preview(invoice: Invoice, preview: Preview) -> None:
     """Attach the preview to the run."""
     rows = [(line.label, str(line.net(invoice.currency))) for line in invoice.lines]
     rows += [("Discount", f"-{preview.discount}")] if preview.discount.minor else []
-    rows += [("Tax", str(preview.tax)), ("**Total**", f"**{preview.total}**")]
+    rows += [("Tax", str(preview.tax)), *due_rows(preview.asked)]
     publish_page(
         "preview-invoice",
         f"# {invoice.name} for {invoice.account.name}\n\n{markdown.table(('', '>'), rows)}\n",
-        f"{counted(len(invoice.lines), 'line')}, {preview.total}",
+        f"{counted(len(invoice.lines), 'line')}, {preview.asked.due} due",
     )

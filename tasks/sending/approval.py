@@ -1,7 +1,7 @@
-"""Steps of approval: above a limit, sending waits for a person's decision.
+"""Steps of approval: above a limit, or what was agreed, sending waits for a person's decision.
 
-The decision belongs to one content: the ledger keeps it under the content's digest, so that it
-no longer counts once the draft is changed. The record shows it to people.
+The decision belongs to one content and one amount: the ledger keeps it under the content's digest,
+so that it no longer counts once the draft is changed. The record shows it to people.
 """
 
 from datetime import UTC, datetime
@@ -9,16 +9,17 @@ from datetime import UTC, datetime
 from prefect import task
 from prefect.logging import get_run_logger
 
-from invoicing.connectors import prefect, salesforce, stripe
-from invoicing.domain.forms.approval import APPROVED, EXPIRED, WAITING, Decision, decide
+from invoicing.connectors import prefect, salesforce
+from invoicing.domain.forms.approval import EXPIRED, WAITING, Decision, decide
+from invoicing.domain.model.amount_due import AmountDue
 from invoicing.domain.model.invoice import Invoice
 from invoicing.domain.model.money import Money
 from invoicing.domain.model.record_ids import short
 from invoicing.domain.model.status import Status, SyncState
 from invoicing.domain.salesforce import record
-from invoicing.domain.salesforce.queries import Query, all_of, equals
+from invoicing.domain.salesforce.queries import Query, all_of, equals, is_in
 from invoicing.errors import Rejected
-from invoicing.ledger import intents, links
+from invoicing.ledger import intents
 from invoicing.ledger.intents import APPROVE, FINALIZE, SEND
 from invoicing.settings import settings
 from tasks.records.invoices import write_sync_message
@@ -30,24 +31,53 @@ from tasks.runtime.retries import STEP
 from tasks.runtime.run_page import run_id
 
 
-def await_approval(draft: Invoice) -> None:
-    """Let an invoice above its currency's limit go on only with a person's approval.
+def await_approval(draft: Invoice, asked: AmountDue) -> None:
+    """Let an invoice go on only if what it asks for needs no approval, or has a person's.
+
+    It needs one above its currency's limit, and where it asks for more than was agreed: before
+    finalization, and once more after it, before anything goes out.
 
     Suspends the run until there is a decision; nothing is held meanwhile.
 
     Raises:
         Rejected: it was declined.
     """
-    limit = _limit(draft)
-    if limit is None or is_approved(draft):
+    why = _reason(draft, asked)
+    if why is None or is_approved(draft, asked):
         return
-    prompts = Prompts(f"approve-{draft.content_digest}")
+    prompts = Prompts(f"approve-{draft.content_digest}-{asked.due.minor}")
     if not prompts.has_later_answer():
-        mark_waiting(draft)
-    decision = prompts.run(decide(draft, limit, settings().approval.approvers))
-    record_decision(draft, decision)
+        mark_waiting(draft, asked, why)
+    decision = prompts.run(decide(draft, asked, why, settings().approval.approvers))
+    record_decision(draft, asked, decision)
     if not decision.approved:
-        raise Rejected(f"{draft.name} was declined by {decision.by}: {decision.comment}")
+        said = f"{draft.name} was declined by {decision.by}: {decision.comment}"
+        raise Rejected(f"{said}. {_way_on(draft.name)}" if asked.finalized else said)
+
+
+def _reason(draft: Invoice, asked: AmountDue) -> str | None:
+    """Why a person has to decide, if one has to."""
+    if asked.is_more_than_agreed:
+        final = f" {NOT_SENT}" if asked.finalized else ""
+        return (
+            f"{asked.due} would be asked for, and {asked.agreed} was agreed: the customer's "
+            f"balance in Stripe, or a tax, has changed since.{final}"
+        )
+    allowed = settings().approval.limits.get(draft.currency)
+    if allowed is None or asked.larger <= Money.of(allowed, draft.currency):
+        return None
+    return f"Above {Money.of(allowed, draft.currency)}, somebody has to approve."
+
+
+NOT_SENT = "It is open in Stripe, and was neither mailed nor charged."
+
+
+def _way_on(name: str) -> str:
+    """What to do about an invoice that is final and did not go out."""
+    return (
+        f"{NOT_SENT} Run send-invoice again to be asked again, or void-invoice if {name} is not "
+        "to be paid."
+    )
 
 
 @task(task_run_name="mark expired approvals", **STEP)
@@ -77,9 +107,11 @@ def _waiting() -> list[salesforce.Record]:
     return salesforce.client().query(
         Query(
             record.INVOICE,
-            ["Id", "Name", record.STRIPE_ID],
+            ["Id", "Name", record.STRIPE_ID, record.STATUS],
             where=all_of(
-                equals(record.APPROVAL_STATUS, WAITING), equals(record.STATUS, Status.DRAFT)
+                equals(record.APPROVAL_STATUS, WAITING),
+                is_in(record.STATUS, [Status.DRAFT, Status.OPEN]),
+                equals(record.SENT_AT, None),
             ),
         )
     )
@@ -105,18 +137,13 @@ def _mark_expired(row: salesforce.Record) -> None:
         row["Id"],
         SyncState.FAILED,
         f"{row['Name']} was not sent: nobody approved or declined it before its run had ended. "
-        "Send it again, and the approvers are asked again.",
+        + (
+            _way_on(row["Name"])
+            if row[record.STATUS] == Status.OPEN
+            else "Send it again, and the approvers are asked again."
+        ),
     )
     salesforce.client().update(record.INVOICE, row["Id"], {record.APPROVAL_STATUS: EXPIRED})
-
-
-def _limit(draft: Invoice) -> Money | None:
-    """The limit that the draft exceeds, if it does."""
-    allowed = settings().approval.limits.get(draft.currency)
-    if allowed is None:
-        return None
-    limit = Money.of(allowed, draft.currency)
-    return limit if draft.total > limit else None
 
 
 def _subject(draft: Invoice) -> str:
@@ -124,48 +151,51 @@ def _subject(draft: Invoice) -> str:
 
 
 @task(task_run_name="look for an approval", **STEP)
-def is_approved(draft: Invoice) -> bool:
-    """Whether this very content was approved, or is past asking: it is frozen in Stripe."""
-    if draft.status is not Status.DRAFT:
+def is_approved(draft: Invoice, asked: AmountDue) -> bool:
+    """Whether this very content was approved for so much, or is past asking: we finalized it."""
+    if (
+        asked.finalized
+        and not asked.is_more_than_agreed
+        and intents.attempted(FINALIZE, draft.record_id)
+    ):
         return True
     decided = intents.find(APPROVE, _subject(draft))
-    return (decided is not None and decided.outcome == APPROVED) or _is_frozen(draft)
-
-
-def _is_frozen(draft: Invoice) -> bool:
-    if not intents.attempted(FINALIZE, draft.record_id):
-        return False
-    stripe_id = links.stripe_id(draft.record_id)
-    invoice = stripe.client().invoice(stripe_id) if stripe_id else None
-    return invoice is not None and invoice["status"] != "draft"
+    amount = decided.outcome if decided else None
+    return bool(amount and amount.isdecimal() and int(amount) >= asked.due.minor)
 
 
 @task(task_run_name="wait for approval", **STEP)
-def mark_waiting(draft: Invoice) -> None:
+def mark_waiting(draft: Invoice, asked: AmountDue, why: str) -> None:
     """Show on the record that somebody has to decide, and what about."""
-    fields = record.approval_fields(status=WAITING, total=draft.total)
+    fields = record.approval_fields(status=WAITING, due=asked.due)
+    if asked.is_more_than_agreed:
+        fields[record.SYNC_MESSAGE] = f"{draft.name} waits for approval. {why}"
     salesforce.client().update(record.INVOICE, draft.record_id, fields)
-    get_run_logger().info("%s over %s waits for approval.", draft.name, draft.total)
+    get_run_logger().info("%s waits for approval. %s", draft.name, why)
 
 
 @task(task_run_name="record the decision", **STEP)
-def record_decision(draft: Invoice, decision: Decision) -> None:
+def record_decision(draft: Invoice, asked: AmountDue, decision: Decision) -> None:
     """Keep who decided what, when and over which amount: on the record and in the ledger."""
     fields = record.approval_fields(
         status=decision.status,
         by=decision.by,
         at=datetime.now(UTC),
-        total=draft.total,
+        due=asked.due,
         comment=decision.comment,
     )
     salesforce.client().update(record.INVOICE, draft.record_id, fields)
     add_entry(
-        f"{run_id()[:8]}-{draft.content_digest}-{decision.status}",
+        f"{run_id()[:8]}-{draft.content_digest}-{asked.due.minor}-{decision.status}",
         draft.record_id,
         f"{decision.status} by {decision.by}",
-        amount=draft.total,
+        amount=asked.due,
     )
     if decision.approved:
-        subject = _subject(draft)
-        intents.intend(APPROVE, subject, digest=draft.content_digest, actor=run_id())
-        intents.conclude(APPROVE, subject, decision.status)
+        intents.decide(
+            APPROVE,
+            _subject(draft),
+            digest=draft.content_digest,
+            actor=run_id(),
+            outcome=str(asked.due.minor),
+        )

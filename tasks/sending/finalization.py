@@ -9,14 +9,19 @@ from datetime import datetime
 from prefect import task
 from prefect.logging import get_run_logger
 
-from invoicing.connectors import stripe
+from invoicing.connectors import salesforce, stripe
+from invoicing.domain.model.amount_due import AmountDue, collection_problems
 from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.model.invoice import Invoice, sending_problems
 from invoicing.domain.model.status import Status
+from invoicing.domain.salesforce import record
+from invoicing.domain.stripe.balances import amount_due
+from invoicing.domain.stripe.resources import WholeInvoice
 from invoicing.errors import Rejected, TransientError
 from invoicing.ledger import intents, links
-from invoicing.ledger.intents import CHARGE, FINALIZE, MAIL, SEND
+from invoicing.ledger.intents import AGREE, CHARGE, FINALIZE, MAIL, SEND
 from invoicing.settings import settings
+from tasks.records.balances import owed_before, stripe_customer
 from tasks.records.locks import ACCOUNT, INVOICE
 from tasks.records.record_changes import add_entry
 from tasks.records.tax_rates import rate_problems
@@ -27,8 +32,12 @@ from tasks.sending.mail_once import mail_once, mailed
 
 
 @task(task_run_name="check that it can be sent", **STEP)
-def check_sendable(invoice: Invoice) -> None:
+def check_sendable(invoice: Invoice, *, small_amount_is_meant: bool) -> None:
     """Refuse what cannot be sent; let a sending that was begun go on.
+
+    Args:
+        invoice: The record.
+        small_amount_is_meant: Whether too little to be collected may go onto the next invoice.
 
     Raises:
         Rejected: with every reason; nothing was written to Stripe.
@@ -45,26 +54,72 @@ def check_sendable(invoice: Invoice) -> None:
             "To mail it again, run resend-invoice."
         )
     problems = sending_problems(invoice, today()) + rate_problems(invoice.billed.tax_rates)
+    problems = problems or _collection_problems(invoice, small_amount_is_meant)
     if problems:
         raise Rejected([f"{invoice.name} cannot be sent.", *problems])
     intents.intend(SEND, invoice.record_id, digest=invoice.content_digest, actor=run_id())
 
 
+def _collection_problems(invoice: Invoice, small_amount_is_meant: bool) -> list[str]:
+    """Say what can be said of the amount before there is a draft in Stripe, which has the rest.
+
+    The customer's balance is asked for only where it decides, and taxes only ever add.
+    """
+    if not collection_problems(invoice.total, small_amount_is_meant=small_amount_is_meant):
+        return []
+    owed = owed_before(invoice, stripe_customer(invoice.account))
+    taxed = invoice.billed.automatic_tax or bool(invoice.billed.tax_rates)
+    return collection_problems(
+        invoice.total + owed, small_amount_is_meant=small_amount_is_meant or taxed
+    )
+
+
+def check_collectable(invoice: Invoice, asked: AmountDue, *, small_amount_is_meant: bool) -> None:
+    """Refuse to finalize what Stripe would not collect.
+
+    Raises:
+        Rejected: with the reason; the draft in Stripe stays a draft.
+    """
+    problems = collection_problems(asked.due, small_amount_is_meant=small_amount_is_meant)
+    if problems and not asked.finalized:
+        raise Rejected([f"{invoice.name} cannot be sent.", *problems])
+
+
 @task(task_run_name="finalize", **STEP)
-def finalize(stripe_id: str, invoice: Invoice, customer_id: str) -> None:
+def finalize(stripe_id: str, invoice: Invoice, customer_id: str, asked: AmountDue) -> AmountDue:
     """Turn the draft into an open invoice, once, with the address that it is to go to.
 
     That address is the customer's until this moment, and each sending to the Account sets it:
     it is made right and frozen with nobody in between.
 
     Never with ``auto_advance``: Stripe would mail it by itself, and ours would be the second.
+
+    What was said to be due is written down first, for balances move until this moment.
+
+    Returns:
+        What the customer is asked for in the end.
     """
     INVOICE.keep(invoice.record_id)
     client = stripe.client()
+    agreed = asked.agreed or asked.due
+    if asked.agreed is None:
+        intents.decide(
+            AGREE,
+            invoice.record_id,
+            digest=invoice.content_digest,
+            actor=run_id(),
+            outcome=str(agreed.minor),
+        )
+    seen: list[WholeInvoice] = []
 
     def finalized(_since: datetime) -> str | None:
         now = client.invoice(stripe_id)
+        seen.extend([now] if now else [])
         return str(now["status"]) if now and now["status"] != "draft" else None
+
+    def act(key: str) -> str:
+        seen.append(client.finalize(stripe_id, key))
+        return str(seen[-1]["status"])
 
     with ACCOUNT.held(invoice.account.id):
         _correct_email(stripe_id, invoice.email, customer_id)
@@ -74,9 +129,10 @@ def finalize(stripe_id: str, invoice: Invoice, customer_id: str) -> None:
             digest=fingerprint(stripe_id),
             actor=run_id(),
             evidence=finalized,
-            act=lambda key: str(client.finalize(stripe_id, key)["status"]),
+            act=act,
         )
     get_run_logger().info("%s is finalized: numbered and frozen.", stripe_id)
+    return amount_due(seen[-1], agreed) if seen else asked
 
 
 def _correct_email(stripe_id: str, email: str | None, customer_id: str) -> None:
@@ -156,6 +212,10 @@ def enable_auto_advance(stripe_id: str) -> None:
 
 
 @task(task_run_name="conclude the sending", **STEP)
-def conclude_sending(record_id: str, stripe_id: str) -> None:
-    """Write down that the whole sending came to its end."""
+def conclude_sending(record_id: str, stripe_id: str, asked: AmountDue) -> None:
+    """Write down that the whole sending came to its end, and why the total is not what is due."""
+    if asked.note:
+        note = asked.note.strip()
+        add_entry(f"{record_id}-due", record_id, note, stripe_id=stripe_id, amount=asked.due)
+        salesforce.client().update(record.INVOICE, record_id, {record.SYNC_MESSAGE: note})
     intents.conclude(SEND, record_id, stripe_id)

@@ -8,17 +8,19 @@ from prefect import task
 from prefect.logging import get_run_logger
 
 from invoicing.connectors import stripe
+from invoicing.domain.model.amount_due import AmountDue
 from invoicing.domain.model.dates import end_of_day
 from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.model.invoice import Invoice, Line
 from invoicing.domain.model.money import Money
 from invoicing.domain.model.wording import counted
 from invoicing.domain.stripe import request_params
+from invoicing.domain.stripe.balances import amount_due
 from invoicing.domain.stripe.projection import ACCOUNT_KEY, ORG_KEY, RECORD_KEY
 from invoicing.domain.stripe.transitions import as_replacement
 from invoicing.errors import Conflict, EnvironmentMismatch
 from invoicing.ledger import intents, links
-from invoicing.ledger.intents import CREATE
+from invoicing.ledger.intents import AGREE, CREATE
 from invoicing.settings import settings
 from tasks.records.invoices import check_lines
 from tasks.records.locks import INVOICE
@@ -201,7 +203,7 @@ def _change_lines(
 
 
 @task(task_run_name="compare the totals", **STEP)
-def compare_totals(stripe_id: str, invoice: Invoice, customer_id: str) -> Money:
+def compare_totals(stripe_id: str, invoice: Invoice, customer_id: str) -> AmountDue:
     """Read the draft back and compare; the last step before anything reaches the customer.
 
     Compared are what both sides can work out: the lines after their own discounts, the total
@@ -209,7 +211,7 @@ def compare_totals(stripe_id: str, invoice: Invoice, customer_id: str) -> Money:
     itself is Stripe's alone.
 
     Returns:
-        What the customer is billed, taxes included.
+        What the customer is billed, taxes included, and asked for; and what was agreed of it.
 
     Raises:
         Conflict: with the two sums; the draft is another customer's; or Salesforce counts other
@@ -242,4 +244,12 @@ def compare_totals(stripe_id: str, invoice: Invoice, customer_id: str) -> Money:
         counted(lines, "line"),
         request_params.tax_of(draft),
     )
-    return Money(draft["currency"], draft["total"])
+    return amount_due(draft, _agreed(invoice, finalized=draft["status"] != "draft"))
+
+
+def _agreed(invoice: Invoice, *, finalized: bool) -> Money | None:
+    """The amount that was agreed: of this very content, until it is final."""
+    known = intents.find(AGREE, invoice.record_id)
+    if known is None or not (finalized or known.digest == invoice.content_digest):
+        return None
+    return Money(invoice.currency, int(known.outcome)) if known.outcome else None

@@ -57,6 +57,7 @@ class RefreshResult:
     status: str = ""
     number: str = ""
     total: str = ""
+    amount_due: str = ""
     hosted_invoice_url: str = ""
     problem: str = ""
     transient: bool = False
@@ -97,6 +98,7 @@ def to_outcome(change: RefreshResult, sentence: str) -> InvoiceOutcome:
         number=change.number,
         status=change.status,
         total=change.total,
+        amount_due=change.amount_due,
         hosted_invoice_url=change.hosted_invoice_url,
         changes={label(name): f"{was} → {now}" for name, (was, now) in change.changed.items()},
     )
@@ -322,6 +324,7 @@ def _changed(
         status=invoice.status,
         number=invoice.number or "",
         total=str(invoice.total),
+        amount_due=str(invoice.amount_due),
         hosted_invoice_url=invoice.hosted_invoice_url or "",
     )
 

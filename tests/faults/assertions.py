@@ -12,6 +12,7 @@ import requests
 
 from invoicing.domain.salesforce.queries import Query
 from invoicing.domain.stripe.projection import ACCOUNT_KEY, RECORD_KEY
+from invoicing.ledger.intents import AGREE, APPROVE, CHARGE, MAIL
 from invoicing.ledger.models import (
     EntryState,
     Event,
@@ -177,6 +178,7 @@ def violations(facts: Facts, wanted: Mapping[str, int]) -> list[str]:
     """
     return [
         *_once_each(facts, wanted),
+        *_as_agreed(facts),
         *_in_agreement(facts),
         *_told_once(facts),
         *_nothing_left(facts),
@@ -211,6 +213,23 @@ def _once_each(facts: Facts, wanted: Mapping[str, int]) -> Iterator[str]:
 def _matter(mail: Thing) -> str:
     """Whether a mail brings an invoice, its receipt, or a credit note: the subject's first word."""
     return str(mail["subject"]).split()[0]
+
+
+def _as_agreed(facts: Facts) -> Iterator[str]:
+    """Nobody was mailed or charged more than was said, or than somebody approved."""
+    agreed: dict[str, int] = {}
+    for intent in facts.intents:
+        if intent.operation in (AGREE, APPROVE) and intent.outcome:
+            record_id = intent.subject.partition(":")[0]
+            agreed[record_id] = max(int(intent.outcome), agreed.get(record_id, 0))
+    gone_out = {i.subject for i in facts.intents if i.operation in (MAIL, CHARGE) and i.outcome}
+    for record in facts.records:
+        for invoice in facts.invoices_of(record) if record["Id"] in gone_out else ():
+            if invoice["amount_due"] > agreed.get(record["Id"], 0):
+                yield (
+                    f"{record['Name']} asks for {invoice['amount_due']}, "
+                    f"{agreed.get(record['Id'])} was agreed"
+                )
 
 
 def _told_once(facts: Facts) -> Iterator[str]:

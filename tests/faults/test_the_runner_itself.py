@@ -40,6 +40,22 @@ def a_second_customer(world: World) -> list[str]:
     return assertions.violations(come_to_rest(world), {})
 
 
+def more_than_was_agreed(world: World) -> list[str]:
+    """Somebody forgot to compare what is due with what was said."""
+    world.renew()
+
+    def forget() -> None:
+        from invoicing.connectors import salesforce
+        from invoicing.ledger import intents
+
+        named = Comparison("Name", "=", sent())
+        [record] = salesforce.client().query(Query("Stripe_Invoice__c", ["Id"], where=named))
+        intents.decide(intents.AGREE, record["Id"], digest="", actor="nobody", outcome="100")
+
+    by_hand(world, forget)
+    return assertions.violations(come_to_rest(world), {})
+
+
 def a_lease_left(world: World) -> list[str]:
     """Somebody forgot to give a lease back."""
     world.renew()
@@ -66,9 +82,10 @@ def stripe_id(name: str) -> str:
 
 
 def test_what_is_wrong_is_seen(worlds: WorldPool) -> None:
-    """A mail too many, a customer too many, a lease that is kept, a record that is stuck."""
+    """A mail or customer too many, an amount too high, a lease that is kept, a stuck record."""
     assert any("2 e-mails" in said for said in worlds.do(a_second_mail))
     assert any("2 Stripe customers" in said for said in worlds.do(a_second_customer))
+    assert worlds.do(more_than_was_agreed) == ["INV-0001 asks for 245000, 100 was agreed"]
     assert any("a lease on INV-0001" in said for said in worlds.do(a_lease_left))
     assert worlds.do(stuck_without_a_reason) == ["INV-0001 is stuck without a reason"]
 

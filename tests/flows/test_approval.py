@@ -40,7 +40,7 @@ def approval(org: Org, name: str) -> dict[str, Any]:
 def test_it_waits_for_a_yes_and_holds_nothing(
     draft: Raise, org: Org, stripe_sandbox: Sandbox
 ) -> None:
-    """Nothing is in Stripe while somebody thinks; then who, when and what is on the record."""
+    """Nobody hears of it while somebody thinks; then who, when and what is on the record."""
     name = draft().name
     talk = Conversation(send_invoice, invoice=name)
     assert "May INV-0001 be sent to Acme Corporation?" in talk.said

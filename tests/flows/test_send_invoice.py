@@ -11,8 +11,8 @@ from flows.revise_invoice import revise_invoice
 from flows.send_invoice import send_invoice
 from invoicing.connectors import salesforce
 from invoicing.domain.forms.parameters import InvoiceOutcome, LineItem
+from invoicing.domain.model.amount_due import AmountDue
 from invoicing.domain.model.invoice import Invoice
-from invoicing.domain.model.money import Money
 from invoicing.errors import Conflict, InvoicingError, Rejected
 from tasks.sending.stripe_draft import compare_totals
 from tests.conftest import Sandbox
@@ -116,12 +116,12 @@ def test_two_of_one_account_go_each_to_its_own_address(
     org.set(second, Bill_To__c=contact(org, "Acme Corporation", "ann@acme.example.com"))
     seen: list[str] = []
 
-    def meanwhile(stripe_id: str, content: Invoice, customer_id: str) -> Money:
-        total = compare_totals(stripe_id, content, customer_id)
+    def meanwhile(stripe_id: str, content: Invoice, customer_id: str) -> AmountDue:
+        asked = compare_totals(stripe_id, content, customer_id)
         seen.append(content.name)
         if seen == [first]:
             send_invoice(second)
-        return total
+        return asked
 
     monkeypatch.setattr(sending, "compare_totals", meanwhile)
     send_invoice(first)

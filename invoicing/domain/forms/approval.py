@@ -7,9 +7,10 @@ from pydantic import BaseModel, Field, create_model
 
 from invoicing.domain.forms.dialogue import Dialogue, Question, choice, question_text
 from invoicing.domain.model import markdown
+from invoicing.domain.model.amount_due import AmountDue, due_rows
 from invoicing.domain.model.invoice import Invoice
 from invoicing.domain.model.markdown import LINE_COLUMNS
-from invoicing.domain.model.money import Money, plain
+from invoicing.domain.model.money import plain
 
 APPROVE, DECLINE = "Approve", "Decline"
 WAITING, APPROVED, DECLINED, EXPIRED = "Waiting", "Approved", "Declined", "Expired"
@@ -29,15 +30,18 @@ class Decision:
         return APPROVED if self.approved else DECLINED
 
 
-def decide(invoice: Invoice, limit: Money, approvers: Sequence[str]) -> Dialogue[Decision]:
+def decide(
+    invoice: Invoice, asked: AmountDue, why: str, approvers: Sequence[str]
+) -> Dialogue[Decision]:
     """Ask until somebody who may has approved or declined that an invoice is sent.
 
     Args:
         invoice: What is to be sent.
-        limit: What may be sent without asking.
+        asked: What the customer would be asked for.
+        why: Why somebody has to decide.
         approvers: Who may decide; empty for anybody who gives a name.
     """
-    return decide_on(lambda reason: _text(invoice, limit, reason), approvers)
+    return decide_on(lambda reason: _text(invoice, asked, why, reason), approvers)
 
 
 def decide_on(text: Callable[[str], str], approvers: Sequence[str]) -> Dialogue[Decision]:
@@ -64,7 +68,7 @@ def decide_on(text: Callable[[str], str], approvers: Sequence[str]) -> Dialogue[
             return Decision(verdict == APPROVE, by, comment)
 
 
-def _text(invoice: Invoice, limit: Money, reason: str) -> str:
+def _text(invoice: Invoice, asked: AmountDue, why: str, reason: str) -> str:
     rows: list[tuple[object, ...]] = [
         (
             number,
@@ -75,11 +79,12 @@ def _text(invoice: Invoice, limit: Money, reason: str) -> str:
         )
         for number, line in enumerate(invoice.lines, 1)
     ]
-    rows.append(("", "**Total before tax**", "", "", f"**{invoice.total}**"))
+    rows.append(("", "Total before tax", "", "", invoice.total))
+    rows += [("", what, "", "", amount) for what, amount in due_rows(asked)]
     return question_text(
         f"May {invoice.name} be sent to {invoice.account.name}?",
         f"{invoice.description} · {invoice.due_words} · to {invoice.email}",
-        f"Above {limit}, somebody has to approve.",
+        why,
         markdown.table(LINE_COLUMNS, rows),
         reason=reason,
     )

@@ -269,6 +269,7 @@ class InvoiceOutcome(Outcome):
     number: str = Field("", description="The number that the customer sees.")
     status: str = ""
     total: str = Field("", description="Amount and currency.")
+    amount_due: str = Field("", description="What the customer is asked for.")
     hosted_invoice_url: str = ""
     changes: dict[str, str] = Field(
         default_factory=dict, description="What moved: field, from and to."

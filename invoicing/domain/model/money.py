@@ -39,6 +39,44 @@ TWO_DECIMAL = frozenset(
 CURRENCIES = ZERO_DECIMAL | TWO_DECIMAL | THREE_DECIMAL
 """Currencies that Stripe bills in."""
 
+MINIMUM_CHARGES = {
+    "AED": 200,
+    "AUD": 50,
+    "BGN": 100,
+    "BRL": 50,
+    "CAD": 50,
+    "CHF": 50,
+    "CZK": 1500,
+    "DKK": 250,
+    "EUR": 50,
+    "GBP": 30,
+    "HKD": 400,
+    "HUF": 17500,
+    "INR": 50,
+    "JPY": 50,
+    "MXN": 1000,
+    "MYR": 200,
+    "NOK": 300,
+    "NZD": 50,
+    "PLN": 200,
+    "RON": 200,
+    "SEK": 300,
+    "SGD": 50,
+    "THB": 1000,
+    "USD": 50,
+}
+MAXIMUM_CHARGE = 99_999_999
+MAXIMUM_CHARGES = {
+    "COP": 9_999_999_999,
+    "HUF": 9_999_999_999,
+    "IDR": 999_999_999_999,
+    "INR": 999_999_999,
+    "JPY": 9_999_999_999,
+    "LBP": 99_999_999_999,
+}
+"""The least and the most that Stripe collects at once, in minor units:
+https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts"""
+
 EXACT_DIGITS = 60
 """Digits that products of quantities and prices are worked out with; none is lost."""
 
@@ -93,6 +131,16 @@ class Money:
 
     def __str__(self) -> str:
         return f"{self.decimal:,} {self.currency}"
+
+
+def smallest_charge(currency: str) -> Money:
+    """The least that Stripe collects in a currency; zero where it lists none."""
+    return Money(currency, MINIMUM_CHARGES.get(currency.upper(), 0))
+
+
+def largest_charge(currency: str) -> Money:
+    """The most that Stripe collects at once in a currency."""
+    return Money(currency, MAXIMUM_CHARGES.get(currency.upper(), MAXIMUM_CHARGE))
 
 
 def to_minor(amount: Decimal, currency: str) -> int:

@@ -129,7 +129,12 @@ DETAIL_FIELDS = (
     "Payment_Methods__c",
     "Rendering_Template__c",
 )
-PREVIEW_FIELDS = ("Previewed_Total__c", "Previewed_Tax__c", "Previewed_At__c")
+PREVIEW_FIELDS = (
+    "Previewed_Total__c",
+    "Previewed_Tax__c",
+    "Previewed_Amount_Due__c",
+    "Previewed_At__c",
+)
 CONTENT_FIELDS = (
     "Id",
     "Name",
@@ -452,23 +457,24 @@ def header_fields(
     }
 
 
-def preview_fields(total: Money, tax: Money, at: str) -> dict[str, Any]:
-    """The Salesforce fields that say what would be billed; ``at`` is a stamp."""
-    return dict(zip(PREVIEW_FIELDS, (float(total.decimal), float(tax.decimal), at), strict=True))
+def preview_fields(total: Money, tax: Money, due: Money, at: str) -> dict[str, Any]:
+    """The Salesforce fields that say what would be billed and asked for; ``at`` is a stamp."""
+    values = (*(float(money.decimal) for money in (total, tax, due)), at)
+    return dict(zip(PREVIEW_FIELDS, values, strict=True))
 
 
 APPROVAL_STATUS = "Approval_Status__c"
 
 
 def approval_fields(
-    *, status: str, by: str = "", at: datetime | None = None, total: Money, comment: str = ""
+    *, status: str, by: str = "", at: datetime | None = None, due: Money, comment: str = ""
 ) -> dict[str, Any]:
     """The Salesforce fields of an approver's decision, or of waiting for it."""
     return {
         APPROVAL_STATUS: status,
         "Approved_By__c": by[:120] or None,
         "Approved_At__c": stamp(at) if at else None,
-        "Approved_Amount__c": float(total.decimal),
+        "Approved_Amount__c": float(due.decimal),
         "Approval_Comment__c": comment[:255] or None,
     }
 

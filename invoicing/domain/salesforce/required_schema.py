@@ -149,6 +149,7 @@ OBJECTS: Mapping[str, SObject] = {
                 needed=True,
             ),
             "Payment_Terms__c": asked(picklist("Net 15", "Net 30", "Net 45", "Net 60", "Net 90")),
+            "Previewed_Amount_Due__c": amount(),
             "Previewed_At__c": INSTANT,
             "Previewed_Tax__c": amount(),
             "Previewed_Total__c": amount(),

@@ -110,9 +110,11 @@ class Lines(TypedDict):
 
 
 class WholeInvoice(StripeInvoice):
-    """An invoice with its first lines, and whom it goes to."""
+    """An invoice with its first lines, whom it goes to, and the balance that it counts in."""
 
     customer_email: str | None
+    starting_balance: int
+    ending_balance: int | None
     lines: Lines
 
 
@@ -254,7 +256,10 @@ class Customer(TypedDict):
 
     id: str
     email: str | None
+    balance: NotRequired[int | None]
+    currency: NotRequired[str | None]
     default_source: NotRequired[str | None]
+    invoice_credit_balance: NotRequired[dict[str, int] | None]
     invoice_settings: InvoiceSettings | None
     name: NotRequired[str | None]
     address: NotRequired[StripeAddress | None]

@@ -1,0 +1,90 @@
+"""What an invoice asks its customer for: its total, and what was left from before."""
+
+from dataclasses import dataclass
+
+from invoicing.domain.model.money import Money, largest_charge, smallest_charge
+
+
+@dataclass(frozen=True, slots=True)
+class AmountDue:
+    """What an invoice asks for, or would if it were finalized now.
+
+    Attributes:
+        total: Taxes and discounts included.
+        balance: What the customer owes from before; below zero, it is the customer's credit.
+        due: What is asked for.
+        finalized: Whether it is final; before that, a balance that moves changes it.
+        carried: What Stripe does not collect, and puts onto the customer's next invoice.
+        agreed: What was said before that it would be, to whoever wanted it sent.
+    """
+
+    total: Money
+    balance: Money
+    due: Money
+    finalized: bool = False
+    carried: Money | None = None
+    agreed: Money | None = None
+
+    @classmethod
+    def expected(cls, total: Money, balance: Money, *, agreed: Money | None = None) -> "AmountDue":
+        """What an invoice of a total will ask for, by the balance of now."""
+        due = max(total + balance, Money(total.currency, 0))
+        return cls(total, balance, due, agreed=agreed)
+
+    @property
+    def larger(self) -> Money:
+        """What an approval limit is held to: credit does not make a large invoice small."""
+        return max(self.total, self.due)
+
+    @property
+    def is_more_than_agreed(self) -> bool:
+        """Whether the customer would be asked for more than was said."""
+        return self.agreed is not None and self.due > self.agreed
+
+    @property
+    def note(self) -> str:
+        """How it differs from the total, in a sentence with a space before it, or nothing."""
+        if self.carried:
+            return (
+                f" Stripe collects nothing of it: it counts as paid, and {self.carried} "
+                "goes onto the customer's next invoice."
+            )
+        if self.balance.minor > 0:
+            return f" {self.due} is due, with {self.balance} owed from before."
+        if self.balance.minor < 0 and self.due.minor:
+            return f" {self.due} is due, after {self.total - self.due} of the customer's credit."
+        if self.balance.minor < 0:
+            return f" Nothing is due: {self.total} of the customer's credit covers it."
+        return ""
+
+
+def due_rows(asked: AmountDue) -> list[tuple[str, str]]:
+    """Rows of a table: the total, the balance where there is one, and what is due."""
+    rows = [("Total", str(asked.total))]
+    if asked.balance.minor > 0:
+        rows.append(("Owed from before", str(asked.balance)))
+    elif asked.balance.minor:
+        rows.append(("Credit", str(asked.due - asked.total)))
+    return [*rows, ("**Amount due**", f"**{asked.due}**")]
+
+
+def collection_problems(due: Money, *, small_amount_is_meant: bool) -> list[str]:
+    """Say why Stripe would not collect what is due; empty when it would.
+
+    It marks such an invoice as paid at once, and puts the amount onto the customer's balance:
+    https://docs.stripe.com/billing/customer/balance
+
+    Args:
+        due: What is asked for.
+        small_amount_is_meant: Whether too little may go onto the next invoice.
+    """
+    least, most = smallest_charge(due.currency), largest_charge(due.currency)
+    if 0 < due.minor < least.minor and not small_amount_is_meant:
+        return [
+            f"{due} is due, and Stripe collects nothing below {least}: the invoice would count as "
+            f"paid, and {due} would go onto the customer's next invoice. If that is meant, tick "
+            "Small amount is meant in send-invoice."
+        ]
+    if due > most:
+        return [f"{due} is due, and Stripe collects {most} at the most. Bill it in several parts."]
+    return []
