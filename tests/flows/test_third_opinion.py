@@ -14,6 +14,7 @@ import stripe
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from flows.preview_invoice import preview_invoice
 from flows.send_invoice import send_invoice
 from invoicing.domain.forms.parameters import InvoiceOutcome, LineItem, Options
 from tests.conftest import Sandbox
@@ -92,7 +93,7 @@ def test_all_three_are_equal(
     salesforce_sandbox: Sandbox,
     asked: Asked,
 ) -> None:
-    """Before tax, tax, total, and what is asked for with the customer's balance."""
+    """Before tax, tax, total, and what is asked for with the balance, as it was previewed."""
     salesforce_sandbox.admin("POST", "batches", largest=asked.largest_batch)
     customer = str(dashboard.v1.invoices.retrieve(sent.stripe_id).customer)
     if asked.balance:
@@ -120,7 +121,9 @@ def test_all_three_are_equal(
         ],
         options=Options.model_validate({"discount_percent": asked.discount, "tax_rates": rates}),
     )
-    stripe_id = send_invoice(raised.name).stripe_id
+    previewed, outcome = preview_invoice(raised.name), send_invoice(raised.name)
+    assert (previewed.total, previewed.amount_due) == (outcome.total, outcome.amount_due)
+    stripe_id = outcome.stripe_id
 
     before_tax, tax = by_hand(asked)
     there = dashboard.v1.invoices.retrieve(stripe_id)
