@@ -93,8 +93,10 @@ class Prefect:
         Raises:
             TransientError: the server is away.
         """
+        named = {"name": {"any_": [flow]}}
         body: dict[str, Any] = {
-            "deployments": {"id": {"any_": [self._deployment(flow)]}},
+            "deployments": named,
+            "flows": named,
             "flow_runs": {"state": {"type": {"not_any_": sorted(FINAL_STATES)}}},
             "limit": PAGE_SIZE,
         }
@@ -163,6 +165,7 @@ class Prefect:
             )
             answer.raise_for_status()
         except requests.RequestException as error:
+            self._deployments.clear()  # one that was deployed again has another id
             raise TransientError(f"Prefect did not answer: {error}") from error
         return answer
 
