@@ -8,6 +8,7 @@ import yaml
 
 from deployments.local.stack import SALESFORCE_PACKAGE
 from flows.watch_salesforce import watch_salesforce
+from invoicing.connectors.prefect import Prefect
 from invoicing.domain.forms.parameters import InvoiceOutcome
 from invoicing.errors import InvoicingError
 from tasks.events.salesforce_requests import FLOW_BY_ACTION
@@ -84,19 +85,14 @@ def test_prefect_away_between_clearing_and_starting(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The field is cleared already, and the request is not forgotten."""
-    from tasks.events import salesforce_requests
-
     name = draft().name
     org.set(name, Action_Requested__c="Send")
 
-    class Away:
-        def __init__(self, *_: object) -> None: ...
-
-        def start(self, *_: object) -> str:
-            raise InvoicingError("killed here")
+    def away(*_: object) -> str:
+        raise InvoicingError("killed here")
 
     with monkeypatch.context() as patch:
-        patch.setattr(salesforce_requests, "Prefect", Away)
+        patch.setattr(Prefect, "start", away)
         with pytest.raises(InvoicingError, match="killed here"):
             watch_salesforce()
     assert asks_for(org, name) is None
