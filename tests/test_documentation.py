@@ -4,6 +4,7 @@ import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 import yaml
@@ -147,3 +148,30 @@ def test_no_button_is_claimed_that_the_package_lacks() -> None:
     buttons = list((ROOT / "deployments/salesforce").rglob("*.quickAction-meta.xml"))
     buttons += (ROOT / "deployments/salesforce").rglob("*.webLink-meta.xml")
     assert buttons or "button" not in READ[ROOT / "README.md"]
+
+
+def invoice_fields() -> Iterator[tuple[str, ElementTree.Element]]:
+    """The fields of an invoice record in the package, by their names."""
+    folder = "deployments/salesforce/force-app/main/default/objects/Stripe_Invoice__c/fields"
+    for file in sorted((ROOT / folder).glob("*.field-meta.xml")):
+        yield file.name.split(".")[0], ElementTree.parse(file).getroot()  # noqa: S314  ours
+
+
+def said(element: ElementTree.Element, path: str) -> list[str]:
+    """The texts of a metadata file's elements."""
+    namespace = "{http://soap.sforce.com/2006/04/metadata}"
+    steps = "/".join(f"{namespace}{step}" for step in path.split("/"))
+    return [each.text or "" for each in element.iterfind(steps)]
+
+
+def test_every_figure_of_the_record_is_explained() -> None:
+    """Each amount, and each value of the states, stands on the page of what figures mean."""
+    text = READ[ROOT / "docs/figures.md"]
+    typed_in = {"Discount_Amount__c", "Discount_Percent__c", "Reminders_Sent__c"}
+    states = {"Status__c", "Payment_State__c", "Sync_State__c", "Approval_Status__c"}
+    for name, field in invoice_fields():
+        if said(field, "type") == ["Number"] and name not in typed_in:
+            assert re.search(rf"^\|[^|]*{said(field, 'label')[0]}\b", text, re.MULTILINE), name
+        if name in states:
+            for value in said(field, "valueSet/valueSetDefinition/value/label"):
+                assert re.search(rf"\b{value}\b", text), f"{name}: {value}"
