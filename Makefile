@@ -15,7 +15,7 @@ export PRE_COMMIT_HOME = .cache/pre-commit
 # Or every program would compile all that it imports, each time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo test-fast test test-all lint format lock bench docs check-sandbox prove clean
+.PHONY: help install demo test-fast test test-all lint format lock bench deploy docs check-sandbox prove clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -76,8 +76,11 @@ lock: ## Write both locks from what is declared; ARGS=--upgrade takes newer vers
 	$(COMPILE) packages/sandbox/pyproject.toml --extra evidence --group dev \
 		--group packages/sandbox/pyproject.toml:test --constraints requirements.lock --output-file requirements-dev.lock
 
-docs: install ## Write docs/settings.md from the code
-	@$(RUN) -m deployments.settings_docs > docs/settings.md
+deploy: install ## Migrate the ledger; tell the Prefect server of the settings what to run
+	@$(RUN) -m deployments
+
+docs: install ## Write docs/settings.md and .env.example from the code
+	@$(RUN) -m deployments.settings_docs
 
 clean: ## Remove what was installed and what was run
 	rm -rf $(VENV) .cache .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,26 +1,32 @@
-"""The page of settings, docs/settings.md, made from the code: ``make docs`` writes it."""
+"""The page of settings and `.env.example`, made from the code: ``make docs`` writes both."""
 
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
-from pydantic import AliasChoices, BaseModel
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from deployments.automations import Timing
 from deployments.queues import Limits
-from invoicing.settings import Settings
+from invoicing.settings import PREFIX, Settings, leaves
+
+ROOT = Path(__file__).parents[1]
 
 HEAD = """# Settings
 
 Written by `make docs` from [invoicing/settings.py](../invoicing/settings.py) and
 [deployments/automations.py](../deployments/automations.py), and of the queues in
 [deployments/queues.py](../deployments/queues.py). Values come from the environment or
-from `.env`; lists and tables are JSON. Which of them matter is said
+from `.env` ([.env.example](../.env.example)). Lists are written with commas (`1, 7`) and tables as
+`EUR=10000, USD=12000`, either as JSON too. A name that is not here is refused. Which matter is said
 [elsewhere](running.md#settings-that-matter).
 
 | variable | default | what |
 |---|---|---|
+"""
+EXAMPLE_HEAD = """# Written by `make docs`. Copy it to .env, and fill in what has no value.
+# It will hold secrets: .env is kept out of version control.
 """
 
 
@@ -31,12 +37,13 @@ class Variable:
     name: str
     default: str
     description: str
+    needed: bool = False
 
 
 def variables() -> list[Variable]:
     """Every variable that is read, in the order of the code."""
     return [
-        *_of(Settings, "INVOICING_"),
+        *_of(Settings, PREFIX),
         *_of(Timing, "INVOICING_AUTOMATIONS_"),
         *_of(Limits, "INVOICING_QUEUES_"),
     ]
@@ -48,23 +55,40 @@ def page() -> str:
     return HEAD + "".join(rows)
 
 
+def example() -> str:
+    """The file `.env.example`: what is needed to be filled in, the rest with its defaults."""
+    lines = [EXAMPLE_HEAD]
+    for variable in variables():
+        given = "" if variable.needed else "# "
+        value = "" if variable.needed else variable.default.strip("`")
+        lines.append(f"# {variable.description}\n{given}{variable.name}={value}\n")
+    return "\n".join(lines)
+
+
 def _of(model: type[BaseModel], prefix: str) -> Iterator[Variable]:
-    for name, field in model.model_fields.items():
-        inner = field.annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            yield from _of(inner, f"{prefix}{name.upper()}__")
-        else:
-            alias = field.validation_alias
-            named = alias.choices[-1] if isinstance(alias, AliasChoices) else prefix + name.upper()
-            yield Variable(str(named), _default(field), (field.description or "").replace("|", "/"))
+    for name, field in leaves(model, prefix):
+        yield Variable(
+            name,
+            _default(field),
+            (field.description or "").replace("|", "/"),
+            needed=field.is_required(),
+        )
 
 
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "needed"
     value = field.get_default(call_default_factory=True)
+    if isinstance(value, bool):
+        value = str(value).lower()
     return "" if value in (None, [], {}) else f"`{value}`"
 
 
+def main() -> None:
+    """Write both files."""
+    (ROOT / "docs/settings.md").write_text(page(), encoding="utf-8")
+    (ROOT / ".env.example").write_text(example(), encoding="utf-8")
+
+
 if __name__ == "__main__":
-    sys.stdout.write(page())
+    main()

@@ -1,33 +1,75 @@
 """Settings: which Stripe account, which Salesforce org, which ledger, whose calendar.
 
 Every value comes from the environment (prefix ``INVOICING_``, nesting by ``__``, for
-example ``INVOICING_STRIPE__API_KEY``) or from a ``.env`` file beside the process.
+example ``INVOICING_STRIPE__API_KEY``) or from a ``.env`` file beside the process. A name that is
+none of them is refused, lest a misspelt one leave its default in place.
 Secrets are ``SecretStr``: they never appear in a log, a repr or a parameter.
 """
 
+import json
+import os
 import re
+from collections.abc import Iterator
 from decimal import Decimal
+from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Literal, Self
-from zoneinfo import ZoneInfo
+from typing import Annotated, Literal, Self, TypeVar, get_origin
+from zoneinfo import ZoneInfo, available_timezones
 
+from dotenv import dotenv_values
 from pydantic import (
     AfterValidator,
     AliasChoices,
     BaseModel,
+    BeforeValidator,
     Field,
     SecretStr,
     ValidationError,
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from invoicing.errors import Misconfigured
 
 STRIPE_API_VERSION = "2026-10-28.endive"
 SALESFORCE_API_VERSION = "67.0"
+
+PREFIX = "INVOICING_"
+ELSEWHERE = ("INVOICING_AUTOMATIONS_", "INVOICING_QUEUES_")
+"""Groups that the programs of `deployments` read."""
+
+Item = TypeVar("Item")
+
+
+def _list(value: object) -> object:
+    """A list as people write it: with commas, or as JSON."""
+    if not isinstance(value, str) or value.lstrip().startswith("["):
+        return _json(value)
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def _table(value: object) -> object:
+    """A table as people write it: ``EUR=10000, USD=12000``, or as JSON."""
+    if not isinstance(value, str) or value.lstrip().startswith("{"):
+        return _json(value)
+    pairs = [part.partition("=") for part in value.split(",") if part.strip()]
+    if not all(equals for _, equals, _ in pairs):
+        raise ValueError("write it like EUR=10000, USD=12000")
+    return {name.strip(): said.strip() for name, _, said in pairs}
+
+
+def _json(value: object) -> object:
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except ValueError:
+        raise ValueError("it begins like JSON and is none") from None
+
+
+Listed = Annotated[list[Item], NoDecode, BeforeValidator(_list)]
+Table = Annotated[dict[str, Item], NoDecode, BeforeValidator(_table)]
 
 
 class Stripe(BaseModel):
@@ -37,7 +79,7 @@ class Stripe(BaseModel):
     account_id: str = Field(pattern=r"^acct_", description="The account the key must belong to.")
     livemode: bool = Field(description="Whether the key must be a live key.")
     base_url: str = Field("https://api.stripe.com", description="Where Stripe's API answers.")
-    webhook_secrets: list[SecretStr] = Field(
+    webhook_secrets: Listed[SecretStr] = Field(
         default_factory=list,
         description="Signing secrets of the webhook endpoint; several while one is rolled.",
     )
@@ -47,7 +89,7 @@ class Stripe(BaseModel):
         description="Let Stripe remind, retry and reconcile by itself after finalization.",
     )
     requests_per_second: float = Field(20, gt=0, description="Pace of bulk readers.")
-    tax_rates: dict[str, str] = Field(
+    tax_rates: Table[str] = Field(
         default_factory=dict,
         description="What people call tax rates, and their ids (txr_…) in Stripe.",
     )
@@ -116,7 +158,7 @@ class Endpoint(BaseModel):
     token: Token = Field(description="Its path is /webhooks/stripe/<token>.")
     account_id: str = Field(pattern=r"^acct_")
     livemode: bool
-    secrets: list[SecretStr] = Field(
+    secrets: Listed[SecretStr] = Field(
         min_length=1, description="Signing secrets; several while one is rolled."
     )
 
@@ -129,7 +171,7 @@ class Receiver(BaseModel):
         description="Makes /webhooks/stripe/<token> the path of the account of `stripe`, "
         "which else is /webhooks/stripe.",
     )
-    endpoints: list[Endpoint] = Field(
+    endpoints: Listed[Endpoint] = Field(
         default_factory=list, description="More accounts, or the same account's other mode."
     )
 
@@ -143,7 +185,14 @@ class Business(BaseModel):
     @field_validator("time_zone")
     @classmethod
     def _known_zone(cls, name: str) -> str:
-        ZoneInfo(name)
+        try:
+            ZoneInfo(name)
+        except (KeyError, ValueError):
+            cities = {zone.rpartition("/")[2]: zone for zone in sorted(available_timezones())}
+            city = next(iter(get_close_matches(name, cities, 1)), "Berlin")
+            raise ValueError(
+                f"there is no time zone {name!r}; write it like {cities[city]}"
+            ) from None
         return name
 
     @property
@@ -163,13 +212,13 @@ class Dialogues(BaseModel):
 class Approval(BaseModel):
     """Approval of sending."""
 
-    limits: dict[str, Annotated[Decimal, Field(ge=0)]] = Field(
+    limits: Table[Annotated[Decimal, Field(ge=0)]] = Field(
         default_factory=dict,
         description="Amounts above which sending waits for an approver, by currency, such as "
-        '{"EUR": "10000"}: the total with its tax, or what is due with old debts if that is more. '
+        "EUR=10000: the total with its tax, or what is due with old debts if that is more. "
         "A currency that is not named has no limit.",
     )
-    approvers: list[str] = Field(
+    approvers: Listed[str] = Field(
         default_factory=list, description="Who may approve; empty: whoever gives a name."
     )
 
@@ -182,11 +231,11 @@ class Approval(BaseModel):
 class Reminders(BaseModel):
     """Reminders of what customers owe; none, unless days are given."""
 
-    before_due: list[int] = Field(
-        default_factory=list, description="Days before the due date, for example [3]."
+    before_due: Listed[int] = Field(
+        default_factory=list, description="Days before the due date, for example 3."
     )
-    after_due: list[int] = Field(
-        default_factory=list, description="Days after the due date, for example [1, 7, 14]."
+    after_due: Listed[int] = Field(
+        default_factory=list, description="Days after the due date, for example 1, 7, 14."
     )
     at_most: int = Field(3, ge=1, description="Reminders of one invoice, at the most.")
 
@@ -249,20 +298,60 @@ class Settings(BaseSettings):
         return self
 
 
+def leaves(model: type[BaseModel], prefix: str = PREFIX) -> Iterator[tuple[str, FieldInfo]]:
+    """The variables of settings and their fields, in the order of the code."""
+    for name, field in model.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            yield from leaves(inner, f"{prefix}{name.upper()}__")
+        else:
+            alias = field.validation_alias
+            named = alias.choices[-1] if isinstance(alias, AliasChoices) else prefix + name.upper()
+            yield str(named), field
+
+
 @lru_cache(maxsize=1)
 def settings() -> Settings:
     """Read the settings once per process.
 
     Raises:
-        Misconfigured: naming every variable that is missing or wrong, and no value.
+        Misconfigured: naming every variable that is missing, wrong or unknown, and no value.
     """
+    wrong = list(_unknown())
     try:
-        return Settings()
+        read = Settings()
     except ValidationError as error:
-        wrong = [
-            f"INVOICING_{'__'.join(str(part) for part in e['loc']).upper()}: {e['msg']}"
-            if e["loc"]
-            else str(e["msg"])
-            for e in error.errors(include_input=False)
-        ]
-        raise Misconfigured("The settings are not complete. " + "; ".join(wrong)) from None
+        for each in error.errors(include_input=False, include_url=False):
+            wrong += _wrong(each["loc"], each["type"], each["msg"])
+    if wrong:
+        raise Misconfigured("The settings are not complete. " + "; ".join(wrong))
+    return read
+
+
+def _wrong(place: tuple[int | str, ...], kind: str, message: str) -> Iterator[str]:
+    """What is wrong with a variable, or with each that a section needs."""
+    if not place:
+        yield message.removeprefix("Value error, ")
+        return
+    name = PREFIX + "__".join(map(str, place)).upper()
+    known = dict(leaves(Settings))
+    needed = [leaf for leaf, field in known.items() if field.is_required()]
+    if kind == "missing":
+        yield from (f"{leaf} is missing" for leaf in needed if f"{leaf}__".startswith(f"{name}__"))
+    else:
+        yield f"{name}: {message.removeprefix('Value error, ')}"
+
+
+def _unknown() -> Iterator[str]:
+    """Variables that look like settings and are none."""
+    known = dict(leaves(Settings))
+    tables = {name for name, field in known.items() if get_origin(field.annotation) is dict}
+    sections = {name.rpartition("__")[0] for name in known}
+    for name in sorted({*os.environ, *dotenv_values(".env")}):
+        word = name.upper()
+        if not word.startswith(PREFIX) or word.startswith(ELSEWHERE):
+            continue
+        if word in known or word in sections or word.rpartition("__")[0] in tables:
+            continue
+        [near] = get_close_matches(word, known, 1, cutoff=0)
+        yield f"{name} is no setting; did you mean {near}?"

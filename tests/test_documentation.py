@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
-from deployments.settings_docs import page, variables
+from deployments.settings_docs import example, page, variables
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("docs", "packages")
@@ -131,6 +131,7 @@ def test_settings_that_are_named_are_read() -> None:
 def test_the_page_of_settings_is_current() -> None:
     """It is what `make docs` writes, and says of each variable what it is."""
     assert READ[ROOT / "docs/settings.md"] == page()
+    assert (ROOT / ".env.example").read_text(encoding="utf-8") == example()
     assert [v.name for v in variables() if not v.description] == []
 
 

@@ -168,11 +168,15 @@ def _dialect(ledger: Session) -> Any:
 
 
 def migrate(url: str | None = None) -> None:
-    """Bring the ledger to this code's revision, making it where there is none."""
+    """Bring the ledger to this code's revision, making it where there is none.
+
+    Raises:
+        TransientError: the database is away.
+    """
     config = _alembic()
     built = build_engine(url or settings().ledger.url)
     try:
-        with built.begin() as connection:
+        with _translated_errors(), built.begin() as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
     finally:

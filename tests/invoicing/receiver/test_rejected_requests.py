@@ -49,6 +49,13 @@ def test_a_forged_event_is_refused(receiver: str) -> None:
     assert inbox.backlog() == {}
 
 
+def test_a_signature_of_strange_letters_is_refused(wire: socket.socket) -> None:
+    """As any other that is not good."""
+    strange = f"Stripe-Signature: t={time.time():.0f},v1=é\r\n".encode("latin-1")
+    wire.sendall(HEADERS + strange + b"Content-Length: 2\r\nConnection: close\r\n\r\n{}")
+    assert b" 400 " in everything(wire).partition(b"\r\n")[0]
+
+
 @pytest.mark.parametrize(("age", "status"), [(290, 200), (310, 400), (-290, 200), (-310, 400)])
 def test_a_signature_is_good_for_five_minutes_either_way(
     receiver: str, age: float, status: int

@@ -1,0 +1,122 @@
+"""Settings that cannot be misread: what is missing, wrong or misspelt is named as it is written."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from invoicing.errors import Misconfigured
+from invoicing.settings import Settings, settings
+
+GOOD = {
+    "STRIPE__API_KEY": "rk_test_51Secret",
+    "STRIPE__ACCOUNT_ID": "acct_1",
+    "STRIPE__LIVEMODE": "false",
+    "SALESFORCE__ORG_ID": "00D000000000001",
+    "SALESFORCE__DOMAIN": "acme.my",
+    "SALESFORCE__CONSUMER_KEY": "key",
+    "SALESFORCE__CONSUMER_SECRET": "word",
+}
+
+
+@pytest.fixture(autouse=True)
+def empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Nothing is set, and no file is beside."""
+    monkeypatch.chdir(tmp_path)
+    for name in list(os.environ):
+        if name.startswith("INVOICING_"):
+            monkeypatch.delenv(name)
+
+
+def given(monkeypatch: pytest.MonkeyPatch, **changes: str) -> Settings:
+    """The settings of a good environment with some changes."""
+    for name, value in {**GOOD, **changes}.items():
+        monkeypatch.setenv(f"INVOICING_{name}", value)
+    return settings.__wrapped__()
+
+
+def told(monkeypatch: pytest.MonkeyPatch, **changes: str) -> str:
+    """What is said of an environment that is not good."""
+    with pytest.raises(Misconfigured) as caught:
+        given(monkeypatch, **changes)
+    return str(caught.value)
+
+
+def test_nothing_is_set() -> None:
+    """Each variable that is needed is named, and none that is not."""
+    with pytest.raises(Misconfigured) as caught:
+        settings.__wrapped__()
+    needed = ["STRIPE__API_KEY", "STRIPE__ACCOUNT_ID", "STRIPE__LIVEMODE"]
+    needed += ["SALESFORCE__ORG_ID", "SALESFORCE__DOMAIN", "SALESFORCE__CONSUMER_KEY"]
+    missing = "; ".join(f"INVOICING_{name} is missing" for name in needed)
+    assert str(caught.value) == f"The settings are not complete. {missing}"
+
+
+def test_one_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its whole name."""
+    monkeypatch.delitem(GOOD, "STRIPE__ACCOUNT_ID")
+    assert told(monkeypatch).endswith("INVOICING_STRIPE__ACCOUNT_ID is missing")
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("STRIPE__API_KEYS", "STRIPE__API_KEY"),
+        ("BUSINESS__TIMEZONE", "BUSINESS__TIME_ZONE"),
+        ("BUSINESS_TIME_ZONE", "BUSINESS__TIME_ZONE"),
+        ("STRIPE__WEBHOOK_SECRET", "STRIPE__WEBHOOK_SECRETS"),
+    ],
+)
+def test_a_misspelt_name_is_refused(name: str, near: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the environment, with the nearest that there is."""
+    said = told(monkeypatch, **{name: "x"})
+    assert said.endswith(f"INVOICING_{name} is no setting; did you mean INVOICING_{near}?")
+
+
+def test_a_misspelt_name_in_the_file_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And so is one in `.env`, whose other values are read."""
+    Path(".env").write_text("INVOICING_BUSINESS__TIMEZONE=Asia/Tokyo\nOTHER=1\n")
+    assert "INVOICING_BUSINESS__TIMEZONE is no setting" in told(monkeypatch)
+    Path(".env").write_text("INVOICING_BUSINESS__TIME_ZONE=Asia/Tokyo\nOTHER=1\n")
+    assert given(monkeypatch).business.time_zone == "Asia/Tokyo"
+
+
+@pytest.mark.parametrize("secrets", ["whsec_1, whsec_2", '["whsec_1", "whsec_2"]'])
+def test_a_list_has_commas_or_is_json(secrets: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As people write one."""
+    read = given(monkeypatch, STRIPE__WEBHOOK_SECRETS=secrets, REMINDERS__AFTER_DUE="1, 7")
+    assert [s.get_secret_value() for s in read.stripe.webhook_secrets] == ["whsec_1", "whsec_2"]
+    assert read.reminders.after_due == [1, 7]
+
+
+@pytest.mark.parametrize(
+    "limits", ["eur=10000, USD = 12000.50", '{"EUR": 10000, "USD": "12000.50"}']
+)
+def test_a_table_has_commas_or_is_json(limits: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As people write one."""
+    read = given(monkeypatch, APPROVAL__LIMITS=limits)
+    assert {name: str(limit) for name, limit in read.approval.limits.items()} == {
+        "EUR": "10000",
+        "USD": "12000.50",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("BUSINESS__TIME_ZONE", "Berlin", "no time zone 'Berlin'; write it like Europe/Berlin"),
+        ("BUSINESS__TIME_ZONE", "Europe/Berlni", "write it like "),
+        ("APPROVAL__LIMITS", "10000", "write it like EUR=10000, USD=12000"),
+        ("APPROVAL__LIMITS", "{EUR: 1}", "it begins like JSON and is none"),
+        ("STRIPE__ACCOUNT_ID", "1", "INVOICING_STRIPE__ACCOUNT_ID: "),
+        ("REMINDERS__AFTER_DUE", "-1", "days are counted from the due date, without a sign"),
+    ],
+)
+def test_a_wrong_value_is_told_in_words(
+    name: str, value: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the variable it stands in, and never with a secret."""
+    said = told(monkeypatch, **{name: value})
+    assert f"INVOICING_{name}" in said
+    assert words in said
+    assert "rk_test" not in said
