@@ -18,9 +18,7 @@ def deploy(prefect: Prefect, state: Path, **settings: str) -> subprocess.Complet
     return subprocess.run(
         [sys.executable, "-m", "deployments"],
         cwd=ROOT,
-        env=kept
-        | {f"INVOICING_{n}": v for n, v in given.items()}
-        | {"PREFECT_API_URL": prefect.url},
+        env=kept | environment | {"PREFECT_API_URL": prefect.url},
         capture_output=True,
         text=True,
         check=False,
