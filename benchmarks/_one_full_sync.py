@@ -27,7 +27,6 @@ def main() -> None:
         "SALESFORCE__CONSUMER_KEY": CONSUMER_KEY,
         "SALESFORCE__CONSUMER_SECRET": CONSUMER_SECRET,
         "SALESFORCE__ORG_ID": "00DHs0000000001IAA",
-        "SALESFORCE__MULTI_CURRENCY": "true",
         "LEDGER__URL": f"sqlite:///{folder}/ledger.db",
         "REPORTS": f"{folder}/reports",
     }

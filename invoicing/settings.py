@@ -114,7 +114,11 @@ class Salesforce(BaseModel):
         None, description="Where the org answers, when that is not its My Domain (a proxy)."
     )
     timeout_seconds: float = Field(60, gt=0, description="Time limit of one request.")
-    multi_currency: bool = Field(False, description="The org has multi-currency enabled.")
+    multi_currency: bool | None = Field(
+        None,
+        description="Whether the org has multi-currency enabled. The org is asked; where this is "
+        "set and the org says otherwise, nothing is done.",
+    )
     api_usage_limit: float = Field(
         0.8, gt=0, le=1, description="Share of the daily API calls past which bulk work stops."
     )
@@ -180,7 +184,12 @@ class Business(BaseModel):
     """The company's own calendar and money."""
 
     time_zone: str = Field("UTC", description="IANA name; due dates and overdue follow it.")
-    currency: str = Field("USD", pattern=r"^[A-Z]{3}$", description="Of single-currency orgs.")
+    currency: str | None = Field(
+        None,
+        pattern=r"^[A-Z]{3}$",
+        description="Of an org of one currency. The org is asked; where this is set and the org "
+        "says otherwise, nothing is done.",
+    )
 
     @field_validator("time_zone")
     @classmethod

@@ -109,7 +109,6 @@ def environment(
         "SALESFORCE__CONSUMER_KEY": CONSUMER_KEY,
         "SALESFORCE__CONSUMER_SECRET": CONSUMER_SECRET,
         "SALESFORCE__ORG_ID": "00DHs0000000001IAA",
-        "SALESFORCE__MULTI_CURRENCY": "true",
         "LEDGER__URL": f"sqlite:///{tmp_path}/ledger.db",
         "REPORTS": str(tmp_path / "reports"),
         "BUSINESS__TIME_ZONE": "Europe/Berlin",

@@ -122,11 +122,9 @@ def environment(
         "SALESFORCE__ORG_ID": SALESFORCE_ORG,
         "SALESFORCE__CONSUMER_KEY": SALESFORCE_KEY,
         "SALESFORCE__CONSUMER_SECRET": SALESFORCE_SECRET,
-        "SALESFORCE__MULTI_CURRENCY": "true",
         "LEDGER__URL": ledger_url,
         "REPORTS": str(state / "reports"),
         "BUSINESS__TIME_ZONE": os.environ.get("INVOICING_BUSINESS__TIME_ZONE", "UTC"),
-        "BUSINESS__CURRENCY": "USD",
         "PREFECT_UI_URL": f"{urls.prefect}/v2",
     }
     return (

@@ -15,6 +15,7 @@ from functools import lru_cache
 from itertools import count
 from typing import Any, NotRequired, TypedDict, TypeVar
 from urllib.parse import urlsplit, urlunsplit
+from xml.etree import ElementTree
 
 import msgspec
 import orjson
@@ -47,6 +48,12 @@ T = TypeVar("T")
 Record = dict[str, Any]
 
 OUR_NAMES = Names(OrgMapping())
+
+USER_INFO = (
+    '<Envelope xmlns="http://schemas.xmlsoap.org/soap/envelope/"><Header>'
+    '<SessionHeader xmlns="urn:partner.soap.sforce.com"><sessionId>{}</sessionId></SessionHeader>'
+    '</Header><Body><getUserInfo xmlns="urn:partner.soap.sforce.com"/></Body></Envelope>'
+)
 
 COLLECTION = 200
 """The most records of one Collections call."""
@@ -219,6 +226,21 @@ class _Limits(TypedDict):
 
 
 @dataclass(frozen=True, slots=True)
+class OrgFacts:
+    """What an org says of itself.
+
+    Attributes:
+        id: Its 18 characters.
+        multi_currency: Whether each of its records has a currency of its own.
+        currency: Its only one; of several, the one of our user's new records. Empty if unsaid.
+    """
+
+    id: str
+    multi_currency: bool
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
 class RowError:
     """Why one row of a collection was not written."""
 
@@ -279,9 +301,29 @@ class Salesforce:
                 raise ValueError("neither an object nor a list") from error
             return msgspec.convert(answer, shape)
 
-    def org_id(self) -> str:
-        """The 18-character id of the org."""
-        return str(self.query(Query("Organization", ["Id"]))[0]["Id"])
+    def org(self) -> OrgFacts:
+        """What the org says of itself to whoever is logged in; one call.
+
+        An org of one currency says which it is nowhere else: in it, no record has a currency.
+        Source: SOAP API Developer Guide, "getUserInfoResult"
+
+        Raises:
+            EnvironmentMismatch: the user may not ask.
+        """
+        doing = "ask the org what it is"
+        url = f"https://{self._client.sf_instance}/services/Soap/u/{SALESFORCE_API_VERSION}"
+        headers = {"Content-Type": "text/xml; charset=UTF-8", "SOAPAction": '""'}
+        body = USER_INFO.format(self._client.session_id).encode()
+        with _translated_errors(doing):
+            answer = self._client.session.post(url, data=body, headers=headers)
+            said = _texts(answer.content)
+        if "organizationId" not in said:
+            why = said.get("faultstring") or f"status {answer.status_code}"
+            kind = TransientError if _may_pass(said, answer.status_code) else EnvironmentMismatch
+            raise kind(f"Salesforce refused to {doing}: {why}")
+        several = said.get("organizationMultiCurrency") == "true"
+        own = said.get("userDefaultCurrencyIsoCode" if several else "orgDefaultCurrencyIsoCode")
+        return OrgFacts(said["organizationId"], several, own or "")
 
     def describe(self, sobject: str) -> Record | None:
         """The org's describe of one of its objects, by the org's own name; None if it has none."""
@@ -529,6 +571,21 @@ class Salesforce:
         """Share of the day's API calls that are used; costs one."""
         calls = self._call("read the limits", "limits/", _Limits)["DailyApiRequests"]
         return 1 - calls["Remaining"] / calls["Max"] if calls["Max"] else 1.0
+
+
+def _texts(xml: bytes) -> dict[str, str]:
+    """The texts of a SOAP answer, by the local names of their elements."""
+    try:
+        nodes = ElementTree.fromstring(xml).iter()  # noqa: S314  our own org's answer
+    except ElementTree.ParseError as error:
+        raise ValueError("no XML") from error
+    return {node.tag.rpartition("}")[2]: node.text for node in nodes if node.text}
+
+
+def _may_pass(said: Mapping[str, str], status: int) -> bool:
+    """Whether a refused SOAP call may do better later; its faults all come with status 500."""
+    code = said.get("faultcode", "").rpartition(":")[2]
+    return code in TRANSIENT_CODES | THROTTLED_CODES if code else _is_transient(status)
 
 
 def _graph_answer(graph: _Graph) -> dict[str, Any] | GraphError:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from sqlalchemy import bindparam, update
 from sqlmodel import col, select
@@ -17,18 +17,10 @@ def binding(stripe_account_id: str, *, livemode: bool) -> Binding | None:
         return ledger.get(Binding, (stripe_account_id, livemode))
 
 
-def bind(org_id: str, stripe_account_id: str, *, livemode: bool, mapping: str = "") -> None:
-    """Remember that this environment was verified now, against a field mapping's fingerprint."""
+def bind(verified: Binding) -> Binding:
+    """Remember an environment that was verified."""
     with session() as ledger:
-        ledger.merge(
-            Binding(
-                stripe_account_id=stripe_account_id,
-                livemode=livemode,
-                org_id=org_id,
-                mapping=mapping,
-                verified_at=datetime.now(UTC),
-            )
-        )
+        return ledger.merge(verified)
 
 
 def mark_sent(stripe_id: str, sent_at: datetime) -> None:

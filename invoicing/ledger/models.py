@@ -46,6 +46,9 @@ class Binding(SQLModel, table=True):
     livemode: bool = Field(primary_key=True)
     org_id: str
     mapping: str = ""
+    access: str = Field(default="", description="Fingerprint of keys, logins and addresses.")
+    multi_currency: bool = False
+    currency: str = Field(default="", description="The org's own, which new records have.")
     verified_at: datetime = Field(sa_type=Instant)
 
 

@@ -22,9 +22,9 @@ from invoicing.domain.model.wording import counted
 from invoicing.domain.salesforce import record
 from invoicing.errors import InvoicingError, Rejected
 from invoicing.ledger import timeline
-from invoicing.settings import settings
 from tasks.drafting.draft_record import Draft, draft_nodes, options_problems, raised_entry
 from tasks.records.accounts import read_accounts
+from tasks.records.environment_check import org_currency
 from tasks.records.locks import Lock
 from tasks.records.price_books import read_price_book
 from tasks.records.record_changes import add_entries
@@ -117,7 +117,7 @@ Book = tuple[str, str | None]
 
 
 def _book(form: Form, customer: Account | str) -> Book:
-    own = settings().business.currency if isinstance(customer, str) else customer.currency
+    own = org_currency().own if isinstance(customer, str) else customer.currency
     code = (form.header.currency or own).upper()
     return code, None if isinstance(customer, str) else customer.price_book
 
@@ -233,8 +233,7 @@ def check_opportunities(references: Sequence[str], defaults: Defaults) -> list[R
 def _opportunities(words: Sequence[str]) -> dict[str, Record | str]:
     """The Opportunity that each word names, by id or exact name, or why there is none."""
     ids = [word for word in words if looks_like_id(word, "006")]
-    fields = ["Id", "Name", "AccountId", "StageName", "IsWon", "IsClosed"]
-    fields += ["CurrencyIsoCode"] if settings().salesforce.multi_currency else []
+    fields = ["Id", "Name", "AccountId", "StageName", "IsWon", "IsClosed", *org_currency().fields]
     found: dict[str, dict[str, Record]] = {}
     for column, some in (("Id", ids), ("Name", [word for word in words if word not in ids])):
         for row in select_in("Opportunity", column, some, fields):
@@ -279,7 +278,7 @@ def _of_opportunity(
     requested = _checked(
         RequestedInvoice(where, key),
         customer if row["AccountId"] else "it has no Account.",
-        row.get("CurrencyIsoCode") or settings().business.currency,
+        org_currency().of(row),
         defaults.description or row["Name"],
         defaults.due_date,
         [_line(key, number, product) for number, product in enumerate(products, 1)],

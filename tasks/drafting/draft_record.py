@@ -25,8 +25,8 @@ from invoicing.errors import Rejected
 from invoicing.ledger import intents
 from invoicing.ledger.intents import RAISE
 from invoicing.ledger.models import TimelineEntry
-from invoicing.settings import settings
 from tasks.records.accounts import read_account
+from tasks.records.environment_check import org_currency
 from tasks.records.invoices import read_invoice
 from tasks.records.price_books import read_price_book
 from tasks.records.record_changes import add_entries, make_entry
@@ -78,7 +78,7 @@ def prepare_draft(
     """
     customer = read_account(account)
     problems = [customer] if isinstance(customer, str) else []
-    fallback = settings().business.currency if isinstance(customer, str) else customer.currency
+    fallback = org_currency().own if isinstance(customer, str) else customer.currency
     code = (currency.strip() or fallback).upper()
     lines, wrong = new_lines(
         items,

@@ -10,7 +10,7 @@ from invoicing.domain.model.record_ids import looks_like_id, short
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.queries import Condition, Query, is_in
 from invoicing.mapping import org_field_reader
-from invoicing.settings import settings
+from tasks.records.environment_check import org_currency
 from tasks.records.soql_lists import word_batches
 from tasks.runtime.retries import STEP
 
@@ -52,17 +52,12 @@ def _only(word: str, found: Mapping[str, Account]) -> Account | str:
 
 def find_accounts(condition: Condition, limit: int = 2) -> list[Account]:
     """The Accounts that a condition names, by name; at most so many."""
-    fields = [
-        name
-        for name in record.ACCOUNT_FIELDS
-        if settings().salesforce.multi_currency or name != "CurrencyIsoCode"
-    ]
-    fields += org_field_reader().account_fields
+    currency = org_currency()
+    fields = [*record.ACCOUNT_FIELDS, *currency.fields, *org_field_reader().account_fields]
     found = salesforce.client().query(
         Query("Account", fields, where=condition, order="Name, Id", limit=limit)
     )
-    default = settings().business.currency
-    accounts = [record.read_account(row, default_currency=default) for row in found]
+    accounts = [record.read_account(row, currency) for row in found]
     return [
         org_field_reader().with_price_book(account, row)
         for account, row in zip(accounts, found, strict=True)

@@ -5,9 +5,13 @@ from datetime import UTC, datetime, timedelta
 from prefect import task
 
 from invoicing.connectors import salesforce, stripe
+from invoicing.connectors.salesforce import OrgFacts
+from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.model.record_ids import same_id
+from invoicing.domain.salesforce.record import OrgCurrency
 from invoicing.errors import EnvironmentMismatch
 from invoicing.ledger import links
+from invoicing.ledger.models import Binding
 from invoicing.mapping import mapping_fingerprint
 from invoicing.mapping_check import check_org
 from invoicing.settings import Settings, settings
@@ -15,20 +19,36 @@ from tasks.runtime.retries import STEP
 
 VERIFIED_FOR = timedelta(hours=1)
 """A schema changes by deployments, a few in a week. Asking for it costs an org with a field
-mapping eleven calls, so 264 a day: 1.8 % of the 15,000 of the smallest edition."""
+mapping eleven calls, so 264 a day: 1.8 % of the 15,000 of the smallest edition. What can change
+from one run to the next is checked by each: the credentials, the settings, the mapping."""
 
 
 @task(task_run_name="check the world", **STEP)
 def verify_environment() -> None:
     """Make sure that org, Stripe account and mode are those this ledger is bound to.
 
-    Where a field mapping gives the org's own names, the org must also be as it says.
+    Where a field mapping gives the org's own names, the org must also be as it says. What was
+    found within the last hour holds for the same credentials and settings, and for no others.
 
     Raises:
         EnvironmentMismatch: nothing is written to either system then.
     """
+    _verified()
+
+
+def org_currency() -> OrgCurrency:
+    """The currencies of the org, as it says itself; from the ledger."""
+    bound = _bound(settings()) or _verified()
+    return OrgCurrency(several=bound.multi_currency, own=bound.currency)
+
+
+def _bound(wanted: Settings) -> Binding | None:
+    return links.binding(wanted.stripe.account_id, livemode=wanted.stripe.livemode)
+
+
+def _verified() -> Binding:
     wanted = settings()
-    bound = links.binding(wanted.stripe.account_id, livemode=wanted.stripe.livemode)
+    bound, access, mapping = _bound(wanted), _access(wanted), mapping_fingerprint()
     if bound is not None:
         if not same_id(bound.org_id, wanted.salesforce.org_id):
             raise EnvironmentMismatch(
@@ -37,20 +57,37 @@ def verify_environment() -> None:
                 f"settings name {wanted.salesforce.org_id}. Use another ledger for another org."
             )
         fresh = datetime.now(UTC) - bound.verified_at < VERIFIED_FOR
-        if fresh and bound.mapping == mapping_fingerprint():
-            return
-    org_id = _verify(wanted)
+        if fresh and (bound.access, bound.mapping) == (access, mapping):
+            return bound
+    org = _verify(wanted)
     if wanted.mapping:
         check_org()
-    links.bind(
-        org_id,
-        wanted.stripe.account_id,
-        livemode=wanted.stripe.livemode,
-        mapping=mapping_fingerprint(),
+    return links.bind(
+        Binding(
+            stripe_account_id=wanted.stripe.account_id,
+            livemode=wanted.stripe.livemode,
+            org_id=org.id,
+            mapping=mapping,
+            access=access,
+            multi_currency=org.multi_currency,
+            currency=org.currency or wanted.business.currency or "",
+            verified_at=datetime.now(UTC),
+        )
     )
 
 
-def _verify(wanted: Settings) -> str:
+def _access(wanted: Settings) -> str:
+    """Fingerprint of everything that decides which account and org answer, and as whom."""
+    org = wanted.salesforce
+    secrets = (wanted.stripe.api_key, org.consumer_key, org.consumer_secret)
+    return fingerprint(
+        [secret and secret.get_secret_value() for secret in secrets],
+        [wanted.stripe.base_url, org.org_id, org.domain, org.url, org.username],
+        [org.multi_currency, wanted.business.currency],
+    )
+
+
+def _verify(wanted: Settings) -> OrgFacts:
     if ("_live_" in wanted.stripe.api_key.get_secret_value()) != wanted.stripe.livemode:
         raise EnvironmentMismatch(f"The Stripe key is not a {_mode(wanted.stripe.livemode)} key.")
     account_id = stripe.client().account()["id"]
@@ -59,13 +96,36 @@ def _verify(wanted: Settings) -> str:
             f"The Stripe key belongs to {account_id}, but INVOICING_STRIPE__ACCOUNT_ID says "
             f"{wanted.stripe.account_id}."
         )
-    org_id = salesforce.client().org_id()
-    if not same_id(org_id, wanted.salesforce.org_id):
+    org = salesforce.client().org()
+    if not same_id(org.id, wanted.salesforce.org_id):
         raise EnvironmentMismatch(
-            f"The Salesforce login belongs to org {org_id}, but INVOICING_SALESFORCE__ORG_ID "
+            f"The Salesforce login belongs to org {org.id}, but INVOICING_SALESFORCE__ORG_ID "
             f"says {wanted.salesforce.org_id}."
         )
-    return org_id
+    _check_currency(wanted, org)
+    return org
+
+
+def _check_currency(wanted: Settings, org: OrgFacts) -> None:
+    """Hold the settings to what the org says; they cannot make it another."""
+    if wanted.salesforce.multi_currency not in (None, org.multi_currency):
+        has = "several currencies" if org.multi_currency else f"one currency, {org.currency}"
+        raise EnvironmentMismatch(
+            f"The Salesforce org has {has}, but INVOICING_SALESFORCE__MULTI_CURRENCY says "
+            f"{wanted.salesforce.multi_currency}. Leave it unset: the org is asked."
+        )
+    if org.multi_currency:
+        return
+    if not (org.currency or wanted.business.currency):
+        raise EnvironmentMismatch(
+            "The Salesforce org has one currency and does not say which. Set "
+            "INVOICING_BUSINESS__CURRENCY to what Setup → Company Information shows."
+        )
+    if org.currency and wanted.business.currency not in (None, org.currency):
+        raise EnvironmentMismatch(
+            f"The Salesforce org's currency is {org.currency}, but INVOICING_BUSINESS__CURRENCY "
+            f"says {wanted.business.currency}. Leave it unset: the org is asked."
+        )
 
 
 def _mode(livemode: bool) -> str:

@@ -13,7 +13,7 @@ from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.queries import Aggregate, Query, equals
 from invoicing.errors import Conflict, NotFound
 from invoicing.mapping import org_field_reader
-from invoicing.settings import settings
+from tasks.records.environment_check import org_currency
 from tasks.runtime.retries import STEP
 from tasks.runtime.run_page import run_url
 
@@ -41,16 +41,12 @@ def find_record(reference: str) -> str:
 @task(task_run_name="read the invoice", **STEP)
 def read_invoice(record_id: str) -> Invoice:
     """The invoice record with its account and lines, in one call."""
-    reader = org_field_reader()
-    query = record.invoice_query(
-        equals("Id", record_id),
-        multi_currency=settings().salesforce.multi_currency,
-        also=reader.paths,
-    )
+    reader, currency = org_field_reader(), org_currency()
+    query = record.invoice_query(equals("Id", record_id), currency=currency, also=reader.paths)
     found = salesforce.client().query(query)
     if not found:
         raise NotFound(f"The invoice {record_id} was deleted from Salesforce.")
-    invoice = record.read_invoice(found[0], default_currency=settings().business.currency)
+    invoice = record.read_invoice(found[0], currency)
     return _with_contact(reader.with_org_fields(invoice, found[0]))
 
 

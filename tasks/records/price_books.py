@@ -12,7 +12,7 @@ from invoicing.domain.model.record_ids import looks_like_id
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.queries import Condition, Query, all_of, any_of, equals, is_in
 from invoicing.mapping import org_field_reader
-from invoicing.settings import settings
+from tasks.records.environment_check import org_currency
 from tasks.records.soql_lists import word_batches
 
 
@@ -37,8 +37,8 @@ def price_book_entries(
 
     It is the standard price book, unless the field mapping chooses another.
     """
-    multi = settings().salesforce.multi_currency
-    own_currency = equals("CurrencyIsoCode", currency) if multi else None
+    org = org_currency()
+    own_currency = equals("CurrencyIsoCode", currency) if org.several else None
     product = [f"Product2.{field}" for field in ("Name", "ProductCode", "IsActive")]
     found = salesforce.client().query(
         Query(
@@ -47,7 +47,7 @@ def price_book_entries(
             where=all_of(price_book_condition(account), own_currency, condition),
         )
     )
-    book_currency = currency if multi else settings().business.currency
+    book_currency = currency if org.several else org.own
     return [
         PriceBookEntry(
             product_id=entry["Product2Id"],

@@ -4,6 +4,7 @@ The only module that spells the API names of the objects in ``deployments/salesf
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -86,7 +87,6 @@ DRAFT_PROJECTED_FIELDS = (STRIPE_ID, "Stripe_Customer_Id__c", "Livemode__c", STA
 ACCOUNT_FIELDS = (
     "Id",
     "Name",
-    "CurrencyIsoCode",
     "Invoice_Email__c",
     "Stripe_Customer_Id__c",
     "BillingStreet",
@@ -95,6 +95,30 @@ ACCOUNT_FIELDS = (
     "BillingPostalCode",
     "BillingCountry",
 )
+
+
+@dataclass(frozen=True, slots=True)
+class OrgCurrency:
+    """The currencies of an org's records.
+
+    Attributes:
+        several: Whether each record has one of its own. In an org of one, no object has the field.
+        own: The org's only one; of several, the one that new records have.
+    """
+
+    several: bool
+    own: str
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The fields that say a record's currency."""
+        return ("CurrencyIsoCode",) if self.several else ()
+
+    def of(self, record: Mapping[str, Any]) -> str:
+        """The currency of a record that was read with these fields."""
+        return str(record["CurrencyIsoCode"]) if self.several else self.own
+
+
 DISCOUNT_FIELDS = ("Discount_Percent__c", "Discount_Amount__c")
 EXACT_PRICE = "Unit_Price_Exact__c"
 SHOWN_DECIMALS = 6
@@ -238,27 +262,27 @@ def event_fields(
     }
 
 
-def invoice_query(where: Condition, *, multi_currency: bool, also: Iterable[str] = ()) -> Query:
+def invoice_query(where: Condition, *, currency: OrgCurrency, also: Iterable[str] = ()) -> Query:
     """The query that reads an invoice with its account and lines in one call.
 
     Args:
         where: The condition.
-        multi_currency: Whether the org's records have a currency.
+        currency: The currencies of the org.
         also: More fields of the invoice, by their paths.
     """
-    account = [f for f in ACCOUNT_FIELDS if multi_currency or f != "CurrencyIsoCode"]
+    account = (*ACCOUNT_FIELDS, *currency.fields)
     fields = [*CONTENT_FIELDS, *(f"Account__r.{f}" for f in account)]
     fields += [path for path in dict.fromkeys(also) if path not in fields]
     lines = Query("Lines__r", LINE_FIELDS, order="Position__c, Id")
     return Query(INVOICE, [*fields, lines], where=where)
 
 
-def read_account(record: Mapping[str, Any], *, default_currency: str) -> Account:
+def read_account(record: Mapping[str, Any], currency: OrgCurrency) -> Account:
     """An Account from its Salesforce record."""
     return Account(
         id=record["Id"],
         name=record["Name"],
-        currency=record.get("CurrencyIsoCode") or default_currency,
+        currency=currency.of(record),
         invoice_email=record.get("Invoice_Email__c"),
         stripe_customer_id=record.get("Stripe_Customer_Id__c"),
         address=_read_address(record),
@@ -279,13 +303,13 @@ def _read_address(record: Mapping[str, Any]) -> Address | None:
     )
 
 
-def read_invoice(record: Mapping[str, Any], *, default_currency: str) -> Invoice:
+def read_invoice(record: Mapping[str, Any], currency: OrgCurrency) -> Invoice:
     """An invoice from the answer to :func:`invoice_query`.
 
     Once it is sent, payment terms and the due date that they came to both stand on the record;
     the content of the invoice is the terms.
     """
-    account = read_account(record["Account__r"], default_currency=default_currency)
+    account = read_account(record["Account__r"], currency)
     bill_to = record.get("Bill_To__r") or {}
     lines = (record.get("Lines__r") or {}).get("records", [])
     status, details = Status(record[STATUS]), _read_details(record)

@@ -126,7 +126,7 @@ class Salesforce:
             exception_handlers={Exception: _unknown_exception},
         )
         login = Traffic(app, self.org.clock, ["/services/oauth2/"], _oauth_refusal)
-        data = ["/services/data"]
+        data = ["/services/data", "/services/Soap"]
         self.traffic = Traffic(login, self.org.clock, data, _refusal, app_delays=True)
         login.faults, login.log = self.traffic.faults, self.traffic.log
         app.router.routes.extend(common_admin.routes(self.org.clock, self.traffic))
