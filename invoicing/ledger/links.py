@@ -105,9 +105,14 @@ def invoice_links(stripe_ids: Iterable[str]) -> dict[str, InvoiceLink]:
 
 def stripe_id(record_id: str) -> str | None:
     """The Stripe invoice of a record, if one was made."""
-    query = select(InvoiceLink.stripe_id).where(InvoiceLink.record_id == record_id)
+    return stripe_ids([record_id]).get(record_id)
+
+
+def stripe_ids(record_ids: Iterable[str]) -> dict[str, str]:
+    """The Stripe invoices of records, as far as they were made, by record."""
+    query = select(InvoiceLink).where(col(InvoiceLink.record_id).in_(list(record_ids)))
     with session() as ledger:
-        return ledger.exec(query).first()
+        return {link.record_id: link.stripe_id for link in ledger.exec(query)}
 
 
 def customer_of(account_id: str) -> str | None:

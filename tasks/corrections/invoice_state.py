@@ -25,16 +25,20 @@ from invoicing.ledger.intents import (
 )
 from tasks.records.invoices import read_invoice
 from tasks.records.locks import INVOICE
+from tasks.records.own_invoice import own_stripe_id, stripe_invoice
 from tasks.runtime.retries import STEP
 from tasks.runtime.run_page import run_id
 
 
 @task(task_run_name="read the invoice's state", **STEP)
 def read_invoice_state(record_id: str) -> InvoiceState:
-    """Read the record, and its invoice in Stripe as it is at this moment."""
+    """Read the record, and its invoice in Stripe as it is at this moment.
+
+    Raises:
+        Conflict: the record names the invoice of another, or one that is gone and cannot be.
+    """
     record = read_invoice.fn(record_id)
-    stripe_id = record.stripe_id or links.stripe_id(record_id)
-    invoice = stripe.client().invoice(stripe_id) if stripe_id else None
+    stripe_id, invoice = own_stripe_id(record), stripe_invoice(record)
     if stripe_id and not invoice and record.status not in DELETABLE:
         raise Conflict(f"{record.name}: {vanished_message(stripe_id, record.status)}")
     if invoice and stripe_id:

@@ -15,12 +15,14 @@ from invoicing.domain.model.record_ids import short
 from invoicing.domain.model.status import Status
 from invoicing.domain.salesforce import record
 from invoicing.domain.stripe.projection import RECORD_KEY
+from invoicing.domain.stripe.resources import WholeInvoice
 from invoicing.errors import Conflict, NotFound, Rejected
 from invoicing.ledger import intents, links
 from invoicing.ledger.intents import CREATE, DELETE, FINALIZE
 from tasks.drafting.draft_record import Draft, was_raised, write_draft
 from tasks.records.invoices import find_record
 from tasks.records.locks import INVOICE
+from tasks.records.own_invoice import own_stripe_id, stripe_invoice
 from tasks.runtime.clock import today
 from tasks.runtime.retries import STEP
 from tasks.runtime.run_page import run_id
@@ -46,6 +48,7 @@ def check_deletable(draft: Invoice, reference: str) -> None:
 
     Raises:
         Rejected: it was sent, or is being sent.
+        Conflict: the record names the invoice of another.
     """
     if draft.status not in (Status.DRAFT, Status.DELETED):
         raise Rejected(
@@ -60,7 +63,7 @@ def check_deletable(draft: Invoice, reference: str) -> None:
 def _names(draft: Invoice) -> Iterator[str]:
     """Names by which people may ask for it again when it is gone."""
     yield from (draft.name, draft.record_id, short(draft.record_id))
-    stripe_id = draft.stripe_id or links.stripe_id(draft.record_id)
+    stripe_id = own_stripe_id(draft)
     if stripe_id:
         yield stripe_id
 
@@ -70,13 +73,13 @@ def delete_in_stripe(draft: Invoice) -> None:
     """Delete the draft's counterpart in Stripe, if it ever got one.
 
     Raises:
-        Conflict: somebody finalized it in Stripe meanwhile.
+        Conflict: somebody finalized it in Stripe meanwhile, or the record names another's.
     """
     INVOICE.keep(draft.record_id)
-    stripe_id = draft.stripe_id or links.stripe_id(draft.record_id) or _lost_draft(draft)
-    there = stripe.client().invoice(stripe_id) if stripe_id else None
-    if stripe_id is None or there is None or there["status"] == "deleted":
+    there = stripe_invoice(draft) if own_stripe_id(draft) else _lost_draft(draft)
+    if there is None:
         return
+    stripe_id = there["id"]
     if there["status"] != "draft":
         raise Conflict(
             f"{draft.name} is {there['status']} in Stripe ({stripe_id}), no draft any more. "
@@ -88,7 +91,7 @@ def delete_in_stripe(draft: Invoice) -> None:
         get_run_logger().info("%s was deleted already.", stripe_id)
 
 
-def _lost_draft(draft: Invoice) -> str | None:
+def _lost_draft(draft: Invoice) -> WholeInvoice | None:
     """A draft whose creation nobody heard the answer of."""
     earlier = intents.find(CREATE, draft.record_id)
     customer = links.customer_of(draft.account.id) or draft.account.stripe_customer_id
@@ -97,7 +100,7 @@ def _lost_draft(draft: Invoice) -> str | None:
     since: datetime = earlier.intended_at - CLOCK_SKEW
     for candidate in stripe.client().invoices_of(customer, since):
         if (candidate["metadata"] or {}).get(RECORD_KEY) == draft.record_id:
-            return candidate["id"]
+            return candidate
     return None
 
 

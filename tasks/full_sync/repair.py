@@ -139,14 +139,21 @@ def write_in_bulk(sync: SyncRun, rows: Sequence[drift.DriftedInvoice]) -> None:
 
     Stripe is read again inside the leases: since it was staged, an approver may have
     taken hours to decide. Left to the fresh reading, one by one, are invoices that somebody
-    works on, that are gone, and whose writing failed in a way that passes.
+    works on, that are gone, whose record is another's by the ledger, and whose writing failed in a
+    way that passes.
 
     Args:
         sync: The full sync.
         rows: What differs, the newest first.
     """
     with INVOICE.held_if_free(subject for row in rows for subject in _subjects(row)) as busy:
-        free = [row for row in rows if not _subjects(row) & busy.keys()]
+        known = links.invoice_links(row.subject for row in rows)
+        free = [
+            row
+            for row in rows
+            if not _subjects(row) & busy.keys()
+            and (row.subject not in known or known[row.subject].record_id == row.record_id)
+        ]
         _write(sync, _as_in_stripe(free))
 
 

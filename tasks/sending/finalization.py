@@ -23,6 +23,7 @@ from invoicing.ledger.intents import AGREE, CHARGE, FINALIZE, MAIL, SEND
 from invoicing.settings import settings
 from tasks.records.balances import owed_before, stripe_customer
 from tasks.records.locks import ACCOUNT, INVOICE
+from tasks.records.own_invoice import own_stripe_id
 from tasks.records.record_changes import add_entry
 from tasks.records.tax_rates import rate_problems
 from tasks.runtime.clock import today
@@ -41,6 +42,7 @@ def check_sendable(invoice: Invoice, *, small_amount_is_meant: bool) -> None:
 
     Raises:
         Rejected: with every reason; nothing was written to Stripe.
+        Conflict: the record names the invoice of another.
     """
     earlier = intents.find(SEND, invoice.record_id)
     if earlier and earlier.outcome and earlier.actor == run_id():
@@ -53,6 +55,7 @@ def check_sendable(invoice: Invoice, *, small_amount_is_meant: bool) -> None:
             f"{invoice.name} is {invoice.status}, and only a draft can be sent. "
             "To mail it again, run resend-invoice."
         )
+    own_stripe_id(invoice)
     problems = sending_problems(invoice, today()) + rate_problems(invoice.billed.tax_rates)
     problems = problems or _collection_problems(invoice, small_amount_is_meant)
     if problems:

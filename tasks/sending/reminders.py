@@ -16,7 +16,7 @@ from invoicing.domain.model.wording import counted
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.queries import Query
 from invoicing.errors import InvoicingError, TransientError
-from invoicing.ledger import intents, payment_facts
+from invoicing.ledger import intents, links, payment_facts
 from invoicing.ledger.intents import REMIND
 from invoicing.ledger.models import Intent, TimelineEntry
 from invoicing.settings import settings
@@ -169,6 +169,8 @@ def _remind(reminder: Reminder) -> Reminder:
 def _why_not(reminder: Reminder) -> str | None:
     if reminder.late:
         return "was not mailed, and its day is over"
+    if links.stripe_id(reminder.record_id) not in (None, reminder.stripe_id):
+        return "has the Stripe id of another invoice; sync it"
     invoice = stripe.client().invoice(reminder.stripe_id)
     if invoice is None or invoice["status"] != "open" or not invoice["amount_remaining"]:
         return f"is {invoice['status'] if invoice else 'gone'} in Stripe by now"

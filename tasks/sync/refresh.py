@@ -29,6 +29,7 @@ from invoicing.settings import settings
 from tasks.corrections.replacement_draft import replacement_links
 from tasks.records.invoices import find_record, write_sync_message
 from tasks.records.locks import INVOICE
+from tasks.records.own_invoice import other_invoice
 from tasks.records.record_changes import Update, make_entry, publish, write_changes
 from tasks.runtime.clock import stamp_now
 from tasks.runtime.retries import STEP
@@ -118,8 +119,7 @@ def find_in_stripe(reference: str) -> str | None:
     found = salesforce.client().query(
         Query(record.INVOICE, [record.STRIPE_ID], where=equals("Id", record_id))
     )
-    stripe_id = found[0][record.STRIPE_ID] if found else None
-    return stripe_id or links.stripe_id(record_id)
+    return links.stripe_id(record_id) or (found[0][record.STRIPE_ID] if found else None)
 
 
 @task(task_run_name="refresh invoices", **STEP)
@@ -186,48 +186,49 @@ def _refresh_locked(
     changes: list[RefreshResult] = []
     records = _read_records(list(invoices), subjects)
     wanted: dict[str, tuple[Record, Projection | None]] = {}
-    lost: dict[str, Record] = {}
+    conflicts: dict[str, tuple[Record, str]] = {}
     for stripe_id, invoice in invoices.items():
-        found = records.get(stripe_id)
+        found, mistake = records.get(stripe_id, (None, ""))
         if isinstance(invoice, InvoicingError):
             changes.append(_failed(stripe_id, found, invoice))
+        elif found and mistake:
+            conflicts[stripe_id] = (found, mistake)
         elif found and found[record.STRIPE_ID] not in (None, stripe_id):
             changes.append(_duplicate(stripe_id, found))
         elif invoice and found is None:
             changes.append(_create_record(invoice))
         elif found and invoice is None and not _is_deletable(found):
-            lost[stripe_id] = found
+            conflicts[stripe_id] = (found, vanished_message(stripe_id, found[record.STATUS]))
         elif found:
             wanted[stripe_id] = (found, invoice)
         else:
             changes.append(RefreshResult(stripe_id, gone=True))
-    return changes + _write(wanted, touch) + _report_vanished(lost)
+    return changes + _write(wanted, touch) + _report_conflicts(conflicts)
 
 
 def _is_deletable(row: Record) -> bool:
     return (row[record.STATUS] or Status.DRAFT) in DELETABLE
 
 
-def _report_vanished(lost: Mapping[str, Record]) -> list[RefreshResult]:
-    """Mark as conflicts the records whose invoices Stripe cannot have deleted, and yet lacks."""
-    messages = {id_: vanished_message(id_, row[record.STATUS]) for id_, row in lost.items()}
+def _report_conflicts(conflicts: Mapping[str, tuple[Record, str]]) -> list[RefreshResult]:
+    """Mark records as conflicts: of invoices that are gone and cannot be, or of mistaken ids."""
     write_changes(
         [
             Update(
                 row,
                 {
                     record.SYNC_STATE: SyncState.CONFLICT,
-                    record.SYNC_MESSAGE: messages[id_],
+                    record.SYNC_MESSAGE: message,
                     record.LAST_RUN_URL: run_url(),
                 },
                 stripe_id=id_,
             )
-            for id_, row in lost.items()
+            for id_, (row, message) in conflicts.items()
         ]
     )
     return [
-        RefreshResult(id_, row["Id"], row["Name"], problem=messages[id_])
-        for id_, row in lost.items()
+        RefreshResult(id_, row["Id"], row["Name"], problem=message)
+        for id_, (row, message) in conflicts.items()
     ]
 
 
@@ -236,8 +237,14 @@ def _record_named(invoice: Projection | InvoicingError | None) -> str | None:
     return named_record(invoice) if isinstance(invoice, Projection) else None
 
 
-def _read_records(stripe_ids: Sequence[str], subjects: Mapping[str, str]) -> dict[str, Record]:
-    """Salesforce's side, by Stripe id: the record that has its id, or that was linked to it."""
+def _read_records(
+    stripe_ids: Sequence[str], subjects: Mapping[str, str]
+) -> dict[str, tuple[Record, str]]:
+    """Salesforce's side, by Stripe id: an invoice's record, and what is wrong with their ids.
+
+    The record is the one that the ledger or the invoice itself names; where neither does, or it was
+    deleted, the one that has the Stripe id.
+    """
     if not stripe_ids:
         return {}
     record_ids = {subjects[i]: i for i in stripe_ids if subjects[i] != i}
@@ -245,9 +252,27 @@ def _read_records(stripe_ids: Sequence[str], subjects: Mapping[str, str]) -> dic
         is_in(record.STRIPE_ID, stripe_ids), is_in("Id", record_ids) if record_ids else None
     )
     found = salesforce.client().query(Query(record.INVOICE, record.STATE_FIELDS, where=named))
-    by_id = {row[record.STRIPE_ID]: row for row in found}
+    claiming = {row[record.STRIPE_ID]: row for row in found}
     linked = {record_ids[row["Id"]]: row for row in found if row["Id"] in record_ids}
-    return linked | by_id
+    own = links.stripe_ids(row["Id"] for row in found)
+    return {
+        id_: (row, _mistaken_id(id_, row, claiming.get(id_, row), own.get(row["Id"])))
+        for id_, row in (claiming | linked).items()
+        if id_ in stripe_ids
+    }
+
+
+def _mistaken_id(stripe_id: str, row: Record, claiming: Record, own: str | None) -> str:
+    """Why a record's Stripe id, or another's, is a mistake; empty where it is none."""
+    if claiming["Id"] != row["Id"]:
+        return (
+            f"{claiming['Name']} has its Stripe id {stripe_id} in Salesforce. Nothing was written. "
+            "Put the field Stripe Invoice Id right on both records, then sync again."
+        )
+    said = row[record.STRIPE_ID]
+    if own and said and own != said:
+        return other_invoice(row["Name"], own, said)
+    return ""
 
 
 def _write(

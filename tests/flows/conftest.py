@@ -20,6 +20,7 @@ from prefect.settings import (
     PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
     temporary_settings,
 )
+from sqlmodel import delete
 
 from deployments.local.stack import one_certificate
 from flows.full_sync import full_sync
@@ -29,6 +30,8 @@ from flows.sync_invoice import sync_invoice
 from invoicing.connectors import salesforce
 from invoicing.domain.forms.parameters import InvoiceOutcome, LineItem
 from invoicing.domain.salesforce.queries import BuiltQuery, Query, literal
+from invoicing.ledger import database
+from invoicing.ledger.models import InvoiceLink
 from invoicing.settings import settings
 from tests.conftest import Sandbox
 from tests.faults.process_patches import hurry
@@ -154,6 +157,12 @@ class Org:
     def count(self) -> int:
         """How many invoice records there are."""
         return len(self.query("SELECT Id FROM Stripe_Invoice__c"))
+
+
+def forget_links() -> None:
+    """Let the ledger be one that never heard of any invoice, as after it was lost."""
+    with database.session() as ledger:
+        ledger.execute(delete(InvoiceLink))
 
 
 @pytest.fixture

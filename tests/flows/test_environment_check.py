@@ -39,7 +39,6 @@ def euros(world: None, salesforce_sandbox: Sandbox) -> None:
     salesforce_sandbox.admin("POST", "reset", seed="demo", currency="EUR")
 
 
-
 def raised(**more: Any) -> InvoiceOutcome:
     """A draft for Acme over three hours of consulting."""
     lines = [LineItem(product="Consulting", quantity=3)]
@@ -133,7 +132,7 @@ def test_an_org_that_does_not_say_its_currency_is_not_guessed(
 ) -> None:
     """Then the setting is needed, and the refusal says where it is found."""
     ask = salesforce.Salesforce.org
-    silent = lambda client: salesforce.OrgFacts(ask(client).id, False, "")  # noqa: E731, FBT003
+    silent = lambda client: salesforce.OrgFacts(ask(client).id, False, "")  # noqa: E731
     monkeypatch.setattr(salesforce.Salesforce, "org", silent)
     with pytest.raises(EnvironmentMismatch, match="does not say which"):
         raised()

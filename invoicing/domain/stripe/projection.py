@@ -118,6 +118,12 @@ def named_record(invoice: ListedInvoice) -> str | None:
     return metadata.get(RECORD_KEY) if replaced(invoice) == metadata.get(REPLACES_KEY) else None
 
 
+def record_in_org(invoice: ListedInvoice, org: str) -> str | None:
+    """The record of an org that an invoice says it is of."""
+    metadata = invoice["metadata"] or {}
+    return named_record(invoice) if is_same_org(metadata.get(ORG_KEY), org) else None
+
+
 def credited(invoice: ListedInvoice) -> int:
     """Sum of an invoice's credit notes, before and after it was paid, in minor units."""
     before = invoice["pre_payment_credit_notes_amount"]
