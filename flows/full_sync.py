@@ -17,6 +17,7 @@ from tasks.full_sync.staging import begin_sync, finish_sync, lock_sync, read_sal
 from tasks.records.environment_check import verify_environment
 from tasks.runtime.outcome import reports_outcome
 from tasks.runtime.retries import CONCURRENT
+from tasks.sending.one_off_email import give_back_all_emails
 
 REPAIRABLE_KINDS = [kind for kind in Kind if kind not in KINDS_FOR_PEOPLE]
 
@@ -49,6 +50,7 @@ def full_sync(
             whoever still gives it need not change anything.
     """
     verify_environment()
+    give_back_all_emails()
     with lock_sync():
         if incremental:
             return Outcome(sentence=sync_changed())

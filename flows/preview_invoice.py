@@ -9,6 +9,7 @@ from tasks.records.invoices import read_invoice
 from tasks.records.locks import lock_invoice
 from tasks.runtime.outcome import reports_outcome
 from tasks.runtime.run_page import name_run
+from tasks.sending.customer import check_customer
 from tasks.sending.stripe_draft import ensure_coupons, ensure_products
 
 
@@ -29,6 +30,7 @@ def preview_invoice(invoice: InvoiceReference) -> InvoiceOutcome:
         draft = read_invoice(record_id)
         name_run(f"preview {draft.name} for {draft.account.name}")
         check_billable(draft)
+        check_customer(draft)
         ensure_products(draft.lines)
         ensure_coupons(draft)
         preview = ask_for_preview(draft)

@@ -7,6 +7,7 @@ from invoicing.domain.model.wording import counted
 from tasks.events.salesforce_requests import collect_requests, lock_action_fields, take_up_requests
 from tasks.records.environment_check import verify_environment
 from tasks.runtime.outcome import reports_outcome
+from tasks.sending.one_off_email import give_back_all_emails
 
 
 @flow(name="watch-salesforce", flow_run_name="watch Salesforce", persist_result=True)
@@ -21,6 +22,7 @@ def watch_salesforce() -> Outcome:
     with lock_action_fields():
         asking = collect_requests()
         started = take_up_requests()
+    give_back_all_emails()
     return Outcome(
         sentence=f"{counted(asking, 'record')} asked for something; "
         f"{counted(len(started), 'run')} started{': ' if started else ''}{', '.join(started)}."

@@ -94,6 +94,17 @@ class Customer(SQLModel, table=True):
     is_primary: bool = True
 
 
+class LentEmail(SQLModel, table=True):
+    """An e-mail address that a Stripe customer has for one invoice, until that has frozen it."""
+
+    __tablename__ = "lent_email"
+
+    customer_id: str = Field(primary_key=True)
+    account_id: str
+    own: str | None = Field(default=None, description="What the customer had, and gets back.")
+    lent: str
+
+
 class Product(SQLModel, table=True):
     """A Salesforce product known to exist in Stripe."""
 

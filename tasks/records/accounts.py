@@ -9,9 +9,10 @@ from invoicing.domain.model.invoice import Account
 from invoicing.domain.model.record_ids import looks_like_id, short
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.queries import Condition, Query, is_in
+from invoicing.ledger import links
 from invoicing.mapping import org_field_reader
 from tasks.records.environment_check import org_currency
-from tasks.records.soql_lists import word_batches
+from tasks.records.soql_lists import select_in, word_batches
 from tasks.runtime.retries import STEP
 
 ACCOUNTS_AT_MOST = 10_000
@@ -62,6 +63,14 @@ def find_accounts(condition: Condition, limit: int = 2) -> list[Account]:
         org_field_reader().with_price_book(account, row)
         for account, row in zip(accounts, found, strict=True)
     ]
+
+
+def accounts_of_customers(customer_ids: Iterable[str]) -> dict[str, str]:
+    """The Accounts of Stripe customers, by customer: as the ledger knows, else as Accounts say."""
+    ids = set(customer_ids)
+    known, field = links.accounts_of(ids), "Stripe_Customer_Id__c"
+    found = select_in("Account", field, sorted(ids - known.keys()), ("Id", field))
+    return known | {row[field]: row["Id"] for row in found}
 
 
 @task(task_run_name="link the customer to the Account", **STEP)

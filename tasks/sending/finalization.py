@@ -17,7 +17,7 @@ from invoicing.domain.model.status import Status
 from invoicing.domain.salesforce import record
 from invoicing.domain.stripe.balances import amount_due
 from invoicing.domain.stripe.resources import WholeInvoice
-from invoicing.errors import Rejected, TransientError
+from invoicing.errors import Conflict, InvoicingError, Rejected, TransientError
 from invoicing.ledger import intents, links
 from invoicing.ledger.intents import AGREE, CHARGE, FINALIZE, MAIL, SEND
 from invoicing.settings import settings
@@ -30,6 +30,7 @@ from tasks.runtime.clock import today
 from tasks.runtime.retries import STEP
 from tasks.runtime.run_page import run_id
 from tasks.sending.mail_once import mail_once, mailed
+from tasks.sending.one_off_email import give_back_emails, is_same_email, lend_email
 
 
 @task(task_run_name="check that it can be sent", **STEP)
@@ -92,8 +93,8 @@ def check_collectable(invoice: Invoice, asked: AmountDue, *, small_amount_is_mea
 def finalize(stripe_id: str, invoice: Invoice, customer_id: str, asked: AmountDue) -> AmountDue:
     """Turn the draft into an open invoice, once, with the address that it is to go to.
 
-    That address is the customer's until this moment, and each sending to the Account sets it:
-    it is made right and frozen with nobody in between.
+    That address is the customer's until this moment. Where it is not the customer's own, it is lent
+    and given back with nobody in between.
 
     Never with ``auto_advance``: Stripe would mail it by itself, and ours would be the second.
 
@@ -101,6 +102,9 @@ def finalize(stripe_id: str, invoice: Invoice, customer_id: str, asked: AmountDu
 
     Returns:
         What the customer is asked for in the end.
+
+    Raises:
+        Conflict: it was finalized with another address; it is mailed to nobody.
     """
     INVOICE.keep(invoice.record_id)
     client = stripe.client()
@@ -115,41 +119,41 @@ def finalize(stripe_id: str, invoice: Invoice, customer_id: str, asked: AmountDu
         )
     seen: list[WholeInvoice] = []
 
+    def frozen(now: WholeInvoice) -> str:
+        seen.append(now)
+        if not is_same_email(now["customer_email"], invoice.email):
+            raise Conflict(
+                f"{invoice.name} was not mailed: in Stripe it was finalized for "
+                f"{now['customer_email'] or 'nobody'} and is to go to {invoice.email}. Void it "
+                "with void-invoice, then clone the record and send that."
+            )
+        return str(now["status"])
+
     def finalized(_since: datetime) -> str | None:
         now = client.invoice(stripe_id)
-        seen.extend([now] if now else [])
-        return str(now["status"]) if now and now["status"] != "draft" else None
-
-    def act(key: str) -> str:
-        seen.append(client.finalize(stripe_id, key))
-        return str(seen[-1]["status"])
+        if now is None or now["status"] == "draft":
+            return None
+        return frozen(now)
 
     with ACCOUNT.held(invoice.account.id):
-        _correct_email(stripe_id, invoice.email, customer_id)
-        intents.once(
-            FINALIZE,
-            invoice.record_id,
-            digest=fingerprint(stripe_id),
-            actor=run_id(),
-            evidence=finalized,
-            act=act,
-        )
+        lend_email(stripe_id, invoice, customer_id)
+        try:
+            intents.once(
+                FINALIZE,
+                invoice.record_id,
+                digest=fingerprint(stripe_id),
+                actor=run_id(),
+                evidence=finalized,
+                act=lambda key: frozen(client.finalize(stripe_id, key)),
+            )
+        except TransientError:
+            raise  # it may be under way still, and is tried again with the same address
+        except InvoicingError:
+            give_back_emails(invoice.account.id)
+            raise
+        give_back_emails(invoice.account.id)
     get_run_logger().info("%s is finalized: numbered and frozen.", stripe_id)
     return amount_due(seen[-1], agreed) if seen else asked
-
-
-def _correct_email(stripe_id: str, email: str | None, customer_id: str) -> None:
-    """Let a draft go to an address, where the customer has another one by now."""
-    if _has_email(stripe_id, email):
-        return
-    stripe.client().update_customer(customer_id, {"email": email or ""})
-    if not _has_email(stripe_id, email):
-        raise TransientError(f"Stripe still has another e-mail address on the draft {stripe_id}.")
-
-
-def _has_email(stripe_id: str, email: str | None) -> bool:
-    draft = stripe.client().invoice(stripe_id)
-    return draft is None or draft["status"] != "draft" or draft["customer_email"] == email
 
 
 @task(task_run_name="mail it to {email}", **STEP)

@@ -1,6 +1,6 @@
 """Fields of new records, for invoices that exist in Stripe only, one or many."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from invoicing.domain.model.money import Money, line_amount
@@ -9,9 +9,9 @@ from invoicing.domain.stripe.payment_facts import NO_PAYMENT_FACTS
 from invoicing.domain.stripe.projection import Projection, is_same_org, project
 from invoicing.domain.stripe.resources import StripeInvoice, StripeLine
 from invoicing.domain.stripe.transitions import line_key
-from invoicing.ledger import links, payment_facts
+from invoicing.ledger import payment_facts
 from invoicing.settings import settings
-from tasks.records.soql_lists import select_in
+from tasks.records.accounts import accounts_of_customers
 from tasks.runtime.clock import today
 
 
@@ -45,20 +45,12 @@ def accounts_of(invoices: Collection[BilledTo]) -> dict[str, str]:
     by_customer = {
         i.stripe_id: i.customer_id for i in invoices if i.customer_id and not i.account_id
     }
-    accounts = links.accounts_of(set(by_customer.values()))
-    accounts |= _linked(set(by_customer.values()) - accounts.keys())
+    accounts = accounts_of_customers(by_customer.values())
     return named | {
         stripe_id: accounts[customer]
         for stripe_id, customer in by_customer.items()
         if customer in accounts
     }
-
-
-def _linked(customers: Iterable[str]) -> dict[str, str]:
-    """The Accounts that carry Stripe customers."""
-    field = "Stripe_Customer_Id__c"
-    found = select_in("Account", field, sorted(customers), ("Id", field))
-    return {row[field]: row["Id"] for row in found}
 
 
 def project_all(invoices: Sequence[StripeInvoice]) -> list[Projection]:

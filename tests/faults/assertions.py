@@ -19,6 +19,7 @@ from invoicing.ledger.models import (
     Intent,
     InvoiceLink,
     Lease,
+    LentEmail,
     Request,
     SyncRun,
     TimelineEntry,
@@ -34,6 +35,7 @@ RECORD_FIELDS = (
     *("Sent_At__c", "Local_Key__c", "Description__c", "Action_Requested__c", "Currency__c"),
     *("Replaces__c", "Replaced_By__c", "Previewed_Total__c", "Is_Overdue__c"),
     *("Reminders_Sent__c", "Account__c", "Account__r.Stripe_Customer_Id__c"),
+    "Account__r.Invoice_Email__c",
     Query("Lines__r", ["Description__c", "Quantity__c", "Amount__c"], order="Position__c"),
 )
 
@@ -58,6 +60,7 @@ class Facts:
     leases: Sequence[Lease]
     intents: Sequence[Intent]
     links: Sequence[InvoiceLink]
+    lent: Sequence[LentEmail]
     events: Sequence[Event]
     requests: Sequence[Request]
     timeline: Sequence[TimelineEntry]
@@ -94,7 +97,7 @@ def gather(syncs: Sequence[str]) -> Facts:
     with session() as ledger:
         tables: Mapping[Any, Any] = {
             table: list(ledger.exec(select(table)))
-            for table in (Lease, Intent, InvoiceLink, Event, Request, TimelineEntry)
+            for table in (Lease, Intent, InvoiceLink, LentEmail, Event, Request, TimelineEntry)
         }
     return Facts(
         now=now(),
@@ -109,6 +112,7 @@ def gather(syncs: Sequence[str]) -> Facts:
         leases=tables[Lease],
         intents=tables[Intent],
         links=tables[InvoiceLink],
+        lent=tables[LentEmail],
         events=tables[Event],
         requests=tables[Request],
         timeline=sorted(tables[TimelineEntry], key=lambda entry: (entry.happened_at, entry.key)),
@@ -180,6 +184,7 @@ def violations(facts: Facts, wanted: Mapping[str, int]) -> list[str]:
         *_once_each(facts, wanted),
         *_as_agreed(facts),
         *_in_agreement(facts),
+        *_own_addresses(facts),
         *_told_once(facts),
         *_nothing_left(facts),
     ]
@@ -208,6 +213,17 @@ def _once_each(facts: Facts, wanted: Mapping[str, int]) -> Iterator[str]:
     for what in ("credit_notes", "refunds", "out_of_band"):
         if len(getattr(facts, what)) > wanted.get(what, 0):
             yield f"{len(getattr(facts, what))} {what}, {wanted.get(what, 0)} wanted"
+
+
+def _own_addresses(facts: Facts) -> Iterator[str]:
+    """Whoever was asked for one invoice, the customer has its own address again."""
+    customers = {customer["id"]: customer["email"] for customer in facts.customers}
+    for record in facts.records:
+        account = record["Account__r"]
+        has, own = customers.get(account["Stripe_Customer_Id__c"]), account["Invoice_Email__c"]
+        if has and own and has != own:
+            yield f"the customer of {record['Name']} has the address {has} instead of {own}"
+    yield from (f"{loan.customer_id} has {loan.lent} on loan" for loan in facts.lent)
 
 
 def _matter(mail: Thing) -> str:

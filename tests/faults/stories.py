@@ -14,6 +14,7 @@ import requests
 
 from invoicing.domain.model.reminder_dates import GRACE_PERIOD
 from invoicing.domain.salesforce.queries import Query, all_of, equals
+from invoicing.domain.stripe.projection import ACCOUNT_KEY
 from tests.faults.assertions import Facts
 from tests.faults.process_patches import now
 from tests.faults.runner import outcome_of
@@ -241,8 +242,24 @@ def _schedule() -> Parameters:
     return {}
 
 
+BILL_TO = "wile.coyote@example.com"
+"""Of a contact of Acme, whose own address is another."""
+
+
 def _send() -> Parameters:
-    return {"invoice": draft()}
+    from invoicing.connectors import salesforce
+
+    name, where = draft(), equals("Email", BILL_TO)
+    [contact] = salesforce.client().query(Query("Contact", ["Id"], where=where))
+    write(name, Bill_To__c=contact["Id"])
+    return {"invoice": name}
+
+
+def _link() -> Parameters:
+    """A draft, and a customer of the same address whom somebody made in Stripe."""
+    draft()
+    there = stripe_post("/v1/customers", name="ACME Corp.", email="billing@acme.example.com")
+    return {"account": "Acme Corporation", "customer": there["id"]}
 
 
 def _void() -> Parameters:
@@ -406,7 +423,7 @@ def _half_sent() -> Parameters:
     name = draft()
     with lock_invoice(name) as record_id:
         content = read_invoice(record_id)
-        customer = ensure_customer(content.account, content.email or "")
+        customer = ensure_customer(content)
         create_draft(content, customer)
     return {"invoice": name}
 
@@ -430,12 +447,20 @@ def _is_cloned(facts: Facts, _: Parameters) -> Iterator[str]:
 def _is_sent(facts: Facts, parameters: Parameters) -> Iterator[str]:
     record = facts.record(parameters["invoice"])
     yield from _says("Stripe invoices", len(facts.invoices_of(record)), 1)
-    yield from _says("e-mails", len(facts.mails_of(record)), 1)
+    yield from _says("e-mails", [mail["to"] for mail in facts.mails_of(record)], [BILL_TO])
     yield from _says("status", record["Status__c"], "Open")
     yield from _says("lines", [i["subtotal"] for i in facts.invoices_of(record)], [245000])
     yield from _says("time of sending", record["Sent_At__c"] is not None, True)
     customers = [customer["id"] for customer in facts.customers]
     yield from _says("customer", [record["Account__r"]["Stripe_Customer_Id__c"]], customers)
+
+
+def _is_linked(facts: Facts, parameters: Parameters) -> Iterator[str]:
+    [record] = facts.records
+    linked = record["Account__r"]["Stripe_Customer_Id__c"]
+    yield from _says("customer", linked, parameters["customer"])
+    carried = [customer["metadata"].get(ACCOUNT_KEY) for customer in facts.customers]
+    yield from _says("carried", carried, [record["Account__c"]])
 
 
 def _is(status: str, paid: float = 0, mails: int = 1) -> Callable[..., Iterator[str]]:
@@ -535,6 +560,7 @@ STORIES: Mapping[str, Story] = {
         Story("clone-invoice", _clone, _is_cloned),
         Story("delete-draft", _half_sent, _is_gone),
         Story("send-invoice", _send, _is_sent),
+        Story("link-customer", _link, _is_linked),
         Story("send-scheduled", _schedule, _is_left_to_its_run),
         Story("void-invoice", _void, _is("Void")),
         Story("write-off-invoice", _void, _is("Uncollectible")),

@@ -30,7 +30,7 @@ def in_stripe_too(name: str) -> str:
     """Let a draft's sending come as far as Stripe's draft; returns its id there."""
     with lock_invoice(name) as record_id:
         content = read_invoice(record_id)
-        return create_draft(content, ensure_customer(content.account, content.email or ""))
+        return create_draft(content, ensure_customer(content))
 
 
 def test_a_draft_is_deleted_with_its_lines(draft: Raise, org: Org) -> None:

@@ -118,7 +118,8 @@ ALIASES: Mapping[str, Sequence[str]] = {
 """Other names of the columns, whatever their case, underscores and blanks."""
 
 
-def _plain(title: str) -> str:
+def plain_title(title: str) -> str:
+    """A column's title without case, underscores, dots and further blanks."""
     return " ".join(re.split(r"[\s_.-]+", title.strip().casefold())).strip()
 
 
@@ -130,7 +131,7 @@ PLACEHOLDERS: Mapping[str, Any] = {
 """For what cannot be read, so that it is not called missing as well."""
 
 COLUMNS: Mapping[str, str] = {
-    _plain(title): name for name, others in ALIASES.items() for title in (name, *others)
+    plain_title(title): name for name, others in ALIASES.items() for title in (name, *others)
 }
 
 
@@ -181,7 +182,7 @@ def read_table(text: str, request: str) -> list[Form]:
     Raises:
         Rejected: the table as a whole cannot be read, or asks for too much.
     """
-    delimiter, rows = _rows(text)
+    delimiter, rows = read_rows(text)
     names = _columns(rows[0] if rows else [])
     forms: dict[str, Form] = {}
     same: Counter[str] = Counter()
@@ -205,7 +206,12 @@ def read_table(text: str, request: str) -> list[Form]:
     return list(forms.values())
 
 
-def _rows(text: str) -> tuple[str, list[list[str]]]:
+def read_rows(text: str) -> tuple[str, list[list[str]]]:
+    """The delimiter of a CSV, and its cells.
+
+    Raises:
+        Rejected: it is no CSV.
+    """
     text = text.removeprefix("\ufeff").strip("\r\n")
     titles = text.partition("\n")[0]
     try:
@@ -220,10 +226,10 @@ def _rows(text: str) -> tuple[str, list[list[str]]]:
 
 def _columns(titles: Sequence[str]) -> list[str]:
     """Our names of the columns; empty for a column without a title."""
-    names = [COLUMNS.get(_plain(title), "") for title in titles]
+    names = [COLUMNS.get(plain_title(title), "") for title in titles]
     known = ", ".join(ALIASES)
     wrong = [
-        f"There is no column {title.strip()!r}{nearest(_plain(title), COLUMNS) or '.'}"
+        f"There is no column {title.strip()!r}{nearest(plain_title(title), COLUMNS) or '.'}"
         for title, name in zip(titles, names, strict=True)
         if title.strip() and not name
     ]

@@ -288,6 +288,17 @@ class InvoiceOutcome(Outcome):
         )
 
 
+class LinkOutcome(Outcome):
+    """The outcome of linking Accounts and Stripe customers."""
+
+    linked: int = 0
+    not_linked: int = 0
+    customers: list[str] = Field(
+        default_factory=list, description="Stripe's ids in the order asked; empty: not linked."
+    )
+    reasons: list[str] = Field(default_factory=list, description="Why the others were not linked.")
+
+
 class BulkOutcome(Outcome):
     """The outcome of many invoices that were asked for at once."""
 

@@ -246,7 +246,9 @@ def customer_params(account: Account, email: str) -> "sdk.CustomerUpdateParams":
 
 
 def _with_whom(params: Whom, account: Account, email: str) -> Whom:
-    params["email"], params["name"] = email, account.name
+    params["name"] = account.name
+    if email:
+        params["email"] = email
     if account.address:
         params["address"] = address_params(account.address)
     return params
@@ -257,7 +259,7 @@ def is_in_step(customer: Customer, account: Account, email: str) -> bool:
     there = customer.get("address")
     has = _filled(there).items() if there else {}.items()
     wanted = address_params(account.address).items() if account.address else {}.items()
-    named = (customer["email"], customer.get("name")) == (email, account.name)
+    named = (customer["email"] or "", customer.get("name")) == (email, account.name)
     return named and wanted <= has
 
 

@@ -1,0 +1,31 @@
+"""E-mail addresses that customers have for one invoice, and have to get rid of again."""
+
+from sqlmodel import col, delete, select
+
+from invoicing.ledger.database import insert_missing, session
+from invoicing.ledger.models import LentEmail
+
+
+def lend(customer_id: str, account_id: str, *, own: str | None, lent: str) -> None:
+    """Write down, before it is so, that a customer has another address than its own."""
+    loan = LentEmail(customer_id=customer_id, account_id=account_id, own=own, lent=lent)
+    with session() as ledger:
+        insert_missing(ledger, [loan])
+
+
+def lent(account_id: str) -> list[LentEmail]:
+    """What the customers of an Account have for one invoice."""
+    with session() as ledger:
+        return list(ledger.exec(select(LentEmail).where(LentEmail.account_id == account_id)))
+
+
+def accounts() -> list[str]:
+    """The Accounts whose customers have another address than their own."""
+    with session() as ledger:
+        return sorted(set(ledger.exec(select(LentEmail.account_id))))
+
+
+def given_back(customer_id: str) -> None:
+    """Write down that a customer has its own address again."""
+    with session() as ledger:
+        ledger.execute(delete(LentEmail).where(col(LentEmail.customer_id) == customer_id))

@@ -1,0 +1,221 @@
+"""Steps of linking Accounts and Stripe customers: checked together, linked one by one, reported."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+from prefect import task
+
+from invoicing.connectors import salesforce, stripe
+from invoicing.domain.forms.customer_links import LinkRequest
+from invoicing.domain.forms.parameters import LinkOutcome
+from invoicing.domain.model import markdown
+from invoicing.domain.model.invoice import Account
+from invoicing.domain.model.wording import counted
+from invoicing.domain.stripe.resources import Customer
+from invoicing.errors import Rejected
+from invoicing.ledger import intents, links
+from invoicing.ledger.intents import CREATE_CUSTOMER
+from tasks.records.accounts import read_accounts
+from tasks.records.locks import ACCOUNT
+from tasks.runtime.retries import STEP
+from tasks.runtime.run_page import publish_page, record_page, stripe_page
+from tasks.sending.customer import create_customer, describe, link_metadata, owners_of
+from tasks.sending.one_off_email import give_back_emails
+
+READERS = 8
+"""Customers read side by side."""
+
+MAX_REASONS_SHOWN = 5
+"""Mistakes that the error itself names; the run's page names all."""
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerLink:
+    """An Account and its customer, as requested.
+
+    Attributes:
+        request: As people wrote it.
+        account: The Account that it names, if there is one.
+        customer: The customer that it names; None for a new one.
+        problems: Everything that is wrong.
+        linked: The customer that the Account is linked to in the end.
+    """
+
+    request: LinkRequest
+    account: Account | None
+    customer: Customer | None
+    problems: tuple[str, ...] = ()
+    linked: str | None = None
+
+
+def what_is_asked(requests: Sequence[LinkRequest]) -> str:
+    """What a run is about, for its name."""
+    if len(requests) == 1:
+        return f"{requests[0].account} to {requests[0].customer or 'a new customer'}"
+    return counted(len(requests), "Account")
+
+
+@task(task_run_name="check Accounts and customers", **STEP)
+def check_links(requests: Sequence[LinkRequest]) -> list[CustomerLink]:
+    """Look everything up that was named, and say what is wrong; nothing is written."""
+    accounts = read_accounts(request.account for request in requests)
+    wanted = sorted({request.customer for request in requests if request.customer})
+    with ThreadPoolExecutor(READERS) as pool:
+        found = dict(zip(wanted, pool.map(stripe.client().customer, wanted), strict=True))
+    owners = owners_of(one for one in found.values() if one)
+    names = Counter(account.id for account in _accounts(requests, accounts))
+    uses = Counter(request.customer for request in requests if request.customer)
+    checked = []
+    for request in requests:
+        account = accounts[request.account]
+        customer = found.get(request.customer or "")
+        problems = [account] if isinstance(account, str) else []
+        if not isinstance(account, str):
+            problems += _problems(request, account, customer, owners)
+            if names[account.id] > 1:
+                problems.append(f"{account.name} is named more than once.")
+        if request.customer and uses[request.customer] > 1:
+            problems.append(f"{request.customer} is named for more than one Account.")
+        placed = tuple(f"{request.where}: {problem}" for problem in problems)
+        known = None if isinstance(account, str) else account
+        checked.append(CustomerLink(request, known, customer, placed))
+    return checked
+
+
+def _accounts(
+    requests: Sequence[LinkRequest], accounts: Mapping[str, Account | str]
+) -> Iterator[Account]:
+    for request in requests:
+        account = accounts[request.account]
+        if not isinstance(account, str):
+            yield account
+
+
+def _problems(
+    request: LinkRequest, account: Account, customer: Customer | None, owners: Mapping[str, str]
+) -> Iterator[str]:
+    if request.customer is None:
+        yield from _new_problems(account)
+    elif customer is None:
+        yield f"Stripe has no customer {request.customer}, or it was deleted."
+    else:
+        owner = owners.get(customer["id"], account.id)
+        if owner != account.id:
+            other = read_accounts([owner])[owner]
+            name = owner if isinstance(other, str) else other.name
+            yield f"{describe(customer)} is {name} already, and one customer is one Account."
+        currency = (customer.get("currency") or account.currency).upper()
+        if currency != account.currency:
+            yield (
+                f"{describe(customer)} is billed in {currency} and {account.name} in "
+                f"{account.currency}. Change the Account's currency, or choose another customer."
+            )
+
+
+def _new_problems(account: Account) -> Iterator[str]:
+    if not account.invoice_email:
+        yield f"{account.name} has no e-mail address for invoices; fill Invoice E-mail on it."
+    linked = links.customer_of(account.id) or account.stripe_customer_id
+    if linked and not _is_made_for(account, linked) and stripe.client().customer(linked):
+        yield (
+            f"{account.name} is billed as {linked}. Name another customer by its id, or delete "
+            "that one in Stripe first."
+        )
+
+
+def _is_made_for(account: Account, customer_id: str) -> bool:
+    made = intents.find(CREATE_CUSTOMER, account.id)
+    return made is not None and made.outcome == customer_id
+
+
+def link(checked: Sequence[CustomerLink], *, all_or_nothing: bool) -> list[CustomerLink]:
+    """Link what is right, each Account once."""
+    if all_or_nothing and any(one.problems for one in checked):
+        return list(checked)
+    return [one if one.problems else _link_or_say_why(one) for one in checked]
+
+
+def _link_or_say_why(one: CustomerLink) -> CustomerLink:
+    try:
+        return _link(one)
+    except Rejected as error:
+        return replace(one, problems=(f"{one.request.where}: {error}",))
+
+
+@task(task_run_name="link {wanted.request.account}", **STEP)
+def _link(wanted: CustomerLink) -> CustomerLink:
+    """Link one Account: on the customer, in the ledger, on the Account."""
+    account = wanted.account
+    if account is None:
+        return wanted
+    client, mine = stripe.client(), link_metadata(account)
+    with ACCOUNT.held(account.id):
+        give_back_emails(account.id)
+        customer = wanted.customer or create_customer(account, account.invoice_email or "")
+        if not mine.items() <= (customer.get("metadata") or {}).items():
+            client.update_customer(customer["id"], {"metadata": mine})
+        links.link_customer(customer["id"], account.id)
+        if account.stripe_customer_id != customer["id"]:
+            fields = {"Stripe_Customer_Id__c": customer["id"]}
+            salesforce.client().update("Account", account.id, fields)
+    return replace(wanted, linked=customer["id"])
+
+
+@task(task_run_name="publish the outcome of each row", **STEP)
+def publish_links(results: Sequence[CustomerLink]) -> None:
+    """Attach a table to the run: what each Account is linked to."""
+    columns = ("Asked for in", "Account", "Customer", "Outcome")
+    publish_page(
+        "link-customer",
+        markdown.table(columns, map(_row, results)),
+        f"The outcome of {counted(len(results), 'Account')} asked for.",
+    )
+
+
+def _row(one: CustomerLink) -> tuple[str, ...]:
+    account = one.account
+    name = markdown.link(account.name, record_page(account.id)) if account else one.request.account
+    customer = one.linked or one.request.customer or "new"
+    if customer.startswith("cus_"):
+        customer = markdown.link(customer, stripe_page("customers", customer))
+    return (one.request.where, name, customer, _outcome(one))
+
+
+def _outcome(one: CustomerLink) -> str:
+    return "Linked." if one.linked else " ".join(one.problems) or "Not linked."
+
+
+def outcome(results: Sequence[CustomerLink]) -> LinkOutcome:
+    """The outcome of a run.
+
+    Raises:
+        Rejected: nothing was linked, and why.
+    """
+    linked = [one for one in results if one.linked]
+    reasons = [reason for one in results for reason in one.problems]
+    if not linked:
+        raise Rejected(reasons, _summary(reasons, len(results)))
+    sentence = f"{counted(len(linked), 'Account')} linked."
+    if len(results) == 1 and linked[0].account:
+        sentence = f"{linked[0].account.name} is billed as {linked[0].linked} from now on."
+    elif reasons:
+        sentence += (
+            f" {counted(len(results) - len(linked), 'Account')} not linked; the page "
+            "link-customer of this run says why."
+        )
+    return LinkOutcome(
+        sentence=sentence,
+        linked=len(linked),
+        not_linked=len(results) - len(linked),
+        customers=[one.linked or "" for one in results],
+        reasons=reasons,
+    )
+
+
+def _summary(reasons: Sequence[str], accounts: int) -> str:
+    more = len(reasons) - MAX_REASONS_SHOWN
+    rest = f" … and {more:,} more, all on the page link-customer of this run." if more > 0 else ""
+    first = " ".join(reasons[:MAX_REASONS_SHOWN])
+    return f"None of {counted(accounts, 'Account')} was linked. {first}{rest}"
