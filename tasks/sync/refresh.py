@@ -391,8 +391,8 @@ def _create_record(invoice: Projection) -> RefreshResult:
     if account is None:
         return RefreshResult(
             invoice.stripe_id,
-            problem=f"its Stripe customer {invoice.customer_id} belongs to no Account; write the "
-            "customer's id into an Account's Stripe Customer Id, then sync again.",
+            problem=f"its Stripe customer {invoice.customer_id} belongs to no Account; run "
+            "link-customer to say which Account it is, then sync again.",
         )
     link, link_back = replacement_links(invoice.replaces)
     header = record_header(invoice, account) | synced_fields(Status.OPEN) | link
