@@ -34,7 +34,7 @@ def read_invoice_state(record_id: str) -> InvoiceState:
     """Read the record, and its invoice in Stripe as it is at this moment."""
     record = read_invoice.fn(record_id)
     stripe_id = record.stripe_id or links.stripe_id(record_id)
-    invoice = stripe.client().invoice(stripe_id) if stripe_id else None
+    invoice = stripe.client().invoice_with_payments(stripe_id) if stripe_id else None
     if stripe_id and not invoice and record.status not in DELETABLE:
         raise Conflict(f"{record.name}: {vanished_message(stripe_id, record.status)}")
     if invoice and stripe_id:

@@ -28,6 +28,7 @@ SDK: dict[type, type] = {
     resources.Charge: stripe.Charge,
     resources.PaymentRecord: stripe.PaymentRecord,
     resources.CreditNote: stripe.CreditNote,
+    resources.CreditNoteLine: stripe.CreditNoteLineItem,
     resources.Customer: stripe.Customer,
     resources.TaxId: stripe.TaxId,
     resources.Coupon: stripe.Coupon,

@@ -1,0 +1,24 @@
+"""What is known of payments: refunds without credit notes, credits, lost disputes, bank debits."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0009"
+down_revision = "0008"
+branch_labels = None
+depends_on = None
+
+TABLE = "known_payments"
+AMOUNTS = ("unnoted", "lost", "on_balance", "out_of_band", "under_way")
+
+
+def upgrade() -> None:
+    """Apply."""
+    for name in AMOUNTS:
+        op.add_column(TABLE, sa.Column(name, sa.BigInteger(), nullable=False, server_default="0"))
+
+
+def downgrade() -> None:
+    """Take back."""
+    for name in AMOUNTS:
+        op.drop_column(TABLE, name)
