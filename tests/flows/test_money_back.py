@@ -298,9 +298,8 @@ def test_charges_without_a_payment_intent_do_not_stop_the_night(
     v1 = dashboard.v1
     [customer] = v1.customers.list().data
     for whose in ({}, {"customer": customer.id}):
-        charge = v1.charges.create(
-            {"amount": 5000, "currency": "usd", "source": "tok_visa", **whose}  # type: ignore[typeddict-item]
-        )
+        made: Any = {"amount": 5000, "currency": "usd", "source": "tok_visa", **whose}
+        charge = v1.charges.create(made)
         v1.refunds.create({"charge": charge.id, "amount": 1000})
         about = {"charge": charge.id, "amount": 3700, "currency": "eur"}
         stripe_sandbox.admin("POST", "disputes", **about)
