@@ -46,6 +46,7 @@ from invoicing.domain.stripe.resources import (
     ListedInvoice,
     PaidInvoice,
     PaymentRecord,
+    Product,
     Refund,
     StripeInvoice,
     StripeLine,
@@ -302,11 +303,20 @@ class Stripe:
         with _translated_errors("update the customer"):
             return _read(self._v1.customers.update(customer_id, params), Customer)
 
-    def ensure_product(self, product_id: str, name: str) -> None:
-        """Make sure that a product exists under this id, with this name and active.
+    def products(self, product_ids: Iterable[str]) -> list[Product]:
+        """Those of some products that exist, archived ones included."""
+        found: list[Product] = []
+        with _translated_errors("read the products"):
+            for some in chunked(product_ids, PAGE_SIZE):
+                pages = self._v1.products.list({"ids": some, "limit": PAGE_SIZE})
+                found += _every(pages, Product)
+        return found
+
+    def create_product(self, product_id: str, name: str) -> None:
+        """Create a product under this id, unless it exists.
 
         The id makes creating it twice impossible. A key of ours would only make Stripe repeat
-        a failed answer for a day.
+        a failed answer for a day, or the product's that was deleted since.
         """
         try:
             with _translated_errors("create the product"):
@@ -314,8 +324,11 @@ class Stripe:
         except Rejected as error:
             if getattr(error.__cause__, "code", None) != "resource_already_exists":
                 raise
-            with _translated_errors("update the product"):
-                self._v1.products.update(product_id, {"name": name, "active": True})
+
+    def update_product(self, product_id: str, params: "sdk.ProductUpdateParams") -> None:
+        """Set fields of a product; the same update twice is one."""
+        with _translated_errors("update the product"):
+            self._v1.products.update(product_id, params)
 
     def ensure_coupon(self, coupon_id: str, params: "sdk.CouponCreateParams") -> None:
         """Make sure that a coupon of these terms exists under this id.

@@ -91,16 +91,6 @@ class Customer(SQLModel, table=True):
     is_primary: bool = True
 
 
-class Product(SQLModel, table=True):
-    """A Salesforce product known to exist in Stripe."""
-
-    __tablename__ = "product"
-
-    product_id: str = Field(primary_key=True)
-    stripe_id: str
-    name: str
-
-
 class InvoiceLink(SQLModel, table=True):
     """A Salesforce record and its Stripe invoice."""
 

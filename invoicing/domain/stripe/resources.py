@@ -306,6 +306,14 @@ class TaxId(TypedDict):
     value: str
 
 
+class Product(TypedDict):
+    """A product; one that is archived is not active."""
+
+    id: str
+    active: bool
+    name: str
+
+
 class Coupon(TypedDict):
     """The terms of a coupon."""
 

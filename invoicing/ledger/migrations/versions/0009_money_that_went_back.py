@@ -1,4 +1,7 @@
-"""What is known of payments: refunds without credit notes, credits, lost disputes, bank debits."""
+"""What is known of payments: refunds without credit notes, credits, lost disputes, bank debits.
+
+Which products Stripe has is asked of Stripe.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -16,9 +19,17 @@ def upgrade() -> None:
     """Apply."""
     for name in AMOUNTS:
         op.add_column(TABLE, sa.Column(name, sa.BigInteger(), nullable=False, server_default="0"))
+    op.drop_table("product")
 
 
 def downgrade() -> None:
     """Take back."""
     for name in AMOUNTS:
         op.drop_column(TABLE, name)
+    op.create_table(
+        "product",
+        sa.Column("product_id", sa.String(), nullable=False),
+        sa.Column("stripe_id", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("product_id"),
+    )

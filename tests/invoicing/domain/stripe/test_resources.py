@@ -31,6 +31,7 @@ SDK: dict[type, type] = {
     resources.CreditNoteLine: stripe.CreditNoteLineItem,
     resources.Customer: stripe.Customer,
     resources.TaxId: stripe.TaxId,
+    resources.Product: stripe.Product,
     resources.Coupon: stripe.Coupon,
     resources.TaxRate: stripe.TaxRate,
     resources.Event: stripe.Event,

@@ -74,7 +74,7 @@ def charge_without_intent(context: Context, invoice: Doc) -> Doc:
     """Let an invoice have been paid by a charge that has no payment intent.
 
     So were those finalized before 2019-03-15, and their payments name the charge.
-    Source: the SDK's docstrings of ``InvoicePayment.Payment``
+    Source: the SDK's docstrings of ``InvoicePayment.Payment``.
 
     Returns:
         The charge.
