@@ -45,7 +45,9 @@ def credit_invoice(
         amount: Tax included, in the invoice's currency; empty for all, or for the lines below.
         lines: What is credited of single lines, by their position on the invoice.
         give_back: Where the part goes that was paid already: a refund, the customer balance
-            (taken off the next invoice), or out of band (you pay it back yourself).
+            (taken off the next invoice), or out of band (you pay it back yourself, or the bank
+            took it by a dispute that was lost). "Refunded already" moves no money: the credit
+            note is for a refund that was made without one.
         reason: Why; Stripe keeps it with the credit note.
         memo: What the customer reads on the credit note.
         mail_customer: Whether Stripe mails the credit note to the customer.

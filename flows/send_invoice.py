@@ -69,8 +69,8 @@ def send_invoice(invoice: InvoiceReference, small_amount_is_meant: bool = False)
             did = "sent to"
             mail(stripe_id, record_id, draft.email or "")
         elif asked.due.minor:
-            did = "charged to"
-            charge(stripe_id, record_id)
+            paid = charge(stripe_id, record_id)
+            did = "charged to" if paid else "submitted as a bank debit of"
         else:
             did = "billed to"
         enable_auto_advance(stripe_id)

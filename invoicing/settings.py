@@ -88,6 +88,10 @@ class Stripe(BaseModel):
         False,
         description="Let Stripe remind, retry and reconcile by itself after finalization.",
     )
+    unarchive_products: bool = Field(
+        False,
+        description="Unarchive products that an invoice needs; else it is refused.",
+    )
     requests_per_second: float = Field(20, gt=0, description="Pace of bulk readers.")
     tax_rates: Table[str] = Field(
         default_factory=dict,

@@ -10,7 +10,7 @@ What is asked has the SDK's types. What is answered is held to the types of
 
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import lru_cache, partial
@@ -26,11 +26,18 @@ from urllib3 import PoolManager, ProxyManager
 from urllib3.exceptions import HTTPError
 
 from invoicing.domain.model.money import Money
-from invoicing.domain.stripe.payment_facts import PaymentName
+from invoicing.domain.stripe.payment_facts import (
+    MoneyBack,
+    PaymentName,
+    payments_of,
+    successful_payments,
+)
+from invoicing.domain.stripe.projection import credited
 from invoicing.domain.stripe.resources import (
     Charge,
     Coupon,
     CreditNote,
+    CreditNoteLine,
     Customer,
     Dispute,
     Event,
@@ -39,6 +46,7 @@ from invoicing.domain.stripe.resources import (
     ListedInvoice,
     PaidInvoice,
     PaymentRecord,
+    Product,
     Refund,
     StripeInvoice,
     StripeLine,
@@ -308,11 +316,20 @@ class Stripe:
         with _translated_errors("update the customer"):
             return _read(self._v1.customers.update(customer_id, params), Customer)
 
-    def ensure_product(self, product_id: str, name: str) -> None:
-        """Make sure that a product exists under this id, with this name and active.
+    def products(self, product_ids: Iterable[str]) -> list[Product]:
+        """Those of some products that exist, archived ones included."""
+        found: list[Product] = []
+        with _translated_errors("read the products"):
+            for some in chunked(product_ids, PAGE_SIZE):
+                pages = self._v1.products.list({"ids": some, "limit": PAGE_SIZE})
+                found += _every(pages, Product)
+        return found
+
+    def create_product(self, product_id: str, name: str) -> None:
+        """Create a product under this id, unless it exists.
 
         The id makes creating it twice impossible. A key of ours would only make Stripe repeat
-        a failed answer for a day.
+        a failed answer for a day, or the product's that was deleted since.
         """
         try:
             with _translated_errors("create the product"):
@@ -320,8 +337,11 @@ class Stripe:
         except Rejected as error:
             if getattr(error.__cause__, "code", None) != "resource_already_exists":
                 raise
-            with _translated_errors("update the product"):
-                self._v1.products.update(product_id, {"name": name, "active": True})
+
+    def update_product(self, product_id: str, params: "sdk.ProductUpdateParams") -> None:
+        """Set fields of a product; the same update twice is one."""
+        with _translated_errors("update the product"):
+            self._v1.products.update(product_id, params)
 
     def ensure_coupon(self, coupon_id: str, params: "sdk.CouponCreateParams") -> None:
         """Make sure that a coupon of these terms exists under this id.
@@ -376,22 +396,40 @@ class Stripe:
         One call, unless there are more payments than an invoice carries. None as for
         :meth:`invoice`.
         """
-        whole = "payment.payment_intent"
+        expand = ["payments.data.payment.payment_intent"]
         try:
             with _translated_errors("read the invoice"):
                 found = _read_unless_deleted(
-                    self._v1.invoices.retrieve(invoice_id, {"expand": [f"payments.data.{whole}"]}),
-                    PaidInvoice,
+                    self._v1.invoices.retrieve(invoice_id, {"expand": expand}), PaidInvoice
                 )
         except NotFound:
             return None
-        if found and found["payments"] and found["payments"]["has_more"]:
-            params: sdk.InvoicePaymentListParams = {"invoice": invoice_id, "limit": PAGE_SIZE}
+        return self._with_all_payments(found) if found else None
+
+    def _with_all_payments(self, invoice: PaidInvoice) -> PaidInvoice:
+        """An invoice that carries its first payments, with all of them."""
+        if invoice["payments"] and invoice["payments"]["has_more"]:
+            params: sdk.InvoicePaymentListParams = {"invoice": invoice["id"], "limit": PAGE_SIZE}
+            expand = ["data.payment.payment_intent"]
             with _translated_errors("read the invoice's payments"):
-                pages = self._v1.invoice_payments.list({**params, "expand": [f"data.{whole}"]})
+                pages = self._v1.invoice_payments.list({**params, "expand": expand})
                 every = list(_every(pages, InvoicePayment))
-            found["payments"] = {"data": every, "has_more": False}
-        return found
+            invoice["payments"] = {"data": every, "has_more": False}
+        return invoice
+
+    def money_back(self, invoice: PaidInvoice) -> MoneyBack:
+        """What went back of an invoice that was read with its payments.
+
+        Two calls for each payment, and one where credit notes were issued.
+        """
+        paid = successful_payments(payments_of(invoice))
+        return MoneyBack(
+            currency=invoice["currency"],
+            paid=paid,
+            refunds=[refund for payment in paid for refund in self.refunds(payment)],
+            disputes=[dispute for payment in paid for dispute in self.disputes(payment)],
+            notes=self.credit_notes(invoice["id"]) if credited(invoice) else [],
+        )
 
     def refunds(self, payment: PaymentName) -> list[Refund]:
         """All refunds of one payment."""
@@ -426,15 +464,20 @@ class Stripe:
     def invoice_of_payment(self, payment: PaymentName) -> str | None:
         """The invoice that a payment was made on; None for money of other business.
 
-        Invoices are found by payment intents only, which a charge without one was not made by:
+        Invoices are found by payment intents only. One that was paid by a charge without an
+        intent is looked for among those of its customer:
         https://docs.stripe.com/api/invoice-payment/list
         """
-        intent: str | None = payment.id
+        intent = payment.id
         if payment.kind == "charge":
-            with _translated_errors("read the charge"):
-                intent = _read(self._v1.charges.retrieve(payment.id), Charge)["payment_intent"]
-        if intent is None:
-            return None
+            try:
+                with _translated_errors("read the charge"):
+                    charge = _read(self._v1.charges.retrieve(payment.id), Charge)
+            except NotFound:
+                return None
+            if charge["payment_intent"] is None:
+                return self._invoice_of_charge(charge)
+            intent = charge["payment_intent"]
         by: sdk.InvoicePaymentListParamsPayment = {
             "type": "payment_intent",
             "payment_intent": intent,
@@ -443,6 +486,19 @@ class Stripe:
             pages = self._v1.invoice_payments.list({"payment": by, "limit": 1})
             found = next(_every(pages, InvoicePayment), None)
         return found["invoice"] if found else None
+
+    def _invoice_of_charge(self, charge: Charge) -> str | None:
+        """The invoice that a charge without an intent paid, as it says itself."""
+        if charge["customer"] is None:
+            return None
+        params: sdk.InvoiceListParams = {"customer": charge["customer"], "limit": PAGE_SIZE}
+        with _translated_errors("find the charge's invoice"):
+            pages = self._v1.invoices.list({**params, "expand": ["data.payments"]})
+            for invoice in _every(pages, PaidInvoice):
+                paid = successful_payments(payments_of(self._with_all_payments(invoice)))
+                if PaymentName("charge", charge["id"]) in paid:
+                    return invoice["id"]
+        return None
 
     def read(self, url: str) -> dict[str, Any] | None:
         """The object at a path such as a thin event names it; None when it is gone."""
@@ -642,6 +698,20 @@ class Stripe:
         params: sdk.CreditNoteListParams = {"invoice": invoice_id, "limit": PAGE_SIZE}
         with _translated_errors("read the invoice's credit notes"):
             return list(_every(self._v1.credit_notes.list(params), CreditNote))
+
+    def credited_lines(self, notes: Iterable[CreditNote]) -> list[CreditNoteLine]:
+        """The lines of credit notes that count."""
+        lines: list[CreditNoteLine] = []
+        for note in notes:
+            if note["status"] == "void":
+                continue
+            if not note["lines"]["has_more"]:
+                lines += note["lines"]["data"]
+                continue
+            with _translated_errors("read the credit note's lines"):
+                pages = self._v1.credit_notes.line_items.list(note["id"], {"limit": PAGE_SIZE})
+                lines += _every(pages, CreditNoteLine)
+        return lines
 
     # Events
 

@@ -47,7 +47,8 @@ SELECT :run_id, stripe_id, kind, name, record_id, COALESCE(account_id, ''),
              WHEN COALESCE(k.payment_state, s.payment_state) <> COALESCE(f.payment_state, '')
              THEN 'payment state'
              WHEN COALESCE(s.number, '') <> COALESCE(f.number, '') THEN 'number'
-             WHEN s.overdue <> f.overdue THEN 'overdue'
+             WHEN (s.overdue AND COALESCE(k.payment_state, '') <> 'Processing') <> f.overdue
+             THEN 'overdue'
              WHEN f.sync_state = 'Failed' THEN 'failed write'
            END AS kind
       FROM staged_stripe s JOIN staged_salesforce f ON f.stripe_id = s.stripe_id
@@ -72,8 +73,9 @@ SELECT :run_id, f.stripe_id,
   WHERE s.stripe_id IS NULL AND f.status <> 'Deleted'
 """
 """Query of the drift. A draft's content is Salesforce's own, so only its status is
-compared; what was deleted in Stripe and is known as such is no difference. Refunds and disputes
-are not on an invoice's page: where they decide, what was read of them last is compared."""
+compared; what was deleted in Stripe and is known as such is no difference. Refunds, disputes and
+bank debits are not on an invoice's page: where they decide, what was read of them last is compared.
+"""
 
 
 def find(run_id: str) -> dict[Kind, int]:

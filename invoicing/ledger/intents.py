@@ -162,14 +162,21 @@ def conclude(operation: str, subject: str, outcome: str) -> None:
         ledger.add(intent)
 
 
-def reopen(operation: str, subject: str) -> None:
-    """Let an operation be done again, under a new key, because its effect is known to be gone."""
+def reopen(operation: str, subject: str, actor: str = "") -> None:
+    """Let an operation be done again, under a new key, because its effect is known to be gone.
+
+    Args:
+        operation: What was done.
+        subject: What it was done to.
+        actor: The flow run that wants it now, if it is another one.
+    """
     with session() as ledger:
         intent = ledger.get(Intent, (operation, subject), with_for_update=True)
         if intent is not None:
             intent.outcome = intent.concluded_at = None
             intent.answered = intent.refused = False
             intent.generation += 1
+            intent.actor = actor or intent.actor
             intent.intended_at = intent.keyed_at = datetime.now(UTC)
             ledger.add(intent)
 

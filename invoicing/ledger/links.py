@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, update
 from sqlmodel import col, select
 
 from invoicing.ledger.database import insert_missing, session
-from invoicing.ledger.models import Binding, Customer, InvoiceLink, Product
+from invoicing.ledger.models import Binding, Customer, InvoiceLink
 
 
 def binding(stripe_account_id: str, *, livemode: bool) -> Binding | None:
@@ -147,16 +147,3 @@ def unlink_customer(customer_id: str) -> None:
         customer = ledger.get(Customer, customer_id)
         if customer is not None:
             ledger.delete(customer)
-
-
-def known_products(product_ids: Iterable[str]) -> dict[str, Product]:
-    """The products known to exist in Stripe, by Salesforce product id."""
-    query = select(Product).where(col(Product.product_id).in_(list(product_ids)))
-    with session() as ledger:
-        return {product.product_id: product for product in ledger.exec(query)}
-
-
-def remember_product(product_id: str, stripe_id: str, name: str) -> None:
-    """Remember that a product exists in Stripe under a name."""
-    with session() as ledger:
-        ledger.merge(Product(product_id=product_id, stripe_id=stripe_id, name=name))

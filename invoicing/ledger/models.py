@@ -105,16 +105,6 @@ class LentEmail(SQLModel, table=True):
     lent: str
 
 
-class Product(SQLModel, table=True):
-    """A Salesforce product known to exist in Stripe."""
-
-    __tablename__ = "product"
-
-    product_id: str = Field(primary_key=True)
-    stripe_id: str
-    name: str
-
-
 class InvoiceLink(SQLModel, table=True):
     """A Salesforce record and its Stripe invoice."""
 
@@ -143,8 +133,17 @@ class KnownPayments(SQLModel, table=True):
     credited: int = Field(
         default=0, description="After payment, when they were read.", sa_type=BigInteger
     )
+    unnoted: int = Field(
+        default=0, description="Refunded, and named by no credit note.", sa_type=BigInteger
+    )
+    lost: int = Field(
+        default=0, description="By disputes, and booked by no credit note.", sa_type=BigInteger
+    )
+    on_balance: int = Field(default=0, description="By credit notes.", sa_type=BigInteger)
+    out_of_band: int = Field(default=0, description="By credit notes.", sa_type=BigInteger)
+    under_way: int = Field(default=0, description="By bank debits.", sa_type=BigInteger)
     payment_state: str | None = Field(
-        default=None, description="Where the money stands, if refunds or disputes decide it."
+        default=None, description="Where the money stands, if the invoice alone does not say it."
     )
 
 

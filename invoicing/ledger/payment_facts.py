@@ -1,6 +1,7 @@
 """Facts last read of invoices' payments: refunds, disputes, failed attempts."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict, fields
 
 from sqlmodel import col, select
 
@@ -9,9 +10,7 @@ from invoicing.domain.stripe.payment_facts import NO_PAYMENT_FACTS, PaymentFacts
 from invoicing.ledger.database import session
 from invoicing.ledger.models import KnownPayments
 
-DECIDED_BY_PAYMENTS = frozenset(
-    [PaymentState.DISPUTED, PaymentState.REFUNDED, PaymentState.PARTLY_REFUNDED]
-)
+FACTS = [field.name for field in fields(PaymentFacts)]
 
 
 def known(stripe_ids: Iterable[str]) -> dict[str, PaymentFacts]:
@@ -21,12 +20,23 @@ def known(stripe_ids: Iterable[str]) -> dict[str, PaymentFacts]:
         return {row.stripe_id: _facts(row) for row in ledger.exec(query)}
 
 
+def processing() -> list[str]:
+    """The invoices of which a bank debit was under way when they were read last, by Stripe id."""
+    query = select(KnownPayments.stripe_id).where(col(KnownPayments.under_way) > 0)
+    with session() as ledger:
+        return list(ledger.exec(query.order_by(col(KnownPayments.stripe_id))))
+
+
 def _facts(row: KnownPayments) -> PaymentFacts:
-    return PaymentFacts(row.refunded, row.disputed, row.dispute_status, row.problem, row.credited)
+    return PaymentFacts(**{name: getattr(row, name) for name in FACTS})
 
 
-def remember(facts: Mapping[str, tuple[PaymentFacts, PaymentState]]) -> None:
-    """Remember what was read, and where the money stands because of it, by Stripe id."""
+def remember(facts: Mapping[str, tuple[PaymentFacts, PaymentState | None]]) -> None:
+    """Remember what was read of payments, by Stripe id.
+
+    Args:
+        facts: What was read, and where the money stands where the invoice alone does not say it.
+    """
     if not facts:
         return
     with session() as ledger:
@@ -36,14 +46,4 @@ def remember(facts: Mapping[str, tuple[PaymentFacts, PaymentState]]) -> None:
                 if row is not None:
                     ledger.delete(row)
                 continue
-            ledger.merge(
-                KnownPayments(
-                    stripe_id=stripe_id,
-                    refunded=read.refunded,
-                    disputed=read.disputed,
-                    dispute_status=read.dispute_status,
-                    problem=read.problem,
-                    credited=read.credited,
-                    payment_state=state if state in DECIDED_BY_PAYMENTS else None,
-                )
-            )
+            ledger.merge(KnownPayments(stripe_id=stripe_id, payment_state=state, **asdict(read)))

@@ -14,6 +14,7 @@ from invoicing.domain.stripe.credit_notes import (
     credit_note_params,
     plan_credit,
 )
+from invoicing.domain.stripe.payment_facts import MoneyBack
 from invoicing.domain.stripe.projection import RECORD_KEY
 from invoicing.domain.stripe.resources import CreditNote
 from invoicing.domain.stripe.transitions import InvoiceState
@@ -22,6 +23,7 @@ from invoicing.ledger import intents
 from invoicing.ledger.intents import (
     CREDIT,
 )
+from invoicing.settings import settings
 from tasks.corrections.duplicate_requests import (
     REQUEST_KEY,
     earlier_outcome,
@@ -43,6 +45,8 @@ def check_credit(state: InvoiceState, request: CreditRequest, request_id: str) -
         Rejected: with every mistake; nothing was written to Stripe.
     """
     client, subject = stripe.client(), request_subject(state, request_id)
+    invoice = client.invoice_with_payments(state.stripe_id) if state.stripe_id else None
+    money_back = client.money_back(invoice) if invoice else MoneyBack(state.currency, {})
     if earlier_outcome(
         CREDIT, subject, fingerprint(state.stripe_id, request), _issued(state, subject)
     ):
@@ -52,19 +56,15 @@ def check_credit(state: InvoiceState, request: CreditRequest, request_id: str) -
                 Money(state.currency, note["amount"]),
                 Money(state.currency, note["pre_payment_amount"]),
                 Money(state.currency, note["post_payment_amount"]),
+                lost=money_back.books_a_dispute(note),
             )
-    payments = client.paid_payments(state.stripe_id) if state.stripe_id else []
     credit, problems = plan_credit(
         state,
         request,
-        stripe_lines=client.invoice_lines(state.stripe_id)
-        if request.lines and state.stripe_id
-        else [],
-        collected=sum(
-            paid["amount_paid"] or 0
-            for paid in payments
-            if paid["payment"]["type"] == "payment_intent"
-        ),
+        stripe_lines=client.invoice_lines(state.stripe_id) if request.lines and invoice else [],
+        credited_lines=client.credited_lines(money_back.notes) if request.lines else [],
+        money_back=money_back,
+        zone=settings().business.zone,
     )
     twice = repeated_request_problems(
         CREDIT, state, request_id, fingerprint(state.stripe_id, request)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
+from prefect.logging import get_run_logger
 
 from invoicing.connectors import salesforce, stripe
 from invoicing.domain.salesforce import record
@@ -62,6 +63,8 @@ def _resolve(event: Event, found: dict[PaymentName, str | None]) -> str | None:
         return named
     if payment not in found:
         found[payment] = stripe.client().invoice_of_payment(payment)
+    if found[payment] is None:
+        get_run_logger().info("%s is passed over: %s", event.type, payment.of_no_invoice)
     return found[payment]
 
 

@@ -1,4 +1,4 @@
-"""Find the refunds and disputes that no event reported; no invoice's page shows them."""
+"""Find the refunds, disputes and failed debits that no event reported; no page shows them."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -7,8 +7,9 @@ from prefect.logging import get_run_logger
 
 from invoicing.connectors import stripe
 from invoicing.domain.model.wording import counted
-from invoicing.domain.stripe.events import payment_of
-from invoicing.ledger import inbox
+from invoicing.domain.stripe.payment_facts import PaymentName, named_payment
+from invoicing.errors import Rejected
+from invoicing.ledger import inbox, payment_facts
 from invoicing.settings import settings
 from tasks.runtime.retries import STEP
 from tasks.sync.refresh import refresh
@@ -19,29 +20,45 @@ EVENT_TYPES = ("refund.created", "charge.dispute.created")
 """The events that tell of money that goes back, in both of Stripe's shapes."""
 
 
-@task(task_run_name="look for refunds and disputes that no event reported", **STEP)
+@task(task_run_name="look for refunds, disputes and debits that no event reported", **STEP)
 def find_missed_refunds() -> None:
     """Look into the payments of which money went back since the last look without an event.
 
     The first time, all that the account ever had are looked at. Stripe keeps events for 30
-    days, so this is what finds a refund that was made while no event was received.
+    days, so this is what finds a refund that was made while no event was received. Bank debits
+    that were under way are looked at each time: nothing on an invoice's page says that one failed.
     """
     name = f"money-back:{settings().stripe.account_id}"
     began = datetime.now(UTC)
     reported = inbox.objects_of([*EVENT_TYPES, *(f"v1.{kind}" for kind in EVENT_TYPES)])
-    missed = {
-        payment
-        for thing in stripe.client().refunds_and_disputes(inbox.cursor(name))
-        if thing["id"] not in reported and (payment := payment_of(thing))
-    }
-    found = {stripe.client().invoice_of_payment(payment) for payment in sorted(missed)}
-    invoices = sorted(id_ for id_ in found if id_)
+    missed: dict[PaymentName, str] = {}
+    for thing in stripe.client().refunds_and_disputes(inbox.cursor(name)):
+        if thing["id"] not in reported:
+            missed[named_payment(thing)] = thing["id"]
+    found = {_invoice_of(payment, missed[payment]) for payment in sorted(missed)}
+    invoices = sorted(id_ for id_ in found | set(payment_facts.processing()) if id_)
     changes = refresh(invoices, reread_payments=invoices) if invoices else []
     if not any(change.transient for change in changes):
         inbox.move_cursor(name, began - OVERLAP)
     changed = sum(bool(change.changed) for change in changes)
     get_run_logger().info(
-        "%s looked into for refunds and disputes, %s changed.",
+        "%s looked into for refunds, disputes and debits, %s changed.",
         counted(len(invoices), "invoice"),
         f"{changed:,}",
     )
+
+
+def _invoice_of(payment: PaymentName, thing: str) -> str | None:
+    """The invoice of a payment of which money went back; None, and a note, if it has none.
+
+    Raises:
+        TransientError: Stripe was away.
+    """
+    try:
+        found = stripe.client().invoice_of_payment(payment)
+    except Rejected as error:
+        get_run_logger().warning("%s is passed over: %s", thing, error)
+        return None
+    if found is None:
+        get_run_logger().info("%s is passed over: %s", thing, payment.of_no_invoice)
+    return found

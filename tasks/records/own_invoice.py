@@ -6,20 +6,20 @@ from invoicing.domain.model.record_ids import same_id
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.queries import Query, equals
 from invoicing.domain.stripe import projection
-from invoicing.domain.stripe.resources import WholeInvoice
+from invoicing.domain.stripe.resources import PaidInvoice
 from invoicing.errors import Conflict
 from invoicing.ledger import links
 from invoicing.settings import settings
 
 
-def stripe_invoice(invoice: Invoice) -> WholeInvoice | None:
-    """A record's own invoice in Stripe; None where there is none, or it was deleted.
+def stripe_invoice(invoice: Invoice) -> PaidInvoice | None:
+    """A record's own invoice in Stripe, with its payments; None where there is none (any more).
 
     Raises:
         Conflict: the record names the invoice of another.
     """
     stripe_id = own_stripe_id(invoice)
-    there = stripe.client().invoice(stripe_id) if stripe_id else None
+    there = stripe.client().invoice_with_payments(stripe_id) if stripe_id else None
     if there and not links.invoice_links([there["id"]]):
         named = projection.record_in_org(there, settings().salesforce.org_id)
         _check_owner(invoice, there["id"], named)

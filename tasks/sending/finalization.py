@@ -16,6 +16,7 @@ from invoicing.domain.model.invoice import Invoice, sending_problems
 from invoicing.domain.model.status import Status
 from invoicing.domain.salesforce import record
 from invoicing.domain.stripe.balances import amount_due
+from invoicing.domain.stripe.payment_facts import payments_of, under_way
 from invoicing.domain.stripe.resources import WholeInvoice
 from invoicing.errors import Conflict, InvoicingError, Rejected, TransientError
 from invoicing.ledger import intents, links
@@ -50,6 +51,11 @@ def check_sendable(invoice: Invoice, *, small_amount_is_meant: bool) -> None:
         return
     if earlier and not earlier.outcome and intents.attempted(FINALIZE, invoice.record_id):
         get_run_logger().info("An earlier run began to send this invoice; going on from there.")
+        return
+    if earlier and earlier.outcome and _may_charge_again(invoice):
+        get_run_logger().info("The bank debit of this invoice failed; it is charged once more.")
+        for operation in (CHARGE, SEND):
+            intents.reopen(operation, invoice.record_id, run_id())
         return
     if invoice.status is not Status.DRAFT:
         raise Rejected(
@@ -87,6 +93,15 @@ def check_collectable(invoice: Invoice, asked: AmountDue, *, small_amount_is_mea
     problems = collection_problems(asked.due, small_amount_is_meant=small_amount_is_meant)
     if problems and not asked.finalized:
         raise Rejected([f"{invoice.name} cannot be sent.", *problems])
+
+
+def _may_charge_again(invoice: Invoice) -> bool:
+    """Whether an invoice was to be charged by a bank debit, which has failed since."""
+    charged = intents.find(CHARGE, invoice.record_id)
+    if charged is None or charged.outcome == "paid" or not invoice.stripe_id:
+        return False
+    now = stripe.client().invoice_with_payments(invoice.stripe_id)
+    return now is not None and now["status"] == "open" and not under_way(payments_of(now))
 
 
 @task(task_run_name="finalize", **STEP)
@@ -180,8 +195,11 @@ def mail(stripe_id: str, record_id: str, email: str) -> None:
 
 
 @task(task_run_name="charge the saved payment method", **STEP)
-def charge(stripe_id: str, record_id: str) -> None:
+def charge(stripe_id: str, record_id: str) -> bool:
     """Charge the customer, once.
+
+    Returns:
+        Whether it is paid; a bank debit is under way for days, and the invoice is open meanwhile.
 
     Raises:
         Rejected: the payment was declined. The invoice stays open; sending it again tries again.
@@ -189,19 +207,22 @@ def charge(stripe_id: str, record_id: str) -> None:
     INVOICE.keep(record_id)
     client = stripe.client()
 
-    def paid(_since: datetime) -> str | None:
-        now = client.invoice(stripe_id)
-        return str(now["status"]) if now and now["status"] == "paid" else None
+    def charged(_since: datetime) -> str | None:
+        now = client.invoice_with_payments(stripe_id)
+        done = now and (now["status"] == "paid" or under_way(payments_of(now)))
+        return str(now["status"]) if now and done else None
 
-    intents.once(
+    status = intents.once(
         CHARGE,
         record_id,
         digest=fingerprint(stripe_id),
         actor=run_id(),
-        evidence=paid,
+        evidence=charged,
         act=lambda key: str(client.pay(stripe_id, key)["status"]),
     )
-    get_run_logger().info("%s is paid.", stripe_id)
+    paid = status == "paid"
+    get_run_logger().info("%s is %s.", stripe_id, "paid" if paid else "debited, which takes days")
+    return paid
 
 
 @task(task_run_name="enable auto-advance", **STEP)

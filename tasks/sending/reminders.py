@@ -15,6 +15,7 @@ from invoicing.domain.model.reminder_dates import due_dates, planned_day
 from invoicing.domain.model.wording import counted
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.queries import Query
+from invoicing.domain.stripe.payment_facts import payments_of, under_way
 from invoicing.errors import InvoicingError, TransientError
 from invoicing.ledger import intents, links, payment_facts
 from invoicing.ledger.intents import REMIND
@@ -171,9 +172,11 @@ def _why_not(reminder: Reminder) -> str | None:
         return "was not mailed, and its day is over"
     if links.stripe_id(reminder.record_id) not in (None, reminder.stripe_id):
         return "has the Stripe id of another invoice; sync it"
-    invoice = stripe.client().invoice(reminder.stripe_id)
+    invoice = stripe.client().invoice_with_payments(reminder.stripe_id)
     if invoice is None or invoice["status"] != "open" or not invoice["amount_remaining"]:
         return f"is {invoice['status'] if invoice else 'gone'} in Stripe by now"
+    if under_way(payments_of(invoice)):
+        return "a bank debit is under way"
     known = payment_facts.known([reminder.stripe_id]).get(reminder.stripe_id)
     if known and known.disputed:
         return "a payment on it is disputed"

@@ -18,7 +18,7 @@ from invoicing.domain.stripe import request_params
 from invoicing.domain.stripe.balances import amount_due
 from invoicing.domain.stripe.projection import ACCOUNT_KEY, ORG_KEY, RECORD_KEY
 from invoicing.domain.stripe.transitions import as_replacement
-from invoicing.errors import Conflict, EnvironmentMismatch
+from invoicing.errors import Conflict, EnvironmentMismatch, Rejected
 from invoicing.ledger import intents, links
 from invoicing.ledger.intents import AGREE, CREATE
 from invoicing.settings import settings
@@ -33,13 +33,35 @@ from tasks.sending.mail_once import CLOCK_SKEW
 
 @task(task_run_name="make sure the products exist", **STEP)
 def ensure_products(lines: Sequence[Line]) -> None:
-    """Every product of the lines exists in Stripe, under an id made of its Salesforce id."""
-    wanted = {line.product_id: line.product_name for line in lines if line.product_id}
-    known = links.known_products(wanted)
-    for product_id, name in wanted.items():
-        if product_id not in known or known[product_id].name != name:
-            stripe.client().ensure_product(request_params.stripe_product(product_id), name)
-            links.remember_product(product_id, request_params.stripe_product(product_id), name)
+    """Every product of the lines exists in Stripe, under an id made of its Salesforce id.
+
+    One that was deleted there is made again. An archived one cannot be billed; whether it may be
+    unarchived is a setting.
+
+    Raises:
+        Rejected: with every product that is archived; no product was made.
+    """
+    client = stripe.client()
+    wanted = {
+        request_params.stripe_product(line.product_id): line.product_name
+        for line in lines
+        if line.product_id
+    }
+    there = {product["id"]: product for product in client.products(wanted)}
+    archived = [id_ for id_ in wanted if id_ in there and not there[id_]["active"]]
+    if archived and not settings().stripe.unarchive_products:
+        raise Rejected(
+            [
+                f"{wanted[id_]} is archived in Stripe ({id_}) and cannot be billed. Unarchive it "
+                "there, or take it off the invoice."
+                for id_ in archived
+            ]
+        )
+    for id_, name in wanted.items():
+        if id_ not in there:
+            client.create_product(id_, name)
+        elif id_ in archived or there[id_]["name"] != name:
+            client.update_product(id_, {"name": name, "active": True})
 
 
 @task(task_run_name="make sure the coupons exist", **STEP)

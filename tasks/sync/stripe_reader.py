@@ -5,15 +5,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from invoicing.connectors import stripe
+from invoicing.domain.model.status import PaymentState
 from invoicing.domain.stripe.payment_facts import (
     NO_PAYMENT_FACTS,
     PaymentFacts,
-    disputed,
+    payments_of,
     problem,
-    refunded,
-    successful_payments,
+    under_way,
 )
-from invoicing.domain.stripe.projection import Projection, project
+from invoicing.domain.stripe.projection import WAITING, Projection, payment_state, project
 from invoicing.domain.stripe.resources import PaidInvoice
 from invoicing.errors import InvoicingError
 from invoicing.ledger import payment_facts
@@ -23,7 +23,8 @@ from tasks.runtime.clock import today
 READERS = 8
 """Stripe invoices read side by side."""
 
-Reading = tuple[Projection, PaymentFacts] | InvoicingError | None
+Reading = tuple[Projection, PaymentFacts, PaymentState | None] | InvoicingError | None
+"""An invoice, what is known of its payments, and its payment state if that decides it."""
 
 
 def read_invoices(
@@ -56,7 +57,7 @@ def read_invoices(
         found = dict(zip(ids, pool.map(read, ids), strict=True))
     payment_facts.remember(
         {
-            id_: (reading[1], reading[0].payment_state)
+            id_: reading[1:]
             for id_, reading in found.items()
             if isinstance(reading, tuple) and reading[1] != before.get(id_, NO_PAYMENT_FACTS)
         }
@@ -70,22 +71,19 @@ def _read(stripe_id: str, before: PaymentFacts, look: bool) -> Reading:
         return None
     known = _known_now(invoice, before, look)
     zone = settings().business.zone
-    return project(invoice, today=today(), zone=zone, known=known), known
+    projection = project(invoice, today=today(), zone=zone, known=known)
+    alone = projection.payment_state is payment_state(invoice)
+    return projection, known, None if alone else projection.payment_state
 
 
 def _known_now(invoice: PaidInvoice, before: PaymentFacts, look: bool) -> PaymentFacts:
-    waiting = invoice["status"] in ("open", "uncollectible")
-    payment_facts = invoice["payments"]["data"] if invoice["payments"] else []
-    now = replace(before, problem=problem(payment_facts) if waiting else "")
+    waiting, payments = invoice["status"] in WAITING, payments_of(invoice)
+    now = replace(
+        before,
+        problem=problem(payments) if waiting else "",
+        under_way=under_way(payments) if waiting else 0,
+    )
     credited = invoice["post_payment_credit_notes_amount"]
     if not look and credited == before.credited:
         return now
-    client, paid = stripe.client(), successful_payments(payment_facts)
-    held, status = disputed(d for payment in paid for d in client.disputes(payment))
-    return replace(
-        now,
-        refunded=refunded(r for payment in paid for r in client.refunds(payment)),
-        disputed=held,
-        dispute_status=status,
-        credited=credited,
-    )
+    return stripe.client().money_back(invoice).facts(now, credited)

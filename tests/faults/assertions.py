@@ -54,6 +54,7 @@ class Facts:
     products: Sequence[Thing]
     credit_notes: Sequence[Thing]
     refunds: Sequence[Thing]
+    payments: Sequence[Thing]
     out_of_band: Sequence[Thing]
     mails: Sequence[Thing]
     records: Sequence[Thing]
@@ -106,6 +107,7 @@ def gather(syncs: Sequence[str]) -> Facts:
         products=list(stripe.all("/v1/products")),
         credit_notes=list(stripe.all("/v1/credit_notes")),
         refunds=list(stripe.all("/v1/refunds")),
+        payments=payments,
         out_of_band=[p for p in payments if p["payment"]["type"] in OUT_OF_BAND],
         mails=mails,
         records=salesforce.client().query(Query("Stripe_Invoice__c", RECORD_FIELDS)),
@@ -183,6 +185,7 @@ def violations(facts: Facts, wanted: Mapping[str, int]) -> list[str]:
     return [
         *_once_each(facts, wanted),
         *_as_agreed(facts),
+        *_given_back_once(facts),
         *_in_agreement(facts),
         *_own_addresses(facts),
         *_told_once(facts),
@@ -224,6 +227,32 @@ def _own_addresses(facts: Facts) -> Iterator[str]:
         if has and own and has != own:
             yield f"the customer of {record['Name']} has the address {has} instead of {own}"
     yield from (f"{loan.customer_id} has {loan.lent} on loan" for loan in facts.lent)
+
+
+def _given_back_once(facts: Facts) -> Iterator[str]:
+    """No request has two credit notes, and no invoice gives back more than came in on it.
+
+    Nobody refunds anything beside a credit note here, so each refund belongs to one.
+    """
+    from tasks.corrections.duplicate_requests import REQUEST_KEY
+
+    requests = Counter((note["metadata"] or {}).get(REQUEST_KEY) for note in facts.credit_notes)
+    yield from (
+        f"{count} credit notes for the request {request}"
+        for request, count in requests.items()
+        if request and count > 1
+    )
+    for invoice in facts.invoices:
+        notes = [note for note in facts.credit_notes if note["invoice"] == invoice["id"]]
+        paid = [p["payment"] for p in facts.payments if p["invoice"] == invoice["id"]]
+        intents = {payment.get("payment_intent") for payment in paid} - {None}
+        refunds = sum(r["amount"] for r in facts.refunds if r["payment_intent"] in intents)
+        linked = sum(link["amount_refunded"] for note in notes for link in note["refunds"])
+        back = sum(note["post_payment_amount"] for note in notes)
+        if refunds != linked:
+            yield f"{refunds} of {invoice['id']} were refunded, credit notes name {linked}"
+        if back > invoice["amount_paid"]:
+            yield f"{back} of {invoice['id']} went back, {invoice['amount_paid']} were paid"
 
 
 def _matter(mail: Thing) -> str:

@@ -7,7 +7,7 @@ from invoicing.domain.salesforce.queries import Comparison, Query
 from tests.faults import assertions
 from tests.faults.runner import by_hand, outcome_of
 from tests.faults.schedules import come_to_rest
-from tests.faults.stories import draft, sent, stripe_post, write
+from tests.faults.stories import draft, paid, sent, stripe_post, write
 from tests.faults.world_pool import WorldPool
 from tests.faults.worlds import World
 
@@ -56,6 +56,22 @@ def more_than_was_agreed(world: World) -> list[str]:
     return assertions.violations(come_to_rest(world), {})
 
 
+def a_refund_beside(world: World) -> list[str]:
+    """Somebody was credited and refunded by one act, and refunded by another."""
+    world.renew()
+
+    def twice() -> None:
+        from invoicing.connectors import stripe
+
+        name = paid()
+        outcome_of("credit-invoice", invoice=name, amount="450", give_back="refund")
+        [payment] = stripe.client().paid_payments(stripe_id(name))
+        stripe_post("/v1/refunds", payment_intent=payment["payment"]["payment_intent"], amount=100)
+
+    by_hand(world, twice)
+    return assertions.violations(come_to_rest(world), {"credit_notes": 1, "refunds": 2})
+
+
 def a_lease_left(world: World) -> list[str]:
     """Somebody forgot to give a lease back."""
     world.renew()
@@ -82,10 +98,11 @@ def stripe_id(name: str) -> str:
 
 
 def test_what_is_wrong_is_seen(worlds: WorldPool) -> None:
-    """A mail or customer too many, an amount too high, a lease that is kept, a stuck record."""
+    """A mail, customer or refund too many, an amount too high, a lease kept, a stuck record."""
     assert any("2 e-mails" in said for said in worlds.do(a_second_mail))
     assert any("2 Stripe customers" in said for said in worlds.do(a_second_customer))
     assert worlds.do(more_than_was_agreed) == ["INV-0001 asks for 245000, 100 was agreed"]
+    assert any("credit notes name 45000" in said for said in worlds.do(a_refund_beside))
     assert any("a lease on INV-0001" in said for said in worlds.do(a_lease_left))
     assert worlds.do(stuck_without_a_reason) == ["INV-0001 is stuck without a reason"]
 

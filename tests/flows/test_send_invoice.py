@@ -14,6 +14,7 @@ from invoicing.domain.forms.parameters import InvoiceOutcome, LineItem
 from invoicing.domain.model.amount_due import AmountDue
 from invoicing.domain.model.invoice import Invoice
 from invoicing.errors import Conflict, InvoicingError, Rejected
+from invoicing.settings import settings
 from tasks.sending.stripe_draft import compare_totals
 from tests.conftest import Sandbox
 from tests.flows.conftest import Org
@@ -241,3 +242,40 @@ def test_trouble_at_any_call_bills_and_mails_once(
     assert len(dashboard.v1.customers.list().data) == 1
     assert len(mails(stripe_sandbox)) == 1
     assert org.record("INV-0001")["Status__c"] == "Open"
+
+
+def product_called(dashboard: stripe.StripeClient, name: str) -> stripe.Product:
+    """A product of the catalogue by its name."""
+    [found] = [each for each in dashboard.v1.products.list().data if each.name == name]
+    return found
+
+
+def test_a_product_that_was_deleted_in_stripe_is_made_again(
+    draft: Raise, dashboard: stripe.StripeClient
+) -> None:
+    """Whoever tidied up in Stripe stops no later invoice."""
+    send_invoice(draft().name)
+    gone = product_called(dashboard, "Consulting").id
+    dashboard.v1.products.delete(gone)
+    assert send_invoice(draft().name).status == "Open"
+    assert product_called(dashboard, "Consulting").id == gone
+
+
+def test_a_product_that_was_archived_in_stripe(
+    draft: Raise, dashboard: stripe.StripeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Refused in words before there is a draft; unarchived where the settings say so."""
+    send_invoice(draft().name)
+    for name in ("Consulting", "Onboarding"):
+        product = product_called(dashboard, name)
+        dashboard.v1.products.update(product.id, {"active": False})
+    name = draft().name
+    with pytest.raises(Rejected) as refusal:
+        send_invoice(name)
+    said = [reason.partition(" in Stripe")[0] for reason in refusal.value.reasons]
+    assert said == ["Consulting is archived", "Onboarding is archived"]
+    assert len(dashboard.v1.invoices.list().data) == 1
+    monkeypatch.setenv("INVOICING_STRIPE__UNARCHIVE_PRODUCTS", "true")
+    settings.cache_clear()
+    assert send_invoice(name).status == "Open"
+    assert product_called(dashboard, "Consulting").active

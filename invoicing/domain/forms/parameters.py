@@ -151,7 +151,7 @@ class CreditLine(BaseModel):
     )
 
 
-GiveBack = Literal["nothing", "refund", "customer balance", "out of band"]
+GiveBack = Literal["nothing", "refund", "customer balance", "out of band", "refunded already"]
 """Destination of the part of a credit that the customer has paid already."""
 
 CreditReason = Literal["other", "duplicate", "fraudulent", "order change", "product unsatisfactory"]

@@ -42,6 +42,7 @@ class PaymentState(StrEnum):
     """Payment state of an invoice."""
 
     UNPAID = "Unpaid"
+    PROCESSING = "Processing"
     PARTLY_PAID = "Partly Paid"
     PAID = "Paid"
     OVERPAID = "Overpaid"

@@ -12,7 +12,7 @@ from typing import Any
 from invoicing.domain.model.invoice import Account, Address, Invoice, Line
 from invoicing.domain.model.invoice_details import Collection, CustomField, Details, Discount, Terms
 from invoicing.domain.model.money import Money, plain
-from invoicing.domain.model.status import Status, SyncState
+from invoicing.domain.model.status import PaymentState, Status, SyncState
 from invoicing.domain.salesforce.queries import (
     Comparison,
     Condition,
@@ -40,6 +40,7 @@ ACTION = "Action_Requested__c"
 STRIPE_ACCOUNT_ID = "Stripe_Account_Id__c"
 CURRENCY = "Currency__c"
 OVERDUE = "Is_Overdue__c"
+PAYMENT_STATE = "Payment_State__c"
 TOTAL = "Total__c"
 DUE_DATE = "Due_Date__c"
 REMINDERS_SENT = "Reminders_Sent__c"
@@ -56,7 +57,7 @@ PROJECTED_FIELDS: dict[str, str] = {
     "Stripe_Customer_Id__c": "customer_id",
     "Livemode__c": "livemode",
     STATUS: "status",
-    "Payment_State__c": "payment_state",
+    PAYMENT_STATE: "payment_state",
     "Is_Overdue__c": "overdue",
     "Number__c": "number",
     "Due_Date__c": "due_date",
@@ -200,17 +201,19 @@ def customer_fields(*, name: str | None, email: str | None) -> dict[str, str | N
 
 
 def unmarked_overdue(today: date) -> Condition:
-    """Condition: open past the due date, and not marked as overdue."""
+    """Condition: open past the due date, no bank debit under way, and not marked as overdue."""
     late = Comparison(DUE_DATE, "<", today)
-    return all_of(equals(STATUS, Status.OPEN), late, equals(OVERDUE, False))
+    unpaid = Comparison(PAYMENT_STATE, "!=", PaymentState.PROCESSING)
+    return all_of(equals(STATUS, Status.OPEN), late, unpaid, equals(OVERDUE, False))
 
 
 def wrongly_marked_overdue(today: date) -> Condition:
-    """Condition: marked as overdue, and no longer open or not yet due."""
+    """Condition: marked as overdue, and no longer open, not yet due, or being paid by debit."""
     in_time = any_of(
         Comparison(STATUS, "!=", Status.OPEN),
         Comparison(DUE_DATE, ">=", today),
         equals(DUE_DATE, None),
+        equals(PAYMENT_STATE, PaymentState.PROCESSING),
     )
     return all_of(equals(OVERDUE, True), in_time)
 

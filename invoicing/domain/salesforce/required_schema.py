@@ -140,6 +140,7 @@ OBJECTS: Mapping[str, SObject] = {
             "Payment_Problem__c": text(255),
             "Payment_State__c": picklist(
                 "Unpaid",
+                "Processing",
                 "Partly Paid",
                 "Paid",
                 "Overpaid",

@@ -40,6 +40,7 @@ HANDLED_TYPES = (
     "charge.dispute.updated",
     "charge.dispute.closed",
     "payment_intent.payment_failed",
+    "payment_intent.processing",
     "payment_intent.requires_action",
     "customer.updated",
     "customer.deleted",
@@ -51,6 +52,7 @@ PAYMENT_TYPES = (
     "charge.dispute.",
     "refund.",
     "payment_intent.payment_failed",
+    "payment_intent.processing",
     "payment_intent.requires_action",
 )
 """Beginnings of the types that concern an invoice by its payment, which alone names it."""

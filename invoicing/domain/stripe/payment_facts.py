@@ -4,13 +4,19 @@ Since API 2025-03-31 an invoice may be paid by several payments, and refunds and
 to those: https://docs.stripe.com/changelog/basil
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
 from typing import Literal, NamedTuple
+from zoneinfo import ZoneInfo
 
+from invoicing.domain.model.dates import local_date
+from invoicing.domain.model.money import Money
 from invoicing.domain.stripe.resources import (
+    CreditNote,
     Dispute,
     InvoicePayment,
+    PaidInvoice,
     PaymentError,
     Refund,
 )
@@ -30,6 +36,11 @@ class PaymentName(NamedTuple):
     kind: Literal["payment_intent", "charge"]
     id: str
 
+    @property
+    def of_no_invoice(self) -> str:
+        """Message where no invoice was paid by it."""
+        return f"no invoice was paid by {self.kind.replace('_', ' ')} {self.id}, so it is of none."
+
 
 @dataclass(frozen=True, slots=True)
 class PaymentFacts:
@@ -41,26 +52,211 @@ class PaymentFacts:
     problem: str = ""
     credited: int = 0
     """Amount credited after payment when refunds and disputes were read last."""
+    unnoted: int = 0
+    """The part of what was refunded that no credit note names."""
+    lost: int = 0
+    """Amount of lost disputes that no credit note books."""
+    on_balance: int = 0
+    """Amount that credit notes put on the customer's balance."""
+    out_of_band: int = 0
+    """Amount that credit notes say is paid back outside Stripe."""
+    under_way: int = 0
+    """Amount of bank debits that may still succeed or fail."""
 
 
 NO_PAYMENT_FACTS = PaymentFacts()
 
 
-def successful_payments(payments: Iterable[InvoicePayment]) -> list[PaymentName]:
-    """The payments through Stripe that brought money in."""
-    paid = []
+@dataclass(frozen=True, slots=True)
+class MoneyBack:
+    """What Stripe lists of the money that went back of an invoice. Amounts are minor units.
+
+    Attributes:
+        currency: The invoice's.
+        paid: What each payment through Stripe brought in.
+        refunds: Of these payments.
+        disputes: About these payments.
+        notes: The invoice's credit notes.
+    """
+
+    currency: str
+    paid: Mapping[PaymentName, int]
+    refunds: Sequence[Refund] = ()
+    disputes: Sequence[Dispute] = ()
+    notes: Sequence[CreditNote] = ()
+
+    @property
+    def refunded(self) -> int:
+        """What was refunded."""
+        return sum(refund["amount"] for refund in self._made())
+
+    @property
+    def unnoted(self) -> list[tuple[Refund, int]]:
+        """Refunds that no credit note names, or only in part; the newest first, with the rest.
+
+        A credit note names the refunds that belong to it:
+        https://docs.stripe.com/api/credit_notes/object
+        """
+        named: dict[str, int] = {}
+        for note in self._issued():
+            for link in note["refunds"]:
+                named[link["refund"]] = named.get(link["refund"], 0) + link["amount_refunded"]
+        rests = [(refund, refund["amount"] - named.get(refund["id"], 0)) for refund in self._made()]
+        return [(refund, rest) for refund, rest in rests if rest > 0]
+
+    @property
+    def disputed(self) -> int:
+        """What disputes hold back or took for good."""
+        return sum(map(self._held, self.disputes))
+
+    @property
+    def undecided(self) -> int:
+        """What disputes hold back that are not lost yet."""
+        return sum(self._held(one) for one in self.disputes if one["status"] != "lost")
+
+    @property
+    def lost(self) -> int:
+        """What lost disputes took and no later credit note out of band has booked."""
+        return self._lost() - self._booked()
+
+    @property
+    def dispute_status(self) -> str:
+        """How the newest dispute stands; with its own amount where that is in other money."""
+        if not self.disputes:
+            return ""
+        newest = max(self.disputes, key=lambda dispute: dispute["created"])
+        status = newest["status"].replace("_", " ").capitalize()
+        if newest["currency"] == self.currency:
+            return status
+        return f"{status}, {Money(newest['currency'], newest['amount'])}"
+
+    @property
+    def on_balance(self) -> int:
+        """What credit notes put on the customer's balance."""
+        return sum(
+            note["post_payment_amount"]
+            - (note["out_of_band_amount"] or 0)
+            - sum(link["amount_refunded"] for link in note["refunds"])
+            for note in self._issued()
+        )
+
+    @property
+    def out_of_band(self) -> int:
+        """What credit notes say is paid back outside Stripe, without those that book disputes."""
+        every = sum(note["out_of_band_amount"] or 0 for note in self._issued())
+        return every - self._booked()
+
+    @property
+    def refundable(self) -> int:
+        """What Stripe collected, and still can refund."""
+        return max(0, sum(self.paid.values()) - self.refunded - self.disputed)
+
+    def books_a_dispute(self, note: CreditNote) -> bool:
+        """Whether a credit note out of band only books what a lost dispute took before."""
+        return bool(note["out_of_band_amount"]) and note["created"] >= self._first_lost()
+
+    def refunded_on(self, zone: ZoneInfo) -> list[date]:
+        """Days of the refunds that no credit note names, in a time zone."""
+        return sorted({local_date(refund["created"], zone) for refund, _ in self.unnoted})
+
+    def facts(self, before: PaymentFacts, credited: int) -> PaymentFacts:
+        """What is known of the payments now.
+
+        Args:
+            before: What is known besides.
+            credited: What was credited after payment, in all.
+        """
+        return replace(
+            before,
+            refunded=self.refunded,
+            disputed=self.disputed,
+            dispute_status=self.dispute_status,
+            credited=credited,
+            unnoted=sum(rest for _, rest in self.unnoted),
+            lost=self.lost,
+            on_balance=self.on_balance,
+            out_of_band=self.out_of_band,
+        )
+
+    def _made(self) -> list[Refund]:
+        """Refunds that are under way or were made; one that failed gave nothing back."""
+        return [refund for refund in self.refunds if refund["status"] not in FAILED_REFUNDS]
+
+    def _issued(self) -> list[CreditNote]:
+        return [note for note in self.notes if note["status"] == "issued"]
+
+    def _held(self, dispute: Dispute) -> int:
+        """What a dispute takes of the invoice, in the invoice's currency.
+
+        Its amount may be above the payment's, and in other money, by the exchange rate of the day;
+        then it takes all that was left of the payment.
+        """
+        if dispute["status"] in DISPUTES_NOT_LOST:
+            return 0
+        payment = named_payment(dispute)
+        paid = self.paid.get(payment, 0)
+        if dispute["currency"] == self.currency:
+            return min(dispute["amount"], paid)
+        return paid - sum(r["amount"] for r in self._made() if named_payment(r) == payment)
+
+    def _lost(self) -> int:
+        return sum(self._held(one) for one in self.disputes if one["status"] == "lost")
+
+    def _first_lost(self) -> float:
+        lost = (one["created"] for one in self.disputes if one["status"] == "lost")
+        return min(lost, default=float("inf"))
+
+    def _booked(self) -> int:
+        notes = [note for note in self._issued() if self.books_a_dispute(note)]
+        return min(self._lost(), sum(note["out_of_band_amount"] or 0 for note in notes))
+
+
+def named_payment(thing: Refund | Dispute) -> PaymentName:
+    """The payment that a refund or a dispute names."""
+    if thing["payment_intent"]:
+        return PaymentName("payment_intent", thing["payment_intent"])
+    return PaymentName("charge", thing["charge"] or "")
+
+
+def payments_of(invoice: PaidInvoice) -> list[InvoicePayment]:
+    """The payments on an invoice and the attempts at one, newest first."""
+    return invoice["payments"]["data"] if invoice["payments"] else []
+
+
+def successful_payments(payments: Iterable[InvoicePayment]) -> dict[PaymentName, int]:
+    """The payments through Stripe that brought money in, and how much, in minor units.
+
+    Invoices finalized before March 2019 name a charge: the SDK's ``InvoicePayment.Payment``.
+    """
+    paid: dict[PaymentName, int] = {}
     for payment in payments:
         means = payment["payment"]
         intent, charge = means.get("payment_intent"), means.get("charge")
-        if payment["status"] != "paid":
+        if payment["status"] != "paid" or not (intent or charge):
             continue
         if intent:
-            paid.append(
-                PaymentName("payment_intent", intent if isinstance(intent, str) else intent["id"])
+            name = PaymentName(
+                "payment_intent", intent if isinstance(intent, str) else intent["id"]
             )
-        elif charge:
-            paid.append(PaymentName("charge", charge))
+        else:
+            name = PaymentName("charge", charge or "")
+        paid[name] = payment["amount_paid"] or 0
     return paid
+
+
+def under_way(payments: Iterable[InvoicePayment]) -> int:
+    """What bank debits of an invoice may still bring in; its payment intents are expanded.
+
+    They are ``processing`` for days and may fail then:
+    https://docs.stripe.com/payments/paymentintents/lifecycle
+    """
+    return sum(
+        payment["amount_requested"]
+        for payment in payments
+        if payment["status"] == "open"
+        and isinstance(intent := payment["payment"].get("payment_intent"), dict)
+        and intent["status"] == "processing"
+    )
 
 
 def problem(payments: Iterable[InvoicePayment]) -> str:
@@ -85,16 +281,3 @@ def _in_words(error: PaymentError) -> str:
     reason = str(error.get("decline_code") or error.get("code") or "").replace("_", " ")
     said = str(error.get("message") or "The payment failed.")
     return f"{said} Reason: {reason}." if reason else said
-
-
-def refunded(refunds: Iterable[Refund]) -> int:
-    """What was given back; a refund under way counts, one that failed does not."""
-    return sum(refund["amount"] for refund in refunds if refund["status"] not in FAILED_REFUNDS)
-
-
-def disputed(disputes: Iterable[Dispute]) -> tuple[int, str]:
-    """What disputes hold back or took for good, and how the newest one stands."""
-    newest = sorted(disputes, key=lambda dispute: dispute["created"])
-    held = sum(d["amount"] for d in newest if d["status"] not in DISPUTES_NOT_LOST)
-    status = str(newest[-1]["status"]).replace("_", " ").capitalize() if newest else ""
-    return held, status

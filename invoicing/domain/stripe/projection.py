@@ -21,6 +21,9 @@ LINE_KEY = "salesforce_line_key"
 REPLACES_KEY = "salesforce_replaces"
 """Metadata of a replacement that we made: the invoice whose place it takes."""
 
+WAITING = ("open", "uncollectible")
+"""Stripe's statuses of an invoice that can still be paid."""
+
 
 @dataclass(frozen=True, slots=True)
 class Projection:
@@ -82,14 +85,47 @@ def payment_state(invoice: ListedInvoice, known: PaymentFacts = NO_PAYMENT_FACTS
     """
     if known.disputed:
         return PaymentState.DISPUTED
-    if known.refunded:
-        whole = known.refunded >= invoice["amount_paid"]
+    if known.under_way and invoice["status"] in WAITING:
+        return PaymentState.PROCESSING
+    excess = min(known.unnoted, invoice["amount_overpaid"])
+    back = known.refunded - excess + known.out_of_band
+    if back:
+        whole = back >= invoice["amount_paid"]
         return PaymentState.REFUNDED if whole else PaymentState.PARTLY_REFUNDED
-    if invoice["amount_overpaid"]:
+    if invoice["amount_overpaid"] > excess:
         return PaymentState.OVERPAID
     if invoice["status"] == "paid":
         return PaymentState.PAID
     return PaymentState.PARTLY_PAID if invoice["amount_paid"] else PaymentState.UNPAID
+
+
+def given_twice(invoice: ListedInvoice, known: PaymentFacts) -> int:
+    """What went back twice or beyond what the invoice brought in, in minor units.
+
+    What was paid too much stands on the customer's balance already (the SDK's docstring of
+    ``Invoice.amount_overpaid``); so does what was credited to it. Whatever else of that is refunded
+    or lost is given a second time, unless a credit note says what it is for.
+    """
+    on_balance = invoice["amount_overpaid"] + known.on_balance
+    beyond = known.refunded + known.lost + known.on_balance
+    beyond -= max(invoice["total"], invoice["amount_paid"])
+    return max(0, beyond, min(known.unnoted + known.lost, on_balance))
+
+
+def _payment_problem(invoice: ListedInvoice, currency: str, known: PaymentFacts) -> str | None:
+    """What is wrong with an invoice's payments, in words."""
+    twice = given_twice(invoice, known)
+    if not twice:
+        return known.problem or None if invoice["status"] in WAITING else None
+    on_balance = invoice["amount_overpaid"] + known.on_balance
+    ways = ["on the customer's balance"] if on_balance else []
+    ways += ["by a refund"] if known.refunded else []
+    ways += ["by a lost dispute"] if known.lost else []
+    what = "take it off the customer's balance in Stripe" if on_balance else "ask for it back"
+    return (
+        f"{Money(currency, twice)} went back twice: {' and '.join(ways)}. "
+        f"If nobody meant that, {what}."
+    )
 
 
 def is_overdue(due: int, *, today: date, zone: ZoneInfo) -> bool:
@@ -157,7 +193,8 @@ def project(
     def some(minor: int | None) -> Money | None:
         return money(minor) if minor else None
 
-    waiting = status in (Status.OPEN, Status.UNCOLLECTIBLE)
+    state = payment_state(invoice, known)
+    late = status is Status.OPEN and due is not None and due < today
 
     return Projection(
         stripe_id=invoice["id"],
@@ -169,8 +206,8 @@ def project(
         account_id=metadata.get(ACCOUNT_KEY),
         org_id=metadata.get(ORG_KEY),
         livemode=invoice["livemode"],
-        payment_state=payment_state(invoice, known),
-        overdue=status is Status.OPEN and due is not None and due < today,
+        payment_state=state,
+        overdue=late and state is not PaymentState.PROCESSING,
         number=invoice["number"],
         description=invoice["description"],
         due_date=due,
@@ -187,7 +224,7 @@ def project(
         refunded=some(known.refunded),
         disputed=some(known.disputed),
         dispute_status=known.dispute_status or None,
-        payment_problem=known.problem or None if waiting else None,
+        payment_problem=_payment_problem(invoice, currency, known),
         finalized_at=moment(times["finalized_at"]),
         paid_at=moment(times["paid_at"]),
         voided_at=moment(times["voided_at"]),

@@ -153,6 +153,7 @@ class InvoicePayment(TypedDict):
     invoice: str
     status: str
     amount_paid: int | None
+    amount_requested: int
     payment: Means
 
 
@@ -175,6 +176,7 @@ class Refund(TypedDict):
     id: str
     object: str
     amount: int
+    created: int
     status: str | None
     charge: str | None
     payment_intent: str | None
@@ -186,6 +188,7 @@ class Dispute(TypedDict):
     id: str
     object: str
     amount: int
+    currency: str
     created: int
     status: str
     charge: str
@@ -196,6 +199,7 @@ class Charge(TypedDict):
     """A charge, of which a payment intent may have made several."""
 
     id: str
+    customer: str | None
     payment_intent: str | None
 
 
@@ -213,14 +217,41 @@ class PaymentRecord(TypedDict):
     amount_requested: AmountRequested
 
 
+class LinkedRefund(TypedDict):
+    """A refund that belongs to a credit note, or the part of it that does, in minor units."""
+
+    refund: str
+    amount_refunded: int
+
+
+class CreditNoteLine(TypedDict):
+    """What a credit note credits of a line, before taxes and discounts, in minor units."""
+
+    amount: int
+    invoice_line_item: NotRequired[str | None]
+    quantity: int | None
+
+
+class CreditNoteLines(TypedDict):
+    """The first lines of a credit note."""
+
+    data: list[CreditNoteLine]
+    has_more: bool
+
+
 class CreditNote(TypedDict):
     """A credit note, in minor units."""
 
     id: str
     number: str
+    status: str
+    created: int
     amount: int
     pre_payment_amount: int
     post_payment_amount: int
+    out_of_band_amount: int | None
+    refunds: list[LinkedRefund]
+    lines: CreditNoteLines
     metadata: Metadata | None
 
 
@@ -273,6 +304,14 @@ class TaxId(TypedDict):
 
     type: str
     value: str
+
+
+class Product(TypedDict):
+    """A product; one that is archived is not active."""
+
+    id: str
+    active: bool
+    name: str
 
 
 class Coupon(TypedDict):

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING
 from invoicing.domain.model.invoice import Line
 from invoicing.domain.model.money import Money, chargeable_step, decimals, exponent
 from invoicing.domain.model.status import Status
+from invoicing.domain.stripe.payment_facts import payments_of, under_way
 from invoicing.domain.stripe.projection import (
     LINE_KEY,
     REPLACES_KEY,
     credited,
 )
-from invoicing.domain.stripe.resources import StripeLine, WholeInvoice
+from invoicing.domain.stripe.resources import PaidInvoice, StripeLine
 
 if TYPE_CHECKING:
     from stripe import params as sdk
@@ -102,6 +103,9 @@ class InvoiceState:
     paid: Money
     remaining: Money
     credited: Money
+    overpaid: Money
+    under_way: Money
+    """Amount of bank debits that may still succeed or fail."""
     email: str = ""
 
     @property
@@ -114,6 +118,11 @@ class InvoiceState:
         """Amount billed and not yet credited."""
         return Money(self.currency, self.total.minor - self.credited.minor)
 
+    @property
+    def payable(self) -> Money:
+        """Amount that remains to be paid, beyond what is under way."""
+        return Money(self.currency, max(0, self.remaining.minor - self.under_way.minor))
+
 
 def invoice_state(
     record_id: str,
@@ -123,13 +132,13 @@ def invoice_state(
     *,
     currency: str,
     status: Status,
-    invoice: WholeInvoice | None,
+    invoice: PaidInvoice | None,
 ) -> InvoiceState:
     """The state of an invoice; without one in Stripe only the record's status is known."""
     if invoice is None:
         zero = Money(currency, 0)
         return InvoiceState(
-            record_id, name, account, tuple(lines), "", status, zero, zero, zero, zero
+            record_id, name, account, tuple(lines), "", status, zero, zero, zero, zero, zero, zero
         )
 
     def money(minor: int) -> Money:
@@ -146,6 +155,8 @@ def invoice_state(
         paid=money(invoice["amount_paid"]),
         remaining=money(invoice["amount_remaining"]),
         credited=money(credited(invoice)),
+        overpaid=money(invoice["amount_overpaid"]),
+        under_way=money(under_way(payments_of(invoice))),
         email=invoice["customer_email"] or "",
     )
 
@@ -160,8 +171,18 @@ def action_problems(act: InvoiceAction, state: InvoiceState) -> Iterator[str]:
             "belong to no invoice. Credit what the customer need not pay instead: run "
             "credit-invoice."
         )
+    elif act in (InvoiceAction.VOID, InvoiceAction.REPLACE) and state.under_way.minor:
+        yield f"{debit_under_way(state)} Until then it cannot be {act}."
     elif act is InvoiceAction.RESEND and not state.email:
         yield f"{state.name} has no e-mail address in Stripe, so it cannot be mailed again."
+
+
+def debit_under_way(state: InvoiceState) -> str:
+    """A bank debit that is under way, and what to do about it."""
+    return (
+        f"A bank debit of {state.under_way} is under way on {state.name}. Wait until it has "
+        "succeeded or failed, which takes days and is shown on the record."
+    )
 
 
 def amount_problems(amount: Decimal, currency: str) -> Iterator[str]:
@@ -181,16 +202,19 @@ def payment_problems(
 ) -> Iterator[str]:
     """Say everything that is wrong with a payment that was received outside Stripe."""
     yield from action_problems(InvoiceAction.PAY, state)
-    if amount is not None:
+    if amount is None and state.under_way.minor:
+        yield debit_under_way(state)
+    elif amount is not None:
         wrong = list(amount_problems(amount, state.currency))
         yield from wrong
         money = Money.of(amount, state.currency)
         if (
             not wrong
             and state.status in ALLOWED_STATUSES[InvoiceAction.PAY]
-            and money > state.remaining
+            and money > state.payable
         ):
-            yield f"Only {state.remaining} of {state.name} remains to be paid, not {money}."
+            debit = f" {debit_under_way(state)}" if state.under_way.minor else ""
+            yield f"Only {state.payable} of {state.name} remains to be paid, not {money}.{debit}"
     if received_on > today:
         yield f"The payment cannot have been received on {received_on}, which is still to come."
 

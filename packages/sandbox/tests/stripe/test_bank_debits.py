@@ -167,6 +167,22 @@ def test_a_saved_account_is_debited(
     assert intent_of(live, invoice).status == "processing"
 
 
+def test_an_invoice_paid_by_a_charge_without_an_intent(
+    live: stripe.StripeClient, admin: httpx.Client, make_draft: MakeDraft
+) -> None:
+    """Its payment names the charge, whose refund a credit note of it can link."""
+    invoice = live.v1.invoices.finalize_invoice(make_draft().id)
+    order = {"invoice": invoice.id}
+    charge = admin.post("/_sandbox/charges", json=order).raise_for_status().json()
+    assert live.v1.invoices.retrieve(invoice.id).status == "paid"
+    [paid] = live.v1.invoice_payments.list({"invoice": invoice.id, "status": "paid"}).data
+    assert (paid.payment.type, paid.payment.charge) == ("charge", charge["id"])
+    refund = live.v1.refunds.create({"charge": charge["id"], "amount": 1_000})
+    link: Any = {"invoice": invoice.id, "amount": 1_000, "refunds": [{"refund": refund.id}]}
+    assert live.v1.credit_notes.create(link).post_payment_amount == 1_000
+    assert admin.post("/_sandbox/charges", json=order).status_code == 400
+
+
 def test_a_charge_without_an_intent(live: stripe.StripeClient, admin: httpx.Client) -> None:
     """Its refunds and disputes have none either, and the dispute has a currency of its own."""
     charge = live.v1.charges.create({"amount": 5_000, "currency": "usd", "source": "tok_visa"})

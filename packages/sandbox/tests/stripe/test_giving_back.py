@@ -167,7 +167,9 @@ def test_products_gone_and_archived(live: stripe.StripeClient, make_draft: MakeD
     products = live.v1.products
     gone = products.create({"id": "sf_gone", "name": "Gone"})
     bill(gone.id)
+    assert [each.id for each in products.list({"ids": [gone.id, "sf_never"]}).data] == [gone.id]
     assert products.delete(gone.id).deleted
+    assert products.list({"ids": [gone.id]}).data == []
     with pytest.raises(stripe.InvalidRequestError) as missing:
         bill(gone.id)
     assert (missing.value.code, missing.value.param) == (

@@ -4,16 +4,19 @@ from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from invoicing.domain.model.dates import end_of_day, local_date
 from invoicing.domain.model.status import PaymentState, Status
 from invoicing.domain.salesforce import record
-from invoicing.domain.stripe.projection import project, tombstone
+from invoicing.domain.stripe.payment_facts import PaymentFacts
+from invoicing.domain.stripe.projection import given_twice, project, tombstone
 
 BERLIN = ZoneInfo("Europe/Berlin")
 DUE = date(2026, 11, 30)
+AFTER = date(2026, 12, 1)
 ZONES = st.sampled_from(
     ["Europe/Berlin", "Asia/Tokyo", "America/Los_Angeles", "Pacific/Apia", "UTC"]
 )
@@ -66,6 +69,55 @@ def test_where_the_money_stands() -> None:
     assert project_on(DUE, status="paid").payment_state is PaymentState.PAID
     overpaid = project_on(DUE, status="paid", amount_overpaid=5)
     assert overpaid.payment_state is PaymentState.OVERPAID
+
+
+@pytest.mark.parametrize(
+    ("invoice", "known", "state"),
+    [
+        ({}, {"under_way": 1234}, "Processing"),
+        ({"amount_paid": 500}, {"under_way": 734}, "Processing"),
+        ({"amount_paid": 500}, {"refunded": 500, "under_way": 734}, "Processing"),
+        ({"status": "paid", "amount_paid": 1234}, {"under_way": 1234}, "Paid"),
+        ({"amount_paid": 500}, {"refunded": 100}, "Partly Refunded"),
+        ({"amount_paid": 500}, {"refunded": 500}, "Refunded"),
+        ({"status": "paid", "amount_paid": 1234}, {"out_of_band": 1234}, "Refunded"),
+        ({"status": "paid", "amount_paid": 1234}, {"on_balance": 1234}, "Paid"),
+        (
+            {"status": "paid", "amount_paid": 1234},
+            {"refunded": 34, "out_of_band": 1200},
+            "Refunded",
+        ),
+        ({"status": "paid", "amount_paid": 1234}, {"disputed": 1, "refunded": 1}, "Disputed"),
+    ],
+)
+def test_where_the_money_stands_when_some_of_it_moves(
+    invoice: dict[str, Any], known: dict[str, int], state: str
+) -> None:
+    """Under way, given back in part or whole, by whichever way."""
+    facts = PaymentFacts(**known)  # type: ignore[arg-type]
+    projected = project(stripe_invoice(**invoice), today=AFTER, zone=BERLIN, known=facts)
+    assert projected.payment_state == state
+    assert projected.overdue == (not invoice.get("status") and state != "Processing")
+
+
+@pytest.mark.parametrize(
+    ("invoice", "known", "twice"),
+    [
+        ({"amount_overpaid": 50}, {}, 0),
+        ({"amount_overpaid": 50}, {"refunded": 50}, 0),  # by a credit note
+        ({"amount_overpaid": 50}, {"refunded": 20, "unnoted": 20}, 20),
+        ({}, {"refunded": 500, "unnoted": 500}, 0),
+        ({}, {"refunded": 500, "unnoted": 500, "on_balance": 200}, 200),
+        ({}, {"lost": 1234, "on_balance": 1234}, 1234),
+        ({}, {"lost": 1234, "refunded": 1234, "unnoted": 1234}, 1234),
+        ({"amount_paid": 234}, {"refunded": 234, "on_balance": 1000}, 0),  # 1,000 were a balance
+        ({"amount_paid": 1734}, {"refunded": 1734, "unnoted": 1734}, 0),  # 500 were an old debt
+    ],
+)
+def test_what_went_back_twice(invoice: dict[str, int], known: dict[str, int], twice: int) -> None:
+    """On the balance and by a refund, or more than came in; what credit notes name is meant."""
+    paid = stripe_invoice(status="paid", **{"amount_paid": 1234} | invoice)
+    assert given_twice(paid, PaymentFacts(**known)) == twice  # type: ignore[arg-type]
 
 
 @given(

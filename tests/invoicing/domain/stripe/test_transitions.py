@@ -3,6 +3,7 @@
 from datetime import date
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -10,6 +11,7 @@ from invoicing.domain.forms.parameters import CreditLine
 from invoicing.domain.model.invoice import Line
 from invoicing.domain.model.status import Status
 from invoicing.domain.stripe.credit_notes import CreditRequest, plan_credit
+from invoicing.domain.stripe.payment_facts import MoneyBack, PaymentName
 from invoicing.domain.stripe.transitions import (
     ALLOWED_STATUSES,
     RESULTING_STATUS,
@@ -33,6 +35,8 @@ def sent_invoice(status: str = "open", currency: str = "usd", **facts: Any) -> I
         "currency": currency,
         "total": 2100,
         "amount_paid": 0,
+        "amount_overpaid": 0,
+        "payments": None,
         "pre_payment_credit_notes_amount": 0,
         "post_payment_credit_notes_amount": 0,
         "amount_remaining": 2100,
@@ -42,6 +46,12 @@ def sent_invoice(status: str = "open", currency: str = "usd", **facts: Any) -> I
     return invoice_state(
         "a00", "INV-1", "Acme", LINES, currency=currency, status=Status.DRAFT, invoice=invoice
     )
+
+
+def came_in(amount: int) -> dict[str, Any]:
+    """What the planning of a credit is told of a card payment, nothing of which went back."""
+    paid = {PaymentName("payment_intent", "pi_1"): amount}
+    return {"money_back": MoneyBack("usd", paid), "zone": ZoneInfo("UTC")}
 
 
 @pytest.mark.parametrize("act", InvoiceAction)
@@ -98,7 +108,7 @@ def test_a_credit_first_lowers_what_remains() -> None:
     """Of 21 dollars 15 are paid: a credit of 10 takes 6 off and gives 4 back."""
     state = sent_invoice(amount_paid=1500, amount_remaining=600)
     request = CreditRequest(amount=Decimal(10), give_back="customer balance")
-    credit, problems = plan_credit(state, request, stripe_lines=[], collected=1500)
+    credit, problems = plan_credit(state, request, stripe_lines=[], **came_in(1500))
     assert problems == []
     assert (credit.off.minor, credit.back.minor) == (600, 400)
     assert credit.describe("customer balance") == (
@@ -120,7 +130,7 @@ def test_what_is_left_after_earlier_credits_is_the_whole() -> None:
         "paid", amount_paid=2100, amount_remaining=0, post_payment_credit_notes_amount=2000
     )
     credit, problems = plan_credit(
-        state, CreditRequest(give_back="refund"), stripe_lines=[], collected=2100
+        state, CreditRequest(give_back="refund"), stripe_lines=[], **came_in(2100)
     )
     assert (problems, credit.total.minor) == ([], 100)
 
@@ -135,7 +145,7 @@ def test_lines_are_found_by_our_key_or_by_stripes() -> None:
         "taxes": [],
     }
     request = CreditRequest(lines=(CreditLine(line=1, quantity=Decimal(2)),))
-    credit, problems = plan_credit(sent_invoice(), request, stripe_lines=[theirs], collected=0)
+    credit, problems = plan_credit(sent_invoice(), request, stripe_lines=[theirs], **came_in(0))
     assert (problems, credit.total.minor) == ([], 1400)
     assert credit.lines[0]["invoice_line_item"] == "il_1"
 

@@ -11,7 +11,7 @@ from sandbox.salesforce.schema import NUMERIC, Field, SObject
 _DECIMALS = {"JPY": 0, "ISK": 0, "KWD": 3}
 _BADGES = {
     "good": {"Paid", "Clean", "Closed Won"},
-    "info": {"Open", "Pending"},
+    "info": {"Open", "Pending", "Processing"},
     "warn": {"Partly Paid", "Overpaid", "Partly Refunded", "Uncollectible", "Disputed"},
     "bad": {"Failed", "Conflict", "Closed Lost"},
 }

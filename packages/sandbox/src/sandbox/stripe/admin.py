@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from sandbox.common.admin import parsed
 from sandbox.common.traffic import Traffic
-from sandbox.stripe import payments, refunds
+from sandbox.stripe import lifecycle, payments, refunds
 from sandbox.stripe.context import Context, Sandbox, Settings
 from sandbox.stripe.errors import StripeError, no_such
 from sandbox.stripe.generate import Generator, Order
@@ -44,6 +44,14 @@ class DisputeOrder(BaseModel):
     amount: int | None = None
     currency: str | None = None
     """Of the dispute, where its bank converted the amount."""
+
+
+class ChargeOrder(BaseModel):
+    """Which invoice was paid as those before payment intents were."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    invoice: str
 
 
 class DisputeVerdict(BaseModel):
@@ -133,6 +141,12 @@ def routes(sandbox: Sandbox, courier: Courier, traffic: Traffic) -> list[Route]:
             return order
         return acted(lambda: _dispute(sandbox, order))
 
+    async def charge(request: Request) -> Response:
+        order = await parsed(request, ChargeOrder)
+        if isinstance(order, Response):
+            return order
+        return acted(lambda: _charge(sandbox, order))
+
     async def end_debit(request: Request) -> Response:
         outcome = await parsed(request, DebitOutcome)
         if isinstance(outcome, Response):
@@ -187,6 +201,7 @@ def routes(sandbox: Sandbox, courier: Courier, traffic: Traffic) -> list[Route]:
         Route("/_sandbox/deliveries/settle", settle, methods=["POST"]),
         Route("/_sandbox/webhooks", get_network, methods=["GET"]),
         Route("/_sandbox/webhooks", set_network, methods=["POST"]),
+        Route("/_sandbox/charges", charge, methods=["POST"]),
         Route("/_sandbox/debits", end_debit, methods=["POST"]),
         Route("/_sandbox/disputes", dispute, methods=["POST"]),
         Route("/_sandbox/disputes/close", close_dispute, methods=["POST"]),
@@ -210,6 +225,13 @@ def _found(sandbox: Sandbox, kind: str, object_id: str) -> tuple[Context, Doc]:
         if found:
             return context, found
     raise no_such(kind, object_id)
+
+
+def _charge(sandbox: Sandbox, order: ChargeOrder) -> Doc:
+    """Let an open invoice be paid by a charge without a payment intent."""
+    context, invoice = _found(sandbox, "invoice", order.invoice)
+    lifecycle.require_status(invoice, ("open", "uncollectible"), "pay")
+    return payments.charge_without_intent(context, invoice)
 
 
 def _end_debit(sandbox: Sandbox, outcome: DebitOutcome) -> Doc:

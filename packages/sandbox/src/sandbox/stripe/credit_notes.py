@@ -241,8 +241,9 @@ def _linked(context: Context, invoice: Doc, params: Params) -> list[tuple[str, i
             raise missing_param(f"{param}[refund]")
         refund = context.require("refund", entry["refund"], f"{param}[refund]")
         amount = entry.get("amount_refunded", refund["amount"])
-        paid = {"invoice": invoice["id"], "payment.payment_intent": refund["payment_intent"]}
-        if refund["payment_intent"] is None or not context.space.find("invoice_payment", paid):
+        by = "payment_intent" if refund["payment_intent"] else "charge"
+        payments = context.space.find("invoice_payment", {"invoice": invoice["id"]})
+        if all(payment["payment"].get(by) != refund[by] for payment in payments):
             raise wrong_state("This refund is of a payment of another invoice.", param=param)
         if refund["status"] in ("failed", "canceled"):
             raise wrong_state(f"This refund is {refund['status']}.", param=param)

@@ -72,12 +72,15 @@ def new_invoice_payment(
     payment_intent: str | None = None,
     *,
     payment_record: str | None = None,
+    charge: str | None = None,
     default: bool = True,
 ) -> Doc:
     """Build the link between an invoice and a payment."""
     payment: Doc
     if payment_record:
         payment = {"payment_record": payment_record, "type": "payment_record"}
+    elif charge:
+        payment = {"charge": charge, "type": "charge"}
     else:
         payment = {"payment_intent": payment_intent, "type": "payment_intent"}
     return {

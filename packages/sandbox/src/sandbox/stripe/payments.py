@@ -10,7 +10,7 @@ from sandbox.stripe import (
     payment_methods,
     refunds,
 )
-from sandbox.stripe.cards import Card
+from sandbox.stripe.cards import CARDS, Card
 from sandbox.stripe.context import Context
 from sandbox.stripe.debits import Debit
 from sandbox.stripe.errors import StripeError, wrong_state
@@ -68,6 +68,33 @@ def charge(
     invoice["attempted"] = True
     invoice["attempt_count"] += payment["is_default"]
     return _collect(context, intent, card, method, (payment, invoice))
+
+
+def charge_without_intent(context: Context, invoice: Doc) -> Doc:
+    """Let an invoice have been paid by a charge that has no payment intent.
+
+    So were those finalized before 2019-03-15, and their payments name the charge.
+    Source: the SDK's docstrings of ``InvoicePayment.Payment``.
+
+    Returns:
+        The charge.
+    """
+    asked = {
+        "id": None,
+        "amount": invoice["amount_remaining"],
+        "currency": invoice["currency"],
+        "customer": invoice["customer"],
+        "description": f"Payment for Invoice {invoice['number']}",
+    }
+    card = CARDS[0]
+    made = new_charge(context, asked, card, card.token)
+    account_balance.charged(context, made)
+    context.add("charge", made, "charge.succeeded")
+    payment = new_invoice_payment(
+        context, invoice, made["amount"], charge=made["id"], default=False
+    )
+    attach(context, invoice, payment, made["amount"])
+    return made
 
 
 def confirm(context: Context, intent: Doc, *, off_session: bool = False) -> Doc:

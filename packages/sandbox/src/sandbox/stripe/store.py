@@ -349,7 +349,7 @@ def _columns(kind: Kind) -> list[str]:
 
 
 def _column(path: str) -> str:
-    return path if path == "created" else f"f_{path.replace('.', '_')}"
+    return path if path in ("created", "id") else f"f_{path.replace('.', '_')}"
 
 
 def _dig(doc: Any, path: str) -> Any:
