@@ -70,6 +70,16 @@ def test_polling_finds_what_no_webhook_brought(
     assert inbox.backlog() == {}
 
 
+def test_a_poll_goes_on_where_it_was_whatever_else_stripe_still_lists(
+    world: None, stripe_sandbox: Sandbox, dashboard: stripe.StripeClient
+) -> None:
+    """An account full of invoices of the last year lists their events, which are no news."""
+    poll_events()
+    stripe_sandbox.admin("POST", "generate", customers=5, invoices=1000)
+    assert dashboard.v1.events.list({"type": "invoice.paid", "limit": 100}).data
+    assert "Stripe listed 0 events, 0 of them new" in poll_events().sentence
+
+
 def test_events_late_doubled_and_out_of_order(
     sent: InvoiceOutcome, org: Org, stripe_sandbox: Sandbox, dashboard: stripe.StripeClient
 ) -> None:

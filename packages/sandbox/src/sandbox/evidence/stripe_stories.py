@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, get_args
 
 import httpx
 
 from sandbox.stripe.context import LIVE_KEY
+from sandbox.stripe.shapes import State
 
 KEY = LIVE_KEY
 Doc = dict[str, Any]
@@ -65,6 +66,22 @@ REACHED = {
     },
 }
 """States that the stories must have reached, so that none is passed over unseen."""
+
+GENERATED = (
+    "balance_transactions",
+    "charges",
+    "credit_notes",
+    "customers",
+    "events",
+    "invoice_payments",
+    "invoiceitems",
+    "invoices",
+    "payment_intents",
+    "prices",
+    "products",
+    "refunds",
+)
+"""Lists in which generated objects must be found."""
 
 LISTS = (
     "charges",
@@ -624,5 +641,11 @@ def listeners(account: Account) -> None:
 
 @story
 def generated(account: Account) -> None:
-    """A generated data set of every state."""
-    account.act("generate", seed=3, customers=5, invoices=60)
+    """A generated data set of every state, with everything behind it."""
+    states = dict.fromkeys(get_args(State), 1)
+    account.act("generate", seed=3, customers=5, invoices=90, days=20, states=states)
+    account.act("generate", seed=4, customers=5, invoices=40, days=20, business=True)
+    for name in GENERATED:
+        if not any("_1Gen0003" in doc["id"] for doc in account.all(name)):
+            raise StoryError(f"nothing of {name} was generated")
+    account.all("invoices", expand=["data.payments.data.payment.payment_intent"])

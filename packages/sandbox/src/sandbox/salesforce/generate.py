@@ -197,7 +197,7 @@ class _Generator:
         }
 
     def _times(self, planned: PlannedInvoice) -> Values:
-        settled = min(planned.settled, self._now)
+        settled = planned.settled(self._now)
         sent = _moment(planned.created) if planned.status != "draft" else None
         last = settled if planned.status in {"paid", "void", "uncollectible"} else planned.created
         return {

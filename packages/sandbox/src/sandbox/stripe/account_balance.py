@@ -15,9 +15,14 @@ FEE_SHARE, FEE_FIXED = 0.029, 30
 
 def charged(context: Context, charge: Doc) -> None:
     """Book a payment that has come in; its charge names the booking."""
-    fee = min(charge["amount"], round(charge["amount"] * FEE_SHARE) + FEE_FIXED)
-    entry = booked(context, "charge", charge, charge["amount"], fee=fee)
+    amount = charge["amount"]
+    entry = booked(context, "charge", charge, amount, fee=fee_of(amount))
     charge["balance_transaction"] = entry["id"]
+
+
+def fee_of(amount: int) -> int:
+    """Return what Stripe keeps of a payment, in minor units."""
+    return min(amount, round(amount * FEE_SHARE) + FEE_FIXED)
 
 
 def booked(

@@ -50,7 +50,7 @@ class Advancement:
         for livemode in (False, True):
             context = self.sandbox.context(livemode)
             until = {"_.settles_at": {"lte": context.now}}
-            for intent in context.space.find("payment_intent", {}, until):
+            for intent in context.space.find("payment_intent", {}, until, deferred=False):
                 self._end_debit(context, intent)
             filters = {"status": "draft", "_.advances": True}
             for invoice in context.space.find("invoice", filters):

@@ -132,29 +132,9 @@ def item_id(line: Doc) -> str:
     return str(line["parent"]["invoice_item_details"]["invoice_item"])
 
 
-def item_of(context: Context, line: Doc, invoice: Doc) -> Doc:
-    """Return the item behind a line. Generated invoices have lines only; theirs is made now."""
-    item = context.space.get("invoiceitem", item_id(line))
-    if item:
-        return item
-    item = {name: line[name] for name in SHARED} | {
-        "id": item_id(line),
-        "object": "invoiceitem",
-        "customer": invoice["customer"],
-        "customer_account": None,
-        "date": invoice["created"],
-        "discounts": line["discounts"],
-        "invoice": invoice["id"],
-        "livemode": line["livemode"],
-        "net_amount": line["amount"],
-        "parent": None,
-        "proration": False,
-        "tax_rates": [],
-        "test_clock": None,
-        "_": {"pending": False},
-    }
-    context.space.insert("invoiceitem", item)
-    return item
+def item_of(context: Context, line: Doc) -> Doc:
+    """Return the item behind a line."""
+    return context.require("invoiceitem", item_id(line))
 
 
 def assign(context: Context, invoice: Doc, item: Doc) -> Doc:

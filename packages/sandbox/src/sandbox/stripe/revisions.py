@@ -52,7 +52,7 @@ def copy_lines(context: Context, invoice: Doc) -> list[Doc]:
     original = context.require("invoice", invoice["from_invoice"]["invoice"])
     copied = []
     for line in invoicing.all_lines(original):
-        item = lines.item_of(context, line, original) | {
+        item = lines.item_of(context, line) | {
             "id": new_id("invoiceitem"),
             "date": context.now,
             "invoice": invoice["id"],

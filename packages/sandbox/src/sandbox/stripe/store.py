@@ -2,11 +2,13 @@
 
 Each row holds an object's answer as the JSON bytes that are served, so that a list is a join of
 bytes. Private facts live under the object's ``_`` key and are stored beside the body.
+
+A kind's rows may be deferred: they are made when somebody looks at the kind for the first time.
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +17,12 @@ import orjson
 
 Doc = dict[str, Any]
 """A Stripe object, with its private facts under ``_``."""
+
+Row = Sequence[Any]
+"""Id, created, body, private, and the kind's filters in order."""
+
+Maker = Callable[[], Iterable[Row]]
+"""Makes the rows that were deferred."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +123,8 @@ class Store:
     """The whole account, both modes."""
 
     def __init__(self, path: Path | None = None) -> None:
+        self._lasting = path is not None
+        self._deferred: dict[tuple[bool, str], tuple[Maker, ...]] = {}
         self.connection = sqlite3.connect(
             path or ":memory:", isolation_level=None, check_same_thread=False
         )
@@ -128,32 +138,54 @@ class Store:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All or nothing: an exception undoes everything done in the block."""
+        deferred = self._deferred.copy()
         self.connection.execute("BEGIN")
         try:
             yield
         except BaseException:
             self.connection.execute("ROLLBACK")
+            self._deferred = deferred
             raise
         self.connection.execute("COMMIT")
 
     @contextmanager
     def rehearsal(self) -> Iterator[None]:
         """Inside a transaction: whatever is done in the block is undone after it."""
+        deferred = self._deferred.copy()
         self.connection.execute("SAVEPOINT rehearsal")
         try:
             yield
         finally:
+            self._deferred = deferred
             self.connection.execute("ROLLBACK TO rehearsal")
             self.connection.execute("RELEASE rehearsal")
 
     def space(self, livemode: bool) -> "Space":
         """Return the test or the live half of the account."""
-        return Space(self.connection, livemode)
+        return Space(self, livemode)
+
+    def defer(self, livemode: bool, kind_name: str, make: Maker) -> None:
+        """Have rows made when their kind is first looked at; in a file, which outlives us, now."""
+        key = (livemode, kind_name)
+        self._deferred[key] = (*self._deferred.get(key, ()), make)
+        if self._lasting:
+            self.complete(livemode, kind_name)
+
+    def complete(self, livemode: bool, kind_name: str) -> bool:
+        """Make the rows of a kind that were deferred; returns whether there were any."""
+        key = (livemode, kind_name)
+        if key not in self._deferred:
+            return False
+        with nullcontext() if self.connection.in_transaction else self.transaction():
+            for make in self._deferred.pop(key):
+                self.space(livemode).insert_rows(kind_name, make())
+        return True
 
     def clear(self) -> None:
         """Forget everything."""
         tables = [kind.table for kind in KINDS.values()] + ["idempotency"]
         with self.transaction():
+            self._deferred = {}
             for table in tables:
                 self.connection.execute(f"DELETE FROM {table}")  # noqa: S608 - our own names
 
@@ -165,9 +197,10 @@ class Store:
 class Space:
     """The objects of one mode."""
 
-    def __init__(self, connection: sqlite3.Connection, livemode: bool) -> None:
+    def __init__(self, store: Store, livemode: bool) -> None:
         self.livemode = livemode
-        self._connection = connection
+        self._store = store
+        self._connection = store.connection
 
     def get(self, kind_name: str, object_id: str) -> Doc | None:
         """Return an object, or None."""
@@ -185,10 +218,10 @@ class Space:
         Raises:
             sqlite3.IntegrityError: If an id is taken.
         """
-        self.insert_rows(kind_name, (self._values(KINDS[kind_name], doc) for doc in docs))
+        self.insert_rows(kind_name, (row_of(KINDS[kind_name], doc) for doc in docs))
 
-    def insert_rows(self, kind_name: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Add prepared rows: id, created, body, private and the kind's filters in order."""
+    def insert_rows(self, kind_name: str, rows: Iterable[Row]) -> None:
+        """Add prepared rows."""
         kind = KINDS[kind_name]
         places = ", ".join("?" * (5 + len(kind.filters)))
         columns = ", ".join(["livemode", "id", "created", "body", "private", *_columns(kind)])
@@ -204,11 +237,12 @@ class Space:
         assignments = ", ".join(f"{column} = ?" for column in columns)
         self._connection.execute(
             f"UPDATE {kind.table} SET {assignments} WHERE livemode = ? AND id = ?",  # noqa: S608
-            (*self._values(kind, doc), self.livemode, doc["id"]),
+            (*row_of(kind, doc), self.livemode, doc["id"]),
         )
 
     def delete(self, kind_name: str, object_id: str) -> None:
         """Remove an object."""
+        self._store.complete(self.livemode, kind_name)
         self._connection.execute(
             f"DELETE FROM {KINDS[kind_name].table} WHERE livemode = ? AND id = ?",  # noqa: S608
             (self.livemode, object_id),
@@ -220,8 +254,20 @@ class Space:
         filters: Mapping[str, Any],
         ranges: Mapping[str, Mapping[str, float]] | None = None,
         limit: int = -1,
+        *,
+        deferred: bool = True,
     ) -> list[Doc]:
-        """Return the objects with these values, oldest first; all of them unless limited."""
+        """Return the objects with these values, oldest first; all of them unless limited.
+
+        Args:
+            kind_name: Which objects.
+            filters: Field to value, or to a list of possible values.
+            ranges: Field to bounds: ``gt``, ``gte``, ``lt``, ``lte``.
+            limit: How many objects at most.
+            deferred: Whether what is deferred could be among them.
+        """
+        if deferred:
+            self._store.complete(self.livemode, kind_name)
         conditions, values = self._conditions(filters, ranges or {})
         rows = self._connection.execute(
             f"SELECT body, private FROM {KINDS[kind_name].table} WHERE {conditions}"  # noqa: S608
@@ -232,6 +278,7 @@ class Space:
 
     def count(self, kind_name: str, filters: Mapping[str, Any] | None = None) -> int:
         """Return how many objects have these values."""
+        self._store.complete(self.livemode, kind_name)
         conditions, values = self._conditions(filters or {}, {})
         query = f"SELECT count(*) FROM {KINDS[kind_name].table} WHERE {conditions}"  # noqa: S608
         return int(self._connection.execute(query, values).fetchone()[0])
@@ -255,6 +302,7 @@ class Space:
             cursor: Where to begin.
             where: A further condition in SQL, with its values.
         """
+        self._store.complete(self.livemode, kind_name)
         conditions, values = self._conditions(filters or {}, ranges or {})
         if where:
             conditions += f" AND ({where[0]})"
@@ -277,11 +325,15 @@ class Space:
         return Page(bodies, has_more=len(rows) > limit)
 
     def _row(self, columns: str, kind_name: str, object_id: str) -> Any:
-        return self._connection.execute(
+        """Return columns of an object; what is deferred is made only if it is not there."""
+        row = self._connection.execute(
             f"SELECT {columns} FROM {KINDS[kind_name].table}"  # noqa: S608
             " WHERE id = ? AND livemode = ?",
             (object_id, self.livemode),
         ).fetchone()
+        if row is None and self._store.complete(self.livemode, kind_name):
+            return self._row(columns, kind_name, object_id)
+        return row
 
     def _conditions(
         self, filters: Mapping[str, Any], ranges: Mapping[str, Mapping[str, float]]
@@ -301,16 +353,6 @@ class Space:
                 values.append(value)
         return " AND ".join(conditions), values
 
-    def _values(self, kind: Kind, doc: Doc) -> list[Any]:
-        private = doc.get("_")
-        return [
-            doc["id"],
-            _dig(doc, kind.created) or _dig(doc, "_.created"),
-            orjson.dumps(public(doc)),
-            orjson.dumps(private) if private else None,
-            *(_dig(doc, path) for path in kind.filters),
-        ]
-
 
 OPERATORS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
@@ -326,6 +368,18 @@ CREATE TABLE IF NOT EXISTS idempotency (
 def public(doc: Doc) -> Doc:
     """Return an object without its private facts."""
     return {name: value for name, value in doc.items() if name != "_"}
+
+
+def row_of(kind: Kind, doc: Doc) -> Row:
+    """Return the row that holds an object."""
+    private = doc.get("_")
+    return (
+        doc["id"],
+        _dig(doc, kind.created) or _dig(doc, "_.created"),
+        orjson.dumps(public(doc)),
+        orjson.dumps(private) if private else None,
+        *(_dig(doc, path) for path in kind.filters),
+    )
 
 
 def _schema(kind: Kind) -> str:

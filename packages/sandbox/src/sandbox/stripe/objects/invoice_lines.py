@@ -51,7 +51,7 @@ def remove_lines(context: Context, params: Params, invoice_id: str) -> Doc:
     all_lines = invoicing.all_lines(invoice)
     behaviors = {entry["id"]: entry["behavior"] for entry in params["lines"]}
     for line_id, behavior in behaviors.items():
-        item = lines.item_of(context, _line(all_lines, line_id), invoice)
+        item = lines.item_of(context, _line(all_lines, line_id))
         (_delete_item if behavior == "delete" else _unassign_item)(context, item)
     kept = [line for line in all_lines if line["id"] not in behaviors]
     return invoicing.revise(context, invoice, kept)
@@ -99,7 +99,7 @@ def _added(context: Context, invoice: Doc, params: Params) -> Doc:
 
 
 def _change(context: Context, invoice: Doc, line: Doc, params: Params) -> None:
-    item = lines.item_of(context, line, invoice)
+    item = lines.item_of(context, line)
     lines.change_item(context, item, params)
     context.space.update("invoiceitem", item)
     lines.show_item(invoice, line, item)
