@@ -15,7 +15,7 @@ export PRE_COMMIT_HOME = .cache/pre-commit
 # Or every program would compile all that it imports, each time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo test-fast test test-all lint format lock bench deploy docs check-sandbox prove clean
+.PHONY: help install demo test-fast test test-all lint format lock bench deploy docs check-sandbox check-real prove clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -64,6 +64,9 @@ format: install ## Put the code in shape
 
 check-sandbox: install ## Hold the sandbox to what others wrote for Stripe and Salesforce
 	@$(RUN) -m sandbox.evidence
+
+check-real: install ## Hold beliefs and flows to real accounts for trying out; ARGS=experiments
+	@$(RUN) -m tests.real $(ARGS)
 
 prove: install ## Try every fault; ARGS="--schedules N --seed S"
 	@$(RUN) -m tests.faults $(ARGS)

@@ -15,6 +15,7 @@ LONGEST_FIRST = (
     "warm_worker",
     "faults",
     "orgs",
+    "real",
     "flows",
     "invoicing",
     "sandbox",

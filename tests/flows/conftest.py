@@ -10,19 +10,9 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterName
 from prefect.client.schemas.objects import State
 from prefect.deployments.runner import RunnerDeployment
-from prefect.events.clients import NullEventsClient
-from prefect.events.worker import EventsWorker
-from prefect.settings import (
-    PREFECT_API_SSL_CERT_FILE,
-    PREFECT_API_URL,
-    PREFECT_CLIENT_CSRF_SUPPORT_ENABLED,
-    PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED,
-    PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
-    temporary_settings,
-)
+from prefect.settings import PREFECT_API_URL
 from sqlmodel import delete
 
-from deployments.local.stack import one_certificate
 from flows.full_sync import full_sync
 from flows.raise_invoice import raise_invoice
 from flows.send_invoice import send_invoice
@@ -35,8 +25,7 @@ from invoicing.ledger.models import InvoiceLink
 from invoicing.settings import settings
 from tests.conftest import Sandbox
 from tests.faults.process_patches import hurry
-from tests.prefect_server import QUIET
-from tests.prefect_server import prefect_server as running_server
+from tests.flow_runs import flows_run_here
 
 NEXT_MONTH = date.today() + timedelta(days=30)
 
@@ -44,20 +33,7 @@ NEXT_MONTH = date.today() + timedelta(days=30)
 @pytest.fixture(scope="session", autouse=True)
 def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A real server on a database of its own; no heartbeats, no events: nobody looks at them."""
-    home = tmp_path_factory.mktemp("prefect")
-    EventsWorker.set_client_override(NullEventsClient)
-    with (
-        running_server(home, QUIET) as url,
-        temporary_settings(
-            {
-                PREFECT_API_URL: url,
-                PREFECT_API_SSL_CERT_FILE: str(one_certificate(home)),
-                PREFECT_CLIENT_CSRF_SUPPORT_ENABLED: False,
-                PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED: False,
-                PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,
-            }
-        ),
-    ):
+    with flows_run_here(tmp_path_factory.mktemp("prefect")):
         yield
 
 

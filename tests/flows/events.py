@@ -7,11 +7,11 @@ import orjson
 
 from invoicing.domain.stripe.events import parse_event
 from invoicing.ledger import inbox
+from invoicing.settings import settings
 
 
 def event_from(body: Mapping[str, Any]) -> inbox.NewEvent:
     """An inbox event from its body."""
     text = orjson.dumps(body, default=str).decode()
-    return inbox.new_event(
-        parse_event(body), text, account_id="acct_1SandboxAcme", source="webhook"
-    )
+    account = settings().stripe.account_id
+    return inbox.new_event(parse_event(body), text, account_id=account, source="webhook")

@@ -165,6 +165,17 @@ def test_prices_follow_the_rules_of_price_books(sf: Any, refused: Any) -> None:
     assert sf.PricebookEntry.get(entry)["Name"] == "Large Sticker"
 
 
+def test_a_product_needs_no_code(sf: Any) -> None:
+    """Its price has none either."""
+    standard = sf.query("SELECT Id FROM Pricebook2 WHERE IsStandard = true")["records"][0]["Id"]
+    product = sf.Product2.create({"Name": "Sticker"})["id"]
+    price = {"Product2Id": product, "Pricebook2Id": standard, "UnitPrice": 2, "IsActive": True}
+    entry = sf.PricebookEntry.create(price)["id"]
+    sf.Product2.update(product, {"Name": "Large Sticker"})
+    seen = sf.PricebookEntry.get(entry)
+    assert (seen["Name"], seen["ProductCode"]) == ("Large Sticker", None)
+
+
 def test_changes_can_be_asked_for_by_their_time(sf: Any, acme: str, admin: Any) -> None:
     """The updated and deleted resources, as replication uses them."""
     admin("POST", "clock", json={"advance": 3_600})

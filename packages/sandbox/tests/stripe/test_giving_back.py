@@ -43,6 +43,16 @@ def test_a_line_is_credited_once(live: stripe.StripeClient, paid: stripe.Invoice
     assert credit(4_000).total == 4_000
 
 
+def test_a_line_beside_an_amount(live: stripe.StripeClient, paid: stripe.Invoice) -> None:
+    """An amount that was credited is of no line, and a line can be credited after it."""
+    live.v1.credit_notes.create({"invoice": paid.id, "amount": 1_000, "out_of_band_amount": 1_000})
+    line: Any = {"type": "invoice_line_item", "invoice_line_item": paid.lines.data[0].id}
+    note = live.v1.credit_notes.create(
+        {"invoice": paid.id, "lines": [line | {"amount": 9_000}], "out_of_band_amount": 9_000}
+    )
+    assert note.total == 9_000
+
+
 def test_a_line_is_credited_in_one_way(live: stripe.StripeClient, make_draft: MakeDraft) -> None:
     """A line of which a quantity was credited is not credited by amount, nor the reverse."""
     price: Any = {"currency": "usd", "unit_amount": 1_000, "product_data": {"name": "Hours"}}

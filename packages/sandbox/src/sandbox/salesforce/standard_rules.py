@@ -79,5 +79,5 @@ def carry_over(org: Org, sobject: SObject, row: Row) -> None:
     if sobject.name == "Product2":
         org.store.run(
             "UPDATE PricebookEntry SET Name = ?, ProductCode = ? WHERE Product2Id = ?",
-            (row["Name"], row["ProductCode"], row["Id"]),
+            (row["Name"], row.get("ProductCode"), row["Id"]),
         )

@@ -110,7 +110,7 @@ def _invoice_line(
         quantity = int(entry["quantity"] if "quantity" in entry else line["quantity"])
         amount = money.multiplied(unit, Decimal(quantity), currency)
     earlier = [each for note in _issued(context, invoice) for each in note["lines"]["data"]]
-    before = [each for each in (*earlier, *beside) if each["invoice_line_item"] == line["id"]]
+    before = [each for each in (*earlier, *beside) if each.get("invoice_line_item") == line["id"]]
     if any((each["quantity"] is None) != (quantity is None) for each in before):
         raise invalid("A line is credited by amount or by quantity, not by both.", param)
     credited = sum(each["amount"] for each in before)

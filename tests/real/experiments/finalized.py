@@ -1,0 +1,67 @@
+"""What may be changed after finalization, and what cannot be finalized."""
+
+from collections.abc import Callable
+from typing import Any
+
+from tests.real.experiment import Observed, experiment
+from tests.real.stripe_account import Account, attempt, figures
+
+CHANGES: dict[str, Any] = {
+    "auto_advance=false": {"auto_advance": False},
+    "auto_advance=true": {"auto_advance": True},
+    "collection_method": {"collection_method": "charge_automatically"},
+    "custom_fields": {"custom_fields": [{"name": "PO", "value": "1"}]},
+    "days_until_due": {"days_until_due": 90},
+    "default_payment_method": {},
+    "description": {"description": "Other"},
+    "footer": {"footer": "Other"},
+    "metadata": {"metadata": {"seen": "1"}},
+    "number": {"number": "CHECK-REAL-1"},
+    "payment_settings": {"payment_settings": {"payment_method_types": ["card"]}},
+}
+
+
+@experiment
+def changes_after_finalization(account: Account) -> Observed:
+    """Metadata, payment settings and methods can change, auto_advance while it is open."""
+    customer = account.customer()
+    card = account.card(customer)
+    invoices = account.v1.invoices
+    ways: dict[str, Callable[[], Any]] = {
+        "open": lambda: account.open(customer, 10_000),
+        "paid": lambda: account.paid(customer, 10_000),
+        "void": lambda: invoices.void_invoice(account.open(customer, 10_000).id),
+        "uncollectible": lambda: invoices.mark_uncollectible(account.open(customer, 10_000).id),
+    }
+
+    def outcome(invoice: Any, change: dict[str, Any]) -> str:
+        params = change or {"default_payment_method": card}
+        return attempt(lambda: invoices.update(invoice.id, params))
+
+    def outcomes(invoice: Any) -> dict[str, str]:
+        return {name: outcome(invoice, change) for name, change in CHANGES.items()}
+
+    return {state: outcomes(make()) for state, make in ways.items()}
+
+
+@experiment
+def empty_draft(account: Account) -> Observed:
+    """A draft without lines is paid at once when it is finalized, over nothing."""
+    draft = account.draft(account.customer())
+    return {
+        "finalized": attempt(lambda: account.finalize(draft.id)),
+        "invoice": figures(account.v1.invoices.retrieve(draft.id)),
+    }
+
+
+@experiment
+def finalized_after_the_due_date(account: Account) -> Observed:
+    """A draft whose due date has passed cannot be finalized."""
+    customer = account.customer()
+    now = account.draft(customer).created
+    draft = account.draft(customer, 10_000, due_date=now + 10)
+    account.pass_time(15)
+    return {
+        "finalized": attempt(lambda: account.finalize(draft.id)),
+        "invoice": figures(account.v1.invoices.retrieve(draft.id)),
+    }
