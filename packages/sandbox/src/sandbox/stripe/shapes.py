@@ -7,7 +7,6 @@ differ.
 """
 
 import re
-from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
@@ -63,6 +62,8 @@ STARTED, CREATED, LATER, AFTER = 2_000_000_011, 2_000_100_013, 2_000_500_017, 2_
 DUE = 2_005_000_021
 """Times: of the catalogue, of the invoice, of what became of it, of what came after that."""
 
+MOMENTS = {"created": CREATED, "later": LATER, "after": AFTER}
+
 UNIT, QUANTITY, PART = 10_007, 701, 1_234_567
 """Price and quantity of the first line; what is paid of a part. All products are numbers apart."""
 
@@ -110,11 +111,13 @@ def shapes(livemode: bool, state: State, count: int) -> Mapping[str, list[Templa
     invoice["_"] = {name: value for name, value in invoice["_"].items() if name in kept}
     docs = {kind: at(AFTER).space.find(kind, {}) for kind in (*BEHIND, *CATALOGUE)}
     sandbox.store.close()
-    blanks = _Blanks(invoice, customer, docs, PART if state == "partly_paid" else invoice["total"])
-    made = defaultdict(list, {"invoice": [blanks.template(KINDS["invoice"], invoice)]})
-    for kind, found in docs.items():
-        made[kind] = [blanks.template(KINDS[kind], doc) for doc in found if not _repeats(doc)]
-    return made
+    numbers = _numbers(invoice, PART if state == "partly_paid" else invoice["total"])
+    blanks = _Blanks(_texts(invoice, customer, docs), numbers)
+    docs["invoice"] = [invoice]
+    return {
+        kind: [blanks.template(KINDS[kind], doc) for doc in found if not _repeats(doc)]
+        for kind, found in docs.items()
+    }
 
 
 def _drafted(at: Callable[[int], Context], customer: Doc, count: int) -> Doc:
@@ -147,7 +150,8 @@ def _ended(at: Callable[[int], Context], drafted: Doc, state: State) -> None:
         case "paid" | "refunded":
             invoices.pay(context, {"payment_method": CARD}, invoice_id)
         case "partly_paid":
-            invoice, card = context.require("invoice", invoice_id), _card(context)
+            invoice = context.require("invoice", invoice_id)
+            card = payment_methods.instrument_of(context, CARD)
             lifecycle.pay(context, invoice, card, CARD, PART, off_session=False)
         case "void":
             invoices.void(context, {}, invoice_id)
@@ -161,10 +165,6 @@ def _ended(at: Callable[[int], Context], drafted: Doc, state: State) -> None:
         refunds.create(at(AFTER), {"charge": charge["id"], "reason": "requested_by_customer"})
 
 
-def _card(context: Context) -> payment_methods.Instrument:
-    return payment_methods.instrument_of(context, CARD)
-
-
 def _repeats(doc: Doc) -> bool:
     """Whether an event only says again what another one says."""
     return doc["object"] in ("event", "v2.core.event") and doc["type"].endswith(".updated")
@@ -174,7 +174,7 @@ def derived(values: Values) -> Values:
     """Return what follows from an invoice's values, and only what is behind it shows."""
     fee = account_balance.fee_of(values[b"paid"])
     wait = account_balance.DAYS_UNTIL_AVAILABLE * DAY
-    moments = (b"created", b"later", b"after")
+    moments = [name.encode() for name in MOMENTS]
     return {
         b"fee": fee,
         b"net": values[b"paid"] - fee,
@@ -183,72 +183,74 @@ def derived(values: Values) -> Values:
     }
 
 
+def _texts(invoice: Doc, customer: Doc, docs: Mapping[str, list[Doc]]) -> dict[str, bytes]:
+    """Return each text of a story that differs from invoice to invoice, and its blank."""
+    texts = {
+        BASE: b"%(base)b",
+        '"usd"': b'"%(currency)b"',
+        "@name@": b"%(name)b",
+        "@email@": b"%(email)b",
+        orjson.dumps(METADATA).decode(): b"%(metadata)b",
+        invoice["id"]: b"%(id)b",
+        customer["id"]: b"%(customer)b",
+    }
+    for name, moment in MOMENTS.items():
+        texts[events.iso(moment)] = b"%%(iso_%b)b" % name.encode()
+    if invoice["number"]:
+        texts[invoice["number"]] = b"%(number)b"
+        texts[invoice["hosted_invoice_url"]] = b"%(page)b"
+        texts[invoice["_"]["token"]] = b"%(token)b"
+    for kind in BEHIND:
+        own = KINDS[kind].prefix + ("_1Thin" if kind == "v2.core.event" else "_1Gen")
+        for index, doc in enumerate(docs[kind]):
+            texts[doc["id"]] = b"%b%%(key)b%02d" % (own.encode(), index)
+    for index, line in enumerate(invoice["lines"]["data"]):
+        details, work = line["pricing"]["price_details"], b"%%(work%d)b" % index
+        texts |= {
+            line["id"]: b"il_1Gen%%(key)b%02d" % index,
+            lines.item_id(line): b"ii_1Gen%%(key)b%02d" % index,
+            details["product"]: b"prod_1Gen%(set)b" + work,
+            details["price"]: b"price_1Gen%%(set)b%b%%(currency)b%%(unit%d)d" % (work, index),
+            f"@work{index}@": work,
+        }
+    for note in docs["credit_note"]:
+        texts[note["lines"]["data"][0]["id"]] = b"cnli_1Gen%(key)b00"
+    for charge in docs["charge"]:
+        texts[charge["payment_method_details"]["card"]["network_transaction_id"]] = b"%(key)b"
+    return texts
+
+
+def _numbers(invoice: Doc, paid: int) -> dict[str, int]:
+    """Return the numbers of a story that differ from invoice to invoice, by name.
+
+    Where two are the same, as are the total and what was paid of it, the later name is meant.
+    """
+    wait = account_balance.DAYS_UNTIL_AVAILABLE * DAY
+    fee = account_balance.fee_of(paid)
+    numbers = {"started": STARTED, "due": DUE, **MOMENTS}
+    numbers |= {f"available_{name}": moment + wait for name, moment in MOMENTS.items()}
+    numbers |= {"fee": fee, "net": paid - fee, "remaining": invoice["total"] - paid}
+    numbers |= {"paid": paid, "total": invoice["total"]}
+    for index, line in enumerate(invoice["lines"]["data"]):
+        numbers[f"unit{index}"] = UNIT + index
+        numbers[f"quantity{index}"] = QUANTITY + index
+        numbers[f"amount{index}"] = line["amount"]
+    return numbers
+
+
 class _Blanks:
-    """Finds, in the objects of a story, what differs from invoice to invoice.
+    """Puts blanks where objects of a story differ from invoice to invoice.
 
     Args:
-        invoice: The invoice of the story.
-        customer: Its customer.
-        docs: What is behind it, by kind.
-        paid: What was paid of it, if anything was.
+        texts: Those that differ, and their blanks.
+        numbers: Those that differ, by the names of their blanks.
     """
 
-    def __init__(
-        self, invoice: Doc, customer: Doc, docs: Mapping[str, list[Doc]], paid: int
-    ) -> None:
-        texts = {
-            BASE: b"%(base)b",
-            '"usd"': b'"%(currency)b"',
-            "@name@": b"%(name)b",
-            "@email@": b"%(email)b",
-            orjson.dumps(METADATA).decode(): b"%(metadata)b",
-            invoice["id"]: b"%(id)b",
-            customer["id"]: b"%(customer)b",
-        }
-        if invoice["number"]:
-            texts[invoice["number"]] = b"%(number)b"
-            texts[invoice["hosted_invoice_url"]] = b"%(page)b"
-            texts[invoice["_"]["token"]] = b"%(token)b"
-        for kind in BEHIND:
-            word = b"Thin" if kind == "v2.core.event" else b"Gen"
-            for index, doc in enumerate(docs[kind]):
-                texts[doc["id"]] = b"%b_1%b%%(key)b%02d" % (
-                    KINDS[kind].prefix.encode(),
-                    word,
-                    index,
-                )
-        for index, line in enumerate(invoice["lines"]["data"]):
-            for name, own in ("il", line["id"]), ("ii", lines.item_id(line)):
-                texts[own] = b"%b_1Gen%%(key)b%02d" % (name.encode(), index)
-            details, work = line["pricing"]["price_details"], b"%%(work%d)b" % index
-            texts[details["product"]] = b"prod_1Gen%(set)b" + work
-            price = b"price_1Gen%%(set)b%b%%(currency)b%%(unit%d)d" % (work, index)
-            texts[details["price"]] = price
-            texts[f"@work{index}@"] = work
-        for note in docs["credit_note"]:
-            texts[note["lines"]["data"][0]["id"]] = b"cnli_1Gen%(key)b00"
-        for charge in docs["charge"]:
-            card = charge["payment_method_details"]["card"]
-            texts[card["network_transaction_id"]] = b"%(key)b"
-        moments = {"created": CREATED, "later": LATER, "after": AFTER}
-        wait = account_balance.DAYS_UNTIL_AVAILABLE * DAY
-        fee = account_balance.fee_of(paid)
-        self._numbers = {"started": STARTED, "due": DUE, **moments}
-        self._numbers |= {f"available_{name}": at + wait for name, at in moments.items()}
-        self._numbers |= {"fee": fee, "net": paid - fee, "remaining": invoice["total"] - paid}
-        self._numbers |= {"paid": paid, "total": invoice["total"]}
-        for index, line in enumerate(invoice["lines"]["data"]):
-            self._numbers |= {
-                f"unit{index}": UNIT + index,
-                f"quantity{index}": QUANTITY + index,
-                f"amount{index}": line["amount"],
-            }
-        for name, at in moments.items():
-            texts[events.iso(at)] = b"%%(iso_%b)b" % name.encode()
+    def __init__(self, texts: Mapping[str, bytes], numbers: Mapping[str, int]) -> None:
         self._texts = {text.encode(): blank for text, blank in texts.items()}
+        self._by_number = {str(n).encode(): name for name, n in numbers.items() if n}
         words = "|".join(re.escape(text) for text in sorted(texts, key=len, reverse=True))
         self._blank = re.compile(rf"{words}|(?<![\w.])\d+(?![\w.])".encode())
-        self._by_number = {str(n).encode(): name for name, n in self._numbers.items() if n}
 
     def template(self, kind: Kind, doc: Doc) -> Template:
         """Return the template of an object's row."""
