@@ -147,7 +147,7 @@ class _Reader:
 
     def _reference(self, name: str) -> Term:
         self._names.add(name)
-        return lambda values: values[name]
+        return lambda values: _exact(values[name])
 
     def _call(self, name: str) -> Term:
         arguments: list[Term] = []
@@ -177,6 +177,10 @@ def _constant(value: Any) -> Term:
 
 def _applied(act: Callable[..., Any], terms: list[Term]) -> Term:
     return lambda values: act(*(term(values) for term in terms))
+
+
+def _exact(value: Any) -> Any:
+    return Decimal(repr(value)) if isinstance(value, float) else value
 
 
 def _number(value: Any) -> Decimal:
@@ -290,6 +294,7 @@ _LAZY: dict[str, tuple[int, int, Callable[[list[Term]], Term]]] = {
 """Functions that work out no more of their arguments than they need."""
 
 _FUNCTIONS: dict[str, tuple[int, int, Callable[..., Any]]] = {
+    "ABS": (1, 1, lambda number: None if number is None else abs(_number(number))),
     "BLANKVALUE": (2, 2, lambda value, other: other if value in (None, "") else value),
     "ISBLANK": (1, 1, lambda value: value in (None, "")),
     "ISNUMBER": (1, 1, _is_number),
