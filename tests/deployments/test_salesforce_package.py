@@ -95,9 +95,9 @@ def editable(name: str) -> set[str]:
 def test_people_write_the_content_of_a_draft_and_no_more() -> None:
     """Status, amounts, links and keys are the integration's to write."""
     users = {name.partition(".")[2] for name in editable("Invoice_User") if INVOICE in name}
-    content = {
-        name for name, field in OBJECTS[INVOICE].fields.items() if field.asked
-    } - {"Replaces__c"}
+    content = {name for name, field in OBJECTS[INVOICE].fields.items() if field.asked} - {
+        "Replaces__c"
+    }
     others = {"Action_Requested__c", "Description__c", "Due_Date__c", "Opportunity__c"}
     assert users == content | others
     assert editable("Invoice_Approver") == set()

@@ -78,7 +78,7 @@ def asked(org: Org) -> Callable[..., str]:
 
 
 def test_a_draft_of_the_dialogue_adds_up_and_is_sent(asked: Callable[..., str], org: Org) -> None:
-    """Salesforce says what it comes to before anything reaches Stripe; then Stripe says the same."""
+    """Salesforce says what it comes to before anything reaches Stripe; Stripe says the same."""
     name = asked()
     fields = "Draft_Subtotal__c, Draft_Lines__c, Status__c, Total__c, Stripe_Invoice_Id__c"
     [draft] = org.query(f"SELECT {fields} FROM Stripe_Invoice__c WHERE Name = '{name}'")
@@ -89,10 +89,8 @@ def test_a_draft_of_the_dialogue_adds_up_and_is_sent(asked: Callable[..., str], 
     assert (sent.status, str(sent.total)) == ("Open", "450.00 USD")
 
 
-def test_a_line_made_by_hand_need_not_say_its_currency(
-    asked: Callable[..., str], org: Org
-) -> None:
-    """Three times 33.50 yen are 101 yen to Stripe, and 100.50 on the record: no reason to refuse."""
+def test_a_line_made_by_hand_need_not_say_its_currency(asked: Callable[..., str], org: Org) -> None:
+    """Three times 33.50 yen are 101 yen to Stripe, 100.50 on the record: no reason to refuse."""
     name = asked("JPY", Currency__c=None, Unit_Price__c=33.5)
     [draft] = org.query(f"SELECT Draft_Subtotal__c FROM Stripe_Invoice__c WHERE Name = '{name}'")
     assert draft["Draft_Subtotal__c"] == 100.5

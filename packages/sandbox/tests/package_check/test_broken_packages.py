@@ -40,8 +40,8 @@ BROKEN = {
     ),
     "no XML": (ACTION, "</label>", "", "no XML"),
     "another type's root": (ACTION, "QuickAction", "Report", "its root is to be QuickAction"),
-    "a connector to nothing": (RAISE, to("Summary"), to("Sumary"), "leads to Sumary"),
-    "an element that nothing leads to": (RAISE, to("Get_Draft"), to("Done"), "Get_Draft is never"),
+    "a connector to nothing": (RAISE, to("Summary"), to("Total"), "leads to Total"),
+    "an element that nothing leads to": (RAISE, to("Hidden"), to("Unreadable"), "Hidden is never"),
     "a way back that does not say so": (
         RAISE,
         f"<isGoTo>true</isGoTo>\n            {to('Details')}",
@@ -123,6 +123,12 @@ BROKEN = {
         f"<faultConnector>\n            {to('Undo')}\n        </faultConnector>",
         "",
         "has no way to go when it fails",
+    ),
+    "a query that may find nothing": (
+        SEND,
+        "<leftValueReference>Get_Invoice<",
+        "<leftValueReference>recordId<",
+        "nothing asks whether Get_Invoice found something",
     ),
     "what is written is not taken back": (RAISE, to("Undo"), to("Failed"), "is not rolled back"),
     "written before all is asked": (

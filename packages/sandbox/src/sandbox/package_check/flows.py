@@ -197,6 +197,7 @@ def _mistakes(flow: Flow, package: Package) -> Iterator[str]:
     yield from _of_records(flow)
     yield from _of_subflows(flow, package)
     yield from _of_writing(flow)
+    yield from _of_finding_nothing(flow)
 
 
 def _of_names(flow: Flow) -> Iterator[str]:
@@ -355,6 +356,22 @@ def _of_writing(flow: Flow) -> Iterator[str]:
         if node.tag == "loops":
             body = _body(flow, name)
             yield f"{name}: records are read or written in the loop." if body & CAN_FAIL else ""
+
+
+def _of_finding_nothing(flow: Flow) -> Iterator[str]:
+    """A query is asked whether it found something before a field of that is used.
+
+    A flow that reads a field of no record fails, and there is no way to go for that.
+    """
+    for node in flow.component.root.iterfind("recordLookups"):
+        name = node.findtext("name") or ""
+        following = flow.nodes.get(node.findtext("connector/targetReference") or "")
+        asked = following is not None and any(
+            (condition.findtext("leftValueReference"), condition.findtext("operator"))
+            == (name, "IsNull")
+            for condition in following.iterfind("rules/conditions")
+        )
+        yield "" if asked else f"nothing asks whether {name} found something."
 
 
 def _body(flow: Flow, loop: str) -> set[str]:

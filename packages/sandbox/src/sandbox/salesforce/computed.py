@@ -84,9 +84,19 @@ def recalculate(store: Store, schema: Schema, names: Iterable[str] | None = None
     """Work out all formula fields and roll-ups of some objects anew, or of all."""
     chosen = list(schema) if names is None else [schema.objects[name] for name in names]
     for sobject in chosen:
-        for row in store.where(sobject, "1", ()) if sobject.formulas else ():
-            store.update(sobject, row["Id"], formulas(sobject, row))
+        last = ""
+        while sobject.formulas and (rows := _some_after(store, sobject, last)):
+            last = rows[-1]["Id"]
+            columns = ", ".join(f"{quoted(field.name)} = ?" for field in sobject.formulas)
+            store.connection.executemany(
+                f"UPDATE {quoted(sobject.name)} SET {columns} WHERE Id = ?",
+                [(*formulas(sobject, row).values(), row["Id"]) for row in rows],
+            )
     for sobject in chosen:
         for field in sobject.roll_ups:
             total = _total(field, f"{quoted(sobject.name)}.Id")
             store.run(f"UPDATE {quoted(sobject.name)} SET {quoted(field.name)} = {total}")
+
+
+def _some_after(store: Store, sobject: SObject, last: str) -> list[Row]:
+    return store.where(sobject, "Id > ? ORDER BY Id LIMIT 10000", (last,))
