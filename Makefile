@@ -15,7 +15,7 @@ export PRE_COMMIT_HOME = .cache/pre-commit
 # Or every program would compile all that it imports, each time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo test-fast test test-all lint format lock bench deploy docs check-sandbox check-real prove clean
+.PHONY: help install demo test-fast test test-all lint format lock bench deploy docs check-sandbox check-package check-real prove clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -65,6 +65,9 @@ format: install ## Put the code in shape
 check-sandbox: install ## Hold the sandbox to what others wrote for Stripe and Salesforce
 	@$(RUN) -m sandbox.evidence
 
+check-package: install ## Hold the Salesforce package to the Metadata API, and its parts to each other
+	@$(RUN) -m sandbox.package_check deployments/salesforce
+
 check-real: install ## Hold beliefs and flows to real accounts for trying out; ARGS=experiments
 	@$(RUN) -m tests.real $(ARGS)
 
@@ -76,7 +79,7 @@ bench: install ## Measure; ARGS=latency names the benchmark
 
 lock: ## Write both locks from what is declared; ARGS=--upgrade takes newer versions
 	$(COMPILE) pyproject.toml packages/warm_worker/pyproject.toml --output-file requirements.lock
-	$(COMPILE) packages/sandbox/pyproject.toml --extra evidence --group dev \
+	$(COMPILE) packages/sandbox/pyproject.toml --extra evidence --extra package --group dev \
 		--group packages/sandbox/pyproject.toml:test --constraints requirements.lock --output-file requirements-dev.lock
 
 deploy: install ## Migrate the ledger; tell the Prefect server of the settings what to run

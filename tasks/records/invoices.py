@@ -1,12 +1,14 @@
 """Invoice records: found as people name them, read with their lines, noted on."""
 
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 from prefect import task
 
 from invoicing.connectors import salesforce
 from invoicing.domain.model.invoice import Invoice
+from invoicing.domain.model.money import Money
 from invoicing.domain.model.record_ids import looks_like_id
 from invoicing.domain.model.status import Status, SyncState
 from invoicing.domain.salesforce import record
@@ -53,7 +55,8 @@ def read_invoice(record_id: str) -> Invoice:
 def check_lines(invoice: Invoice) -> None:
     """Hold the lines that were read to what Salesforce itself counts and adds up now.
 
-    A query of its own, so that whatever may be wrong with the reading of lines is noticed.
+    Queries of their own, so that whatever may be wrong with the reading of lines is noticed: one
+    of the lines, and one of the record's roll-ups, where the org has them.
 
     Raises:
         Conflict: other lines were read, or somebody has changed them since.
@@ -74,6 +77,32 @@ def check_lines(invoice: Invoice) -> None:
             f"{invoice.name} was not sent: {len(lines)} lines with quantities of {read[0]} in all "
             f"were read, and Salesforce counts {counted} lines and {quantity}. Somebody may just "
             "have changed them: look at the lines and send it again."
+        )
+    _check_subtotal(invoice)
+
+
+def _check_subtotal(invoice: Invoice) -> None:
+    """Hold lines and subtotal to the record's roll-ups, to a smallest unit for each line.
+
+    A line that somebody made by hand does not say its currency, and is rounded to two decimals.
+    """
+    [found] = salesforce.client().query(
+        Query(
+            record.INVOICE,
+            [record.DRAFT_LINES, record.DRAFT_SUBTOTAL],
+            where=equals("Id", invoice.record_id),
+        )
+    ) or [{record.DRAFT_SUBTOTAL: None}]
+    if found[record.DRAFT_SUBTOTAL] is None:
+        return
+    counted, subtotal = record.number(found[record.DRAFT_LINES]), found[record.DRAFT_SUBTOTAL]
+    unit = max(Money(invoice.currency, 1).decimal, Decimal("0.01"))
+    off = abs(record.number(subtotal) - invoice.subtotal.decimal)
+    if counted != len(invoice.lines) or off > unit * len(invoice.lines):
+        raise Conflict(
+            f"{invoice.name} was not sent: its {len(invoice.lines)} lines come to "
+            f"{invoice.subtotal} before tax, and Salesforce's own Draft Subtotal is {subtotal} on "
+            f"{counted} lines. Look at the lines and send it again."
         )
 
 

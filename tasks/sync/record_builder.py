@@ -124,4 +124,5 @@ def _line(invoice: Projection, line: StripeLine) -> dict[str, Any]:
         "Quantity__c": float(quantity if exact else 1),
         "Unit_Price__c": float(round(price, 6) if exact else amount.decimal),
         "Amount__c": float(amount.decimal),
+        record.CURRENCY: invoice.currency.upper(),
     }

@@ -6,7 +6,7 @@ from pathlib import Path
 
 PREFIX = "Own_"
 WORD = "own "
-NAMES = re.compile(r"(<(?:fullName|referenceTo)>)(\w+__c<)")
+NAMES = re.compile(r"\b(\w+__c)\b")
 CHILDREN = re.compile(r"(<relationshipName>)")
 VALUES = re.compile(r"(<value>\s*<fullName>)")
 STANDARD = frozenset(["Account"])
@@ -27,7 +27,7 @@ def rename(package: Path, org: Path) -> str:
 
 
 def _renamed(text: str) -> str:
-    text = NAMES.sub(rf"\g<1>{PREFIX}\g<2>", text)
+    text = NAMES.sub(rf"{PREFIX}\g<1>", text)
     return VALUES.sub(rf"\g<1>{WORD}", CHILDREN.sub(rf"\g<1>{PREFIX}", text))
 
 

@@ -47,7 +47,11 @@ class ObjectMapping(_Table):
 
     def all_fields(self, schema: SObject) -> dict[str, str]:
         """Our fields that have another name in the org, or none."""
-        others = schema.fields.keys() - {"Name"} if self.leave_out_others else ()
+        others = {
+            name
+            for name, field in schema.fields.items()
+            if (self.leave_out_others and name != "Name") or (self.name and field.optional)
+        }
         return dict.fromkeys(sorted(others), "") | self.fields
 
 

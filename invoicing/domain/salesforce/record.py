@@ -125,6 +125,9 @@ EXACT_PRICE = "Unit_Price_Exact__c"
 SHOWN_DECIMALS = 6
 """Decimals of Unit_Price__c; a price that needs more stands in full in Unit_Price_Exact__c."""
 SMALLEST_PRICE = Decimal(1).scaleb(-SHOWN_DECIMALS)
+DRAFT_SUBTOTAL, DRAFT_LINES = "Draft_Subtotal__c", "Draft_Lines__c"
+"""What Salesforce itself makes of a draft's lines, where the org has it: sum before tax, number."""
+
 LINE_NUMBERS = ("Quantity__c", "Unit_Price__c")
 """What Salesforce can add up of lines; plain numbers, which no org converts."""
 
@@ -416,6 +419,7 @@ def line_fields(line: Line, currency: str) -> dict[str, Any]:
     exact = number(_shown(line.unit_price)) == line.unit_price
     return {
         "Position__c": line.position,
+        CURRENCY: currency.upper(),
         "Product__c": line.product_id,
         "Description__c": line.description or None,
         "Quantity__c": float(line.quantity),

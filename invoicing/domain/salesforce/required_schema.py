@@ -25,6 +25,7 @@ class Field:
         unique: It names a record, letter case included: unique and an external id.
         read_only: It is never written.
         asked: People ask for it. Where it is not kept, asking for it has to be refused.
+        optional: An object of the org's own has it only where the field mapping names it.
         values: What a picklist has to offer.
     """
 
@@ -36,6 +37,7 @@ class Field:
     unique: bool = False
     read_only: bool = False
     asked: bool = False
+    optional: bool = False
     values: tuple[str, ...] = ()
 
 
@@ -86,6 +88,11 @@ def asked(what: Field) -> Field:
     return replace(what, asked=True)
 
 
+def worked_out(scale: int) -> Field:
+    """A number that Salesforce works out by itself, for people and as a second opinion."""
+    return Field("number", scale=scale, read_only=True, optional=True)
+
+
 CHECKBOX = Field("boolean")
 DATE = Field("date")
 INSTANT = Field("datetime")
@@ -121,6 +128,8 @@ OBJECTS: Mapping[str, SObject] = {
             "Discount_Amount__c": asked(amount()),
             "Discount_Percent__c": asked(number(2)),
             "Dispute_Status__c": text(40),
+            "Draft_Lines__c": worked_out(0),
+            "Draft_Subtotal__c": worked_out(2),
             "Due_Date__c": Field("date", needed=True),
             "Finalized_At__c": INSTANT,
             "Footer__c": asked(text(5000)),
@@ -180,9 +189,11 @@ OBJECTS: Mapping[str, SObject] = {
     "Stripe_Invoice_Line__c": SObject(
         fields={
             "Amount__c": amount(),
+            "Currency__c": replace(text(3), optional=True),
             "Description__c": text(255, needed=True),
             "Discount_Amount__c": asked(amount()),
             "Discount_Percent__c": asked(number(2)),
+            "Draft_Amount__c": worked_out(2),
             "Invoice__c": reference("Stripe_Invoice__c", needed=True),
             "Local_Key__c": text(64, unique=True),
             "Position__c": number(0, needed=True),

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from sandbox.salesforce import computed
 from sandbox.salesforce.errors import SalesforceError
 from sandbox.salesforce.ids import normalize
 from sandbox.salesforce.org import Org
@@ -35,6 +36,7 @@ def delete(org: Org, sobject: SObject, record_id: str) -> str:
 def _bin(org: Org, sobject: SObject, row: Row) -> None:
     gone = {"IsDeleted": 1} | stamps(org, creating=False)
     org.store.update(sobject, row["Id"], gone)
+    computed.roll_up(org.store, org.schema, org.now(), sobject, row)
     for relation in org.schema.children(sobject.name):
         if relation.field.on_delete is None:
             continue
@@ -73,6 +75,7 @@ def undelete(org: Org, sobject: SObject, record_id: str) -> None:
         kept = {f.name: row[f.name] for f in sobject.unique}
         refuse_duplicates(org, sobject, kept, row["Id"])
         org.store.update(sobject, row["Id"], {"IsDeleted": 0} | stamps(org, creating=False))
+        computed.roll_up(org.store, org.schema, org.now(), sobject, row)
         for relation in org.schema.children(sobject.name):
             if relation.field.on_delete == "cascade":
                 child = org.sobject(relation.child)

@@ -11,6 +11,7 @@ from typing import Any
 
 from sandbox.common import business
 from sandbox.common.business import DAY, PlannedInvoice
+from sandbox.salesforce import computed
 from sandbox.salesforce.ids import make_id
 from sandbox.salesforce.org import Org
 from sandbox.salesforce.records import auto_number
@@ -42,11 +43,13 @@ def generate(org: Org, seed: int, size: Size) -> dict[str, int]:
     """
     generator = _Generator(org, seed, size)
     with org.store.transaction():
-        return {
+        added = {
             "Account": _write(org, "Account", generator.accounts()),
             "Stripe_Invoice__c": _write(org, "Stripe_Invoice__c", generator.invoices()),
             "Stripe_Invoice_Line__c": _write(org, "Stripe_Invoice_Line__c", generator.lines()),
         }
+        computed.recalculate(org.store, org.schema, added)
+    return added
 
 
 def _write(org: Org, name: str, records: Iterator[Values]) -> int:

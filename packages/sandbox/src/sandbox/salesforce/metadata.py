@@ -15,8 +15,18 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
+from sandbox.salesforce.formula import Unreadable, read_formula
 from sandbox.salesforce.ids import BASE62
-from sandbox.salesforce.schema import CURRENCIES, NUMERIC, Field, OnDelete, Scalar, Schema, SObject
+from sandbox.salesforce.schema import (
+    CURRENCIES,
+    NUMERIC,
+    Field,
+    OnDelete,
+    Scalar,
+    Schema,
+    SObject,
+    Summary,
+)
 
 _TEXT_LENGTHS = {"Email": 80, "Phone": 40, "Url": 255, "TextArea": 255, "Picklist": 255}
 _TYPES = {
@@ -57,8 +67,10 @@ def load_schema(metadata: Path | None, prefixes: Mapping[str, str] | None = None
     for name, fields in extra.items():
         prefix = known.setdefault(name, _free_prefix(known.values()))
         objects[name] = _custom_object(name, prefix, folders[name], fields)
-    schema = Schema(objects)
+    schema = Schema({name: _with_summaries(sobject, objects) for name, sobject in objects.items()})
     _refuse_unknown_targets(schema)
+    for sobject in schema:
+        _refuse_unknown_formulas(sobject)
     return schema
 
 
@@ -87,6 +99,49 @@ def _refuse_unknown_targets(schema: Schema) -> None:
             unknown = [target for target in f.to if target not in schema.objects]
             if unknown:
                 raise ValueError(f"{sobject.name}.{f.name} refers to {unknown}, which is not there")
+
+
+def _refuse_unknown_formulas(sobject: SObject) -> None:
+    """Formulas of a record's own stored fields only: what can be rolled up."""
+    for f in sobject.formulas:
+        where = f"{sobject.name}.{f.name}"
+        try:
+            names = read_formula(f.formula).names
+        except Unreadable as error:
+            raise ValueError(f"{where}: its formula cannot be read: {error}") from None
+        for name in sorted(names):
+            of = sobject.fields.get(name)
+            if of is None or of.calculated:
+                raise ValueError(
+                    f"{where}: its formula refers to {name}, no stored field of its own"
+                )
+
+
+def _with_summaries(sobject: SObject, objects: Mapping[str, SObject]) -> SObject:
+    """The object with the types of its roll-ups, which are those of what they sum up."""
+    fields = {f.name: _summary_field(sobject, f, objects) for f in sobject.fields.values()}
+    return replace(sobject, fields=fields)
+
+
+def _summary_field(sobject: SObject, f: Field, objects: Mapping[str, SObject]) -> Field:
+    if f.summary is None:
+        return f
+    where, asked = f"{sobject.name}.{f.name}", f.summary
+    child = objects.get(asked.child)
+    reference = child.fields.get(asked.reference) if child else None
+    if (
+        child is None
+        or reference is None
+        or not reference.master
+        or reference.to != (sobject.name,)
+    ):
+        raise ValueError(f"{where}: {asked.child}.{asked.reference} is no master-detail to it")
+    if asked.operation == "count":
+        return replace(f, type="double", precision=18)
+    of = child.fields.get(asked.field)
+    if of is None or of.type not in {"double", "percent"} or of.summary:
+        raise ValueError(f"{where}: {asked.child}.{asked.field} is no number that can be summed up")
+    return replace(f, type=of.type, precision=18, scale=of.scale)
 
 
 def _free_prefix(taken: Iterable[str]) -> str:
@@ -197,6 +252,8 @@ def _custom_fields(folder: Path) -> list[Field]:
 def _custom_field(meta: _Metadata) -> Field:
     kind = meta.text("type")
     name = meta.text("fullName")
+    if kind == "Summary":
+        return _summary(meta)
     if kind not in _TYPES:
         raise ValueError(f"{name}: metadata type {kind!r} is not supported by the sandbox")
     master = kind == "MasterDetail"
@@ -225,7 +282,20 @@ def _custom_field(meta: _Metadata) -> Field:
         fixed=master and not meta.flag("reparentableMasterDetail"),
         auto_number=meta.text("displayFormat") or None,
         help=meta.text("inlineHelpText"),
+        formula=meta.text("formula"),
+        blank_as_zero=meta.text("formulaTreatBlanksAs") == "BlankAsZero",
     )
+
+
+def _summary(meta: _Metadata) -> Field:
+    name = meta.text("fullName")
+    if meta.all("summaryFilterItems"):
+        raise ValueError(f"{name}: filters of roll-ups are not supported by the sandbox")
+    child, _, reference = meta.text("summaryForeignKey").partition(".")
+    of = meta.text("summarizedField").rpartition(".")[2]
+    summary = Summary(meta.text("summaryOperation"), child, reference, of)
+    label, told = meta.text("label"), meta.text("inlineHelpText")
+    return Field(name=name, type="double", label=label, help=told, summary=summary)
 
 
 def _default(kind: str, formula: str, chosen: list[str]) -> Scalar:

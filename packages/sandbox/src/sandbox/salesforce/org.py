@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.common.clock import Clock
+from sandbox.salesforce import computed
 from sandbox.salesforce.ids import make_id
 from sandbox.salesforce.locks import Locks
 from sandbox.salesforce.metadata import load_schema, of_one_currency
@@ -79,5 +80,6 @@ def open_org(
     """
     store = Store(data)
     schema = load_schema(metadata, store.prefixes())
-    store.prepare(schema)
+    if any(field.calculated for field in store.prepare(schema)):
+        computed.recalculate(store, schema)
     return Org(schema, store, clock or Clock())

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox.salesforce import standard_rules
+from sandbox.salesforce import computed, standard_rules
 from sandbox.salesforce.errors import SalesforceError, deleted, json_error, not_found
 from sandbox.salesforce.ids import normalize
 from sandbox.salesforce.org import DATA_PATH, Org
@@ -58,8 +58,10 @@ def create(org: Org, sobject: SObject, body: Body) -> str:
         row = {"Id": org.store.next_id(sobject)} | row | stamps(org, creating=True)
         standard_rules.check(org, sobject, row)
         row |= _auto_numbers(org, sobject) | standard_rules.derived(org, sobject, row)
+        row |= computed.formulas(sobject, row)
         org.store.insert(sobject, row)
         standard_rules.carry_over(org, sobject, row)
+        computed.roll_up(org.store, org.schema, org.now(), sobject, row)
         return str(row["Id"])
 
 
@@ -79,8 +81,10 @@ def update(org: Org, sobject: SObject, record_id: str, body: Body) -> str:
         refuse_duplicates(org, sobject, values, current["Id"])
         row = current | values
         values |= standard_rules.derived(org, sobject, row) | stamps(org, creating=False)
+        values |= computed.formulas(sobject, row)
         org.store.update(sobject, current["Id"], values)
         standard_rules.carry_over(org, sobject, row)
+        computed.roll_up(org.store, org.schema, org.now(), sobject, current, row)
         return str(current["Id"])
 
 

@@ -16,6 +16,16 @@ CURRENCIES = ("USD", "EUR", "GBP", "JPY", "CHF", "KWD", "ISK")
 NUMERIC = frozenset({"double", "currency", "percent", "int"})
 
 
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a roll-up makes of a master's details: ``operation`` is count, sum, min or max."""
+
+    operation: str
+    child: str
+    reference: str
+    field: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
     """One field, with the properties that decide how values are checked and stored.
@@ -46,6 +56,14 @@ class Field:
     read_only: bool = False
     fixed: bool = False
     help: str = ""
+    formula: str = ""
+    blank_as_zero: bool = False
+    summary: Summary | None = None
+
+    @property
+    def calculated(self) -> bool:
+        """Whether the org works it out, and nobody writes it."""
+        return bool(self.formula or self.summary)
 
     @property
     def custom(self) -> bool:
@@ -55,7 +73,7 @@ class Field:
     @property
     def createable(self) -> bool:
         """Whether a create request may set it."""
-        return not (self.read_only or self.auto_number)
+        return not (self.read_only or self.auto_number or self.calculated)
 
     @property
     def updateable(self) -> bool:
@@ -124,6 +142,16 @@ class SObject:
     def required(self) -> tuple[Field, ...]:
         """Fields a create request must fill."""
         return tuple(f for f in self.fields.values() if f.required and f.createable)
+
+    @cached_property
+    def formulas(self) -> tuple[Field, ...]:
+        """Fields that follow from others of the same record."""
+        return tuple(f for f in self.fields.values() if f.formula)
+
+    @cached_property
+    def roll_ups(self) -> tuple[Field, ...]:
+        """Fields that follow from the record's details."""
+        return tuple(f for f in self.fields.values() if f.summary)
 
     @cached_property
     def unique(self) -> tuple[Field, ...]:

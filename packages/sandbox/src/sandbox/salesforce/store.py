@@ -65,11 +65,10 @@ class Store:
         """The id prefixes that stored objects have."""
         return dict(self.all("SELECT object, prefix FROM _prefix"))
 
-    def prepare(self, schema: Schema) -> None:
-        """Create the tables and columns that are missing."""
+    def prepare(self, schema: Schema) -> list[Field]:
+        """Create the tables and columns that are missing; returns the fields of these columns."""
         with self.transaction():
-            for sobject in schema:
-                self._prepare(sobject)
+            return [field for sobject in schema for field in self._prepare(sobject)]
 
     def clear(self, schema: Schema) -> None:
         """Forget every record; ids and auto numbers start over."""
@@ -181,16 +180,17 @@ class Store:
             self.run("REPLACE INTO _sequence VALUES (?, ?)", (name, self._sequences[name]))
         self._advanced.clear()
 
-    def _prepare(self, sobject: SObject) -> None:
+    def _prepare(self, sobject: SObject) -> list[Field]:
         self.run("REPLACE INTO _prefix VALUES (?, ?)", (sobject.name, sobject.prefix))
         table = quoted(sobject.name)
         self.run(f"CREATE TABLE IF NOT EXISTS {table} ({_column(sobject.fields['Id'])})")
         present = {row[1] for row in self.all(f"PRAGMA table_info({table})")}
-        for field in sobject.fields.values():
-            if field.name not in present:
-                self.run(f"ALTER TABLE {table} ADD COLUMN {_column(field)}")
+        added = [field for field in sobject.fields.values() if field.name not in present]
+        for field in added:
+            self.run(f"ALTER TABLE {table} ADD COLUMN {_column(field)}")
         for field in sobject.fields.values():
             self._index(sobject, field)
+        return added
 
     def _index(self, sobject: SObject, field: Field) -> None:
         looked_up = field.unique or field.external_id or field.name == "SystemModstamp"

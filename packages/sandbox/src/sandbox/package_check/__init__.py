@@ -1,0 +1,1 @@
+"""Whether a Salesforce package in source format holds together, as far as that shows offline."""

@@ -1,0 +1,98 @@
+"""What a package's names stand for in an org, and how long they may be."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from sandbox.package_check.findings import Findings
+from sandbox.package_check.source import Component, Element, Package
+from sandbox.salesforce.schema import Field, Schema, SObject
+
+API_NAME = re.compile(r"[A-Za-z](?:_?[A-Za-z0-9])*")
+"""Letters, digits and single underscores, none at the end."""
+
+LONGEST = {
+    "CustomField": (("label", 40), ("inlineHelpText", 510), ("description", 1000)),
+    "CustomObject": (("label", 40), ("pluralLabel", 40), ("description", 1000)),
+    "CustomApplication": (("label", 40), ("description", 255)),
+    "CustomTab": (("description", 1000),),
+    "FlexiPage": (("masterLabel", 80), ("description", 255)),
+    "Flow": (("label", 255),),
+    "ListView": (("label", 40),),
+    "CompactLayout": (("label", 40),),
+    "PermissionSet": (("label", 80), ("description", 255)),
+    "QuickAction": (("label", 80), ("description", 255)),
+}
+"""By type: the most characters of a text that people read."""
+
+NAME_LENGTH = {"Flow": 80, "PermissionSet": 80, "FlexiPage": 80}
+
+
+@dataclass(frozen=True)
+class Org:
+    """The org that the package makes of a fresh one."""
+
+    schema: Schema
+    package: Package
+
+    def sobject(self, name: str) -> SObject | None:
+        """An object by its name."""
+        return self.schema.find(name)
+
+    def field(self, sobject: str, path: str) -> Field | None:
+        """The field at the end of a path such as ``Account__r.Name``."""
+        at = self.schema.find(sobject)
+        *steps, last = path.split(".")
+        for step in steps:
+            way = at.find_relationship(step) if at else None
+            at = self.schema.find(way.to[0]) if way and way.to else None
+        return at.find(last) if at else None
+
+    def has_label(self, name: str) -> bool:
+        """Whether the package brings a custom label."""
+        return any(
+            name in component.texts("labels/fullName")
+            for component in self.package.all("CustomLabels")
+        )
+
+
+def check_names(package: Package, findings: Findings) -> None:
+    """Check the lengths of names and labels, and that names can be names."""
+    for component in package.own():
+        for part, most in LONGEST.get(component.kind, ()):
+            text = component.text(part)
+            findings.expect(
+                len(text) <= most,
+                f"{component.path}: {part} has {len(text)} characters; {most} fit.",
+            )
+        name = _own_name(component)
+        most = NAME_LENGTH.get(component.kind, 40)
+        findings.expect(
+            component.kind == "Layout" or (bool(API_NAME.fullmatch(name)) and len(name) <= most),
+            f"{component.path}: {name} cannot be a name; at most {most} letters, digits and single "
+            "underscores can.",
+        )
+        said = component.text("fullName")
+        findings.expect(
+            not said or said == component.name.rpartition(".")[2],
+            f"{component.path}: it calls itself {said}.",
+        )
+        for element in _named(component):
+            inner = element.findtext("name") or ""
+            findings.expect(
+                bool(API_NAME.fullmatch(inner)) and len(inner) <= 80,
+                f"{component.path}: {inner!r} cannot be a name in a flow.",
+            )
+
+
+def _own_name(component: Component) -> str:
+    return component.name.rpartition(".")[2].removesuffix("__c")
+
+
+def _named(component: Component) -> list[Element]:
+    """The elements and resources of a flow, which all have names of the same form."""
+    if component.kind != "Flow":
+        return []
+    unnamed = {"processMetadataValues", "inputParameters", "inputAssignments", "outputAssignments"}
+    return [e for e in component.root.iter() if e.find("name") is not None and e.tag not in unnamed]

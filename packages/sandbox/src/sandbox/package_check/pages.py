@@ -1,0 +1,213 @@
+"""What people see: actions, pages, layouts, lists, tabs, apps; all that they name is there.
+
+Sources: https://developer.salesforce.com/docs/atlas.en-us.api_meta.meta/api_meta/meta_flexipage.htm,
+meta_layouts.htm, meta_listview.htm, meta_quickaction.htm of the same guide.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from sandbox.package_check.findings import Findings
+from sandbox.package_check.names import Org
+from sandbox.package_check.source import Component, Element, Package
+
+STANDARD_ACTIONS = frozenset(["Edit", "Delete", "Clone", "ChangeOwnerOne", "Share", "Submit"])
+"""Actions that every record page of a custom object can show."""
+
+COMPONENTS = frozenset(
+    [
+        *("force:detailPanel", "force:highlightsPanel", "force:relatedListContainer"),
+        *("force:relatedListSingleContainer", "flexipage:field", "flexipage:fieldSection"),
+        *("flexipage:column", "flexipage:tabset", "flexipage:tab", "flexipage:richText"),
+    ]
+)
+"""Components of the platform that pages here are made of."""
+
+AUDIT_COLUMNS = {"NAME": "Name", "CREATED_DATE": "CreatedDate", "LAST_UPDATE": "LastModifiedDate"}
+LISTED = {"OWNER.ALIAS": "OwnerId", "CREATEDBY_USER": "CreatedById", **AUDIT_COLUMNS}
+"""Columns of list views that have names of their own, and the fields that they show."""
+
+
+def check_pages(package: Package, org: Org, findings: Findings) -> None:
+    """Check everything that a package directory shows to people."""
+    checks = {
+        "CompactLayout": _compact_layout,
+        "CustomApplication": _application,
+        "CustomObject": _object,
+        "CustomTab": _tab,
+        "FlexiPage": _page,
+        "Layout": _layout,
+        "ListView": _list_view,
+        "QuickAction": _quick_action,
+    }
+    for component in package.own():
+        if component.kind in checks:
+            for wrong in checks[component.kind](component, org):
+                findings.expect(not wrong, f"{component.path}: {wrong}")
+    for sobject in [c.name for c in package.all("CustomObject") if c.folder == package.folder]:
+        shown = {
+            name
+            for layout in package.all("Layout")
+            if layout.name.startswith(f"{sobject}-")
+            for name in layout.texts(".//layoutItems/field")
+        }
+        for component in package.all("CustomField"):
+            of, _, name = component.name.partition(".")
+            if of == sobject:
+                findings.expect(name in shown, f"{component.name} is on no layout of its object.")
+
+
+def _quick_action(action: Component, org: Org) -> Iterator[str]:
+    sobject = action.name.partition(".")[0]
+    yield "" if org.sobject(sobject) else f"there is no object {sobject}."
+    kind = action.text("type")
+    yield "" if kind == "Flow" else f"actions of type {kind} are not known here."
+    flow = org.package.get("Flow", action.text("flowDefinition"))
+    if flow is None:
+        yield f"there is no flow {action.text('flowDefinition')}."
+        return
+    screen = flow.text("processType") == "Flow" and flow.text("status") == "Active"
+    yield "" if screen else f"{flow.name} is no active screen flow."
+    takes = [
+        v.findtext("name") == "recordId"
+        and v.findtext("dataType") == "String"
+        and v.findtext("isInput") == "true"
+        for v in flow.root.iterfind("variables")
+    ]
+    yield "" if any(takes) else f"{flow.name} takes no recordId."
+
+
+def _object(component: Component, org: Org) -> Iterator[str]:
+    for override in component.root.iterfind("actionOverrides"):
+        content = override.findtext("content") or ""
+        if override.findtext("type") == "Flexipage":
+            yield "" if org.package.has("FlexiPage", content) else f"there is no page {content}."
+    compact = component.text("compactLayoutAssignment")
+    if compact:
+        there = org.package.has("CompactLayout", f"{component.name}.{compact}")
+        yield "" if there else f"there is no compact layout {compact}."
+
+
+def _tab(tab: Component, org: Org) -> Iterator[str]:
+    yield "" if org.package.has("CustomObject", tab.name) else f"there is no object {tab.name}."
+    yield "" if not tab.text("label") else "the tab of an object takes the object's label."
+    yield "" if tab.text("customObject") == "true" else "it does not say that it is an object's."
+
+
+def _application(app: Component, org: Org) -> Iterator[str]:
+    for name in app.texts("tabs"):
+        there = name.startswith("standard-") or org.package.has("CustomTab", name)
+        yield "" if there else f"there is no tab {name}."
+
+
+def _compact_layout(layout: Component, org: Org) -> Iterator[str]:
+    sobject = layout.name.partition(".")[0]
+    for name in layout.texts("fields"):
+        yield _field_mistake(org, sobject, name)
+    many = len(layout.texts("fields"))
+    yield "" if 1 <= many <= 10 else f"it has {many} fields; 1 to 10 can be shown."
+
+
+def _list_view(view: Component, org: Org) -> Iterator[str]:
+    sobject = view.name.partition(".")[0]
+    for name in [*view.texts("columns"), *view.texts("filters/field")]:
+        yield _field_mistake(org, sobject, LISTED.get(name, name))
+    for asked in view.root.iterfind("filters"):
+        found = org.field(sobject, asked.findtext("field") or "")
+        values = (asked.findtext("value") or "").split(",")
+        strange = [v for v in values if found and found.restricted and v not in found.values]
+        yield f"{asked.findtext('field')} has no value {', '.join(strange)}." if strange else ""
+    logic, many = view.text("booleanFilter"), len(view.texts("filters/field"))
+    wanted = {str(number) for number in range(1, many + 1)}
+    used = {word for word in logic.replace("(", " ").replace(")", " ").split() if word.isdigit()}
+    yield "" if not logic or used == wanted else f"{logic} does not use filters 1 to {many}."
+
+
+def _layout(layout: Component, org: Org) -> Iterator[str]:
+    sobject = layout.name.partition("-")[0]
+    own = org.package.has("CustomObject", sobject)
+    yield "" if own else f"a layout of {sobject} would overwrite the org's own."
+    names = layout.texts(".//layoutItems/field")
+    for name in names:
+        yield _field_mistake(org, sobject, name)
+        yield "" if names.count(name) == 1 else f"{name} is on it more than once."
+    for item in layout.root.iter("layoutItems"):
+        yield _behavior_mistake(org, sobject, item)
+    for related in layout.root.iterfind("relatedLists"):
+        child, _, reference = (related.findtext("relatedList") or "").partition(".")
+        found = org.field(child, reference)
+        there = found is not None and sobject in found.to
+        yield "" if there else f"there is no related list {child}.{reference}."
+        for name in [element.text or "" for element in related.iterfind("fields")]:
+            yield _field_mistake(org, child, LISTED.get(name, name))
+    for action in layout.texts("platformActionList/platformActionListItems/actionName"):
+        yield _action_mistake(org, action)
+
+
+def _behavior_mistake(org: Org, sobject: str, item: Element) -> str:
+    """A field that nobody can write is shown; one that must be filled is asked for."""
+    field = org.field(sobject, item.findtext("field") or "")
+    behavior = item.findtext("behavior")
+    if field is None:
+        return ""
+    if not field.createable:
+        return "" if behavior == "Readonly" else f"{field.name} cannot be written: Readonly."
+    needed = field.required
+    return "" if not needed or behavior == "Required" else f"{field.name} must be filled: Required."
+
+
+def _page(page: Component, org: Org) -> Iterator[str]:
+    sobject = page.text("sobjectType")
+    yield "" if org.sobject(sobject) else f"there is no object {sobject}."
+    names = [e.text or "" for e in page.root.iter("identifier")]
+    for name, many in Counter(names).items():
+        yield "" if many == 1 else f"{name} identifies {many} things."
+    facets = {r.findtext("name") for r in page.root.iterfind("flexiPageRegions")}
+    for region in page.root.iterfind("flexiPageRegions"):
+        for item in region.iterfind("itemInstances"):
+            yield "" if len(item) == 1 else f"{region.findtext('name')}: one thing for each place."
+    for component in page.root.iter("componentInstance"):
+        name = component.findtext("componentName") or ""
+        yield "" if name in COMPONENTS else f"the component {name} is not known."
+        yield from _component_mistakes(component, facets, org, sobject)
+    for shown in page.root.iter("fieldItem"):
+        yield _field_mistake(org, sobject, (shown.text or "").removeprefix("Record."))
+    for rule in page.root.iter("visibilityRule"):
+        yield from _rule_mistakes(rule, org, sobject)
+
+
+def _component_mistakes(
+    component: Element, facets: set[str | None], org: Org, sobject: str
+) -> Iterator[str]:
+    name = component.findtext("componentName")
+    for prop in component.iterfind("componentInstanceProperties"):
+        key, value = prop.findtext("name"), prop.findtext("value") or ""
+        if name == "force:highlightsPanel" and key == "actionNames":
+            for action in [e.text or "" for e in prop.iterfind("valueList/valueListItems/value")]:
+                yield _action_mistake(org, action)
+        if key == "relatedListApiName":
+            there = org.schema.find_children(sobject, value) is not None
+            yield "" if there else f"{sobject} has no related list {value}."
+        if value.startswith("Facet-") or key in {"body", "tabs", "columns"}:
+            yield "" if value in facets else f"there is no region {value}."
+
+
+def _rule_mistakes(rule: Element, org: Org, sobject: str) -> Iterator[str]:
+    for asked in rule.iterfind("criteria"):
+        left = (asked.findtext("leftValue") or "").removeprefix("{!Record.").removesuffix("}")
+        field = org.field(sobject, left)
+        yield _field_mistake(org, sobject, left)
+        value = asked.findtext("rightValue") or ""
+        offered = field is None or not field.restricted or not value or value in field.values
+        yield "" if offered else f"{left} has no value {value}."
+
+
+def _field_mistake(org: Org, sobject: str, name: str) -> str:
+    return "" if org.field(sobject, name) else f"{sobject} has no field {name}."
+
+
+def _action_mistake(org: Org, name: str) -> str:
+    there = name in STANDARD_ACTIONS or org.package.has("QuickAction", name)
+    return "" if there else f"there is no action {name}."

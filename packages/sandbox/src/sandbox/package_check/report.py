@@ -1,0 +1,45 @@
+"""All checks of a project, one package directory after the other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sandbox.package_check.file_schema import check_files
+from sandbox.package_check.findings import Findings
+from sandbox.package_check.flows import check_flows
+from sandbox.package_check.names import Org, check_names
+from sandbox.package_check.pages import check_pages
+from sandbox.package_check.permissions import check_permissions
+from sandbox.package_check.source import Package, read_project
+from sandbox.salesforce.metadata import load_schema, of_one_currency
+
+
+def check_project(project: Path) -> Findings:
+    """Check every package directory of a project.
+
+    The first must work in an org of one currency, where records do not say theirs; those after it
+    may ask for more.
+
+    Args:
+        project: The folder with ``sfdx-project.json``.
+    """
+    findings = Findings()
+    packages = read_project(project)
+    for package in packages:
+        check_files(package, findings)
+        check_names(package, findings)
+        _check_references(package, packages[0], findings)
+    return findings
+
+
+def _check_references(package: Package, core: Package, findings: Findings) -> None:
+    try:
+        schema = load_schema(core.folder / "main/default")
+    except ValueError as error:
+        findings.expect(False, f"{package.folder.name}: {error}.")
+        return
+    findings.expect(True, "")
+    org = Org(of_one_currency(schema) if package is core else schema, package)
+    check_flows(package, org, findings)
+    check_pages(package, org, findings)
+    check_permissions(package, org, findings)

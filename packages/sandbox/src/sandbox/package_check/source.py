@@ -1,0 +1,144 @@
+"""The files of a package in source format: what each is, and what is in it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+from lxml import etree
+
+NAMESPACE = "http://soap.sforce.com/2006/04/metadata"
+
+Element: TypeAlias = etree._Element
+
+TYPES: Mapping[str, tuple[str, str]] = {
+    "app": ("CustomApplication", "applications"),
+    "compactLayout": ("CompactLayout", "compactLayouts"),
+    "field": ("CustomField", "fields"),
+    "flexipage": ("FlexiPage", "flexipages"),
+    "flow": ("Flow", "flows"),
+    "labels": ("CustomLabels", "labels"),
+    "layout": ("Layout", "layouts"),
+    "listView": ("ListView", "listViews"),
+    "object": ("CustomObject", "objects"),
+    "permissionset": ("PermissionSet", "permissionsets"),
+    "quickAction": ("QuickAction", "quickActions"),
+    "tab": ("CustomTab", "tabs"),
+}
+"""By the suffix of a file: the metadata type, and the folder that such files stand in.
+
+Source: the registry of forcedotcom/source-deploy-retrieve, ``metadataRegistry.json``.
+"""
+
+OF_AN_OBJECT = frozenset(["CustomField", "CompactLayout", "ListView"])
+"""Types whose files stand below an object's folder, and whose names begin with the object's."""
+
+
+@dataclass(frozen=True)
+class Component:
+    """One file of the package.
+
+    Attributes:
+        kind: Its metadata type.
+        name: Its full name; a field's is ``Object.Field``.
+        path: Where it is, for messages.
+        root: What it says, names without namespace, without comments.
+        folder: The package directory that brings it.
+    """
+
+    kind: str
+    name: str
+    path: str
+    root: Element
+    folder: Path
+
+    def text(self, path: str) -> str:
+        """The text of the first element on a path, empty where there is none."""
+        return self.root.findtext(path) or ""
+
+    def texts(self, path: str) -> list[str]:
+        """The texts of all elements on a path."""
+        return [element.text or "" for element in self.root.iterfind(path)]
+
+
+@dataclass
+class Package:
+    """A package directory's components, after those that it builds upon.
+
+    Attributes:
+        folder: The directory, such as ``force-app``.
+        components: By metadata type and full name; a later directory replaces a component.
+        unreadable: Sentences about files that say nothing to go on with.
+    """
+
+    folder: Path
+    components: dict[tuple[str, str], Component] = field(default_factory=dict)
+    unreadable: list[str] = field(default_factory=list)
+
+    def all(self, kind: str) -> list[Component]:
+        """The components of a type, by name."""
+        return [c for (of, _), c in sorted(self.components.items()) if of == kind]
+
+    def has(self, kind: str, name: str) -> bool:
+        """Whether it brings a component."""
+        return (kind, name) in self.components
+
+    def get(self, kind: str, name: str) -> Component | None:
+        """A component that it may bring."""
+        return self.components.get((kind, name))
+
+    def own(self) -> list[Component]:
+        """The components whose files are in its own directory."""
+        return [c for c in self.components.values() if c.folder == self.folder]
+
+
+def read_project(project: Path) -> list[Package]:
+    """The package directories of a project, each with those before it.
+
+    Args:
+        project: The folder with ``sfdx-project.json``.
+    """
+    listed = json.loads((project / "sfdx-project.json").read_text(encoding="utf-8"))
+    packages: list[Package] = []
+    for entry in listed["packageDirectories"]:
+        package = Package(project / entry["path"])
+        if packages:
+            package.components.update(packages[0].components)
+        for path in sorted(package.folder.rglob("*")):
+            if path.is_file():
+                _read(path, package, project)
+        packages.append(package)
+    return packages
+
+
+def _read(path: Path, package: Package, project: Path) -> None:
+    where = str(path.relative_to(project))
+    stem, _, suffix = path.name.removesuffix("-meta.xml").rpartition(".")
+    if not path.name.endswith("-meta.xml") or suffix not in TYPES:
+        package.unreadable.append(f"{where}: no metadata type goes by this file's name.")
+        return
+    kind, directory = TYPES[suffix]
+    home = path.parent.parent.name if kind == "CustomObject" else path.parent.name
+    if home != directory:
+        package.unreadable.append(f"{where}: files of type {kind} stand in {directory}/.")
+        return
+    try:
+        root = etree.parse(path, etree.XMLParser(remove_comments=True)).getroot()
+    except etree.XMLSyntaxError as error:
+        package.unreadable.append(f"{where}: no XML: {error}")
+        return
+    if root.tag != f"{{{NAMESPACE}}}{kind}":
+        package.unreadable.append(f"{where}: its root is to be {kind} of {NAMESPACE}.")
+        return
+    name = f"{path.parent.parent.name}.{stem}" if kind in OF_AN_OBJECT else stem
+    component = Component(kind, name, where, _without_namespace(root), package.folder)
+    package.components[kind, name] = component
+
+
+def _without_namespace(root: Element) -> Element:
+    for element in root.iter(etree.Element):
+        element.tag = etree.QName(element).localname
+    return root

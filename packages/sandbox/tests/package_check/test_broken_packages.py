@@ -1,0 +1,323 @@
+"""Whatever is broken in a package on purpose, its check finds, and says where."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sandbox.package_check.report import check_project
+
+PROJECT = Path(__file__).parents[4] / "deployments/salesforce"
+CORE = "force-app/main/default"
+RAISE = f"{CORE}/flows/Raise_Invoice.flow-meta.xml"
+PRICE = f"{CORE}/flows/Invoice_Price.flow-meta.xml"
+SEND = f"{CORE}/flows/Invoice_Send_To_Customer.flow-meta.xml"
+INVOICE = f"{CORE}/objects/Stripe_Invoice__c"
+LINE = f"{CORE}/objects/Stripe_Invoice_Line__c"
+ACTION = f"{CORE}/quickActions/Account.Raise_Invoice.quickAction-meta.xml"
+USERS = f"{CORE}/permissionsets/Invoice_User.permissionset-meta.xml"
+PAGE = f"{CORE}/flexipages/Invoice_Record_Page.flexipage-meta.xml"
+LAYOUT = f"{CORE}/layouts/Stripe_Invoice__c-Invoice Layout.layout-meta.xml"
+DRAFTS = f"{INVOICE}/listViews/Drafts.listView-meta.xml"
+
+
+def to(name: str) -> str:
+    """A connector's target, as a file has it."""
+    return f"<targetReference>{name}</targetReference>"
+
+
+BROKEN = {
+    "an unknown element": (ACTION, "<label>", "<colour>red</colour><label>", "colour"),
+    "a wrong word": (ACTION, "<type>Flow<", "<type>Flaw<", "Flaw"),
+    "something required is missing": (
+        ACTION,
+        "<optionsCreateFeedItem>false</optionsCreateFeedItem>",
+        "",
+        "optionsCreateFeedItem",
+    ),
+    "no XML": (ACTION, "</label>", "", "no XML"),
+    "another type's root": (ACTION, "QuickAction", "Report", "its root is to be QuickAction"),
+    "a connector to nothing": (RAISE, to("Summary"), to("Total"), "leads to Total"),
+    "an element that nothing leads to": (RAISE, to("Hidden"), to("Unreadable"), "Hidden is never"),
+    "a way back that does not say so": (
+        RAISE,
+        f"<isGoTo>true</isGoTo>\n            {to('Details')}",
+        to("Details"),
+        "leads back to Details",
+    ),
+    "an unknown variable": (
+        RAISE,
+        "<elementReference>bookPrice<",
+        "<elementReference>bookPrize<",
+        "nothing is called bookPrize",
+    ),
+    "an unknown name in a text": (RAISE, "{!productName}&lt;", "{!product}&lt;", "called product"),
+    "an unknown name in a formula": (RAISE, "{!Quantity} *", "{!Amount} *", "called Amount"),
+    "an unknown function": (RAISE, "LEN({!Line_Text})", "SIZE({!Line_Text})", "SIZE is not known"),
+    "a variable that nothing uses": (
+        RAISE,
+        "<name>noLines<",
+        "<name>emptyLines<",
+        "emptyLines is not used",
+    ),
+    "a name given twice": (RAISE, "<name>Undo<", "<name>Done<", "the name of several things"),
+    "a field that a record has not": (
+        RAISE,
+        "invoice.Due_Date__c",
+        "invoice.Due_Day__c",
+        "no field Due_Day__c",
+    ),
+    "a field that a query does not ask for": (
+        RAISE,
+        "{!Get_Account.Name}",
+        "{!Get_Account.Phone}",
+        "Get_Account does not ask for Phone",
+    ),
+    "a queried field that is not there": (
+        PRICE,
+        "<queriedFields>UnitPrice<",
+        "<queriedFields>ListPrice<",
+        "no field ListPrice",
+    ),
+    "a field of other orgs": (
+        PRICE,
+        "<queriedFields>UnitPrice<",
+        "<queriedFields>CurrencyIsoCode<",
+        "no field CurrencyIsoCode",
+    ),
+    "an object that is not there": (
+        PRICE,
+        "<object>PricebookEntry<",
+        "<object>Price<",
+        "object Price",
+    ),
+    "a computed field that is written": (
+        RAISE,
+        "line.Currency__c",
+        "line.Draft_Amount__c",
+        "line.Draft_Amount__c cannot be written",
+    ),
+    "a label that is not there": (
+        f"{CORE}/labels/CustomLabels.labels-meta.xml",
+        "<fullName>Invoice_Currency<",
+        "<fullName>Currency<",
+        "there is no $Label.Invoice_Currency",
+    ),
+    "a flow that is not there": (
+        RAISE,
+        "<flowName>Invoice_Price<",
+        "<flowName>Price<",
+        "no flow Price",
+    ),
+    "an input that is not taken": (
+        PRICE,
+        "<name>productId<",
+        "<name>product<",
+        "Invoice_Price has no input productId",
+    ),
+    "no way to go on failure": (
+        SEND,
+        f"<faultConnector>\n            {to('Undo')}\n        </faultConnector>",
+        "",
+        "has no way to go when it fails",
+    ),
+    "a query that may find nothing": (
+        SEND,
+        "<leftValueReference>Get_Invoice<",
+        "<leftValueReference>recordId<",
+        "nothing asks whether Get_Invoice found something",
+    ),
+    "what is written is not taken back": (RAISE, to("Undo"), to("Failed"), "is not rolled back"),
+    "written before all is asked": (
+        RAISE,
+        to("Each_Line"),
+        to("Summary"),
+        "people are asked something afterwards",
+    ),
+    "written in a loop": (RAISE, to("Point_At_Invoice"), to("Create_Lines"), "in the loop"),
+    "an action without its flow": (ACTION, ">Raise_Invoice<", ">Raise<", "there is no flow Raise"),
+    "an action's flow that takes no record": (
+        ACTION,
+        ">Raise_Invoice<",
+        ">Invoice_Price<",
+        "Invoice_Price is no active screen flow",
+    ),
+    "a granted field that is not there": (
+        USERS,
+        "Stripe_Invoice__c.Footer__c",
+        "Stripe_Invoice__c.Foot__c",
+        "there is no field Stripe_Invoice__c.Foot__c",
+    ),
+    "a field that is in a set no longer": (
+        USERS,
+        "Stripe_Invoice__c.Footer__c",
+        "Stripe_Invoice__c.Foot__c",
+        "Stripe_Invoice__c.Footer__c is missing",
+    ),
+    "a required field that is granted": (
+        USERS,
+        "Stripe_Invoice__c.Footer__c",
+        "Stripe_Invoice__c.Currency__c",
+        "cannot be granted",
+    ),
+    "a right without the one it needs": (
+        USERS,
+        "<allowRead>true</allowRead>",
+        "<allowRead>false</allowRead>",
+        "needs allowRead",
+    ),
+    "a flow that is granted and not there": (
+        USERS,
+        "<flow>Raise_Invoice<",
+        "<flow>Raise<",
+        "there is no flow Raise",
+    ),
+    "a flow that nobody may start": (
+        USERS,
+        "<flow>Raise_Invoice<",
+        "<flow>Raise<",
+        "the flow Raise_Invoice is in no permission set",
+    ),
+    "a tab that is not there": (
+        USERS,
+        "<tab>Stripe_Invoice__c<",
+        "<tab>Invoice__c<",
+        "no tab Invoice__c",
+    ),
+    "an unknown component": (PAGE, "force:detailPanel", "force:details", "component force:details"),
+    "an action on a page that is not there": (
+        PAGE,
+        "Stripe_Invoice__c.Resend",
+        "Stripe_Invoice__c.Mail",
+        "there is no action Stripe_Invoice__c.Mail",
+    ),
+    "a related list that is not there": (
+        PAGE,
+        ">Lines__r<",
+        ">Items__r<",
+        "no related list Items__r",
+    ),
+    "a rule on a field that is not there": (
+        PAGE,
+        "{!Record.Status__c}",
+        "{!Record.State__c}",
+        "no field State__c",
+    ),
+    "a rule on a value that is not there": (
+        PAGE,
+        "<rightValue>Open<",
+        "<rightValue>Opened<",
+        "Status__c has no value Opened",
+    ),
+    "an identifier given twice": (
+        PAGE,
+        "<identifier>details<",
+        "<identifier>lines<",
+        "lines identifies 2 things",
+    ),
+    "a page that is not there": (
+        f"{INVOICE}/Stripe_Invoice__c.object-meta.xml",
+        "Invoice_Record_Page",
+        "Record_Page",
+        "there is no page Record_Page",
+    ),
+    "a field on no layout": (LAYOUT, "Footer__c", "Number__c", "Footer__c is on no layout"),
+    "a column that is not there": (DRAFTS, ">Due_Date__c<", ">Due__c<", "no field Due__c"),
+    "a filter on a value that is not there": (
+        DRAFTS,
+        ">Draft<",
+        ">New<",
+        "Status__c has no value New",
+    ),
+    "a formula with an unknown field": (
+        f"{LINE}/fields/Draft_Amount__c.field-meta.xml",
+        "Discount_Amount__c",
+        "Rebate__c",
+        "refers to Rebate__c",
+    ),
+    "a formula that leads to another object": (
+        f"{LINE}/fields/Draft_Amount__c.field-meta.xml",
+        "UPPER(Currency__c)",
+        "UPPER(Invoice__r.Currency__c)",
+        "refers to Invoice__r.Currency__c",
+    ),
+    "a roll-up of nothing": (
+        f"{INVOICE}/fields/Draft_Subtotal__c.field-meta.xml",
+        "Stripe_Invoice_Line__c.Draft_Amount__c",
+        "Stripe_Invoice_Line__c.Net__c",
+        "no number that can be summed up",
+    ),
+    "a label that is too long": (
+        f"{LINE}/fields/Quantity__c.field-meta.xml",
+        "<label>Quantity<",
+        f"<label>{'Quantity ' * 5}<",
+        "label has 45 characters",
+    ),
+    "a field that is called otherwise than its file": (
+        f"{LINE}/fields/Quantity__c.field-meta.xml",
+        "<fullName>Quantity__c<",
+        "<fullName>Count__c<",
+        "it calls itself Count__c",
+    ),
+}
+"""What is done: the file, what in it becomes what, and what is said of it."""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A copy of a whole package, to be broken."""
+    return shutil.copytree(PROJECT, tmp_path / "project")
+
+
+def test_a_whole_package_passes() -> None:
+    """The package that is here has nothing wrong."""
+    findings = check_project(PROJECT)
+    assert findings.failures == []
+    assert findings.checks > 1000
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_what_is_broken_is_found(name: str, project: Path) -> None:
+    """One thing is broken at a time, and the check names it."""
+    file, before, after, said = BROKEN[name]
+    text = (project / file).read_text(encoding="utf-8")
+    assert before in text
+    (project / file).write_text(text.replace(before, after), encoding="utf-8")
+    failures = check_project(project).failures
+    assert any(said in sentence for sentence in failures), failures
+
+
+def test_a_layout_of_a_standard_object_is_refused(project: Path) -> None:
+    """Deploying one would overwrite the org's own."""
+    layouts = project / CORE / "layouts"
+    own = layouts / "Stripe_Invoice_Event__c-Invoice Event Layout.layout-meta.xml"
+    shutil.copy(own, layouts / "Account-Account Layout.layout-meta.xml")
+    assert any("overwrite the org's own" in said for said in check_project(project).failures)
+
+
+def test_a_file_that_no_type_has_is_refused(project: Path) -> None:
+    """What no deploy would take does not lie around in a package."""
+    (project / CORE / "flows/notes.txt").write_text("To do", encoding="utf-8")
+    shutil.move(project / ACTION, project / CORE / "flows")
+    failures = check_project(project).failures
+    assert any("no metadata type" in said for said in failures)
+    assert any("stand in quickActions/" in said for said in failures)
+
+
+def test_the_command_says_what_is_wrong_and_counts(project: Path) -> None:
+    """Its last line is one JSON object, and its end says whether something failed."""
+    command = [sys.executable, "-m", "sandbox.package_check"]
+    whole = subprocess.run([*command, PROJECT], capture_output=True, text=True, check=True)
+    counts = json.loads(whole.stdout.splitlines()[-1])
+    assert counts["failed"] == 0
+    assert counts["passed"] == counts["checks"]
+    (project / ACTION).unlink()
+    (project / USERS).unlink()
+    broken = subprocess.run([*command, project], capture_output=True, text=True, check=False)
+    assert broken.returncode == 1
+    assert (
+        json.loads(broken.stdout.splitlines()[-1])["failed"] == len(broken.stdout.splitlines()) - 1
+    )
