@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from invoicing.domain.stripe.payment_facts import PaymentFacts
 from invoicing.domain.sync.drift_kinds import Kind
 from invoicing.domain.sync.staged_rows import LinesRow, SalesforceRow, StripeRow
 from invoicing.errors import Superseded
-from invoicing.ledger import drift, links, staging
+from invoicing.ledger import drift, links, payment_facts, staging
 from invoicing.ledger.models import SyncWindow
 
 DAY = 86_400
@@ -91,6 +92,8 @@ def test_details_and_lines_are_compared(ledger_url: str) -> None:
         ]
     )
     links.mark_sent("in_mailed", datetime.now(UTC))
+    twice = PaymentFacts(refunded=5), None, "5 went back twice."
+    payment_facts.remember({"in_twice": twice, "in_unsaid": twice})
     rows = [
         stripe_row("same", lines=7),
         stripe_row("date", digest="b"),
@@ -102,6 +105,8 @@ def test_details_and_lines_are_compared(ledger_url: str) -> None:
         stripe_row("unread", lines=None, lines_amount=10),
         stripe_row("mailed"),
         stripe_row("refund"),
+        stripe_row("twice"),
+        stripe_row("unsaid"),
         stripe_row("ours", status="Draft", digest="b", draft_digest="c", lines=7),
         stripe_row("moved", status="Draft", digest="b", draft_digest="d"),
         stripe_row("theirs", status="Draft", digest="b", draft_digest="c", lines=7),
@@ -111,6 +116,8 @@ def test_details_and_lines_are_compared(ledger_url: str) -> None:
         "both": {"status": "Open"},
         "mailed": {"sent": False},
         "refund": {"refunded": 5},
+        "twice": {"refunded": 5, "payment_problem": "5 went back twice."},
+        "unsaid": {"refunded": 5, "payment_problem": ""},
         "ours": {"made_here": True, "digest": "c"},
         "moved": {"made_here": True, "digest": "c"},
         "theirs": {"digest": "b"},
@@ -136,16 +143,13 @@ def test_details_and_lines_are_compared(ledger_url: str) -> None:
         "in_sum": (Kind.LINES, True),
         "in_mailed": (Kind.DETAILS, False),
         "in_refund": (Kind.DETAILS, False),
+        "in_unsaid": (Kind.DETAILS, False),
         "in_moved": (Kind.DETAILS, False),
         "in_theirs": (Kind.LINES, True),
     }
     in_bulk = drift.in_stripe_order(sync, list(Kind), size=9, lines=False)
-    assert sorted(row.subject for rows in in_bulk for row in rows) == [
-        "in_date",
-        "in_mailed",
-        "in_moved",
-        "in_refund",
-    ]
+    names = sorted(row.subject for rows in in_bulk for row in rows)
+    assert names == ["in_date", "in_mailed", "in_moved", "in_refund", "in_unsaid"]
 
 
 def test_drift_comes_in_chunks_by_account_and_is_settled(ledger_url: str) -> None:
