@@ -31,7 +31,7 @@ def nights(size: int, drift: float, state: Path) -> list[dict[str, Any]]:
         accounts = max(10, size // 100)
         made = admin(stripe_url, "generate", business=True, customers=accounts, invoices=size)
         admin(salesforce_url, "reset", seed="empty")
-        admin(salesforce_url, "generate", accounts=accounts, invoices=size, lines=0, drift=drift)
+        admin(salesforce_url, "generate", accounts=accounts, invoices=size, drift=drift)
         needed = {"stripe_pages_needed": -(-made["invoices"] // PAGE)}
         found = [
             {"drift": share} | needed | sync(stripe_url, salesforce_url, state)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, delete, func, literal, text, tuple_, update
+from sqlalchemy import bindparam, delete, func, literal, text, true, tuple_, update
 from sqlmodel import col, select
 
 from invoicing.domain.sync.drift_kinds import Kind
@@ -29,9 +29,9 @@ class DriftedInvoice(NamedTuple):
 
 FIND_DRIFT = """
 INSERT INTO drift (run_id, subject, kind, name, record_id, account_id,
-                   stripe_says, salesforce_says, outcome)
-SELECT :run_id, stripe_id, kind, name, record_id, COALESCE(account_id, ''),
-       theirs, TRIM(ours), 'found'
+                   stripe_says, salesforce_says, lines, outcome)
+SELECT :run_id, stripe_id, COALESCE(kind, 'lines'), name, record_id, COALESCE(account_id, ''),
+       theirs, TRIM(ours), other_lines, 'found'
   FROM (
     SELECT s.stripe_id, f.record_id, f.account_id, f.name,
            f.status || ' ' || COALESCE(f.payment_state, '') AS ours,
@@ -39,7 +39,8 @@ SELECT :run_id, stripe_id, kind, name, record_id, COALESCE(account_id, ''),
            CASE
              WHEN f.sync_state = 'Conflict' THEN 'conflict'
              WHEN s.status <> f.status THEN 'status'
-             WHEN s.status = 'Draft' THEN NULL
+             WHEN s.status = 'Draft' AND f.made_here
+             THEN CASE WHEN s.draft_digest <> f.digest THEN 'details' END
              WHEN s.total <> COALESCE(f.total, -1)
                OR s.amount_paid <> COALESCE(f.amount_paid, -1)
                OR s.amount_remaining <> COALESCE(f.amount_remaining, -1)
@@ -49,17 +50,31 @@ SELECT :run_id, stripe_id, kind, name, record_id, COALESCE(account_id, ''),
              WHEN COALESCE(s.number, '') <> COALESCE(f.number, '') THEN 'number'
              WHEN (s.overdue AND COALESCE(k.payment_state, '') <> 'Processing') <> f.overdue
              THEN 'overdue'
+             WHEN s.digest <> f.digest
+               OR COALESCE(k.refunded, 0) <> f.refunded
+               OR COALESCE(k.disputed, 0) <> f.disputed
+               OR COALESCE(k.dispute_status, '') <> f.dispute_status
+               OR COALESCE(k.shown_problem, '') <> f.payment_problem
+               OR (l.sent_at IS NOT NULL AND NOT f.sent) THEN 'details'
              WHEN f.sync_state = 'Failed' THEN 'failed write'
-           END AS kind
+           END AS kind,
+           NOT (s.status = 'Draft' AND f.made_here) AND
+           CASE
+             WHEN COALESCE(s.lines, l.lines) IS NULL THEN s.lines_amount <> COALESCE(x.amount, 0)
+             ELSE COALESCE(s.lines, l.lines) <> COALESCE(x.lines, 0)
+           END AS other_lines
       FROM staged_stripe s JOIN staged_salesforce f ON f.stripe_id = s.stripe_id
       LEFT JOIN known_payments k ON k.stripe_id = s.stripe_id
+      LEFT JOIN invoice_link l ON l.stripe_id = s.stripe_id
+      LEFT JOIN (SELECT record_id, SUM(lines) AS lines, SUM(amount) AS amount
+                   FROM staged_lines GROUP BY record_id) x ON x.record_id = f.record_id
   ) AS compared
-  WHERE kind IS NOT NULL
+  WHERE kind IS NOT NULL OR other_lines
 UNION ALL
 SELECT :run_id, s.stripe_id,
        CASE WHEN other.record_id IS NULL THEN 'missing in Salesforce' ELSE 'duplicate' END,
        other.name, s.record_id, '', s.status || ' ' || s.payment_state,
-       COALESCE('has ' || other.stripe_id, 'nothing'), 'found'
+       COALESCE('has ' || other.stripe_id, 'nothing'), :no, 'found'
   FROM staged_stripe s
   LEFT JOIN staged_salesforce f ON f.stripe_id = s.stripe_id
   LEFT JOIN staged_salesforce other ON other.record_id = s.record_id
@@ -68,21 +83,22 @@ UNION ALL
 SELECT :run_id, f.stripe_id,
        CASE f.status WHEN 'Draft' THEN 'deleted' ELSE 'missing in Stripe' END,
        f.name, f.record_id, COALESCE(f.account_id, ''), 'nothing',
-       TRIM(f.status || ' ' || COALESCE(f.payment_state, '')), 'found'
+       TRIM(f.status || ' ' || COALESCE(f.payment_state, '')), :no, 'found'
   FROM staged_salesforce f LEFT JOIN staged_stripe s ON f.stripe_id = s.stripe_id
   WHERE s.stripe_id IS NULL AND f.status <> 'Deleted'
 """
-"""Query of the drift. A draft's content is Salesforce's own, so only its status is
-compared; what was deleted in Stripe and is known as such is no difference. Refunds, disputes and
-bank debits are not on an invoice's page: where they decide, what was read of them last is compared.
-"""
+"""Query of the drift. The content of a draft that was made here is Salesforce's own, so little of
+it is compared; what was deleted in Stripe and is known as such is no difference. Refunds, disputes
+and bank debits are not on an invoice's page: what was read of them last is compared. Nor are the
+lines after the tenth: of these invoices the lines are compared with what Stripe said when they were
+read last, and until they were read, their sum with what the page says."""
 
 
 def find(run_id: str) -> dict[Kind, int]:
     """Compare both sides by one set-based statement; returns how many differ in which way."""
     with session() as ledger:
         ledger.execute(delete(DriftRow).where(col(DriftRow.run_id) == run_id))
-        ledger.execute(text(FIND_DRIFT), {"run_id": run_id})
+        ledger.execute(text(FIND_DRIFT), {"run_id": run_id, "no": False})
     return kinds(run_id)
 
 
@@ -127,7 +143,7 @@ def chunks(
 
 
 def in_stripe_order(
-    run_id: str, only: Sequence[Kind], *, size: int
+    run_id: str, only: Sequence[Kind], *, size: int, lines: bool = True
 ) -> Iterator[list[DriftedInvoice]]:
     """Drift without an outcome yet, in chunks.
 
@@ -138,6 +154,7 @@ def in_stripe_order(
         run_id: The full sync.
         only: The kinds wanted; of each, the invoice is in Stripe.
         size: Rows in a chunk.
+        lines: Also those whose lines differ.
     """
     order = (col(StagedStripe.created), col(StagedStripe.stripe_id))
     query = (
@@ -156,6 +173,7 @@ def in_stripe_order(
             DriftRow.run_id == run_id,
             col(DriftRow.kind).in_(list(only)),
             DriftRow.outcome == "found",
+            true() if lines else ~col(DriftRow.lines),
         )
         .order_by(order[0].desc(), order[1].desc())
         .limit(size)

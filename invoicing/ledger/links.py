@@ -39,6 +39,7 @@ class LastWrite:
     record_id: str
     status: str | None = None
     digest: str | None = None
+    lines: int | None = None
 
 
 def remember_written(written: Sequence[LastWrite]) -> None:
@@ -58,6 +59,7 @@ def remember_written(written: Sequence[LastWrite]) -> None:
             link.record_id = one.record_id
             link.status = one.status or link.status
             link.digest = one.digest or link.digest
+            link.lines = link.lines if one.lines is None else one.lines
             ledger.add(link)
 
 

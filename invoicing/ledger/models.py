@@ -115,6 +115,11 @@ class InvoiceLink(SQLModel, table=True):
     sent_at: datetime | None = Field(default=None, sa_type=Instant)
     status: str | None = Field(default=None, description="As last written to Salesforce.")
     digest: str | None = Field(default=None, description="Of what was last written.")
+    lines: int | None = Field(
+        default=None,
+        description="Sum of the checksums of Stripe's lines, frozen and as the record has them.",
+        sa_type=BigInteger,
+    )
 
 
 class KnownPayments(SQLModel, table=True):
@@ -144,6 +149,9 @@ class KnownPayments(SQLModel, table=True):
     under_way: int = Field(default=0, description="By bank debits.", sa_type=BigInteger)
     payment_state: str | None = Field(
         default=None, description="Where the money stands, if the invoice alone does not say it."
+    )
+    shown_problem: str | None = Field(
+        default=None, description="What is wrong with the payments, as the record says it."
     )
 
 
@@ -327,6 +335,14 @@ class StagedStripe(SQLModel, table=True):
     overdue: bool
     account_id: str | None = Field(default=None, description="The Account that it names itself.")
     credited: int = Field(default=0, sa_type=BigInteger)
+    digest: str = Field(default="", description="Of the fields that a page tells.")
+    draft_digest: str | None = Field(
+        default=None, description="Of those that are Stripe's while it is a draft of ours."
+    )
+    lines: int | None = Field(
+        default=None, description="Sum of the lines' checksums.", sa_type=BigInteger
+    )
+    lines_amount: int = Field(default=0, sa_type=BigInteger)
 
 
 class StagedSalesforce(SQLModel, table=True):
@@ -346,7 +362,25 @@ class StagedSalesforce(SQLModel, table=True):
     payment_state: str | None = None
     overdue: bool = False
     sync_state: str | None = None
-    credited: int = Field(default=0, sa_type=BigInteger)
+    credited: int | None = Field(default=None, sa_type=BigInteger)
+    made_here: bool = Field(default=False, description="A draft, and its content is the record's.")
+    digest: str = ""
+    refunded: int | None = Field(default=None, sa_type=BigInteger)
+    disputed: int | None = Field(default=None, sa_type=BigInteger)
+    dispute_status: str | None = None
+    payment_problem: str | None = None
+    sent: bool | None = None
+
+
+class StagedLines(SQLModel, table=True):
+    """Lines of one invoice record, as the full sync read them one after another."""
+
+    __tablename__ = "staged_lines"
+
+    line_id: str = Field(primary_key=True, description="The first of them.")
+    record_id: str = Field(index=True)
+    lines: int = Field(description="Sum of their checksums.", sa_type=BigInteger)
+    amount: int = Field(sa_type=BigInteger)
 
 
 class DriftRow(SQLModel, table=True):
@@ -363,6 +397,7 @@ class DriftRow(SQLModel, table=True):
     account_id: str = Field(default="", description="What repairs are sorted by.")
     stripe_says: str
     salesforce_says: str
+    lines: bool = Field(default=False, description="The lines differ, too.")
     outcome: str = Field(default="found", sa_type=Text)
 
 

@@ -31,19 +31,22 @@ def _facts(row: KnownPayments) -> PaymentFacts:
     return PaymentFacts(**{name: getattr(row, name) for name in FACTS})
 
 
-def remember(facts: Mapping[str, tuple[PaymentFacts, PaymentState | None]]) -> None:
+def remember(facts: Mapping[str, tuple[PaymentFacts, PaymentState | None, str | None]]) -> None:
     """Remember what was read of payments, by Stripe id.
 
     Args:
-        facts: What was read, and where the money stands where the invoice alone does not say it.
+        facts: What was read, where the money stands where the invoice alone does not say it, and
+            what is wrong with the payments, in words.
     """
     if not facts:
         return
     with session() as ledger:
-        for stripe_id, (read, state) in facts.items():
+        for stripe_id, (read, state, problem) in facts.items():
             if read == NO_PAYMENT_FACTS:
                 row = ledger.get(KnownPayments, stripe_id)
                 if row is not None:
                     ledger.delete(row)
                 continue
-            ledger.merge(KnownPayments(stripe_id=stripe_id, payment_state=state, **asdict(read)))
+            row = KnownPayments(stripe_id=stripe_id, payment_state=state, **asdict(read))
+            row.shown_problem = problem
+            ledger.merge(row)

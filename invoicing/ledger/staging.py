@@ -14,10 +14,16 @@ from typing import Any
 from sqlalchemy import delete, func, text, update
 from sqlmodel import Session, SQLModel, col, select
 
-from invoicing.domain.sync.staged_rows import SalesforceRow, StripeRow
+from invoicing.domain.sync.staged_rows import LinesRow, SalesforceRow, StripeRow
 from invoicing.errors import Superseded
 from invoicing.ledger.database import session
-from invoicing.ledger.models import StagedSalesforce, StagedStripe, SyncRun, SyncWindow
+from invoicing.ledger.models import (
+    StagedLines,
+    StagedSalesforce,
+    StagedStripe,
+    SyncRun,
+    SyncWindow,
+)
 
 RESUME_WITHIN = timedelta(hours=12)
 """For how long what an unfinished sync has read is worth going on with."""
@@ -58,7 +64,7 @@ def begin(run_id: str, *, dry_run: bool) -> SyncRun:
             run.dry_run = dry_run
         else:
             windows = _first_windows(ledger, int(now.timestamp()) + 1)
-            for table in (StagedStripe, StagedSalesforce, SyncWindow):
+            for table in (StagedStripe, StagedSalesforce, StagedLines, SyncWindow):
                 ledger.execute(delete(table))
             if run is not None:
                 run.finished_at = now
@@ -229,12 +235,19 @@ def clear_salesforce() -> None:
     """Forget Salesforce's side: its query is read as a whole or not at all."""
     with session() as ledger:
         ledger.execute(delete(StagedSalesforce))
+        ledger.execute(delete(StagedLines))
 
 
 def stage_salesforce(rows: Sequence[SalesforceRow]) -> None:
     """Stage some of Salesforce's side."""
     with session() as ledger:
         insert(ledger, StagedSalesforce, rows)
+
+
+def stage_lines(rows: Sequence[LinesRow]) -> None:
+    """Stage some lines of Salesforce's side."""
+    with session() as ledger:
+        insert(ledger, StagedLines, rows)
 
 
 def salesforce_was_read(run_id: str) -> None:

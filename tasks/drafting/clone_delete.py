@@ -16,6 +16,7 @@ from invoicing.domain.model.status import Status
 from invoicing.domain.salesforce import record
 from invoicing.domain.stripe.projection import RECORD_KEY
 from invoicing.domain.stripe.resources import WholeInvoice
+from invoicing.domain.stripe.transitions import copy_problem, not_mirrored
 from invoicing.errors import Conflict, NotFound, Rejected
 from invoicing.ledger import intents, links
 from invoicing.ledger.intents import CREATE, DELETE, FINALIZE
@@ -137,7 +138,8 @@ def write_clone(
         details = replace(details, terms=terms)
     due = due_date or (None if terms else original.due_date)
     lines = tuple(replace(line, key=f"{key}-{n}") for n, line in enumerate(original.lines, 1))
-    problems = draft_problems(
+    problems = _not_copied(original)
+    problems += draft_problems(
         due_date=due,
         currency=original.currency,
         lines=lines,
@@ -160,3 +162,20 @@ def write_clone(
             asked=fingerprint(original.record_id, due_date, terms),
         )
     )
+
+
+def _not_copied(original: Invoice) -> list[str]:
+    """Say what a copy would lack that Stripe bills; a draft of ours is in Salesforce whole."""
+    if original.stripe_id is None or original.status is Status.DELETED:
+        return []
+    if original.status is Status.DRAFT and not original.made_in_stripe:
+        return []
+    there = stripe.client().invoice(original.stripe_id)
+    lacking = not_mirrored(original, there) if there else ()
+    return list(copy_problem(original.name, "cloned", lacking, CLONE_INSTEAD))
+
+
+CLONE_INSTEAD = (
+    "Copy it in Stripe's dashboard, and the new invoice comes here by itself; or raise an invoice "
+    "with what is missing."
+)

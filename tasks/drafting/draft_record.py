@@ -21,6 +21,7 @@ from invoicing.domain.model.money import Money
 from invoicing.domain.model.status import Status
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.queries import Query, equals
+from invoicing.domain.salesforce.record import subrequest
 from invoicing.errors import Rejected
 from invoicing.ledger import intents
 from invoicing.ledger.intents import RAISE
@@ -200,12 +201,6 @@ def raised_entry(record_id: str, amount: Money) -> TimelineEntry:
     """First entry of a draft's timeline."""
     what = f"Raised over {amount}"
     return make_entry(f"{record_id}-raised", what, record_id=record_id, amount=amount)
-
-
-def subrequest(method: str, path: str, reference: str, body: Any = None) -> dict[str, Any]:
-    """A part of a graph: one record that is written with others, or not at all."""
-    node = {"method": method, "path": f"sobjects/{path}", "referenceId": reference}
-    return node if body is None else node | {"body": body}
 
 
 def line_subrequest(

@@ -20,10 +20,11 @@ from invoicing.domain.model.invoice import Invoice, draft_problems
 from invoicing.domain.model.status import Status
 from invoicing.domain.model.wording import counted
 from invoicing.domain.salesforce import record
+from invoicing.domain.salesforce.record import subrequest
 from invoicing.errors import Rejected
 from invoicing.ledger import intents
 from invoicing.ledger.intents import FINALIZE, REVISE
-from tasks.drafting.draft_record import line_subrequest, options_problems, subrequest
+from tasks.drafting.draft_record import line_subrequest, options_problems
 from tasks.records.invoices import read_invoice
 from tasks.records.locks import INVOICE
 from tasks.records.price_books import read_price_book
@@ -67,6 +68,11 @@ def prepare_revision(
         raise Rejected(
             f"{invoice.name} is {invoice.status}, and only a draft can be revised; "
             "Stripe keeps what was sent."
+        )
+    if invoice.made_in_stripe:
+        raise Rejected(
+            f"{invoice.name} was made in Stripe and is changed there; Salesforce follows. To have "
+            "one that is changed here, clone it and delete this one."
         )
     _check_not_being_sent(invoice)
     named = [item.product for item in add] + [item.product for item in change]

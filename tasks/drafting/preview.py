@@ -14,6 +14,7 @@ from invoicing.domain.model.status import Status
 from invoicing.domain.model.wording import counted
 from invoicing.domain.salesforce import record
 from invoicing.domain.stripe import request_params
+from invoicing.domain.stripe.balances import amount_due
 from invoicing.errors import Conflict, Rejected
 from invoicing.ledger import intents
 from invoicing.ledger.intents import AGREE
@@ -59,7 +60,7 @@ def check_billable(invoice: Invoice) -> None:
     if invoice.status is not Status.DRAFT:
         raise Rejected(f"{invoice.name} is {invoice.status}; what it comes to is on the record.")
     problems = billing_problems(invoice, today()) + rate_problems(invoice.billed.tax_rates)
-    if problems:
+    if problems and not invoice.made_in_stripe:
         raise Rejected([f"{invoice.name} cannot be billed.", *problems])
 
 
@@ -70,6 +71,10 @@ def ask_for_preview(invoice: Invoice) -> Preview:
     Raises:
         Conflict: both sides add up to different sums before tax, so it could not be sent.
     """
+    if invoice.made_in_stripe and (made := stripe.client().invoice(invoice.stripe_id or "")):
+        subtotal = Money(made["currency"], made["subtotal"])
+        off = subtotal - request_params.net_of_exclusive_tax(made)
+        return Preview(subtotal, off, request_params.tax_of(made), amount_due(made))
     customer = stripe_customer(invoice.account)
     tax_ids = stripe.client().tax_ids(customer["id"]) if customer else []
     params = request_params.preview_params(

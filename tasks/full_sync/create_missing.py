@@ -21,7 +21,7 @@ from invoicing.domain.stripe.projection import Projection
 from invoicing.domain.stripe.resources import StripeLine, WholeInvoice
 from invoicing.errors import TransientError
 from invoicing.ledger import drift, links, timeline
-from invoicing.ledger.models import SyncRun
+from invoicing.ledger.models import InvoiceLink, SyncRun
 from tasks.full_sync.paced_pages import read_again
 from tasks.records.locks import INVOICE
 from tasks.records.record_changes import publish
@@ -31,7 +31,6 @@ from tasks.runtime.run_page import this_attempt
 from tasks.sync.record_builder import (
     named_record,
     project_all,
-    record_header,
     whole_nodes,
 )
 from tasks.sync.refresh import creation_entry, synced_fields
@@ -82,12 +81,13 @@ def make_records(sync: SyncRun, rows: Sequence[drift.DriftedInvoice]) -> None:
         TransientError: a call had no answer; the outcome of the others is written down.
     """
     ids = [row.subject for row in rows]
-    linked = {id_: link.record_id for id_, link in links.invoice_links(ids).items()}
+    known = links.invoice_links(ids)
+    linked = {id_: link.record_id for id_, link in known.items()}
     with INVOICE.held_if_free([*ids, *linked.values()]) as busy:
         free = [row for row in rows if not {row.subject, linked.get(row.subject)} & {*busy}]
         accounts = {row.subject: row.account_id for row in free}
         wholes = read_again(free, stripe.client().whole_page)
-        _make(sync, _without_record(_projected(wholes, accounts), linked))
+        _make(sync, _without_record(_projected(wholes, accounts), linked), known)
 
 
 def _projected(wholes: Sequence[WholeInvoice], accounts: Mapping[str, str]) -> list[MissingInvoice]:
@@ -114,7 +114,7 @@ def _without_record(
     ]
 
 
-def _make(sync: SyncRun, found: Sequence[MissingInvoice]) -> None:
+def _make(sync: SyncRun, found: Sequence[MissingInvoice], known: Mapping[str, InvoiceLink]) -> None:
     """Write records side by side, and note the outcome of each."""
     if not found:
         return
@@ -122,7 +122,7 @@ def _make(sync: SyncRun, found: Sequence[MissingInvoice]) -> None:
     timeline.propose(list(entries.values()), this_attempt())
     fields = synced_fields(Status.OPEN)
     with _writing, ThreadPoolExecutor(LANES) as pool:
-        lanes = pool.map(lambda lane: list(_write(lane, fields)), _lanes(found))
+        lanes = pool.map(lambda lane: list(_write(lane, known, fields)), _lanes(found))
         calls = [call for lane in lanes for call in lane]
     written: list[links.LastWrite] = []
     refused: dict[str, str] = {}
@@ -150,13 +150,15 @@ def _lanes(found: Sequence[MissingInvoice]) -> list[list[MissingInvoice]]:
     return lanes
 
 
-def _write(lane: Sequence[MissingInvoice], fields: Mapping[str, Any]) -> Iterator[Call]:
+def _write(
+    lane: Sequence[MissingInvoice], known: Mapping[str, InvoiceLink], fields: Mapping[str, Any]
+) -> Iterator[Call]:
     """Write records by one call after another, until one has no answer."""
     graphs = [
         (
             one.invoice,
             whole_nodes(
-                one.invoice, one.lines, {**record_header(one.invoice, one.account), **fields}
+                one.invoice, known.get(one.invoice.stripe_id), one.lines, one.account, fields
             ),
         )
         for one in lane

@@ -11,6 +11,7 @@ from prefect.futures import PrefectFuture, wait
 from prefect.logging import get_run_logger
 
 from invoicing.connectors import salesforce, stripe
+from invoicing.domain.model.status import Status
 from invoicing.domain.model.wording import counted
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.queries import Comparison, Query, all_of
@@ -18,15 +19,14 @@ from invoicing.domain.stripe.projection import Projection
 from invoicing.domain.sync.drift_kinds import BULK_REPAIRABLE_KINDS, Kind
 from invoicing.errors import InvoicingError, Rejected, TransientError
 from invoicing.ledger import drift, links, staging
-from invoicing.ledger.models import SyncRun, TimelineEntry
-from invoicing.settings import settings
+from invoicing.ledger.models import InvoiceLink, SyncRun, TimelineEntry
 from tasks.full_sync.create_missing import make_records
 from tasks.full_sync.paced_pages import read_again
 from tasks.full_sync.staging import check_api_usage
 from tasks.records.locks import INVOICE
 from tasks.records.record_changes import add_entries, make_entry
 from tasks.runtime.retries import STEP
-from tasks.sync.record_builder import BilledTo, accounts_of, project_all
+from tasks.sync.record_builder import BilledTo, accounts_of, mirrored_fields, project_all
 from tasks.sync.refresh import RefreshResult, refresh, synced_fields
 
 MAX_SINGLE_REPAIRS = 2_000
@@ -89,7 +89,8 @@ def repair(sync: SyncRun, only: Sequence[Kind]) -> None:
     kinds = drift.kinds(sync.id)
     linked = [kind for kind in only if kind in BULK_REPAIRABLE_KINDS]
     if sum(kinds.get(kind, 0) for kind in linked) > MAX_SINGLE_REPAIRS:
-        _side_by_side(write_in_bulk, sync, drift.in_stripe_order(sync.id, linked, size=BULK_CHUNK))
+        many = drift.in_stripe_order(sync.id, linked, size=BULK_CHUNK, lines=False)
+        _side_by_side(write_in_bulk, sync, many)
     if Kind.MISSING_IN_SALESFORCE in only:
         missing = drift.in_stripe_order(sync.id, [Kind.MISSING_IN_SALESFORCE], size=BULK_CHUNK)
         _side_by_side(make_records, sync, missing)
@@ -162,13 +163,13 @@ def _subjects(row: drift.DriftedInvoice) -> set[str]:
 
 
 def _as_in_stripe(rows: Sequence[drift.DriftedInvoice]) -> list[Pair]:
-    """Drifted invoices that are still in Stripe, with their projections, by Account."""
+    """Drifted invoices that are in Stripe and finalized, with their projections, by Account."""
     read = read_again(rows, stripe.client().facts_page)
     projections = {invoice.stripe_id: invoice for invoice in project_all(read)}
     return [
         (row, projections[row.subject])
         for row in sorted(rows, key=lambda row: row.account_id)
-        if row.subject in projections
+        if row.subject in projections and projections[row.subject].status is not Status.DRAFT
     ]
 
 
@@ -191,7 +192,8 @@ def _write(sync: SyncRun, pairs: Sequence[Pair]) -> None:
 
 def _failures(pairs: Sequence[Pair]) -> dict[int, InvoicingError]:
     """Write by one Bulk job; returns why rows were not written, by their place."""
-    updates = (_update(row, projection) for row, projection in pairs)
+    known = links.invoice_links(row.subject for row, _ in pairs)
+    updates = (_update(row, projection, known.get(row.subject)) for row, projection in pairs)
     errors = salesforce.client().bulk_update(record.INVOICE, updates)
     return {error.index: error.error for error in errors}
 
@@ -216,10 +218,11 @@ def _entry(sync: SyncRun, row: drift.DriftedInvoice, projection: Projection) -> 
     )
 
 
-def _update(row: drift.DriftedInvoice, projection: Projection) -> dict[str, Any]:
-    fields = record.projected_fields(projection)
-    account = {record.STRIPE_ACCOUNT_ID: settings().stripe.account_id}
-    return {"Id": row.record_id} | fields | account | synced_fields(projection.status)
+def _update(
+    row: drift.DriftedInvoice, projection: Projection, link: InvoiceLink | None
+) -> dict[str, Any]:
+    fields = mirrored_fields(projection, link)
+    return {"Id": row.record_id} | fields | synced_fields(projection.status)
 
 
 @task(task_run_name="sync what has changed", **STEP)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from math import inf
 from uuid import UUID
 
@@ -23,7 +24,10 @@ from invoicing.domain.salesforce.queries import Comparison, Query
 from invoicing.domain.stripe.resources import ListedInvoice
 from invoicing.domain.sync.staged_rows import (
     QUERIED_FIELDS,
+    QUERIED_LINE_FIELDS,
+    RecordComparison,
     StripeRow,
+    lines_rows,
     salesforce_rows,
     stripe_rows,
 )
@@ -33,6 +37,7 @@ from invoicing.ledger.models import SyncRun, SyncWindow
 from invoicing.settings import settings
 from tasks.full_sync import paced_pages
 from tasks.records.locks import Lock
+from tasks.records.record_changes import kept_of_lines
 from tasks.runtime.clock import today
 from tasks.runtime.retries import STEP
 from tasks.runtime.run_page import run_id, this_attempt
@@ -203,7 +208,13 @@ class Reader:
         """Take what is not read yet."""
         self._progress = progress
         self._budget = paced_pages.budget()
-        self._row = stripe_rows(today(), settings().business.zone, settings().salesforce.org_id)
+        self._row = stripe_rows(
+            today(),
+            settings().business.zone,
+            settings().salesforce.org_id,
+            settings().stripe.account_id,
+            _comparison(),
+        )
         self._free = deque(staging.take(owner))
         self._reading: list[SyncWindow] = []
         self._failed = False
@@ -288,6 +299,12 @@ class Reader:
         return paced_pages.read_page(self._budget, ask)
 
 
+def _comparison() -> RecordComparison:
+    """What is compared of the org's records."""
+    keeps = partial(salesforce.client().keeps, record.INVOICE)
+    return RecordComparison(keeps, kept_of_lines())
+
+
 @task(task_run_name="read Salesforce", **STEP)
 def read_salesforce(sync: SyncRun) -> None:
     """Stage all invoice records that have a Stripe invoice, part by part, once for each sync."""
@@ -296,7 +313,12 @@ def read_salesforce(sync: SyncRun) -> None:
     linked = Comparison(record.STRIPE_ID, "!=", None)
     query = Query(record.INVOICE, QUERIED_FIELDS, where=linked)
     staging.clear_salesforce()
-    rows = salesforce_rows(salesforce.client().bulk_query(query))
+    client, comparison = salesforce.client(), _comparison()
+    rows = salesforce_rows(client.bulk_query(query), comparison)
     for batch in chunked(rows, ROWS_AT_ONCE):
         staging.stage_salesforce(batch)
+    of_linked = Comparison(f"Invoice__r.{record.STRIPE_ID}", "!=", None)
+    lines = client.bulk_query(Query(record.LINE, QUERIED_LINE_FIELDS, where=of_linked))
+    for some in chunked(lines_rows(lines, comparison.lines), ROWS_AT_ONCE):
+        staging.stage_lines(some)
     staging.salesforce_was_read(sync.id)

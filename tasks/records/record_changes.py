@@ -9,20 +9,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import orjson
-from more_itertools import chunked
+from more_itertools import chunked, constrained_batches
 from prefect import task
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
 from invoicing.connectors import salesforce
-from invoicing.connectors.salesforce import Record, RowError
+from invoicing.connectors.salesforce import GRAPHS, NODES, GraphError, Record, RowError
 from invoicing.domain.model import markdown
 from invoicing.domain.model.money import Money
 from invoicing.domain.salesforce import record
-from invoicing.domain.salesforce.queries import Query, is_in
+from invoicing.domain.salesforce.line_mirror import Kept, facts_on_record, said
+from invoicing.domain.salesforce.queries import Condition, Query, is_in
 from invoicing.domain.salesforce.timeline_text import SIDE_BY_FLOW, Side, describe_change, listed
 from invoicing.errors import InvoicingError, TransientError
 from invoicing.ledger import timeline
@@ -45,6 +47,7 @@ class Update:
         changed: What differs: field to was and is.
         stripe_id: Its Stripe invoice.
         happened_at: When it happened, UTC, if the services say so; else it is now.
+        lines: Subrequests that change its lines, all or none, before the record itself.
     """
 
     row: Record
@@ -52,6 +55,30 @@ class Update:
     changed: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
     stripe_id: str | None = None
     happened_at: datetime | None = None
+    lines: Sequence[Mapping[str, Any]] = ()
+
+
+def read_states(where: Condition) -> list[Record]:
+    """Records with all that is compared of them; their lines both as rows and as text."""
+    query = Query(record.INVOICE, (*record.STATE_FIELDS, record.LINES_QUERY), where=where)
+    found = salesforce.client().query(query)
+    kept = kept_of_lines()
+    for row in found:
+        rows = (row[record.LINES] or {}).get("records", [])
+        currency = row[record.CURRENCY] or ""
+        row[LINE_ROWS] = rows
+        row[record.LINES] = said((facts_on_record(one, currency, kept) for one in rows), currency)
+    return found
+
+
+LINE_ROWS = "line rows"
+"""Where :func:`read_states` leaves the lines of a record as they were read."""
+
+
+def kept_of_lines() -> Kept:
+    """What the org keeps of lines."""
+    keeps = partial(salesforce.client().keeps, record.LINE)
+    return Kept(keys=keeps(record.LOCAL_KEY), exact_prices=keeps(record.EXACT_PRICE))
 
 
 def side() -> Side:
@@ -70,14 +97,32 @@ def write_changes(updates: Sequence[Update]) -> dict[str, InvoicingError]:
     entries = {u.row["Id"]: _entry(u) for u in writing if u.changed}
     if entries:
         timeline.propose(list(entries.values()), this_attempt())
-    rows = [{"Id": update.row["Id"], **update.fields} for update in writing]
+    failed = _write_lines([update for update in writing if update.lines])
+    rows = [
+        {"Id": update.row["Id"], **update.fields}
+        for update in writing
+        if update.row["Id"] not in failed
+    ]
     errors = salesforce.client().update_many(record.INVOICE, rows)
-    failed = {rows[row.index]["Id"]: row.error for row in errors}
+    failed |= {rows[row.index]["Id"]: row.error for row in errors}
     happened = [entry.key for id_, entry in entries.items() if id_ not in failed]
     if entries:
         dropped = [entry.key for id_, entry in entries.items() if id_ in failed]
         timeline.confirm(happened, dropped)
         publish(happened)
+    return failed
+
+
+def _write_lines(updates: Sequence[Update]) -> dict[str, InvoicingError]:
+    """Change the lines of records, as many in a call as it takes; returns what failed."""
+    failed: dict[str, InvoicingError] = {}
+    for some in constrained_batches(updates, NODES, GRAPHS, get_len=lambda one: len(one.lines)):
+        answers = salesforce.client().write_graphs([update.lines for update in some])
+        failed |= {
+            update.row["Id"]: answer.error
+            for update, answer in zip(some, answers, strict=True)
+            if isinstance(answer, GraphError)
+        }
     return failed
 
 
@@ -201,9 +246,7 @@ def _confirm_proposed_of(record_ids: Sequence[str]) -> None:
     with INVOICE.held_if_free(record_ids) as busy:
         mine = [id_ for id_ in record_ids if id_ not in busy]
         if mine:
-            rows = salesforce.client().query(
-                Query(record.INVOICE, record.STATE_FIELDS, where=is_in("Id", mine))
-            )
+            rows = read_states(is_in("Id", mine))
             _confirm_proposed([Update(row, {}) for row in rows])
             gone = set(mine) - {row["Id"] for row in rows}
             timeline.confirm([], [entry.key for entry in timeline.proposed(gone)] if gone else [])

@@ -1,7 +1,9 @@
 """The draft in Stripe: products and coupons, created once, filled in, compared with the record."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from prefect import task
@@ -14,9 +16,12 @@ from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.model.invoice import Invoice, Line
 from invoicing.domain.model.money import Money
 from invoicing.domain.model.wording import counted
+from invoicing.domain.salesforce.line_mirror import Kept, facts_in_stripe
 from invoicing.domain.stripe import request_params
 from invoicing.domain.stripe.balances import amount_due
-from invoicing.domain.stripe.projection import ACCOUNT_KEY, ORG_KEY, RECORD_KEY
+from invoicing.domain.stripe.projection import ACCOUNT_KEY, LINE_KEY, ORG_KEY, RECORD_KEY
+from invoicing.domain.stripe.request_params import LineFacts, line_facts
+from invoicing.domain.stripe.resources import StripeLine, WholeInvoice
 from invoicing.domain.stripe.transitions import as_replacement
 from invoicing.errors import Conflict, EnvironmentMismatch, Rejected
 from invoicing.ledger import intents, links
@@ -76,7 +81,8 @@ def ensure_coupons(invoice: Invoice) -> None:
 def create_draft(invoice: Invoice, customer_id: str) -> str:
     """The invoice's draft in Stripe, made once, and its id."""
     INVOICE.keep(invoice.record_id)
-    known = links.stripe_id(invoice.record_id)
+    made_there = invoice.stripe_id if invoice.made_in_stripe else None
+    known = links.stripe_id(invoice.record_id) or made_there
     if known:
         return known
     client = stripe.client()
@@ -138,6 +144,8 @@ def _header_metadata(invoice: Invoice, header: object) -> dict[str, str]:
 def fill_draft(stripe_id: str, invoice: Invoice) -> None:
     """Make the Stripe draft say exactly what the record says.
 
+    One that was made in Stripe stays as it is: the record says what it says.
+
     Raises:
         Conflict: somebody sent, deleted or extended the draft in Stripe meanwhile.
     """
@@ -149,10 +157,10 @@ def fill_draft(stripe_id: str, invoice: Invoice) -> None:
             f"The draft of {invoice.name} was deleted in Stripe ({stripe_id}). "
             "Clone the record to bill it again, or delete it."
         )
-    if draft["status"] != "draft":
+    if draft["status"] != "draft" or invoice.made_in_stripe:
         return
     present = client.invoice_lines(stripe_id) if draft["lines"]["data"] else []
-    strange = [line for line in present if request_params.line_facts(line)[0] == ""]
+    strange = [line for line in present if LINE_KEY not in line["metadata"]]
     if strange and not invoice.replaces:
         raise Conflict(
             f"Somebody added lines to the draft of {invoice.name} in Stripe ({stripe_id}). "
@@ -166,8 +174,10 @@ def fill_draft(stripe_id: str, invoice: Invoice) -> None:
         (value or None) != (header.get(field) or None) for field, value in seen.items()
     ):
         client.update_invoice(stripe_id, {**header, "metadata": metadata})
+        present = client.invoice_lines(stripe_id) if present else []
     wanted = request_params.wanted_facts(invoice)
-    if sorted(map(request_params.line_facts, present)) == sorted(wanted):
+    facts = partial(line_facts, rates=None if invoice.billed.automatic_tax else rates)
+    if sorted(map(facts, present)) == sorted(wanted):
         return
     if present:
         ids = [line["id"] for line in present]
@@ -176,6 +186,7 @@ def fill_draft(stripe_id: str, invoice: Invoice) -> None:
             stripe_id,
             ids,
             lambda key: client.remove_lines(stripe_id, ids, key),
+            facts,
             until=[],
         )
     behavior = tax_behavior(invoice)
@@ -188,6 +199,7 @@ def fill_draft(stripe_id: str, invoice: Invoice) -> None:
         stripe_id,
         wanted,
         lambda key: client.add_lines(stripe_id, lines, key),
+        facts,
         until=wanted,
     )
 
@@ -197,15 +209,16 @@ def _change_lines(
     stripe_id: str,
     change: Sequence[Any],
     act: Callable[[str], object],
+    facts: Callable[[StripeLine], LineFacts],
     *,
-    until: list[request_params.LineFacts],
+    until: list[LineFacts],
 ) -> None:
     """Change the lines of a draft once, until they are as wanted."""
     subject = f"{stripe_id}:{fingerprint(change)}"
 
     def done(_since: datetime) -> str | None:
         present = stripe.client().invoice_lines(stripe_id)
-        return "done" if sorted(map(request_params.line_facts, present)) == sorted(until) else None
+        return "done" if sorted(map(facts, present)) == sorted(until) else None
 
     def change_once(key: str) -> str:
         act(key)
@@ -248,6 +261,10 @@ def compare_totals(stripe_id: str, invoice: Invoice, customer_id: str) -> Amount
             f"{invoice.name} was not sent: its draft in Stripe ({stripe_id}) was made for another "
             f"customer than {invoice.account.name}. Clone the record, and delete this one."
         )
+    if invoice.made_in_stripe:
+        if draft["status"] == "draft":
+            _check_unchanged(draft, invoice)
+        return amount_due(draft, _agreed(invoice, finalized=draft["status"] != "draft"))
     subtotal = Money(draft["currency"], draft["subtotal"])
     total = request_params.net_of_exclusive_tax(draft)
     lines = len(draft["lines"]["data"])
@@ -275,3 +292,22 @@ def _agreed(invoice: Invoice, *, finalized: bool) -> Money | None:
     if known is None or not (finalized or known.digest == invoice.content_digest):
         return None
     return Money(invoice.currency, int(known.outcome)) if known.outcome else None
+
+
+def _check_unchanged(draft: WholeInvoice, invoice: Invoice) -> None:
+    """Hold a draft that was made in Stripe to what its record says: that is what is sent.
+
+    Raises:
+        Conflict: it was changed since Salesforce heard of it.
+    """
+    lines = stripe.client().invoice_lines(draft["id"])
+    facts = (facts_in_stripe(one, draft["currency"], ours=False, kept=Kept()) for one in lines)
+    there = Counter((one.text, one.amount) for one in facts)
+    here = Counter((one.label, one.amount(invoice.currency).minor) for one in invoice.lines)
+    total = Money(draft["currency"], draft["total"])
+    if total != invoice.total_in_stripe or there != here:
+        raise Conflict(
+            f"{invoice.name} was not sent: its draft {draft['id']} was made in Stripe, and was "
+            f"changed there since Salesforce heard of it; it comes to {total} now. Run "
+            "sync-invoice, look at it, and send it again."
+        )

@@ -13,7 +13,7 @@ from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.queries import Condition, Query, all_of, any_of, is_in
 from invoicing.errors import InvoicingError
 from tasks.records.locks import INVOICE
-from tasks.records.record_changes import Update, write_changes
+from tasks.records.record_changes import Update, read_states, write_changes
 from tasks.runtime.clock import today
 from tasks.runtime.retries import STEP
 from tasks.runtime.run_page import run_url
@@ -73,7 +73,7 @@ def _read(record_ids: Sequence[str]) -> list[Record]:
     if not record_ids:
         return []
     mine = all_of(is_in("Id", record_ids), _wrong())
-    return salesforce.client().query(Query(record.INVOICE, record.STATE_FIELDS, where=mine))
+    return read_states(mine)
 
 
 def _update(row: Record) -> Update:

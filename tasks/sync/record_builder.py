@@ -1,17 +1,24 @@
 """Fields of new records, for invoices that exist in Stripe only, one or many."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from invoicing.domain.model.money import Money, line_amount
+from invoicing.connectors import salesforce
 from invoicing.domain.salesforce import record
+from invoicing.domain.salesforce.line_mirror import (
+    MirroredLine,
+    mirror_of,
+    mirrored_line,
+)
+from invoicing.domain.salesforce.record import subrequest
 from invoicing.domain.stripe.payment_facts import NO_PAYMENT_FACTS
 from invoicing.domain.stripe.projection import Projection, is_same_org, project
 from invoicing.domain.stripe.resources import StripeInvoice, StripeLine
-from invoicing.domain.stripe.transitions import line_key
 from invoicing.ledger import payment_facts
+from invoicing.ledger.models import InvoiceLink
 from invoicing.settings import settings
 from tasks.records.accounts import accounts_of_customers
+from tasks.records.record_changes import kept_of_lines
 from tasks.runtime.clock import today
 
 
@@ -63,66 +70,51 @@ def project_all(invoices: Sequence[StripeInvoice]) -> list[Projection]:
     ]
 
 
-def record_header(invoice: Projection, account: str) -> dict[str, Any]:
-    """The fields of an invoice's record, but for what says that it is in step."""
-    content = record.header_fields(
-        description=invoice.description or "",
-        due_date=invoice.due_date,
-        currency=invoice.currency,
-        total=invoice.subtotal or Money(invoice.currency, 0),
-    )
-    return (
-        content
-        | record.projected_fields(invoice)
-        | {
-            "Account__c": account,
-            record.LOCAL_KEY: invoice.stripe_id,
-            record.STRIPE_ACCOUNT_ID: settings().stripe.account_id,
-        }
-    )
+def mirrored_fields(
+    invoice: Projection, link: InvoiceLink | None, *, whole: bool = False
+) -> dict[str, Any]:
+    """What a record mirrors of its invoice: the one projection onto it, whoever writes it.
+
+    Args:
+        invoice: The invoice in Stripe.
+        link: What the ledger knows of it, as when it was mailed.
+        whole: All of it though it is a draft: it was made in Stripe, or has no record yet.
+    """
+    account = settings().stripe.account_id
+    fields = record.projected_fields(invoice, account, whole=whole)
+    if link and link.sent_at:
+        fields[record.SENT_AT] = record.stamp(link.sent_at)
+    client = salesforce.client()
+    return {name: value for name, value in fields.items() if client.keeps(record.INVOICE, name)}
+
+
+def mirrored_lines(invoice: Projection, lines: Iterable[StripeLine]) -> list[MirroredLine]:
+    """What a record's lines mirror of an invoice's lines, in their order."""
+    ours, kept = invoice.record_id is not None, kept_of_lines()
+    return [mirror_of(line, invoice.currency, ours=ours, kept=kept) for line in lines]
 
 
 def whole_nodes(
-    invoice: Projection, lines: Sequence[StripeLine], header: Mapping[str, Any]
+    invoice: Projection,
+    link: InvoiceLink | None,
+    lines: Iterable[StripeLine],
+    account: str,
+    more: Mapping[str, Any],
 ) -> list[dict[str, Any]]:
     """The subrequests that write an invoice's record, as ``invoice``, with its lines.
 
     Args:
         invoice: The invoice.
+        link: What the ledger knows of it.
         lines: Its lines in Stripe, all of them.
-        header: The fields of its record.
+        account: Whom it bills.
+        more: Further fields of its record.
     """
-    nodes: list[dict[str, Any]] = [_new(record.INVOICE, "invoice", header)]
-    nodes += [
-        _new(
-            record.LINE,
-            f"line{position}",
-            {"Invoice__c": "@{invoice.id}", "Position__c": position, **_line(invoice, line)},
-        )
-        for position, line in enumerate(lines, 1)
-    ]
+    own = {"Account__c": account, record.LOCAL_KEY: invoice.stripe_id}
+    header = mirrored_fields(invoice, link, whole=True) | own | dict(more)
+    nodes = [subrequest("POST", record.INVOICE, "invoice", header)]
+    for position, line in enumerate(mirrored_lines(invoice, lines), 1):
+        fields = mirrored_line(line, position, invoice.currency)
+        fields |= {"Invoice__c": "@{invoice.id}"}
+        nodes.append(subrequest("POST", record.LINE, f"line{position}", fields))
     return nodes
-
-
-def _new(sobject: str, reference: str, fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "method": "POST",
-        "path": f"sobjects/{sobject}",
-        "referenceId": reference,
-        "body": fields,
-    }
-
-
-def _line(invoice: Projection, line: StripeLine) -> dict[str, Any]:
-    amount = Money(invoice.currency, line["amount"])
-    quantity = record.number(line["quantity_decimal"] or line["quantity"] or 1)
-    price = amount.decimal / quantity if quantity else amount.decimal
-    exact = line_amount(quantity, round(price, 6), invoice.currency) == amount
-    return {
-        record.LOCAL_KEY: line["id"] if invoice.replaces else line_key(line),
-        "Description__c": (line["description"] or "")[:255] or None,
-        "Quantity__c": float(quantity if exact else 1),
-        "Unit_Price__c": float(round(price, 6) if exact else amount.decimal),
-        "Amount__c": float(amount.decimal),
-        record.CURRENCY: invoice.currency.upper(),
-    }

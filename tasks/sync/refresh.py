@@ -20,28 +20,41 @@ from invoicing.domain.forms.parameters import InvoiceOutcome
 from invoicing.domain.model.status import DELETABLE, Status, SyncState, vanished_message
 from invoicing.domain.model.wording import label
 from invoicing.domain.salesforce import record
+from invoicing.domain.salesforce.line_mirror import MirroredLine, facts_on_record, said
+from invoicing.domain.salesforce.line_mirror import changes as line_changes
 from invoicing.domain.salesforce.queries import Query, any_of, equals, is_in
 from invoicing.domain.stripe.projection import Projection, tombstone
 from invoicing.errors import InvoicingError, Rejected, TransientError
 from invoicing.ledger import links, timeline
-from invoicing.ledger.models import EntryState, TimelineEntry
-from invoicing.settings import settings
+from invoicing.ledger.models import EntryState, InvoiceLink, TimelineEntry
 from tasks.corrections.replacement_draft import replacement_links
 from tasks.records.invoices import find_record, write_sync_message
 from tasks.records.locks import INVOICE
 from tasks.records.own_invoice import other_invoice
-from tasks.records.record_changes import Update, make_entry, publish, write_changes
+from tasks.records.record_changes import (
+    LINE_ROWS,
+    Update,
+    kept_of_lines,
+    make_entry,
+    publish,
+    read_states,
+    write_changes,
+)
 from tasks.runtime.clock import stamp_now
 from tasks.runtime.retries import STEP
 from tasks.runtime.run_page import run_url, this_attempt
 from tasks.sync.record_builder import (
     accounts_of,
     billed_to,
+    mirrored_fields,
+    mirrored_lines,
     named_record,
-    record_header,
     whole_nodes,
 )
-from tasks.sync.stripe_reader import read_invoices
+from tasks.sync.stripe_reader import ReadInvoice, read_invoices
+
+Pair = tuple[Record, ReadInvoice | None]
+"""A record, and its invoice in Stripe; None where its draft was deleted there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,14 +191,14 @@ def _refresh_some(
 
 
 def _refresh_locked(
-    invoices: Mapping[str, Projection | InvoicingError | None],
+    invoices: Mapping[str, ReadInvoice | InvoicingError | None],
     subjects: Mapping[str, str],
     touch: bool,
 ) -> list[RefreshResult]:
     """Read the records of invoices that nobody else works on, and write what differs."""
     changes: list[RefreshResult] = []
     records = _read_records(list(invoices), subjects)
-    wanted: dict[str, tuple[Record, Projection | None]] = {}
+    wanted: dict[str, Pair] = {}
     conflicts: dict[str, tuple[Record, str]] = {}
     for stripe_id, invoice in invoices.items():
         found, mistake = records.get(stripe_id, (None, ""))
@@ -196,7 +209,7 @@ def _refresh_locked(
         elif found and found[record.STRIPE_ID] not in (None, stripe_id):
             changes.append(_duplicate(stripe_id, found))
         elif invoice and found is None:
-            changes.append(_create_record(invoice))
+            changes.append(_create_record(invoice.invoice))
         elif found and invoice is None and not _is_deletable(found):
             conflicts[stripe_id] = (found, vanished_message(stripe_id, found[record.STATUS]))
         elif found:
@@ -232,9 +245,9 @@ def _report_conflicts(conflicts: Mapping[str, tuple[Record, str]]) -> list[Refre
     ]
 
 
-def _record_named(invoice: Projection | InvoicingError | None) -> str | None:
+def _record_named(read: ReadInvoice | InvoicingError | None) -> str | None:
     """The record of ours that an invoice says it is of."""
-    return named_record(invoice) if isinstance(invoice, Projection) else None
+    return named_record(read.invoice) if isinstance(read, ReadInvoice) else None
 
 
 def _read_records(
@@ -251,7 +264,7 @@ def _read_records(
     named = any_of(
         is_in(record.STRIPE_ID, stripe_ids), is_in("Id", record_ids) if record_ids else None
     )
-    found = salesforce.client().query(Query(record.INVOICE, record.STATE_FIELDS, where=named))
+    found = read_states(named)
     claiming = {row[record.STRIPE_ID]: row for row in found}
     linked = {record_ids[row["Id"]]: row for row in found if row["Id"] in record_ids}
     own = links.stripe_ids(row["Id"] for row in found)
@@ -275,48 +288,91 @@ def _mistaken_id(stripe_id: str, row: Record, claiming: Record, own: str | None)
     return ""
 
 
-def _write(
-    wanted: Mapping[str, tuple[Record, Projection | None]], touch: bool
-) -> list[RefreshResult]:
+def _write(wanted: Mapping[str, Pair], touch: bool) -> list[RefreshResult]:
     """Write what differs, in one Collections call, every row's result looked at."""
-    sent = links.invoice_links(wanted)
-    moves: dict[str, dict[str, tuple[Any, Any]]] = {}
-    updates: list[Update] = []
-    for stripe_id, (row, invoice) in wanted.items():
-        fields = record.projected_fields(invoice or tombstone(stripe_id))
-        fields[record.STRIPE_ACCOUNT_ID] = settings().stripe.account_id
-        link = sent.get(stripe_id)
-        if link and link.sent_at:
-            fields[record.SENT_AT] = record.stamp(link.sent_at)
-        changed = moves[stripe_id] = record.differences(row, fields)
-        is_clean = (
-            row[record.SYNC_STATE] == SyncState.CLEAN or fields[record.STATUS] == Status.DRAFT
-        )
-        written = {}
-        if changed or touch or not is_clean:
-            written = {name: fields[name] for name in changed} | synced_fields(
-                fields[record.STATUS]
-            )
-        updates.append(Update(row, written, changed, stripe_id, _moment_of(changed, invoice)))
-    failed = write_changes(updates)
-    done = {id_: both for id_, both in wanted.items() if both[0]["Id"] not in failed}
+    known = links.invoice_links(wanted)
+    changes: list[RefreshResult] = []
+    updates: dict[str, Update] = {}
+    frozen: dict[str, int] = {}
+    for stripe_id, (row, read) in wanted.items():
+        link, invoice = known.get(stripe_id), read.invoice if read else tombstone(stripe_id)
+        whole = row[record.LOCAL_KEY] == stripe_id
+        fields = mirrored_fields(invoice, link, whole=whole)
+        lines: Sequence[MirroredLine] | None = None
+        if read and (whole or invoice.status is not Status.DRAFT):
+            try:
+                lines = _lines_in_stripe(row, read, link)
+            except InvoicingError as error:
+                changes.append(_failed(stripe_id, row, error))
+                continue
+        if lines is not None:
+            fields[record.LINES] = said((line.facts for line in lines), invoice.currency)
+            if invoice.status is not Status.DRAFT:
+                frozen[stripe_id] = sum(line.facts.checksum for line in lines)
+        updates[stripe_id] = _update(row, fields, lines, touch, read and read.invoice)
+    failed = write_changes(list(updates.values()))
+    done = {id_: update for id_, update in updates.items() if update.row["Id"] not in failed}
     links.remember_written(
         [
             links.LastWrite(
                 id_,
-                row["Id"],
-                status=invoice.status if invoice else None,
-                digest=invoice.digest if invoice else None,
+                update.row["Id"],
+                status=read.invoice.status if read else None,
+                digest=read.invoice.digest if read else None,
+                lines=frozen.get(id_),
             )
-            for id_, (row, invoice) in done.items()
+            for id_, update in done.items()
+            for read in [wanted[id_][1]]
         ]
     )
-    changes = [_changed(id_, row, invoice, moves[id_]) for id_, (row, invoice) in done.items()]
+    changes += [_changed(id_, update, wanted[id_][1]) for id_, update in done.items()]
     return changes + [
-        _failed(id_, row, failed[row["Id"]])
-        for id_, (row, _) in wanted.items()
-        if row["Id"] in failed
+        _failed(id_, update.row, failed[update.row["Id"]])
+        for id_, update in updates.items()
+        if update.row["Id"] in failed
     ]
+
+
+def _lines_in_stripe(
+    row: Record, read: ReadInvoice, link: InvoiceLink | None
+) -> list[MirroredLine] | None:
+    """All lines of an invoice; None where the record has those that were read of it before.
+
+    An invoice carries its first ten. Once it is finalized its lines are frozen, so that what the
+    ledger remembers of them saves the calls for the rest.
+    """
+    invoice, lines = read.invoice, read.lines["data"]
+    if read.lines["has_more"]:
+        kept = kept_of_lines()
+        there = (facts_on_record(one, invoice.currency, kept) for one in row[LINE_ROWS])
+        if link and link.lines == sum(facts.checksum for facts in there):
+            return None
+        lines = stripe.client().invoice_lines(invoice.stripe_id)
+    return mirrored_lines(invoice, lines)
+
+
+def _update(
+    row: Record,
+    fields: Mapping[str, Any],
+    lines: Sequence[MirroredLine] | None,
+    touch: bool,
+    invoice: Projection | None,
+) -> Update:
+    """The change of a record that makes its fields and lines as wanted, where they are not."""
+    changed = record.differences(row, fields)
+    nodes: list[dict[str, Any]] = []
+    if lines is not None and invoice:
+        nodes = line_changes(row[LINE_ROWS], lines, row["Id"], invoice.currency, kept_of_lines())
+    status = fields[record.STATUS]
+    if lines is not None and status == Status.DRAFT:  # made in Stripe, and in step with it
+        status = Status.OPEN
+    is_clean = row[record.SYNC_STATE] == SyncState.CLEAN or status == Status.DRAFT
+    written = {}
+    if changed or nodes or touch or not is_clean:
+        written = {name: fields[name] for name in changed if name != record.LINES}
+        written |= synced_fields(status)
+    stripe_id = invoice.stripe_id if invoice else row[record.STRIPE_ID]
+    return Update(row, written, changed, stripe_id, _moment_of(changed, invoice), nodes)
 
 
 def _moment_of(
@@ -333,17 +389,14 @@ def _moment_of(
     }.get(invoice.status)
 
 
-def _changed(
-    stripe_id: str,
-    row: Record,
-    invoice: Projection | None,
-    changed: Mapping[str, tuple[Any, Any]],
-) -> RefreshResult:
+def _changed(stripe_id: str, update: Update, read: ReadInvoice | None) -> RefreshResult:
+    row = update.row
     change = RefreshResult(
-        stripe_id, row["Id"], row["Name"], row["Account__r"]["Name"], changed=changed
+        stripe_id, row["Id"], row["Name"], row["Account__r"]["Name"], changed=update.changed
     )
-    if invoice is None:
+    if read is None:
         return replace(change, status=Status.DELETED)
+    invoice = read.invoice
     return replace(
         change,
         status=invoice.status,
@@ -395,12 +448,13 @@ def _create_record(invoice: Projection) -> RefreshResult:
             "link-customer to say which Account it is, then sync again.",
         )
     link, link_back = replacement_links(invoice.replaces)
-    header = record_header(invoice, account) | synced_fields(Status.OPEN) | link
+    known = links.invoice_links([invoice.stripe_id]).get(invoice.stripe_id)
     entry = creation_entry(invoice)
     timeline.propose([entry], this_attempt())
     try:
         lines = stripe.client().invoice_lines(invoice.stripe_id)
-        nodes = [*whole_nodes(invoice, lines, header), *link_back]
+        more = synced_fields(Status.OPEN) | link
+        nodes = [*whole_nodes(invoice, known, lines, account, more), *link_back]
         created = str(salesforce.client().write_graph(nodes)["invoice"]["id"])
     except InvoicingError as error:
         return _failed(invoice.stripe_id, None, error)

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import NamedTuple
 
 from invoicing.connectors import stripe
 from invoicing.domain.model.status import PaymentState
@@ -14,7 +15,7 @@ from invoicing.domain.stripe.payment_facts import (
     under_way,
 )
 from invoicing.domain.stripe.projection import WAITING, Projection, payment_state, project
-from invoicing.domain.stripe.resources import PaidInvoice
+from invoicing.domain.stripe.resources import Lines, PaidInvoice
 from invoicing.errors import InvoicingError
 from invoicing.ledger import payment_facts
 from invoicing.settings import settings
@@ -23,13 +24,21 @@ from tasks.runtime.clock import today
 READERS = 8
 """Stripe invoices read side by side."""
 
-Reading = tuple[Projection, PaymentFacts, PaymentState | None] | InvoicingError | None
+
+class ReadInvoice(NamedTuple):
+    """An invoice as it was read: its projection, and its first lines or all."""
+
+    invoice: Projection
+    lines: Lines
+
+
+Reading = tuple[ReadInvoice, PaymentFacts, PaymentState | None] | InvoicingError | None
 """An invoice, what is known of its payments, and its payment state if that decides it."""
 
 
 def read_invoices(
     stripe_ids: Iterable[str], reread_payments: Collection[str] = ()
-) -> dict[str, Projection | InvoicingError | None]:
+) -> dict[str, ReadInvoice | InvoicingError | None]:
     """Stripe's side, read now; None for what does not exist.
 
     An invoice and its attempts to pay are one call. Refunds and disputes are two more for each
@@ -57,9 +66,9 @@ def read_invoices(
         found = dict(zip(ids, pool.map(read, ids), strict=True))
     payment_facts.remember(
         {
-            id_: reading[1:]
+            id_: (*reading[1:], reading[0].invoice.payment_problem)
             for id_, reading in found.items()
-            if isinstance(reading, tuple) and reading[1] != before.get(id_, NO_PAYMENT_FACTS)
+            if isinstance(reading, tuple) and (id_ in before or reading[1] != NO_PAYMENT_FACTS)
         }
     )
     return {id_: r[0] if isinstance(r, tuple) else r for id_, r in found.items()}
@@ -73,7 +82,8 @@ def _read(stripe_id: str, before: PaymentFacts, look: bool) -> Reading:
     zone = settings().business.zone
     projection = project(invoice, today=today(), zone=zone, known=known)
     alone = projection.payment_state is payment_state(invoice)
-    return projection, known, None if alone else projection.payment_state
+    read = ReadInvoice(projection, invoice["lines"])
+    return read, known, None if alone else projection.payment_state
 
 
 def _known_now(invoice: PaidInvoice, before: PaymentFacts, look: bool) -> PaymentFacts:

@@ -332,10 +332,18 @@ def _agreeing(record: Thing, invoice: Thing | None, facts: Facts) -> Iterator[st
     ):
         if record[field] is None or round(float(record[field]) * unit) != invoice[minor]:
             yield f"{name}: {field} is {record[field]}, Stripe says {invoice[minor]}"
+    here = sorted(round(float(line["Amount__c"]) * unit) for line in _lines(record))
+    there = sorted(line["amount"] for line in invoice["lines"]["data"])
+    if here != there and not invoice["lines"]["has_more"]:
+        yield f"{name} has lines of {here}, Stripe says {there}"
     if record["Number__c"] != invoice["number"]:
         yield f"{name} is number {record['Number__c']}, Stripe says {invoice['number']}"
     if record["Sync_State__c"] != "Clean":
         yield f"{name} is sent and {record['Sync_State__c']}: {record['Sync_Message__c']}"
+
+
+def _lines(record: Thing) -> list[Thing]:
+    return list((record["Lines__r"] or {"records": []})["records"])
 
 
 def _nothing_left(facts: Facts) -> Iterator[str]:

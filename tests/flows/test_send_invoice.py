@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 import stripe
@@ -10,7 +11,7 @@ import flows.send_invoice as sending
 from flows.revise_invoice import revise_invoice
 from flows.send_invoice import send_invoice
 from invoicing.connectors import salesforce
-from invoicing.domain.forms.parameters import InvoiceOutcome, LineItem
+from invoicing.domain.forms.parameters import InvoiceOutcome, LineChange, LineItem
 from invoicing.domain.model.amount_due import AmountDue
 from invoicing.domain.model.invoice import Invoice
 from invoicing.errors import Conflict, InvoicingError, Rejected
@@ -208,6 +209,40 @@ def test_revised_between_two_tries(
     [invoice] = dashboard.v1.invoices.list().data
     assert invoice.total == 380000
     assert len(mails(stripe_sandbox)) == 1
+
+
+@pytest.mark.parametrize("by_hand", [False, True], ids=["revised", "changed in Stripe"])
+def test_the_same_sum_of_something_else_is_no_match(
+    draft: Raise, dashboard: stripe.StripeClient, stripe_sandbox: Sandbox, by_hand: bool
+) -> None:
+    """Two halves of one product, then a whole of another under the same text: each has its tax."""
+    halves = LineItem(product="Consulting", description="Work", quantity=2, unit_price="50")
+    name = draft(lines=[halves]).name
+    refusal = {"kind": "refuse", "status": 400, "path": "*/finalize", "count": 1}
+    stripe_sandbox.admin("POST", "faults", rules=[refusal])
+    with pytest.raises(InvoicingError):
+        send_invoice(name)
+    [there] = dashboard.v1.invoices.list().data
+    [before] = there.lines.data
+    if by_hand:
+        vat = {"display_name": "VAT", "percentage": 0, "inclusive": False}
+        rate = dashboard.v1.tax_rates.create(vat)  # type: ignore[arg-type]
+        change: Any = {"id": before.id, "tax_rates": [rate.id]}
+        dashboard.v1.invoices.update_lines(there.id, {"lines": [change]})
+    else:
+        whole = LineChange(line=1, product="Onboarding", quantity="1", unit_price="100")
+        revise_invoice(name, change=[whole])
+    send_invoice(name)
+    [invoice] = dashboard.v1.invoices.list().data
+    [line] = invoice.lines.data
+    assert (invoice.status, line.description, line.amount) == ("open", "Work", 10000)
+    assert not line.taxes
+    assert line.pricing
+    assert line.pricing.price_details
+    assert before.pricing
+    assert before.pricing.price_details
+    same = line.pricing.price_details.product == before.pricing.price_details.product
+    assert (same, str(line.quantity_decimal)) == ((True, "2") if by_hand else (False, "1"))
 
 
 CALLS = [

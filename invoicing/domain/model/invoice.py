@@ -118,6 +118,10 @@ class Invoice:
     bill_to: str | None = None
     replaces: str | None = None
     org_fields: OrgFields = field(default_factory=OrgFields)
+    made_in_stripe: bool = False
+    """Somebody made it there: its content is Stripe's while it is a draft, too."""
+    total_in_stripe: Money | None = None
+    """The total as Stripe had it when the record was put in step, taxes included."""
 
     @property
     def billed(self) -> Details:
@@ -160,6 +164,7 @@ class Invoice:
         """A fingerprint of who would be billed, and for what."""
         parts = [self.account.id, self.replaces or "", self.currency, self.description]
         parts += [str(self.due_date), self.email or ""]
+        parts += [str(self.total_in_stripe)] if self.made_in_stripe else []
         parts += [self.billed.fingerprint, *(f"{k}={v}" for k, v in self.org_fields.metadata)]
         for line in self.lines:
             parts += [line.key, line.label, line.product_id or ""]
@@ -282,6 +287,8 @@ def billing_problems(invoice: Invoice, today: date) -> list[str]:
 def sending_problems(invoice: Invoice, today: date) -> list[str]:
     """Say everything that keeps a draft from being sent; empty when nothing does."""
     problems = billing_problems(invoice, today)
+    if invoice.made_in_stripe:  # what it bills is Stripe's to judge
+        problems = [] if invoice.lines else [f"{invoice.name} has no lines; add some in Stripe."]
     if not invoice.email:
         problems.append(
             f"{invoice.account.name} has no e-mail address for invoices; fill Invoice E-mail "

@@ -11,7 +11,7 @@ def counted(number: int, what: str) -> str:
 
 def label(field: str) -> str:
     """A field's API name as people read it."""
-    return field.removesuffix("__c").replace("_", " ").lower()
+    return field.removesuffix("__c").removesuffix("__r").replace("_", " ").lower()
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

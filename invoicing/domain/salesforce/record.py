@@ -22,6 +22,8 @@ from invoicing.domain.salesforce.queries import (
     equals,
     is_in,
 )
+from invoicing.domain.salesforce.required_schema import OBJECTS
+from invoicing.domain.stripe.invoice_links import page_of
 from invoicing.domain.stripe.projection import Projection
 
 INVOICE = "Stripe_Invoice__c"
@@ -29,6 +31,7 @@ LINE = "Stripe_Invoice_Line__c"
 EVENT = "Stripe_Invoice_Event__c"
 
 STRIPE_ID = "Stripe_Invoice_Id__c"
+CUSTOMER_ID = "Stripe_Customer_Id__c"
 LOCAL_KEY = "Local_Key__c"
 STATUS = "Status__c"
 SYNC_STATE = "Sync_State__c"
@@ -54,13 +57,19 @@ MESSAGE_LENGTH = 4000
 
 PROJECTED_FIELDS: dict[str, str] = {
     STRIPE_ID: "stripe_id",
-    "Stripe_Customer_Id__c": "customer_id",
+    CUSTOMER_ID: "customer_id",
     "Livemode__c": "livemode",
     STATUS: "status",
     PAYMENT_STATE: "payment_state",
     "Is_Overdue__c": "overdue",
     "Number__c": "number",
     "Due_Date__c": "due_date",
+    "Description__c": "description",
+    "Footer__c": "footer",
+    "PO_Number__c": "po_number",
+    "Custom_Fields__c": "other_custom_fields",
+    "Collection_Method__c": "collection",
+    CURRENCY: "currency",
     "Hosted_Invoice_URL__c": "hosted_invoice_url",
     "Invoice_PDF__c": "invoice_pdf",
     "Subtotal__c": "subtotal",
@@ -82,8 +91,11 @@ PROJECTED_FIELDS: dict[str, str] = {
 }
 """Fields that Stripe owns once an invoice is finalized, and their source."""
 
-DRAFT_PROJECTED_FIELDS = (STRIPE_ID, "Stripe_Customer_Id__c", "Livemode__c", STATUS)
-"""Fields that Stripe decides even while Salesforce still owns the content."""
+MIRRORED_FIELDS = (*PROJECTED_FIELDS, STRIPE_ACCOUNT_ID)
+"""The fields that mirror Stripe: everyone who compares a record compares all of them."""
+
+DRAFT_MIRRORED_FIELDS = (STRIPE_ID, STRIPE_ACCOUNT_ID, CUSTOMER_ID, "Livemode__c", STATUS)
+"""Those that Stripe decides even while Salesforce still owns the content."""
 
 ACCOUNT_FIELDS = (
     "Id",
@@ -131,6 +143,7 @@ DRAFT_SUBTOTAL, DRAFT_LINES = "Draft_Subtotal__c", "Draft_Lines__c"
 LINE_NUMBERS = ("Quantity__c", "Unit_Price__c")
 """What Salesforce can add up of lines; plain numbers, which no org converts."""
 
+LINES = "Lines__r"
 LINE_FIELDS = (
     "Id",
     LOCAL_KEY,
@@ -140,9 +153,12 @@ LINE_FIELDS = (
     "Unit_Price__c",
     EXACT_PRICE,
     *DISCOUNT_FIELDS,
+    "Amount__c",
     "Product__c",
     "Product__r.Name",
 )
+LINES_QUERY = Query(LINES, LINE_FIELDS, order="Position__c, Id")
+"""The part of a query of invoices that reads their lines."""
 SEND_ON = "Send_On__c"
 DETAIL_FIELDS = (
     "Payment_Terms__c",
@@ -169,8 +185,10 @@ CONTENT_FIELDS = (
     "Currency__c",
     "Description__c",
     "Due_Date__c",
+    TOTAL,
     STATUS,
     STRIPE_ID,
+    LOCAL_KEY,
     SYNC_MESSAGE,
     BILL_TO,
     "Bill_To__r.Email",
@@ -184,10 +202,8 @@ STATE_FIELDS = (
     SENT_AT,
     SYNC_STATE,
     SYNC_MESSAGE,
-    STRIPE_ACCOUNT_ID,
     LOCAL_KEY,
-    CURRENCY,
-    *PROJECTED_FIELDS,
+    *MIRRORED_FIELDS,
 )
 
 
@@ -268,6 +284,12 @@ def event_fields(
     }
 
 
+def subrequest(method: str, path: str, reference: str, body: Any = None) -> dict[str, Any]:
+    """A part of a graph: one record that is written with others, or not at all."""
+    node = {"method": method, "path": f"sobjects/{path}", "referenceId": reference}
+    return node if body is None else node | {"body": body}
+
+
 def invoice_query(where: Condition, *, currency: OrgCurrency, also: Iterable[str] = ()) -> Query:
     """The query that reads an invoice with its account and lines in one call.
 
@@ -279,8 +301,7 @@ def invoice_query(where: Condition, *, currency: OrgCurrency, also: Iterable[str
     account = (*ACCOUNT_FIELDS, *currency.fields)
     fields = [*CONTENT_FIELDS, *(f"Account__r.{f}" for f in account)]
     fields += [path for path in dict.fromkeys(also) if path not in fields]
-    lines = Query("Lines__r", LINE_FIELDS, order="Position__c, Id")
-    return Query(INVOICE, [*fields, lines], where=where)
+    return Query(INVOICE, [*fields, LINES_QUERY], where=where)
 
 
 def read_account(record: Mapping[str, Any], currency: OrgCurrency) -> Account:
@@ -317,20 +338,23 @@ def read_invoice(record: Mapping[str, Any], currency: OrgCurrency) -> Invoice:
     """
     account = read_account(record["Account__r"], currency)
     bill_to = record.get("Bill_To__r") or {}
-    lines = (record.get("Lines__r") or {}).get("records", [])
+    lines = (record.get(LINES) or {}).get("records", [])
     status, details = Status(record[STATUS]), _read_details(record)
     due = None if details.terms and status is not Status.DRAFT else record.get("Due_Date__c")
+    code, stripe_id, total = record[CURRENCY].upper(), record.get(STRIPE_ID), record.get(TOTAL)
     return Invoice(
         record_id=record["Id"],
         name=record["Name"],
         account=account,
-        currency=record["Currency__c"].upper(),
+        currency=code,
         description=record.get("Description__c") or "",
         due_date=date.fromisoformat(due) if due else None,
         status=status,
         lines=tuple(_read_line(line) for line in lines),
         email=bill_to.get("Email") or account.invoice_email,
-        stripe_id=record.get(STRIPE_ID),
+        stripe_id=stripe_id,
+        made_in_stripe=bool(stripe_id) and record.get(LOCAL_KEY) == stripe_id,
+        total_in_stripe=None if total is None else Money.of(number(total), code),
         sync_message=record.get(SYNC_MESSAGE) or "",
         details=details,
         bill_to=record.get(BILL_TO),
@@ -376,14 +400,14 @@ def _read_discount(record: Mapping[str, Any]) -> Discount | None:
     return None if percent is None and amount is None else Discount(percent, amount)
 
 
-def _read_price(record: Mapping[str, Any]) -> Decimal:
+def exact_price(value: Decimal | float | str, exact: str | None) -> Decimal:
     """The exact price while it agrees with the number; a number changed by hand counts."""
-    shown = number(record["Unit_Price__c"])
+    shown = number(value)
     try:
-        exact = Decimal(record.get(EXACT_PRICE) or "")
+        price = Decimal(exact or "")
     except InvalidOperation:
         return shown
-    return exact if _shown(exact) == _shown(shown) else shown
+    return price if _shown(price) == _shown(shown) else shown
 
 
 def _shown(price: Decimal) -> float:
@@ -396,7 +420,7 @@ def _read_line(record: Mapping[str, Any]) -> Line:
         position=int(record.get("Position__c") or 0),
         description=record.get("Description__c") or "",
         quantity=number(record["Quantity__c"]),
-        unit_price=_read_price(record),
+        unit_price=exact_price(record["Unit_Price__c"], record.get(EXACT_PRICE)),
         product_id=record.get("Product__c"),
         product_name=(record.get("Product__r") or {}).get("Name", ""),
         record_id=record["Id"],
@@ -440,12 +464,11 @@ def _discount_fields(discount: Discount | None) -> dict[str, Any]:
 
 def detail_fields(details: Details) -> dict[str, Any]:
     """The Salesforce fields of everything that is optional about an invoice."""
-    custom = "\n".join(f"{entry.name}: {entry.value}" for entry in details.custom_fields)
     return {
         "Payment_Terms__c": details.terms,
         "PO_Number__c": details.po_number or None,
         "Footer__c": details.footer or None,
-        "Custom_Fields__c": custom or None,
+        "Custom_Fields__c": _field(details.custom_fields),
         **_discount_fields(details.discount),
         "Automatic_Tax__c": details.automatic_tax,
         "Tax_Rates__c": ", ".join(details.tax_rates) or None,
@@ -512,10 +535,12 @@ def approval_fields(
 
 def stamp(instant: datetime) -> str:
     """A UTC instant as Salesforce writes it."""
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.000+0000")
+    return f"{instant.astimezone(UTC).isoformat(timespec='seconds')[:19]}.000+0000"
 
 
 def _field(value: Any) -> Any:
+    if value is None or isinstance(value, str | bool):  # most are, of a million invoices
+        return value
     match value:
         case Money():
             return float(value.decimal)
@@ -523,22 +548,36 @@ def _field(value: Any) -> Any:
             return stamp(value)
         case date():
             return value.isoformat()
+        case tuple():
+            return "\n".join(f"{entry.name}: {entry.value}" for entry in value) or None
         case _:
             return value
 
 
-def projected_fields(projection: Projection) -> dict[str, Any]:
+def projected_fields(
+    projection: Projection, stripe_account: str, *, whole: bool = False
+) -> dict[str, Any]:
     """The Salesforce fields that a projection decides.
 
     A draft's content belongs to Salesforce, so for drafts and deleted drafts only the
     link and the status are Stripe's to say.
+
+    Args:
+        projection: The invoice.
+        stripe_account: The account that it is in.
+        whole: All of them also of a draft: it was made in Stripe, or has no record yet.
     """
-    names: Iterable[str] = PROJECTED_FIELDS
-    if projection.status is Status.DRAFT:
-        names = DRAFT_PROJECTED_FIELDS
-    elif projection.status is Status.DELETED:
-        names = (STATUS,)
-    return {name: _field(getattr(projection, PROJECTED_FIELDS[name])) for name in names}
+    names: Iterable[str] = MIRRORED_FIELDS
+    if projection.status is Status.DELETED:
+        names = (STATUS, STRIPE_ACCOUNT_ID)
+    elif projection.status is Status.DRAFT and not whole:
+        names = DRAFT_MIRRORED_FIELDS
+    return {
+        name: stripe_account
+        if name == STRIPE_ACCOUNT_ID
+        else _field(getattr(projection, PROJECTED_FIELDS[name]))
+        for name in names
+    }
 
 
 def differences(record: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
@@ -549,19 +588,32 @@ def differences(record: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[st
     return {
         name: (record[name], value)
         for name, value in wanted.items()
-        if name in record and not _same(record[name], value)
+        if name in record and comparable(name, record[name]) != comparable(name, value)
     }
 
 
-def _same(left: Any, right: Any) -> bool:
-    if isinstance(left, bool) or isinstance(right, bool):
-        return bool(left) == bool(right)
-    if isinstance(left, Decimal | float | int) and isinstance(right, Decimal | float | int):
-        return number(left) == number(right)
-    if isinstance(left, str) and isinstance(right, str) and left.endswith("+0000"):
-        return left[:19] == right[:19]
-    return bool(left == right) or (_empty(left) and _empty(right))
+KINDS = {name: field.kind for name, field in OBJECTS[INVOICE].fields.items()}
+DEFAULTS = {n: f.values[0] for n, f in OBJECTS[INVOICE].fields.items() if f.asked and f.values}
+"""By field of the invoice: what an empty choice means."""
 
 
-def _empty(value: Any) -> bool:
-    return value is None or value is False or value == ""
+def comparable(name: str, value: Any) -> Any:
+    """A field's value in a form in which what means the same is the same.
+
+    Args:
+        name: The field of the invoice.
+        value: As it is written, as it is read, or as the text that Bulk gives.
+    """
+    if value is None or value == "" or value is False or value == DEFAULTS.get(name):
+        return None
+    match KINDS.get(name):
+        case "number":
+            return float(value)
+        case "boolean":
+            return value in (True, "true") or None
+        case "datetime":
+            return value[:19]
+        case "text":
+            text = str(value)
+            return page_of(text) if text.startswith("http") else _text(text).strip() or None
+    return str(value)

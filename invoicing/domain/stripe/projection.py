@@ -9,10 +9,12 @@ from zoneinfo import ZoneInfo
 
 from invoicing.domain.model.dates import local_date, moment
 from invoicing.domain.model.fingerprint import fingerprint
+from invoicing.domain.model.invoice_details import PO_NUMBER, Collection, CustomField
 from invoicing.domain.model.money import Money
 from invoicing.domain.model.status import PaymentState, Status
+from invoicing.domain.stripe.invoice_links import page_of
 from invoicing.domain.stripe.payment_facts import NO_PAYMENT_FACTS, PaymentFacts
-from invoicing.domain.stripe.resources import ListedInvoice, StripeInvoice
+from invoicing.domain.stripe.resources import StripeInvoice
 
 ORG_KEY = "salesforce_org_id"
 RECORD_KEY = "salesforce_invoice_id"
@@ -23,6 +25,8 @@ REPLACES_KEY = "salesforce_replaces"
 
 WAITING = ("open", "uncollectible")
 """Stripe's statuses of an invoice that can still be paid."""
+
+COLLECTIONS = {"send_invoice": Collection.SEND, "charge_automatically": Collection.CHARGE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,9 @@ class Projection:
     number: str | None = None
     description: str | None = None
     due_date: date | None = None
+    collection: Collection = Collection.SEND
+    footer: str | None = None
+    custom_fields: tuple[CustomField, ...] = ()
     hosted_invoice_url: str | None = None
     invoice_pdf: str | None = None
     subtotal: Money | None = None
@@ -63,10 +70,22 @@ class Projection:
     uncollectible_at: datetime | None = None
 
     @property
+    def po_number(self) -> str | None:
+        """The PO number, which is one of Stripe's custom fields."""
+        return next((one.value for one in self.custom_fields if one.name == PO_NUMBER), None)
+
+    @property
+    def other_custom_fields(self) -> tuple[CustomField, ...]:
+        """The custom fields without the PO number."""
+        return tuple(one for one in self.custom_fields if one.name != PO_NUMBER)
+
+    @property
     def digest(self) -> str:
         """A fingerprint of what Stripe's invoice says by itself, whatever day it is."""
         itself = replace(
             self,
+            hosted_invoice_url=page_of(self.hosted_invoice_url or ""),
+            invoice_pdf=page_of(self.invoice_pdf or ""),
             overdue=False,
             payment_state=PaymentState.UNPAID,
             refunded=None,
@@ -77,7 +96,7 @@ class Projection:
         return fingerprint(*astuple(itself))
 
 
-def payment_state(invoice: ListedInvoice, known: PaymentFacts = NO_PAYMENT_FACTS) -> PaymentState:
+def payment_state(invoice: StripeInvoice, known: PaymentFacts = NO_PAYMENT_FACTS) -> PaymentState:
     """Where the money stands, from the invoice and what is known of its payments.
 
     Since API 2025-03-31 ``amount_paid`` includes payments out of band, and over-payment
@@ -99,7 +118,7 @@ def payment_state(invoice: ListedInvoice, known: PaymentFacts = NO_PAYMENT_FACTS
     return PaymentState.PARTLY_PAID if invoice["amount_paid"] else PaymentState.UNPAID
 
 
-def given_twice(invoice: ListedInvoice, known: PaymentFacts) -> int:
+def given_twice(invoice: StripeInvoice, known: PaymentFacts) -> int:
     """What went back twice or beyond what the invoice brought in, in minor units.
 
     What was paid too much stands on the customer's balance already (the SDK's docstring of
@@ -112,7 +131,7 @@ def given_twice(invoice: ListedInvoice, known: PaymentFacts) -> int:
     return max(0, beyond, min(known.unnoted + known.lost, on_balance))
 
 
-def _payment_problem(invoice: ListedInvoice, currency: str, known: PaymentFacts) -> str | None:
+def _payment_problem(invoice: StripeInvoice, currency: str, known: PaymentFacts) -> str | None:
     """What is wrong with an invoice's payments, in words."""
     twice = given_twice(invoice, known)
     if not twice:
@@ -138,13 +157,13 @@ def is_same_org(org_id: str | None, org: str) -> bool:
     return (org_id or "")[:15] == org[:15]
 
 
-def replaced(invoice: ListedInvoice) -> str | None:
+def replaced(invoice: StripeInvoice) -> str | None:
     """The Stripe invoice that one replaces, if it replaces any."""
     origin = invoice["from_invoice"]
     return origin["invoice"] if origin else None
 
 
-def named_record(invoice: ListedInvoice) -> str | None:
+def named_record(invoice: StripeInvoice) -> str | None:
     """The Salesforce record that an invoice says it is of.
 
     A replacement begins with the metadata of the invoice it replaces. Unless we made it, the record
@@ -154,13 +173,13 @@ def named_record(invoice: ListedInvoice) -> str | None:
     return metadata.get(RECORD_KEY) if replaced(invoice) == metadata.get(REPLACES_KEY) else None
 
 
-def record_in_org(invoice: ListedInvoice, org: str) -> str | None:
+def record_in_org(invoice: StripeInvoice, org: str) -> str | None:
     """The record of an org that an invoice says it is of."""
     metadata = invoice["metadata"] or {}
     return named_record(invoice) if is_same_org(metadata.get(ORG_KEY), org) else None
 
 
-def credited(invoice: ListedInvoice) -> int:
+def credited(invoice: StripeInvoice) -> int:
     """Sum of an invoice's credit notes, before and after it was paid, in minor units."""
     before = invoice["pre_payment_credit_notes_amount"]
     return before + invoice["post_payment_credit_notes_amount"]
@@ -211,6 +230,11 @@ def project(
         number=invoice["number"],
         description=invoice["description"],
         due_date=due,
+        collection=COLLECTIONS[invoice["collection_method"]],
+        footer=invoice["footer"],
+        custom_fields=tuple(
+            CustomField(one["name"], one["value"]) for one in invoice["custom_fields"] or ()
+        ),
         hosted_invoice_url=invoice.get("hosted_invoice_url"),
         invoice_pdf=invoice.get("invoice_pdf"),
         subtotal=money(invoice["subtotal"]),

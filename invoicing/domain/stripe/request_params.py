@@ -3,12 +3,13 @@
 https://docs.stripe.com/api/invoices/create
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 
 from invoicing.domain.model.invoice import Account, Address, Invoice, Line
-from invoicing.domain.model.invoice_details import Collection, Discount
+from invoicing.domain.model.invoice_details import Collection as CollectionMethod
+from invoicing.domain.model.invoice_details import Discount
 from invoicing.domain.model.money import Money, plain, unit_amount_decimal
 from invoicing.domain.stripe.projection import LINE_KEY
 from invoicing.domain.stripe.resources import Customer, StripeAddress, StripeLine, TaxId, Totals
@@ -23,9 +24,18 @@ COUPON_KEY = "salesforce_line_coupon"
 """Metadata of a line: the coupon that it was given, which the line itself shows as a number."""
 
 
+PRODUCT_PREFIX = "salesforce_"
+
+
 def stripe_product(product_id: str) -> str:
     """The id that a Salesforce product has in Stripe."""
-    return f"salesforce_{product_id}"
+    return f"{PRODUCT_PREFIX}{product_id}"
+
+
+def salesforce_product(product_id: str) -> str | None:
+    """The Salesforce product that one of Stripe's stands for, by its id, if it stands for any."""
+    own = product_id.removeprefix(PRODUCT_PREFIX)
+    return own if own != product_id else None
 
 
 def coupon_id(discount: Discount, currency: str) -> str:
@@ -93,7 +103,7 @@ def _with_header(
     params: Header, invoice: Invoice, *, due: int | None, rates: Sequence[str]
 ) -> Header:
     details = invoice.billed
-    charged = details.collection is Collection.CHARGE
+    charged = details.collection is CollectionMethod.CHARGE
     params["description"] = invoice.description
     params["footer"] = details.footer
     params["custom_fields"] = [
@@ -150,31 +160,74 @@ def _unit_amount(line: Line, currency: str) -> Decimal:
     return PlainDecimal(unit_amount_decimal(line.unit_price, currency))
 
 
-LineFacts = tuple[str, str, int, str]
-"""Facts that must be the same on both sides: our key, the text, the minor units, the coupon."""
+class LineFacts(NamedTuple):
+    """Facts that must be the same on both sides: all that reaches the customer or the tax.
+
+    Attributes:
+        key: Ours.
+        text: What the customer reads.
+        product: The product that Salesforce has of it, which decides its tax code, if any.
+        quantity: In plain notation.
+        price: Of one, in minor units, in plain notation.
+        amount: In minor units.
+        coupon: The coupon that takes something off it.
+        discounts: How many discounts it has.
+        other_rates: Tax rates that it has by itself.
+    """
+
+    key: str
+    text: str
+    product: str
+    quantity: str
+    price: str
+    amount: int
+    coupon: str
+    discounts: int
+    other_rates: tuple[str, ...] = ()
 
 
 def wanted_facts(invoice: Invoice) -> list[LineFacts]:
     """Facts that the lines of the Stripe draft must have."""
     return [
-        (
+        LineFacts(
             line.key,
             line.label,
+            stripe_product(line.product_id) if line.product_id else "",
+            plain(line.quantity),
+            unit_amount_decimal(line.unit_price, invoice.currency),
             line.amount(invoice.currency).minor,
             coupon_id(line.discount, invoice.currency) if line.discount else "",
+            1 if line.discount else 0,
         )
         for line in invoice.lines
     ]
 
 
-def line_facts(line: StripeLine) -> LineFacts:
-    """Facts of a line in Stripe."""
-    metadata = line["metadata"]
-    return (
+def line_facts(line: StripeLine, rates: Collection[str] | None) -> LineFacts:
+    """Facts of a line in Stripe.
+
+    Args:
+        line: The line.
+        rates: The invoice's tax rates; None with Stripe Tax, which chooses them.
+    """
+    metadata, pricing = line["metadata"], line["pricing"]
+    product = pricing["price_details"]["product"] if pricing and pricing["price_details"] else ""
+    price = pricing["unit_amount_decimal"] if pricing else None
+    taxed = {
+        tax["tax_rate_details"]["tax_rate"]
+        for tax in line["taxes"] or ()
+        if tax["tax_rate_details"]
+    }
+    return LineFacts(
         metadata.get(LINE_KEY, ""),
         line["description"] or "",
+        product if salesforce_product(product) else "",
+        plain(Decimal(line["quantity_decimal"] or line["quantity"] or 1)),
+        "" if price is None else plain(Decimal(price)),
         line["amount"],
         metadata.get(COUPON_KEY, ""),
+        len(line["discounts"]),
+        () if rates is None else tuple(sorted(taxed - {*rates})),
     )
 
 

@@ -20,11 +20,18 @@ class Identified(TypedDict):
 # Invoices
 
 
+class TaxRateDetails(TypedDict):
+    """The rate of a tax."""
+
+    tax_rate: str
+
+
 class Tax(TypedDict):
     """A tax of an invoice or a line, in minor units."""
 
     amount: int
     tax_behavior: str
+    tax_rate_details: TaxRateDetails | None
 
 
 class Totals(TypedDict):
@@ -50,8 +57,15 @@ class StatusTransitions(TypedDict):
     voided_at: int | None
 
 
-class ListedInvoice(TypedDict):
-    """All of an invoice on a page of Stripe's list that a full sync compares."""
+class CustomField(TypedDict):
+    """A name and a value that the customer reads."""
+
+    name: str
+    value: str
+
+
+class StripeInvoice(TypedDict):
+    """All of an invoice that its projection looks at."""
 
     id: str
     created: int
@@ -67,11 +81,6 @@ class ListedInvoice(TypedDict):
     pre_payment_credit_notes_amount: int
     post_payment_credit_notes_amount: int
     from_invoice: FromInvoice | None
-
-
-class StripeInvoice(ListedInvoice):
-    """All of an invoice that its projection looks at."""
-
     currency: str
     livemode: bool
     description: str | None
@@ -81,12 +90,29 @@ class StripeInvoice(ListedInvoice):
     total_taxes: list[Tax] | None
     amount_due: int
     status_transitions: StatusTransitions
+    collection_method: str
+    footer: str | None
+    custom_fields: list[CustomField] | None
 
 
 class DiscountAmount(TypedDict):
-    """What a discount takes off a line, in minor units."""
+    """What a discount takes off a line or an invoice, in minor units."""
 
     amount: int
+    discount: str
+
+
+class PriceDetails(TypedDict):
+    """What a line bills."""
+
+    product: str
+
+
+class Pricing(TypedDict):
+    """How a line came to its amount; the unit's is in minor units."""
+
+    price_details: PriceDetails | None
+    unit_amount_decimal: Decimal | None
 
 
 class StripeLine(TypedDict):
@@ -98,7 +124,9 @@ class StripeLine(TypedDict):
     quantity: int | None
     quantity_decimal: Decimal | None
     metadata: Metadata
+    pricing: Pricing | None
     taxes: list[Tax] | None
+    discounts: list[str]
     discount_amounts: list[DiscountAmount] | None
 
 
@@ -109,13 +137,20 @@ class Lines(TypedDict):
     has_more: bool
 
 
-class WholeInvoice(StripeInvoice):
+class ListedInvoice(StripeInvoice):
+    """All of an invoice on a page of Stripe's list that a full sync compares."""
+
+    discounts: list[str]
+    total_discount_amounts: list[DiscountAmount] | None
+    lines: Lines
+
+
+class WholeInvoice(ListedInvoice):
     """An invoice with its first lines, whom it goes to, and the balance that it counts in."""
 
     customer_email: str | None
     starting_balance: int
     ending_balance: int | None
-    lines: Lines
 
 
 # Payments

@@ -13,6 +13,8 @@ class Kind(StrEnum):
     PAYMENT_STATE = "payment state"
     NUMBER = "number"
     OVERDUE = "overdue"
+    DETAILS = "details"
+    LINES = "lines"
     FAILED_WRITE = "failed write"
     MISSING_IN_SALESFORCE = "missing in Salesforce"
     UNLINKED_CUSTOMER = "unlinked customer"
@@ -24,6 +26,6 @@ KINDS_FOR_PEOPLE = frozenset([Kind.CONFLICT, Kind.DUPLICATE, Kind.UNLINKED_CUSTO
 """Kinds that a person has to decide; they are listed, and nothing is written."""
 
 BULK_REPAIRABLE_KINDS = frozenset(
-    [Kind.STATUS, Kind.AMOUNT, Kind.PAYMENT_STATE, Kind.NUMBER, Kind.OVERDUE]
+    [Kind.STATUS, Kind.AMOUNT, Kind.PAYMENT_STATE, Kind.NUMBER, Kind.OVERDUE, Kind.DETAILS]
 )
 """Kinds that can be repaired many at once: both sides exist and are linked."""

@@ -1,30 +1,26 @@
 """Rows of a full sync: an invoice of either side, until both are compared.
 
-Pure, and made for a million rows: the columns are computed directly here, without the objects
-that a projection consists of; a test holds them to it. Amounts are minor units.
+Both sides are brought into the same form: what Stripe says goes through the projection that is
+written, what Salesforce says comes as Bulk's texts, and a fingerprint of either holds every field
+that mirrors Stripe. Amounts are minor units.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import date, datetime, time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import date
 from decimal import Decimal
 from functools import lru_cache
-from typing import NamedTuple
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
+from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.model.money import to_minor
 from invoicing.domain.model.status import Status
-from invoicing.domain.salesforce import record
-from invoicing.domain.stripe.projection import (
-    ACCOUNT_KEY,
-    ORG_KEY,
-    credited,
-    is_same_org,
-    named_record,
-    payment_state,
-)
+from invoicing.domain.salesforce import line_mirror, record
+from invoicing.domain.salesforce.line_mirror import Kept
+from invoicing.domain.stripe.projection import Projection, is_same_org, project
 from invoicing.domain.stripe.resources import ListedInvoice
-
-STATUS = {status.value.lower(): status.value for status in Status}
 
 
 class StripeRow(NamedTuple):
@@ -43,10 +39,17 @@ class StripeRow(NamedTuple):
     overdue: bool
     account_id: str | None = None
     credited: int = 0
+    digest: str = ""
+    draft_digest: str | None = None
+    lines: int | None = None
+    lines_amount: int = 0
 
 
 class SalesforceRow(NamedTuple):
-    """The columns of :class:`~invoicing.ledger.models.StagedSalesforce`, in its order."""
+    """The columns of :class:`~invoicing.ledger.models.StagedSalesforce`, in its order.
+
+    Nothing is compared where the org keeps nothing: that is None.
+    """
 
     record_id: str
     stripe_id: str
@@ -60,79 +63,180 @@ class SalesforceRow(NamedTuple):
     payment_state: str | None
     overdue: bool
     sync_state: str | None
-    credited: int = 0
+    credited: int | None = 0
+    made_here: bool = False
+    digest: str = ""
+    refunded: int | None = None
+    disputed: int | None = None
+    dispute_status: str | None = None
+    payment_problem: str | None = None
+    sent: bool | None = None
 
 
-def stripe_rows(day: date, zone: ZoneInfo, org: str) -> Callable[[ListedInvoice], StripeRow]:
+class LinesRow(NamedTuple):
+    """The columns of :class:`~invoicing.ledger.models.StagedLines`, in its order."""
+
+    line_id: str
+    record_id: str
+    lines: int
+    amount: int
+
+
+NOT_ON_THE_PAGE = (
+    *(record.STATUS, "Payment_State__c", record.OVERDUE),
+    *("Amount_Refunded__c", "Amount_Disputed__c", "Dispute_Status__c", "Payment_Problem__c"),
+)
+"""Mirrored fields that are compared in columns of their own: a page of Stripe's list does not tell
+of refunds and disputes, and what is overdue is another matter each day."""
+
+
+class RecordComparison:
+    """What is compared of an org that keeps some of our fields."""
+
+    def __init__(self, keeps: Callable[[str], bool], lines: Kept) -> None:
+        """Take whether the org keeps a field of invoices, and what it keeps of lines."""
+        self.lines = lines
+        self._keeps = {name for name in QUERIED_FIELDS if keeps(name)}
+        self._fields = [
+            name
+            for name in record.MIRRORED_FIELDS
+            if name not in NOT_ON_THE_PAGE and name in self._keeps
+        ]
+        self._of_drafts = [n for n in self._fields if n in record.DRAFT_MIRRORED_FIELDS]
+
+    def kept_of(self, texts: Mapping[str, str], name: str) -> str | None:
+        """What a record says in a field; None where the org has no such field."""
+        return texts[name] if name in self._keeps else None
+
+    def digest(self, fields: Mapping[str, Any], *, of_draft: bool = False) -> str:
+        """Fingerprint of what a record's fields say."""
+        names = self._of_drafts if of_draft else self._fields
+        return fingerprint(*(record.comparable(name, fields[name]) for name in names))
+
+
+def stripe_rows(
+    day: date, zone: ZoneInfo, org: str, stripe_account: str, comparison: RecordComparison
+) -> Callable[[ListedInvoice], StripeRow]:
     """Function that stages Stripe's invoices on a business day; only one org's Accounts count."""
-    morning = datetime.combine(day, time.min, zone).timestamp()
 
     def row(invoice: ListedInvoice) -> StripeRow:
-        status, due = invoice["status"], invoice["due_date"]
-        metadata = invoice["metadata"] or {}
+        seen = project(invoice, today=day, zone=zone)
+        fields = record.projected_fields(seen, stripe_account, whole=True)
+        is_draft = seen.status is Status.DRAFT
         return StripeRow(
-            invoice["id"],
+            seen.stripe_id,
             invoice["created"],
-            named_record(invoice),
-            invoice["customer"],
-            STATUS[status],
-            invoice["number"],
+            seen.record_id,
+            seen.customer_id,
+            seen.status.value,
+            seen.number,
             invoice["total"],
             invoice["amount_paid"],
             invoice["amount_remaining"],
-            payment_state(invoice).value,
-            status == "open" and due is not None and due < morning,
-            metadata.get(ACCOUNT_KEY) if is_same_org(metadata.get(ORG_KEY), org) else None,
-            credited(invoice),
+            seen.payment_state.value,
+            seen.overdue,
+            seen.account_id if is_same_org(seen.org_id, org) else None,
+            seen.credited.minor if seen.credited else 0,
+            comparison.digest(fields),
+            comparison.digest(fields, of_draft=True) if is_draft else None,
+            _lines_in_stripe(invoice, seen, comparison.lines),
+            invoice["subtotal"] + _line_discounts(invoice),
         )
 
     return row
 
 
-QUERIED_FIELDS = (
-    "Id",
-    record.STRIPE_ID,
-    "Account__c",
-    "Name",
-    record.STATUS,
-    "Number__c",
-    "Payment_State__c",
-    record.SYNC_STATE,
-    "Is_Overdue__c",
-    "Currency__c",
-    "Total__c",
-    "Amount_Paid__c",
-    "Amount_Remaining__c",
-    "Amount_Credited__c",
+def _lines_in_stripe(invoice: ListedInvoice, seen: Projection, kept: Kept) -> int | None:
+    """Sum of the lines' checksums; None where the page has not all lines."""
+    if invoice["lines"]["has_more"]:
+        return None
+    ours = seen.record_id is not None
+    return sum(
+        line_mirror.facts_in_stripe(line, seen.currency, ours=ours, kept=kept).checksum
+        for line in invoice["lines"]["data"]
+    )
+
+
+def _line_discounts(invoice: ListedInvoice) -> int:
+    """What discounts of single lines take off; the subtotal is after these."""
+    whole = invoice["discounts"]
+    amounts = invoice["total_discount_amounts"] or ()
+    return sum(one["amount"] for one in amounts if one["discount"] not in whole)
+
+
+WHERE_KEPT = (
+    *("Amount_Credited__c", "Amount_Refunded__c", "Amount_Disputed__c"),
+    *("Dispute_Status__c", "Payment_Problem__c", record.SENT_AT),
 )
+FIELDS = ("Id", "Account__c", "Name", record.SYNC_STATE, record.LOCAL_KEY, record.SENT_AT)
+QUERIED_FIELDS = (*FIELDS, *record.MIRRORED_FIELDS)
 """The fields that Salesforce is asked for."""
 
 
-def salesforce_rows(records: Iterable[Sequence[str]]) -> Iterator[SalesforceRow]:
+def salesforce_rows(
+    records: Iterable[Sequence[str]], comparison: RecordComparison
+) -> Iterator[SalesforceRow]:
     """Rows of records, from Bulk's texts in the order of :data:`QUERIED_FIELDS`."""
-    return map(_salesforce_row, records)
+    for texts in records:
+        yield _salesforce_row(dict(zip(QUERIED_FIELDS, texts, strict=True)), comparison)
 
 
-def _salesforce_row(texts: Sequence[str]) -> SalesforceRow:
-    record_id, stripe_id, account_id, name, status, number = texts[:6]
-    payment, sync_state, overdue, currency, total, paid, remaining, credit = texts[6:]
-    return SalesforceRow(
-        record_id,
-        stripe_id,
-        account_id or None,
-        name,
-        status,
-        number or None,
-        _minor(total, currency),
-        _minor(paid, currency),
-        _minor(remaining, currency),
-        payment or None,
-        overdue == "true",
-        sync_state or None,
-        _minor(credit, currency) or 0,
+def _salesforce_row(texts: Mapping[str, str], comparison: RecordComparison) -> SalesforceRow:
+    currency, stripe_id = texts[record.CURRENCY], texts[record.STRIPE_ID]
+    made_here = texts[record.STATUS] == Status.DRAFT and texts[record.LOCAL_KEY] != stripe_id
+    credited, refunded, disputed, dispute, problem, sent = (
+        comparison.kept_of(texts, name) for name in WHERE_KEPT
     )
+    return SalesforceRow(
+        texts["Id"],
+        stripe_id,
+        texts["Account__c"] or None,
+        texts["Name"],
+        texts[record.STATUS],
+        texts["Number__c"] or None,
+        _minor(texts[record.TOTAL], currency),
+        _minor(texts["Amount_Paid__c"], currency),
+        _minor(texts["Amount_Remaining__c"], currency),
+        texts["Payment_State__c"] or None,
+        texts[record.OVERDUE] == "true",
+        texts[record.SYNC_STATE] or None,
+        _given_back(credited, currency),
+        made_here,
+        comparison.digest(texts, of_draft=made_here),
+        _given_back(refunded, currency),
+        _given_back(disputed, currency),
+        dispute,
+        problem,
+        None if sent is None else sent != "",
+    )
+
+
+def _given_back(text: str | None, currency: str) -> int | None:
+    """An amount of which nothing is written where it is none."""
+    return None if text is None else _minor(text, currency) or 0
 
 
 @lru_cache(maxsize=50_000)
 def _minor(text: str, currency: str) -> int | None:
     return to_minor(Decimal(text), currency) if text else None
+
+
+QUERIED_LINE_FIELDS = (
+    *("Id", "Invoice__c", record.LOCAL_KEY, "Description__c", "Product__r.Name", "Quantity__c"),
+    *("Unit_Price__c", record.EXACT_PRICE, "Amount__c", f"Invoice__r.{record.CURRENCY}"),
+)
+"""The fields of lines that Salesforce is asked for."""
+
+
+def lines_rows(lines: Iterable[Sequence[str]], kept: Kept) -> Iterator[LinesRow]:
+    """Rows of lines, those that come one after another and are of one invoice put together."""
+    for record_id, some in groupby(lines, itemgetter(1)):
+        first, checksum, amount = "", 0, 0
+        for line_id, _, key, text, product, quantity, price, exact, whole, currency in some:
+            key = (key or line_id) if kept.keys else ""
+            facts = line_mirror.read_facts(
+                key, text or product, quantity, price, exact, whole, currency
+            )
+            first, checksum = first or line_id, checksum + facts.checksum
+            amount += facts.amount
+        yield LinesRow(first, record_id, checksum, amount)

@@ -1,13 +1,16 @@
 """The working tables of a full sync, on both databases."""
 
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from invoicing.domain.stripe.payment_facts import PaymentFacts
 from invoicing.domain.sync.drift_kinds import Kind
-from invoicing.domain.sync.staged_rows import SalesforceRow, StripeRow
+from invoicing.domain.sync.staged_rows import LinesRow, SalesforceRow, StripeRow
 from invoicing.errors import Superseded
-from invoicing.ledger import drift, staging
+from invoicing.ledger import drift, links, payment_facts, staging
 from invoicing.ledger.models import SyncWindow
 
 DAY = 86_400
@@ -16,7 +19,7 @@ DAY = 86_400
 def stripe_row(name: str, created: int = staging.STRIPE_BEGAN + DAY, **changes: Any) -> StripeRow:
     """An open invoice over 10."""
     row = StripeRow(f"in_{name}", created, None, "cus_1", "Open", name, 10, 0, 10, "Unpaid", False)
-    return row._replace(**changes)
+    return row._replace(**({"lines": 0} | changes))
 
 
 def record_row(name: str, **changes: Any) -> SalesforceRow:
@@ -27,12 +30,15 @@ def record_row(name: str, **changes: Any) -> SalesforceRow:
     return row._replace(**changes)
 
 
-def stage(rows: list[StripeRow], records: list[SalesforceRow]) -> str:
+def stage(
+    rows: list[StripeRow], records: list[SalesforceRow], lines: Sequence[LinesRow] = ()
+) -> str:
     """Stage both sides as a full sync; its id."""
     sync = staging.begin("run", dry_run=False)
     [window] = staging.take("reader")
     staging.advance(window, rows, at_end=True)
     staging.stage_salesforce(records)
+    staging.stage_lines(lines)
     return sync.id
 
 
@@ -74,6 +80,76 @@ def test_every_kind_of_difference_is_named(ledger_url: str) -> None:
         "in_draft": Kind.DELETED,
         "in_lost": Kind.MISSING_IN_STRIPE,
     }
+
+
+def test_details_and_lines_are_compared(ledger_url: str) -> None:
+    """Whatever has no kind of its own; lines by what a page says, or by what was read before."""
+    links.remember_written(
+        [
+            links.LastWrite("in_read", "a0read", lines=7),
+            links.LastWrite("in_reread", "a0reread", lines=7),
+            links.LastWrite("in_mailed", "a0mailed"),
+        ]
+    )
+    links.mark_sent("in_mailed", datetime.now(UTC))
+    twice = PaymentFacts(refunded=5), None, "5 went back twice."
+    payment_facts.remember({"in_twice": twice, "in_unsaid": twice})
+    rows = [
+        stripe_row("same", lines=7),
+        stripe_row("date", digest="b"),
+        stripe_row("link", lines=7),
+        stripe_row("both", status="Paid", lines=7),
+        stripe_row("read", lines=None, lines_amount=10),
+        stripe_row("reread", lines=None, lines_amount=10),
+        stripe_row("sum", lines=None, lines_amount=10),
+        stripe_row("unread", lines=None, lines_amount=10),
+        stripe_row("mailed"),
+        stripe_row("refund"),
+        stripe_row("twice"),
+        stripe_row("unsaid"),
+        stripe_row("ours", status="Draft", digest="b", draft_digest="c", lines=7),
+        stripe_row("moved", status="Draft", digest="b", draft_digest="d"),
+        stripe_row("theirs", status="Draft", digest="b", draft_digest="c", lines=7),
+    ]
+    records = [record_row(row.stripe_id[3:], status=row.status) for row in rows]
+    changes: dict[str, Any] = {
+        "both": {"status": "Open"},
+        "mailed": {"sent": False},
+        "refund": {"refunded": 5},
+        "twice": {"refunded": 5, "payment_problem": "5 went back twice."},
+        "unsaid": {"refunded": 5, "payment_problem": ""},
+        "ours": {"made_here": True, "digest": "c"},
+        "moved": {"made_here": True, "digest": "c"},
+        "theirs": {"digest": "b"},
+    }
+    records = [row._replace(**changes.get(row.name, {})) for row in records]
+    lines = [
+        LinesRow("1", "a0same", 3, 5),
+        LinesRow("2", "a0same", 4, 5),
+        LinesRow("3", "a0link", 6, 10),
+        LinesRow("4", "a0read", 7, 10),
+        LinesRow("5", "a0reread", 8, 10),
+        LinesRow("6", "a0sum", 8, 9),
+        LinesRow("7", "a0unread", 8, 10),
+    ]
+    sync = stage(rows, records, lines)
+    drift.find(sync)
+    found = {row.subject: (row.kind, row.lines) for rows in drift.chunks(sync) for row in rows}
+    assert found == {
+        "in_date": (Kind.DETAILS, False),
+        "in_link": (Kind.LINES, True),
+        "in_both": (Kind.STATUS, True),
+        "in_reread": (Kind.LINES, True),
+        "in_sum": (Kind.LINES, True),
+        "in_mailed": (Kind.DETAILS, False),
+        "in_refund": (Kind.DETAILS, False),
+        "in_unsaid": (Kind.DETAILS, False),
+        "in_moved": (Kind.DETAILS, False),
+        "in_theirs": (Kind.LINES, True),
+    }
+    in_bulk = drift.in_stripe_order(sync, list(Kind), size=9, lines=False)
+    names = sorted(row.subject for rows in in_bulk for row in rows)
+    assert names == ["in_date", "in_mailed", "in_moved", "in_refund", "in_unsaid"]
 
 
 def test_drift_comes_in_chunks_by_account_and_is_settled(ledger_url: str) -> None:

@@ -245,3 +245,19 @@ def test_the_pdf_is_a_pdf(live: stripe.StripeClient, make_draft: MakeDraft) -> N
     answer = httpx.get(sent.invoice_pdf)
     assert answer.headers["content-type"] == "application/pdf"
     assert answer.content.startswith(b"%PDF")
+
+
+def test_each_reading_gives_another_link_to_the_same_page(
+    live: stripe.StripeClient, admin: httpx.Client, make_draft: MakeDraft
+) -> None:
+    """Mails, events and answers of all times lead to one page; an event keeps its link."""
+    sent = live.v1.invoices.send_invoice(make_draft().id)
+    (event,) = live.v1.events.list({"type": "invoice.sent"}).data
+    admin.post("/_sandbox/clock", json={"advance": 3600}).raise_for_status()
+    (later,) = live.v1.invoices.list().data
+    assert later.hosted_invoice_url != sent.hosted_invoice_url
+    assert later.invoice_pdf == f"{later.hosted_invoice_url}/pdf"
+    assert live.v1.events.retrieve(event.id).data.object == event.data.object
+    for link in (sent.hosted_invoice_url, event.data.object["hosted_invoice_url"]):
+        assert str(sent.number) in httpx.get(str(link)).text
+    assert "Thank you" in pay_on_page(later, "4242 4242 4242 4242").text

@@ -36,6 +36,9 @@ def stripe_invoice(**changes: Any) -> Any:
         "description": None,
         "due_date": end_of_day(DUE, BERLIN),
         "from_invoice": None,
+        "collection_method": "send_invoice",
+        "footer": None,
+        "custom_fields": None,
         "subtotal": 1234,
         "total": 1234,
         "total_taxes": [],
@@ -132,7 +135,7 @@ def test_a_due_date_survives_the_way_to_stripe_and_back(day: date, name: str) ->
 
 def test_nothing_differs_once_the_record_is_as_projected() -> None:
     """Projecting twice writes once."""
-    fields = record.projected_fields(project_on(DUE))
+    fields = record.projected_fields(project_on(DUE), "acct_1")
     assert record.differences(fields, fields) == {}
     stale = fields | {record.STATUS: "Draft", "Total__c": 12.340}
     assert record.differences(stale, fields) == {record.STATUS: ("Draft", Status.OPEN)}
@@ -140,10 +143,15 @@ def test_nothing_differs_once_the_record_is_as_projected() -> None:
 
 def test_a_drafts_content_belongs_to_salesforce() -> None:
     """While it is a draft, Stripe only decides link and status."""
-    fields = record.projected_fields(project_on(DUE, status="draft", number=None))
-    assert set(fields) == set(record.DRAFT_PROJECTED_FIELDS)
+    draft = project_on(DUE, status="draft", number=None)
+    assert set(record.projected_fields(draft, "acct_1")) == set(record.DRAFT_MIRRORED_FIELDS)
+    made_there = record.projected_fields(draft, "acct_1", whole=True)
+    assert set(made_there) == set(record.MIRRORED_FIELDS)
 
 
 def test_a_deleted_draft_keeps_its_content() -> None:
     """Only the status says that it is gone."""
-    assert record.projected_fields(tombstone("in_1")) == {record.STATUS: Status.DELETED}
+    assert record.projected_fields(tombstone("in_1"), "acct_1") == {
+        record.STATUS: Status.DELETED,
+        record.STRIPE_ACCOUNT_ID: "acct_1",
+    }

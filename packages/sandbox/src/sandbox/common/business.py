@@ -16,6 +16,9 @@ TERMS_DAYS = 30
 
 _CURRENCIES = ("USD",) * 6 + ("EUR",) * 3 + ("JPY",)
 _STATES = ("draft",) * 8 + ("open",) * 20 + ("paid",) * 63 + ("void",) * 5 + ("uncollectible",) * 4
+WORK = "Consulting"
+"""What is billed."""
+
 _UNIT_PRICES = {
     "USD": (499, 8_990, 15_000, 49_900, 180_000, 1_200_000),
     "EUR": (459, 8_250, 14_000, 45_950, 165_000, 1_100_000),
@@ -52,6 +55,8 @@ class PlannedInvoice:
     unit_price: int
     quantity: int
     paid: int
+    settled: int
+    """When it was paid, voided or written off, if it was."""
     behind: bool
     """Salesforce has not heard yet what became of it."""
 
@@ -60,9 +65,10 @@ class PlannedInvoice:
         """What is printed on it."""
         return f"GEN-{self.number:08d}"
 
-    def settled(self, now: int) -> int:
-        """When it was paid, voided or written off, if it was; some time before now."""
-        return self.created + min(9 * DAY, (now - self.created) // 2)
+    @property
+    def line_id(self) -> str:
+        """The id of its line in Stripe."""
+        return f"il_{(self.stripe_id or '')[3:-12]}B{self.number:013d}00"
 
     @property
     def total(self) -> int:
@@ -104,6 +110,7 @@ def invoices(
     """
     late = random.Random(f"drift {seed}")  # noqa: S311  repeatable on purpose
     dice = random.Random(f"invoices {seed}")  # noqa: S311  repeatable on purpose
+    now -= now % DAY  # whoever asks on the same day is told the same
     first = now - days * DAY
     for number in range(count):
         customer = customers[dice.randrange(len(customers))]
@@ -124,5 +131,6 @@ def invoices(
             unit_price=unit_price,
             quantity=quantity,
             paid=total if status == "paid" else part,
+            settled=created + min(9 * DAY, (now - created) // 2),
             behind=status != "draft" and late.random() < drift,
         )

@@ -12,12 +12,16 @@ from typing import Any
 from sandbox.common import business
 from sandbox.common.business import DAY, PlannedInvoice
 from sandbox.salesforce import computed
+from sandbox.common.invoice_links import READ, dated, page_name
 from sandbox.salesforce.ids import make_id
 from sandbox.salesforce.org import Org
 from sandbox.salesforce.records import auto_number
 from sandbox.salesforce.values import stamp
 
 Values = dict[str, Any]
+
+ACCOUNT = "acct_1SandboxAcme"
+"""The Stripe account that bills."""
 
 _DECIMALS = {"USD": 2, "EUR": 2, "JPY": 0}
 
@@ -98,7 +102,7 @@ class _Generator:
                 "Account__c": self._account_id(planned.account),
                 "Local_Key__c": f"gen-{self._seed}-{planned.number}",
                 "Currency__c": planned.currency,
-                "Description__c": f"Services {planned.number}",
+                "Description__c": None if planned.stripe_id else f"Services {planned.number}",
                 **self._amounts(planned),
                 **self._states(planned),
                 **self._stripe(planned),
@@ -122,8 +126,12 @@ class _Generator:
                     "Name": next(names),
                     "CurrencyIsoCode": planned.currency,
                     "Invoice__c": self._invoice_id(planned.number),
-                    "Local_Key__c": f"gen-{self._seed}-{planned.number}-{position + 1}",
-                    "Description__c": f"Services {planned.number}",
+                    "Local_Key__c": (
+                        planned.line_id
+                        if planned.stripe_id and position == 0
+                        else f"gen-{self._seed}-{planned.number}-{position + 1}"
+                    ),
+                    "Description__c": business.WORK,
                     "Position__c": float(position + 1),
                     "Quantity__c": float(quantity),
                     "Unit_Price__c": _major(planned.unit_price, planned.currency),
@@ -193,14 +201,22 @@ class _Generator:
     def _stripe(self, planned: PlannedInvoice) -> Values:
         sent = planned.stripe_id is not None
         customer = self._customers[planned.account].customer_id
+        link = None
+        if planned.stripe_id:
+            name = page_name(ACCOUNT, planned.stripe_id, livemode=True)
+            path = f"https://invoice.stripe.com/i/{ACCOUNT}/{name}{READ}"
+            link = dated(path.encode(), self._now).decode()
         return {
             "Stripe_Invoice_Id__c": planned.stripe_id,
             "Stripe_Customer_Id__c": customer if sent else None,
+            "Stripe_Account_Id__c": ACCOUNT if sent else None,
+            "Hosted_Invoice_URL__c": link,
+            "Invoice_PDF__c": f"{link}/pdf" if link else None,
             "Number__c": planned.document_number if sent else None,
         }
 
     def _times(self, planned: PlannedInvoice) -> Values:
-        settled = planned.settled(self._now)
+        settled = planned.settled
         sent = _moment(planned.created) if planned.status != "draft" else None
         last = settled if planned.status in {"paid", "void", "uncollectible"} else planned.created
         return {

@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from sandbox.common.faults import Rule
+from sandbox.common.invoice_links import dated
 from sandbox.stripe import API_VERSION
 from sandbox.stripe.context import Context, Sandbox
 from sandbox.stripe.errors import StripeError, invalid, unauthorized, unrecognized_url
@@ -208,7 +209,7 @@ class Api:
         try:
             with self.sandbox.store.transaction():
                 try:
-                    body = _rendered(context, call, params)
+                    body = dated(_rendered(context, call, params), context.now)
                 except StripeError as error:
                     if not error.keep:
                         raise

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from sandbox.common.invoice_links import dated
 from sandbox.stripe import invoicing, lifecycle, mail, refunds
 from sandbox.stripe.context import Context, Sandbox
 from sandbox.stripe.errors import StripeError
@@ -235,7 +236,7 @@ class Dashboard:
             path=request.url.path,
             **values,
         )
-        return HTMLResponse(html, status)
+        return HTMLResponse(dated(html.encode(), self.sandbox.clock.now()), status)
 
     def _missing(self) -> Response:
         return HTMLResponse(mail.TEMPLATES.get_template("missing.html").render(), 404)

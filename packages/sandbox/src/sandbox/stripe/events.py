@@ -11,6 +11,7 @@ import orjson
 import stripe
 from stripe.events import _event_classes
 
+from sandbox.common.invoice_links import dated
 from sandbox.stripe import versions
 from sandbox.stripe.ids import new_id
 from sandbox.stripe.store import Doc, public
@@ -25,6 +26,8 @@ THIN_TYPES = frozenset(_event_classes._V2_EVENT_CLASS_LOOKUP)
 def record(context: "Context", event_type: str, doc: Doc, changes: Doc | None = None) -> None:
     """Store the events about an object and queue them."""
     snapshot_id = None
+    if doc["object"] == "invoice":
+        doc, changes = orjson.loads(dated(orjson.dumps([doc, changes]), context.now))
     if event_type in SNAPSHOT_TYPES:
         snapshot_id = _record_snapshot(context, event_type, doc, changes)
     if f"v1.{event_type}" in THIN_TYPES:

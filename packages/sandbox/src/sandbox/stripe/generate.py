@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from sandbox.common import business
 from sandbox.common.business import PlannedAccount
+from sandbox.common.invoice_links import READ, page_name
 from sandbox.stripe import invoicing
 from sandbox.stripe.context import Context
 from sandbox.stripe.objects import customers
@@ -154,8 +155,10 @@ class Generator:
 
     def _business_invoices(self) -> Iterator[tuple[Values, State, int]]:
         """The business's invoices, but for drafts that Salesforce has not sent yet."""
-        order, now, customers = self.order, self.context.now, self._planned
-        plans = business.invoices(order.seed, customers, order.invoices, now=now, days=order.days)
+        order, customers = self.order, self._planned
+        plans = business.invoices(
+            order.seed, customers, order.invoices, now=self.context.now, days=order.days
+        )
         for plan in plans:
             if plan.stripe_id is None:
                 continue
@@ -164,7 +167,7 @@ class Generator:
             values: Values = {
                 b"id": plan.stripe_id.encode(),
                 b"created": plan.created,
-                b"later": plan.settled(now),
+                b"later": plan.settled,
                 b"due": plan.due,
                 b"currency": plan.currency.lower().encode(),
                 b"customer": customer.customer_id.encode(),
@@ -173,7 +176,7 @@ class Generator:
                 b"number": plan.document_number.encode(),
                 b"metadata": orjson.dumps(self._metadata(plan.number, plan.account)),
                 b"paid": plan.paid,
-                **self._line_values(0, WORK[0], plan.unit_price, plan.quantity),
+                **self._line_values(0, business.WORK, plan.unit_price, plan.quantity),
             }
             state = cast(State, "partly_paid" if part else plan.status)
             yield self._finished(values, plan.number, plan.total), state, 1
@@ -221,14 +224,14 @@ class Generator:
 
     def _finished(self, values: Values, n: int, total: int) -> Values:
         """Add what follows from what was decided."""
-        token = f"{'live' if self.order.livemode else 'test'}_{values[b'id'].decode()}"
         base, account = self.context.sandbox.base_url, self.context.account.id
+        token = page_name(account, values[b"id"].decode(), livemode=self.order.livemode)
         later = values[b"later"]
         values |= {
             b"after": later + min(DAY, (self.context.now - later) // 2),
             b"base": base.encode(),
             b"key": b"%b%013d" % (self._mark, n),
-            b"page": f"{base}/i/{account}/{token}".encode(),
+            b"page": f"{base}/i/{account}/{token}{READ}".encode(),
             b"remaining": total - values[b"paid"],
             b"set": self._mark,
             b"token": token.encode(),

@@ -3,6 +3,7 @@
 The table of https://docs.stripe.com/invoicing/integration/workflow-transitions.
 """
 
+from sandbox.common.invoice_links import PAGE_LENGTH, READ, page_name
 from sandbox.stripe import balances, invoicing, mail, money, payment_objects, payments
 from sandbox.stripe.context import Context
 from sandbox.stripe.errors import StripeError, invalid, wrong_state
@@ -286,8 +287,8 @@ def _return_balance(context: Context, invoice: Doc) -> None:
 
 def _publish(context: Context, invoice: Doc) -> None:
     """Give an invoice its page for the customer and its PDF."""
-    mode = "live" if context.livemode else "test"
-    invoice["_"]["token"] = f"{mode}_{token(40)}"
-    page = f"{context.sandbox.base_url}/i/{context.account.id}/{invoice['_']['token']}"
+    name = page_name(context.account.id, token(PAGE_LENGTH), livemode=context.livemode)
+    invoice["_"]["token"] = name
+    page = f"{context.sandbox.base_url}/i/{context.account.id}/{name}{READ}"
     invoice["hosted_invoice_url"] = page
     invoice["invoice_pdf"] = f"{page}/pdf"

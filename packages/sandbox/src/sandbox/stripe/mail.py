@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+import orjson
+
 from sandbox.common import web
+from sandbox.common.invoice_links import dated
 from sandbox.stripe import money
 from sandbox.stripe.context import Context
 from sandbox.stripe.ids import new_id
@@ -29,6 +32,7 @@ def post_credit_note(context: Context, invoice: Doc, note: Doc) -> None:
 
 
 def _post(context: Context, invoice: Doc, subject: str, template: str, **more: Doc) -> None:
+    invoice = orjson.loads(dated(orjson.dumps(invoice), context.now))
     html = TEMPLATES.get_template(template).render(invoice=invoice, account=context.account, **more)
     context.space.insert(
         "mail",

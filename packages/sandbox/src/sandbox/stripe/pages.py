@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from sandbox.common.invoice_links import dated, page_name
 from sandbox.stripe import (
     authentication,
     invoicing,
@@ -162,10 +163,11 @@ class Pages:
 
     def _invoice(self, request: Request) -> tuple[Context, Doc] | None:
         """Return the invoice a link is about."""
-        token = request.path_params["token"]
+        token, account = request.path_params["token"], self.sandbox.account.id
         context = self.sandbox.context(token.startswith("live_"))
-        found = context.space.find("invoice", {"_.token": token})
-        if not found or request.path_params["account"] != self.sandbox.account.id:
+        name = token[: len(page_name(account, "", livemode=context.livemode))]
+        found = context.space.find("invoice", {"_.token": name})
+        if not found or request.path_params["account"] != account:
             return None
         return context, found[0]
 
@@ -201,7 +203,7 @@ class Pages:
         html = mail.TEMPLATES.get_template(template).render(
             account=self.sandbox.account, base_url=self.sandbox.base_url, **values
         )
-        return HTMLResponse(html, status)
+        return HTMLResponse(dated(html.encode(), self.sandbox.clock.now()), status)
 
 
 def _pdf(name: str, body: bytes) -> Response:
