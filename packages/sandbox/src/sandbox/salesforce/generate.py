@@ -11,8 +11,8 @@ from typing import Any
 
 from sandbox.common import business
 from sandbox.common.business import DAY, PlannedInvoice
-from sandbox.salesforce import computed
 from sandbox.common.invoice_links import READ, dated, page_name
+from sandbox.salesforce import computed
 from sandbox.salesforce.ids import make_id
 from sandbox.salesforce.org import Org
 from sandbox.salesforce.records import auto_number
