@@ -25,7 +25,7 @@ from tests.conftest import Sandbox
 from tests.faults.assertions import settle_down
 from tests.faults.process_patches import without_prefect
 from tests.faults.runner import deployed, outcome_of
-from tests.faults.stories import STORIES
+from tests.faults.stories import BILL_TO, STORIES
 from tests.orgs.org_client import People
 from tests.orgs.renamed_org import PREFIX, rename
 
@@ -65,7 +65,8 @@ def org(
     forget()
     people = People(sandbox.url)
     email = {f"{PREFIX}Invoice_Email__c": "billing@acme.example.com"}
-    people.create("Account", Name="Acme Corporation", CurrencyIsoCode="USD", **email)
+    acme = people.create("Account", Name="Acme Corporation", CurrencyIsoCode="USD", **email)
+    people.create("Contact", AccountId=acme, LastName="Coyote", Email=BILL_TO)
     people.sell("USD", Consulting=150, Onboarding=2500, Training_Day=1800)
     yield people
     forget()
