@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from invoicing.domain.stripe.invoice_links import page_of
 from tests.real.experiment import Observed, experiment
 from tests.real.stripe_account import Account, attempt, figures
 
@@ -64,4 +65,21 @@ def finalized_after_the_due_date(account: Account) -> Observed:
     return {
         "finalized": attempt(lambda: account.finalize(draft.id)),
         "invoice": figures(account.v1.invoices.retrieve(draft.id)),
+    }
+
+
+@experiment
+def links_of_two_readings(account: Account) -> Observed:
+    """Each reading of an invoice gives another link to its page and PDF; what they name stays."""
+    invoice = account.draft(account.customer(), 10_000)
+    first = account.finalize(invoice.id)
+    account.pass_time(2)
+    second = account.v1.invoices.retrieve(invoice.id)
+    links = [str(one.hosted_invoice_url) for one in (first, second)]
+    documents = [str(one.invoice_pdf) for one in (first, second)]
+    return {
+        "the same link": links[0] == links[1],
+        "the same page": page_of(links[0]) == page_of(links[1]),
+        "the same document": page_of(documents[0]) == page_of(documents[1]),
+        "the page is the document": page_of(links[0]) == page_of(documents[0]),
     }
