@@ -196,8 +196,9 @@ OWN_FIELDS = {
         "Discount_Amount__c",
     ),
     *("Automatic_Tax__c", "Tax_Rates__c", "Payment_Methods__c", "Rendering_Template__c"),
+    *("Draft_Lines__c", "Draft_Subtotal__c"),
 }
-"""What the record says of itself, of requests, and of what was asked for before it was sent."""
+"""What the record says of itself, of requests and of wishes, and what Salesforce adds up."""
 
 
 def test_every_field_of_the_record_is_compared_or_our_own() -> None:
