@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import date
 
 from prefect import task
 from prefect.logging import get_run_logger
@@ -14,7 +14,6 @@ from invoicing.domain.model.invoice_details import Terms
 from invoicing.domain.model.record_ids import short
 from invoicing.domain.model.status import Status
 from invoicing.domain.salesforce import record
-from invoicing.domain.stripe.projection import RECORD_KEY
 from invoicing.domain.stripe.resources import WholeInvoice
 from invoicing.domain.stripe.transitions import copy_problem, not_mirrored
 from invoicing.errors import Conflict, NotFound, Rejected
@@ -23,12 +22,10 @@ from invoicing.ledger.intents import CREATE, DELETE, FINALIZE
 from tasks.drafting.draft_record import Draft, was_raised, write_draft
 from tasks.records.invoices import find_record
 from tasks.records.locks import INVOICE
-from tasks.records.own_invoice import own_stripe_id, stripe_invoice
+from tasks.records.own_invoice import lost_draft, own_stripe_id, stripe_invoice
 from tasks.runtime.clock import today
 from tasks.runtime.retries import STEP
 from tasks.runtime.run_page import run_id
-
-CLOCK_SKEW = timedelta(minutes=5)
 
 
 @task(task_run_name="check whether {reference} is deleted already", **STEP)
@@ -98,11 +95,7 @@ def _lost_draft(draft: Invoice) -> WholeInvoice | None:
     customer = links.customer_of(draft.account.id) or draft.account.stripe_customer_id
     if earlier is None or customer is None:
         return None
-    since: datetime = earlier.intended_at - CLOCK_SKEW
-    for candidate in stripe.client().invoices_of(customer, since):
-        if (candidate["metadata"] or {}).get(RECORD_KEY) == draft.record_id:
-            return candidate
-    return None
+    return lost_draft(draft.record_id, customer, earlier.intended_at)
 
 
 @task(task_run_name="delete the record", **STEP)

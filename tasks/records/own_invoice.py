@@ -1,15 +1,18 @@
 """Which Stripe invoice is a record's own: by the ledger and the invoice, not by the field alone."""
 
+from datetime import datetime
+
 from invoicing.connectors import salesforce, stripe
 from invoicing.domain.model.invoice import Invoice
 from invoicing.domain.model.record_ids import same_id
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.queries import Query, equals
 from invoicing.domain.stripe import projection
-from invoicing.domain.stripe.resources import PaidInvoice
+from invoicing.domain.stripe.resources import PaidInvoice, WholeInvoice
 from invoicing.errors import Conflict
 from invoicing.ledger import links
 from invoicing.settings import settings
+from tasks.runtime.clock import CLOCK_SKEW
 
 
 def stripe_invoice(invoice: Invoice) -> PaidInvoice | None:
@@ -42,6 +45,20 @@ def own_stripe_id(invoice: Invoice) -> str | None:
         link = links.invoice_links([said]).get(said)
         _check_owner(invoice, said, link.record_id if link else None)
     return own or said
+
+
+def lost_draft(record_id: str, customer_id: str, since: datetime) -> WholeInvoice | None:
+    """The invoice of a record that was made in Stripe, though nobody heard the answer.
+
+    Args:
+        record_id: The record that it has to name.
+        customer_id: Whom it was made for.
+        since: When it was about to be made (UTC).
+    """
+    for candidate in stripe.client().invoices_of(customer_id, since - CLOCK_SKEW):
+        if (candidate["metadata"] or {}).get(projection.RECORD_KEY) == record_id:
+            return candidate
+    return None
 
 
 def other_invoice(name: str, own: str, said: str) -> str:

@@ -1,9 +1,12 @@
 """The business's day, and this moment as Salesforce writes it."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 from invoicing.domain.salesforce import record
 from invoicing.settings import settings
+
+CLOCK_SKEW = timedelta(minutes=5)
+"""By which our clock and Stripe's may differ."""
 
 
 def today() -> date:

@@ -7,9 +7,9 @@ from invoicing.connectors import stripe
 from invoicing.domain.stripe.resources import Event
 from invoicing.errors import Conflict
 from invoicing.ledger import intents
+from tasks.runtime.clock import CLOCK_SKEW
 from tasks.runtime.run_page import run_id
 
-CLOCK_SKEW = timedelta(minutes=5)
 EVENTS_KEPT = timedelta(days=30)
 
 

@@ -29,11 +29,11 @@ from invoicing.ledger.intents import AGREE, CREATE
 from invoicing.settings import settings
 from tasks.records.invoices import check_lines
 from tasks.records.locks import INVOICE
+from tasks.records.own_invoice import lost_draft
 from tasks.records.tax_rates import rate_ids, tax_behavior
 from tasks.runtime.clock import today
 from tasks.runtime.retries import STEP
 from tasks.runtime.run_page import run_id
-from tasks.sending.mail_once import CLOCK_SKEW
 
 
 @task(task_run_name="make sure the products exist", **STEP)
@@ -99,10 +99,8 @@ def create_draft(invoice: Invoice, customer_id: str) -> str:
         params = as_replacement(params, mine, invoice.replaces)
 
     def found(since: datetime) -> str | None:
-        for candidate in client.invoices_of(customer_id, since - CLOCK_SKEW):
-            if (candidate["metadata"] or {}).get(RECORD_KEY) == invoice.record_id:
-                return candidate["id"]
-        return None
+        there = lost_draft(invoice.record_id, customer_id, since)
+        return there["id"] if there else None
 
     def create(key: str) -> str:
         created = client.create_invoice(params, key)
