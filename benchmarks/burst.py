@@ -56,7 +56,7 @@ STOCK = dict.fromkeys(
 """Taken away, so that Prefect's own defaults hold."""
 TROUBLES = {
     "locked": r"database is locked",
-    "dropped": r"(?i)\bdropp(?:ed|ing)\b(?!.*\b0 dropped)",
+    "dropped": r"(?i)(?<!\b0 )\bdropp(?:ed|ing)\b",
     "unavailable": r"Encountered retryable exception in request",
 }
 
@@ -367,7 +367,7 @@ def summary(ours: dict[str, Any], stock: dict[str, Any] | None) -> dict[str, Any
         "ratio_to_stock": round(min(ratios), 1) if ratios else None,
         "click_seconds": max(clicks),
         "locked": ours["locked"],
-        "dropped": ours["dropped"],
+        "dropped": r"(?i)(?<!\b0 )\bdropp(?:ed|ing)\b",
         "unavailable": ours["unavailable"] + ours["answered_503"],
         "ours": ours,
         "stock": stock,

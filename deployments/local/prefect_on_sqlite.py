@@ -12,9 +12,10 @@ holds its own mutex, and the garbage collector, freeing a cursor of that connect
 the event loop, and with it whoever has the lock, until Prefect's busy timeout of a minute is
 over. The few statements that Prefect runs outside of transactions still wait there, but not long.
 
-Events are written outside of one, in two statements. Where the second finds the database locked,
-each further try finds the events there, inserts no row, which is refused, and after five of them
-drops the batch. Here both are one transaction, as they could be upstream.
+Batches of events and of task runs are written outside of one, in several statements. Where a later
+one finds the database locked, the earlier ones stay: a batch of events is then found there by each
+further try, which inserts no row, is refused, and is dropped after five of them. Here each batch is
+one transaction, as it could be upstream.
 """
 
 import asyncio
@@ -24,10 +25,11 @@ from typing import Any
 
 from fastapi import FastAPI
 from prefect.server.api import server
-from prefect.server.database.configurations import AioSqliteConfiguration
+from prefect.server.database.configurations import SQLITE_BEGIN_MODE, AioSqliteConfiguration
 from prefect.server.database.dependencies import set_database_config
 from prefect.server.events.schemas.events import ReceivedEvent
 from prefect.server.events.services import event_persister
+from prefect.server.services import task_run_recorder
 from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncSession, AsyncSessionTransaction
@@ -58,10 +60,20 @@ class ImmediateSqlite(AioSqliteConfiguration):
     ) -> AsyncGenerator[AsyncSessionTransaction, None]:
         """Begin a transaction that already holds the write lock."""
         async with (
-            self._turn,
+            self.turn(),
             super().begin_transaction(session, with_for_update=True) as transaction,
         ):
             yield transaction
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncGenerator[None, None]:
+        """Have what begins in here by itself, and ends in here, wait for its turn to write."""
+        async with self._turn:
+            mode = SQLITE_BEGIN_MODE.set("IMMEDIATE")
+            try:
+                yield
+            finally:
+                SQLITE_BEGIN_MODE.reset(mode)
 
 
 def create_app() -> FastAPI:
@@ -70,6 +82,14 @@ def create_app() -> FastAPI:
     if url.startswith("sqlite"):
         database = ImmediateSqlite(connection_url=url)
         set_database_config(database)
+        recorder: Any = task_run_recorder
+        record = recorder.record_bulk_task_run_events
+
+        async def record_bulk_task_run_events(events: list[ReceivedEvent]) -> None:
+            async with database.turn():
+                await record(events)
+
+        recorder.record_bulk_task_run_events = record_bulk_task_run_events
         persister: Any = event_persister
         write = persister.write_events
 

@@ -11,6 +11,7 @@ from prefect.futures import PrefectFuture, wait
 from prefect.logging import get_run_logger
 
 from invoicing.connectors import salesforce, stripe
+from invoicing.connectors.salesforce import GRAPHS
 from invoicing.domain.model.status import Status
 from invoicing.domain.model.wording import counted
 from invoicing.domain.salesforce import record
@@ -20,7 +21,7 @@ from invoicing.domain.sync.drift_kinds import BULK_REPAIRABLE_KINDS, Kind
 from invoicing.errors import InvoicingError, Rejected, TransientError
 from invoicing.ledger import drift, links, staging
 from invoicing.ledger.models import InvoiceLink, SyncRun, TimelineEntry
-from tasks.full_sync.create_missing import make_records
+from tasks.full_sync.create_missing import LANES, make_records
 from tasks.full_sync.paced_pages import read_again
 from tasks.full_sync.staging import check_api_usage
 from tasks.records.locks import INVOICE
@@ -37,13 +38,14 @@ FRESH_CHUNK = 500
 BULK_CHUNK = 1_500
 """Rows of a Bulk job, which are held in memory: less than a batch of Salesforce's, 10,000."""
 
+CREATE_CHUNK = LANES * (10 * GRAPHS - 25)
+"""Records to make: ten calls in each lane, with room for Accounts, which are not divided."""
+
 CHUNKS_AT_ONCE = 3
 """Chunks under way: one is read, one is written, one is written down."""
 
 Pair = tuple[drift.DriftedInvoice, Projection]
 """A drifted invoice, and its projection from Stripe."""
-
-CREATE_CHUNK = 2_000
 
 
 @task(task_run_name="compare both sides", **STEP)
@@ -92,7 +94,7 @@ def repair(sync: SyncRun, only: Sequence[Kind]) -> None:
         many = drift.in_stripe_order(sync.id, linked, size=BULK_CHUNK, lines=False)
         _side_by_side(write_in_bulk, sync, many)
     if Kind.MISSING_IN_SALESFORCE in only:
-        missing = drift.in_stripe_order(sync.id, [Kind.MISSING_IN_SALESFORCE], size=BULK_CHUNK)
+        missing = drift.in_stripe_order(sync.id, [Kind.MISSING_IN_SALESFORCE], size=CREATE_CHUNK)
         _side_by_side(make_records, sync, missing)
     for rows in drift.chunks(sync.id, only, unsettled=True, size=FRESH_CHUNK):
         repair_one_by_one(sync, [row.subject for row in rows])
