@@ -1,0 +1,374 @@
+"""What the columns of a table mean: by their titles, by whose export it is, by choice."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from invoicing.domain.forms.table_layout import TableLayout
+from invoicing.domain.forms.table_text import Sheet, plain_title
+from invoicing.domain.forms.table_values import split_currency
+from invoicing.domain.model.wording import nearest
+from invoicing.errors import Rejected
+
+IGNORED = "ignore"
+MONEY = "money"
+"""Carries money, and nobody said what it means: whatever it holds refuses its row."""
+
+ALIASES: Mapping[str, Sequence[str]] = {
+    "invoice": ("invoice key", "invoice number", "invoice no", "key"),
+    "account": ("account name", "account id", "customer", "customer name", "contact name"),
+    "description": ("memo", "invoice description", "subject"),
+    "due_date": ("due", "due on", "due by"),
+    "payment_terms": ("terms", "net days"),
+    "currency": ("currency code", "currency iso code"),
+    "po_number": ("po", "purchase order", "purchase order number"),
+    "footer": (),
+    "send_on": ("sending date", "send date"),
+    "product": ("product name", "product code", "product id", "sku", "item name", "item code"),
+    "text": ("line text", "line description", "free text", "item description"),
+    "quantity": ("qty", "units", "item quantity"),
+    "unit_price": ("price", "rate", "unit amount", "sales price", "item price", "item rate"),
+    "discount_percent": ("discount %", "percent off"),
+    "discount_amount": ("amount off",),
+    "tax_rate": ("tax code", "tax type", "tax name"),
+    "tax_amount": ("item tax amount",),
+    "line_total": ("line amount", "item amount", "item total"),
+    "invoice_discount_percent": (),
+    "invoice_discount_amount": (),
+    "subtotal": (),
+    "total": ("invoice total", "invoice amount"),
+    "amount_due": ("balance", "balance due"),
+}
+"""Other names of the columns, whatever their case, blanks and signs."""
+
+_AMOUNT = ("unit_price", "line_total", "total")
+QUESTIONS: Mapping[str, Sequence[str]] = {
+    "net": ("payment_terms", "unit_price", "line_total", "subtotal"),
+    "gross": _AMOUNT,
+    "amount": _AMOUNT,
+    "sum": _AMOUNT,
+    "value": _AMOUNT,
+    "total price": _AMOUNT,
+    "total amount": ("line_total", "total"),
+    "total": ("line_total", "total"),
+    "discount": ("discount_percent", "discount_amount", "invoice_discount_percent"),
+    "tax": ("tax_rate", "tax_amount"),
+    "vat": ("tax_rate", "tax_amount"),
+    "gst": ("tax_rate", "tax_amount"),
+    "date": ("due_date", "send_on", IGNORED),
+    "name": ("account", "product", "text"),
+    "item": ("product", "text"),
+    "reference": ("po_number", "description", "invoice"),
+    "number": ("invoice", "po_number"),
+    "notes": ("description", "footer", "text"),
+}
+"""Titles that can mean several things, and what: whoever asks has to say which. Only a table's
+own `total` says `total` and nothing else where each invoice has one row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """What a program calls its columns.
+
+    Attributes:
+        program: Whose export or template it is.
+        needs: Titles by which it is recognised.
+        columns: What its titles mean, written as the program writes them.
+        ignored: What it has besides, without meaning for a draft.
+    """
+
+    program: str
+    needs: Sequence[str]
+    columns: Mapping[str, str]
+    ignored: Sequence[str] = ()
+
+
+_SALESFORCE = {
+    "Account Name": "account",
+    "Product Name": "product",
+    "Quantity": "quantity",
+    "Sales Price": "unit_price",
+    "Sales Price Currency": "currency",
+    "Total Price Currency": "currency",
+    "Discount": "discount_percent",
+    "Total Price": "line_total",
+    "Line Description": "text",
+    "Amount": "subtotal",
+    "Amount Currency": "currency",
+}
+_SALESFORCE_IGNORED = (
+    *(
+        "Product Code",
+        "List Price",
+        "List Price Currency",
+        "Stage",
+        "Close Date",
+        "Probability (%)",
+    ),
+    *("Opportunity Owner", "Owner Role", "Account Owner", "Fiscal Period", "Age", "Created Date"),
+    *("Type", "Lead Source", "Next Step", "Date", "Month", "Active Product", "Product Family"),
+    *("Opportunity ID", "Account ID", "Product ID", "Product Description", "Last Modified Date"),
+)
+
+EXPORTS = (
+    # https://quickbooks.intuit.com: import invoices in batches
+    Export(
+        "QuickBooks",
+        ("InvoiceNo", "Customer", "ItemAmount"),
+        {
+            "InvoiceNo": "invoice",
+            "Customer": "account",
+            "DueDate": "due_date",
+            "Memo": "description",
+            "Item(Product/Service)": "product",
+            "Item": "product",
+            "ItemDescription": "text",
+            "ItemQuantity": "quantity",
+            "ItemRate": "unit_price",
+            "ItemAmount": "line_total",
+            "ItemTaxCode": "tax_rate",
+            "ItemTaxAmount": "tax_amount",
+            "Currency": "currency",
+        },
+        (
+            *("InvoiceDate", "Terms", "Location", "Class", "ServiceDate", "ShippingDate"),
+            *("ShipVia", "TrackingNo", "BillingAddress", "ShippingAddress", "Email", "EmailTo"),
+        ),
+    ),
+    # https://central.xero.com: import invoices using a CSV file. Its discount is in percent.
+    Export(
+        "Xero",
+        ("ContactName", "InvoiceNumber", "UnitAmount"),
+        {
+            "ContactName": "account",
+            "InvoiceNumber": "invoice",
+            "Reference": "description",
+            "DueDate": "due_date",
+            "Total": "total",
+            "InventoryItemCode": "product",
+            "Description": "text",
+            "Quantity": "quantity",
+            "UnitAmount": "unit_price",
+            "Discount": "discount_percent",
+            "LineAmount": "line_total",
+            "TaxType": "tax_rate",
+            "TaxAmount": "tax_amount",
+            "Currency": "currency",
+        },
+        (
+            *("EmailAddress", "POAddressLine1", "POAddressLine2", "POAddressLine3"),
+            *("POAddressLine4", "POCity", "PORegion", "POPostalCode", "POCountry"),
+            *("SAAddressLine1", "SAAddressLine2", "SAAddressLine3", "SAAddressLine4", "SACity"),
+            *("SARegion", "SAPostalCode", "SACountry", "InvoiceDate", "PlannedDate"),
+            *("AccountCode", "TrackingName1", "TrackingOption1", "TrackingName2"),
+            *("TrackingOption2", "BrandingTheme", "Type", "Sent", "Status"),
+        ),
+    ),
+    # https://github.com/invoiceninja/invoiceninja: tests/Feature/Import/zoho_invoices.csv
+    Export(
+        "Zoho",
+        ("Invoice Number", "Customer Name", "Item Price"),
+        {
+            "Invoice Number": "invoice",
+            "Customer Name": "account",
+            "Due Date": "due_date",
+            "PurchaseOrder": "po_number",
+            "Currency Code": "currency",
+            "Subject": "description",
+            "Item Name": "product",
+            "Item Desc": "text",
+            "Quantity": "quantity",
+            "Item Price": "unit_price",
+            "Discount": "discount_percent",
+            "Discount Amount": "discount_amount",
+            "Item Total": "line_total",
+            "Entity Discount Percent": "invoice_discount_percent",
+            "Entity Discount Amount": "invoice_discount_amount",
+            "Item Tax": "tax_rate",
+            "Item Tax Amount": "tax_amount",
+            "SubTotal": "subtotal",
+            "Total": "total",
+            "Balance": "amount_due",
+        },
+        (
+            *("Invoice Date", "Invoice ID", "Estimate Number", "Invoice Status", "Company Name"),
+            *("Customer ID", "Branch ID", "Branch Name", "Expected Payment Date", "Account"),
+            *("Template Name", "Exchange Rate", "Discount Type", "Is Discount Before Tax", "SKU"),
+            *("Usage unit", "Expense Reference ID", "Project ID", "Project Name", "Item Type"),
+            *("Adjustment Description", "Sales person", "Payment Terms", "Payment Terms Label"),
+            *("Last Payment Date", "Notes", "Terms & Conditions", "Item Tax %", "Item Tax Type"),
+            *("LateFee Name", "LateFee Type", "LateFee Frequency", "Recurrence Name", "PayPal"),
+            *("Authorize.Net", "Google Checkout", "Payflow Pro", "Stripe", "2Checkout"),
+            *("Braintree", "Forte", "WorldPay", "Payments Pro", "Square", "WePay", "Razorpay"),
+            *("GoCardless", "Partial Payments", "Billing Address", "Billing City"),
+            *("Billing State", "Billing Country", "Billing Code", "Billing Fax", "Billing Phone"),
+            *("Shipping Address", "Shipping City", "Shipping State", "Shipping Country"),
+            *("Shipping Code", "Shipping Fax", "Shipping Phone Number", "HSN/SAC"),
+            *("WriteOff Date", "WriteOff Exchange Rate"),
+        ),
+    ),
+    # The invoices that Stripe's dashboard exports, one a row: its subtotal is one line.
+    Export(
+        "Stripe",
+        ("Number", "Customer Name", "Amount Due", "Subtotal"),
+        {
+            "Number": "invoice",
+            "Customer Name": "account",
+            "Description": "text",
+            "Due Date (UTC)": "due_date",
+            "Currency": "currency",
+            "Subtotal": "unit_price",
+            "Total Discount Amount": "invoice_discount_amount",
+            "Tax": "tax_amount",
+            "Total": "total",
+            "Amount Due": "amount_due",
+        },
+        (
+            *("id", "Customer", "Customer Email", "Subscription", "Status", "Paid", "Closed"),
+            *("Billing", "Charge", "Forgiven", "Date (UTC)", "Paid At (UTC)", "Tax Percent"),
+            *("Finalized At (UTC)", "Voided At (UTC)", "Marked Uncollectible At (UTC)"),
+            *("Period Start (UTC)", "Period End (UTC)", "Minimum Line Item Period Start (UTC)"),
+            *("Maximum Line Item Period End (UTC)", "Applied Coupons", "Created (UTC)"),
+        ),
+    ),
+    # Reports of Opportunities with Products: https://help.salesforce.com, standard report types
+    Export(
+        "Salesforce",
+        ("Account Name", "Product Name", "Sales Price", "Opportunity ID"),
+        _SALESFORCE | {"Opportunity ID": "invoice", "Opportunity Name": "description"},
+        _SALESFORCE_IGNORED,
+    ),
+    Export(
+        "Salesforce",
+        ("Account Name", "Product Name", "Sales Price", "Opportunity Name"),
+        _SALESFORCE | {"Opportunity Name": "invoice"},
+        _SALESFORCE_IGNORED,
+    ),
+)
+
+COLUMNS: Mapping[str, str] = {
+    plain_title(title): name for name, others in ALIASES.items() for title in (name, *others)
+}
+_ASKED = {plain_title(title): names for title, names in QUESTIONS.items()}
+
+KNOWN_TITLES = {*COLUMNS, *_ASKED} | {
+    plain_title(title) for one in EXPORTS for title in (*one.columns, *one.ignored)
+}
+"""Titles, plain, by which a table is recognised as one."""
+
+MONEY_WORD = re.compile(
+    r"tax|vat|gst|mwst|ust|discount|rebate|rabatt|total|amount|betrag|price|preis|currency|fee|"
+    r"charges?|freight|adjustment|rounding|round off|sub ?total|net|netto|gross|brutto|balance|"
+    r"paid|deposit|credits?|surcharge|tip|sum|summe|steuer|währung|shipping charge|late fee"
+)
+GERMAN_MONEY = re.compile(r"\w*(betrag|preis|rabatt|summe|steuer|währung)", re.IGNORECASE)
+TELLING = re.compile(r"tax|vat|gst|mwst|ust|steuer|currency|währung|discount|rabatt|rebate")
+"""What a title may say so that even cells without a digit mean money."""
+
+NO_MONEY = frozenset(["id", "no", "number", "date", "name", "type", "status", "address", "code"])
+"""A title's last words with which it is about no amount: Tax ID, Credit Number."""
+
+
+def columns_of(sheet: Sheet, layout: TableLayout) -> list[str]:
+    """The meaning of each column, with `IGNORED` and `MONEY`.
+
+    What was chosen comes first, then what the recognised export means, then the title itself.
+
+    Raises:
+        Rejected: with every column that nobody understands, and how to say what it means.
+    """
+    export = export_of(sheet.titles)
+    names, wrong = [], []
+    for index, title in enumerate(sheet.titles):
+        name, question = _meaning(title, sheet.column(index), export, layout)
+        names.append(name)
+        wrong += [question] if question else []
+    wrong += _twice(sheet, names)
+    if not wrong and "account" not in names:
+        wrong.append(f"The column 'account' is missing.{_titles_elsewhere(sheet)}")
+    if wrong:
+        titles = set(map(plain_title, sheet.titles))
+        wrong += [
+            f"The layout names a column {one.title!r}, which the table does not have."
+            for one in layout.columns
+            if plain_title(one.title) not in titles
+        ]
+        raise Rejected(
+            [
+                *wrong,
+                "Say under Columns what a title means, or that it is to be ignored. "
+                f"The columns are: {', '.join(ALIASES)}.",
+            ]
+        )
+    return names
+
+
+def export_of(titles: Sequence[str]) -> Export | None:
+    """Whose export a table is, if it is a known one."""
+    there = set(map(plain_title, titles))
+    return next((one for one in EXPORTS if there.issuperset(map(plain_title, one.needs))), None)
+
+
+def _meaning(
+    title: str,
+    cells: Sequence[str],
+    export: Export | None,
+    layout: TableLayout,
+) -> tuple[str, str]:
+    """A column's meaning, and what has to be asked about it; empty where nothing has."""
+    plain = plain_title(title)
+    if choice := layout.choice(title):
+        ignored = choice.means == IGNORED
+        return (MONEY if ignored and _carries_money(title, cells) else choice.means), ""
+    if export:
+        for known, name in export.columns.items():
+            if plain_title(known) == plain:
+                return name, ""
+        if plain in map(plain_title, export.ignored):
+            return IGNORED, ""
+    if plain in COLUMNS:
+        return COLUMNS[plain], ""
+    if not cells:
+        return IGNORED, ""
+    called = f"The column {title!r}" if title else f"The column without a title ({cells[0][:40]!r})"
+    if plain in _ASKED:
+        return "", f"{called} can mean {' or '.join(_ASKED[plain])}."
+    if _carries_money(title, cells):
+        return MONEY, ""
+    if layout.ignore_others:
+        return IGNORED, ""
+    return "", f"There is no column {title!r}{nearest(title, ALIASES) or '.'}" if title else (
+        f"{called} is not understood."
+    )
+
+
+def _carries_money(title: str, cells: Sequence[str]) -> bool:
+    """Whether a column is about money, by its title or by signs of currencies in its cells."""
+    parts = re.sub(r"(?<=[a-zäöü])(?=[A-Z])", " ", title)
+    words = re.findall(r"[^\W_]+", parts.casefold())
+    if words and words[-1] not in NO_MONEY and not (len(words) > 1 and words[-1] == "description"):
+        found = re.search(rf"\b({MONEY_WORD.pattern})\b", " ".join(words))
+        found = found or next(filter(None, map(GERMAN_MONEY.match, words)), None)
+        if found:
+            return bool(TELLING.search(found[0])) or any(map(re.compile(r"\d").search, cells))
+    return any(split_currency(cell.strip())[1] for cell in cells)
+
+
+def _twice(sheet: Sheet, names: Sequence[str]) -> Iterator[str]:
+    counts = Counter(name for name in names if name not in {"", IGNORED, MONEY, "currency"})
+    for name, count in sorted(counts.items()):
+        if count > 1:
+            titles = [
+                title for title, meant in zip(sheet.titles, names, strict=True) if meant == name
+            ]
+            yield f"The column {name!r} is there more than once: {', '.join(map(repr, titles))}."
+
+
+def _titles_elsewhere(sheet: Sheet) -> str:
+    """Where the titles seem to stand, if it is further down."""
+    for number, cells in sheet.rows[:30]:
+        found = {COLUMNS.get(plain_title(cell)) for cell in cells}
+        if "account" in found and len(found - {None}) > 1:
+            return f" The titles seem to be in row {number}: delete the rows above it."
+    return ""
