@@ -47,7 +47,7 @@ def bulk_raise(
             Salesforce reports, go as they are. Else the columns are: invoice, account (needed),
             description, due_date or payment_terms, currency, po_number, footer, send_on; product
             or text, quantity, unit_price, discount_percent, discount_amount, tax_rate,
-            line_total, total.
+            line_total, invoice_total.
         file: Instead of the text: a CSV or XLSX file, by its path or address, where the
             settings allow it.
         layout: What the table itself does not say of its columns, numbers and dates.

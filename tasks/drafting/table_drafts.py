@@ -145,7 +145,9 @@ def _rates(forms: Sequence[Form], defaults: Defaults) -> Rates:
     used = {
         _details(form, defaults).tax_rates
         for form in forms
-        if form.header.total or form.header.amount_due or any(c.tax_amount for c in form.claims)
+        if form.header.invoice_total
+        or form.header.amount_due
+        or any(c.tax_amount for c in form.claims)
     }
     wrong = {rate for rate, found in problems.items() if found}
     return Rates(problems, {rates: read_taxes(rates) for rates in used if not wrong & {*rates}})

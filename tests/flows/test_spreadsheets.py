@@ -14,12 +14,13 @@ from prefect.client.schemas.objects import State
 from flows.bulk_raise import bulk_raise
 from invoicing.connectors import salesforce
 from invoicing.connectors.salesforce import Salesforce
+from invoicing.domain.forms.invoice_table import read_file
 from invoicing.domain.forms.parameters import BulkOutcome, Options
 from invoicing.domain.forms.table_layout import ColumnChoice, TableLayout
 from invoicing.errors import Rejected
 from invoicing.settings import settings
 from tasks.drafting.table_drafts import read_table
-from tests.conftest import Sandbox
+from tests.conftest import ROOT, Sandbox
 from tests.flows.conftest import Org
 
 Bulk = Callable[..., BulkOutcome]
@@ -383,3 +384,24 @@ def test_a_whole_export_costs_few_calls(org: Org, salesforce_sandbox: Sandbox, v
     salesforce_sandbox.admin("DELETE", "requests")
     assert raised("\n".join([head, *rows])).raised == 100
     assert salesforce_sandbox.admin("GET", "requests")["count"] < 20
+
+
+@pytest.mark.parametrize("name", ["invoices.csv", "invoices.xlsx"])
+def test_the_template_as_it_is_given_away(
+    org: Org, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Whoever fills it in begins with something that can be raised."""
+    monkeypatch.setenv("INVOICING_TABLES__FOLDERS", str(ROOT / "docs" / "templates"))
+    settings.cache_clear()
+    assert raised(file=name, options=Options()).raised == 2
+    assert drafts(org) == [
+        ("Acme Corporation", "USD", [450, 199.9]),
+        ("Globex", "USD", [100]),
+    ]
+    assert read_template("invoices.csv") == read_template("invoices.xlsx")
+
+
+def read_template(name: str) -> list[str]:
+    """The titles of a template."""
+    raw = (ROOT / "docs" / "templates" / name).read_bytes()
+    return list(read_file(raw, TableLayout()).titles)

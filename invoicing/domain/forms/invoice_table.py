@@ -33,7 +33,7 @@ PERCENTAGES = frozenset(["discount_percent", "invoice_discount_percent"])
 AMOUNTS = frozenset(
     [
         *("unit_price", "discount_amount", "tax_amount", "line_total"),
-        *("invoice_discount_amount", "subtotal", "total", "amount_due"),
+        *("invoice_discount_amount", "invoice_subtotal", "invoice_total", "amount_due"),
     ]
 )
 NUMBERS = AMOUNTS | PERCENTAGES | {"quantity"}
@@ -66,8 +66,8 @@ class Header:
     send_on: date | None = None
     invoice_discount_percent: Decimal | None = None
     invoice_discount_amount: Decimal | None = None
-    subtotal: Decimal | None = None
-    total: Decimal | None = None
+    invoice_subtotal: Decimal | None = None
+    invoice_total: Decimal | None = None
     amount_due: Decimal | None = None
 
 

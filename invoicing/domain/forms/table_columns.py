@@ -4,11 +4,12 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from invoicing.domain.forms.table_layout import TableLayout
 from invoicing.domain.forms.table_text import Sheet, plain_title
 from invoicing.domain.forms.table_values import split_currency
-from invoicing.domain.model.wording import nearest
+from invoicing.domain.model.money import CURRENCIES
 from invoicing.errors import Rejected
 
 IGNORED = "ignore"
@@ -36,22 +37,23 @@ ALIASES: Mapping[str, Sequence[str]] = {
     "line_total": ("line amount", "item amount", "item total"),
     "invoice_discount_percent": (),
     "invoice_discount_amount": (),
-    "subtotal": (),
-    "total": ("invoice total", "invoice amount"),
+    "invoice_subtotal": (),
+    "invoice_total": ("invoice amount",),
     "amount_due": ("balance", "balance due"),
 }
 """Other names of the columns, whatever their case, blanks and signs."""
 
-_AMOUNT = ("unit_price", "line_total", "total")
+_AMOUNT = ("unit_price", "line_total", "invoice_total")
 QUESTIONS: Mapping[str, Sequence[str]] = {
-    "net": ("payment_terms", "unit_price", "line_total", "subtotal"),
+    "net": ("payment_terms", "unit_price", "line_total", "invoice_subtotal"),
     "gross": _AMOUNT,
     "amount": _AMOUNT,
     "sum": _AMOUNT,
     "value": _AMOUNT,
     "total price": _AMOUNT,
-    "total amount": ("line_total", "total"),
-    "total": ("line_total", "total"),
+    "total amount": ("line_total", "invoice_total"),
+    "total": ("line_total", "invoice_total"),
+    "subtotal": ("line_total", "invoice_subtotal"),
     "discount": ("discount_percent", "discount_amount", "invoice_discount_percent"),
     "tax": ("tax_rate", "tax_amount"),
     "vat": ("tax_rate", "tax_amount"),
@@ -63,8 +65,7 @@ QUESTIONS: Mapping[str, Sequence[str]] = {
     "number": ("invoice", "po_number"),
     "notes": ("description", "footer", "text"),
 }
-"""Titles that can mean several things, and what: whoever asks has to say which. Only a table's
-own `total` says `total` and nothing else where each invoice has one row."""
+"""Titles that can mean several things, and what: a person has to say which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ _SALESFORCE = {
     "Discount": "discount_percent",
     "Total Price": "line_total",
     "Line Description": "text",
-    "Amount": "subtotal",
+    "Amount": "invoice_subtotal",
     "Amount Currency": "currency",
 }
 _SALESFORCE_IGNORED = (
@@ -108,7 +109,7 @@ _SALESFORCE_IGNORED = (
     ),
     *("Opportunity Owner", "Owner Role", "Account Owner", "Fiscal Period", "Age", "Created Date"),
     *("Type", "Lead Source", "Next Step", "Date", "Month", "Active Product", "Product Family"),
-    *("Opportunity ID", "Account ID", "Product ID", "Product Description", "Last Modified Date"),
+    *("Account ID", "Product ID", "Product Description", "Last Modified Date"),
 )
 
 EXPORTS = (
@@ -145,7 +146,7 @@ EXPORTS = (
             "InvoiceNumber": "invoice",
             "Reference": "description",
             "DueDate": "due_date",
-            "Total": "total",
+            "Total": "invoice_total",
             "InventoryItemCode": "product",
             "Description": "text",
             "Quantity": "quantity",
@@ -187,8 +188,8 @@ EXPORTS = (
             "Entity Discount Amount": "invoice_discount_amount",
             "Item Tax": "tax_rate",
             "Item Tax Amount": "tax_amount",
-            "SubTotal": "subtotal",
-            "Total": "total",
+            "SubTotal": "invoice_subtotal",
+            "Total": "invoice_total",
             "Balance": "amount_due",
         },
         (
@@ -221,7 +222,7 @@ EXPORTS = (
             "Subtotal": "unit_price",
             "Total Discount Amount": "invoice_discount_amount",
             "Tax": "tax_amount",
-            "Total": "total",
+            "Total": "invoice_total",
             "Amount Due": "amount_due",
         },
         (
@@ -251,6 +252,10 @@ COLUMNS: Mapping[str, str] = {
     plain_title(title): name for name, others in ALIASES.items() for title in (name, *others)
 }
 _ASKED = {plain_title(title): names for title, names in QUESTIONS.items()}
+
+LIKENESS = 0.75
+SHORTEST_WORD = 5
+"""How like a known title is to be, and how long one inside of another, for a good guess."""
 
 KNOWN_TITLES = {*COLUMNS, *_ASKED} | {
     plain_title(title) for one in EXPORTS for title in (*one.columns, *one.ignored)
@@ -338,15 +343,28 @@ def _meaning(
         return MONEY, ""
     if layout.ignore_others:
         return IGNORED, ""
-    return "", f"There is no column {title!r}{nearest(title, ALIASES) or '.'}" if title else (
-        f"{called} is not understood."
-    )
+    if not title:
+        return "", f"{called} is not understood."
+    guess = _guess(plain, cells)
+    return "", f"There is no column {title!r}{f'; did you mean {guess!r}?' if guess else '.'}"
+
+
+def _guess(plain: str, cells: Sequence[str]) -> str:
+    """What a column probably means, by titles that are like its own or by what it holds."""
+    for near in get_close_matches(plain, COLUMNS, n=1, cutoff=LIKENESS):
+        return COLUMNS[near]
+    words = {word for word in COLUMNS if len(word) >= SHORTEST_WORD and word in plain}
+    if words:
+        return COLUMNS[max(words, key=len)]
+    if all(cell.strip().upper() in CURRENCIES for cell in cells):
+        return "currency"
+    return ""
 
 
 def _carries_money(title: str, cells: Sequence[str]) -> bool:
     """Whether a column is about money, by its title or by signs of currencies in its cells."""
-    parts = re.sub(r"(?<=[a-zäöü])(?=[A-Z])", " ", title)
-    words = re.findall(r"[^\W_]+", parts.casefold())
+    parted = re.sub(r"(?<=[a-zäöü])(?=[A-Z])", " ", title)
+    words = re.findall(r"[^\W_]+", f"{title} {parted}".casefold())
     if words and words[-1] not in NO_MONEY and not (len(words) > 1 and words[-1] == "description"):
         found = re.search(rf"\b({MONEY_WORD.pattern})\b", " ".join(words))
         found = found or next(filter(None, map(GERMAN_MONEY.match, words)), None)

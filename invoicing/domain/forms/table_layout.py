@@ -29,8 +29,8 @@ Means = Literal[
     "line_total",
     "invoice_discount_percent",
     "invoice_discount_amount",
-    "subtotal",
-    "total",
+    "invoice_subtotal",
+    "invoice_total",
     "amount_due",
 ]
 

@@ -66,9 +66,9 @@ def total_problems(
             else:
                 yield from _differs(place, "tax amount", tax, [_tax(line.net(currency), taxes)])
     where, header = form.where, form.header
-    if header.subtotal is not None:
-        yield from _differs(where, "subtotal", header.subtotal, [subtotal(lines, currency)])
-    for what, said in (("total", header.total), ("amount due", header.amount_due)):
+    if header.invoice_subtotal is not None:
+        yield from _differs(where, "subtotal", header.invoice_subtotal, [subtotal(lines, currency)])
+    for what, said in (("total", header.invoice_total), ("amount due", header.amount_due)):
         if said is not None and taxes is None:
             yield f"{where}: {_UNKNOWN.format(what=what, said=said)}"
         elif said is not None:
