@@ -28,11 +28,11 @@ A,Acme Corporation,,,Onboarding,1,2000
 def bulk_raise(
     csv: Annotated[str, Field(examples=[EXAMPLE])] = "",
     file: Annotated[str, Field(examples=["https://files.example.com/november.xlsx"])] = "",
-    layout: TableLayout = TableLayout(),  # noqa: B008
     opportunities: Annotated[list[str], Field(examples=[["Acme renewal"]])] = [],  # noqa: B006
     description: str = "",
     due_date: OptionalDate = None,
     options: Options = Options(),  # noqa: B008
+    layout: TableLayout = TableLayout(),  # noqa: B008
     all_or_nothing: bool = True,
     request_id: RequestId = "",
 ) -> BulkOutcome:
@@ -50,11 +50,11 @@ def bulk_raise(
             line_total, invoice_total.
         file: Instead of the text: a CSV or XLSX file, by its path or address, where the
             settings allow it.
-        layout: What the table itself does not say of its columns, numbers and dates.
         opportunities: Ids or exact names. Each is billed once, whatever the request.
         description: Where a row has none; else an Opportunity's own name.
         due_date: Where a row has neither due date nor terms; empty for the terms below.
         options: What else all of the drafts get.
+        layout: What the table itself does not say of its columns, numbers and dates.
         all_or_nothing: Write nothing where anything is wrong; else write what is right.
         request_id: For programs: the same rows in the same request are raised once.
     """

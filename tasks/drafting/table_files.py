@@ -34,19 +34,22 @@ def _read(place: str) -> bytes:
             "Files are not read: no folder is allowed (INVOICING_TABLES__FOLDERS). Paste the "
             "table as CSV, or ask whoever runs this to allow one."
         )
-    # A link is followed before it is compared, so that none leads out of the folder.
-    paths = [(folder / place.strip()).resolve() for folder in folders]
-    allowed = [
-        path
-        for path, folder in zip(paths, folders, strict=True)
-        if path.is_relative_to(folder) and path.is_file()
-    ]
+    allowed = [path for folder in folders if (path := _inside(folder, place.strip()))]
     if not allowed:
         raise Rejected(
             f"There is no file {place!r} in the folders that are allowed "
             f"({', '.join(map(str, folders))})."
         )
     return _content(allowed[0])
+
+
+def _inside(folder: Path, place: str) -> Path | None:
+    """A file of a folder; links are followed first, so that none leads out of it."""
+    try:
+        path = (folder / place).resolve()
+        return path if path.is_relative_to(folder) and path.is_file() else None
+    except (OSError, ValueError):  # too long for a name, or no name at all
+        return None
 
 
 def _content(path: Path) -> bytes:

@@ -322,7 +322,15 @@ def test_files_elsewhere_are_not_read(
     """Neither by a path that leads out, nor by a link, nor where nothing is allowed."""
     (folder.parent / "secret.csv").write_text("customer\nGlobex\n")
     (folder / "link.csv").symlink_to(folder.parent / "secret.csv")
-    for place in ("../secret.csv", "link.csv", str(folder.parent / "secret.csv"), "none.csv", "."):
+    for place in (
+        "../secret.csv",
+        "link.csv",
+        str(folder.parent / "secret.csv"),
+        "none.csv",
+        ".",
+        "x" * 999,
+        "a\0b",
+    ):
         assert "There is no file" in refused(file=place)
     monkeypatch.delenv("INVOICING_TABLES__FOLDERS")
     settings.cache_clear()

@@ -262,14 +262,17 @@ KNOWN_TITLES = {*COLUMNS, *_ASKED} | {
 }
 """Titles, plain, by which a table is recognised as one."""
 
-MONEY_WORD = re.compile(
-    r"tax|vat|gst|mwst|ust|discount|rebate|rabatt|total|amount|betrag|price|preis|currency|fee|"
-    r"charges?|freight|adjustment|rounding|round off|sub ?total|net|netto|gross|brutto|balance|"
-    r"paid|deposit|credits?|surcharge|tip|sum|summe|steuer|währung|shipping charge|late fee"
+TELLING = (
+    r"tax(es|able)?|vat|gst|mwst|ust|tva|iva|btw|moms|currency|discounts?|rebates?|rabatt|remise|"
+    r"descuento|korting|\w*(steuer|währung|rabatt)\w*|devise|divisa|moneda"
 )
-GERMAN_MONEY = re.compile(r"\w*(betrag|preis|rabatt|summe|steuer|währung)", re.IGNORECASE)
-TELLING = re.compile(r"tax|vat|gst|mwst|ust|steuer|currency|währung|discount|rabatt|rebate")
-"""What a title may say so that even cells without a digit mean money."""
+"""Words of a title that mean money even beside cells without a digit."""
+
+MONEY_WORD = re.compile(
+    rf"\b({TELLING}|(sub)?totals?|amounts?|prices?|fees?|charges?|freight|adjustments?|rounding|"
+    r"round off|nett?o?|gross|brutto|balance|paid|deposits?|credits?|surcharges?|tips?|sums?|"
+    r"montant|prix|importe|precio|bedrag|\w*(betrag|preis|summe))\b"
+)
 
 NO_MONEY = frozenset(["id", "no", "number", "date", "name", "type", "status", "address", "code"])
 """A title's last words with which it is about no amount: Tax ID, Credit Number."""
@@ -366,10 +369,11 @@ def _carries_money(title: str, cells: Sequence[str]) -> bool:
     parted = re.sub(r"(?<=[a-zäöü])(?=[A-Z])", " ", title)
     words = re.findall(r"[^\W_]+", f"{title} {parted}".casefold())
     if words and words[-1] not in NO_MONEY and not (len(words) > 1 and words[-1] == "description"):
-        found = re.search(rf"\b({MONEY_WORD.pattern})\b", " ".join(words))
-        found = found or next(filter(None, map(GERMAN_MONEY.match, words)), None)
+        found = MONEY_WORD.search(" ".join(words))
         if found:
-            return bool(TELLING.search(found[0])) or any(map(re.compile(r"\d").search, cells))
+            return bool(re.fullmatch(TELLING, found[0])) or any(
+                map(re.compile(r"\d").search, cells)
+            )
     return any(split_currency(cell.strip())[1] for cell in cells)
 
 

@@ -57,7 +57,9 @@ class ColumnChoice(BaseModel):
 class TableLayout(BaseModel):
     """How a table is to be read; what stays empty is found out from the table itself."""
 
-    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, title="Layout")
+    model_config = ConfigDict(
+        extra="forbid", str_strip_whitespace=True, title="How the table is read"
+    )
 
     name: str = Field(
         "",

@@ -103,6 +103,8 @@ def test_titles_that_can_mean_several_things_are_asked_about(title: str) -> None
     [
         ("VAT 20%", "5", MONEY),
         ("MwSt", "19 %", MONEY),
+        ("Taxable", "Y", MONEY),
+        ("Montant TVA", "5", MONEY),
         ("ShippingCharge", "5", MONEY),
         ("Late Fee", "1", MONEY),
         ("Gesamtbetrag", "100,00", MONEY),
