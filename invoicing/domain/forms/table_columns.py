@@ -253,6 +253,9 @@ COLUMNS: Mapping[str, str] = {
 }
 _ASKED = {plain_title(title): names for title, names in QUESTIONS.items()}
 
+MAX_SHOWN = 10
+"""Questions that the error itself asks."""
+
 LIKENESS = 0.75
 SHORTEST_WORD = 5
 """How like a known title is to be, and how long one inside of another, for a good guess."""
@@ -292,9 +295,11 @@ def columns_of(sheet: Sheet, layout: TableLayout) -> list[str]:
         name, question = _meaning(title, sheet.column(index), export, layout)
         names.append(name)
         wrong += [question] if question else []
+    if "account" not in names and (row := _titles_elsewhere(sheet)):
+        raise Rejected(f"The titles seem to be in row {row}: delete the rows above it.")
     wrong += _twice(sheet, names)
     if not wrong and "account" not in names:
-        wrong.append(f"The column 'account' is missing.{_titles_elsewhere(sheet)}")
+        wrong.append("The column 'account' is missing.")
     if wrong:
         titles = set(map(plain_title, sheet.titles))
         wrong += [
@@ -302,13 +307,13 @@ def columns_of(sheet: Sheet, layout: TableLayout) -> list[str]:
             for one in layout.columns
             if plain_title(one.title) not in titles
         ]
-        raise Rejected(
-            [
-                *wrong,
-                "Say under Columns what a title means, or that it is to be ignored. "
-                f"The columns are: {', '.join(ALIASES)}.",
-            ]
+        advice = (
+            "Say under Columns what a title means, or that it is ignored; Ignore other columns "
+            f"ignores all that carry no money. The columns are: {', '.join(ALIASES)}."
         )
+        more = len(wrong) - MAX_SHOWN
+        rest = [f"… and {more:,} more."] if more > 0 else []
+        raise Rejected([*wrong, advice], " ".join([*wrong[:MAX_SHOWN], *rest, advice]))
     return names
 
 
@@ -387,10 +392,10 @@ def _twice(sheet: Sheet, names: Sequence[str]) -> Iterator[str]:
             yield f"The column {name!r} is there more than once: {', '.join(map(repr, titles))}."
 
 
-def _titles_elsewhere(sheet: Sheet) -> str:
-    """Where the titles seem to stand, if it is further down."""
+def _titles_elsewhere(sheet: Sheet) -> int | None:
+    """The row in which the titles seem to stand, if it is further down."""
     for number, cells in sheet.rows[:30]:
         found = {COLUMNS.get(plain_title(cell)) for cell in cells}
         if "account" in found and len(found - {None}) > 1:
-            return f" The titles seem to be in row {number}: delete the rows above it."
-    return ""
+            return number
+    return None

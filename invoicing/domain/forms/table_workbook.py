@@ -20,6 +20,12 @@ ZIPPED = b"PK\x03\x04"
 OLD_OR_LOCKED = b"\xd0\xcf\x11\xe0"
 """What a workbook begins with; and one from before 2007, or behind a password."""
 
+UNREADABLE = (
+    *(InvalidFileException, zipfile.BadZipFile, SyntaxError, OSError),
+    *(KeyError, ValueError, TypeError, AttributeError, IndexError),
+)
+"""What openpyxl raises of files that are none, or are broken somewhere: also of malformed XML."""
+
 MAX_UNPACKED = 50_000_000
 """Bytes that a workbook may unpack to: a small file can hold endless ones."""
 
@@ -54,7 +60,7 @@ def read_workbook(raw: bytes, name: str = "") -> Sheet:
             raise Rejected("The workbook is too large. Divide it, or save the sheet as CSV.")
         values = load_workbook(io.BytesIO(raw), data_only=True)
         formulas = load_workbook(io.BytesIO(raw))
-    except (InvalidFileException, zipfile.BadZipFile, KeyError, ValueError, OSError) as error:
+    except UNREADABLE as error:
         raise Rejected(
             "This is no workbook that can be read; save it as .xlsx, or as CSV."
         ) from error

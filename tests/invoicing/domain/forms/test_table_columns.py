@@ -133,6 +133,14 @@ def test_what_is_said_comes_before_what_is_recognised() -> None:
     assert columns_of(sheet(*titles), TableLayout(columns=[choice]))[-1] == "po_number"
 
 
+def test_many_questions_are_short() -> None:
+    """The first ones, how many more there are, and what to do."""
+    with pytest.raises(Rejected) as refused:
+        columns_of(sheet("account", *(f"Colour {number}" for number in range(40))), TableLayout())
+    assert len(refused.value.reasons) == 41
+    assert "… and 30 more. Say under Columns" in str(refused.value)
+
+
 def test_two_columns_of_one_meaning() -> None:
     """Named as the table has them."""
     said = refusal("account", "memo", "description")
@@ -143,7 +151,7 @@ def test_titles_that_stand_further_down() -> None:
     """A report's head is to be deleted, since it may say things that nobody reads."""
     table = Sheet(1, ["Sales report"], [(2, ["In EUR"]), (4, ["Account", "Price"])])
     with pytest.raises(Rejected, match="The titles seem to be in row 4"):
-        columns_of(table, TableLayout(ignore_others=True))
+        columns_of(table, TableLayout())
 
 
 def test_a_choice_for_a_column_that_is_not_there() -> None:

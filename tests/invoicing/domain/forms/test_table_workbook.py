@@ -121,9 +121,27 @@ def bomb() -> bytes:
     return file.getvalue()
 
 
+def with_part(name: str, text: str) -> bytes:
+    """A workbook of which one part is another."""
+    file = io.BytesIO()
+    with ZipFile(io.BytesIO(saved(["account"], ["Acme"]))) as whole, ZipFile(file, "w") as parts:
+        for part in whole.namelist():
+            parts.writestr(part, text if part == name else whole.read(part))
+    return file.getvalue()
+
+
+ENTITIES = (
+    '<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;&a;">]>'
+    '<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>'
+    '<row r="1"><c r="A1" t="inlineStr"><is><t>&b;</t></is></c></row></sheetData></worksheet>'
+)
+
+
 @pytest.mark.parametrize(
     ("raw", "reason"),
     [
+        (with_part("xl/worksheets/sheet1.xml", ENTITIES), "no workbook that can be read"),
+        (with_part("xl/workbook.xml", "<no"), "no workbook that can be read"),
         (b"\xd0\xcf\x11\xe0" + b"\0" * 100, "protected by a password, or of an old kind"),
         (b"PK\x03\x04 and no zip", "no workbook that can be read"),
         (bomb(), "too large"),
