@@ -297,10 +297,10 @@ def _add(
     unreadable: dict[str, str] = {}
     wrong: list[str] = []
     for index, name, cell in cells:
-        called = _called(titles[index] if name == MONEY else name, cell)
+        what = titles[index] if name == MONEY else name
+        called = f"the {what.replace('_', ' ')}" if type(cell) is Broken else _called(what, cell)
         try:
             if isinstance(cell, Broken):
-                called = f"the {name.replace('_', ' ')}"
                 raise ValueError(str(cell))
             value = readers.get(index, str)(cell)
         except ValueError as error:
