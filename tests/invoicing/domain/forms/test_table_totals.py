@@ -70,7 +70,7 @@ def test_figures_that_differ(column: str, cells: list[str], said: str) -> None:
 
 
 def test_taxes_are_worked_out() -> None:
-    """On each line or on their sum, as either is written; a tax that prices contain is not added."""
+    """On each line or on their sum, as either is written; what prices contain is not added."""
     assert problems("tax_amount", "0.19", "1.71", "0.95", taxes=[VAT]) == []
     assert problems("invoice_total", "17.84", taxes=[VAT]) == []
     assert problems("tax_amount", "0.16", "1.44", "0.80", taxes=[INCLUDED]) == []
