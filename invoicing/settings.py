@@ -265,6 +265,25 @@ class Reminders(BaseModel):
         return sorted({*(-day for day in self.before_due), *self.after_due})
 
 
+def _address(text: str) -> str:
+    if not re.fullmatch(r"https?://[^/@?#\s]+(/[^?#\s]*)?", text):
+        raise ValueError("write it like https://files.example.com/invoices/")
+    return text
+
+
+class Tables(BaseModel):
+    """Where bulk-raise may read spreadsheets from; nowhere, unless it is said."""
+
+    folders: Listed[Path] = Field(
+        default_factory=list, description="Folders on the worker's disk, with all below them."
+    )
+    urls: Listed[Annotated[str, AfterValidator(_address)]] = Field(
+        default_factory=list,
+        description="Addresses, with all below them, such as https://files.example.com/invoices/. "
+        "Whoever starts the flow makes the worker ask them.",
+    )
+
+
 class Settings(BaseSettings):
     """Everything that differs from one installation to the next."""
 
@@ -280,6 +299,7 @@ class Settings(BaseSettings):
     reminders: Reminders = Field(default_factory=Reminders)
     dialogues: Dialogues = Field(default_factory=Dialogues)
     approval: Approval = Field(default_factory=Approval)
+    tables: Tables = Field(default_factory=Tables)
     mapping: Path | None = Field(
         None,
         description="TOML file with the org's own names for our objects and fields.",

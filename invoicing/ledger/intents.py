@@ -37,6 +37,9 @@ APPROVE = "approve-sending"
 AGREE = "agree-amount"
 """What an invoice asks for was said; the outcome is in minor units, the digest the content's."""
 
+READ_TABLE = "read-table"
+"""What a run read as its table; the subject is the run."""
+
 DELETE = "delete-draft"
 RAISE = "raise-invoice"
 

@@ -105,6 +105,16 @@ class LentEmail(SQLModel, table=True):
     lent: str
 
 
+class RememberedLayout(SQLModel, table=True):
+    """What somebody said of a kind of table, for the next of its kind."""
+
+    __tablename__ = "table_layout"
+
+    name: str = Field(primary_key=True, description="Without its case.")
+    shown_name: str
+    layout: str = Field(sa_type=Text, description="JSON of the form's choices.")
+
+
 class InvoiceLink(SQLModel, table=True):
     """A Salesforce record and its Stripe invoice."""
 

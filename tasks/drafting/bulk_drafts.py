@@ -1,35 +1,26 @@
-"""Steps of raising many drafts at once: checked together, written many in a call, reported."""
+"""Many drafts, written many in a call, each once; and what came of each."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import date
+from dataclasses import dataclass, field
 
 from more_itertools import chunked
 from prefect import task
 
 from invoicing.connectors import salesforce
 from invoicing.connectors.salesforce import GRAPHS, NODES, GraphError, Record
-from invoicing.domain.forms.csv_import import MAX_INVOICES, Form, read_table
-from invoicing.domain.forms.draft_lines import PriceBook, chosen_details, new_lines
-from invoicing.domain.forms.parameters import BulkOutcome, Options
+from invoicing.domain.forms.parameters import BulkOutcome
 from invoicing.domain.model import markdown
-from invoicing.domain.model.invoice import Account, Line, draft_problems
-from invoicing.domain.model.invoice_details import Details, Discount
-from invoicing.domain.model.money import CURRENCIES, Money
-from invoicing.domain.model.record_ids import looks_like_id, short
+from invoicing.domain.model.money import Money
 from invoicing.domain.model.status import Status
 from invoicing.domain.model.wording import counted
 from invoicing.domain.salesforce import record
 from invoicing.errors import InvoicingError, Rejected
 from invoicing.ledger import timeline
-from tasks.drafting.draft_record import Draft, draft_nodes, options_problems, raised_entry
-from tasks.records.accounts import read_accounts
-from tasks.records.environment_check import org_currency
+from tasks.drafting.draft_record import draft_nodes, raised_entry
+from tasks.drafting.requested_drafts import RequestedInvoice
 from tasks.records.locks import Lock
-from tasks.records.price_books import read_price_book
 from tasks.records.record_changes import add_entries
 from tasks.records.soql_lists import select_in
-from tasks.runtime.clock import today
 from tasks.runtime.retries import STEP
 from tasks.runtime.run_page import publish_page, record_page
 
@@ -38,32 +29,6 @@ DRAFT = Lock("these invoices")
 
 MAX_REASONS_SHOWN = 5
 """Mistakes that the error itself names; the run's page names all."""
-
-
-@dataclass(frozen=True, slots=True)
-class Defaults:
-    """Values of drafts that name no others."""
-
-    description: str
-    due_date: date | None
-    details: Details
-
-
-@dataclass(frozen=True, slots=True)
-class RequestedInvoice:
-    """An invoice that is requested.
-
-    Attributes:
-        where: Its rows or its Opportunity, for people.
-        key: Its local key; empty where there is nothing to raise.
-        draft: What is to be written, unless something is wrong.
-        problems: Everything that is wrong.
-    """
-
-    where: str
-    key: str
-    draft: Draft | None = None
-    problems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,229 +46,6 @@ class RaiseResult:
     row: Record | None = None
     is_new: bool = False
     problems: tuple[str, ...] = ()
-
-
-@task(task_run_name="check the options", **STEP)
-def choose_defaults(description: str, due_date: date | None, options: Options) -> Defaults:
-    """Check the values that are given for all drafts at once.
-
-    Raises:
-        Rejected: with everything that is wrong with the options.
-    """
-    details = chosen_details(options)
-    problems = options_problems(details)
-    if problems:
-        raise Rejected(problems)
-    return Defaults(description.strip(), due_date, details)
-
-
-@task(task_run_name="check the table", **STEP)
-def check_table(csv: str, defaults: Defaults, request: str) -> list[RequestedInvoice]:
-    """Check a whole table against Salesforce, in a few queries for all of its rows.
-
-    Raises:
-        Rejected: the table as a whole cannot be read.
-    """
-    if not csv.strip():
-        return []
-    forms = read_table(csv, request)
-    customers = read_accounts(form.header.account for form in forms)
-    books = _price_books(forms, customers)
-    return [_asked(form, customers[form.header.account], books, defaults) for form in forms]
-
-
-Book = tuple[str, str | None]
-"""A currency, and the price book that an Account has for itself."""
-
-
-def _book(form: Form, customer: Account | str) -> Book:
-    own = org_currency().own if isinstance(customer, str) else customer.currency
-    code = (form.header.currency or own).upper()
-    return code, None if isinstance(customer, str) else customer.price_book
-
-
-def _price_books(
-    forms: Sequence[Form], customers: Mapping[str, Account | str]
-) -> dict[Book, PriceBook]:
-    products: dict[Book, set[str]] = {}
-    accounts: dict[Book, Account | None] = {}
-    for form in forms:
-        customer = customers[form.header.account]
-        book = _book(form, customer)
-        products.setdefault(book, set()).update(item.product for item in form.items)
-        accounts.setdefault(book, None if isinstance(customer, str) else customer)
-    return {
-        book: read_price_book(book[0], sorted(names), accounts[book])
-        if book[0] in CURRENCIES
-        else PriceBook([], book[0])
-        for book, names in products.items()
-    }
-
-
-def _asked(
-    form: Form, customer: Account | str, books: Mapping[Book, PriceBook], defaults: Defaults
-) -> RequestedInvoice:
-    header, book = form.header, books[_book(form, customer)]
-    due_date, details = defaults.due_date, defaults.details
-    if header.due_date or header.payment_terms:
-        due_date, details = header.due_date, replace(details, terms=header.payment_terms)
-    own = {name: getattr(header, name) for name in ("po_number", "footer", "send_on")}
-    details = replace(details, **{name: value for name, value in own.items() if value})
-    lines, problems = new_lines(form.items, book, key=form.key)
-    problems += _late(header.send_on)
-    requested = _checked(
-        RequestedInvoice(form.where, form.key),
-        customer,
-        book.currency,
-        header.description or defaults.description,
-        due_date,
-        lines,
-        details,
-    )
-    problems += requested.problems
-    placed = tuple(form.problems + [form.placed(problem) for problem in problems])
-    return replace(requested, problems=placed, draft=None if placed else requested.draft)
-
-
-def _late(send_on: date | None) -> list[str]:
-    return options_problems(Details(send_on=send_on))
-
-
-def _checked(
-    requested: RequestedInvoice,
-    customer: Account | str,
-    currency: str,
-    description: str,
-    due_date: date | None,
-    lines: Sequence[Line],
-    details: Details,
-    opportunity: str | None = None,
-) -> RequestedInvoice:
-    """A requested invoice with its draft, or with its mistakes."""
-    problems = [customer] if isinstance(customer, str) else []
-    problems += draft_problems(
-        due_date=due_date,
-        currency=currency,
-        lines=lines,
-        today=today(),
-        description=description,
-        details=details,
-    )
-    if problems or isinstance(customer, str):
-        return replace(requested, problems=tuple(problems))
-    draft = Draft(
-        key=requested.key,
-        account=customer,
-        currency=currency,
-        description=description,
-        due_date=due_date,
-        lines=tuple(lines),
-        details=details,
-        opportunity=opportunity,
-    )
-    return replace(requested, draft=draft)
-
-
-@task(task_run_name="check the Opportunities", **STEP)
-def check_opportunities(references: Sequence[str], defaults: Defaults) -> list[RequestedInvoice]:
-    """Check Opportunities and their products, in a few queries for all of them.
-
-    Each is billed once, whoever asks: its id is its draft's key.
-    """
-    words = list(dict.fromkeys(filter(None, map(str.strip, references))))
-    if len(words) > MAX_INVOICES:
-        raise Rejected(
-            f"{len(words):,} Opportunities are too many; {MAX_INVOICES:,} go in one run."
-        )
-    named = _opportunities(words)
-    wrong = [
-        RequestedInvoice(f"Opportunity {word!r}", "", problems=(f"Opportunity {word!r}: {found}",))
-        for word, found in named.items()
-        if isinstance(found, str)
-    ]
-    found = {row["Id"]: row for row in named.values() if not isinstance(row, str)}
-    products = _products(found)
-    customers = read_accounts(row["AccountId"] or "" for row in found.values())
-    return wrong + [
-        _of_opportunity(row, products.get(id_, []), customers[row["AccountId"] or ""], defaults)
-        for id_, row in found.items()
-    ]
-
-
-def _opportunities(words: Sequence[str]) -> dict[str, Record | str]:
-    """The Opportunity that each word names, by id or exact name, or why there is none."""
-    ids = [word for word in words if looks_like_id(word, "006")]
-    fields = ["Id", "Name", "AccountId", "StageName", "IsWon", "IsClosed", *org_currency().fields]
-    found: dict[str, dict[str, Record]] = {}
-    for column, some in (("Id", ids), ("Name", [word for word in words if word not in ids])):
-        for row in select_in("Opportunity", column, some, fields):
-            word = short(row["Id"]) if column == "Id" else row["Name"].casefold()
-            found.setdefault(word, {})[row["Id"]] = row
-    return {
-        word: _only(found.get(short(word) if word in ids else word.casefold(), {}))
-        for word in words
-    }
-
-
-def _only(found: Mapping[str, Record]) -> Record | str:
-    if len(found) > 1:
-        return f"{len(found)} are called so; use the Opportunity's id."
-    for row in found.values():
-        return row
-    return "there is none in Salesforce."
-
-
-def _products(ids: Iterable[str]) -> dict[str, list[Record]]:
-    """The products of Opportunities, in their order."""
-    rows: dict[str, list[Record]] = {}
-    fields = (
-        *("OpportunityId", "Product2Id", "Product2.Name"),
-        *("Quantity", "UnitPrice", "Discount", "Description"),
-    )
-    order = "OpportunityId, SortOrder NULLS LAST, CreatedDate, Id"
-    for row in select_in("OpportunityLineItem", "OpportunityId", ids, fields, order=order):
-        rows.setdefault(row["OpportunityId"], []).append(row)
-    return rows
-
-
-def _of_opportunity(
-    row: Record, products: Sequence[Record], customer: Account | str, defaults: Defaults
-) -> RequestedInvoice:
-    where, key = f"Opportunity {row['Name']!r}", f"opportunity-{row['Id']}"
-    problems = []
-    if not (row["IsWon"] and row["IsClosed"]):
-        problems.append(f"it is in stage {row['StageName']!r}; only one that is won can be billed.")
-    if not products:
-        problems.append("it has no products; add some, or raise the invoice by hand.")
-    requested = _checked(
-        RequestedInvoice(where, key),
-        customer if row["AccountId"] else "it has no Account.",
-        org_currency().of(row),
-        defaults.description or row["Name"],
-        defaults.due_date,
-        [_line(key, number, product) for number, product in enumerate(products, 1)],
-        defaults.details,
-        opportunity=row["Id"],
-    )
-    problems += [
-        p for p in requested.problems if products or not p.startswith("The invoice has no")
-    ]
-    placed = tuple(f"{where}: {problem}" for problem in problems)
-    return replace(requested, problems=placed, draft=None if placed else requested.draft)
-
-
-def _line(key: str, number: int, product: Record) -> Line:
-    percent = product["Discount"]
-    return Line(
-        key=f"{key}-{number}",
-        position=number,
-        description=product["Description"] or "",
-        quantity=record.number(product["Quantity"]),
-        unit_price=record.number(product["UnitPrice"] or 0),
-        product_id=product["Product2Id"],
-        product_name=(product["Product2"] or {}).get("Name", ""),
-        discount=Discount(percent=record.number(percent)) if percent else None,
-    )
 
 
 @task(task_run_name="write the drafts", **STEP)

@@ -7,6 +7,7 @@ from prefect import task
 from invoicing.connectors import salesforce
 from invoicing.domain.model.invoice import Account
 from invoicing.domain.model.record_ids import looks_like_id, short
+from invoicing.domain.model.wording import caseless
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.queries import Condition, Query, is_in
 from invoicing.ledger import links
@@ -32,10 +33,10 @@ def read_accounts(references: Iterable[str]) -> dict[str, Account | str]:
     for column, some in (("Id", ids), ("Name", {*words.values()} - ids - {""})):
         for batch in word_batches(some):
             for account in find_accounts(is_in(column, batch), limit=ACCOUNTS_AT_MOST):
-                word = short(account.id) if column == "Id" else account.name.casefold()
+                word = short(account.id) if column == "Id" else caseless(account.name)
                 found.setdefault(word, {})[account.id] = account
     return {
-        reference: _only(word, found.get(short(word) if word in ids else word.casefold(), {}))
+        reference: _only(word, found.get(short(word) if word in ids else caseless(word), {}))
         for reference, word in words.items()
     }
 

@@ -137,7 +137,10 @@ MISTAKES = [
     ("{},Acme Corporation,x,Net 30,Fax Module,,1,,", "is not active in the USD price book"),
     ("{},Acme Corporation,x,Net 30,Consulting,,-1,,", "the quantity must be above zero, not -1"),
     ("{},Acme Corporation,x,Net 30,Consulting,,lots,,", "the quantity 'lots' is not a number"),
-    ('{},Acme Corporation,x,Net 30,Consulting,,1,"1,5",', "the unit price '1,5' is not a number"),
+    (
+        '{},Acme Corporation,x,Net 30,Consulting,,1,"1,5,5",',
+        "the unit price '1,5,5' is not a number",
+    ),
     ("{},Acme Corporation,x,Net 30,,Text,1,,", "a line without a product needs a unit price"),
     ("{},Acme Corporation,x,Net 30,Consulting,,1,,XXX", "not a currency that Stripe bills in"),
     ("{},Acme Corporation,x,Net 30,Consulting,,1,,,,9", "more cells than columns"),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from invoicing.domain.forms.csv_import import plain_title, read_rows
+from invoicing.domain.forms.table_text import plain_title, read_text
 from invoicing.errors import Rejected
 
 MAX_LINKS = 1_000
@@ -18,7 +18,9 @@ ALIASES: Mapping[str, Sequence[str]] = {
 }
 """Other names of the columns, whatever their case, underscores and blanks."""
 
-COLUMNS = {title: name for name, others in ALIASES.items() for title in (name, *others)}
+COLUMNS = {
+    plain_title(title): name for name, others in ALIASES.items() for title in (name, *others)
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +58,13 @@ def read_requests(account: str, customer: str, csv: str, *, new: bool) -> list[L
 
 
 def _read_table(csv: str) -> list[LinkRequest]:
-    _, rows = read_rows(csv)
-    names = [COLUMNS.get(plain_title(title), "") for title in rows[0]] if rows else []
+    sheet = read_text(csv, COLUMNS)
+    names = [COLUMNS.get(plain_title(title), "") for title in sheet.titles]
     if sorted(names) != sorted(ALIASES):
         raise Rejected("The table needs two columns and no others: account, customer.")
     requests, problems = [], []
-    for number, row in enumerate(rows[1:], 2):
+    for number, row in sheet.rows:
         cells = dict(zip(names, map(str.strip, row), strict=False))
-        if not any(cells.values()):
-            continue
         missing = [name for name in ALIASES if not cells.get(name)]
         if len(row) > len(names):
             problems.append(f"Row {number}: there are more cells than columns; quote texts.")

@@ -10,6 +10,7 @@ from invoicing.domain.forms.parameters import Clearable, LineChange, LineItem, O
 from invoicing.domain.model.invoice import Line
 from invoicing.domain.model.invoice_details import Collection, CustomField, Details, Discount, Terms
 from invoicing.domain.model.record_ids import short
+from invoicing.domain.model.wording import caseless
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +34,13 @@ class PriceBook:
         self._entries: dict[str, list[PriceBookEntry]] = {}
         for entry in entries:
             words = (entry.product_id, short(entry.product_id), entry.code, entry.name)
-            for word in {word.casefold() for word in words if word}:
+            for word in {caseless(word) for word in words if word}:
                 if entry.currency == currency:
                     self._entries.setdefault(word, []).append(entry)
 
     def find(self, product: str) -> PriceBookEntry | str:
         """The entry that a word names, or the sentence that says why there is none."""
-        found = self._entries.get(product.strip().casefold(), [])
+        found = self._entries.get(caseless(product.strip()), [])
         active = [entry for entry in found if entry.active]
         if len(active) == 1:
             return active[0]

@@ -14,6 +14,11 @@ def label(field: str) -> str:
     return field.removesuffix("__c").removesuffix("__r").replace("_", " ").lower()
 
 
+def caseless(name: str) -> str:
+    """A name without its case, and otherwise as it is: ``ß`` is not ``ss``, nor ``é`` an ``e``."""
+    return name.lower()
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """Suggestion of the nearest known word; empty when nothing comes near."""
     by_lower = {name.lower(): name for name in known}

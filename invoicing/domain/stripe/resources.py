@@ -360,10 +360,12 @@ class Coupon(TypedDict):
 
 
 class TaxRate(TypedDict):
-    """A tax rate."""
+    """A tax rate; ``percentage`` is out of 100."""
 
     id: str
     active: bool
+    percentage: float
+    inclusive: bool
 
 
 # Events

@@ -101,3 +101,10 @@ def test_changes_and_removals_by_position() -> None:
         "There is no line 7 on the invoice; its lines are 1, 2.",
         "Line 2 is named more than once; say once what happens to it.",
     ]
+
+
+def test_a_product_is_found_up_to_its_case_and_nothing_else() -> None:
+    """Who asks for Mass does not get Maß."""
+    book = PriceBook([entry("M", "5", name="Maß")], "USD")
+    assert not isinstance(book.find("MAß"), str)
+    assert book.find("Mass") == "'Mass' is not in the USD price book."

@@ -1,0 +1,358 @@
+"""A table of invoices, as spreadsheets have it: one row a line, rows of one key one invoice."""
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from datetime import date, tzinfo
+from decimal import Decimal
+from typing import Any
+
+from invoicing.domain.forms.parameters import LineItem
+from invoicing.domain.forms.table_columns import IGNORED, KNOWN_TITLES, MONEY, columns_of
+from invoicing.domain.forms.table_layout import TableLayout
+from invoicing.domain.forms.table_text import (
+    Broken,
+    Sheet,
+    decode,
+    plain_title,
+    read_text,
+    refuse_broken_text,
+)
+from invoicing.domain.forms.table_values import decide_days, decide_numbers, split_currency
+from invoicing.domain.forms.table_workbook import is_workbook, read_workbook
+from invoicing.domain.model.invoice_details import Terms
+from invoicing.errors import Rejected
+
+MAX_INVOICES = 2_000
+"""Invoices of one run. Prefect takes parameters of up to 512 KB, some 5,000 rows."""
+
+DAYS = frozenset(["due_date", "send_on"])
+PERCENTAGES = frozenset(["discount_percent", "invoice_discount_percent"])
+AMOUNTS = frozenset(
+    [
+        *("unit_price", "discount_amount", "tax_amount", "line_total"),
+        *("invoice_discount_amount", "invoice_subtotal", "invoice_total", "amount_due"),
+    ]
+)
+NUMBERS = AMOUNTS | PERCENTAGES | {"quantity"}
+DISCOUNTS = PERCENTAGES | {"discount_amount", "invoice_discount_amount"}
+
+NOTHING = frozenset(
+    [
+        *("", "-", "\u2013", "\u2014", "none", "no", "n", "non", "false", "n/a"),
+        *("no tax", "no vat", "no gst", "exempt", "tax exempt"),
+    ]
+)
+"""What exports write where there is no tax, discount or charge."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The fields of a row that belong to its invoice as a whole.
+
+    The last three are what the table says that the invoice comes to: before taxes and the
+    invoice's discount, in all, and what is to be paid.
+    """
+
+    account: str = ""
+    description: str = ""
+    due_date: date | None = None
+    payment_terms: Terms | None = None
+    currency: str = ""
+    po_number: str = ""
+    footer: str = ""
+    send_on: date | None = None
+    invoice_discount_percent: Decimal | None = None
+    invoice_discount_amount: Decimal | None = None
+    invoice_subtotal: Decimal | None = None
+    invoice_total: Decimal | None = None
+    amount_due: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RowClaims:
+    """What a row says of its money that is not billed as such, and has to be so.
+
+    Attributes:
+        line_total: What the line comes to after its discount, before taxes.
+        tax_amount: The line's tax.
+        tax_rate: Names the line's tax.
+        currencies: Signs and codes of currencies that stand beside its amounts.
+    """
+
+    line_total: Decimal | None = None
+    tax_amount: Decimal | None = None
+    tax_rate: str = ""
+    currencies: frozenset[str] = frozenset()
+
+
+PLACEHOLDERS: Mapping[str, Any] = {
+    "due_date": date.max,
+    "payment_terms": Terms.NET_30,
+    "unit_price": Decimal(0),
+}
+"""For what cannot be read, so that it is not called missing as well."""
+
+
+@dataclass(slots=True)
+class Form:
+    """One invoice as some rows request it.
+
+    Attributes:
+        key: Names the invoice within all there ever are.
+        rows: The row of each line, as spreadsheets number them: the titles are row 1.
+        header: What the rows say of the invoice.
+        items: Its lines.
+        claims: What the row of each line says that has to be so.
+        problems: What is wrong with the rows by themselves, each with its row.
+    """
+
+    key: str
+    rows: list[int] = field(default_factory=list)
+    header: Header = field(default_factory=Header)
+    items: list[LineItem] = field(default_factory=list)
+    claims: list[RowClaims] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def where(self) -> str:
+        """Its rows, for people."""
+        first, last = self.rows[0], self.rows[-1]
+        if first == last:
+            return f"Row {first}"
+        together = last - first == len(self.rows) - 1
+        return f"Rows {first} to {last}" if together else f"Rows {', '.join(map(str, self.rows))}"
+
+    def placed(self, problem: str) -> str:
+        """A sentence about one of the lines, or about the invoice, with the row it is about."""
+        line = re.match(r"Line (\d+)", problem)
+        if line:
+            return f"Row {self.rows[int(line[1]) - 1]}{problem[line.end() :]}"
+        return f"{self.where}: {problem}"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table as it was read, and what was said of it."""
+
+    sheet: Sheet
+    layout: TableLayout
+
+
+def read_file(raw: bytes, layout: TableLayout) -> Sheet:
+    """The cells of a file: a workbook, or a CSV in whatever encoding.
+
+    Raises:
+        Rejected: it cannot be read, or not in one way only.
+    """
+    if is_workbook(raw):
+        return read_workbook(raw, layout.sheet)
+    return read_text(decode(raw, layout.encoding), KNOWN_TITLES, layout.separator)
+
+
+def read_csv(text: str, layout: TableLayout) -> Sheet:
+    """The cells of a CSV that came as text.
+
+    Raises:
+        Rejected: it is no CSV, or its separator cannot be told.
+    """
+    return read_text(text, KNOWN_TITLES, layout.separator)
+
+
+def read_invoices(table: Table, request: str, zone: tzinfo) -> list[Form]:
+    """The invoices that a table asks for, in its order, with what is wrong in their rows.
+
+    Rows with the same invoice key are one invoice; a row without one is an invoice by itself.
+
+    Args:
+        table: With a row of titles.
+        request: Names the act; the same rows in the same act get the same keys.
+        zone: The business's, in which moments have their day.
+
+    Raises:
+        Rejected: the table as a whole cannot be read, or asks for too much.
+    """
+    sheet = table.sheet
+    names = columns_of(sheet, table.layout)
+    refuse_broken_text(sheet, [n for n, name in enumerate(names) if name != IGNORED])
+    readers = _readers(sheet, names, table.layout, zone)
+    forms: dict[str, Form] = {}
+    same: Counter[str] = Counter()
+    for number, row in sheet.rows:
+        cells = [
+            (index, name, row[index].strip() if type(row[index]) is str else row[index])
+            for index, name in enumerate(names)
+            if name != IGNORED and index < len(row) and row[index].strip()
+        ]
+        word = _word({name: cell for _, name, cell in cells}, same)
+        form = forms.setdefault(word, Form(_key(request, word)))
+        if any(cell.strip() for cell in row[len(names) :]):
+            form.problems.append(f"Row {number}: there are more cells than columns; quote texts.")
+        _add(form, number, cells, readers, sheet.titles)
+    if not forms:
+        raise Rejected("The table has no rows; write one for each line of an invoice.")
+    if len(forms) > MAX_INVOICES:
+        raise Rejected(
+            f"The table asks for {len(forms):,} invoices; {MAX_INVOICES:,} go in one run. "
+            "Divide it."
+        )
+    return list(forms.values())
+
+
+Reader = Callable[[str], Any]
+"""Gives a cell's value; raises a ValueError that says what is wrong with it."""
+
+
+def _readers(
+    sheet: Sheet, names: Sequence[str], layout: TableLayout, zone: tzinfo
+) -> dict[int, Reader]:
+    """How the cells of each column are read, decided for the column as a whole."""
+    readers: dict[int, Reader] = {}
+    doubts = []
+    for index, name in enumerate(names):
+        cells = [cell if type(cell) is not str else cell.strip() for cell in sheet.column(index)]
+        own = layout.choice(sheet.titles[index])
+        doubt = ""
+        if name in NUMBERS:
+            mark = (own and own.decimal_mark) or layout.decimal_mark
+            numbers = decide_numbers(cells, mark, percent=name in PERCENTAGES)
+            readers[index] = _needs(numbers.read, "is not a number; write it like 1234.50.")
+            doubt = numbers.doubt
+        elif name in DAYS:
+            utc = plain_title(sheet.titles[index]).endswith("utc")
+            order = (own and own.date_order) or layout.date_order
+            days = decide_days(cells, order, zone, utc=utc)
+            readers[index] = _needs(days.read, "is not a date; write it like 2026-12-31.")
+            doubt = days.doubt
+        elif name == "payment_terms":
+            readers[index] = _terms
+        elif name == MONEY:
+            readers[index] = _no_money
+        if doubt:
+            doubts.append(
+                f"The column {sheet.titles[index]!r} {doubt}, or write all of it in one way."
+            )
+    if doubts:
+        raise Rejected(doubts)
+    return readers
+
+
+def _needs(read: Callable[[str], Any], otherwise: str) -> Reader:
+    def value(cell: str) -> Any:
+        found = read(cell)
+        if found is None:
+            raise ValueError(otherwise)
+        return found
+
+    return value
+
+
+def _no_money(cell: str) -> None:
+    if not says_nothing(cell):
+        raise ValueError(
+            "would not be billed; say under Columns what this column means, or empty its cell."
+        )
+
+
+def says_nothing(cell: str) -> bool:
+    """Whether a cell says that there is no tax, discount or charge."""
+    word = " ".join(cell.casefold().split())
+    zero = re.fullmatch(r"[^\d]*0+([.,]0+)?[^\d]*", word, re.ASCII)
+    return word in NOTHING or bool(zero)
+
+
+def _terms(value: str) -> Terms:
+    days = re.fullmatch(r"(?:net\s*)?(\d+)(?:\s*days)?", value.casefold(), re.ASCII)
+    for terms in Terms:
+        if days and int(days[1][:9]) == terms.days:
+            return terms
+    raise ValueError(f"are none of ours; choose {', '.join(Terms)}.")
+
+
+def _word(cells: Mapping[str, str], same: Counter[str]) -> str:
+    """Tells one invoice from another: by its key, or by its content and how often that came."""
+    if "invoice" in cells:
+        return f"key:{cells['invoice']}"
+    content = "\x1f".join(f"{name}={value}" for name, value in sorted(cells.items()))
+    same[content] += 1
+    return f"row:{same[content]}:{content}"
+
+
+def _key(request: str, word: str) -> str:
+    parts = (hashlib.sha256(part.encode()).hexdigest()[:20] for part in (request, word))
+    return "-".join(("bulk", *parts))
+
+
+def _add(
+    form: Form,
+    number: int,
+    cells: Sequence[tuple[int, str, str]],
+    readers: Mapping[int, Reader],
+    titles: Sequence[str],
+) -> None:
+    """Take one row into its invoice."""
+    values: dict[str, Any] = {}
+    unreadable: dict[str, str] = {}
+    wrong: list[str] = []
+    for index, name, cell in cells:
+        what = titles[index] if name == MONEY else name
+        called = f"the {what.replace('_', ' ')}" if type(cell) is Broken else _called(what, cell)
+        try:
+            if isinstance(cell, Broken):
+                raise ValueError(str(cell))
+            value = readers.get(index, str)(cell)
+        except ValueError as error:
+            wrong.append(f"{called} {error}")
+            unreadable[name] = cell
+            value = PLACEHOLDERS.get(name)
+        if name == "currency" and values.get(name, cell).upper() != cell.upper():
+            wrong.append(f"{called} differs from {values[name]!r} in the same row.")
+        if name != MONEY and not (name in DISCOUNTS and value == 0):
+            values[name] = value
+    marks = {split_currency(cell)[1] for _, name, cell in cells if name in AMOUNTS}
+    wrong += _merge(form, values, unreadable)
+    form.problems += [f"Row {number}: {reason}" for reason in wrong]
+    form.rows.append(number)
+    form.items.append(
+        LineItem(
+            product=values.get("product", ""),
+            description=values.get("text", ""),
+            quantity=_or(values.get("quantity"), Decimal(1)),
+            unit_price=values.get("unit_price"),
+            discount_percent=values.get("discount_percent"),
+            discount_amount=values.get("discount_amount"),
+        )
+    )
+    form.claims.append(
+        RowClaims(
+            line_total=values.get("line_total"),
+            tax_amount=values.get("tax_amount"),
+            tax_rate=values.get("tax_rate", ""),
+            currencies=frozenset(filter(None, marks)),
+        )
+    )
+
+
+def _or(value: Decimal | None, otherwise: Decimal) -> Decimal:
+    return otherwise if value is None else value
+
+
+def _called(name: str, value: object) -> str:
+    return f"the {name.replace('_', ' ')} {str(value)[:60]!r}"
+
+
+def _merge(form: Form, row: Mapping[str, Any], unreadable: Container[str]) -> Iterator[str]:
+    """Fill the invoice's header from a row, and say where it differs from rows before."""
+    for each in fields(Header):
+        was, said = getattr(form.header, each.name), row.get(each.name)
+        if said in (None, ""):
+            continue
+        if was not in (None, "", said) and each.name not in unreadable:
+            yield (
+                f"{_called(each.name, said)} differs from {str(was)[:60]!r} in a row before, of "
+                "the same invoice."
+            )
+        if was in (None, ""):
+            form.header = replace(form.header, **{each.name: said})

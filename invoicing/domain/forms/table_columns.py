@@ -1,0 +1,401 @@
+"""What the columns of a table mean: by their titles, by whose export it is, by choice."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from invoicing.domain.forms.table_layout import TableLayout
+from invoicing.domain.forms.table_text import Sheet, plain_title
+from invoicing.domain.forms.table_values import split_currency
+from invoicing.domain.model.money import CURRENCIES
+from invoicing.errors import Rejected
+
+IGNORED = "ignore"
+MONEY = "money"
+"""Carries money, and nobody said what it means: whatever it holds refuses its row."""
+
+ALIASES: Mapping[str, Sequence[str]] = {
+    "invoice": ("invoice key", "invoice number", "invoice no", "key"),
+    "account": ("account name", "account id", "customer", "customer name", "contact name"),
+    "description": ("memo", "invoice description", "subject"),
+    "due_date": ("due", "due on", "due by"),
+    "payment_terms": ("terms", "net days"),
+    "currency": ("currency code", "currency iso code"),
+    "po_number": ("po", "purchase order", "purchase order number"),
+    "footer": (),
+    "send_on": ("sending date", "send date"),
+    "product": ("product name", "product code", "product id", "sku", "item name", "item code"),
+    "text": ("line text", "line description", "free text", "item description"),
+    "quantity": ("qty", "units", "item quantity"),
+    "unit_price": ("price", "rate", "unit amount", "sales price", "item price", "item rate"),
+    "discount_percent": ("discount %", "percent off"),
+    "discount_amount": ("amount off",),
+    "tax_rate": ("tax code", "tax type", "tax name"),
+    "tax_amount": ("item tax amount",),
+    "line_total": ("line amount", "item amount", "item total"),
+    "invoice_discount_percent": (),
+    "invoice_discount_amount": (),
+    "invoice_subtotal": (),
+    "invoice_total": ("invoice amount",),
+    "amount_due": ("balance", "balance due"),
+}
+"""Other names of the columns, whatever their case, blanks and signs."""
+
+_AMOUNT = ("unit_price", "line_total", "invoice_total")
+QUESTIONS: Mapping[str, Sequence[str]] = {
+    "net": ("payment_terms", "unit_price", "line_total", "invoice_subtotal"),
+    "gross": _AMOUNT,
+    "amount": _AMOUNT,
+    "sum": _AMOUNT,
+    "value": _AMOUNT,
+    "total price": _AMOUNT,
+    "total amount": ("line_total", "invoice_total"),
+    "total": ("line_total", "invoice_total"),
+    "subtotal": ("line_total", "invoice_subtotal"),
+    "discount": ("discount_percent", "discount_amount", "invoice_discount_percent"),
+    "tax": ("tax_rate", "tax_amount"),
+    "vat": ("tax_rate", "tax_amount"),
+    "gst": ("tax_rate", "tax_amount"),
+    "date": ("due_date", "send_on", IGNORED),
+    "name": ("account", "product", "text"),
+    "item": ("product", "text"),
+    "reference": ("po_number", "description", "invoice"),
+    "number": ("invoice", "po_number"),
+    "notes": ("description", "footer", "text"),
+}
+"""Titles that can mean several things, and what: a person has to say which."""
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """What a program calls its columns.
+
+    Attributes:
+        program: Whose export or template it is.
+        needs: Titles by which it is recognised.
+        columns: What its titles mean, written as the program writes them.
+        ignored: What it has besides, without meaning for a draft.
+    """
+
+    program: str
+    needs: Sequence[str]
+    columns: Mapping[str, str]
+    ignored: Sequence[str] = ()
+
+
+_SALESFORCE = {
+    "Account Name": "account",
+    "Product Name": "product",
+    "Quantity": "quantity",
+    "Sales Price": "unit_price",
+    "Sales Price Currency": "currency",
+    "Total Price Currency": "currency",
+    "Discount": "discount_percent",
+    "Total Price": "line_total",
+    "Line Description": "text",
+    "Amount": "invoice_subtotal",
+    "Amount Currency": "currency",
+}
+_SALESFORCE_IGNORED = (
+    *(
+        "Product Code",
+        "List Price",
+        "List Price Currency",
+        "Stage",
+        "Close Date",
+        "Probability (%)",
+    ),
+    *("Opportunity Owner", "Owner Role", "Account Owner", "Fiscal Period", "Age", "Created Date"),
+    *("Type", "Lead Source", "Next Step", "Date", "Month", "Active Product", "Product Family"),
+    *("Account ID", "Product ID", "Product Description", "Last Modified Date"),
+)
+
+EXPORTS = (
+    # https://quickbooks.intuit.com: import invoices in batches
+    Export(
+        "QuickBooks",
+        ("InvoiceNo", "Customer", "ItemAmount"),
+        {
+            "InvoiceNo": "invoice",
+            "Customer": "account",
+            "DueDate": "due_date",
+            "Memo": "description",
+            "Item(Product/Service)": "product",
+            "Item": "product",
+            "ItemDescription": "text",
+            "ItemQuantity": "quantity",
+            "ItemRate": "unit_price",
+            "ItemAmount": "line_total",
+            "ItemTaxCode": "tax_rate",
+            "ItemTaxAmount": "tax_amount",
+            "Currency": "currency",
+        },
+        (
+            *("InvoiceDate", "Terms", "Location", "Class", "ServiceDate", "ShippingDate"),
+            *("ShipVia", "TrackingNo", "BillingAddress", "ShippingAddress", "Email", "EmailTo"),
+        ),
+    ),
+    # https://central.xero.com: import invoices using a CSV file. Its discount is in percent.
+    Export(
+        "Xero",
+        ("ContactName", "InvoiceNumber", "UnitAmount"),
+        {
+            "ContactName": "account",
+            "InvoiceNumber": "invoice",
+            "Reference": "description",
+            "DueDate": "due_date",
+            "Total": "invoice_total",
+            "InventoryItemCode": "product",
+            "Description": "text",
+            "Quantity": "quantity",
+            "UnitAmount": "unit_price",
+            "Discount": "discount_percent",
+            "LineAmount": "line_total",
+            "TaxType": "tax_rate",
+            "TaxAmount": "tax_amount",
+            "Currency": "currency",
+        },
+        (
+            *("EmailAddress", "POAddressLine1", "POAddressLine2", "POAddressLine3"),
+            *("POAddressLine4", "POCity", "PORegion", "POPostalCode", "POCountry"),
+            *("SAAddressLine1", "SAAddressLine2", "SAAddressLine3", "SAAddressLine4", "SACity"),
+            *("SARegion", "SAPostalCode", "SACountry", "InvoiceDate", "PlannedDate"),
+            *("AccountCode", "TrackingName1", "TrackingOption1", "TrackingName2"),
+            *("TrackingOption2", "BrandingTheme", "Type", "Sent", "Status"),
+        ),
+    ),
+    # https://github.com/invoiceninja/invoiceninja: tests/Feature/Import/zoho_invoices.csv
+    Export(
+        "Zoho",
+        ("Invoice Number", "Customer Name", "Item Price"),
+        {
+            "Invoice Number": "invoice",
+            "Customer Name": "account",
+            "Due Date": "due_date",
+            "PurchaseOrder": "po_number",
+            "Currency Code": "currency",
+            "Subject": "description",
+            "Item Name": "product",
+            "Item Desc": "text",
+            "Quantity": "quantity",
+            "Item Price": "unit_price",
+            "Discount": "discount_percent",
+            "Discount Amount": "discount_amount",
+            "Item Total": "line_total",
+            "Entity Discount Percent": "invoice_discount_percent",
+            "Entity Discount Amount": "invoice_discount_amount",
+            "Item Tax": "tax_rate",
+            "Item Tax Amount": "tax_amount",
+            "SubTotal": "invoice_subtotal",
+            "Total": "invoice_total",
+            "Balance": "amount_due",
+        },
+        (
+            *("Invoice Date", "Invoice ID", "Estimate Number", "Invoice Status", "Company Name"),
+            *("Customer ID", "Branch ID", "Branch Name", "Expected Payment Date", "Account"),
+            *("Template Name", "Exchange Rate", "Discount Type", "Is Discount Before Tax", "SKU"),
+            *("Usage unit", "Expense Reference ID", "Project ID", "Project Name", "Item Type"),
+            *("Adjustment Description", "Sales person", "Payment Terms", "Payment Terms Label"),
+            *("Last Payment Date", "Notes", "Terms & Conditions", "Item Tax %", "Item Tax Type"),
+            *("LateFee Name", "LateFee Type", "LateFee Frequency", "Recurrence Name", "PayPal"),
+            *("Authorize.Net", "Google Checkout", "Payflow Pro", "Stripe", "2Checkout"),
+            *("Braintree", "Forte", "WorldPay", "Payments Pro", "Square", "WePay", "Razorpay"),
+            *("GoCardless", "Partial Payments", "Billing Address", "Billing City"),
+            *("Billing State", "Billing Country", "Billing Code", "Billing Fax", "Billing Phone"),
+            *("Shipping Address", "Shipping City", "Shipping State", "Shipping Country"),
+            *("Shipping Code", "Shipping Fax", "Shipping Phone Number", "HSN/SAC"),
+            *("WriteOff Date", "WriteOff Exchange Rate"),
+        ),
+    ),
+    # The invoices that Stripe's dashboard exports, one a row: its subtotal is one line.
+    Export(
+        "Stripe",
+        ("Number", "Customer Name", "Amount Due", "Subtotal"),
+        {
+            "Number": "invoice",
+            "Customer Name": "account",
+            "Description": "text",
+            "Due Date (UTC)": "due_date",
+            "Currency": "currency",
+            "Subtotal": "unit_price",
+            "Total Discount Amount": "invoice_discount_amount",
+            "Tax": "tax_amount",
+            "Total": "invoice_total",
+            "Amount Due": "amount_due",
+        },
+        (
+            *("id", "Customer", "Customer Email", "Subscription", "Status", "Paid", "Closed"),
+            *("Billing", "Charge", "Forgiven", "Date (UTC)", "Paid At (UTC)", "Tax Percent"),
+            *("Finalized At (UTC)", "Voided At (UTC)", "Marked Uncollectible At (UTC)"),
+            *("Period Start (UTC)", "Period End (UTC)", "Minimum Line Item Period Start (UTC)"),
+            *("Maximum Line Item Period End (UTC)", "Applied Coupons", "Created (UTC)"),
+        ),
+    ),
+    # Reports of Opportunities with Products: https://help.salesforce.com, standard report types
+    Export(
+        "Salesforce",
+        ("Account Name", "Product Name", "Sales Price", "Opportunity ID"),
+        _SALESFORCE | {"Opportunity ID": "invoice", "Opportunity Name": "description"},
+        _SALESFORCE_IGNORED,
+    ),
+    Export(
+        "Salesforce",
+        ("Account Name", "Product Name", "Sales Price", "Opportunity Name"),
+        _SALESFORCE | {"Opportunity Name": "invoice"},
+        _SALESFORCE_IGNORED,
+    ),
+)
+
+COLUMNS: Mapping[str, str] = {
+    plain_title(title): name for name, others in ALIASES.items() for title in (name, *others)
+}
+_ASKED = {plain_title(title): names for title, names in QUESTIONS.items()}
+
+MAX_SHOWN = 10
+"""Questions that the error itself asks."""
+
+LIKENESS = 0.75
+SHORTEST_WORD = 5
+"""How like a known title is to be, and how long one inside of another, for a good guess."""
+
+KNOWN_TITLES = {*COLUMNS, *_ASKED} | {
+    plain_title(title) for one in EXPORTS for title in (*one.columns, *one.ignored)
+}
+"""Titles, plain, by which a table is recognised as one."""
+
+TELLING = (
+    r"tax(es|able)?|vat|gst|mwst|ust|tva|iva|btw|moms|currency|discounts?|rebates?|rabatt|remise|"
+    r"descuento|korting|\w*(steuer|währung|rabatt)\w*|devise|divisa|moneda"
+)
+"""Words of a title that mean money even beside cells without a digit."""
+
+MONEY_WORD = re.compile(
+    rf"\b({TELLING}|(sub)?totals?|amounts?|prices?|fees?|charges?|freight|adjustments?|rounding|"
+    r"round off|nett?o?|gross|brutto|balance|paid|deposits?|credits?|surcharges?|tips?|sums?|"
+    r"montant|prix|importe|precio|bedrag|\w*(betrag|preis|summe))\b"
+)
+
+NO_MONEY = frozenset(["id", "no", "number", "date", "name", "type", "status", "address", "code"])
+"""A title's last words with which it is about no amount: Tax ID, Credit Number."""
+
+
+def columns_of(sheet: Sheet, layout: TableLayout) -> list[str]:
+    """The meaning of each column, with `IGNORED` and `MONEY`.
+
+    What was chosen comes first, then what the recognised export means, then the title itself.
+
+    Raises:
+        Rejected: with every column that nobody understands, and how to say what it means.
+    """
+    export = export_of(sheet.titles)
+    names, wrong = [], []
+    for index, title in enumerate(sheet.titles):
+        name, question = _meaning(title, sheet.column(index), export, layout)
+        names.append(name)
+        wrong += [question] if question else []
+    if "account" not in names and (row := _titles_elsewhere(sheet)):
+        raise Rejected(f"The titles seem to be in row {row}: delete the rows above it.")
+    wrong += _twice(sheet, names)
+    if not wrong and "account" not in names:
+        wrong.append("The column 'account' is missing.")
+    if wrong:
+        titles = set(map(plain_title, sheet.titles))
+        wrong += [
+            f"The layout names a column {one.title!r}, which the table does not have."
+            for one in layout.columns
+            if plain_title(one.title) not in titles
+        ]
+        advice = (
+            "Say under Columns what a title means, or that it is ignored; Ignore other columns "
+            f"ignores all that carry no money. The columns are: {', '.join(ALIASES)}."
+        )
+        more = len(wrong) - MAX_SHOWN
+        rest = [f"… and {more:,} more."] if more > 0 else []
+        raise Rejected([*wrong, advice], " ".join([*wrong[:MAX_SHOWN], *rest, advice]))
+    return names
+
+
+def export_of(titles: Sequence[str]) -> Export | None:
+    """Whose export a table is, if it is a known one."""
+    there = set(map(plain_title, titles))
+    return next((one for one in EXPORTS if there.issuperset(map(plain_title, one.needs))), None)
+
+
+def _meaning(
+    title: str,
+    cells: Sequence[str],
+    export: Export | None,
+    layout: TableLayout,
+) -> tuple[str, str]:
+    """A column's meaning, and what has to be asked about it; empty where nothing has."""
+    plain = plain_title(title)
+    if choice := layout.choice(title):
+        ignored = choice.means == IGNORED
+        return (MONEY if ignored and _carries_money(title, cells) else choice.means), ""
+    if export:
+        for known, name in export.columns.items():
+            if plain_title(known) == plain:
+                return name, ""
+        if plain in map(plain_title, export.ignored):
+            return IGNORED, ""
+    if plain in COLUMNS:
+        return COLUMNS[plain], ""
+    if not cells:
+        return IGNORED, ""
+    called = f"The column {title!r}" if title else f"The column without a title ({cells[0][:40]!r})"
+    if plain in _ASKED:
+        return "", f"{called} can mean {' or '.join(_ASKED[plain])}."
+    if _carries_money(title, cells):
+        return MONEY, ""
+    if layout.ignore_others:
+        return IGNORED, ""
+    if not title:
+        return "", f"{called} is not understood."
+    guess = _guess(plain, cells)
+    return "", f"There is no column {title!r}{f'; did you mean {guess!r}?' if guess else '.'}"
+
+
+def _guess(plain: str, cells: Sequence[str]) -> str:
+    """What a column probably means, by titles that are like its own or by what it holds."""
+    for near in get_close_matches(plain, COLUMNS, n=1, cutoff=LIKENESS):
+        return COLUMNS[near]
+    words = {word for word in COLUMNS if len(word) >= SHORTEST_WORD and word in plain}
+    if words:
+        return COLUMNS[max(words, key=len)]
+    if all(cell.strip().upper() in CURRENCIES for cell in cells):
+        return "currency"
+    return ""
+
+
+def _carries_money(title: str, cells: Sequence[str]) -> bool:
+    """Whether a column is about money, by its title or by signs of currencies in its cells."""
+    parted = re.sub(r"(?<=[a-zäöü])(?=[A-Z])", " ", title)
+    words = re.findall(r"[^\W_]+", f"{title} {parted}".casefold())
+    if words and words[-1] not in NO_MONEY and not (len(words) > 1 and words[-1] == "description"):
+        found = MONEY_WORD.search(" ".join(words))
+        if found:
+            return bool(re.fullmatch(TELLING, found[0])) or any(
+                map(re.compile(r"\d").search, cells)
+            )
+    return any(split_currency(cell.strip())[1] for cell in cells)
+
+
+def _twice(sheet: Sheet, names: Sequence[str]) -> Iterator[str]:
+    counts = Counter(name for name in names if name not in {"", IGNORED, MONEY, "currency"})
+    for name, count in sorted(counts.items()):
+        if count > 1:
+            titles = [
+                title for title, meant in zip(sheet.titles, names, strict=True) if meant == name
+            ]
+            yield f"The column {name!r} is there more than once: {', '.join(map(repr, titles))}."
+
+
+def _titles_elsewhere(sheet: Sheet) -> int | None:
+    """The row in which the titles seem to stand, if it is further down."""
+    for number, cells in sheet.rows[:30]:
+        found = {COLUMNS.get(plain_title(cell)) for cell in cells}
+        if "account" in found and len(found - {None}) > 1:
+            return number
+    return None

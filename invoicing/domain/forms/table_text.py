@@ -1,0 +1,266 @@
+"""From the text of a spreadsheet to its cells: letters, separators, rows."""
+
+import codecs
+import csv
+import io
+import re
+import unicodedata
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from charset_normalizer import from_bytes
+from ftfy import fix_encoding
+from ftfy.badness import is_bad
+
+from invoicing.errors import Rejected
+
+Separator = Literal["", "comma", "semicolon", "tab", "bar"]
+SEPARATORS: Mapping[str, str] = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}
+
+Encoding = Literal[
+    "",
+    "UTF-8",
+    "UTF-16",
+    "Western European",
+    "Central European",
+    "Cyrillic",
+    "Greek",
+    "Turkish",
+    "Baltic",
+    "Mac",
+    "Japanese",
+    "Chinese",
+]
+CODECS: Mapping[str, str] = {
+    "UTF-8": "utf_8",
+    "UTF-16": "utf_16",
+    "Western European": "cp1252",
+    "Central European": "cp1250",
+    "Cyrillic": "cp1251",
+    "Greek": "cp1253",
+    "Turkish": "cp1254",
+    "Baltic": "cp1257",
+    "Mac": "mac_roman",
+    "Japanese": "cp932",
+    "Chinese": "gb18030",
+}
+"""Encodings that spreadsheets write: Unicode, the system's own on Windows, and the Mac's."""
+
+MARKED = (
+    (codecs.BOM_UTF8, "utf_8_sig"),
+    (codecs.BOM_UTF16_LE, "utf_16"),
+    (codecs.BOM_UTF16_BE, "utf_16"),
+)
+"""What a file begins with that says its own encoding."""
+
+SEP_LINE = re.compile(r'"?sep=([^\w\s]|\t)"?[,;\t]*(\r\n|\r|\n)', re.IGNORECASE)
+"""The first line by which a CSV tells spreadsheets its separator; they show it as no row."""
+
+SIGN_IN_WORD = re.compile(r"[^\W\d_][^\w\s\x00-\x7f\u2010-\u2019][^\W\d_]|[³¹²]\w")
+
+EASTERN = frozenset(["CJK", "HIRAGANA", "KATAKANA"])
+"""Scripts that stand together in one word."""
+
+MAX_BROKEN_SHOWN = 3
+
+
+class Exact(str):
+    """A cell that a workbook keeps as a number or a date: written in one way, with a point."""
+
+    __slots__ = ()
+
+
+class Broken(str):
+    """A cell without a value that could be used; the text says why."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """The cells of a table.
+
+    Attributes:
+        title_row: Where the titles stand, as spreadsheets number rows.
+        titles: The first row that is not empty.
+        rows: The others, with their numbers. Empty rows are left out.
+    """
+
+    title_row: int = 1
+    titles: Sequence[str] = ()
+    rows: Sequence[tuple[int, Sequence[str]]] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, rows: Iterator[Sequence[str]]) -> "Sheet":
+        """A sheet of rows, the titles among them."""
+        filled = [
+            (number, cells) for number, cells in enumerate(rows, 1) if any(map(str.strip, cells))
+        ]
+        if not filled:
+            return cls()
+        (title_row, titles), *rest = filled
+        return cls(title_row, [title.strip() for title in titles], rest)
+
+    def column(self, index: int) -> list[str]:
+        """The cells of a column that are not empty."""
+        return [row[index] for _, row in self.rows if index < len(row) and row[index].strip()]
+
+
+def plain_title(title: str) -> str:
+    """A column's title without case, blanks and signs; ``%`` and ``#`` stay."""
+    letters = unicodedata.normalize("NFKC", title).casefold()
+    return "".join(letter for letter in letters if letter.isalnum() or letter in "%#")
+
+
+def decode(raw: bytes, encoding: Encoding = "") -> str:
+    """The text of a file: as it says itself, as it can only be, or as somebody chose.
+
+    Raises:
+        Rejected: it can be read in several ways, or not as it was said.
+    """
+    codec = next((codec for mark, codec in MARKED if raw.startswith(mark)), "")
+    try:
+        return raw.decode(codec or CODECS.get(encoding, "utf_8"))
+    except UnicodeDecodeError:
+        if codec or encoding:
+            raise Rejected(
+                f"The file is not written in {encoding or 'the encoding that it begins with'}; "
+                "choose another under Encoding, or save it as CSV UTF-8."
+            ) from None
+    readings = _plausible(raw)
+    likely = {name: text for name, text in readings.items() if _has_only_words(text)}
+    readings = likely or readings
+    if len(set(likely.values())) == 1:
+        return next(iter(likely.values()))
+    raise Rejected(
+        "The file does not say how its letters are kept, and they can be read in several ways. "
+        f"Choose the right one under Encoding, or save the file as CSV UTF-8.{_samples(readings)}"
+    )
+
+
+def _plausible(raw: bytes) -> dict[str, str]:
+    """The texts that a file may be, by the names of their encodings."""
+    legacy = {codec: name for name, codec in CODECS.items() if not name.startswith("UTF")}
+    readings: dict[str, str] = {}
+    for match in from_bytes(raw, cp_isolation=list(legacy)):
+        for codec in match.could_be_from_charset:
+            try:
+                readings[legacy[codec]] = raw.decode(codec)
+            except (KeyError, UnicodeDecodeError):
+                continue
+    return readings
+
+
+def _has_only_words(text: str) -> bool:
+    """Whether no word of a text has a sign inside it, or letters of two scripts."""
+    words = set(re.findall(r"\S*[^\x00-\x7f]\S*", text))
+    return not any(SIGN_IN_WORD.search(word) or _mixes_scripts(word) for word in words)
+
+
+def _mixes_scripts(word: str) -> bool:
+    for letters in re.findall(r"[^\W\d_]+", word):
+        scripts = {unicodedata.name(letter, "?").partition(" ")[0] for letter in letters}
+        if len(scripts - EASTERN) + bool(scripts & EASTERN) > 1:
+            return True
+        if any(unicodedata.decomposition(letter).startswith("<") for letter in letters):
+            return True
+    return False
+
+
+def _samples(readings: Mapping[str, str]) -> str:
+    """A word as each encoding has it: of the words, the one that tells most of them apart."""
+    words = {name: re.split(r"[\s,;|]+", text) for name, text in readings.items()}
+    places = list(zip(*words.values(), strict=False))
+    if not places:
+        return ""
+    telling = max(range(len(places)), key=lambda place: len(set(places[place])))
+    shown: dict[str, list[str]] = {}
+    for name, each in words.items():
+        shown.setdefault(each[telling][:40], []).append(name)
+    return " " + "; ".join(f"{' or '.join(names)}: {word!r}" for word, names in shown.items()) + "."
+
+
+def read_text(text: str, known: Container[str], separator: Separator = "") -> Sheet:
+    """The cells of a CSV.
+
+    Args:
+        text: With titles in its first row; a line ``sep=;`` may stand above them.
+        known: Titles, plain, by which the right separator is recognised.
+        separator: What somebody chose.
+
+    Raises:
+        Rejected: it is no CSV, or its separator cannot be told.
+    """
+    text = text.removeprefix("\ufeff")
+    said = SEP_LINE.match(text)
+    if said:
+        text = text[said.end() :]
+    delimiter = SEPARATORS.get(separator) or (said[1] if said else _separator(text, known))
+    try:
+        return Sheet.of(iter(_cells(text, delimiter)))
+    except csv.Error as error:
+        raise Rejected(f"This is not a CSV that can be read: {error}.") from None
+
+
+def _cells(text: str, delimiter: str) -> Iterator[list[str]]:
+    # Without universal line ends, a file of an old Mac would be one line.
+    lines = io.StringIO(text, newline=None)
+    return csv.reader(lines, delimiter=delimiter, strict=True)
+
+
+def _separator(text: str, known: Container[str]) -> str:
+    """The separator under which the titles are known, or else most."""
+    scores: dict[str, tuple[int, int]] = {}
+    for delimiter in SEPARATORS.values():
+        try:
+            titles = next(filter(any, _cells(text, delimiter)), [])
+        except csv.Error:
+            continue
+        scores[delimiter] = (sum(plain_title(t) in known for t in titles), len(titles))
+    best = max(scores.values(), default=(0, 1))
+    found = [delimiter for delimiter, score in scores.items() if score == best]
+    if len(found) > 1 and best[1] > 1:
+        raise Rejected(
+            "The titles can be parted in several ways; choose the Separator, or write a first "
+            "line such as sep=; into the file."
+        )
+    return found[0] if found else ","
+
+
+def refuse_broken_text(sheet: Sheet, used: Sequence[int]) -> None:
+    """Refuse a table of which somebody opened the file with a wrong encoding, and saved it.
+
+    Args:
+        sheet: The table.
+        used: The columns that matter.
+
+    Raises:
+        Rejected: with the first such texts, and what they probably were.
+    """
+    places = [(sheet.title_row, sheet.titles), *sheet.rows]
+    broken = [
+        f"row {number}: {_mended(row[index])}"
+        for number, row in places
+        for index in used
+        if index < len(row) and _is_broken(row[index])
+    ]
+    if broken:
+        more = len(broken) - MAX_BROKEN_SHOWN
+        rest = f"; and {more:,} more" if more > 0 else ""
+        raise Rejected(
+            "The table's letters were broken when it was opened or saved in a wrong encoding: "
+            + "; ".join(broken[:MAX_BROKEN_SHOWN])
+            + f"{rest}. Export it again, and save it as CSV UTF-8."
+        )
+
+
+def _is_broken(text: str) -> bool:
+    if text.isascii():
+        return False
+    return "\ufffd" in text or (is_bad(text) and fix_encoding(text) != text)
+
+
+def _mended(text: str) -> str:
+    mended = fix_encoding(text)
+    return repr(text[:60]) + (f", probably {mended[:60]!r}" if mended != text else "")

@@ -1,0 +1,111 @@
+"""A table's own totals and taxes, held to what would be billed."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from invoicing.domain.forms.invoice_table import Form
+from invoicing.domain.forms.table_values import SYMBOLS
+from invoicing.domain.model.invoice import Line, subtotal, total
+from invoicing.domain.model.invoice_details import Discount
+from invoicing.domain.model.money import Money, share
+
+
+@dataclass(frozen=True, slots=True)
+class Tax:
+    """A tax rate: percent, and whether prices contain it."""
+
+    percent: Decimal
+    inclusive: bool
+
+
+def agreed(
+    percent: Decimal | None, amount: Decimal | None, nets: Sequence[Money]
+) -> tuple[Decimal | None, Decimal | None]:
+    """A discount that an export says twice, once: as the amount, where both are the same.
+
+    Args:
+        percent: Off what ``nets`` come to; some programs write the amount here too.
+        amount: Off the same.
+        nets: Amounts of one currency.
+    """
+    if percent is None or amount is None or not nets:
+        return percent, amount
+    off = Discount(percent=percent).off(nets)
+    same = percent == amount or Money.of(amount, off.currency) == off
+    return (None, amount) if same else (percent, amount)
+
+
+def total_problems(
+    form: Form,
+    lines: Sequence[Line],
+    currency: str,
+    discount: Discount | None,
+    taxes: Sequence[Tax] | None,
+) -> Iterator[str]:
+    """Say where a table's own figures are not what would be billed.
+
+    Args:
+        form: What the table says.
+        lines: The lines that it comes to.
+        currency: Of the invoice.
+        discount: Off the whole invoice.
+        taxes: Of the whole invoice; None where Stripe works them out when it is sent.
+    """
+    for number, line, claims in zip(form.rows, lines, form.claims, strict=True):
+        for mark in sorted(claims.currencies):
+            if mark != currency and currency not in SYMBOLS.get(mark, ()):
+                yield f"Row {number}: an amount is in {mark}, the invoice would be in {currency}."
+        if claims.line_total is not None:
+            net = line.net(currency)
+            yield from _differs(f"Row {number}", "line total", claims.line_total, [net])
+        if claims.tax_amount:
+            place, tax = f"Row {number}", claims.tax_amount
+            if taxes is None or (discount and taxes):
+                yield f"{place}: {_UNKNOWN.format(what='tax amount', said=tax)}"
+            else:
+                yield from _differs(place, "tax amount", tax, [_tax(line.net(currency), taxes)])
+    where, header = form.where, form.header
+    if header.invoice_subtotal is not None:
+        yield from _differs(where, "subtotal", header.invoice_subtotal, [subtotal(lines, currency)])
+    for what, said in (("total", header.invoice_total), ("amount due", header.amount_due)):
+        if said is not None and taxes is None:
+            yield f"{where}: {_UNKNOWN.format(what=what, said=said)}"
+        elif said is not None:
+            yield from _differs(where, what, said, _totals(lines, currency, discount, taxes or ()))
+
+
+_UNKNOWN = (
+    "the {what} {said} cannot be compared, since Stripe works the tax out when the invoice is "
+    "sent; empty the column, and look at the preview."
+)
+
+
+def _differs(where: str, what: str, said: Decimal, billed: Sequence[Money]) -> Iterator[str]:
+    if Money.of(said, billed[0].currency) not in billed:
+        yield f"{where}: the {what} {said} is not the {billed[0]} that would be billed."
+
+
+def _tax(net: Money, taxes: Sequence[Tax]) -> Money:
+    """The tax on an amount; of an inclusive rate the part that it contains."""
+    parts = []
+    for tax in taxes:
+        if tax.inclusive:
+            before = net.decimal / (1 + tax.percent / 100)
+            parts.append(Money.of(net.decimal - before, net.currency))
+        else:
+            parts.append(share(net, tax.percent))
+    return sum(parts, Money(net.currency, 0))
+
+
+def _totals(
+    lines: Sequence[Line], currency: str, discount: Discount | None, taxes: Sequence[Tax]
+) -> list[Money]:
+    """What the invoice comes to, its tax rounded on each line or on their sum."""
+    added = [tax for tax in taxes if not tax.inclusive]
+    whole = total(lines, currency, discount)
+    on_the_sum = whole + _tax(whole, added)
+    if discount or not added:
+        return [on_the_sum]
+    by_line = (_tax(line.net(currency), added) for line in lines)
+    return [sum(by_line, whole), on_the_sum]

@@ -1,0 +1,202 @@
+"""Numbers and dates as people write them: one decision a column, never a guess."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, tzinfo
+from decimal import Decimal
+from typing import Generic, Literal, TypeVar
+
+from invoicing.domain.forms.table_text import Broken, Exact
+from invoicing.domain.model.money import plain
+
+Value = TypeVar("Value", Decimal, date)
+Reader = Callable[[str], Value | None]
+
+DecimalMark = Literal["", "point", "comma"]
+MARKS: Mapping[str, str] = {"point": ".", "comma": ","}
+
+DateOrder = Literal["", "day first", "month first"]
+
+NUMBER_LENGTH = 40
+
+SYMBOLS: Mapping[str, frozenset[str]] = {
+    "€": frozenset(["EUR"]),
+    "£": frozenset(["GBP", "EGP", "FKP", "GIP", "LBP"]),
+    "¥": frozenset(["JPY", "CNY"]),
+    "₹": frozenset(["INR"]),
+    "$": frozenset(
+        ["USD", "CAD", "AUD", "NZD", "SGD", "HKD", "MXN", "TWD", "ARS", "CLP", "COP", "BRL", "BMD"]
+    ),
+}
+"""Currencies that a sign may stand for."""
+
+_SIGN = "|".join(map(re.escape, SYMBOLS)) + "|[A-Z]{3}"
+MARKED = re.compile(rf"(-?)\s*({_SIGN})\s*(-?[\d.,].*)|(-?[\d.,].*?)\s*({_SIGN})")
+"""A number with its currency, before or after it."""
+
+MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+
+YEAR_FIRST = re.compile(r"(\d{4})([-/.])(\d{1,2})\2(\d{1,2})(?:[ T](\d{2}):(\d{2})(\S*))?", re.A)
+YEAR_LAST = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4}|\d{2})", re.A)
+IN_WORDS = re.compile(r"(?:(\d{1,2})[ .-]+)?([A-Za-z]{3,9})\.?[ -]+(?:(\d{1,2}),? +)?(\d{4})", re.A)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision(Generic[Value]):
+    """How the cells of a column are read.
+
+    Attributes:
+        read: Gives a cell's value, or None where it has none.
+        doubt: Why it cannot be decided; empty where it is.
+    """
+
+    read: Reader[Value]
+    doubt: str = ""
+
+
+def split_currency(cell: str) -> tuple[str, str]:
+    """A cell without its currency, and the currency's sign or code; empty where it has none."""
+    found = MARKED.fullmatch(cell)
+    if not found:
+        return cell, ""
+    if found[2]:
+        return found[1] + found[3], found[2]
+    return found[4], found[5]
+
+
+def read_number(cell: str, mark: str) -> Decimal | None:
+    """A number with ``mark`` before its decimals, thousands set apart or not; else None.
+
+    Thousands may be parted by the other mark, a blank or an apostrophe, in threes, or as in
+    India in twos before the last three.
+    """
+    text = re.sub(r"\s", " ", cell.strip()).replace("\u2212", "-")
+    other = "," if mark == "." else "."
+    whole, dot, decimals = text.partition(mark)
+    threes = rf"-?[1-9]\d{{0,2}}([{other} '\u2019])\d{{3}}(\1\d{{3}})*"
+    twos = r"-?[1-9]\d?(,\d{2})+,\d{3}" if other == "," else "(?!)"
+    if len(text) > NUMBER_LENGTH or (dot and not re.fullmatch(r"\d+", decimals, re.ASCII)):
+        return None
+    if not re.fullmatch(rf"-?\d+|{threes}|{twos}", whole, re.ASCII):
+        return None
+    return Decimal(re.sub(r"[^\d-]", "", whole) + (f".{decimals}" if dot else ""))
+
+
+def read_day(cell: str, order: str, zone: tzinfo, *, utc: bool = False) -> date | None:
+    """A date, the day before the month or after it; else None.
+
+    Dates with dots are written with the day first wherever they are written so
+    (https://cldr.unicode.org: no locale's short date has dots and the month first).
+
+    Args:
+        cell: What is written. Two digits of a year are of this century.
+        order: ``day first`` or ``month first``.
+        zone: The business's, in which a moment of UTC has its day.
+        utc: Whether moments are in UTC without saying so.
+    """
+    text = " ".join(cell.split())
+    try:
+        if found := YEAR_FIRST.fullmatch(text):
+            whole = date(int(found[1]), int(found[3]), int(found[4]))
+            return _day_of_moment(whole, found, zone, utc=utc) if found[5] else whole
+        if found := YEAR_LAST.fullmatch(text):
+            day, month = int(found[1]), int(found[3])
+            if order == "month first" and found[2] != ".":
+                day, month = month, day
+            year = int(found[4]) if len(found[4]) == 4 else 2000 + int(found[4])
+            return date(year, month, day)
+        if found := IN_WORDS.fullmatch(text):
+            return _day_in_words(found)
+    except ValueError:
+        pass
+    return None
+
+
+def _day_of_moment(day: date, found: re.Match[str], zone: tzinfo, *, utc: bool) -> date | None:
+    hour, minute, rest = int(found[5]), int(found[6]), found[7]
+    if utc or rest.endswith(("Z", "+00:00")):
+        moment = datetime(day.year, day.month, day.day, hour, minute, tzinfo=UTC)
+        return moment.astimezone(zone).date()
+    return day if (hour, minute) == (0, 0) and not rest.strip(":0.") else None
+
+
+def _day_in_words(found: re.Match[str]) -> date | None:
+    before, word, after, year = found.groups()
+    if bool(before) == bool(after) or word[:3].casefold() not in MONTHS:
+        return None
+    return date(int(year), MONTHS.index(word[:3].casefold()) + 1, int(before or after))
+
+
+def decide_numbers(
+    cells: Sequence[str], mark: DecimalMark = "", *, percent: bool = False
+) -> Decision[Decimal]:
+    """How the numbers of a column are read: by their own cells, or by somebody's choice."""
+
+    def reader(mark: str) -> Reader[Decimal]:
+        if percent:
+            return lambda cell: read_number(cell.removesuffix("%"), mark)
+        return lambda cell: read_number(split_currency(cell)[0], mark)
+
+    ways = {word: reader(mark) for word, mark in MARKS.items()}
+    return _decide(
+        cells, ways, mark, exact=reader("."), how="choose its Decimal mark, point or comma"
+    )
+
+
+def decide_days(
+    cells: Sequence[str], order: DateOrder, zone: tzinfo, *, utc: bool = False
+) -> Decision[date]:
+    """How the dates of a column are read: by their own cells, or by somebody's choice."""
+
+    def reader(order: str) -> Reader[date]:
+        return lambda cell: read_day(cell, order, zone, utc=utc)
+
+    ways = {order: reader(order) for order in ("day first", "month first")}
+    return _decide(
+        cells,
+        ways,
+        order,
+        exact=reader("day first"),
+        how="choose its Order of dates, day first or month first",
+    )
+
+
+def _decide(
+    cells: Sequence[str],
+    ways: Mapping[str, Reader[Value]],
+    chosen: str,
+    *,
+    exact: Reader[Value],
+    how: str,
+) -> Decision[Value]:
+    """The one way in which a column's cells can be read, or why there is none."""
+
+    def decision(way: str, doubt: str = "") -> Decision[Value]:
+        read = ways[way]
+        return Decision(lambda cell: exact(cell) if isinstance(cell, Exact) else read(cell), doubt)
+
+    if chosen:
+        return decision(chosen)
+    texts = dict.fromkeys(cell for cell in cells if not isinstance(cell, Exact | Broken))
+    readings = [(cell, {way: read(cell) for way, read in ways.items()}) for cell in texts]
+    known = [(cell, values) for cell, values in readings if any(_there(values))]
+    fitting = [way for way in ways if all(values[way] is not None for _, values in known)]
+    first = next(iter(ways))
+    if not fitting:
+        samples = [next(c for c, values in known if values[way] is None) for way in ways]
+        return decision(first, f"is written in two ways, {samples[1]!r} and {samples[0]!r}; {how}")
+    for cell, values in known:
+        if len({values[way] for way in fitting}) > 1:
+            means = " or ".join(_shown(values[way]) for way in fitting)
+            doubt = f"can be read in two ways: {cell!r} may be {means}, and no cell decides; {how}"
+            return decision(first, doubt)
+    return decision(fitting[0])
+
+
+def _shown(value: object) -> str:
+    return plain(value) if isinstance(value, Decimal) else str(value)
+
+
+def _there(values: Mapping[str, object]) -> list[bool]:
+    return [value is not None for value in values.values()]

@@ -1,0 +1,126 @@
+"""From a workbook (XLSX) to the cells of one of its sheets."""
+
+import io
+import re
+import zipfile
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime, time
+from decimal import Decimal
+from typing import Any
+
+from openpyxl import load_workbook
+from openpyxl.utils.exceptions import InvalidFileException
+
+from invoicing.domain.forms.table_text import Broken, Exact, Sheet
+from invoicing.domain.forms.table_values import SYMBOLS
+from invoicing.domain.model.money import plain
+from invoicing.errors import Rejected
+
+ZIPPED = b"PK\x03\x04"
+OLD_OR_LOCKED = b"\xd0\xcf\x11\xe0"
+"""What a workbook begins with; and one from before 2007, or behind a password."""
+
+UNREADABLE = (
+    *(InvalidFileException, zipfile.BadZipFile, SyntaxError, OSError),
+    *(KeyError, ValueError, TypeError, AttributeError, IndexError),
+)
+"""What openpyxl raises of files that are none, or are broken somewhere: also of malformed XML."""
+
+MAX_UNPACKED = 50_000_000
+"""Bytes that a workbook may unpack to: a small file can hold endless ones."""
+
+SIGNIFICANT_DIGITS = 15
+"""Digits that spreadsheets keep of a number; the rest is the noise of binary fractions."""
+
+
+def is_workbook(raw: bytes) -> bool:
+    """Whether a file is a workbook rather than text."""
+    return raw.startswith((ZIPPED, OLD_OR_LOCKED))
+
+
+def read_workbook(raw: bytes, name: str = "") -> Sheet:
+    """The cells of a sheet, with what formulas came to when the workbook was last saved.
+
+    Args:
+        raw: The file.
+        name: The sheet's; may be empty where only one has something in it.
+
+    Raises:
+        Rejected: it is none that can be read, or which sheet is meant has to be said.
+    """
+    if raw.startswith(OLD_OR_LOCKED):
+        raise Rejected(
+            "The workbook is protected by a password, or of an old kind: save it as .xlsx, "
+            "without a password."
+        )
+    try:
+        with zipfile.ZipFile(io.BytesIO(raw)) as parts:
+            unpacked = sum(part.file_size for part in parts.infolist())
+        if unpacked > MAX_UNPACKED:
+            raise Rejected("The workbook is too large. Divide it, or save the sheet as CSV.")
+        values = load_workbook(io.BytesIO(raw), data_only=True)
+        formulas = load_workbook(io.BytesIO(raw))
+    except UNREADABLE as error:
+        raise Rejected(
+            "This is no workbook that can be read; save it as .xlsx, or as CSV."
+        ) from error
+    sheet = _chosen(values, name)
+    hidden = [number for number, row in sheet.row_dimensions.items() if row.hidden]
+    filled = [n for n in hidden if any(cell.value is not None for cell in sheet[n])]
+    if filled:
+        raise Rejected(
+            f"Row {filled[0]} of the sheet is hidden, perhaps by a filter: show all rows, or "
+            "delete those that are not meant."
+        )
+    if sheet.merged_cells.ranges:
+        raise Rejected(
+            f"The cells {sorted(map(str, sheet.merged_cells.ranges))[0]} are merged: part them, "
+            "and write into each what it is meant to hold."
+        )
+    return Sheet.of(_rows(sheet, formulas[sheet.title]))
+
+
+def _chosen(workbook: Any, name: str) -> Any:
+    sheets = [one for one in workbook.worksheets if one.sheet_state == "visible"]
+    if name:
+        sheets = [one for one in workbook.worksheets if one.title.casefold() == name.casefold()]
+    elif len(sheets) > 1:
+        sheets = [one for one in sheets if any(any(row) for row in one.values)] or sheets[:1]
+    if len(sheets) == 1:
+        return sheets[0]
+    names = ", ".join(repr(one.title) for one in workbook.worksheets)
+    raise Rejected(f"Say under Sheet which one is meant; the workbook has {names}.")
+
+
+def _rows(values: Any, formulas: Any) -> Iterator[Sequence[str]]:
+    pairs = zip(values.iter_rows(), formulas.iter_rows(), strict=True)
+    for row, written in pairs:
+        yield [_cell(cell, one) for cell, one in zip(row, written, strict=True)]
+
+
+def _cell(cell: Any, written: Any) -> str:
+    value = cell.value
+    if value is None and written.data_type == "f":
+        return Broken("is a formula that was never worked out; open and save the workbook.")
+    if cell.data_type == "e":
+        return Broken(f"is the error {value}; mend it in the workbook.")
+    if isinstance(value, bool):
+        return str(value)
+    if isinstance(value, int | float):
+        return Exact(_number(value, cell.number_format or ""))
+    if isinstance(value, datetime):
+        return Exact(value.date() if value.time() == time() else value.isoformat(" "))
+    if isinstance(value, date):
+        return Exact(value)
+    return "" if value is None else str(value)
+
+
+def _number(value: float, shown_as: str) -> str:
+    """A number, with the percent sign or the currency that the sheet shows beside it."""
+    number = Decimal(f"{value:.{SIGNIFICANT_DIGITS}g}") if isinstance(value, float) else value
+    if "%" in shown_as:
+        return f"{plain(Decimal(number) * 100)}%"
+    sign = re.search(r"\[\$([^\]-]+)", shown_as)
+    marks = [sign[1].strip()] if sign else [one for one in SYMBOLS if one in shown_as]
+    known = [one for one in marks if one in SYMBOLS or re.fullmatch("[A-Z]{3}", one)]
+    return " ".join([*known, f"{Decimal(number):f}"])

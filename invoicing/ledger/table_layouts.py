@@ -1,0 +1,32 @@
+"""How tables are to be read, remembered under a name."""
+
+from sqlmodel import col, select
+
+from invoicing.domain.model.wording import caseless
+from invoicing.ledger.database import insert_missing, session
+from invoicing.ledger.models import RememberedLayout
+
+
+def remember(name: str, layout: str) -> None:
+    """Keep a layout under a name, in place of what was there."""
+    new = RememberedLayout(name=caseless(name), shown_name=name, layout=layout)
+    with session() as ledger:
+        if insert_missing(ledger, [new]):
+            return
+        kept = ledger.get_one(RememberedLayout, caseless(name), with_for_update=True)
+        kept.layout = layout
+        ledger.add(kept)
+
+
+def find(name: str) -> str | None:
+    """The layout of a name, or None when there is none."""
+    with session() as ledger:
+        kept = ledger.get(RememberedLayout, caseless(name))
+        return None if kept is None else kept.layout
+
+
+def names() -> list[str]:
+    """The names under which something is remembered."""
+    with session() as ledger:
+        shown = select(RememberedLayout.shown_name).order_by(col(RememberedLayout.name))
+        return list(ledger.exec(shown))

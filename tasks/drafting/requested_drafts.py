@@ -1,0 +1,91 @@
+"""Many drafts that are asked for at once: what all have in common, and what is wrong with one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+
+from prefect import task
+
+from invoicing.domain.forms.draft_lines import chosen_details
+from invoicing.domain.forms.parameters import Options
+from invoicing.domain.model.invoice import Account, Line, draft_problems
+from invoicing.domain.model.invoice_details import Details
+from invoicing.errors import Rejected
+from tasks.drafting.draft_record import Draft, options_problems
+from tasks.runtime.clock import today
+from tasks.runtime.retries import STEP
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """Values of drafts that name no others."""
+
+    description: str
+    due_date: date | None
+    details: Details
+
+
+@dataclass(frozen=True, slots=True)
+class RequestedInvoice:
+    """An invoice that is requested.
+
+    Attributes:
+        where: Its rows or its Opportunity, for people.
+        key: Its local key; empty where there is nothing to raise.
+        draft: What is to be written, unless something is wrong.
+        problems: Everything that is wrong.
+    """
+
+    where: str
+    key: str
+    draft: Draft | None = None
+    problems: tuple[str, ...] = ()
+
+
+@task(task_run_name="check the options", **STEP)
+def choose_defaults(description: str, due_date: date | None, options: Options) -> Defaults:
+    """Check the values that are given for all drafts at once.
+
+    Raises:
+        Rejected: with everything that is wrong with the options.
+    """
+    details = chosen_details(options)
+    problems = options_problems(details)
+    if problems:
+        raise Rejected(problems)
+    return Defaults(description.strip(), due_date, details)
+
+
+def checked(
+    requested: RequestedInvoice,
+    customer: Account | str,
+    currency: str,
+    description: str,
+    due_date: date | None,
+    lines: Sequence[Line],
+    details: Details,
+    opportunity: str | None = None,
+) -> RequestedInvoice:
+    """A requested invoice with its draft, or with its mistakes."""
+    problems = [customer] if isinstance(customer, str) else []
+    problems += draft_problems(
+        due_date=due_date,
+        currency=currency,
+        lines=lines,
+        today=today(),
+        description=description,
+        details=details,
+    )
+    if problems or isinstance(customer, str):
+        return replace(requested, problems=tuple(problems))
+    draft = Draft(
+        key=requested.key,
+        account=customer,
+        currency=currency,
+        description=description,
+        due_date=due_date,
+        lines=tuple(lines),
+        details=details,
+        opportunity=opportunity,
+    )
+    return replace(requested, draft=draft)

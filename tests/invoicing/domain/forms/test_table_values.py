@@ -1,0 +1,144 @@
+"""Numbers and dates of a column are read in the one way that they can be, or asked about."""
+
+from datetime import date
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from invoicing.domain.forms.table_text import Exact
+from invoicing.domain.forms.table_values import decide_days, decide_numbers, split_currency
+
+BERLIN = ZoneInfo("Europe/Berlin")
+MARKS = {"point": ".", "comma": ","}
+
+amounts = st.lists(
+    st.decimals(-(10**9), 10**9, allow_nan=False, allow_infinity=False, places=4)
+    | st.integers(-(10**7), 10**7).map(Decimal),
+    min_size=1,
+    max_size=6,
+)
+
+
+def written(number: Decimal, mark: str, thousands: str) -> str:
+    """A number as a country writes it."""
+    whole, dot, decimals = f"{number:,f}".partition(".")
+    decimals = decimals.rstrip("0")
+    return whole.replace(",", thousands) + (MARKS[mark] + decimals if dot and decimals else "")
+
+
+@given(amounts, st.sampled_from(sorted(MARKS)), st.sampled_from(["", "'", " ", "\u202f", "other"]))
+@example([Decimal(1500), Decimal(12000)], "comma", "other")
+@example([Decimal("1.5"), Decimal(1500)], "comma", "other")
+def test_numbers_mean_what_was_written_or_are_asked_about(
+    numbers: list[Decimal], mark: str, thousands: str
+) -> None:
+    """Whoever wrote the column in one way gets those numbers, or is asked how; never others."""
+    other = "." if mark == "comma" else ","
+    cells = [
+        written(number, mark, other if thousands == "other" else thousands) for number in numbers
+    ]
+    found = decide_numbers(cells)
+    if found.doubt:
+        assert "two ways" in found.doubt
+        found = decide_numbers(cells, mark)  # type: ignore[arg-type]
+    assert [found.read(cell) for cell in cells] == numbers
+    assert not found.doubt
+
+
+@given(amounts, st.sampled_from(sorted(MARKS)))
+def test_one_cell_decides_for_all(numbers: list[Decimal], mark: str) -> None:
+    """A cell with both marks, or with two decimals, can be read in one way only."""
+    other = "." if mark == "comma" else ","
+    cells = [written(number, mark, other) for number in numbers]
+    for telling in (f"1{other}234{MARKS[mark]}50", f"10{MARKS[mark]}25"):
+        found = decide_numbers([*cells, telling])
+        assert not found.doubt
+        assert [found.read(cell) for cell in cells] == numbers
+
+
+days = st.lists(st.dates(date(2000, 1, 1), date(2099, 12, 31)), min_size=1, max_size=6)
+ORDERS = {"day first": "%d{0}%m{0}%Y", "month first": "%m{0}%d{0}%Y"}
+
+
+@given(days, st.sampled_from(sorted(ORDERS)), st.sampled_from("/-"), st.booleans())
+def test_dates_mean_what_was_written_or_are_asked_about(
+    dates: list[date], order: str, sign: str, short: bool
+) -> None:
+    """Likewise; a year of two digits is of this century."""
+    form = ORDERS[order].format(sign)
+    cells = [day.strftime(form.replace("%Y", "%y") if short else form) for day in dates]
+    found = decide_days(cells, "", BERLIN)
+    if found.doubt:
+        found = decide_days(cells, order, BERLIN)  # type: ignore[arg-type]
+    assert [found.read(cell) for cell in cells] == dates
+    if any(day.day > 12 for day in dates):
+        assert not decide_days(cells, "", BERLIN).doubt
+
+
+@pytest.mark.parametrize("cell", ["1.234.5", "1,23,4", "12 34", "1e5", "", "-", "½", "١٢", "1..2"])
+def test_what_is_no_number(cell: str) -> None:
+    """Refused whatever the mark."""
+    assert decide_numbers([cell], "point").read(cell) is None
+    assert decide_numbers([cell], "comma").read(cell) is None
+
+
+def test_a_column_that_is_written_in_two_ways() -> None:
+    """Is asked about, with a cell of each."""
+    doubt = decide_numbers(["1.50", "2,50"]).doubt
+    assert doubt.startswith("is written in two ways, '1.50' and '2,50'")
+    assert "13/12/2026" in decide_days(["13/12/2026", "12/13/2026"], "", BERLIN).doubt
+
+
+def test_numbers_of_india_and_of_a_workbook() -> None:
+    """Twos before the last three; what a workbook keeps as a number decides nothing for text."""
+    assert decide_numbers(["1,00,000.50"]).read("1,00,000.50") == Decimal("100000.50")
+    found = decide_numbers([Exact("1.5"), "2,50"])
+    assert (found.read(Exact("1.5")), found.read("2,50")) == (Decimal("1.5"), Decimal("2.50"))
+
+
+@pytest.mark.parametrize(
+    ("cell", "day"),
+    [
+        ("2026-12-08", date(2026, 12, 8)),
+        ("2026/12/08", date(2026, 12, 8)),
+        ("08.12.2026", date(2026, 12, 8)),
+        ("8 Dec 2026", date(2026, 12, 8)),
+        ("December 8, 2026", date(2026, 12, 8)),
+        ("08-Dec-2026", date(2026, 12, 8)),
+        ("2026-12-08 00:00:00", date(2026, 12, 8)),
+        ("2026-12-08T23:30:00Z", date(2026, 12, 9)),
+        ("2026-12-08 10:00", None),
+        ("2026-02-30", None),
+        ("45000", None),
+        ("soon", None),
+    ],
+)
+def test_dates_that_can_be_read_in_one_way(cell: str, day: date | None) -> None:
+    """Years first, dots and months in words need no order; a moment has its day here."""
+    found = decide_days([cell], "", BERLIN)
+    assert not found.doubt
+    assert found.read(cell) == day
+
+
+def test_a_moment_of_a_column_in_utc() -> None:
+    """Stripe's exports say so in the title."""
+    found = decide_days(["2026-12-08 23:30"], "", BERLIN, utc=True)
+    assert found.read("2026-12-08 23:30") == date(2026, 12, 9)
+
+
+@pytest.mark.parametrize(
+    ("cell", "parts"),
+    [
+        ("$1,200.50", ("1,200.50", "$")),
+        ("1.200,50 €", ("1.200,50", "€")),
+        ("EUR 12", ("12", "EUR")),
+        ("-$5", ("-5", "$")),
+        ("12.00", ("12.00", "")),
+    ],
+)
+def test_currencies_beside_numbers(cell: str, parts: tuple[str, str]) -> None:
+    """Before or after them, as signs or codes."""
+    assert split_currency(cell) == parts
