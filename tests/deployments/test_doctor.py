@@ -45,11 +45,13 @@ def pause_the_pool(client: SyncPrefectClient) -> Callable[[SyncPrefectClient], N
     return paused
 
 
-def pause_a_queue(client: SyncPrefectClient) -> Callable[[SyncPrefectClient], None]:
-    """Nothing that somebody waits for begins."""
+def narrow_a_queue(client: SyncPrefectClient) -> Callable[[SyncPrefectClient], None]:
+    """People wait for each other."""
     people = client.read_work_queue_by_name("people", POOL)
-    client.update_work_queue(people.id, is_paused=True)
-    return lambda client: client.update_work_queue(people.id, is_paused=False)
+    client.update_work_queue(people.id, concurrency_limit=1)
+    return lambda client: client.update_work_queue(
+        people.id, concurrency_limit=people.concurrency_limit
+    )
 
 
 def move_a_deployment(client: SyncPrefectClient) -> Callable[[SyncPrefectClient], None]:
@@ -84,7 +86,7 @@ def delete_an_automation(client: SyncPrefectClient) -> Callable[[SyncPrefectClie
 
 BROKEN: Mapping[str, Break] = {
     "work pool": pause_the_pool,
-    "queues": pause_a_queue,
+    "queues": narrow_a_queue,
     "schedules": switch_a_schedule_off,
     "automations": delete_an_automation,
     "deployments": move_a_deployment,
