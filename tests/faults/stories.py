@@ -543,6 +543,16 @@ def _is_offered(_: Facts, __: Parameters) -> Iterator[str]:
         yield from _says("offered", {"Consulting", "Onboarding"} <= {*listed["enum"]}, True)
 
 
+def _look() -> Parameters:
+    draft()
+    return {}
+
+
+def _is_as_it_was(facts: Facts, _: Parameters) -> Iterator[str]:
+    yield from _says("records", [record["Status__c"] for record in facts.records], ["Draft"])
+    yield from _says("invoices in Stripe", len(facts.invoices), 0)
+
+
 STORIES: Mapping[str, Story] = {
     story.flow: story
     for story in (
@@ -577,5 +587,6 @@ STORIES: Mapping[str, Story] = {
         Story("mark-overdue", _overdue, _is_in_time),
         Story("send-reminders", _remind, _is_reminded, wanted={"mails": 1}),
         Story("refresh-choices", dict, _is_offered),
+        Story("doctor", _look, _is_as_it_was),
     )
 }
