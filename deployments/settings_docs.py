@@ -17,10 +17,10 @@ HEAD = """# Settings
 
 Written by `make docs` from [invoicing/settings.py](../invoicing/settings.py) and
 [tasks/installation/automations.py](../tasks/installation/automations.py), and of the queues in
-[tasks/installation/queues.py](../tasks/installation/queues.py). Values come from the environment or
-from a file, `.env` unless `INVOICING_ENV_FILE` names another ([.env.example](../.env.example)). Lists are written with commas (`1, 7`) and tables as
-`EUR=10000, USD=12000`, either as JSON too. A name that is not here is refused. Which matter is said
-[elsewhere](running.md#settings-that-matter).
+[tasks/installation/queues.py](../tasks/installation/queues.py). Values come from the environment
+or from a file ([.env.example](../.env.example)). Lists are written with commas (`1, 7`) and tables
+as `EUR=10000, USD=12000`, either as JSON too. A name that is not here is refused. Which matter is
+said [elsewhere](running.md#settings-that-matter).
 
 | variable | default | what |
 |---|---|---|

@@ -108,6 +108,8 @@ def test_schedules_are_in_the_zone_of_the_settings(prefect: Prefect, tmp_path: P
     written(tmp_path, "here.env", prefect.url, BUSINESS__TIMEZONE=zone)
     refused = run("deployments.installation", str(file), *command)
     assert refused.returncode != 0
-    assert "did you mean INVOICING_BUSINESS__TIME_ZONE?" in refused.stdout + refused.stderr
+    told = refused.stdout + refused.stderr
+    assert "did you mean INVOICING_BUSINESS__TIME_ZONE?" in told
+    assert "Traceback" not in told
     [schedule] = prefect.call("GET", path)["schedules"]
     assert schedule["schedule"]["timezone"] == zone

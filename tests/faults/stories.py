@@ -40,6 +40,7 @@ class Story:
         rival: What another run wants that is started at the same moment.
         again: Whether a new run with the same parameters asks for the same thing. If not, only
             the run itself is taken up again.
+        how: How it ends where nothing goes wrong.
         wanted: How many credit notes, refunds, out-of-band payments and further mails the story
             asks for.
     """
@@ -49,6 +50,7 @@ class Story:
     ends: Callable[[Facts, Parameters], Iterator[str]]
     rival: Callable[[Parameters], Parameters] = _same
     again: bool = True
+    how: str = "completed"
     wanted: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -587,6 +589,6 @@ STORIES: Mapping[str, Story] = {
         Story("mark-overdue", _overdue, _is_in_time),
         Story("send-reminders", _remind, _is_reminded, wanted={"mails": 1}),
         Story("refresh-choices", dict, _is_offered),
-        Story("doctor", _look, _is_as_it_was),
+        Story("doctor", _look, _is_as_it_was, how="refused"),
     )
 }
