@@ -7,20 +7,20 @@ from pathlib import Path
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from deployments.automations import Timing
-from deployments.queues import Limits
-from invoicing.settings import PREFIX, Settings, leaves
+from invoicing.settings import FILE, PREFIX, Settings, leaves
+from tasks.installation.automations import Timing
+from tasks.installation.queues import Limits
 
 ROOT = Path(__file__).parents[1]
 
 HEAD = """# Settings
 
 Written by `make docs` from [invoicing/settings.py](../invoicing/settings.py) and
-[deployments/automations.py](../deployments/automations.py), and of the queues in
-[deployments/queues.py](../deployments/queues.py). Values come from the environment or
-from `.env` ([.env.example](../.env.example)). Lists are written with commas (`1, 7`) and tables as
-`EUR=10000, USD=12000`, either as JSON too. A name that is not here is refused. Which matter is said
-[elsewhere](running.md#settings-that-matter).
+[tasks/installation/automations.py](../tasks/installation/automations.py), and of the queues in
+[tasks/installation/queues.py](../tasks/installation/queues.py). Values come from the environment
+or from a file ([.env.example](../.env.example)). Lists are written with commas (`1, 7`) and tables
+as `EUR=10000, USD=12000`, either as JSON too. A name that is not here is refused. Which matter is
+said [elsewhere](running.md#settings-that-matter).
 
 | variable | default | what |
 |---|---|---|
@@ -38,11 +38,18 @@ class Variable:
     default: str
     description: str
     needed: bool = False
+    in_file: bool = True
 
 
 def variables() -> list[Variable]:
     """Every variable that is read, in the order of the code."""
     return [
+        Variable(
+            FILE,
+            "`.env`",
+            "The file with all others: one for each installation. Of the environment only.",
+            in_file=False,
+        ),
         *_of(Settings, PREFIX),
         *_of(Timing, "INVOICING_AUTOMATIONS_"),
         *_of(Limits, "INVOICING_QUEUES_"),
@@ -58,7 +65,7 @@ def page() -> str:
 def example() -> str:
     """The file `.env.example`: what is needed to be filled in, the rest with its defaults."""
     lines = [EXAMPLE_HEAD]
-    for variable in variables():
+    for variable in filter(lambda each: each.in_file, variables()):
         given = "" if variable.needed else "# "
         value = "" if variable.needed else variable.default.strip("`")
         lines.append(f"# {variable.description}\n{given}{variable.name}={value}\n")

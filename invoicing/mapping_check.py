@@ -26,12 +26,12 @@ def check_org() -> None:
     mapping = org_mapping() or OrgMapping()
     org = Salesforce(settings().salesforce)
     wrong = own_mistakes(mapping) + mistakes(mapping, cache(org.describe), org.object_names)
-    wrong += _wrong_in_data(mapping, org)
+    wrong += data_mistakes(mapping, org)
     if wrong:
         raise Misconfigured(all_mistakes(settings().mapping, wrong))
 
 
-def _wrong_in_data(mapping: OrgMapping, org: Salesforce) -> Iterator[str]:
+def data_mistakes(mapping: OrgMapping, org: Salesforce) -> Iterator[str]:
     """A price book that is not there, and a condition that is no SOQL."""
     name = mapping.price_book.name
     books = [row["Name"] for row in org.query(Query("Pricebook2", ["Name"]))] if name else []

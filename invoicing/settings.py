@@ -1,8 +1,9 @@
 """Settings: which Stripe account, which Salesforce org, which ledger, whose calendar.
 
 Every value comes from the environment (prefix ``INVOICING_``, nesting by ``__``, for
-example ``INVOICING_STRIPE__API_KEY``) or from a ``.env`` file beside the process. A name that is
-none of them is refused, lest a misspelt one leave its default in place.
+example ``INVOICING_STRIPE__API_KEY``) or from a file: the one that ``INVOICING_ENV_FILE`` names,
+else ``.env`` beside the process. So one checkout serves several installations, a file each. A name
+that is none of them is refused, lest a misspelt one leave its default in place.
 Secrets are ``SecretStr``: they never appear in a log, a repr or a parameter.
 """
 
@@ -38,10 +39,14 @@ STRIPE_API_VERSION = "2026-10-28.endive"
 SALESFORCE_API_VERSION = "67.0"
 
 PREFIX = "INVOICING_"
+FILE = "INVOICING_ENV_FILE"
+"""The variable of the environment that says which file holds the others."""
+
 ELSEWHERE = ("INVOICING_AUTOMATIONS_", "INVOICING_QUEUES_")
-"""Groups that the programs of `deployments` read."""
+"""Groups that are read where they are declared, by :func:`read`."""
 
 Item = TypeVar("Item")
+Read = TypeVar("Read", bound=BaseSettings)
 
 
 def _list(value: object) -> object:
@@ -174,6 +179,12 @@ class Endpoint(BaseModel):
 class Receiver(BaseModel):
     """The receiver of Stripe's events."""
 
+    url: str | None = Field(
+        None,
+        pattern=r"^https?://[^/]+(/.*[^/])?$",
+        description="Where Stripe reaches the receiver, without /webhooks/stripe and what follows: "
+        "https://invoices.example.com. `make doctor` compares Stripe's webhook endpoint with it.",
+    )
     token: Token | None = Field(
         None,
         description="Makes /webhooks/stripe/<token> the path of the account of `stripe`, "
@@ -287,9 +298,7 @@ class Tables(BaseModel):
 class Settings(BaseSettings):
     """Everything that differs from one installation to the next."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="INVOICING_", env_nested_delimiter="__", env_file=".env", extra="ignore"
-    )
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", extra="ignore")
 
     stripe: Stripe
     salesforce: Salesforce
@@ -343,6 +352,11 @@ def leaves(model: type[BaseModel], prefix: str = PREFIX) -> Iterator[tuple[str, 
             yield str(named), field
 
 
+def file() -> Path:
+    """The file that settings are read from, beside the environment; it need not be there."""
+    return Path(os.environ.get(FILE, ".env"))
+
+
 @lru_cache(maxsize=1)
 def settings() -> Settings:
     """Read the settings once per process.
@@ -350,39 +364,53 @@ def settings() -> Settings:
     Raises:
         Misconfigured: naming every variable that is missing, wrong or unknown, and no value.
     """
-    wrong = list(_unknown())
+    return read(Settings)
+
+
+def read(model: type[Read]) -> Read:
+    """Read a group of settings, each variable of which begins with the group's prefix.
+
+    Raises:
+        Misconfigured: naming every variable that is missing, wrong or unknown, and no value.
+    """
+    if FILE in os.environ and not file().is_file():
+        raise Misconfigured(f"{FILE} names {file()}, and there is no such file.")
+    prefix = str(model.model_config["env_prefix"])
+    wrong = list(_unknown(model, prefix))
     try:
-        read = Settings()
+        found = model(_env_file=file())
     except ValidationError as error:
         for each in error.errors(include_input=False, include_url=False):
-            wrong += _wrong(each["loc"], each["type"], each["msg"])
+            wrong += _wrong(model, prefix, each["loc"], each["type"], each["msg"])
     if wrong:
         raise Misconfigured("The settings are not complete. " + "; ".join(wrong))
-    return read
+    return found
 
 
-def _wrong(place: tuple[int | str, ...], kind: str, message: str) -> Iterator[str]:
+def _wrong(
+    model: type[BaseModel], prefix: str, place: tuple[int | str, ...], kind: str, message: str
+) -> Iterator[str]:
     """What is wrong with a variable, or with each that a section needs."""
     if not place:
         yield message.removeprefix("Value error, ")
         return
-    name = PREFIX + "__".join(map(str, place)).upper()
-    known = dict(leaves(Settings))
-    needed = [leaf for leaf, field in known.items() if field.is_required()]
+    name = prefix + "__".join(map(str, place)).upper()
+    needed = [leaf for leaf, field in leaves(model, prefix) if field.is_required()]
     if kind == "missing":
         yield from (f"{leaf} is missing" for leaf in needed if f"{leaf}__".startswith(f"{name}__"))
     else:
         yield f"{name}: {message.removeprefix('Value error, ')}"
 
 
-def _unknown() -> Iterator[str]:
-    """Variables that look like settings and are none."""
-    known = dict(leaves(Settings))
+def _unknown(model: type[BaseModel], prefix: str) -> Iterator[str]:
+    """Variables that look like settings of the group and are none."""
+    known = dict(leaves(model, prefix))
+    others = tuple(each for each in ELSEWHERE if each != prefix)
     tables = {name for name, field in known.items() if get_origin(field.annotation) is dict}
     sections = {name.rpartition("__")[0] for name in known}
-    for name in sorted({*os.environ, *dotenv_values(".env")}):
+    for name in sorted({*os.environ, *dotenv_values(file())} - {FILE}):
         word = name.upper()
-        if not word.startswith(PREFIX) or word.startswith(ELSEWHERE):
+        if not word.startswith(prefix) or word.startswith(others):
             continue
         if word in known or word in sections or word.rpartition("__")[0] in tables:
             continue

@@ -117,6 +117,7 @@ def environment(
         "STRIPE__BASE_URL": urls.stripe,
         "STRIPE__WEBHOOK_SECRETS": f'["{webhook_secret}"]' if webhook_secret else "[]",
         "RECEIVER__TOKEN": urls.webhook_token,
+        "RECEIVER__URL": urls.receiver,
         "SALESFORCE__URL": urls.salesforce,
         "SALESFORCE__DOMAIN": "northwind.my",
         "SALESFORCE__ORG_ID": SALESFORCE_ORG,

@@ -34,6 +34,7 @@ from invoicing.domain.stripe.payment_facts import (
 )
 from invoicing.domain.stripe.projection import credited
 from invoicing.domain.stripe.resources import (
+    Account,
     Charge,
     Coupon,
     CreditNote,
@@ -53,6 +54,7 @@ from invoicing.domain.stripe.resources import (
     TaxId,
     TaxRate,
     Totals,
+    WebhookEndpoint,
     WholeInvoice,
 )
 from invoicing.errors import (
@@ -103,9 +105,9 @@ def _translated_errors(doing: str) -> Iterator[None]:
     try:
         yield
     except stripe.AuthenticationError as error:
-        raise EnvironmentMismatch(
-            "Stripe does not accept the API key; check INVOICING_STRIPE__API_KEY."
-        ) from error
+        expired = "api_key_expired" in str(error.http_body)
+        why = "says that the API key has expired" if expired else "does not accept the API key"
+        raise EnvironmentMismatch(f"Stripe {why}; check INVOICING_STRIPE__API_KEY.") from error
     except stripe.PermissionError as error:
         raise EnvironmentMismatch(
             f"The Stripe key may not {doing}: {error.user_message}; widen its permissions."
@@ -138,8 +140,8 @@ def _translated_errors(doing: str) -> Iterator[None]:
                 f"Stripe's answer was unreadable, while trying to {doing}."
             ) from error
         kind = NotFound if error.code == "resource_missing" else Rejected
-        why = ERROR_TEXTS.get(error.code or "") or error.user_message or error
-        raise kind(f"Stripe refused to {doing}: {why}") from error
+        reason = ERROR_TEXTS.get(error.code or "") or error.user_message or error
+        raise kind(f"Stripe refused to {doing}: {reason}") from error
     except msgspec.MsgspecError as error:
         raise TransientError(
             f"Stripe's answer was not what it should be, while trying to {doing}: {error}."
@@ -249,10 +251,10 @@ class Stripe:
         self._client = _sdk(settings, stripe.RequestsClient(timeout=settings.timeout_seconds))
         self._v1 = self._client.v1
 
-    def account(self) -> Identified:
+    def account(self) -> Account:
         """The account that the key belongs to."""
         with _translated_errors("read the account"):
-            return _read(self._v1.accounts.retrieve_current(), Identified)
+            return _read(self._v1.accounts.retrieve_current(), Account)
 
     # Customers and products
 
@@ -732,6 +734,53 @@ class Stripe:
                 for event in _every(self._v1.events.list(params), dict[str, Any]):
                     msgspec.convert(event, Event)
                     yield cast(Event, event)
+
+    # The installation
+
+    def refusal(self, method: str, path: str) -> str | None:
+        """Why the key may not make calls of a kind, in Stripe's words; None if it may.
+
+        The call is made, so it has to be one that does nothing: a list, or a write that cannot
+        succeed, because it names nothing that exists or lacks what it needs.
+        """
+        params = {"limit": 1} if method == "get" else {}
+        try:
+            with _translated_errors("find out what the key may do"):
+                try:
+                    self._client.raw_request(method, path, **params)
+                except stripe.PermissionError as error:
+                    return error.user_message or str(error)
+        except Rejected:
+            pass
+        return None
+
+    def webhook_endpoints(self) -> list[WebhookEndpoint]:
+        """The account's webhook endpoints in the key's mode."""
+        with _translated_errors("list webhook endpoints"):
+            pages = self._v1.webhook_endpoints.list({"limit": PAGE_SIZE})
+            return list(_every(pages, WebhookEndpoint))
+
+    def create_webhook_endpoint(self, url: str, types: Sequence[str]) -> WebhookEndpoint:
+        """Make a webhook endpoint in this project's version; only this answer has its secret."""
+        params: Any = {"url": url, "enabled_events": types, "api_version": STRIPE_API_VERSION}
+        with _translated_errors("create the webhook endpoint"):
+            return _read(self._v1.webhook_endpoints.create(params), WebhookEndpoint)
+
+    def enable_webhook_endpoint(self, endpoint_id: str, types: Sequence[str]) -> None:
+        """Let an endpoint be sent events of these types."""
+        params: Any = {"enabled_events": types, "disabled": False}
+        with _translated_errors("update the webhook endpoint"):
+            self._v1.webhook_endpoints.update(endpoint_id, params)
+
+    def undelivered(self, since: datetime, until: datetime) -> list[Identified]:
+        """The newest events of a time that a webhook endpoint of the account has not taken."""
+        created: sdk.EventListParamsCreated = {
+            "gte": int(since.timestamp()),
+            "lte": int(until.timestamp()),
+        }
+        params: sdk.EventListParams = {"created": created, "delivery_success": False}
+        with _translated_errors("list events"):
+            return _read(self._v1.events.list(params), _Page[Identified])["data"]
 
 
 def _idempotent(key: str) -> stripe.RequestOptions:

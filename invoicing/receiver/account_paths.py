@@ -27,12 +27,12 @@ def endpoints_by_path(settings: Settings) -> Mapping[str, Endpoint]:
         Misconfigured: there is none with a signing secret, or two share a path.
     """
     given = [
-        (_path(other.token), other.account_id, other.livemode, other.secrets)
+        (path_of(other.token), other.account_id, other.livemode, other.secrets)
         for other in settings.receiver.endpoints
     ]
     own = settings.stripe
     if own.webhook_secrets:
-        path = _path(settings.receiver.token)
+        path = path_of(settings.receiver.token)
         given.append((path, own.account_id, own.livemode, own.webhook_secrets))
     found = {
         path: Endpoint(account, livemode, _revealed(secrets))
@@ -47,7 +47,8 @@ def endpoints_by_path(settings: Settings) -> Mapping[str, Endpoint]:
     return found
 
 
-def _path(token: SecretStr | None) -> str:
+def path_of(token: SecretStr | None) -> str:
+    """The path of an endpoint, by its token if it has one."""
     return f"{PATH}/{token.get_secret_value()}" if token else PATH
 
 

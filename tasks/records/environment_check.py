@@ -6,6 +6,7 @@ from prefect import task
 
 from invoicing.connectors import salesforce, stripe
 from invoicing.connectors.salesforce import OrgFacts
+from invoicing.doctor import identity
 from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.model.record_ids import same_id
 from invoicing.domain.salesforce.record import OrgCurrency
@@ -53,8 +54,8 @@ def _verified() -> Binding:
         if not same_id(bound.org_id, wanted.salesforce.org_id):
             raise EnvironmentMismatch(
                 f"In this ledger, Stripe account {bound.stripe_account_id} "
-                f"({_mode(bound.livemode)}) belongs to Salesforce org {bound.org_id}, but the "
-                f"settings name {wanted.salesforce.org_id}. Use another ledger for another org."
+                f"({identity.mode(bound.livemode)}) belongs to Salesforce org {bound.org_id}, but "
+                f"the settings name {wanted.salesforce.org_id}. Use another ledger for another org."
             )
         fresh = datetime.now(UTC) - bound.verified_at < VERIFIED_FOR
         if fresh and (bound.access, bound.mapping) == (access, mapping):
@@ -88,45 +89,9 @@ def _access(wanted: Settings) -> str:
 
 
 def _verify(wanted: Settings) -> OrgFacts:
-    if ("_live_" in wanted.stripe.api_key.get_secret_value()) != wanted.stripe.livemode:
-        raise EnvironmentMismatch(f"The Stripe key is not a {_mode(wanted.stripe.livemode)} key.")
-    account_id = stripe.client().account()["id"]
-    if account_id != wanted.stripe.account_id:
-        raise EnvironmentMismatch(
-            f"The Stripe key belongs to {account_id}, but INVOICING_STRIPE__ACCOUNT_ID says "
-            f"{wanted.stripe.account_id}."
-        )
+    identity.check_key_mode(wanted)
+    identity.check_account(wanted, stripe.client().account()["id"])
     org = salesforce.client().org()
-    if not same_id(org.id, wanted.salesforce.org_id):
-        raise EnvironmentMismatch(
-            f"The Salesforce login belongs to org {org.id}, but INVOICING_SALESFORCE__ORG_ID "
-            f"says {wanted.salesforce.org_id}."
-        )
-    _check_currency(wanted, org)
+    identity.check_org(wanted, org)
+    identity.check_currency(wanted, org)
     return org
-
-
-def _check_currency(wanted: Settings, org: OrgFacts) -> None:
-    """Hold the settings to what the org says; they cannot make it another."""
-    if wanted.salesforce.multi_currency not in (None, org.multi_currency):
-        has = "several currencies" if org.multi_currency else f"one currency, {org.currency}"
-        raise EnvironmentMismatch(
-            f"The Salesforce org has {has}, but INVOICING_SALESFORCE__MULTI_CURRENCY says "
-            f"{wanted.salesforce.multi_currency}. Leave it unset: the org is asked."
-        )
-    if org.multi_currency:
-        return
-    if not (org.currency or wanted.business.currency):
-        raise EnvironmentMismatch(
-            "The Salesforce org has one currency and does not say which. Set "
-            "INVOICING_BUSINESS__CURRENCY to what Setup → Company Information shows."
-        )
-    if org.currency and wanted.business.currency not in (None, org.currency):
-        raise EnvironmentMismatch(
-            f"The Salesforce org's currency is {org.currency}, but INVOICING_BUSINESS__CURRENCY "
-            f"says {wanted.business.currency}. Leave it unset: the org is asked."
-        )
-
-
-def _mode(livemode: bool) -> str:
-    return "live mode" if livemode else "test mode"

@@ -16,10 +16,10 @@ import psutil
 import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from deployments.automations import Timing, apply, automations
 from deployments.local.child_process import Service
 from deployments.local.stack import PORTS, Stack
 from deployments.local.waiting import slowness
+from tasks.installation.automations import Timing, apply, automations
 from tests.postgres import start_postgres
 from tests.prefect_worker import Prefect, alive, eventually
 

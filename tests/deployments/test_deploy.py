@@ -10,7 +10,9 @@ from tests.invoicing.test_settings import GOOD
 from tests.prefect_worker import Prefect
 
 
-def deploy(prefect: Prefect, state: Path, **settings: str) -> subprocess.CompletedProcess[str]:
+def deploy(
+    prefect: Prefect, state: Path, api: str = "", **settings: str
+) -> subprocess.CompletedProcess[str]:
     """Run the command with some settings."""
     given = {**GOOD, "LEDGER__URL": f"sqlite:///{state}/ledger.db", **settings}
     kept = {name: value for name, value in os.environ.items() if "INVOICING_" not in name}
@@ -18,7 +20,7 @@ def deploy(prefect: Prefect, state: Path, **settings: str) -> subprocess.Complet
     return subprocess.run(
         [sys.executable, "-m", "deployments"],
         cwd=ROOT,
-        env=kept | environment | {"PREFECT_API_URL": prefect.url},
+        env=kept | environment | {"PREFECT_API_URL": api or prefect.url},
         capture_output=True,
         text=True,
         check=False,
@@ -39,10 +41,15 @@ def test_settings_decide_when_runs_begin(prefect: Prefect, tmp_path: Path) -> No
 
 
 def test_what_is_in_the_way_is_one_sentence(prefect: Prefect, tmp_path: Path) -> None:
-    """A setting that is wrong, and a ledger that is away: no traceback, and nothing is deployed."""
+    """A wrong setting, a ledger that is away, no Prefect: no traceback, and nothing is deployed."""
     wrong = deploy(prefect, tmp_path, BUSINESS__TIMEZONE="Africa/Cairo")
     away = deploy(prefect, tmp_path, LEDGER__URL="postgresql://127.0.0.1:1/nowhere")
-    for refused, words in (wrong, "did you mean INVOICING_BUSINESS__TIME_ZONE?"), (away, "ledger"):
+    nobody = deploy(prefect, tmp_path, api="http://127.0.0.1:1/api")
+    for refused, words in (
+        (wrong, "did you mean INVOICING_BUSINESS__TIME_ZONE?"),
+        (away, "ledger"),
+        (nobody, "Prefect did not answer at http://127.0.0.1:1/api"),
+    ):
         assert refused.returncode == 1
         assert words in refused.stderr
         assert "Traceback" not in refused.stderr

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from deployments import queues
-from deployments.queues import Limits
+from tasks.installation import queues
+from tasks.installation.queues import Limits
 from tests.prefect_worker import Prefect
 
 POOL = "crowded"

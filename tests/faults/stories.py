@@ -40,6 +40,7 @@ class Story:
         rival: What another run wants that is started at the same moment.
         again: Whether a new run with the same parameters asks for the same thing. If not, only
             the run itself is taken up again.
+        how: How it ends where nothing goes wrong.
         wanted: How many credit notes, refunds, out-of-band payments and further mails the story
             asks for.
     """
@@ -49,6 +50,7 @@ class Story:
     ends: Callable[[Facts, Parameters], Iterator[str]]
     rival: Callable[[Parameters], Parameters] = _same
     again: bool = True
+    how: str = "completed"
     wanted: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -543,6 +545,16 @@ def _is_offered(_: Facts, __: Parameters) -> Iterator[str]:
         yield from _says("offered", {"Consulting", "Onboarding"} <= {*listed["enum"]}, True)
 
 
+def _look() -> Parameters:
+    draft()
+    return {}
+
+
+def _is_as_it_was(facts: Facts, _: Parameters) -> Iterator[str]:
+    yield from _says("records", [record["Status__c"] for record in facts.records], ["Draft"])
+    yield from _says("invoices in Stripe", len(facts.invoices), 0)
+
+
 STORIES: Mapping[str, Story] = {
     story.flow: story
     for story in (
@@ -577,5 +589,6 @@ STORIES: Mapping[str, Story] = {
         Story("mark-overdue", _overdue, _is_in_time),
         Story("send-reminders", _remind, _is_reminded, wanted={"mails": 1}),
         Story("refresh-choices", dict, _is_offered),
+        Story("doctor", _look, _is_as_it_was, how="refused"),
     )
 }

@@ -7,6 +7,7 @@ from invoicing.connectors import stripe
 from invoicing.connectors.prefect import Prefect
 from invoicing.domain.salesforce.record import stamp
 from invoicing.domain.stripe.events import HANDLED_TYPES
+from invoicing.errors import EnvironmentMismatch
 from invoicing.ledger import inbox, links
 from invoicing.settings import settings
 from tasks.drafting.product_options import FORMS
@@ -314,3 +315,14 @@ def link_customer(stage: Stage) -> None:
     customer = stage.account.customer()
     stage.run("link-customer", account=OTHER_CUSTOMER, customer=customer)
     expect("customer", stage.customer_of(OTHER_CUSTOMER), customer)
+
+
+@story("doctor")
+def doctor(stage: Stage) -> None:
+    """Services and ledger are as they should be, whatever was never deployed to this server."""
+    try:
+        said = stage.run("doctor").sentence
+    except EnvironmentMismatch as error:
+        said = str(error)
+    for check in ("Stripe key", "Salesforce login", "ledger"):
+        expect(check, f"{check}: " in said, False)

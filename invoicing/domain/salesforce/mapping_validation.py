@@ -96,25 +96,32 @@ def mistakes(
         describe: What the org says of an object by its own name; None: there is none.
         existing: All object names of the org, to name the nearest of.
     """
-    names = Names(mapping)
-    wrong: list[str] = []
-    for ours, schema in OBJECTS.items():
-        if not names.keeps(ours):
-            continue
-        theirs = names.sobject(ours)
-        found = describe(theirs)
-        if found is None:
-            guess = _question(nearest(theirs, existing()))
-            tip = " Or do without it: leave_out = true." if schema.optional else ""
-            wrong.append(f"{ours}: the org has no object {theirs!r}, or hides it{guess}{tip}")
-        else:
-            wrong += _object_mistakes(ours, schema, names, found)
-    return [*wrong, *_org_field_mistakes(mapping, names, describe)]
+    wrong = [one for ours in OBJECTS for one in object_mistakes(ours, mapping, describe, existing)]
+    return [*wrong, *path_mistakes(mapping, describe)]
 
 
-def _org_field_mistakes(mapping: OrgMapping, names: Names, describe: Describe) -> Iterator[str]:
+def object_mistakes(
+    ours: str,
+    mapping: OrgMapping,
+    describe: Describe,
+    existing: Callable[[], Iterable[str]] = tuple,
+) -> list[str]:
+    """The same of one of our objects; nothing where the org does without it."""
+    names, schema = Names(mapping), OBJECTS[ours]
+    if not names.keeps(ours):
+        return []
+    theirs = names.sobject(ours)
+    found = describe(theirs)
+    if found is None:
+        guess = _question(nearest(theirs, existing()))
+        tip = " Or do without it: leave_out = true." if schema.optional else ""
+        return [f"{ours}: the org has no object {theirs!r}, or hides it{guess}{tip}"]
+    return list(_object_mistakes(ours, schema, names, found))
+
+
+def path_mistakes(mapping: OrgMapping, describe: Describe) -> Iterator[str]:
     """Paths that lead nowhere, and values of the tax field that no tax is named for."""
-    invoice = names.sobject(INVOICE)
+    invoice = Names(mapping).sobject(INVOICE)
     asked = [("email", path) for path in mapping.email]
     asked += [(f"metadata.{name}", path) for name, path in mapping.metadata.items()]
     asked += [(f"custom_fields.{name}", path) for name, path in mapping.custom_fields.items()]

@@ -391,3 +391,24 @@ class Event(TypedDict):
     type: str
     data: EventData
     request: EventRequest | None
+
+
+# The installation
+
+
+class Account(TypedDict):
+    """The account that a key belongs to."""
+
+    id: str
+    charges_enabled: NotRequired[bool]
+
+
+class WebhookEndpoint(TypedDict):
+    """Where Stripe sends events; its secret is in the answer to its creation only."""
+
+    id: str
+    url: str
+    status: str
+    enabled_events: list[str]
+    api_version: str | None
+    secret: NotRequired[str]

@@ -14,6 +14,7 @@ from sandbox.common.admin import parsed
 from sandbox.salesforce import deletion
 from sandbox.salesforce.errors import SalesforceError
 from sandbox.salesforce.generate import Size, generate
+from sandbox.salesforce.permissions import Permissions
 from sandbox.salesforce.seed import Seed
 
 if TYPE_CHECKING:
@@ -47,6 +48,14 @@ class GenerateOrder(_Order):
     lines: int = Field(1, ge=0, le=20)
     days: int = Field(365, ge=1, le=3_650)
     drift: float = Field(0, ge=0, le=1, description="Share that is behind Stripe.")
+
+
+class PermissionsOrder(_Order):
+    """What is taken from the integration user: see `Permissions`."""
+
+    hidden: list[str] = []
+    read_only: list[str] = []
+    denied: dict[str, list[Literal["createable", "updateable", "deletable"]]] = {}
 
 
 class LocksOrder(_Order):
@@ -125,6 +134,14 @@ def routes(salesforce: Salesforce) -> list[Route]:
         salesforce.usage.enforced = order.enforced
         return await get_limits(request)
 
+    async def set_permissions(request: Request) -> Response:
+        order = await parsed(request, PermissionsOrder)
+        if isinstance(order, Response):
+            return order
+        denied = {name: [str(right) for right in rights] for name, rights in order.denied.items()}
+        org.permit(Permissions(frozenset(order.hidden), frozenset(order.read_only), denied))
+        return JSONResponse(order.model_dump())
+
     async def set_locks(request: Request) -> Response:
         order = await parsed(request, LocksOrder)
         if isinstance(order, Response):
@@ -194,6 +211,7 @@ def routes(salesforce: Salesforce) -> list[Route]:
         Route("/_sandbox/generate", generate_data, methods=["POST"]),
         Route("/_sandbox/limits", get_limits, methods=["GET"]),
         Route("/_sandbox/limits", set_limits, methods=["POST"]),
+        Route("/_sandbox/permissions", set_permissions, methods=["POST"]),
         Route("/_sandbox/locks", set_locks, methods=["POST"]),
         Route("/_sandbox/bulk", set_bulk, methods=["POST"]),
         Route("/_sandbox/batches", set_batches, methods=["POST"]),

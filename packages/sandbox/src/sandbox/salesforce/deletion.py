@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from sandbox.salesforce import computed
+from sandbox.salesforce import computed, permissions
 from sandbox.salesforce.errors import SalesforceError
 from sandbox.salesforce.ids import normalize
 from sandbox.salesforce.org import Org
@@ -20,6 +20,7 @@ def delete(org: Org, sobject: SObject, record_id: str) -> str:
         SalesforceError: There is no such record, or others hold it back.
     """
     with org.store.transaction():
+        permissions.check(sobject, "deletable")
         row = existing(org, sobject, record_id)
         if sobject.undeletable:
             raise SalesforceError(

@@ -35,10 +35,10 @@ def object_summary(sobject: SObject) -> dict[str, Any]:
     url = f"{DATA_PATH}/sobjects/{sobject.name}"
     return {
         "activateable": False,
-        "createable": True,
+        "createable": "createable" not in sobject.denied,
         "custom": sobject.custom,
         "customSetting": False,
-        "deletable": not sobject.undeletable,
+        "deletable": not sobject.undeletable and "deletable" not in sobject.denied,
         "deprecatedAndHidden": False,
         "feedEnabled": False,
         "hasSubtypes": False,
@@ -56,7 +56,7 @@ def object_summary(sobject: SObject) -> dict[str, Any]:
         "searchable": True,
         "triggerable": True,
         "undeletable": not sobject.undeletable,
-        "updateable": True,
+        "updateable": "updateable" not in sobject.denied,
         "urls": {
             "sobject": url,
             "describe": f"{url}/describe",

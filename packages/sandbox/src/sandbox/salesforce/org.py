@@ -12,6 +12,7 @@ from sandbox.salesforce import computed
 from sandbox.salesforce.ids import make_id
 from sandbox.salesforce.locks import Locks
 from sandbox.salesforce.metadata import load_schema, of_one_currency
+from sandbox.salesforce.permissions import Permissions
 from sandbox.salesforce.schema import Schema, SObject
 from sandbox.salesforce.store import Store
 from sandbox.salesforce.values import stamp
@@ -45,7 +46,13 @@ class Org:
     def use_currency(self, currency: str | None) -> None:
         """Make it an org of this one currency, or of several; it is to be empty or seeded anew."""
         self.currency = currency
-        self.schema = of_one_currency(self._full) if currency else self._full
+        self.permit(Permissions())
+
+    def permit(self, permissions: Permissions) -> None:
+        """Let the user see and do this much of it, from now on."""
+        everything = of_one_currency(self._full) if self.currency else self._full
+        restricted = permissions != Permissions()
+        self.schema = permissions.seen(everything) if restricted else everything
 
     def own_values(self, sobject: str, values: Mapping[str, Any]) -> dict[str, Any]:
         """Those of a record's values that the object has fields for in this org."""

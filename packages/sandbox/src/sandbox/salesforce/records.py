@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox.salesforce import computed, standard_rules
+from sandbox.salesforce import computed, permissions, standard_rules
 from sandbox.salesforce.errors import SalesforceError, deleted, json_error, not_found
 from sandbox.salesforce.ids import normalize
 from sandbox.salesforce.org import DATA_PATH, Org
@@ -46,6 +46,7 @@ def create(org: Org, sobject: SObject, body: Body) -> str:
         SalesforceError: The body is not a record that may be saved.
     """
     with org.store.transaction():
+        permissions.check(sobject, "createable")
         values = _checked(org, sobject, body, creating=True)
         row = _defaults(org, sobject) | values
         missing = [f.name for f in sobject.required if row.get(f.name) is None]
@@ -72,6 +73,7 @@ def update(org: Org, sobject: SObject, record_id: str, body: Body) -> str:
         SalesforceError: There is no such record, or the body may not be saved.
     """
     with org.store.transaction():
+        permissions.check(sobject, "updateable")
         current = existing(org, sobject, record_id)
         values = _checked(org, sobject, body, creating=False)
         emptied = [f.name for f in sobject.required if f.name in values and values[f.name] is None]

@@ -111,6 +111,8 @@ class SObject:
     fields: Mapping[str, Field]
     undeletable: bool = False
     mergeable: bool = False
+    denied: frozenset[str] = frozenset()
+    """What the user may not do with its records: ``createable``, ``updateable``, ``deletable``."""
 
     @cached_property
     def _by_lower_name(self) -> dict[str, Field]:

@@ -19,6 +19,7 @@ from sandbox.stripe import lifecycle, payments, refunds
 from sandbox.stripe.context import Context, Sandbox, Settings
 from sandbox.stripe.errors import StripeError, no_such
 from sandbox.stripe.generate import Generator, Order
+from sandbox.stripe.permissions import Key
 from sandbox.stripe.store import Doc, Space, public
 from sandbox.stripe.webhooks import Courier, Network, due
 
@@ -122,6 +123,13 @@ def routes(sandbox: Sandbox, courier: Courier, traffic: Traffic) -> list[Route]:
         sandbox.settings = settings
         return JSONResponse(settings.model_dump())
 
+    async def make_key(request: Request) -> Response:
+        key = await parsed(request, Key)
+        if isinstance(key, Response):
+            return key
+        sandbox.keys[key.key] = key
+        return JSONResponse(key.model_dump())
+
     async def generate(request: Request) -> Response:
         order = await parsed(request, Order)
         if isinstance(order, Response):
@@ -184,6 +192,7 @@ def routes(sandbox: Sandbox, courier: Courier, traffic: Traffic) -> list[Route]:
         sandbox.store.clear()
         sandbox.clock.reset()
         sandbox.settings = Settings()
+        sandbox.keys.clear()
         traffic.reset()
         courier.configure(Network())
         return JSONResponse({"reset": True})
@@ -208,6 +217,7 @@ def routes(sandbox: Sandbox, courier: Courier, traffic: Traffic) -> list[Route]:
         Route("/_sandbox/refunds/fail", fail_refund, methods=["POST"]),
         Route("/_sandbox/settings", get_settings, methods=["GET"]),
         Route("/_sandbox/settings", set_settings, methods=["POST"]),
+        Route("/_sandbox/keys", make_key, methods=["POST"]),
         Route("/_sandbox/generate", generate, methods=["POST"]),
         Route("/_sandbox/reset", reset, methods=["POST"]),
     ]

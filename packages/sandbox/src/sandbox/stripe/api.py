@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from sandbox.common.faults import Rule
 from sandbox.common.invoice_links import dated
-from sandbox.stripe import API_VERSION
+from sandbox.stripe import API_VERSION, permissions
 from sandbox.stripe.context import Context, Sandbox
 from sandbox.stripe.errors import StripeError, invalid, unauthorized, unrecognized_url
 from sandbox.stripe.expansion import expanded
@@ -119,7 +119,7 @@ class Api:
         return endpoint
 
     async def _answer(self, op: Operation, request: Request, request_id: str) -> Response:
-        livemode = self._authenticate(request.headers.get("authorization", ""))
+        livemode = self._authenticate(request)
         self._check_headers(request)
         self.limiter.check(livemode, f"{op.method} {op.path}")
         key = request.headers.get("idempotency-key") if request.method == "POST" else None
@@ -137,12 +137,18 @@ class Api:
         finally:
             self._in_flight.discard((livemode, key))
 
-    def _authenticate(self, authorization: str) -> bool:
-        scheme, _, secret = authorization.partition(" ")
+    def _authenticate(self, request: Request) -> bool:
+        """Whether a request is one of the live half; refused where its key may not make it."""
+        scheme, _, secret = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "basic":
             secret = base64.b64decode(secret).decode().partition(":")[0]
         if not secret:
             raise unauthorized("You did not provide an API key.")
+        made = self.sandbox.keys.get(secret)
+        if made:
+            account, path = self.sandbox.account.id, request.url.path
+            permissions.check(made, _masked(secret), account, request.method, path)
+            return made.livemode
         livemode = self.sandbox.account.keys.get(secret)
         if livemode is None:
             raise unauthorized(f"Invalid API Key provided: {_masked(secret)}")

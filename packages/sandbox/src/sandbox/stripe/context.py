@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sandbox.common.clock import Clock
 from sandbox.stripe import API_VERSION, events
 from sandbox.stripe.errors import no_such
+from sandbox.stripe.permissions import Key
 from sandbox.stripe.store import KINDS, Doc, Space, Store, public
 
 LIVE_KEY, TEST_KEY = (f"sk_{mode}_51" + ("Sandbox" * 14)[:97] for mode in ("live", "test"))
@@ -54,6 +55,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     api_version: str = Field(API_VERSION, description="The account's default, for its events.")
+    charges_enabled: bool = Field(True, description="Stripe lets the account take payments.")
     partial_payments: bool = Field(True, description="Customers may pay a part.")
     search_lag: float = Field(60.0, ge=0, description="Seconds until an object can be found.")
     rate_limits: RateLimits = Field(default_factory=RateLimits)
@@ -67,6 +69,8 @@ class Sandbox:
     data: Path | None = None
     account: Account = field(default_factory=Account)
     settings: Settings = field(default_factory=Settings)
+    keys: dict[str, Key] = field(default_factory=dict)
+    """Those that were made beside the account's own, by their secrets."""
     clock: Clock = field(default_factory=Clock)
 
     def __post_init__(self) -> None:

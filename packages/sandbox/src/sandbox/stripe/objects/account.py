@@ -1,7 +1,7 @@
 """The account itself."""
 
 from sandbox.stripe.api import Params, operation
-from sandbox.stripe.context import Account, Context
+from sandbox.stripe.context import Context
 from sandbox.stripe.errors import StripeError
 from sandbox.stripe.expansion import MAKERS
 from sandbox.stripe.store import Doc
@@ -10,7 +10,7 @@ from sandbox.stripe.store import Doc
 @operation("GET", "/v1/account", "AccountRetrieveCurrentParams")
 def retrieve_current(context: Context, _: Params) -> Doc:
     """Return the account the key belongs to."""
-    return _shown(context.account)
+    return _shown(context)
 
 
 @operation("GET", "/v1/accounts/{account}", "AccountRetrieveParams")
@@ -23,10 +23,11 @@ def retrieve(context: Context, _: Params, account_id: str) -> Doc:
             status=403,
             code="account_invalid",
         )
-    return _shown(context.account)
+    return _shown(context)
 
 
-def _shown(account: Account) -> Doc:
+def _shown(context: Context) -> Doc:
+    account = context.account
     return {
         "id": account.id,
         "object": "account",
@@ -46,7 +47,7 @@ def _shown(account: Account) -> Doc:
         },
         "business_type": "company",
         "capabilities": {"card_payments": "active", "transfers": "active"},
-        "charges_enabled": True,
+        "charges_enabled": context.sandbox.settings.charges_enabled,
         "country": account.country,
         "created": 1700000000,
         "default_currency": account.currency,
@@ -81,4 +82,4 @@ def _shown(account: Account) -> Doc:
     }
 
 
-MAKERS["account"] = lambda context, _: _shown(context.account)
+MAKERS["account"] = lambda context, _: _shown(context)

@@ -1,0 +1,90 @@
+"""What the doctor makes when it is told to: whatever is missing and needs no person to decide."""
+
+import os
+import stat
+from collections.abc import Iterator
+from importlib.util import find_spec
+
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.exceptions import ObjectNotFound
+
+from deployments.release import deploy
+from invoicing.connectors import stripe
+from invoicing.doctor import identity
+from invoicing.doctor.checks import Wrong
+from invoicing.doctor.stripe_checks import (
+    endpoint_url,
+    found_endpoint,
+    has_our_version,
+    is_enabled,
+    missing_types,
+)
+from invoicing.domain.stripe.events import HANDLED_TYPES
+from invoicing.errors import InvoicingError
+from invoicing.settings import file, settings
+from tasks.installation.prefect_server import server
+from tasks.installation.queues import POOL
+
+
+def fix() -> Iterator[str]:
+    """Make what can be made; what was done, or is in the way, in a sentence each."""
+    for make in (webhook_endpoint, work_pool, deployed):
+        try:
+            yield make()
+        except (InvoicingError, Wrong, OSError) as error:
+            yield f"Not done: {error}"
+
+
+def webhook_endpoint() -> str:
+    """Let Stripe send events to the receiver; the secret goes where only its owner reads it.
+
+    An endpoint's version cannot be changed, so one of another version gets a neighbour.
+    """
+    wanted = settings()
+    url, found = endpoint_url(wanted), found_endpoint(wanted)
+    if found is None or not has_our_version(found):
+        return _new_endpoint(url, wanted.stripe.account_id, identity.mode(wanted.stripe.livemode))
+    missing = missing_types(found)
+    if is_enabled(found) and not missing:
+        return f"The webhook endpoint {found['id']} is as it should be."
+    stripe.client().enable_webhook_endpoint(found["id"], [*found["enabled_events"], *missing])
+    return f"The webhook endpoint {found['id']} is enabled, and is sent what it needs."
+
+
+def _new_endpoint(url: str, account: str, mode: str) -> str:
+    kept = file().with_name(f"webhook-secret-{account}-{mode.replace(' ', '-')}.env")
+    try:
+        opened = os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_EXCL, stat.S_IRUSR | stat.S_IWUSR)
+    except FileExistsError:
+        raise Wrong(
+            f"{kept} holds the secret of an endpoint that was made before. Put it into the "
+            "settings, or delete the endpoint in Stripe; then delete the file."
+        ) from None
+    with os.fdopen(opened, "w", encoding="utf-8") as secret:
+        try:
+            made = stripe.client().create_webhook_endpoint(url, HANDLED_TYPES)
+        except BaseException:
+            kept.unlink()
+            raise
+        secret.write(f"INVOICING_STRIPE__WEBHOOK_SECRETS={made.get('secret', '')}\n")
+    return (
+        f"The webhook endpoint {made['id']} is made. Its secret is in {kept}, and Stripe will not "
+        "give it again: put it into the settings of the receiver, then delete the file."
+    )
+
+
+def work_pool() -> str:
+    """Make the work pool, of the type whose runs begin soonest where it is installed."""
+    with server() as client:
+        try:
+            return f"There is a work pool of type {client.read_work_pool(POOL).type}."
+        except ObjectNotFound:
+            kind = "warm" if find_spec("warm_worker") else "process"
+            client.create_work_pool(WorkPoolCreate(name=POOL, type=kind))
+            return f"The work pool {POOL!r} of type {kind} is made; start a worker for it."
+
+
+def deployed() -> str:
+    """Do what a release asks for: ledger, deployments, queues, automations."""
+    deploy()
+    return "Ledger, deployments, queues and automations are those of this release."

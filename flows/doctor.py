@@ -1,0 +1,25 @@
+"""Look at everything that an installation needs."""
+
+from prefect import flow
+
+from invoicing.doctor.checks import as_page, of, summary
+from invoicing.domain.forms.parameters import Outcome
+from invoicing.errors import EnvironmentMismatch
+from tasks.installation.examination import examine_installation
+from tasks.runtime.outcome import reports_outcome
+from tasks.runtime.run_page import publish_page
+
+
+@flow(name="doctor", flow_run_name="look at the installation", persist_result=True)
+@reports_outcome
+def doctor() -> Outcome:
+    """Look at everything that an installation needs, and say what is wrong.
+
+    Each morning, and by hand. Nothing is changed: `make doctor ARGS=--fix` does that. The run ends
+    as Failed where something is wrong, and keeps a page of all checks in any case.
+    """
+    findings = examine_installation()
+    publish_page("doctor", as_page(findings), "Everything that this installation needs.")
+    if of(findings, "fail"):
+        raise EnvironmentMismatch(summary(findings))
+    return Outcome(sentence=summary(findings))

@@ -1,0 +1,136 @@
+"""The Salesforce org: login, what the integration user may see and do, and what the org is like."""
+
+from collections.abc import Callable
+from functools import cache, partial
+
+from invoicing.connectors import salesforce
+from invoicing.doctor import identity
+from invoicing.doctor.checks import Check, Untold, Wrong
+from invoicing.doctor.settings_checks import SETTINGS
+from invoicing.domain.salesforce.field_mapping import Names, OrgMapping
+from invoicing.domain.salesforce.mapping_validation import (
+    object_mistakes,
+    own_mistakes,
+    path_mistakes,
+)
+from invoicing.domain.salesforce.required_schema import OBJECTS
+from invoicing.errors import EnvironmentMismatch, Rejected
+from invoicing.mapping import org_mapping
+from invoicing.mapping_check import data_mistakes
+from invoicing.settings import settings
+
+LOGIN = "Salesforce login"
+TOLD = 5
+"""Mistakes of one object that are told one by one."""
+
+
+def salesforce_checks() -> list[Check]:
+    """One check for each precondition, the login first."""
+    describe = cache(lambda name: salesforce.client().describe(name))
+    deploy = (
+        "Deploy deployments/salesforce and assign Invoice Integration to the integration user; an "
+        "org with names of its own: python -m invoicing.mapping."
+    )
+    return [
+        _check(
+            LOGIN,
+            _login,
+            "In Salesforce, under Setup → App Manager, see the app's consumer key and secret (or "
+            "certificate), its policies, and the integration user.",
+            SETTINGS,
+        ),
+        _check(
+            "Salesforce org", _org, "Correct the login, or INVOICING_SALESFORCE__ORG_ID.", LOGIN
+        ),
+        _check("currency", _currency, "Let the settings say what the org is.", LOGIN),
+        _check(
+            "field mapping",
+            partial(_mapping, describe),
+            "Correct the file that INVOICING_MAPPING names.",
+            LOGIN,
+        ),
+        *(
+            _check(f"object {ours}", partial(_object, describe, ours), deploy, LOGIN)
+            for ours in OBJECTS
+        ),
+        _check("country of an Account", partial(_countries, describe), deploy, LOGIN),
+        _check(
+            "API calls",
+            _api_calls,
+            "Until the day is over bulk work waits; more calls are bought from Salesforce.",
+            LOGIN,
+        ),
+    ]
+
+
+def _check(name: str, look: Callable[[], str], remedy: str, after: str) -> Check:
+    return Check("Salesforce", name, look, remedy, after)
+
+
+def _login() -> str:
+    salesforce.client()
+    return "Salesforce accepts it."
+
+
+def _org() -> str:
+    org = salesforce.client().org()
+    identity.check_org(settings(), org)
+    return f"It is {org.id}."
+
+
+def _currency() -> str:
+    org = salesforce.client().org()
+    identity.check_currency(settings(), org)
+    if org.multi_currency:
+        return "The org has several currencies; each record has its own."
+    return f"The org's one currency is {org.currency or settings().business.currency}."
+
+
+def _mapping(describe: Callable[[str], salesforce.Record | None]) -> str:
+    mapping = org_mapping()
+    if mapping is None:
+        return "There is none: the org has the package's own names."
+    wrong = [*own_mistakes(mapping), *path_mistakes(mapping, describe)]
+    _refuse([*wrong, *data_mistakes(mapping, salesforce.client())])
+    return "What it names beside objects and their fields is there."
+
+
+def _object(describe: Callable[[str], salesforce.Record | None], ours: str) -> str:
+    mapping, client = org_mapping() or OrgMapping(), salesforce.client()
+    if not Names(mapping).keeps(ours):
+        return "The org does without it."
+    _refuse(object_mistakes(ours, mapping, describe, client.object_names))
+    return "The user sees what is needed, and may do what is needed."
+
+
+def _refuse(wrong: list[str]) -> None:
+    if wrong:
+        more = f" And {len(wrong) - TOLD} more." if len(wrong) > TOLD else ""
+        raise Wrong(" ".join(wrong[:TOLD]) + more)
+
+
+def _countries(describe: Callable[[str], salesforce.Record | None]) -> str:
+    """Source: Salesforce's help on state and country picklists (fields with Code at the end)."""
+    account = describe("Account")
+    if account is None:
+        raise Wrong("The user does not see Accounts.")
+    names = {field["name"] for field in account["fields"]}
+    if "BillingCountryCode" in names:
+        return "Picklists are on: each Account has its country's code."
+    if "BillingCountry" in names:
+        return (
+            "Picklists are off: people type countries, which are known by name where they can be."
+        )
+    raise Wrong("The user does not see the billing address of Accounts.")
+
+
+def _api_calls() -> str:
+    limit = settings().salesforce.api_usage_limit
+    try:
+        used = salesforce.client().api_usage()
+    except (EnvironmentMismatch, Rejected) as error:
+        told = "Grant View Setup and Configuration, or look in Setup → Company Information."
+        raise Untold(str(error), told) from error
+    if used >= limit:
+        raise Wrong(f"{used:.0%} of the day's calls are used, and bulk work stops at {limit:.0%}.")
+    return f"{used:.0%} of the day's calls are used."

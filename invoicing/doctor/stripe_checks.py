@@ -1,0 +1,284 @@
+"""The Stripe account: key, permissions, what it may do, and who hears of its events."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from urllib.parse import quote
+
+from invoicing.connectors import stripe
+from invoicing.doctor import identity
+from invoicing.doctor.checks import Check, Untold, Wrong
+from invoicing.doctor.settings_checks import SETTINGS
+from invoicing.domain.model.wording import counted
+from invoicing.domain.stripe.events import HANDLED_TYPES
+from invoicing.domain.stripe.resources import WebhookEndpoint
+from invoicing.errors import EnvironmentMismatch
+from invoicing.receiver.account_paths import PATH, path_of
+from invoicing.settings import STRIPE_API_VERSION, Settings, settings
+
+KEY, ENDPOINT = "Stripe key", "webhook endpoint"
+RESTRICTED = "rk_"
+NOBODY = "made_up_to_ask_what_this_key_may_do"
+"""An id that no object has."""
+
+DELIVERED_WITHIN = timedelta(minutes=10)
+LOOKED_BACK = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Permission:
+    """A permission of a restricted key that this project needs.
+
+    Attributes:
+        name: As Stripe's answers have it, without ``rak_``.
+        label: As the dashboard has it.
+        call: A call that needs it and does nothing: a list, or a write that names nothing.
+
+    Source: https://docs.stripe.com/keys/permissions-reference
+    """
+
+    name: str
+    label: str
+    call: tuple[str, str]
+
+
+PERMISSIONS = (
+    Permission("customer_write", "Customers: Write", ("post", f"/v1/customers/{NOBODY}")),
+    Permission("product_write", "Products: Write", ("post", f"/v1/products/{NOBODY}")),
+    Permission("plan_write", "Prices: Write", ("post", f"/v1/prices/{NOBODY}")),
+    Permission("coupon_write", "Coupons: Write", ("post", f"/v1/coupons/{NOBODY}")),
+    Permission("invoice_write", "Invoices: Write", ("post", f"/v1/invoices/{NOBODY}")),
+    Permission("credit_note_write", "Credit notes: Write", ("post", f"/v1/credit_notes/{NOBODY}")),
+    Permission(
+        "payment_records_write",
+        "Payment Records: Write",
+        ("post", "/v1/payment_records/report_payment"),
+    ),
+    Permission("charge_read", "Charges and Refunds: Read", ("get", "/v1/refunds")),
+    Permission("payment_intent_read", "PaymentIntents: Read", ("get", "/v1/payment_intents")),
+    Permission("dispute_read", "Disputes: Read", ("get", "/v1/disputes")),
+    Permission("event_read", "Events: Read", ("get", "/v1/events")),
+    Permission("tax_rate_read", "Tax Rates: Read", ("get", "/v1/tax_rates")),
+)
+BESIDES = ("connected_account_read", "webhook_read")
+"""Permissions that other checks find out about: they read the account, and its endpoints."""
+
+
+def new_key_link() -> str:
+    """Stripe's page that makes a restricted key, filled in with what is needed."""
+    names = [*(permission.name for permission in PERMISSIONS), *BESIDES]
+    asked = "".join(f"&permissions[]=rak_{name}" for name in sorted(names))
+    return f"https://dashboard.stripe.com/apikeys/create?name={quote('Invoices')}{asked}"
+
+
+def stripe_checks() -> list[Check]:
+    """One check for each precondition, those of the key first."""
+    grant = "In Stripe, under Developers → API keys, edit the key: {}."
+    return [
+        _check(
+            "mode of the Stripe key",
+            _key_mode,
+            "Take the key of that mode, or correct INVOICING_STRIPE__LIVEMODE.",
+            SETTINGS,
+        ),
+        _check(
+            KEY,
+            _key,
+            "Make a key in Stripe under Developers → API keys, and put it into "
+            "INVOICING_STRIPE__API_KEY. docs/running.md links to one with what is needed.",
+            SETTINGS,
+        ),
+        _check(
+            "account of the Stripe key",
+            _account,
+            "Take the key of that account, or name this one.",
+            KEY,
+        ),
+        _check(
+            "payments",
+            _payments,
+            "Complete the account in Stripe, under Settings → Business.",
+            KEY,
+        ),
+        _check("e-mails", _mails, "", SETTINGS),
+        *(
+            _check(
+                f"permission {permission.name}",
+                partial(_permitted, permission),
+                grant.format(permission.label),
+                KEY,
+            )
+            for permission in PERMISSIONS
+        ),
+        _check(ENDPOINT, _endpoint, "`make doctor ARGS=--fix` makes one, or enables it.", KEY),
+        _check(
+            "webhook API version",
+            _endpoint_version,
+            "`make doctor ARGS=--fix` makes another endpoint; delete this one once its secret "
+            "is in the settings.",
+            ENDPOINT,
+        ),
+        _check("webhook event types", _endpoint_types, "`make doctor ARGS=--fix`", ENDPOINT),
+        _check(
+            "webhook secret",
+            _secret,
+            "In Stripe, under Developers → Webhooks, reveal the endpoint's signing secret, and put "
+            "it into INVOICING_STRIPE__WEBHOOK_SECRETS.",
+            ENDPOINT,
+        ),
+        _check(
+            "webhook deliveries",
+            _deliveries,
+            "Stripe says why under Developers → Webhooks. 400: the secret is another's; 404: the "
+            "URL is; 503: the ledger was away. Events come by polling meanwhile.",
+            ENDPOINT,
+        ),
+    ]
+
+
+def _check(name: str, look: Callable[[], str], remedy: str, after: str) -> Check:
+    return Check("Stripe", name, look, remedy, after)
+
+
+def _key_mode() -> str:
+    identity.check_key_mode(settings())
+    return f"It is a {identity.mode(settings().stripe.livemode)} key."
+
+
+def _key() -> str:
+    stripe.client().account()
+    return "Stripe accepts it."
+
+
+def _account() -> str:
+    account_id = stripe.client().account()["id"]
+    identity.check_account(settings(), account_id)
+    return f"It is {account_id}."
+
+
+def _payments() -> str:
+    enabled = stripe.client().account().get("charges_enabled")
+    if enabled is None:
+        raise Untold("Stripe does not say whether the account may take payments.")
+    if enabled:
+        return "The account may take payments."
+    if settings().stripe.livemode:
+        raise Wrong("Stripe does not let the account take payments.")
+    return "The account may take none yet, which test mode does not mind."
+
+
+def _mails() -> str:
+    """Source: the SDK's docstring of ``send_invoice``."""
+    if settings().stripe.livemode:
+        return "Live mode: what is sent is mailed to customers."
+    return "Test mode: Stripe mails nothing to anybody."
+
+
+def _permitted(permission: Permission) -> str:
+    if not settings().stripe.api_key.get_secret_value().startswith(RESTRICTED):
+        return "A secret key may do everything."
+    refusal = stripe.client().refusal(*permission.call)
+    if refusal:
+        raise Wrong(refusal)
+    return "The restricted key has it."
+
+
+def endpoint_url(wanted: Settings) -> str:
+    """Where Stripe has to send events, by the settings.
+
+    Raises:
+        Untold: they do not say where Stripe reaches the receiver.
+    """
+    if not wanted.receiver.url:
+        raise Untold(
+            "INVOICING_RECEIVER__URL is not set, so there is nothing to compare with. Without a "
+            "receiver, events come by polling, every five minutes.",
+            "Set it to where Stripe reaches the receiver.",
+        )
+    return wanted.receiver.url + path_of(wanted.receiver.token)
+
+
+def found_endpoint(wanted: Settings) -> WebhookEndpoint | None:
+    """The account's endpoint for the receiver; of several, the one that is nearest to right."""
+    url = endpoint_url(wanted)
+    ours = [one for one in stripe.client().webhook_endpoints() if one["url"] == url]
+    good = (is_enabled, has_our_version)
+    return max(ours, key=lambda one: [is_so(one) for is_so in good], default=None)
+
+
+def is_enabled(endpoint: WebhookEndpoint) -> bool:
+    """Whether Stripe sends anything to it."""
+    return endpoint["status"] == "enabled"
+
+
+def has_our_version(endpoint: WebhookEndpoint) -> bool:
+    """Whether its events have the shape that this project reads; it can never be changed."""
+    return endpoint["api_version"] == STRIPE_API_VERSION
+
+
+def missing_types(endpoint: WebhookEndpoint) -> list[str]:
+    """The types that move an invoice and that an endpoint is not sent."""
+    sent = set(endpoint["enabled_events"])
+    return [] if "*" in sent else [each for each in HANDLED_TYPES if each not in sent]
+
+
+def _endpoint() -> str:
+    wanted = settings()
+    try:
+        endpoint = found_endpoint(wanted)
+    except EnvironmentMismatch as error:
+        told = f"{error} Only the doctor needs this permission."
+        raise Untold(told, "Give the key Webhook Endpoints: Read, or look in Stripe.") from error
+    shown = f"{wanted.receiver.url}{PATH}{'/…' if wanted.receiver.token else ''}"
+    if endpoint is None:
+        raise Wrong(f"Stripe has no endpoint with the URL {shown}.")
+    if not is_enabled(endpoint):
+        raise Wrong(f"The endpoint {shown} is {endpoint['status']}.")
+    return f"Stripe sends events to {shown}."
+
+
+def _ours() -> WebhookEndpoint:
+    endpoint = found_endpoint(settings())
+    if endpoint is None:
+        raise Untold("The endpoint has just gone away.", "Ask again.")
+    return endpoint
+
+
+def _endpoint_version() -> str:
+    endpoint = _ours()
+    if not has_our_version(endpoint):
+        has = endpoint["api_version"] or "the account's default"
+        raise Wrong(f"Its version is {has}, and {STRIPE_API_VERSION} is needed.")
+    return f"It is {STRIPE_API_VERSION}."
+
+
+def _endpoint_types() -> str:
+    missing = missing_types(_ours())
+    if missing:
+        raise Wrong(f"It is not sent {', '.join(missing)}.")
+    return "It is sent every type that moves an invoice."
+
+
+def _secret() -> str:
+    secrets = [secret.get_secret_value() for secret in settings().stripe.webhook_secrets]
+    if not secrets:
+        raise Wrong("INVOICING_STRIPE__WEBHOOK_SECRETS is empty.")
+    if not all(secret.startswith("whsec_") for secret in secrets):
+        raise Wrong("INVOICING_STRIPE__WEBHOOK_SECRETS has one that does not begin with whsec_.")
+    return f"The settings have {counted(len(secrets), 'secret')}; Stripe shows none to compare."
+
+
+def _deliveries() -> str:
+    now = datetime.now(UTC)
+    try:
+        stuck = stripe.client().undelivered(now - LOOKED_BACK, now - DELIVERED_WITHIN)
+    except EnvironmentMismatch as error:
+        raise Untold(str(error), "Give the key Events: Read.") from error
+    if not stuck:
+        return "Since yesterday, nothing was left undelivered."
+    enabled = [one for one in stripe.client().webhook_endpoints() if is_enabled(one)]
+    said = f"Events since yesterday were not delivered, such as {stuck[0]['id']}"
+    if len(enabled) > 1:
+        raise Untold(f"{said}, to one of the account's {len(enabled)} endpoints.")
+    raise Wrong(f"{said}.")

@@ -1,0 +1,32 @@
+"""What the ledger can do at this moment."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import delete, false, func, select
+from sqlalchemy.exc import DBAPIError
+
+from invoicing.errors import Misconfigured
+from invoicing.ledger.database import session
+from invoicing.ledger.models import Binding
+
+
+def check_writable() -> None:
+    """Try a write that changes nothing.
+
+    Raises:
+        Misconfigured: it is refused.
+    """
+    try:
+        with session() as ledger:
+            ledger.execute(delete(Binding).where(false()))
+    except DBAPIError as error:
+        raise Misconfigured(f"The ledger takes no writes: {error.orig}") from error
+
+
+def seconds_ahead() -> float:
+    """How far the clock of the ledger's database is ahead of this machine's."""
+    with session() as ledger:
+        theirs = ledger.execute(select(func.now())).scalar_one()
+    if theirs.tzinfo is None:
+        theirs = theirs.replace(tzinfo=UTC)
+    return float((theirs - datetime.now(UTC)).total_seconds())

@@ -1,0 +1,61 @@
+"""What the integration user may see and do: the rest of the org is not there for it.
+
+An object or a field that nobody granted is in no describe and in no query, as if there were none;
+a field that may only be read cannot be written; an object of which records may not be created,
+changed or deleted says so in its describe, and refuses it. Sources: Salesforce's help on
+field-level security, which the API applies like its pages; the SOAP API Developer Guide on
+``DescribeSObjectResult`` (createable, updateable, deletable) and on status codes
+(INSUFFICIENT_ACCESS_OR_READONLY).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from sandbox.salesforce.errors import SalesforceError
+from sandbox.salesforce.schema import Field, Schema, SObject
+
+
+@dataclass(frozen=True)
+class Permissions:
+    """What is taken from a user who else may do everything.
+
+    Attributes:
+        hidden: Objects, and fields as ``Account.Invoice_Email__c``.
+        read_only: Fields.
+        denied: By object, any of ``createable``, ``updateable``, ``deletable``.
+    """
+
+    hidden: frozenset[str] = frozenset()
+    read_only: frozenset[str] = frozenset()
+    denied: dict[str, list[str]] = field(default_factory=dict)
+
+    def seen(self, schema: Schema) -> Schema:
+        """The org as the user sees it."""
+        shown = [sobject for sobject in schema if sobject.name not in self.hidden]
+        return Schema({sobject.name: self._object(sobject) for sobject in shown})
+
+    def _object(self, sobject: SObject) -> SObject:
+        fields = {
+            name: self._field(f"{sobject.name}.{name}", one)
+            for name, one in sobject.fields.items()
+            if f"{sobject.name}.{name}" not in self.hidden
+        }
+        denied = frozenset(self.denied.get(sobject.name, ()))
+        return replace(sobject, fields=fields, denied=denied)
+
+    def _field(self, path: str, one: Field) -> Field:
+        to = tuple(target for target in one.to if target not in self.hidden)
+        return replace(one, to=to, read_only=one.read_only or path in self.read_only)
+
+
+def check(sobject: SObject, right: str) -> None:
+    """Refuse what the user may not do with an object's records.
+
+    Raises:
+        SalesforceError: INSUFFICIENT_ACCESS_OR_READONLY.
+    """
+    if right in sobject.denied:
+        raise SalesforceError(
+            "INSUFFICIENT_ACCESS_OR_READONLY", "insufficient access rights on object id", []
+        )

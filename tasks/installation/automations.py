@@ -1,0 +1,206 @@
+"""Runs that die are taken up again: Prefect automations, as code.
+
+They cover every deployment of ``prefect.yaml``, because every flow is safe to run again, and no
+run of anybody else. `python -m deployments.automations` applies them.
+
+Taking up is *proactive*, which is to say: act when nothing else has happened for a while.
+Answering a crash at once would run a flow twice side by side, because a crash may be reported
+twice, by the run's process and by its worker.
+
+Source: https://docs.prefect.io/v3/advanced/detect-zombie-flows
+"""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import yaml
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.objects import StateType
+from prefect.events.actions import ChangeFlowRunState
+from prefect.events.schemas.automations import Automation, AutomationCore, EventTrigger, Posture
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFECT_YAML = Path(__file__).parents[2] / "prefect.yaml"
+OURS = "salesforce-stripe-invoices"
+"""The tag by which automations of this project are known, those of earlier releases included."""
+
+HEARTBEAT = "heartbeat"
+ENDED = frozenset(["Completed", "Failed", "TimedOut", "Crashed", "Cancelled"])
+WAITING = frozenset(["Scheduled", "AwaitingRetry", "AwaitingConcurrencySlot", "Late", "Resuming"])
+RESTING = frozenset(["Paused", "Suspended"])
+RUNNING = frozenset(["Running", "Retrying"])
+
+
+class Timing(BaseSettings):
+    """How long each sign of life may take; from the environment, ``INVOICING_AUTOMATIONS_…``.
+
+    Prefect looks every five seconds, and accepts no time below ten.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="INVOICING_AUTOMATIONS_")
+
+    silent_seconds: int = Field(
+        90,
+        ge=10,
+        description="Without a heartbeat for so long a run counts as crashed. Three times the "
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY that prefect.yaml gives every run.",
+    )
+    crashed_seconds: int = Field(
+        45,
+        ge=10,
+        description="A crashed run is taken up again after so long. More than one heartbeat: "
+        "what still beats is left alone, as when the server itself was away.",
+    )
+    pending_seconds: int = Field(
+        600,
+        ge=10,
+        description="A run that was handed out, but has not begun after so long, is handed out "
+        "anew. Longer than the slowest start, with the pulling of an image.",
+    )
+    stillborn_limit: int = Field(
+        5,
+        ge=1,
+        description="A run whose process ends so often before the flow begins is given up: "
+        "code that cannot be imported, a command that does not exist.",
+    )
+
+
+def automations(timing: Timing, flows: list[str]) -> list[AutomationCore]:
+    """What is done about dead runs of certain flows."""
+    related = [
+        {"prefect.resource.role": "flow", "prefect.resource.name": flows},
+        {"prefect.resource.role": "deployment"},
+    ]
+
+    def automation(
+        name: str, description: str, trigger: dict[str, Any], action: ChangeFlowRunState
+    ) -> AutomationCore:
+        any_run = {"prefect.resource.id": "prefect.flow-run.*"}
+        trigger = {"match": any_run, "match_related": related, "threshold": 1} | trigger
+        return AutomationCore(
+            name=f"{OURS}: {name}",
+            description=description,
+            tags=[OURS],
+            trigger=EventTrigger(for_each={"prefect.resource.id"}, **trigger),
+            actions=[action],
+        )
+
+    return [
+        automation(
+            "silent runs have crashed",
+            "Neither a heartbeat nor an end: the run died together with its worker.",
+            {
+                "posture": Posture.Proactive,
+                "after": events({HEARTBEAT} | RUNNING),
+                "expect": events({HEARTBEAT, "Cancelling"} | ENDED | RESTING | WAITING),
+                "within": timedelta(seconds=timing.silent_seconds),
+            },
+            ChangeFlowRunState(
+                state=StateType.CRASHED,
+                message=f"Nothing was heard of this run for {timing.silent_seconds} seconds.",
+            ),
+        ),
+        automation(
+            "crashed runs are taken up again",
+            "The same run, with the same parameters, on any worker that lives.",
+            {
+                "posture": Posture.Proactive,
+                "after": events({"Crashed"}),
+                "expect": events(
+                    {HEARTBEAT, "Pending", "Cancelling"}
+                    | (ENDED - {"Crashed"})
+                    | RESTING
+                    | WAITING
+                    | RUNNING
+                ),
+                "within": timedelta(seconds=timing.crashed_seconds),
+            },
+            again("This run had crashed and is taken up again."),
+        ),
+        automation(
+            "stuck runs are handed out again",
+            "Its worker died with the run in hand, before it could begin.",
+            {
+                "posture": Posture.Proactive,
+                "after": events({"Pending"}),
+                "expect": events({HEARTBEAT, "Cancelling"} | ENDED | RESTING | WAITING | RUNNING),
+                "within": timedelta(seconds=timing.pending_seconds),
+            },
+            again("This run had not begun and is handed out again."),
+        ),
+        automation(
+            "stillborn runs are given up",
+            "A flow counts its own attempts, unless it never begins.",
+            {
+                "posture": Posture.Reactive,
+                "match": {
+                    "prefect.resource.id": "prefect.flow-run.*",
+                    "prefect.run-count": "0",
+                },
+                "expect": events({"Crashed"}),
+                "threshold": timing.stillborn_limit,
+                "within": timedelta(days=1),
+            },
+            ChangeFlowRunState(
+                state=StateType.FAILED,
+                message=f"This run could not begin {timing.stillborn_limit} times and is given "
+                "up. See its log, then start a new one.",
+            ),
+        ),
+    ]
+
+
+def events(states: set[str] | frozenset[str]) -> set[str]:
+    """The names of the events of flow runs."""
+    return {f"prefect.flow-run.{state}" for state in states}
+
+
+def again(message: str) -> ChangeFlowRunState:
+    """Let any worker take the run, as Prefect itself does before a retry."""
+    return ChangeFlowRunState(
+        state=StateType.SCHEDULED, name="AwaitingRetry", message=message, force=True
+    )
+
+
+def flows_of(prefect_yaml: Path) -> list[str]:
+    """The flows that are deployed; a deployment is named like its flow."""
+    deployments = yaml.safe_load(prefect_yaml.read_text())["deployments"]
+    return [deployment["name"] for deployment in deployments]
+
+
+def present(client: SyncPrefectClient) -> dict[str, Automation]:
+    """The server's automations of this project, by their names."""
+    return {each.name: each for each in client.read_automations() if OURS in each.tags}
+
+
+def as_wanted(found: Automation) -> AutomationCore:
+    """An automation of the server, to be compared."""
+    return AutomationCore(**found.model_dump())
+
+
+def apply(wanted: list[AutomationCore]) -> dict[str, str]:
+    """Make the server's automations of this project the wanted ones.
+
+    Returns:
+        What became of each by its name: created, updated, unchanged or deleted.
+    """
+    done = {}
+    with get_client(sync_client=True) as client:
+        others = present(client)
+        for automation in wanted:
+            found = others.pop(automation.name, None)
+            if found is None:
+                client.create_automation(automation)
+                done[automation.name] = "created"
+            elif as_wanted(found) != automation:
+                complete = AutomationCore(**automation.model_dump(exclude={"owner_resource"}))
+                client.update_automation(found.id, complete)
+                done[automation.name] = "updated"
+            else:
+                done[automation.name] = "unchanged"
+        for name, obsolete in others.items():
+            client.delete_automation(obsolete.id)
+            done[name] = "deleted"
+    return done

@@ -1,0 +1,303 @@
+"""Prefect's server: there, ours alone, and with everything that is deployed to it."""
+
+import ipaddress
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import zip_longest
+from typing import Any
+from urllib.parse import urlsplit
+
+import prefect
+import requests
+import yaml
+from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterName
+from prefect.client.schemas.responses import DeploymentResponse
+from prefect.exceptions import ObjectNotFound
+
+from invoicing.doctor.checks import Check, Untold, Wrong
+from invoicing.doctor.settings_checks import SETTINGS
+from invoicing.settings import read, settings
+from tasks.installation import automations, prefect_server, queues
+from tasks.installation.prefect_server import server
+
+SERVER, PASSWORD, POOL = "Prefect server", "Prefect password", "work pool"
+TIMEOUT_SECONDS = 10
+DEPLOY = "`make deploy`"
+
+
+def prefect_checks() -> list[Check]:
+    """One check for each precondition, the server first."""
+    return [
+        _check(
+            "queues' and automations' settings",
+            _own_settings,
+            "Correct these variables; docs/settings.md has all.",
+            SETTINGS,
+        ),
+        _check(
+            SERVER,
+            _reached,
+            "Start `prefect server start`, or correct PREFECT_API_URL.",
+            SETTINGS,
+        ),
+        _check(
+            PASSWORD,
+            _password,
+            "Give the server PREFECT_SERVER_API_AUTH_STRING, and everything else the same as "
+            "PREFECT_API_AUTH_STRING.",
+            SERVER,
+        ),
+        _check(
+            "Prefect version",
+            _version,
+            "Upgrade the server first, then workers and receiver.",
+            PASSWORD,
+        ),
+        _check(
+            "slots of runs",
+            _leases,
+            "Set PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE of the server as docs/running.md says.",
+            PASSWORD,
+        ),
+        _check(
+            "Prefect's installation",
+            _owner,
+            "Give each installation a Prefect server of its own, then `make deploy`.",
+            PASSWORD,
+        ),
+        _check(
+            POOL,
+            _pool,
+            "`make doctor ARGS=--fix` makes one; one that is paused is resumed in Prefect's UI.",
+            PASSWORD,
+        ),
+        _check(
+            "worker",
+            _worker,
+            f"Start `prefect worker start --pool {queues.POOL}` under a supervisor.",
+            POOL,
+        ),
+        _check("queues", _queues, DEPLOY, POOL),
+        _check("deployments", _deployments, DEPLOY, PASSWORD),
+        _check("schedules", _schedules, f"{DEPLOY}; in Prefect's UI, switch them on.", PASSWORD),
+        _check("automations", _automations, DEPLOY, PASSWORD),
+    ]
+
+
+def _check(name: str, look: Callable[[], str], remedy: str, after: str) -> Check:
+    return Check("Prefect", name, look, remedy, after)
+
+
+def _own_settings() -> str:
+    read(queues.Limits)
+    read(automations.Timing)
+    return "Each one is known and well-formed."
+
+
+def _reached() -> str:
+    answer = _ask("health")
+    if not answer.ok or answer.text.strip() != "true":
+        raise Wrong(f"What answers at {settings().prefect_api_url} is no Prefect server.")
+    return f"It answers at {settings().prefect_api_url}."
+
+
+def _password() -> str:
+    """Source: Prefect's server answers 401 to everything but its health, where it has one."""
+    auth = settings().prefect_api_auth
+    user, _, password = (auth.get_secret_value() if auth else "").partition(":")
+    if _ask("admin/version").status_code == requests.codes.unauthorized:
+        if not _ask("admin/version", (user, password)).ok:
+            raise Wrong(
+                "The server does not accept the password of PREFECT_API_AUTH_STRING."
+                if auth
+                else "The server asks for a password, and PREFECT_API_AUTH_STRING is not set.",
+                "Set it to what the server has as PREFECT_SERVER_API_AUTH_STRING.",
+            )
+        return "The server asks for a password, and accepts ours."
+    if not _is_this_machine(urlsplit(settings().prefect_api_url).hostname or ""):
+        raise Wrong("The server asks for no password: whoever reaches it runs code with our keys.")
+    return "The server asks for none, and is reached on this machine."
+
+
+def _is_this_machine(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _version() -> str:
+    with server() as client:
+        theirs = client.api_version()
+    if _numbers(theirs) < _numbers(prefect.__version__):
+        raise Wrong(f"The server has {theirs}, which is older than {prefect.__version__} here.")
+    return f"The server has {theirs}, and {prefect.__version__} is here."
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(part) for part in re.findall(r"\d+", version)[:3]]
+
+
+def _leases() -> str:
+    with server() as client:
+        known = client.request("GET", "/admin/settings").raise_for_status().json()
+    storage = str(known["server"]["concurrency"]["lease_storage"])
+    if storage.endswith(".memory"):
+        raise Wrong(
+            "The server keeps them in memory: when it is restarted, long runs end as Crashed."
+        )
+    return f"The server keeps them in {storage}."
+
+
+def _owner() -> str:
+    found = prefect_server.owner()
+    prefect_server.check_owner(found)
+    if found is None:
+        raise Untold("The server does not say which installation it works for.", DEPLOY)
+    return f"The server works for {found}."
+
+
+def _pool() -> str:
+    try:
+        with server() as client:
+            pool = client.read_work_pool(queues.POOL)
+    except ObjectNotFound:
+        raise Wrong(f"There is no work pool {queues.POOL!r}.") from None
+    if pool.is_paused:
+        raise Wrong(f"The work pool {queues.POOL!r} is paused: no run begins.")
+    return f"There is one, of type {pool.type}."
+
+
+def _worker() -> str:
+    with server() as client:
+        workers = client.read_workers_for_work_pool(queues.POOL)
+    online = [worker.name for worker in workers if worker.status == "ONLINE"]
+    if not online:
+        raise Wrong("No worker serves the work pool: no run begins.")
+    return f"Online: {', '.join(online)}."
+
+
+def _queues() -> str:
+    with server() as client:
+        present = {queue.name: queue for queue in client.read_work_queues(queues.POOL)}
+    wrong = []
+    for queue in queues.wanted(read(queues.Limits)):
+        found = present.get(queue.name)
+        if found is None:
+            wrong.append(f"there is no queue {queue.name!r}")
+        elif queues.as_wanted(found) != queue:
+            wrong.append(f"the queue {queue.name!r} is not as deployed")
+        elif found.is_paused:
+            wrong.append(f"the queue {queue.name!r} is paused")
+    _refuse(wrong)
+    return "All are there, with their priorities and limits."
+
+
+def _deployments() -> str:
+    found, wrong = _deployed(), []
+    for entry in _entries():
+        name = entry["name"]
+        if name not in found:
+            wrong.append(f"{name!r} is not deployed")
+            continue
+        different = [
+            what
+            for what, wanted, is_so in _settled(entry, found[name])
+            if wanted is not None and wanted != is_so
+        ]
+        if different:
+            wrong.append(f"{name!r} has another {', '.join(different)}")
+    _refuse(wrong)
+    return "All are there, as prefect.yaml has them."
+
+
+def _settled(entry: Mapping[str, Any], found: DeploymentResponse) -> Iterator[tuple[str, Any, Any]]:
+    """What a deployment must have: what it is called, what it should be, what it is."""
+    limit = found.global_concurrency_limit
+    options = found.concurrency_options
+    crowd = entry.get("concurrency_limit", {})
+    yield "entrypoint", entry["entrypoint"], found.entrypoint
+    yield "work pool", entry["work_pool"]["name"], found.work_pool_name
+    yield "queue", entry["work_pool"]["work_queue_name"], found.work_queue_name
+    yield "limit", crowd.get("limit"), limit.limit if limit else 0
+    yield (
+        "collision strategy",
+        crowd.get("collision_strategy"),
+        options and str(options.collision_strategy.value),
+    )
+
+
+def _schedules() -> str:
+    found, wrong = _deployed(), []
+    for entry in _entries():
+        name = entry["name"]
+        if name not in found or "schedules" not in entry:
+            continue
+        wanted = sorted((one["cron"], _zone(one["timezone"])) for one in entry["schedules"])
+        given = [schedule.schedule for schedule in found[name].schedules]
+        is_so = sorted(
+            (str(getattr(one, "cron", "")), str(getattr(one, "timezone", ""))) for one in given
+        )
+        for should, has in zip_longest(wanted, is_so):
+            if should != has:
+                wrong.append(f"{name!r} runs {_when(has)} instead of {_when(should)}")
+        if found[name].paused or not all(one.active for one in found[name].schedules):
+            wrong.append(f"the schedule of {name!r} is switched off")
+    _refuse(wrong)
+    return f"Those that are deployed are on; days begin in {settings().business.time_zone}."
+
+
+def _zone(written: str) -> str:
+    """The time zone of a schedule in prefect.yaml: as it is written there, or the business's."""
+    return settings().business.time_zone if "{{" in written else written
+
+
+def _when(schedule: tuple[str, str] | None) -> str:
+    return f"at {schedule[0]!r} in {schedule[1]}" if schedule else "at no time"
+
+
+def _automations() -> str:
+    timing = read(automations.Timing)
+    wanted = automations.automations(timing, automations.flows_of(automations.PREFECT_YAML))
+    with server() as client:
+        present = automations.present(client)
+    wrong = []
+    for automation in wanted:
+        found = present.get(automation.name)
+        if found is None:
+            wrong.append(f"there is no automation {automation.name!r}")
+        elif automations.as_wanted(found) != automation:
+            wrong.append(f"the automation {automation.name!r} is off, or not as deployed")
+    _refuse(wrong)
+    return "All are there: runs that die are begun again."
+
+
+def _entries() -> list[Mapping[str, Any]]:
+    entries: list[Mapping[str, Any]] = yaml.safe_load(automations.PREFECT_YAML.read_text())[
+        "deployments"
+    ]
+    return entries
+
+
+def _deployed() -> dict[str, DeploymentResponse]:
+    names = [entry["name"] for entry in _entries()]
+    with server() as client:
+        named = DeploymentFilter(name=DeploymentFilterName(any_=names))
+        return {found.name: found for found in client.read_deployments(deployment_filter=named)}
+
+
+def _refuse(wrong: Sequence[str]) -> None:
+    if wrong:
+        said = "; ".join(wrong)
+        raise Wrong(f"{said[0].upper()}{said[1:]}.")
+
+
+def _ask(path: str, auth: tuple[str, str] | None = None) -> requests.Response:
+    url = f"{settings().prefect_api_url.rstrip('/')}/{path}"
+    try:
+        return requests.get(url, auth=auth, timeout=TIMEOUT_SECONDS)
+    except requests.RequestException as error:
+        told = f"Nothing answers at {settings().prefect_api_url} ({type(error).__name__})."
+        raise Wrong(told) from error

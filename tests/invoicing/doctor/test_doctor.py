@@ -1,0 +1,341 @@
+"""What is wrong, missing or expired in an installation is named, each thing with its remedy."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from invoicing.connectors.stripe import client
+from invoicing.doctor.checks import Check, Wrong, as_page, as_text, examine, summary
+from invoicing.doctor.stripe_checks import BESIDES, PERMISSIONS, endpoint_url, new_key_link
+from invoicing.domain.salesforce.required_schema import OBJECTS
+from invoicing.settings import STRIPE_API_VERSION, settings
+from tests.conftest import Sandbox
+from tests.invoicing.conftest import new_database
+from tests.invoicing.doctor.conftest import Doctor
+
+ROOT = Path(__file__).parents[3]
+RIGHTS = [permission.name for permission in PERMISSIONS]
+ORDINARY = {"enabled_events": ["*"], "api_version": STRIPE_API_VERSION}
+
+
+def test_nothing_is_wrong(doctor: Doctor) -> None:
+    """Each check passes, and says what is so; none of them changes anything."""
+    found = doctor.looks()
+    assert {name: one.said for name, one in found.items() if one.verdict != "pass"} == {}
+    assert {f"object {name}" for name in OBJECTS} <= set(found)
+    assert found["country of an Account"].said.startswith("Picklists are")
+    assert "mailed" in found["e-mails"].said
+
+
+def test_a_check_that_falls_ill_is_a_finding() -> None:
+    """Whatever a check raises, the others are made, and what waits for it says so."""
+
+    def ill() -> str:
+        raise ZeroDivisionError("1 / 0")
+
+    def wrong() -> str:
+        raise Wrong("It is | not.")
+
+    checks = [
+        Check("A", "ill", ill, ""),
+        Check("A", "waits", lambda: "", "", after="ill"),
+        Check("B", "wrong", wrong, "Put it right."),
+        Check("B", "well", lambda: "It is.", ""),
+    ]
+    findings = examine(checks)
+    assert [found.verdict for found in findings] == ["unknown", "unknown", "fail", "pass"]
+    assert "ZeroDivisionError: 1 / 0" in findings[0].said
+    counts = "1 of 4 checks passed, 1 failed, 2 could not tell"
+    assert summary(findings) == f"{counts}: wrong: It is | not."
+    assert as_text(findings).splitlines()[-1] == f"{counts}."
+    first_row = as_page(findings).splitlines()[6]
+    assert first_row == "| fail | B | wrong | It is \\| not. | Put it right. |"
+
+
+# Settings
+
+
+def test_settings_that_cannot_be_read(doctor: Doctor) -> None:
+    """Each variable is named, and whatever needs them waits."""
+    doctor.set(STRIPE__API_KEYS="x", BUSINESS__TIME_ZONE="Berlin")
+    [(name, said)] = doctor.fails().items()
+    assert name == "settings"
+    assert "did you mean INVOICING_STRIPE__API_KEY?" in said
+    assert "no time zone 'Berlin'" in said
+    assert doctor.cannot_tell() == {}
+
+
+def test_secrets_that_others_may_read(doctor: Doctor, tmp_path: Path) -> None:
+    """The file of settings is its owner's alone; one that is named has to be there."""
+    file = tmp_path / "live.env"
+    file.touch(0o644)
+    doctor.set(ENV_FILE=str(file))
+    assert list(doctor.fails("Settings")) == ["file of settings"]
+    file.chmod(0o600)
+    assert doctor.fails("Settings") == {}
+    file.unlink()
+    assert "there is no such file" in doctor.fails("Settings")["settings"]
+
+
+# Stripe
+
+
+def key(doctor: Doctor, stripe_sandbox: Sandbox, **order: Any) -> None:
+    """Let the settings have a key that was made for them."""
+    stripe_sandbox.admin("POST", "keys", key="rk_live_ours", **order)
+    doctor.set(STRIPE__API_KEY="rk_live_ours")
+
+
+@pytest.mark.parametrize("name", RIGHTS)
+def test_a_restricted_key_lacks_a_permission(
+    doctor: Doctor, stripe_sandbox: Sandbox, name: str
+) -> None:
+    """It is named, no other is, and asking changed nothing."""
+    given = [each for each in (*RIGHTS, *BESIDES) if each != name]
+    key(doctor, stripe_sandbox, permissions=given)
+    stripe_sandbox.admin("DELETE", "requests")
+    [(check, said)] = doctor.fails("Stripe").items()
+    assert check == f"permission {name}"
+    assert f"rak_{name}" in said
+    asked = stripe_sandbox.admin("GET", "requests")["requests"]
+    written = [one for one in asked if one["method"] == "POST" and one["path"].startswith("/v1/")]
+    assert written
+    assert [one for one in written if one["status"] == 200] == []
+
+
+def test_a_restricted_key_has_what_it_needs(doctor: Doctor, stripe_sandbox: Sandbox) -> None:
+    """And nothing more; documentation links to Stripe's page that makes such a key."""
+    key(doctor, stripe_sandbox, permissions=[*RIGHTS, *BESIDES])
+    assert doctor.fails("Stripe") == {}
+    assert new_key_link() in (ROOT / "docs/running.md").read_text(encoding="utf-8")
+
+
+def test_a_key_that_may_not_see_endpoints(doctor: Doctor, stripe_sandbox: Sandbox) -> None:
+    """Invoices do not need that, so it is no mistake; the doctor cannot tell."""
+    key(doctor, stripe_sandbox, permissions=[*RIGHTS, "connected_account_read"])
+    assert doctor.fails("Stripe") == {}
+    assert "rak_webhook_read" in doctor.cannot_tell("Stripe")["webhook endpoint"]
+
+
+@pytest.mark.parametrize(
+    ("order", "said"),
+    [
+        ({"expired": True}, "says that the API key has expired"),
+        ({"permissions": []}, "may not read the account"),
+    ],
+)
+def test_a_key_that_opens_nothing(
+    doctor: Doctor, stripe_sandbox: Sandbox, order: dict[str, Any], said: str
+) -> None:
+    """It has expired, or may not even read its own account: what needs it waits."""
+    key(doctor, stripe_sandbox, **order)
+    [(check, told)] = doctor.fails("Stripe").items()
+    assert check == "Stripe key"
+    assert said in told
+
+
+@pytest.mark.parametrize(
+    ("wrong", "check"),
+    [
+        ({"STRIPE__API_KEY": "sk_live_of_nobody"}, "Stripe key"),
+        ({"STRIPE__API_KEY": "sk_test_sandbox"}, "mode of the Stripe key"),
+        ({"STRIPE__ACCOUNT_ID": "acct_another"}, "account of the Stripe key"),
+        ({"STRIPE__WEBHOOK_SECRETS": ""}, "webhook secret"),
+        ({"STRIPE__WEBHOOK_SECRETS": "secret"}, "webhook secret"),
+        ({"RECEIVER__TOKEN": "of-another-endpoint-1"}, "webhook endpoint"),
+    ],
+)
+def test_settings_that_stripe_contradicts(
+    doctor: Doctor, wrong: dict[str, str], check: str
+) -> None:
+    """Key, mode, account, secret and URL are held to what Stripe says."""
+    doctor.set(**wrong)
+    assert check in doctor.fails("Stripe")
+
+
+def test_test_mode_mails_nothing(doctor: Doctor, stripe_sandbox: Sandbox) -> None:
+    """It is said, and no mistake; neither is an account that cannot be paid yet."""
+    stripe_sandbox.admin("POST", "settings", charges_enabled=False)
+    assert doctor.fails("Stripe") == {"payments": "Stripe does not let the account take payments."}
+    doctor.set(STRIPE__API_KEY="sk_test_sandbox", STRIPE__LIVEMODE="false")
+    found = doctor.looks("Stripe")
+    assert (found["payments"].verdict, found["e-mails"].verdict) == ("pass", "pass")
+    assert found["e-mails"].said == "Test mode: Stripe mails nothing to anybody."
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "disabled", "check"),
+    [
+        (None, False, "webhook endpoint"),
+        (ORDINARY, True, "webhook endpoint"),
+        (ORDINARY | {"api_version": "2024-06-20"}, False, "webhook API version"),
+        (ORDINARY | {"enabled_events": ["invoice.paid"]}, False, "webhook event types"),
+        (ORDINARY, False, ""),
+    ],
+)
+def test_the_endpoint_in_stripe(
+    doctor: Doctor, endpoint: dict[str, Any] | None, disabled: bool, check: str
+) -> None:
+    """Missing, disabled, of another version, or deaf to some of the types; or right."""
+    sdk = client()._v1
+    sdk.webhook_endpoints.delete(client().webhook_endpoints()[0]["id"])
+    if endpoint:
+        params: Any = endpoint | {"url": endpoint_url(settings())}
+        made = sdk.webhook_endpoints.create(params)
+        sdk.webhook_endpoints.update(made.id, {"disabled": disabled})
+    assert "".join(doctor.fails("Stripe")) == check
+
+
+def test_events_that_are_not_delivered(doctor: Doctor, stripe_sandbox: Sandbox) -> None:
+    """Stripe keeps what its endpoint would not take; the doctor sees that it does."""
+    stripe_sandbox.admin("POST", "webhooks", enabled=False)
+    stripe_sandbox.admin("POST", "clock", advance=-3_600)
+    customer = client().create_customer({"email": "a@b.example"}, "deaf")
+    client().update_customer(customer["id"], {"name": "Acme"})
+    assert list(doctor.fails("Stripe")) == ["webhook deliveries"]
+
+
+def test_stripe_is_away(doctor: Doctor, stripe_sandbox: Sandbox) -> None:
+    """Nobody knows then whether the key is good."""
+    stripe_sandbox.admin("POST", "faults", rules=[{"kind": "refuse", "path": "/v1/*"}])
+    assert doctor.fails("Stripe") == {}
+    assert list(doctor.cannot_tell("Stripe")) == ["Stripe key"]
+
+
+# The receiver
+
+
+def test_no_receiver(doctor: Doctor) -> None:
+    """Nothing answers; something else does; there is none, and events come by polling."""
+    doctor.set(RECEIVER__URL="http://127.0.0.1:1")
+    assert "Nothing answers" in doctor.fails("Receiver")["receiver"]
+    doctor.set(RECEIVER__URL=os.environ["INVOICING_STRIPE__BASE_URL"])
+    assert "is not the receiver" in doctor.fails("Receiver")["receiver"]
+
+
+def test_a_receiver_that_nobody_names(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it is reached has to be said; it may be that there is none."""
+    monkeypatch.delenv("INVOICING_RECEIVER__URL")
+    told = doctor.cannot_tell("Receiver", "Stripe")
+    assert set(told) == {"receiver", "webhook endpoint"}
+    assert all("INVOICING_RECEIVER__URL is not set" in said for said in told.values())
+
+
+# Salesforce
+
+
+@pytest.mark.parametrize(
+    ("wrong", "check", "said"),
+    [
+        ({"SALESFORCE__CONSUMER_SECRET": "expired"}, "Salesforce login", "invalid client"),
+        ({"SALESFORCE__CONSUMER_KEY": "another"}, "Salesforce login", "invalid"),
+        ({"SALESFORCE__ORG_ID": "00D000000000009"}, "Salesforce org", "belongs to org"),
+        ({"SALESFORCE__MULTI_CURRENCY": "false"}, "currency", "several currencies"),
+        ({"SALESFORCE__URL": "http://127.0.0.1:1"}, "", ""),
+    ],
+)
+def test_settings_that_salesforce_contradicts(
+    doctor: Doctor, wrong: dict[str, str], check: str, said: str
+) -> None:
+    """Login, org and currency are held to what the org says; one that is away says nothing."""
+    doctor.set(**wrong)
+    failed = doctor.fails("Salesforce")
+    assert "".join(failed) == check
+    assert said in failed.get(check, "")
+
+
+@pytest.mark.parametrize(
+    ("taken", "check", "said"),
+    [
+        (
+            {"denied": {"Stripe_Invoice__c": ["updateable", "deletable"]}},
+            "object Stripe_Invoice__c",
+            "may not change its records. Stripe_Invoice__c: the integration user may not delete",
+        ),
+        (
+            {"hidden": ["Account.Stripe_Customer_Id__c"]},
+            "object Account",
+            "Account.Stripe_Customer_Id__c",
+        ),
+        (
+            {"read_only": ["Stripe_Invoice_Line__c.Quantity__c"]},
+            "object Stripe_Invoice_Line__c",
+            "cannot be written",
+        ),
+        ({"hidden": ["PricebookEntry"]}, "object PricebookEntry", "or hides it"),
+    ],
+)
+def test_the_user_may_not(
+    doctor: Doctor, salesforce_sandbox: Sandbox, taken: dict[str, Any], check: str, said: str
+) -> None:
+    """Object by object: what it does not see, may not write, create or delete."""
+    salesforce_sandbox.admin("POST", "permissions", **taken)
+    failed = doctor.fails("Salesforce")
+    assert list(failed) == [check]
+    assert said in failed[check]
+
+
+def test_a_package_that_was_never_deployed(doctor: Doctor, salesforce_sandbox: Sandbox) -> None:
+    """Everything that is missing is told object by object, and not field by field for ever."""
+    hidden = [f"Stripe_Invoice__c.{name}" for name in OBJECTS["Stripe_Invoice__c"].fields]
+    salesforce_sandbox.admin("POST", "permissions", hidden=["Stripe_Invoice_Event__c", *hidden])
+    failed = doctor.fails("Salesforce")
+    assert "And " in failed["object Stripe_Invoice__c"]
+    assert "hides it" in failed["object Stripe_Invoice_Event__c"]
+
+
+def test_a_day_of_many_calls(doctor: Doctor, salesforce_sandbox: Sandbox) -> None:
+    """Past the share at which bulk work stops, the doctor says so; else how much is used."""
+    assert "% of the day's calls are used." in doctor.looks("Salesforce")["API calls"].said
+    salesforce_sandbox.admin("POST", "limits", allowance=1)
+    assert "bulk work stops at 80%" in doctor.fails("Salesforce")["API calls"]
+
+
+def test_a_mapping_that_leads_nowhere(doctor: Doctor, tmp_path: Path) -> None:
+    """Paths of the field mapping are followed in the org."""
+    file = tmp_path / "mapping.toml"
+    file.write_text('email = ["Account__r.Owner.Emial"]\n', encoding="utf-8")
+    doctor.set(MAPPING=str(file))
+    failed = doctor.fails("Salesforce")
+    assert list(failed) == ["field mapping"]
+    assert "Emial" in failed["field mapping"]
+
+
+# The ledger
+
+
+def test_no_ledger(doctor: Doctor, tmp_path: Path) -> None:
+    """It is away, or nobody has migrated it."""
+    doctor.set(LEDGER__URL="postgresql://127.0.0.1:1/nowhere")
+    assert "did not answer" in doctor.fails("Ledger")["ledger"]
+    doctor.set(LEDGER__URL=f"sqlite:///{tmp_path}/empty.db")
+    assert "python -m invoicing.ledger" in doctor.fails("Ledger")["ledger"]
+
+
+def test_a_ledger_on_postgresql(doctor: Doctor, postgres: str, tmp_path: Path) -> None:
+    """One that takes writes is right; one that takes none is not."""
+    url = new_database(postgres, tmp_path.name)
+    doctor.set(LEDGER__URL=url)
+    assert doctor.fails("Ledger") == {}
+    doctor.set(LEDGER__URL=f"{url}&options=-c%20default_transaction_read_only%3Don")
+    failed = doctor.fails("Ledger")
+    assert list(failed) == ["ledger's writes"]
+    assert "read-only" in failed["ledger's writes"]
+
+
+def test_a_clock_that_is_wrong(doctor: Doctor, postgres: str, tmp_path: Path) -> None:
+    """Leases are judged by time: the ledger's has to be ours."""
+    url = new_database(postgres, tmp_path.name)
+    with psycopg.connect(url, autocommit=True) as database:
+        database.execute("CREATE SCHEMA early")
+        database.execute(
+            "CREATE FUNCTION early.now() RETURNS timestamptz LANGUAGE sql "
+            "AS $$ SELECT pg_catalog.now() + interval '5 minutes' $$"
+        )
+    doctor.set(LEDGER__URL=f"{url}&options=-c%20search_path%3Dearly,pg_catalog,public")
+    failed = doctor.fails("Ledger")
+    assert list(failed) == ["ledger's clock"]
+    assert "ahead of ours" in failed["ledger's clock"]
