@@ -216,15 +216,6 @@ class _Graphs(TypedDict):
     graphs: list[_Graph]
 
 
-class _Limit(TypedDict):
-    Max: int
-    Remaining: int
-
-
-class _Limits(TypedDict):
-    DailyApiRequests: _Limit
-
-
 @dataclass(frozen=True, slots=True)
 class OrgFacts:
     """What an org says of itself.
@@ -568,9 +559,21 @@ class Salesforce:
         return node
 
     def api_usage(self) -> float:
-        """Share of the day's API calls that are used; costs one."""
-        calls = self._call("read the limits", "limits/", _Limits)["DailyApiRequests"]
-        return 1 - calls["Remaining"] / calls["Max"] if calls["Max"] else 1.0
+        """Share of the day's API calls that are used, as the last answer said; costs one call.
+
+        Every answer says it to everybody. The resource ``limits`` says it to whoever may View Setup
+        and Configuration, which an integration user needs for nothing else.
+        Source: REST API Developer Guide, "Limit Info Header"
+
+        Raises:
+            TransientError: the answer did not say it.
+        """
+        doing = "read how many calls are used"
+        self._call(doing, "", Record)
+        usage = self._client.api_usage.get("api-usage")
+        if usage is None:
+            raise TransientError(f"Salesforce's answer was not what it should be ({doing}).")
+        return float(usage.used) / usage.total if usage.total else 1.0
 
 
 def _texts(xml: bytes) -> dict[str, str]:

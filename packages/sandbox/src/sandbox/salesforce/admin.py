@@ -69,6 +69,12 @@ class BatchesOrder(_Order):
     seed: int = 1
 
 
+class UserOrder(_Order):
+    """The permission sets that the user has and nothing else; none: everything is allowed."""
+
+    permission_sets: list[str] | None = None
+
+
 class SessionsOrder(_Order):
     """How long a session lives without being used, in seconds of sandbox time."""
 
@@ -147,6 +153,16 @@ def routes(salesforce: Salesforce) -> list[Route]:
         salesforce.cursors.batches.configure(order.largest, order.seed)
         return JSONResponse(order.model_dump())
 
+    async def set_user(request: Request) -> Response:
+        order = await parsed(request, UserOrder)
+        if isinstance(order, Response):
+            return order
+        try:
+            org.use_permission_sets(order.permission_sets)
+        except KeyError as unknown:
+            return JSONResponse({"errors": [{"msg": f"no permission set {unknown}"}]}, 400)
+        return JSONResponse(order.model_dump())
+
     async def set_sessions(request: Request) -> Response:
         order = await parsed(request, SessionsOrder)
         if isinstance(order, Response):
@@ -197,6 +213,7 @@ def routes(salesforce: Salesforce) -> list[Route]:
         Route("/_sandbox/locks", set_locks, methods=["POST"]),
         Route("/_sandbox/bulk", set_bulk, methods=["POST"]),
         Route("/_sandbox/batches", set_batches, methods=["POST"]),
+        Route("/_sandbox/user", set_user, methods=["POST"]),
         Route("/_sandbox/sessions", set_sessions, methods=["POST"]),
         Route("/_sandbox/sessions", end_sessions, methods=["DELETE"]),
         Route("/_sandbox/certificate", set_certificate, methods=["POST"]),

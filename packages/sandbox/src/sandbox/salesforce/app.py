@@ -101,6 +101,7 @@ class Salesforce:
         self.usage.clear()
         self.org.locks.clear()
         self.org.use_currency(currency)
+        self.org.use_permission_sets(None)
         self.traffic.faults.configure([])
         self.traffic.log.clear()
         seed(self.org, name)
@@ -205,12 +206,16 @@ class Salesforce:
             answer = Answer(error.status, error.as_response())
         return _response(answer, headers)
 
+    def _answer_the_user(self, call: Call) -> Answer:
+        with self.org.asked_by_the_user():
+            return self._resources.answer(call)
+
     async def _answer(self, call: Call, scope: Scope) -> Answer:
         rule: Rule | None = scope.get("sandbox.fault")
         try:
             return await self.org.locks.run(
                 self.org.store,
-                lambda: self._resources.answer(call),
+                lambda: self._answer_the_user(call),
                 hold=scope.get("sandbox.delay", 0.0),
                 trouble=rule is not None and rule.kind == "row_lock",
             )

@@ -8,7 +8,13 @@ from sandbox.salesforce import computed
 from sandbox.salesforce.errors import SalesforceError
 from sandbox.salesforce.ids import normalize
 from sandbox.salesforce.org import Org
-from sandbox.salesforce.records import existing, locked_parents, refuse_duplicates, stamps
+from sandbox.salesforce.records import (
+    existing,
+    locked_parents,
+    refuse_duplicates,
+    refuse_without_right,
+    stamps,
+)
 from sandbox.salesforce.schema import SObject
 from sandbox.salesforce.store import Row, quoted
 
@@ -19,6 +25,8 @@ def delete(org: Org, sobject: SObject, record_id: str) -> str:
     Raises:
         SalesforceError: There is no such record, or others hold it back.
     """
+    refuse_without_right(sobject, "delete")
+    sobject = org.sobject(sobject.name)
     with org.store.transaction():
         row = existing(org, sobject, record_id)
         if sobject.undeletable:

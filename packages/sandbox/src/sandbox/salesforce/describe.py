@@ -35,10 +35,10 @@ def object_summary(sobject: SObject) -> dict[str, Any]:
     url = f"{DATA_PATH}/sobjects/{sobject.name}"
     return {
         "activateable": False,
-        "createable": True,
+        "createable": "create" not in sobject.refused,
         "custom": sobject.custom,
         "customSetting": False,
-        "deletable": not sobject.undeletable,
+        "deletable": not sobject.undeletable and "delete" not in sobject.refused,
         "deprecatedAndHidden": False,
         "feedEnabled": False,
         "hasSubtypes": False,
@@ -56,7 +56,7 @@ def object_summary(sobject: SObject) -> dict[str, Any]:
         "searchable": True,
         "triggerable": True,
         "undeletable": not sobject.undeletable,
-        "updateable": True,
+        "updateable": "update" not in sobject.refused,
         "urls": {
             "sobject": url,
             "describe": f"{url}/describe",
@@ -129,7 +129,7 @@ def _field(f: Field) -> dict[str, Any]:
         "nameField": f.name == "Name",
         "namePointing": False,
         "nillable": not (f.required or f.type in {"id", "boolean"} or f.auto_number),
-        "permissionable": f.custom and not f.required,
+        "permissionable": bool(f.granted_as),
         "picklistValues": [
             {
                 "active": True,

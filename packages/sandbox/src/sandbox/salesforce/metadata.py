@@ -196,7 +196,8 @@ def _standard_object(name: str, spec: dict[str, Any], extra: list[Field]) -> SOb
     fields = _system_fields(
         owned=spec.get("owned", False), currency=spec.get("currency", False), mergeable=mergeable
     )
-    fields += [_standard_field(n, dict(s)) for n, s in spec["fields"].items()]
+    granted = spec.get("granted", [])
+    fields += [_standard_field(n, dict(s), granted) for n, s in spec["fields"].items()]
     return SObject(
         name=name,
         prefix=spec["prefix"],
@@ -205,16 +206,27 @@ def _standard_object(name: str, spec: dict[str, Any], extra: list[Field]) -> SOb
         fields=_finished([*fields, *extra]),
         undeletable=spec.get("undeletable", False),
         mergeable=mergeable,
+        follows=tuple(spec.get("follows", ())),
     )
 
 
-def _standard_field(name: str, spec: dict[str, Any]) -> Field:
+def _standard_field(name: str, spec: dict[str, Any], granted: list[str]) -> Field:
+    names = (name, f"{_address_of(name)}Address")
+    spec["granted_as"] = next((one for one in names if one in granted), "")
     for key in ("to", "values"):
         if key in spec:
             spec[key] = tuple(spec[key])
     if spec["type"] == "boolean":
         spec.setdefault("default", False)
     return Field(name=name, **spec)
+
+
+def _address_of(name: str) -> str:
+    """The compound address whose part a field is: ``Billing`` of ``BillingCity``."""
+    for part in ("Street", "City", "State", "StateCode", "PostalCode", "Country", "CountryCode"):
+        if name.endswith(part):
+            return name.removesuffix(part)
+    return name
 
 
 class _Metadata:
@@ -284,6 +296,7 @@ def _custom_field(meta: _Metadata) -> Field:
         help=meta.text("inlineHelpText"),
         formula=meta.text("formula"),
         blank_as_zero=meta.text("formulaTreatBlanksAs") == "BlankAsZero",
+        granted_as="" if master or meta.flag("required") else name,
     )
 
 
@@ -295,7 +308,7 @@ def _summary(meta: _Metadata) -> Field:
     of = meta.text("summarizedField").rpartition(".")[2]
     summary = Summary(meta.text("summaryOperation"), child, reference, of)
     label, told = meta.text("label"), meta.text("inlineHelpText")
-    return Field(name=name, type="double", label=label, help=told, summary=summary)
+    return Field(name=name, type="double", label=label, help=told, summary=summary, granted_as=name)
 
 
 def _default(kind: str, formula: str, chosen: list[str]) -> Scalar:

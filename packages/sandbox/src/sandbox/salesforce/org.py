@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import or_
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ from sandbox.salesforce import computed
 from sandbox.salesforce.ids import make_id
 from sandbox.salesforce.locks import Locks
 from sandbox.salesforce.metadata import load_schema, of_one_currency
+from sandbox.salesforce.permissions import NOTHING, Permissions, read_permission_sets
 from sandbox.salesforce.schema import Schema, SObject
 from sandbox.salesforce.store import Store
 from sandbox.salesforce.values import stamp
@@ -29,6 +33,8 @@ class Org:
     """Everything a request needs to be answered.
 
     ``currency`` is the org's own one where it has a single currency, and None where it has several.
+    ``permissions`` are those of its package's permission sets, by name; ``user`` has some of them,
+    or may do everything.
     """
 
     schema: Schema
@@ -37,15 +43,42 @@ class Org:
     user_id: str = USER_ID
     locks: Locks = field(default_factory=Locks)
     currency: str | None = None
+    permissions: Mapping[str, Permissions] = field(default_factory=dict)
+    user: Permissions | None = None
+    seen: Schema = field(init=False, repr=False)
     _full: Schema = field(init=False, repr=False)
+    _visible: Schema = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._full = self.schema
+        self._full = self.seen = self._visible = self.schema
 
     def use_currency(self, currency: str | None) -> None:
         """Make it an org of this one currency, or of several; it is to be empty or seeded anew."""
         self.currency = currency
-        self.schema = of_one_currency(self._full) if currency else self._full
+        self.schema = self.seen = of_one_currency(self._full) if currency else self._full
+        self._look()
+
+    def use_permission_sets(self, names: Iterable[str] | None) -> None:
+        """Let the user have some permission sets and nothing else, or everything.
+
+        Raises:
+            KeyError: There is no such permission set.
+        """
+        sets = None if names is None else [self.permissions[name] for name in names]
+        self.user = None if sets is None else reduce(or_, sets, NOTHING)
+        self._look()
+
+    def _look(self) -> None:
+        self._visible = self.user.as_seen(self.schema) if self.user else self.schema
+
+    @contextmanager
+    def asked_by_the_user(self) -> Iterator[None]:
+        """Let ``seen`` be what the user sees, while a request of theirs is answered."""
+        self.seen = self._visible
+        try:
+            yield
+        finally:
+            self.seen = self.schema
 
     def own_values(self, sobject: str, values: Mapping[str, Any]) -> dict[str, Any]:
         """Those of a record's values that the object has fields for in this org."""
@@ -82,4 +115,5 @@ def open_org(
     schema = load_schema(metadata, store.prefixes())
     if any(field.calculated for field in store.prepare(schema)):
         computed.recalculate(store, schema)
-    return Org(schema, store, clock or Clock())
+    permissions = read_permission_sets(metadata) if metadata else {}
+    return Org(schema, store, clock or Clock(), permissions=permissions)

@@ -45,8 +45,10 @@ def create(org: Org, sobject: SObject, body: Body) -> str:
     Raises:
         SalesforceError: The body is not a record that may be saved.
     """
+    refuse_without_right(sobject, "create")
     with org.store.transaction():
         values = _checked(org, sobject, body, creating=True)
+        sobject = org.sobject(sobject.name)
         row = _defaults(org, sobject) | values
         missing = [f.name for f in sobject.required if row.get(f.name) is None]
         if missing:
@@ -71,9 +73,11 @@ def update(org: Org, sobject: SObject, record_id: str, body: Body) -> str:
     Raises:
         SalesforceError: There is no such record, or the body may not be saved.
     """
+    refuse_without_right(sobject, "update")
     with org.store.transaction():
         current = existing(org, sobject, record_id)
         values = _checked(org, sobject, body, creating=False)
+        sobject = org.sobject(sobject.name)
         emptied = [f.name for f in sobject.required if f.name in values and values[f.name] is None]
         if emptied:
             raise _missing(emptied)
@@ -86,6 +90,21 @@ def update(org: Org, sobject: SObject, record_id: str, body: Body) -> str:
         standard_rules.carry_over(org, sobject, row)
         computed.roll_up(org.store, org.schema, org.now(), sobject, current, row)
         return str(current["Id"])
+
+
+def refuse_without_right(sobject: SObject, right: str) -> None:
+    """Pass where the user may do this with records of the object.
+
+    Raises:
+        SalesforceError: INSUFFICIENT_ACCESS_OR_READONLY.
+    """
+    if right in sobject.refused:
+        raise SalesforceError(
+            "INSUFFICIENT_ACCESS_OR_READONLY",
+            f"insufficient access rights on object id: may not {right} {sobject.label}",
+            [],
+            status=403,
+        )
 
 
 def upsert(org: Org, sobject: SObject, key: Field, value: Any, body: Body) -> Saved:
@@ -198,7 +217,7 @@ def _referenced(org: Org, relation: Field, keys: Body | None) -> str | None:
     named = {key: value for key, value in keys.items() if key != "attributes"}
     if len(named) != 1:
         raise json_error(f"{relation.relationship}: name the record by exactly one field")
-    parent = org.sobject(relation.to[0])
+    parent = org.seen.objects[relation.to[0]]
     ((key, value),) = named.items()
     record_id = match_external_id(org, parent, external_id_field(parent, key), value)
     if record_id is None:

@@ -61,10 +61,14 @@ class Rest:
         return Answer(body=paths | {"identity": self._identity_url})
 
     def _limits(self, _: Call) -> Answer:
+        if self._org.user and not self._org.user.setup:
+            raise SalesforceError(
+                "INSUFFICIENT_ACCESS", "insufficient access rights on resource", status=403
+            )
         return Answer(body=self._usage.as_limits())
 
     def _describe_global(self, _: Call) -> Answer:
-        return Answer(body=describe_global(self._org.schema))
+        return Answer(body=describe_global(self._org.seen))
 
     def _object_info(self, _: Call, name: str) -> Answer:
         sobject = self._sobject(name)
@@ -83,7 +87,7 @@ class Rest:
         )
 
     def _describe(self, _: Call, name: str) -> Answer:
-        return Answer(body=describe_sobject(self._org.schema, self._sobject(name)))
+        return Answer(body=describe_sobject(self._org.seen, self._sobject(name)))
 
     # -- queries
 
@@ -222,7 +226,7 @@ def find_sobject(org: Org, name: str) -> SObject:
     Raises:
         SalesforceError: NOT_FOUND.
     """
-    sobject = org.schema.find(name)
+    sobject = org.seen.find(name)
     if sobject is None:
         raise not_found()
     return sobject
