@@ -15,16 +15,15 @@ from invoicing.mapping import all_mistakes, org_mapping
 from invoicing.settings import settings
 
 
-def check_org() -> None:
+def check_org(org: Salesforce) -> None:
     """Compare what this project needs with what the org says of its objects.
 
-    Costs a login and one call for each object, of which there are about seven.
+    Costs one call for each object, of which there are about seven.
 
     Raises:
         Misconfigured: with every mistake, and the nearest name that exists.
     """
     mapping = org_mapping() or OrgMapping()
-    org = Salesforce(settings().salesforce)
     wrong = own_mistakes(mapping) + mistakes(mapping, cache(org.describe), org.object_names)
     wrong += _wrong_in_data(mapping, org)
     if wrong:
@@ -49,7 +48,7 @@ def _wrong_in_data(mapping: OrgMapping, org: Salesforce) -> Iterator[str]:
 def main() -> None:
     """Check the field mapping of the settings against the org, and report the outcome."""
     try:
-        check_org()
+        check_org(Salesforce(settings().salesforce, org_mapping()))
     except InvoicingError as error:
         sys.exit(str(error))
     sys.stdout.write("The org has everything this project needs, under the names it was given.\n")

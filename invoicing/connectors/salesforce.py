@@ -7,12 +7,14 @@ translate what goes out and what comes back.
 
 import csv
 import io
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 from itertools import count
+from pathlib import Path
 from typing import Any, NotRequired, TypedDict, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 from xml.etree import ElementTree
@@ -29,16 +31,19 @@ from simple_salesforce.exceptions import (
     SalesforceOperationError,
 )
 
+from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.salesforce.field_mapping import Names, OrgMapping
 from invoicing.domain.salesforce.queries import Query
 from invoicing.errors import (
     EnvironmentMismatch,
     InvoicingError,
+    Misconfigured,
     NotFound,
     Rejected,
     Throttled,
     TransientError,
 )
+from invoicing.ledger.logins import LASTS, Logins
 from invoicing.mapping import org_mapping
 from invoicing.settings import SALESFORCE_API_VERSION, settings
 from invoicing.settings import Salesforce as SalesforceSettings
@@ -75,6 +80,9 @@ TRANSIENT_CODES = frozenset(
         "PROCESSING_HALTED",
     ]
 )
+SESSION_ENDED = "INVALID_SESSION_ID"
+LOGIN_LIMIT = "login rate exceeded"
+"""Source: https://help.salesforce.com/s/articleView?id=000381578, n8n-io/n8n#32325."""
 THROTTLED_CODES = frozenset(["REQUEST_LIMIT_EXCEEDED", "TOO_MANY_REQUESTS"])
 NOT_FOUND_CODES = frozenset(["NOT_FOUND", "ENTITY_IS_DELETED", "INVALID_CROSS_REFERENCE_KEY"])
 SCHEMA_CODES = frozenset(["INVALID_FIELD", "INVALID_TYPE", "INVALID_FIELD_FOR_INSERT_UPDATE"])
@@ -119,9 +127,15 @@ def _translated_errors(doing: str) -> Iterator[None]:
     except SalesforceAuthenticationFailed as error:
         if isinstance(error.__cause__, ValueError):
             raise TransientError("Salesforce's answer to the login was unreadable.") from error
+        if LOGIN_LIMIT in f"{error.code} {error.auth_message}".lower().replace("_", " "):
+            raise Throttled(
+                "Salesforce's logins of this hour are used up; they come back by themselves."
+            ) from error
+        said = str(error.auth_message or error.code)
+        which = "AUDIENCE: login, test, or My Domain" if "audience" in said else " settings"
         raise EnvironmentMismatch(
-            f"Salesforce does not accept the login ({error.auth_message or error.code}); "
-            "check the INVOICING_SALESFORCE__ settings."
+            f"Salesforce does not accept the login ({said}); check the "
+            f"INVOICING_SALESFORCE__{which}."
         ) from error
     except SalesforceError as error:
         raise _by_code(doing, error.status, _errors(error.content)) from error
@@ -156,6 +170,8 @@ def _by_code(doing: str, status: int, errors: Sequence[Mapping[str, Any]]) -> In
     said = "; ".join(str(error.get("message")) for error in errors) or f"status {status}"
     if codes & THROTTLED_CODES or status == 429:
         return Throttled(f"Salesforce's limits are used up, while trying to {doing}: {said}")
+    if SESSION_ENDED in codes:
+        return _SessionEnded(f"Salesforce ended the session, while trying to {doing}: {said}")
     if codes & TRANSIENT_CODES or status >= 500:
         return TransientError(f"Salesforce failed, while trying to {doing}: {said}", answered=True)
     if codes & SCHEMA_CODES:
@@ -167,6 +183,45 @@ def _by_code(doing: str, status: int, errors: Sequence[Mapping[str, Any]]) -> In
     if codes & NOT_FOUND_CODES or status == 404:
         return NotFound(f"Salesforce refused to {doing}: {said}")
     return Rejected(f"Salesforce refused to {doing}: {said}")
+
+
+class _SessionEnded(TransientError):
+    """The session is over; the next one may do better."""
+
+
+class _Client(SalesforceClient):
+    """The SDK's client, whose login is one that processes share.
+
+    The SDK logs in anew where a plain call says that the session has ended; its Bulk handlers, and
+    calls that it does not know, do not (simple-salesforce#619), so before those it is renewed.
+    """
+
+    def __init__(self, logins: Logins | None, **options: Any) -> None:
+        self._logins = logins
+        self._opened = 0.0
+        self.session_id = ""
+        super().__init__(**options)
+
+    def _refresh_session(self) -> None:
+        log_in = self._salesforce_login_partial
+        if self._logins and log_in:
+            login = self._logins.shared(self.session_id, log_in)
+            self.session_id, self.sf_instance = login.token, login.host
+            self._generate_headers()
+        else:
+            super()._refresh_session()
+        self._opened = time.monotonic()
+
+    @contextmanager
+    def renewed(self) -> Iterator[None]:
+        """Have a session that does not end meanwhile; one that ended even so is not used again."""
+        if time.monotonic() - self._opened > LASTS.total_seconds():
+            self._refresh_session()
+        try:
+            yield
+        except _SessionEnded:
+            self._opened = -LASTS.total_seconds()
+            raise
 
 
 class _Page(TypedDict):
@@ -250,12 +305,18 @@ class GraphError:
 class Salesforce:
     """One Salesforce org."""
 
-    def __init__(self, settings: SalesforceSettings, mapping: OrgMapping | None = None) -> None:
-        """Log in.
+    def __init__(
+        self,
+        settings: SalesforceSettings,
+        mapping: OrgMapping | None = None,
+        logins: Logins | None = None,
+    ) -> None:
+        """Log in, or take the login that others have.
 
         Args:
             settings: Where the org is, and who we are there.
             mapping: The org's names for our objects and fields, where they differ.
+            logins: Where the login is shared; without it, this one is nobody else's.
 
         Raises:
             EnvironmentMismatch: the org does not accept the login.
@@ -264,16 +325,10 @@ class Salesforce:
         self._names = Names(mapping) if mapping else None
         session = requests.Session()
         session.mount("https://", _Transport(settings.url, settings.timeout_seconds))
-        secret = settings.consumer_secret
         with _translated_errors("log in"):
-            self._client = SalesforceClient(
-                consumer_key=settings.consumer_key.get_secret_value(),
-                consumer_secret=secret.get_secret_value() if secret else None,
-                username=settings.username,
-                privatekey_file=str(settings.private_key_file)
-                if settings.private_key_file
-                else None,
-                domain=settings.domain,
+            self._client = _Client(
+                logins,
+                **_credentials(settings),
                 version=SALESFORCE_API_VERSION,
                 session=session,
                 parse_float=Decimal,
@@ -303,15 +358,15 @@ class Salesforce:
         """
         doing = "ask the org what it is"
         url = f"https://{self._client.sf_instance}/services/Soap/u/{SALESFORCE_API_VERSION}"
-        headers = {"Content-Type": "text/xml; charset=UTF-8", "SOAPAction": '""'}
-        body = USER_INFO.format(self._client.session_id).encode()
-        with _translated_errors(doing):
-            answer = self._client.session.post(url, data=body, headers=headers)
-            said = _texts(answer.content)
-        if "organizationId" not in said:
-            why = said.get("faultstring") or f"status {answer.status_code}"
-            kind = TransientError if _may_pass(said, answer.status_code) else EnvironmentMismatch
-            raise kind(f"Salesforce refused to {doing}: {why}")
+        with self._client.renewed():
+            headers = {"Content-Type": "text/xml; charset=UTF-8", "SOAPAction": '""'}
+            body = USER_INFO.format(self._client.session_id).encode()
+            with _translated_errors(doing):
+                answer = self._client.session.post(url, data=body, headers=headers)
+                said = _texts(answer.content)
+            if "organizationId" not in said:
+                why = said.get("faultstring") or f"status {answer.status_code}"
+                raise _soap_kind(said, answer.status_code)(f"Salesforce refused to {doing}: {why}")
         several = said.get("organizationMultiCurrency") == "true"
         own = said.get("userDefaultCurrencyIsoCode" if several else "orgDefaultCurrencyIsoCode")
         return OrgFacts(said["organizationId"], several, own or "")
@@ -391,8 +446,8 @@ class Salesforce:
         the org does not keep is an empty text.
         """
         asked = query.build(self._names or OUR_NAMES)
-        sobject = getattr(self._client.bulk2, "query")  # noqa: B009  (any name will do)
-        with _translated_errors("read records in bulk"):
+        with self._client.renewed(), _translated_errors("read records in bulk"):
+            sobject = getattr(self._client.bulk2, "query")  # noqa: B009  (any name will do)
             for part in sobject.query(asked.soql, max_records=BULK_PART, wait=0.2):
                 # StringIO takes four bytes for each character.
                 rows = csv.reader(io.TextIOWrapper(io.BytesIO(part.encode()), "utf-8", newline=""))
@@ -437,9 +492,9 @@ class Salesforce:
             keys.append(record[key])
             fields = self._fields(sobject, record)
             rows.append({name: _csv_value(value) for name, value in fields.items()})
-        bulk = getattr(self._client.bulk2, self._sobject(sobject))
         failed: dict[str, InvoicingError] = {}
-        with _translated_errors("write records in bulk"):
+        with self._client.renewed(), _translated_errors("write records in bulk"):
+            bulk = getattr(self._client.bulk2, self._sobject(sobject))
             for job in getattr(bulk, operation)(records=rows, wait=0.2, **options):
                 for results in (bulk.get_failed_records, bulk.get_unprocessed_records):
                     for row in csv.DictReader(io.StringIO(results(job["job_id"]))):
@@ -572,7 +627,7 @@ class Salesforce:
         self._call(doing, "", Record)
         usage = self._client.api_usage.get("api-usage")
         if usage is None:
-            raise TransientError(f"Salesforce's answer was not what it should be ({doing}).")
+            raise TransientError(f"Salesforce did not say it, while trying to {doing}.")
         return float(usage.used) / usage.total if usage.total else 1.0
 
 
@@ -585,10 +640,13 @@ def _texts(xml: bytes) -> dict[str, str]:
     return {node.tag.rpartition("}")[2]: node.text for node in nodes if node.text}
 
 
-def _may_pass(said: Mapping[str, str], status: int) -> bool:
-    """Whether a refused SOAP call may do better later; its faults all come with status 500."""
+def _soap_kind(said: Mapping[str, str], status: int) -> type[InvoicingError]:
+    """The kind of error that a refused SOAP call is; its faults all come with status 500."""
     code = said.get("faultcode", "").rpartition(":")[2]
-    return code in TRANSIENT_CODES | THROTTLED_CODES if code else _is_transient(status)
+    if code == SESSION_ENDED:
+        return _SessionEnded
+    passing = code in TRANSIENT_CODES | THROTTLED_CODES if code else _is_transient(status)
+    return TransientError if passing else EnvironmentMismatch
 
 
 def _graph_answer(graph: _Graph) -> dict[str, Any] | GraphError:
@@ -612,7 +670,40 @@ def _bulk_error(said: str | None) -> InvoicingError:
     return _by_code("write the record", 200, [{"statusCode": code, "message": message}])
 
 
+def _credentials(org: SalesforceSettings) -> dict[str, Any]:
+    """What the SDK logs in with, in its own words."""
+    key = {"consumer_key": org.consumer_key.get_secret_value()}
+    if org.consumer_secret:
+        secret = org.consumer_secret.get_secret_value()
+        return {**key, "consumer_secret": secret, "domain": org.domain}
+    return {
+        **key,
+        "username": org.username,
+        "privatekey_file": str(org.private_key_file),
+        "domain": org.jwt_audience,
+        "instance_url": org.domain,
+    }
+
+
+def _logins(org: SalesforceSettings) -> Logins:
+    """Where the login of the settings is shared.
+
+    Raises:
+        Misconfigured: the private key cannot be read.
+    """
+    if org.consumer_secret:
+        credential = org.consumer_secret.get_secret_value().encode()
+    else:
+        try:
+            credential = Path(str(org.private_key_file)).read_bytes()
+        except OSError as error:
+            raise Misconfigured(f"INVOICING_SALESFORCE__PRIVATE_KEY_FILE: {error}.") from None
+    key = org.consumer_key.get_secret_value()
+    return Logins(fingerprint([org.domain, org.url, key, org.username]), credential)
+
+
 @lru_cache(maxsize=1)
 def client() -> Salesforce:
-    """The org of the settings, logged in once per process."""
-    return Salesforce(settings().salesforce, org_mapping())
+    """The org of the settings, with the login that all processes share."""
+    org = settings().salesforce
+    return Salesforce(org, org_mapping(), _logins(org))

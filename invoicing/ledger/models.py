@@ -52,6 +52,16 @@ class Binding(SQLModel, table=True):
     verified_at: datetime = Field(sa_type=Instant)
 
 
+class SharedLogin(SQLModel, table=True):
+    """A login that processes share, sealed by the credential that it was opened with."""
+
+    __tablename__ = "shared_login"
+
+    subject: str = Field(primary_key=True, description="Fingerprint of whose login where it is.")
+    sealed: str = Field(sa_type=Text)
+    opened_at: datetime = Field(sa_type=Instant)
+
+
 class Lease(SQLModel, table=True):
     """One run's exclusive right to work on a subject, until it is released or expires."""
 

@@ -61,7 +61,7 @@ def _verified() -> Binding:
             return bound
     org = _verify(wanted)
     if wanted.mapping:
-        check_org()
+        check_org(salesforce.client())
     return links.bind(
         Binding(
             stripe_account_id=wanted.stripe.account_id,
@@ -82,7 +82,7 @@ def _access(wanted: Settings) -> str:
     secrets = (wanted.stripe.api_key, org.consumer_key, org.consumer_secret)
     return fingerprint(
         [secret and secret.get_secret_value() for secret in secrets],
-        [wanted.stripe.base_url, org.org_id, org.domain, org.url, org.username],
+        [wanted.stripe.base_url, org.org_id, org.domain, org.url, org.username, org.audience],
         [org.multi_currency, wanted.business.currency],
     )
 

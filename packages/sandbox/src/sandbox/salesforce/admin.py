@@ -69,6 +69,13 @@ class BatchesOrder(_Order):
     seed: int = 1
 
 
+class LoginsOrder(_Order):
+    """The only audience that a JWT may have, and how often a user may log in within an hour."""
+
+    audience: str | None = None
+    hourly: int = Field(3_600, ge=0)
+
+
 class UserOrder(_Order):
     """The permission sets that the user has and nothing else; none: everything is allowed."""
 
@@ -163,6 +170,18 @@ def routes(salesforce: Salesforce) -> list[Route]:
             return JSONResponse({"errors": [{"msg": f"no permission set {unknown}"}]}, 400)
         return JSONResponse(order.model_dump())
 
+    async def get_logins(_: Request) -> Response:
+        authority = salesforce.authority
+        return JSONResponse({"count": authority.count, "hourly": authority.hourly})
+
+    async def set_logins(request: Request) -> Response:
+        order = await parsed(request, LoginsOrder)
+        if isinstance(order, Response):
+            return order
+        salesforce.authority.audience = order.audience
+        salesforce.authority.hourly = order.hourly
+        return JSONResponse(order.model_dump())
+
     async def set_sessions(request: Request) -> Response:
         order = await parsed(request, SessionsOrder)
         if isinstance(order, Response):
@@ -213,6 +232,8 @@ def routes(salesforce: Salesforce) -> list[Route]:
         Route("/_sandbox/locks", set_locks, methods=["POST"]),
         Route("/_sandbox/bulk", set_bulk, methods=["POST"]),
         Route("/_sandbox/batches", set_batches, methods=["POST"]),
+        Route("/_sandbox/logins", get_logins, methods=["GET"]),
+        Route("/_sandbox/logins", set_logins, methods=["POST"]),
         Route("/_sandbox/user", set_user, methods=["POST"]),
         Route("/_sandbox/sessions", set_sessions, methods=["POST"]),
         Route("/_sandbox/sessions", end_sessions, methods=["DELETE"]),

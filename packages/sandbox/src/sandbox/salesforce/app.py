@@ -102,6 +102,7 @@ class Salesforce:
         self.org.locks.clear()
         self.org.use_currency(currency)
         self.org.use_permission_sets(None)
+        self.authority.clear()
         self.traffic.faults.configure([])
         self.traffic.log.clear()
         seed(self.org, name)
