@@ -81,5 +81,5 @@ def send_invoice(invoice: InvoiceReference, small_amount_is_meant: bool = False)
     return to_outcome(
         sent,
         f"{draft.name} over {asked.total} was {did} {draft.account.name} at {draft.email}."
-        f"{asked.note}",
+        f"{asked.note}{draft.account.address_note}",
     )

@@ -7,7 +7,7 @@ from functools import cache
 from invoicing.connectors.salesforce import Salesforce
 from invoicing.domain.model.wording import nearest
 from invoicing.domain.salesforce.field_mapping import OrgMapping
-from invoicing.domain.salesforce.mapping_validation import mistakes, own_mistakes
+from invoicing.domain.salesforce.mapping_validation import Describe, mistakes, own_mistakes
 from invoicing.domain.salesforce.org_field_values import OrgFieldReader
 from invoicing.domain.salesforce.queries import Query
 from invoicing.errors import EnvironmentMismatch, InvoicingError, Misconfigured, Rejected
@@ -15,16 +15,18 @@ from invoicing.mapping import all_mistakes, org_mapping
 from invoicing.settings import settings
 
 
-def check_org(org: Salesforce) -> None:
+def check_org(org: Salesforce, describe: Describe) -> None:
     """Compare what this project needs with what the org says of its objects.
 
-    Costs one call for each object, of which there are about seven.
+    Args:
+        org: The org.
+        describe: Its describe, of which about seven objects are asked for.
 
     Raises:
         Misconfigured: with every mistake, and the nearest name that exists.
     """
     mapping = org_mapping() or OrgMapping()
-    wrong = own_mistakes(mapping) + mistakes(mapping, cache(org.describe), org.object_names)
+    wrong = own_mistakes(mapping) + mistakes(mapping, describe, org.object_names)
     wrong += _wrong_in_data(mapping, org)
     if wrong:
         raise Misconfigured(all_mistakes(settings().mapping, wrong))
@@ -48,7 +50,8 @@ def _wrong_in_data(mapping: OrgMapping, org: Salesforce) -> Iterator[str]:
 def main() -> None:
     """Check the field mapping of the settings against the org, and report the outcome."""
     try:
-        check_org(Salesforce(settings().salesforce, org_mapping()))
+        org = Salesforce(settings().salesforce, org_mapping())
+        check_org(org, cache(org.describe))
     except InvoicingError as error:
         sys.exit(str(error))
     sys.stdout.write("The org has everything this project needs, under the names it was given.\n")

@@ -383,6 +383,14 @@ class Salesforce:
         answer = self._call("read the schema", "sobjects/", _Objects)
         return [sobject["name"] for sobject in answer["sobjects"]]
 
+    def own_object(self, ours: str) -> str:
+        """The org's name of an object of ours."""
+        return self._sobject(ours)
+
+    def own_field(self, sobject: str, ours: str) -> str | None:
+        """The org's name of a field of ours; None where it keeps none."""
+        return (self._names or OUR_NAMES).path(sobject, ours)
+
     def _sobject(self, ours: str) -> str:
         return self._names.sobject(ours) if self._names else ours
 

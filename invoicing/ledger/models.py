@@ -49,6 +49,8 @@ class Binding(SQLModel, table=True):
     access: str = Field(default="", description="Fingerprint of keys, logins and addresses.")
     multi_currency: bool = False
     currency: str = Field(default="", description="The org's own, which new records have.")
+    country_codes: bool = Field(default=False, description="Its Accounts have codes of countries.")
+    invoice_prefix: str = Field(default="", description="How the ids of its invoices begin.")
     verified_at: datetime = Field(sa_type=Instant)
 
 

@@ -11,7 +11,7 @@ from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.queries import Condition, Query, is_in
 from invoicing.ledger import links
 from invoicing.mapping import org_field_reader
-from tasks.records.environment_check import org_currency
+from tasks.records.environment_check import account_fields, org_currency
 from tasks.records.soql_lists import select_in, word_batches
 from tasks.runtime.retries import STEP
 
@@ -54,7 +54,7 @@ def _only(word: str, found: Mapping[str, Account]) -> Account | str:
 def find_accounts(condition: Condition, limit: int = 2) -> list[Account]:
     """The Accounts that a condition names, by name; at most so many."""
     currency = org_currency()
-    fields = [*record.ACCOUNT_FIELDS, *currency.fields, *org_field_reader().account_fields]
+    fields = [*account_fields(), *org_field_reader().account_fields]
     found = salesforce.client().query(
         Query("Account", fields, where=condition, order="Name, Id", limit=limit)
     )

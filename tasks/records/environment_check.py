@@ -1,6 +1,7 @@
 """Before a run's first write: org, Stripe account and mode are those that the ledger knows."""
 
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 from prefect import task
 
@@ -8,6 +9,8 @@ from invoicing.connectors import salesforce, stripe
 from invoicing.connectors.salesforce import OrgFacts
 from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.model.record_ids import same_id
+from invoicing.domain.salesforce import record
+from invoicing.domain.salesforce.mapping_validation import Describe
 from invoicing.domain.salesforce.record import OrgCurrency
 from invoicing.errors import EnvironmentMismatch
 from invoicing.ledger import links
@@ -38,7 +41,26 @@ def verify_environment() -> None:
 
 def org_currency() -> OrgCurrency:
     """The currencies of the org, as it says itself; from the ledger."""
-    bound = _bound(settings()) or _verified()
+    return _currency(_known())
+
+
+def account_fields() -> tuple[str, ...]:
+    """The fields of an Account that this org has, of those that are read."""
+    bound = _known()
+    codes = record.ADDRESS_CODES if bound.country_codes else ()
+    return (*record.ACCOUNT_FIELDS, *_currency(bound).fields, *codes)
+
+
+def invoice_prefix() -> str:
+    """How the ids of the org's invoices begin."""
+    return _known().invoice_prefix
+
+
+def _known() -> Binding:
+    return _bound(settings()) or _verified()
+
+
+def _currency(bound: Binding) -> OrgCurrency:
     return OrgCurrency(several=bound.multi_currency, own=bound.currency)
 
 
@@ -57,11 +79,13 @@ def _verified() -> Binding:
                 f"settings name {wanted.salesforce.org_id}. Use another ledger for another org."
             )
         fresh = datetime.now(UTC) - bound.verified_at < VERIFIED_FOR
-        if fresh and (bound.access, bound.mapping) == (access, mapping):
+        if fresh and bound.invoice_prefix and (bound.access, bound.mapping) == (access, mapping):
             return bound
     org = _verify(wanted)
+    describe = cache(salesforce.client().describe)
     if wanted.mapping:
-        check_org(salesforce.client())
+        check_org(salesforce.client(), describe)
+    prefix, country_codes = _described(describe)
     return links.bind(
         Binding(
             stripe_account_id=wanted.stripe.account_id,
@@ -71,6 +95,8 @@ def _verified() -> Binding:
             access=access,
             multi_currency=org.multi_currency,
             currency=org.currency or wanted.business.currency or "",
+            country_codes=country_codes,
+            invoice_prefix=prefix,
             verified_at=datetime.now(UTC),
         )
     )
@@ -104,6 +130,27 @@ def _verify(wanted: Settings) -> OrgFacts:
         )
     _check_currency(wanted, org)
     return org
+
+
+def _described(describe: Describe) -> tuple[str, bool]:
+    """How the ids of the org's invoices begin, and whether its Accounts have codes of countries.
+
+    Raises:
+        EnvironmentMismatch: the org has no object for invoices, or hides it.
+    """
+    org = salesforce.client()
+    name = org.own_object(record.INVOICE)
+    invoices = describe(name)
+    if invoices is None:
+        raise EnvironmentMismatch(
+            f"The Salesforce org has no object {name}, or hides it from the integration user. "
+            "Deploy deployments/salesforce and assign its permission set, or correct the field "
+            "mapping."
+        )
+    accounts = describe("Account") or {"fields": []}
+    there = {field["name"] for field in accounts["fields"]}
+    codes = [org.own_field("Account", code) for code in record.ADDRESS_CODES]
+    return str(invoices["keyPrefix"]), all(code in there for code in codes)
 
 
 def _check_currency(wanted: Settings, org: OrgFacts) -> None:

@@ -13,9 +13,9 @@ from invoicing.domain.model.record_ids import looks_like_id
 from invoicing.domain.model.status import Status, SyncState
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.queries import Aggregate, Query, equals
-from invoicing.errors import Conflict, NotFound
+from invoicing.errors import Conflict, NotFound, Rejected
 from invoicing.mapping import org_field_reader
-from tasks.records.environment_check import org_currency
+from tasks.records.environment_check import account_fields, invoice_prefix, org_currency
 from tasks.runtime.retries import STEP
 from tasks.runtime.run_page import run_url
 
@@ -26,17 +26,20 @@ def find_record(reference: str) -> str:
 
     Raises:
         NotFound: there is no such invoice.
+        Rejected: several are called so, where the org's invoices are not numbered by themselves.
     """
     word = reference.strip()
     if word.startswith("in_"):
         field = record.STRIPE_ID
-    elif looks_like_id(word, "a"):
+    elif looks_like_id(word, invoice_prefix()):
         field = "Id"
     else:
         field = "Name"
     found = salesforce.client().query(Query(record.INVOICE, ["Id"], where=equals(field, word)))
     if not found:
         raise NotFound(f"There is no invoice {word!r} in Salesforce.")
+    if len(found) > 1:
+        raise Rejected(f"{len(found)} invoices are called {word!r}; use the record's id.")
     return str(found[0]["Id"])
 
 
@@ -44,7 +47,9 @@ def find_record(reference: str) -> str:
 def read_invoice(record_id: str) -> Invoice:
     """The invoice record with its account and lines, in one call."""
     reader, currency = org_field_reader(), org_currency()
-    query = record.invoice_query(equals("Id", record_id), currency=currency, also=reader.paths)
+    query = record.invoice_query(
+        equals("Id", record_id), account=account_fields(), also=reader.paths
+    )
     found = salesforce.client().query(query)
     if not found:
         raise NotFound(f"The invoice {record_id} was deleted from Salesforce.")

@@ -50,8 +50,10 @@ class ObjectMapping(_Table):
         others = {
             name
             for name, field in schema.fields.items()
-            if (self.leave_out_others and name != "Name") or (self.name and field.optional)
+            if (self.leave_out_others and name.endswith("__c")) or (self.name and field.optional)
         }
+        # Another country than the billing address's has no code there.
+        others |= {f"{name}Code" for name in self.fields} & schema.fields.keys()
         return dict.fromkeys(sorted(others), "") | self.fields
 
 

@@ -175,7 +175,7 @@ def _object_mistakes(ours: str, schema: SObject, names: Names, found: Descriptio
     mapped = names.of(ours).fields
     for name, wanted in schema.fields.items():
         target = mapped.get(name, name)
-        if not target:
+        if not target or (wanted.if_there and name not in mapped and name not in fields):
             continue
         where = f"{theirs}.{target} (for our {name})"
         if target in fields:

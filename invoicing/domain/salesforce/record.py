@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from invoicing.domain.model.countries import country_code
 from invoicing.domain.model.invoice import Account, Address, Invoice, Line
 from invoicing.domain.model.invoice_details import Collection, CustomField, Details, Discount, Terms
 from invoicing.domain.model.money import Money, plain
@@ -108,6 +109,11 @@ ACCOUNT_FIELDS = (
     "BillingPostalCode",
     "BillingCountry",
 )
+ADDRESS_CODES = ("BillingCountryCode", "BillingStateCode")
+"""The codes beside the names, in an org that offers countries and states to pick.
+
+Source: Salesforce Help, "Integration Values for State and Country Picklists"
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,15 +296,14 @@ def subrequest(method: str, path: str, reference: str, body: Any = None) -> dict
     return node if body is None else node | {"body": body}
 
 
-def invoice_query(where: Condition, *, currency: OrgCurrency, also: Iterable[str] = ()) -> Query:
+def invoice_query(where: Condition, *, account: Iterable[str], also: Iterable[str] = ()) -> Query:
     """The query that reads an invoice with its account and lines in one call.
 
     Args:
         where: The condition.
-        currency: The currencies of the org.
+        account: The fields of its Account.
         also: More fields of the invoice, by their paths.
     """
-    account = (*ACCOUNT_FIELDS, *currency.fields)
     fields = [*CONTENT_FIELDS, *(f"Account__r.{f}" for f in account)]
     fields += [path for path in dict.fromkeys(also) if path not in fields]
     return Query(INVOICE, [*fields, LINES_QUERY], where=where)
@@ -313,19 +318,20 @@ def read_account(record: Mapping[str, Any], currency: OrgCurrency) -> Account:
         invoice_email=record.get("Invoice_Email__c"),
         stripe_customer_id=record.get("Stripe_Customer_Id__c"),
         address=_read_address(record),
+        country=record.get("BillingCountry") or "",
     )
 
 
 def _read_address(record: Mapping[str, Any]) -> Address | None:
-    """The billing address, where its country is a code as Stripe wants it."""
-    country = record.get("BillingCountry") or ""
-    if len(country) != 2:
+    """The billing address, where it is known which country it is in."""
+    country = record.get("BillingCountryCode") or country_code(record.get("BillingCountry") or "")
+    if not country:
         return None
     return Address(
-        country=country.upper(),
+        country=country,
         line1=record.get("BillingStreet") or "",
         city=record.get("BillingCity") or "",
-        state=record.get("BillingState") or "",
+        state=record.get("BillingStateCode") or record.get("BillingState") or "",
         postal_code=record.get("BillingPostalCode") or "",
     )
 

@@ -26,6 +26,7 @@ class Field:
         read_only: It is never written.
         asked: People ask for it. Where it is not kept, asking for it has to be refused.
         optional: An object of the org's own has it only where the field mapping names it.
+        if_there: Only some orgs have it, and which do is found out.
         values: What a picklist has to offer.
     """
 
@@ -38,6 +39,7 @@ class Field:
     read_only: bool = False
     asked: bool = False
     optional: bool = False
+    if_there: bool = False
     values: tuple[str, ...] = ()
 
 
@@ -91,6 +93,11 @@ def asked(what: Field) -> Field:
 def worked_out(scale: int) -> Field:
     """A number that Salesforce works out by itself, for people and as a second opinion."""
     return Field("number", scale=scale, read_only=True, optional=True)
+
+
+def read_text(*, if_there: bool = False) -> Field:
+    """A text of any length that is read and never written."""
+    return Field("text", read_only=True, if_there=if_there)
 
 
 CHECKBOX = Field("boolean")
@@ -220,6 +227,13 @@ OBJECTS: Mapping[str, SObject] = {
     ),
     "Account": SObject(
         fields={
+            "BillingCity": read_text(),
+            "BillingCountry": read_text(),
+            "BillingCountryCode": read_text(if_there=True),
+            "BillingPostalCode": read_text(),
+            "BillingState": read_text(),
+            "BillingStateCode": read_text(if_there=True),
+            "BillingStreet": read_text(),
             "Invoice_Email__c": text(80),
             "Stripe_Customer_Email__c": text(255),
             "Stripe_Customer_Id__c": text(255, needed=True, unique=True),

@@ -29,6 +29,7 @@ class ResetOrder(_Order):
 
     seed: Seed = "demo"
     currency: Literal["USD", "EUR", "JPY"] | None = None
+    profiles: list[Literal["country-picklists", "person-accounts"]] = []
 
 
 class LimitsOrder(_Order):
@@ -110,7 +111,7 @@ def routes(salesforce: Salesforce) -> list[Route]:
         order = await parsed(request, ResetOrder)
         if isinstance(order, Response):
             return order
-        salesforce.reset(order.seed, order.currency)
+        salesforce.reset(order.seed, order.currency, order.profiles)
         return JSONResponse(order.model_dump())
 
     async def generate_data(request: Request) -> Response:

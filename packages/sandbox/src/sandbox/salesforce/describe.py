@@ -75,6 +75,31 @@ def describe_sobject(schema: Schema, sobject: SObject) -> dict[str, Any]:
     }
 
 
+def describe_layouts(sobject: SObject) -> dict[str, Any]:
+    """The page layouts of an object: one, of all its fields in one column."""
+    rows = [
+        {
+            "numItems": 1,
+            "layoutItems": [
+                {
+                    "editableForNew": f.createable,
+                    "editableForUpdate": f.updateable,
+                    "label": f.label,
+                    "layoutComponents": [
+                        {"details": _field(f), "type": "Field", "value": f.name, "tabOrder": at}
+                    ],
+                    "placeholder": False,
+                    "required": f.required,
+                }
+            ],
+        }
+        for at, f in enumerate(sobject.fields.values())
+    ]
+    section = {"columns": 1, "heading": sobject.label, "layoutRows": rows, "rows": len(rows)}
+    layout = {"id": None, "detailLayoutSections": [section], "editLayoutSections": [section]}
+    return {"layouts": [layout], "recordTypeMappings": [], "recordTypeSelectorRequired": [False]}
+
+
 def _child(relation: ChildRelationship) -> dict[str, Any]:
     return {
         "cascadeDelete": relation.field.on_delete == "cascade",

@@ -339,7 +339,6 @@ def _custom_object(name: str, prefix: str, folder: Path, fields: list[Field]) ->
         type="string",
         label=meta.text("nameField/label"),
         length=80,
-        required=meta.text("nameField/type") == "Text",
         auto_number=meta.text("nameField/displayFormat") or None,
     )
     owned = not any(f.master for f in fields)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import reduce
@@ -12,13 +12,21 @@ from typing import Any
 
 from sandbox.common.clock import Clock
 from sandbox.salesforce import computed
+from sandbox.salesforce.country_picklists import with_country_picklists
 from sandbox.salesforce.ids import make_id
 from sandbox.salesforce.locks import Locks
 from sandbox.salesforce.metadata import load_schema, of_one_currency
 from sandbox.salesforce.permissions import NOTHING, Permissions, read_permission_sets
+from sandbox.salesforce.person_accounts import with_person_accounts
 from sandbox.salesforce.schema import Schema, SObject
 from sandbox.salesforce.store import Store
 from sandbox.salesforce.values import stamp
+
+PROFILES: Mapping[str, Callable[[Schema], Schema]] = {
+    "country-picklists": with_country_picklists,
+    "person-accounts": with_person_accounts,
+}
+"""What orgs have beside their package's metadata, each alone or with others."""
 
 API_VERSION = "67.0"
 DATA_PATH = f"/services/data/v{API_VERSION}"
@@ -52,10 +60,18 @@ class Org:
     def __post_init__(self) -> None:
         self._full = self.seen = self._visible = self.schema
 
-    def use_currency(self, currency: str | None) -> None:
-        """Make it an org of this one currency, or of several; it is to be empty or seeded anew."""
+    def use_currency(self, currency: str | None, profiles: Iterable[str] = ()) -> None:
+        """Make it an org of this one currency, or of several; it is to be empty or seeded anew.
+
+        Args:
+            currency: Its only one; None for several.
+            profiles: What else it is like, of ``PROFILES``.
+        """
         self.currency = currency
-        self.schema = self.seen = of_one_currency(self._full) if currency else self._full
+        schema = of_one_currency(self._full) if currency else self._full
+        for name in profiles:
+            schema = PROFILES[name](schema)
+        self.schema = self.seen = schema
         self._look()
 
     def use_permission_sets(self, names: Iterable[str] | None) -> None:
@@ -113,7 +129,10 @@ def open_org(
     """
     store = Store(data)
     schema = load_schema(metadata, store.prefixes())
-    if any(field.calculated for field in store.prepare(schema)):
+    every = schema
+    for profile in PROFILES.values():
+        every = profile(every)
+    if any(field.calculated for field in store.prepare(every)):
         computed.recalculate(store, schema)
     permissions = read_permission_sets(metadata) if metadata else {}
     return Org(schema, store, clock or Clock(), permissions=permissions)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox.salesforce import computed, standard_rules
+from sandbox.salesforce import computed, country_picklists, person_accounts, standard_rules
 from sandbox.salesforce.errors import SalesforceError, deleted, json_error, not_found
 from sandbox.salesforce.ids import normalize
 from sandbox.salesforce.org import DATA_PATH, Org
@@ -50,14 +50,18 @@ def create(org: Org, sobject: SObject, body: Body) -> str:
         values = _checked(org, sobject, body, creating=True)
         sobject = org.sobject(sobject.name)
         row = _defaults(org, sobject) | values
+        row |= person_accounts.named(row) if sobject.name == "Account" else {}
         missing = [f.name for f in sobject.required if row.get(f.name) is None]
         if missing:
             raise _missing(missing)
+        record_id = org.store.next_id(sobject)
+        if sobject.custom and sobject.name_field and not sobject.name_field.auto_number:
+            row["Name"] = row.get("Name") or record_id
         for key in _unique_keys(sobject, values):
             org.locks.take_key(key)
         org.locks.take(locked_parents(sobject, row, values))
         refuse_duplicates(org, sobject, values, None)
-        row = {"Id": org.store.next_id(sobject)} | row | stamps(org, creating=True)
+        row = {"Id": record_id} | row | stamps(org, creating=True)
         standard_rules.check(org, sobject, row)
         row |= _auto_numbers(org, sobject) | standard_rules.derived(org, sobject, row)
         row |= computed.formulas(sobject, row)
@@ -183,7 +187,7 @@ def _checked(org: Org, sobject: SObject, body: Body, *, creating: bool) -> Row:
         values[field.name] = to_stored(field, raw)
         if field.to and values[field.name] is not None:
             _check_reference(org, field, values[field.name])
-    return values
+    return country_picklists.completed(sobject, values)
 
 
 def _writable(sobject: SObject, name: str, *, creating: bool) -> Field:

@@ -10,7 +10,12 @@ from typing import Any
 
 from sandbox.salesforce import deletion, records
 from sandbox.salesforce.cursors import MIN_PAGE_SIZE, PAGE_SIZE, Cursors, attributes
-from sandbox.salesforce.describe import describe_global, describe_sobject, object_summary
+from sandbox.salesforce.describe import (
+    describe_global,
+    describe_layouts,
+    describe_sobject,
+    object_summary,
+)
 from sandbox.salesforce.errors import SalesforceError, not_found
 from sandbox.salesforce.http import Answer, Call, Handler
 from sandbox.salesforce.ids import normalize
@@ -43,6 +48,8 @@ class Rest:
             ("GET", "/sobjects/{name}", self._object_info),
             ("POST", "/sobjects/{name}", self._create),
             ("GET", "/sobjects/{name}/describe", self._describe),
+            ("GET", "/sobjects/{name}/describe/layouts", self._layouts),
+            ("GET", "/sobjects/{name}/describe/layouts/{record_type}", self._layouts),
             ("GET", "/sobjects/{name}/deleted", self._deleted),
             ("GET", "/sobjects/{name}/updated", self._updated),
             ("GET HEAD", "/sobjects/{name}/{record_id}", self._read),
@@ -88,6 +95,9 @@ class Rest:
 
     def _describe(self, _: Call, name: str) -> Answer:
         return Answer(body=describe_sobject(self._org.seen, self._sobject(name)))
+
+    def _layouts(self, _: Call, name: str, **_record_type: str) -> Answer:
+        return Answer(body=describe_layouts(self._sobject(name)))
 
     # -- queries
 

@@ -43,6 +43,9 @@ def is_empty(org: Org) -> bool:
 
 
 def _create(org: Org, sobject: str, values: dict[str, Any]) -> str:
+    if "BillingCountryCode" in org.sobject(sobject).fields:
+        for part in ("BillingCountry", "BillingState"):
+            values = {f"{name}Code" if name == part else name: v for name, v in values.items()}
     return records.create(org, org.sobject(sobject), org.own_values(sobject, values))
 
 
