@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
 from itertools import count
@@ -33,7 +34,9 @@ from simple_salesforce.exceptions import (
 
 from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.salesforce.field_mapping import Names, OrgMapping
-from invoicing.domain.salesforce.queries import Query
+from invoicing.domain.salesforce.new_values import NewValues
+from invoicing.domain.salesforce.queries import Query, is_in
+from invoicing.domain.salesforce.record import INVOICE
 from invoicing.errors import (
     EnvironmentMismatch,
     InvoicingError,
@@ -323,6 +326,7 @@ class Salesforce:
             TransientError: the org did not answer.
         """
         self._names = Names(mapping) if mapping else None
+        self._types: dict[str, dict[str, str]] = {}
         session = requests.Session()
         session.mount("https://", _Transport(settings.url, settings.timeout_seconds))
         with _translated_errors("log in"):
@@ -597,6 +601,7 @@ class Salesforce:
         resources_composite_graph_limits.htm
         """
         root = f"/services/data/v{SALESFORCE_API_VERSION}/"
+        graphs = self._filled(graphs)
         asked = {
             f"graph{number}": [self._node(request, root) for request in requests]
             for number, requests in enumerate(graphs)
@@ -608,6 +613,50 @@ class Salesforce:
         if by_id.keys() != asked.keys():
             raise TransientError("Salesforce did not say how each of the records was written.")
         return [by_id[id_] for id_ in asked]
+
+    def _filled(
+        self, graphs: Sequence[Sequence[Mapping[str, Any]]]
+    ) -> Sequence[Sequence[Mapping[str, Any]]]:
+        """Graphs whose new records have what the field mapping adds to our fields."""
+        if self._names is None:
+            return graphs
+        new = NewValues(self._names)
+        made = [
+            (request["path"].split("/")[1], request["body"])
+            for requests in graphs
+            for request in requests
+            if request["method"] == "POST"
+        ]
+        if not any(new.wanted(sobject) for sobject in {sobject for sobject, _ in made}):
+            return graphs
+        paths = new.sources(INVOICE)
+        parents = {
+            start: {
+                row["Id"]: row
+                for row in self.query(Query(start, ["Id", *paths[start]], where=is_in("Id", ids)))
+            }
+            for start, ids in new.parents(made).items()
+            if ids
+        }
+        today = datetime.now(settings().business.zone).date()
+
+        def filled(request: Mapping[str, Any]) -> Mapping[str, Any]:
+            sobject = request["path"].split("/")[1]
+            if request["method"] != "POST" or not new.wanted(sobject):
+                return request
+            of = self._record_types(sobject).get
+            return {**request, "body": new.filled(sobject, request["body"], parents, of, today)}
+
+        return [[filled(request) for request in requests] for requests in graphs]
+
+    def _record_types(self, sobject: str) -> dict[str, str]:
+        """The ids of an object's record types, by their developer names; asked for once."""
+        if sobject not in self._types:
+            described = self.describe(self._sobject(sobject)) or {"recordTypeInfos": []}
+            self._types[sobject] = {
+                info["developerName"]: info["recordTypeId"] for info in described["recordTypeInfos"]
+            }
+        return self._types[sobject]
 
     def _node(self, request: Mapping[str, Any], root: str) -> dict[str, Any]:
         resource, sobject, *rest = request["path"].split("/")

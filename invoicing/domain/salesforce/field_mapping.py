@@ -25,6 +25,16 @@ class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class NewValue(_Table):
+    """What a field of a new record is filled with, where that is no constant. One of these."""
+
+    source: str = Field(
+        "", alias="from", description="A field of Account or Opportunity, such as Account.OwnerId"
+    )
+    record_type: str = Field("", description="A record type, by its developer name.")
+    today: bool = Field(False, description="The day on which the record is made.")
+
+
 class ObjectMapping(_Table):
     """An org's names for one of our objects, and its parts."""
 
@@ -39,6 +49,10 @@ class ObjectMapping(_Table):
     )
     children: dict[str, str] = Field(
         default_factory=dict, description="Our child relationship = the org's."
+    )
+    new: dict[str, NewValue | str | bool | int | float] = Field(
+        default_factory=dict,
+        description="The org's field = what new records have there beside our fields.",
     )
     values: dict[str, dict[str, str | list[str]]] = Field(
         default_factory=dict,

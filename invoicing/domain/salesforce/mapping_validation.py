@@ -4,12 +4,14 @@ Everything wrong is found at once, each thing a sentence with the nearest name t
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from invoicing.domain.model.wording import nearest
 from invoicing.domain.salesforce.field_mapping import Names, ObjectMapping, OrgMapping
+from invoicing.domain.salesforce.new_value_check import new_value_mistakes
 from invoicing.domain.salesforce.org_field_values import org_field_mistakes
-from invoicing.domain.salesforce.record import INVOICE
+from invoicing.domain.salesforce.record import INVOICE, LINE
 from invoicing.domain.salesforce.required_schema import OBJECTS, Field, SObject
 
 Description = Mapping[str, Any]
@@ -70,6 +72,8 @@ def _wrong_left_sides(ours: str, schema: SObject, asked: ObjectMapping) -> Itera
     for name in asked.children.keys() - schema.children.keys():
         guess = _question(nearest(name, schema.children))
         yield f"{ours}: we read no child relationship {name!r}{guess}"
+    if asked.new and ours not in (INVOICE, LINE):
+        yield f"{ours}.new: only invoices and their lines are made with values of the org's own."
     for name, words in asked.values.items():
         known = schema.fields[name].values if name in schema.fields else ()
         if not known:
@@ -109,6 +113,7 @@ def mistakes(
             wrong.append(f"{ours}: the org has no object {theirs!r}, or hides it{guess}{tip}")
         else:
             wrong += _object_mistakes(ours, schema, names, found)
+            wrong += new_value_mistakes(ours, names, found, partial(_at, describe=describe))
     return [*wrong, *_org_field_mistakes(mapping, names, describe)]
 
 
@@ -187,7 +192,8 @@ def _object_mistakes(ours: str, schema: SObject, names: Names, found: Descriptio
             yield f"{where}: there is no such field, or it is hidden from us{guess}{tip}"
     yield from _child_mistakes(ours, schema, names, found)
     if "createable" in schema.rights:
-        yield from _unfilled(theirs, mapped, schema, fields)
+        new = names.of(ours).mapping.new
+        yield from _unfilled(theirs, mapped, schema, fields, new)
 
 
 def _field_mistakes(
@@ -227,7 +233,7 @@ def _value_mistakes(
                 guess = _question(nearest(word, offered))
                 yield f"{where} offers no value {word!r} for our {value!r}{guess}"
     meant = {word for words in said.values() for word in words}
-    if wanted.needed:
+    if wanted.needed and wanted.values:
         for word in [word for word in offered if word not in meant]:
             yield f"{where} offers {word!r}, which is none of ours; say which of ours it means."
 
@@ -248,14 +254,18 @@ def _child_mistakes(ours: str, schema: SObject, names: Names, found: Description
 
 
 def _unfilled(
-    theirs: str, mapped: Mapping[str, str], schema: SObject, fields: Mapping[str, Description]
+    theirs: str,
+    mapped: Mapping[str, str],
+    schema: SObject,
+    fields: Mapping[str, Description],
+    new: Iterable[str],
 ) -> Iterator[str]:
     """Fields the org demands on new records, and nothing fills."""
-    filled = {mapped.get(name, name) for name in schema.fields}
+    filled = {mapped.get(name, name) for name in schema.fields} | set(new)
     for name, field in fields.items():
         demanded = field["createable"] and not field["nillable"] and not field["defaultedOnCreate"]
         if demanded and name not in filled and field["type"] != "boolean":
             yield (
                 f"{theirs}.{name} is required by the org, and nothing here fills it; "
-                "give it a default value."
+                f"give it a default value, or say one: [objects.….new] {name} = …"
             )

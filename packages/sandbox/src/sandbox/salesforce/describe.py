@@ -21,6 +21,10 @@ _SOAP_TYPES = {
 }
 
 
+def _url(sobject: SObject) -> str:
+    return f"{DATA_PATH}/sobjects/{sobject.name}"
+
+
 def describe_global(schema: Schema) -> dict[str, Any]:
     """Every object, in short."""
     return {
@@ -32,7 +36,7 @@ def describe_global(schema: Schema) -> dict[str, Any]:
 
 def object_summary(sobject: SObject) -> dict[str, Any]:
     """One object, in short."""
-    url = f"{DATA_PATH}/sobjects/{sobject.name}"
+    url = _url(sobject)
     return {
         "activateable": False,
         "createable": "create" not in sobject.refused,
@@ -70,7 +74,19 @@ def describe_sobject(schema: Schema, sobject: SObject) -> dict[str, Any]:
     return object_summary(sobject) | {
         "fields": [_field(f) for f in sobject.fields.values()],
         "childRelationships": [_child(c) for c in schema.children(sobject.name)],
-        "recordTypeInfos": [],
+        "recordTypeInfos": [
+            {
+                "active": True,
+                "available": True,
+                "defaultRecordTypeMapping": at == 0,
+                "developerName": name,
+                "master": False,
+                "name": name.replace("_", " "),
+                "recordTypeId": record_type,
+                "urls": {"layout": f"{_url(sobject)}/describe/layouts/{record_type}"},
+            }
+            for at, (name, record_type) in enumerate(sobject.record_types.items())
+        ],
         "supportedScopes": [{"label": f"All {sobject.plural.lower()}", "name": "everything"}],
     }
 

@@ -11,12 +11,13 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
 from sandbox.salesforce.formula import Unreadable, read_formula
-from sandbox.salesforce.ids import BASE62
+from sandbox.salesforce.ids import BASE62, make_id
 from sandbox.salesforce.schema import (
     CURRENCIES,
     NUMERIC,
@@ -37,6 +38,7 @@ _TYPES = {
     "Lookup": "reference", "MasterDetail": "reference", "AutoNumber": "string",
     "EncryptedText": "encryptedstring",
 }  # fmt: skip
+RECORD_TYPE = "012"
 _CONSTRAINTS: dict[str, OnDelete] = {
     "Cascade": "cascade",
     "Restrict": "restrict",
@@ -60,18 +62,39 @@ def load_schema(metadata: Path | None, prefixes: Mapping[str, str] | None = None
     own = sorted((metadata / "objects").glob("*")) if metadata else []
     folders = {folder.name: folder for folder in own if folder.is_dir()}
     extra = {name: _custom_fields(folder) for name, folder in folders.items()}
-    objects = {
+    objects: dict[str, SObject] = {
         name: _standard_object(name, spec, extra.pop(name, [])) for name, spec in standard.items()
     }
     known = dict(prefixes or {})
     for name, fields in extra.items():
         prefix = known.setdefault(name, _free_prefix(known.values()))
         objects[name] = _custom_object(name, prefix, folders[name], fields)
+    numbers = count(1)
+    for name, folder in folders.items():
+        types = {path.name.partition(".")[0] for path in folder.glob("recordTypes/*")}
+        if types:
+            ids = {type_: make_id(RECORD_TYPE, next(numbers)) for type_ in sorted(types)}
+            objects[name] = _with_record_types(objects[name], ids)
     schema = Schema({name: _with_summaries(sobject, objects) for name, sobject in objects.items()})
     _refuse_unknown_targets(schema)
     for sobject in schema:
         _refuse_unknown_formulas(sobject)
     return schema
+
+
+def _with_record_types(sobject: SObject, types: Mapping[str, str]) -> SObject:
+    """The object with record types, of which the first is its default."""
+    which = Field(
+        name="RecordTypeId",
+        type="reference",
+        label="Record Type ID",
+        length=18,
+        to=("RecordType",),
+        relationship="RecordType",
+        default=next(iter(types.values())),
+    )
+    fields = {**sobject.fields, which.name: which}
+    return replace(sobject, fields=fields, record_types=types)
 
 
 def of_one_currency(schema: Schema) -> Schema:

@@ -108,7 +108,8 @@ class SObject:
     """One object: its fields by name and what may be done with its records.
 
     ``follows`` are the objects that lend it their permissions, where it has none of its own;
-    ``refused`` is what the user may not do, of create, update and delete.
+    ``record_types`` are its record types, by developer name; ``refused`` is what the user may not
+    do, of create, update and delete.
     """
 
     name: str
@@ -119,6 +120,7 @@ class SObject:
     undeletable: bool = False
     mergeable: bool = False
     follows: tuple[str, ...] = ()
+    record_types: Mapping[str, str] = field(default_factory=dict)
     refused: frozenset[str] = frozenset()
 
     @cached_property
