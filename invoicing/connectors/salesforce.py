@@ -401,8 +401,12 @@ class Salesforce:
     def _fields(self, sobject: str, values: Mapping[str, Any]) -> Mapping[str, Any]:
         return self._names.fields(sobject, values) if self._names else values
 
-    def query(self, query: Query) -> list[Record]:
+    def query(self, query: Query, *, deleted: bool = False) -> list[Record]:
         """All records that a query finds, each with all of its children.
+
+        Args:
+            query: The query.
+            deleted: Find those in the recycle bin, and those that were merged away, as well.
 
         A batch may end anywhere, and children count: a list of children that was cut names its
         rest, which is fetched here.
@@ -414,7 +418,7 @@ class Salesforce:
         """
         soql = query.build(self._names or OUR_NAMES).soql
         with _translated_errors("read records"):
-            found = self._whole(self._client.query(soql))["records"]
+            found = self._whole(self._client.query(soql, include_deleted=deleted))["records"]
             for record in found:
                 for value in record.values():
                     if isinstance(value, dict) and "records" in value:

@@ -104,6 +104,10 @@ class Customer(SQLModel, table=True):
     stripe_id: str = Field(primary_key=True)
     account_id: str = Field(index=True)
     is_primary: bool = True
+    merged: bool = Field(
+        default=False,
+        description="It came with a merge of Accounts, and nobody has said yet which is billed.",
+    )
 
 
 class LentEmail(SQLModel, table=True):

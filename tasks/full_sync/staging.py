@@ -36,6 +36,7 @@ from invoicing.ledger import drift, leases, staging
 from invoicing.ledger.models import SyncRun, SyncWindow
 from invoicing.settings import settings
 from tasks.full_sync import paced_pages
+from tasks.records.accounts import follow_merges
 from tasks.records.locks import Lock
 from tasks.records.record_changes import kept_of_lines
 from tasks.runtime.clock import today
@@ -89,6 +90,7 @@ def begin_sync(dry_run: bool) -> SyncRun:
         Rejected: too large a share of the day's Salesforce calls is used already.
     """
     check_api_usage()
+    follow_merges()
     sync = staging.begin(run_id(), dry_run=dry_run)
     if sync.id != run_id():
         read = staging.counts()[0]

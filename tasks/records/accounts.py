@@ -5,10 +5,11 @@ from collections.abc import Iterable, Mapping
 from prefect import task
 
 from invoicing.connectors import salesforce
+from invoicing.connectors.salesforce import Record
 from invoicing.domain.model.invoice import Account
 from invoicing.domain.model.record_ids import looks_like_id, short
 from invoicing.domain.salesforce import record
-from invoicing.domain.salesforce.queries import Condition, Query, is_in
+from invoicing.domain.salesforce.queries import Comparison, Condition, Query, all_of, equals, is_in
 from invoicing.ledger import links
 from invoicing.mapping import org_field_reader
 from tasks.records.environment_check import account_fields, org_currency
@@ -34,6 +35,11 @@ def read_accounts(references: Iterable[str]) -> dict[str, Account | str]:
             for account in find_accounts(is_in(column, batch), limit=ACCOUNTS_AT_MOST):
                 word = short(account.id) if column == "Id" else account.name.casefold()
                 found.setdefault(word, {})[account.id] = account
+    if gone := {word for word in ids if short(word) not in found}:
+        stayed = surviving_accounts(gone)
+        for account in find_accounts(is_in("Id", stayed.values())) if stayed else ():
+            for word in (word for word, id_ in stayed.items() if id_ == account.id):
+                found.setdefault(short(word), {})[account.id] = account
     return {
         reference: _only(word, found.get(short(word) if word in ids else word.casefold(), {}))
         for reference, word in words.items()
@@ -63,6 +69,56 @@ def find_accounts(condition: Condition, limit: int = 2) -> list[Account]:
         org_field_reader().with_price_book(account, row)
         for account, row in zip(accounts, found, strict=True)
     ]
+
+
+def surviving_accounts(account_ids: Iterable[str]) -> dict[str, str]:
+    """The Account that each has become: itself, or the one that it was merged into.
+
+    Those that were deleted are left out. What is found out of merges is kept in the ledger.
+    Source: Object Reference, "Account" (MasterRecordId)
+    """
+    asked = {short(id_): id_ for id_ in account_ids}
+    stands, merged = set[str](), dict[str, str]()
+    unknown = set(asked)
+    while unknown:
+        rows = _with_merged(is_in("Id", sorted(unknown)))
+        stands |= {row["Id"] for row in rows if not row["IsDeleted"]}
+        merged |= {row["Id"]: row["MasterRecordId"] for row in rows if row["MasterRecordId"]}
+        unknown = {id_ for row in rows if (id_ := row["MasterRecordId"])} - stands - merged.keys()
+    _move(merged, {})
+    whole = {short(id_): id_ for id_ in (*stands, *merged)}
+    found = {id_: _end(merged, whole[key]) for key, id_ in asked.items() if key in whole}
+    return {id_: stayed for id_, stayed in found.items() if stayed in stands}
+
+
+def follow_merges(account_id: str | None = None) -> None:
+    """Let the customers of Accounts that were merged away be those of the Accounts that stayed.
+
+    Args:
+        account_id: The Account that stayed; None for all. Salesforce tells of a merge for as long
+            as the other Account is in the recycle bin: 15 days.
+    """
+    stayed = equals("MasterRecordId", account_id) if account_id else None
+    rows = _with_merged(all_of(Comparison("MasterRecordId", "!=", None), stayed))
+    named = {row["Id"]: row["Stripe_Customer_Id__c"] for row in rows}
+    merged = {row["Id"]: row["MasterRecordId"] for row in rows}
+    _move(merged, {id_: customer for id_, customer in named.items() if customer})
+
+
+def _with_merged(condition: Condition) -> list[Record]:
+    fields = ("Id", "IsDeleted", "MasterRecordId", "Stripe_Customer_Id__c")
+    return salesforce.client().query(Query("Account", fields, where=condition), deleted=True)
+
+
+def _end(merged: Mapping[str, str], account_id: str) -> str:
+    while account_id in merged:
+        account_id = merged[account_id]
+    return account_id
+
+
+def _move(merged: Mapping[str, str], customers: Mapping[str, str]) -> None:
+    if merged:
+        links.move_customers({gone: _end(merged, gone) for gone in merged}, customers)
 
 
 def accounts_of_customers(customer_ids: Iterable[str]) -> dict[str, str]:

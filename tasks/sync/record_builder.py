@@ -17,7 +17,7 @@ from invoicing.domain.stripe.resources import StripeInvoice, StripeLine
 from invoicing.ledger import payment_facts
 from invoicing.ledger.models import InvoiceLink
 from invoicing.settings import settings
-from tasks.records.accounts import accounts_of_customers
+from tasks.records.accounts import accounts_of_customers, surviving_accounts
 from tasks.records.record_changes import kept_of_lines
 from tasks.runtime.clock import today
 
@@ -47,17 +47,22 @@ def billed_to(invoice: Projection) -> BilledTo:
 
 
 def accounts_of(invoices: Collection[BilledTo]) -> dict[str, str]:
-    """The Accounts of invoices, by Stripe id: named by the invoice itself, or by its customer."""
+    """The Accounts of invoices, by Stripe id: named by the invoice itself, or by its customer.
+
+    Of Accounts that were merged, it is the one that stayed; those that were deleted are none.
+    """
     named = {i.stripe_id: i.account_id for i in invoices if i.account_id}
     by_customer = {
         i.stripe_id: i.customer_id for i in invoices if i.customer_id and not i.account_id
     }
     accounts = accounts_of_customers(by_customer.values())
-    return named | {
+    of = named | {
         stripe_id: accounts[customer]
         for stripe_id, customer in by_customer.items()
         if customer in accounts
     }
+    stayed = surviving_accounts(of.values()) if of else {}
+    return {stripe_id: stayed[account] for stripe_id, account in of.items() if account in stayed}
 
 
 def project_all(invoices: Sequence[StripeInvoice]) -> list[Projection]:

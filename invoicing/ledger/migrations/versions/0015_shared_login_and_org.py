@@ -1,4 +1,4 @@
-"""Processes share one login to Salesforce, and know more of the org that it is for."""
+"""Processes share one login to Salesforce, know more of the org, and of Accounts that merged."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -17,6 +17,10 @@ def upgrade() -> None:
         sa.Column("sealed", sa.Text(), nullable=False),
         sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
     )
+    with op.batch_alter_table("customer") as batch:
+        batch.add_column(
+            sa.Column("merged", sa.Boolean(), nullable=False, server_default=sa.false())
+        )
     with op.batch_alter_table("binding") as batch:
         batch.add_column(
             sa.Column("country_codes", sa.Boolean(), nullable=False, server_default=sa.false())
@@ -28,6 +32,8 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Undo."""
+    with op.batch_alter_table("customer") as batch:
+        batch.drop_column("merged")
     with op.batch_alter_table("binding") as batch:
         batch.drop_column("invoice_prefix")
         batch.drop_column("country_codes")
