@@ -1,6 +1,5 @@
 """Orgs of other shapes: what an invoice goes through, in each."""
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -29,19 +28,13 @@ from sandbox.common.serve import running
 from sandbox.salesforce.app import application
 from sandbox.salesforce.org import open_org
 from tests.conftest import ROOT, Sandbox
+from tests.orgs.documented_example import documented_text
 from tests.orgs.org_client import People
 
 pytestmark = pytest.mark.long
 
 ORGS = ROOT / "tests/orgs"
 NEXT_MONTH = date.today() + timedelta(days=30)
-
-
-def documented() -> str:
-    """The example of the documentation, as it stands there."""
-    page = (ROOT / "docs/field-mapping.md").read_text(encoding="utf-8")
-    [example] = re.findall(r"## A complete example\n\n```toml\n(.*?)```", page, re.DOTALL)
-    return str(example)
 
 
 @dataclass(frozen=True)
@@ -60,7 +53,7 @@ class Shape:
     def mapping(self) -> str:
         """Its field mapping."""
         own = ORGS / self.folder / "mapping.toml"
-        return own.read_text(encoding="utf-8") if own.exists() else documented()
+        return own.read_text(encoding="utf-8") if own.exists() else documented_text()
 
 
 def company(org: People) -> str:

@@ -193,7 +193,7 @@ def _object_mistakes(ours: str, schema: SObject, names: Names, found: Descriptio
     yield from _child_mistakes(ours, schema, names, found)
     if "createable" in schema.rights:
         new = names.of(ours).mapping.new
-        yield from _unfilled(theirs, mapped, schema, fields, new)
+        yield from _unfilled(ours, theirs, mapped, schema, fields, new)
 
 
 def _field_mistakes(
@@ -254,6 +254,7 @@ def _child_mistakes(ours: str, schema: SObject, names: Names, found: Description
 
 
 def _unfilled(
+    ours: str,
     theirs: str,
     mapped: Mapping[str, str],
     schema: SObject,
@@ -267,5 +268,5 @@ def _unfilled(
         if demanded and name not in filled and field["type"] != "boolean":
             yield (
                 f"{theirs}.{name} is required by the org, and nothing here fills it; "
-                f"give it a default value, or say one: [objects.….new] {name} = …"
+                f"give it a default value, or a value in [objects.{ours}.new]."
             )
