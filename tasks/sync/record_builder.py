@@ -49,7 +49,7 @@ def billed_to(invoice: Projection) -> BilledTo:
 def accounts_of(invoices: Collection[BilledTo]) -> dict[str, str]:
     """The Accounts of invoices, by Stripe id: named by the invoice itself, or by its customer.
 
-    Of Accounts that were merged, it is the one that stayed; those that were deleted are none.
+    Of Accounts that were merged, it is the one that stayed.
     """
     named = {i.stripe_id: i.account_id for i in invoices if i.account_id}
     by_customer = {
@@ -62,7 +62,7 @@ def accounts_of(invoices: Collection[BilledTo]) -> dict[str, str]:
         if customer in accounts
     }
     stayed = surviving_accounts(of.values()) if of else {}
-    return {stripe_id: stayed[account] for stripe_id, account in of.items() if account in stayed}
+    return {stripe_id: stayed.get(account, account) for stripe_id, account in of.items()}
 
 
 def project_all(invoices: Sequence[StripeInvoice]) -> list[Projection]:

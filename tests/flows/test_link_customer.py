@@ -155,6 +155,7 @@ def test_what_salesforce_does_not_take_is_said_of_its_row(
 ) -> None:
     """The other row is linked all the same."""
     refusal = {"kind": "refuse", "status": 400, "path": "*/sobjects/Account/*", "count": 1}
+    refusal["method"] = "PATCH"
     code = {"code": "FIELD_CUSTOM_VALIDATION_EXCEPTION"}
     salesforce_sandbox.admin("POST", "faults", rules=[refusal | code])
     acme, wonka = made(dashboard, "ACME"), made(dashboard, "Wonka")

@@ -55,7 +55,7 @@ def test_the_example_of_the_documentation_fits_its_org() -> None:
         ("Dated__c", {"from": "Account.Region__c"}, "is of type date, and Account.Region__c of"),
         ("OwnerId", {"from": "Account.ParentId"}, "points at User, and Account.ParentId does not"),
         ("OwnerId", "somebody", "takes the id of a record, and 'somebody' is none."),
-        ("RecordTypeId", {"record_type": "Customer_Doc"}, "there is no record type 'Customer_Doc' for us"),
+        ("RecordTypeId", {"record_type": "Customer_Doc"}, "there is no record type 'Customer_Doc'"),
     ],
 )
 def test_a_value_that_does_not_fit_is_named(name: str, value: Any, said: str) -> None:
