@@ -100,6 +100,7 @@ class Salesforce:
         self.bulk_ingest.clear()
         self.usage.clear()
         self.org.locks.clear()
+        self.org.rules.rules = []
         self.org.use_currency(currency)
         self.traffic.faults.configure([])
         self.traffic.log.clear()
@@ -210,12 +211,16 @@ class Salesforce:
         try:
             return await self.org.locks.run(
                 self.org.store,
-                lambda: self._resources.answer(call),
+                lambda: self._saved_by(call),
                 hold=scope.get("sandbox.delay", 0.0),
                 trouble=rule is not None and rule.kind == "row_lock",
             )
         except MultipleMatches as several:
             return Answer(300, several.urls)
+
+    def _saved_by(self, call: Call) -> Answer:
+        with self.org.rules.for_request(call.headers.get("sforce-duplicate-rule-header", "")):
+            return self._resources.answer(call)
 
 
 def _call(request: Request, content: bytes) -> Call:

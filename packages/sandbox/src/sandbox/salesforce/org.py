@@ -12,6 +12,7 @@ from sandbox.salesforce import computed
 from sandbox.salesforce.ids import make_id
 from sandbox.salesforce.locks import Locks
 from sandbox.salesforce.metadata import load_schema, of_one_currency
+from sandbox.salesforce.org_rules import OrgRules
 from sandbox.salesforce.schema import Schema, SObject
 from sandbox.salesforce.store import Store
 from sandbox.salesforce.values import stamp
@@ -36,6 +37,7 @@ class Org:
     clock: Clock = field(default_factory=Clock)
     user_id: str = USER_ID
     locks: Locks = field(default_factory=Locks)
+    rules: OrgRules = field(default_factory=OrgRules)
     currency: str | None = None
     _full: Schema = field(init=False, repr=False)
 
