@@ -73,6 +73,11 @@ class WriteRefused(Rejected):
     """
 
 
+def may_pass(error: InvoicingError) -> bool:
+    """Whether the same may do better another day, though nobody changes what was asked for."""
+    return isinstance(error, TransientError | WriteRefused)
+
+
 class Conflict(InvoicingError):
     """Salesforce and Stripe were both changed; nothing is overwritten."""
 

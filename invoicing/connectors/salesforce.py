@@ -77,7 +77,7 @@ TRANSIENT_CODES = frozenset(
     ]
 )
 THROTTLED_CODES = frozenset(["REQUEST_LIMIT_EXCEEDED", "TOO_MANY_REQUESTS"])
-NOT_FOUND_CODES = frozenset(["NOT_FOUND", "ENTITY_IS_DELETED", "INVALID_CROSS_REFERENCE_KEY"])
+NOT_FOUND_CODES = frozenset(["NOT_FOUND", "ENTITY_IS_DELETED"])
 RACE_CODE = "DUPLICATE_VALUE"
 """Passes for whoever creates, because another was faster; on an update it is final."""
 
@@ -201,7 +201,7 @@ def _by_code(
             "Deploy deployments/salesforce to the org and assign its permissions, or correct the "
             "field mapping: python -m invoicing.mapping names what is missing."
         )
-    if codes & NOT_FOUND_CODES or status == 404:
+    if codes & NOT_FOUND_CODES or status == 404 or any(map(_names_nothing, errors)):
         return NotFound(f"Salesforce refused to {doing}: {said}")
     kind = WriteRefused if writing else Rejected
     return kind(f"Salesforce refused to {doing}: {said}")
@@ -209,6 +209,12 @@ def _by_code(
 
 def _code(error: Mapping[str, Any]) -> str:
     return str(error.get("errorCode") or error.get("statusCode"))
+
+
+def _names_nothing(error: Mapping[str, Any]) -> bool:
+    """Whether a record is missing: by the same code, an org also refuses owners."""
+    named = str(error.get("message")).lower().startswith("invalid cross reference id")
+    return named and _code(error) == "INVALID_CROSS_REFERENCE_KEY"
 
 
 def _is_rule(error: Mapping[str, Any]) -> bool:

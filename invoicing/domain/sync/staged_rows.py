@@ -181,6 +181,30 @@ def salesforce_rows(
         yield _salesforce_row(dict(zip(QUERIED_FIELDS, texts, strict=True)), comparison)
 
 
+def as_written(
+    rows: Iterable[Sequence[str]],
+    fields: Sequence[str],
+    changes: Mapping[str, Mapping[str, tuple[str | None, str | None]]],
+    prefix: str = "",
+) -> Iterator[Sequence[str]]:
+    """Bulk's texts of records, as they were written where the org is known to change them.
+
+    Args:
+        rows: The records, each with its id first.
+        fields: What the columns are.
+        changes: By record and field, what was written and what was saved of it.
+        prefix: Before the names of fields in these.
+    """
+    for row in rows:
+        known = changes.get(row[0])
+        if known is None:
+            yield row
+            continue
+        own = {name.removeprefix(prefix): values for name, values in known.items()}
+        seen = record.as_written(dict(zip(fields, row, strict=True)), own)
+        yield [text or "" for text in seen.values()]
+
+
 def _salesforce_row(texts: Mapping[str, str], comparison: RecordComparison) -> SalesforceRow:
     currency, stripe_id = texts[record.CURRENCY], texts[record.STRIPE_ID]
     made_here = texts[record.STATUS] == Status.DRAFT and texts[record.LOCAL_KEY] != stripe_id

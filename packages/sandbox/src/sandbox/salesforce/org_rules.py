@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from sandbox.salesforce.errors import SalesforceError
 from sandbox.salesforce.formula import Unreadable, WorkedOutWrong, read_formula
-from sandbox.salesforce.schema import SObject
+from sandbox.salesforce.schema import NUMERIC, SObject
 from sandbox.salesforce.store import Row
 from sandbox.salesforce.values import to_stored
 
@@ -152,7 +152,8 @@ class OrgRules:
             field = sobject.find(rule.field or "") if rule.kind == "before_save" else None
             if field and rule.strikes(sobject, row | changed, creating=creating):
                 value = rule.saved_instead(row | changed)
-                changed[field.name] = to_stored(field, value)
+                number = field.type in NUMERIC and value is not None
+                changed[field.name] = to_stored(field, str(value) if number else value)
         return changed
 
     def check(self, sobject: SObject, row: Row, *, creating: bool) -> None:
