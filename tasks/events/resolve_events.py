@@ -15,6 +15,7 @@ from invoicing.domain.stripe.resources import Customer
 from invoicing.errors import InvoicingError, may_pass
 from invoicing.ledger import inbox
 from invoicing.ledger.models import Event
+from tasks.records.environment_check import text_lengths
 
 SHOWN_ATTRIBUTES = frozenset(["name", "email"])
 """Attributes of a Stripe customer that are shown on the Account."""
@@ -130,7 +131,8 @@ def _customer_fields(
     if customer is None:
         return record.customer_fields(name=record.CUSTOMER_DELETED, email=None)
     name, email = customer.get("name"), customer["email"]
-    return record.customer_fields(
+    fields = record.customer_fields(
         name=None if name == account["Name"] else name,
         email=None if email == account["Invoice_Email__c"] else email,
     )
+    return record.cut(fields, text_lengths("Account"))

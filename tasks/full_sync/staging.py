@@ -37,6 +37,7 @@ from invoicing.ledger import drift, leases, org_changes, staging
 from invoicing.ledger.models import SyncRun, SyncWindow
 from invoicing.settings import settings
 from tasks.full_sync import paced_pages
+from tasks.records.environment_check import text_lengths
 from tasks.records.locks import Lock
 from tasks.records.record_changes import kept_of_lines
 from tasks.records.saved_values import OF_LINE
@@ -304,7 +305,7 @@ class Reader:
 def _comparison() -> RecordComparison:
     """What is compared of the org's records."""
     keeps = partial(salesforce.client().keeps, record.INVOICE)
-    return RecordComparison(keeps, kept_of_lines())
+    return RecordComparison(keeps, kept_of_lines(), text_lengths(record.INVOICE))
 
 
 @task(task_run_name="read Salesforce", **STEP)

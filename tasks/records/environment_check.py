@@ -1,7 +1,10 @@
 """Before a run's first write: org, Stripe account and mode are those that the ledger knows."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
+import orjson
 from prefect import task
 
 from invoicing.connectors import salesforce, stripe
@@ -42,6 +45,21 @@ def org_currency() -> OrgCurrency:
     return OrgCurrency(several=bound.multi_currency, own=bound.currency)
 
 
+def text_lengths(sobject: str) -> Mapping[str, int]:
+    """Characters that an org's own fields hold, where that is less than ours; by our names.
+
+    From the ledger, once for each process: as the org described itself when it was checked.
+    """
+    return _lengths(salesforce.client()).get(sobject, {}) if settings().mapping else {}
+
+
+@lru_cache(maxsize=1)
+def _lengths(_org: salesforce.Salesforce) -> dict[str, dict[str, int]]:
+    bound = _bound(settings()) or _verified()
+    found: dict[str, dict[str, int]] = orjson.loads(bound.lengths or "{}")
+    return found
+
+
 def _bound(wanted: Settings) -> Binding | None:
     return links.binding(wanted.stripe.account_id, livemode=wanted.stripe.livemode)
 
@@ -57,11 +75,10 @@ def _verified() -> Binding:
                 f"settings name {wanted.salesforce.org_id}. Use another ledger for another org."
             )
         fresh = datetime.now(UTC) - bound.verified_at < VERIFIED_FOR
-        if fresh and (bound.access, bound.mapping) == (access, mapping):
+        if fresh and bound.lengths and (bound.access, bound.mapping) == (access, mapping):
             return bound
     org = _verify(wanted)
-    if wanted.mapping:
-        check_org()
+    lengths = check_org() if wanted.mapping else {}
     return links.bind(
         Binding(
             stripe_account_id=wanted.stripe.account_id,
@@ -71,6 +88,7 @@ def _verified() -> Binding:
             access=access,
             multi_currency=org.multi_currency,
             currency=org.currency or wanted.business.currency or "",
+            lengths=orjson.dumps(lengths).decode(),
             verified_at=datetime.now(UTC),
         )
     )

@@ -17,7 +17,7 @@ from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.queries import Aggregate, Query, equals
 from invoicing.errors import Conflict, NotFound, Rejected, TransientError
 from invoicing.mapping import org_field_reader
-from tasks.records.environment_check import org_currency
+from tasks.records.environment_check import org_currency, text_lengths
 from tasks.runtime.retries import STEP
 from tasks.runtime.run_page import run_url
 
@@ -149,4 +149,5 @@ def say_on_record(record_id: str, fields: Mapping[str, Any]) -> None:
 
 @task(task_run_name="write it on the record", **STEP)
 def _say(record_id: str, fields: Mapping[str, Any]) -> None:
-    salesforce.client().update(record.INVOICE, record_id, fields)
+    fitting = record.cut(dict(fields), text_lengths(record.INVOICE))
+    salesforce.client().update(record.INVOICE, record_id, fitting)

@@ -21,6 +21,7 @@ from prefect.runtime import flow_run
 from invoicing.connectors import salesforce
 from invoicing.connectors.salesforce import GRAPHS, NODES, GraphError, Record, RowError
 from invoicing.domain.model import markdown
+from invoicing.domain.model.invoice import TEXT_LENGTH
 from invoicing.domain.model.money import Money
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.line_mirror import Kept, facts_on_record, said
@@ -29,6 +30,7 @@ from invoicing.domain.salesforce.timeline_text import SIDE_BY_FLOW, Side, descri
 from invoicing.errors import InvoicingError, TransientError
 from invoicing.ledger import timeline
 from invoicing.ledger.models import EntryState, TimelineEntry
+from tasks.records.environment_check import text_lengths
 from tasks.records.locks import INVOICE
 from tasks.records.saved_values import look_at
 from tasks.runtime.retries import STEP
@@ -84,7 +86,11 @@ LINE_ROWS = "line rows"
 def kept_of_lines() -> Kept:
     """What the org keeps of lines."""
     keeps = partial(salesforce.client().keeps, record.LINE)
-    return Kept(keys=keeps(record.LOCAL_KEY), exact_prices=keeps(record.EXACT_PRICE))
+    return Kept(
+        keys=keeps(record.LOCAL_KEY),
+        exact_prices=keeps(record.EXACT_PRICE),
+        text=text_lengths(record.LINE).get("Description__c", TEXT_LENGTH),
+    )
 
 
 def side() -> Side:
@@ -344,7 +350,7 @@ def _copy(entries: Sequence[TimelineEntry]) -> None:
 
 
 def _fields(entry: TimelineEntry) -> dict[str, Any]:
-    return record.event_fields(
+    fields = record.event_fields(
         key=entry.key,
         record_id=str(entry.record_id),
         happened_at=entry.happened_at,
@@ -355,6 +361,7 @@ def _fields(entry: TimelineEntry) -> dict[str, Any]:
         currency=entry.currency,
         run_url=entry.run_url,
     )
+    return record.cut(fields, text_lengths(record.EVENT))
 
 
 @task(task_run_name="show the timeline", **STEP)

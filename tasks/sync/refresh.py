@@ -29,6 +29,7 @@ from invoicing.ledger import inbox, links, org_changes, timeline
 from invoicing.ledger.models import EntryState, InvoiceLink, TimelineEntry
 from invoicing.settings import settings
 from tasks.corrections.replacement_draft import replacement_links
+from tasks.records.environment_check import text_lengths
 from tasks.records.invoices import find_record, write_sync_message
 from tasks.records.locks import INVOICE
 from tasks.records.own_invoice import other_invoice
@@ -50,6 +51,7 @@ from tasks.runtime.run_page import run_url, this_attempt
 from tasks.sync.record_builder import (
     accounts_of,
     billed_to,
+    cut_texts,
     mirrored_fields,
     mirrored_lines,
     named_record,
@@ -302,11 +304,7 @@ def _report_conflicts(conflicts: Mapping[str, tuple[Record, str]]) -> list[Refre
         [
             Update(
                 row,
-                {
-                    record.SYNC_STATE: SyncState.CONFLICT,
-                    record.SYNC_MESSAGE: message,
-                    record.LAST_RUN_URL: run_url(),
-                },
+                _sync_fields(SyncState.CONFLICT, message),
                 stripe_id=id_,
             )
             for id_, (row, message) in conflicts.items()
@@ -316,6 +314,16 @@ def _report_conflicts(conflicts: Mapping[str, tuple[Record, str]]) -> list[Refre
         RefreshResult(id_, row["Id"], row["Name"], problem=message)
         for id_, (row, message) in conflicts.items()
     ]
+
+
+def _sync_fields(state: SyncState, message: str) -> dict[str, Any]:
+    """The fields that say that a record is not in step, and why."""
+    fields: dict[str, Any] = {
+        record.SYNC_STATE: state,
+        record.SYNC_MESSAGE: message[: record.MESSAGE_LENGTH],
+        record.LAST_RUN_URL: run_url(),
+    }
+    return record.cut(fields, text_lengths(record.INVOICE))
 
 
 def _record_named(read: ReadInvoice | InvoicingError | None) -> str | None:
@@ -368,6 +376,7 @@ def _write(wanted: Mapping[str, Pair], touch: bool) -> list[RefreshResult]:
     changes: list[RefreshResult] = []
     updates: dict[str, Update] = {}
     frozen: dict[str, int] = {}
+    cut: dict[str, str] = {}
     for stripe_id, (row, read) in wanted.items():
         link, invoice = known.get(stripe_id), read.invoice if read else tombstone(stripe_id)
         whole = row[record.LOCAL_KEY] == stripe_id
@@ -383,6 +392,7 @@ def _write(wanted: Mapping[str, Pair], touch: bool) -> list[RefreshResult]:
             fields[record.LINES] = said((line.facts for line in lines), invoice.currency)
             if invoice.status is not Status.DRAFT:
                 frozen[stripe_id] = sum(line.facts.checksum for line in lines)
+        cut[stripe_id] = cut_texts(fields, lines)
         updates[stripe_id] = _update(row, by_org, fields, lines, touch, read and read.invoice)
     result = write_changes(list(updates.values()))
     failed = result.failed
@@ -404,7 +414,8 @@ def _write(wanted: Mapping[str, Pair], touch: bool) -> list[RefreshResult]:
     for id_, update in updates.items():
         record_id = update.row["Id"]
         change = _changed(id_, update, wanted[id_][1], result.unmoved.get(record_id, frozenset()))
-        change = replace(change, note=result.notes.get(record_id, ""))
+        notes = (cut[id_] if update.changed else "", result.notes.get(record_id, ""))
+        change = replace(change, note=" ".join(filter(None, notes)))
         if wrong := failed.get(record_id):
             change = replace(change, changed={}, **_problem(wrong))
         changes.append(change)
@@ -423,11 +434,7 @@ def _mark_failed(updates: Sequence[Update], failed: Mapping[str, InvoicingError]
         if not isinstance(error, WriteRefused) or update.status == Status.DRAFT:
             continue
         message = f"What Stripe says of it could not be written, and is tried again: {error}"
-        said = {
-            record.SYNC_STATE: SyncState.FAILED,
-            record.SYNC_MESSAGE: message[: record.MESSAGE_LENGTH],
-        }
-        rows.append({"Id": row["Id"], **said, record.LAST_RUN_URL: run_url()})
+        rows.append({"Id": row["Id"], **_sync_fields(SyncState.FAILED, message)})
     try:
         refused = salesforce.client().update_many(record.INVOICE, rows)
     except InvoicingError as error:

@@ -9,6 +9,7 @@ import stripe
 from prefect.artifacts import Artifact
 from sqlalchemy import select, update
 
+import flows.watch_salesforce as watching
 from flows.full_sync import full_sync
 from flows.handle_events import handle_events
 from flows.poll_events import poll_events
@@ -20,8 +21,9 @@ from flows.watch_salesforce import watch_salesforce
 from invoicing.connectors import salesforce
 from invoicing.domain.forms.parameters import InvoiceOutcome
 from invoicing.errors import Rejected
-from invoicing.ledger import database, inbox
+from invoicing.ledger import database, inbox, salesforce_requests
 from invoicing.ledger.models import Event
+from tasks.events.salesforce_requests import collect_requests
 from tests.conftest import Sandbox
 from tests.flows.conftest import Deployed, Org
 from tests.flows.events import event_from
@@ -341,20 +343,17 @@ def test_a_request_of_a_record_that_is_deleted_meanwhile_holds_up_no_other(
     draft: Raise, org: Org, deployed: Deployed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It was read, then deleted: it is over, and the others are started."""
-    from flows import watch_salesforce as flow
-
     gone, kept = draft(), draft()
     for one in (gone, kept):
         org.set(one.name, Action_Requested__c="Sync")
 
     def read_then_deleted() -> int:
-        asking = collect()
+        asking = int(collect_requests())
         salesforce.client().delete("Stripe_Invoice__c", gone.record_id)
         return asking
 
     with monkeypatch.context() as patch:
-        collect = flow.collect_requests
-        patch.setattr(flow, "collect_requests", read_then_deleted)
+        patch.setattr(watching, "collect_requests", read_then_deleted)
         sentence = watch_salesforce().sentence
     assert "1 run started: sync-invoice. 1 could not be started: Sync for" in sentence
     assert "the record was deleted meanwhile" in sentence
@@ -383,8 +382,6 @@ def test_an_action_that_is_none_of_ours_holds_up_no_other(
     draft: Raise, org: Org, deployed: Deployed
 ) -> None:
     """An org adds values to a picklist; the record says which there are."""
-    from invoicing.ledger import salesforce_requests
-
     strange, known = draft(), draft()
     moment = datetime.now(UTC)
     salesforce_requests.add({strange.record_id: "Dunning"}, {strange.record_id: moment})

@@ -55,6 +55,8 @@ OPPORTUNITY = "Opportunity__c"
 
 MESSAGE_LENGTH = 4000
 
+NO_LENGTHS: Mapping[str, int] = {}
+
 PROJECTED_FIELDS: dict[str, str] = {
     STRIPE_ID: "stripe_id",
     CUSTOMER_ID: "customer_id",
@@ -564,7 +566,11 @@ def _field(value: Any) -> Any:
 
 
 def projected_fields(
-    projection: Projection, stripe_account: str, *, whole: bool = False
+    projection: Projection,
+    stripe_account: str,
+    *,
+    whole: bool = False,
+    lengths: Mapping[str, int] = NO_LENGTHS,
 ) -> dict[str, Any]:
     """The Salesforce fields that a projection decides.
 
@@ -575,18 +581,28 @@ def projected_fields(
         projection: The invoice.
         stripe_account: The account that it is in.
         whole: All of them also of a draft: it was made in Stripe, or has no record yet.
+        lengths: Characters that the org's fields hold, where that is less than ours.
     """
     names: Iterable[str] = MIRRORED_FIELDS
     if projection.status is Status.DELETED:
         names = (STATUS, STRIPE_ACCOUNT_ID)
     elif projection.status is Status.DRAFT and not whole:
         names = DRAFT_MIRRORED_FIELDS
-    return {
+    fields = {
         name: stripe_account
         if name == STRIPE_ACCOUNT_ID
         else _field(getattr(projection, PROJECTED_FIELDS[name]))
         for name in names
     }
+    return cut(fields, lengths)
+
+
+def cut(fields: dict[str, Any], lengths: Mapping[str, int]) -> dict[str, Any]:
+    """Fields of which texts are cut to what the org's fields hold."""
+    for name in lengths.keys() & fields.keys():
+        if isinstance(fields[name], str):
+            fields[name] = fields[name][: lengths[name]].strip()
+    return fields
 
 
 def differences(record: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
