@@ -3,8 +3,6 @@
 What passes with time costs nothing but time; what the org changes as it saves is its own matter.
 """
 
-from collections.abc import Iterator
-
 import pytest
 from sqlmodel import delete
 
@@ -27,14 +25,13 @@ ORGS = {
 
 
 @pytest.fixture
-def story_world(environment: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def story_world(environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """The demo org, and nobody who waits."""
     hurry()
     monkeypatch.setenv("INVOICING_REMINDERS__BEFORE_DUE", "[45]")
     monkeypatch.setattr(Prefect, "start", lambda _, flow, __, key: f"{flow} {key}")
     monkeypatch.setattr(Prefect, "start_unless_started", lambda *_: True)
     monkeypatch.setattr(Prefect, "unfinished", lambda *_: [])
-    yield
 
 
 @pytest.mark.parametrize("flow", sorted(set(STORIES) - NEED_PREFECT))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import requests
@@ -86,7 +86,7 @@ def test_duplicates_are_saved_by_who_insists_where_the_rule_only_alerts(
     rules(admin, profile)
     with pytest.raises(SalesforceError) as caught:
         sf.Account.update(acme, {"Name": "Acme"})
-    [error] = caught.value.content  # type: ignore[misc]
+    [error] = cast("list[dict[str, Any]]", caught.value.content)
     assert (error["errorCode"], error["duplicateResult"]["duplicateRule"]) == (
         "DUPLICATES_DETECTED",
         "Same_Address",
