@@ -30,7 +30,7 @@ from invoicing.ledger.models import EntryState, InvoiceLink, TimelineEntry
 from invoicing.settings import settings
 from tasks.corrections.replacement_draft import replacement_links
 from tasks.records.environment_check import text_lengths
-from tasks.records.invoices import find_record, write_sync_message
+from tasks.records.invoices import find_record, say_on_record, write_sync_message
 from tasks.records.locks import INVOICE
 from tasks.records.own_invoice import other_invoice
 from tasks.records.record_changes import (
@@ -136,6 +136,8 @@ def outcome_of_act(change: RefreshResult, sentence: str) -> InvoiceOutcome:
     more = change.note
     if change.problem:
         more = f"But the record in Salesforce does not show it yet: {change.problem}"
+    if change.problem and change.record_id and not change.may_pass:
+        say_on_record(change.record_id, {record.SYNC_MESSAGE: more[: record.MESSAGE_LENGTH]})
     return _outcome_of(change, f"{sentence} {more}".rstrip())
 
 
@@ -258,11 +260,7 @@ def close_dead_letters(
         if ids:
             closed += inbox.close_dead_letters(account, ids, before=read_at, payments=payments)
     if closed:
-        get_run_logger().info("%s closed: what they were about is in step.", _letters(closed))
-
-
-def _letters(number: int) -> str:
-    return counted(number, "dead letter")
+        get_run_logger().info("%s closed: it is in step.", counted(closed, "dead letter"))
 
 
 def _refresh_locked(
@@ -602,7 +600,7 @@ def _create_record(invoice: Projection) -> RefreshResult:
     change = RefreshResult(
         invoice.stripe_id,
         created,
-        saved.rows[created]["Name"],
+        saved.rows[created]["Name"] if created in saved.rows else "",
         created=True,
         note=saved.notes.get(created, ""),
     )
