@@ -92,7 +92,7 @@ def mirrored_fields(
 
 
 def cut_texts(fields: Mapping[str, Any], lines: Iterable[MirroredLine] | None) -> str:
-    """Which texts fill the org's fields, so that the rest of them is cut off; empty for none."""
+    """Which texts the org's shorter fields cut off, in a sentence; empty for none."""
     filled = [
         f"{label(name)} after {length} characters"
         for name, length in text_lengths(record.INVOICE).items()
@@ -101,7 +101,7 @@ def cut_texts(fields: Mapping[str, Any], lines: Iterable[MirroredLine] | None) -
     length = text_lengths(record.LINE).get("Description__c")
     if length and any(len(line.facts.text) == length for line in lines or ()):
         filled.append(f"a line's description after {length} characters")
-    return f"The org's fields cut off {', '.join(filled)}." if filled else ""
+    return f"The org's fields end {', '.join(filled)}." if filled else ""
 
 
 def mirrored_lines(invoice: Projection, lines: Iterable[StripeLine]) -> list[MirroredLine]:

@@ -595,14 +595,15 @@ def _create_record(invoice: Projection) -> RefreshResult:
     links.remember_written(
         [links.LastWrite(invoice.stripe_id, created, invoice.status, invoice.digest)]
     )
-    written = {created: nodes[0]["body"]} | written_lines(nodes, answers)
-    saved = look_at({created: written})
+    header = nodes[0]["body"]
+    saved = look_at({created: {created: header} | written_lines(nodes, answers)})
+    notes = (cut_texts(header, mirrored_lines(invoice, lines)), saved.notes.get(created, ""))
     change = RefreshResult(
         invoice.stripe_id,
         created,
         saved.rows[created]["Name"] if created in saved.rows else "",
         created=True,
-        note=saved.notes.get(created, ""),
+        note=" ".join(filter(None, notes)),
     )
     wrong = saved.errors.get(created)
     return replace(change, **_problem(wrong)) if wrong else change

@@ -392,7 +392,8 @@ def test_texts_longer_than_the_orgs_fields_are_cut_and_said(
     dashboard.v1.invoice_items.create(item | {"description": text})  # type: ignore[arg-type]
     dashboard.v1.customers.update(customer, {"name": "A name of more than twenty characters"})
     dashboard.v1.invoices.finalize_invoice(invoice.id)
-    poll_events()
+    cut = "The org's fields end description after 40 characters, a line's description after 20 char"
+    assert cut in poll_events().sentence
     [made] = billing.query("SELECT Cost_Center__c FROM Billing_Document__c WHERE Gross__c = 50")
     assert made["Cost_Center__c"] == memo[:40].strip()
     [line] = billing.query("SELECT Short_Text__c FROM Billing_Position__c WHERE Sum__c = 50")

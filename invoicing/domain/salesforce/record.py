@@ -601,7 +601,7 @@ def cut(fields: dict[str, Any], lengths: Mapping[str, int]) -> dict[str, Any]:
     """Fields of which texts are cut to what the org's fields hold."""
     for name in lengths.keys() & fields.keys():
         if isinstance(fields[name], str):
-            fields[name] = fields[name][: lengths[name]].strip()
+            fields[name] = fields[name][: lengths[name]]
     return fields
 
 
