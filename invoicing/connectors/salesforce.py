@@ -7,6 +7,7 @@ translate what goes out and what comes back.
 
 import csv
 import io
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -45,6 +46,7 @@ from invoicing.errors import (
     Rejected,
     Throttled,
     TransientError,
+    WriteRefused,
 )
 from invoicing.ledger.logins import LASTS, Logins
 from invoicing.mapping import org_mapping
@@ -75,7 +77,6 @@ BULK_PART = 10_000
 TRANSIENT_CODES = frozenset(
     [
         "UNABLE_TO_LOCK_ROW",
-        "DUPLICATE_VALUE",
         "SERVER_UNAVAILABLE",
         "QUERY_TIMEOUT",
         "UNKNOWN_EXCEPTION",
@@ -87,7 +88,22 @@ SESSION_ENDED = "INVALID_SESSION_ID"
 LOGIN_LIMIT = "login rate exceeded"
 """Source: https://help.salesforce.com/s/articleView?id=000381578, n8n-io/n8n#32325."""
 THROTTLED_CODES = frozenset(["REQUEST_LIMIT_EXCEEDED", "TOO_MANY_REQUESTS"])
-NOT_FOUND_CODES = frozenset(["NOT_FOUND", "ENTITY_IS_DELETED", "INVALID_CROSS_REFERENCE_KEY"])
+NOT_FOUND_CODES = frozenset(["NOT_FOUND", "ENTITY_IS_DELETED"])
+RACE_CODE = "DUPLICATE_VALUE"
+"""Passes for whoever creates, because another was faster; on an update it is final."""
+
+RULE_CODE = "FIELD_CUSTOM_VALIDATION_EXCEPTION"
+"""A validation rule, or a trigger that refuses: the message is theirs, and free text."""
+
+PASSING_INSIDE = re.compile(
+    r"UNABLE_TO_LOCK_ROW|QUERY_TIMEOUT|SERVER_UNAVAILABLE|REQUEST_RUNNING_TOO_LONG"
+    r"|System\.LimitException"
+)
+"""What passes with time stands inside another error's message, where a trigger or flow met it.
+
+Source: https://github.com/SFDO-Community/declarative-lookup-rollup-summaries/issues/1241
+"""
+
 SCHEMA_CODES = frozenset(["INVALID_FIELD", "INVALID_TYPE", "INVALID_FIELD_FOR_INSERT_UPDATE"])
 
 
@@ -119,11 +135,15 @@ class _Transport(HTTPAdapter):
         answer = super().send(request, *args, **kwargs)
         if request.path_url.endswith("/oauth2/token") and _is_transient(answer.status_code):
             raise requests.exceptions.RetryError(f"login: status {answer.status_code}")
+        if not kwargs.get("stream") and answer.status_code == 200 and answer.content == b"[]":
+            raise requests.exceptions.InvalidJSONError(
+                "a list of nothing answers none of our calls"
+            )
         return answer
 
 
 @contextmanager
-def _translated_errors(doing: str) -> Iterator[None]:
+def _translated_errors(doing: str, *, writing: bool = False) -> Iterator[None]:
     """Translate the SDK's errors by what has to happen next."""
     try:
         yield
@@ -141,7 +161,7 @@ def _translated_errors(doing: str) -> Iterator[None]:
             f"INVOICING_SALESFORCE__{which}."
         ) from error
     except SalesforceError as error:
-        raise _by_code(doing, error.status, _errors(error.content)) from error
+        raise _by_code(doing, error.status, _errors(error.content), writing=writing) from error
     except SalesforceOperationError as error:
         raise TransientError(
             f"Salesforce's bulk job failed, while trying to {doing}: {error}"
@@ -168,14 +188,31 @@ def _errors(content: Any) -> list[Mapping[str, Any]]:
     return []
 
 
-def _by_code(doing: str, status: int, errors: Sequence[Mapping[str, Any]]) -> InvoicingError:
-    codes = {str(error.get("errorCode") or error.get("statusCode")) for error in errors}
-    said = "; ".join(str(error.get("message")) for error in errors) or f"status {status}"
+def _by_code(
+    doing: str,
+    status: int,
+    errors: Sequence[Mapping[str, Any]],
+    *,
+    writing: bool = False,
+    racing: bool = False,
+) -> InvoicingError:
+    """The error of an answer, by all that it says, wherever in it that stands.
+
+    Args:
+        doing: What was tried.
+        status: The HTTP status.
+        errors: All errors of the answer.
+        writing: Whether records were to be written, which an org's own rules may refuse.
+        racing: Whether records were to be created, which another run may have done at once.
+    """
+    codes = {_code(error) for error in errors}
+    said = "; ".join(map(_reason, errors)) or f"status {status}"
+    inside = any(PASSING_INSIDE.search(str(e.get("message"))) for e in errors if not _is_rule(e))
     if codes & THROTTLED_CODES or status == 429:
         return Throttled(f"Salesforce's limits are used up, while trying to {doing}: {said}")
     if SESSION_ENDED in codes:
         return _SessionEnded(f"Salesforce ended the session, while trying to {doing}: {said}")
-    if codes & TRANSIENT_CODES or status >= 500:
+    if codes & TRANSIENT_CODES or inside or status >= 500 or (racing and RACE_CODE in codes):
         return TransientError(f"Salesforce failed, while trying to {doing}: {said}", answered=True)
     if codes & SCHEMA_CODES:
         return EnvironmentMismatch(
@@ -183,9 +220,45 @@ def _by_code(doing: str, status: int, errors: Sequence[Mapping[str, Any]]) -> In
             "Deploy deployments/salesforce to the org and assign its permissions, or correct the "
             "field mapping: python -m invoicing.mapping names what is missing."
         )
-    if codes & NOT_FOUND_CODES or status == 404:
+    if codes & NOT_FOUND_CODES or status == 404 or any(map(_names_nothing, errors)):
         return NotFound(f"Salesforce refused to {doing}: {said}")
-    return Rejected(f"Salesforce refused to {doing}: {said}")
+    kind = WriteRefused if writing else Rejected
+    return kind(f"Salesforce refused to {doing}: {said}")
+
+
+def _code(error: Mapping[str, Any]) -> str:
+    return str(error.get("errorCode") or error.get("statusCode"))
+
+
+def _names_nothing(error: Mapping[str, Any]) -> bool:
+    """Whether a record is missing: by the same code, an org also refuses owners."""
+    named = str(error.get("message")).lower().startswith("invalid cross reference id")
+    return named and _code(error) == "INVALID_CROSS_REFERENCE_KEY"
+
+
+def _is_rule(error: Mapping[str, Any]) -> bool:
+    return _code(error) == RULE_CODE
+
+
+def _reason(error: Mapping[str, Any]) -> str:
+    """Why something was refused, in words that name the rule and the fields, as far as it says."""
+    message = str(error.get("message"))
+    fields = ", ".join(map(_shown, error.get("fields") or ()))
+    match _code(error):
+        case "FIELD_CUSTOM_VALIDATION_EXCEPTION":
+            return f"a validation rule{fields and ' on ' + fields} says “{message}”"
+        case "DUPLICATES_DETECTED":
+            rule = (error.get("duplicateResult") or {}).get("duplicateRule")
+            return f"the duplicate rule{(rule and ' ' + rule) or ''} says “{message}”"
+        case "ENTITY_IS_LOCKED":
+            return "it is locked, as a record is while its approval is under way"
+        case _:
+            return message
+
+
+def _shown(name: str) -> str:
+    """An object or a field of the org, as people read it."""
+    return name.removesuffix("__c").replace("_", " ")
 
 
 class _SessionEnded(TransientError):
@@ -329,6 +402,8 @@ class Salesforce:
         self._types: dict[str, dict[str, str]] = {}
         session = requests.Session()
         session.mount("https://", _Transport(settings.url, settings.timeout_seconds))
+        # A rule that only alerts asks whoever types; there is nobody here who could answer.
+        session.headers["Sforce-Duplicate-Rule-Header"] = "allowSave=true"
         with _translated_errors("log in"):
             self._client = _Client(
                 logins,
@@ -344,7 +419,7 @@ class Salesforce:
     ) -> T:
         """Make a call; its answer must have a shape."""
         extra: dict[str, Any] = {} if body is None else {"data": orjson.dumps(body)}
-        with _translated_errors(doing):
+        with _translated_errors(doing, writing=method != "GET"):
             try:
                 answer = self._client.restful(path, method=method, **extra)
             except TypeError as error:  # the SDK asks for the length of whatever came
@@ -514,18 +589,25 @@ class Salesforce:
             for job in getattr(bulk, operation)(records=rows, wait=0.2, **options):
                 for results in (bulk.get_failed_records, bulk.get_unprocessed_records):
                     for row in csv.DictReader(io.StringIO(results(job["job_id"]))):
-                        failed[row[column]] = _bulk_error(row.get("sf__Error"))
+                        failed[row[column]] = _bulk_error(
+                            self._writing(sobject), row.get("sf__Error"), operation == "upsert"
+                        )
         return [RowError(index, failed[name]) for index, name in enumerate(keys) if name in failed]
 
     def delete(self, sobject: str, record_id: str) -> None:
         """Delete one record with its details; NotFound if there is none."""
         path = f"sobjects/{self._sobject(sobject)}/{record_id}"
-        self._call("delete the record", path, object, "DELETE")
+        self._call(f"delete the {_shown(self._sobject(sobject))}", path, object, "DELETE")
 
     def update(self, sobject: str, record_id: str, fields: Mapping[str, Any]) -> None:
         """Set fields of one record."""
         path = f"sobjects/{self._sobject(sobject)}/{record_id}"
-        self._call("update the record", path, object, "PATCH", self._fields(sobject, fields))
+        written = self._fields(sobject, fields)
+        self._call(self._writing(sobject), path, object, "PATCH", written)
+
+    def _writing(self, sobject: str) -> str:
+        """What is done to records of one of our objects, as people know it."""
+        return f"write the {_shown(self._sobject(sobject))}"
 
     def update_many(self, sobject: str, records: Sequence[Mapping[str, Any]]) -> list[RowError]:
         """Set fields of many records; each carries its ``Id``. Returns the rows that failed."""
@@ -552,10 +634,18 @@ class Salesforce:
         if key is None:
             return []
         path = f"composite/sobjects/{self._sobject(sobject)}/{key}"
-        return self._collections(path, sobject, records)
+        return self._collections(path, sobject, records, racing=True)
+
+    def _row_error(self, sobject: str, errors: Sequence[Record], *, racing: bool) -> InvoicingError:
+        return _by_code(self._writing(sobject), 200, errors, writing=True, racing=racing)
 
     def _collections(
-        self, path: str, sobject: str, records: Sequence[Mapping[str, Any]]
+        self,
+        path: str,
+        sobject: str,
+        records: Sequence[Mapping[str, Any]],
+        *,
+        racing: bool = False,
     ) -> list[RowError]:
         failed: list[RowError] = []
         for start, some in zip(count(step=COLLECTION), chunked(records, COLLECTION), strict=False):
@@ -566,7 +656,7 @@ class Salesforce:
             body = {"allOrNone": False, "records": rows}
             results = self._call("write records", path, list[_RowResult], "PATCH", body)
             failed += [
-                RowError(start + i, _by_code("write the record", 200, result["errors"]))
+                RowError(start + i, self._row_error(sobject, result["errors"], racing=racing))
                 for i, result in enumerate(results)
                 if not result["success"]
             ]
@@ -613,7 +703,12 @@ class Salesforce:
         body = {"graphs": [{"graphId": id_, "compositeRequest": n} for id_, n in asked.items()]}
         path = "composite/graph"
         said = self._call("write the invoice", path, _Graphs, "POST", body)["graphs"]
-        by_id = {graph["graphId"]: _graph_answer(graph) for graph in said}
+        written = {
+            node["referenceId"]: self._writing(node["path"].split("/")[1])
+            for nodes in graphs
+            for node in nodes
+        }
+        by_id = {graph["graphId"]: _graph_answer(graph, written) for graph in said}
         if by_id.keys() != asked.keys():
             raise TransientError("Salesforce did not say how each of the records was written.")
         return [by_id[id_] for id_ in asked]
@@ -710,14 +805,15 @@ def _soap_kind(said: Mapping[str, str], status: int) -> type[InvoicingError]:
     return TransientError if passing else EnvironmentMismatch
 
 
-def _graph_answer(graph: _Graph) -> dict[str, Any] | GraphError:
+def _graph_answer(graph: _Graph, doing: Mapping[str, str]) -> dict[str, Any] | GraphError:
     answers = graph["graphResponse"]["compositeResponse"]
     if graph["isSuccessful"]:
         return {answer["referenceId"]: answer["body"] for answer in answers}
     errors = [(a["referenceId"], error) for a in answers for error in _errors(a["body"])]
     own = [told for told in errors if told[1].get("errorCode") != "PROCESSING_HALTED"] or errors
-    error = _by_code("write the invoice", 400, [error for _, error in own])
-    return GraphError(own[0][0] if own else "", error)
+    reference = own[0][0] if own else ""
+    what, reasons = doing.get(reference, "write the invoice"), [error for _, error in own]
+    return GraphError(reference, _by_code(what, 400, reasons, writing=True, racing=True))
 
 
 def _csv_value(value: Any) -> Any:
@@ -726,9 +822,15 @@ def _csv_value(value: Any) -> Any:
     return str(value).lower() if isinstance(value, bool) else value
 
 
-def _bulk_error(said: str | None) -> InvoicingError:
-    code, _, message = (said or "SERVER_UNAVAILABLE:The row was not tried.").partition(":")
-    return _by_code("write the record", 200, [{"statusCode": code, "message": message}])
+def _bulk_error(doing: str, said: str | None, racing: bool) -> InvoicingError:
+    """The error of a row, which says code, message and fields: ``CODE:message:Field__c --``."""
+    code, _, rest = (said or "SERVER_UNAVAILABLE:The row was not tried.").partition(":")
+    message, _, fields = (
+        rest.removesuffix("--").rpartition(":") if rest.endswith("--") else (rest, "", "")
+    )
+    named = [name.strip() for name in fields.split(",") if name.strip()]
+    error = {"statusCode": code, "message": message, "fields": named}
+    return _by_code(doing, 200, [error], writing=True, racing=racing)
 
 
 def _credentials(org: SalesforceSettings) -> dict[str, Any]:

@@ -51,6 +51,9 @@ class Binding(SQLModel, table=True):
     currency: str = Field(default="", description="The org's own, which new records have.")
     country_codes: bool = Field(default=False, description="Its Accounts have codes of countries.")
     invoice_prefix: str = Field(default="", description="How the ids of its invoices begin.")
+    lengths: str = Field(
+        default="", sa_type=Text, description="Of texts that hold less than ours, as JSON."
+    )
     verified_at: datetime = Field(sa_type=Instant)
 
 
@@ -171,6 +174,18 @@ class KnownPayments(SQLModel, table=True):
     )
 
 
+class OrgChange(SQLModel, table=True):
+    """A text that the org changes before it saves it; in the form in which texts are compared."""
+
+    __tablename__ = "org_change"
+
+    record_id: str = Field(primary_key=True, description="The invoice's, or its line's.")
+    field: str = Field(primary_key=True, description="Ours; of a line with Lines__r before it.")
+    invoice_id: str = Field(index=True)
+    written: str | None = Field(default=None, sa_type=Text)
+    saved: str | None = Field(default=None, sa_type=Text)
+
+
 class EntryState(StrEnum):
     """State of a timeline entry: its change first, then Salesforce's copy of it."""
 
@@ -251,7 +266,8 @@ class Event(SQLModel, table=True):
     body: str = Field(sa_type=Text, description="As it came; empty once its time is over.")
     digest: str = Field(description="SHA-256 of the body, which outlives it.")
     state: EventState = Field(default=EventState.RECEIVED, sa_type=Text)
-    attempts: int = 0
+    attempts: int = Field(default=0, description="Handlers that took it since it failed last.")
+    failures: int = Field(default=0, description="Tries that came to nothing.")
     replayed: bool = Field(default=False, description="Somebody asked for it to be handled again.")
     owner: str | None = None
     lease_expires_at: datetime | None = Field(default=None, sa_type=Instant)
@@ -285,6 +301,7 @@ class Request(SQLModel, table=True):
     asked_at: datetime = Field(sa_type=Instant)
     cleared: bool = Field(default=False, description="The field no longer asks for it.")
     run_id: str | None = Field(default=None, description="The flow run that does it.")
+    ended: str | None = Field(default=None, sa_type=Text, description="Why nothing does it.")
 
 
 class Cursor(SQLModel, table=True):

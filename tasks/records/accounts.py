@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from prefect import task
+from prefect.logging import get_run_logger
 
 from invoicing.connectors import salesforce
 from invoicing.connectors.salesforce import Record
@@ -10,11 +11,14 @@ from invoicing.domain.model.invoice import Account
 from invoicing.domain.model.record_ids import looks_like_id, short
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.queries import Comparison, Condition, Query, all_of, equals, is_in
+from invoicing.errors import Rejected, TransientError
 from invoicing.ledger import links
 from invoicing.mapping import org_field_reader
 from tasks.records.environment_check import account_fields, org_currency
 from tasks.records.soql_lists import select_in, word_batches
 from tasks.runtime.retries import STEP
+
+CUSTOMER_ID = "Stripe_Customer_Id__c"
 
 ACCOUNTS_AT_MOST = 10_000
 """Accounts that one query may find: far more than the words it asks for."""
@@ -124,13 +128,29 @@ def _move(merged: Mapping[str, str], customers: Mapping[str, str]) -> None:
 def accounts_of_customers(customer_ids: Iterable[str]) -> dict[str, str]:
     """The Accounts of Stripe customers, by customer: as the ledger knows, else as Accounts say."""
     ids = set(customer_ids)
-    known, field = links.accounts_of(ids), "Stripe_Customer_Id__c"
+    known, field = links.accounts_of(ids), CUSTOMER_ID
     found = select_in("Account", field, sorted(ids - known.keys()), ("Id", field))
     return known | {row[field]: row["Id"] for row in found}
 
 
+def link_customer(account: Account, customer_id: str) -> str:
+    """Write the Stripe customer on the Account, where it is not there yet.
+
+    Returns:
+        Why that cannot be, to be added to a sentence. The ledger knows the customer, and the next
+        sending tries again.
+    """
+    if account.stripe_customer_id == customer_id:
+        return ""
+    try:
+        _write_customer(account, customer_id)
+    except (Rejected, TransientError) as error:
+        note = f" The Account {account.name} does not show {customer_id}: {error}"
+        get_run_logger().warning(note.strip())
+        return note
+    return ""
+
+
 @task(task_run_name="link the customer to the Account", **STEP)
-def link_customer(account: Account, customer_id: str) -> None:
-    """Write the Stripe customer on the Account, where it is not there yet."""
-    if account.stripe_customer_id != customer_id:
-        salesforce.client().update("Account", account.id, {"Stripe_Customer_Id__c": customer_id})
+def _write_customer(account: Account, customer_id: str) -> None:
+    salesforce.client().update("Account", account.id, {CUSTOMER_ID: customer_id})

@@ -1,8 +1,10 @@
 """Before a run's first write: org, Stripe account and mode are those that the ledger knows."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 
+import orjson
 from prefect import task
 
 from invoicing.connectors import salesforce, stripe
@@ -64,6 +66,21 @@ def _currency(bound: Binding) -> OrgCurrency:
     return OrgCurrency(several=bound.multi_currency, own=bound.currency)
 
 
+def text_lengths(sobject: str) -> Mapping[str, int]:
+    """Characters that an org's own fields hold, where that is less than ours; by our names.
+
+    From the ledger, once for each process: as the org described itself when it was checked.
+    """
+    return _lengths(salesforce.client()).get(sobject, {}) if settings().mapping else {}
+
+
+@lru_cache(maxsize=1)
+def _lengths(_org: salesforce.Salesforce) -> dict[str, dict[str, int]]:
+    bound = _bound(settings()) or _verified()
+    found: dict[str, dict[str, int]] = orjson.loads(bound.lengths or "{}")
+    return found
+
+
 def _bound(wanted: Settings) -> Binding | None:
     return links.binding(wanted.stripe.account_id, livemode=wanted.stripe.livemode)
 
@@ -79,12 +96,12 @@ def _verified() -> Binding:
                 f"settings name {wanted.salesforce.org_id}. Use another ledger for another org."
             )
         fresh = datetime.now(UTC) - bound.verified_at < VERIFIED_FOR
-        if fresh and bound.invoice_prefix and (bound.access, bound.mapping) == (access, mapping):
+        known = bound.lengths and bound.invoice_prefix
+        if fresh and known and (bound.access, bound.mapping) == (access, mapping):
             return bound
     org = _verify(wanted)
     describe = cache(salesforce.client().describe)
-    if wanted.mapping:
-        check_org(salesforce.client(), describe)
+    lengths = check_org(salesforce.client(), describe) if wanted.mapping else {}
     prefix, country_codes = _described(describe)
     return links.bind(
         Binding(
@@ -97,6 +114,7 @@ def _verified() -> Binding:
             currency=org.currency or wanted.business.currency or "",
             country_codes=country_codes,
             invoice_prefix=prefix,
+            lengths=orjson.dumps(lengths).decode(),
             verified_at=datetime.now(UTC),
         )
     )

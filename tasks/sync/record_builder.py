@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from invoicing.connectors import salesforce
+from invoicing.domain.model.wording import label
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.line_mirror import (
     MirroredLine,
@@ -18,6 +19,7 @@ from invoicing.ledger import payment_facts
 from invoicing.ledger.models import InvoiceLink
 from invoicing.settings import settings
 from tasks.records.accounts import accounts_of_customers, surviving_accounts
+from tasks.records.environment_check import text_lengths
 from tasks.records.record_changes import kept_of_lines
 from tasks.runtime.clock import today
 
@@ -86,11 +88,25 @@ def mirrored_fields(
         whole: All of it though it is a draft: it was made in Stripe, or has no record yet.
     """
     account = settings().stripe.account_id
-    fields = record.projected_fields(invoice, account, whole=whole)
+    lengths = text_lengths(record.INVOICE)
+    fields = record.projected_fields(invoice, account, whole=whole, lengths=lengths)
     if link and link.sent_at:
         fields[record.SENT_AT] = record.stamp(link.sent_at)
     client = salesforce.client()
     return {name: value for name, value in fields.items() if client.keeps(record.INVOICE, name)}
+
+
+def cut_texts(fields: Mapping[str, Any], lines: Iterable[MirroredLine] | None) -> str:
+    """Which texts the org's shorter fields cut off, in a sentence; empty for none."""
+    filled = [
+        f"{label(name)} after {length} characters"
+        for name, length in text_lengths(record.INVOICE).items()
+        if len(fields.get(name) or "") == length
+    ]
+    length = text_lengths(record.LINE).get("Description__c")
+    if length and any(len(line.facts.text) == length for line in lines or ()):
+        filled.append(f"a line's description after {length} characters")
+    return f"The org's fields end {', '.join(filled)}." if filled else ""
 
 
 def mirrored_lines(invoice: Projection, lines: Iterable[StripeLine]) -> list[MirroredLine]:

@@ -161,5 +161,5 @@ def test_what_salesforce_does_not_take_is_said_of_its_row(
     acme, wonka = made(dashboard, "ACME"), made(dashboard, "Wonka")
     outcome = linked(csv=f"account,customer\nAcme Corporation,{acme}\nWonka Ltd,{wonka}\n")
     assert (outcome.linked, outcome.not_linked) == (1, 1)
-    assert outcome.reasons[0].startswith("Row 2: Salesforce refused to update the record")
+    assert outcome.reasons[0].startswith("Row 2: Salesforce refused to write the Account")
     assert ids(org)["Wonka Ltd"] == wonka

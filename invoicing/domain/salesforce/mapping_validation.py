@@ -207,7 +207,7 @@ def _field_mistakes(
     if kind not in COMPATIBLE_TYPES[wanted.kind]:
         yield f"{where} is of type {kind}, and a {wanted.kind} is needed."
         return
-    if wanted.kind == "text" and kind != "picklist" and found["length"] < wanted.length:
+    if _is_shorter(wanted, found) and not wanted.cut:
         yield f"{where} holds {found['length']} characters, and {wanted.length} are needed."
     if wanted.kind == "number" and found["scale"] < wanted.scale:
         yield f"{where} keeps {found['scale']} decimals, and {wanted.scale} are needed."
@@ -220,6 +220,30 @@ def _field_mistakes(
         yield f"{where} cannot be written: it is computed, or read-only for the integration user."
     if kind == "picklist":
         yield from _value_mistakes(where, wanted, found, labels)
+
+
+def _is_shorter(wanted: Field, found: Description) -> bool:
+    is_text = wanted.kind == "text" and found["type"] != "picklist"
+    return bool(is_text and found["length"] < wanted.length)
+
+
+def shorter_texts(mapping: OrgMapping, describe: Describe) -> dict[str, dict[str, int]]:
+    """Characters that the org's fields hold, where a longer text of ours is cut; by our names."""
+    names = Names(mapping)
+    shorter: dict[str, dict[str, int]] = {}
+    for ours, schema in OBJECTS.items():
+        found = describe(names.sobject(ours)) if names.keeps(ours) else None
+        fields = {field["name"]: field for field in found["fields"]} if found else {}
+        there = {
+            name: fields[target]["length"]
+            for name, wanted in schema.fields.items()
+            if wanted.cut
+            and (target := names.of(ours).out(name)) in fields
+            and _is_shorter(wanted, fields[target])
+        }
+        if there:
+            shorter[ours] = there
+    return shorter
 
 
 def _value_mistakes(

@@ -56,6 +56,8 @@ OPPORTUNITY = "Opportunity__c"
 
 MESSAGE_LENGTH = 4000
 
+NO_LENGTHS: Mapping[str, int] = {}
+
 PROJECTED_FIELDS: dict[str, str] = {
     STRIPE_ID: "stripe_id",
     CUSTOMER_ID: "customer_id",
@@ -94,6 +96,15 @@ PROJECTED_FIELDS: dict[str, str] = {
 
 MIRRORED_FIELDS = (*PROJECTED_FIELDS, STRIPE_ACCOUNT_ID)
 """The fields that mirror Stripe: everyone who compares a record compares all of them."""
+
+ORG_MAY_CHANGE = frozenset(
+    [
+        *("Number__c", "Description__c", "Footer__c", "PO_Number__c", "Custom_Fields__c"),
+        "Payment_Problem__c",
+    ]
+)
+"""Texts for people, of invoices and of lines: an org may save them as it likes them. An amount, a
+state, an id or a date that it changes is wrong."""
 
 DRAFT_MIRRORED_FIELDS = (STRIPE_ID, STRIPE_ACCOUNT_ID, CUSTOMER_ID, "Livemode__c", STATUS)
 """Those that Stripe decides even while Salesforce still owns the content."""
@@ -561,7 +572,11 @@ def _field(value: Any) -> Any:
 
 
 def projected_fields(
-    projection: Projection, stripe_account: str, *, whole: bool = False
+    projection: Projection,
+    stripe_account: str,
+    *,
+    whole: bool = False,
+    lengths: Mapping[str, int] = NO_LENGTHS,
 ) -> dict[str, Any]:
     """The Salesforce fields that a projection decides.
 
@@ -572,18 +587,28 @@ def projected_fields(
         projection: The invoice.
         stripe_account: The account that it is in.
         whole: All of them also of a draft: it was made in Stripe, or has no record yet.
+        lengths: Characters that the org's fields hold, where that is less than ours.
     """
     names: Iterable[str] = MIRRORED_FIELDS
     if projection.status is Status.DELETED:
         names = (STATUS, STRIPE_ACCOUNT_ID)
     elif projection.status is Status.DRAFT and not whole:
         names = DRAFT_MIRRORED_FIELDS
-    return {
+    fields = {
         name: stripe_account
         if name == STRIPE_ACCOUNT_ID
         else _field(getattr(projection, PROJECTED_FIELDS[name]))
         for name in names
     }
+    return cut(fields, lengths)
+
+
+def cut(fields: dict[str, Any], lengths: Mapping[str, int]) -> dict[str, Any]:
+    """Fields of which texts are cut to what the org's fields hold."""
+    for name in lengths.keys() & fields.keys():
+        if isinstance(fields[name], str):
+            fields[name] = fields[name][: lengths[name]]
+    return fields
 
 
 def differences(record: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
@@ -598,7 +623,24 @@ def differences(record: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[st
     }
 
 
-KINDS = {name: field.kind for name, field in OBJECTS[INVOICE].fields.items()}
+def as_written(row: Mapping[str, Any], changes: Mapping[str, tuple[Any, Any]]) -> dict[str, Any]:
+    """A record as it was written, where it has what the org is known to make of that.
+
+    Args:
+        row: The record.
+        changes: By field, what was written and what was saved of it.
+    """
+    return {
+        name: changes[name][0]
+        if name in changes and comparable(name, value) == changes[name][1]
+        else value
+        for name, value in row.items()
+    }
+
+
+KINDS = {n: f.kind for kept in (LINE, INVOICE) for n, f in OBJECTS[kept].fields.items()}
+"""Of a field of invoices or lines; those that both have are of one kind."""
+
 DEFAULTS = {n: f.values[0] for n, f in OBJECTS[INVOICE].fields.items() if f.asked and f.values}
 """By field of the invoice: what an empty choice means."""
 
@@ -607,7 +649,7 @@ def comparable(name: str, value: Any) -> Any:
     """A field's value in a form in which what means the same is the same.
 
     Args:
-        name: The field of the invoice.
+        name: The field of the invoice or the line.
         value: As it is written, as it is read, or as the text that Bulk gives.
     """
     if value is None or value == "" or value is False or value == DEFAULTS.get(name):

@@ -28,6 +28,7 @@ class Field:
         optional: An object of the org's own has it only where the field mapping names it.
         if_there: Only some orgs have it, and which do is found out.
         values: What a picklist has to offer.
+        cut: A text for people, of which a shorter field gets what fits.
     """
 
     kind: Kind
@@ -41,6 +42,7 @@ class Field:
     optional: bool = False
     if_there: bool = False
     values: tuple[str, ...] = ()
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,11 @@ class SObject:
 def text(length: int, *, needed: bool = False, unique: bool = False) -> Field:
     """A text of any sort that holds so many characters."""
     return Field("text", length=length, needed=needed, unique=unique)
+
+
+def prose(length: int, *, needed: bool = False) -> Field:
+    """A text for people; an org may have a shorter field for it."""
+    return Field("text", length=length, needed=needed, cut=True)
 
 
 def amount(*, needed: bool = False) -> Field:
@@ -130,8 +137,8 @@ OBJECTS: Mapping[str, SObject] = {
             "Bill_To__c": asked(reference("Contact")),
             "Collection_Method__c": asked(picklist("Send Invoice", "Charge Automatically")),
             "Currency__c": text(3, needed=True),
-            "Custom_Fields__c": asked(text(1000)),
-            "Description__c": text(1500, needed=True),
+            "Custom_Fields__c": asked(prose(1000)),
+            "Description__c": prose(1500, needed=True),
             "Discount_Amount__c": asked(amount()),
             "Discount_Percent__c": asked(number(2)),
             "Dispute_Status__c": text(40),
@@ -139,7 +146,7 @@ OBJECTS: Mapping[str, SObject] = {
             "Draft_Subtotal__c": worked_out(2),
             "Due_Date__c": Field("date", needed=True),
             "Finalized_At__c": INSTANT,
-            "Footer__c": asked(text(5000)),
+            "Footer__c": asked(prose(5000)),
             "Hosted_Invoice_URL__c": text(2000),
             "Invoice_PDF__c": text(2000),
             "Is_Overdue__c": Field("boolean", needed=True),
@@ -150,10 +157,10 @@ OBJECTS: Mapping[str, SObject] = {
             "Local_Key__c": text(64, needed=True, unique=True),
             "Number__c": text(255, needed=True),
             "Opportunity__c": reference("Opportunity"),
-            "PO_Number__c": asked(text(140)),
+            "PO_Number__c": asked(prose(140)),
             "Paid_At__c": INSTANT,
             "Payment_Methods__c": asked(text(255)),
-            "Payment_Problem__c": text(255),
+            "Payment_Problem__c": prose(255),
             "Payment_State__c": picklist(
                 "Unpaid",
                 "Processing",
@@ -183,7 +190,7 @@ OBJECTS: Mapping[str, SObject] = {
             "Stripe_Customer_Id__c": text(255),
             "Stripe_Invoice_Id__c": text(255, needed=True, unique=True),
             "Subtotal__c": amount(),
-            "Sync_Message__c": text(4000),
+            "Sync_Message__c": prose(4000),
             "Sync_State__c": picklist("Clean", "Pending", "Failed", "Conflict", needed=True),
             "Tax_Rates__c": asked(text(255)),
             "Tax__c": amount(),
@@ -197,7 +204,7 @@ OBJECTS: Mapping[str, SObject] = {
         fields={
             "Amount__c": amount(),
             "Currency__c": replace(text(3), optional=True),
-            "Description__c": text(255, needed=True),
+            "Description__c": prose(255, needed=True),
             "Discount_Amount__c": asked(amount()),
             "Discount_Percent__c": asked(number(2)),
             "Draft_Amount__c": worked_out(2),
@@ -214,14 +221,14 @@ OBJECTS: Mapping[str, SObject] = {
     "Stripe_Invoice_Event__c": SObject(
         fields={
             "Amount__c": amount(),
-            "Changes__c": text(4000),
+            "Changes__c": prose(4000),
             "Currency__c": text(3),
             "Happened_At__c": INSTANT,
             "Invoice__c": reference("Stripe_Invoice__c"),
             "Key__c": text(64, unique=True),
             "Run_URL__c": text(255),
             "Side__c": picklist("Salesforce", "Stripe", "Full Sync", "Calendar"),
-            "What__c": text(255),
+            "What__c": prose(255),
         },
         optional=True,
     ),
@@ -237,7 +244,7 @@ OBJECTS: Mapping[str, SObject] = {
             "Invoice_Email__c": text(80),
             "Stripe_Customer_Email__c": text(255),
             "Stripe_Customer_Id__c": text(255, needed=True, unique=True),
-            "Stripe_Customer_Name__c": text(255),
+            "Stripe_Customer_Name__c": prose(255),
         },
         rights=("queryable", "updateable"),
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlite3 import IntegrityError
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -14,6 +14,7 @@ from sandbox.common.admin import parsed
 from sandbox.salesforce import deletion
 from sandbox.salesforce.errors import SalesforceError
 from sandbox.salesforce.generate import Size, generate
+from sandbox.salesforce.org_rules import PROFILES, OrgRule
 from sandbox.salesforce.seed import Seed
 
 if TYPE_CHECKING:
@@ -55,6 +56,20 @@ class LocksOrder(_Order):
 
     hold: float = Field(0.0, ge=0)
     wait: float = Field(10.0, ge=0)
+
+
+class RulesOrder(_Order):
+    """The rules of the org's own people from now on: by their profiles, of one's own, or both."""
+
+    profiles: list[str] = Field(default_factory=list)
+    rules: list[OrgRule] = Field(default_factory=list)
+
+    @field_validator("profiles")
+    @classmethod
+    def _known(cls, names: list[str]) -> list[str]:
+        if unknown := set(names) - PROFILES.keys():
+            raise ValueError(f"no such profiles: {sorted(unknown)}; there are {sorted(PROFILES)}")
+        return names
 
 
 class BulkOrder(_Order):
@@ -146,6 +161,21 @@ def routes(salesforce: Salesforce) -> list[Route]:
         org.locks.hold, org.locks.wait = order.hold, order.wait
         return JSONResponse(order.model_dump())
 
+    async def get_rules(_: Request) -> Response:
+        return JSONResponse([rule.model_dump() for rule in org.rules.rules])
+
+    async def set_rules(request: Request) -> Response:
+        order = await parsed(request, RulesOrder)
+        if isinstance(order, Response):
+            return order
+        named = [rule for name in order.profiles for rule in PROFILES[name]]
+        org.rules.rules = [rule.model_copy() for rule in [*named, *order.rules]]
+        return await get_rules(request)
+
+    async def clear_rules(request: Request) -> Response:
+        org.rules.rules = []
+        return await get_rules(request)
+
     async def set_bulk(request: Request) -> Response:
         order = await parsed(request, BulkOrder)
         if isinstance(order, Response):
@@ -231,6 +261,9 @@ def routes(salesforce: Salesforce) -> list[Route]:
         Route("/_sandbox/limits", get_limits, methods=["GET"]),
         Route("/_sandbox/limits", set_limits, methods=["POST"]),
         Route("/_sandbox/locks", set_locks, methods=["POST"]),
+        Route("/_sandbox/rules", get_rules, methods=["GET"]),
+        Route("/_sandbox/rules", set_rules, methods=["POST"]),
+        Route("/_sandbox/rules", clear_rules, methods=["DELETE"]),
         Route("/_sandbox/bulk", set_bulk, methods=["POST"]),
         Route("/_sandbox/batches", set_batches, methods=["POST"]),
         Route("/_sandbox/logins", get_logins, methods=["GET"]),

@@ -104,6 +104,7 @@ class Salesforce:
         self.bulk_ingest.clear()
         self.usage.clear()
         self.org.locks.clear()
+        self.org.rules.rules = []
         self.org.use_currency(currency, profiles)
         self.org.use_permission_sets(None)
         self.authority.clear()
@@ -211,7 +212,8 @@ class Salesforce:
         return _response(answer, headers)
 
     def _answer_the_user(self, call: Call) -> Answer:
-        with self.org.asked_by_the_user():
+        save_duplicates = call.headers.get("sforce-duplicate-rule-header", "")
+        with self.org.asked_by_the_user(), self.org.rules.for_request(save_duplicates):
             return self._resources.answer(call)
 
     async def _answer(self, call: Call, scope: Scope) -> Answer:

@@ -36,6 +36,7 @@ def delete(org: Org, sobject: SObject, record_id: str) -> str:
                 [],
                 status=403,
             )
+        org.rules.check_locks(sobject, row)
         org.locks.take([row["Id"], *locked_parents(sobject, row, {})])
         _bin(org, sobject, row)
         return str(row["Id"])

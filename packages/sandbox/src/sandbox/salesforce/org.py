@@ -16,6 +16,7 @@ from sandbox.salesforce.country_picklists import with_country_picklists
 from sandbox.salesforce.ids import make_id
 from sandbox.salesforce.locks import Locks
 from sandbox.salesforce.metadata import load_schema, of_one_currency
+from sandbox.salesforce.org_rules import OrgRules
 from sandbox.salesforce.permissions import NOTHING, Permissions, read_permission_sets
 from sandbox.salesforce.person_accounts import with_person_accounts
 from sandbox.salesforce.schema import Schema, SObject
@@ -50,6 +51,7 @@ class Org:
     clock: Clock = field(default_factory=Clock)
     user_id: str = USER_ID
     locks: Locks = field(default_factory=Locks)
+    rules: OrgRules = field(default_factory=OrgRules)
     currency: str | None = None
     permissions: Mapping[str, Permissions] = field(default_factory=dict)
     user: Permissions | None = None

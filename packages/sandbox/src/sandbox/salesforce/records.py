@@ -57,6 +57,10 @@ def create(org: Org, sobject: SObject, body: Body) -> str:
         record_id = org.store.next_id(sobject)
         if sobject.custom and sobject.name_field and not sobject.name_field.auto_number:
             row["Name"] = row.get("Name") or record_id
+        org.rules.check_locks(sobject, row, creating=True)
+        changed = org.rules.changes(sobject, row, creating=True)
+        values, row = values | changed, row | changed
+        org.rules.check(sobject, row, creating=True)
         for key in _unique_keys(sobject, values):
             org.locks.take_key(key)
         org.locks.take(locked_parents(sobject, row, values))
@@ -85,6 +89,9 @@ def update(org: Org, sobject: SObject, record_id: str, body: Body) -> str:
         emptied = [f.name for f in sobject.required if f.name in values and values[f.name] is None]
         if emptied:
             raise _missing(emptied)
+        org.rules.check_locks(sobject, current)
+        values |= org.rules.changes(sobject, current | values, creating=False)
+        org.rules.check(sobject, current | values, creating=False)
         org.locks.take([current["Id"], *locked_parents(sobject, current | values, values)])
         refuse_duplicates(org, sobject, values, current["Id"])
         row = current | values
