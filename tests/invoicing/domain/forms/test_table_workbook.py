@@ -146,6 +146,7 @@ ENTITIES = (
         (b"PK\x03\x04 and no zip", "no workbook that can be read"),
         (bomb(), "too large"),
     ],
+    ids=["entities", "another part", "password", "no zip", "bomb"],
 )
 def test_what_is_no_workbook(raw: bytes, reason: str) -> None:
     """Old ones, locked ones, broken ones, and small ones that hold endless ones."""
