@@ -138,6 +138,18 @@ BROKEN = {
         "people are asked something afterwards",
     ),
     "written in a loop": (RAISE, to("Point_At_Invoice"), to("Create_Lines"), "in the loop"),
+    "a flow's element that nobody has tried": (
+        RAISE,
+        "<fieldType>RadioButtons<",
+        "<fieldType>MultiSelectCheckboxes<",
+        "fields with fieldType MultiSelectCheckboxes cannot be run in the sandbox",
+    ),
+    "a flow's part that nobody has tried": (
+        SEND,
+        "<allowPause>false",
+        "<rules><name>Rule</name></rules><allowPause>false",
+        "screens with rules cannot be run in the sandbox",
+    ),
     "an action without its flow": (ACTION, ">Raise_Invoice<", ">Raise<", "there is no flow Raise"),
     "an action's flow that takes no record": (
         ACTION,

@@ -13,10 +13,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree as ET
 
 from sandbox.salesforce.formula import Unreadable, read_formula
 from sandbox.salesforce.ids import BASE62
+from sandbox.salesforce.metadata_file import Part
 from sandbox.salesforce.schema import (
     CURRENCIES,
     NUMERIC,
@@ -217,39 +217,11 @@ def _standard_field(name: str, spec: dict[str, Any]) -> Field:
     return Field(name=name, **spec)
 
 
-class _Metadata:
-    """One metadata file, read by element name."""
-
-    def __init__(self, element: ET.Element) -> None:
-        self._element = element
-
-    @classmethod
-    def read(cls, path: Path) -> _Metadata:
-        root = ET.parse(path).getroot()  # noqa: S314  our own repository's files
-        for element in root.iter():
-            element.tag = element.tag.rpartition("}")[2]
-        return cls(root)
-
-    def text(self, path: str, default: str = "") -> str:
-        return self._element.findtext(path, default)
-
-    def number(self, path: str) -> int:
-        return int(self.text(path, "0"))
-
-    def flag(self, path: str) -> bool:
-        return self.text(path) == "true"
-
-    def all(self, path: str) -> list[_Metadata]:
-        return [_Metadata(e) for e in self._element.iterfind(path)]
-
-
 def _custom_fields(folder: Path) -> list[Field]:
-    return [
-        _custom_field(_Metadata.read(path)) for path in sorted(folder.glob("fields/*-meta.xml"))
-    ]
+    return [_custom_field(Part.read(path)) for path in sorted(folder.glob("fields/*-meta.xml"))]
 
 
-def _custom_field(meta: _Metadata) -> Field:
+def _custom_field(meta: Part) -> Field:
     kind = meta.text("type")
     name = meta.text("fullName")
     if kind == "Summary":
@@ -287,7 +259,7 @@ def _custom_field(meta: _Metadata) -> Field:
     )
 
 
-def _summary(meta: _Metadata) -> Field:
+def _summary(meta: Part) -> Field:
     name = meta.text("fullName")
     if meta.all("summaryFilterItems"):
         raise ValueError(f"{name}: filters of roll-ups are not supported by the sandbox")
@@ -308,19 +280,19 @@ def _default(kind: str, formula: str, chosen: list[str]) -> Scalar:
     return float(formula) if _TYPES[kind] in NUMERIC else formula.strip("\"'")
 
 
-def _child_relationship(meta: _Metadata) -> str | None:
+def _child_relationship(meta: Part) -> str | None:
     name = meta.text("relationshipName")
     return f"{name}__r" if name else None
 
 
-def _on_delete(meta: _Metadata) -> OnDelete | None:
+def _on_delete(meta: Part) -> OnDelete | None:
     if not meta.text("referenceTo"):
         return None
     return _CONSTRAINTS[meta.text("deleteConstraint", "SetNull")]
 
 
 def _custom_object(name: str, prefix: str, folder: Path, fields: list[Field]) -> SObject:
-    meta = _Metadata.read(folder / f"{name}.object-meta.xml")
+    meta = Part.read(folder / f"{name}.object-meta.xml")
     named = Field(
         name="Name",
         type="string",

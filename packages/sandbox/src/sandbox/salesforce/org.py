@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from sandbox.salesforce import computed
 from sandbox.salesforce.ids import make_id
 from sandbox.salesforce.locks import Locks
 from sandbox.salesforce.metadata import load_schema, of_one_currency
+from sandbox.salesforce.package import Package
 from sandbox.salesforce.permissions import Permissions
 from sandbox.salesforce.schema import Schema, SObject
 from sandbox.salesforce.store import Store
@@ -30,6 +31,7 @@ class Org:
     """Everything a request needs to be answered.
 
     ``currency`` is the org's own one where it has a single currency, and None where it has several.
+    ``permissions`` are the custom permissions of whoever is asking.
     """
 
     schema: Schema
@@ -38,6 +40,8 @@ class Org:
     user_id: str = USER_ID
     locks: Locks = field(default_factory=Locks)
     currency: str | None = None
+    package: Package = field(default_factory=Package)
+    permissions: frozenset[str] = frozenset()
     _full: Schema = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -73,7 +77,11 @@ class Org:
 
 
 def open_org(
-    metadata: Path | None = None, data: str = ":memory:", clock: Clock | None = None
+    metadata: Path | None = None,
+    data: str = ":memory:",
+    clock: Clock | None = None,
+    *,
+    over: Sequence[Path] = (),
 ) -> Org:
     """Open an org over a database, making tables and columns the schema adds.
 
@@ -81,6 +89,7 @@ def open_org(
         metadata: The SFDX folder whose ``objects/`` it has beside the standard ones, if any.
         data: The SQLite file with its records, or in memory.
         clock: Its clock; the true time unless given.
+        over: Further folders, whose flows, actions and pages replace those of the first.
 
     Raises:
         ValueError: The metadata is not one this sandbox can stand in for.
@@ -89,4 +98,5 @@ def open_org(
     schema = load_schema(metadata, store.prefixes())
     if any(field.calculated for field in store.prepare(schema)):
         computed.recalculate(store, schema)
-    return Org(schema, store, clock or Clock())
+    package = Package([metadata, *over] if metadata else [])
+    return Org(schema, store, clock or Clock(), package=package)
