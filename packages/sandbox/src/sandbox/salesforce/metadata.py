@@ -249,6 +249,7 @@ def _custom_field(meta: Part) -> Field:
         to=tuple(t.text(".") for t in meta.all("referenceTo")),
         relationship=name[:-1] + "r" if meta.text("referenceTo") else None,
         children=_child_relationship(meta),
+        children_label=meta.text("relationshipLabel"),
         on_delete="cascade" if master else _on_delete(meta),
         master=master,
         fixed=master and not meta.flag("reparentableMasterDetail"),

@@ -10,6 +10,15 @@ from pathlib import Path
 from sandbox.salesforce.metadata_file import Part
 from sandbox.salesforce.screen_flows.definition import Flow, Unsupported, read_flow
 
+COLUMNS = {
+    "NAME": "Name",
+    "CREATED_DATE": "CreatedDate",
+    "LAST_UPDATE": "LastModifiedDate",
+    "OWNER.ALIAS": "OwnerId",
+    "CREATEDBY_USER": "CreatedById",
+}
+"""Columns of lists that have names of their own, and the fields that they show."""
+
 
 @dataclass(frozen=True)
 class QuickAction:

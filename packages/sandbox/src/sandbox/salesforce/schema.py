@@ -50,6 +50,7 @@ class Field:
     to: tuple[str, ...] = ()
     relationship: str | None = None
     children: str | None = None
+    children_label: str = ""
     on_delete: OnDelete | None = None
     master: bool = False
     auto_number: str | None = None

@@ -194,3 +194,14 @@ def as_text(value: Any) -> str:
     if isinstance(value, date):
         return f"{value.day} {value:%b %Y}"
     return str(value)
+
+
+def as_input(value: Any) -> str:
+    """A value, as formulas and flows have it, the way an input of a form holds it."""
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%dT%H:%M}"
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, bool):
+        return "true" if value else ""
+    return as_text(value)

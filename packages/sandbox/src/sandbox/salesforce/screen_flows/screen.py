@@ -8,11 +8,11 @@ from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal
 
-from sandbox.salesforce.errors import SalesforceError
-from sandbox.salesforce.ids import normalize
+from sandbox.salesforce import lookups
 from sandbox.salesforce.metadata_file import Part
 from sandbox.salesforce.org import Org
 from sandbox.salesforce.screen_flows.frame import Frame
+from sandbox.salesforce.values import as_input
 
 Kind = Literal["text", "input", "area", "tick", "choice", "radio", "lookup"]
 Given = Mapping[str, str]
@@ -27,6 +27,9 @@ _KINDS: dict[str, Kind] = {
 }
 _INPUTS = {"Date": "date", "DateTime": "datetime-local"}
 _TEXT_LENGTH = 255
+
+SEARCH = ".search"
+"""Ends the name of the input that a lookup is searched with."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +163,7 @@ class Screen:
     def _beginning(self, part: Part) -> Any:
         if part.text("fieldType") == "ComponentInstance":
             given = self._parameters(part).get("recordId")
-            return self._found(part, given) if given else _NOTHING_FOUND
+            return self._chosen(part, given) if given else _NOTHING_FOUND
         chosen = part.text("defaultSelectedChoiceReference")
         value = self._frame.read(chosen) if chosen else self._frame.value(part.find("defaultValue"))
         return False if value is None and part.text("dataType") == "Boolean" else value
@@ -179,7 +182,7 @@ class Screen:
             parameters = self._parameters(part)
             objects, label = self._looked_up(parameters), str(parameters.get("label") or "")
             found, value = value["recordName"] or "", value["recordId"]
-        text = _as_typed(value)
+        text = as_input(value)
         if name in self.errors and kind != "lookup":
             text = self._typed.get(name, "")
         return Shown(
@@ -193,7 +196,7 @@ class Screen:
             error=self.errors.get(name, ""),
             choices=self._choices(part, value),
             objects=objects,
-            found=found or (self._typed.get(f"{name}.search", "") if name in self.errors else ""),
+            found=found or (self._typed.get(name + SEARCH, "") if name in self.errors else ""),
         )
 
     def _is_required(self, part: Part) -> bool:
@@ -223,7 +226,7 @@ class Screen:
         if kind == "tick":
             return name in given
         if kind == "lookup":
-            return self._chosen(part, text, given.get(f"{name}.search", "").strip())
+            return self._chosen(part, text, given.get(name + SEARCH, ""))
         if not text:
             return None
         if kind in {"choice", "radio"}:
@@ -249,26 +252,10 @@ class Screen:
         holder = self._org.sobject(str(parameters["objectApiName"]))
         return holder.fields[str(parameters["fieldApiName"])].to[0]
 
-    def _chosen(self, part: Part, record_id: str, typed: str) -> dict[str, str | None]:
-        if record_id:
-            return self._found(part, record_id)
-        if not typed:
-            return _NOTHING_FOUND
+    def _chosen(self, part: Part, record_id: str, typed: str = "") -> dict[str, str | None]:
         objects = self._org.sobject(self._looked_up(self._parameters(part)))
-        rows = self._org.store.where(objects, "Name = ? AND IsDeleted = 0 LIMIT 2", [typed])
-        if len(rows) != 1:
-            raise ValueError("Select an option from the picklist or remove the search term.")
-        return {"recordId": rows[0]["Id"], "recordName": rows[0]["Name"]}
-
-    def _found(self, part: Part, record_id: str) -> dict[str, str | None]:
-        objects = self._org.sobject(self._looked_up(self._parameters(part)))
-        try:
-            row = self._org.store.get(objects, normalize(record_id))
-        except SalesforceError:
-            row = None
-        if row is None or row["IsDeleted"]:
-            raise ValueError("Select an option from the picklist or remove the search term.")
-        return {"recordId": row["Id"], "recordName": row["Name"]}
+        row = lookups.chosen(self._org, objects, record_id, typed)
+        return {"recordId": row["Id"], "recordName": row["Name"]} if row else _NOTHING_FOUND
 
 
 _NOTHING_FOUND: dict[str, str | None] = {"recordId": None, "recordName": None}
@@ -282,18 +269,6 @@ def _kind(part: Part) -> Kind:
     if part.text("dataType") == "Boolean" and part.text("fieldType") == "InputField":
         return "tick"
     return _KINDS.get(part.text("fieldType"), "input")
-
-
-def _as_typed(value: Any) -> str:
-    """A value as an input holds it."""
-    if isinstance(value, datetime):
-        return f"{value:%Y-%m-%dT%H:%M}"
-    if isinstance(value, Decimal):
-        text = f"{value:f}"
-        return text.rstrip("0").rstrip(".") if "." in text else text
-    if isinstance(value, bool):
-        return "true" if value else ""
-    return "" if value is None else str(value)
 
 
 def _value_of(part: Part, text: str) -> Any:
