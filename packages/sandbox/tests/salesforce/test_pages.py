@@ -102,7 +102,7 @@ def test_a_person_raises_an_invoice_on_an_account(pages: str, org: Org, page: Pa
     page.get_by_label("Unit Price").fill("0.004")
     page.get_by_label("Quantity").fill("1,000")
     page.get_by_role("button", name="Next").click()
-    expect(page.get_by_text("Total before tax: 379 USD")).to_be_visible()
+    expect(page.get_by_text("Total before tax: 379.00 USD")).to_be_visible()
     assert of(org, INVOICE) == []
     page.get_by_role("button", name="Next").click()
     with page.expect_popup() as opened:
@@ -209,7 +209,7 @@ def test_a_screen_sent_twice_goes_on_once(pages: str, org: Org) -> None:
     price = {"Unit_Price": "150", "Quantity": "1"}
     dialogue.next(**price)
     dialogue.step = again
-    assert "Total before tax: 150 USD" in dialogue.next(**price).text
+    assert "Total before tax: 150.00 USD" in dialogue.next(**price).text
     dialogue.next(Next_Step="Create_Draft")
     assert [line["Position__c"] for line in of(org, "Stripe_Invoice_Line__c")] == [1]
     over = requests.get(dialogue.next().url.replace("/view", ""), timeout=60)

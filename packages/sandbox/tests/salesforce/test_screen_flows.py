@@ -97,9 +97,9 @@ def test_an_invoice_of_two_items_is_raised(org: Org) -> None:
     )
     fill(interview, "Details", Description="Training", Due_Date="2099-12-24")
     add_item(interview, "Training Day", Quantity="2", Create_More="on")
-    assert "So far: 3600 USD" in said(interview)
+    assert "So far: 3600.00 USD" in said(interview)
     add_item(interview, "Consulting", Unit_Price="99.50", Line_Text="Preparing it")
-    assert "2. Preparing it: 1 at 99.5 = 99.5 USD" in said(interview)
+    assert "2. Preparing it: 1 at 99.50 = 99.50 USD" in said(interview)
     assert all_of(org, "Stripe_Invoice__c") == []
     fill(interview, "Summary", Next_Step="Create_Draft")
     assert at(interview) == "Done"

@@ -26,6 +26,7 @@ from sandbox.salesforce.schema import (
     Schema,
     SObject,
     Summary,
+    ValidationRule,
 )
 
 _TEXT_LENGTHS = {"Email": 80, "Phone": 40, "Url": 255, "TextArea": 255, "Picklist": 255}
@@ -61,7 +62,10 @@ def load_schema(metadata: Path | None, prefixes: Mapping[str, str] | None = None
     folders = {folder.name: folder for folder in own if folder.is_dir()}
     extra = {name: _custom_fields(folder) for name, folder in folders.items()}
     objects = {
-        name: _standard_object(name, spec, extra.pop(name, [])) for name, spec in standard.items()
+        name: replace(
+            _standard_object(name, spec, extra.pop(name, [])), rules=_rules(folders.get(name))
+        )
+        for name, spec in standard.items()
     }
     known = dict(prefixes or {})
     for name, fields in extra.items():
@@ -71,6 +75,7 @@ def load_schema(metadata: Path | None, prefixes: Mapping[str, str] | None = None
     _refuse_unknown_targets(schema)
     for sobject in schema:
         _refuse_unknown_formulas(sobject)
+        _refuse_unknown_rules(sobject, schema)
     return schema
 
 
@@ -115,6 +120,30 @@ def _refuse_unknown_formulas(sobject: SObject) -> None:
                 raise ValueError(
                     f"{where}: its formula refers to {name}, no stored field of its own"
                 )
+
+
+def _refuse_unknown_rules(sobject: SObject, schema: Schema) -> None:
+    """Rules of fields of a record or of those that it refers to, and of who is asking."""
+    for rule in sobject.rules:
+        try:
+            names = read_formula(rule.formula).names
+        except Unreadable as error:
+            where = f"{sobject.name}.{rule.name}"
+            raise ValueError(f"{where}: its formula cannot be read: {error}") from None
+        for name in sorted(names):
+            if not name.startswith(("$Permission.", "$User.")) and not _leads(
+                sobject, name, schema
+            ):
+                raise ValueError(f"{sobject.name}.{rule.name}: there is no field {name}")
+
+
+def _leads(sobject: SObject, path: str, schema: Schema) -> bool:
+    *steps, last = path.split(".")
+    at: SObject | None = sobject
+    for step in steps:
+        way = at.find_relationship(step) if at else None
+        at = schema.objects.get(way.to[0]) if way else None
+    return at is not None and last in at.fields
 
 
 def _with_summaries(sobject: SObject, objects: Mapping[str, SObject]) -> SObject:
@@ -221,6 +250,21 @@ def _custom_fields(folder: Path) -> list[Field]:
     return [_custom_field(Part.read(path)) for path in sorted(folder.glob("fields/*-meta.xml"))]
 
 
+def _rules(folder: Path | None) -> tuple[ValidationRule, ...]:
+    """The validation rules of an object that are switched on."""
+    files = sorted(folder.glob("validationRules/*-meta.xml")) if folder else []
+    return tuple(
+        ValidationRule(
+            part.text("fullName"),
+            part.text("errorConditionFormula"),
+            part.text("errorMessage"),
+            part.text("errorDisplayField"),
+        )
+        for part in map(Part.read, files)
+        if part.flag("active")
+    )
+
+
 def _custom_field(meta: Part) -> Field:
     kind = meta.text("type")
     name = meta.text("fullName")
@@ -310,4 +354,5 @@ def _custom_object(name: str, prefix: str, folder: Path, fields: list[Field]) ->
         label=meta.text("label"),
         plural=meta.text("pluralLabel"),
         fields=_finished([*system, named, *fields]),
+        rules=_rules(folder),
     )

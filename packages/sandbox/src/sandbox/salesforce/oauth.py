@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from cryptography.x509 import load_pem_x509_certificate
 
 from sandbox.salesforce.errors import OAuthError, invalid_session
-from sandbox.salesforce.org import ORGANIZATION_ID, Org
+from sandbox.salesforce.org import ORGANIZATION_ID, USER_ID, Org
 
 CONSUMER_KEY = "3MVG9sandboxConsumerKey"
 CONSUMER_SECRET = "sandbox-consumer-secret"  # noqa: S105  a stand-in's, known to all
@@ -135,7 +135,7 @@ class Authority:
         if not now - _CLOCK_SKEW < expires <= now + MAX_ASSERTION_SECONDS:
             raise OAuthError("invalid_grant", "expired authorization code")
         user = self._org.store.find(self._org.sobject("User"), "Username", claims.get("sub"))
-        if user is None or not user["IsActive"]:
+        if user is None or not user["IsActive"] or user["Id"] != USER_ID:
             raise OAuthError("invalid_grant", "user hasn't approved this consumer")
 
     def _is_audience(self, audience: object) -> bool:

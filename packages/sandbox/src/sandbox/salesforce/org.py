@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,10 @@ DATA_PATH = f"/services/data/v{API_VERSION}"
 
 ORGANIZATION_ID = make_id("00D", 1)
 USER_ID = make_id("005", 1)
+PERSON_ID = make_id("005", 2)
 STANDARD_PRICEBOOK_ID = make_id("01s", 1)
+
+_at_a_page: ContextVar[bool] = ContextVar("at_a_page", default=False)
 
 
 @dataclass
@@ -31,21 +36,40 @@ class Org:
     """Everything a request needs to be answered.
 
     ``currency`` is the org's own one where it has a single currency, and None where it has several.
-    ``permissions`` are the custom permissions of whoever is asking.
+    Programs are its integration user, whom the package grants everything; people on its pages are
+    somebody else, with the permission sets ``person_has``.
     """
 
     schema: Schema
     store: Store
     clock: Clock = field(default_factory=Clock)
-    user_id: str = USER_ID
     locks: Locks = field(default_factory=Locks)
     currency: str | None = None
     package: Package = field(default_factory=Package)
-    permissions: frozenset[str] = frozenset()
+    person_has: tuple[str, ...] = ("Invoice_User", "Invoice_Approver")
     _full: Schema = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._full = self.schema
+
+    @property
+    def user_id(self) -> str:
+        """Who is asking."""
+        return PERSON_ID if _at_a_page.get() else USER_ID
+
+    @property
+    def permissions(self) -> frozenset[str]:
+        """The custom permissions of whoever is asking."""
+        return self.package.permissions(self.person_has if _at_a_page.get() else None)
+
+    @contextmanager
+    def asked_by_a_person(self) -> Iterator[None]:
+        """Whatever is done meanwhile, by this task alone, a person does on the pages."""
+        before = _at_a_page.set(True)
+        try:
+            yield
+        finally:
+            _at_a_page.reset(before)
 
     def use_currency(self, currency: str | None) -> None:
         """Make it an org of this one currency, or of several; it is to be empty or seeded anew."""

@@ -84,6 +84,20 @@ class Package:
             for label in part.all("labels")
         }
 
+    def permissions(self, sets: Sequence[str] | None) -> frozenset[str]:
+        """The custom permissions that some permission sets grant, or all of them together."""
+        return frozenset(
+            granted.text("name")
+            for name, part in self._permission_sets.items()
+            if sets is None or name in sets
+            for granted in part.all("customPermissions")
+            if granted.flag("enabled")
+        )
+
+    @cached_property
+    def _permission_sets(self) -> dict[str, Part]:
+        return dict(self._files("permissionsets"))
+
     @cached_property
     def pages(self) -> dict[str, Part]:
         """Lightning record pages by the object whose records they show."""

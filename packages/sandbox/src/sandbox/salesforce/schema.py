@@ -26,6 +26,16 @@ class Summary:
     field: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class ValidationRule:
+    """What must not be so when a record is saved, and what is said then, beside which field."""
+
+    name: str
+    formula: str
+    message: str
+    field: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
     """One field, with the properties that decide how values are checked and stored.
@@ -114,6 +124,7 @@ class SObject:
     mergeable: bool = False
     denied: frozenset[str] = frozenset()
     """What the user may not do with its records: ``createable``, ``updateable``, ``deletable``."""
+    rules: tuple[ValidationRule, ...] = ()
 
     @cached_property
     def _by_lower_name(self) -> dict[str, Field]:

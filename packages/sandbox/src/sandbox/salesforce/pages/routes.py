@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from sandbox.salesforce import deletion, lookups, records
 from sandbox.salesforce.errors import SalesforceError
 from sandbox.salesforce.ids import is_id, normalize
 from sandbox.salesforce.oauth import CONSUMER_KEY, CONSUMER_SECRET
-from sandbox.salesforce.org import ORGANIZATION_ID, Org
+from sandbox.salesforce.org import ORGANIZATION_ID, USER_ID, Org
 from sandbox.salesforce.pages import presentation, record_form
 from sandbox.salesforce.pages.dialogues import Dialogue, Dialogues
 from sandbox.salesforce.pages.list_view import list_of
@@ -27,6 +28,7 @@ from sandbox.salesforce.screen_flows.definition import Unsupported
 from sandbox.salesforce.store import Row, quoted
 
 HERE = Path(__file__).parent
+Handler = Callable[[Request], Awaitable[Response]]
 TABS = ("Account", "Contact", "Opportunity", "Product2")
 """The tabs of an org whose package brings no app."""
 
@@ -47,23 +49,34 @@ class Pages:
         self._environment.filters.update(presentation.FILTERS)
         self._environment.globals["held"] = record_form.held
 
+    def _asked(self, handler: Handler) -> Handler:
+        """A page that a person looks at, or something that a person does on it."""
+
+        async def handle(request: Request) -> Response:
+            with self._org.asked_by_a_person():
+                return await handler(request)
+
+        return handle
+
     def routes(self) -> list[BaseRoute]:
         """The routes of the pages."""
         record, objects = "/lightning/r/{name}/{record_id}", "/lightning/o/{name}"
         both = ["GET", "POST"]
         return [
-            Route("/", self._index),
-            Route(f"{objects}/list", self._list),
-            Route(f"{objects}/new", self._new, methods=both),
-            Route(f"{record}/view", self._view),
-            Route(f"{record}/edit", self._edit, methods=both),
-            Route(f"{record}/delete", self._delete, methods=["POST"]),
-            Route("/lightning/action/quick/{action}", self._press, methods=["POST"]),
-            Route("/lightning/interviews/{interview_id}", self._ask),
-            Route("/lightning/interviews/{interview_id}", self._answer, methods=["POST"]),
-            Route("/lightning/lookup/{name}", self._look_up),
+            Route("/", self._asked(self._index)),
+            Route(f"{objects}/list", self._asked(self._list)),
+            Route(f"{objects}/new", self._asked(self._new), methods=both),
+            Route(f"{record}/view", self._asked(self._view)),
+            Route(f"{record}/edit", self._asked(self._edit), methods=both),
+            Route(f"{record}/delete", self._asked(self._delete), methods=["POST"]),
+            Route("/lightning/action/quick/{action}", self._asked(self._press), methods=["POST"]),
+            Route("/lightning/interviews/{interview_id}", self._asked(self._ask)),
+            Route(
+                "/lightning/interviews/{interview_id}", self._asked(self._answer), methods=["POST"]
+            ),
+            Route("/lightning/lookup/{name}", self._asked(self._look_up)),
             Mount("/assets", StaticFiles(directory=HERE / "assets")),
-            Route("/{record_id}", self._by_id),
+            Route("/{record_id}", self._asked(self._by_id)),
         ]
 
     # -- to look at
@@ -80,7 +93,7 @@ class Pages:
             counts=counts,
             objects=self._org.schema.objects,
             organization=self._org.store.get(self._org.sobject("Organization"), ORGANIZATION_ID),
-            user=self._org.store.get(self._org.sobject("User"), self._org.user_id),
+            user=self._org.store.get(self._org.sobject("User"), USER_ID),
             base_url=self._base_url,
             consumer_key=CONSUMER_KEY,
             consumer_secret=CONSUMER_SECRET,
