@@ -326,6 +326,18 @@ def test_an_invoice_shows_its_timeline(pages: str, org: Org) -> None:
     assert shown.index("Paid 450.00 USD") < shown.index("Raised")
 
 
+def test_every_object_has_a_list_a_form_and_pages(pages: str, org: Org) -> None:
+    """Whatever records an org has can be looked at, and a new one can be typed in."""
+    draft(org)
+    for sobject in org.schema:
+        url = f"{pages}/lightning/o/{sobject.name}"
+        get(f"{url}/list")
+        assert "Save" in get(f"{url}/new")
+        for row in of(org, sobject.name)[:1]:
+            assert row["Id"] in get(f"{pages}/{row['Id']}")
+            assert "Save" in get(f"{pages}/lightning/r/{sobject.name}/{row['Id']}/edit")
+
+
 def test_an_org_without_a_package_has_pages_too(tmp_path: Path) -> None:
     """Standard objects, with Edit and Delete, and tabs for them."""
     org = open_org()

@@ -86,10 +86,6 @@ class Interview:
         """Whether there is a screen before this one, and a way to it."""
         return bool(self._before) and self.screen is not None and self.screen.part.flag("allowBack")
 
-    def value(self, reference: str) -> Any:
-        """What a name in the flow stands for now."""
-        return self._frame.read(reference)
-
     def next(self, given: Given) -> None:
         """Fill in the screen and go on; where something is wrong with it, the screen stays."""
         if self.screen is None:
