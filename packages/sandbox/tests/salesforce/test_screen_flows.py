@@ -309,6 +309,14 @@ def test_a_screen_shows_what_depends_on_what_is_typed_into_it(tmp_path: Path) ->
     assert interview.screen.errors == {}
 
 
+def test_a_text_about_no_record_ends_the_dialogue_in_words(tmp_path: Path) -> None:
+    """As a flow does there: what is read of nothing is a fault that no way is given for."""
+    org = changed_flow(tmp_path, "{!Get_Account.Name}", "{!Get_Opportunity.AccountId}")
+    interview = raise_on(org)
+    assert interview.shown() == []
+    assert interview.failure == "Raise_Invoice: Get_Opportunity.AccountId is read of no record."
+
+
 def test_a_fault_that_nothing_catches_takes_back_what_was_written(tmp_path: Path) -> None:
     """The interview ends, and says why."""
     way = "<faultConnector>\n            <targetReference>Undo</targetReference>\n"

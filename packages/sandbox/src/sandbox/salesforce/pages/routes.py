@@ -253,6 +253,7 @@ class Pages:
 
     def _dialogue(self, dialogue: Dialogue) -> Response:
         record_id, interview = dialogue.record_id, dialogue.interview
+        shown = interview.shown()
         if interview.failure:
             self._dialogues.end(dialogue)
             return self._page("refused.html", 500, record_id=record_id, error=interview.failure)
@@ -266,6 +267,7 @@ class Pages:
             dialogue=dialogue,
             interview=interview,
             screen=interview.screen,
+            components=shown,
             objects=self._org.schema.objects,
             row=row,
         )

@@ -8,7 +8,8 @@ Source: https://help.salesforce.com/s/articleView?id=platform.flow_ref_elements_
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from sandbox.salesforce import deletion, records
@@ -26,7 +27,7 @@ from sandbox.salesforce.screen_flows.frame import (
     record_of,
     wire,
 )
-from sandbox.salesforce.screen_flows.screen import Given, Screen
+from sandbox.salesforce.screen_flows.screen import Given, Screen, Shown
 from sandbox.salesforce.store import Row, quoted
 from sandbox.salesforce.values import typed
 
@@ -91,39 +92,54 @@ class Interview:
         if self.screen is None:
             return
         self.step += 1
-        self.screen.type(given)
-        if not self.screen.errors:
-            self._before.append(self.screen.name)
-            self._go(_following(self.screen.part))
+        screen = self.screen
+        with self._ended_by_faults():
+            screen.type(given)
+            if not screen.errors:
+                self._before.append(screen.name)
+                self._go(_following(screen.part))
 
     def back(self, given: Given) -> None:
         """Go back to the screen before."""
         if self.screen is None or not self.can_go_back:
             return
         self.step += 1
-        self.screen.look_again(given)
-        self._show(self.flow.nodes[self._before.pop()], anew=False)
+        with self._ended_by_faults():
+            self.screen.look_again(given)
+            self._show(self.flow.nodes[self._before.pop()], anew=False)
 
     def look_again(self, given: Given) -> None:
         """Show the screen again, as it is with what is typed so far."""
         if self.screen is not None:
-            self.screen.look_again(given)
+            with self._ended_by_faults():
+                self.screen.look_again(given)
+
+    def shown(self) -> list[Shown]:
+        """What the screen shows; nothing where there is none, or no more."""
+        with self._ended_by_faults():
+            return self.screen.show() if self.screen else []
+        return []
 
     # -- the way
+
+    @contextmanager
+    def _ended_by_faults(self) -> Iterator[None]:
+        """A fault that nothing catches ends the interview."""
+        try:
+            yield
+        except Fault as fault:
+            self.failure, self.screen = str(fault), None
 
     def _go(self, name: str) -> None:
         """Run from an element to the next screen, or to the end."""
         self.screen = None
         while name:
             try:
-                with self._org.store.transaction():
+                with self._ended_by_faults(), self._org.store.transaction():
                     self._run(self._frame, name)
                 return
             except _RolledBack as undone:
                 name = undone.following
-            except Fault as fault:
-                self.failure, self.screen = str(fault), None
-                return
 
     def _run(self, frame: Frame, name: str) -> None:
         for _ in range(MANY_STEPS):

@@ -162,8 +162,10 @@ class Screen:
 
     def _beginning(self, part: Part) -> Any:
         if part.text("fieldType") == "ComponentInstance":
-            given = self._parameters(part).get("recordId")
-            return self._chosen(part, given) if given else _NOTHING_FOUND
+            try:
+                return self._chosen(part, str(self._parameters(part).get("recordId") or ""))
+            except ValueError:
+                return _NOTHING_FOUND
         chosen = part.text("defaultSelectedChoiceReference")
         value = self._frame.read(chosen) if chosen else self._frame.value(part.find("defaultValue"))
         return False if value is None and part.text("dataType") == "Boolean" else value
