@@ -58,9 +58,9 @@ class Org:
         return PERSON_ID if _at_a_page.get() else USER_ID
 
     @property
-    def permissions(self) -> frozenset[str]:
+    def custom_permissions(self) -> frozenset[str]:
         """The custom permissions of whoever is asking."""
-        return self.package.permissions(self.person_has if _at_a_page.get() else None)
+        return self.package.custom_permissions(self.person_has if _at_a_page.get() else None)
 
     @contextmanager
     def asked_by_a_person(self) -> Iterator[None]:

@@ -84,7 +84,7 @@ class Package:
             for label in part.all("labels")
         }
 
-    def permissions(self, sets: Sequence[str] | None) -> frozenset[str]:
+    def custom_permissions(self, sets: Sequence[str] | None) -> frozenset[str]:
         """The custom permissions that some permission sets grant, or all of them together."""
         return frozenset(
             granted.text("name")

@@ -57,7 +57,7 @@ class _Values(Mapping[str, Any]):
             return self._field(self._before or self._row, name.removeprefix(BEFORE))
         first, _, rest = name.partition(".")
         if first == "$Permission":
-            return rest in self._org.permissions
+            return rest in self._org.custom_permissions
         if first == "$User":
             user = self._org.sobject("User")
             row = self._org.store.get(user, self._org.user_id) or {}

@@ -63,7 +63,9 @@ def list_of(org: Org, sobject: SObject, name: str) -> Listed | None:
         return None
     view = views.get(chosen)
     named = [COLUMNS.get(column, column) for column in view.texts("columns")] if view else []
-    columns = [sobject.fields[column] for column in named] or list_columns(sobject)
+    columns = [
+        sobject.fields[column] for column in named if column in sobject.fields
+    ] or list_columns(sobject)
     order = "Name" if sobject.name_field else "Id"
     where = f" WHERE {condition}" if view and (condition := condition_of(sobject, view)) else ""
     query = translate(

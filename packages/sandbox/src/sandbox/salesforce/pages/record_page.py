@@ -179,13 +179,14 @@ class _Builder:
         if names is None:
             shown = [] if self._sobject.custom else list_columns(self._sobject)
             return tuple(field for field in shown if field.name != "Name")
-        return tuple(self._sobject.fields[name] for name in names[:_HIGHLIGHTED] if name != "Name")
+        seen = [self._sobject.fields.get(name) for name in names[:_HIGHLIGHTED]]
+        return tuple(field for field in seen if field is not None and field.name != "Name")
 
     def _chosen_actions(self, panel: Part) -> Iterator[Action]:
         for prop in panel.all("componentInstanceProperties"):
             if prop.text("name") == "actionNames":
                 for item in prop.all("valueList/valueListItems"):
-                    if self._is_visible(item):
+                    if self._is_visible(item, unseen=True):
                         yield self._action(item.text("value"))
 
     def _action(self, name: str) -> Action:
@@ -193,20 +194,30 @@ class _Builder:
             return Action(name, STANDARD_ACTIONS[name])
         return Action(name, self._package.actions[name].label)
 
-    def _is_visible(self, part: Part) -> bool:
+    def _is_visible(self, part: Part, *, unseen: bool = False) -> bool:
+        """Whether a rule lets something be seen.
+
+        Args:
+            part: What has the rule, if any.
+            unseen: What a criterion on a field that the user cannot see comes to: false, but for
+                actions. Source: https://help.salesforce.com/s/articleView?
+                id=platform.lightning_page_components_visibility_considerations.htm
+        """
         rule = part.find("visibilityRule")
         if rule is None:
             return True
-        results = [self._meets(criterion) for criterion in rule.all("criteria")]
+        results = [self._meets(criterion, unseen) for criterion in rule.all("criteria")]
         return holds(rule.text("booleanFilter"), results)
 
-    def _meets(self, criterion: Part) -> bool:
+    def _meets(self, criterion: Part, unseen: bool) -> bool:
         name = criterion.text("leftValue").removeprefix("{!").removesuffix("}")
         wanted: Any = criterion.text("rightValue") or None
         if name.startswith("$Permission.CustomPermission."):
-            left: Any = str(name.rpartition(".")[2] in self._org.permissions).lower()
+            left: Any = str(name.rpartition(".")[2] in self._org.custom_permissions).lower()
         else:
-            field = self._sobject.fields[name.removeprefix("Record.")]
+            field = self._sobject.fields.get(name.removeprefix("Record."))
+            if field is None:
+                return unseen
             left = typed(field, self._row.get(field.name))
             if isinstance(left, Decimal) and wanted is not None:
                 wanted = Decimal(wanted)
@@ -230,7 +241,7 @@ class _Builder:
                 case "flexipage:fieldSection":
                     yield self._field_section(component)
                 case "force:relatedListSingleContainer":
-                    yield self._chosen_list(component)
+                    yield from self._chosen_list(component)
 
     def _tabs(self, component: Part) -> Tabs:
         facet = self._facets[_property(component, "tabs")]
@@ -254,8 +265,9 @@ class _Builder:
         for item in facet.all("itemInstances/fieldInstance"):
             if self._is_visible(item):
                 behavior = _property(item, "uiBehavior", "fieldInstanceProperties")
-                name = item.text("fieldItem").removeprefix("Record.")
-                yield _placed(self._sobject.fields[name], behavior.capitalize())
+                field = self._sobject.fields.get(item.text("fieldItem").removeprefix("Record."))
+                if field is not None:
+                    yield _placed(field, behavior.capitalize())
 
     def layout(self) -> list[Section]:
         """The fields of the layout, or all of an object that has none."""
@@ -268,6 +280,7 @@ class _Builder:
                     tuple(
                         _placed(self._sobject.fields[item.text("field")], item.text("behavior"))
                         for item in column.all("layoutItems")
+                        if item.text("field") in self._sobject.fields
                     )
                     for column in part.all("layoutColumns")
                 ),
@@ -286,16 +299,15 @@ class _Builder:
 
     # -- related lists
 
-    def _chosen_list(self, component: Part) -> RelatedList:
+    def _chosen_list(self, component: Part) -> Iterator[RelatedList]:
         name = _property(component, "relatedListApiName")
         relation = self._org.schema.find_children(self._sobject.name, name)
-        if relation is None:
-            raise KeyError(name)
-        return self._related(
-            relation,
-            int(_property(component, "rowsToDisplay") or _ROWS),
-            _property(component, "showActionBar") == "true",
-        )
+        if relation is not None:
+            yield self._related(
+                relation,
+                int(_property(component, "rowsToDisplay") or _ROWS),
+                _property(component, "showActionBar") == "true",
+            )
 
     def _all_related(self) -> Iterator[RelatedList]:
         """Those of the layout, or all that the object has where no layout says."""
@@ -310,7 +322,8 @@ class _Builder:
         child = self._org.sobject(relation.child)
         condition = f"{quoted(relation.field.name)} = ? AND IsDeleted = 0"
         listed = self._listed(relation)
-        fields = [child.fields[COLUMNS.get(n, n)] for n in listed.texts("fields")] if listed else ()
+        names = [COLUMNS.get(name, name) for name in listed.texts("fields")] if listed else []
+        fields = [child.fields[name] for name in names if name in child.fields]
         order = "rowid DESC"
         if listed and (by := listed.text("sortField")):
             way = "DESC" if listed.text("sortOrder") == "Desc" else "ASC"

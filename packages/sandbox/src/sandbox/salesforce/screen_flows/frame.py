@@ -185,7 +185,7 @@ class Frame:
                 row = self._org.store.get(user, self._org.user_id) or {}
                 return typed(user.fields[name], row.get(name))
             case "$Permission", _:
-                return name in self._org.permissions
+                return name in self._org.custom_permissions
         raise Fault(f"{self.flow.name}: there is no {first}.{name}.")
 
     # -- to write
