@@ -26,7 +26,7 @@ def main() -> None:
         "SALESFORCE__DOMAIN": "northwind.my",
         "SALESFORCE__CONSUMER_KEY": CONSUMER_KEY,
         "SALESFORCE__CONSUMER_SECRET": CONSUMER_SECRET,
-        "SALESFORCE__ORG_ID": "00DHs0000000001IAA",
+        "SALESFORCE__ORG_ID": "00DHs0000000001MAA",
         "LEDGER__URL": f"sqlite:///{folder}/ledger.db",
         "REPORTS": f"{folder}/reports",
     }

@@ -21,7 +21,7 @@ from tasks.records.environment_check import verify_environment
 from tasks.records.locks import lock_invoice
 from tasks.runtime.outcome import reports_outcome
 from tasks.runtime.run_page import name_run
-from tasks.sync.refresh import refresh, to_outcome
+from tasks.sync.refresh import outcome_of_act, refresh_after_act
 
 
 @flow(name="credit-invoice", flow_run_name="credit {invoice}", persist_result=True)
@@ -62,5 +62,7 @@ def credit_invoice(
         request = CreditRequest(amount, tuple(lines), give_back, reason, memo, mail_customer)
         credit = check_credit(sent, request, request_id)
         number = issue_credit_note(sent, request, credit, request_id)
-        [change] = refresh([sent.stripe_id], touch=True, reread_payments=[sent.stripe_id])
-    return to_outcome(change, f"Credit note {number}: {credit.describe(give_back)} on {sent.name}.")
+        change = refresh_after_act(sent.stripe_id, reread_payments=True)
+    return outcome_of_act(
+        change, f"Credit note {number}: {credit.describe(give_back)} on {sent.name}."
+    )

@@ -9,6 +9,7 @@ from pydantic import Field
 from invoicing.domain.forms.parameters import Outcome
 from invoicing.domain.model.wording import counted
 from invoicing.domain.sync.drift_kinds import KINDS_FOR_PEOPLE, Kind
+from tasks.events.retry_dead_letters import retry_dead_letters
 from tasks.full_sync.approval import await_approval
 from tasks.full_sync.drift_report import publish_drift
 from tasks.full_sync.missed_refunds import find_missed_refunds
@@ -68,6 +69,7 @@ def full_sync(
                 return Outcome(sentence=declined)
             repair(sync, wanted)
             find_missed_refunds()
+            retry_dead_letters()
         outcomes = publish_drift(sync)
         finish_sync(sync)
     ending = f": {outcomes}." if differ else "."

@@ -19,7 +19,7 @@ from tasks.records.environment_check import verify_environment
 from tasks.records.locks import lock_invoice
 from tasks.runtime.outcome import reports_outcome
 from tasks.runtime.run_page import name_run
-from tasks.sync.refresh import refresh, to_outcome
+from tasks.sync.refresh import outcome_of_act, refresh_after_act
 
 
 @flow(name="record-payment", flow_run_name="record a payment of {invoice}", persist_result=True)
@@ -52,8 +52,9 @@ def record_payment(
         payment = check_payment(sent, amount, received_on, paid_by, reference, request_id)
         reported = report_payment(payment)
         attach_payment(payment, reported)
-        [change] = refresh([sent.stripe_id], touch=True)
-    return to_outcome(
+        change = refresh_after_act(sent.stripe_id)
+    return outcome_of_act(
         change,
-        f"{payment.money} by {paid_by} was noted on {sent.name}; it is {change.status} now.",
+        f"{payment.money} by {paid_by} was noted on {sent.name}"
+        f"{f'; it is {change.status} now' if change.status else ''}.",
     )

@@ -9,7 +9,7 @@ from tasks.records.environment_check import verify_environment
 from tasks.records.locks import lock_invoice
 from tasks.runtime.outcome import reports_outcome
 from tasks.runtime.run_page import name_run
-from tasks.sync.refresh import refresh, to_outcome
+from tasks.sync.refresh import outcome_of_act, refresh_after_act
 
 
 @flow(name="resend-invoice", flow_run_name="resend {invoice}", persist_result=True)
@@ -29,5 +29,5 @@ def resend_invoice(invoice: InvoiceReference, request_id: RequestId = "") -> Inv
         sent = read_invoice_state(record_id)
         name_run(f"resend {sent.name} to {sent.account}")
         mail_again(sent, request_id)
-        [change] = refresh([sent.stripe_id], touch=True)
-    return to_outcome(change, f"{sent.name} was mailed to {sent.email} again.")
+        change = refresh_after_act(sent.stripe_id)
+    return outcome_of_act(change, f"{sent.name} was mailed to {sent.email} again.")

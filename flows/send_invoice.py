@@ -29,7 +29,7 @@ from tasks.sending.stripe_draft import (
     ensure_products,
     fill_draft,
 )
-from tasks.sync.refresh import refresh, to_outcome
+from tasks.sync.refresh import outcome_of_act, refresh_after_act
 
 
 @flow(name="send-invoice", flow_run_name="send {invoice}", persist_result=True)
@@ -63,7 +63,7 @@ def send_invoice(invoice: InvoiceReference, small_amount_is_meant: bool = False)
         await_approval(draft, asked)
         asked = finalize(stripe_id, draft, customer_id, asked)
         if asked.is_more_than_agreed:
-            refresh([stripe_id])
+            refresh_after_act(stripe_id)
             await_approval(draft, asked)
         if draft.details.collection is not Collection.CHARGE:
             did = "sent to"
@@ -74,12 +74,13 @@ def send_invoice(invoice: InvoiceReference, small_amount_is_meant: bool = False)
         else:
             did = "billed to"
         enable_auto_advance(stripe_id)
-        [sent] = refresh([stripe_id], touch=True)
-        refresh([draft.replaces] if draft.replaces else [])
-        link_customer(draft.account, customer_id)
-        conclude_sending(record_id, stripe_id, asked)
-    return to_outcome(
+        sent = refresh_after_act(stripe_id)
+        if draft.replaces:
+            refresh_after_act(draft.replaces)
+        not_linked = link_customer(draft.account, customer_id)
+        conclude_sending(record_id, stripe_id, asked, not_linked)
+    return outcome_of_act(
         sent,
         f"{draft.name} over {asked.total} was {did} {draft.account.name} at {draft.email}."
-        f"{asked.note}",
+        f"{asked.note}{draft.account.address_note}{not_linked}",
     )

@@ -28,4 +28,4 @@ def sync_invoice(invoice: InvoiceReference) -> InvoiceOutcome:
     name_run(f"sync {change.name or stripe_id}")
     if change.record_id:
         publish_timeline(change.record_id, change.name)
-    return to_outcome(change, change.sentence)
+    return to_outcome(change)

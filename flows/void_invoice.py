@@ -9,7 +9,7 @@ from tasks.records.environment_check import verify_environment
 from tasks.records.locks import lock_invoice
 from tasks.runtime.outcome import reports_outcome
 from tasks.runtime.run_page import name_run
-from tasks.sync.refresh import refresh, to_outcome
+from tasks.sync.refresh import outcome_of_act, refresh_after_act
 
 
 @flow(name="void-invoice", flow_run_name="void {invoice}", persist_result=True)
@@ -29,5 +29,5 @@ def void_invoice(invoice: InvoiceReference) -> InvoiceOutcome:
         name_run(f"void {sent.name} for {sent.account}")
         check_allowed(InvoiceAction.VOID, sent)
         void(sent)
-        [change] = refresh([sent.stripe_id], touch=True)
-    return to_outcome(change, f"{sent.name} over {sent.total} for {sent.account} is void.")
+        change = refresh_after_act(sent.stripe_id)
+    return outcome_of_act(change, f"{sent.name} over {sent.total} for {sent.account} is void.")

@@ -21,9 +21,6 @@ def watch_salesforce() -> Outcome:
     verify_environment()
     with lock_action_fields():
         asking = collect_requests()
-        started = take_up_requests()
+        taken = take_up_requests()
     give_back_all_emails()
-    return Outcome(
-        sentence=f"{counted(asking, 'record')} asked for something; "
-        f"{counted(len(started), 'run')} started{': ' if started else ''}{', '.join(started)}."
-    )
+    return Outcome(sentence=f"{counted(asking, 'record')} asked for something; {taken.sentence}")

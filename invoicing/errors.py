@@ -5,7 +5,8 @@
     │   ├── Busy                 another run has locked the invoice
     │   └── Throttled            a service asks for a slower pace
     ├── Rejected                 the input is wrong: a person must change something
-    │   └── NotFound             what it names does not exist
+    │   ├── NotFound             what it names does not exist
+    │   └── WriteRefused         Salesforce does not take a record; who looks after the org decides
     ├── Conflict                 both systems changed: a person must decide
     ├── Superseded               another process has taken over this run; this one ends
     ├── EventsMissed             Stripe may have dropped events; a full sync was started
@@ -63,6 +64,18 @@ class Rejected(InvoicingError):
 
 class NotFound(Rejected):
     """What the request names does not exist in the service."""
+
+
+class WriteRefused(Rejected):
+    """A rule, a lock or a right of the org is in the way of a write, for hours or for good.
+
+    Nothing is wrong with what was to be written, so that the same may be taken another day.
+    """
+
+
+def may_pass(error: InvoicingError) -> bool:
+    """Whether the same may do better another day, though nobody changes what was asked for."""
+    return isinstance(error, TransientError | WriteRefused)
 
 
 class Conflict(InvoicingError):

@@ -7,7 +7,12 @@ from functools import cache
 from invoicing.connectors.salesforce import Salesforce
 from invoicing.domain.model.wording import nearest
 from invoicing.domain.salesforce.field_mapping import OrgMapping
-from invoicing.domain.salesforce.mapping_validation import mistakes, own_mistakes
+from invoicing.domain.salesforce.mapping_validation import (
+    Describe,
+    mistakes,
+    own_mistakes,
+    shorter_texts,
+)
 from invoicing.domain.salesforce.org_field_values import OrgFieldReader
 from invoicing.domain.salesforce.queries import Query
 from invoicing.errors import EnvironmentMismatch, InvoicingError, Misconfigured, Rejected
@@ -15,20 +20,25 @@ from invoicing.mapping import all_mistakes, org_mapping
 from invoicing.settings import settings
 
 
-def check_org() -> None:
+def check_org(org: Salesforce, describe: Describe) -> dict[str, dict[str, int]]:
     """Compare what this project needs with what the org says of its objects.
 
-    Costs a login and one call for each object, of which there are about seven.
+    Args:
+        org: The org.
+        describe: Its describe, of which about seven objects are asked for.
+
+    Returns:
+        Characters that the org's fields hold, where longer texts are cut: by our object and field.
 
     Raises:
         Misconfigured: with every mistake, and the nearest name that exists.
     """
     mapping = org_mapping() or OrgMapping()
-    org = Salesforce(settings().salesforce)
-    wrong = own_mistakes(mapping) + mistakes(mapping, cache(org.describe), org.object_names)
+    wrong = own_mistakes(mapping) + mistakes(mapping, describe, org.object_names)
     wrong += data_mistakes(mapping, org)
     if wrong:
         raise Misconfigured(all_mistakes(settings().mapping, wrong))
+    return shorter_texts(mapping, describe)
 
 
 def data_mistakes(mapping: OrgMapping, org: Salesforce) -> Iterator[str]:
@@ -49,10 +59,14 @@ def data_mistakes(mapping: OrgMapping, org: Salesforce) -> Iterator[str]:
 def main() -> None:
     """Check the field mapping of the settings against the org, and report the outcome."""
     try:
-        check_org()
+        org = Salesforce(settings().salesforce, org_mapping())
+        shorter = check_org(org, cache(org.describe))
     except InvoicingError as error:
         sys.exit(str(error))
     sys.stdout.write("The org has everything this project needs, under the names it was given.\n")
+    for sobject, fields in shorter.items():
+        for name, length in fields.items():
+            sys.stdout.write(f"{sobject}.{name} gets the first {length} characters of a text.\n")
 
 
 if __name__ == "__main__":

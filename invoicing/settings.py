@@ -119,6 +119,11 @@ class Salesforce(BaseModel):
     consumer_secret: SecretStr | None = Field(None, description="For client credentials.")
     username: str | None = Field(None, description="For JWT bearer: the integration user.")
     private_key_file: Path | None = Field(None, description="For JWT bearer: PEM file.")
+    audience: str | None = Field(
+        None,
+        description="For JWT bearer: the audience: login, test, or My Domain as above. "
+        "Unset: test where My Domain is a sandbox's, else login.",
+    )
     url: str | None = Field(
         None, description="Where the org answers, when that is not its My Domain (a proxy)."
     )
@@ -131,6 +136,15 @@ class Salesforce(BaseModel):
     api_usage_limit: float = Field(
         0.8, gt=0, le=1, description="Share of the daily API calls past which bulk work stops."
     )
+
+    @property
+    def jwt_audience(self) -> str:
+        """Whom a JWT is for, without .salesforce.com.
+
+        Source: Salesforce Help, "OAuth 2.0 JWT Bearer Flow" (aud: login, test, or a site)
+        """
+        of_sandbox = any(mark in self.domain for mark in ("--", ".sandbox.", ".scratch."))
+        return self.audience or ("test" if of_sandbox else "login")
 
     @model_validator(mode="after")
     def _one_login(self) -> Self:

@@ -108,7 +108,7 @@ def environment(
         "SALESFORCE__DOMAIN": "northwind.my",
         "SALESFORCE__CONSUMER_KEY": CONSUMER_KEY,
         "SALESFORCE__CONSUMER_SECRET": CONSUMER_SECRET,
-        "SALESFORCE__ORG_ID": "00DHs0000000001IAA",
+        "SALESFORCE__ORG_ID": "00DHs0000000001MAA",
         "LEDGER__URL": f"sqlite:///{tmp_path}/ledger.db",
         "REPORTS": str(tmp_path / "reports"),
         "BUSINESS__TIME_ZONE": "Europe/Berlin",

@@ -53,7 +53,7 @@ STOP_SECONDS = 20
 STRIPE_KEY = "sk_live_51" + ("Sandbox" * 14)[:97]  # what the sandboxes expect, long as a real one
 STRIPE_ACCOUNT = "acct_1SandboxAcme"
 STRIPE_API_VERSION = "2026-10-28.endive"
-SALESFORCE_ORG = "00DHs0000000001IAA"
+SALESFORCE_ORG = "00DHs0000000001MAA"
 SALESFORCE_KEY = "3MVG9sandboxConsumerKey"
 SALESFORCE_SECRET = "sandbox-consumer-secret"  # noqa: S105
 

@@ -7,12 +7,16 @@ translate what goes out and what comes back.
 
 import csv
 import io
+import re
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
 from itertools import count
+from pathlib import Path
 from typing import Any, NotRequired, TypedDict, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 from xml.etree import ElementTree
@@ -29,16 +33,22 @@ from simple_salesforce.exceptions import (
     SalesforceOperationError,
 )
 
+from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.salesforce.field_mapping import Names, OrgMapping
-from invoicing.domain.salesforce.queries import Query
+from invoicing.domain.salesforce.new_values import NewValues
+from invoicing.domain.salesforce.queries import Query, is_in
+from invoicing.domain.salesforce.record import INVOICE
 from invoicing.errors import (
     EnvironmentMismatch,
     InvoicingError,
+    Misconfigured,
     NotFound,
     Rejected,
     Throttled,
     TransientError,
+    WriteRefused,
 )
+from invoicing.ledger.logins import LASTS, Logins
 from invoicing.mapping import org_mapping
 from invoicing.settings import SALESFORCE_API_VERSION, settings
 from invoicing.settings import Salesforce as SalesforceSettings
@@ -67,7 +77,6 @@ BULK_PART = 10_000
 TRANSIENT_CODES = frozenset(
     [
         "UNABLE_TO_LOCK_ROW",
-        "DUPLICATE_VALUE",
         "SERVER_UNAVAILABLE",
         "QUERY_TIMEOUT",
         "UNKNOWN_EXCEPTION",
@@ -75,8 +84,26 @@ TRANSIENT_CODES = frozenset(
         "PROCESSING_HALTED",
     ]
 )
+SESSION_ENDED = "INVALID_SESSION_ID"
+LOGIN_LIMIT = "login rate exceeded"
+"""Source: https://help.salesforce.com/s/articleView?id=000381578, n8n-io/n8n#32325."""
 THROTTLED_CODES = frozenset(["REQUEST_LIMIT_EXCEEDED", "TOO_MANY_REQUESTS"])
-NOT_FOUND_CODES = frozenset(["NOT_FOUND", "ENTITY_IS_DELETED", "INVALID_CROSS_REFERENCE_KEY"])
+NOT_FOUND_CODES = frozenset(["NOT_FOUND", "ENTITY_IS_DELETED"])
+RACE_CODE = "DUPLICATE_VALUE"
+"""Passes for whoever creates, because another was faster; on an update it is final."""
+
+RULE_CODE = "FIELD_CUSTOM_VALIDATION_EXCEPTION"
+"""A validation rule, or a trigger that refuses: the message is theirs, and free text."""
+
+PASSING_INSIDE = re.compile(
+    r"UNABLE_TO_LOCK_ROW|QUERY_TIMEOUT|SERVER_UNAVAILABLE|REQUEST_RUNNING_TOO_LONG"
+    r"|System\.LimitException"
+)
+"""What passes with time stands inside another error's message, where a trigger or flow met it.
+
+Source: https://github.com/SFDO-Community/declarative-lookup-rollup-summaries/issues/1241
+"""
+
 SCHEMA_CODES = frozenset(["INVALID_FIELD", "INVALID_TYPE", "INVALID_FIELD_FOR_INSERT_UPDATE"])
 
 
@@ -108,23 +135,33 @@ class _Transport(HTTPAdapter):
         answer = super().send(request, *args, **kwargs)
         if request.path_url.endswith("/oauth2/token") and _is_transient(answer.status_code):
             raise requests.exceptions.RetryError(f"login: status {answer.status_code}")
+        if not kwargs.get("stream") and answer.status_code == 200 and answer.content == b"[]":
+            raise requests.exceptions.InvalidJSONError(
+                "a list of nothing answers none of our calls"
+            )
         return answer
 
 
 @contextmanager
-def _translated_errors(doing: str) -> Iterator[None]:
+def _translated_errors(doing: str, *, writing: bool = False) -> Iterator[None]:
     """Translate the SDK's errors by what has to happen next."""
     try:
         yield
     except SalesforceAuthenticationFailed as error:
         if isinstance(error.__cause__, ValueError):
             raise TransientError("Salesforce's answer to the login was unreadable.") from error
+        if LOGIN_LIMIT in f"{error.code} {error.auth_message}".lower().replace("_", " "):
+            raise Throttled(
+                "Salesforce's logins of this hour are used up; they come back by themselves."
+            ) from error
+        said = str(error.auth_message or error.code)
+        which = "AUDIENCE: login, test, or My Domain" if "audience" in said else " settings"
         raise EnvironmentMismatch(
-            f"Salesforce does not accept the login ({error.auth_message or error.code}); "
-            "check the INVOICING_SALESFORCE__ settings."
+            f"Salesforce does not accept the login ({said}); check the "
+            f"INVOICING_SALESFORCE__{which}."
         ) from error
     except SalesforceError as error:
-        raise _by_code(doing, error.status, _errors(error.content)) from error
+        raise _by_code(doing, error.status, _errors(error.content), writing=writing) from error
     except SalesforceOperationError as error:
         raise TransientError(
             f"Salesforce's bulk job failed, while trying to {doing}: {error}"
@@ -151,12 +188,31 @@ def _errors(content: Any) -> list[Mapping[str, Any]]:
     return []
 
 
-def _by_code(doing: str, status: int, errors: Sequence[Mapping[str, Any]]) -> InvoicingError:
-    codes = {str(error.get("errorCode") or error.get("statusCode")) for error in errors}
-    said = "; ".join(str(error.get("message")) for error in errors) or f"status {status}"
+def _by_code(
+    doing: str,
+    status: int,
+    errors: Sequence[Mapping[str, Any]],
+    *,
+    writing: bool = False,
+    racing: bool = False,
+) -> InvoicingError:
+    """The error of an answer, by all that it says, wherever in it that stands.
+
+    Args:
+        doing: What was tried.
+        status: The HTTP status.
+        errors: All errors of the answer.
+        writing: Whether records were to be written, which an org's own rules may refuse.
+        racing: Whether records were to be created, which another run may have done at once.
+    """
+    codes = {_code(error) for error in errors}
+    said = "; ".join(map(_reason, errors)) or f"status {status}"
+    inside = any(PASSING_INSIDE.search(str(e.get("message"))) for e in errors if not _is_rule(e))
     if codes & THROTTLED_CODES or status == 429:
         return Throttled(f"Salesforce's limits are used up, while trying to {doing}: {said}")
-    if codes & TRANSIENT_CODES or status >= 500:
+    if SESSION_ENDED in codes:
+        return _SessionEnded(f"Salesforce ended the session, while trying to {doing}: {said}")
+    if codes & TRANSIENT_CODES or inside or status >= 500 or (racing and RACE_CODE in codes):
         return TransientError(f"Salesforce failed, while trying to {doing}: {said}", answered=True)
     if codes & SCHEMA_CODES:
         return EnvironmentMismatch(
@@ -164,9 +220,84 @@ def _by_code(doing: str, status: int, errors: Sequence[Mapping[str, Any]]) -> In
             "Deploy deployments/salesforce to the org and assign its permissions, or correct the "
             "field mapping: python -m invoicing.mapping names what is missing."
         )
-    if codes & NOT_FOUND_CODES or status == 404:
+    if codes & NOT_FOUND_CODES or status == 404 or any(map(_names_nothing, errors)):
         return NotFound(f"Salesforce refused to {doing}: {said}")
-    return Rejected(f"Salesforce refused to {doing}: {said}")
+    kind = WriteRefused if writing else Rejected
+    return kind(f"Salesforce refused to {doing}: {said}")
+
+
+def _code(error: Mapping[str, Any]) -> str:
+    return str(error.get("errorCode") or error.get("statusCode"))
+
+
+def _names_nothing(error: Mapping[str, Any]) -> bool:
+    """Whether a record is missing: by the same code, an org also refuses owners."""
+    named = str(error.get("message")).lower().startswith("invalid cross reference id")
+    return named and _code(error) == "INVALID_CROSS_REFERENCE_KEY"
+
+
+def _is_rule(error: Mapping[str, Any]) -> bool:
+    return _code(error) == RULE_CODE
+
+
+def _reason(error: Mapping[str, Any]) -> str:
+    """Why something was refused, in words that name the rule and the fields, as far as it says."""
+    message = str(error.get("message"))
+    fields = ", ".join(map(_shown, error.get("fields") or ()))
+    match _code(error):
+        case "FIELD_CUSTOM_VALIDATION_EXCEPTION":
+            return f"a validation rule{fields and ' on ' + fields} says “{message}”"
+        case "DUPLICATES_DETECTED":
+            rule = (error.get("duplicateResult") or {}).get("duplicateRule")
+            return f"the duplicate rule{(rule and ' ' + rule) or ''} says “{message}”"
+        case "ENTITY_IS_LOCKED":
+            return "it is locked, as a record is while its approval is under way"
+        case _:
+            return message
+
+
+def _shown(name: str) -> str:
+    """An object or a field of the org, as people read it."""
+    return name.removesuffix("__c").replace("_", " ")
+
+
+class _SessionEnded(TransientError):
+    """The session is over; the next one may do better."""
+
+
+class _Client(SalesforceClient):
+    """The SDK's client, whose login is one that processes share.
+
+    The SDK logs in anew where a plain call says that the session has ended; its Bulk handlers, and
+    calls that it does not know, do not (simple-salesforce#619), so before those it is renewed.
+    """
+
+    def __init__(self, logins: Logins | None, **options: Any) -> None:
+        self._logins = logins
+        self._opened = 0.0
+        self.session_id = ""
+        super().__init__(**options)
+
+    def _refresh_session(self) -> None:
+        log_in = self._salesforce_login_partial
+        if self._logins and log_in:
+            login = self._logins.shared(self.session_id, log_in)
+            self.session_id, self.sf_instance = login.token, login.host
+            self._generate_headers()
+        else:
+            super()._refresh_session()
+        self._opened = time.monotonic()
+
+    @contextmanager
+    def renewed(self) -> Iterator[None]:
+        """Have a session that does not end meanwhile; one that ended even so is not used again."""
+        if time.monotonic() - self._opened > LASTS.total_seconds():
+            self._refresh_session()
+        try:
+            yield
+        except _SessionEnded:
+            self._opened = -LASTS.total_seconds()
+            raise
 
 
 class _Page(TypedDict):
@@ -216,15 +347,6 @@ class _Graphs(TypedDict):
     graphs: list[_Graph]
 
 
-class _Limit(TypedDict):
-    Max: int
-    Remaining: int
-
-
-class _Limits(TypedDict):
-    DailyApiRequests: _Limit
-
-
 @dataclass(frozen=True, slots=True)
 class OrgFacts:
     """What an org says of itself.
@@ -259,30 +381,33 @@ class GraphError:
 class Salesforce:
     """One Salesforce org."""
 
-    def __init__(self, settings: SalesforceSettings, mapping: OrgMapping | None = None) -> None:
-        """Log in.
+    def __init__(
+        self,
+        settings: SalesforceSettings,
+        mapping: OrgMapping | None = None,
+        logins: Logins | None = None,
+    ) -> None:
+        """Log in, or take the login that others have.
 
         Args:
             settings: Where the org is, and who we are there.
             mapping: The org's names for our objects and fields, where they differ.
+            logins: Where the login is shared; without it, this one is nobody else's.
 
         Raises:
             EnvironmentMismatch: the org does not accept the login.
             TransientError: the org did not answer.
         """
         self._names = Names(mapping) if mapping else None
+        self._types: dict[str, dict[str, str]] = {}
         session = requests.Session()
         session.mount("https://", _Transport(settings.url, settings.timeout_seconds))
-        secret = settings.consumer_secret
+        # A rule that only alerts asks whoever types; there is nobody here who could answer.
+        session.headers["Sforce-Duplicate-Rule-Header"] = "allowSave=true"
         with _translated_errors("log in"):
-            self._client = SalesforceClient(
-                consumer_key=settings.consumer_key.get_secret_value(),
-                consumer_secret=secret.get_secret_value() if secret else None,
-                username=settings.username,
-                privatekey_file=str(settings.private_key_file)
-                if settings.private_key_file
-                else None,
-                domain=settings.domain,
+            self._client = _Client(
+                logins,
+                **_credentials(settings),
                 version=SALESFORCE_API_VERSION,
                 session=session,
                 parse_float=Decimal,
@@ -294,7 +419,7 @@ class Salesforce:
     ) -> T:
         """Make a call; its answer must have a shape."""
         extra: dict[str, Any] = {} if body is None else {"data": orjson.dumps(body)}
-        with _translated_errors(doing):
+        with _translated_errors(doing, writing=method != "GET"):
             try:
                 answer = self._client.restful(path, method=method, **extra)
             except TypeError as error:  # the SDK asks for the length of whatever came
@@ -312,15 +437,15 @@ class Salesforce:
         """
         doing = "ask the org what it is"
         url = f"https://{self._client.sf_instance}/services/Soap/u/{SALESFORCE_API_VERSION}"
-        headers = {"Content-Type": "text/xml; charset=UTF-8", "SOAPAction": '""'}
-        body = USER_INFO.format(self._client.session_id).encode()
-        with _translated_errors(doing):
-            answer = self._client.session.post(url, data=body, headers=headers)
-            said = _texts(answer.content)
-        if "organizationId" not in said:
-            why = said.get("faultstring") or f"status {answer.status_code}"
-            kind = TransientError if _may_pass(said, answer.status_code) else EnvironmentMismatch
-            raise kind(f"Salesforce refused to {doing}: {why}")
+        with self._client.renewed():
+            headers = {"Content-Type": "text/xml; charset=UTF-8", "SOAPAction": '""'}
+            body = USER_INFO.format(self._client.session_id).encode()
+            with _translated_errors(doing):
+                answer = self._client.session.post(url, data=body, headers=headers)
+                said = _texts(answer.content)
+            if "organizationId" not in said:
+                why = said.get("faultstring") or f"status {answer.status_code}"
+                raise _soap_kind(said, answer.status_code)(f"Salesforce refused to {doing}: {why}")
         several = said.get("organizationMultiCurrency") == "true"
         own = said.get("userDefaultCurrencyIsoCode" if several else "orgDefaultCurrencyIsoCode")
         return OrgFacts(said["organizationId"], several, own or "")
@@ -337,14 +462,26 @@ class Salesforce:
         answer = self._call("read the schema", "sobjects/", _Objects)
         return [sobject["name"] for sobject in answer["sobjects"]]
 
+    def own_object(self, ours: str) -> str:
+        """The org's name of an object of ours."""
+        return self._sobject(ours)
+
+    def own_field(self, sobject: str, ours: str) -> str | None:
+        """The org's name of a field of ours; None where it keeps none."""
+        return (self._names or OUR_NAMES).path(sobject, ours)
+
     def _sobject(self, ours: str) -> str:
         return self._names.sobject(ours) if self._names else ours
 
     def _fields(self, sobject: str, values: Mapping[str, Any]) -> Mapping[str, Any]:
         return self._names.fields(sobject, values) if self._names else values
 
-    def query(self, query: Query) -> list[Record]:
+    def query(self, query: Query, *, deleted: bool = False) -> list[Record]:
         """All records that a query finds, each with all of its children.
+
+        Args:
+            query: The query.
+            deleted: Find those in the recycle bin, and those that were merged away, as well.
 
         A batch may end anywhere, and children count: a list of children that was cut names its
         rest, which is fetched here.
@@ -356,7 +493,7 @@ class Salesforce:
         """
         soql = query.build(self._names or OUR_NAMES).soql
         with _translated_errors("read records"):
-            found = self._whole(self._client.query(soql))["records"]
+            found = self._whole(self._client.query(soql, include_deleted=deleted))["records"]
             for record in found:
                 for value in record.values():
                     if isinstance(value, dict) and "records" in value:
@@ -400,8 +537,8 @@ class Salesforce:
         the org does not keep is an empty text.
         """
         asked = query.build(self._names or OUR_NAMES)
-        sobject = getattr(self._client.bulk2, "query")  # noqa: B009  (any name will do)
-        with _translated_errors("read records in bulk"):
+        with self._client.renewed(), _translated_errors("read records in bulk"):
+            sobject = getattr(self._client.bulk2, "query")  # noqa: B009  (any name will do)
             for part in sobject.query(asked.soql, max_records=BULK_PART, wait=0.2):
                 # StringIO takes four bytes for each character.
                 rows = csv.reader(io.TextIOWrapper(io.BytesIO(part.encode()), "utf-8", newline=""))
@@ -446,24 +583,31 @@ class Salesforce:
             keys.append(record[key])
             fields = self._fields(sobject, record)
             rows.append({name: _csv_value(value) for name, value in fields.items()})
-        bulk = getattr(self._client.bulk2, self._sobject(sobject))
         failed: dict[str, InvoicingError] = {}
-        with _translated_errors("write records in bulk"):
+        with self._client.renewed(), _translated_errors("write records in bulk"):
+            bulk = getattr(self._client.bulk2, self._sobject(sobject))
             for job in getattr(bulk, operation)(records=rows, wait=0.2, **options):
                 for results in (bulk.get_failed_records, bulk.get_unprocessed_records):
                     for row in csv.DictReader(io.StringIO(results(job["job_id"]))):
-                        failed[row[column]] = _bulk_error(row.get("sf__Error"))
+                        failed[row[column]] = _bulk_error(
+                            self._writing(sobject), row.get("sf__Error"), operation == "upsert"
+                        )
         return [RowError(index, failed[name]) for index, name in enumerate(keys) if name in failed]
 
     def delete(self, sobject: str, record_id: str) -> None:
         """Delete one record with its details; NotFound if there is none."""
         path = f"sobjects/{self._sobject(sobject)}/{record_id}"
-        self._call("delete the record", path, object, "DELETE")
+        self._call(f"delete the {_shown(self._sobject(sobject))}", path, object, "DELETE")
 
     def update(self, sobject: str, record_id: str, fields: Mapping[str, Any]) -> None:
         """Set fields of one record."""
         path = f"sobjects/{self._sobject(sobject)}/{record_id}"
-        self._call("update the record", path, object, "PATCH", self._fields(sobject, fields))
+        written = self._fields(sobject, fields)
+        self._call(self._writing(sobject), path, object, "PATCH", written)
+
+    def _writing(self, sobject: str) -> str:
+        """What is done to records of one of our objects, as people know it."""
+        return f"write the {_shown(self._sobject(sobject))}"
 
     def update_many(self, sobject: str, records: Sequence[Mapping[str, Any]]) -> list[RowError]:
         """Set fields of many records; each carries its ``Id``. Returns the rows that failed."""
@@ -490,10 +634,18 @@ class Salesforce:
         if key is None:
             return []
         path = f"composite/sobjects/{self._sobject(sobject)}/{key}"
-        return self._collections(path, sobject, records)
+        return self._collections(path, sobject, records, racing=True)
+
+    def _row_error(self, sobject: str, errors: Sequence[Record], *, racing: bool) -> InvoicingError:
+        return _by_code(self._writing(sobject), 200, errors, writing=True, racing=racing)
 
     def _collections(
-        self, path: str, sobject: str, records: Sequence[Mapping[str, Any]]
+        self,
+        path: str,
+        sobject: str,
+        records: Sequence[Mapping[str, Any]],
+        *,
+        racing: bool = False,
     ) -> list[RowError]:
         failed: list[RowError] = []
         for start, some in zip(count(step=COLLECTION), chunked(records, COLLECTION), strict=False):
@@ -504,7 +656,7 @@ class Salesforce:
             body = {"allOrNone": False, "records": rows}
             results = self._call("write records", path, list[_RowResult], "PATCH", body)
             failed += [
-                RowError(start + i, _by_code("write the record", 200, result["errors"]))
+                RowError(start + i, self._row_error(sobject, result["errors"], racing=racing))
                 for i, result in enumerate(results)
                 if not result["success"]
             ]
@@ -543,6 +695,7 @@ class Salesforce:
         resources_composite_graph_limits.htm
         """
         root = f"/services/data/v{SALESFORCE_API_VERSION}/"
+        graphs = self._filled(graphs)
         asked = {
             f"graph{number}": [self._node(request, root) for request in requests]
             for number, requests in enumerate(graphs)
@@ -550,10 +703,59 @@ class Salesforce:
         body = {"graphs": [{"graphId": id_, "compositeRequest": n} for id_, n in asked.items()]}
         path = "composite/graph"
         said = self._call("write the invoice", path, _Graphs, "POST", body)["graphs"]
-        by_id = {graph["graphId"]: _graph_answer(graph) for graph in said}
+        written = {
+            node["referenceId"]: self._writing(node["path"].split("/")[1])
+            for nodes in graphs
+            for node in nodes
+        }
+        by_id = {graph["graphId"]: _graph_answer(graph, written) for graph in said}
         if by_id.keys() != asked.keys():
             raise TransientError("Salesforce did not say how each of the records was written.")
         return [by_id[id_] for id_ in asked]
+
+    def _filled(
+        self, graphs: Sequence[Sequence[Mapping[str, Any]]]
+    ) -> Sequence[Sequence[Mapping[str, Any]]]:
+        """Graphs whose new records have what the field mapping adds to our fields."""
+        if self._names is None:
+            return graphs
+        new = NewValues(self._names)
+        made = [
+            (request["path"].split("/")[1], request["body"])
+            for requests in graphs
+            for request in requests
+            if request["method"] == "POST"
+        ]
+        if not any(new.wanted(sobject) for sobject in {sobject for sobject, _ in made}):
+            return graphs
+        paths = new.sources(INVOICE)
+        parents = {
+            start: {
+                row["Id"]: row
+                for row in self.query(Query(start, ["Id", *paths[start]], where=is_in("Id", ids)))
+            }
+            for start, ids in new.parents(made).items()
+            if ids
+        }
+        today = datetime.now(settings().business.zone).date()
+
+        def filled(request: Mapping[str, Any]) -> Mapping[str, Any]:
+            sobject = request["path"].split("/")[1]
+            if request["method"] != "POST" or not new.wanted(sobject):
+                return request
+            of = self._record_types(sobject).get
+            return {**request, "body": new.filled(sobject, request["body"], parents, of, today)}
+
+        return [[filled(request) for request in requests] for requests in graphs]
+
+    def _record_types(self, sobject: str) -> dict[str, str]:
+        """The ids of an object's record types, by their developer names; asked for once."""
+        if sobject not in self._types:
+            described = self.describe(self._sobject(sobject)) or {"recordTypeInfos": []}
+            self._types[sobject] = {
+                info["developerName"]: info["recordTypeId"] for info in described["recordTypeInfos"]
+            }
+        return self._types[sobject]
 
     def _node(self, request: Mapping[str, Any], root: str) -> dict[str, Any]:
         resource, sobject, *rest = request["path"].split("/")
@@ -568,9 +770,21 @@ class Salesforce:
         return node
 
     def api_usage(self) -> float:
-        """Share of the day's API calls that are used; costs one."""
-        calls = self._call("read the limits", "limits/", _Limits)["DailyApiRequests"]
-        return 1 - calls["Remaining"] / calls["Max"] if calls["Max"] else 1.0
+        """Share of the day's API calls that are used, as the last answer said; costs one call.
+
+        Every answer says it to everybody. The resource ``limits`` says it to whoever may View Setup
+        and Configuration, which an integration user needs for nothing else.
+        Source: REST API Developer Guide, "Limit Info Header"
+
+        Raises:
+            TransientError: the answer did not say it.
+        """
+        doing = "read how many calls are used"
+        self._call(doing, "", Record)
+        usage = self._client.api_usage.get("api-usage")
+        if usage is None:
+            raise TransientError(f"Salesforce did not say it, while trying to {doing}.")
+        return float(usage.used) / usage.total if usage.total else 1.0
 
 
 def _texts(xml: bytes) -> dict[str, str]:
@@ -582,20 +796,24 @@ def _texts(xml: bytes) -> dict[str, str]:
     return {node.tag.rpartition("}")[2]: node.text for node in nodes if node.text}
 
 
-def _may_pass(said: Mapping[str, str], status: int) -> bool:
-    """Whether a refused SOAP call may do better later; its faults all come with status 500."""
+def _soap_kind(said: Mapping[str, str], status: int) -> type[InvoicingError]:
+    """The kind of error that a refused SOAP call is; its faults all come with status 500."""
     code = said.get("faultcode", "").rpartition(":")[2]
-    return code in TRANSIENT_CODES | THROTTLED_CODES if code else _is_transient(status)
+    if code == SESSION_ENDED:
+        return _SessionEnded
+    passing = code in TRANSIENT_CODES | THROTTLED_CODES if code else _is_transient(status)
+    return TransientError if passing else EnvironmentMismatch
 
 
-def _graph_answer(graph: _Graph) -> dict[str, Any] | GraphError:
+def _graph_answer(graph: _Graph, doing: Mapping[str, str]) -> dict[str, Any] | GraphError:
     answers = graph["graphResponse"]["compositeResponse"]
     if graph["isSuccessful"]:
         return {answer["referenceId"]: answer["body"] for answer in answers}
     errors = [(a["referenceId"], error) for a in answers for error in _errors(a["body"])]
     own = [told for told in errors if told[1].get("errorCode") != "PROCESSING_HALTED"] or errors
-    error = _by_code("write the invoice", 400, [error for _, error in own])
-    return GraphError(own[0][0] if own else "", error)
+    reference = own[0][0] if own else ""
+    what, reasons = doing.get(reference, "write the invoice"), [error for _, error in own]
+    return GraphError(reference, _by_code(what, 400, reasons, writing=True, racing=True))
 
 
 def _csv_value(value: Any) -> Any:
@@ -604,12 +822,51 @@ def _csv_value(value: Any) -> Any:
     return str(value).lower() if isinstance(value, bool) else value
 
 
-def _bulk_error(said: str | None) -> InvoicingError:
-    code, _, message = (said or "SERVER_UNAVAILABLE:The row was not tried.").partition(":")
-    return _by_code("write the record", 200, [{"statusCode": code, "message": message}])
+def _bulk_error(doing: str, said: str | None, racing: bool) -> InvoicingError:
+    """The error of a row, which says code, message and fields: ``CODE:message:Field__c --``."""
+    code, _, rest = (said or "SERVER_UNAVAILABLE:The row was not tried.").partition(":")
+    message, _, fields = (
+        rest.removesuffix("--").rpartition(":") if rest.endswith("--") else (rest, "", "")
+    )
+    named = [name.strip() for name in fields.split(",") if name.strip()]
+    error = {"statusCode": code, "message": message, "fields": named}
+    return _by_code(doing, 200, [error], writing=True, racing=racing)
+
+
+def _credentials(org: SalesforceSettings) -> dict[str, Any]:
+    """What the SDK logs in with, in its own words."""
+    key = {"consumer_key": org.consumer_key.get_secret_value()}
+    if org.consumer_secret:
+        secret = org.consumer_secret.get_secret_value()
+        return {**key, "consumer_secret": secret, "domain": org.domain}
+    return {
+        **key,
+        "username": org.username,
+        "privatekey_file": str(org.private_key_file),
+        "domain": org.jwt_audience,
+        "instance_url": org.domain,
+    }
+
+
+def _logins(org: SalesforceSettings) -> Logins:
+    """Where the login of the settings is shared.
+
+    Raises:
+        Misconfigured: the private key cannot be read.
+    """
+    if org.consumer_secret:
+        credential = org.consumer_secret.get_secret_value().encode()
+    else:
+        try:
+            credential = Path(str(org.private_key_file)).read_bytes()
+        except OSError as error:
+            raise Misconfigured(f"INVOICING_SALESFORCE__PRIVATE_KEY_FILE: {error}.") from None
+    key = org.consumer_key.get_secret_value()
+    return Logins(fingerprint([org.domain, org.url, key, org.username]), credential)
 
 
 @lru_cache(maxsize=1)
 def client() -> Salesforce:
-    """The org of the settings, logged in once per process."""
-    return Salesforce(settings().salesforce, org_mapping())
+    """The org of the settings, with the login that all processes share."""
+    org = settings().salesforce
+    return Salesforce(org, org_mapping(), _logins(org))

@@ -4,7 +4,7 @@ Nothing here reads the events that are done, except to replay them: there may be
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from operator import itemgetter
@@ -14,7 +14,7 @@ from more_itertools import chunked
 from sqlalchemy import ColumnElement, func, text, update
 from sqlmodel import Session, col, or_, select
 
-from invoicing.domain.stripe.events import EventSummary
+from invoicing.domain.stripe.events import EventSummary, concerns_payments
 from invoicing.ledger.database import insert_missing, insert_new, one_at_a_time, session
 from invoicing.ledger.models import (
     PROCESSED_WITH_BODY,
@@ -27,12 +27,18 @@ from invoicing.ledger.models import (
 )
 
 MAX_ATTEMPTS = 8
+"""Handlers that may die of an event, one after another."""
+
+MAX_FAILURES = 24
+"""Tries of an event before it waits for a person: three and a half days, with waits as below."""
 
 LEASE_SECONDS = 30
 """How long a handler's events are its own after its last heartbeat."""
 
 FIRST_WAIT_SECONDS = 5
-"""Doubled with each failed attempt."""
+"""Doubled with each failure, up to :data:`LONGEST_WAIT`."""
+
+LONGEST_WAIT = timedelta(hours=6)
 
 BUCKETS = ("0.5", "1", "2", "5", "10", "30", "60", "300", "1800", "7200", "86400", "+Inf")
 """Buckets of the processing times: upper bounds in seconds, as Prometheus spells them."""
@@ -59,6 +65,7 @@ def new_event(event: EventSummary, body: str, *, account_id: str, source: str) -
         "digest": hashlib.sha256(body.encode()).hexdigest(),
         "state": EventState.RECEIVED,
         "attempts": 0,
+        "failures": 0,
         "replayed": False,
     }
 
@@ -191,14 +198,16 @@ def name_invoice(event: int, invoice_id: str) -> None:
 def fail(ids: Iterable[int], owner: str, reason: str, *, for_good: bool) -> None:
     """Mark events as failed, to be tried again later, or as dead letters.
 
-    Each try waits longer: 10 s, 20 s, 40 s … An event is dead after its last attempt.
+    Each try waits longer, 10 s, 20 s, 40 s …, and in the end a quarter of a day: what is in the
+    way may stay for days, such as an approval or a limit that is used up.
     """
     now = datetime.now(UTC)
     query = select(Event).where(col(Event.id).in_(list(ids)), Event.owner == owner)
     with session() as ledger:
         for event in ledger.exec(query):
-            dead = for_good or event.attempts >= MAX_ATTEMPTS
-            wait = timedelta(seconds=FIRST_WAIT_SECONDS * 2**event.attempts)
+            event.failures, event.attempts = event.failures + 1, 0
+            dead = for_good or event.failures >= MAX_FAILURES
+            wait = min(timedelta(seconds=FIRST_WAIT_SECONDS * 2**event.failures), LONGEST_WAIT)
             event.state = EventState.DEAD if dead else EventState.FAILED
             event.reason = reason
             event.lease_expires_at = None if dead else now + wait
@@ -248,6 +257,49 @@ def dead_letters(account_id: str) -> list[Event]:
         return list(ledger.exec(query))
 
 
+def close_dead_letters(
+    account_id: str, invoice_ids: Collection[str], *, before: datetime, payments: bool
+) -> int:
+    """Mark dead letters as done that are about invoices which were put right since.
+
+    Args:
+        account_id: The Stripe account.
+        invoice_ids: The invoices.
+        before: What came in later is news (UTC).
+        payments: Whether also those are settled that are about refunds, disputes and the like.
+
+    Returns:
+        How many were closed.
+    """
+    query = select(Event).where(
+        text(UNPROCESSED),
+        Event.account_id == account_id,
+        Event.state == EventState.DEAD,
+        col(Event.received_at) < before,
+        col(Event.invoice_id).in_(list(invoice_ids)),
+    )
+    with session() as ledger:
+        closed = [
+            event for event in ledger.exec(query) if payments or not concerns_payments(event.type)
+        ]
+        for event in closed:
+            event.state, event.done_at, event.reason = EventState.DONE, datetime.now(UTC), None
+            ledger.add(event)
+    if closed:
+        move_cursor(_closed(account_id), datetime.now(UTC))
+    return len(closed)
+
+
+def _closed(account_id: str) -> str:
+    return f"dead-letters-closed:{account_id}"
+
+
+def dead_letters_changed_at(account_id: str) -> datetime | None:
+    """Instant (UTC) at which an event last became a dead letter, or was closed as one."""
+    instants = (last_dead_at(account_id), cursor(_closed(account_id)))
+    return max(filter(None, instants), default=None)
+
+
 def last_dead_at(account_id: str) -> datetime | None:
     """Instant (UTC) at which an event last became a dead letter; None if there are none."""
     query = select(func.max(Event.done_at)).where(
@@ -294,6 +346,7 @@ def replay(account_id: str, wanted: EventFilter) -> int:
     reset = {
         "state": EventState.RECEIVED,
         "attempts": 0,
+        "failures": 0,
         "reason": None,
         "lease_expires_at": None,
         "done_at": None,

@@ -1,6 +1,6 @@
 """Links between Salesforce records and Stripe objects, and the environment of both."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -137,10 +137,44 @@ def link_customer(customer_id: str, account_id: str) -> None:
     """Remember a Stripe customer as the primary one of an Account."""
     with session() as ledger:
         for other in ledger.exec(select(Customer).where(Customer.account_id == account_id)):
-            other.is_primary = False
+            other.is_primary = other.merged = False
             ledger.add(other)
         ledger.flush()
         ledger.merge(Customer(stripe_id=customer_id, account_id=account_id, is_primary=True))
+
+
+def move_customers(merged: Mapping[str, str], customers: Mapping[str, str]) -> None:
+    """Let the customers of Accounts that were merged away be those of the Accounts that stayed.
+
+    Where that Account has one already, it stays the one that is billed until somebody decides.
+
+    Args:
+        merged: The Account that stayed, by the one that is gone.
+        customers: The customers that Accounts that are gone name themselves, by Account.
+    """
+    with session() as ledger:
+        for gone, customer_id in customers.items():
+            if ledger.get(Customer, customer_id) is None:
+                ledger.add(Customer(stripe_id=customer_id, account_id=gone))
+        ledger.flush()
+        mine = col(Customer.account_id)
+        for moved in ledger.exec(select(Customer).where(mine.in_(list(merged)))).all():
+            stays = merged[moved.account_id]
+            billed = select(Customer).where(mine == stays, col(Customer.is_primary))
+            moved.merged = moved.is_primary and ledger.exec(billed).first() is not None
+            moved.is_primary = moved.is_primary and not moved.merged
+            moved.account_id = stays
+            ledger.add(moved)
+            ledger.flush()
+
+
+def undecided_customers(account_id: str) -> list[str]:
+    """Customers that came to an Account by a merge, beside the one that it had."""
+    query = select(Customer.stripe_id).where(
+        Customer.account_id == account_id, col(Customer.merged)
+    )
+    with session() as ledger:
+        return list(ledger.exec(query.order_by(Customer.stripe_id)))
 
 
 def unlink_customer(customer_id: str) -> None:

@@ -49,7 +49,22 @@ class Binding(SQLModel, table=True):
     access: str = Field(default="", description="Fingerprint of keys, logins and addresses.")
     multi_currency: bool = False
     currency: str = Field(default="", description="The org's own, which new records have.")
+    country_codes: bool = Field(default=False, description="Its Accounts have codes of countries.")
+    invoice_prefix: str = Field(default="", description="How the ids of its invoices begin.")
+    lengths: str = Field(
+        default="", sa_type=Text, description="Of texts that hold less than ours, as JSON."
+    )
     verified_at: datetime = Field(sa_type=Instant)
+
+
+class SharedLogin(SQLModel, table=True):
+    """A login that processes share, sealed by the credential that it was opened with."""
+
+    __tablename__ = "shared_login"
+
+    subject: str = Field(primary_key=True, description="Fingerprint of whose login where it is.")
+    sealed: str = Field(sa_type=Text)
+    opened_at: datetime = Field(sa_type=Instant)
 
 
 class Lease(SQLModel, table=True):
@@ -92,6 +107,10 @@ class Customer(SQLModel, table=True):
     stripe_id: str = Field(primary_key=True)
     account_id: str = Field(index=True)
     is_primary: bool = True
+    merged: bool = Field(
+        default=False,
+        description="It came with a merge of Accounts, and nobody has said yet which is billed.",
+    )
 
 
 class LentEmail(SQLModel, table=True):
@@ -163,6 +182,18 @@ class KnownPayments(SQLModel, table=True):
     shown_problem: str | None = Field(
         default=None, description="What is wrong with the payments, as the record says it."
     )
+
+
+class OrgChange(SQLModel, table=True):
+    """A text that the org changes before it saves it; in the form in which texts are compared."""
+
+    __tablename__ = "org_change"
+
+    record_id: str = Field(primary_key=True, description="The invoice's, or its line's.")
+    field: str = Field(primary_key=True, description="Ours; of a line with Lines__r before it.")
+    invoice_id: str = Field(index=True)
+    written: str | None = Field(default=None, sa_type=Text)
+    saved: str | None = Field(default=None, sa_type=Text)
 
 
 class EntryState(StrEnum):
@@ -245,7 +276,8 @@ class Event(SQLModel, table=True):
     body: str = Field(sa_type=Text, description="As it came; empty once its time is over.")
     digest: str = Field(description="SHA-256 of the body, which outlives it.")
     state: EventState = Field(default=EventState.RECEIVED, sa_type=Text)
-    attempts: int = 0
+    attempts: int = Field(default=0, description="Handlers that took it since it failed last.")
+    failures: int = Field(default=0, description="Tries that came to nothing.")
     replayed: bool = Field(default=False, description="Somebody asked for it to be handled again.")
     owner: str | None = None
     lease_expires_at: datetime | None = Field(default=None, sa_type=Instant)
@@ -279,6 +311,7 @@ class Request(SQLModel, table=True):
     asked_at: datetime = Field(sa_type=Instant)
     cleared: bool = Field(default=False, description="The field no longer asks for it.")
     run_id: str | None = Field(default=None, description="The flow run that does it.")
+    ended: str | None = Field(default=None, sa_type=Text, description="Why nothing does it.")
 
 
 class Cursor(SQLModel, table=True):

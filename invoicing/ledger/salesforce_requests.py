@@ -22,7 +22,9 @@ def add(asked: Mapping[str, str], asked_at: Mapping[str, datetime]) -> None:
     with session() as ledger:
         one_at_a_time(ledger, "note requests")
         open_ones = select(Request).where(
-            col(Request.record_id).in_(list(asked)), col(Request.cleared).is_(False)
+            col(Request.record_id).in_(list(asked)),
+            col(Request.cleared).is_(False),
+            col(Request.ended).is_(None),
         )
         known = {request.record_id: request for request in ledger.exec(open_ones)}
         for record_id, action in asked.items():
@@ -36,14 +38,22 @@ def add(asked: Mapping[str, str], asked_at: Mapping[str, datetime]) -> None:
 def unfinished() -> list[Request]:
     """Requests that still have to be cleared or started, oldest first."""
     waiting = or_(col(Request.cleared).is_(False), col(Request.run_id).is_(None))
+    query = select(Request).where(waiting, col(Request.ended).is_(None))
     with session() as ledger:
-        return list(ledger.exec(select(Request).where(waiting).order_by(col(Request.id))))
+        return list(ledger.exec(query.order_by(col(Request.id))))
 
 
-def mark(request_id: int, *, cleared: bool | None = None, run_id: str | None = None) -> None:
-    """Write down how far a request has come."""
+def mark(
+    request_id: int,
+    *,
+    cleared: bool | None = None,
+    run_id: str | None = None,
+    ended: str | None = None,
+) -> None:
+    """Write down how far a request has come, or why it comes to nothing."""
     with session() as ledger:
         request = ledger.get_one(Request, request_id, with_for_update=True)
         request.cleared = request.cleared if cleared is None else cleared
         request.run_id = run_id or request.run_id
+        request.ended = ended or request.ended
         ledger.add(request)

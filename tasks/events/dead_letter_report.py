@@ -25,17 +25,18 @@ prefect deployment run replay-events/replay-events --param event_ids='["{example
 def publish_dead_letters() -> int:
     """Bring the list up to date; returns how many there are."""
     account = settings().stripe.account_id
+    changed = inbox.dead_letters_changed_at(account)
     dead = inbox.dead_letters(account)
     publish_page(ARTIFACT_KEY, dead_letter_page(dead), "Events that are not retried by themselves.")
-    if dead:
-        inbox.move_cursor(_cursor(account), max(event.done_at for event in dead if event.done_at))
+    if changed:
+        inbox.move_cursor(_cursor(account), changed)
     return len(dead)
 
 
 def publish_new_dead_letters() -> None:
-    """Bring the list up to date if an event has died since it was written."""
+    """Bring the list up to date if an event has died since it was written, or was closed."""
     account = settings().stripe.account_id
-    newest, published = inbox.last_dead_at(account), inbox.cursor(_cursor(account))
+    newest, published = inbox.dead_letters_changed_at(account), inbox.cursor(_cursor(account))
     if newest and (published is None or newest > published):
         publish_dead_letters()
 
@@ -64,7 +65,7 @@ def _row(event: Event) -> tuple[object, ...]:
         event.type,
         markdown.link(event.invoice_id, stripe_page("invoices", event.invoice_id or "")),
         f"{event.occurred_at:%Y-%m-%d %H:%M:%S}",
-        event.attempts,
+        max(event.failures, event.attempts),
         event.reason or "",
     )
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import orjson
@@ -18,9 +18,10 @@ from invoicing.domain.stripe.events import (
     concerns_payments,
     invoice_snapshot,
     parse_event,
+    status_said,
 )
 from invoicing.domain.stripe.projection import project
-from invoicing.errors import EventsMissed, TransientError
+from invoicing.errors import EventsMissed, InvoicingError, Superseded, TransientError
 from invoicing.ledger import inbox, links
 from invoicing.ledger.inbox import EventFilter
 from invoicing.ledger.models import Event, InvoiceLink
@@ -226,14 +227,35 @@ def process_events(events: Sequence[Event]) -> list[RefreshResult]:
     reread = {
         id_ for id_, about in unknown.items() if any(concerns_payments(e.type) for e in about)
     }
-    changes = _refresh_all(list(unknown), reread)
+    changes = [
+        _known_at_least(change, unknown[change.stripe_id]) if change.gone else change
+        for change in _refresh_all(list(unknown), reread)
+    ]
     good = [change.stripe_id for change in changes if not change.problem]
     inbox.finish([id_ for invoice_id in good for id_ in _ids(unknown[invoice_id])], owner)
     for change in changes:
         if change.problem:
             ids = _ids(unknown[change.stripe_id])
-            inbox.fail(ids, owner, change.problem, for_good=not change.transient)
+            inbox.fail(ids, owner, change.problem, for_good=not change.may_pass)
     return changes
+
+
+def _known_at_least(change: RefreshResult, about: Sequence[Event]) -> RefreshResult:
+    """A change about an invoice that neither side has; what its events know of it is no deletion.
+
+    Source: https://docs.stripe.com/api/invoices/delete (drafts only)
+    """
+    for event in about:
+        status = status_said(orjson.loads(event.body)) if event.body else None
+        if status not in (None, Status.DRAFT):
+            return replace(
+                change,
+                gone=False,
+                problem=f"by the event {event.event_id} it is {status}, but the Stripe account "
+                f"{event.account_id} has no such invoice, and Stripe deletes drafts only: it is "
+                "of another account or mode. Look where this event came from.",
+            )
+    return change
 
 
 def _ids(events: Sequence[Event]) -> list[int]:
@@ -272,9 +294,23 @@ def _refresh_all(
             return changes + [
                 RefreshResult(id_, problem=str(error), transient=True) for id_ in left
             ]
+        except Superseded:
+            raise
+        except Exception as error:
+            if len(left) == 1:
+                get_run_logger().exception("%s could not be processed.", left[0])
+                return [*changes, RefreshResult(left[0], problem=_unforeseen(error))]
+            for id_ in left:
+                changes += _refresh_all([id_], reread_payments)
+            return changes
         changes += [change for change in refreshed if not change.transient]
         left = [change.stripe_id for change in refreshed if change.transient]
     return changes
+
+
+def _unforeseen(error: Exception) -> str:
+    kind = "" if isinstance(error, InvoicingError) else f"{type(error).__name__}: "
+    return f"it could not be processed ({kind}{error})"
 
 
 @task(task_run_name="refresh invoices that are free", **STEP | {"retries": FEW_RETRIES})

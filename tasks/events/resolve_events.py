@@ -12,9 +12,10 @@ from invoicing.domain.salesforce.queries import Query, is_in
 from invoicing.domain.stripe.events import invoice_of, is_of_customer, names_a_payment, payment_of
 from invoicing.domain.stripe.payment_facts import PaymentName
 from invoicing.domain.stripe.resources import Customer
-from invoicing.errors import InvoicingError, TransientError
+from invoicing.errors import InvoicingError, may_pass
 from invoicing.ledger import inbox
 from invoicing.ledger.models import Event
+from tasks.records.environment_check import text_lengths
 
 SHOWN_ATTRIBUTES = frozenset(["name", "email"])
 """Attributes of a Stripe customer that are shown on the Account."""
@@ -40,7 +41,7 @@ def resolve_invoices(events: Sequence[Event]) -> list[Event]:
                 if event.invoice_id and event.id is not None:
                     inbox.name_invoice(event.id, event.invoice_id)
         except InvoicingError as error:
-            lasting = not isinstance(error, TransientError)
+            lasting = not may_pass(error)
             inbox.fail([event.id or 0], event.owner or "", str(error), for_good=lasting)
             continue
         able.append(event)
@@ -78,14 +79,16 @@ def update_accounts(events: Sequence[Event]) -> list[Event]:
     if not about:
         return list(events)
     changed = {e.object_id for e in about if e.object_id and e.body and _changes_what_is_shown(e)}
-    ids, owner = [event.id for event in about if event.id is not None], about[0].owner or ""
+    owner = about[0].owner or ""
     try:
-        _write_accounts(sorted(changed))
+        failed = _write_accounts(sorted(changed))
     except InvoicingError as error:
-        lasting = not isinstance(error, TransientError)
-        inbox.fail(ids, owner, str(error), for_good=lasting)
-    else:
-        inbox.finish(ids, owner)
+        failed = dict.fromkeys(changed, error)
+    for event in about:
+        wrong = failed.get(event.object_id or "")
+        if wrong:
+            inbox.fail([event.id or 0], owner, str(wrong), for_good=not may_pass(wrong))
+    inbox.finish([e.id for e in about if e.id is not None and e.object_id not in failed], owner)
     return [event for event in events if not is_of_customer(event.type)]
 
 
@@ -96,22 +99,30 @@ def _changes_what_is_shown(event: Event) -> bool:
     return bool(SHOWN_ATTRIBUTES & set(body["data"].get("previous_attributes") or ()))
 
 
-def _write_accounts(customer_ids: Sequence[str]) -> None:
+def _write_accounts(customer_ids: Sequence[str]) -> dict[str, InvoicingError]:
+    """Show customers on their Accounts; returns what failed, by customer."""
     if not customer_ids:
-        return
+        return {}
     accounts = salesforce.client().query(
         Query("Account", record.CUSTOMER_FIELDS, where=is_in("Stripe_Customer_Id__c", customer_ids))
     )
-    updates = []
+    updates = {}
+    failed: dict[str, InvoicingError] = {}
     for account in accounts:
-        customer = stripe.client().customer(account["Stripe_Customer_Id__c"])
+        customer_id = account["Stripe_Customer_Id__c"]
+        try:
+            customer = stripe.client().customer(customer_id)
+        except InvoicingError as error:
+            failed[customer_id] = error
+            continue
         changed = record.differences(account, _customer_fields(account, customer))
         if changed:
-            updates.append(
-                {"Id": account["Id"]} | {name: now for name, (_, now) in changed.items()}
-            )
-    for row in salesforce.client().update_many("Account", updates):
-        raise row.error
+            written = {name: now for name, (_, now) in changed.items()}
+            updates[customer_id] = {"Id": account["Id"]} | written
+    ids = list(updates)
+    for row in salesforce.client().update_many("Account", list(updates.values())):
+        failed[ids[row.index]] = row.error
+    return failed
 
 
 def _customer_fields(
@@ -120,7 +131,8 @@ def _customer_fields(
     if customer is None:
         return record.customer_fields(name=record.CUSTOMER_DELETED, email=None)
     name, email = customer.get("name"), customer["email"]
-    return record.customer_fields(
+    fields = record.customer_fields(
         name=None if name == account["Name"] else name,
         email=None if email == account["Invoice_Email__c"] else email,
     )
+    return record.cut(fields, text_lengths("Account"))

@@ -1,20 +1,25 @@
 """Steps on requests from Salesforce: read the action fields, take each request up once."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from prefect import task
 from prefect.logging import get_run_logger
 
 from invoicing.connectors import prefect, salesforce
+from invoicing.domain.model.status import SyncState
+from invoicing.domain.model.wording import counted
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.queries import Comparison, Query, all_of
+from invoicing.errors import InvoicingError, NotFound, Rejected, Superseded
 from invoicing.ledger import inbox, salesforce_requests
 from invoicing.ledger.models import Request
 from invoicing.settings import settings
+from tasks.records.invoices import write_sync_message
 from tasks.records.locks import Lock
-from tasks.runtime.retries import STEP
+from tasks.runtime.retries import FEW_RETRIES, STEP
 
 FLOW_BY_ACTION: Mapping[str, str] = {
     "Send": "send-invoice",
@@ -73,24 +78,80 @@ def _subject() -> str:
     return f"requests:{settings().salesforce.org_id}"
 
 
-def take_up_requests() -> list[str]:
-    """Clear and start every request that waits; returns the flows that were started."""
-    return [take_up(request) for request in salesforce_requests.unfinished()]
+@dataclass(frozen=True, slots=True)
+class TakenUp:
+    """What became of the requests that waited.
+
+    Attributes:
+        started: The flows that were started.
+        problems: Why others were not, each a sentence.
+    """
+
+    started: Sequence[str]
+    problems: Sequence[str]
+
+    @property
+    def sentence(self) -> str:
+        """Both, in words."""
+        names = f": {', '.join(self.started)}" if self.started else ""
+        said = f"{counted(len(self.started), 'run')} started{names}."
+        if self.problems:
+            said += f" {len(self.problems)} could not be started: {'; '.join(self.problems)}"
+        return said
 
 
-@task(task_run_name="start {request.action} for {request.record_id}", **STEP)
+def take_up_requests() -> TakenUp:
+    """Clear and start every request that waits, each by itself.
+
+    Raises:
+        InvoicingError: one could not be started for a reason that passes, after all others were.
+    """
+    started, problems = [], []
+    passing: InvoicingError | None = None
+    for request in salesforce_requests.unfinished():
+        try:
+            started.append(take_up(request))
+        except Superseded:
+            raise
+        except Rejected as error:
+            problems.append(f"{request.action} for {request.record_id}: {error}")
+        except InvoicingError as error:
+            passing = error
+    for problem in problems:
+        get_run_logger().warning(problem)
+    if passing:
+        raise passing
+    return TakenUp(started, problems)
+
+
+@task(
+    task_run_name="start {request.action} for {request.record_id}",
+    **STEP | {"retries": FEW_RETRIES},
+)
 def take_up(request: Request) -> str:
     """Clear the record's field, then start the flow, each once; returns the flow's name.
 
     The field is cleared first: what the flow writes to the record must not look like
     somebody asking again. The run's idempotency key makes starting it twice the same.
+
+    Raises:
+        Rejected: the record was deleted, or the org does not let its field be cleared now.
     """
     number = request.id or 0
+    flow = FLOW_BY_ACTION.get(request.action)
     if not request.cleared:
         WATCH.require(_subject())
-        salesforce.client().update(record.INVOICE, request.record_id, {record.ACTION: None})
+        try:
+            salesforce.client().update(record.INVOICE, request.record_id, {record.ACTION: None})
+        except NotFound as error:
+            salesforce_requests.mark(number, ended=str(error))
+            raise Rejected(f"nothing is done, the record was deleted meanwhile. {error}") from error
         salesforce_requests.mark(number, cleared=True)
-    flow = FLOW_BY_ACTION[request.action]
+    if flow is None:
+        unknown = f"{request.action!r} is none of the actions: {', '.join(FLOW_BY_ACTION)}."
+        salesforce_requests.mark(number, ended=unknown)
+        write_sync_message(request.record_id, SyncState.FAILED, unknown)
+        raise Rejected(unknown)
     key = f"request-{request.record_id}-{number}-{request.asked_at.isoformat()}"
     server = prefect.client()
     run = server.start(flow, {"invoice": request.record_id}, key)

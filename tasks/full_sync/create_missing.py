@@ -24,7 +24,8 @@ from invoicing.ledger import drift, links, timeline
 from invoicing.ledger.models import InvoiceLink, SyncRun
 from tasks.full_sync.paced_pages import read_again
 from tasks.records.locks import INVOICE
-from tasks.records.record_changes import publish
+from tasks.records.record_changes import publish, written_lines
+from tasks.records.saved_values import Written, look_at
 from tasks.records.soql_lists import select_in
 from tasks.runtime.retries import STEP
 from tasks.runtime.run_page import this_attempt
@@ -61,7 +62,7 @@ Graph = tuple[Projection, list[dict[str, Any]]]
 class Call:
     """A call that makes records: of which invoices, and its answer for each, if it had one."""
 
-    invoices: Sequence[Projection]
+    graphs: Sequence[Graph]
     answers: Sequence[dict[str, Any] | GraphError]
     unanswered: TransientError | None = None
 
@@ -125,17 +126,23 @@ def _make(sync: SyncRun, found: Sequence[MissingInvoice], known: Mapping[str, In
         lanes = pool.map(lambda lane: list(_write(lane, known, fields)), _lanes(found))
         calls = [call for lane in lanes for call in lane]
     written: list[links.LastWrite] = []
+    parts: dict[str, Written] = {}
     refused: dict[str, str] = {}
     for call in calls:
-        for invoice, answer in zip(call.invoices, call.answers, strict=False):
+        for (invoice, nodes), answer in zip(call.graphs, call.answers, strict=False):
             if not isinstance(answer, GraphError):
                 made = str(answer["invoice"]["id"])
+                parts[made] = {made: nodes[0]["body"]} | written_lines(nodes, answer)
                 written.append(
                     links.LastWrite(invoice.stripe_id, made, invoice.status, invoice.digest)
                 )
             elif not isinstance(answer.error, TransientError):
                 refused[invoice.stripe_id] = f"not repaired: {answer.error}"
     _note_made(sync, written, {id_: entry.key for id_, entry in entries.items()})
+    saved = look_at(parts)
+    for one in written:
+        if error := saved.errors.get(one.record_id):
+            refused[one.stripe_id] = f"not repaired: {error}"
     drift.record_outcomes(sync.id, refused)
     for call in calls:
         if call.unanswered:
@@ -164,13 +171,12 @@ def _write(
         for one in lane
     ]
     for some in _in_calls(graphs):
-        invoices = [invoice for invoice, _ in some]
         try:
             answers = salesforce.client().write_graphs([nodes for _, nodes in some])
         except TransientError as error:
-            yield Call(invoices, [], unanswered=error)
+            yield Call(some, [], unanswered=error)
             return
-        yield Call(invoices, answers)
+        yield Call(some, answers)
 
 
 def _in_calls(graphs: Sequence[Graph]) -> Iterator[list[Graph]]:

@@ -7,9 +7,10 @@ from pathlib import Path
 from prefect import task
 
 from invoicing.domain.model import markdown
-from invoicing.ledger import drift
+from invoicing.ledger import drift, org_changes
 from invoicing.ledger.models import DriftRow, SyncRun
 from invoicing.settings import settings
+from tasks.records.saved_values import said
 from tasks.runtime.retries import STEP
 from tasks.runtime.run_page import publish_page, publish_table, record_page, run_url, stripe_page
 
@@ -43,6 +44,7 @@ def publish_drift(sync: SyncRun) -> str:
         f"**{sum(kinds.values()):,} differed**. All of them: `{file}`",
         _table("kind", {kind.value: count for kind, count in kinds.items()}),
         _table("outcome", outcomes),
+        *_changed_by_org(),
         "## Over the nights",
         _trend(),
     ]
@@ -71,6 +73,20 @@ def publish_drift(sync: SyncRun) -> str:
 def _counts(sync: SyncRun) -> tuple[int, int]:
     [now] = [run for run in drift.last_syncs(SYNCS_SHOWN) if run.id == sync.id] or [sync]
     return now.in_stripe, now.in_salesforce
+
+
+def _changed_by_org() -> list[str]:
+    """The texts that the org saves otherwise than they are written; they count as no difference."""
+    changed = org_changes.by_field()
+    if not changed:
+        return []
+    rows = ((said(one.field), f"{one.invoices:,}", one.written, one.saved) for one in changed)
+    return [
+        "## Changed by the org as it saves",
+        "A flow or a trigger of the org changes these texts, and is let have its way. Once it no "
+        "longer does, sync-invoice writes an invoice's texts as they are.",
+        markdown.table(("field", ">invoices", "written", "saved"), rows),
+    ]
 
 
 def _table(title: str, counts: dict[str, int]) -> str:

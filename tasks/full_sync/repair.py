@@ -26,9 +26,10 @@ from tasks.full_sync.paced_pages import read_again
 from tasks.full_sync.staging import check_api_usage
 from tasks.records.locks import INVOICE
 from tasks.records.record_changes import add_entries, make_entry
+from tasks.records.saved_values import Saved, look_at
 from tasks.runtime.retries import STEP
 from tasks.sync.record_builder import BilledTo, accounts_of, mirrored_fields, project_all
-from tasks.sync.refresh import RefreshResult, refresh, synced_fields
+from tasks.sync.refresh import RefreshResult, close_dead_letters, refresh, synced_fields
 
 MAX_SINGLE_REPAIRS = 2_000
 """So much drift is repaired invoice by invoice, each read again. Bulk jobs pay from there on:
@@ -132,8 +133,9 @@ def repair_one_by_one(sync: SyncRun, subjects: Sequence[str]) -> None:
 def _outcome(change: RefreshResult) -> str:
     if change.problem:
         return f"not repaired: {change.problem}"
-    repaired = change.created or change.changed
-    return f"repaired: {change.sentence}" if repaired else "was in step by then"
+    if change.created or change.changed:
+        return f"repaired: {change.sentence}"
+    return f"changed by the org: {change.note}" if change.note else "was in step by then"
 
 
 @task(task_run_name="repair in bulk", **STEP)
@@ -178,26 +180,44 @@ def _as_in_stripe(rows: Sequence[drift.DriftedInvoice]) -> list[Pair]:
 def _write(sync: SyncRun, pairs: Sequence[Pair]) -> None:
     if not pairs:
         return
-    failed = _failures(pairs)
+    began = datetime.now(UTC)
+    failed, saved = _failures(pairs)
     written = [pair for index, pair in enumerate(pairs) if index not in failed]
+    close_dead_letters([row.subject for row, _ in written], began)
     links.remember_many(
         [links.LastWrite(row.subject, str(row.record_id), p.status, p.digest) for row, p in written]
     )
     for some in chunked(written, FRESH_CHUNK):
         add_entries([_entry(sync, *pair) for pair in some])
-    outcomes = {row.subject: f"repaired: now {_says(p)}." for row, p in written}
+    outcomes = {
+        row.subject: f"repaired: now {_says(p)}. {saved.notes.get(str(row.record_id), '')}".strip()
+        for row, p in written
+    }
     for index, error in failed.items():
         if not isinstance(error, TransientError):
             outcomes[pairs[index][0].subject] = f"not repaired: {error}"
     drift.record_outcomes(sync.id, outcomes)
 
 
-def _failures(pairs: Sequence[Pair]) -> dict[int, InvoicingError]:
-    """Write by one Bulk job; returns why rows were not written, by their place."""
+def _failures(pairs: Sequence[Pair]) -> tuple[dict[int, InvoicingError], Saved]:
+    """Write by one Bulk job, and look at what was saved.
+
+    Returns:
+        Why rows were not written as they should, by their place; and what the org made of them.
+    """
     known = links.invoice_links(row.subject for row, _ in pairs)
-    updates = (_update(row, projection, known.get(row.subject)) for row, projection in pairs)
+    updates = [_update(row, projection, known.get(row.subject)) for row, projection in pairs]
     errors = salesforce.client().bulk_update(record.INVOICE, updates)
-    return {error.index: error.error for error in errors}
+    failed = {error.index: error.error for error in errors}
+    saved = look_at(
+        {one["Id"]: {one["Id"]: one} for index, one in enumerate(updates) if index not in failed}
+    )
+    wrong = {
+        index: saved.errors[one["Id"]]
+        for index, one in enumerate(updates)
+        if one["Id"] in saved.errors
+    }
+    return failed | wrong, saved
 
 
 def _says(projection: Projection) -> str:

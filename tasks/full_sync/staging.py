@@ -27,17 +27,21 @@ from invoicing.domain.sync.staged_rows import (
     QUERIED_LINE_FIELDS,
     RecordComparison,
     StripeRow,
+    as_written,
     lines_rows,
     salesforce_rows,
     stripe_rows,
 )
 from invoicing.errors import Busy, NotFound, Rejected
-from invoicing.ledger import drift, leases, staging
+from invoicing.ledger import drift, leases, org_changes, staging
 from invoicing.ledger.models import SyncRun, SyncWindow
 from invoicing.settings import settings
 from tasks.full_sync import paced_pages
+from tasks.records.accounts import follow_merges
+from tasks.records.environment_check import text_lengths
 from tasks.records.locks import Lock
 from tasks.records.record_changes import kept_of_lines
+from tasks.records.saved_values import OF_LINE
 from tasks.runtime.clock import today
 from tasks.runtime.retries import STEP
 from tasks.runtime.run_page import run_id, this_attempt
@@ -89,6 +93,7 @@ def begin_sync(dry_run: bool) -> SyncRun:
         Rejected: too large a share of the day's Salesforce calls is used already.
     """
     check_api_usage()
+    follow_merges()
     sync = staging.begin(run_id(), dry_run=dry_run)
     if sync.id != run_id():
         read = staging.counts()[0]
@@ -302,7 +307,7 @@ class Reader:
 def _comparison() -> RecordComparison:
     """What is compared of the org's records."""
     keeps = partial(salesforce.client().keeps, record.INVOICE)
-    return RecordComparison(keeps, kept_of_lines())
+    return RecordComparison(keeps, kept_of_lines(), text_lengths(record.INVOICE))
 
 
 @task(task_run_name="read Salesforce", **STEP)
@@ -314,11 +319,14 @@ def read_salesforce(sync: SyncRun) -> None:
     query = Query(record.INVOICE, QUERIED_FIELDS, where=linked)
     staging.clear_salesforce()
     client, comparison = salesforce.client(), _comparison()
-    rows = salesforce_rows(client.bulk_query(query), comparison)
-    for batch in chunked(rows, ROWS_AT_ONCE):
-        staging.stage_salesforce(batch)
+    for batch in chunked(client.bulk_query(query), ROWS_AT_ONCE):
+        changes = org_changes.of_invoices([row[0] for row in batch])
+        rows = as_written(batch, QUERIED_FIELDS, changes)
+        staging.stage_salesforce(list(salesforce_rows(rows, comparison)))
     of_linked = Comparison(f"Invoice__r.{record.STRIPE_ID}", "!=", None)
     lines = client.bulk_query(Query(record.LINE, QUERIED_LINE_FIELDS, where=of_linked))
-    for some in chunked(lines_rows(lines, comparison.lines), ROWS_AT_ONCE):
-        staging.stage_lines(some)
+    for some in chunked(lines, ROWS_AT_ONCE):
+        changes = org_changes.of_invoices({row[1] for row in some})
+        rows = as_written(some, QUERIED_LINE_FIELDS, changes, OF_LINE)
+        staging.stage_lines(list(lines_rows(rows, comparison.lines)))
     staging.salesforce_was_read(sync.id)

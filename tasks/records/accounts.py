@@ -3,18 +3,23 @@
 from collections.abc import Iterable, Mapping
 
 from prefect import task
+from prefect.logging import get_run_logger
 
 from invoicing.connectors import salesforce
+from invoicing.connectors.salesforce import Record
 from invoicing.domain.model.invoice import Account
 from invoicing.domain.model.record_ids import looks_like_id, short
 from invoicing.domain.model.wording import caseless
 from invoicing.domain.salesforce import record
-from invoicing.domain.salesforce.queries import Condition, Query, is_in
+from invoicing.domain.salesforce.queries import Comparison, Condition, Query, all_of, equals, is_in
+from invoicing.errors import Rejected, TransientError
 from invoicing.ledger import links
 from invoicing.mapping import org_field_reader
-from tasks.records.environment_check import org_currency
+from tasks.records.environment_check import account_fields, org_currency
 from tasks.records.soql_lists import select_in, word_batches
 from tasks.runtime.retries import STEP
+
+CUSTOMER_ID = "Stripe_Customer_Id__c"
 
 ACCOUNTS_AT_MOST = 10_000
 """Accounts that one query may find: far more than the words it asks for."""
@@ -35,6 +40,11 @@ def read_accounts(references: Iterable[str]) -> dict[str, Account | str]:
             for account in find_accounts(is_in(column, batch), limit=ACCOUNTS_AT_MOST):
                 word = short(account.id) if column == "Id" else caseless(account.name)
                 found.setdefault(word, {})[account.id] = account
+    if gone := {word for word in ids if short(word) not in found}:
+        stayed = surviving_accounts(gone)
+        for account in find_accounts(is_in("Id", stayed.values())) if stayed else ():
+            for word in (word for word, id_ in stayed.items() if id_ == account.id):
+                found.setdefault(short(word), {})[account.id] = account
     return {
         reference: _only(word, found.get(short(word) if word in ids else caseless(word), {}))
         for reference, word in words.items()
@@ -55,7 +65,7 @@ def _only(word: str, found: Mapping[str, Account]) -> Account | str:
 def find_accounts(condition: Condition, limit: int = 2) -> list[Account]:
     """The Accounts that a condition names, by name; at most so many."""
     currency = org_currency()
-    fields = [*record.ACCOUNT_FIELDS, *currency.fields, *org_field_reader().account_fields]
+    fields = [*account_fields(), *org_field_reader().account_fields]
     found = salesforce.client().query(
         Query("Account", fields, where=condition, order="Name, Id", limit=limit)
     )
@@ -66,16 +76,82 @@ def find_accounts(condition: Condition, limit: int = 2) -> list[Account]:
     ]
 
 
+def surviving_accounts(account_ids: Iterable[str]) -> dict[str, str]:
+    """The Account that each has become: itself, or the one that it was merged into.
+
+    Those that were deleted are left out. What is found out of merges is kept in the ledger.
+    Source: Object Reference, "Account" (MasterRecordId)
+    """
+    asked = {short(id_): id_ for id_ in account_ids}
+    stands, merged = set[str](), dict[str, str]()
+    unknown = set(asked)
+    while unknown:
+        rows = _with_merged(is_in("Id", sorted(unknown)))
+        stands |= {row["Id"] for row in rows if not row["IsDeleted"]}
+        merged |= {row["Id"]: row["MasterRecordId"] for row in rows if row["MasterRecordId"]}
+        unknown = {id_ for row in rows if (id_ := row["MasterRecordId"])} - stands - merged.keys()
+    _move(merged, {})
+    whole = {short(id_): id_ for id_ in (*stands, *merged)}
+    found = {id_: _end(merged, whole[key]) for key, id_ in asked.items() if key in whole}
+    return {id_: stayed for id_, stayed in found.items() if stayed in stands}
+
+
+def follow_merges(account_id: str | None = None) -> None:
+    """Let the customers of Accounts that were merged away be those of the Accounts that stayed.
+
+    Args:
+        account_id: The Account that stayed; None for all. Salesforce tells of a merge for as long
+            as the other Account is in the recycle bin: 15 days.
+    """
+    stayed = equals("MasterRecordId", account_id) if account_id else None
+    rows = _with_merged(all_of(Comparison("MasterRecordId", "!=", None), stayed))
+    named = {row["Id"]: row["Stripe_Customer_Id__c"] for row in rows}
+    merged = {row["Id"]: row["MasterRecordId"] for row in rows}
+    _move(merged, {id_: customer for id_, customer in named.items() if customer})
+
+
+def _with_merged(condition: Condition) -> list[Record]:
+    fields = ("Id", "IsDeleted", "MasterRecordId", "Stripe_Customer_Id__c")
+    return salesforce.client().query(Query("Account", fields, where=condition), deleted=True)
+
+
+def _end(merged: Mapping[str, str], account_id: str) -> str:
+    while account_id in merged:
+        account_id = merged[account_id]
+    return account_id
+
+
+def _move(merged: Mapping[str, str], customers: Mapping[str, str]) -> None:
+    if merged:
+        links.move_customers({gone: _end(merged, gone) for gone in merged}, customers)
+
+
 def accounts_of_customers(customer_ids: Iterable[str]) -> dict[str, str]:
     """The Accounts of Stripe customers, by customer: as the ledger knows, else as Accounts say."""
     ids = set(customer_ids)
-    known, field = links.accounts_of(ids), "Stripe_Customer_Id__c"
+    known, field = links.accounts_of(ids), CUSTOMER_ID
     found = select_in("Account", field, sorted(ids - known.keys()), ("Id", field))
     return known | {row[field]: row["Id"] for row in found}
 
 
+def link_customer(account: Account, customer_id: str) -> str:
+    """Write the Stripe customer on the Account, where it is not there yet.
+
+    Returns:
+        Why that cannot be, to be added to a sentence. The ledger knows the customer, and the next
+        sending tries again.
+    """
+    if account.stripe_customer_id == customer_id:
+        return ""
+    try:
+        _write_customer(account, customer_id)
+    except (Rejected, TransientError) as error:
+        note = f" The Account {account.name} does not show {customer_id}: {error}"
+        get_run_logger().warning(note.strip())
+        return note
+    return ""
+
+
 @task(task_run_name="link the customer to the Account", **STEP)
-def link_customer(account: Account, customer_id: str) -> None:
-    """Write the Stripe customer on the Account, where it is not there yet."""
-    if account.stripe_customer_id != customer_id:
-        salesforce.client().update("Account", account.id, {"Stripe_Customer_Id__c": customer_id})
+def _write_customer(account: Account, customer_id: str) -> None:
+    salesforce.client().update("Account", account.id, {CUSTOMER_ID: customer_id})

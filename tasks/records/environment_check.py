@@ -1,7 +1,10 @@
 """Before a run's first write: org, Stripe account and mode are those that the ledger knows."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import cache, lru_cache
 
+import orjson
 from prefect import task
 
 from invoicing.connectors import salesforce, stripe
@@ -9,6 +12,8 @@ from invoicing.connectors.salesforce import OrgFacts
 from invoicing.doctor import identity
 from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.model.record_ids import same_id
+from invoicing.domain.salesforce import record
+from invoicing.domain.salesforce.mapping_validation import Describe
 from invoicing.domain.salesforce.record import OrgCurrency
 from invoicing.errors import EnvironmentMismatch
 from invoicing.ledger import links
@@ -39,8 +44,42 @@ def verify_environment() -> None:
 
 def org_currency() -> OrgCurrency:
     """The currencies of the org, as it says itself; from the ledger."""
-    bound = _bound(settings()) or _verified()
+    return _currency(_known())
+
+
+def account_fields() -> tuple[str, ...]:
+    """The fields of an Account that this org has, of those that are read."""
+    bound = _known()
+    codes = record.ADDRESS_CODES if bound.country_codes else ()
+    return (*record.ACCOUNT_FIELDS, *_currency(bound).fields, *codes)
+
+
+def invoice_prefix() -> str:
+    """How the ids of the org's invoices begin."""
+    return _known().invoice_prefix
+
+
+def _known() -> Binding:
+    return _bound(settings()) or _verified()
+
+
+def _currency(bound: Binding) -> OrgCurrency:
     return OrgCurrency(several=bound.multi_currency, own=bound.currency)
+
+
+def text_lengths(sobject: str) -> Mapping[str, int]:
+    """Characters that an org's own fields hold, where that is less than ours; by our names.
+
+    From the ledger, once for each process: as the org described itself when it was checked.
+    """
+    return _lengths(salesforce.client()).get(sobject, {}) if settings().mapping else {}
+
+
+@lru_cache(maxsize=1)
+def _lengths(_org: salesforce.Salesforce) -> dict[str, dict[str, int]]:
+    bound = _bound(settings()) or _verified()
+    found: dict[str, dict[str, int]] = orjson.loads(bound.lengths or "{}")
+    return found
 
 
 def _bound(wanted: Settings) -> Binding | None:
@@ -58,11 +97,13 @@ def _verified() -> Binding:
                 f"the settings name {wanted.salesforce.org_id}. Use another ledger for another org."
             )
         fresh = datetime.now(UTC) - bound.verified_at < VERIFIED_FOR
-        if fresh and (bound.access, bound.mapping) == (access, mapping):
+        known = bound.lengths and bound.invoice_prefix
+        if fresh and known and (bound.access, bound.mapping) == (access, mapping):
             return bound
     org = _verify(wanted)
-    if wanted.mapping:
-        check_org()
+    describe = cache(salesforce.client().describe)
+    lengths = check_org(salesforce.client(), describe) if wanted.mapping else {}
+    prefix, country_codes = _described(describe)
     return links.bind(
         Binding(
             stripe_account_id=wanted.stripe.account_id,
@@ -72,6 +113,9 @@ def _verified() -> Binding:
             access=access,
             multi_currency=org.multi_currency,
             currency=org.currency or wanted.business.currency or "",
+            country_codes=country_codes,
+            invoice_prefix=prefix,
+            lengths=orjson.dumps(lengths).decode(),
             verified_at=datetime.now(UTC),
         )
     )
@@ -83,7 +127,7 @@ def _access(wanted: Settings) -> str:
     secrets = (wanted.stripe.api_key, org.consumer_key, org.consumer_secret)
     return fingerprint(
         [secret and secret.get_secret_value() for secret in secrets],
-        [wanted.stripe.base_url, org.org_id, org.domain, org.url, org.username],
+        [wanted.stripe.base_url, org.org_id, org.domain, org.url, org.username, org.audience],
         [org.multi_currency, wanted.business.currency],
     )
 
@@ -95,3 +139,24 @@ def _verify(wanted: Settings) -> OrgFacts:
     identity.check_org(wanted, org)
     identity.check_currency(wanted, org)
     return org
+
+
+def _described(describe: Describe) -> tuple[str, bool]:
+    """How the ids of the org's invoices begin, and whether its Accounts have codes of countries.
+
+    Raises:
+        EnvironmentMismatch: the org has no object for invoices, or hides it.
+    """
+    org = salesforce.client()
+    name = org.own_object(record.INVOICE)
+    invoices = describe(name)
+    if invoices is None:
+        raise EnvironmentMismatch(
+            f"The Salesforce org has no object {name}, or hides it from the integration user. "
+            "Deploy deployments/salesforce and assign its permission set, or correct the field "
+            "mapping."
+        )
+    accounts = describe("Account") or {"fields": []}
+    there = {field["name"] for field in accounts["fields"]}
+    codes = [org.own_field("Account", code) for code in record.ADDRESS_CODES]
+    return str(invoices["keyPrefix"]), all(code in there for code in codes)

@@ -1,10 +1,12 @@
 """Invoice records: found as people name them, read with their lines, noted on."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 from prefect import task
+from prefect.logging import get_run_logger
 
 from invoicing.connectors import salesforce
 from invoicing.domain.model.invoice import Invoice
@@ -13,9 +15,14 @@ from invoicing.domain.model.record_ids import looks_like_id
 from invoicing.domain.model.status import Status, SyncState
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.queries import Aggregate, Query, equals
-from invoicing.errors import Conflict, NotFound
+from invoicing.errors import Conflict, NotFound, Rejected, TransientError
 from invoicing.mapping import org_field_reader
-from tasks.records.environment_check import org_currency
+from tasks.records.environment_check import (
+    account_fields,
+    invoice_prefix,
+    org_currency,
+    text_lengths,
+)
 from tasks.runtime.retries import STEP
 from tasks.runtime.run_page import run_url
 
@@ -26,17 +33,20 @@ def find_record(reference: str) -> str:
 
     Raises:
         NotFound: there is no such invoice.
+        Rejected: several are called so, where the org's invoices are not numbered by themselves.
     """
     word = reference.strip()
     if word.startswith("in_"):
         field = record.STRIPE_ID
-    elif looks_like_id(word, "a"):
+    elif looks_like_id(word, invoice_prefix()):
         field = "Id"
     else:
         field = "Name"
     found = salesforce.client().query(Query(record.INVOICE, ["Id"], where=equals(field, word)))
     if not found:
         raise NotFound(f"There is no invoice {word!r} in Salesforce.")
+    if len(found) > 1:
+        raise Rejected(f"{len(found)} invoices are called {word!r}; use the record's id.")
     return str(found[0]["Id"])
 
 
@@ -44,7 +54,9 @@ def find_record(reference: str) -> str:
 def read_invoice(record_id: str) -> Invoice:
     """The invoice record with its account and lines, in one call."""
     reader, currency = org_field_reader(), org_currency()
-    query = record.invoice_query(equals("Id", record_id), currency=currency, also=reader.paths)
+    query = record.invoice_query(
+        equals("Id", record_id), account=account_fields(), also=reader.paths
+    )
     found = salesforce.client().query(query)
     if not found:
         raise NotFound(f"The invoice {record_id} was deleted from Salesforce.")
@@ -120,7 +132,8 @@ def write_sync_message(record_id: str, state: SyncState, message: str) -> None:
     """Write on the record what went wrong.
 
     A failed request leaves the sync state of what was already sent alone: the record is
-    still in step with Stripe, whatever was asked of it in vain.
+    still in step with Stripe, whatever was asked of it in vain. A record that the org does not let
+    be written keeps silent: the run's own state has the message.
     """
     found = salesforce.client().query(
         Query(record.INVOICE, [record.STATUS], where=equals("Id", record_id))
@@ -133,4 +146,18 @@ def write_sync_message(record_id: str, state: SyncState, message: str) -> None:
     }
     if state is SyncState.CONFLICT or found[0][record.STATUS] == Status.DRAFT:
         fields[record.SYNC_STATE] = state
-    salesforce.client().update(record.INVOICE, record_id, fields)
+    say_on_record(record_id, fields)
+
+
+def say_on_record(record_id: str, fields: Mapping[str, Any]) -> None:
+    """Write on a record what is said elsewhere too, if it can be written."""
+    try:
+        _say(record_id, fields)
+    except (Rejected, TransientError) as error:
+        get_run_logger().warning("The record does not say so itself. %s", error)
+
+
+@task(task_run_name="write it on the record", **STEP)
+def _say(record_id: str, fields: Mapping[str, Any]) -> None:
+    fitting = record.cut(dict(fields), text_lengths(record.INVOICE))
+    salesforce.client().update(record.INVOICE, record_id, fitting)

@@ -21,6 +21,7 @@ from prefect.runtime import flow_run
 from invoicing.connectors import salesforce
 from invoicing.connectors.salesforce import GRAPHS, NODES, GraphError, Record, RowError
 from invoicing.domain.model import markdown
+from invoicing.domain.model.invoice import TEXT_LENGTH
 from invoicing.domain.model.money import Money
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.line_mirror import Kept, facts_on_record, said
@@ -29,7 +30,9 @@ from invoicing.domain.salesforce.timeline_text import SIDE_BY_FLOW, Side, descri
 from invoicing.errors import InvoicingError, TransientError
 from invoicing.ledger import timeline
 from invoicing.ledger.models import EntryState, TimelineEntry
+from tasks.records.environment_check import text_lengths
 from tasks.records.locks import INVOICE
+from tasks.records.saved_values import look_at
 from tasks.runtime.retries import STEP
 from tasks.runtime.run_page import publish_page, run_id, run_url, this_attempt
 
@@ -48,6 +51,7 @@ class Update:
         stripe_id: Its Stripe invoice.
         happened_at: When it happened, UTC, if the services say so; else it is now.
         lines: Subrequests that change its lines, all or none, before the record itself.
+        status: Its status by Stripe, if that is known.
     """
 
     row: Record
@@ -56,19 +60,23 @@ class Update:
     stripe_id: str | None = None
     happened_at: datetime | None = None
     lines: Sequence[Mapping[str, Any]] = ()
+    status: str = ""
 
 
 def read_states(where: Condition) -> list[Record]:
     """Records with all that is compared of them; their lines both as rows and as text."""
     query = Query(record.INVOICE, (*record.STATE_FIELDS, record.LINES_QUERY), where=where)
     found = salesforce.client().query(query)
-    kept = kept_of_lines()
     for row in found:
-        rows = (row[record.LINES] or {}).get("records", [])
-        currency = row[record.CURRENCY] or ""
-        row[LINE_ROWS] = rows
-        row[record.LINES] = said((facts_on_record(one, currency, kept) for one in rows), currency)
+        row[LINE_ROWS] = (row[record.LINES] or {}).get("records", [])
+        row[record.LINES] = lines_said(row, row[LINE_ROWS])
     return found
+
+
+def lines_said(row: Record, lines: Sequence[Mapping[str, Any]]) -> str:
+    """Lines of a record as text, in an order of their own."""
+    kept, currency = kept_of_lines(), row[record.CURRENCY] or ""
+    return said((facts_on_record(one, currency, kept) for one in lines), currency)
 
 
 LINE_ROWS = "line rows"
@@ -78,7 +86,11 @@ LINE_ROWS = "line rows"
 def kept_of_lines() -> Kept:
     """What the org keeps of lines."""
     keeps = partial(salesforce.client().keeps, record.LINE)
-    return Kept(keys=keeps(record.LOCAL_KEY), exact_prices=keeps(record.EXACT_PRICE))
+    return Kept(
+        keys=keeps(record.LOCAL_KEY),
+        exact_prices=keeps(record.EXACT_PRICE),
+        text=text_lengths(record.LINE).get("Description__c", TEXT_LENGTH),
+    )
 
 
 def side() -> Side:
@@ -86,18 +98,33 @@ def side() -> Side:
     return SIDE_BY_FLOW.get(str(flow_run.flow_name), Side.SALESFORCE)
 
 
-def write_changes(updates: Sequence[Update]) -> dict[str, InvoicingError]:
-    """Write records, and each change on its timeline; returns what failed, by record id.
+@dataclass(frozen=True, slots=True)
+class WriteResult:
+    """What became of updates, by record.
 
-    The caller holds the records' leases. Salesforce gets one call for each 200 records, and
-    one for each 200 changes.
+    Attributes:
+        failed: What was not written, or not saved as it was written.
+        notes: What the org makes of texts as it saves them, in a sentence.
+        unmoved: Fields that were written and are as they were before: the org has its own way.
+    """
+
+    failed: Mapping[str, InvoicingError]
+    notes: Mapping[str, str]
+    unmoved: Mapping[str, frozenset[str]]
+
+
+def write_changes(updates: Sequence[Update]) -> WriteResult:
+    """Write records, and each change on its timeline; then look at what was saved.
+
+    The caller holds the records' leases. Salesforce gets one call for each 200 records, one for
+    each 200 changes, and one to look.
     """
     _confirm_proposed(updates)
     writing = [update for update in updates if update.fields]
     entries = {u.row["Id"]: _entry(u) for u in writing if u.changed}
     if entries:
         timeline.propose(list(entries.values()), this_attempt())
-    failed = _write_lines([update for update in writing if update.lines])
+    failed, lines = _write_lines([update for update in writing if update.lines])
     rows = [
         {"Id": update.row["Id"], **update.fields}
         for update in writing
@@ -105,25 +132,75 @@ def write_changes(updates: Sequence[Update]) -> dict[str, InvoicingError]:
     ]
     errors = salesforce.client().update_many(record.INVOICE, rows)
     failed |= {rows[row.index]["Id"]: row.error for row in errors}
-    happened = [entry.key for id_, entry in entries.items() if id_ not in failed]
+    saved = look_at(
+        {
+            id_: {id_: update.fields} | lines.get(id_, {})
+            for update in writing
+            if (id_ := update.row["Id"]) not in failed and (update.changed or update.lines)
+        }
+    )
+    unmoved = {
+        update.row["Id"]: _unmoved(update, saved.rows[update.row["Id"]])
+        for update in writing
+        if update.row["Id"] in saved.rows
+    }
+    happened = [
+        entry.key
+        for update in writing
+        if (entry := entries.get(id_ := update.row["Id"])) and id_ not in failed
+        if update.changed.keys() - unmoved.get(id_, ())
+    ]
     if entries:
-        dropped = [entry.key for id_, entry in entries.items() if id_ in failed]
+        dropped = [entry.key for entry in entries.values() if entry.key not in happened]
         timeline.confirm(happened, dropped)
         publish(happened)
-    return failed
+    return WriteResult({**failed, **saved.errors}, saved.notes, unmoved)
 
 
-def _write_lines(updates: Sequence[Update]) -> dict[str, InvoicingError]:
-    """Change the lines of records, as many in a call as it takes; returns what failed."""
+def _unmoved(update: Update, now: Record) -> frozenset[str]:
+    """Fields that were to change, and say what they said before."""
+    before = update.row
+    there = now | {record.LINES: lines_said(now, (now[record.LINES] or {}).get("records", []))}
+    return frozenset(
+        name
+        for name in update.changed
+        if name in before
+        and record.comparable(name, before[name]) == record.comparable(name, there[name])
+    )
+
+
+def _write_lines(
+    updates: Sequence[Update],
+) -> tuple[dict[str, InvoicingError], dict[str, dict[str, Mapping[str, Any]]]]:
+    """Change the lines of records, as many in a call as it takes.
+
+    Returns:
+        What failed, by record; and what was written of each line of the others.
+    """
     failed: dict[str, InvoicingError] = {}
+    written: dict[str, dict[str, Mapping[str, Any]]] = {}
     for some in constrained_batches(updates, NODES, GRAPHS, get_len=lambda one: len(one.lines)):
         answers = salesforce.client().write_graphs([update.lines for update in some])
-        failed |= {
-            update.row["Id"]: answer.error
-            for update, answer in zip(some, answers, strict=True)
-            if isinstance(answer, GraphError)
-        }
-    return failed
+        for update, answer in zip(some, answers, strict=True):
+            if isinstance(answer, GraphError):
+                failed[update.row["Id"]] = answer.error
+            else:
+                written[update.row["Id"]] = written_lines(update.lines, answer)
+    return failed, written
+
+
+def written_lines(
+    nodes: Sequence[Mapping[str, Any]], answers: Mapping[str, Any]
+) -> dict[str, Mapping[str, Any]]:
+    """The fields that subrequests wrote of a record's lines, by the lines' ids."""
+    lines = (node for node in nodes if node["path"].startswith(f"sobjects/{record.LINE}"))
+    return {
+        node["path"].rpartition("/")[2]
+        if node["method"] == "PATCH"
+        else answers[node["referenceId"]]["id"]: node["body"]
+        for node in lines
+        if "body" in node
+    }
 
 
 def _confirm_proposed(updates: Sequence[Update]) -> None:
@@ -273,7 +350,7 @@ def _copy(entries: Sequence[TimelineEntry]) -> None:
 
 
 def _fields(entry: TimelineEntry) -> dict[str, Any]:
-    return record.event_fields(
+    fields = record.event_fields(
         key=entry.key,
         record_id=str(entry.record_id),
         happened_at=entry.happened_at,
@@ -284,6 +361,7 @@ def _fields(entry: TimelineEntry) -> dict[str, Any]:
         currency=entry.currency,
         run_url=entry.run_url,
     )
+    return record.cut(fields, text_lengths(record.EVENT))
 
 
 @task(task_run_name="show the timeline", **STEP)

@@ -22,6 +22,7 @@ from invoicing.errors import Rejected
 from invoicing.ledger import intents
 from invoicing.ledger.intents import APPROVE, FINALIZE, SEND
 from invoicing.settings import settings
+from tasks.records.environment_check import text_lengths
 from tasks.records.invoices import write_sync_message
 from tasks.records.locks import INVOICE
 from tasks.records.record_changes import add_entry
@@ -170,6 +171,7 @@ def mark_waiting(draft: Invoice, asked: AmountDue, why: str) -> None:
     fields = record.approval_fields(status=WAITING, due=asked.due)
     if asked.is_more_than_agreed:
         fields[record.SYNC_MESSAGE] = f"{draft.name} waits for approval. {why}"
+    fields = record.cut(fields, text_lengths(record.INVOICE))
     salesforce.client().update(record.INVOICE, draft.record_id, fields)
     get_run_logger().info("%s waits for approval. %s", draft.name, why)
 

@@ -18,7 +18,7 @@ from invoicing.errors import Conflict, Rejected, TransientError
 from invoicing.ledger import intents, links
 from invoicing.ledger.intents import CREATE_CUSTOMER
 from invoicing.settings import settings
-from tasks.records.accounts import accounts_of_customers
+from tasks.records.accounts import accounts_of_customers, follow_merges
 from tasks.records.locks import ACCOUNT
 from tasks.records.soql_lists import select_in
 from tasks.runtime.retries import STEP
@@ -82,7 +82,15 @@ def known_customer(account: Account) -> Customer | None:
     Raises:
         Conflict: they are two, or the Account names the customer of another.
     """
+    if not (links.customer_of(account.id) or account.stripe_customer_id):
+        follow_merges(account.id)
     ours, said = links.customer_of(account.id), account.stripe_customer_id
+    if others := links.undecided_customers(account.id):
+        raise Conflict(
+            f"{account.name} was merged with another Account in Salesforce, which is "
+            f"{' and '.join(others)} in Stripe; its own customer is {ours}. Nothing was done. Run "
+            "link-customer to say which of them it is billed as."
+        )
     linked = _existing(ours)
     named = linked if ours == said else _existing(said)
     if (ours or said) and not (linked or named):

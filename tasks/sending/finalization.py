@@ -9,7 +9,7 @@ from datetime import datetime
 from prefect import task
 from prefect.logging import get_run_logger
 
-from invoicing.connectors import salesforce, stripe
+from invoicing.connectors import stripe
 from invoicing.domain.model.amount_due import AmountDue, collection_problems
 from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.model.invoice import Invoice, sending_problems
@@ -23,6 +23,7 @@ from invoicing.ledger import intents, links
 from invoicing.ledger.intents import AGREE, CHARGE, FINALIZE, MAIL, SEND
 from invoicing.settings import settings
 from tasks.records.balances import owed_before, stripe_customer
+from tasks.records.invoices import say_on_record
 from tasks.records.locks import ACCOUNT, INVOICE
 from tasks.records.own_invoice import own_stripe_id
 from tasks.records.record_changes import add_entry
@@ -240,10 +241,20 @@ def enable_auto_advance(stripe_id: str) -> None:
 
 
 @task(task_run_name="conclude the sending", **STEP)
-def conclude_sending(record_id: str, stripe_id: str, asked: AmountDue) -> None:
-    """Write down that the whole sending came to its end, and why the total is not what is due."""
+def conclude_sending(
+    record_id: str, stripe_id: str, asked: AmountDue, not_linked: str = ""
+) -> None:
+    """Write down that the whole sending came to its end, and what there is to say of it.
+
+    Args:
+        record_id: The record.
+        stripe_id: The invoice.
+        asked: Says why the total is not what is due.
+        not_linked: Why the customer could not be written on the Account.
+    """
     if asked.note:
         note = asked.note.strip()
         add_entry(f"{record_id}-due", record_id, note, stripe_id=stripe_id, amount=asked.due)
-        salesforce.client().update(record.INVOICE, record_id, {record.SYNC_MESSAGE: note})
+    if note := f"{asked.note}{not_linked}".strip():
+        say_on_record(record_id, {record.SYNC_MESSAGE: note[: record.MESSAGE_LENGTH]})
     intents.conclude(SEND, record_id, stripe_id)

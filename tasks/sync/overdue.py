@@ -1,6 +1,6 @@
 """Overdue by the business's local date, from what Salesforce holds; Stripe is not read."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from more_itertools import chunked
@@ -65,7 +65,7 @@ def mark(record_ids: Sequence[str]) -> MarkResult:
     """Put the marks of some records right, unless somebody works on them or did it meanwhile."""
     with INVOICE.held_if_free(record_ids) as busy:
         rows = _read([id_ for id_ in record_ids if id_ not in busy])
-        failed = write_changes([_update(row) for row in rows])
+        failed = write_changes([_update(row) for row in rows]).failed
     return _marked(rows, failed, len(busy))
 
 
@@ -83,7 +83,7 @@ def _update(row: Record) -> Update:
     return Update(row, fields, changed, row[record.STRIPE_ID])
 
 
-def _marked(rows: Sequence[Record], failed: dict[str, InvoicingError], busy: int) -> MarkResult:
+def _marked(rows: Sequence[Record], failed: Mapping[str, InvoicingError], busy: int) -> MarkResult:
     done = [row for row in rows if row["Id"] not in failed]
     ceased = sum(bool(row[record.OVERDUE]) for row in done)
     return MarkResult(len(done) - ceased, ceased, len(failed) + busy)

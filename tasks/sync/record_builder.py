@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from invoicing.connectors import salesforce
+from invoicing.domain.model.wording import label
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.line_mirror import (
     MirroredLine,
@@ -17,7 +18,8 @@ from invoicing.domain.stripe.resources import StripeInvoice, StripeLine
 from invoicing.ledger import payment_facts
 from invoicing.ledger.models import InvoiceLink
 from invoicing.settings import settings
-from tasks.records.accounts import accounts_of_customers
+from tasks.records.accounts import accounts_of_customers, surviving_accounts
+from tasks.records.environment_check import text_lengths
 from tasks.records.record_changes import kept_of_lines
 from tasks.runtime.clock import today
 
@@ -47,17 +49,22 @@ def billed_to(invoice: Projection) -> BilledTo:
 
 
 def accounts_of(invoices: Collection[BilledTo]) -> dict[str, str]:
-    """The Accounts of invoices, by Stripe id: named by the invoice itself, or by its customer."""
+    """The Accounts of invoices, by Stripe id: named by the invoice itself, or by its customer.
+
+    Of Accounts that were merged, it is the one that stayed.
+    """
     named = {i.stripe_id: i.account_id for i in invoices if i.account_id}
     by_customer = {
         i.stripe_id: i.customer_id for i in invoices if i.customer_id and not i.account_id
     }
     accounts = accounts_of_customers(by_customer.values())
-    return named | {
+    of = named | {
         stripe_id: accounts[customer]
         for stripe_id, customer in by_customer.items()
         if customer in accounts
     }
+    stayed = surviving_accounts(of.values()) if of else {}
+    return {stripe_id: stayed.get(account, account) for stripe_id, account in of.items()}
 
 
 def project_all(invoices: Sequence[StripeInvoice]) -> list[Projection]:
@@ -81,11 +88,25 @@ def mirrored_fields(
         whole: All of it though it is a draft: it was made in Stripe, or has no record yet.
     """
     account = settings().stripe.account_id
-    fields = record.projected_fields(invoice, account, whole=whole)
+    lengths = text_lengths(record.INVOICE)
+    fields = record.projected_fields(invoice, account, whole=whole, lengths=lengths)
     if link and link.sent_at:
         fields[record.SENT_AT] = record.stamp(link.sent_at)
     client = salesforce.client()
     return {name: value for name, value in fields.items() if client.keeps(record.INVOICE, name)}
+
+
+def cut_texts(fields: Mapping[str, Any], lines: Iterable[MirroredLine] | None) -> str:
+    """Which texts the org's shorter fields cut off, in a sentence; empty for none."""
+    filled = [
+        f"{label(name)} after {length} characters"
+        for name, length in text_lengths(record.INVOICE).items()
+        if len(fields.get(name) or "") == length
+    ]
+    length = text_lengths(record.LINE).get("Description__c")
+    if length and any(len(line.facts.text) == length for line in lines or ()):
+        filled.append(f"a line's description after {length} characters")
+    return f"The org's fields end {', '.join(filled)}." if filled else ""
 
 
 def mirrored_lines(invoice: Projection, lines: Iterable[StripeLine]) -> list[MirroredLine]:

@@ -7,7 +7,7 @@ inside the lease: a late or doubled event can never overwrite newer state.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from more_itertools import chunked
@@ -18,34 +18,40 @@ from invoicing.connectors import salesforce, stripe
 from invoicing.connectors.salesforce import Record
 from invoicing.domain.forms.parameters import InvoiceOutcome
 from invoicing.domain.model.status import DELETABLE, Status, SyncState, vanished_message
-from invoicing.domain.model.wording import label
+from invoicing.domain.model.wording import counted, label
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.line_mirror import MirroredLine, facts_on_record, said
 from invoicing.domain.salesforce.line_mirror import changes as line_changes
 from invoicing.domain.salesforce.queries import Query, any_of, equals, is_in
 from invoicing.domain.stripe.projection import Projection, tombstone
-from invoicing.errors import InvoicingError, Rejected, TransientError
-from invoicing.ledger import links, timeline
+from invoicing.errors import InvoicingError, Rejected, TransientError, WriteRefused
+from invoicing.ledger import inbox, links, org_changes, timeline
 from invoicing.ledger.models import EntryState, InvoiceLink, TimelineEntry
+from invoicing.settings import settings
 from tasks.corrections.replacement_draft import replacement_links
-from tasks.records.invoices import find_record, write_sync_message
+from tasks.records.environment_check import text_lengths
+from tasks.records.invoices import find_record, say_on_record, write_sync_message
 from tasks.records.locks import INVOICE
 from tasks.records.own_invoice import other_invoice
 from tasks.records.record_changes import (
     LINE_ROWS,
     Update,
     kept_of_lines,
+    lines_said,
     make_entry,
     publish,
     read_states,
     write_changes,
+    written_lines,
 )
+from tasks.records.saved_values import lines_as_written, look_at
 from tasks.runtime.clock import stamp_now
 from tasks.runtime.retries import STEP
 from tasks.runtime.run_page import run_url, this_attempt
 from tasks.sync.record_builder import (
     accounts_of,
     billed_to,
+    cut_texts,
     mirrored_fields,
     mirrored_lines,
     named_record,
@@ -75,15 +81,29 @@ class RefreshResult:
     hosted_invoice_url: str = ""
     problem: str = ""
     transient: bool = False
+    refused: bool = False
+    note: str = ""
 
     @property
     def sentence(self) -> str:
-        """The outcome in one sentence."""
+        """The outcome in one sentence, and what Salesforce made of it in another."""
+        return f"{self._outcome} {self.note}".rstrip()
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether the same may do better another time: the problem is not the invoice's own."""
+        return self.transient or self.refused
+
+    @property
+    def _outcome(self) -> str:
         who = self.name or self.stripe_id
         if self.problem:
             return f"{who}: {self.problem}"
         if self.gone:
-            return f"{who} was deleted in Stripe before Salesforce had a record of it."
+            return (
+                f"{who} is neither in Stripe nor in Salesforce: a draft that was deleted, or an "
+                "invoice of another account or mode."
+            )
         if self.created:
             return f"{who} was made in Salesforce for Stripe's {self.stripe_id}."
         if record.STATUS in self.changed:
@@ -94,16 +114,34 @@ class RefreshResult:
         return f"{who} was in step already."
 
 
-def to_outcome(change: RefreshResult, sentence: str) -> InvoiceOutcome:
-    """A change as the result of a flow that was about one invoice; a problem is noted on it.
+def to_outcome(change: RefreshResult) -> InvoiceOutcome:
+    """A change as the result of a flow that was about nothing else; a problem is noted on it.
 
     Raises:
         Rejected: with the problem.
     """
-    if change.problem and change.record_id:
+    if change.problem and change.record_id and not change.refused:
         write_sync_message(change.record_id, SyncState.FAILED, change.problem)
     if change.problem:
         raise Rejected(change.sentence)
+    return _outcome_of(change, change.sentence)
+
+
+def outcome_of_act(change: RefreshResult, sentence: str) -> InvoiceOutcome:
+    """The result of a flow that has done something in Stripe, which is done whatever came then.
+
+    What its record does not show yet is said; Stripe's events bring it, as soon as Salesforce
+    takes it.
+    """
+    more = change.note
+    if change.problem:
+        more = f"But the record in Salesforce does not show it yet: {change.problem}"
+    if change.problem and change.record_id and not change.may_pass:
+        say_on_record(change.record_id, {record.SYNC_MESSAGE: more[: record.MESSAGE_LENGTH]})
+    return _outcome_of(change, f"{sentence} {more}".rstrip())
+
+
+def _outcome_of(change: RefreshResult, sentence: str) -> InvoiceOutcome:
     return InvoiceOutcome(
         sentence=sentence,
         record_id=change.record_id or "",
@@ -116,6 +154,19 @@ def to_outcome(change: RefreshResult, sentence: str) -> InvoiceOutcome:
         hosted_invoice_url=change.hosted_invoice_url,
         changes={label(name): f"{was} → {now}" for name, (was, now) in change.changed.items()},
     )
+
+
+def refresh_after_act(stripe_id: str, *, reread_payments: bool = False) -> RefreshResult:
+    """Bring the record of an invoice in step with which something was done in Stripe just now.
+
+    Whether that succeeds or not, the act is done: nothing is raised.
+    """
+    reread = [stripe_id] if reread_payments else []
+    try:
+        [change] = refresh([stripe_id], touch=True, reread_payments=reread)
+    except TransientError as error:
+        return RefreshResult(stripe_id, problem=str(error), transient=True)
+    return change
 
 
 @task(task_run_name="find it in Stripe", **STEP)
@@ -167,6 +218,7 @@ def _refresh_some(
     One that nobody has linked is leased by its Stripe id. If it turns out to name a record of
     ours, that is leased too, and the invoice read again: the record's holder may have moved it.
     """
+    began = datetime.now(UTC)
     known = links.invoice_links(stripe_ids)
     subjects = {id_: known[id_].record_id if id_ in known else id_ for id_ in stripe_ids}
     with INVOICE.held_if_free(subjects.values()) as busy:
@@ -183,11 +235,32 @@ def _refresh_some(
             free = [id_ for id_ in stripe_ids if subjects[id_] not in busy]
             invoices |= read_invoices([id_ for id_ in free if id_ in named], reread_payments)
             changes = _refresh_locked({id_: invoices[id_] for id_ in free}, subjects, touch)
+    done = [change.stripe_id for change in changes if not (change.problem or change.gone)]
+    close_dead_letters(done, began, reread_payments)
     return changes + [
         RefreshResult(id_, problem=str(busy[subjects[id_]]), transient=True)
         for id_ in stripe_ids
         if subjects[id_] in busy
     ]
+
+
+def close_dead_letters(
+    stripe_ids: Collection[str], read_at: datetime, reread_payments: Collection[str] = ()
+) -> None:
+    """Close the dead letters of invoices that are in step by now.
+
+    Args:
+        stripe_ids: The invoices.
+        read_at: Before this instant (UTC) their state in Stripe was not read yet.
+        reread_payments: Those whose refunds and disputes were read, too.
+    """
+    account, reread = settings().stripe.account_id, set(reread_payments)
+    closed = 0
+    for ids, payments in ((set(stripe_ids) & reread, True), (set(stripe_ids) - reread, False)):
+        if ids:
+            closed += inbox.close_dead_letters(account, ids, before=read_at, payments=payments)
+    if closed:
+        get_run_logger().info("%s closed: it is in step.", counted(closed, "dead letter"))
 
 
 def _refresh_locked(
@@ -229,11 +302,7 @@ def _report_conflicts(conflicts: Mapping[str, tuple[Record, str]]) -> list[Refre
         [
             Update(
                 row,
-                {
-                    record.SYNC_STATE: SyncState.CONFLICT,
-                    record.SYNC_MESSAGE: message,
-                    record.LAST_RUN_URL: run_url(),
-                },
+                _sync_fields(SyncState.CONFLICT, message),
                 stripe_id=id_,
             )
             for id_, (row, message) in conflicts.items()
@@ -243,6 +312,16 @@ def _report_conflicts(conflicts: Mapping[str, tuple[Record, str]]) -> list[Refre
         RefreshResult(id_, row["Id"], row["Name"], problem=message)
         for id_, (row, message) in conflicts.items()
     ]
+
+
+def _sync_fields(state: SyncState, message: str) -> dict[str, Any]:
+    """The fields that say that a record is not in step, and why."""
+    fields: dict[str, Any] = {
+        record.SYNC_STATE: state,
+        record.SYNC_MESSAGE: message[: record.MESSAGE_LENGTH],
+        record.LAST_RUN_URL: run_url(),
+    }
+    return record.cut(fields, text_lengths(record.INVOICE))
 
 
 def _record_named(read: ReadInvoice | InvoicingError | None) -> str | None:
@@ -291,9 +370,11 @@ def _mistaken_id(stripe_id: str, row: Record, claiming: Record, own: str | None)
 def _write(wanted: Mapping[str, Pair], touch: bool) -> list[RefreshResult]:
     """Write what differs, in one Collections call, every row's result looked at."""
     known = links.invoice_links(wanted)
+    by_org = {} if touch else org_changes.of_invoices([row["Id"] for row, _ in wanted.values()])
     changes: list[RefreshResult] = []
     updates: dict[str, Update] = {}
     frozen: dict[str, int] = {}
+    cut: dict[str, str] = {}
     for stripe_id, (row, read) in wanted.items():
         link, invoice = known.get(stripe_id), read.invoice if read else tombstone(stripe_id)
         whole = row[record.LOCAL_KEY] == stripe_id
@@ -309,8 +390,11 @@ def _write(wanted: Mapping[str, Pair], touch: bool) -> list[RefreshResult]:
             fields[record.LINES] = said((line.facts for line in lines), invoice.currency)
             if invoice.status is not Status.DRAFT:
                 frozen[stripe_id] = sum(line.facts.checksum for line in lines)
-        updates[stripe_id] = _update(row, fields, lines, touch, read and read.invoice)
-    failed = write_changes(list(updates.values()))
+        cut[stripe_id] = cut_texts(fields, lines)
+        updates[stripe_id] = _update(row, by_org, fields, lines, touch, read and read.invoice)
+    result = write_changes(list(updates.values()))
+    failed = result.failed
+    _mark_failed([update for update in updates.values() if update.row["Id"] in failed], failed)
     done = {id_: update for id_, update in updates.items() if update.row["Id"] not in failed}
     links.remember_written(
         [
@@ -325,12 +409,37 @@ def _write(wanted: Mapping[str, Pair], touch: bool) -> list[RefreshResult]:
             for read in [wanted[id_][1]]
         ]
     )
-    changes += [_changed(id_, update, wanted[id_][1]) for id_, update in done.items()]
-    return changes + [
-        _failed(id_, update.row, failed[update.row["Id"]])
-        for id_, update in updates.items()
-        if update.row["Id"] in failed
-    ]
+    for id_, update in updates.items():
+        record_id = update.row["Id"]
+        change = _changed(id_, update, wanted[id_][1], result.unmoved.get(record_id, frozenset()))
+        notes = (cut[id_] if update.changed else "", result.notes.get(record_id, ""))
+        change = replace(change, note=" ".join(filter(None, notes)))
+        if wrong := failed.get(record_id):
+            change = replace(change, changed={}, **_problem(wrong))
+        changes.append(change)
+    return changes
+
+
+def _mark_failed(updates: Sequence[Update], failed: Mapping[str, InvoicingError]) -> None:
+    """Say on records that Salesforce did not take what Stripe says; where it takes that.
+
+    A rule that refuses one field often lets others be written. What cannot be said on the record
+    is on the list of events that wait.
+    """
+    rows = []
+    for update in updates:
+        row, error = update.row, failed[update.row["Id"]]
+        if not isinstance(error, WriteRefused) or update.status == Status.DRAFT:
+            continue
+        message = f"What Stripe says of it could not be written, and is tried again: {error}"
+        rows.append({"Id": row["Id"], **_sync_fields(SyncState.FAILED, message)})
+    try:
+        refused = salesforce.client().update_many(record.INVOICE, rows)
+    except InvoicingError as error:
+        get_run_logger().warning("Records do not say that they were not written: %s", error)
+        return
+    for one in refused:
+        get_run_logger().warning("%s does not say so itself: %s", rows[one.index]["Id"], one.error)
 
 
 def _lines_in_stripe(
@@ -353,16 +462,19 @@ def _lines_in_stripe(
 
 def _update(
     row: Record,
+    by_org: org_changes.Changed,
     fields: Mapping[str, Any],
     lines: Sequence[MirroredLine] | None,
     touch: bool,
     invoice: Projection | None,
 ) -> Update:
     """The change of a record that makes its fields and lines as wanted, where they are not."""
-    changed = record.differences(row, fields)
+    there = lines_as_written(row[LINE_ROWS], by_org)
+    seen = record.as_written(row, by_org.get(row["Id"], {}))
+    changed = record.differences(seen | {record.LINES: lines_said(row, there)}, fields)
     nodes: list[dict[str, Any]] = []
     if lines is not None and invoice:
-        nodes = line_changes(row[LINE_ROWS], lines, row["Id"], invoice.currency, kept_of_lines())
+        nodes = line_changes(there, lines, row["Id"], invoice.currency, kept_of_lines())
     status = fields[record.STATUS]
     if lines is not None and status == Status.DRAFT:  # made in Stripe, and in step with it
         status = Status.OPEN
@@ -372,7 +484,15 @@ def _update(
         written = {name: fields[name] for name in changed if name != record.LINES}
         written |= synced_fields(status)
     stripe_id = invoice.stripe_id if invoice else row[record.STRIPE_ID]
-    return Update(row, written, changed, stripe_id, _moment_of(changed, invoice), nodes)
+    return Update(
+        row,
+        written,
+        changed,
+        stripe_id,
+        _moment_of(changed, invoice),
+        nodes,
+        status=status,
+    )
 
 
 def _moment_of(
@@ -389,10 +509,13 @@ def _moment_of(
     }.get(invoice.status)
 
 
-def _changed(stripe_id: str, update: Update, read: ReadInvoice | None) -> RefreshResult:
+def _changed(
+    stripe_id: str, update: Update, read: ReadInvoice | None, unmoved: frozenset[str]
+) -> RefreshResult:
     row = update.row
+    moved = {name: values for name, values in update.changed.items() if name not in unmoved}
     change = RefreshResult(
-        stripe_id, row["Id"], row["Name"], row["Account__r"]["Name"], changed=update.changed
+        stripe_id, row["Id"], row["Name"], row["Account__r"]["Name"], changed=moved
     )
     if read is None:
         return replace(change, status=Status.DELETED)
@@ -423,9 +546,16 @@ def _failed(stripe_id: str, row: Record | None, error: InvoicingError) -> Refres
         stripe_id,
         record_id=row["Id"] if row else None,
         name=row["Name"] if row else "",
-        problem=str(error),
-        transient=isinstance(error, TransientError),
+        **_problem(error),
     )
+
+
+def _problem(error: InvoicingError) -> dict[str, Any]:
+    return {
+        "problem": str(error),
+        "transient": isinstance(error, TransientError),
+        "refused": isinstance(error, WriteRefused),
+    }
 
 
 def _duplicate(stripe_id: str, row: Record) -> RefreshResult:
@@ -455,7 +585,8 @@ def _create_record(invoice: Projection) -> RefreshResult:
         lines = stripe.client().invoice_lines(invoice.stripe_id)
         more = synced_fields(Status.OPEN) | link
         nodes = [*whole_nodes(invoice, known, lines, account, more), *link_back]
-        created = str(salesforce.client().write_graph(nodes)["invoice"]["id"])
+        answers = salesforce.client().write_graph(nodes)
+        created = str(answers["invoice"]["id"])
     except InvoicingError as error:
         return _failed(invoice.stripe_id, None, error)
     timeline.assign_records({entry.key: created})
@@ -464,10 +595,18 @@ def _create_record(invoice: Projection) -> RefreshResult:
     links.remember_written(
         [links.LastWrite(invoice.stripe_id, created, invoice.status, invoice.digest)]
     )
-    name = salesforce.client().query(Query(record.INVOICE, ["Name"], where=equals("Id", created)))[
-        0
-    ]["Name"]
-    return RefreshResult(invoice.stripe_id, created, name, created=True)
+    header = nodes[0]["body"]
+    saved = look_at({created: {created: header} | written_lines(nodes, answers)})
+    notes = (cut_texts(header, mirrored_lines(invoice, lines)), saved.notes.get(created, ""))
+    change = RefreshResult(
+        invoice.stripe_id,
+        created,
+        saved.rows[created]["Name"] if created in saved.rows else "",
+        created=True,
+        note=" ".join(filter(None, notes)),
+    )
+    wrong = saved.errors.get(created)
+    return replace(change, **_problem(wrong)) if wrong else change
 
 
 def creation_entry(invoice: Projection) -> TimelineEntry:

@@ -68,7 +68,7 @@ def test_deploying_from_the_image_says_what_is_missing(image: Path) -> None:
     """Without settings nothing is deployed, and nobody sees a traceback."""
     program = image / "venv/bin/python"
     without = environment(image)
-    command = [program, "-m", "deployments"]
+    command: list[str | Path] = [program, "-m", "deployments"]
     done = subprocess.run(
         command, cwd=image, env=without, capture_output=True, text=True, check=False
     )

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from tests.faults import report
 from tests.faults.faults import KINDS
 from tests.faults.schedules import (
+    DASHBOARD,
+    RANDOM,
     Schedule,
     Sites,
     Verdict,
@@ -52,7 +54,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="of everything left to chance")
     parser.add_argument("--flow", choices=sorted(STORIES), help="only this flow's story")
     parser.add_argument(
-        "--fault", choices=[*KINDS, "kill", "stall", "away"], help="only this kind of trouble"
+        "--fault",
+        choices=[*KINDS, "kill", "stall", "away", DASHBOARD],
+        help="only this kind of trouble",
     )
     parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")
     parser.add_argument("--only", help="the one schedule of this name, such as random:17")
@@ -78,8 +82,8 @@ def plan(
     ]
     if options.only:
         kind, _, rest = options.only.partition(":")
-        if kind == "random":
-            yield at_random(int(rest), flows, sites)
+        if kind in (RANDOM, DASHBOARD):
+            yield at_random(int(rest), flows, sites, others=kind == DASHBOARD)
         yield from (schedule for schedule in singles if schedule.name == options.only)
         return
     dice = random.Random(options.seed)  # noqa: S311 - repeatable on purpose
@@ -89,7 +93,8 @@ def plan(
     only = options.fault if options.fault in KINDS else ""
     first = options.seed * 1_000_000
     for number in range(options.schedules - len(singles)):
-        yield at_random(first + number, flows, sites, only or "")
+        others = options.fault == DASHBOARD or (not options.fault and number % 4 == 3)
+        yield at_random(first + number, flows, sites, only, others=others)
 
 
 def lost(schedule: Schedule, error: Lost) -> Verdict:

@@ -17,7 +17,7 @@ from tests.faults.faults import Rule, at_call, away, kind_of, kinds_of, now_and_
 from tests.faults.forked_process import Broken, Child, Hung, Tell
 from tests.faults.process_patches import Away
 from tests.faults.runner import Attempt, Ending, by_hand, outcome_of
-from tests.faults.stories import STORIES, Parameters, into_the_inbox
+from tests.faults.stories import STORIES, Parameters, in_the_dashboard, into_the_inbox
 from tests.faults.worlds import DAY, SALESFORCE, STRIPE, World
 
 LEASES_OVER = 400.0
@@ -27,6 +27,9 @@ PAUSES = (0.0, LEASES_OVER, 25 * 3600.0, 31 * DAY)
 """How long it may take until somebody tries again."""
 
 WITHOUT_LEDGER = "ledger away for minutes"
+
+RANDOM, DASHBOARD = "random", "dashboard"
+"""Kinds of schedules: several kinds of trouble; the same while somebody uses the dashboard."""
 
 TRIES = 10
 ROUNDS = 12
@@ -49,6 +52,7 @@ class Schedule:
         rivals: Runs of the same flow that start at the same moment.
         rival_kills: At which point the first attempt of each of them is killed.
         arrivals: Events arrive and are handled meanwhile, in any order.
+        others: Somebody works on the same invoices in Stripe's dashboard meanwhile.
         pause: Seconds that pass between the failure and the second try.
         again: Tried again by a new run, not by the same one.
         stubborn: The trouble goes on in the second attempt.
@@ -65,6 +69,7 @@ class Schedule:
     rivals: int = 0
     rival_kills: tuple[int | None, ...] = ()
     arrivals: bool = False
+    others: bool = False
     pause: float = 0.0
     again: bool = False
     stubborn: bool = False
@@ -121,12 +126,16 @@ def _play(world: World, schedule: Schedule, verdict: Verdict) -> None:
         Attempt(world, schedule.flow, request, kill_at=kill_at)
         for request, kill_at in zip_longest(requests[1:], schedule.rival_kills)
     ]
-    arriving = Child(partial(_arrive, world, schedule.seed)) if schedule.arrivals else None
+    beside = [
+        Child(partial(deed, world, schedule.seed))
+        for deed, done in ((_arrive, schedule.arrivals), (_interfere, schedule.others))
+        if done
+    ]
     stalled = first[0].stalls() if schedule.stall is not None else None
     endings = [stalled] if stalled else [first[0].join()]
     endings += [attempt.join() for attempt in first[1:]]
-    if arriving:
-        arriving.join()
+    for deed in beside:
+        deed.join()
     _note(world, verdict, endings)
     if schedule.name.startswith("away:"):
         verdict.violations += [
@@ -152,8 +161,9 @@ def _play(world: World, schedule: Schedule, verdict: Verdict) -> None:
         verdict.endings.append(f"in the end the stalled process was {late.how}: {late.message}")
     world.clear_faults()
     found = come_to_rest(world)
-    verdict.violations += assertions.violations(found, story.wanted)
-    ended_otherwise = list(story.ends(found, asked))
+    wanted = {**story.wanted, "edited": int(schedule.others)}
+    verdict.violations += assertions.violations(found, wanted)
+    ended_otherwise = [] if schedule.others else list(story.ends(found, asked))
     if ended_otherwise and (
         schedule.undisturbed or any(e.how == "completed" for e in last) or not _excused(found)
     ):
@@ -262,6 +272,17 @@ def _arrive(world: World, seed: int, tell: Tell) -> None:
             outcome_of("handle-events")
 
 
+def _interfere(world: World, seed: int, tell: Tell) -> None:
+    """Somebody opens invoices in Stripe's dashboard, and does what it offers there."""
+    process_patches.shift_time(world.ahead)
+    process_patches.be_a_new_process()
+    dice = random.Random(-seed)  # noqa: S311 - repeatable on purpose
+    with process_patches.without_prefect():
+        for _ in range(dice.randint(1, 4)):
+            time.sleep(dice.uniform(0, 0.4))
+            in_the_dashboard(dice)
+
+
 # Plans
 
 
@@ -365,7 +386,14 @@ def tries_in(minutes: float) -> int:
     return sum(1 for waited in delays if waited < minutes * 60) + 1
 
 
-def at_random(seed: int, flows: Sequence[str], sites: dict[str, Sites], only: str = "") -> Schedule:
+def at_random(
+    seed: int,
+    flows: Sequence[str],
+    sites: dict[str, Sites],
+    only: str = "",
+    *,
+    others: bool = False,
+) -> Schedule:
     """A schedule with several kinds of trouble, drawn by its seed."""
     dice = random.Random(seed)  # noqa: S311 - repeatable on purpose
     flow = dice.choice([*flows, *(f for f in flows if f == "send-invoice")])
@@ -386,7 +414,7 @@ def at_random(seed: int, flows: Sequence[str], sites: dict[str, Sites], only: st
         return dice.randrange(points) if dice.random() < probability else None
 
     return Schedule(
-        f"random:{seed}",
+        f"{DASHBOARD if others else RANDOM}:{seed}",
         flow,
         seed,
         rules,
@@ -394,6 +422,7 @@ def at_random(seed: int, flows: Sequence[str], sites: dict[str, Sites], only: st
         stall,
         rivals=rivals,
         arrivals=dice.random() < 0.35,
+        others=others,
         pause=dice.choice(PAUSES if stall is None else PAUSES[:2]),
         again=dice.random() < 0.5,
         stubborn=dice.random() < 0.3,

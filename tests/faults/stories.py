@@ -4,7 +4,8 @@ A new flow is proved by adding its story here; a test names the flows that have 
 """
 
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -127,6 +128,40 @@ def stripe_post(path: str, **params: Any) -> dict[str, Any]:
     answer = requests.post(at.base_url + path, data=params, auth=(key, ""), timeout=60)
     assert answer.ok, answer.text
     return dict(answer.json())
+
+
+def in_the_dashboard(dice: random.Random) -> None:
+    """Do one of the things that Stripe's dashboard offers for one of the invoices of ours.
+
+    Stripe refuses what came too late: somebody else had been there first.
+    """
+    from invoicing.domain.stripe.projection import RECORD_KEY
+    from invoicing.settings import settings
+
+    at = settings().stripe
+    dashboard = requests.Session()
+    dashboard.auth = (at.api_key.get_secret_value(), "")
+    with suppress(requests.RequestException):  # trouble on the wire meets everybody
+        listed = dashboard.get(f"{at.base_url}/v1/invoices?limit=100", timeout=60).json()
+        ours = [i for i in listed.get("data", ()) if RECORD_KEY in i["metadata"]]
+        possible = [(i, act) for i in ours for act in DASHBOARD.get(i["status"], ())]
+        if possible:
+            invoice, (path, form) = dice.choice(possible)
+            form = {key: value.format_map(invoice) for key, value in form.items()}
+            dashboard.post(at.base_url + path.format_map(invoice), data=form, timeout=60)
+
+
+_INVOICE = "/v1/invoices/{id}"
+_DESCRIBE = (_INVOICE, {"description": "As discussed"})
+_VOID: tuple[str, Mapping[str, str]] = (f"{_INVOICE}/void", {})
+_MORE = {"invoice": "{id}", "customer": "{customer}", "amount": "5000", "currency": "{currency}"}
+
+DASHBOARD: Mapping[str, Sequence[tuple[str, Mapping[str, str]]]] = {
+    "draft": [_DESCRIBE, ("/v1/invoiceitems", _MORE), (f"{_INVOICE}/finalize", {})],
+    "open": [_DESCRIBE, _VOID, (f"{_INVOICE}/mark_uncollectible", {})],
+    "uncollectible": [_VOID],
+}
+"""What somebody may do with an invoice in each status: path and form."""
 
 
 def into_the_inbox(dice: random.Random | None = None) -> None:

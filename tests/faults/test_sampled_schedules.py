@@ -36,6 +36,15 @@ def test_many_troubles_at_once(worlds: WorldPool, sites: dict[str, Sites]) -> No
         assert verdict.violations == [], verdict
 
 
+def test_somebody_works_in_the_dashboard_meanwhile(
+    worlds: WorldPool, sites: dict[str, Sites]
+) -> None:
+    """Whatever a person does in Stripe at the same time: nothing twice, and both sides agree."""
+    schedules = [at_random(seed, ["send-invoice"], sites, others=True) for seed in range(4)]
+    for verdict in worlds.do_all(perform, schedules):
+        assert verdict.violations == [], verdict
+
+
 def test_several_troubles_at_once(worlds: WorldPool, sites: dict[str, Sites]) -> None:
     """Rival runs, events meanwhile, several faults and deaths, time passing."""
     schedules = [at_random(seed, list(STORIES), sites) for seed in range(4)]

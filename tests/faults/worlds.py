@@ -77,7 +77,7 @@ class World:
             "SALESFORCE__DOMAIN": "northwind.my",
             "SALESFORCE__CONSUMER_KEY": CONSUMER_KEY,
             "SALESFORCE__CONSUMER_SECRET": CONSUMER_SECRET,
-            "SALESFORCE__ORG_ID": "00DHs0000000001IAA",
+            "SALESFORCE__ORG_ID": "00DHs0000000001MAA",
             "SALESFORCE__TIMEOUT_SECONDS": str(TIMEOUT_SECONDS),
             "LEDGER__URL": self.ledger_url,
             "BUSINESS__TIME_ZONE": "Europe/Berlin",

@@ -322,7 +322,7 @@ def test_what_only_salesforce_refuses_is_told_by_its_row(
 
     monkeypatch.setattr(bulk_drafts, "draft_nodes", spoiled)
     [reason] = refused(csv=TABLE).reasons
-    assert reason.startswith("Row 4: Salesforce refused to write the invoice")
+    assert reason.startswith("Row 4: Salesforce refused to write the Stripe Invoice")
     assert org.count() == 0
     assert raised(csv=TABLE, all_or_nothing=False).raised == 2
     assert org.count() == 2

@@ -11,6 +11,7 @@ import pytest
 import stripe
 
 from flows.full_sync import full_sync
+from flows.poll_events import poll_events
 from flows.raise_invoice import raise_invoice
 from flows.revise_invoice import revise_invoice
 from flows.send_invoice import send_invoice
@@ -336,3 +337,80 @@ def test_a_file_that_is_no_mapping_says_so(
     with pytest.raises(SystemExit) as refused:
         main()
     assert said in str(refused.value)
+
+
+SHORTER = (
+    ('Description__c = "Memo__c"', 'Description__c = "Cost_Center__c"'),
+    ('Description__c = "Text__c"', 'Description__c = "Short_Text__c"'),
+    (
+        'Stripe_Customer_Id__c = "Stripe_Key__c"',
+        'Stripe_Customer_Id__c = "Stripe_Key__c"\nStripe_Customer_Name__c = "Stripe_Name__c"',
+    ),
+)
+"""The org has shorter fields for these texts: 40 characters, 20, and 20."""
+
+
+@pytest.fixture
+def shorter(billing: People, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """A mapping to shorter fields."""
+    text = (ORG / "mapping.toml").read_text(encoding="utf-8")
+    for ours, theirs in SHORTER:
+        assert text.count(ours) == 1
+        text = text.replace(ours, theirs)
+    path = tmp_path / "shorter.toml"
+    path.write_text(text, encoding="utf-8")
+    monkeypatch.setenv("INVOICING_MAPPING", str(path))
+    forget()
+    return {"memo": "A memo of more than forty characters, which the field does not hold"}
+
+
+def test_texts_longer_than_the_orgs_fields_are_cut_and_said(
+    shorter: dict[str, str],
+    billing: People,
+    dashboard: stripe.StripeClient,
+    stripe_sandbox: Sandbox,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """An invoice made in Stripe arrives, and so does its payment; no night finds a difference."""
+    main()
+    said = capsys.readouterr().out
+    assert "Stripe_Invoice__c.Description__c gets the first 40 characters of a text." in said
+    assert "Stripe_Invoice_Line__c.Description__c gets the first 20" in said
+    first = send_invoice(raise_one(description="Short").name)
+    customer = str(dashboard.v1.invoices.retrieve(first.stripe_id).customer)
+    memo = shorter["memo"]
+    invoice = dashboard.v1.invoices.create(
+        {
+            "customer": customer,
+            "collection_method": "send_invoice",
+            "days_until_due": 14,
+            "description": memo,
+        }
+    )
+    item = {"customer": customer, "invoice": invoice.id, "amount": 5000, "currency": "eur"}
+    text = "Travel to the customer and back again"
+    dashboard.v1.invoice_items.create(item | {"description": text})  # type: ignore[arg-type]
+    dashboard.v1.customers.update(customer, {"name": "A name of more than twenty characters"})
+    dashboard.v1.invoices.finalize_invoice(invoice.id)
+    cut = "The org's fields end description after 40 characters, a line's description after 20 char"
+    assert cut in poll_events().sentence
+    [made] = billing.query("SELECT Cost_Center__c FROM Billing_Document__c WHERE Gross__c = 50")
+    assert made["Cost_Center__c"] == memo[:40].strip()
+    [line] = billing.query("SELECT Short_Text__c FROM Billing_Position__c WHERE Sum__c = 50")
+    assert line["Short_Text__c"] == text[:20].strip()
+    [account] = billing.query("SELECT Stripe_Name__c FROM Account")
+    assert account["Stripe_Name__c"] == "A name of more than"
+    page = str(dashboard.v1.invoices.retrieve(invoice.id).hosted_invoice_url)
+    stripe_sandbox.post_form(page, card="4242424242424242")
+    poll_events()
+    [paid] = billing.query("SELECT State__c FROM Billing_Document__c WHERE Gross__c = 50")
+    assert paid["State__c"] == "Bezahlt"
+    assert full_sync().sentence == "2 invoices compared, 0 differed."
+
+
+def test_a_draft_longer_than_the_orgs_fields_is_refused_in_words(
+    shorter: dict[str, str], billing: People
+) -> None:
+    """Nothing that somebody asks for is cut without asking."""
+    with pytest.raises(Rejected, match="Salesforce refused to write the Billing Document: Cost"):
+        raise_one(description=shorter["memo"])

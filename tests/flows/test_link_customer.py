@@ -155,10 +155,11 @@ def test_what_salesforce_does_not_take_is_said_of_its_row(
 ) -> None:
     """The other row is linked all the same."""
     refusal = {"kind": "refuse", "status": 400, "path": "*/sobjects/Account/*", "count": 1}
+    refusal["method"] = "PATCH"
     code = {"code": "FIELD_CUSTOM_VALIDATION_EXCEPTION"}
     salesforce_sandbox.admin("POST", "faults", rules=[refusal | code])
     acme, wonka = made(dashboard, "ACME"), made(dashboard, "Wonka")
     outcome = linked(csv=f"account,customer\nAcme Corporation,{acme}\nWonka Ltd,{wonka}\n")
     assert (outcome.linked, outcome.not_linked) == (1, 1)
-    assert outcome.reasons[0].startswith("Row 2: Salesforce refused to update the record")
+    assert outcome.reasons[0].startswith("Row 2: Salesforce refused to write the Account")
     assert ids(org)["Wonka Ltd"] == wonka

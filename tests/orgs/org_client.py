@@ -40,11 +40,15 @@ class People:
         return list(answer.json()["records"])
 
     def sell(self, currency: str, **products: float) -> None:
-        """Put products into the standard price book; underscores stand for spaces."""
+        """Put products into the standard price book; underscores stand for spaces.
+
+        Without a currency, it is an org of one.
+        """
+        own = {"CurrencyIsoCode": currency} if currency else {}
         [standard] = self.query("SELECT Id FROM Pricebook2 WHERE IsStandard = true")
         for word, price in products.items():
             name = word.replace("_", " ")
             code = word.upper().replace("_", "-")
             product = self.create("Product2", Name=name, ProductCode=code, IsActive=True)
             entry = {"Pricebook2Id": standard["Id"], "Product2Id": product, "UnitPrice": price}
-            self.create("PricebookEntry", CurrencyIsoCode=currency, IsActive=True, **entry)
+            self.create("PricebookEntry", IsActive=True, **own, **entry)

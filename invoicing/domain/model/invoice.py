@@ -95,8 +95,20 @@ class Account:
     invoice_email: str | None = None
     stripe_customer_id: str | None = None
     address: Address | None = None
+    country: str = ""
     price_book: str | None = None
     """The id of its own price book, where the field mapping says that Accounts have one."""
+
+    @property
+    def address_note(self) -> str:
+        """That the address is not used, and why; empty where nothing is wrong with it."""
+        if self.address or not self.country:
+            return ""
+        return (
+            f" {self.name}'s billing country {self.country!r} is none that is known, so the "
+            "customer in Stripe has no address from Salesforce: write its name or its code, such "
+            "as DE."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,7 +291,8 @@ def billing_problems(invoice: Invoice, today: date) -> list[str]:
     if invoice.billed.automatic_tax and not invoice.account.address:
         problems.append(
             f"Stripe Tax needs to know where {invoice.account.name} is: give the Account a "
-            "billing address with a two-letter country code, such as DE."
+            "billing address with a country, by its name or its code."
+            f"{invoice.account.address_note}"
         )
     return problems
 

@@ -25,6 +25,16 @@ class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class NewValue(_Table):
+    """What a field of a new record is filled with, where that is no constant. One of these."""
+
+    source: str = Field(
+        "", alias="from", description="A field of Account or Opportunity, such as Account.OwnerId"
+    )
+    record_type: str = Field("", description="A record type, by its developer name.")
+    today: bool = Field(False, description="The day on which the record is made.")
+
+
 class ObjectMapping(_Table):
     """An org's names for one of our objects, and its parts."""
 
@@ -40,6 +50,10 @@ class ObjectMapping(_Table):
     children: dict[str, str] = Field(
         default_factory=dict, description="Our child relationship = the org's."
     )
+    new: dict[str, NewValue | str | bool | int | float] = Field(
+        default_factory=dict,
+        description="The org's field = what new records have there beside our fields.",
+    )
     values: dict[str, dict[str, str | list[str]]] = Field(
         default_factory=dict,
         description="By picklist field: our value = the org's; of several, the first is written.",
@@ -50,8 +64,10 @@ class ObjectMapping(_Table):
         others = {
             name
             for name, field in schema.fields.items()
-            if (self.leave_out_others and name != "Name") or (self.name and field.optional)
+            if (self.leave_out_others and name.endswith("__c")) or (self.name and field.optional)
         }
+        # Another country than the billing address's has no code there.
+        others |= {f"{name}Code" for name in self.fields} & schema.fields.keys()
         return dict.fromkeys(sorted(others), "") | self.fields
 
 

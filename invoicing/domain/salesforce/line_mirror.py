@@ -47,10 +47,11 @@ class LineFacts(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """What an org keeps of a line."""
+    """What an org keeps of a line; of its text so many characters."""
 
     keys: bool = True
     exact_prices: bool = True
+    text: int = TEXT_LENGTH
 
 
 class MirroredLine(NamedTuple):
@@ -88,7 +89,7 @@ def facts_in_stripe(line: StripeLine, currency: str, *, ours: bool, kept: Kept) 
     )
     return LineFacts(
         (line_key(line) if ours else line["id"]) if kept.keys else "",
-        _text(line["description"]),
+        _text(line["description"], kept.text),
         quantity,
         price,
         line["amount"],
@@ -126,11 +127,19 @@ def facts_on_record(row: Mapping[str, Any], currency: str, kept: Kept) -> LineFa
         row.get(record.EXACT_PRICE),
         row.get("Amount__c"),
         currency,
+        kept.text,
     )
 
 
 def read_facts(
-    key: str, text: str, quantity: Any, price: Any, exact: Any, amount: Any, currency: str
+    key: str,
+    text: str,
+    quantity: Any,
+    price: Any,
+    exact: Any,
+    amount: Any,
+    currency: str,
+    length: int = TEXT_LENGTH,
 ) -> LineFacts:
     """Facts of a record's line, from its values; a missing number is none."""
     many = record.number(quantity or 0)
@@ -138,15 +147,15 @@ def read_facts(
     whole = Money.of(record.number(amount), currency) if amount not in (None, "") else None
     return LineFacts(
         key,
-        _text(text),
+        _text(text, length),
         plain(many),
         plain(each),
         (line_amount(many, each, currency) if whole is None else whole).minor,
     )
 
 
-def _text(text: str | None) -> str:
-    return (text or "").strip()[:TEXT_LENGTH].strip()
+def _text(text: str | None, length: int) -> str:
+    return (text or "").strip()[:length].strip()
 
 
 def said(lines: Iterable[LineFacts], currency: str) -> str:

@@ -4,12 +4,14 @@ Everything wrong is found at once, each thing a sentence with the nearest name t
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from invoicing.domain.model.wording import nearest
 from invoicing.domain.salesforce.field_mapping import Names, ObjectMapping, OrgMapping
+from invoicing.domain.salesforce.new_value_check import new_value_mistakes
 from invoicing.domain.salesforce.org_field_values import org_field_mistakes
-from invoicing.domain.salesforce.record import INVOICE
+from invoicing.domain.salesforce.record import INVOICE, LINE
 from invoicing.domain.salesforce.required_schema import OBJECTS, Field, SObject
 
 Description = Mapping[str, Any]
@@ -70,6 +72,8 @@ def _wrong_left_sides(ours: str, schema: SObject, asked: ObjectMapping) -> Itera
     for name in asked.children.keys() - schema.children.keys():
         guess = _question(nearest(name, schema.children))
         yield f"{ours}: we read no child relationship {name!r}{guess}"
+    if asked.new and ours not in (INVOICE, LINE):
+        yield f"{ours}.new: only invoices and their lines are made with values of the org's own."
     for name, words in asked.values.items():
         known = schema.fields[name].values if name in schema.fields else ()
         if not known:
@@ -116,7 +120,10 @@ def object_mistakes(
         guess = _question(nearest(theirs, existing()))
         tip = " Or do without it: leave_out = true." if schema.optional else ""
         return [f"{ours}: the org has no object {theirs!r}, or hides it{guess}{tip}"]
-    return list(_object_mistakes(ours, schema, names, found))
+    return [
+        *_object_mistakes(ours, schema, names, found),
+        *new_value_mistakes(ours, names, found, partial(_at, describe=describe)),
+    ]
 
 
 def path_mistakes(mapping: OrgMapping, describe: Describe) -> Iterator[str]:
@@ -182,7 +189,7 @@ def _object_mistakes(ours: str, schema: SObject, names: Names, found: Descriptio
     mapped = names.of(ours).fields
     for name, wanted in schema.fields.items():
         target = mapped.get(name, name)
-        if not target:
+        if not target or (wanted.if_there and name not in mapped and name not in fields):
             continue
         where = f"{theirs}.{target} (for our {name})"
         if target in fields:
@@ -194,7 +201,8 @@ def _object_mistakes(ours: str, schema: SObject, names: Names, found: Descriptio
             yield f"{where}: there is no such field, or it is hidden from us{guess}{tip}"
     yield from _child_mistakes(ours, schema, names, found)
     if "createable" in schema.rights:
-        yield from _unfilled(theirs, mapped, schema, fields)
+        new = names.of(ours).mapping.new
+        yield from _unfilled(ours, theirs, mapped, schema, fields, new)
 
 
 def _field_mistakes(
@@ -208,7 +216,7 @@ def _field_mistakes(
     if kind not in COMPATIBLE_TYPES[wanted.kind]:
         yield f"{where} is of type {kind}, and a {wanted.kind} is needed."
         return
-    if wanted.kind == "text" and kind != "picklist" and found["length"] < wanted.length:
+    if _is_shorter(wanted, found) and not wanted.cut:
         yield f"{where} holds {found['length']} characters, and {wanted.length} are needed."
     if wanted.kind == "number" and found["scale"] < wanted.scale:
         yield f"{where} keeps {found['scale']} decimals, and {wanted.scale} are needed."
@@ -223,6 +231,30 @@ def _field_mistakes(
         yield from _value_mistakes(where, wanted, found, labels)
 
 
+def _is_shorter(wanted: Field, found: Description) -> bool:
+    is_text = wanted.kind == "text" and found["type"] != "picklist"
+    return bool(is_text and found["length"] < wanted.length)
+
+
+def shorter_texts(mapping: OrgMapping, describe: Describe) -> dict[str, dict[str, int]]:
+    """Characters that the org's fields hold, where a longer text of ours is cut; by our names."""
+    names = Names(mapping)
+    shorter: dict[str, dict[str, int]] = {}
+    for ours, schema in OBJECTS.items():
+        found = describe(names.sobject(ours)) if names.keeps(ours) else None
+        fields = {field["name"]: field for field in found["fields"]} if found else {}
+        there = {
+            name: fields[target]["length"]
+            for name, wanted in schema.fields.items()
+            if wanted.cut
+            and (target := names.of(ours).out(name)) in fields
+            and _is_shorter(wanted, fields[target])
+        }
+        if there:
+            shorter[ours] = there
+    return shorter
+
+
 def _value_mistakes(
     where: str, wanted: Field, found: Description, labels: Mapping[str, list[str]]
 ) -> Iterator[str]:
@@ -234,7 +266,7 @@ def _value_mistakes(
                 guess = _question(nearest(word, offered))
                 yield f"{where} offers no value {word!r} for our {value!r}{guess}"
     meant = {word for words in said.values() for word in words}
-    if wanted.needed:
+    if wanted.needed and wanted.values:
         for word in [word for word in offered if word not in meant]:
             yield f"{where} offers {word!r}, which is none of ours; say which of ours it means."
 
@@ -255,14 +287,19 @@ def _child_mistakes(ours: str, schema: SObject, names: Names, found: Description
 
 
 def _unfilled(
-    theirs: str, mapped: Mapping[str, str], schema: SObject, fields: Mapping[str, Description]
+    ours: str,
+    theirs: str,
+    mapped: Mapping[str, str],
+    schema: SObject,
+    fields: Mapping[str, Description],
+    new: Iterable[str],
 ) -> Iterator[str]:
     """Fields the org demands on new records, and nothing fills."""
-    filled = {mapped.get(name, name) for name in schema.fields}
+    filled = {mapped.get(name, name) for name in schema.fields} | set(new)
     for name, field in fields.items():
         demanded = field["createable"] and not field["nillable"] and not field["defaultedOnCreate"]
         if demanded and name not in filled and field["type"] != "boolean":
             yield (
                 f"{theirs}.{name} is required by the org, and nothing here fills it; "
-                "give it a default value."
+                f"give it a default value, or a value in [objects.{ours}.new]."
             )

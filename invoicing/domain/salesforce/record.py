@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from invoicing.domain.model.countries import country_code
 from invoicing.domain.model.invoice import Account, Address, Invoice, Line
 from invoicing.domain.model.invoice_details import Collection, CustomField, Details, Discount, Terms
 from invoicing.domain.model.money import Money, plain
@@ -55,6 +56,8 @@ OPPORTUNITY = "Opportunity__c"
 
 MESSAGE_LENGTH = 4000
 
+NO_LENGTHS: Mapping[str, int] = {}
+
 PROJECTED_FIELDS: dict[str, str] = {
     STRIPE_ID: "stripe_id",
     CUSTOMER_ID: "customer_id",
@@ -94,6 +97,15 @@ PROJECTED_FIELDS: dict[str, str] = {
 MIRRORED_FIELDS = (*PROJECTED_FIELDS, STRIPE_ACCOUNT_ID)
 """The fields that mirror Stripe: everyone who compares a record compares all of them."""
 
+ORG_MAY_CHANGE = frozenset(
+    [
+        *("Number__c", "Description__c", "Footer__c", "PO_Number__c", "Custom_Fields__c"),
+        "Payment_Problem__c",
+    ]
+)
+"""Texts for people, of invoices and of lines: an org may save them as it likes them. An amount, a
+state, an id or a date that it changes is wrong."""
+
 DRAFT_MIRRORED_FIELDS = (STRIPE_ID, STRIPE_ACCOUNT_ID, CUSTOMER_ID, "Livemode__c", STATUS)
 """Those that Stripe decides even while Salesforce still owns the content."""
 
@@ -108,6 +120,11 @@ ACCOUNT_FIELDS = (
     "BillingPostalCode",
     "BillingCountry",
 )
+ADDRESS_CODES = ("BillingCountryCode", "BillingStateCode")
+"""The codes beside the names, in an org that offers countries and states to pick.
+
+Source: Salesforce Help, "Integration Values for State and Country Picklists"
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,15 +307,14 @@ def subrequest(method: str, path: str, reference: str, body: Any = None) -> dict
     return node if body is None else node | {"body": body}
 
 
-def invoice_query(where: Condition, *, currency: OrgCurrency, also: Iterable[str] = ()) -> Query:
+def invoice_query(where: Condition, *, account: Iterable[str], also: Iterable[str] = ()) -> Query:
     """The query that reads an invoice with its account and lines in one call.
 
     Args:
         where: The condition.
-        currency: The currencies of the org.
+        account: The fields of its Account.
         also: More fields of the invoice, by their paths.
     """
-    account = (*ACCOUNT_FIELDS, *currency.fields)
     fields = [*CONTENT_FIELDS, *(f"Account__r.{f}" for f in account)]
     fields += [path for path in dict.fromkeys(also) if path not in fields]
     return Query(INVOICE, [*fields, LINES_QUERY], where=where)
@@ -313,19 +329,20 @@ def read_account(record: Mapping[str, Any], currency: OrgCurrency) -> Account:
         invoice_email=record.get("Invoice_Email__c"),
         stripe_customer_id=record.get("Stripe_Customer_Id__c"),
         address=_read_address(record),
+        country=record.get("BillingCountry") or "",
     )
 
 
 def _read_address(record: Mapping[str, Any]) -> Address | None:
-    """The billing address, where its country is a code as Stripe wants it."""
-    country = record.get("BillingCountry") or ""
-    if len(country) != 2:
+    """The billing address, where it is known which country it is in."""
+    country = record.get("BillingCountryCode") or country_code(record.get("BillingCountry") or "")
+    if not country:
         return None
     return Address(
-        country=country.upper(),
+        country=country,
         line1=record.get("BillingStreet") or "",
         city=record.get("BillingCity") or "",
-        state=record.get("BillingState") or "",
+        state=record.get("BillingStateCode") or record.get("BillingState") or "",
         postal_code=record.get("BillingPostalCode") or "",
     )
 
@@ -554,7 +571,11 @@ def _field(value: Any) -> Any:
 
 
 def projected_fields(
-    projection: Projection, stripe_account: str, *, whole: bool = False
+    projection: Projection,
+    stripe_account: str,
+    *,
+    whole: bool = False,
+    lengths: Mapping[str, int] = NO_LENGTHS,
 ) -> dict[str, Any]:
     """The Salesforce fields that a projection decides.
 
@@ -565,18 +586,28 @@ def projected_fields(
         projection: The invoice.
         stripe_account: The account that it is in.
         whole: All of them also of a draft: it was made in Stripe, or has no record yet.
+        lengths: Characters that the org's fields hold, where that is less than ours.
     """
     names: Iterable[str] = MIRRORED_FIELDS
     if projection.status is Status.DELETED:
         names = (STATUS, STRIPE_ACCOUNT_ID)
     elif projection.status is Status.DRAFT and not whole:
         names = DRAFT_MIRRORED_FIELDS
-    return {
+    fields = {
         name: stripe_account
         if name == STRIPE_ACCOUNT_ID
         else _field(getattr(projection, PROJECTED_FIELDS[name]))
         for name in names
     }
+    return cut(fields, lengths)
+
+
+def cut(fields: dict[str, Any], lengths: Mapping[str, int]) -> dict[str, Any]:
+    """Fields of which texts are cut to what the org's fields hold."""
+    for name in lengths.keys() & fields.keys():
+        if isinstance(fields[name], str):
+            fields[name] = fields[name][: lengths[name]]
+    return fields
 
 
 def differences(record: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
@@ -591,7 +622,24 @@ def differences(record: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[st
     }
 
 
-KINDS = {name: field.kind for name, field in OBJECTS[INVOICE].fields.items()}
+def as_written(row: Mapping[str, Any], changes: Mapping[str, tuple[Any, Any]]) -> dict[str, Any]:
+    """A record as it was written, where it has what the org is known to make of that.
+
+    Args:
+        row: The record.
+        changes: By field, what was written and what was saved of it.
+    """
+    return {
+        name: changes[name][0]
+        if name in changes and comparable(name, value) == changes[name][1]
+        else value
+        for name, value in row.items()
+    }
+
+
+KINDS = {n: f.kind for kept in (LINE, INVOICE) for n, f in OBJECTS[kept].fields.items()}
+"""Of a field of invoices or lines; those that both have are of one kind."""
+
 DEFAULTS = {n: f.values[0] for n, f in OBJECTS[INVOICE].fields.items() if f.asked and f.values}
 """By field of the invoice: what an empty choice means."""
 
@@ -600,7 +648,7 @@ def comparable(name: str, value: Any) -> Any:
     """A field's value in a form in which what means the same is the same.
 
     Args:
-        name: The field of the invoice.
+        name: The field of the invoice or the line.
         value: As it is written, as it is read, or as the text that Bulk gives.
     """
     if value is None or value == "" or value is False or value == DEFAULTS.get(name):

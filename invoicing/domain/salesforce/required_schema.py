@@ -26,7 +26,9 @@ class Field:
         read_only: It is never written.
         asked: People ask for it. Where it is not kept, asking for it has to be refused.
         optional: An object of the org's own has it only where the field mapping names it.
+        if_there: Only some orgs have it, and which do is found out.
         values: What a picklist has to offer.
+        cut: A text for people, of which a shorter field gets what fits.
     """
 
     kind: Kind
@@ -38,7 +40,9 @@ class Field:
     read_only: bool = False
     asked: bool = False
     optional: bool = False
+    if_there: bool = False
     values: tuple[str, ...] = ()
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,11 @@ class SObject:
 def text(length: int, *, needed: bool = False, unique: bool = False) -> Field:
     """A text of any sort that holds so many characters."""
     return Field("text", length=length, needed=needed, unique=unique)
+
+
+def prose(length: int, *, needed: bool = False) -> Field:
+    """A text for people; an org may have a shorter field for it."""
+    return Field("text", length=length, needed=needed, cut=True)
 
 
 def amount(*, needed: bool = False) -> Field:
@@ -93,6 +102,11 @@ def worked_out(scale: int) -> Field:
     return Field("number", scale=scale, read_only=True, optional=True)
 
 
+def read_text(*, if_there: bool = False) -> Field:
+    """A text of any length that is read and never written."""
+    return Field("text", read_only=True, if_there=if_there)
+
+
 CHECKBOX = Field("boolean")
 DATE = Field("date")
 INSTANT = Field("datetime")
@@ -123,8 +137,8 @@ OBJECTS: Mapping[str, SObject] = {
             "Bill_To__c": asked(reference("Contact")),
             "Collection_Method__c": asked(picklist("Send Invoice", "Charge Automatically")),
             "Currency__c": text(3, needed=True),
-            "Custom_Fields__c": asked(text(1000)),
-            "Description__c": text(1500, needed=True),
+            "Custom_Fields__c": asked(prose(1000)),
+            "Description__c": prose(1500, needed=True),
             "Discount_Amount__c": asked(amount()),
             "Discount_Percent__c": asked(number(2)),
             "Dispute_Status__c": text(40),
@@ -132,7 +146,7 @@ OBJECTS: Mapping[str, SObject] = {
             "Draft_Subtotal__c": worked_out(2),
             "Due_Date__c": Field("date", needed=True),
             "Finalized_At__c": INSTANT,
-            "Footer__c": asked(text(5000)),
+            "Footer__c": asked(prose(5000)),
             "Hosted_Invoice_URL__c": text(2000),
             "Invoice_PDF__c": text(2000),
             "Is_Overdue__c": Field("boolean", needed=True),
@@ -143,10 +157,10 @@ OBJECTS: Mapping[str, SObject] = {
             "Local_Key__c": text(64, needed=True, unique=True),
             "Number__c": text(255, needed=True),
             "Opportunity__c": reference("Opportunity"),
-            "PO_Number__c": asked(text(140)),
+            "PO_Number__c": asked(prose(140)),
             "Paid_At__c": INSTANT,
             "Payment_Methods__c": asked(text(255)),
-            "Payment_Problem__c": text(255),
+            "Payment_Problem__c": prose(255),
             "Payment_State__c": picklist(
                 "Unpaid",
                 "Processing",
@@ -176,7 +190,7 @@ OBJECTS: Mapping[str, SObject] = {
             "Stripe_Customer_Id__c": text(255),
             "Stripe_Invoice_Id__c": text(255, needed=True, unique=True),
             "Subtotal__c": amount(),
-            "Sync_Message__c": text(4000),
+            "Sync_Message__c": prose(4000),
             "Sync_State__c": picklist("Clean", "Pending", "Failed", "Conflict", needed=True),
             "Tax_Rates__c": asked(text(255)),
             "Tax__c": amount(),
@@ -190,7 +204,7 @@ OBJECTS: Mapping[str, SObject] = {
         fields={
             "Amount__c": amount(),
             "Currency__c": replace(text(3), optional=True),
-            "Description__c": text(255, needed=True),
+            "Description__c": prose(255, needed=True),
             "Discount_Amount__c": asked(amount()),
             "Discount_Percent__c": asked(number(2)),
             "Draft_Amount__c": worked_out(2),
@@ -207,23 +221,30 @@ OBJECTS: Mapping[str, SObject] = {
     "Stripe_Invoice_Event__c": SObject(
         fields={
             "Amount__c": amount(),
-            "Changes__c": text(4000),
+            "Changes__c": prose(4000),
             "Currency__c": text(3),
             "Happened_At__c": INSTANT,
             "Invoice__c": reference("Stripe_Invoice__c"),
             "Key__c": text(64, unique=True),
             "Run_URL__c": text(255),
             "Side__c": picklist("Salesforce", "Stripe", "Full Sync", "Calendar"),
-            "What__c": text(255),
+            "What__c": prose(255),
         },
         optional=True,
     ),
     "Account": SObject(
         fields={
+            "BillingCity": read_text(),
+            "BillingCountry": read_text(),
+            "BillingCountryCode": read_text(if_there=True),
+            "BillingPostalCode": read_text(),
+            "BillingState": read_text(),
+            "BillingStateCode": read_text(if_there=True),
+            "BillingStreet": read_text(),
             "Invoice_Email__c": text(80),
             "Stripe_Customer_Email__c": text(255),
             "Stripe_Customer_Id__c": text(255, needed=True, unique=True),
-            "Stripe_Customer_Name__c": text(255),
+            "Stripe_Customer_Name__c": prose(255),
         },
         rights=("queryable", "updateable"),
     ),

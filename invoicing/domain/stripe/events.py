@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from invoicing.domain.model.status import Status
 from invoicing.domain.stripe.payment_facts import PaymentName
 from invoicing.domain.stripe.resources import StripeInvoice
 
@@ -154,6 +155,25 @@ def invoice_snapshot(event: Mapping[str, Any], api_version: str) -> StripeInvoic
         return msgspec.convert(snapshot, StripeInvoice)
     except msgspec.ValidationError:
         return None
+
+
+STATUS_BY_TYPE = {
+    "invoice.finalized": Status.OPEN,
+    "invoice.sent": Status.OPEN,
+    "invoice.paid": Status.PAID,
+    "invoice.payment_succeeded": Status.PAID,
+    "invoice.voided": Status.VOID,
+    "invoice.marked_uncollectible": Status.UNCOLLECTIBLE,
+}
+"""What the type alone says of an invoice, for events that do not carry it."""
+
+
+def status_said(event: Mapping[str, Any]) -> Status | None:
+    """The status of an invoice by an event about it; None where it does not say."""
+    snapshot = event["data"]["object"] if event.get("object") == "event" else {}
+    if snapshot.get("object") == "invoice" and snapshot.get("status"):
+        return Status.of_stripe(snapshot["status"])
+    return STATUS_BY_TYPE.get(event["type"].removeprefix("v1."))
 
 
 def invoice_of(snapshot: Mapping[str, Any]) -> str | None:

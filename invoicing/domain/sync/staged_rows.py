@@ -93,9 +93,14 @@ of refunds and disputes, and what is overdue is another matter each day."""
 class RecordComparison:
     """What is compared of an org that keeps some of our fields."""
 
-    def __init__(self, keeps: Callable[[str], bool], lines: Kept) -> None:
-        """Take whether the org keeps a field of invoices, and what it keeps of lines."""
-        self.lines = lines
+    def __init__(
+        self,
+        keeps: Callable[[str], bool],
+        lines: Kept,
+        lengths: Mapping[str, int] = record.NO_LENGTHS,
+    ) -> None:
+        """Take whether the org keeps a field of invoices, and what it keeps of lines and texts."""
+        self.lines, self.lengths = lines, lengths
         self._keeps = {name for name in QUERIED_FIELDS if keeps(name)}
         self._fields = [
             name
@@ -121,7 +126,9 @@ def stripe_rows(
 
     def row(invoice: ListedInvoice) -> StripeRow:
         seen = project(invoice, today=day, zone=zone)
-        fields = record.projected_fields(seen, stripe_account, whole=True)
+        fields = record.projected_fields(
+            seen, stripe_account, whole=True, lengths=comparison.lengths
+        )
         is_draft = seen.status is Status.DRAFT
         return StripeRow(
             seen.stripe_id,
@@ -181,6 +188,30 @@ def salesforce_rows(
         yield _salesforce_row(dict(zip(QUERIED_FIELDS, texts, strict=True)), comparison)
 
 
+def as_written(
+    rows: Iterable[Sequence[str]],
+    fields: Sequence[str],
+    changes: Mapping[str, Mapping[str, tuple[str | None, str | None]]],
+    prefix: str = "",
+) -> Iterator[Sequence[str]]:
+    """Bulk's texts of records, as they were written where the org is known to change them.
+
+    Args:
+        rows: The records, each with its id first.
+        fields: What the columns are.
+        changes: By record and field, what was written and what was saved of it.
+        prefix: Before the names of fields in these.
+    """
+    for row in rows:
+        known = changes.get(row[0])
+        if known is None:
+            yield row
+            continue
+        own = {name.removeprefix(prefix): values for name, values in known.items()}
+        seen = record.as_written(dict(zip(fields, row, strict=True)), own)
+        yield [text or "" for text in seen.values()]
+
+
 def _salesforce_row(texts: Mapping[str, str], comparison: RecordComparison) -> SalesforceRow:
     currency, stripe_id = texts[record.CURRENCY], texts[record.STRIPE_ID]
     made_here = texts[record.STATUS] == Status.DRAFT and texts[record.LOCAL_KEY] != stripe_id
@@ -235,7 +266,7 @@ def lines_rows(lines: Iterable[Sequence[str]], kept: Kept) -> Iterator[LinesRow]
         for line_id, _, key, text, product, quantity, price, exact, whole, currency in some:
             key = (key or line_id) if kept.keys else ""
             facts = line_mirror.read_facts(
-                key, text or product, quantity, price, exact, whole, currency
+                key, text or product, quantity, price, exact, whole, currency, kept.text
             )
             first, checksum = first or line_id, checksum + facts.checksum
             amount += facts.amount

@@ -21,11 +21,15 @@ from invoicing.ledger.models import Event, Intent, Lease
 pytestmark = pytest.mark.usefixtures("ledger_url")
 
 
-def event(number: int, customer: str | None = None) -> inbox.NewEvent:
+def event(
+    number: int,
+    customer: str | None = None,
+    type: str = "invoice.paid",  # noqa: A002
+) -> inbox.NewEvent:
     """An event about an invoice of a customer, by default of its own."""
     news = EventSummary(
         event_id=f"evt_{number}",
-        type="invoice.paid",
+        type=type,
         livemode=False,
         occurred_at=datetime.now(UTC),
         account_id=None,
@@ -332,14 +336,40 @@ def statements() -> Iterator[list[tuple[str, Any]]]:
 def test_a_failed_event_waits_longer_each_time_and_then_is_dead() -> None:
     """It is not lost, and it does not block the others."""
     inbox.receive([event(1)])
-    for attempt in range(1, inbox.MAX_ATTEMPTS + 1):
+    waits: list[int] = []
+    while inbox.backlog() != {"dead": 1}:
         [row] = inbox.claim("handler", account_id="acct_1", limit=10)
-        assert row.attempts == attempt
+        before = datetime.now(UTC)
         inbox.fail([row.id or 0], "handler", "no luck", for_good=False)
         assert inbox.claim("handler", account_id="acct_1", limit=10) == []
-        if attempt < inbox.MAX_ATTEMPTS:
-            age(Event, lease_expires_at=datetime.now(UTC) - timedelta(seconds=1))
-    assert inbox.backlog() == {"dead": 1}
+        with database.session() as ledger:
+            wait = (ledger.get_one(Event, row.id).lease_expires_at or before) - before
+            waits.append(round(wait.total_seconds()))
+        age(Event, lease_expires_at=datetime.now(UTC) - timedelta(seconds=1))
+    *waits, never_again = waits
+    assert (waits[:3], never_again) == ([10, 20, 40], 0)
+    assert waits == sorted(waits)
+    assert timedelta(days=3) < timedelta(seconds=sum(waits)) < timedelta(days=5)
+
+
+def test_dead_letters_are_closed_by_what_settles_their_invoice() -> None:
+    """Not what came in since the invoice was read, nor payments that nobody looked into."""
+    inbox.receive([event(1), event(2, type="charge.dispute.created"), event(3)])
+    rows = inbox.claim("handler", account_id="acct_1", limit=10)
+    inbox.fail([row.id or 0 for row in rows], "handler", "locked", for_good=True)
+    assert inbox.dead_letters_changed_at("acct_1") == inbox.last_dead_at("acct_1")
+
+    def closed(invoices: list[str], before: datetime, *, payments: bool = False) -> int:
+        return inbox.close_dead_letters("acct_1", invoices, before=before, payments=payments)
+
+    long_ago, now = datetime.now(UTC) - timedelta(hours=1), datetime.now(UTC)
+    assert closed(["in_1"], long_ago) == 0
+    assert closed(["in_other"], now) == 0
+    assert closed(["in_1"], now) == 2
+    assert [row.type for row in inbox.dead_letters("acct_1")] == ["charge.dispute.created"]
+    assert closed(["in_1"], now, payments=True) == 1
+    assert inbox.last_dead_at("acct_1") is None
+    assert inbox.dead_letters_changed_at("acct_1") is not None
 
 
 def test_one_customers_events_are_handled_by_one_handler_at_a_time() -> None:

@@ -17,7 +17,6 @@ from sandbox.common.serve import running
 from sandbox.salesforce import records
 from sandbox.salesforce.app import application
 from sandbox.salesforce.org import Org, open_org
-from sandbox.salesforce.permissions import Permissions
 from sandbox.salesforce.seed import seed
 
 PACKAGE = Path(__file__).parents[4] / "deployments/salesforce"
@@ -325,19 +324,6 @@ def test_an_invoice_shows_its_timeline(pages: str, org: Org) -> None:
     shown = text[text.index('id="Timeline__r"') :]
     assert "2 Dec 2026, 08:30 UTC" in shown
     assert shown.index("Paid 450.00 USD") < shown.index("Raised")
-
-
-def test_what_nobody_granted_is_on_no_page(pages: str, org: Org) -> None:
-    """Fields and objects that the user cannot see are left out of pages, lists and forms."""
-    invoice = draft(org, Footer__c="Thank you")
-    assert "Thank you" in get(f"{pages}/{invoice}")
-    fields = {f"{INVOICE}.{name}" for name in ("Footer__c", "Amount_Paid__c", "Number__c")}
-    org.permit(Permissions(hidden=frozenset({*fields, "Stripe_Invoice_Event__c"})))
-    text = get(f"{pages}/{invoice}")
-    assert "Thank you" not in text
-    assert "Timeline" not in text
-    assert "Footer" not in get(f"{pages}/lightning/r/{INVOICE}/{invoice}/edit")
-    assert "Invoice Number" not in get(f"{pages}/lightning/o/{INVOICE}/list?filterName=All")
 
 
 def test_every_object_has_a_list_a_form_and_pages(pages: str, org: Org) -> None:

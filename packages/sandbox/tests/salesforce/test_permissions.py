@@ -1,33 +1,100 @@
-"""What the integration user was not granted, it neither sees nor does."""
+"""What an integration user sees and may do who has a permission set, and nothing else."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
+from simple_salesforce.exceptions import SalesforceError
+
+Refused = Callable[..., AbstractContextManager[list[str]]]
 
 
-def test_what_is_hidden_is_not_there(sf: Any, admin: Any, acme: str) -> None:
-    """An object and a field that nobody granted are in no describe and in no query."""
-    admin("POST", "permissions", json={"hidden": ["Opportunity", "Account.Invoice_Email__c"]})
-    assert "Opportunity" not in {each["name"] for each in sf.describe()["sobjects"]}
-    fields = {field["name"] for field in sf.Account.describe()["fields"]}
-    assert "Invoice_Email__c" not in fields
-    with pytest.raises(Exception, match="No such column 'Invoice_Email__c'"):
-        sf.query(f"SELECT Invoice_Email__c FROM Account WHERE Id = '{acme}'")
-    admin("POST", "reset", json={"seed": "demo"})
-    assert "Opportunity" in {each["name"] for each in sf.describe()["sobjects"]}
+@pytest.fixture
+def user(sf: Any, admin: Any) -> Iterator[Callable[..., None]]:
+    """Give the user permission sets, in place of everything."""
+
+    def have(*names: str) -> None:
+        admin("POST", "user", json={"permission_sets": list(names)})
+
+    yield have
+    admin("POST", "user", json={})
 
 
-def test_what_is_denied_is_refused(sf: Any, admin: Any, acme: str, refused: Any) -> None:
-    """Records that may not be changed say so in the describe, and stay; so does a field."""
-    denied = {"Account": ["updateable", "deletable"]}
-    admin("POST", "permissions", json={"denied": denied, "read_only": ["Contact.LastName"]})
-    told = sf.Account.describe()
-    assert (told["createable"], told["updateable"], told["deletable"]) == (True, False, False)
+def names(described: Any) -> set[str]:
+    """The fields of a describe."""
+    return {field["name"] for field in described["fields"]}
+
+
+def test_without_a_permission_set_a_deployed_package_is_not_there(
+    sf: Any, user: Callable[..., None], refused: Refused
+) -> None:
+    """Neither its objects nor its fields, not even to somebody who is logged in."""
+    user()
+    with refused("INVALID_TYPE"):
+        sf.query("SELECT Id FROM Stripe_Invoice__c")
+    with refused("NOT_FOUND"):
+        sf.Account.describe()
+    assert sf.query("SELECT Username FROM User")["totalSize"] == 2
+
+
+def test_a_field_is_seen_where_it_is_granted(
+    sf: Any, user: Callable[..., None], acme: str, refused: Refused
+) -> None:
+    """Standard fields as those of the package; an address as a whole; required ones always."""
+    user("Invoice_Integration")
+    seen = names(sf.Account.describe())
+    assert {"Id", "Name", "BillingCity", "BillingCountry", "Invoice_Email__c"} <= seen
+    assert not seen & {"Phone", "ShippingCity", "Description"}
+    with refused("INVALID_FIELD"):
+        sf.query("SELECT Phone FROM Account")
+    with refused("INVALID_FIELD"):
+        sf.Account.update(acme, {"Phone": "1"})
+    assert "Phone" not in sf.Account.get(acme)
+
+
+def test_what_may_only_be_read_cannot_be_written(
+    sf: Any, user: Callable[..., None], acme: str, refused: Refused
+) -> None:
+    """Fields of an object that may be changed, and whole objects."""
+    user("Invoice_Integration")
+    with refused("INVALID_FIELD_FOR_INSERT_UPDATE", "BillingCity"):
+        sf.Account.update(acme, {"BillingCity": "Rome"})
+    sf.Account.update(acme, {"Invoice_Email__c": "ap@acme.example.com"})
     with refused("INSUFFICIENT_ACCESS_OR_READONLY"):
-        sf.Account.update(acme, {"Name": "Other"})
+        sf.Account.create({"Name": "New"})
     with refused("INSUFFICIENT_ACCESS_OR_READONLY"):
         sf.Account.delete(acme)
-    with refused("INVALID_FIELD_FOR_INSERT_UPDATE", "LastName"):
-        sf.Contact.create({"LastName": "Doe"})
+    described = sf.Account.describe()
+    assert (described["createable"], described["updateable"]) == (False, True)
+
+
+def test_entries_of_price_books_and_opportunities_follow_what_they_belong_to(
+    sf: Any, user: Callable[..., None], refused: Refused
+) -> None:
+    """They have no permissions of their own."""
+    user("Invoice_Integration")
+    assert sf.query("SELECT Id FROM PricebookEntry WHERE Product2.Name = 'Consulting'")["records"]
+    assert sf.query("SELECT Discount FROM OpportunityLineItem")["records"]
+    user()
+    with refused("INVALID_TYPE"):
+        sf.query("SELECT Id FROM PricebookEntry")
+
+
+def test_the_limits_are_setup(sf: Any, user: Callable[..., None]) -> None:
+    """Reading them takes View Setup and Configuration; how much is used comes with each answer."""
+    user("Invoice_Integration")
+    with pytest.raises(SalesforceError, match="INSUFFICIENT_ACCESS"):
+        sf.restful("limits/")
+    sf.restful("")
+    assert sf.api_usage["api-usage"].total == 100_000
+
+
+def test_permission_sets_add_up(sf: Any, user: Callable[..., None]) -> None:
+    """A user may what any of them allows."""
+    user("Invoice_Approver")
+    assert not sf.Stripe_Invoice__c.describe()["createable"]
+    user("Invoice_Approver", "Invoice_User")
+    assert sf.Stripe_Invoice__c.describe()["createable"]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from simple_salesforce.exceptions import SalesforceGeneralError
+from simple_salesforce.format import format_soql
 
 from sandbox.salesforce.ids import make_id
 
@@ -72,6 +73,19 @@ def totals(sf: Any, condition: str) -> list[float]:
         ("CALENDAR_YEAR(Due_Date__c) = 2026 AND CALENDAR_MONTH(Due_Date__c) = 12", [250.5]),
     ],
 )  # fmt: skip
+@pytest.mark.parametrize("name", ["SOYLENT GMBH", "soylent gmbh", "Käse & Öl"])
+def test_letter_case_counts_in_no_script(sf: Any, name: str) -> None:
+    """Umlauts neither; but ß is not ss, and an accent is another letter."""
+    sf.Account.create({"Name": "KÄSE & ÖL"})
+    sf.Account.create({"Name": "Weiß"})
+    assert sf.query(format_soql("SELECT Id FROM Account WHERE Name = {}", name))["totalSize"] == 1
+    pattern = format_soql("SELECT Id FROM Account WHERE Name LIKE {}", f"%{name[1:]}%")
+    assert sf.query(pattern)["totalSize"] == 1
+    for other in ("Weiss", "WEISS", "Kase & Ol"):
+        found = sf.query(format_soql("SELECT Id FROM Account WHERE Name = {}", other))
+        assert found["totalSize"] == 0
+
+
 def test_conditions(invoices: Any, condition: str, expected: list[float]) -> None:
     """Case-blind texts, nulls that count as different, dates, parents, semi-joins."""
     assert totals(invoices, condition) == expected

@@ -52,7 +52,7 @@ def test_the_org_fits_its_mapping(toml: dict[str, Any]) -> None:
         ("Total__c", "Memo__c", "is of type textarea, and a number is needed."),
         ("Due_Date__c", "Mailed_At__c", "is of type datetime, and a date is needed."),
         ("Account__c", "Recipient__c", "points at Contact, and Account is needed."),
-        ("Description__c", "Cost_Center__c", "holds 40 characters, and 1500 are needed."),
+        ("Number__c", "Cost_Center__c", "holds 40 characters, and 255 are needed."),
         ("Local_Key__c", "Order_Reference__c", "must be an external id, unique and case-sens"),
         ("Currency__c", "CreatedById", "is of type reference, and a text is needed."),
         ("Sent_At__c", "CreatedDate", "cannot be written: it is computed, or read-only"),
@@ -117,7 +117,7 @@ def test_rights_that_are_missing_are_named(toml: dict[str, Any]) -> None:
     assert problems(toml, org | {"Billing_Document__c": document}) == [
         "Billing_Document__c: the integration user may not create its records.",
         "Billing_Document__c.Region__c is required by the org, and nothing here fills it; give "
-        "it a default value.",
+        "it a default value, or a value in [objects.Stripe_Invoice__c.new].",
     ]
 
 

@@ -14,7 +14,8 @@ class Rule(BaseModel):
     then answer ``status``), ``lost`` (effect, then the connection closes without an answer),
     ``reset`` (connection reset, no effect), ``timeout`` (silence for ``seconds``, then closed,
     no effect), ``latency`` (``seconds`` to ``seconds_max`` before the answer), ``slow_body``
-    (the body dribbles over ``seconds``), ``malformed`` (effect, then half a body).
+    (the body dribbles over ``seconds``), ``malformed`` (effect, then half a body), ``empty_list``
+    (200 and ``[]``, no effect).
     Others are left to the sandbox that knows them.
     """
 

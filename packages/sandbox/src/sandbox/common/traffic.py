@@ -19,6 +19,7 @@ Refusal = Callable[[Rule], tuple[dict[str, str], bytes]]
 """Headers and body of an error answer in the service's own format."""
 
 LOG_LENGTH = 200_000
+JSON = [(b"content-type", b"application/json;charset=UTF-8")]
 
 
 class Traffic:
@@ -96,6 +97,10 @@ class Traffic:
         match rule.kind if rule else None:
             case "refuse" if rule:
                 await self._refuse(rule, send)
+            case "empty_list":
+                await _reply(
+                    send, {"type": "http.response.start", "status": 200, "headers": JSON}, b"[]"
+                )
             case "reset":
                 await _hang_up(wire, reset=True)
             case "timeout" if rule:

@@ -17,7 +17,7 @@ from sandbox.salesforce.schema import Field
 
 def can_be_granted(field: Field) -> bool:
     """Whether a permission set can name a field."""
-    return field.custom and not field.required and not field.master
+    return bool(field.granted_as)
 
 
 def check_permissions(package: Package, org: Org, findings: Findings) -> None:
@@ -41,7 +41,7 @@ def _mistakes(permissions: Component, org: Org) -> Iterator[str]:
     for granted in permissions.root.iterfind("fieldPermissions"):
         name = granted.findtext("field") or ""
         sobject, _, path = name.partition(".")
-        field = org.field(sobject, path)
+        field = org.field(sobject, path) or _part_of(org, sobject, path)
         if field is None:
             yield f"there is no field {name}."
             continue
@@ -49,7 +49,8 @@ def _mistakes(permissions: Component, org: Org) -> Iterator[str]:
         writes = granted.findtext("editable") == "true"
         yield f"{name} cannot be written." if writes and not field.createable else ""
         yield "" if not writes or granted.findtext("readable") == "true" else f"{name}: read first."
-        yield "" if sobject in read else f"{name} is granted, and {sobject} is not."
+        opened = {sobject, *getattr(org.sobject(sobject), "follows", ())} & read
+        yield "" if opened else f"{name} is granted, and {sobject} is not."
     parts = (
         ("flowAccesses/flow", "Flow", "flow"),
         ("tabSettings/tab", "CustomTab", "tab"),
@@ -64,6 +65,13 @@ def _mistakes(permissions: Component, org: Org) -> Iterator[str]:
     fields = permissions.texts("fieldPermissions/field")
     for name in sorted(set(fields)):
         yield "" if fields.count(name) == 1 else f"{name} is granted more than once."
+
+
+def _part_of(org: Org, sobject: str, address: str) -> Field | None:
+    """A part of a compound address, which is granted as a whole."""
+    of = org.sobject(sobject)
+    parts = (field for field in (of.fields.values() if of else ()) if field.granted_as == address)
+    return next(parts, None)
 
 
 def _rights_mistakes(name: str, allowed: set[str]) -> Iterator[str]:

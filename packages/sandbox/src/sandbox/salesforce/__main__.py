@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sandbox.common.serve import serve
 from sandbox.salesforce.app import application
-from sandbox.salesforce.org import open_org
+from sandbox.salesforce.org import PROFILES, open_org
 
 
 def main() -> int:
@@ -27,10 +27,13 @@ def main() -> int:
     )
     parser.add_argument("--seed", choices=("demo", "empty"), default="demo")
     parser.add_argument("--currency", help="make it an org of this one currency")
+    parser.add_argument(
+        "--profile", choices=tuple(PROFILES), action="append", default=[], help="what it is like"
+    )
     parser.add_argument("--certificate", type=Path, help="PEM that signs JWT assertions")
     options = parser.parse_args()
     org = open_org(next(iter(options.metadata), None), options.data, over=options.metadata[1:])
-    org.use_currency(options.currency)
+    org.use_currency(options.currency, options.profile)
     try:
         return serve(
             lambda url: application(

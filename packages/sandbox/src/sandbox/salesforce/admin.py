@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlite3 import IntegrityError
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -14,8 +14,9 @@ from sandbox.common.admin import parsed
 from sandbox.salesforce import deletion
 from sandbox.salesforce.errors import SalesforceError
 from sandbox.salesforce.generate import Size, generate
-from sandbox.salesforce.permissions import Permissions
+from sandbox.salesforce.org_rules import PROFILES, OrgRule
 from sandbox.salesforce.seed import Seed
+from sandbox.salesforce.withheld import Withheld
 
 if TYPE_CHECKING:
     from sandbox.salesforce.app import Salesforce
@@ -30,6 +31,7 @@ class ResetOrder(_Order):
 
     seed: Seed = "demo"
     currency: Literal["USD", "EUR", "JPY"] | None = None
+    profiles: list[Literal["country-picklists", "person-accounts"]] = []
 
 
 class LimitsOrder(_Order):
@@ -51,7 +53,7 @@ class GenerateOrder(_Order):
 
 
 class PermissionsOrder(_Order):
-    """What is taken from the integration user: see `Permissions`."""
+    """What is taken from the integration user: see `Withheld`."""
 
     hidden: list[str] = []
     read_only: list[str] = []
@@ -65,6 +67,20 @@ class LocksOrder(_Order):
     wait: float = Field(10.0, ge=0)
 
 
+class RulesOrder(_Order):
+    """The rules of the org's own people from now on: by their profiles, of one's own, or both."""
+
+    profiles: list[str] = Field(default_factory=list)
+    rules: list[OrgRule] = Field(default_factory=list)
+
+    @field_validator("profiles")
+    @classmethod
+    def _known(cls, names: list[str]) -> list[str]:
+        if unknown := set(names) - PROFILES.keys():
+            raise ValueError(f"no such profiles: {sorted(unknown)}; there are {sorted(PROFILES)}")
+        return names
+
+
 class BulkOrder(_Order):
     """How often a new Bulk job is asked for before it says that it has completed."""
 
@@ -76,6 +92,19 @@ class BatchesOrder(_Order):
 
     largest: int | None = Field(None, ge=1, le=2_000)
     seed: int = 1
+
+
+class LoginsOrder(_Order):
+    """The only audience that a JWT may have, and how often a user may log in within an hour."""
+
+    audience: str | None = None
+    hourly: int = Field(3_600, ge=0)
+
+
+class UserOrder(_Order):
+    """The permission sets that the user has and nothing else; none: everything is allowed."""
+
+    permission_sets: list[str] | None = None
 
 
 class SessionsOrder(_Order):
@@ -106,7 +135,7 @@ def routes(salesforce: Salesforce) -> list[Route]:
         order = await parsed(request, ResetOrder)
         if isinstance(order, Response):
             return order
-        salesforce.reset(order.seed, order.currency)
+        salesforce.reset(order.seed, order.currency, order.profiles)
         return JSONResponse(order.model_dump())
 
     async def generate_data(request: Request) -> Response:
@@ -139,7 +168,7 @@ def routes(salesforce: Salesforce) -> list[Route]:
         if isinstance(order, Response):
             return order
         denied = {name: [str(right) for right in rights] for name, rights in order.denied.items()}
-        org.permit(Permissions(frozenset(order.hidden), frozenset(order.read_only), denied))
+        org.withhold(Withheld(frozenset(order.hidden), frozenset(order.read_only), denied))
         return JSONResponse(order.model_dump())
 
     async def set_locks(request: Request) -> Response:
@@ -148,6 +177,21 @@ def routes(salesforce: Salesforce) -> list[Route]:
             return order
         org.locks.hold, org.locks.wait = order.hold, order.wait
         return JSONResponse(order.model_dump())
+
+    async def get_rules(_: Request) -> Response:
+        return JSONResponse([rule.model_dump() for rule in org.rules.rules])
+
+    async def set_rules(request: Request) -> Response:
+        order = await parsed(request, RulesOrder)
+        if isinstance(order, Response):
+            return order
+        named = [rule for name in order.profiles for rule in PROFILES[name]]
+        org.rules.rules = [rule.model_copy() for rule in [*named, *order.rules]]
+        return await get_rules(request)
+
+    async def clear_rules(request: Request) -> Response:
+        org.rules.rules = []
+        return await get_rules(request)
 
     async def set_bulk(request: Request) -> Response:
         order = await parsed(request, BulkOrder)
@@ -162,6 +206,28 @@ def routes(salesforce: Salesforce) -> list[Route]:
         if isinstance(order, Response):
             return order
         salesforce.cursors.batches.configure(order.largest, order.seed)
+        return JSONResponse(order.model_dump())
+
+    async def set_user(request: Request) -> Response:
+        order = await parsed(request, UserOrder)
+        if isinstance(order, Response):
+            return order
+        try:
+            org.use_permission_sets(order.permission_sets)
+        except KeyError as unknown:
+            return JSONResponse({"errors": [{"msg": f"no permission set {unknown}"}]}, 400)
+        return JSONResponse(order.model_dump())
+
+    async def get_logins(_: Request) -> Response:
+        authority = salesforce.authority
+        return JSONResponse({"count": authority.count, "hourly": authority.hourly})
+
+    async def set_logins(request: Request) -> Response:
+        order = await parsed(request, LoginsOrder)
+        if isinstance(order, Response):
+            return order
+        salesforce.authority.audience = order.audience
+        salesforce.authority.hourly = order.hourly
         return JSONResponse(order.model_dump())
 
     async def set_sessions(request: Request) -> Response:
@@ -213,8 +279,14 @@ def routes(salesforce: Salesforce) -> list[Route]:
         Route("/_sandbox/limits", set_limits, methods=["POST"]),
         Route("/_sandbox/permissions", set_permissions, methods=["POST"]),
         Route("/_sandbox/locks", set_locks, methods=["POST"]),
+        Route("/_sandbox/rules", get_rules, methods=["GET"]),
+        Route("/_sandbox/rules", set_rules, methods=["POST"]),
+        Route("/_sandbox/rules", clear_rules, methods=["DELETE"]),
         Route("/_sandbox/bulk", set_bulk, methods=["POST"]),
         Route("/_sandbox/batches", set_batches, methods=["POST"]),
+        Route("/_sandbox/logins", get_logins, methods=["GET"]),
+        Route("/_sandbox/logins", set_logins, methods=["POST"]),
+        Route("/_sandbox/user", set_user, methods=["POST"]),
         Route("/_sandbox/sessions", set_sessions, methods=["POST"]),
         Route("/_sandbox/sessions", end_sessions, methods=["DELETE"]),
         Route("/_sandbox/certificate", set_certificate, methods=["POST"]),

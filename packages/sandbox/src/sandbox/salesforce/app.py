@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,8 @@ from sandbox.salesforce.seed import Seed, is_empty, seed
 
 OLDEST_VERSION, NEWEST_VERSION = 41, 67
 """API versions that are answered, all as the newest; older ones are retired or deprecated."""
+
+METHODS = ["GET", "HEAD", "POST", "PATCH", "PUT", "DELETE"]
 
 MAX_QUERY_STRING = 16_384
 """Bytes of a URL's query; a longer SOQL has to go another way."""
@@ -80,19 +83,23 @@ class Salesforce:
         self._pages = Pages(org, base_url)
         self.traffic: Traffic
 
-    def reset(self, name: Seed, currency: str | None = None) -> None:
+    def reset(self, name: Seed, currency: str | None = None, profiles: Iterable[str] = ()) -> None:
         """Forget records, jobs, locators, faults and counts; seed again. Sessions stay.
 
         Args:
             name: What is in the org at first.
             currency: The org's only one; None for an org of several.
+            profiles: What else it is like.
         """
         self.cursors.clear()
         self.bulk_query.clear()
         self.bulk_ingest.clear()
         self.usage.clear()
         self.org.locks.clear()
-        self.org.use_currency(currency)
+        self.org.rules.rules = []
+        self.org.use_currency(currency, profiles)
+        self.org.use_permission_sets(None)
+        self.authority.clear()
         self.traffic.faults.configure([])
         self.traffic.log.clear()
         seed(self.org, name)
@@ -107,18 +114,17 @@ class Salesforce:
                 Route("/id/{organization}/{user}", self._user_info),
                 Route("/services/Soap/u/{version}", self._soap, methods=["POST"]),
                 Route("/services/data", self._versions),
-                Route(
-                    "/services/data/v{version}/{path:path}",
-                    self._data,
-                    methods=["GET", "HEAD", "POST", "PATCH", "PUT", "DELETE"],
+                *(
+                    Route(f"{slash}/services/data/v{{version}}{path}", self._data, methods=METHODS)
+                    for slash in ("", "/")  # Salesforce takes it doubled
+                    for path in ("/{path:path}", "")
                 ),
-                Route("/services/data/v{version}", self._data),
                 web.static(),
             ],
             exception_handlers={Exception: _unknown_exception},
         )
         login = Traffic(app, self.org.clock, ["/services/oauth2/"], _oauth_refusal)
-        data = ["/services/data", "/services/Soap"]
+        data = ["/services/data", "//services/data", "/services/Soap"]
         self.traffic = Traffic(login, self.org.clock, data, _refusal, app_delays=True)
         login.faults, login.log = self.traffic.faults, self.traffic.log
         app.router.routes.extend(common_admin.routes(self.org.clock, self.traffic))
@@ -197,12 +203,17 @@ class Salesforce:
             answer = Answer(error.status, error.as_response())
         return _response(answer, headers)
 
+    def _answer_the_user(self, call: Call) -> Answer:
+        save_duplicates = call.headers.get("sforce-duplicate-rule-header", "")
+        with self.org.asked_by_the_user(), self.org.rules.for_request(save_duplicates):
+            return self._resources.answer(call)
+
     async def _answer(self, call: Call, scope: Scope) -> Answer:
         rule: Rule | None = scope.get("sandbox.fault")
         try:
             return await self.org.locks.run(
                 self.org.store,
-                lambda: self._resources.answer(call),
+                lambda: self._answer_the_user(call),
                 hold=scope.get("sandbox.delay", 0.0),
                 trouble=rule is not None and rule.kind == "row_lock",
             )

@@ -136,7 +136,7 @@ class BulkIngest:
         operation = str(body.get("operation"))
         if operation not in OPERATIONS:
             raise SalesforceError("INVALIDJOB", f"Unsupported operation: {operation}")
-        sobject = self._org.schema.find(str(body.get("object")))
+        sobject = self._org.seen.find(str(body.get("object")))
         if sobject is None:
             raise SalesforceError("INVALIDENTITY", f"Unable to find object: {body.get('object')}")
         delimiter, ending = csv_format(body)

@@ -103,7 +103,7 @@ class Collections:
         _refuse_over(len(ids), MAX_RECORDS)
 
         def save(record_id: str) -> Result:
-            sobject = self._org.schema.by_prefix.get(record_id[:3])
+            sobject = self._org.seen.by_prefix.get(record_id[:3])
             if not is_id(record_id) or sobject is None:
                 raise SalesforceError("MALFORMED_ID", f"malformed id {record_id}", [])
             return _saved(deletion.delete(self._org, sobject, record_id))
@@ -136,7 +136,7 @@ class Collections:
     def _type_of(self, body: Mapping[str, Any]) -> SObject:
         attributes = body.get("attributes")
         name = attributes.get("type") if isinstance(attributes, Mapping) else None
-        sobject = self._org.schema.find(name) if isinstance(name, str) else None
+        sobject = self._org.seen.find(name) if isinstance(name, str) else None
         if sobject is None:
             raise SalesforceError("INVALID_TYPE", f"sObject type '{name}' is not supported.", [])
         return sobject

@@ -4,11 +4,17 @@
 
 from __future__ import annotations
 
-from sandbox.salesforce import computed, permissions
+from sandbox.salesforce import computed
 from sandbox.salesforce.errors import SalesforceError
 from sandbox.salesforce.ids import normalize
 from sandbox.salesforce.org import Org
-from sandbox.salesforce.records import existing, locked_parents, refuse_duplicates, stamps
+from sandbox.salesforce.records import (
+    existing,
+    locked_parents,
+    refuse_duplicates,
+    refuse_without_right,
+    stamps,
+)
 from sandbox.salesforce.schema import SObject
 from sandbox.salesforce.store import Row, quoted
 
@@ -19,8 +25,9 @@ def delete(org: Org, sobject: SObject, record_id: str) -> str:
     Raises:
         SalesforceError: There is no such record, or others hold it back.
     """
+    refuse_without_right(sobject, "delete")
+    sobject = org.sobject(sobject.name)
     with org.store.transaction():
-        permissions.check(sobject, "deletable")
         row = existing(org, sobject, record_id)
         if sobject.undeletable:
             raise SalesforceError(
@@ -29,6 +36,7 @@ def delete(org: Org, sobject: SObject, record_id: str) -> str:
                 [],
                 status=403,
             )
+        org.rules.check_locks(sobject, row)
         org.locks.take([row["Id"], *locked_parents(sobject, row, {})])
         _bin(org, sobject, row)
         return str(row["Id"])

@@ -21,6 +21,10 @@ _SOAP_TYPES = {
 }
 
 
+def _url(sobject: SObject) -> str:
+    return f"{DATA_PATH}/sobjects/{sobject.name}"
+
+
 def describe_global(schema: Schema) -> dict[str, Any]:
     """Every object, in short."""
     return {
@@ -32,13 +36,13 @@ def describe_global(schema: Schema) -> dict[str, Any]:
 
 def object_summary(sobject: SObject) -> dict[str, Any]:
     """One object, in short."""
-    url = f"{DATA_PATH}/sobjects/{sobject.name}"
+    url = _url(sobject)
     return {
         "activateable": False,
-        "createable": "createable" not in sobject.denied,
+        "createable": "create" not in sobject.refused,
         "custom": sobject.custom,
         "customSetting": False,
-        "deletable": not sobject.undeletable and "deletable" not in sobject.denied,
+        "deletable": not sobject.undeletable and "delete" not in sobject.refused,
         "deprecatedAndHidden": False,
         "feedEnabled": False,
         "hasSubtypes": False,
@@ -56,7 +60,7 @@ def object_summary(sobject: SObject) -> dict[str, Any]:
         "searchable": True,
         "triggerable": True,
         "undeletable": not sobject.undeletable,
-        "updateable": "updateable" not in sobject.denied,
+        "updateable": "update" not in sobject.refused,
         "urls": {
             "sobject": url,
             "describe": f"{url}/describe",
@@ -70,9 +74,46 @@ def describe_sobject(schema: Schema, sobject: SObject) -> dict[str, Any]:
     return object_summary(sobject) | {
         "fields": [_field(f) for f in sobject.fields.values()],
         "childRelationships": [_child(c) for c in schema.children(sobject.name)],
-        "recordTypeInfos": [],
+        "recordTypeInfos": [
+            {
+                "active": True,
+                "available": True,
+                "defaultRecordTypeMapping": at == 0,
+                "developerName": name,
+                "master": False,
+                "name": name.replace("_", " "),
+                "recordTypeId": record_type,
+                "urls": {"layout": f"{_url(sobject)}/describe/layouts/{record_type}"},
+            }
+            for at, (name, record_type) in enumerate(sobject.record_types.items())
+        ],
         "supportedScopes": [{"label": f"All {sobject.plural.lower()}", "name": "everything"}],
     }
+
+
+def describe_layouts(sobject: SObject) -> dict[str, Any]:
+    """The page layouts of an object: one, of all its fields in one column."""
+    rows = [
+        {
+            "numItems": 1,
+            "layoutItems": [
+                {
+                    "editableForNew": f.createable,
+                    "editableForUpdate": f.updateable,
+                    "label": f.label,
+                    "layoutComponents": [
+                        {"details": _field(f), "type": "Field", "value": f.name, "tabOrder": at}
+                    ],
+                    "placeholder": False,
+                    "required": f.required,
+                }
+            ],
+        }
+        for at, f in enumerate(sobject.fields.values())
+    ]
+    section = {"columns": 1, "heading": sobject.label, "layoutRows": rows, "rows": len(rows)}
+    layout = {"id": None, "detailLayoutSections": [section], "editLayoutSections": [section]}
+    return {"layouts": [layout], "recordTypeMappings": [], "recordTypeSelectorRequired": [False]}
 
 
 def _child(relation: ChildRelationship) -> dict[str, Any]:
@@ -129,7 +170,7 @@ def _field(f: Field) -> dict[str, Any]:
         "nameField": f.name == "Name",
         "namePointing": False,
         "nillable": not (f.required or f.type in {"id", "boolean"} or f.auto_number),
-        "permissionable": f.custom and not f.required,
+        "permissionable": bool(f.granted_as),
         "picklistValues": [
             {
                 "active": True,

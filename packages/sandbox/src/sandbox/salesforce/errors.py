@@ -6,7 +6,7 @@ SalesforceError
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -20,19 +20,21 @@ class SalesforceError(Exception):
         fields: Sequence[str] | None = None,
         *,
         status: int = 400,
+        more: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
         self.message = message
         self.fields = None if fields is None else list(fields)
         self.status = status
+        self.more = dict(more or {})
 
     def as_response(self) -> list[dict[str, Any]]:
         """The body of an error answer: a list, even for one error."""
         error: dict[str, Any] = {"message": self.message, "errorCode": self.code}
         if self.fields is not None:
             error["fields"] = self.fields
-        return [error]
+        return [self.more | error]
 
     def as_row_error(self) -> dict[str, Any]:
         """The error inside one row's result of a Collections request."""

@@ -11,11 +11,12 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from sandbox.salesforce.formula import Unreadable, read_formula
-from sandbox.salesforce.ids import BASE62
+from sandbox.salesforce.ids import BASE62, make_id
 from sandbox.salesforce.metadata_file import Part
 from sandbox.salesforce.schema import (
     CURRENCIES,
@@ -38,6 +39,7 @@ _TYPES = {
     "Lookup": "reference", "MasterDetail": "reference", "AutoNumber": "string",
     "EncryptedText": "encryptedstring",
 }  # fmt: skip
+RECORD_TYPE = "012"
 _CONSTRAINTS: dict[str, OnDelete] = {
     "Cascade": "cascade",
     "Restrict": "restrict",
@@ -61,7 +63,7 @@ def load_schema(metadata: Path | None, prefixes: Mapping[str, str] | None = None
     own = sorted((metadata / "objects").glob("*")) if metadata else []
     folders = {folder.name: folder for folder in own if folder.is_dir()}
     extra = {name: _custom_fields(folder) for name, folder in folders.items()}
-    objects = {
+    objects: dict[str, SObject] = {
         name: replace(
             _standard_object(name, spec, extra.pop(name, [])), rules=_rules(folders.get(name))
         )
@@ -71,12 +73,33 @@ def load_schema(metadata: Path | None, prefixes: Mapping[str, str] | None = None
     for name, fields in extra.items():
         prefix = known.setdefault(name, _free_prefix(known.values()))
         objects[name] = _custom_object(name, prefix, folders[name], fields)
+    numbers = count(1)
+    for name, folder in folders.items():
+        types = {path.name.partition(".")[0] for path in folder.glob("recordTypes/*")}
+        if types:
+            ids = {type_: make_id(RECORD_TYPE, next(numbers)) for type_ in sorted(types)}
+            objects[name] = _with_record_types(objects[name], ids)
     schema = Schema({name: _with_summaries(sobject, objects) for name, sobject in objects.items()})
     _refuse_unknown_targets(schema)
     for sobject in schema:
         _refuse_unknown_formulas(sobject)
         _refuse_unknown_rules(sobject, schema)
     return schema
+
+
+def _with_record_types(sobject: SObject, types: Mapping[str, str]) -> SObject:
+    """The object with record types, of which the first is its default."""
+    which = Field(
+        name="RecordTypeId",
+        type="reference",
+        label="Record Type ID",
+        length=18,
+        to=("RecordType",),
+        relationship="RecordType",
+        default=next(iter(types.values())),
+    )
+    fields = {**sobject.fields, which.name: which}
+    return replace(sobject, fields=fields, record_types=types)
 
 
 def of_one_currency(schema: Schema) -> Schema:
@@ -225,7 +248,8 @@ def _standard_object(name: str, spec: dict[str, Any], extra: list[Field]) -> SOb
     fields = _system_fields(
         owned=spec.get("owned", False), currency=spec.get("currency", False), mergeable=mergeable
     )
-    fields += [_standard_field(n, dict(s)) for n, s in spec["fields"].items()]
+    granted = spec.get("granted", [])
+    fields += [_standard_field(n, dict(s), granted) for n, s in spec["fields"].items()]
     return SObject(
         name=name,
         prefix=spec["prefix"],
@@ -234,16 +258,27 @@ def _standard_object(name: str, spec: dict[str, Any], extra: list[Field]) -> SOb
         fields=_finished([*fields, *extra]),
         undeletable=spec.get("undeletable", False),
         mergeable=mergeable,
+        follows=tuple(spec.get("follows", ())),
     )
 
 
-def _standard_field(name: str, spec: dict[str, Any]) -> Field:
+def _standard_field(name: str, spec: dict[str, Any], granted: list[str]) -> Field:
+    names = (name, f"{_address_of(name)}Address")
+    spec["granted_as"] = next((one for one in names if one in granted), "")
     for key in ("to", "values"):
         if key in spec:
             spec[key] = tuple(spec[key])
     if spec["type"] == "boolean":
         spec.setdefault("default", False)
     return Field(name=name, **spec)
+
+
+def _address_of(name: str) -> str:
+    """The compound address whose part a field is: ``Billing`` of ``BillingCity``."""
+    for part in ("Street", "City", "State", "StateCode", "PostalCode", "Country", "CountryCode"):
+        if name.endswith(part):
+            return name.removesuffix(part)
+    return name
 
 
 def _custom_fields(folder: Path) -> list[Field]:
@@ -301,6 +336,7 @@ def _custom_field(meta: Part) -> Field:
         help=meta.text("inlineHelpText"),
         formula=meta.text("formula"),
         blank_as_zero=meta.text("formulaTreatBlanksAs") == "BlankAsZero",
+        granted_as="" if master or meta.flag("required") else name,
     )
 
 
@@ -312,7 +348,7 @@ def _summary(meta: Part) -> Field:
     of = meta.text("summarizedField").rpartition(".")[2]
     summary = Summary(meta.text("summaryOperation"), child, reference, of)
     label, told = meta.text("label"), meta.text("inlineHelpText")
-    return Field(name=name, type="double", label=label, help=told, summary=summary)
+    return Field(name=name, type="double", label=label, help=told, summary=summary, granted_as=name)
 
 
 def _default(kind: str, formula: str, chosen: list[str]) -> Scalar:
@@ -343,7 +379,6 @@ def _custom_object(name: str, prefix: str, folder: Path, fields: list[Field]) ->
         type="string",
         label=meta.text("nameField/label"),
         length=80,
-        required=meta.text("nameField/type") == "Text",
         auto_number=meta.text("nameField/displayFormat") or None,
     )
     owned = not any(f.master for f in fields)

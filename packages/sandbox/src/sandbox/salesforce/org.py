@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import or_
 from pathlib import Path
 from typing import Any
 
 from sandbox.common.clock import Clock
 from sandbox.salesforce import computed
+from sandbox.salesforce.country_picklists import with_country_picklists
 from sandbox.salesforce.ids import make_id
 from sandbox.salesforce.locks import Locks
 from sandbox.salesforce.metadata import load_schema, of_one_currency
+from sandbox.salesforce.org_rules import OrgRules
 from sandbox.salesforce.package import Package
-from sandbox.salesforce.permissions import Permissions
+from sandbox.salesforce.permissions import NOTHING, Permissions, read_permission_sets
+from sandbox.salesforce.person_accounts import with_person_accounts
 from sandbox.salesforce.schema import Schema, SObject
 from sandbox.salesforce.store import Store
 from sandbox.salesforce.values import stamp
+from sandbox.salesforce.withheld import Withheld
+
+PROFILES: Mapping[str, Callable[[Schema], Schema]] = {
+    "country-picklists": with_country_picklists,
+    "person-accounts": with_person_accounts,
+}
+"""What orgs have beside their package's metadata, each alone or with others."""
 
 API_VERSION = "67.0"
 DATA_PATH = f"/services/data/v{API_VERSION}"
@@ -36,21 +48,28 @@ class Org:
     """Everything a request needs to be answered.
 
     ``currency`` is the org's own one where it has a single currency, and None where it has several.
-    Programs are its integration user, whom the package grants everything; people on its pages are
-    somebody else, with the permission sets ``person_has``.
+    ``permissions`` are those of its package's permission sets, by name; ``user`` has some of them,
+    or may do everything. People on its pages are somebody else, who has the permission sets
+    ``person_has`` and sees everything.
     """
 
     schema: Schema
     store: Store
     clock: Clock = field(default_factory=Clock)
     locks: Locks = field(default_factory=Locks)
+    rules: OrgRules = field(default_factory=OrgRules)
     currency: str | None = None
     package: Package = field(default_factory=Package)
     person_has: tuple[str, ...] = ("Invoice_User", "Invoice_Approver")
+    permissions: Mapping[str, Permissions] = field(default_factory=dict)
+    user: Permissions | None = None
+    withheld: Withheld = field(default_factory=Withheld)
+    seen: Schema = field(init=False, repr=False)
     _full: Schema = field(init=False, repr=False)
+    _visible: Schema = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._full = self.schema
+        self._full = self.seen = self._visible = self.schema
 
     @property
     def user_id(self) -> str:
@@ -71,16 +90,47 @@ class Org:
         finally:
             _at_a_page.reset(before)
 
-    def use_currency(self, currency: str | None) -> None:
-        """Make it an org of this one currency, or of several; it is to be empty or seeded anew."""
-        self.currency = currency
-        self.permit(Permissions())
+    def use_currency(self, currency: str | None, profiles: Iterable[str] = ()) -> None:
+        """Make it an org of this one currency, or of several; it is to be empty or seeded anew.
 
-    def permit(self, permissions: Permissions) -> None:
-        """Let the user see and do this much of it, from now on."""
-        everything = of_one_currency(self._full) if self.currency else self._full
-        restricted = permissions != Permissions()
-        self.schema = permissions.seen(everything) if restricted else everything
+        Args:
+            currency: Its only one; None for several.
+            profiles: What else it is like, of ``PROFILES``.
+        """
+        self.currency = currency
+        schema = of_one_currency(self._full) if currency else self._full
+        for name in profiles:
+            schema = PROFILES[name](schema)
+        self.schema = self.seen = schema
+        self.withhold(Withheld())
+
+    def use_permission_sets(self, names: Iterable[str] | None) -> None:
+        """Let the user have some permission sets and nothing else, or everything.
+
+        Raises:
+            KeyError: There is no such permission set.
+        """
+        sets = None if names is None else [self.permissions[name] for name in names]
+        self.user = None if sets is None else reduce(or_, sets, NOTHING)
+        self._look()
+
+    def withhold(self, withheld: Withheld) -> None:
+        """Let the user see and do so much less, from now on."""
+        self.withheld = withheld
+        self._look()
+
+    def _look(self) -> None:
+        granted = self.user.as_seen(self.schema) if self.user else self.schema
+        self._visible = granted if self.withheld == Withheld() else self.withheld.seen(granted)
+
+    @contextmanager
+    def asked_by_the_user(self) -> Iterator[None]:
+        """Let ``seen`` be what the user sees, while a request of theirs is answered."""
+        self.seen = self._visible
+        try:
+            yield
+        finally:
+            self.seen = self.schema
 
     def own_values(self, sobject: str, values: Mapping[str, Any]) -> dict[str, Any]:
         """Those of a record's values that the object has fields for in this org."""
@@ -120,7 +170,11 @@ def open_org(
     """
     store = Store(data)
     schema = load_schema(metadata, store.prefixes())
-    if any(field.calculated for field in store.prepare(schema)):
+    every = schema
+    for profile in PROFILES.values():
+        every = profile(every)
+    if any(field.calculated for field in store.prepare(every)):
         computed.recalculate(store, schema)
     package = Package([metadata, *over] if metadata else [])
-    return Org(schema, store, clock or Clock(), package=package)
+    permissions = read_permission_sets(metadata) if metadata else {}
+    return Org(schema, store, clock or Clock(), package=package, permissions=permissions)

@@ -1,61 +1,99 @@
-"""What the integration user may see and do: the rest of the org is not there for it.
+"""What a user sees and may do: permission sets, and an org seen through them.
 
-An object or a field that nobody granted is in no describe and in no query, as if there were none;
-a field that may only be read cannot be written; an object of which records may not be created,
-changed or deleted says so in its describe, and refuses it. Sources: Salesforce's help on
-field-level security, which the API applies like its pages; the SOAP API Developer Guide on
-``DescribeSObjectResult`` (createable, updateable, deletable) and on status codes
-(INSUFFICIENT_ACCESS_OR_READONLY).
+A deployed field is seen by nobody until it is granted; required fields and master-details come
+with their object. Sources: Metadata API Developer Guide, "PermissionSet"; "Permissions for the
+Limits resource" in the REST API Developer Guide (View Setup and Configuration).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from pathlib import Path
+from xml.etree import ElementTree as ET
 
-from sandbox.salesforce.errors import SalesforceError
 from sandbox.salesforce.schema import Field, Schema, SObject
+
+EVERYBODY_READS = frozenset({"User", "Organization", "CurrencyType", "RecordType"})
+RIGHTS = {"create": "allowCreate", "update": "allowEdit", "delete": "allowDelete"}
 
 
 @dataclass(frozen=True)
 class Permissions:
-    """What is taken from a user who else may do everything.
+    """All that a user was granted.
 
     Attributes:
-        hidden: Objects, and fields as ``Account.Invoice_Email__c``.
-        read_only: Fields.
-        denied: By object, any of ``createable``, ``updateable``, ``deletable``.
+        objects: By object, the metadata's names of what may be done with its records.
+        read: Fields that can be read, as ``Object.Field``.
+        written: Fields that can be written.
+        setup: Whether the user has View Setup and Configuration.
     """
 
-    hidden: frozenset[str] = frozenset()
-    read_only: frozenset[str] = frozenset()
-    denied: dict[str, list[str]] = field(default_factory=dict)
+    objects: frozenset[tuple[str, str]]
+    read: frozenset[str]
+    written: frozenset[str]
+    setup: bool = False
 
-    def seen(self, schema: Schema) -> Schema:
-        """The org as the user sees it."""
-        shown = [sobject for sobject in schema if sobject.name not in self.hidden]
-        return Schema({sobject.name: self._object(sobject) for sobject in shown})
-
-    def _object(self, sobject: SObject) -> SObject:
-        fields = {
-            name: self._field(f"{sobject.name}.{name}", one)
-            for name, one in sobject.fields.items()
-            if f"{sobject.name}.{name}" not in self.hidden
-        }
-        denied = frozenset(self.denied.get(sobject.name, ()))
-        return replace(sobject, fields=fields, denied=denied)
-
-    def _field(self, path: str, one: Field) -> Field:
-        to = tuple(target for target in one.to if target not in self.hidden)
-        return replace(one, to=to, read_only=one.read_only or path in self.read_only)
-
-
-def check(sobject: SObject, right: str) -> None:
-    """Refuse what the user may not do with an object's records.
-
-    Raises:
-        SalesforceError: INSUFFICIENT_ACCESS_OR_READONLY.
-    """
-    if right in sobject.denied:
-        raise SalesforceError(
-            "INSUFFICIENT_ACCESS_OR_READONLY", "insufficient access rights on object id", []
+    def __or__(self, other: Permissions) -> Permissions:
+        return Permissions(
+            self.objects | other.objects,
+            self.read | other.read,
+            self.written | other.written,
+            self.setup or other.setup,
         )
+
+    def may(self, sobject: SObject, right: str) -> bool:
+        """Whether the user may do something with the records of an object."""
+        if sobject.name in EVERYBODY_READS:
+            return right == "allowRead"
+        lending = sobject.follows or (sobject.name,)
+        return all((name, right) in self.objects for name in lending)
+
+    def as_seen(self, schema: Schema) -> Schema:
+        """The org as this user sees it: nothing of what is hidden is there."""
+        return Schema({o.name: self._seen(o) for o in schema if self.may(o, "allowRead")})
+
+    def _seen(self, sobject: SObject) -> SObject:
+        fields = {f.name: self._field(sobject, f) for f in sobject.fields.values()}
+        refused = {word for word, right in RIGHTS.items() if not self.may(sobject, right)}
+        seen = {name: field for name, field in fields.items() if field}
+        return replace(sobject, fields=seen, refused=frozenset(refused))
+
+    def _field(self, sobject: SObject, field: Field) -> Field | None:
+        name = f"{sobject.name}.{field.granted_as}"
+        if not field.granted_as or name in self.written:
+            return field
+        return replace(field, read_only=True) if name in self.read else None
+
+
+NOTHING = Permissions(frozenset(), frozenset(), frozenset())
+
+
+def read_permission_sets(metadata: Path) -> dict[str, Permissions]:
+    """The permission sets of an SFDX folder, by name."""
+    files = sorted((metadata / "permissionsets").glob("*.permissionset-meta.xml"))
+    return {path.name.partition(".")[0]: _read(path) for path in files}
+
+
+def _read(path: Path) -> Permissions:
+    root = ET.parse(path).getroot()  # noqa: S314  our own repository's files
+    for element in root.iter():
+        element.tag = element.tag.rpartition("}")[2]
+    fields = root.findall("fieldPermissions")
+    return Permissions(
+        objects=frozenset(
+            (granted.findtext("object", ""), right.tag)
+            for granted in root.iterfind("objectPermissions")
+            for right in granted
+            if right.text == "true"
+        ),
+        read=frozenset(f.findtext("field", "") for f in fields if f.findtext("readable") == "true"),
+        written=frozenset(
+            f.findtext("field", "") for f in fields if f.findtext("editable") == "true"
+        ),
+        setup="ViewSetup"
+        in {
+            granted.findtext("name")
+            for granted in root.iterfind("userPermissions")
+            if granted.findtext("enabled") == "true"
+        },
+    )

@@ -179,7 +179,7 @@ class _Translator:
         """The object a FROM clause names."""
         storage, _ = self._storage(body)
         name = self._soql.read(storage)
-        sobject = self._org.schema.find(name)
+        sobject = self._org.seen.find(name)
         if sobject is None:
             raise self._soql.error("INVALID_TYPE", _NO_SUCH_OBJECT.format(name), storage)
         return sobject
@@ -187,7 +187,7 @@ class _Translator:
     def _children_named(self, body: Node, parent: SObject) -> ChildRelationship:
         storage, _ = self._storage(body)
         name = self._soql.read(storage)
-        relation = self._org.schema.find_children(parent.name, name)
+        relation = self._org.seen.find_children(parent.name, name)
         if relation is None:
             raise self._soql.error("INVALID_TYPE", _NO_SUCH_CHILDREN.format(name), storage)
         return relation
@@ -244,7 +244,7 @@ class _Translator:
     def _select_children(self, columns: _Columns, body: Node) -> None:
         relation = self._children_named(body, columns.scope.sobject)
         inner = _Translator(self._org, self._soql, {}, all_rows=self._all_rows)
-        query = inner.query(body, self._org.sobject(relation.child))
+        query = inner.query(body, self._org.seen.objects[relation.child])
         children = Children(query, f"t0.{quoted(relation.field.name)}")
         columns.children(str(relation.name), children)
 

@@ -11,7 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox.salesforce import computed, permissions, standard_rules, validation
+from sandbox.salesforce import (
+    computed,
+    country_picklists,
+    person_accounts,
+    standard_rules,
+    validation,
+)
 from sandbox.salesforce.errors import SalesforceError, deleted, json_error, not_found
 from sandbox.salesforce.ids import normalize
 from sandbox.salesforce.org import DATA_PATH, Org
@@ -45,18 +51,27 @@ def create(org: Org, sobject: SObject, body: Body) -> str:
     Raises:
         SalesforceError: The body is not a record that may be saved.
     """
+    refuse_without_right(sobject, "create")
     with org.store.transaction():
-        permissions.check(sobject, "createable")
         values = _checked(org, sobject, body, creating=True)
+        sobject = org.sobject(sobject.name)
         row = _defaults(org, sobject) | values
+        row |= person_accounts.named(row) if sobject.name == "Account" else {}
         missing = [f.name for f in sobject.required if row.get(f.name) is None]
         if missing:
             raise _missing(missing)
+        record_id = org.store.next_id(sobject)
+        if sobject.custom and sobject.name_field and not sobject.name_field.auto_number:
+            row["Name"] = row.get("Name") or record_id
+        org.rules.check_locks(sobject, row, creating=True)
+        changed = org.rules.changes(sobject, row, creating=True)
+        values, row = values | changed, row | changed
+        org.rules.check(sobject, row, creating=True)
         for key in _unique_keys(sobject, values):
             org.locks.take_key(key)
         org.locks.take(locked_parents(sobject, row, values))
         refuse_duplicates(org, sobject, values, None)
-        row = {"Id": org.store.next_id(sobject)} | row | stamps(org, creating=True)
+        row = {"Id": record_id} | row | stamps(org, creating=True)
         standard_rules.check(org, sobject, row)
         row |= _auto_numbers(org, sobject) | standard_rules.derived(org, sobject, row)
         row |= computed.formulas(sobject, row)
@@ -73,13 +88,17 @@ def update(org: Org, sobject: SObject, record_id: str, body: Body) -> str:
     Raises:
         SalesforceError: There is no such record, or the body may not be saved.
     """
+    refuse_without_right(sobject, "update")
     with org.store.transaction():
-        permissions.check(sobject, "updateable")
         current = existing(org, sobject, record_id)
         values = _checked(org, sobject, body, creating=False)
+        sobject = org.sobject(sobject.name)
         emptied = [f.name for f in sobject.required if f.name in values and values[f.name] is None]
         if emptied:
             raise _missing(emptied)
+        org.rules.check_locks(sobject, current)
+        values |= org.rules.changes(sobject, current | values, creating=False)
+        org.rules.check(sobject, current | values, creating=False)
         org.locks.take([current["Id"], *locked_parents(sobject, current | values, values)])
         refuse_duplicates(org, sobject, values, current["Id"])
         row = current | values
@@ -90,6 +109,21 @@ def update(org: Org, sobject: SObject, record_id: str, body: Body) -> str:
         standard_rules.carry_over(org, sobject, row)
         computed.roll_up(org.store, org.schema, org.now(), sobject, current, row)
         return str(current["Id"])
+
+
+def refuse_without_right(sobject: SObject, right: str) -> None:
+    """Pass where the user may do this with records of the object.
+
+    Raises:
+        SalesforceError: INSUFFICIENT_ACCESS_OR_READONLY.
+    """
+    if right in sobject.refused:
+        raise SalesforceError(
+            "INSUFFICIENT_ACCESS_OR_READONLY",
+            f"insufficient access rights on object id: may not {right} {sobject.label}",
+            [],
+            status=403,
+        )
 
 
 def upsert(org: Org, sobject: SObject, key: Field, value: Any, body: Body) -> Saved:
@@ -168,7 +202,7 @@ def _checked(org: Org, sobject: SObject, body: Body, *, creating: bool) -> Row:
         values[field.name] = to_stored(field, raw)
         if field.to and values[field.name] is not None:
             _check_reference(org, field, values[field.name])
-    return values
+    return country_picklists.completed(sobject, values)
 
 
 def _writable(sobject: SObject, name: str, *, creating: bool) -> Field:
@@ -202,7 +236,7 @@ def _referenced(org: Org, relation: Field, keys: Body | None) -> str | None:
     named = {key: value for key, value in keys.items() if key != "attributes"}
     if len(named) != 1:
         raise json_error(f"{relation.relationship}: name the record by exactly one field")
-    parent = org.sobject(relation.to[0])
+    parent = org.seen.objects[relation.to[0]]
     ((key, value),) = named.items()
     record_id = match_external_id(org, parent, external_id_field(parent, key), value)
     if record_id is None:

@@ -10,7 +10,12 @@ from typing import Any
 
 from sandbox.salesforce import deletion, records
 from sandbox.salesforce.cursors import MIN_PAGE_SIZE, PAGE_SIZE, Cursors, attributes
-from sandbox.salesforce.describe import describe_global, describe_sobject, object_summary
+from sandbox.salesforce.describe import (
+    describe_global,
+    describe_layouts,
+    describe_sobject,
+    object_summary,
+)
 from sandbox.salesforce.errors import SalesforceError, not_found
 from sandbox.salesforce.http import Answer, Call, Handler
 from sandbox.salesforce.ids import normalize
@@ -43,6 +48,8 @@ class Rest:
             ("GET", "/sobjects/{name}", self._object_info),
             ("POST", "/sobjects/{name}", self._create),
             ("GET", "/sobjects/{name}/describe", self._describe),
+            ("GET", "/sobjects/{name}/describe/layouts", self._layouts),
+            ("GET", "/sobjects/{name}/describe/layouts/{record_type}", self._layouts),
             ("GET", "/sobjects/{name}/deleted", self._deleted),
             ("GET", "/sobjects/{name}/updated", self._updated),
             ("GET HEAD", "/sobjects/{name}/{record_id}", self._read),
@@ -61,10 +68,14 @@ class Rest:
         return Answer(body=paths | {"identity": self._identity_url})
 
     def _limits(self, _: Call) -> Answer:
+        if self._org.user and not self._org.user.setup:
+            raise SalesforceError(
+                "INSUFFICIENT_ACCESS", "insufficient access rights on resource", status=403
+            )
         return Answer(body=self._usage.as_limits())
 
     def _describe_global(self, _: Call) -> Answer:
-        return Answer(body=describe_global(self._org.schema))
+        return Answer(body=describe_global(self._org.seen))
 
     def _object_info(self, _: Call, name: str) -> Answer:
         sobject = self._sobject(name)
@@ -83,7 +94,10 @@ class Rest:
         )
 
     def _describe(self, _: Call, name: str) -> Answer:
-        return Answer(body=describe_sobject(self._org.schema, self._sobject(name)))
+        return Answer(body=describe_sobject(self._org.seen, self._sobject(name)))
+
+    def _layouts(self, _: Call, name: str, **_record_type: str) -> Answer:
+        return Answer(body=describe_layouts(self._sobject(name)))
 
     # -- queries
 
@@ -222,7 +236,7 @@ def find_sobject(org: Org, name: str) -> SObject:
     Raises:
         SalesforceError: NOT_FOUND.
     """
-    sobject = org.schema.find(name)
+    sobject = org.seen.find(name)
     if sobject is None:
         raise not_found()
     return sobject

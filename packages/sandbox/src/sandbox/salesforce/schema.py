@@ -41,7 +41,9 @@ class Field:
     """One field, with the properties that decide how values are checked and stored.
 
     ``type`` is the API's word (``string``, ``double``, ``reference`` …), not the
-    metadata's. ``length`` counts characters, ``precision`` and ``scale`` digits.
+    metadata's. ``length`` counts characters, ``precision`` and ``scale`` digits. ``granted_as``
+    is what a permission set calls it: an address for each of its parts, nothing for what everybody
+    sees who sees the object.
     """
 
     name: str
@@ -70,6 +72,7 @@ class Field:
     formula: str = ""
     blank_as_zero: bool = False
     summary: Summary | None = None
+    granted_as: str = ""
 
     @property
     def calculated(self) -> bool:
@@ -113,7 +116,12 @@ class ChildRelationship:
 
 @dataclass(frozen=True, kw_only=True)
 class SObject:
-    """One object: its fields by name and what may be done with its records."""
+    """One object: its fields by name and what may be done with its records.
+
+    ``follows`` are the objects that lend it their permissions, where it has none of its own;
+    ``record_types`` are its record types, by developer name; ``refused`` is what the user may not
+    do, of create, update and delete.
+    """
 
     name: str
     prefix: str
@@ -122,8 +130,9 @@ class SObject:
     fields: Mapping[str, Field]
     undeletable: bool = False
     mergeable: bool = False
-    denied: frozenset[str] = frozenset()
-    """What the user may not do with its records: ``createable``, ``updateable``, ``deletable``."""
+    follows: tuple[str, ...] = ()
+    record_types: Mapping[str, str] = field(default_factory=dict)
+    refused: frozenset[str] = frozenset()
     rules: tuple[ValidationRule, ...] = ()
 
     @cached_property
@@ -195,7 +204,7 @@ class Schema:
         found: dict[str, list[ChildRelationship]] = {name: [] for name in self.objects}
         for child in self.objects.values():
             for f in child.fields.values():
-                for parent in f.to:
+                for parent in set(f.to) & found.keys():
                     found[parent].append(ChildRelationship(f.children, child.name, f))
         return {name: tuple(children) for name, children in found.items()}
 

@@ -87,10 +87,13 @@ class Scope:
         parent = self._parents[()]
         for name in names:
             reference = parent.sobject.find_relationship(name)
-            if reference is None or not reference.to:
+            if reference is None or not self._seen(reference):
                 raise self.soql.error("INVALID_FIELD", _NO_SUCH_RELATIONSHIP.format(name), node)
             parent = self._join(parent, reference)
         return parent
+
+    def _seen(self, reference: Field) -> bool:
+        return bool(reference.to) and reference.to[0] in self.org.seen.objects
 
     def field(self, path: list[str], node: Node) -> Expression:
         """The column of a path such as Account__r.Name.
@@ -156,7 +159,7 @@ class Scope:
         names = (*child.names, str(reference.relationship))
         if names not in self._parents:
             alias = f"t{len(self._parents)}"
-            sobject = self.org.sobject(reference.to[0])
+            sobject = self.org.seen.objects[reference.to[0]]
             self._parents[names] = Parent(alias, sobject, names)
             self.source += (
                 f" LEFT JOIN {quoted(sobject.name)} {alias} "

@@ -43,6 +43,9 @@ def is_empty(org: Org) -> bool:
 
 
 def _create(org: Org, sobject: str, values: dict[str, Any]) -> str:
+    if "BillingCountryCode" in org.sobject(sobject).fields:
+        for part in ("BillingCountry", "BillingState"):
+            values = {f"{name}Code" if name == part else name: v for name, v in values.items()}
     return records.create(org, org.sobject(sobject), org.own_values(sobject, values))
 
 
@@ -50,6 +53,11 @@ def _basics(org: Org, data: dict[str, Any]) -> None:
     for user in (data["user"], data["person"]):
         _create(org, "User", {**user, "IsActive": True})
     _create(org, "Organization", data["organization"])
+    for sobject in org.schema:
+        for name, record_type in sobject.record_types.items():
+            kind = {"DeveloperName": name, "Name": name.replace("_", " "), "IsActive": 1}
+            row = {"Id": record_type, "SobjectType": sobject.name, "IsDeleted": 0, **kind}
+            org.store.insert(org.sobject("RecordType"), row | records.stamps(org, creating=True))
     if org.currency is None:
         for currency in data["currency"]:
             _create(org, "CurrencyType", {"IsActive": True, **currency})

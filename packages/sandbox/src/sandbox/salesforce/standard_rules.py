@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sandbox.salesforce import person_accounts
 from sandbox.salesforce.errors import SalesforceError
 from sandbox.salesforce.org import STANDARD_PRICEBOOK_ID, Org
 from sandbox.salesforce.schema import SObject
@@ -33,6 +34,8 @@ def check(org: Org, sobject: SObject, row: Row) -> None:
 
 def derived(org: Org, sobject: SObject, row: Row) -> Row:
     """Values that the platform fills in from others."""
+    if sobject.name == "Account":
+        return person_accounts.named(row)
     if "LastName" in sobject.fields:
         return {"Name": " ".join(filter(None, (row.get("FirstName"), row.get("LastName"))))}
     match sobject.name:

@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from sandbox.salesforce.ids import make_id
@@ -37,6 +39,24 @@ def java_double(number: float) -> str:
     return f"{mantissa if '.' in mantissa else mantissa + '.0'}E{int(exponent)}"
 
 
+def _compared(one: str, other: str) -> int:
+    """Texts compared as Salesforce does: letter case aside in any script; accents and ß count."""
+    one, other = one.lower(), other.lower()
+    return (one > other) - (one < other)
+
+
+@lru_cache(maxsize=256)
+def _pattern(pattern: str, escape: str) -> re.Pattern[str]:
+    parts = re.findall(rf"{re.escape(escape)}.|.", pattern, re.DOTALL)
+    wild = {"%": ".*", "_": "."}
+    return re.compile("".join(wild.get(p) or re.escape(p[-1]) for p in parts).lower(), re.DOTALL)
+
+
+def _like(pattern: str, text: str | None, escape: str) -> bool | None:
+    """SQL's LIKE, letter case aside in any script."""
+    return None if text is None else bool(_pattern(pattern, escape).fullmatch(text.lower()))
+
+
 class Store:
     """Records in tables, ids and auto numbers in order, transactions that nest.
 
@@ -57,6 +77,8 @@ class Store:
             """
         )
         self.connection.create_function("java_double", 1, java_double, deterministic=True)
+        self.connection.create_collation("UNICASE", _compared)
+        self.connection.create_function("like", 3, _like, deterministic=True)
         self._sequences: dict[str, int] = dict(self.all("SELECT name, last FROM _sequence"))
         self._advanced: set[str] = set()
         self._depth = 0
@@ -218,6 +240,6 @@ def _column(field: Field) -> str:
         return f"{quoted(field.name)} TEXT PRIMARY KEY"
     sql_type = _SQL_TYPES.get(field.type)
     if sql_type is None:
-        sql_type = "TEXT" if field.binary else "TEXT COLLATE NOCASE"
+        sql_type = "TEXT" if field.binary else "TEXT COLLATE UNICASE"
     default = " NOT NULL DEFAULT 0" if field.type == "boolean" else ""
     return f"{quoted(field.name)} {sql_type}{default}"

@@ -1,0 +1,139 @@
+"""What an org made of what was written: its flows and triggers may change a record as it is saved.
+
+Texts that it changes are remembered and said; they are no difference from then on. Whatever else
+it changes is an error each time.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from more_itertools import chunked
+
+from invoicing.connectors import salesforce
+from invoicing.connectors.salesforce import Record
+from invoicing.domain.model.wording import label
+from invoicing.domain.salesforce import record
+from invoicing.domain.salesforce.queries import Query, is_in
+from invoicing.errors import InvoicingError, WriteRefused
+from invoicing.ledger import org_changes
+from invoicing.ledger.models import OrgChange
+
+Written = Mapping[str, Mapping[str, Any]]
+"""Fields that were written, by the id of the record itself and of its lines."""
+
+OF_LINE = f"{record.LINES}."
+"""Before the name of a line's field."""
+
+WATCHED = frozenset((*record.MIRRORED_FIELDS, record.SENT_AT))
+WATCHED_OF_LINES = frozenset(record.LINE_FIELDS) - {"Id", "Position__c"}
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What became of some records.
+
+    Attributes:
+        rows: As they are now, by id.
+        notes: What the org makes of texts, in a sentence, by record.
+        errors: What it changed that it must not, by record.
+    """
+
+    rows: Mapping[str, Record] = field(default_factory=dict)
+    notes: Mapping[str, str] = field(default_factory=dict)
+    errors: Mapping[str, InvoicingError] = field(default_factory=dict)
+
+
+def look_at(written: Mapping[str, Written]) -> Saved:
+    """Read records that were written just now, and remember what the org made of them.
+
+    The caller holds their leases; one call for each 200 records.
+
+    Args:
+        written: By invoice record, what was written of it and of its lines.
+    """
+    rows: dict[str, Record] = {}
+    notes: dict[str, str] = {}
+    errors: dict[str, InvoicingError] = {}
+    found: list[OrgChange] = []
+    for some in chunked(written, salesforce.COLLECTION):
+        for row in salesforce.client().query(
+            Query(record.INVOICE, (*record.STATE_FIELDS, record.LINES_QUERY), is_in("Id", some))
+        ):
+            changed = _changes(row, written[row["Id"]])
+            texts = [one for one in changed if _name(one.field) in record.ORG_MAY_CHANGE]
+            wrong = [one for one in changed if _name(one.field) not in record.ORG_MAY_CHANGE]
+            rows[row["Id"]], found = row, found + texts
+            if texts:
+                notes[row["Id"]] = f"Salesforce changes {'; '.join(map(describe, texts))}."
+            if wrong:
+                errors[row["Id"]] = WriteRefused(
+                    f"Salesforce changes {'; '.join(map(describe, wrong))}. A flow or a trigger of "
+                    "the org does that as the record is saved: have it leave these fields alone."
+                )
+    looked_at = {
+        (id_, _field(id_ == record_id, name))
+        for record_id, parts in written.items()
+        for id_, fields in parts.items()
+        for name in fields
+        if name in record.ORG_MAY_CHANGE
+    }
+    org_changes.remember(looked_at, found)
+    return Saved(rows, notes, errors)
+
+
+def _changes(row: Record, written: Written) -> list[OrgChange]:
+    """The watched fields of which something else was saved."""
+    lines = (row[record.LINES] or {}).get("records", [])
+    changed = []
+    for part in (row, *lines):
+        own = part is row
+        fields = written.get(part["Id"], {})
+        watched = WATCHED if own else WATCHED_OF_LINES
+        asked = {name: value for name, value in fields.items() if name in watched}
+        changed += [
+            OrgChange(
+                record_id=part["Id"],
+                field=_field(own, name),
+                invoice_id=row["Id"],
+                written=_text(record.comparable(name, wanted)),
+                saved=_text(record.comparable(name, saved)),
+            )
+            for name, (saved, wanted) in record.differences(part, asked).items()
+        ]
+    return changed
+
+
+def _field(own: bool, name: str) -> str:
+    return name if own else OF_LINE + name
+
+
+def _name(field_: str) -> str:
+    return field_.removeprefix(OF_LINE)
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+def describe(change: OrgChange | org_changes.FieldChanged) -> str:
+    """A change as people read it: ``number as it saves it: “1” becomes “US-1”``."""
+    return (
+        f"{said(change.field)} as it saves it: “{change.written or ''}” becomes "
+        f"“{change.saved or ''}”"
+    )
+
+
+def said(field_: str) -> str:
+    """A field as people read it."""
+    return ("a line's " if field_.startswith(OF_LINE) else "") + label(_name(field_))
+
+
+def lines_as_written(lines: Sequence[Record], changes: org_changes.Changed) -> list[dict[str, Any]]:
+    """A record's lines, as they were written where the org saves something else."""
+    return [
+        record.as_written(
+            line, {_name(name): values for name, values in changes.get(line["Id"], {}).items()}
+        )
+        for line in lines
+    ]

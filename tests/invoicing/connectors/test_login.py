@@ -1,0 +1,167 @@
+"""The login to Salesforce: whom it is for, that all processes share it, and that it is renewed."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from sqlmodel import select
+
+from invoicing.connectors import salesforce
+from invoicing.connectors.salesforce import Salesforce
+from invoicing.domain.salesforce.queries import Query
+from invoicing.errors import EnvironmentMismatch, Misconfigured, Throttled, TransientError
+from invoicing.ledger import database
+from invoicing.ledger.models import SharedLogin
+from invoicing.settings import settings
+from tests.conftest import Sandbox
+
+ACCOUNTS = Query("Account", ["Id"])
+Setting = Callable[..., None]
+
+
+@pytest.fixture
+def setting(environment: None, monkeypatch: pytest.MonkeyPatch) -> Setting:
+    """Change settings of the org, as for a process that starts now."""
+
+    def change(**values: str | None) -> None:
+        for name, value in values.items():
+            if value is None:
+                monkeypatch.delenv(f"INVOICING_SALESFORCE__{name}")
+            else:
+                monkeypatch.setenv(f"INVOICING_SALESFORCE__{name}", value)
+        settings.cache_clear()
+        salesforce.client.cache_clear()
+
+    return change
+
+
+@pytest.fixture
+def by_jwt(setting: Setting, salesforce_sandbox: Sandbox, tmp_path: Path) -> Setting:
+    """Settings with a certificate in place of a secret."""
+    import requests
+
+    key = rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
+    pem, public = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    certificate = key.public_key().public_bytes(pem, public)
+    requests.post(f"{salesforce_sandbox.url}/_sandbox/certificate", certificate, timeout=9)
+    path = tmp_path / "key.pem"
+    form, nothing = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    path.write_bytes(key.private_bytes(pem, form, nothing))
+    user = "integration@northwind.example"
+    setting(CONSUMER_SECRET=None, USERNAME=user, PRIVATE_KEY_FILE=str(path))
+    return setting
+
+
+def another_process() -> Salesforce:
+    """The org, as a process that has just started reaches it."""
+    salesforce.client.cache_clear()
+    return salesforce.client()
+
+
+def logins(sandbox: Sandbox) -> int:
+    """How many logins the org has seen in this hour."""
+    count: int = sandbox.admin("GET", "logins")["count"]
+    return count
+
+
+@pytest.mark.parametrize(
+    ("domain", "wanted"),
+    [
+        ("acme.my", "https://login.salesforce.com"),
+        ("acme--uat.sandbox.my", "https://test.salesforce.com"),
+        ("acme--uat.my", "https://test.salesforce.com"),
+    ],
+)
+def test_an_org_that_wants_one_audience_gets_it(
+    by_jwt: Setting, salesforce_sandbox: Sandbox, domain: str, wanted: str
+) -> None:
+    """It is where one logs in: another one for sandboxes."""
+    salesforce_sandbox.admin("POST", "logins", audience=wanted)
+    by_jwt(DOMAIN=domain)
+    assert len(another_process().query(ACCOUNTS)) == 8
+
+
+def test_an_org_that_wants_its_own_domain_as_audience_is_told_so(
+    by_jwt: Setting, salesforce_sandbox: Sandbox
+) -> None:
+    """Then the setting says it; until it does, the refusal names the settings."""
+    salesforce_sandbox.admin("POST", "logins", audience="https://acme.my.salesforce.com")
+    by_jwt(DOMAIN="acme.my")
+    with pytest.raises(EnvironmentMismatch, match=r"audience is invalid.*SALESFORCE__AUDIENCE"):
+        another_process()
+    by_jwt(AUDIENCE="acme.my")
+    assert len(another_process().query(ACCOUNTS)) == 8
+
+
+def test_a_key_that_is_not_there_is_named(by_jwt: Setting) -> None:
+    """No traceback of a file that is missing."""
+    by_jwt(PRIVATE_KEY_FILE="/nowhere/key.pem")
+    with pytest.raises(Misconfigured, match=r"PRIVATE_KEY_FILE.*/nowhere/key\.pem"):
+        another_process()
+
+
+def test_processes_share_one_login(environment: None, salesforce_sandbox: Sandbox) -> None:
+    """However many sends there are in an hour."""
+    for _ in range(5):
+        assert len(another_process().query(ACCOUNTS)) == 8
+    assert logins(salesforce_sandbox) == 1
+
+
+def test_who_reads_the_ledger_cannot_log_in_by_it(
+    setting: Setting, salesforce_sandbox: Sandbox
+) -> None:
+    """The token is sealed by the credential; with another one, it is nothing."""
+    token = another_process()._client.session_id
+    with database.session() as ledger:
+        [kept] = ledger.exec(select(SharedLogin)).all()
+    assert token not in kept.sealed
+    assert token.partition("!")[2] not in kept.sealed
+    setting(CONSUMER_SECRET="another secret")
+    with pytest.raises(EnvironmentMismatch, match="does not accept the login"):
+        another_process()
+
+
+def test_a_session_that_ended_is_opened_once_for_all(
+    environment: None, salesforce_sandbox: Sandbox
+) -> None:
+    """Whoever is told first logs in, and the others take what is there then."""
+    mine, others = another_process(), another_process()
+    salesforce_sandbox.admin("DELETE", "sessions")
+    assert len(mine.query(ACCOUNTS)) == len(others.query(ACCOUNTS)) == 8
+    assert logins(salesforce_sandbox) == 2
+
+
+def test_a_bulk_read_after_a_long_silence_has_a_session(
+    environment: None, salesforce_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The SDK's bulk calls do not log in again, so the login is renewed before they begin."""
+    org = another_process()
+    monkeypatch.setattr(salesforce, "LASTS", timedelta(0))
+    salesforce_sandbox.admin("DELETE", "sessions")
+    assert len(list(org.bulk_query(ACCOUNTS))) == 8
+    salesforce_sandbox.admin("DELETE", "sessions")
+    assert org.org().id
+
+
+@pytest.mark.parametrize("call", [lambda org: list(org.bulk_query(ACCOUNTS)), Salesforce.org])
+def test_a_session_that_was_ended_early_is_not_used_again(
+    environment: None, salesforce_sandbox: Sandbox, call: Callable[[Salesforce], object]
+) -> None:
+    """An administrator may end it at any moment: the step is tried again, and that one works."""
+    org = another_process()
+    salesforce_sandbox.admin("DELETE", "sessions")
+    with pytest.raises(TransientError):
+        call(org)
+    assert call(org)
+
+
+def test_the_limit_of_logins_passes(environment: None, salesforce_sandbox: Sandbox) -> None:
+    """It is no reason to look at the settings."""
+    salesforce_sandbox.admin("POST", "logins", hourly=0)
+    with pytest.raises(Throttled, match="logins of this hour are used up"):
+        another_process()
+    salesforce_sandbox.admin("POST", "logins")
+    assert len(another_process().query(ACCOUNTS)) == 8
