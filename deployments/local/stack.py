@@ -32,6 +32,7 @@ from deployments.local.child_process import POLL_SECONDS, Service, StackError, l
 
 ROOT = Path(__file__).parents[2]
 SALESFORCE_PACKAGE = ROOT / "deployments/salesforce/force-app/main/default"
+MULTI_CURRENCY = ROOT / "deployments/salesforce/multi-currency/main/default"
 PORTS = {"prefect": 4200, "stripe": 8100, "salesforce": 8200, "receiver": 8300}
 POOL = "invoices"  # as `prefect.yaml` names it
 DATABASE = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
@@ -260,8 +261,8 @@ class Stack:
         self._launch_server()
         self._launch("ledger", *python, "invoicing.ledger")
         self._launch("stripe", *python, "sandbox.stripe")
-        org = ("sandbox.salesforce", "--metadata", str(SALESFORCE_PACKAGE), "--seed", "demo")
-        self._launch("salesforce", *python, *org, "--prefect-url", self.urls.prefect_api)
+        package = [f"--metadata={folder}" for folder in (SALESFORCE_PACKAGE, MULTI_CURRENCY)]
+        self._launch("salesforce", *python, "sandbox.salesforce", *package, "--seed", "demo")
         self._until_ready("stripe", f"{self.urls.stripe}/_sandbox/clock")
         secret = self._register_webhook()
         self.environment = self._environment(secret)

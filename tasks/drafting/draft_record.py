@@ -18,7 +18,7 @@ from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.model.invoice import Account, Invoice, Line, draft_problems, subtotal, total
 from invoicing.domain.model.invoice_details import Details
 from invoicing.domain.model.money import Money
-from invoicing.domain.model.status import Status
+from invoicing.domain.model.status import Status, SyncState
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.queries import Query, equals
 from invoicing.domain.salesforce.record import subrequest
@@ -171,6 +171,7 @@ def draft_nodes(draft: Draft, name: str = "invoice") -> list[dict[str, Any]]:
         "Account__c": draft.account.id,
         record.LOCAL_KEY: draft.key,
         record.STATUS: Status.DRAFT,
+        record.SYNC_STATE: SyncState.CLEAN,
         record.LAST_RUN_URL: run_url(),
     }
     header |= {record.BILL_TO: draft.bill_to} if draft.bill_to else {}

@@ -17,7 +17,7 @@ from invoicing.domain.forms.draft_lines import (
 from invoicing.domain.forms.parameters import Clearable, LineChange, LineItem, Options
 from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.model.invoice import Invoice, draft_problems
-from invoicing.domain.model.status import Status
+from invoicing.domain.model.status import Status, SyncState
 from invoicing.domain.model.wording import counted
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.record import subrequest
@@ -162,6 +162,7 @@ def _revision_nodes(revision: Revision) -> list[dict[str, Any]]:
         subtotal=after.subtotal,
         details=after.details,
     )
+    header[record.SYNC_STATE] = SyncState.PENDING if after.stripe_id else SyncState.CLEAN
     header[record.LAST_RUN_URL] = run_url()
     nodes = [subrequest("PATCH", f"{record.INVOICE}/{after.record_id}", "invoice", header)]
     before = {line.record_id: line for line in revision.before.lines}

@@ -61,7 +61,7 @@ def check_sendable(invoice: Invoice, *, small_amount_is_meant: bool) -> None:
     if invoice.status is not Status.DRAFT:
         raise Rejected(
             f"{invoice.name} is {invoice.status}, and only a draft can be sent. "
-            "To mail it again, run resend-invoice."
+            "To mail it again, press Resend on its page, or run resend-invoice."
         )
     own_stripe_id(invoice)
     problems = sending_problems(invoice, today()) + rate_problems(invoice.billed.tax_rates)

@@ -21,7 +21,7 @@ def test_a_draft_is_in_salesforce_and_nothing_in_stripe(
     """Price book prices and typed ones are kept; Stripe hears nothing yet."""
     outcome = draft()
     record = org.record("INV-0001")
-    assert record["Status__c"] == "Draft"
+    assert (record["Status__c"], record["Sync_State__c"]) == ("Draft", "Clean")
     assert [float(line["Amount__c"]) for line in record["Lines__r"]["records"]] == [450, 2000]
     assert float(record["Total__c"]) == 2450
     assert "2,450.00 USD" in outcome.sentence

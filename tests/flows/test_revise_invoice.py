@@ -27,6 +27,7 @@ def test_change_add_and_remove(draft: Callable[..., InvoiceOutcome], org: Org) -
     )
     lines = org.record("INV-0001")["Lines__r"]["records"]
     assert [float(line["Amount__c"]) for line in lines] == [750, 1800]
+    assert org.record("INV-0001")["Sync_State__c"] == "Clean"
     assert outcome.total == "2,550.00 USD"
 
 

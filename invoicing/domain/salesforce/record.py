@@ -13,7 +13,7 @@ from invoicing.domain.model.countries import country_code
 from invoicing.domain.model.invoice import Account, Address, Invoice, Line
 from invoicing.domain.model.invoice_details import Collection, CustomField, Details, Discount, Terms
 from invoicing.domain.model.money import Money, plain
-from invoicing.domain.model.status import PaymentState, Status, SyncState
+from invoicing.domain.model.status import PaymentState, Status
 from invoicing.domain.salesforce.queries import (
     Comparison,
     Condition,
@@ -521,7 +521,6 @@ def header_fields(
         "Currency__c": currency,
         "Subtotal__c": float((subtotal or total).decimal),
         "Total__c": float(total.decimal),
-        SYNC_STATE: SyncState.PENDING,
         SYNC_MESSAGE: None,
         **dict.fromkeys(PREVIEW_FIELDS),
         **(detail_fields(details) if details else {}),

@@ -138,6 +138,18 @@ BROKEN = {
         "people are asked something afterwards",
     ),
     "written in a loop": (RAISE, to("Point_At_Invoice"), to("Create_Lines"), "in the loop"),
+    "a flow's element that nobody has tried": (
+        RAISE,
+        "<fieldType>RadioButtons<",
+        "<fieldType>MultiSelectCheckboxes<",
+        "fields with fieldType MultiSelectCheckboxes cannot be run in the sandbox",
+    ),
+    "a flow's part that nobody has tried": (
+        SEND,
+        "<allowPause>false",
+        "<rules><name>Rule</name></rules><allowPause>false",
+        "screens with rules cannot be run in the sandbox",
+    ),
     "an action without its flow": (ACTION, ">Raise_Invoice<", ">Raise<", "there is no flow Raise"),
     "an action's flow that takes no record": (
         ACTION,
@@ -187,7 +199,43 @@ BROKEN = {
         "<tab>Invoice__c<",
         "no tab Invoice__c",
     ),
-    "an unknown component": (PAGE, "force:detailPanel", "force:details", "component force:details"),
+    "an unknown component": (
+        PAGE,
+        "flexipage:tabset",
+        "flexipage:accordion",
+        "component flexipage:accordion",
+    ),
+    "a field on a page that is not there": (
+        PAGE,
+        "Record.Footer__c",
+        "Record.Foot__c",
+        "no field Foot__c",
+    ),
+    "a computed field that a page asks for": (
+        PAGE,
+        "Record.Footer__c",
+        "Record.Draft_Subtotal__c",
+        "Draft_Subtotal__c cannot be written: readonly",
+    ),
+    "a required field that a page does not ask for": (
+        PAGE,
+        "Record.Footer__c",
+        "Record.Currency__c",
+        "Currency__c must be filled",
+    ),
+    "an unknown operator of a rule": (PAGE, ">NE<", ">IS<", "operator IS is not known"),
+    "a region that is not there": (
+        PAGE,
+        "<name>body</name>\n                    <value>Facet-stripe-tab<",
+        "<name>body</name>\n                    <value>Facet-stripe<",
+        "there is no region Facet-stripe",
+    ),
+    "an unknown operation of a list": (
+        DRAFTS,
+        ">equals<",
+        ">excludes<",
+        "operation excludes is not known",
+    ),
     "an action on a page that is not there": (
         PAGE,
         "Stripe_Invoice__c.Resend",
@@ -296,6 +344,46 @@ def test_a_layout_of_a_standard_object_is_refused(project: Path) -> None:
     own = layouts / "Stripe_Invoice_Event__c-Invoice Event Layout.layout-meta.xml"
     shutil.copy(own, layouts / "Account-Account Layout.layout-meta.xml")
     assert any("overwrite the org's own" in said for said in check_project(project).failures)
+
+
+RULE = """<?xml version="1.0" encoding="UTF-8"?>
+<ValidationRule xmlns="http://soap.sforce.com/2006/04/metadata">
+    <fullName>Sent</fullName>
+    <active>true</active>
+    <errorConditionFormula>NOT({permission}) &amp;&amp; ISCHANGED({field})</errorConditionFormula>
+    <errorDisplayField>{field}</errorDisplayField>
+    <errorMessage>Only a draft can be changed.</errorMessage>
+</ValidationRule>
+"""
+PERMISSION = """<?xml version="1.0" encoding="UTF-8"?>
+<CustomPermission xmlns="http://soap.sforce.com/2006/04/metadata">
+    <isLicensed>false</isLicensed>
+    <label>Change what was sent</label>
+</CustomPermission>
+"""
+
+
+@pytest.mark.parametrize(
+    ("permission", "field", "said"),
+    [
+        ("$Permission.Change_Sent", "Footer__c", ""),
+        ("$Permission.Change", "Footer__c", "there is no custom permission Change."),
+        ("$Permission.Change_Sent", "Foot__c", "there is no field Foot__c"),
+        ("$Permission.Change_Sent &amp;&amp; SIZE(Name)", "Footer__c", "SIZE is not known"),
+    ],
+)
+def test_a_validation_rule_names_what_is_there(
+    project: Path, permission: str, field: str, said: str
+) -> None:
+    """Its fields, the permission that it yields to, and functions that are known."""
+    path = project / INVOICE / "validationRules/Sent.validationRule-meta.xml"
+    path.parent.mkdir()
+    path.write_text(RULE.format(permission=permission, field=field), encoding="utf-8")
+    path = project / CORE / "customPermissions/Change_Sent.customPermission-meta.xml"
+    path.parent.mkdir()
+    path.write_text(PERMISSION, encoding="utf-8")
+    failures = check_project(project).failures
+    assert any(said in sentence for sentence in failures) if said else failures == []
 
 
 def test_a_file_that_no_type_has_is_refused(project: Path) -> None:

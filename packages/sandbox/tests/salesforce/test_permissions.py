@@ -37,7 +37,7 @@ def test_without_a_permission_set_a_deployed_package_is_not_there(
         sf.query("SELECT Id FROM Stripe_Invoice__c")
     with refused("NOT_FOUND"):
         sf.Account.describe()
-    assert sf.query("SELECT Username FROM User")["totalSize"] == 1
+    assert sf.query("SELECT Username FROM User")["totalSize"] == 2
 
 
 def test_a_field_is_seen_where_it_is_granted(

@@ -1,5 +1,7 @@
 """Flows: every name in them means something, and they end well whatever Salesforce answers.
 
+They are held to what the sandbox can run, too: a flow that it cannot is one that nobody has tried.
+
 Sources: https://developer.salesforce.com/docs/atlas.en-us.api_meta.meta/api_meta/meta_visual_workflow.htm
 and https://help.salesforce.com/s/articleView?id=platform.flow_ref_elements_roll_back_records.htm
 """
@@ -16,6 +18,7 @@ from sandbox.package_check.names import Org
 from sandbox.package_check.source import Component, Element, Package
 from sandbox.salesforce.formula import Unreadable, read_formula
 from sandbox.salesforce.schema import Field
+from sandbox.salesforce.screen_flows.definition import unsupported
 
 NODES = (
     *("actionCalls", "assignments", "collectionProcessors", "decisions", "loops", "recordCreates"),
@@ -190,6 +193,7 @@ def check_flows(package: Package, org: Org, findings: Findings) -> None:
 
 
 def _mistakes(flow: Flow, package: Package) -> Iterator[str]:
+    yield from list(unsupported(flow.component.root)) or [""]
     yield from _of_names(flow)
     yield from _of_ways(flow)
     yield from _of_references(flow)

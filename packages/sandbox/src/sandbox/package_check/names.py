@@ -23,6 +23,7 @@ LONGEST = {
     "CompactLayout": (("label", 40),),
     "PermissionSet": (("label", 80), ("description", 255)),
     "QuickAction": (("label", 80), ("description", 255)),
+    "ValidationRule": (("errorMessage", 255), ("description", 255)),
 }
 """By type: the most characters of a text that people read."""
 

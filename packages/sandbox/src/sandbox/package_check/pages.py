@@ -12,22 +12,9 @@ from collections.abc import Iterator
 from sandbox.package_check.findings import Findings
 from sandbox.package_check.names import Org
 from sandbox.package_check.source import Component, Element, Package
-
-STANDARD_ACTIONS = frozenset(["Edit", "Delete", "Clone", "ChangeOwnerOne", "Share", "Submit"])
-"""Actions that every record page of a custom object can show."""
-
-COMPONENTS = frozenset(
-    [
-        *("force:detailPanel", "force:highlightsPanel", "force:relatedListContainer"),
-        *("force:relatedListSingleContainer", "flexipage:field", "flexipage:fieldSection"),
-        *("flexipage:column", "flexipage:tabset", "flexipage:tab", "flexipage:richText"),
-    ]
-)
-"""Components of the platform that pages here are made of."""
-
-AUDIT_COLUMNS = {"NAME": "Name", "CREATED_DATE": "CreatedDate", "LAST_UPDATE": "LastModifiedDate"}
-LISTED = {"OWNER.ALIAS": "OwnerId", "CREATEDBY_USER": "CreatedById", **AUDIT_COLUMNS}
-"""Columns of list views that have names of their own, and the fields that they show."""
+from sandbox.salesforce.package import COLUMNS
+from sandbox.salesforce.pages.list_view import OPERATIONS
+from sandbox.salesforce.pages.record_page import COMPONENTS, OPERATORS, STANDARD_ACTIONS
 
 
 def check_pages(package: Package, org: Org, findings: Findings) -> None:
@@ -113,7 +100,9 @@ def _compact_layout(layout: Component, org: Org) -> Iterator[str]:
 def _list_view(view: Component, org: Org) -> Iterator[str]:
     sobject = view.name.partition(".")[0]
     for name in [*view.texts("columns"), *view.texts("filters/field")]:
-        yield _field_mistake(org, sobject, LISTED.get(name, name))
+        yield _field_mistake(org, sobject, COLUMNS.get(name, name))
+    for operation in view.texts("filters/operation"):
+        yield "" if operation in OPERATIONS else f"the operation {operation} is not known here."
     for asked in view.root.iterfind("filters"):
         found = org.field(sobject, asked.findtext("field") or "")
         values = (asked.findtext("value") or "").split(",")
@@ -141,7 +130,7 @@ def _layout(layout: Component, org: Org) -> Iterator[str]:
         there = found is not None and sobject in found.to
         yield "" if there else f"there is no related list {child}.{reference}."
         for name in [element.text or "" for element in related.iterfind("fields")]:
-            yield _field_mistake(org, child, LISTED.get(name, name))
+            yield _field_mistake(org, child, COLUMNS.get(name, name))
     for action in layout.texts("platformActionList/platformActionListItems/actionName"):
         yield _action_mistake(org, action)
 
@@ -170,10 +159,10 @@ def _page(page: Component, org: Org) -> Iterator[str]:
             yield "" if len(item) == 1 else f"{region.findtext('name')}: one thing for each place."
     for component in page.root.iter("componentInstance"):
         name = component.findtext("componentName") or ""
-        yield "" if name in COMPONENTS else f"the component {name} is not known."
+        yield "" if name in COMPONENTS else f"the component {name} is not known here."
         yield from _component_mistakes(component, facets, org, sobject)
-    for shown in page.root.iter("fieldItem"):
-        yield _field_mistake(org, sobject, (shown.text or "").removeprefix("Record."))
+    for shown in page.root.iter("fieldInstance"):
+        yield _shown_mistake(shown, org, sobject)
     for rule in page.root.iter("visibilityRule"):
         yield from _rule_mistakes(rule, org, sobject)
 
@@ -194,8 +183,21 @@ def _component_mistakes(
             yield "" if value in facets else f"there is no region {value}."
 
 
+def _shown_mistake(shown: Element, org: Org, sobject: str) -> str:
+    """A field on a page that is not there, or that is asked for as it cannot be."""
+    name = (shown.findtext("fieldItem") or "").removeprefix("Record.")
+    field, behavior = org.field(sobject, name), shown.findtext("fieldInstanceProperties/value")
+    if field is None:
+        return f"{sobject} has no field {name}."
+    if not field.createable:
+        return "" if behavior == "readonly" else f"{name} cannot be written: readonly."
+    return "" if not field.required or behavior == "required" else f"{name} must be filled."
+
+
 def _rule_mistakes(rule: Element, org: Org, sobject: str) -> Iterator[str]:
     for asked in rule.iterfind("criteria"):
+        operator = asked.findtext("operator") or ""
+        yield "" if operator in OPERATORS else f"the operator {operator} is not known here."
         left = (asked.findtext("leftValue") or "").removeprefix("{!Record.").removesuffix("}")
         field = org.field(sobject, left)
         yield _field_mistake(org, sobject, left)

@@ -55,6 +55,7 @@ def _mistakes(permissions: Component, org: Org) -> Iterator[str]:
         ("flowAccesses/flow", "Flow", "flow"),
         ("tabSettings/tab", "CustomTab", "tab"),
         ("applicationVisibilities/application", "CustomApplication", "app"),
+        ("customPermissions/name", "CustomPermission", "custom permission"),
     )
     for path, kind, word in parts:
         names = permissions.texts(path)

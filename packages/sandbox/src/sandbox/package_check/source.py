@@ -17,6 +17,7 @@ Element: TypeAlias = etree._Element
 TYPES: Mapping[str, tuple[str, str]] = {
     "app": ("CustomApplication", "applications"),
     "compactLayout": ("CompactLayout", "compactLayouts"),
+    "customPermission": ("CustomPermission", "customPermissions"),
     "field": ("CustomField", "fields"),
     "flexipage": ("FlexiPage", "flexipages"),
     "flow": ("Flow", "flows"),
@@ -27,13 +28,14 @@ TYPES: Mapping[str, tuple[str, str]] = {
     "permissionset": ("PermissionSet", "permissionsets"),
     "quickAction": ("QuickAction", "quickActions"),
     "tab": ("CustomTab", "tabs"),
+    "validationRule": ("ValidationRule", "validationRules"),
 }
 """By the suffix of a file: the metadata type, and the folder that such files stand in.
 
 Source: the registry of forcedotcom/source-deploy-retrieve, ``metadataRegistry.json``.
 """
 
-OF_AN_OBJECT = frozenset(["CustomField", "CompactLayout", "ListView"])
+OF_AN_OBJECT = frozenset(["CustomField", "CompactLayout", "ListView", "ValidationRule"])
 """Types whose files stand below an object's folder, and whose names begin with the object's."""
 
 

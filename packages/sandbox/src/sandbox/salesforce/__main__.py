@@ -19,7 +19,11 @@ def main() -> int:
     parser.add_argument("--fd", type=int, help="an inherited socket to serve instead of a port")
     parser.add_argument("--data", default=":memory:", help="SQLite file to keep records in")
     parser.add_argument(
-        "--metadata", type=Path, help="SFDX folder with objects/ beside the standard objects"
+        "--metadata",
+        type=Path,
+        action="append",
+        default=[],
+        help="SFDX folder of a package, with objects/; what further ones bring replaces its own",
     )
     parser.add_argument("--seed", choices=("demo", "empty"), default="demo")
     parser.add_argument("--currency", help="make it an org of this one currency")
@@ -27,9 +31,8 @@ def main() -> int:
         "--profile", choices=tuple(PROFILES), action="append", default=[], help="what it is like"
     )
     parser.add_argument("--certificate", type=Path, help="PEM that signs JWT assertions")
-    parser.add_argument("--prefect-url", help="Prefect API the buttons talk to")
     options = parser.parse_args()
-    org = open_org(options.metadata, options.data)
+    org = open_org(next(iter(options.metadata), None), options.data, over=options.metadata[1:])
     org.use_currency(options.currency, options.profile)
     try:
         return serve(
@@ -38,7 +41,6 @@ def main() -> int:
                 url,
                 first=options.seed,
                 certificate=options.certificate,
-                prefect_url=options.prefect_url,
             ),
             "Salesforce sandbox",
             options.host,

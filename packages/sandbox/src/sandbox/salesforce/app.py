@@ -28,8 +28,7 @@ from sandbox.salesforce.http import Answer, Call, Resources
 from sandbox.salesforce.limits import Usage
 from sandbox.salesforce.oauth import Authority, Sessions
 from sandbox.salesforce.org import ORGANIZATION_ID, Org
-from sandbox.salesforce.pages import Pages
-from sandbox.salesforce.prefect import Prefect
+from sandbox.salesforce.pages.routes import Pages
 from sandbox.salesforce.records import MultipleMatches
 from sandbox.salesforce.rest import Rest
 from sandbox.salesforce.seed import Seed, is_empty, seed
@@ -60,16 +59,9 @@ class Salesforce:
         org: The org.
         base_url: Where the sandbox is reached.
         certificate: PEM file that signs JWT assertions.
-        prefect_url: Prefect's REST API, for the buttons on the pages.
     """
 
-    def __init__(
-        self,
-        org: Org,
-        base_url: str,
-        certificate: Path | None = None,
-        prefect_url: str | None = None,
-    ) -> None:
+    def __init__(self, org: Org, base_url: str, certificate: Path | None = None) -> None:
         self.org = org
         self.base_url = base_url
         self.identity_url = f"{base_url}/id/{ORGANIZATION_ID}/{org.user_id}"
@@ -88,7 +80,7 @@ class Salesforce:
                 *Rest(org, self.cursors, self.usage, self.identity_url).table(),
             ]
         )
-        self._pages = Pages(org, base_url, Prefect(prefect_url) if prefect_url else None)
+        self._pages = Pages(org, base_url)
         self.traffic: Traffic
 
     def reset(self, name: Seed, currency: str | None = None, profiles: Iterable[str] = ()) -> None:
@@ -285,10 +277,9 @@ def application(
     *,
     first: Seed = "demo",
     certificate: Path | None = None,
-    prefect_url: str | None = None,
 ) -> Traffic:
     """The application over an org, seeded if it is new."""
-    salesforce = Salesforce(org, base_url, certificate, prefect_url)
+    salesforce = Salesforce(org, base_url, certificate)
     app = salesforce.asgi()
     if is_empty(org):
         seed(org, first)

@@ -29,6 +29,11 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _DIGITS = 60
+BEFORE = "before:"
+"""Begins the names under which formulas ask for what fields held before a record is saved."""
+
+NEW, TODAY = "is new", "today"
+"""The names under which they ask whether it is new, and for the day."""
 
 
 class Unreadable(ValueError):
@@ -147,9 +152,22 @@ class _Reader:
 
     def _reference(self, name: str) -> Term:
         self._names.add(name)
-        return lambda values: _exact(values[name])
+        return _reader_of(name)
+
+    def _before(self, name: str) -> Term:
+        """What a field held before it is saved, or whether it held something else."""
+        kind, field = self._tokens.pop(0)
+        if kind != "name":
+            raise Unreadable(f"{name} takes a field")
+        self._expect(")")
+        now, before = self._reference(field), _reader_of(f"{BEFORE}{field}")
+        if name == "PRIORVALUE":
+            return before
+        return _applied(lambda value, old: not _equal(value, old), [now, before])
 
     def _call(self, name: str) -> Term:
+        if name in {"ISCHANGED", "PRIORVALUE"}:
+            return self._before(name)
         arguments: list[Term] = []
         if self._next(")") is None:
             arguments.append(self._either())
@@ -169,6 +187,10 @@ class _Reader:
         if not least <= len(arguments) <= most:
             raise Unreadable(f"{name} does not take {len(arguments)} arguments")
         return build(arguments)
+
+
+def _reader_of(name: str) -> Term:
+    return lambda values: _exact(values[name])
 
 
 def _constant(value: Any) -> Term:
@@ -290,6 +312,8 @@ _LAZY: dict[str, tuple[int, int, Callable[[list[Term]], Term]]] = {
     "OR": (1, _MANY, lambda terms: lambda values: any(term(values) for term in terms)),
     "CASE": (4, _MANY, _case),
     "IF": (3, 3, _if),
+    "ISNEW": (0, 0, lambda _: _reader_of(NEW)),
+    "TODAY": (0, 0, lambda _: _reader_of(TODAY)),
 }
 """Functions that work out no more of their arguments than they need."""
 
@@ -298,6 +322,7 @@ _FUNCTIONS: dict[str, tuple[int, int, Callable[..., Any]]] = {
     "BLANKVALUE": (2, 2, lambda value, other: other if value in (None, "") else value),
     "ISBLANK": (1, 1, lambda value: value in (None, "")),
     "ISNUMBER": (1, 1, _is_number),
+    "ISPICKVAL": (2, 2, _equal),
     "LEFT": (2, 2, lambda text, count: None if text is None else text[: int(count)]),
     "LEN": (1, 1, lambda text: Decimal(len(text or ""))),
     "MAX": (1, _MANY, lambda *values: max(map(_number, values))),

@@ -14,10 +14,10 @@ from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree as ET
 
 from sandbox.salesforce.formula import Unreadable, read_formula
 from sandbox.salesforce.ids import BASE62, make_id
+from sandbox.salesforce.metadata_file import Part
 from sandbox.salesforce.schema import (
     CURRENCIES,
     NUMERIC,
@@ -27,6 +27,7 @@ from sandbox.salesforce.schema import (
     Schema,
     SObject,
     Summary,
+    ValidationRule,
 )
 
 _TEXT_LENGTHS = {"Email": 80, "Phone": 40, "Url": 255, "TextArea": 255, "Picklist": 255}
@@ -63,7 +64,10 @@ def load_schema(metadata: Path | None, prefixes: Mapping[str, str] | None = None
     folders = {folder.name: folder for folder in own if folder.is_dir()}
     extra = {name: _custom_fields(folder) for name, folder in folders.items()}
     objects: dict[str, SObject] = {
-        name: _standard_object(name, spec, extra.pop(name, [])) for name, spec in standard.items()
+        name: replace(
+            _standard_object(name, spec, extra.pop(name, [])), rules=_rules(folders.get(name))
+        )
+        for name, spec in standard.items()
     }
     known = dict(prefixes or {})
     for name, fields in extra.items():
@@ -79,6 +83,7 @@ def load_schema(metadata: Path | None, prefixes: Mapping[str, str] | None = None
     _refuse_unknown_targets(schema)
     for sobject in schema:
         _refuse_unknown_formulas(sobject)
+        _refuse_unknown_rules(sobject, schema)
     return schema
 
 
@@ -138,6 +143,30 @@ def _refuse_unknown_formulas(sobject: SObject) -> None:
                 raise ValueError(
                     f"{where}: its formula refers to {name}, no stored field of its own"
                 )
+
+
+def _refuse_unknown_rules(sobject: SObject, schema: Schema) -> None:
+    """Rules of fields of a record or of those that it refers to, and of who is asking."""
+    for rule in sobject.rules:
+        try:
+            names = read_formula(rule.formula).names
+        except Unreadable as error:
+            where = f"{sobject.name}.{rule.name}"
+            raise ValueError(f"{where}: its formula cannot be read: {error}") from None
+        for name in sorted(names):
+            if not name.startswith(("$Permission.", "$User.")) and not _leads(
+                sobject, name, schema
+            ):
+                raise ValueError(f"{sobject.name}.{rule.name}: there is no field {name}")
+
+
+def _leads(sobject: SObject, path: str, schema: Schema) -> bool:
+    *steps, last = path.split(".")
+    at: SObject | None = sobject
+    for step in steps:
+        way = at.find_relationship(step) if at else None
+        at = schema.objects.get(way.to[0]) if way else None
+    return at is not None and last in at.fields
 
 
 def _with_summaries(sobject: SObject, objects: Mapping[str, SObject]) -> SObject:
@@ -252,39 +281,26 @@ def _address_of(name: str) -> str:
     return name
 
 
-class _Metadata:
-    """One metadata file, read by element name."""
-
-    def __init__(self, element: ET.Element) -> None:
-        self._element = element
-
-    @classmethod
-    def read(cls, path: Path) -> _Metadata:
-        root = ET.parse(path).getroot()  # noqa: S314  our own repository's files
-        for element in root.iter():
-            element.tag = element.tag.rpartition("}")[2]
-        return cls(root)
-
-    def text(self, path: str, default: str = "") -> str:
-        return self._element.findtext(path, default)
-
-    def number(self, path: str) -> int:
-        return int(self.text(path, "0"))
-
-    def flag(self, path: str) -> bool:
-        return self.text(path) == "true"
-
-    def all(self, path: str) -> list[_Metadata]:
-        return [_Metadata(e) for e in self._element.iterfind(path)]
-
-
 def _custom_fields(folder: Path) -> list[Field]:
-    return [
-        _custom_field(_Metadata.read(path)) for path in sorted(folder.glob("fields/*-meta.xml"))
-    ]
+    return [_custom_field(Part.read(path)) for path in sorted(folder.glob("fields/*-meta.xml"))]
 
 
-def _custom_field(meta: _Metadata) -> Field:
+def _rules(folder: Path | None) -> tuple[ValidationRule, ...]:
+    """The validation rules of an object that are switched on."""
+    files = sorted(folder.glob("validationRules/*-meta.xml")) if folder else []
+    return tuple(
+        ValidationRule(
+            part.text("fullName"),
+            part.text("errorConditionFormula"),
+            part.text("errorMessage"),
+            part.text("errorDisplayField"),
+        )
+        for part in map(Part.read, files)
+        if part.flag("active")
+    )
+
+
+def _custom_field(meta: Part) -> Field:
     kind = meta.text("type")
     name = meta.text("fullName")
     if kind == "Summary":
@@ -312,6 +328,7 @@ def _custom_field(meta: _Metadata) -> Field:
         to=tuple(t.text(".") for t in meta.all("referenceTo")),
         relationship=name[:-1] + "r" if meta.text("referenceTo") else None,
         children=_child_relationship(meta),
+        children_label=meta.text("relationshipLabel"),
         on_delete="cascade" if master else _on_delete(meta),
         master=master,
         fixed=master and not meta.flag("reparentableMasterDetail"),
@@ -323,7 +340,7 @@ def _custom_field(meta: _Metadata) -> Field:
     )
 
 
-def _summary(meta: _Metadata) -> Field:
+def _summary(meta: Part) -> Field:
     name = meta.text("fullName")
     if meta.all("summaryFilterItems"):
         raise ValueError(f"{name}: filters of roll-ups are not supported by the sandbox")
@@ -344,19 +361,19 @@ def _default(kind: str, formula: str, chosen: list[str]) -> Scalar:
     return float(formula) if _TYPES[kind] in NUMERIC else formula.strip("\"'")
 
 
-def _child_relationship(meta: _Metadata) -> str | None:
+def _child_relationship(meta: Part) -> str | None:
     name = meta.text("relationshipName")
     return f"{name}__r" if name else None
 
 
-def _on_delete(meta: _Metadata) -> OnDelete | None:
+def _on_delete(meta: Part) -> OnDelete | None:
     if not meta.text("referenceTo"):
         return None
     return _CONSTRAINTS[meta.text("deleteConstraint", "SetNull")]
 
 
 def _custom_object(name: str, prefix: str, folder: Path, fields: list[Field]) -> SObject:
-    meta = _Metadata.read(folder / f"{name}.object-meta.xml")
+    meta = Part.read(folder / f"{name}.object-meta.xml")
     named = Field(
         name="Name",
         type="string",
@@ -372,4 +389,5 @@ def _custom_object(name: str, prefix: str, folder: Path, fields: list[Field]) ->
         label=meta.text("label"),
         plural=meta.text("pluralLabel"),
         fields=_finished([*system, named, *fields]),
+        rules=_rules(folder),
     )

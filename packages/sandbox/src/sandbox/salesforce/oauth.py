@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from cryptography.x509 import load_pem_x509_certificate
 
 from sandbox.salesforce.errors import OAuthError, invalid_session
-from sandbox.salesforce.org import ORGANIZATION_ID, Org
+from sandbox.salesforce.org import ORGANIZATION_ID, USER_ID, Org
 
 CONSUMER_KEY = "3MVG9sandboxConsumerKey"
 CONSUMER_SECRET = "sandbox-consumer-secret"  # noqa: S105  a stand-in's, known to all
@@ -160,7 +160,7 @@ class Authority:
         if expires <= self._org.clock.time() - _CLOCK_SKEW:
             raise OAuthError("invalid_grant", "expired authorization code")
         user = self._org.store.find(self._org.sobject("User"), "Username", claims.get("sub"))
-        if user is None or not user["IsActive"]:
+        if user is None or not user["IsActive"] or user["Id"] != USER_ID:
             raise OAuthError("invalid_grant", "user hasn't approved this consumer")
 
     def _is_audience(self, audience: object) -> bool:

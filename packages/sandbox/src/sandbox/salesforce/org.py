@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import or_
@@ -17,6 +18,7 @@ from sandbox.salesforce.ids import make_id
 from sandbox.salesforce.locks import Locks
 from sandbox.salesforce.metadata import load_schema, of_one_currency
 from sandbox.salesforce.org_rules import OrgRules
+from sandbox.salesforce.package import Package
 from sandbox.salesforce.permissions import NOTHING, Permissions, read_permission_sets
 from sandbox.salesforce.person_accounts import with_person_accounts
 from sandbox.salesforce.schema import Schema, SObject
@@ -35,7 +37,10 @@ DATA_PATH = f"/services/data/v{API_VERSION}"
 
 ORGANIZATION_ID = make_id("00D", 1)
 USER_ID = make_id("005", 1)
+PERSON_ID = make_id("005", 2)
 STANDARD_PRICEBOOK_ID = make_id("01s", 1)
+
+_at_a_page: ContextVar[bool] = ContextVar("at_a_page", default=False)
 
 
 @dataclass
@@ -44,16 +49,18 @@ class Org:
 
     ``currency`` is the org's own one where it has a single currency, and None where it has several.
     ``permissions`` are those of its package's permission sets, by name; ``user`` has some of them,
-    or may do everything.
+    or may do everything. People on its pages are somebody else, who has the permission sets
+    ``person_has`` and sees everything.
     """
 
     schema: Schema
     store: Store
     clock: Clock = field(default_factory=Clock)
-    user_id: str = USER_ID
     locks: Locks = field(default_factory=Locks)
     rules: OrgRules = field(default_factory=OrgRules)
     currency: str | None = None
+    package: Package = field(default_factory=Package)
+    person_has: tuple[str, ...] = ("Invoice_User", "Invoice_Approver")
     permissions: Mapping[str, Permissions] = field(default_factory=dict)
     user: Permissions | None = None
     withheld: Withheld = field(default_factory=Withheld)
@@ -63,6 +70,25 @@ class Org:
 
     def __post_init__(self) -> None:
         self._full = self.seen = self._visible = self.schema
+
+    @property
+    def user_id(self) -> str:
+        """Who is asking."""
+        return PERSON_ID if _at_a_page.get() else USER_ID
+
+    @property
+    def custom_permissions(self) -> frozenset[str]:
+        """The custom permissions of whoever is asking."""
+        return self.package.custom_permissions(self.person_has if _at_a_page.get() else None)
+
+    @contextmanager
+    def asked_by_a_person(self) -> Iterator[None]:
+        """Whatever is done meanwhile, by this task alone, a person does on the pages."""
+        before = _at_a_page.set(True)
+        try:
+            yield
+        finally:
+            _at_a_page.reset(before)
 
     def use_currency(self, currency: str | None, profiles: Iterable[str] = ()) -> None:
         """Make it an org of this one currency, or of several; it is to be empty or seeded anew.
@@ -125,7 +151,11 @@ class Org:
 
 
 def open_org(
-    metadata: Path | None = None, data: str = ":memory:", clock: Clock | None = None
+    metadata: Path | None = None,
+    data: str = ":memory:",
+    clock: Clock | None = None,
+    *,
+    over: Sequence[Path] = (),
 ) -> Org:
     """Open an org over a database, making tables and columns the schema adds.
 
@@ -133,6 +163,7 @@ def open_org(
         metadata: The SFDX folder whose ``objects/`` it has beside the standard ones, if any.
         data: The SQLite file with its records, or in memory.
         clock: Its clock; the true time unless given.
+        over: Further folders, whose flows, actions and pages replace those of the first.
 
     Raises:
         ValueError: The metadata is not one this sandbox can stand in for.
@@ -144,5 +175,6 @@ def open_org(
         every = profile(every)
     if any(field.calculated for field in store.prepare(every)):
         computed.recalculate(store, schema)
+    package = Package([metadata, *over] if metadata else [])
     permissions = read_permission_sets(metadata) if metadata else {}
-    return Org(schema, store, clock or Clock(), permissions=permissions)
+    return Org(schema, store, clock or Clock(), package=package, permissions=permissions)

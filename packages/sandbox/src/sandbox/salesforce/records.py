@@ -11,7 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox.salesforce import computed, country_picklists, person_accounts, standard_rules
+from sandbox.salesforce import (
+    computed,
+    country_picklists,
+    person_accounts,
+    standard_rules,
+    validation,
+)
 from sandbox.salesforce.errors import SalesforceError, deleted, json_error, not_found
 from sandbox.salesforce.ids import normalize
 from sandbox.salesforce.org import DATA_PATH, Org
@@ -69,6 +75,7 @@ def create(org: Org, sobject: SObject, body: Body) -> str:
         standard_rules.check(org, sobject, row)
         row |= _auto_numbers(org, sobject) | standard_rules.derived(org, sobject, row)
         row |= computed.formulas(sobject, row)
+        validation.check(org, sobject, row, None)
         org.store.insert(sobject, row)
         standard_rules.carry_over(org, sobject, row)
         computed.roll_up(org.store, org.schema, org.now(), sobject, row)
@@ -97,6 +104,7 @@ def update(org: Org, sobject: SObject, record_id: str, body: Body) -> str:
         row = current | values
         values |= standard_rules.derived(org, sobject, row) | stamps(org, creating=False)
         values |= computed.formulas(sobject, row)
+        validation.check(org, sobject, current | values, current)
         org.store.update(sobject, current["Id"], values)
         standard_rules.carry_over(org, sobject, row)
         computed.roll_up(org.store, org.schema, org.now(), sobject, current, row)

@@ -26,6 +26,16 @@ class Summary:
     field: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class ValidationRule:
+    """What must not be so when a record is saved, and what is said then, beside which field."""
+
+    name: str
+    formula: str
+    message: str
+    field: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
     """One field, with the properties that decide how values are checked and stored.
@@ -52,6 +62,7 @@ class Field:
     to: tuple[str, ...] = ()
     relationship: str | None = None
     children: str | None = None
+    children_label: str = ""
     on_delete: OnDelete | None = None
     master: bool = False
     auto_number: str | None = None
@@ -122,6 +133,7 @@ class SObject:
     follows: tuple[str, ...] = ()
     record_types: Mapping[str, str] = field(default_factory=dict)
     refused: frozenset[str] = frozenset()
+    rules: tuple[ValidationRule, ...] = ()
 
     @cached_property
     def _by_lower_name(self) -> dict[str, Field]:

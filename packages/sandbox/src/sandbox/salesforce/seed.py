@@ -20,7 +20,7 @@ def seed(org: Org, name: Seed = "demo") -> None:
 
     Args:
         org: The org.
-        name: ``empty`` has the organization, its user, currencies and standard price book;
+        name: ``empty`` has the organization, its users, currencies and standard price book;
             ``demo`` also accounts, contacts, products with prices and opportunities.
     """
     path = Path(__file__).with_name("demo_org.toml")
@@ -50,7 +50,8 @@ def _create(org: Org, sobject: str, values: dict[str, Any]) -> str:
 
 
 def _basics(org: Org, data: dict[str, Any]) -> None:
-    _create(org, "User", {**data["user"], "IsActive": True})
+    for user in (data["user"], data["person"]):
+        _create(org, "User", {**user, "IsActive": True})
     _create(org, "Organization", data["organization"])
     for sobject in org.schema:
         for name, record_type in sobject.record_types.items():

@@ -162,3 +162,46 @@ def _text(field: Field, value: str) -> str | None:
 def _listed(field: Field, value: str) -> bool:
     chosen = value.split(";") if field.type == "multipicklist" else [value]
     return all(one in field.values for one in chosen)
+
+
+def typed(field: Field, stored: Any) -> Any:
+    """A stored value as formulas and flows have it: exact numbers, dates, yes and no."""
+    if stored is None:
+        return None
+    if field.type in NUMERIC:
+        return Decimal(repr(stored))
+    match field.type:
+        case "boolean":
+            return bool(stored)
+        case "date":
+            return date.fromisoformat(stored)
+        case "datetime":
+            return datetime.strptime(stored, STAMP).replace(tzinfo=UTC)
+    return stored
+
+
+def as_text(value: Any) -> str:
+    """A value inside a text: numbers without needless zeros, days as people write them."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Decimal | int | float):
+        text = f"{Decimal(str(value)):f}"
+        return text.rstrip("0").rstrip(".") if "." in text else text
+    if isinstance(value, datetime):
+        return f"{as_text(value.date())}, {value:%H:%M} UTC"
+    if isinstance(value, date):
+        return f"{value.day} {value:%b %Y}"
+    return str(value)
+
+
+def as_input(value: Any) -> str:
+    """A value, as formulas and flows have it, the way an input of a form holds it."""
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%dT%H:%M}"
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, bool):
+        return "true" if value else ""
+    return as_text(value)

@@ -1,0 +1,203 @@
+"""A flow as its file describes it, and what of flows can be run here.
+
+A part that is not listed here is refused when the flow is read, not passed over.
+Source: https://developer.salesforce.com/docs/atlas.en-us.api_meta.meta/api_meta/meta_visual_workflow.htm
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from sandbox.salesforce.metadata_file import Part
+
+_NODE = frozenset(["name", "label", "description", "locationX", "locationY"])
+_VALUES = frozenset(
+    ["booleanValue", "dateValue", "dateTimeValue", "elementReference", "numberValue", "stringValue"]
+)
+_CONDITIONS = frozenset(["conditionLogic", "conditions"])
+_RECORDS = _NODE | {"connector", "faultConnector"}
+_WAY = frozenset(["targetReference", "isGoTo"])
+
+NODES = (
+    *("assignments", "decisions", "loops", "recordCreates", "recordDeletes", "recordLookups"),
+    *("recordRollbacks", "recordUpdates", "screens", "subflows"),
+)
+RESOURCES = ("choices", "constants", "formulas", "textTemplates", "variables")
+
+KNOWN: Mapping[str, frozenset[str]] = {
+    "Flow": frozenset(
+        [
+            *("apiVersion", "description", "environments", "interviewLabel", "label", "start"),
+            *("isAdditionalPermissionRequiredToRun", "processMetadataValues", "processType"),
+            *("runInMode", "status"),
+            *NODES,
+            *RESOURCES,
+        ]
+    ),
+    "start": _NODE | {"connector"},
+    "assignments": _NODE | {"assignmentItems", "connector"},
+    "assignmentItems": frozenset(["assignToReference", "operator", "value"]),
+    "decisions": _NODE | {"defaultConnector", "defaultConnectorLabel", "rules"},
+    "rules": _CONDITIONS | {"name", "label", "description", "connector"},
+    "conditions": frozenset(["leftValueReference", "operator", "rightValue"]),
+    "loops": _NODE
+    | {"collectionReference", "iterationOrder", "nextValueConnector", "noMoreValuesConnector"},
+    "recordCreates": _RECORDS
+    | {"assignRecordIdToReference", "inputAssignments", "inputReference", "object"}
+    | {"storeOutputAutomatically"},
+    "recordDeletes": _RECORDS | {"filterLogic", "filters", "object"},
+    "recordLookups": _RECORDS
+    | {"assignNullValuesIfNoRecordsFound", "filterLogic", "filters", "getFirstRecordOnly"}
+    | {"object", "queriedFields", "sortField", "sortOrder", "storeOutputAutomatically"},
+    "recordUpdates": _RECORDS | {"filterLogic", "filters", "inputAssignments", "object"},
+    "recordRollbacks": _NODE | {"connector"},
+    "filters": frozenset(["field", "operator", "value"]),
+    "screens": _NODE
+    | {"allowBack", "allowFinish", "allowPause", "backButtonLabel", "connector", "fields"}
+    | {"helpText", "nextOrFinishButtonLabel", "showFooter", "showHeader"},
+    "fields": frozenset(
+        [
+            *("name", "choiceReferences", "dataType", "defaultSelectedChoiceReference"),
+            *("defaultValue", "extensionName", "fieldText", "fieldType", "helpText"),
+            *("inputParameters", "inputsOnNextNavToAssocScrn", "isRequired", "scale"),
+            *("storeOutputAutomatically", "validationRule", "visibilityRule"),
+        ]
+    ),
+    "validationRule": frozenset(["errorMessage", "formulaExpression"]),
+    "visibilityRule": _CONDITIONS,
+    "subflows": _NODE
+    | {"connector", "flowName", "inputAssignments", "outputAssignments"}
+    | {"storeOutputAutomatically"},
+    "inputAssignments": frozenset(["field", "name", "value"]),
+    "inputParameters": frozenset(["name", "value"]),
+    "outputAssignments": frozenset(["assignToReference", "name"]),
+    "choices": frozenset(["name", "description", "choiceText", "dataType", "value"]),
+    "constants": frozenset(["name", "description", "dataType", "value"]),
+    "formulas": frozenset(["name", "description", "dataType", "expression", "scale"]),
+    "textTemplates": frozenset(["name", "description", "isViewedAsPlainText", "text"]),
+    "variables": frozenset(
+        [
+            *("name", "description", "dataType", "isCollection", "isInput", "isOutput"),
+            *("objectType", "scale", "value"),
+        ]
+    ),
+    "processMetadataValues": frozenset(["name", "value"]),
+    **dict.fromkeys(["value", "rightValue", "defaultValue"], _VALUES),
+    **dict.fromkeys(["connector", "defaultConnector", "faultConnector"], _WAY),
+    **dict.fromkeys(["nextValueConnector", "noMoreValuesConnector"], _WAY),
+}
+"""By element: what in it can be run. An element that is not named here has nothing in it."""
+
+_COMPARISONS = frozenset(
+    [
+        *("Contains", "EndsWith", "EqualTo", "GreaterThan", "GreaterThanOrEqualTo", "IsNull"),
+        *("LessThan", "LessThanOrEqualTo", "NotEqualTo", "StartsWith"),
+    ]
+)
+_TYPES = frozenset(["Boolean", "Currency", "Date", "DateTime", "Number", "String"])
+WORDS: Mapping[tuple[str, str], frozenset[str]] = {
+    ("Flow", "processType"): frozenset(["AutoLaunchedFlow", "Flow"]),
+    ("assignmentItems", "operator"): frozenset(["Add", "Assign", "Subtract"]),
+    ("conditions", "operator"): _COMPARISONS,
+    ("filters", "operator"): _COMPARISONS,
+    ("fields", "dataType"): _TYPES,
+    ("fields", "extensionName"): frozenset(["flowruntime:lookup"]),
+    ("fields", "fieldType"): frozenset(
+        [
+            *("ComponentInstance", "DisplayText", "DropdownBox", "InputField", "LargeTextArea"),
+            "RadioButtons",
+        ]
+    ),
+    ("fields", "inputsOnNextNavToAssocScrn"): frozenset(["ResetValues", "UseStoredValues"]),
+    ("choices", "dataType"): _TYPES,
+    ("constants", "dataType"): _TYPES,
+    ("formulas", "dataType"): _TYPES,
+    ("inputParameters", "name"): frozenset(
+        ["fieldApiName", "label", "objectApiName", "recordId", "required"]
+    ),
+    ("loops", "iterationOrder"): frozenset(["Asc", "Desc"]),
+    ("recordLookups", "assignNullValuesIfNoRecordsFound"): frozenset(["false"]),
+    ("recordLookups", "sortOrder"): frozenset(["Asc", "Desc"]),
+    ("recordLookups", "storeOutputAutomatically"): frozenset(["true"]),
+    ("variables", "dataType"): _TYPES | {"SObject"},
+}
+"""By element and part: the values that can be run."""
+
+
+class Unsupported(ValueError):
+    """A flow that uses what cannot be run here."""
+
+
+@dataclass(frozen=True)
+class Flow:
+    """A flow that can be run.
+
+    Attributes:
+        name: Its API name.
+        root: Its file.
+    """
+
+    name: str
+    root: Part
+
+    @property
+    def label(self) -> str:
+        """What people call it."""
+        return self.root.text("label")
+
+    @property
+    def start(self) -> str:
+        """The name of its first element."""
+        return self.root.text("start/connector/targetReference")
+
+    @cached_property
+    def nodes(self) -> dict[str, Part]:
+        """Its elements by name."""
+        return {part.text("name"): part for part in self.root if part.kind in NODES}
+
+    @cached_property
+    def resources(self) -> dict[str, Part]:
+        """Its variables, formulas, choices and the like by name."""
+        return {part.text("name"): part for part in self.root if part.kind in RESOURCES}
+
+
+def read_flow(path: Path) -> Flow:
+    """Read a flow's file.
+
+    Raises:
+        Unsupported: It uses what cannot be run here; the message says what.
+    """
+    flow = Flow(path.name.partition(".")[0], Part.read(path))
+    unknown = list(unsupported(flow.root))
+    if unknown:
+        raise Unsupported(f"{flow.name}: {' '.join(unknown)}")
+    return flow
+
+
+def unsupported(root: Iterable[Any]) -> Iterator[str]:
+    """What in a flow cannot be run here, a sentence each.
+
+    Args:
+        root: The flow as elements, of whichever library, names without namespace.
+    """
+    waiting = [(root, "Flow")]
+    while waiting:
+        element, kind = waiting.pop()
+        for child in element:
+            name = str(getattr(child, "kind", None) or child.tag)
+            if name not in KNOWN.get(kind, ()):
+                yield f"{kind} with {name} cannot be run in the sandbox."
+                continue
+            allowed = WORDS.get((kind, name))
+            text = _text(child)
+            if allowed is not None and text not in allowed:
+                yield f"{kind} with {name} {text} cannot be run in the sandbox."
+            waiting.append((child, name))
+
+
+def _text(element: Any) -> str:
+    return (element.text(".") if isinstance(element, Part) else element.text) or ""
