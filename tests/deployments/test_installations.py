@@ -28,7 +28,8 @@ def written(folder: Path, name: str, prefect: str, **changes: str) -> Path:
 
 def run(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a command in the checkout, as a shell that knows of no installation does."""
-    kept = {name: value for name, value in os.environ.items() if "INVOICING_" not in name}
+    others = ("INVOICING_", "PREFECT_API_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(others)}
     return subprocess.run(
         [sys.executable, "-m", *command],
         cwd=ROOT,

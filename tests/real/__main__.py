@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
 
 from invoicing.errors import InvoicingError
+from invoicing.ledger import database
 from tests.real import needs
 from tests.real.experiment import EXPERIMENTS
 from tests.real.run import make_experiments, play_stories
@@ -34,6 +35,7 @@ def main() -> int:
     trials = [name for name in EXPERIMENTS if wanted & {name, "experiments"}]
     with TemporaryDirectory() as folder:
         os.environ.update(settings_of_a_pass(Path(folder)))
+        database.migrate(os.environ["INVOICING_LEDGER__URL"])
         try:
             services = needs.services(org=bool(stories))
             _say(services.plan(stories, trials))

@@ -13,7 +13,6 @@ from invoicing.connectors import salesforce
 from invoicing.domain.salesforce.queries import Comparison, Query, all_of, equals, is_in
 from invoicing.domain.salesforce.record import INVOICE, LINE
 from invoicing.errors import InvoicingError
-from invoicing.ledger import database
 from invoicing.settings import settings
 from tasks.runtime.clock import today
 from tests.faults.runner import deployed
@@ -203,15 +202,14 @@ class Stage:
 
 @contextmanager
 def stage(account: Account, folder: Path) -> Iterator[Stage]:
-    """Have a ledger, a Prefect server with all deployments, and a stage on which nothing is yet.
+    """Have a Prefect server with all deployments, and a stage on which nothing is yet.
 
-    The settings are those of :func:`settings_of_a_pass`, in the environment already.
+    Settings and ledger are those of :func:`settings_of_a_pass`, in the environment already.
 
     Args:
         account: The Stripe account.
-        folder: Where ledger and server keep what they write.
+        folder: Where the server keeps what it writes.
     """
-    database.migrate(settings().ledger.url)
     with flows_run_here(folder) as api:
         os.environ["PREFECT_API_URL"] = api
         settings.cache_clear()
