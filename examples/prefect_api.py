@@ -1,7 +1,7 @@
 """Starting flows through Prefect's REST API, and waiting for what comes of them.
 
 Set ``PREFECT_API_URL`` (``http://127.0.0.1:4200/api``) and, where the server asks for a password,
-``PREFECT_API_AUTH_STRING`` (``user:password``).
+``PREFECT_API_AUTH_STRING`` (``user:password``). CSRF tokens are sent where the server wants them.
 
 Source: https://docs.prefect.io/v3/api-ref/rest-api
 """
@@ -19,11 +19,18 @@ def call(method: str, path: str, body: Any = None) -> Any:
     """Call the API until it answers: a busy server says 503, and every call may be repeated."""
     user, _, password = os.environ.get("PREFECT_API_AUTH_STRING", "").partition(":")
     auth = (user, password) if user else None
-    url = os.environ["PREFECT_API_URL"] + path
-    while (answer := httpx.request(method, url, json=body, auth=auth)).status_code == 503:
-        time.sleep(0.2)
-    answer.raise_for_status()
-    return answer.json()
+    api = os.environ["PREFECT_API_URL"]
+    headers: dict[str, str] = {}
+    while True:
+        answer = httpx.request(method, api + path, json=body, auth=auth, headers=headers)
+        if answer.status_code == 403 and not headers:
+            found = httpx.get(f"{api}/csrf-token", params={"client": "examples"}, auth=auth)
+            token = found.raise_for_status().json()["token"]
+            headers = {"Prefect-Csrf-Client": "examples", "Prefect-Csrf-Token": token}
+        elif answer.status_code == 503:
+            time.sleep(0.2)
+        else:
+            return answer.raise_for_status().json()
 
 
 def start(flow: str, parameters: dict[str, Any], key: str) -> str:

@@ -14,8 +14,10 @@ from collections.abc import Iterator
 from decimal import Decimal
 from difflib import get_close_matches
 from functools import lru_cache
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar, get_origin
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
 from dotenv import dotenv_values
@@ -309,6 +311,17 @@ class Tables(BaseModel):
     )
 
 
+def _is_overheard(url: str) -> bool:
+    """Whether requests leave this machine, and anybody on their way can read them."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    try:
+        here = ip_address(host).is_loopback
+    except ValueError:
+        here = host == "localhost"
+    return parts.scheme.lower() != "https" and not here
+
+
 class Settings(BaseSettings):
     """Everything that differs from one installation to the next."""
 
@@ -343,6 +356,20 @@ class Settings(BaseSettings):
     prefect_ui_url: str | None = Field(
         None, description="Where people open the Prefect UI, for links on Salesforce records."
     )
+
+    @model_validator(mode="after")
+    def _live_keys_are_not_overheard(self) -> Self:
+        live = self.stripe.livemode or "_live_" in self.stripe.api_key.get_secret_value()
+        for name, url in (
+            ("INVOICING_STRIPE__BASE_URL", self.stripe.base_url),
+            ("INVOICING_SALESFORCE__URL", self.salesforce.url),
+        ):
+            if live and url and _is_overheard(url):
+                raise ValueError(
+                    f"{name} begins with http://, and Stripe's key is a live one: whoever is on "
+                    "the way could read it; write https://"
+                )
+        return self
 
     @model_validator(mode="after")
     def _one_side_reminds(self) -> Self:

@@ -134,6 +134,7 @@ class Service:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 pass_fds=handed,
+                umask=0o077,  # its databases, results and reports are its owner's
             )
 
     def _signal(self, number: signal.Signals) -> None:

@@ -6,8 +6,11 @@ Source: https://docs.prefect.io/v3/api-ref/rest-api
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from http import HTTPStatus
+from typing import Any, TypedDict, TypeVar
+from uuid import uuid4
 
+import msgspec
 import requests
 from pydantic import SecretStr
 from requests.adapters import HTTPAdapter
@@ -25,13 +28,42 @@ RETRY_POLICY = Retry(
 )
 """A busy server answers 503; every call here may be repeated."""
 
-HTTP_CREATED = 201
-"""The answer to a new run; one that was started before gives 200."""
+SAFE_METHODS = frozenset(["GET", "HEAD", "OPTIONS"])
+"""Those that need no CSRF token."""
 
 PAGE_SIZE = 200
 """The most runs that the server lists at once."""
 
 FINAL_STATES = frozenset(["COMPLETED", "FAILED", "CRASHED", "CANCELLED"])
+
+T = TypeVar("T")
+
+
+class _Identified(TypedDict):
+    id: str
+
+
+class _State(TypedDict, total=False):
+    type: str
+    message: str | None
+
+
+class _Run(TypedDict):
+    name: str
+    state: _State | None
+
+
+class _Parameters(TypedDict):
+    parameters: dict[str, Any]
+
+
+class _Form(TypedDict):
+    name: str
+    parameter_openapi_schema: dict[str, Any]
+
+
+class _Token(TypedDict):
+    token: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +100,7 @@ class Prefect:
             user, _, password = auth.get_secret_value().partition(":")
             self._session.auth = (user, password)
         self._deployments: dict[str, str] = {}
+        self._csrf: dict[str, str] = {}
 
     def start(self, flow: str, parameters: dict[str, Any], idempotency_key: str) -> str:
         """Start a run of the deployment that is named like its flow, and return the run's id.
@@ -75,7 +108,7 @@ class Prefect:
         Raises:
             TransientError: the server is away.
         """
-        return str(self._create_run(flow, parameters, idempotency_key).json()["id"])
+        return self._create_run(flow, parameters, idempotency_key)[0]["id"]
 
     def start_unless_started(
         self, flow: str, parameters: dict[str, Any], idempotency_key: str
@@ -85,7 +118,7 @@ class Prefect:
         Raises:
             TransientError: the server is away.
         """
-        return self._create_run(flow, parameters, idempotency_key).status_code == HTTP_CREATED
+        return self._create_run(flow, parameters, idempotency_key)[1] == HTTPStatus.CREATED
 
     def unfinished(self, flow: str) -> list[dict[str, Any]]:
         """The parameters of all runs of a flow's deployment that have not ended.
@@ -101,7 +134,8 @@ class Prefect:
             "limit": PAGE_SIZE,
         }
         found: list[dict[str, Any]] = []
-        while page := self._call("POST", "/flow_runs/filter", body | {"offset": len(found)}):
+        path, shape = "/flow_runs/filter", list[_Parameters]
+        while page := self._call("POST", path, shape, body | {"offset": len(found)}):
             found += [run["parameters"] for run in page]
         return found
 
@@ -111,13 +145,13 @@ class Prefect:
         Raises:
             TransientError: the server is away.
         """
-        run = self._call("GET", f"/flow_runs/{run_id}")
-        state = run["state"] or {}
+        run = self._call("GET", f"/flow_runs/{run_id}", _Run)
+        state = run["state"] or _State()
         return RunState(run["name"], state.get("type", "SCHEDULED"), state.get("message") or "")
 
     def pause(self, flow: str, *, paused: bool) -> None:
         """Switch a deployment's schedules off or on."""
-        self._call("PATCH", f"/deployments/{self._deployment(flow)}", {"paused": paused})
+        self._request("PATCH", f"/deployments/{self._deployment(flow)}", {"paused": paused})
 
     def forms(self, flows: Iterable[str]) -> dict[str, dict[str, Any]]:
         """The JSON schemas of the forms of flows' deployments; what is not deployed is left out.
@@ -126,7 +160,8 @@ class Prefect:
             TransientError: the server is away.
         """
         named = {"name": {"any_": list(flows)}}
-        found = self._call("POST", "/deployments/filter", {"deployments": named, "flows": named})
+        body = {"deployments": named, "flows": named}
+        found = self._call("POST", "/deployments/filter", list[_Form], body)
         return {each["name"]: each["parameter_openapi_schema"] for each in found}
 
     def set_form(self, flow: str, schema: dict[str, Any]) -> None:
@@ -136,38 +171,75 @@ class Prefect:
             TransientError: the server is away.
         """
         path = f"/deployments/{self._deployment(flow)}"
-        self._call("PATCH", path, {"parameter_openapi_schema": schema})
+        self._request("PATCH", path, {"parameter_openapi_schema": schema})
 
     def _create_run(
         self, flow: str, parameters: dict[str, Any], idempotency_key: str
-    ) -> requests.Response:
+    ) -> tuple[_Identified, int]:
+        """The run, and the status: 201 for a new one, 200 for one that was started before."""
         body = {
             "parameters": parameters,
             "idempotency_key": idempotency_key,
             "state": {"type": "SCHEDULED"},
         }
         path = f"/deployments/{self._deployment(flow)}/create_flow_run"
-        return self._request("POST", path, body)
+        answer = self._request("POST", path, body)
+        return _read(answer, _Identified), answer.status_code
 
     def _deployment(self, flow: str) -> str:
         if flow not in self._deployments:
-            self._deployments[flow] = self._call("GET", f"/deployments/name/{flow}/{flow}")["id"]
+            found = self._call("GET", f"/deployments/name/{flow}/{flow}", _Identified)
+            self._deployments[flow] = found["id"]
         return self._deployments[flow]
 
-    def _call(self, method: str, path: str, body: Any = None) -> Any:
-        answer = self._request(method, path, body)
-        return answer.json() if answer.content else None
+    def _call(self, method: str, path: str, shape: type[T], body: Any = None) -> T:
+        return _read(self._request(method, path, body), shape)
 
     def _request(self, method: str, path: str, body: Any = None) -> requests.Response:
         try:
-            answer = self._session.request(
-                method, self._url + path, json=body, timeout=self._timeout
-            )
+            answer = self._send(method, path, body)
+            if answer.status_code == HTTPStatus.FORBIDDEN and method not in SAFE_METHODS:
+                self._fetch_csrf_token()
+                answer = self._send(method, path, body)
             answer.raise_for_status()
         except requests.RequestException as error:
             self._deployments.clear()  # one that was deployed again has another id
             raise TransientError(f"Prefect did not answer: {error}") from error
         return answer
+
+    def _send(self, method: str, path: str, body: Any) -> requests.Response:
+        answer = self._session.request(
+            method, self._url + path, json=body, timeout=self._timeout, headers=self._csrf
+        )
+        if answer.status_code == HTTPStatus.UNAUTHORIZED:
+            raise TransientError(
+                "The Prefect server does not accept the password; check PREFECT_API_AUTH_STRING "
+                "(user:password)."
+            )
+        return answer
+
+    def _fetch_csrf_token(self) -> None:
+        """Ask for a token, good for an hour, where the server wants one with every change.
+
+        A server that wants none says so with 422, and refuses for another reason.
+        Source: ``prefect.server.api.csrf_token``
+        """
+        client = uuid4().hex
+        answer = self._send("GET", f"/csrf-token?client={client}", None)
+        if answer.status_code != HTTPStatus.UNPROCESSABLE_ENTITY:
+            answer.raise_for_status()
+            token = _read(answer, _Token)["token"]
+            self._csrf = {"Prefect-Csrf-Client": client, "Prefect-Csrf-Token": token}
+
+
+def _read(answer: requests.Response, shape: type[T]) -> T:
+    try:
+        return msgspec.json.decode(answer.content, type=shape)
+    except msgspec.MsgspecError as error:
+        raise TransientError(
+            f"What answers at {answer.url} is no Prefect server, or something is in front of it: "
+            f"{error}. Check PREFECT_API_URL."
+        ) from error
 
 
 def client() -> Prefect:

@@ -1,5 +1,6 @@
 """Migrate the ledger: ``python -m invoicing.ledger``."""
 
+import os
 import sys
 
 from invoicing.errors import InvoicingError
@@ -8,6 +9,7 @@ from invoicing.ledger.database import migrate
 
 def main() -> None:
     """Bring the ledger of the settings to this code's revision."""
+    os.umask(0o077)
     try:
         migrate()
     except InvoicingError as error:

@@ -2,10 +2,12 @@
 
 import argparse
 import logging
+import os
 import sys
 
 from invoicing.errors import InvoicingError, TransientError
 from invoicing.ledger.database import engine, session
+from invoicing.log_lines import to_standard_error
 from invoicing.receiver.account_paths import endpoints_by_path
 from invoicing.receiver.server import serve
 from invoicing.settings import settings
@@ -19,7 +21,8 @@ def main() -> None:
     parser.add_argument("--fd", type=int, help="an inherited socket to serve instead of a port")
     parser.add_argument("--workers", type=int, default=1, help="processes side by side")
     arguments = parser.parse_args()
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
+    os.umask(0o077)
+    to_standard_error()
     try:
         endpoints_by_path(settings())
         check_ledger()

@@ -1,7 +1,6 @@
 """Processes and sockets: uvicorn with one worker or several, and no patience with slow clients."""
 
 import asyncio
-import logging
 import multiprocessing
 import os
 import signal
@@ -15,6 +14,8 @@ import uvicorn
 from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.supervisors import Multiprocess
+
+from invoicing.log_lines import to_standard_error
 
 APP_FACTORY = "invoicing.receiver.server:worker_app"
 
@@ -76,7 +77,7 @@ def worker_app() -> Starlette:
     from invoicing.settings import settings
 
     sys.setswitchinterval(SWITCH_SECONDS)
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
+    to_standard_error()
     supervisor = multiprocessing.parent_process()
     if supervisor:
         threading.Thread(target=_exit_with, args=(supervisor,), daemon=True).start()

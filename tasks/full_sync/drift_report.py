@@ -6,7 +6,7 @@ from pathlib import Path
 
 from prefect import task
 
-from invoicing.domain.model import markdown
+from invoicing.domain.model import csv_cells, markdown
 from invoicing.ledger import drift, org_changes
 from invoicing.ledger.models import DriftRow, SyncRun
 from invoicing.settings import settings
@@ -115,12 +115,13 @@ def _write_list(sync: SyncRun) -> Path:
         table = csv.writer(file)
         table.writerow(COLUMNS)
         for rows in drift.chunks(sync.id):
-            table.writerows(_listed(row) for row in rows)
+            table.writerows(listed(row) for row in rows)
     return path
 
 
-def _listed(row: DriftRow) -> tuple[str, ...]:
-    return (
+def listed(row: DriftRow) -> list[str]:
+    """A difference as the file has it, by :data:`COLUMNS`; no spreadsheet works anything out."""
+    cells = (
         row.kind,
         row.name or "",
         row.subject,
@@ -132,6 +133,7 @@ def _listed(row: DriftRow) -> tuple[str, ...]:
         _salesforce_url(row) or "",
         _repaired_by(row) or "",
     )
+    return [csv_cells.inert(cell) for cell in cells]
 
 
 def _repaired_by(row: DriftRow) -> str | None:

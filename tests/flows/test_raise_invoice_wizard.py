@@ -98,8 +98,9 @@ def test_a_wrong_price_or_quantity_asks_again_and_keeps_the_rest(org: Org) -> No
     talk.answer(product=CONSULTING)
     assert "the quantity must be above zero" in talk.answer(quantity="-1", more="No")
     assert "unit price" in talk.answer(unit_price="-5", quantity="1", more="No")
-    assert talk.refused(quantity="lots", more="No")
-    assert "450.00 USD" in talk.answer(quantity="3", more="No")
+    assert "Quantity: 'lots' is no number" in talk.answer(quantity="lots", more="No")
+    assert "can be read in two ways" in talk.answer(unit_price="1,234", quantity="3", more="No")
+    assert "451.50 USD" in talk.answer(unit_price="150,50", quantity="3", more="No")
 
 
 def test_what_the_form_does_not_offer_is_not_taken(org: Org) -> None:

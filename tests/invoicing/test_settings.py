@@ -123,3 +123,16 @@ def test_a_wrong_value_is_told_in_words(
     assert f"INVOICING_{name}" in said
     assert words in said
     assert "rk_test" not in said
+
+
+@pytest.mark.parametrize("name", ["STRIPE__BASE_URL", "SALESFORCE__URL"])
+@pytest.mark.parametrize("key", [{"STRIPE__LIVEMODE": "true"}, {"STRIPE__API_KEY": "rk_live_51"}])
+def test_live_keys_do_not_go_over_plain_http(
+    name: str, key: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To another machine; a sandbox on this one may have them, and test keys may go anywhere."""
+    there = {name: "http://proxy.example.com"}
+    assert f"INVOICING_{name} begins with http://" in told(monkeypatch, **there, **key)
+    given(monkeypatch, **{name: "http://127.0.0.1:8100"}, **key)
+    given(monkeypatch, **{name: "https://proxy.example.com"}, **key)
+    given(monkeypatch, **there, **{each: GOOD[each] for each in key})

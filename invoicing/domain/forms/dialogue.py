@@ -52,4 +52,6 @@ def read_answer(form: type[BaseModel], answer: Answer) -> BaseModel | str:
     except ValidationError as error:
         titles = {name: info.title or name for name, info in form.model_fields.items()}
         wrong = [(titles.get(str(e["loc"][0]), "The answer"), e["msg"]) for e in error.errors()]
-        return " ".join(f"{title}: {message}." for title, message in wrong)
+        return " ".join(
+            f"{title}: {message.removeprefix('Value error, ')}." for title, message in wrong
+        )

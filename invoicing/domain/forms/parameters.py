@@ -5,6 +5,7 @@ exists. The schemas only ask for the right kind of value; whether the value make
 checked in the flow, so that one refusal names every mistake.
 """
 
+import re
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
@@ -19,13 +20,40 @@ from pydantic import (
     model_serializer,
 )
 
+from invoicing.domain.forms.table_values import MARKS, read_number
 from invoicing.domain.model.invoice import Invoice
+from invoicing.domain.model.money import plain
 
-DECIMAL_PATTERN = r"-?\d+(\.\d+)?"
+DECIMAL = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
 
 
 def _empty_is_none(value: object) -> object:
     return value.strip() or None if isinstance(value, str) else value
+
+
+def typed_number(value: object) -> object:
+    """A number as it is typed: ``50,00`` and ``1.234,50`` too, where they mean one number only.
+
+    Raises:
+        ValueError: it is no number, or may be two; in words.
+    """
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    if DECIMAL.fullmatch(text):
+        return Decimal(text)
+    readings = {read_number(text, mark) for mark in MARKS.values()} - {None}
+    if len(readings) == 1:
+        return readings.pop()
+    if readings:
+        ways = " or ".join(plain(each) for each in sorted(filter(None, readings), reverse=True))
+        raise ValueError(f"{text!r} can be read in two ways; write {ways}")
+    raise ValueError(f"{text!r} is no number; write it like 1234.50")
+
+
+def _optional_number(value: object) -> object:
+    given = _empty_is_none(value)
+    return None if given is None else typed_number(given)
 
 
 # Forms send their defaults back, and Prefect takes no null where the schema says text.
@@ -62,15 +90,13 @@ OptionalMoment = Annotated[
     OFFERED_EMPTY,
 ]
 
-Number = Annotated[
-    Decimal,
-    WithJsonSchema({"type": "string", "pattern": f"^{DECIMAL_PATTERN}$"}),
-]
+Number = Annotated[Decimal, BeforeValidator(typed_number), WithJsonSchema({"type": "string"})]
+"""Refused in words by the flow: all that a pattern could say is itself."""
 
 OptionalNumber = Annotated[
     Decimal | None,
-    BeforeValidator(_empty_is_none),
-    WithJsonSchema({"type": "string", "pattern": f"^({DECIMAL_PATTERN})?$"}),
+    BeforeValidator(_optional_number),
+    WithJsonSchema({"type": "string"}),
     OFFERED_EMPTY,
 ]
 

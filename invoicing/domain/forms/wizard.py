@@ -27,7 +27,7 @@ from invoicing.domain.forms.dialogue import (
     read_answer,
 )
 from invoicing.domain.forms.draft_lines import PriceBookEntry
-from invoicing.domain.forms.parameters import DECIMAL_PATTERN, LineItem
+from invoicing.domain.forms.parameters import LineItem, Number
 from invoicing.domain.model import markdown
 from invoicing.domain.model.invoice import Account, Line, draft_problems, line_problems
 from invoicing.domain.model.invoice_details import Terms
@@ -88,12 +88,6 @@ OptionalDate = Annotated[
     date | None,
     BeforeValidator(_empty_is_none),
     WithJsonSchema({"type": "string", "format": "date"}),
-]
-
-Amount = Annotated[
-    Decimal,
-    BeforeValidator(lambda value: value.strip() if isinstance(value, str) else value),
-    WithJsonSchema({"type": "string", "pattern": rf"^\s*{DECIMAL_PATTERN}\s*$"}),
 ]
 
 # Step 1: the customer
@@ -288,7 +282,7 @@ def _ask_price(
     form = form_model(
         "PriceLine",
         unit_price=(
-            Amount,
+            Number,
             Field(
                 plain(entry.unit_price),
                 title="Unit price",
@@ -297,7 +291,7 @@ def _ask_price(
             ),
         ),
         quantity=(
-            Amount,
+            Number,
             Field("1", title="Quantity", description="e.g. 1.5.", validate_default=True),
         ),
         text=(

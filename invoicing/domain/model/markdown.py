@@ -1,9 +1,13 @@
 """Markdown as pages of runs and questions to people show it."""
 
+import re
 from collections.abc import Iterable, Sequence
 
 LINE_COLUMNS = (">#", "Item", ">Quantity", ">Unit price", ">Amount")
 """The lines of an invoice, as questions show them."""
+
+WEB_ADDRESS = re.compile(r"https?://[^\s()<>]+")
+NOT_IN_A_LABEL = re.compile(r"[\[\]\\]")
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -17,8 +21,14 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def link(label: str | None, url: str | None) -> str:
-    """A link, or its label alone where there is nowhere to go."""
-    return f"[{label}]({url})" if label and url else label or ""
+    """A link, or its label alone where there is nowhere on the web to go."""
+    if not label or not url or not WEB_ADDRESS.fullmatch(url):
+        return label or ""
+    return f"[{NOT_IN_A_LABEL.sub(_escape, label)}]({url})"
+
+
+def _escape(found: re.Match[str]) -> str:
+    return f"\\{found[0]}"
 
 
 def _row(cells: Sequence[object]) -> str:

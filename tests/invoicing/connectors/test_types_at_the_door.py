@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from invoicing.connectors.prefect import Prefect
 from invoicing.connectors.salesforce import Salesforce
 from invoicing.connectors.stripe import Stripe
 from invoicing.domain.salesforce.queries import Query
@@ -139,3 +140,22 @@ def test_an_answer_of_salesforce_of_another_shape_passes_with_time(
     settings = SalesforceSettings.model_validate({**org, **login})
     with pytest.raises(TransientError, match="while trying to"):
         call(Salesforce(settings))
+
+
+@pytest.mark.parametrize("answer", [[], {}, None, "", 1, {"name": 1}])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda client: client.start("send-invoice", {}, "key"),
+        lambda client: client.state("run"),
+        lambda client: client.forms(["send-invoice"]),
+    ],
+)
+def test_what_is_no_prefect_server_is_said_in_words(
+    answering: Answering, call: Callable[[Prefect], object], answer: object
+) -> None:
+    """A page of a proxy, say, where the server should be."""
+    if answer == []:  # no deployments: a list as it should be
+        answer = [{}]
+    with pytest.raises(TransientError, match="is no Prefect server"):
+        call(Prefect(answering(answer)))

@@ -1,5 +1,6 @@
 """What is not accepted, from whom, and how soon."""
 
+import gzip
 import json
 import socket
 import time
@@ -137,6 +138,14 @@ def test_a_form_is_not_an_event(receiver: str) -> None:
 def test_a_body_that_says_it_is_too_large_is_not_read(receiver: str) -> None:
     """Its length is in the headers."""
     assert deliver(receiver, SNAPSHOT | {"padding": "x" * 1_000_001}).status_code == 413
+
+
+def test_a_packed_body_is_not_unpacked(wire: socket.socket) -> None:
+    """A megabyte can hold a gigabyte: whatever is sent is held to its signature as it came."""
+    bomb = gzip.compress(bytes(50_000_000))
+    head = f"Content-Encoding: gzip\r\nContent-Length: {len(bomb)}\r\nConnection: close\r\n\r\n"
+    wire.sendall(HEADERS + head.encode() + bomb)
+    assert b" 400 " in everything(wire).partition(b"\r\n")[0]
 
 
 def test_a_body_that_grows_too_large_is_cut_off(wire: socket.socket) -> None:

@@ -1,0 +1,59 @@
+"""The Prefect server, closed by default: ``python -m deployments.server --host 127.0.0.1``.
+
+What ``prefect server start`` runs, with three differences: beyond this machine it does not start
+without a password, its API answers the pages of its own UI and no others, and its files are
+readable by their owner only. Each setting of Prefect's own goes before.
+"""
+
+import argparse
+import os
+import sys
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from prefect.settings import get_current_settings
+
+ORIGINS = ("PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS", "PREFECT_SERVER_CORS_ALLOWED_ORIGINS")
+UI_API = ("PREFECT_SERVER_UI_API_URL", "PREFECT_UI_API_URL")
+"""Both names of a setting of Prefect's."""
+
+
+def main() -> None:
+    """Become the server, or say why not."""
+    parser = argparse.ArgumentParser(prog="python -m deployments.server", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=4200)
+    asked, others = parser.parse_known_args()
+    if not is_loopback(asked.host) and not get_current_settings().server.api.auth_string:
+        sys.exit(
+            f"The Prefect server does not start on {asked.host} without a password: whoever "
+            "reaches its API has the keys of Stripe and Salesforce. Set "
+            "PREFECT_SERVER_API_AUTH_STRING to user:password, and PREFECT_API_AUTH_STRING to the "
+            "same for workers, receiver and deploying."
+        )
+    os.umask(0o077)
+    if not any(name in os.environ for name in ORIGINS):
+        ui_api = next((os.environ[name] for name in UI_API if name in os.environ), None)
+        os.environ[ORIGINS[0]] = own_origin(asked.host, asked.port, ui_api)
+    start = ["-m", "prefect", "server", "start", "--host", asked.host, "--port", str(asked.port)]
+    os.execv(sys.executable, [sys.executable, *start, *others])  # noqa: S606
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches what listens there."""
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def own_origin(host: str, port: int, ui_api_url: str | None) -> str:
+    """The origin of the pages of the UI: of the API's address that they are told, or of here."""
+    if ui_api_url:
+        told = urlsplit(ui_api_url)
+        return f"{told.scheme}://{told.netloc}"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+if __name__ == "__main__":
+    main()
