@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
-from invoicing.errors import TransientError
+from invoicing.errors import NotFound, Rejected, TransientError
 from invoicing.settings import settings
 
 RETRY_POLICY = Retry(
@@ -27,6 +27,10 @@ RETRY_POLICY = Retry(
 
 HTTP_CREATED = 201
 """The answer to a new run; one that was started before gives 200."""
+
+HTTP_NOT_FOUND = 404
+REFUSED = frozenset([409, 422])
+"""The answers to parameters that a flow does not take."""
 
 PAGE_SIZE = 200
 """The most runs that the server lists at once."""
@@ -74,6 +78,7 @@ class Prefect:
 
         Raises:
             TransientError: the server is away.
+            Rejected: the flow does not take such parameters.
         """
         return str(self._create_run(flow, parameters, idempotency_key).json()["id"])
 
@@ -110,8 +115,12 @@ class Prefect:
 
         Raises:
             TransientError: the server is away.
+            NotFound: it has no such run, or no longer.
         """
-        run = self._call("GET", f"/flow_runs/{run_id}")
+        answer = self._send("GET", f"/flow_runs/{run_id}")
+        if answer.status_code == HTTP_NOT_FOUND:
+            raise NotFound("Prefect has no such run, or no longer.")
+        run = self._checked(answer).json()
         state = run["state"] or {}
         return RunState(run["name"], state.get("type", "SCHEDULED"), state.get("message") or "")
 
@@ -146,8 +155,13 @@ class Prefect:
             "idempotency_key": idempotency_key,
             "state": {"type": "SCHEDULED"},
         }
-        path = f"/deployments/{self._deployment(flow)}/create_flow_run"
-        return self._request("POST", path, body)
+        path = "/deployments/{}/create_flow_run"
+        answer = self._send("POST", path.format(self._deployment(flow)), body)
+        if answer.status_code == HTTP_NOT_FOUND and self._deployments.pop(flow, None):
+            answer = self._send("POST", path.format(self._deployment(flow)), body)  # made anew
+        if answer.status_code in REFUSED:
+            raise Rejected(f"{flow} does not take what was entered: {_detail(answer)}")
+        return self._checked(answer)
 
     def _deployment(self, flow: str) -> str:
         if flow not in self._deployments:
@@ -159,15 +173,32 @@ class Prefect:
         return answer.json() if answer.content else None
 
     def _request(self, method: str, path: str, body: Any = None) -> requests.Response:
+        return self._checked(self._send(method, path, body))
+
+    def _send(self, method: str, path: str, body: Any = None) -> requests.Response:
         try:
-            answer = self._session.request(
-                method, self._url + path, json=body, timeout=self._timeout
-            )
+            return self._session.request(method, self._url + path, json=body, timeout=self._timeout)
+        except requests.RequestException as error:
+            raise self._away(error) from error
+
+    def _checked(self, answer: requests.Response) -> requests.Response:
+        try:
             answer.raise_for_status()
         except requests.RequestException as error:
-            self._deployments.clear()  # one that was deployed again has another id
-            raise TransientError(f"Prefect did not answer: {error}") from error
+            raise self._away(error) from error
         return answer
+
+    def _away(self, error: requests.RequestException) -> TransientError:
+        self._deployments.clear()  # one that was deployed again has another id
+        return TransientError(f"Prefect did not answer: {error}")
+
+
+def _detail(answer: requests.Response) -> str:
+    """What the server says is wrong."""
+    try:
+        return str(answer.json()["detail"])
+    except (ValueError, KeyError, TypeError):
+        return f"status {answer.status_code}"
 
 
 def client() -> Prefect:

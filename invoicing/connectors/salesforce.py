@@ -475,6 +475,10 @@ class Salesforce:
             return field
         return self._names.path(sobject, field) if self._names.keeps(sobject) else None
 
+    def has(self, sobject: str) -> bool:
+        """Whether the org has an object of ours."""
+        return self._names is None or self._names.keeps(sobject)
+
     def keeps(self, sobject: str, field: str) -> bool:
         """Whether the org has a field of ours."""
         return self._names is None or self._names.path(sobject, field) is not None

@@ -21,6 +21,7 @@ from invoicing.ledger.models import (
     Lease,
     LentEmail,
     Request,
+    RequestRecord,
     SyncRun,
     TimelineEntry,
 )
@@ -64,6 +65,7 @@ class Facts:
     lent: Sequence[LentEmail]
     events: Sequence[Event]
     requests: Sequence[Request]
+    request_records: Sequence[RequestRecord]
     timeline: Sequence[TimelineEntry]
     told: Sequence[Thing]
     syncs: Sequence[str]
@@ -98,7 +100,10 @@ def gather(syncs: Sequence[str]) -> Facts:
     with session() as ledger:
         tables: Mapping[Any, Any] = {
             table: list(ledger.exec(select(table)))
-            for table in (Lease, Intent, InvoiceLink, LentEmail, Event, Request, TimelineEntry)
+            for table in (
+                *(Lease, Intent, InvoiceLink, LentEmail, Event, Request, RequestRecord),
+                TimelineEntry,
+            )
         }
     return Facts(
         now=now(),
@@ -117,6 +122,7 @@ def gather(syncs: Sequence[str]) -> Facts:
         lent=tables[LentEmail],
         events=tables[Event],
         requests=tables[Request],
+        request_records=tables[RequestRecord],
         timeline=sorted(tables[TimelineEntry], key=lambda entry: (entry.happened_at, entry.key)),
         told=salesforce.client().query(Query("Stripe_Invoice_Event__c", ["Key__c"])),
         syncs=syncs,
@@ -361,3 +367,6 @@ def _nothing_left(facts: Facts) -> Iterator[str]:
     for request in facts.requests:
         if not request.cleared or not request.run_id:
             yield f"the request for {request.action} was not taken up"
+    for asked in facts.request_records:
+        if not asked.run_id and not asked.answered:
+            yield f"the request {asked.id} for {asked.action} was not taken up"

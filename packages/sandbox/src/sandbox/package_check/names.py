@@ -22,11 +22,12 @@ LONGEST = {
     "ListView": (("label", 40),),
     "CompactLayout": (("label", 40),),
     "PermissionSet": (("label", 80), ("description", 255)),
+    "PlatformEventChannel": (("label", 40),),
     "QuickAction": (("label", 80), ("description", 255)),
 }
 """By type: the most characters of a text that people read."""
 
-NAME_LENGTH = {"Flow": 80, "PermissionSet": 80, "FlexiPage": 80}
+NAME_LENGTH = {"Flow": 80, "PermissionSet": 80, "FlexiPage": 80, "PlatformEventChannelMember": 80}
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def check_names(package: Package, findings: Findings) -> None:
 
 
 def _own_name(component: Component) -> str:
-    return component.name.rpartition(".")[2].removesuffix("__c")
+    return component.name.rpartition(".")[2].removesuffix("__c").removesuffix("__chn")
 
 
 def _named(component: Component) -> list[Element]:

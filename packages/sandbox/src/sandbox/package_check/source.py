@@ -25,6 +25,8 @@ TYPES: Mapping[str, tuple[str, str]] = {
     "listView": ("ListView", "listViews"),
     "object": ("CustomObject", "objects"),
     "permissionset": ("PermissionSet", "permissionsets"),
+    "platformEventChannel": ("PlatformEventChannel", "platformEventChannels"),
+    "platformEventChannelMember": ("PlatformEventChannelMember", "platformEventChannelMembers"),
     "quickAction": ("QuickAction", "quickActions"),
     "tab": ("CustomTab", "tabs"),
 }
