@@ -1,4 +1,4 @@
-"""The local stack: Prefect's server, both sandboxes, the webhook receiver and a worker.
+"""The local stack: Prefect's server, both sandboxes, what hears of their events, and a worker.
 
     with Stack(Path(".invoicing/stack"), report=print) as stack:
         ...  # stack.urls, stack.environment, stack.check()
@@ -28,11 +28,11 @@ import httpx
 import stripe
 
 from deployments.local import prefect_database_cache
-from deployments.local.child_process import POLL_SECONDS, Service, StackError, listen
+from deployments.local.child_process import POLL_SECONDS, Service, StackError, listen, reserve
 
 ROOT = Path(__file__).parents[2]
 SALESFORCE_PACKAGE = ROOT / "deployments/salesforce/force-app/main/default"
-PORTS = {"prefect": 4200, "stripe": 8100, "salesforce": 8200, "receiver": 8300}
+PORTS = {"prefect": 4200, "stripe": 8100, "salesforce": 8200, "pubsub": 8201, "receiver": 8300}
 POOL = "invoices"  # as `prefect.yaml` names it
 DATABASE = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
 LEASES_ON_DISK = "prefect.server.concurrency.lease_storage.filesystem"
@@ -69,6 +69,7 @@ class Urls:
     prefect: str
     stripe: str
     salesforce: str
+    pubsub: str
     receiver: str
     webhook_token: str
 
@@ -118,6 +119,7 @@ def environment(
         "STRIPE__WEBHOOK_SECRETS": f'["{webhook_secret}"]' if webhook_secret else "[]",
         "RECEIVER__TOKEN": urls.webhook_token,
         "SALESFORCE__URL": urls.salesforce,
+        "SALESFORCE__PUBSUB_URL": urls.pubsub,
         "SALESFORCE__DOMAIN": "northwind.my",
         "SALESFORCE__ORG_ID": SALESFORCE_ORG,
         "SALESFORCE__CONSUMER_KEY": SALESFORCE_KEY,
@@ -260,7 +262,8 @@ class Stack:
         self._launch("ledger", *python, "invoicing.ledger")
         self._launch("stripe", *python, "sandbox.stripe")
         org = ("sandbox.salesforce", "--metadata", str(SALESFORCE_PACKAGE), "--seed", "demo")
-        self._launch("salesforce", *python, *org, "--prefect-url", self.urls.prefect_api)
+        bus = ("--pubsub-port", self.urls.pubsub.rpartition(":")[2])
+        self._launch("salesforce", *python, *org, *bus, "--prefect-url", self.urls.prefect_api)
         self._until_ready("stripe", f"{self.urls.stripe}/_sandbox/clock")
         secret = self._register_webhook()
         self.environment = self._environment(secret)
@@ -277,6 +280,7 @@ class Stack:
         self._until_ready("receiver", f"{self.urls.receiver}/ready")
         self._until_served(POOL)
         self._finish("deploy")
+        self._launch("listener", *python, "invoicing.listener")
         self._finish("automations")
 
     def _register_webhook(self) -> str:
@@ -294,7 +298,8 @@ class Stack:
 
     def _listen(self, name: str) -> socket.socket:
         preferred = self._ports[name]
-        listener = listen(preferred)
+        # gRPC takes no socket from others
+        listener = reserve(preferred) if name == "pubsub" else listen(preferred)
         port = listener.getsockname()[1]
         if port != preferred:
             self._report(name, f"port {preferred} is taken, using {port}")

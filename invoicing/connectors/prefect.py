@@ -157,7 +157,7 @@ class Prefect:
         }
         path = "/deployments/{}/create_flow_run"
         answer = self._send("POST", path.format(self._deployment(flow)), body)
-        if answer.status_code == HTTP_NOT_FOUND and self._deployments.pop(flow, None):
+        if answer.status_code == HTTP_NOT_FOUND and self._deployments.pop(flow, ""):
             answer = self._send("POST", path.format(self._deployment(flow)), body)  # made anew
         if answer.status_code in REFUSED:
             raise Rejected(f"{flow} does not take what was entered: {_detail(answer)}")

@@ -233,11 +233,30 @@ class OrgFacts:
         id: Its 18 characters.
         multi_currency: Whether each of its records has a currency of its own.
         currency: Its only one; of several, the one of our user's new records. Empty if unsaid.
+        user_id: Who is logged in.
     """
 
     id: str
     multi_currency: bool
     currency: str
+    user_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A login at an org, for its other APIs.
+
+    Attributes:
+        token: Proves who we are.
+        instance_url: Where the org is.
+        org_id: Its 18 characters.
+        user_id: Who we are there.
+    """
+
+    token: str
+    instance_url: str
+    org_id: str
+    user_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,7 +342,13 @@ class Salesforce:
             raise kind(f"Salesforce refused to {doing}: {why}")
         several = said.get("organizationMultiCurrency") == "true"
         own = said.get("userDefaultCurrencyIsoCode" if several else "orgDefaultCurrencyIsoCode")
-        return OrgFacts(said["organizationId"], several, own or "")
+        return OrgFacts(said["organizationId"], several, own or "", said.get("userId", ""))
+
+    def session(self) -> Session:
+        """This login, for the org's other APIs; one call."""
+        org = self.org()
+        url = f"https://{self._client.sf_instance}"
+        return Session(str(self._client.session_id), url, org.id, org.user_id)
 
     def describe(self, sobject: str) -> Record | None:
         """The org's describe of one of its objects, by the org's own name; None if it has none."""

@@ -312,6 +312,16 @@ class Cursor(SQLModel, table=True):
     moved_at: datetime = Field(sa_type=Instant)
 
 
+class Subscription(SQLModel, table=True):
+    """Place in a stream whose places have no order: what its owner gave us, and nothing else."""
+
+    __tablename__ = "subscription"
+
+    name: str = Field(primary_key=True)
+    replay_id: str = Field(description="Hexadecimal; empty: what comes from now on.")
+    moved_at: datetime = Field(sa_type=Instant)
+
+
 class SyncRun(SQLModel, table=True):
     """One full sync: begun, and perhaps finished. At most one is unfinished."""
 

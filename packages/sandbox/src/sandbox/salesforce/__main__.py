@@ -25,6 +25,7 @@ def main() -> int:
     parser.add_argument("--currency", help="make it an org of this one currency")
     parser.add_argument("--certificate", type=Path, help="PEM that signs JWT assertions")
     parser.add_argument("--prefect-url", help="Prefect API the buttons talk to")
+    parser.add_argument("--pubsub-port", type=int, help="where to serve the Pub/Sub API as well")
     options = parser.parse_args()
     org = open_org(options.metadata, options.data)
     org.use_currency(options.currency)
@@ -36,6 +37,7 @@ def main() -> int:
                 first=options.seed,
                 certificate=options.certificate,
                 prefect_url=options.prefect_url,
+                pubsub_port=options.pubsub_port,
             ),
             "Salesforce sandbox",
             options.host,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from starlette.applications import Starlette
@@ -33,6 +35,9 @@ from sandbox.salesforce.records import MultipleMatches
 from sandbox.salesforce.rest import Rest
 from sandbox.salesforce.seed import Seed, is_empty, seed
 
+if TYPE_CHECKING:
+    from sandbox.salesforce.pubsub import PubSub
+
 OLDEST_VERSION, NEWEST_VERSION = 41, 67
 """API versions that are answered, all as the newest; older ones are retired or deprecated."""
 
@@ -58,6 +63,7 @@ class Salesforce:
         base_url: Where the sandbox is reached.
         certificate: PEM file that signs JWT assertions.
         prefect_url: Prefect's REST API, for the buttons on the pages.
+        pubsub_port: Where the Pub/Sub API is served, 0 for a free port; None: nowhere.
     """
 
     def __init__(
@@ -66,6 +72,7 @@ class Salesforce:
         base_url: str,
         certificate: Path | None = None,
         prefect_url: str | None = None,
+        pubsub_port: int | None = None,
     ) -> None:
         self.org = org
         self.base_url = base_url
@@ -85,6 +92,11 @@ class Salesforce:
                 *Rest(org, self.cursors, self.usage, self.identity_url).table(),
             ]
         )
+        self.pubsub: PubSub | None = None
+        if pubsub_port is not None:
+            from sandbox.salesforce.pubsub import PubSub  # gRPC, which no fork should have
+
+            self.pubsub = PubSub(org, self.sessions, pubsub_port)
         self._pages = Pages(org, base_url, Prefect(prefect_url) if prefect_url else None)
         self.traffic: Traffic
 
@@ -100,6 +112,7 @@ class Salesforce:
         self.bulk_ingest.clear()
         self.usage.clear()
         self.org.locks.clear()
+        self.org.changes.clear()
         self.org.use_currency(currency)
         self.traffic.faults.configure([])
         self.traffic.log.clear()
@@ -124,6 +137,7 @@ class Salesforce:
                 web.static(),
             ],
             exception_handlers={Exception: _unknown_exception},
+            lifespan=self._lifespan,
         )
         login = Traffic(app, self.org.clock, ["/services/oauth2/"], _oauth_refusal)
         data = ["/services/data", "/services/Soap"]
@@ -133,6 +147,11 @@ class Salesforce:
         app.router.routes.extend(admin.routes(self))
         app.router.routes.extend(self._pages.routes())
         return self.traffic
+
+    @asynccontextmanager
+    async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        async with self.pubsub.serving() if self.pubsub else nullcontext():
+            yield
 
     async def _token(self, request: Request) -> Response:
         form = {name: str(value) for name, value in (await request.form()).items()}
@@ -275,9 +294,10 @@ def application(
     first: Seed = "demo",
     certificate: Path | None = None,
     prefect_url: str | None = None,
+    pubsub_port: int | None = None,
 ) -> Traffic:
     """The application over an org, seeded if it is new."""
-    salesforce = Salesforce(org, base_url, certificate, prefect_url)
+    salesforce = Salesforce(org, base_url, certificate, prefect_url, pubsub_port)
     app = salesforce.asgi()
     if is_empty(org):
         seed(org, first)

@@ -243,6 +243,12 @@ class _Metadata:
         return [_Metadata(e) for e in self._element.iterfind(path)]
 
 
+def metadata_texts(path: Path, *names: str) -> list[str]:
+    """What a metadata file says under some names."""
+    read = _Metadata.read(path)
+    return [read.text(name) for name in names]
+
+
 def _custom_fields(folder: Path) -> list[Field]:
     return [
         _custom_field(_Metadata.read(path)) for path in sorted(folder.glob("fields/*-meta.xml"))

@@ -9,6 +9,7 @@ from typing import Any
 
 from sandbox.common.clock import Clock
 from sandbox.salesforce import computed
+from sandbox.salesforce.change_events import Changes, read_channels
 from sandbox.salesforce.ids import make_id
 from sandbox.salesforce.locks import Locks
 from sandbox.salesforce.metadata import load_schema, of_one_currency
@@ -28,7 +29,8 @@ STANDARD_PRICEBOOK_ID = make_id("01s", 1)
 class Org:
     """Everything a request needs to be answered.
 
-    ``currency`` is the org's own one where it has a single currency, and None where it has several.
+    ``currency`` is the org's own one where it has a single currency, and None where it has several;
+    ``channels`` are the topics of change events and the objects on each.
     """
 
     schema: Schema
@@ -37,10 +39,13 @@ class Org:
     user_id: str = USER_ID
     locks: Locks = field(default_factory=Locks)
     currency: str | None = None
+    channels: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    changes: Changes = field(init=False, repr=False)
     _full: Schema = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._full = self.schema
+        self.changes = Changes(self.store, self.clock, self.channels)
 
     def use_currency(self, currency: str | None) -> None:
         """Make it an org of this one currency, or of several; it is to be empty or seeded anew."""
@@ -82,4 +87,5 @@ def open_org(
     schema = load_schema(metadata, store.prefixes())
     if any(field.calculated for field in store.prepare(schema)):
         computed.recalculate(store, schema)
-    return Org(schema, store, clock or Clock())
+    channels = read_channels(metadata, schema)
+    return Org(schema, store, clock or Clock(), channels=channels)

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
@@ -57,6 +57,7 @@ class Store:
             """
         )
         self.connection.create_function("java_double", 1, java_double, deterministic=True)
+        self.on_commit: Callable[[], None] = lambda: None
         self._sequences: dict[str, int] = dict(self.all("SELECT name, last FROM _sequence"))
         self._advanced: set[str] = set()
         self._depth = 0
@@ -112,6 +113,8 @@ class Store:
         finally:
             self.run(f"RELEASE {name}")
             self._depth -= 1
+        if not self._depth:
+            self.on_commit()
 
     def next_number(self, sequence: str, count: int = 1) -> int:
         """The first of ``count`` numbers never given before; gaps stay, as at Salesforce."""
