@@ -239,7 +239,7 @@ class OrgFacts:
     id: str
     multi_currency: bool
     currency: str
-    user_id: str
+    user_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
