@@ -146,6 +146,6 @@ def answer_ended_requests() -> None:
 def _answer(request: RequestRecord, state: RequestState, sentence: str) -> None:
     """Answer a request, or leave it for later."""
     try:
-        answer_request(request.id, state, sentence, request.run_id)
+        answer_request(request, state, sentence)
     except InvoicingError as error:
         get_run_logger().warning("Request %s is answered later: %s", request.id, error)

@@ -163,7 +163,7 @@ class Org:
 
     def request(self, request_id: str) -> dict[str, Any]:
         """A request as people see it."""
-        fields = "State__c, Outcome__c, Open_Key__c, Run_URL__c, CreatedBy.Name"
+        fields = "State__c, Outcome__c, Open_Key__c, Run_URL__c, CreatedById, CreatedBy.Name"
         soql = f"SELECT {fields} FROM Stripe_Invoice_Request__c WHERE Id = {literal(request_id)}"
         return self.query(soql)[0]
 

@@ -133,8 +133,10 @@ def test_what_the_flow_does_not_take_is_refused(
     assert "paid_by" in told["Outcome__c"]
 
 
-def test_a_refusal_is_told_where_it_was_asked(draft: Draft, org: Org, deployed: Deployed) -> None:
-    """The reasons of the flow stand on the request, with what to do."""
+def test_a_refusal_is_told_where_it_was_asked(
+    draft: Draft, org: Org, deployed: Deployed, salesforce_sandbox: Sandbox
+) -> None:
+    """The reasons of the flow stand on the request, and whoever asked is notified once."""
     name = draft().name
     org.set(name, Due_Date__c="2020-01-01")
     request = org.ask(name, "Send")
@@ -143,6 +145,34 @@ def test_a_refusal_is_told_where_it_was_asked(draft: Draft, org: Org, deployed: 
     told = org.request(request)
     assert told["State__c"] == "Refused"
     assert "due date" in told["Outcome__c"].lower()
+    watch_salesforce()
+    [notified] = salesforce_sandbox.admin("GET", "notifications")["sent"]
+    assert notified["title"] == "Send was refused"
+    assert notified["body"] == told["Outcome__c"]
+    assert notified["recipientIds"] == [told["CreatedById"]]
+    assert notified["targetId"] == org.record(name)["Id"]
+
+
+def test_nobody_is_notified_of_what_was_done(
+    draft: Draft, org: Org, deployed: Deployed, salesforce_sandbox: Sandbox
+) -> None:
+    """The record shows it; a bell for each invoice that was sent would be too many."""
+    org.ask(draft().name, "Send")
+    watch_salesforce()
+    deployed.carry_out(send_invoice)
+    assert salesforce_sandbox.admin("GET", "notifications")["sent"] == []
+
+
+def test_a_notification_that_cannot_be_sent(
+    draft: Draft, org: Org, deployed: Deployed, salesforce_sandbox: Sandbox
+) -> None:
+    """The user may not be told, or the right is missing: the request says it all the same."""
+    request = org.ask(draft().name, "Sync", "now")
+    rule = {"kind": "refuse", "path": "*/actions/*", "status": 403}
+    salesforce_sandbox.admin("POST", "faults", rules=[rule])
+    watch_salesforce()
+    assert org.request(request)["State__c"] == "Refused"
+    assert watch_salesforce().sentence.startswith("0 records")
 
 
 @pytest.mark.parametrize(

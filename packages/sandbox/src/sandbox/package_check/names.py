@@ -14,6 +14,7 @@ API_NAME = re.compile(r"[A-Za-z](?:_?[A-Za-z0-9])*")
 
 LONGEST = {
     "CustomField": (("label", 40), ("inlineHelpText", 510), ("description", 1000)),
+    "CustomNotificationType": (("masterLabel", 80), ("description", 255)),
     "CustomObject": (("label", 40), ("pluralLabel", 40), ("description", 1000)),
     "CustomApplication": (("label", 40), ("description", 255)),
     "CustomTab": (("description", 1000),),

@@ -23,6 +23,7 @@ TYPES: Mapping[str, tuple[str, str]] = {
     "labels": ("CustomLabels", "labels"),
     "layout": ("Layout", "layouts"),
     "listView": ("ListView", "listViews"),
+    "notiftype": ("CustomNotificationType", "notificationtypes"),
     "object": ("CustomObject", "objects"),
     "permissionset": ("PermissionSet", "permissionsets"),
     "platformEventChannel": ("PlatformEventChannel", "platformEventChannels"),

@@ -190,6 +190,9 @@ def routes(salesforce: Salesforce) -> list[Route]:
             salesforce.pubsub.break_streams()
         return await get_pubsub(request)
 
+    async def get_notifications(_: Request) -> Response:
+        return JSONResponse({"sent": salesforce.notifications.sent})
+
     async def merge(request: Request) -> Response:
         order = await parsed(request, MergeOrder)
         if isinstance(order, Response):
@@ -228,6 +231,7 @@ def routes(salesforce: Salesforce) -> list[Route]:
         Route("/_sandbox/pubsub", get_pubsub, methods=["GET"]),
         Route("/_sandbox/pubsub", set_pubsub, methods=["POST"]),
         Route("/_sandbox/pubsub", break_streams, methods=["DELETE"]),
+        Route("/_sandbox/notifications", get_notifications, methods=["GET"]),
         Route("/_sandbox/merge", merge, methods=["POST"]),
         Route("/_sandbox/undelete", undelete, methods=["POST"]),
         Route("/_sandbox/recycle-bin", empty_recycle_bin, methods=["DELETE"]),

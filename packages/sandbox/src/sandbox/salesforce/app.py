@@ -27,6 +27,7 @@ from sandbox.salesforce.cursors import Cursors
 from sandbox.salesforce.errors import OAuthError, SalesforceError, not_found
 from sandbox.salesforce.http import Answer, Call, Resources
 from sandbox.salesforce.limits import Usage
+from sandbox.salesforce.notifications import Notifications
 from sandbox.salesforce.oauth import Authority, Sessions
 from sandbox.salesforce.org import ORGANIZATION_ID, Org
 from sandbox.salesforce.pages import Pages
@@ -83,12 +84,14 @@ class Salesforce:
         self.cursors = Cursors(org)
         self.bulk_query = BulkQuery(org)
         self.bulk_ingest = BulkIngest(org)
+        self.notifications = Notifications(org)
         self._resources = Resources(
             [
                 *Composite(org, lambda call: self._resources.answer(call)).table(),
                 *Collections(org).table(),
                 *self.bulk_query.table(),
                 *self.bulk_ingest.table(),
+                *self.notifications.table(),
                 *Rest(org, self.cursors, self.usage, self.identity_url).table(),
             ]
         )
@@ -110,6 +113,7 @@ class Salesforce:
         self.cursors.clear()
         self.bulk_query.clear()
         self.bulk_ingest.clear()
+        self.notifications.sent.clear()
         self.usage.clear()
         self.org.locks.clear()
         self.org.changes.clear()

@@ -12,7 +12,7 @@ from sandbox.salesforce import computed
 from sandbox.salesforce.change_events import Changes, read_channels
 from sandbox.salesforce.ids import make_id
 from sandbox.salesforce.locks import Locks
-from sandbox.salesforce.metadata import load_schema, of_one_currency
+from sandbox.salesforce.metadata import load_schema, of_one_currency, read_notification_types
 from sandbox.salesforce.schema import Schema, SObject
 from sandbox.salesforce.store import Store
 from sandbox.salesforce.values import stamp
@@ -30,7 +30,8 @@ class Org:
     """Everything a request needs to be answered.
 
     ``currency`` is the org's own one where it has a single currency, and None where it has several;
-    ``channels`` are the topics of change events and the objects on each.
+    ``channels`` are the topics of change events and the objects on each, ``notification_types``
+    the labels of custom notifications by their names.
     """
 
     schema: Schema
@@ -40,6 +41,7 @@ class Org:
     locks: Locks = field(default_factory=Locks)
     currency: str | None = None
     channels: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    notification_types: Mapping[str, str] = field(default_factory=dict)
     changes: Changes = field(init=False, repr=False)
     _full: Schema = field(init=False, repr=False)
 
@@ -88,4 +90,5 @@ def open_org(
     if any(field.calculated for field in store.prepare(schema)):
         computed.recalculate(store, schema)
     channels = read_channels(metadata, schema)
-    return Org(schema, store, clock or Clock(), channels=channels)
+    types = read_notification_types(metadata)
+    return Org(schema, store, clock or Clock(), channels=channels, notification_types=types)

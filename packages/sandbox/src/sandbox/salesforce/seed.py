@@ -49,6 +49,8 @@ def _create(org: Org, sobject: str, values: dict[str, Any]) -> str:
 def _basics(org: Org, data: dict[str, Any]) -> None:
     _create(org, "User", {**data["user"], "IsActive": True})
     _create(org, "Organization", data["organization"])
+    for name, label in org.notification_types.items():
+        _create(org, "CustomNotificationType", {"DeveloperName": name, "MasterLabel": label})
     if org.currency is None:
         for currency in data["currency"]:
             _create(org, "CurrencyType", {"IsActive": True, **currency})
