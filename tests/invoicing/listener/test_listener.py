@@ -237,7 +237,9 @@ def test_nothing_is_remembered_before_a_run_was_started(
         eventually(lambda: subscriptions.place(NAME) != place, WAIT)
 
 
-@pytest.mark.parametrize("place", [b"strange", (5).to_bytes(8) + bytes(8)])
+@pytest.mark.parametrize(
+    "place", [b"strange", (5).to_bytes(8) + bytes(8)], ids=["another org", "long ago"]
+)
 def test_a_place_that_salesforce_knows_no_longer(
     people: People, prefect: PrefectServer, place: bytes
 ) -> None:
