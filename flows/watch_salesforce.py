@@ -4,7 +4,17 @@ from prefect import flow
 
 from invoicing.domain.forms.parameters import Outcome
 from invoicing.domain.model.wording import counted
-from tasks.events.salesforce_requests import collect_requests, lock_action_fields, take_up_requests
+from tasks.events.request_records import (
+    answer_ended_requests,
+    collect_request_records,
+    start_requests,
+)
+from tasks.events.salesforce_requests import (
+    TakenUp,
+    collect_requests,
+    lock_action_fields,
+    take_up_requests,
+)
 from tasks.records.environment_check import verify_environment
 from tasks.runtime.outcome import reports_outcome
 from tasks.sending.one_off_email import give_back_all_emails
@@ -13,14 +23,20 @@ from tasks.sending.one_off_email import give_back_all_emails
 @flow(name="watch-salesforce", flow_run_name="watch Salesforce", persist_result=True)
 @reports_outcome
 def watch_salesforce() -> Outcome:
-    """Start what the action field of invoice records asks for: send, void, resend and the like.
+    """Start what people ask for in Salesforce: send, void, resend and the like.
 
-    Each request is started once and the field is cleared; the result, or the reason why
-    not, is written on the record by the flow that was started.
+    They ask by requests, which are records that the package's buttons make, or by the action field
+    of an invoice. Each is started once, and each by itself; a request is answered by the flow that
+    was started for it, an action field is cleared.
     """
     verify_environment()
-    with lock_action_fields():
-        asking = collect_requests()
-        taken = take_up_requests()
+    asking = collect_request_records()
+    started = start_requests()
+    answer_ended_requests()
     give_back_all_emails()
+    taken = TakenUp(started)
+    with lock_action_fields() as mine:
+        if mine:
+            asking += collect_requests()
+            taken += take_up_requests()
     return Outcome(sentence=f"{counted(asking, 'record')} asked for something; {taken.sentence}")

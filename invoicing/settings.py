@@ -129,6 +129,14 @@ class Salesforce(BaseModel):
     url: str | None = Field(
         None, description="Where the org answers, when that is not its My Domain (a proxy)."
     )
+    pubsub_url: str = Field(
+        "https://api.pubsub.salesforce.com:7443",
+        description="Where the listener finds Salesforce's Pub/Sub API.",
+    )
+    request_channel: str = Field(
+        "/data/Invoice_Requests__chn",
+        description="The channel of change events on which it hears of requests.",
+    )
     timeout_seconds: float = Field(60, gt=0, description="Time limit of one request.")
     multi_currency: bool | None = Field(
         None,

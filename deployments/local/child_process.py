@@ -161,6 +161,21 @@ def _open(port: int) -> socket.socket:
     return listener
 
 
+def reserve(preferred: int = 0) -> socket.socket:
+    """A TCP port of the loopback interface, for a program that opens its socket itself.
+
+    Nobody else gets the port as long as this is open, and nothing is answered there before that
+    program listens.
+
+    Raises:
+        StackError: No port is free.
+    """
+    reserved = socket.socket()
+    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    reserved.bind(("127.0.0.1", port_or_free(preferred) if preferred else 0))
+    return reserved
+
+
 def port_or_free(preferred: int) -> int:
     """The preferred TCP port of the loopback interface, or a free one where it is taken."""
     for port in (preferred, 0):

@@ -1,4 +1,4 @@
-"""The local stack: Prefect's server, both sandboxes, the webhook receiver and a worker.
+"""The local stack: Prefect's server, both sandboxes, what hears of their events, and a worker.
 
     with Stack(Path(".invoicing/stack"), report=print) as stack:
         ...  # stack.urls, stack.environment, stack.check()
@@ -28,12 +28,12 @@ import httpx
 import stripe
 
 from deployments.local import prefect_database_cache
-from deployments.local.child_process import POLL_SECONDS, Service, StackError, listen
+from deployments.local.child_process import POLL_SECONDS, Service, StackError, listen, reserve
 
 ROOT = Path(__file__).parents[2]
 SALESFORCE_PACKAGE = ROOT / "deployments/salesforce/force-app/main/default"
 MULTI_CURRENCY = ROOT / "deployments/salesforce/multi-currency/main/default"
-PORTS = {"prefect": 4200, "stripe": 8100, "salesforce": 8200, "receiver": 8300}
+PORTS = {"prefect": 4200, "stripe": 8100, "salesforce": 8200, "pubsub": 8201, "receiver": 8300}
 POOL = "invoices"  # as `prefect.yaml` names it
 DATABASE = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
 LEASES_ON_DISK = "prefect.server.concurrency.lease_storage.filesystem"
@@ -70,6 +70,7 @@ class Urls:
     prefect: str
     stripe: str
     salesforce: str
+    pubsub: str
     receiver: str
     webhook_token: str
 
@@ -121,6 +122,7 @@ def environment(
         "RECEIVER__TOKEN": urls.webhook_token,
         "RECEIVER__URL": urls.receiver,
         "SALESFORCE__URL": urls.salesforce,
+        "SALESFORCE__PUBSUB_URL": urls.pubsub,
         "SALESFORCE__DOMAIN": "northwind.my",
         "SALESFORCE__ORG_ID": SALESFORCE_ORG,
         "SALESFORCE__CONSUMER_KEY": SALESFORCE_KEY,
@@ -263,7 +265,9 @@ class Stack:
         self._launch("ledger", *python, "invoicing.ledger")
         self._launch("stripe", *python, "sandbox.stripe")
         package = [f"--metadata={folder}" for folder in (SALESFORCE_PACKAGE, MULTI_CURRENCY)]
-        self._launch("salesforce", *python, "sandbox.salesforce", *package, "--seed", "demo")
+        bus = ("--pubsub-port", self.urls.pubsub.rpartition(":")[2])
+        org = ("sandbox.salesforce", *package, "--seed", "demo", *bus)
+        self._launch("salesforce", *python, *org)
         self._until_ready("stripe", f"{self.urls.stripe}/_sandbox/clock")
         secret = self._register_webhook()
         self.environment = self._environment(secret)
@@ -280,6 +284,7 @@ class Stack:
         self._until_ready("receiver", f"{self.urls.receiver}/ready")
         self._until_served(POOL)
         self._finish("deploy")
+        self._launch("listener", *python, "invoicing.listener")
         self._finish("automations")
 
     def _register_webhook(self) -> str:
@@ -297,7 +302,8 @@ class Stack:
 
     def _listen(self, name: str) -> socket.socket:
         preferred = self._ports[name]
-        listener = listen(preferred)
+        # gRPC takes no socket from others
+        listener = reserve(preferred) if name == "pubsub" else listen(preferred)
         port = listener.getsockname()[1]
         if port != preferred:
             self._report(name, f"port {preferred} is taken, using {port}")

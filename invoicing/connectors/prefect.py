@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
-from invoicing.errors import TransientError
+from invoicing.errors import NotFound, Rejected, TransientError
 from invoicing.settings import settings
 
 RETRY_POLICY = Retry(
@@ -30,6 +30,9 @@ RETRY_POLICY = Retry(
 
 SAFE_METHODS = frozenset(["GET", "HEAD", "OPTIONS"])
 """Those that need no CSRF token."""
+
+REFUSED = frozenset([409, 422])
+"""The answers to parameters that a flow does not take."""
 
 PAGE_SIZE = 200
 """The most runs that the server lists at once."""
@@ -107,6 +110,7 @@ class Prefect:
 
         Raises:
             TransientError: the server is away.
+            Rejected: the flow does not take such parameters.
         """
         return self._create_run(flow, parameters, idempotency_key)[0]["id"]
 
@@ -144,8 +148,12 @@ class Prefect:
 
         Raises:
             TransientError: the server is away.
+            NotFound: it has no such run, or no longer.
         """
-        run = self._call("GET", f"/flow_runs/{run_id}", _Run)
+        answer = self._send("GET", f"/flow_runs/{run_id}")
+        if answer.status_code == HTTPStatus.NOT_FOUND:
+            raise NotFound("Prefect has no such run, or no longer.")
+        run = _read(self._checked(answer), _Run)
         state = run["state"] or _State()
         return RunState(run["name"], state.get("type", "SCHEDULED"), state.get("message") or "")
 
@@ -182,9 +190,13 @@ class Prefect:
             "idempotency_key": idempotency_key,
             "state": {"type": "SCHEDULED"},
         }
-        path = f"/deployments/{self._deployment(flow)}/create_flow_run"
-        answer = self._request("POST", path, body)
-        return _read(answer, _Identified), answer.status_code
+        path = "/deployments/{}/create_flow_run"
+        answer = self._send("POST", path.format(self._deployment(flow)), body)
+        if answer.status_code == HTTPStatus.NOT_FOUND and self._deployments.pop(flow, ""):
+            answer = self._send("POST", path.format(self._deployment(flow)), body)  # made anew
+        if answer.status_code in REFUSED:
+            raise Rejected(f"{flow} does not take what was entered: {_detail(answer)}")
+        return _read(self._checked(answer), _Identified), answer.status_code
 
     def _deployment(self, flow: str) -> str:
         if flow not in self._deployments:
@@ -196,26 +208,33 @@ class Prefect:
         return _read(self._request(method, path, body), shape)
 
     def _request(self, method: str, path: str, body: Any = None) -> requests.Response:
-        try:
-            answer = self._send(method, path, body)
-            if answer.status_code == HTTPStatus.FORBIDDEN and method not in SAFE_METHODS:
-                self._fetch_csrf_token()
-                answer = self._send(method, path, body)
-            answer.raise_for_status()
-        except requests.RequestException as error:
-            self._deployments.clear()  # one that was deployed again has another id
-            raise TransientError(f"Prefect did not answer: {error}") from error
-        return answer
+        return self._checked(self._send(method, path, body))
 
-    def _send(self, method: str, path: str, body: Any) -> requests.Response:
-        answer = self._session.request(
-            method, self._url + path, json=body, timeout=self._timeout, headers=self._csrf
-        )
+    def _send(self, method: str, path: str, body: Any = None) -> requests.Response:
+        answer = self._sent(method, path, body)
+        if answer.status_code == HTTPStatus.FORBIDDEN and method not in SAFE_METHODS:
+            self._fetch_csrf_token()
+            answer = self._sent(method, path, body)
         if answer.status_code == HTTPStatus.UNAUTHORIZED:
             raise TransientError(
                 "The Prefect server does not accept the password; check PREFECT_API_AUTH_STRING "
                 "(user:password)."
             )
+        return answer
+
+    def _sent(self, method: str, path: str, body: Any) -> requests.Response:
+        try:
+            return self._session.request(
+                method, self._url + path, json=body, timeout=self._timeout, headers=self._csrf
+            )
+        except requests.RequestException as error:
+            raise self._away(error) from error
+
+    def _checked(self, answer: requests.Response) -> requests.Response:
+        try:
+            answer.raise_for_status()
+        except requests.RequestException as error:
+            raise self._away(error) from error
         return answer
 
     def _fetch_csrf_token(self) -> None:
@@ -225,11 +244,14 @@ class Prefect:
         Source: ``prefect.server.api.csrf_token``
         """
         client = uuid4().hex
-        answer = self._send("GET", f"/csrf-token?client={client}", None)
+        answer = self._send("GET", f"/csrf-token?client={client}")
         if answer.status_code != HTTPStatus.UNPROCESSABLE_ENTITY:
-            answer.raise_for_status()
-            token = _read(answer, _Token)["token"]
+            token = _read(self._checked(answer), _Token)["token"]
             self._csrf = {"Prefect-Csrf-Client": client, "Prefect-Csrf-Token": token}
+
+    def _away(self, error: requests.RequestException) -> TransientError:
+        self._deployments.clear()  # one that was deployed again has another id
+        return TransientError(f"Prefect did not answer: {error}")
 
 
 def _read(answer: requests.Response, shape: type[T]) -> T:
@@ -240,6 +262,14 @@ def _read(answer: requests.Response, shape: type[T]) -> T:
             f"What answers at {answer.url} is no Prefect server, or something is in front of it: "
             f"{error}. Check PREFECT_API_URL."
         ) from error
+
+
+def _detail(answer: requests.Response) -> str:
+    """What the server says is wrong."""
+    try:
+        return str(answer.json()["detail"])
+    except (ValueError, KeyError, TypeError):
+        return f"status {answer.status_code}"
 
 
 def client() -> Prefect:

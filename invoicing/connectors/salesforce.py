@@ -36,7 +36,7 @@ from simple_salesforce.exceptions import (
 from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.salesforce.field_mapping import Names, OrgMapping
 from invoicing.domain.salesforce.new_values import NewValues
-from invoicing.domain.salesforce.queries import Query, is_in
+from invoicing.domain.salesforce.queries import Query, equals, is_in
 from invoicing.domain.salesforce.record import INVOICE
 from invoicing.errors import (
     EnvironmentMismatch,
@@ -355,11 +355,30 @@ class OrgFacts:
         id: Its 18 characters.
         multi_currency: Whether each of its records has a currency of its own.
         currency: Its only one; of several, the one of our user's new records. Empty if unsaid.
+        user_id: Who is logged in.
     """
 
     id: str
     multi_currency: bool
     currency: str
+    user_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A login at an org, for its other APIs.
+
+    Attributes:
+        token: Proves who we are.
+        instance_url: Where the org is.
+        org_id: Its 18 characters.
+        user_id: Who we are there.
+    """
+
+    token: str
+    instance_url: str
+    org_id: str
+    user_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -448,7 +467,13 @@ class Salesforce:
                 raise _soap_kind(said, answer.status_code)(f"Salesforce refused to {doing}: {why}")
         several = said.get("organizationMultiCurrency") == "true"
         own = said.get("userDefaultCurrencyIsoCode" if several else "orgDefaultCurrencyIsoCode")
-        return OrgFacts(said["organizationId"], several, own or "")
+        return OrgFacts(said["organizationId"], several, own or "", said.get("userId", ""))
+
+    def session(self) -> Session:
+        """This login, for the org's other APIs; one call."""
+        org = self.org()
+        url = f"https://{self._client.sf_instance}"
+        return Session(str(self._client.session_id), url, org.id, org.user_id)
 
     def describe(self, sobject: str) -> Record | None:
         """The org's describe of one of its objects, by the org's own name; None if it has none."""
@@ -619,6 +644,10 @@ class Salesforce:
             return field
         return self._names.path(sobject, field) if self._names.keeps(sobject) else None
 
+    def has(self, sobject: str) -> bool:
+        """Whether the org has an object of ours."""
+        return self._names is None or self._names.keeps(sobject)
+
     def keeps(self, sobject: str, field: str) -> bool:
         """Whether the org has a field of ours."""
         return self._names is None or self._names.path(sobject, field) is not None
@@ -768,6 +797,40 @@ class Salesforce:
         if "body" in request:
             node["body"] = self._fields(sobject, request["body"])
         return node
+
+    def notify(self, kind: str, user_id: str, title: str, body: str, target: str) -> None:
+        """Tell a user something, by the platform's own notifications; two calls.
+
+        Args:
+            kind: The name of the custom notification type.
+            user_id: Who is told.
+            title: At most 250 characters are shown.
+            body: At most 750.
+            target: The record that a click leads to.
+
+        Raises:
+            EnvironmentMismatch: the org has no such type.
+            Rejected: our user may not, or the user cannot be told.
+
+        Source: https://developer.salesforce.com/docs/atlas.en-us.262.0.pushImplGuide.meta/
+        pushImplGuide/actions_obj_custom_notification.htm
+        """
+        types = self.query(
+            Query("CustomNotificationType", ["Id"], where=equals("DeveloperName", kind))
+        )
+        if not types:
+            raise EnvironmentMismatch(
+                f"Salesforce has no notification type {kind}. Deploy deployments/salesforce."
+            )
+        asked = {
+            "customNotifTypeId": types[0]["Id"],
+            "recipientIds": [user_id],
+            "title": title[:250],
+            "body": body[:750],
+            "targetId": target,
+        }
+        path = "actions/standard/customNotificationAction"
+        self._call("notify a user", path, object, "POST", {"inputs": [asked]})
 
     def api_usage(self) -> float:
         """Share of the day's API calls that are used, as the last answer said; costs one call.

@@ -314,6 +314,27 @@ class Request(SQLModel, table=True):
     ended: str | None = Field(default=None, sa_type=Text, description="Why nothing does it.")
 
 
+UNANSWERED = "NOT answered"
+"""The requests that are open, in the words of their index."""
+
+
+class RequestRecord(SQLModel, table=True):
+    """A request that is a record of its own in Salesforce; started and answered once."""
+
+    __tablename__ = "request_record"
+    __table_args__ = (_index_where("ix_request_record_open", ["run_id"], UNANSWERED),)
+
+    id: str = Field(primary_key=True, description="The record's id.")
+    action: str
+    invoice_id: str | None = Field(default=None, description="The invoice's record.")
+    open_key: str | None = None
+    parameters: str = Field(default="", sa_type=Text)
+    asked_by: str = Field(description="The user who created it.")
+    asked_at: datetime = Field(sa_type=Instant)
+    run_id: str | None = Field(default=None, description="The flow run that does it.")
+    answered: bool = Field(default=False, description="The record says what came of it.")
+
+
 class Cursor(SQLModel, table=True):
     """Position of a reader in a stream."""
 
@@ -321,6 +342,16 @@ class Cursor(SQLModel, table=True):
 
     name: str = Field(primary_key=True)
     position: datetime = Field(sa_type=Instant)
+    moved_at: datetime = Field(sa_type=Instant)
+
+
+class Subscription(SQLModel, table=True):
+    """Place in a stream whose places have no order: what its owner gave us, and nothing else."""
+
+    __tablename__ = "subscription"
+
+    name: str = Field(primary_key=True)
+    replay_id: str = Field(description="Hexadecimal; empty: what comes from now on.")
     moved_at: datetime = Field(sa_type=Instant)
 
 

@@ -18,10 +18,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from invoicing.errors import TransientError
+from invoicing.flow_trigger import FlowTrigger
 from invoicing.ledger import inbox
 from invoicing.receiver.account_paths import endpoints_by_path
 from invoicing.receiver.batch_writer import BatchWriter
-from invoicing.receiver.flow_trigger import FlowTrigger
 from invoicing.receiver.metrics import Metrics
 from invoicing.receiver.verification import RejectedRequest, accepted_event
 from invoicing.settings import Settings
@@ -39,7 +39,8 @@ def build_app(settings: Settings) -> Starlette:
         Misconfigured: there is no endpoint.
     """
     endpoints = endpoints_by_path(settings)
-    trigger = FlowTrigger(settings.prefect_api_url, settings.prefect_api_auth)
+    api = (settings.prefect_api_url, settings.prefect_api_auth)
+    trigger = FlowTrigger[None]("handle-events", "inbox", *api)
     metrics = Metrics()
 
     def written(events: int, new: int) -> None:

@@ -1,9 +1,10 @@
-"""Steps on requests from Salesforce: read the action fields, take each request up once."""
+"""Steps on the action fields of invoice records: read them, take each request up once."""
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Self
 
 from prefect import task
 from prefect.logging import get_run_logger
@@ -13,6 +14,7 @@ from invoicing.domain.model.status import SyncState
 from invoicing.domain.model.wording import counted
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.queries import Comparison, Query, all_of
+from invoicing.domain.salesforce.request_record import ACTIONS
 from invoicing.errors import InvoicingError, NotFound, Rejected, Superseded
 from invoicing.ledger import inbox, salesforce_requests
 from invoicing.ledger.models import Request
@@ -21,18 +23,7 @@ from tasks.records.invoices import write_sync_message
 from tasks.records.locks import Lock
 from tasks.runtime.retries import FEW_RETRIES, STEP
 
-FLOW_BY_ACTION: Mapping[str, str] = {
-    "Send": "send-invoice",
-    "Sync": "sync-invoice",
-    "Preview": "preview-invoice",
-    "Resend": "resend-invoice",
-    "Void": "void-invoice",
-    "Write Off": "write-off-invoice",
-    "Record Payment": "record-payment",
-    "Replace": "replace-invoice",
-    "Clone": "clone-invoice",
-    "Delete": "delete-draft",
-}
+FLOW_BY_ACTION: Mapping[str, str] = {name: action.flow for name, action in ACTIONS.items()}
 """Flows by the value of the action field. A payment is the whole of what remains; for
 a part or a reference, and for credits, start the flow with its form."""
 
@@ -69,9 +60,15 @@ def collect_requests() -> int:
     return len(asking)
 
 
-def lock_action_fields() -> AbstractContextManager[None]:
-    """Lock the action fields: what two runs see at once is one request."""
-    return WATCH.held(_subject())
+@contextmanager
+def lock_action_fields() -> Iterator[bool]:
+    """Lock the action fields: what two runs see at once is one request.
+
+    Yields:
+        Whether this run may look at them; if not, another one does.
+    """
+    with WATCH.held_if_free([_subject()]) as busy:
+        yield not busy
 
 
 def _subject() -> str:
@@ -88,7 +85,10 @@ class TakenUp:
     """
 
     started: Sequence[str]
-    problems: Sequence[str]
+    problems: Sequence[str] = ()
+
+    def __add__(self, other: Self) -> Self:
+        return type(self)([*self.started, *other.started], [*self.problems, *other.problems])
 
     @property
     def sentence(self) -> str:

@@ -12,7 +12,9 @@ from prefect.states import Completed, Failed
 from pydantic import Field
 
 from invoicing.domain.forms.parameters import Outcome
-from invoicing.errors import InvoicingError, Superseded
+from invoicing.domain.salesforce.request_record import RequestState
+from invoicing.errors import Conflict, InvoicingError, Rejected, Superseded
+from tasks.runtime.request_answer import answer_own_request
 
 P = ParamSpec("P")
 
@@ -29,6 +31,7 @@ def reports_outcome(flow: Callable[P, R]) -> Callable[P, R]:
     A refusal or a conflict ends the run as Failed with its reasons as the message, without
     a stack trace; so does the last of too many attempts. Anything unknown is raised as it is.
     A process whose run was taken over by another ends without a word about the run's state.
+    Whoever asked for it in Salesforce is told the same on the request, before the run ends.
     Prefect takes the state as the run's end, and hands the outcome inside it to whoever called
     the flow.
     """
@@ -43,8 +46,15 @@ def reports_outcome(flow: Callable[P, R]) -> Callable[P, R]:
             raise Abort(str(error)) from error
         except InvoicingError as error:
             get_run_logger().error(str(error))
+            wrong = isinstance(error, Rejected | Conflict)
+            state = RequestState.REFUSED if wrong else RequestState.FAILED
+            answer_own_request(state, str(error))
             return Failed(message=str(error), data=error)
+        except Exception as error:
+            answer_own_request(RequestState.FAILED, f"Something unexpected happened: {error}")
+            raise
         get_run_logger().info(outcome.sentence)
+        answer_own_request(RequestState.DONE, outcome.sentence)
         return Completed(message=outcome.sentence, data=outcome)
 
     cast(Any, run).__signature__ = _with_titles(signature(flow))

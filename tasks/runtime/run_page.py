@@ -21,10 +21,10 @@ def this_attempt() -> str:
     return owner_of(run_id(), flow_run.run_count or 0)
 
 
-def run_url() -> str | None:
-    """URL of this run in the Prefect UI, for the Salesforce record."""
-    base = settings().prefect_ui_url
-    return f"{base.rstrip('/')}/runs/flow-run/{flow_run.id}" if base and flow_run.id else None
+def run_url(run: str | None = None) -> str | None:
+    """URL of a run in the Prefect UI, for the Salesforce record; of this one by default."""
+    base, run = settings().prefect_ui_url, run or flow_run.id
+    return f"{base.rstrip('/')}/runs/flow-run/{run}" if base and run else None
 
 
 def stripe_page(kind: str, stripe_id: str) -> str:

@@ -17,7 +17,7 @@ from deployments import server
 from deployments.local.stack import Urls, environment
 from invoicing.connectors.prefect import Prefect
 from invoicing.errors import TransientError
-from invoicing.receiver.flow_trigger import FlowTrigger
+from invoicing.flow_trigger import FlowTrigger
 from tests.prefect_server import prefect_server
 from tests.prefect_worker import eventually
 
@@ -116,7 +116,7 @@ def test_the_recipe_for_programs_works(api: str) -> None:
 
 def test_a_page_from_elsewhere_may_not_ask_the_local_stack(tmp_path: Path) -> None:
     """Its preflight is refused; the UI's own is not."""
-    urls = Urls("http://127.0.0.1:4200", "", "", "", "")
+    urls = Urls("http://127.0.0.1:4200", *[""] * 5)
     stack = environment(urls, tmp_path, "")
     closed = {name: value for name, value in stack.items() if "_CORS_" in name}
     with prefect_server(tmp_path, closed) as url:

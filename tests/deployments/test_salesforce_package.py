@@ -7,13 +7,16 @@ import pytest
 from deployments.local.stack import SALESFORCE_PACKAGE
 from invoicing.domain.model.invoice_details import Terms
 from invoicing.domain.model.status import Status
+from invoicing.domain.salesforce.request_record import ACTIONS, open_key
 from invoicing.domain.salesforce.required_schema import OBJECTS
 from invoicing.domain.stripe.transitions import ALLOWED_STATUSES, InvoiceAction
+from sandbox.salesforce.formula import read_formula
 from tasks.events.salesforce_requests import FLOW_BY_ACTION
 
 pytestmark = pytest.mark.fast
 
 INVOICE = "Stripe_Invoice__c"
+REQUEST = "Stripe_Invoice_Request__c"
 LATER = {
     "Resend": InvoiceAction.RESEND,
     "Record Payment": InvoiceAction.PAY,
@@ -41,21 +44,33 @@ def read(path: str) -> ElementTree.Element:
     return root
 
 
+def flow_of(action: str) -> ElementTree.Element:
+    """The dialogue of one of the invoice's actions."""
+    flow = read(f"quickActions/{INVOICE}.{action}.quickAction-meta.xml").findtext("flowDefinition")
+    return read(f"flows/{flow}.flow-meta.xml")
+
+
+def request_of(action: str) -> dict[str, str]:
+    """What an action's dialogue writes on the request: a word, or the name that holds it."""
+    [made] = flow_of(action).findall("recordCreates")
+    assert made.findtext("object") == REQUEST
+    return {
+        str(given.findtext("field")): given.findtext("value/stringValue")
+        or str(given.findtext("value/elementReference"))
+        for given in made.iterfind("inputAssignments")
+    }
+
+
 def actions() -> dict[str, str]:
-    """The invoice's actions: by value of the action field, the action's name."""
-    found = {}
-    for path in sorted((SALESFORCE_PACKAGE / "quickActions").glob(f"{INVOICE}.*")):
-        flow = read(f"quickActions/{path.name}").findtext("flowDefinition")
-        asked = read(f"flows/{flow}.flow-meta.xml").find("recordUpdates/inputAssignments")
-        assert asked is not None
-        assert asked.findtext("field") == "Action_Requested__c"
-        found[str(asked.findtext("value/stringValue"))] = path.name.split(".")[1]
-    return found
+    """The invoice's actions: by what they ask for, the action's name."""
+    paths = sorted((SALESFORCE_PACKAGE / "quickActions").glob(f"{INVOICE}.*"))
+    names = [path.name.split(".")[1] for path in paths]
+    return {request_of(name)["Action__c"]: name for name in names}
 
 
-def statuses_of(flow: str) -> frozenset[Status]:
+def statuses_of(action: str) -> frozenset[Status]:
     """The statuses in which an action's dialogue goes on."""
-    conditions = read(f"flows/{flow}.flow-meta.xml").iterfind("decisions/rules/conditions")
+    conditions = flow_of(action).iterfind("decisions/rules/conditions")
     return frozenset(
         Status(str(asked.findtext("rightValue/stringValue")))
         for asked in conditions
@@ -64,8 +79,48 @@ def statuses_of(flow: str) -> frozenset[Status]:
 
 
 def test_each_action_that_is_taken_up_has_a_button() -> None:
-    """What the action field takes can be pressed, and nothing else."""
+    """What can be asked for can be pressed, and nothing else."""
     assert actions().keys() == FLOW_BY_ACTION.keys()
+
+
+def test_a_request_has_the_key_that_makes_it_the_only_one() -> None:
+    """Each dialogue writes the very key that is expected of a request, and where it says so."""
+    for asked, action in actions().items():
+        assert request_of(action)["Invoice__c"] == "Get_Invoice.Id"
+        assert request_of(action)["Open_Key__c"] == "Open_Key"
+        formulas = {f.findtext("name"): f for f in flow_of(action).iterfind("formulas")}
+        worked_out = read_formula(str(formulas["Open_Key"].findtext("expression"))).worked_out
+        invoice_id = "a00000000000001AAA"
+        assert worked_out({"Get_Invoice.Id": invoice_id}) == open_key(invoice_id, asked)
+        twice = read_formula(str(formulas["Is_Asked_For"].findtext("expression"))).worked_out
+        assert twice({"$Flow.FaultMessage": "DUPLICATE_VALUE: duplicate value found"})
+        assert not twice({"$Flow.FaultMessage": "INSUFFICIENT_ACCESS"})
+
+
+def test_a_dialogue_asks_for_no_more_than_its_flow_takes() -> None:
+    """The names in the text that a dialogue fills in are the flow's parameters, each in it once."""
+    for asked, action in actions().items():
+        lines = (flow_of(action).findtext("textTemplates/text") or "").splitlines()
+        assert tuple(line.partition(":")[0] for line in lines) == ACTIONS[asked].parameters
+        assert ("Parameters__c" in request_of(action)) == bool(lines)
+
+
+def test_people_may_ask_and_not_change_what_was_asked() -> None:
+    """Requests are made by users, and answered by the integration alone; nobody deletes them."""
+    rights = {
+        "Invoice_User": {"allowRead", "allowCreate"},
+        "Invoice_Approver": {"allowRead"},
+        "Invoice_Integration": {"allowRead", "allowEdit", "viewAllRecords"},
+    }
+    for name, expected in rights.items():
+        [granted] = [
+            g
+            for g in read(f"permissionsets/{name}.permissionset-meta.xml").iter("objectPermissions")
+            if g.findtext("object") == REQUEST
+        ]
+        assert {e.tag for e in granted if e.text == "true"} == expected, name
+    filled_in = {f"{REQUEST}.{field}" for field in ("Invoice__c", "Open_Key__c", "Parameters__c")}
+    assert {name for name in editable("Invoice_User") if REQUEST in name} == filled_in
 
 
 def test_a_button_is_there_when_it_makes_sense() -> None:
@@ -75,8 +130,7 @@ def test_a_button_is_there_when_it_makes_sense() -> None:
         values = [e.text for e in item.iterfind("visibilityRule/criteria/rightValue")]
         shown[str(item.findtext("value"))] = frozenset(Status(str(value)) for value in values)
     for value, action in actions().items():
-        flow = read(f"quickActions/{INVOICE}.{action}.quickAction-meta.xml")
-        assert statuses_of(str(flow.findtext("flowDefinition"))) == STATUSES[value], value
+        assert statuses_of(action) == STATUSES[value], value
         assert shown[f"{INVOICE}.{action}"] == STATUSES[value], value
 
 
@@ -94,7 +148,7 @@ def editable(name: str) -> set[str]:
 
 def test_people_write_the_content_of_a_draft_and_no_more() -> None:
     """Status, amounts, links and keys are the integration's to write."""
-    users = {name.partition(".")[2] for name in editable("Invoice_User") if INVOICE in name}
+    users = {n.partition(".")[2] for n in editable("Invoice_User") if n.startswith(f"{INVOICE}.")}
     content = {name for name, field in OBJECTS[INVOICE].fields.items() if field.asked} - {
         "Replaces__c"
     }
@@ -114,7 +168,8 @@ def test_the_integration_has_the_rights_that_the_product_asks_for() -> None:
     granted = {}
     path = "permissionsets/Invoice_Integration.permissionset-meta.xml"
     for rights in read(path).iterfind("objectPermissions"):
-        granted[rights.findtext("object")] = {e.tag for e in rights if e.text == "true"}
+        allowed = {e.tag for e in rights if e.text == "true"} - {"viewAllRecords"}
+        granted[rights.findtext("object")] = allowed
     with_their_parent = {"PricebookEntry", "OpportunityLineItem"}
     for name, asked in OBJECTS.items():
         if name not in with_their_parent:

@@ -23,6 +23,7 @@ from invoicing.ledger.models import (
     Lease,
     LentEmail,
     Request,
+    RequestRecord,
     SyncRun,
     TimelineEntry,
 )
@@ -42,7 +43,10 @@ RECORD_FIELDS = (
 )
 
 
-TABLES = (Lease, Intent, InvoiceLink, LentEmail, Event, Request, TimelineEntry, DriftRow)
+TABLES = (
+    *(Lease, Intent, InvoiceLink, LentEmail, Event, Request, RequestRecord),
+    *(TimelineEntry, DriftRow),
+)
 
 OUT_OF_BAND = ("out_of_band_payment", "payment_record")
 """Types of payments on an invoice that Stripe did not collect."""
@@ -68,6 +72,7 @@ class Facts:
     lent: Sequence[LentEmail]
     events: Sequence[Event]
     requests: Sequence[Request]
+    request_records: Sequence[RequestRecord]
     timeline: Sequence[TimelineEntry]
     told: Sequence[Thing]
     drift: Sequence[DriftRow]
@@ -119,6 +124,7 @@ def gather(syncs: Sequence[str]) -> Facts:
         lent=tables[LentEmail],
         events=tables[Event],
         requests=tables[Request],
+        request_records=tables[RequestRecord],
         timeline=sorted(tables[TimelineEntry], key=lambda entry: (entry.happened_at, entry.key)),
         drift=tables[DriftRow],
         told=salesforce.client().query(Query("Stripe_Invoice_Event__c", ["Key__c"])),
@@ -369,3 +375,6 @@ def _nothing_left(facts: Facts) -> Iterator[str]:
     for request in facts.requests:
         if not request.cleared or not request.run_id:
             yield f"the request for {request.action} was not taken up"
+    for asked in facts.request_records:
+        if not asked.run_id and not asked.answered:
+            yield f"the request {asked.id} for {asked.action} was not taken up"

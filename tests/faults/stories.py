@@ -315,6 +315,22 @@ def _credit() -> Parameters:
     return {"invoice": paid(), "amount": "450", "give_back": "refund", "request_id": "day-3"}
 
 
+def press(name: str, action: str) -> None:
+    """Make the request that a button of the package makes."""
+    from invoicing.connectors import salesforce
+    from invoicing.domain.salesforce.request_record import open_key
+
+    client = salesforce.client()
+    [record] = client.query(Query("Stripe_Invoice__c", ["Id"], where=equals("Name", name)))
+    body = {
+        "Invoice__c": record["Id"],
+        "Action__c": action,
+        "Open_Key__c": open_key(record["Id"], action),
+    }
+    path = "sobjects/Stripe_Invoice_Request__c"
+    client.write_graph([{"method": "POST", "path": path, "referenceId": "asked", "body": body}])
+
+
 def _replace() -> Parameters:
     return {"invoice": sent(), "request_id": "again"}
 
@@ -363,6 +379,8 @@ def _full_sync() -> Parameters:
 def _watch() -> Parameters:
     for name, action in ((draft(), "Send"), (draft(), "Sync"), (sent(), "Void")):
         write(name, Action_Requested__c=action)
+    for name, action in ((draft(), "Send"), (draft(), "Preview")):
+        press(name, action)
     return {}
 
 
@@ -544,7 +562,11 @@ def _is_asked_once(facts: Facts, _: Parameters) -> Iterator[str]:
     actions = sorted(request.action for request in facts.requests)
     yield from _says("requests", actions, ["Send", "Sync", "Void"])
     yield from _says("runs", len({request.run_id for request in facts.requests}), 3)
-    yield from _says("actions", [r["Action_Requested__c"] for r in facts.records], [None] * 3)
+    yield from _says("actions", [r["Action_Requested__c"] for r in facts.records], [None] * 5)
+    pressed = [request.run_id for request in facts.request_records]
+    yield from _says("runs of requests", len({*pressed} - {None}), 2)
+    own = {request.run_id for request in facts.requests}
+    yield from _says("runs that do both", own & {*pressed}, set())
     yield from _says("e-mails", len(facts.mails), 1)
 
 

@@ -6,15 +6,18 @@ from typing import Any, cast
 
 import pytest
 import stripe
+from prefect import Flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterName
 from prefect.client.schemas.objects import State
 from prefect.deployments.runner import RunnerDeployment
+from prefect.flow_engine import run_flow
 from prefect.settings import PREFECT_API_URL
 from sqlmodel import delete
 
 from flows.full_sync import full_sync
 from flows.raise_invoice import raise_invoice
+from flows.record_payment import record_payment
 from flows.send_invoice import send_invoice
 from flows.sync_invoice import sync_invoice
 from invoicing.connectors import salesforce
@@ -57,6 +60,14 @@ class Deployed:
         with get_client(sync_client=True) as client:
             return len(client.read_flow_runs(deployment_filter=name))
 
+    def carry_out(self, flow: Flow[..., Any]) -> None:
+        """Execute the runs of a flow's deployment that wait, as a worker does."""
+        name = DeploymentFilter(name=DeploymentFilterName(any_=[flow.name]))
+        with get_client(sync_client=True) as client:
+            waiting = client.read_flow_runs(deployment_filter=name)
+        for run in [one for one in waiting if one.state and not one.state.is_final()]:
+            run_flow(flow, flow_run=run, parameters=run.parameters, return_type="state")
+
     def put(self, flow: str, state: State[Any]) -> None:
         """Put the runs of a flow's deployment into a state, as a worker does."""
         name = DeploymentFilter(name=DeploymentFilterName(any_=[flow]))
@@ -73,16 +84,19 @@ def deployed(
     monkeypatch.setenv("PREFECT_API_URL", str(PREFECT_API_URL.value()))
     settings.cache_clear()
     _undeploy()
-    for flow in (send_invoice, sync_invoice, full_sync):
+    for flow in (send_invoice, sync_invoice, full_sync, record_payment):
         cast(RunnerDeployment, flow.to_deployment(name=flow.name)).apply()
     yield Deployed()
     _undeploy()
 
 
 def _undeploy() -> None:
-    """Delete all deployments, so that no run of an earlier test counts as one of theirs."""
+    """Delete all deployments with their runs, so that none of an earlier test is found again."""
     with get_client(sync_client=True) as client:
         for deployment in client.read_deployments():
+            its = DeploymentFilter(name=DeploymentFilterName(any_=[deployment.name]))
+            for run in client.read_flow_runs(deployment_filter=its):
+                client.delete_flow_run(run.id)
             client.delete_deployment(deployment.id)
 
 
@@ -129,6 +143,29 @@ class Org:
             "Id"
         ]
         salesforce.client().update("Stripe_Invoice__c", record_id, fields)
+
+    def ask(self, name: str, action: str, parameters: str = "", **instead: Any) -> str:
+        """Press a button on an invoice: make its request, as the dialogue does; returns its id."""
+        record_id = self.record(name)["Id"]
+        body = {
+            "Invoice__c": record_id,
+            "Action__c": action,
+            "Open_Key__c": f"{record_id}:{action}",
+            "Parameters__c": parameters,
+        }
+        node = {
+            "method": "POST",
+            "path": "sobjects/Stripe_Invoice_Request__c",
+            "referenceId": "request",
+            "body": body | instead,
+        }
+        return str(salesforce.client().write_graph([node])["request"]["id"])
+
+    def request(self, request_id: str) -> dict[str, Any]:
+        """A request as people see it."""
+        fields = "State__c, Outcome__c, Open_Key__c, Run_URL__c, CreatedById, CreatedBy.Name"
+        soql = f"SELECT {fields} FROM Stripe_Invoice_Request__c WHERE Id = {literal(request_id)}"
+        return self.query(soql)[0]
 
     def count(self) -> int:
         """How many invoice records there are."""

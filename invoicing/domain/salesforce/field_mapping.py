@@ -248,7 +248,9 @@ class Names:
 
     def keeps(self, ours: str) -> bool:
         """Whether the org has our object at all."""
-        return not self.of(ours).mapping.leave_out
+        asked, beside = self.of(ours).mapping, self.of(ours).schema.beside
+        own = bool(beside) and self.sobject(beside) != beside
+        return not asked.leave_out and (bool(asked.name) or not own)
 
     def our_sobject(self, theirs: str) -> str:
         """Our name of the org's object."""

@@ -1,6 +1,7 @@
 """The Salesforce record: which field holds what.
 
-The only module that spells the API names of the objects in ``deployments/salesforce``.
+The only module that spells the API names of the objects in ``deployments/salesforce``, but for
+requests, which are in :mod:`invoicing.domain.salesforce.request_record`.
 """
 
 from collections.abc import Iterable, Mapping

@@ -54,12 +54,15 @@ class SObject:
         children: The child relationships that are read: the child object and its field.
         rights: What the integration user must be allowed to do with its records.
         optional: An org may do without it.
+        beside: An org that has an object of its own for this one has ours only where the field
+            mapping names it.
     """
 
     fields: Mapping[str, Field]
     children: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     rights: tuple[str, ...] = ("queryable", "createable", "updateable")
     optional: bool = False
+    beside: str = ""
 
 
 def text(length: int, *, needed: bool = False, unique: bool = False) -> Field:
@@ -111,16 +114,18 @@ CHECKBOX = Field("boolean")
 DATE = Field("date")
 INSTANT = Field("datetime")
 
+ACTIONS = (
+    *("Send", "Sync", "Void", "Write Off", "Resend", "Record Payment", "Replace"),
+    *("Preview", "Clone", "Delete"),
+)
+
 OBJECTS: Mapping[str, SObject] = {
     "Stripe_Invoice__c": SObject(
         children={"Lines__r": ("Stripe_Invoice_Line__c", "Invoice__c")},
         fields={
             "Name": Field("text", needed=True, read_only=True),
             "Account__c": reference("Account", needed=True),
-            "Action_Requested__c": picklist(
-                *("Send", "Sync", "Void", "Write Off", "Resend", "Record Payment", "Replace"),
-                *("Preview", "Clone", "Delete"),
-            ),
+            "Action_Requested__c": picklist(*ACTIONS),
             "Amount_Credited__c": amount(),
             "Amount_Disputed__c": amount(),
             "Amount_Due__c": amount(),
@@ -231,6 +236,20 @@ OBJECTS: Mapping[str, SObject] = {
             "What__c": prose(255),
         },
         optional=True,
+    ),
+    "Stripe_Invoice_Request__c": SObject(
+        fields={
+            "Action__c": picklist(*ACTIONS, needed=True),
+            "Invoice__c": reference("Stripe_Invoice__c", needed=True),
+            "Open_Key__c": text(64, needed=True, unique=True),
+            "Outcome__c": text(4000, needed=True),
+            "Parameters__c": text(4000),
+            "Run_URL__c": text(255),
+            "State__c": picklist("Queued", "Running", "Done", "Refused", "Failed", needed=True),
+        },
+        rights=("queryable", "updateable"),
+        optional=True,
+        beside="Stripe_Invoice__c",
     ),
     "Account": SObject(
         fields={

@@ -14,9 +14,9 @@ from sqlmodel import SQLModel
 
 from invoicing.domain.stripe.events import EventSummary
 from invoicing.errors import Busy, Rejected, TransientError
-from invoicing.ledger import database, inbox, intents, leases, salesforce_requests
+from invoicing.ledger import database, inbox, intents, leases, request_records, salesforce_requests
 from invoicing.ledger.inbox import EventFilter
-from invoicing.ledger.models import Event, Intent, Lease
+from invoicing.ledger.models import Event, Intent, Lease, RequestRecord
 
 pytestmark = pytest.mark.usefixtures("ledger_url")
 
@@ -447,3 +447,25 @@ def test_the_cursor_never_moves_backwards() -> None:
     inbox.move_cursor("events", now)
     inbox.move_cursor("events", now - timedelta(hours=1))
     assert inbox.cursor("events") == now
+
+
+def test_a_request_record_is_written_down_started_and_answered_once() -> None:
+    """Whoever reads it again, and however late, changes nothing of how far it has come."""
+
+    def read() -> RequestRecord:
+        now = datetime.now(UTC)
+        return RequestRecord(id="a02", action="Send", asked_by="005", asked_at=now)
+
+    assert [request_records.add([]), request_records.add([read()])] == [0, 1]
+    assert request_records.unstarted(["a02", "a03"]) == {"a02"}
+    request_records.started("a02", "run")
+    assert request_records.add([read()]) == 0
+    assert request_records.unstarted(["a02"]) == set()
+    assert [request.run_id for request in request_records.open_requests()] == ["run"]
+    found = request_records.of_run("run")
+    assert found
+    assert found.id == "a02"
+    request_records.answered("a02")
+    assert request_records.add([read()]) == 0
+    assert request_records.open_requests() == []
+    assert request_records.of_run("run") is None

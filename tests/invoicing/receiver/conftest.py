@@ -44,10 +44,11 @@ THIN: dict[str, Any] = {
 
 
 class PrefectServer:
-    """Prefect's REST API as the receiver uses it, busy as often as told."""
+    """Prefect's REST API as whoever starts runs uses it, busy as often as told."""
 
-    def __init__(self) -> None:
-        """No run was started yet."""
+    def __init__(self, flow: str = "handle-events") -> None:
+        """No run of the flow was started yet."""
+        self._flow = flow
         self.keys: list[str] = []
         self.asked = 0
         self.busy = 0
@@ -68,7 +69,7 @@ class PrefectServer:
             self.keys += [] if known else [key]
             return JSONResponse({"id": "r-1"}, status_code=200 if known else 201)
 
-        path = "/api/deployments/name/handle-events/handle-events"
+        path = f"/api/deployments/name/{self._flow}/{self._flow}"
         return Starlette(
             routes=[
                 Route(path, deployment),

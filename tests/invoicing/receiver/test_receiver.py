@@ -12,8 +12,8 @@ import requests
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import make_url
 
+from invoicing import flow_trigger
 from invoicing.ledger import database, inbox
-from invoicing.receiver import flow_trigger
 from tests.invoicing.receiver.conftest import (
     SNAPSHOT,
     THIN,

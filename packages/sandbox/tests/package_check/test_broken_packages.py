@@ -22,6 +22,12 @@ USERS = f"{CORE}/permissionsets/Invoice_User.permissionset-meta.xml"
 PAGE = f"{CORE}/flexipages/Invoice_Record_Page.flexipage-meta.xml"
 LAYOUT = f"{CORE}/layouts/Stripe_Invoice__c-Invoice Layout.layout-meta.xml"
 DRAFTS = f"{INVOICE}/listViews/Drafts.listView-meta.xml"
+INTEGRATION = f"{CORE}/permissionsets/Invoice_Integration.permissionset-meta.xml"
+CHANNEL = f"{CORE}/platformEventChannels/Invoice_Requests__chn.platformEventChannel-meta.xml"
+MEMBER = (
+    f"{CORE}/platformEventChannelMembers/"
+    "Invoice_Requests_chn_Stripe_Invoice_Request_ChangeEvent.platformEventChannelMember-meta.xml"
+)
 
 
 def to(name: str) -> str:
@@ -99,6 +105,18 @@ BROKEN = {
         "line.Currency__c",
         "line.Draft_Amount__c",
         "line.Draft_Amount__c cannot be written",
+    ),
+    "a value that a choice does not offer": (
+        SEND,
+        "<stringValue>Send<",
+        "<stringValue>Post<",
+        "Stripe_Invoice_Request__c.Action__c has no value Post",
+    ),
+    "a required field that is left empty": (
+        SEND,
+        "<field>Action__c<",
+        "<field>Parameters__c<",
+        "Stripe_Invoice_Request__c.Action__c must be filled",
     ),
     "a label that is not there": (
         f"{CORE}/labels/CustomLabels.labels-meta.xml",
@@ -297,6 +315,31 @@ BROKEN = {
         "Stripe_Invoice_Line__c.Draft_Amount__c",
         "Stripe_Invoice_Line__c.Net__c",
         "no number that can be summed up",
+    ),
+    "events of an object that is not there": (
+        MEMBER,
+        "Stripe_Invoice_Request__ChangeEvent",
+        "Stripe_Request__ChangeEvent",
+        "no object whose changes are Stripe_Request__ChangeEvent",
+    ),
+    "a channel that is not there": (
+        MEMBER,
+        ">Invoice_Requests__chn<",
+        ">Requests__chn<",
+        "there is no channel Requests__chn",
+    ),
+    "a channel that carries nothing": (
+        MEMBER,
+        ">Invoice_Requests__chn<",
+        ">ChangeEvents<",
+        "nothing is on this channel",
+    ),
+    "a channel of another type": (CHANNEL, ">data<", ">event<", "type event are not known"),
+    "events that nobody may listen to": (
+        INTEGRATION,
+        "<viewAllRecords>true<",
+        "<viewAllRecords>false<",
+        "no permission set lets anybody view all records of Stripe_Invoice_Request__c",
     ),
     "a label that is too long": (
         f"{LINE}/fields/Quantity__c.field-meta.xml",

@@ -314,10 +314,30 @@ def _of_records(flow: Flow) -> Iterator[str]:
             yield (
                 "" if writable else f"{node.findtext('name')}: {sobject}.{name} cannot be written."
             )
+        for given in node.iterfind("inputAssignments"):
+            yield _value_mistake(flow, sobject, given)
+        for needed in _left_empty(flow, sobject, node):
+            yield f"{node.findtext('name')}: {sobject}.{needed} must be filled."
     for item in flow.component.root.iter("assignmentItems"):
         name = item.findtext("assignToReference") or ""
         found = flow.field_of(name)
         yield f"{name} cannot be written." if found and not found.createable else ""
+
+
+def _value_mistake(flow: Flow, sobject: str, given: Element) -> str:
+    """A literal that a choice does not offer."""
+    name, value = given.findtext("field") or "", given.findtext("value/stringValue")
+    found = flow.org.field(sobject, name)
+    offered = not (found and found.restricted and value) or value in found.values
+    return "" if offered else f"{sobject}.{name} has no value {value}."
+
+
+def _left_empty(flow: Flow, sobject: str, node: Element) -> Iterator[str]:
+    """Required fields that a record created field by field would lack."""
+    found = flow.org.sobject(sobject)
+    given = [element.text for element in node.iterfind("inputAssignments/field")]
+    if node.tag == "recordCreates" and found and node.find("inputReference") is None:
+        yield from (f.name for f in found.required if f.name not in given and f.default is None)
 
 
 def _of_subflows(flow: Flow, package: Package) -> Iterator[str]:

@@ -14,6 +14,7 @@ API_NAME = re.compile(r"[A-Za-z](?:_?[A-Za-z0-9])*")
 
 LONGEST = {
     "CustomField": (("label", 40), ("inlineHelpText", 510), ("description", 1000)),
+    "CustomNotificationType": (("masterLabel", 80), ("description", 255)),
     "CustomObject": (("label", 40), ("pluralLabel", 40), ("description", 1000)),
     "CustomApplication": (("label", 40), ("description", 255)),
     "CustomTab": (("description", 1000),),
@@ -22,12 +23,13 @@ LONGEST = {
     "ListView": (("label", 40),),
     "CompactLayout": (("label", 40),),
     "PermissionSet": (("label", 80), ("description", 255)),
+    "PlatformEventChannel": (("label", 40),),
     "QuickAction": (("label", 80), ("description", 255)),
     "ValidationRule": (("errorMessage", 255), ("description", 255)),
 }
 """By type: the most characters of a text that people read."""
 
-NAME_LENGTH = {"Flow": 80, "PermissionSet": 80, "FlexiPage": 80}
+NAME_LENGTH = {"Flow": 80, "PermissionSet": 80, "FlexiPage": 80, "PlatformEventChannelMember": 80}
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ def check_names(package: Package, findings: Findings) -> None:
 
 
 def _own_name(component: Component) -> str:
-    return component.name.rpartition(".")[2].removesuffix("__c")
+    return component.name.rpartition(".")[2].removesuffix("__c").removesuffix("__chn")
 
 
 def _named(component: Component) -> list[Element]:

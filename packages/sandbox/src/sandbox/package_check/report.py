@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sandbox.package_check.event_channels import check_event_channels
 from sandbox.package_check.file_schema import check_files
 from sandbox.package_check.findings import Findings
 from sandbox.package_check.flows import check_flows
@@ -45,3 +46,4 @@ def _check_references(package: Package, core: Package, findings: Findings) -> No
     check_pages(package, org, findings)
     check_permissions(package, org, findings)
     check_validation_rules(package, org, findings)
+    check_event_channels(package, org, findings)

@@ -31,6 +31,7 @@ def main() -> int:
         "--profile", choices=tuple(PROFILES), action="append", default=[], help="what it is like"
     )
     parser.add_argument("--certificate", type=Path, help="PEM that signs JWT assertions")
+    parser.add_argument("--pubsub-port", type=int, help="where to serve the Pub/Sub API as well")
     options = parser.parse_args()
     org = open_org(next(iter(options.metadata), None), options.data, over=options.metadata[1:])
     org.use_currency(options.currency, options.profile)
@@ -41,6 +42,7 @@ def main() -> int:
                 url,
                 first=options.seed,
                 certificate=options.certificate,
+                pubsub_port=options.pubsub_port,
             ),
             "Salesforce sandbox",
             options.host,

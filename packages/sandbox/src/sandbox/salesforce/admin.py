@@ -113,6 +113,12 @@ class SessionsOrder(_Order):
     seconds: float = Field(gt=0)
 
 
+class PubSubOrder(_Order):
+    """How long subscribers wait for a sign of life where there are no events (real seconds)."""
+
+    keepalive: float = Field(gt=0)
+
+
 class MergeOrder(_Order):
     """Merge one or two records into a master (Salesforce offers this by SOAP and Apex)."""
 
@@ -248,6 +254,28 @@ def routes(salesforce: Salesforce) -> list[Route]:
             return JSONResponse({"errors": [{"msg": str(error)}]}, 400)
         return JSONResponse({"registered": True})
 
+    async def get_pubsub(_: Request) -> Response:
+        if salesforce.pubsub is None:
+            return JSONResponse({"errors": [{"msg": "the Pub/Sub API is not served"}]}, 404)
+        served = salesforce.pubsub
+        return JSONResponse({"port": served.port, "subscribers": served.subscribers})
+
+    async def set_pubsub(request: Request) -> Response:
+        order = await parsed(request, PubSubOrder)
+        if isinstance(order, Response):
+            return order
+        if salesforce.pubsub:
+            salesforce.pubsub.keepalive = order.keepalive
+        return await get_pubsub(request)
+
+    async def break_streams(request: Request) -> Response:
+        if salesforce.pubsub:
+            salesforce.pubsub.break_streams()
+        return await get_pubsub(request)
+
+    async def get_notifications(_: Request) -> Response:
+        return JSONResponse({"sent": salesforce.notifications.sent})
+
     async def merge(request: Request) -> Response:
         order = await parsed(request, MergeOrder)
         if isinstance(order, Response):
@@ -290,6 +318,10 @@ def routes(salesforce: Salesforce) -> list[Route]:
         Route("/_sandbox/sessions", set_sessions, methods=["POST"]),
         Route("/_sandbox/sessions", end_sessions, methods=["DELETE"]),
         Route("/_sandbox/certificate", set_certificate, methods=["POST"]),
+        Route("/_sandbox/pubsub", get_pubsub, methods=["GET"]),
+        Route("/_sandbox/pubsub", set_pubsub, methods=["POST"]),
+        Route("/_sandbox/pubsub", break_streams, methods=["DELETE"]),
+        Route("/_sandbox/notifications", get_notifications, methods=["GET"]),
         Route("/_sandbox/merge", merge, methods=["POST"]),
         Route("/_sandbox/undelete", undelete, methods=["POST"]),
         Route("/_sandbox/recycle-bin", empty_recycle_bin, methods=["DELETE"]),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from starlette.applications import Starlette
@@ -26,12 +27,16 @@ from sandbox.salesforce.cursors import Cursors
 from sandbox.salesforce.errors import OAuthError, SalesforceError, not_found
 from sandbox.salesforce.http import Answer, Call, Resources
 from sandbox.salesforce.limits import Usage
+from sandbox.salesforce.notifications import Notifications
 from sandbox.salesforce.oauth import Authority, Sessions
 from sandbox.salesforce.org import ORGANIZATION_ID, Org
 from sandbox.salesforce.pages.routes import Pages
 from sandbox.salesforce.records import MultipleMatches
 from sandbox.salesforce.rest import Rest
 from sandbox.salesforce.seed import Seed, is_empty, seed
+
+if TYPE_CHECKING:
+    from sandbox.salesforce.pubsub import PubSub
 
 OLDEST_VERSION, NEWEST_VERSION = 41, 67
 """API versions that are answered, all as the newest; older ones are retired or deprecated."""
@@ -59,9 +64,16 @@ class Salesforce:
         org: The org.
         base_url: Where the sandbox is reached.
         certificate: PEM file that signs JWT assertions.
+        pubsub_port: Where the Pub/Sub API is served, 0 for a free port; None: nowhere.
     """
 
-    def __init__(self, org: Org, base_url: str, certificate: Path | None = None) -> None:
+    def __init__(
+        self,
+        org: Org,
+        base_url: str,
+        certificate: Path | None = None,
+        pubsub_port: int | None = None,
+    ) -> None:
         self.org = org
         self.base_url = base_url
         self.identity_url = f"{base_url}/id/{ORGANIZATION_ID}/{org.user_id}"
@@ -71,15 +83,22 @@ class Salesforce:
         self.cursors = Cursors(org)
         self.bulk_query = BulkQuery(org)
         self.bulk_ingest = BulkIngest(org)
+        self.notifications = Notifications(org)
         self._resources = Resources(
             [
                 *Composite(org, lambda call: self._resources.answer(call)).table(),
                 *Collections(org).table(),
                 *self.bulk_query.table(),
                 *self.bulk_ingest.table(),
+                *self.notifications.table(),
                 *Rest(org, self.cursors, self.usage, self.identity_url).table(),
             ]
         )
+        self.pubsub: PubSub | None = None
+        if pubsub_port is not None:
+            from sandbox.salesforce.pubsub import PubSub  # gRPC, which no fork should have
+
+            self.pubsub = PubSub(org, self.sessions, pubsub_port)
         self._pages = Pages(org, base_url)
         self.traffic: Traffic
 
@@ -94,12 +113,14 @@ class Salesforce:
         self.cursors.clear()
         self.bulk_query.clear()
         self.bulk_ingest.clear()
+        self.notifications.sent.clear()
         self.usage.clear()
         self.org.locks.clear()
         self.org.rules.rules = []
         self.org.use_currency(currency, profiles)
         self.org.use_permission_sets(None)
         self.authority.clear()
+        self.org.changes.clear()
         self.traffic.faults.configure([])
         self.traffic.log.clear()
         seed(self.org, name)
@@ -122,6 +143,7 @@ class Salesforce:
                 web.static(),
             ],
             exception_handlers={Exception: _unknown_exception},
+            lifespan=self._lifespan,
         )
         login = Traffic(app, self.org.clock, ["/services/oauth2/"], _oauth_refusal)
         data = ["/services/data", "//services/data", "/services/Soap"]
@@ -131,6 +153,11 @@ class Salesforce:
         app.router.routes.extend(admin.routes(self))
         app.router.routes.extend(self._pages.routes())
         return self.traffic
+
+    @asynccontextmanager
+    async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        async with self.pubsub.serving() if self.pubsub else nullcontext():
+            yield
 
     async def _token(self, request: Request) -> Response:
         form = {name: str(value) for name, value in (await request.form()).items()}
@@ -277,9 +304,10 @@ def application(
     *,
     first: Seed = "demo",
     certificate: Path | None = None,
+    pubsub_port: int | None = None,
 ) -> Traffic:
     """The application over an org, seeded if it is new."""
-    salesforce = Salesforce(org, base_url, certificate)
+    salesforce = Salesforce(org, base_url, certificate, pubsub_port)
     app = salesforce.asgi()
     if is_empty(org):
         seed(org, first)

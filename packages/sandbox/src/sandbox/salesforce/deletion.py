@@ -45,6 +45,7 @@ def delete(org: Org, sobject: SObject, record_id: str) -> str:
 def _bin(org: Org, sobject: SObject, row: Row) -> None:
     gone = {"IsDeleted": 1} | stamps(org, creating=False)
     org.store.update(sobject, row["Id"], gone)
+    org.changes.tell("DELETE", sobject, org.user_id, row["Id"], row, {})
     computed.roll_up(org.store, org.schema, org.now(), sobject, row)
     for relation in org.schema.children(sobject.name):
         if relation.field.on_delete is None:
@@ -58,6 +59,7 @@ def _bin(org: Org, sobject: SObject, row: Row) -> None:
                 case "clear":
                     changes = {relation.field.name: None} | stamps(org, creating=False)
                     org.store.update(child, record["Id"], changes)
+                    org.changes.tell("UPDATE", child, org.user_id, record["Id"], record, changes)
                 case "restrict":
                     raise _held_back(row, child, record)
 
@@ -84,6 +86,7 @@ def undelete(org: Org, sobject: SObject, record_id: str) -> None:
         kept = {f.name: row[f.name] for f in sobject.unique}
         refuse_duplicates(org, sobject, kept, row["Id"])
         org.store.update(sobject, row["Id"], {"IsDeleted": 0} | stamps(org, creating=False))
+        org.changes.tell("UNDELETE", sobject, org.user_id, row["Id"], row, {})
         computed.roll_up(org.store, org.schema, org.now(), sobject, row)
         for relation in org.schema.children(sobject.name):
             if relation.field.on_delete == "cascade":

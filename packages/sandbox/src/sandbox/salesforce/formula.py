@@ -320,6 +320,7 @@ _LAZY: dict[str, tuple[int, int, Callable[[list[Term]], Term]]] = {
 _FUNCTIONS: dict[str, tuple[int, int, Callable[..., Any]]] = {
     "ABS": (1, 1, lambda number: None if number is None else abs(_number(number))),
     "BLANKVALUE": (2, 2, lambda value, other: other if value in (None, "") else value),
+    "CONTAINS": (2, 2, lambda text, part: (part or "") in (text or "")),
     "ISBLANK": (1, 1, lambda value: value in (None, "")),
     "ISNUMBER": (1, 1, _is_number),
     "ISPICKVAL": (2, 2, _equal),

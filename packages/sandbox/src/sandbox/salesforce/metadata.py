@@ -281,6 +281,19 @@ def _address_of(name: str) -> str:
     return name
 
 
+def metadata_texts(path: Path, *names: str) -> list[str]:
+    """What a metadata file says under some names."""
+    read = Part.read(path)
+    return [read.text(name) for name in names]
+
+
+def read_notification_types(metadata: Path | None) -> dict[str, str]:
+    """The labels of the custom notifications that a package brings, by their names."""
+    folder = metadata / "notificationtypes" if metadata else None
+    paths = sorted(folder.glob("*-meta.xml")) if folder else ()
+    return dict(metadata_texts(path, "customNotifTypeName", "masterLabel") for path in paths)
+
+
 def _custom_fields(folder: Path) -> list[Field]:
     return [_custom_field(Part.read(path)) for path in sorted(folder.glob("fields/*-meta.xml"))]
 

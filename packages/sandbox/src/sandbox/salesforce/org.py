@@ -13,10 +13,11 @@ from typing import Any
 
 from sandbox.common.clock import Clock
 from sandbox.salesforce import computed
+from sandbox.salesforce.change_events import Changes, read_channels
 from sandbox.salesforce.country_picklists import with_country_picklists
 from sandbox.salesforce.ids import make_id
 from sandbox.salesforce.locks import Locks
-from sandbox.salesforce.metadata import load_schema, of_one_currency
+from sandbox.salesforce.metadata import load_schema, of_one_currency, read_notification_types
 from sandbox.salesforce.org_rules import OrgRules
 from sandbox.salesforce.package import Package
 from sandbox.salesforce.permissions import NOTHING, Permissions, read_permission_sets
@@ -51,6 +52,8 @@ class Org:
     ``permissions`` are those of its package's permission sets, by name; ``user`` has some of them,
     or may do everything. People on its pages are somebody else, who has the permission sets
     ``person_has`` and sees everything.
+    ``channels`` are the topics of change events and the objects on each, ``notification_types``
+    the labels of custom notifications by their names.
     """
 
     schema: Schema
@@ -65,11 +68,15 @@ class Org:
     user: Permissions | None = None
     withheld: Withheld = field(default_factory=Withheld)
     seen: Schema = field(init=False, repr=False)
+    channels: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    notification_types: Mapping[str, str] = field(default_factory=dict)
+    changes: Changes = field(init=False, repr=False)
     _full: Schema = field(init=False, repr=False)
     _visible: Schema = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._full = self.seen = self._visible = self.schema
+        self.changes = Changes(self.store, self.clock, self.channels)
 
     @property
     def user_id(self) -> str:
@@ -177,4 +184,12 @@ def open_org(
         computed.recalculate(store, schema)
     package = Package([metadata, *over] if metadata else [])
     permissions = read_permission_sets(metadata) if metadata else {}
-    return Org(schema, store, clock or Clock(), package=package, permissions=permissions)
+    return Org(
+        schema,
+        store,
+        clock or Clock(),
+        package=package,
+        permissions=permissions,
+        channels=read_channels(metadata, schema),
+        notification_types=read_notification_types(metadata),
+    )

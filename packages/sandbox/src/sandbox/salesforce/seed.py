@@ -58,6 +58,8 @@ def _basics(org: Org, data: dict[str, Any]) -> None:
             kind = {"DeveloperName": name, "Name": name.replace("_", " "), "IsActive": 1}
             row = {"Id": record_type, "SobjectType": sobject.name, "IsDeleted": 0, **kind}
             org.store.insert(org.sobject("RecordType"), row | records.stamps(org, creating=True))
+    for name, label in org.notification_types.items():
+        _create(org, "CustomNotificationType", {"DeveloperName": name, "MasterLabel": label})
     if org.currency is None:
         for currency in data["currency"]:
             _create(org, "CurrencyType", {"IsActive": True, **currency})

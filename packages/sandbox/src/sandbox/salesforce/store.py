@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from functools import lru_cache
@@ -79,6 +79,7 @@ class Store:
         self.connection.create_function("java_double", 1, java_double, deterministic=True)
         self.connection.create_collation("UNICASE", _compared)
         self.connection.create_function("like", 3, _like, deterministic=True)
+        self.on_commit: Callable[[], None] = lambda: None
         self._sequences: dict[str, int] = dict(self.all("SELECT name, last FROM _sequence"))
         self._advanced: set[str] = set()
         self._depth = 0
@@ -134,6 +135,8 @@ class Store:
         finally:
             self.run(f"RELEASE {name}")
             self._depth -= 1
+        if not self._depth:
+            self.on_commit()
 
     def next_number(self, sequence: str, count: int = 1) -> int:
         """The first of ``count`` numbers never given before; gaps stay, as at Salesforce."""

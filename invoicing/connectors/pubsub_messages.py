@@ -1,0 +1,61 @@
+"""The messages of Salesforce's Pub/Sub API that are needed here.
+
+Names and numbers of ``pubsub_api.proto`` (package ``eventbus.v1``), which is in the public domain:
+https://github.com/forcedotcom/pub-sub-api. Enumerations travel as whole numbers do.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from google.protobuf.descriptor_pb2 import FieldDescriptorProto as Kind
+from google.protobuf.descriptor_pb2 import FileDescriptorProto
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message_factory import GetMessageClass
+
+PACKAGE = "eventbus.v1"
+
+_TEXT, _BYTES, _NUMBER = Kind.TYPE_STRING, Kind.TYPE_BYTES, Kind.TYPE_INT32
+
+FIELDS: Mapping[str, tuple[tuple[str, int, Any], ...]] = {
+    "SchemaRequest": (("schema_id", 1, _TEXT),),
+    "SchemaInfo": (("schema_json", 1, _TEXT), ("schema_id", 2, _TEXT)),
+    "ProducerEvent": (("id", 1, _TEXT), ("schema_id", 2, _TEXT), ("payload", 3, _BYTES)),
+    "ConsumerEvent": (("event", 1, "ProducerEvent"), ("replay_id", 2, _BYTES)),
+    "FetchRequest": (
+        *(("topic_name", 1, _TEXT), ("replay_preset", 2, _NUMBER), ("replay_id", 3, _BYTES)),
+        ("num_requested", 4, _NUMBER),
+    ),
+    "FetchResponse": (
+        *(("events", 1, ["ConsumerEvent"]), ("latest_replay_id", 2, _BYTES)),
+        ("pending_num_requested", 4, _NUMBER),
+    ),
+}
+"""By message: the fields, their numbers and their types; in brackets, several of them."""
+
+LATEST, CUSTOM = 0, 2
+"""Where a subscription begins: with what comes from now on, or after a place that is named."""
+
+
+def _classes() -> dict[str, Any]:
+    file = FileDescriptorProto(name="pubsub_api.proto", package=PACKAGE, syntax="proto3")
+    for name, fields in FIELDS.items():
+        message = file.message_type.add(name=name)
+        for field, number, kind in fields:
+            several = isinstance(kind, list)
+            label = Kind.LABEL_REPEATED if several else Kind.LABEL_OPTIONAL
+            added = message.field.add(name=field, number=number, label=label)
+            of = kind[0] if several else kind
+            if isinstance(of, str):
+                added.type, added.type_name = Kind.TYPE_MESSAGE, f".{PACKAGE}.{of}"
+            else:
+                added.type = of
+    pool = DescriptorPool()
+    pool.Add(file)
+    return {
+        name: GetMessageClass(pool.FindMessageTypeByName(f"{PACKAGE}.{name}")) for name in FIELDS
+    }
+
+
+_CLASSES = _classes()
+SchemaRequest, SchemaInfo = _CLASSES["SchemaRequest"], _CLASSES["SchemaInfo"]
+FetchRequest, FetchResponse = _CLASSES["FetchRequest"], _CLASSES["FetchResponse"]

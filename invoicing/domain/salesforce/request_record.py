@@ -1,0 +1,131 @@
+"""A request: what somebody asked for on an invoice in Salesforce, and what came of it.
+
+The record is written by the package's buttons. Whoever asked is who created it, which the platform
+says; users can neither change nor delete it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from invoicing.domain.model.wording import counted
+from invoicing.errors import Rejected
+
+REQUEST = "Stripe_Invoice_Request__c"
+
+ACTION = "Action__c"
+INVOICE = "Invoice__c"
+OPEN_KEY = "Open_Key__c"
+OUTCOME = "Outcome__c"
+PARAMETERS = "Parameters__c"
+RUN_URL = "Run_URL__c"
+STATE = "State__c"
+FIELDS = ("Id", ACTION, INVOICE, OPEN_KEY, PARAMETERS, "CreatedById", "CreatedDate")
+"""What is read of a request that waits."""
+
+OUTCOME_LENGTH = 4000
+
+
+class RequestState(StrEnum):
+    """State of a request; refused is what a person has to change something about."""
+
+    QUEUED = "Queued"
+    RUNNING = "Running"
+    DONE = "Done"
+    REFUSED = "Refused"
+    FAILED = "Failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What can be asked for.
+
+    Attributes:
+        flow: The flow that does it.
+        parameters: Those of the flow that a request can give.
+        once: The flow does the same request once, and takes its id.
+    """
+
+    flow: str
+    parameters: tuple[str, ...] = ()
+    once: bool = False
+
+
+ACTIONS: Mapping[str, Action] = {
+    "Send": Action("send-invoice"),
+    "Sync": Action("sync-invoice"),
+    "Preview": Action("preview-invoice"),
+    "Resend": Action("resend-invoice", once=True),
+    "Void": Action("void-invoice"),
+    "Write Off": Action("write-off-invoice"),
+    "Record Payment": Action(
+        "record-payment", ("amount", "received_on", "paid_by", "reference"), once=True
+    ),
+    "Replace": Action("replace-invoice", once=True),
+    "Clone": Action("clone-invoice", once=True),
+    "Delete": Action("delete-draft"),
+}
+"""By the value of the action field, on requests as on invoices."""
+
+
+def run_parameters(
+    request_id: str, action: str, invoice_id: str | None, key: str | None, given: str
+) -> dict[str, str]:
+    """What the flow of a request is to be run with.
+
+    Args:
+        request_id: The request's record id.
+        action: What is asked for.
+        invoice_id: The invoice's record id; None once it was deleted.
+        key: What the request has as the key that keeps it the only open one.
+        given: Parameters as text: on each line a name, a colon, a value. Empty values are left out.
+
+    Raises:
+        Rejected: with every reason.
+    """
+    if action not in ACTIONS:
+        raise Rejected(f"Nothing is known here that is called {action}.")
+    if not invoice_id:
+        raise Rejected("The invoice was deleted before this was taken up.")
+    if key != open_key(invoice_id, action):
+        raise Rejected(
+            f"This request lacks its Open Key, which keeps {action} from being asked for twice. "
+            f"Press the button on the invoice instead."
+        )
+    asked = ACTIONS[action]
+    read, wrong = _read(given)
+    unknown = [name for name in read if name not in asked.parameters]
+    if unknown:
+        takes = ", ".join(asked.parameters) or "no parameters"
+        wrong.append(f"{action} does not take {', '.join(unknown)}; it takes {takes}.")
+    if wrong:
+        raise Rejected(wrong)
+    own = {"request_id": request_id} if asked.once else {}
+    return {"invoice": invoice_id} | own | read
+
+
+def _read(given: str) -> tuple[dict[str, str], list[str]]:
+    """The parameters of a text that are not empty, and what is wrong with its other lines."""
+    pairs = [line.partition(":") for line in given.splitlines() if line.strip()]
+    strange = [name.strip() for name, colon, _ in pairs if not colon]
+    wrong = f"{counted(len(strange), 'parameter')} without a value: {', '.join(strange)}. "
+    wrong += "Write a name, a colon and a value on each line."
+    values = {name.strip(): value.strip() for name, colon, value in pairs if colon}
+    return {name: value for name, value in values.items() if value}, [wrong] if strange else []
+
+
+def open_key(invoice_id: str, action: str) -> str:
+    """What an open request has in its unique field, so that there is one for each action."""
+    return f"{invoice_id}:{action}"
+
+
+def running() -> dict[str, Any]:
+    """The fields of a request that is taken up."""
+    return {STATE: RequestState.RUNNING}
+
+
+def answer(state: RequestState, sentence: str, run_url: str | None) -> dict[str, Any]:
+    """The fields of a request that is closed; the same may be asked for again then."""
+    said = {STATE: state, OUTCOME: sentence[:OUTCOME_LENGTH], OPEN_KEY: None}
+    return said | ({RUN_URL: run_url} if run_url and len(run_url) <= 255 else {})

@@ -1,0 +1,22 @@
+"""How far the streams of events were read that give their places no order."""
+
+from datetime import UTC, datetime
+
+from invoicing.ledger.database import session
+from invoicing.ledger.models import Subscription
+
+
+def place(name: str) -> bytes | None:
+    """The place after which to go on; None where nothing was read yet."""
+    with session() as ledger:
+        found = ledger.get(Subscription, name)
+        return bytes.fromhex(found.replay_id) if found and found.replay_id else None
+
+
+def move(name: str, replay_id: bytes | None) -> None:
+    """Remember how far a stream was read, or that its place is lost."""
+    moved = Subscription(
+        name=name, replay_id=replay_id.hex() if replay_id else "", moved_at=datetime.now(UTC)
+    )
+    with session() as ledger:
+        ledger.merge(moved)

@@ -1,0 +1,46 @@
+"""Listen to what people ask for in Salesforce: ``python -m invoicing.listener``."""
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+
+from invoicing.errors import InvoicingError, TransientError
+from invoicing.ledger.database import session
+from invoicing.listener.listening import Listener
+from invoicing.settings import settings
+
+
+def main() -> None:
+    """Read the settings, check the ledger, listen until stopped."""
+    argparse.ArgumentParser(prog="python -m invoicing.listener", description=__doc__).parse_args()
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
+    try:
+        _check_ledger()
+        asyncio.run(_until_stopped())
+    except InvoicingError as error:
+        sys.exit(f"The listener cannot listen. {error}")
+
+
+def _check_ledger() -> None:
+    """Refuse a ledger of another revision; one that is away is waited for."""
+    try:
+        with session():
+            pass
+    except TransientError as error:
+        logging.warning("%s", error)
+
+
+async def _until_stopped() -> None:
+    listening = asyncio.create_task(Listener(settings()).run())
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, listening.cancel)
+    try:
+        await listening
+    except asyncio.CancelledError:
+        logging.info("stopped")
+
+
+if __name__ == "__main__":
+    main()
