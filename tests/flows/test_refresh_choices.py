@@ -137,7 +137,7 @@ def test_a_stale_form_refuses_nobody(forms: Forms, draft: Callable[..., InvoiceO
     refresh_choices()
     sell("Hydrogen Cell")
     forms.ask(product="Hydrogen Cell")
-    for wrong in ({"quantity": "many"}, {"product": 7}):
+    for wrong in ({"quantity": ["many"]}, {"product": 7}):
         with pytest.raises(PrefectHTTPStatusError, match="409"):
             forms.ask(**{"product": "Hydrogen Cell"} | wrong)
     assert draft(lines=[LineItem(product="Hydrogen Cell")]).total == "10.00 USD"

@@ -71,7 +71,8 @@ def test_settings_that_cannot_be_read(doctor: Doctor) -> None:
 def test_secrets_that_others_may_read(doctor: Doctor, tmp_path: Path) -> None:
     """The file of settings is its owner's alone; one that is named has to be there."""
     file = tmp_path / "live.env"
-    file.touch(0o644)
+    file.touch()
+    file.chmod(0o644)
     doctor.set(ENV_FILE=str(file))
     assert list(doctor.fails("Settings")) == ["file of settings"]
     file.chmod(0o600)
