@@ -72,7 +72,7 @@ def test_the_receiver_starts_the_handler(api: str) -> None:
     before = len(reader.unfinished(FLOW))
 
     async def notify() -> None:
-        trigger = FlowTrigger(api, SecretStr(PASSWORD))
+        trigger = FlowTrigger[None](FLOW, "events", api, SecretStr(PASSWORD))
         async with trigger.running():
             trigger.notify()
             await asyncio.to_thread(eventually, lambda: len(reader.unfinished(FLOW)) > before)
