@@ -367,7 +367,7 @@ def summary(ours: dict[str, Any], stock: dict[str, Any] | None) -> dict[str, Any
         "ratio_to_stock": round(min(ratios), 1) if ratios else None,
         "click_seconds": max(clicks),
         "locked": ours["locked"],
-        "dropped": r"(?i)(?<!\b0 )\bdropp(?:ed|ing)\b",
+        "dropped": ours["dropped"],
         "unavailable": ours["unavailable"] + ours["answered_503"],
         "ours": ours,
         "stock": stock,

@@ -63,6 +63,9 @@ function attach(lookup) {
       choose(list.firstElementChild);
     }
   });
+
+  if (input.value !== input.defaultValue) chosen.value = ""; // typed before this script was there
+  if (document.activeElement === input) find();
 }
 
 document.querySelectorAll("[data-lookup]").forEach(attach);
