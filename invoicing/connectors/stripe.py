@@ -313,10 +313,13 @@ class Stripe:
         with _translated_errors("create the customer"):
             return _read(self._v1.customers.create(params, _idempotent(key)), Customer)
 
-    def update_customer(self, customer_id: str, params: "sdk.CustomerUpdateParams") -> Customer:
-        """Set fields of a customer; the same update twice is one."""
+    def update_customer(
+        self, customer_id: str, params: "sdk.CustomerUpdateParams", key: str | None = None
+    ) -> Customer:
+        """Set fields of a customer; without a key, a late one overwrites what came after it."""
         with _translated_errors("update the customer"):
-            return _read(self._v1.customers.update(customer_id, params), Customer)
+            options = _idempotent(key) if key else None
+            return _read(self._v1.customers.update(customer_id, params, options), Customer)
 
     def products(self, product_ids: Iterable[str]) -> list[Product]:
         """Those of some products that exist, archived ones included."""

@@ -3,7 +3,8 @@
 Stripe takes a draft's address from its customer, and an invoice's at the moment of finalization;
 there is none of the invoice's own to be set. So a customer who is not the one to be asked has
 another address for that moment, and its own before and after. What is lent is written down first:
-if the run dies, whoever comes next gives the customer's own back.
+if the run dies, whoever comes next gives the customer's own back. A call whose answer was lost is
+repeated under its key until there is one: it would otherwise come late, over what was given back.
 
 Source: https://docs.stripe.com/api/invoices/object (``customer_email``)
 """
@@ -11,11 +12,14 @@ Source: https://docs.stripe.com/api/invoices/object (``customer_email``)
 from prefect import task
 
 from invoicing.connectors import stripe
+from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.model.invoice import Invoice
 from invoicing.errors import Conflict, TransientError
-from invoicing.ledger import lent_emails
+from invoicing.ledger import intents, lent_emails
+from invoicing.ledger.intents import GIVE_BACK, LEND
 from tasks.records.locks import ACCOUNT
 from tasks.runtime.retries import STEP
+from tasks.runtime.run_page import run_id
 
 
 def lend_email(stripe_id: str, invoice: Invoice, customer_id: str) -> None:
@@ -35,9 +39,26 @@ def lend_email(stripe_id: str, invoice: Invoice, customer_id: str) -> None:
             f"{invoice.name} was not sent: its customer {customer_id} was deleted in Stripe."
         )
     lent_emails.lend(customer_id, invoice.account.id, own=customer["email"], lent=email)
-    client.update_customer(customer_id, {"email": email})
+    intents.reopen(GIVE_BACK, customer_id, run_id())
+    intents.reopen(LEND, customer_id, run_id())
+    _set_email(LEND, customer_id, email)
     if not _has_email(stripe_id, email):
         raise TransientError(f"Stripe still has another e-mail address on the draft {stripe_id}.")
+
+
+def _set_email(operation: str, customer_id: str, email: str) -> None:
+    def act(key: str) -> str:
+        stripe.client().update_customer(customer_id, {"email": email}, key)
+        return email
+
+    intents.once(
+        operation,
+        customer_id,
+        digest=fingerprint(email),
+        actor=run_id(),
+        evidence=lambda _since: None,
+        act=act,
+    )
 
 
 def _has_email(stripe_id: str, email: str) -> bool:
@@ -57,11 +78,15 @@ def give_back_emails(account_id: str) -> None:
 
     What somebody has set since then stays.
     """
-    client = stripe.client()
     for loan in lent_emails.lent(account_id):
-        customer = client.customer(loan.customer_id)
-        if customer and is_same_email(customer["email"], loan.lent):
-            client.update_customer(loan.customer_id, {"email": loan.own or ""})
+        customer = stripe.client().customer(loan.customer_id)
+        lending = intents.find(LEND, loan.customer_id)
+        in_doubt = lending is not None and lending.outcome is None and not lending.refused
+        if customer and (in_doubt or is_same_email(customer["email"], loan.lent)):
+            own = loan.own if is_same_email(customer["email"], loan.lent) else customer["email"]
+            if in_doubt:
+                _set_email(LEND, loan.customer_id, loan.lent)
+            _set_email(GIVE_BACK, loan.customer_id, own or "")
         lent_emails.given_back(loan.customer_id)
 
 

@@ -10,6 +10,7 @@ from tests.faults.worlds import DAY
 pytestmark = pytest.mark.long
 
 LATE_DRAFT = KINDS["came late"] | {"path": "/v1/invoices", "method": "POST", "count": 1}
+LATE_ADDRESSES = KINDS["came late"] | {"path": "/v1/customers/*", "method": "POST", "count": 2}
 
 FOUND = [
     pytest.param(
@@ -75,6 +76,14 @@ FOUND = [
             again=True,
         ),
         id="a reminder that a dead run had mailed was not noted a month later",
+    ),
+    pytest.param(
+        Schedule(
+            "dashboard:16",
+            "send-invoice",
+            rules={"stripe": [LATE_ADDRESSES]},
+        ),
+        id="an address was lent a second time, after it was given back",
     ),
 ]
 
