@@ -168,6 +168,8 @@ def finalize(stripe_id: str, invoice: Invoice, customer_id: str, asked: AmountDu
             give_back_emails(invoice.account.id)
             raise
         give_back_emails(invoice.account.id)
+    if not seen and (now := client.invoice(stripe_id)):
+        frozen(now)
     get_run_logger().info("%s is finalized: numbered and frozen.", stripe_id)
     return amount_due(seen[-1], agreed) if seen else asked
 

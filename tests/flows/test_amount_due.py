@@ -22,6 +22,7 @@ from invoicing.settings import settings
 from tests.conftest import Sandbox
 from tests.flows.conftest import Deployed, Org
 from tests.flows.dialogues import Conversation
+from tests.flows.test_send_invoice import contact
 
 Raise = Callable[..., InvoiceOutcome]
 Owe = Callable[..., None]
@@ -364,6 +365,26 @@ def test_killed_after_finalization_it_is_still_asked_about(
     assert mails(stripe_sandbox, newest(dashboard).id) == 0
     assert "was sent" in talk.answer(**YES)
     assert mails(stripe_sandbox, newest(dashboard).id) == 1
+
+
+def test_asked_about_also_when_giving_an_address_back_had_to_be_tried_again(
+    known: None,
+    draft: Raise,
+    moves: Callable[..., None],
+    org: Org,
+    dashboard: stripe.StripeClient,
+    stripe_sandbox: Sandbox,
+) -> None:
+    """The second try finds it finalized, and looks at the amount as the first would have."""
+    name = draft(**work("100")).name
+    org.set(name, Bill_To__c=contact(org, "Acme Corporation", "ann@acme.example.com"))
+    moves(50_000)
+    [customer] = dashboard.v1.customers.list().data
+    busy = {"kind": "refuse", "status": 503, "method": "POST", "after": 1, "count": 1}
+    stripe_sandbox.admin("POST", "faults", rules=[busy | {"path": f"/v1/customers/{customer.id}"}])
+    talk = Conversation(send_invoice, invoice=name)
+    assert "600.00 USD would be asked for, and 100.00 USD was agreed" in talk.said
+    assert mails(stripe_sandbox, newest(dashboard).id) == 0
 
 
 def test_less_after_finalization_goes_out(
