@@ -217,3 +217,16 @@ def test_a_query_too_long_for_a_url_is_refused(sf: Any) -> None:
     assert find(400)["totalSize"] == 8
     with pytest.raises(SalesforceGeneralError, match="URI Too Long"):
         find(1_000)
+
+
+def test_the_columns_of_a_query_are_told_instead_of_its_rows(sf: Any) -> None:
+    """As the command line of Salesforce asks for them, with parents and children in their place."""
+    soql = "SELECT Name, Owner.Name, (SELECT LastName FROM Contacts) FROM Account"
+    told = sf.restful("query", params={"q": soql, "columns": "true"})
+    name, owner, contacts = told["columnMetadata"]
+    assert (told["entityName"], told["keyPrefix"]) == ("Account", "001")
+    assert (name["columnName"], name["apexType"], name["updatable"]) == ("Name", "String", True)
+    assert (owner["foreignKeyName"], owner["aggregate"]) == ("OwnerId", False)
+    assert [column["columnName"] for column in owner["joinColumns"]] == ["Name"]
+    assert (contacts["columnName"], contacts["aggregate"]) == ("Contacts", True)
+    assert [column["columnName"] for column in contacts["joinColumns"]] == ["LastName"]

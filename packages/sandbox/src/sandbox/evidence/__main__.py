@@ -20,6 +20,7 @@ SOURCES = (
     "stripe_sync_engine",
     "stripe_dlt",
     "jsforce",
+    "salesforce_cli",
     "stripe_shapes",
 )
 """The modules beside this one, each with a ``report``."""

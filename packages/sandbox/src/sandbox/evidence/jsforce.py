@@ -6,8 +6,10 @@ Installs it from the npm registry into a cache folder, and lets it run its cases
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from sandbox.common.serve import running
+from sandbox.evidence.certificate import certificate
 from sandbox.evidence.fetched import installed, program
 from sandbox.evidence.verdict import Verdict, told_by, unavailable, verdict
 from sandbox.salesforce.app import application
@@ -28,7 +30,9 @@ def report() -> Verdict:
     modules = installed("jsforce", VERSION)
     if isinstance(modules, str):
         return unavailable(SOURCE, modules)
-    with running(lambda url: application(open_org(METADATA), url)) as url:
-        return verdict(
-            SOURCE, told_by([program("node"), CHECKS, modules, url, CONSUMER_KEY, CONSUMER_SECRET])
-        )
+    with TemporaryDirectory() as folder:
+        trusted = certificate(Path(folder))
+        org = open_org(METADATA)
+        with running(lambda url: application(org, url, certificate=trusted)) as url:
+            app = (CONSUMER_KEY, CONSUMER_SECRET, trusted.with_name("key.pem"))
+            return verdict(SOURCE, told_by([program("node"), CHECKS, modules, url, *app]))

@@ -1,11 +1,13 @@
 // What jsforce, Salesforce's best known JavaScript client, expects of an org.
-// Arguments: folder with node_modules, base URL, consumer key, consumer secret.
+// Arguments: folder with node_modules, base URL, consumer key, consumer secret, private key (PEM).
 // Prints one JSON line a case: {"name", "ok", "error"}.
 import assert from "node:assert/strict";
+import { createSign } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 
-const [modules, loginUrl, clientId, clientSecret] = process.argv.slice(2);
+const [modules, loginUrl, clientId, clientSecret, keyFile] = process.argv.slice(2);
 const { Connection } = createRequire(join(modules, "package.json"))("jsforce");
 const conn = new Connection({
   oauth2: { loginUrl, clientId, clientSecret },
@@ -28,6 +30,43 @@ check("log in with client credentials", async () => {
   const user = await conn.authorize({ grant_type: "client_credentials" });
   assert.match(user.id, /^005/);
   assert.match(user.organizationId, /^00D/);
+});
+
+function assertion(seconds) {
+  const part = (claims) => Buffer.from(JSON.stringify(claims)).toString("base64url");
+  const exp = Math.floor(Date.now() / 1000) + seconds;
+  const user = { iss: clientId, sub: "integration@northwind.example" };
+  const signed = `${part({ alg: "RS256" })}.${part({ ...user, aud: "https://login.salesforce.com", exp })}`;
+  const signature = createSign("RSA-SHA256").update(signed).sign(readFileSync(keyFile), "base64url");
+  return `${signed}.${signature}`;
+}
+
+const byJwt = (url, seconds) => {
+  const conn = new Connection({ oauth2: { loginUrl: url, clientId }, version: "67.0" });
+  const grant_type = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+  return conn.authorize({ grant_type, assertion: assertion(seconds) });
+};
+
+check("log in by JWT, at a URL with a slash at its end", async () => {
+  assert.match((await byJwt(`${loginUrl}/`, 180)).id, /^005/);
+});
+check("log in by JWT that ends in a year", async () => {
+  assert.match((await byJwt(loginUrl, 31_536_000)).id, /^005/);
+});
+check("a JWT that has ended", () => refused(byJwt(loginUrl, -60), "invalid_grant"));
+
+check("describe layouts", async () => {
+  const { layouts } = await conn.sobject("Account").layouts();
+  assert.ok(layouts[0].detailLayoutSections.length > 0);
+});
+
+check("query with columns", async () => {
+  const soql = "SELECT Id, COUNT(Name) n FROM Account GROUP BY Id";
+  const asked = await conn.request(`/query?q=${encodeURIComponent(soql)}&columns=true`);
+  assert.deepEqual(asked.columnMetadata.map(({ columnName, aggregate }) => [columnName, aggregate]), [
+    ["Id", false],
+    ["n", true],
+  ]);
 });
 
 check("identity", async () => {
@@ -255,6 +294,11 @@ check("bulk 2.0 query", async () => {
   const rows = await stream.toArray();
   assert.equal(rows.length, 50);
   assert.equal(rows[0]["Account__r.Name"], "Acme Corporation");
+});
+
+check("bulk 2.0 query of nothing", async () => {
+  const stream = await conn.bulk2.query("SELECT Id FROM Account WHERE Name = 'None'", { pollInterval: 20 });
+  assert.deepEqual(await stream.toArray(), []);
 });
 
 check("bulk 2.0 delete", async () => {

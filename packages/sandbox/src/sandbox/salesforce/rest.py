@@ -21,6 +21,8 @@ from sandbox.salesforce.http import Answer, Call, Handler
 from sandbox.salesforce.ids import normalize
 from sandbox.salesforce.limits import Usage
 from sandbox.salesforce.org import DATA_PATH, Org
+from sandbox.salesforce.query import translate
+from sandbox.salesforce.query_columns import describe_columns
 from sandbox.salesforce.schema import Field, SObject
 from sandbox.salesforce.store import Row, quoted
 from sandbox.salesforce.values import stamp, to_json, to_stored
@@ -111,6 +113,8 @@ class Rest:
         soql = call.params.get("q")
         if not soql:
             raise SalesforceError("MALFORMED_QUERY", "A query string has to be specified")
+        if call.params.get("columns") == "true":
+            return Answer(body=describe_columns(translate(self._org, soql, all_rows=all_rows)))
         size = _page_size(call.headers.get("sforce-query-options", ""))
         return Answer(body=self._cursors.query(soql, all_rows=all_rows, size=size))
 
