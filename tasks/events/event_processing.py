@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import orjson
-from more_itertools import chunked
+from more_itertools import chunked, divide, partition
 from prefect import task
 from prefect.logging import get_run_logger
 
@@ -27,7 +27,7 @@ from invoicing.ledger.inbox import EventFilter
 from invoicing.ledger.models import Event, InvoiceLink
 from invoicing.settings import STRIPE_API_VERSION, settings
 from tasks.events.dead_letter_report import publish_new_dead_letters
-from tasks.events.resolve_events import resolve_invoices, update_accounts
+from tasks.events.resolve_events import needs_its_invoice, resolve_invoices, update_accounts
 from tasks.records.locks import heartbeat
 from tasks.runtime.clock import today
 from tasks.runtime.retries import FEW_RETRIES, STEP
@@ -126,8 +126,9 @@ def drain() -> list[RefreshResult]:
         while events := inbox.claim(
             owner, account_id=settings().stripe.account_id, limit=BATCH_SIZE
         ):
-            for refreshed in process_events.map(_by_ordering_key(events)).result():
-                changes += refreshed
+            if shares := _by_ordering_key(_with_invoices(events)):
+                for refreshed in process_events.map(shares).result():
+                    changes += refreshed
     if changes:
         publish_table(
             "invoices-moved",
@@ -158,6 +159,19 @@ def _row(change: RefreshResult) -> dict[str, str]:
         "From → to": "; ".join(changed),
         "Stripe": change.stripe_id,
     }
+
+
+def _with_invoices(events: Sequence[Event]) -> list[Event]:
+    """Claimed events with the invoices that they are about, those that name a payment only too.
+
+    It is known before they are shared out: two shares would read one invoice at the same time,
+    and write it in either order.
+    """
+    named, unnamed = map(list, partition(needs_its_invoice, events))
+    shares = [share for each in divide(CONCURRENT_SHARES, unnamed) if (share := list(each))]
+    for found in resolve_invoices.map(shares).result() if shares else ():
+        named += found
+    return sorted(named, key=lambda event: event.id or 0)
 
 
 def _by_ordering_key(events: Sequence[Event]) -> list[list[Event]]:
@@ -205,7 +219,7 @@ def process_events(events: Sequence[Event]) -> list[RefreshResult]:
     """Refresh each invoice that some claimed events are about, once, however many name it."""
     owner = events[0].owner or ""
     by_invoice: dict[str | None, list[Event]] = {}
-    for event in resolve_invoices(update_accounts(events)):
+    for event in update_accounts(events):
         by_invoice.setdefault(event.invoice_id, []).append(event)
     old = by_invoice.pop(None, [])
     known = links.invoice_links(filter(None, by_invoice))

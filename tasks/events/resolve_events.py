@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
+from prefect import task
 from prefect.logging import get_run_logger
 
 from invoicing.connectors import salesforce, stripe
@@ -16,6 +17,7 @@ from invoicing.errors import InvoicingError, may_pass
 from invoicing.ledger import inbox
 from invoicing.ledger.models import Event
 from tasks.records.environment_check import text_lengths
+from tasks.runtime.retries import STEP
 
 SHOWN_ATTRIBUTES = frozenset(["name", "email"])
 """Attributes of a Stripe customer that are shown on the Account."""
@@ -24,6 +26,13 @@ INVOICE_OBJECT_TYPES = ("v1.invoice_payment.", "v1.credit_note.")
 """Thin events name their object only, and these objects name their invoice."""
 
 
+def needs_its_invoice(event: Event) -> bool:
+    """Whether an event is about an invoice that it does not name itself."""
+    about = names_a_payment(event.type) or event.type.startswith(INVOICE_OBJECT_TYPES)
+    return bool(about and not event.invoice_id and event.body)
+
+
+@task(task_run_name="find the invoices of payments", **STEP)
 def resolve_invoices(events: Sequence[Event]) -> list[Event]:
     """Find the invoices of events that name them by a payment, each payment once.
 
@@ -36,20 +45,15 @@ def resolve_invoices(events: Sequence[Event]) -> list[Event]:
     able = []
     for event in events:
         try:
-            if not event.invoice_id and event.body and _names_an_object_of_it(event):
-                event.invoice_id = _resolve(event, found)
-                if event.invoice_id and event.id is not None:
-                    inbox.name_invoice(event.id, event.invoice_id)
+            event.invoice_id = _resolve(event, found)
+            if event.invoice_id and event.id is not None:
+                inbox.name_invoice(event.id, event.invoice_id)
         except InvoicingError as error:
             lasting = not may_pass(error)
             inbox.fail([event.id or 0], event.owner or "", str(error), for_good=lasting)
             continue
         able.append(event)
     return able
-
-
-def _names_an_object_of_it(event: Event) -> bool:
-    return names_a_payment(event.type) or event.type.startswith(INVOICE_OBJECT_TYPES)
 
 
 def _resolve(event: Event, found: dict[PaymentName, str | None]) -> str | None:

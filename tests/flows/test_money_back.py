@@ -309,6 +309,19 @@ def test_charges_without_a_payment_intent_do_not_stop_the_night(
     assert money(org)["Payment_State__c"] == "Paid"
 
 
+def test_paid_and_disputed_in_the_same_moment(
+    sent: InvoiceOutcome, org: Org, stripe_sandbox: Sandbox
+) -> None:
+    """The dispute names a charge only, and still goes where the payment goes: one reading."""
+    pay(sent)
+    stripe_sandbox.admin("POST", "disputes", invoice=sent.stripe_id)
+    stripe_sandbox.admin("DELETE", "requests")
+    poll_events()
+    asked = [request["path"] for request in stripe_sandbox.admin("GET", "requests")["requests"]]
+    assert asked.count(f"/v1/invoices/{sent.stripe_id}") == 1
+    assert state(org) == ("Paid", "Disputed")
+
+
 def test_a_charge_that_stripe_does_not_have(paid: InvoiceOutcome, org: Org) -> None:
     """A dispute names a charge that is gone: passed over, and no dead letter."""
     about = {"id": "du_1", "object": "dispute", "charge": "ch_gone", "payment_intent": None}
