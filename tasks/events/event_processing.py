@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import orjson
-from more_itertools import chunked, divide, partition
+from more_itertools import chunked, partition
 from prefect import task
 from prefect.logging import get_run_logger
 
@@ -168,9 +168,7 @@ def _with_invoices(events: Sequence[Event]) -> list[Event]:
     and write it in either order.
     """
     named, unnamed = map(list, partition(needs_its_invoice, events))
-    shares = [share for each in divide(CONCURRENT_SHARES, unnamed) if (share := list(each))]
-    for found in resolve_invoices.map(shares).result() if shares else ():
-        named += found
+    named += resolve_invoices(unnamed) if unnamed else []
     return sorted(named, key=lambda event: event.id or 0)
 
 
