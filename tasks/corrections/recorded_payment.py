@@ -22,6 +22,7 @@ from invoicing.ledger.intents import (
 )
 from invoicing.settings import settings
 from tasks.corrections.duplicate_requests import (
+    CONTENT_KEY,
     REQUEST_KEY,
     earlier_outcome,
     repeated_request_problems,
@@ -114,7 +115,11 @@ def report_payment(payment: Payment) -> str:
         paid_by=paid_by,
         description=f"{paid_by} for {state.name}",
         reference=payment.reference,
-        metadata={RECORD_KEY: state.record_id, REQUEST_KEY: payment.subject},
+        metadata={
+            RECORD_KEY: state.record_id,
+            REQUEST_KEY: payment.subject,
+            CONTENT_KEY: payment.digest,
+        },
     )
     INVOICE.keep(state.record_id)
     return intents.once(

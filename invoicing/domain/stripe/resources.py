@@ -249,6 +249,8 @@ class PaymentRecord(TypedDict):
     """A payment that was reported to Stripe."""
 
     id: str
+    created: int
+    metadata: Metadata | None
     amount_requested: AmountRequested
 
 
