@@ -17,6 +17,7 @@ from tasks.rebuild.from_stripe import (
     restore_acts,
     restore_credits,
     restore_invoice_links,
+    restore_lent_emails,
     restore_payments,
 )
 from tasks.records.environment_check import verify_environment
@@ -42,6 +43,7 @@ def rebuild_ledger(saved_on: date | None = None) -> Outcome:
     customers = restore_customers(since)
     acts = restore_acts(since) + restore_credits(since)
     payments = restore_payments(since)
+    lent = restore_lent_emails(since)
     entries = restore_timelines(since)
     unsure = name_half_sent()
     compare_all()
@@ -51,6 +53,7 @@ def rebuild_ledger(saved_on: date | None = None) -> Outcome:
             f"{counted(customers, 'customer')}, "
             f"{counted(acts, 'act')} such as mails and credit notes, "
             f"{counted(payments, 'payment')} from outside Stripe, "
+            f"{counted(lent, 'customer')} with a lent address, "
             f"{entries:,} entries of timelines. A full sync was started, which "
             f"does the rest. {unsure}"
         )

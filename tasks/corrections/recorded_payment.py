@@ -105,8 +105,8 @@ def _recorded_before(
 def report_payment(payment: Payment) -> str:
     """Report a payment to Stripe with its reference and date; the id of its payment record.
 
-    Stripe does not list payment records. One whose answer was lost for longer than a key lives
-    is reported again; the first is attached to nothing, and counts for nothing.
+    One whose answer was lost for longer than a key lives is reported again; the first is attached
+    to nothing, and counts for nothing.
     """
     state, paid_by = payment.state, payment.paid_by.capitalize()
     params = request_params.reported_payment_params(

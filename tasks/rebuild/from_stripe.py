@@ -5,7 +5,7 @@ to what, and the content: https://docs.stripe.com/api/events/object (``request``
 reported payments carry the request in their metadata, for good.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import takewhile
 
@@ -17,13 +17,15 @@ from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.salesforce import record
 from invoicing.domain.stripe.projection import record_in_org
 from invoicing.domain.stripe.resources import CreditNote, Event, PaymentRecord
-from invoicing.ledger import inbox, intents, links
+from invoicing.ledger import inbox, intents, lent_emails, links
 from invoicing.ledger.intents import (
     ATTACH_PAYMENT,
     CHARGE,
     CREATE,
     CREDIT,
     FINALIZE,
+    GIVE_BACK,
+    LEND,
     MAIL,
     REMIND,
     REPORT_PAYMENT,
@@ -31,9 +33,10 @@ from invoicing.ledger.intents import (
     SEND,
     UNKNOWN,
 )
-from invoicing.ledger.models import Intent, InvoiceLink
+from invoicing.ledger.models import Intent, InvoiceLink, LentEmail
 from invoicing.settings import settings
 from tasks.corrections.duplicate_requests import CONTENT_KEY, REQUEST_KEY
+from tasks.records.accounts import accounts_of_customers
 from tasks.records.soql_lists import select_in
 from tasks.runtime.retries import STEP
 from tasks.runtime.run_page import run_id
@@ -94,10 +97,13 @@ def restore_acts(since: datetime | None) -> int:
     Returns:
         The number of acts that the ledger had not known.
     """
-    kept = datetime.now(UTC) - EVENTS_KEPT
-    events = stripe.client().events(since=max(since or kept, kept), types=EVENT_TYPES)
-    told = (intent for event in events for intent in _told_by(event))
+    told = (intent for event in _events(since, EVENT_TYPES) for intent in _told_by(event))
     return sum(intents.restore(some) for some in chunked(told, ROWS))
+
+
+def _events(since: datetime | None, types: Sequence[str]) -> Iterator[Event]:
+    kept = datetime.now(UTC) - EVENTS_KEPT
+    return stripe.client().events(since=max(since or kept, kept), types=types)
 
 
 def _told_by(event: Event) -> Iterator[Intent]:
@@ -134,6 +140,45 @@ def _known(operation: str, subject: str, digest: str, created: int, outcome: str
     return intents.earlier(
         operation, subject, digest=digest, at=at, actor=run_id(), outcome=outcome
     )
+
+
+@task(task_run_name="read in Stripe's events whose addresses are lent", **STEP)
+def restore_lent_emails(since: datetime | None) -> int:
+    """Write down which customers have another address than their own, as far back as Stripe tells.
+
+    Whoever next looks after lent addresses gives their own back. Comes after the customers.
+
+    Args:
+        since: Only what was lent since that UTC instant.
+
+    Returns:
+        The number of loans that the ledger had not known.
+    """
+    newest: dict[str, tuple[str, Event]] = {}
+    for event in _events(since, ["customer.updated"]):
+        request, at = event["request"], datetime.fromtimestamp(event["created"], UTC)
+        intent = intents.of_key(request and request["idempotency_key"], at, run_id())
+        if intent and intent.operation in (LEND, GIVE_BACK):
+            intent.outcome, intent.concluded_at = event["data"]["object"]["email"] or "", at
+            newest.setdefault(intent.subject, (intent.operation, event))
+            known = intents.find(intent.operation, intent.subject)
+            if known is None or known.generation <= intent.generation:  # each loan has its own key
+                intents.restore([intent])
+    lent = {id_: event for id_, (operation, event) in newest.items() if operation == LEND}
+    accounts, new = accounts_of_customers(lent), 0
+    for customer_id, account_id in accounts.items():
+        loan = _loan(customer_id, account_id, lent[customer_id])
+        if not lent_emails.is_known(loan):
+            intents.reopen(GIVE_BACK, customer_id, run_id())
+            lent_emails.restore(loan)
+            new += 1
+    return new
+
+
+def _loan(customer_id: str, account_id: str, lending: Event) -> LentEmail:
+    own = (lending["data"].get("previous_attributes") or {}).get("email")
+    lent = lending["data"]["object"]["email"] or ""
+    return LentEmail(customer_id=customer_id, account_id=account_id, own=own, lent=lent)
 
 
 @task(task_run_name="read the credit notes in Stripe", **STEP)

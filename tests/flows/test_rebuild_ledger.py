@@ -19,15 +19,17 @@ from flows.record_payment import record_payment
 from flows.replace_invoice import replace_invoice
 from flows.resend_invoice import resend_invoice
 from flows.send_invoice import send_invoice
+from invoicing.connectors.stripe import Stripe
 from invoicing.domain.forms.parameters import InvoiceOutcome
 from invoicing.errors import InvoicingError, Rejected
 from invoicing.ledger import database, lent_emails
 from tests.conftest import Sandbox
 from tests.flows.conftest import Deployed, Org
-
-CARD = {"card": "4242424242424242"}
+from tests.flows.test_send_invoice import contact
 
 DAY = 86_400
+
+ANN = "ann@acme.example.com"
 
 
 class Ledger:
@@ -61,12 +63,13 @@ def ledger(world: None, tmp_path: Path) -> Ledger:
     return Ledger(tmp_path)
 
 
+def die(*_: object, **__: object) -> None:
+    """Be killed."""
+    raise SystemError("killed")
+
+
 def dies(monkeypatch: pytest.MonkeyPatch, step: str, invoice: str) -> None:
     """Begin to send an invoice, in a process that dies before a step."""
-
-    def die(*_: object, **__: object) -> None:
-        raise SystemError("killed")
-
     with monkeypatch.context() as patched, suppress(SystemError):
         patched.setattr(f"flows.send_invoice.{step}", die)
         send_invoice(invoice)
@@ -97,7 +100,11 @@ def effects(dashboard: stripe.StripeClient, sandbox: Sandbox) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("copied", ["an hour ago", "a day ago", "never"])
+LOSSES = pytest.mark.parametrize("copied", ["an hour ago", "a day ago", "never"])
+"""When the copy was made that is restored."""
+
+
+@LOSSES
 def test_nothing_is_done_twice_after_the_ledger_was_lost(
     copied: str,
     draft: Callable[..., InvoiceOutcome],
@@ -160,6 +167,62 @@ def test_nothing_is_done_twice_after_the_ledger_was_lost(
     assert lent_emails.accounts() == []
 
 
+@LOSSES
+def test_a_lent_address_is_given_back_although_the_loan_was_lost(
+    copied: str,
+    draft: Callable[..., InvoiceOutcome],
+    org: Org,
+    ledger: Ledger,
+    migrated_ledger: Path,
+    deployed: Deployed,
+    dashboard: stripe.StripeClient,
+    stripe_sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ann had it for her own invoice, when run and ledger were lost; she gets hers all the same."""
+    ann = contact(org, "Acme Corporation", ANN)
+
+    def for_ann() -> str:
+        name = draft().name
+        org.set(name, Bill_To__c=ann)
+        return name
+
+    def mailed() -> list[str]:
+        return [mail["to"] for mail in stripe_sandbox.admin("GET", "mail")["data"]]
+
+    send_invoice(draft().name)
+    [own] = mailed()
+    if copied == "a day ago":
+        ledger.save()
+    send_invoice(for_ann())
+    if copied == "an hour ago":
+        ledger.save()
+    interrupted = for_ann()
+    with monkeypatch.context() as patched, suppress(SystemError):
+        patched.setattr(Stripe, "finalize", die)
+        send_invoice(interrupted)
+    assert email(dashboard) == ANN
+    if copied == "never":
+        ledger.replace(migrated_ledger)
+    else:
+        ledger.restore()
+    said = rebuild_ledger(None if copied == "never" else date.today()).sentence
+    assert "1 customer with a lent address" in said
+    assert "0 customers with a lent address" in rebuild_ledger().sentence
+    full_sync()
+    assert (email(dashboard), lent_emails.accounts()) == (own, [])
+    assert sorted(mailed()) == sorted([own, ANN])
+    send_invoice(interrupted)
+    assert sorted(mailed()) == sorted([own, ANN, ANN])
+    assert (email(dashboard), lent_emails.accounts()) == (own, [])
+
+
+def email(dashboard: stripe.StripeClient) -> str | None:
+    """The address of the one customer."""
+    [customer] = dashboard.v1.customers.list().data
+    return customer.email
+
+
 def test_what_was_final_and_not_mailed_is_named_and_mailed_once(
     draft: Callable[..., InvoiceOutcome],
     org: Org,
@@ -190,6 +253,6 @@ def test_a_ledger_that_lost_nothing_stays_as_it_is(
     """Rebuilding it finds nothing that it did not know."""
     assert rebuild_ledger().sentence == (
         "Found again: 0 links of invoices, 0 customers, 0 acts such as mails and credit notes, "
-        "0 payments from outside Stripe, 0 entries of timelines. A full sync was started, which "
+        "0 payments from outside Stripe, 0 customers with a lent address, 0 entries of timelines. A full sync was started, which "
         "does the rest. No invoice was sent in part only."
     )

@@ -377,6 +377,7 @@ class EventData(TypedDict):
     """What an event is about: some object of Stripe."""
 
     object: dict[str, Any]
+    previous_attributes: NotRequired[dict[str, Any] | None]
 
 
 class EventRequest(TypedDict):
