@@ -5,15 +5,16 @@ to what, and the content: https://docs.stripe.com/api/events/object (``request``
 reported payments carry the request in their metadata, for good.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import takewhile
 
 from more_itertools import chunked
 from prefect import task
 
-from invoicing.connectors import prefect, stripe
+from invoicing.connectors import prefect, salesforce, stripe
 from invoicing.domain.model.fingerprint import fingerprint
+from invoicing.domain.model.status import Status, SyncState
 from invoicing.domain.salesforce import record
 from invoicing.domain.stripe.projection import record_in_org
 from invoicing.domain.stripe.resources import CreditNote, Event, PaymentRecord
@@ -49,6 +50,9 @@ EVENT_TYPES = ("invoice.finalized", "invoice.sent", "invoice.paid", "credit_note
 
 MAX_NAMED = 5
 """Invoices that the outcome names; more than that are counted."""
+
+SAYS_WHY = (SyncState.FAILED, SyncState.CONFLICT)
+"""States of records that say why their sending did not go on."""
 
 POLLED_AGAIN = EVENTS_KEPT * 0.8
 """How far back events are fetched again: what is older than 25 days counts as a gap."""
@@ -242,14 +246,34 @@ def compare_all() -> None:
 
 @task(task_run_name="name what was sent in part", **STEP)
 def name_half_sent() -> str:
-    """What is known to be final in Stripe, and not known to have gone out; and what to do."""
+    """What was begun to be sent, and is not known to have gone out; and what to do."""
     ids = intents.unfinished(SEND, begun_by=FINALIZE)
-    rows = select_in(record.INVOICE, "Id", ids, ("Id", "Name"), order="Name")
-    names = [str(row["Name"]) for row in rows]
-    if not names:
-        return "No invoice was sent in part only."
-    more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
-    return (
-        f"It is not known whether the customer has got {', '.join(names[:MAX_NAMED])}{more}. Run "
-        "send-invoice for it: what Stripe has mailed or charged is seen, and not done again."
+    final, said = _named(_records(ids)), []
+    begun = _named(
+        row
+        for row in _records(set(intents.unfinished(SEND, begun_by=CREATE)) - {*ids})
+        if row[record.STATUS] == Status.DRAFT and row[record.SYNC_STATE] not in SAYS_WHY
     )
+    if final:
+        said.append(
+            f"It is not known whether the customer has got {final}. Run send-invoice for it: what "
+            "Stripe has mailed or charged is seen, and not done again."
+        )
+    if begun:
+        said.append(
+            f"Sending {begun} was begun, and it is still a draft. If no run is at it, run "
+            "send-invoice for it."
+        )
+    return " ".join(said) or "No invoice was sent in part only."
+
+
+def _records(ids: Collection[str]) -> list[salesforce.Record]:
+    fields = ("Id", "Name", record.STATUS, record.SYNC_STATE)
+    return select_in(record.INVOICE, "Id", sorted(ids), fields, order="Name")
+
+
+def _named(rows: Iterable[salesforce.Record]) -> str:
+    """The names of some records, the first few of them; nothing for none."""
+    names = [str(row["Name"]) for row in rows]
+    more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
+    return ", ".join(names[:MAX_NAMED]) + more
