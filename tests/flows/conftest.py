@@ -75,7 +75,6 @@ class Deployed:
             for run in client.read_flow_runs(deployment_filter=name):
                 client.set_flow_run_state(run.id, state, force=True)
 
-
     def lose_all(self) -> None:
         """Lose every run and every deployment, and deploy again: a new and empty database."""
         _undeploy()

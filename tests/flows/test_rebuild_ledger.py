@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import stripe
+from prefect.states import Failed
 
 from flows.credit_invoice import credit_invoice
 from flows.full_sync import full_sync
@@ -19,6 +20,7 @@ from flows.record_payment import record_payment
 from flows.replace_invoice import replace_invoice
 from flows.resend_invoice import resend_invoice
 from flows.send_invoice import send_invoice
+from flows.watch_salesforce import watch_salesforce
 from invoicing.connectors.stripe import Stripe
 from invoicing.domain.forms.parameters import InvoiceOutcome
 from invoicing.errors import InvoicingError, Rejected
@@ -217,6 +219,26 @@ def test_a_lent_address_is_given_back_although_the_loan_was_lost(
     assert (email(dashboard), lent_emails.accounts()) == (own, [])
 
 
+def test_a_request_that_ran_meanwhile_is_answered(
+    draft: Callable[..., InvoiceOutcome],
+    org: Org,
+    ledger: Ledger,
+    migrated_ledger: Path,
+    deployed: Deployed,
+) -> None:
+    """Its run had ended when the ledger was lost; nobody begins another."""
+    request = org.ask(draft().name, "Send")
+    watch_salesforce()
+    ledger.replace(migrated_ledger)
+    deployed.put("send-invoice", Failed(message="The customer is gone."))
+    rebuild_ledger()
+    for _ in range(2):
+        watch_salesforce()
+    told = org.request(request)
+    assert (told["State__c"], told["Outcome__c"]) == ("Failed", "The customer is gone.")
+    assert deployed.runs("send-invoice") == 1
+
+
 def email(dashboard: stripe.StripeClient) -> str | None:
     """The address of the one customer."""
     [customer] = dashboard.v1.customers.list().data
@@ -253,6 +275,6 @@ def test_a_ledger_that_lost_nothing_stays_as_it_is(
     """Rebuilding it finds nothing that it did not know."""
     assert rebuild_ledger().sentence == (
         "Found again: 0 links of invoices, 0 customers, 0 acts such as mails and credit notes, "
-        "0 payments from outside Stripe, 0 customers with a lent address, 0 entries of timelines. A full sync was started, which "
-        "does the rest. No invoice was sent in part only."
+        "0 payments from outside Stripe, 0 customers with a lent address, 0 entries of timelines. "
+        "A full sync was started, which does the rest. No invoice was sent in part only."
     )

@@ -72,10 +72,10 @@ def keys_of_events(account: Account) -> Observed:
     account.until(lambda: len(told()) == 2)
     return {
         "keys, the newest first": [
-            (one.request and one.request.idempotency_key or "").removeprefix(key) for one in told()
+            str(one.request and one.request.idempotency_key).removeprefix(key) for one in told()
         ],
         "before": [
-            str((one.data.previous_attributes or {})["email"]).replace(ADDRESS, "the address")
-            for one in told()
+            str(before and before["email"]).replace(ADDRESS, "the address")
+            for before in (one.data.previous_attributes for one in told())
         ],
     }

@@ -110,7 +110,8 @@ class UserOrder(_Order):
 class Credentials(BaseModel):
     """The app's secrets by consumer key: two sets are in force while they are rotated.
 
-    Source: Salesforce Help, "Stage, Rotate, and Delete OAuth Credentials for an External Client App"
+    Source: Salesforce Help, "Stage, Rotate, and Delete OAuth Credentials for an External Client
+    App" (xcloud.eca_stage_oauth_credentials)
     """
 
     model_config = ConfigDict(extra="forbid")
