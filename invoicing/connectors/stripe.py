@@ -675,6 +675,14 @@ class Stripe:
         with _translated_errors("read the payment record"):
             return _read(self._v1.payment_records.retrieve(payment_record_id), PaymentRecord)
 
+    def payment_records(self, since: datetime | None) -> Iterator[PaymentRecord]:
+        """All payments that were reported, since a UTC instant if one is given, newest first."""
+        params: sdk.PaymentRecordListParams = {"limit": PAGE_SIZE}
+        if since:
+            params["created_after"] = int(since.timestamp()) - 1
+        with _translated_errors("list reported payments"):
+            yield from _every(self._v1.payment_records.list(params), PaymentRecord)
+
     def attach_payment(self, invoice_id: str, payment_record_id: str, key: str) -> WholeInvoice:
         """Count a reported payment towards an open or uncollectible invoice."""
         with _translated_errors("attach the payment"):
@@ -703,6 +711,14 @@ class Stripe:
         params: sdk.CreditNoteListParams = {"invoice": invoice_id, "limit": PAGE_SIZE}
         with _translated_errors("read the invoice's credit notes"):
             return list(_every(self._v1.credit_notes.list(params), CreditNote))
+
+    def all_credit_notes(self, since: datetime | None) -> Iterator[CreditNote]:
+        """All credit notes, since a UTC instant if one is given, newest first."""
+        params: sdk.CreditNoteListParams = {"limit": PAGE_SIZE}
+        if since:
+            params["created"] = {"gte": int(since.timestamp())}
+        with _translated_errors("list credit notes"):
+            yield from _every(self._v1.credit_notes.list(params), CreditNote)
 
     def credited_lines(self, notes: Iterable[CreditNote]) -> list[CreditNoteLine]:
         """The lines of credit notes that count."""

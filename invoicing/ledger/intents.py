@@ -9,9 +9,10 @@ answer is the first one's, repeated. And whatever the key promises, the evidence
 itself is read first.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
+from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
 from invoicing.errors import Rejected, TransientError
@@ -46,6 +47,9 @@ DELETE = "delete-draft"
 RAISE = "raise-invoice"
 
 KEY_LIFETIME = timedelta(hours=23)
+
+UNKNOWN = ""
+"""The digest of an intent whose content is not known any more, because the ledger was rebuilt."""
 
 
 def find(operation: str, subject: str) -> Intent | None:
@@ -100,6 +104,26 @@ def unreported(operation: str, since: datetime, until: datetime) -> list[Intent]
     )
     with session() as ledger:
         return list(ledger.exec(query.order_by(col(Intent.intended_at))))
+
+
+def unfinished(operation: str, begun_by: str) -> list[str]:
+    """Subjects of intents without an outcome, of which another operation was begun all the same.
+
+    Args:
+        operation: What has no outcome.
+        begun_by: What had its effect, or may have had it.
+    """
+    effect = aliased(Intent)
+    begun = select(effect.subject).where(
+        effect.operation == begun_by,
+        effect.subject == Intent.subject,
+        col(effect.refused).is_(False),
+    )
+    query = select(Intent.subject).where(
+        Intent.operation == operation, col(Intent.outcome).is_(None), begun.exists()
+    )
+    with session() as ledger:
+        return list(ledger.exec(query.order_by(Intent.subject)))
 
 
 def attempted(operation: str, subject: str) -> bool:
@@ -235,6 +259,64 @@ def once(
         outcome = found
     conclude(operation, subject, outcome)
     return outcome
+
+
+def of_key(key: str | None, at: datetime, actor: str) -> Intent | None:
+    """The intent that a call under an idempotency key was made for; None if it was not ours.
+
+    Args:
+        key: As Stripe's event of the call has it.
+        at: When the call was made, as a UTC instant.
+        actor: The flow run that wants to know.
+    """
+    operation, _, rest = (key or "").partition(":")
+    subject, *call = rest.rsplit(":", 2)
+    org, _, subject = subject.partition(":")
+    if org != settings().salesforce.org_id or len(call) != 2 or not call[0].isdecimal():
+        return None
+    intent = earlier(operation, subject, digest=call[1], at=at, actor=actor)
+    intent.generation = int(call[0])
+    return intent
+
+
+def earlier(
+    operation: str,
+    subject: str,
+    *,
+    digest: str,
+    at: datetime,
+    actor: str,
+    outcome: str | None = None,
+) -> Intent:
+    """An intent of an earlier UTC instant, to be restored; in doubt unless its outcome is known."""
+    intent = _new(operation, subject, digest, actor)
+    intent.intended_at = intent.keyed_at = at
+    intent.outcome, intent.concluded_at = outcome, at if outcome is not None else None
+    return intent
+
+
+def restore(found: Sequence[Intent]) -> int:
+    """Write down what the services tell of earlier intents; what the ledger knows stays.
+
+    Returns:
+        The number of intents, or of outcomes, that the ledger had not known.
+    """
+    news = 0
+    with session() as ledger:
+        for intent in found:
+            if insert_missing(ledger, [intent]):
+                news += 1
+                continue
+            kept = ledger.get_one(Intent, (intent.operation, intent.subject), with_for_update=True)
+            if intent.generation > kept.generation:
+                kept.generation, kept.digest = intent.generation, intent.digest
+                kept.answered = kept.refused = False
+                kept.keyed_at = intent.keyed_at
+            if kept.outcome is None and intent.outcome is not None:
+                kept.outcome, kept.concluded_at = intent.outcome, intent.concluded_at
+                news += 1
+            ledger.add(kept)
+    return news
 
 
 def is_key_of(operation: str, subject: str, key: str | None) -> bool:

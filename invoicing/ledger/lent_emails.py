@@ -25,6 +25,19 @@ def accounts() -> list[str]:
         return sorted(set(ledger.exec(select(LentEmail.account_id))))
 
 
+def is_known(loan: LentEmail) -> bool:
+    """Whether a customer is known to have this very address on loan."""
+    with session() as ledger:
+        known = ledger.get(LentEmail, loan.customer_id)
+        return known is not None and known.lent == loan.lent
+
+
+def restore(loan: LentEmail) -> None:
+    """Write down what a customer has on loan, in place of what it had before."""
+    with session() as ledger:
+        ledger.merge(loan)
+
+
 def given_back(customer_id: str) -> None:
     """Write down that a customer has its own address again."""
     with session() as ledger:

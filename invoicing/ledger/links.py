@@ -105,6 +105,27 @@ def invoice_links(stripe_ids: Iterable[str]) -> dict[str, InvoiceLink]:
         return {link.stripe_id: link for link in ledger.exec(query)}
 
 
+def restore(found: Sequence[InvoiceLink]) -> int:
+    """Write down links that services tell of, and when invoices were mailed; what is known stays.
+
+    Returns:
+        The number of links that are new.
+    """
+    if not found:
+        return 0
+    sent = (
+        update(InvoiceLink.__table__)  # type: ignore[attr-defined]
+        .where(col(InvoiceLink.stripe_id) == bindparam("key"), col(InvoiceLink.sent_at).is_(None))
+        .values(sent_at=bindparam("sent_at_now"))
+    )
+    rows = [{"key": one.stripe_id, "sent_at_now": one.sent_at} for one in found if one.sent_at]
+    with session() as ledger:
+        new = insert_missing(ledger, found)
+        if rows:
+            ledger.connection().execute(sent, rows)
+    return len(new)
+
+
 def stripe_id(record_id: str) -> str | None:
     """The Stripe invoice of a record, if one was made."""
     return stripe_ids([record_id]).get(record_id)
@@ -175,6 +196,17 @@ def undecided_customers(account_id: str) -> list[str]:
     )
     with session() as ledger:
         return list(ledger.exec(query.order_by(Customer.stripe_id)))
+
+
+def restore_customers(customers: Mapping[str, str]) -> int:
+    """Link customers of Accounts, by Account, of whom none is known; returns how many."""
+    with session() as ledger:
+        known = select(Customer.account_id).where(
+            col(Customer.account_id).in_(list(customers)), col(Customer.is_primary)
+        )
+        missing = customers.keys() - ledger.exec(known).all()
+        rows = [Customer(stripe_id=customers[id_], account_id=id_) for id_ in sorted(missing)]
+        return len(insert_missing(ledger, rows)) if rows else 0
 
 
 def unlink_customer(customer_id: str) -> None:

@@ -85,11 +85,10 @@ def assign_records(records: Mapping[str, str]) -> None:
             ledger.connection().execute(statement, rows)
 
 
-def add(entries: Sequence[TimelineEntry]) -> None:
-    """Write down what has happened, once for each key."""
+def add(entries: Sequence[TimelineEntry]) -> int:
+    """Write down what has happened, once for each key; returns how many entries are new."""
     with session() as ledger:
-        for some in chunked(entries, CHUNK):
-            insert_missing(ledger, some)
+        return sum(len(insert_missing(ledger, some)) for some in chunked(entries, CHUNK))
 
 
 def waiting(keys: Collection[str] | None = None) -> list[TimelineEntry]:

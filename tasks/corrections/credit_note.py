@@ -25,6 +25,7 @@ from invoicing.ledger.intents import (
 )
 from invoicing.settings import settings
 from tasks.corrections.duplicate_requests import (
+    CONTENT_KEY,
     REQUEST_KEY,
     earlier_outcome,
     repeated_request_problems,
@@ -80,13 +81,14 @@ def issue_credit_note(
 ) -> str:
     """Issue a credit note in Stripe, once for each request; its number."""
     subject = request_subject(state, request_id)
-    metadata = {RECORD_KEY: state.record_id, REQUEST_KEY: subject}
+    digest = fingerprint(state.stripe_id, request)
+    metadata = {RECORD_KEY: state.record_id, REQUEST_KEY: subject, CONTENT_KEY: digest}
     params = credit_note_params(state, request, credit, metadata)
     INVOICE.keep(state.record_id)
     intents.once(
         CREDIT,
         subject,
-        digest=fingerprint(state.stripe_id, request),
+        digest=digest,
         actor=run_id(),
         evidence=_issued(state, subject),
         act=lambda key: stripe.client().create_credit_note(params, key)["id"],

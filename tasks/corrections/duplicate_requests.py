@@ -12,6 +12,9 @@ from tasks.runtime.run_page import run_id
 REQUEST_KEY = "salesforce_request"
 """Metadata of what was made in Stripe: the request that it was made for."""
 
+CONTENT_KEY = "salesforce_request_content"
+"""Metadata of the same: the fingerprint of what was asked for."""
+
 DUPLICATE_WINDOW = timedelta(minutes=5)
 """So long the same request of another run is taken for a button that was pressed twice."""
 
@@ -32,7 +35,7 @@ def earlier_outcome(
     before = intents.find(operation, subject)
     if before is None:
         return None
-    if before.digest != digest:
+    if before.digest not in (digest, intents.UNKNOWN):
         raise Rejected(
             "This request id was used before, for something else; give the new request its own."
         )

@@ -22,6 +22,7 @@ from invoicing.ledger.intents import (
 )
 from invoicing.settings import settings
 from tasks.corrections.duplicate_requests import (
+    CONTENT_KEY,
     REQUEST_KEY,
     earlier_outcome,
     repeated_request_problems,
@@ -104,8 +105,8 @@ def _recorded_before(
 def report_payment(payment: Payment) -> str:
     """Report a payment to Stripe with its reference and date; the id of its payment record.
 
-    Stripe does not list payment records. One whose answer was lost for longer than a key lives
-    is reported again; the first is attached to nothing, and counts for nothing.
+    One whose answer was lost for longer than a key lives is reported again; the first is attached
+    to nothing, and counts for nothing.
     """
     state, paid_by = payment.state, payment.paid_by.capitalize()
     params = request_params.reported_payment_params(
@@ -114,7 +115,11 @@ def report_payment(payment: Payment) -> str:
         paid_by=paid_by,
         description=f"{paid_by} for {state.name}",
         reference=payment.reference,
-        metadata={RECORD_KEY: state.record_id, REQUEST_KEY: payment.subject},
+        metadata={
+            RECORD_KEY: state.record_id,
+            REQUEST_KEY: payment.subject,
+            CONTENT_KEY: payment.digest,
+        },
     )
     INVOICE.keep(state.record_id)
     return intents.once(

@@ -8,7 +8,7 @@ from prefect.logging import get_run_logger
 
 from invoicing.connectors import prefect, salesforce
 from invoicing.domain.salesforce import request_record
-from invoicing.domain.salesforce.queries import Comparison, Query, all_of, equals
+from invoicing.domain.salesforce.queries import Comparison, Query, all_of, is_in
 from invoicing.domain.salesforce.request_record import (
     ACTIONS,
     REQUEST,
@@ -37,9 +37,10 @@ ENDED = {
 
 @task(task_run_name="collect the requests", **STEP)
 def collect_request_records() -> int:
-    """Write down the requests that wait in Salesforce; returns how many are new.
+    """Write down the requests that are open in Salesforce; returns how many are new.
 
-    Reads by ``SystemModstamp``, with an overlap, as the action fields are read.
+    Reads by ``SystemModstamp``, with an overlap, as the action fields are read. One that runs is
+    new to a ledger that was restored or lost only; its key leads to the run that it has.
     """
     client, name = salesforce.client(), f"request-records:{settings().salesforce.org_id}"
     if not client.has(REQUEST):
@@ -50,7 +51,7 @@ def collect_request_records() -> int:
             REQUEST,
             [*request_record.FIELDS, "SystemModstamp"],
             where=all_of(
-                equals(request_record.STATE, RequestState.QUEUED),
+                is_in(request_record.STATE, [RequestState.QUEUED, RequestState.RUNNING]),
                 Comparison("SystemModstamp", ">=", since),
             ),
             order="SystemModstamp, Id",

@@ -16,6 +16,7 @@ import requests
 from invoicing.domain.model.reminder_dates import GRACE_PERIOD
 from invoicing.domain.salesforce.queries import Query, all_of, equals
 from invoicing.domain.stripe.projection import ACCOUNT_KEY
+from invoicing.ledger.intents import AGREE, CREATE, CREDIT, MAIL, REPORT_PAYMENT, RESEND
 from tests.faults.assertions import Facts
 from tests.faults.process_patches import now
 from tests.faults.runner import outcome_of
@@ -415,6 +416,25 @@ def _stripe_ids(name: str) -> list[str]:
     return [row["Stripe_Invoice_Id__c"] for row in salesforce.client().query(query)]
 
 
+def _lose_the_ledger() -> Parameters:
+    """An invoice that was mailed twice, paid in part and credited; and no ledger that knows it."""
+    from sqlmodel import col, delete
+
+    from invoicing.ledger.database import session
+    from invoicing.ledger.models import Cursor, Customer, Event, Intent, InvoiceLink, TimelineEntry
+
+    name = sent()
+    outcome_of("resend-invoice", invoice=name, request_id="again")
+    outcome_of("record-payment", invoice=name, amount="450", request_id="bank-1")
+    outcome_of("credit-invoice", invoice=name, amount="50", request_id="day-3")
+    kept_to_judge_by = col(Intent.operation) == AGREE
+    with session() as ledger:
+        ledger.execute(delete(Intent).where(~kept_to_judge_by))
+        for table in (InvoiceLink, Customer, TimelineEntry, Event, Cursor):
+            ledger.execute(delete(table))
+    return {}
+
+
 # Ends
 
 
@@ -612,6 +632,21 @@ def _is_as_it_was(facts: Facts, _: Parameters) -> Iterator[str]:
     yield from _says("invoices in Stripe", len(facts.invoices), 0)
 
 
+def _is_known_again(facts: Facts, _: Parameters) -> Iterator[str]:
+    """Whatever was done for a request; a mail for as long as Stripe tells of it."""
+    [record] = facts.records
+    [invoice] = facts.invoices_of(record)
+    linked = {link.record_id: link.stripe_id for link in facts.links}
+    yield from _says("linked", linked, {record["Id"]: invoice["id"]})
+    known = {(i.operation, i.subject) for i in facts.intents if i.outcome}
+    done = {(CREATE, ""), (REPORT_PAYMENT, ":bank-1"), (CREDIT, ":day-3")}
+    if facts.now - datetime.fromisoformat(record["Sent_At__c"]) < EVENTS_KEPT:
+        done |= {(MAIL, ""), (RESEND, ":again")}
+    wanted = {(operation, record["Id"] + request) for operation, request in done}
+    yield from _says("not known", wanted - known, set())
+    yield from _says("paid", float(record["Amount_Paid__c"] or 0), 450)
+
+
 STORIES: Mapping[str, Story] = {
     story.flow: story
     for story in (
@@ -646,6 +681,12 @@ STORIES: Mapping[str, Story] = {
         Story("mark-overdue", _overdue, _is_in_time),
         Story("send-reminders", _remind, _is_reminded, wanted={"mails": 1}),
         Story("refresh-choices", dict, _is_offered),
+        Story(
+            "rebuild-ledger",
+            _lose_the_ledger,
+            _is_known_again,
+            wanted={"mails": 1, "out_of_band": 1, "credit_notes": 1},
+        ),
         Story("doctor", _look, _is_as_it_was, how="refused"),
     )
 }

@@ -75,6 +75,11 @@ class Deployed:
             for run in client.read_flow_runs(deployment_filter=name):
                 client.set_flow_run_state(run.id, state, force=True)
 
+    def lose_all(self) -> None:
+        """Lose every run and every deployment, and deploy again: a new and empty database."""
+        _undeploy()
+        _deploy()
+
 
 @pytest.fixture
 def deployed(
@@ -84,10 +89,14 @@ def deployed(
     monkeypatch.setenv("PREFECT_API_URL", str(PREFECT_API_URL.value()))
     settings.cache_clear()
     _undeploy()
-    for flow in (send_invoice, sync_invoice, full_sync, record_payment):
-        cast(RunnerDeployment, flow.to_deployment(name=flow.name)).apply()
+    _deploy()
     yield Deployed()
     _undeploy()
+
+
+def _deploy() -> None:
+    for flow in (send_invoice, sync_invoice, full_sync, record_payment):
+        cast(RunnerDeployment, flow.to_deployment(name=flow.name)).apply()
 
 
 def _undeploy() -> None:

@@ -91,7 +91,7 @@ def test_a_run_that_dies_in_between_leaves_the_address_to_whoever_comes_next(
         with pytest.raises(SystemExit):
             send_invoice(for_ann())
     assert own_address(dashboard) == ANN
-    _end_leases()
+    end_leases()
     whoever()
     assert own_address(dashboard) == OWN
     assert lent_emails.accounts() == []
@@ -109,7 +109,7 @@ def test_sent_again_after_it_died_it_reaches_ann_and_nobody_else(
         patch.setattr(Stripe, "finalize", _die)
         with pytest.raises(SystemExit):
             send_invoice(name)
-    _end_leases()
+    end_leases()
     send_invoice(name)
     assert (mails(stripe_sandbox), own_address(dashboard)) == ([ANN], OWN)
 
@@ -118,7 +118,7 @@ def _die(*_: object) -> None:
     raise SystemExit
 
 
-def _end_leases() -> None:
+def end_leases() -> None:
     """Let the leases of whoever died be over."""
     from sqlmodel import delete
 
@@ -151,7 +151,7 @@ def test_what_somebody_set_in_the_dashboard_meanwhile_stays(
         patch.setattr(Stripe, "finalize", _die)
         with pytest.raises(SystemExit):
             send_invoice(for_ann())
-    _end_leases()
+    end_leases()
     [customer] = dashboard.v1.customers.list().data
     dashboard.v1.customers.update(customer.id, {"email": BOB})
     watch_salesforce()

@@ -3,12 +3,17 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+from sqlmodel import col, delete
+
 from invoicing.connectors import stripe
 from invoicing.connectors.prefect import Prefect
 from invoicing.domain.salesforce.record import stamp
 from invoicing.domain.stripe.events import HANDLED_TYPES
 from invoicing.errors import EnvironmentMismatch
-from invoicing.ledger import inbox, links
+from invoicing.ledger import inbox, intents, links
+from invoicing.ledger.database import session
+from invoicing.ledger.intents import MAIL
+from invoicing.ledger.models import Intent, InvoiceLink
 from invoicing.settings import settings
 from tasks.drafting.product_options import FORMS
 from tasks.runtime.clock import today
@@ -296,6 +301,24 @@ def send_reminders(stage: Stage) -> None:
     for _ in range(2):
         stage.run("send-reminders")
         _status(stage, name, "Open", Reminders_Sent__c=1)
+
+
+@story("rebuild-ledger")
+def rebuild_ledger(stage: Stage) -> None:
+    """The ledger has lost an invoice and its mail, and reads both again."""
+    name = stage.sent()
+    record_id, stripe_id = stage.record(name)["Id"], stage.invoice(name).id
+    with session() as ledger:
+        ledger.execute(delete(InvoiceLink).where(col(InvoiceLink.stripe_id) == stripe_id))
+        ledger.execute(delete(Intent).where(col(Intent.subject) == record_id))
+
+    def known() -> bool:
+        stage.run("rebuild-ledger", saved_on=today())
+        mail = intents.find(MAIL, record_id)
+        return mail is not None and mail.outcome is not None
+
+    stage.account.until(known)
+    expect("link", links.stripe_id(record_id), stripe_id)
 
 
 @story("refresh-choices")

@@ -249,6 +249,8 @@ class PaymentRecord(TypedDict):
     """A payment that was reported to Stripe."""
 
     id: str
+    created: int
+    metadata: Metadata | None
     amount_requested: AmountRequested
 
 
@@ -375,6 +377,7 @@ class EventData(TypedDict):
     """What an event is about: some object of Stripe."""
 
     object: dict[str, Any]
+    previous_attributes: NotRequired[dict[str, Any] | None]
 
 
 class EventRequest(TypedDict):

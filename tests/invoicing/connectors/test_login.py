@@ -16,6 +16,7 @@ from invoicing.errors import EnvironmentMismatch, Misconfigured, Throttled, Tran
 from invoicing.ledger import database
 from invoicing.ledger.models import SharedLogin
 from invoicing.settings import settings
+from sandbox.salesforce.oauth import CONSUMER_KEY, CONSUMER_SECRET
 from tests.conftest import Sandbox
 
 ACCOUNTS = Query("Account", ["Id"])
@@ -165,3 +166,24 @@ def test_the_limit_of_logins_passes(environment: None, salesforce_sandbox: Sandb
         another_process()
     salesforce_sandbox.admin("POST", "logins")
     assert len(another_process().query(ACCOUNTS)) == 8
+
+
+def test_key_and_secret_are_rotated_while_both_sets_are_in_force(
+    setting: Setting, salesforce_sandbox: Sandbox
+) -> None:
+    """Processes with either work side by side on one ledger, and each set has its own login."""
+    old = {"CONSUMER_KEY": CONSUMER_KEY, "CONSUMER_SECRET": CONSUMER_SECRET}
+    new = {"CONSUMER_KEY": "3MVG9staged", "CONSUMER_SECRET": "a new secret"}
+    both = {one["CONSUMER_KEY"]: one["CONSUMER_SECRET"] for one in (old, new)}
+    salesforce_sandbox.admin("POST", "credentials", secrets=both)
+    for credentials in (old, new, old, new):
+        setting(**credentials)
+        assert len(another_process().query(ACCOUNTS)) == 8
+    assert logins(salesforce_sandbox) == 2
+    rest = {new["CONSUMER_KEY"]: new["CONSUMER_SECRET"]}
+    salesforce_sandbox.admin("POST", "credentials", secrets=rest)
+    salesforce_sandbox.admin("DELETE", "sessions")
+    assert len(another_process().query(ACCOUNTS)) == 8
+    setting(**old)
+    with pytest.raises(EnvironmentMismatch, match="does not accept the login"):
+        another_process().query(ACCOUNTS)

@@ -1,5 +1,9 @@
 """How customers are found, and what they are billed in."""
 
+from uuid import uuid4
+
+from stripe import Event
+
 from tests.real.experiment import Observed, experiment
 from tests.real.stripe_account import ADDRESS, Account
 
@@ -49,4 +53,29 @@ def currency_of_a_customer(account: Account) -> Observed:
         "with a draft in yen": while_a_draft,
         "with an invoice in yen": finalized,
         "with one in dollars, too": currency(),
+    }
+
+
+@experiment
+def keys_of_events(account: Account) -> Observed:
+    """The event of a call has the call's idempotency key, and what a change has replaced."""
+    customer, key = account.customer(), f"check-real-{uuid4()}"
+    account.v1.customers.update(
+        customer, {"email": f"other.{ADDRESS}"}, {"idempotency_key": f"{key}-1"}
+    )
+    account.v1.customers.update(customer, {"email": ADDRESS}, {"idempotency_key": f"{key}-2"})
+
+    def told() -> list[Event]:
+        found = account.v1.events.list({"type": "customer.updated", "limit": 100}).data
+        return [one for one in found if one.data.object["id"] == customer]
+
+    account.until(lambda: len(told()) == 2)
+    return {
+        "keys, the newest first": [
+            str(one.request and one.request.idempotency_key).removeprefix(key) for one in told()
+        ],
+        "before": [
+            str(before and before["email"]).replace(ADDRESS, "the address")
+            for before in (one.data.previous_attributes for one in told())
+        ],
     }

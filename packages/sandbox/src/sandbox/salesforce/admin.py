@@ -107,6 +107,18 @@ class UserOrder(_Order):
     permission_sets: list[str] | None = None
 
 
+class Credentials(BaseModel):
+    """The app's secrets by consumer key: two sets are in force while they are rotated.
+
+    Source: Salesforce Help, "Stage, Rotate, and Delete OAuth Credentials for an External Client
+    App" (xcloud.eca_stage_oauth_credentials)
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    secrets: dict[str, str]
+
+
 class SessionsOrder(_Order):
     """How long a session lives without being used, in seconds of sandbox time."""
 
@@ -254,6 +266,13 @@ def routes(salesforce: Salesforce) -> list[Route]:
             return JSONResponse({"errors": [{"msg": str(error)}]}, 400)
         return JSONResponse({"registered": True})
 
+    async def set_credentials(request: Request) -> Response:
+        order = await parsed(request, Credentials)
+        if isinstance(order, Response):
+            return order
+        salesforce.authority.secrets = order.secrets
+        return JSONResponse({"keys": list(order.secrets)})
+
     async def get_pubsub(_: Request) -> Response:
         if salesforce.pubsub is None:
             return JSONResponse({"errors": [{"msg": "the Pub/Sub API is not served"}]}, 404)
@@ -318,6 +337,7 @@ def routes(salesforce: Salesforce) -> list[Route]:
         Route("/_sandbox/sessions", set_sessions, methods=["POST"]),
         Route("/_sandbox/sessions", end_sessions, methods=["DELETE"]),
         Route("/_sandbox/certificate", set_certificate, methods=["POST"]),
+        Route("/_sandbox/credentials", set_credentials, methods=["POST"]),
         Route("/_sandbox/pubsub", get_pubsub, methods=["GET"]),
         Route("/_sandbox/pubsub", set_pubsub, methods=["POST"]),
         Route("/_sandbox/pubsub", break_streams, methods=["DELETE"]),

@@ -80,6 +80,7 @@ class Authority:
         self.audience: str | None = None
         self.hourly = LOGINS_IN_AN_HOUR
         self._granted: deque[float] = deque()
+        self.secrets = {CONSUMER_KEY: CONSUMER_SECRET}
         self._key: RSAPublicKey | None = None
         if certificate is not None:
             self.register(certificate.read_bytes())
@@ -127,17 +128,18 @@ class Authority:
         self._granted.append(self._org.clock.time())
 
     def clear(self) -> None:
-        """Begin to count anew, with every official audience and the usual limit."""
+        """Begin to count anew, with every official audience, the usual limit and credentials."""
         self._granted.clear()
+        self.secrets = {CONSUMER_KEY: CONSUMER_SECRET}
         self.audience, self.hourly = None, LOGINS_IN_AN_HOUR
 
     def _client_credentials(self, form: Mapping[str, str], authorization: str | None) -> None:
         client, secret = form.get("client_id", ""), form.get("client_secret", "")
         if authorization and authorization.startswith("Basic "):
             client, secret = _basic(authorization.removeprefix("Basic "))
-        if client != CONSUMER_KEY:
+        if client not in self.secrets:
             raise OAuthError("invalid_client_id", "client identifier invalid")
-        if not secrets.compare_digest(secret.encode(), CONSUMER_SECRET.encode()):
+        if not secrets.compare_digest(secret.encode(), self.secrets[client].encode()):
             raise OAuthError("invalid_client", "invalid client credentials")
 
     def _assertion(self, assertion: str) -> None:
@@ -153,7 +155,7 @@ class Authority:
             expires = int(claims["exp"])
         except (jwt.InvalidTokenError, KeyError, ValueError):
             raise OAuthError("invalid_grant", "invalid assertion") from None
-        if claims.get("iss") != CONSUMER_KEY:
+        if claims.get("iss") not in self.secrets:
             raise OAuthError("invalid_client_id", "client identifier invalid")
         if not self._is_audience(claims.get("aud")):
             raise OAuthError("invalid_grant", "audience is invalid")
