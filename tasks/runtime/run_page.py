@@ -1,14 +1,23 @@
 """A run in the Prefect UI: its name, its links, its artifacts."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from textwrap import shorten
+from typing import Any, cast
 
+import httpx
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import FlowRun
+from prefect.context import FlowRunContext
+from prefect.exceptions import PrefectException
+from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
 from invoicing.ledger.leases import owner_of
 from invoicing.settings import settings
+
+HEADLINE_LENGTH = 160
+"""Characters; two lines on a run's page."""
 
 
 def run_id() -> str:
@@ -44,6 +53,24 @@ def record_page(record_id: str) -> str:
 
 def name_run(name: str) -> None:
     """Give the run the name that people know the matter by."""
+    if context := FlowRunContext.get():
+        _rename(name)
+        cast(FlowRun, context.flow_run).name = name
+
+
+def headline(sentence: str) -> None:
+    """Put what there is to say of the run behind its name, cut to what a heading holds.
+
+    The name stands in every list of runs and on top of a run's page; a state's message does not.
+    It never is a reason for a run to fail.
+    """
+    try:
+        _rename(f"{flow_run.name}: {shorten(sentence, HEADLINE_LENGTH, placeholder=' …')}")
+    except (httpx.HTTPError, PrefectException) as error:
+        get_run_logger().warning("The run's name does not say its outcome: %s", error)
+
+
+def _rename(name: str) -> None:
     if flow_run.id:
         with get_client(sync_client=True) as client:
             client.update_flow_run(flow_run.id, name=name)

@@ -1,0 +1,70 @@
+"""The name of a run, which every list of runs and the run's own page begin with."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.states import State
+
+from flows.full_sync import full_sync
+from flows.send_invoice import send_invoice
+from flows.void_invoice import void_invoice
+from invoicing.domain.forms.parameters import InvoiceOutcome
+from invoicing.settings import settings
+from tasks.runtime import run_page
+from tests.flows.dialogues import Conversation
+
+Raise = Callable[..., InvoiceOutcome]
+
+
+def name_of(run: UUID | None) -> str:
+    """A run's name."""
+    assert run
+    with get_client(sync_client=True) as client:
+        return client.read_flow_run(run).name
+
+
+def named(state: State[Any]) -> str:
+    """The name of the run that ended in a state."""
+    return name_of(state.state_details.flow_run_id)
+
+
+def test_the_name_says_what_came_of_it(draft: Raise) -> None:
+    """Sent, refused and swept: whoever looks at a list need not open anything."""
+    invoice = draft().name
+    refused = named(void_invoice(invoice, return_state=True))
+    sent = named(send_invoice(invoice, return_state=True))
+    swept = named(full_sync(return_state=True))
+    assert refused.startswith(
+        f"void {invoice} for Acme Corporation: {invoice} is Draft and cannot be voided."
+    )
+    assert sent.startswith(
+        f"send {invoice} to Acme Corporation: {invoice} over 2,450.00 USD was sent to Acme"
+    )
+    assert swept == "full sync: 1 invoice compared, 0 differed."
+
+
+def test_a_long_sentence_is_cut_between_words(draft: Raise) -> None:
+    """A name is a heading: the whole sentence is in the run's state."""
+    state = void_invoice("INV-" + "9 " * 200, return_state=True)
+    name = named(state)
+    assert name.endswith("9 …")
+    assert len(name.partition(": ")[2]) <= run_page.HEADLINE_LENGTH < len(str(state.message))
+
+
+def test_a_run_that_waits_says_what_it_asks_and_how_to_answer(
+    draft: Raise, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prefect keeps the form behind a menu; once answered, the name says what came of it."""
+    monkeypatch.setenv("INVOICING_APPROVAL__LIMITS", "USD=2000")
+    settings.cache_clear()
+    talk = Conversation(send_invoice, invoice=draft().name)
+    assert name_of(talk.run) == (
+        "send INV-0001 to Acme Corporation: May INV-0001 be sent to Acme Corporation? "
+        "To answer: ⋮ at the top right, Resume."
+    )
+    talk.answer(decision="Approve", approver="Anna Ledger")
+    assert "INV-0001 over 2,450.00 USD was sent to Acme" in name_of(talk.run)
+    assert "Resume" not in name_of(talk.run)
