@@ -32,8 +32,14 @@ def this_attempt() -> str:
 
 def run_url(run: str | None = None) -> str | None:
     """URL of a run in the Prefect UI, for the Salesforce record; of this one by default."""
-    base, run = settings().prefect_ui_url, run or flow_run.id
-    return f"{base.rstrip('/')}/runs/flow-run/{run}" if base and run else None
+    run = run or flow_run.id
+    return ui_page(f"runs/flow-run/{run}") if run else None
+
+
+def ui_page(path: str) -> str | None:
+    """URL of a page of the Prefect UI, if the settings say where that is."""
+    base = settings().prefect_ui_url
+    return f"{base.rstrip('/')}/{path}" if base else None
 
 
 def stripe_page(kind: str, stripe_id: str) -> str:
@@ -65,9 +71,18 @@ def headline(sentence: str) -> None:
     It never is a reason for a run to fail.
     """
     try:
-        _rename(f"{flow_run.name}: {shorten(sentence, HEADLINE_LENGTH, placeholder=' …')}")
+        _rename(f"{flow_run.name}{_behind(sentence)}")
     except (httpx.HTTPError, PrefectException) as error:
         get_run_logger().warning("The run's name does not say its outcome: %s", error)
+
+
+def name_without_headline(name: str, sentence: str) -> str:
+    """The name that a run had before its outcome was put behind it."""
+    return name.removesuffix(_behind(sentence))
+
+
+def _behind(sentence: str) -> str:
+    return f": {shorten(sentence, HEADLINE_LENGTH, placeholder=' …')}"
 
 
 def _rename(name: str) -> None:

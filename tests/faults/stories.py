@@ -647,5 +647,6 @@ STORIES: Mapping[str, Story] = {
         Story("send-reminders", _remind, _is_reminded, wanted={"mails": 1}),
         Story("refresh-choices", dict, _is_offered),
         Story("doctor", _look, _is_as_it_was, how="refused"),
+        Story("overview", _look, _is_as_it_was),
     )
 }

@@ -46,6 +46,37 @@ def test_the_name_says_what_came_of_it(draft: Raise) -> None:
     assert swept == "full sync: 1 invoice compared, 0 differed."
 
 
+def test_each_step_says_what_it_does_to_the_invoice(
+    draft: Raise, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The steps of a sending, as the graph on the run's page has them from left to right."""
+    invoice = draft().name
+    caplog.clear()
+    send_invoice(invoice)
+    ended = [one for one in caplog.records if one.getMessage().startswith("Finished in state")]
+    assert [getattr(one, "task_run_name", "") for one in ended[:-1]] == [
+        "check that Stripe and Salesforce belong together",
+        "find INV-0001",
+        "wait until no other run works on it",
+        "read the invoice",
+        "check that it can be sent",
+        "check what it replaces",
+        "find or create the customer",
+        "look for a saved payment method",
+        "make sure its products exist in Stripe",
+        "make sure its discounts exist in Stripe",
+        "create the draft in Stripe",
+        "fill in header and lines in Stripe",
+        "compare the totals",
+        "make the invoice final in Stripe",
+        "mail it to billing@acme.example.com",
+        "let Stripe follow the payment from here",
+        "bring records in step with Stripe",
+        "link the customer to the Account",
+        "write on the record that it was sent",
+    ]
+
+
 def test_a_long_sentence_is_cut_between_words(draft: Raise) -> None:
     """A name is a heading: the whole sentence is in the run's state."""
     state = void_invoice("INV-" + "9 " * 200, return_state=True)

@@ -15,10 +15,13 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetJsonSchemaHandler,
     SerializerFunctionWrapHandler,
     WithJsonSchema,
     model_serializer,
 )
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from invoicing.domain.forms.table_values import MARKS, read_number
 from invoicing.domain.model.invoice import Invoice
@@ -263,6 +266,24 @@ class Options(BaseModel):
         """Forms send defaults back, and Prefect takes no null for a text."""
         return {name: value for name, value in dump(self).items() if value is not None}
 
+
+class _Folded:
+    """Shows a group of fields only to whoever asks for it: an alternative to leaving all as it is.
+
+    Prefect's form shows alternatives as tabs, and the first one at first.
+    """
+
+    def __get_pydantic_json_schema__(
+        self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {"anyOf": [{"title": AS_USUAL, "type": "object"}, handler(core_schema)]}
+
+
+AS_USUAL = "As usual"
+"""The first tab of options; its other one has the title of their group."""
+
+FoldedOptions = Annotated[Options, _Folded()]
+"""Options that most people leave alone."""
 
 Clearable = Literal[
     "description",
