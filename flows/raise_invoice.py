@@ -10,6 +10,7 @@ from invoicing.domain.forms.parameters import (
     InvoiceOutcome,
     LineItem,
     OptionalDate,
+    FoldedOptions,
     Options,
 )
 from tasks.drafting.draft_record import prepare_draft, write_draft
@@ -26,7 +27,7 @@ def raise_invoice(
     lines: list[LineItem],
     due_date: OptionalDate = None,
     currency: Annotated[str, Field(examples=["EUR"], pattern=r"^([A-Za-z]{3})?$")] = "",
-    options: Options = Options(),  # noqa: B008
+    options: FoldedOptions = Options(),  # noqa: B008
     request_id: Annotated[str, Field(max_length=50)] = "",
 ) -> InvoiceOutcome:
     """Raise a draft invoice on an Account. It can be revised until it is sent.

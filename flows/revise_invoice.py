@@ -9,6 +9,7 @@ from invoicing.domain.forms.parameters import (
     LineChange,
     LineItem,
     OptionalDate,
+    FoldedOptions,
     Options,
 )
 from tasks.drafting.draft_revision import prepare_revision, write_revision
@@ -28,7 +29,7 @@ def revise_invoice(
     change: list[LineChange] = [],  # noqa: B006
     add: list[LineItem] = [],  # noqa: B006
     remove: list[int] = [],  # noqa: B006
-    options: Options = Options(),  # noqa: B008
+    options: FoldedOptions = Options(),  # noqa: B008
     clear: list[Clearable] = [],  # noqa: B006
 ) -> InvoiceOutcome:
     """Revise a draft invoice. What is left empty stays as it is; refused once it is sent.

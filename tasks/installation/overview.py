@@ -28,7 +28,7 @@ from invoicing.settings import settings
 from tasks.installation.automations import PREFECT_YAML, flows_of
 from tasks.runtime.prompts import HOW_TO_ANSWER
 from tasks.runtime.retries import STEP
-from tasks.runtime.run_page import name_without_headline, publish_page, run_url, ui_page
+from tasks.runtime.run_page import name_without_headline, publish_one_page, run_url, ui_page
 
 KEY = "overview"
 PEOPLE = "people"
@@ -69,13 +69,11 @@ class Overview(NamedTuple):
 @task(task_run_name="bring the page up to date", **STEP)
 def update_overview() -> str:
     """Write the page, if it is another one than before; returns it in one sentence."""
-    key = ArtifactFilter(key=ArtifactFilterKey(any_=[KEY]))
     with get_client(sync_client=True) as client:
         overview = _read(client)
-        found = client.read_latest_artifacts(artifact_filter=key)
-    page = as_page(overview)
-    if not found or found[0].data != page:
-        publish_page(KEY, page, "Where to begin: what waits, what failed, what can be started.")
+    publish_one_page(
+        KEY, as_page(overview), "Where to begin: what waits, what failed, what can be started."
+    )
     return overview.sentence
 
 
@@ -102,7 +100,7 @@ def as_page(overview: Overview) -> str:
             "# Overview",
             *_section(
                 "Waiting for an answer",
-                f"Open one. {HOW_TO_ANSWER}",
+                "Open one; **⋮** at the top right, then **Resume**, is the way to its form.",
                 ("what", "since (UTC)", "until (UTC)"),
                 map(_waiting_row, overview.waiting),
                 "Nothing waits for anybody.",
@@ -133,7 +131,7 @@ def as_page(overview: Overview) -> str:
                 ("report", "about", "of (UTC)"),
                 (
                     (
-                        markdown.link(each.key, ui_page(f"artifacts/key/{each.key}")),
+                        markdown.link(each.key, ui_page(f"artifacts/artifact/{each.latest_id}")),
                         REPORTS[each.key],
                         _moment(each.updated),
                     )
@@ -160,8 +158,8 @@ def _section(
 def _waiting_row(run: FlowRun) -> tuple[object, ...]:
     assert run.state
     until = run.state.state_details.pause_timeout
-    name = run.name.replace(HOW_TO_ANSWER, "").strip()
-    return markdown.link(name, run_url(str(run.id))), _moment(run.state.timestamp), _moment(until)
+    question = run.name.removeprefix(HOW_TO_ANSWER).strip()
+    return markdown.link(question, run_url(str(run.id))), _moment(run.state.timestamp), _moment(until)
 
 
 def _failed_rows(runs: Iterable[FlowRun]) -> Iterator[tuple[object, ...]]:

@@ -23,7 +23,7 @@ from tasks.runtime.run_page import headline
 
 T = TypeVar("T")
 
-HOW_TO_ANSWER = "To answer: ⋮ at the top right, Resume."
+HOW_TO_ANSWER = "Answer by ⋮, Resume:"
 """As Prefect's page of a run has it; the form is behind that menu."""
 
 
@@ -89,8 +89,8 @@ def _answer(key: str) -> Answer | None:
 
 def _suspend(question: Question, key: str) -> None:
     form = RunInput.subclass_from_base_model_type(question.form)
-    headline(f"{question.heading} {HOW_TO_ANSWER}")
-    get_run_logger().warning("This run waits. %s %s", question.heading, HOW_TO_ANSWER)
+    headline(f"{HOW_TO_ANSWER} {question.heading}")
+    get_run_logger().warning("This run waits. %s %s", HOW_TO_ANSWER, question.heading)
     try:
         suspend_flow_run(
             wait_for_input=form.with_initial_data(description=question.text),

@@ -7,6 +7,8 @@ from typing import Any, cast
 import httpx
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import ArtifactUpdate
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from prefect.client.schemas.objects import FlowRun
 from prefect.context import FlowRunContext
 from prefect.exceptions import PrefectException
@@ -17,7 +19,7 @@ from invoicing.ledger.leases import owner_of
 from invoicing.settings import settings
 
 HEADLINE_LENGTH = 160
-"""Characters; two lines on a run's page."""
+"""Characters; more than a run's page shows, as much as a list does."""
 
 
 def run_id() -> str:
@@ -65,24 +67,24 @@ def name_run(name: str) -> None:
 
 
 def headline(sentence: str) -> None:
-    """Put what there is to say of the run behind its name, cut to what a heading holds.
+    """Put what there is to say of the run before its name, cut to what a heading holds.
 
     The name stands in every list of runs and on top of a run's page; a state's message does not.
     It never is a reason for a run to fail.
     """
     try:
-        _rename(f"{flow_run.name}{_behind(sentence)}")
+        _rename(f"{_before(sentence)}{flow_run.name}")
     except (httpx.HTTPError, PrefectException) as error:
         get_run_logger().warning("The run's name does not say its outcome: %s", error)
 
 
 def name_without_headline(name: str, sentence: str) -> str:
-    """The name that a run had before its outcome was put behind it."""
-    return name.removesuffix(_behind(sentence))
+    """The name that a run had before its outcome was put there."""
+    return name.removeprefix(_before(sentence))
 
 
-def _behind(sentence: str) -> str:
-    return f": {shorten(sentence, HEADLINE_LENGTH, placeholder=' …')}"
+def _before(sentence: str) -> str:
+    return f"{shorten(sentence, HEADLINE_LENGTH, placeholder=' …')} · "
 
 
 def _rename(name: str) -> None:
@@ -94,6 +96,20 @@ def _rename(name: str) -> None:
 def publish_table(key: str, rows: Sequence[Mapping[str, Any]], description: str) -> None:
     """Attach a table to the run."""
     create_table_artifact(key=key, table=[dict(row) for row in rows], description=description)
+
+
+def publish_one_page(key: str, markdown: str, description: str) -> None:
+    """Write a page that is always the same one: its address stays, and it has no earlier versions.
+
+    One that is as wanted already is left alone.
+    """
+    page = ArtifactFilter(key=ArtifactFilterKey(any_=[key]))
+    with get_client(sync_client=True) as client:
+        found = client.read_latest_artifacts(artifact_filter=page)
+        if found and found[0].data != markdown:
+            client.update_artifact(found[0].latest_id, ArtifactUpdate(data=markdown))
+    if not found:
+        publish_page(key, markdown, description)
 
 
 def publish_page(key: str, markdown: str, description: str) -> None:

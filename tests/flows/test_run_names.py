@@ -37,13 +37,15 @@ def test_the_name_says_what_came_of_it(draft: Raise) -> None:
     refused = named(void_invoice(invoice, return_state=True))
     sent = named(send_invoice(invoice, return_state=True))
     swept = named(full_sync(return_state=True))
-    assert refused.startswith(
-        f"void {invoice} for Acme Corporation: {invoice} is Draft and cannot be voided."
+    assert refused == (
+        f"{invoice} is Draft and cannot be voided. Nothing of it has reached the customer yet: "
+        f"revise it, send it or delete it. · void {invoice} for Acme Corporation"
     )
-    assert sent.startswith(
-        f"send {invoice} to Acme Corporation: {invoice} over 2,450.00 USD was sent to Acme"
+    assert sent == (
+        f"{invoice} over 2,450.00 USD was sent to Acme Corporation at billing@acme.example.com."
+        f" · send {invoice} to Acme Corporation"
     )
-    assert swept == "full sync: 1 invoice compared, 0 differed."
+    assert swept == "1 invoice compared, 0 differed. · full sync"
 
 
 def test_each_step_says_what_it_does_to_the_invoice(
@@ -80,9 +82,9 @@ def test_each_step_says_what_it_does_to_the_invoice(
 def test_a_long_sentence_is_cut_between_words(draft: Raise) -> None:
     """A name is a heading: the whole sentence is in the run's state."""
     state = void_invoice("INV-" + "9 " * 200, return_state=True)
-    name = named(state)
-    assert name.endswith("9 …")
-    assert len(name.partition(": ")[2]) <= run_page.HEADLINE_LENGTH < len(str(state.message))
+    said = named(state).partition(" · ")[0]
+    assert said.endswith("9 …")
+    assert len(said) <= run_page.HEADLINE_LENGTH < len(str(state.message))
 
 
 def test_a_run_that_waits_says_what_it_asks_and_how_to_answer(
@@ -93,9 +95,8 @@ def test_a_run_that_waits_says_what_it_asks_and_how_to_answer(
     settings.cache_clear()
     talk = Conversation(send_invoice, invoice=draft().name)
     assert name_of(talk.run) == (
-        "send INV-0001 to Acme Corporation: May INV-0001 be sent to Acme Corporation? "
-        "To answer: ⋮ at the top right, Resume."
+        "Answer by ⋮, Resume: May INV-0001 be sent to Acme Corporation? "
+        "· send INV-0001 to Acme Corporation"
     )
     talk.answer(decision="Approve", approver="Anna Ledger")
-    assert "INV-0001 over 2,450.00 USD was sent to Acme" in name_of(talk.run)
-    assert "Resume" not in name_of(talk.run)
+    assert name_of(talk.run).startswith("INV-0001 over 2,450.00 USD was sent to Acme")

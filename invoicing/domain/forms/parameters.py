@@ -267,23 +267,27 @@ class Options(BaseModel):
         return {name: value for name, value in dump(self).items() if value is not None}
 
 
-class _Folded:
-    """Shows a group of fields only to whoever asks for it: an alternative to leaving all as it is.
+AS_USUAL = "As usual"
+"""The first tab of a folded group; its other one has the group's title."""
 
-    Prefect's form shows alternatives as tabs, and the first one at first.
+
+class Folded:
+    """Shows a group of fields to whoever asks for it only.
+
+    Prefect's form shows alternatives as tabs; nothing given, which is the default, fits the first.
     """
 
     def __get_pydantic_json_schema__(
-        self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+        self, group: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        return {"anyOf": [{"title": AS_USUAL, "type": "object"}, handler(core_schema)]}
+        """Both alternatives."""
+        return {"anyOf": [{"title": AS_USUAL, "type": "object", "properties": {}}, handler(group)]}
 
 
-AS_USUAL = "As usual"
-"""The first tab of options; its other one has the title of their group."""
+NOTHING_GIVEN = Field(json_schema_extra={"default": {}})
 
-FoldedOptions = Annotated[Options, _Folded()]
-"""Options that most people leave alone."""
+FoldedOptions = Annotated[Options, Folded(), NOTHING_GIVEN]
+"""Options, which most people leave alone."""
 
 Clearable = Literal[
     "description",
