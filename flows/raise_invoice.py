@@ -7,10 +7,10 @@ from pydantic import Field
 
 from invoicing.domain.forms.parameters import (
     AccountReference,
+    FoldedOptions,
     InvoiceOutcome,
     LineItem,
     OptionalDate,
-    FoldedOptions,
     Options,
 )
 from tasks.drafting.draft_record import prepare_draft, write_draft

@@ -4,12 +4,12 @@ from prefect import flow
 
 from invoicing.domain.forms.parameters import (
     Clearable,
+    FoldedOptions,
     InvoiceOutcome,
     InvoiceReference,
     LineChange,
     LineItem,
     OptionalDate,
-    FoldedOptions,
     Options,
 )
 from tasks.drafting.draft_revision import prepare_revision, write_revision

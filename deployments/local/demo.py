@@ -1,4 +1,4 @@
-"""One invoice's life on this machine, told as it happens: ``make demo``.
+"""One invoice's life on this machine, told as it happens, and a morning's work: ``make demo``.
 
 Everything is done the way people and programs do it: runs are triggered through Prefect's
 API, the customer reads mail and pays on the hosted page, and mistakes are made by hand on

@@ -24,7 +24,6 @@ from prefect.client.schemas.sorting import FlowRunSort
 
 from invoicing.domain.model import markdown
 from invoicing.domain.model.wording import counted
-from invoicing.settings import settings
 from tasks.installation.automations import PREFECT_YAML, flows_of
 from tasks.runtime.prompts import HOW_TO_ANSWER
 from tasks.runtime.retries import STEP
