@@ -1,4 +1,4 @@
-"""The page that people open first: what waits for them, what failed and why, what they can start."""
+"""The page that people open first: what waits, what failed and why, what can be started."""
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -8,8 +8,8 @@ from typing import NamedTuple
 from prefect import task
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import (
-    ArtifactFilter,
-    ArtifactFilterKey,
+    ArtifactCollectionFilter,
+    ArtifactCollectionFilterKey,
     DeploymentFilter,
     DeploymentFilterName,
     DeploymentFilterTags,
@@ -82,7 +82,7 @@ def _read(client: SyncPrefectClient) -> Overview:
     for_people = ours.model_copy(update={"tags": DeploymentFilterTags(all_=[PEOPLE])})
     week = FlowRunFilterEndTime(after_=datetime.now(UTC) - FAILURES_SHOWN)
     failed = FlowRunFilter(state=_is(StateType.FAILED, StateType.CRASHED), end_time=week)
-    keys = ArtifactFilter(key=ArtifactFilterKey(any_=list(REPORTS)))
+    keys = ArtifactCollectionFilter(key=ArtifactCollectionFilterKey(any_=list(REPORTS)))
     return Overview(
         _runs(client, ours, FlowRunFilter(state=_is(StateType.PAUSED))),
         _runs(client, ours, failed),
@@ -134,7 +134,9 @@ def as_page(overview: Overview) -> str:
                         REPORTS[each.key],
                         _moment(each.updated),
                     )
-                    for each in sorted(overview.reports, key=lambda each: [*REPORTS].index(each.key))
+                    for each in sorted(
+                        overview.reports, key=lambda each: [*REPORTS].index(each.key)
+                    )
                 ),
                 "There are none yet.",
             ),
@@ -155,10 +157,14 @@ def _section(
 
 
 def _waiting_row(run: FlowRun) -> tuple[object, ...]:
-    assert run.state
-    until = run.state.state_details.pause_timeout
+    state = run.state
+    until = state.state_details.pause_timeout if state else None
     question = run.name.removeprefix(HOW_TO_ANSWER).strip()
-    return markdown.link(question, run_url(str(run.id))), _moment(run.state.timestamp), _moment(until)
+    return (
+        markdown.link(question, run_url(str(run.id))),
+        _moment(state.timestamp if state else None),
+        _moment(until),
+    )
 
 
 def _failed_rows(runs: Iterable[FlowRun]) -> Iterator[tuple[object, ...]]:

@@ -8,7 +8,7 @@ import httpx
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import ArtifactUpdate
-from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+from prefect.client.schemas.filters import ArtifactCollectionFilter, ArtifactCollectionFilterKey
 from prefect.client.schemas.objects import FlowRun
 from prefect.context import FlowRunContext
 from prefect.exceptions import PrefectException
@@ -103,7 +103,7 @@ def publish_one_page(key: str, markdown: str, description: str) -> None:
 
     One that is as wanted already is left alone.
     """
-    page = ArtifactFilter(key=ArtifactFilterKey(any_=[key]))
+    page = ArtifactCollectionFilter(key=ArtifactCollectionFilterKey(any_=[key]))
     with get_client(sync_client=True) as client:
         found = client.read_latest_artifacts(artifact_filter=page)
         if found and found[0].data != markdown:

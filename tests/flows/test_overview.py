@@ -1,12 +1,14 @@
 """The page that people open first."""
 
 from collections.abc import Callable
+from typing import cast
 from uuid import UUID
 
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from prefect.client.schemas.objects import Artifact
+from prefect.deployments.runner import RunnerDeployment
 
 from flows.full_sync import full_sync
 from flows.overview import overview
@@ -32,7 +34,9 @@ def office(deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
 def artifacts(key: str) -> list[Artifact]:
     """All pages of a kind."""
     with get_client(sync_client=True) as client:
-        return client.read_artifacts(artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=[key])))
+        return client.read_artifacts(
+            artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=[key]))
+        )
 
 
 def part(title: str) -> str:
@@ -75,14 +79,14 @@ def test_failures_stand_with_their_reasons_the_same_ones_together(draft: Raise) 
 
 def test_forms_and_reports_are_a_click_away(draft: Raise) -> None:
     """What people start is there with what it does, machinery is not; so are the reports."""
-    text = {"description": "Send a draft invoice."}
-    people = send_invoice.to_deployment(name="send-invoice", tags=["people"], **text)
-    deployment = people.apply()  # type: ignore[union-attr]
+    text = "Send a draft invoice."
+    people = send_invoice.to_deployment(name="send-invoice", tags=["people"], description=text)
+    deployment = cast(RunnerDeployment, people).apply()
     draft()
     full_sync()
     overview()
     form = f"[send-invoice]({UI}/deployments/deployment/{deployment}/run)"
-    assert f"| {form} | Send a draft invoice. |" in part("Start something")
+    assert f"| {form} | {text} |" in part("Start something")
     assert "full-sync" not in part("Start something")
     [report] = artifacts("drift-report")
     assert f"[drift-report]({UI}/artifacts/artifact/{report.id})" in part("Reports")

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 from prefect.client.orchestration import get_client
-from prefect.states import State
+from prefect.client.schemas.objects import State
 
 from flows.full_sync import full_sync
 from flows.send_invoice import send_invoice

@@ -21,7 +21,6 @@ from pydantic import (
     model_serializer,
 )
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
 
 from invoicing.domain.forms.table_values import MARKS, read_number
 from invoicing.domain.model.invoice import Invoice
@@ -278,7 +277,7 @@ class Folded:
     """
 
     def __get_pydantic_json_schema__(
-        self, group: CoreSchema, handler: GetJsonSchemaHandler
+        self, group: Any, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         """Both alternatives."""
         return {"anyOf": [{"title": AS_USUAL, "type": "object", "properties": {}}, handler(group)]}
