@@ -5,7 +5,15 @@ from typing import Annotated
 from prefect import flow
 from pydantic import Field
 
-from invoicing.domain.forms.parameters import BulkOutcome, OptionalDate, Options, RequestId
+from invoicing.domain.forms.parameters import (
+    NOTHING_GIVEN,
+    BulkOutcome,
+    Folded,
+    FoldedOptions,
+    OptionalDate,
+    Options,
+    RequestId,
+)
 from invoicing.domain.forms.table_layout import TableLayout
 from invoicing.domain.model.wording import counted
 from invoicing.errors import Rejected
@@ -31,8 +39,8 @@ def bulk_raise(
     opportunities: Annotated[list[str], Field(examples=[["Acme renewal"]])] = [],  # noqa: B006
     description: str = "",
     due_date: OptionalDate = None,
-    options: Options = Options(),  # noqa: B008
-    layout: TableLayout = TableLayout(),  # noqa: B008
+    options: FoldedOptions = Options(),  # noqa: B008
+    layout: Annotated[TableLayout, Folded(), NOTHING_GIVEN] = TableLayout(),  # noqa: B008
     all_or_nothing: bool = True,
     request_id: RequestId = "",
 ) -> BulkOutcome:

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from invoicing.domain.forms.parameters import (
     AccountReference,
+    FoldedOptions,
     InvoiceOutcome,
     LineItem,
     OptionalDate,
@@ -26,7 +27,7 @@ def raise_invoice(
     lines: list[LineItem],
     due_date: OptionalDate = None,
     currency: Annotated[str, Field(examples=["EUR"], pattern=r"^([A-Za-z]{3})?$")] = "",
-    options: Options = Options(),  # noqa: B008
+    options: FoldedOptions = Options(),  # noqa: B008
     request_id: Annotated[str, Field(max_length=50)] = "",
 ) -> InvoiceOutcome:
     """Raise a draft invoice on an Account. It can be revised until it is sent.

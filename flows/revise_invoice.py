@@ -4,6 +4,7 @@ from prefect import flow
 
 from invoicing.domain.forms.parameters import (
     Clearable,
+    FoldedOptions,
     InvoiceOutcome,
     InvoiceReference,
     LineChange,
@@ -28,7 +29,7 @@ def revise_invoice(
     change: list[LineChange] = [],  # noqa: B006
     add: list[LineItem] = [],  # noqa: B006
     remove: list[int] = [],  # noqa: B006
-    options: Options = Options(),  # noqa: B008
+    options: FoldedOptions = Options(),  # noqa: B008
     clear: list[Clearable] = [],  # noqa: B006
 ) -> InvoiceOutcome:
     """Revise a draft invoice. What is left empty stays as it is; refused once it is sent.

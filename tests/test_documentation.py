@@ -4,6 +4,7 @@ import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -40,10 +41,14 @@ def blocks(text: str) -> Iterator[str]:
     yield from re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
 
 
+def deployments() -> list[dict[str, Any]]:
+    """All deployments."""
+    return list(yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))["deployments"])
+
+
 def deployed() -> set[str]:
     """The names of all deployments."""
-    entries = yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
-    return {entry["name"] for entry in entries}
+    return {entry["name"] for entry in deployments()}
 
 
 def org_names() -> set[str]:
@@ -88,6 +93,15 @@ def test_every_deployment_is_in_the_readme() -> None:
     """Whoever reads the README knows all that can be run."""
     rows = "\n".join(re.findall(r"^\| .*$", READ[ROOT / "README.md"], re.MULTILINE))
     assert deployed() - set(re.findall(r"`([a-z-]+)`", rows)) == set()
+
+
+def test_tags_say_who_starts_a_flow() -> None:
+    """What the README lists for people has their tag in Prefect; all else is machinery."""
+    _, for_people, rest = re.split(r"^\| flow \|", READ[ROOT / "README.md"], flags=re.MULTILINE)
+    for tag, table in (("people", for_people), ("machinery", rest)):
+        rows = re.findall(r"^\| (`[^|]+) \|", table, re.MULTILINE)
+        named = set(re.findall(r"`([a-z-]+)`", " ".join(rows))) & deployed()
+        assert named == {each["name"] for each in deployments() if tag in each["tags"]}
 
 
 def test_the_layout_in_the_readme_is_the_layout() -> None:

@@ -1,4 +1,4 @@
-"""One invoice's life on this machine, told as it happens: ``make demo``.
+"""One invoice's life on this machine, told as it happens, and a morning's work: ``make demo``.
 
 Everything is done the way people and programs do it: runs are triggered through Prefect's
 API, the customer reads mail and pays on the hosted page, and mistakes are made by hand on
@@ -42,10 +42,17 @@ PATIENCE_SECONDS = 90
 TIMEOUT_SECONDS = 600
 
 CARD = "4242424242424242"
+NO_ADDRESS = "Vandelay Industries"
+"""An Account without an address for invoices."""
+
+SETTINGS = {"INVOICING_APPROVAL__LIMITS": '{"USD": "20000"}'}
+"""Sending more than this has to be approved; it leaves the story's first invoice alone."""
+
 FIELDS = (
     *("Id", "Name", "Account__r.Name", "Status__c", "Payment_State__c", "Sync_State__c"),
     *("Number__c", "Total__c", "Currency__c", "Stripe_Invoice_Id__c", "Stripe_Customer_Id__c"),
-    *("Hosted_Invoice_URL__c", "Invoice_PDF__c"),
+    *("Hosted_Invoice_URL__c", "Invoice_PDF__c", "Is_Overdue__c", "Approval_Status__c"),
+    *("Sync_Message__c",),
 )
 
 
@@ -82,24 +89,31 @@ class Story:
         self.console.print()
         self.console.rule(f"[bold]{number}. {title}", align="left")
 
-    def run(self, flow: str, **parameters: Any) -> str:
-        """Trigger a deployment through Prefect's API, and wait for what it says."""
+    def run(self, flow: str, ends: str = "COMPLETED", **parameters: Any) -> str:
+        """Trigger a deployment through Prefect's API, and wait for what it says.
+
+        Args:
+            flow: What to start.
+            ends: The state that it comes to: COMPLETED, FAILED, or PAUSED to wait for somebody.
+            parameters: What to start it with.
+        """
         began, patience = time.monotonic(), Patience(PATIENCE_SECONDS)
         run_id = self.prefect.start(flow, parameters, str(uuid.uuid4()))
-        while not (state := self.prefect.state(run_id)).is_final:
+        while not (state := self.prefect.state(run_id)).is_final and state.type != "PAUSED":
             if patience.is_over():
                 raise NotAsToldError(f"{flow} is still {state.type}")
             time.sleep(POLL_SECONDS)
         took = time.monotonic() - began
-        good = state.type == "COMPLETED"
+        good = state.type == ends
+        said = state.message or state.name
         self.console.print(
             f"  [{'green' if good else 'red'}]▶[/] [bold]{flow}[/] "
-            f"[dim]“{state.name}” {took:.1f} s[/]\n    {state.message}",
+            f"[dim]{state.type.capitalize()}, {took:.1f} s[/]\n    {said}",
             highlight=False,
         )
         if not good:
-            raise NotAsToldError(f"{flow} ended {state.type}: {state.message}")
-        return state.message
+            raise NotAsToldError(f"{flow} ended {state.type}: {said}")
+        return said
 
     def say(self, text: str) -> None:
         """Tell what somebody does."""
@@ -111,12 +125,14 @@ class Story:
         if not truth:
             raise NotAsToldError(text)
 
-    def wait_for(self, text: str, name: str, status: str) -> dict[str, Any]:
+    def wait_for(
+        self, text: str, name: str, status: str, field: str = "Status__c"
+    ) -> dict[str, Any]:
         """Wait until Salesforce says so."""
         began, patience = time.monotonic(), Patience(PATIENCE_SECONDS)
-        while (record := self.record(name))["Status__c"] != status:
+        while (record := self.record(name))[field] != status:
             if patience.is_over():
-                self.expect(False, f"{text} (Salesforce says {record['Status__c']})")
+                self.expect(False, f"{text} (Salesforce says {record[field]})")
             time.sleep(POLL_SECONDS)
         self.expect(True, f"{text} [dim]({time.monotonic() - began:.1f} s)[/]")
         return record
@@ -174,6 +190,7 @@ def tell(story: Story) -> None:
     send_and_pay(story, first)
     miss_the_webhooks(story)
     drift_apart(story)
+    leave_some_work(story)
 
 
 def raise_and_revise(story: Story) -> str:
@@ -294,6 +311,67 @@ def drift_apart(story: Story) -> None:
     story.prefect.pause("poll-events", paused=False)
 
 
+def leave_some_work(story: Story) -> None:
+    """Step 7: what a morning brings, to be looked at."""
+    story.step(7, "What is left for you: overdue, disputed, failed, waiting for approval")
+    overdue = bill_long_ago(story)
+    story.run("sync-invoice", invoice=overdue)
+    name = story.newest_name()
+    story.expect(story.record(name)["Is_Overdue__c"], f"{name} is overdue")
+
+    disputed = draft(story, "Globex", product="Training Day")
+    story.run("send-invoice", invoice=disputed)
+    paid = story.record(disputed)["Stripe_Invoice_Id__c"]
+    story.pay(paid)
+    story.wait_for(f"{disputed} is Paid", disputed, "Paid")
+    story.settle()
+    story.sandbox("POST", "disputes", invoice=paid)
+    story.wait_for("then its cardholder disputes it", disputed, "Disputed", "Payment_State__c")
+
+    failed = draft(story, NO_ADDRESS, product="Consulting")
+    said = story.run("send-invoice", ends="FAILED", invoice=failed)
+    story.expect(
+        story.record(failed)["Sync_Message__c"] == said, f"{failed} says on its page why not"
+    )
+
+    waiting = draft(story, "Acme Corporation", product="Platform Licence", quantity="2")
+    said = story.run("send-invoice", ends="PAUSED", invoice=waiting)
+    story.expect(
+        story.record(waiting)["Approval_Status__c"] == "Waiting" and "Resume" in said,
+        f"{waiting} waits for somebody's approval, above 20,000 USD",
+    )
+    story.expect("1 run waits" in story.run("overview"), "the overview shows what waits and why")
+
+
+def bill_long_ago(story: Story) -> str:
+    """Let somebody have billed a customer in Stripe's dashboard a while ago; returns its id."""
+    customer = story.record("INV-0001")["Stripe_Customer_Id__c"]
+    away = timedelta(days=45).total_seconds()
+    story.sandbox("POST", "webhooks", enabled=False, drop=True)
+    story.sandbox("POST", "clock", advance=-away)
+    new: Any = {"customer": customer, "collection_method": "send_invoice", "days_until_due": 14}
+    made = story.dashboard.invoices.create(new)
+    lines: Any = {"lines": [{"amount": 89000, "description": "Support in October"}]}
+    story.dashboard.invoices.add_lines(made.id, lines)
+    story.dashboard.invoices.finalize_invoice(made.id)
+    story.sandbox("POST", "clock", advance=away)
+    story.sandbox("POST", "webhooks", enabled=True)
+    story.say(f"Acme was billed in Stripe's dashboard 45 days ago and has not paid: {made.id}.")
+    return made.id
+
+
+def draft(story: Story, account: str, product: str, quantity: str = "1") -> str:
+    """Raise a draft of one product, due in two weeks; returns its name."""
+    story.run(
+        "raise-invoice",
+        account=account,
+        description=product,
+        due_date=(date.today() + timedelta(days=14)).isoformat(),
+        lines=[{"product": product, "quantity": quantity}],
+    )
+    return story.newest_name()
+
+
 def closing_table(story: Story) -> Table:
     """Both systems' word on every invoice, side by side.
 
@@ -308,13 +386,16 @@ def closing_table(story: Story) -> Table:
     table.add_column("")
     disagree = []
     for record in story.records():
+        ours = f"{record['Status__c']} {record['Total__c'] or 0:,.2f} {record['Currency__c']}"
         try:
+            if not record["Stripe_Invoice_Id__c"]:
+                table.add_row(record["Name"], record["Account__r"]["Name"], "", ours, "nothing yet")
+                continue
             invoice = story.dashboard.invoices.retrieve(record["Stripe_Invoice_Id__c"])
             total = f"{invoice.total / 100:,.2f} {invoice.currency.upper()}"
             theirs = f"{(invoice.status or '').capitalize()} {total}"
         except stripe.InvalidRequestError:
             theirs = f"Deleted {record['Total__c'] or 0:,.2f} {record['Currency__c']}"
-        ours = f"{record['Status__c']} {record['Total__c'] or 0:,.2f} {record['Currency__c']}"
         if ours != theirs:
             disagree.append(record["Name"])
         table.add_row(
@@ -332,10 +413,21 @@ def closing_table(story: Story) -> Table:
     return table
 
 
+def overview_page(story: Story) -> str:
+    """The page that says what waits, what failed and why, and what can be started."""
+    wanted = {"artifacts": {"key": {"any_": ["overview"]}}}
+    api, pages = story.urls.prefect_api, f"{story.urls.prefect}/v2/artifacts"
+    found = requests.post(f"{api}/artifacts/filter", json=wanted, timeout=TIMEOUT_SECONDS).json()
+    return f"{pages}/artifact/{found[0]['id']}" if found else f"{pages}/key/overview"
+
+
 def links(story: Story) -> None:
     """Where to look."""
     grid = Table.grid(padding=(0, 2))
+    grid.add_column()
+    grid.add_column(overflow="fold")
     for what, url in (
+        ("Prefect: where to begin", overview_page(story)),
         ("Prefect: runs, forms, reports", f"{story.urls.prefect}/v2/"),
         ("Salesforce sandbox: accounts, invoices", story.urls.salesforce),
         ("Stripe sandbox: invoices, payments", story.urls.stripe),
@@ -361,7 +453,7 @@ def main() -> int:
 
     console.rule("[bold]Invoices between Salesforce and Stripe", align="left")
     try:
-        with Stack(STATE, worker_type=arguments.worker, report=report) as stack:
+        with Stack(STATE, worker_type=arguments.worker, settings=SETTINGS, report=report) as stack:
             story = Story(stack, console)
             status = attempt(story)
             links(story)

@@ -325,7 +325,7 @@ def _unforeseen(error: Exception) -> str:
     return f"it could not be processed ({kind}{error})"
 
 
-@task(task_run_name="refresh invoices that are free", **STEP | {"retries": FEW_RETRIES})
+@task(task_run_name="bring records in step with Stripe", **STEP | {"retries": FEW_RETRIES})
 def refresh_free(
     stripe_ids: Sequence[str], reread_payments: Collection[str]
 ) -> list[RefreshResult]:

@@ -127,7 +127,7 @@ def _is_started(request: RequestRecord, given: dict[str, str]) -> bool:
     return True
 
 
-@task(task_run_name="answer what has ended", **STEP)
+@task(task_run_name="answer the requests whose runs have ended", **STEP)
 def answer_ended_requests() -> None:
     """Answer the requests whose runs ended without a word: killed, cancelled, or not heard."""
     for request in request_records.open_requests():

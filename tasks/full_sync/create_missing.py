@@ -67,7 +67,7 @@ class Call:
     unanswered: TransientError | None = None
 
 
-@task(task_run_name="create records", **STEP)
+@task(task_run_name="create the records that are missing", **STEP)
 def make_records(sync: SyncRun, rows: Sequence[drift.DriftedInvoice]) -> None:
     """Make the records of invoices, and write down the outcome of each.
 

@@ -85,7 +85,7 @@ def lock_sync() -> Iterator[None]:
         yield
 
 
-@task(task_run_name="begin or resume", **STEP)
+@task(task_run_name="begin the sync, or go on with the last", **STEP)
 def begin_sync(dry_run: bool) -> SyncRun:
     """Begin a full sync, or go on with one that was cut short; stops when little is left to spend.
 

@@ -29,7 +29,7 @@ mapping eleven calls, so 264 a day: 1.8 % of the 15,000 of the smallest edition.
 from one run to the next is checked by each: the credentials, the settings, the mapping."""
 
 
-@task(task_run_name="check the world", **STEP)
+@task(task_run_name="check that Stripe and Salesforce belong together", **STEP)
 def verify_environment() -> None:
     """Make sure that org, Stripe account and mode are those this ledger is bound to.
 

@@ -127,7 +127,7 @@ def _with_contact(invoice: Invoice) -> Invoice:
     return replace(invoice, email=org_field_reader().contact_email(found[0]) if found else None)
 
 
-@task(task_run_name="write the sync message", **STEP)
+@task(task_run_name="write on the record what went wrong", **STEP)
 def write_sync_message(record_id: str, state: SyncState, message: str) -> None:
     """Write on the record what went wrong.
 
@@ -157,7 +157,7 @@ def say_on_record(record_id: str, fields: Mapping[str, Any]) -> None:
         get_run_logger().warning("The record does not say so itself. %s", error)
 
 
-@task(task_run_name="write it on the record", **STEP)
+@task(task_run_name="write on the record what came of it", **STEP)
 def _say(record_id: str, fields: Mapping[str, Any]) -> None:
     fitting = record.cut(dict(fields), text_lengths(record.INVOICE))
     salesforce.client().update(record.INVOICE, record_id, fitting)

@@ -109,7 +109,7 @@ ACCOUNT = Lock("this Account's customer in Stripe")
 """Subjects are Account ids."""
 
 
-@task(task_run_name="wait for the invoice", **STEP)
+@task(task_run_name="wait until no other run works on it", **STEP)
 def take_turn(record_id: str) -> None:
     """Become the only run that works on an invoice; waits a few minutes for its turn."""
     INVOICE.keep(record_id)

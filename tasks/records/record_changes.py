@@ -306,7 +306,7 @@ def publish(keys: Sequence[str]) -> None:
         _copy(timeline.waiting(keys=keys))
 
 
-@task(task_run_name="complete the timelines", **STEP)
+@task(task_run_name="complete the timelines of invoices", **STEP)
 def complete_timelines() -> None:
     """Find out what runs that died had changed, and copy what is not in Salesforce yet."""
     ids = sorted({entry.record_id for entry in timeline.proposed() if entry.record_id})

@@ -15,6 +15,7 @@ from invoicing.domain.forms.parameters import Outcome
 from invoicing.domain.salesforce.request_record import RequestState
 from invoicing.errors import Conflict, InvoicingError, Rejected, Superseded
 from tasks.runtime.request_answer import answer_own_request
+from tasks.runtime.run_page import headline
 
 P = ParamSpec("P")
 
@@ -26,7 +27,7 @@ cannot tell a run that was unlucky from one that kills every process it is given
 
 
 def reports_outcome(flow: Callable[P, R]) -> Callable[P, R]:
-    """Make a flow's outcome, in one sentence, the message of its final state.
+    """Make a flow's outcome, in one sentence, the message of its final state and its headline.
 
     A refusal or a conflict ends the run as Failed with its reasons as the message, without
     a stack trace; so does the last of too many attempts. Anything unknown is raised as it is.
@@ -49,12 +50,16 @@ def reports_outcome(flow: Callable[P, R]) -> Callable[P, R]:
             wrong = isinstance(error, Rejected | Conflict)
             state = RequestState.REFUSED if wrong else RequestState.FAILED
             answer_own_request(state, str(error))
+            headline(str(error))
             return Failed(message=str(error), data=error)
         except Exception as error:
-            answer_own_request(RequestState.FAILED, f"Something unexpected happened: {error}")
+            said = f"Something unexpected happened: {error}"
+            answer_own_request(RequestState.FAILED, said)
+            headline(said)
             raise
         get_run_logger().info(outcome.sentence)
         answer_own_request(RequestState.DONE, outcome.sentence)
+        headline(outcome.sentence)
         return Completed(message=outcome.sentence, data=outcome)
 
     cast(Any, run).__signature__ = _with_titles(signature(flow))

@@ -13,13 +13,18 @@ from typing import TypeVar, cast
 from prefect.flow_runs import suspend_flow_run
 from prefect.input import RunInput
 from prefect.input.actions import read_flow_run_input
+from prefect.logging import get_run_logger
 from pydantic import ValidationError
 
 from invoicing.domain.forms.dialogue import Answer, Dialogue, Question
 from invoicing.errors import Rejected
 from invoicing.settings import settings
+from tasks.runtime.run_page import headline
 
 T = TypeVar("T")
+
+HOW_TO_ANSWER = "Answer by ⋮, Resume:"
+"""As Prefect's page of a run has it; the form is behind that menu."""
 
 
 class Prompts:
@@ -84,6 +89,8 @@ def _answer(key: str) -> Answer | None:
 
 def _suspend(question: Question, key: str) -> None:
     form = RunInput.subclass_from_base_model_type(question.form)
+    headline(f"{HOW_TO_ANSWER} {question.heading}")
+    get_run_logger().warning("This run waits. %s %s", HOW_TO_ANSWER, question.heading)
     try:
         suspend_flow_run(
             wait_for_input=form.with_initial_data(description=question.text),

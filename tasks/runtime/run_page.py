@@ -1,14 +1,25 @@
 """A run in the Prefect UI: its name, its links, its artifacts."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from textwrap import shorten
+from typing import Any, cast
 
+import httpx
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import ArtifactUpdate
+from prefect.client.schemas.filters import ArtifactCollectionFilter, ArtifactCollectionFilterKey
+from prefect.client.schemas.objects import FlowRun
+from prefect.context import FlowRunContext
+from prefect.exceptions import PrefectException
+from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
 from invoicing.ledger.leases import owner_of
 from invoicing.settings import settings
+
+HEADLINE_LENGTH = 160
+"""Characters; more than a run's page shows, as much as a list does."""
 
 
 def run_id() -> str:
@@ -23,8 +34,14 @@ def this_attempt() -> str:
 
 def run_url(run: str | None = None) -> str | None:
     """URL of a run in the Prefect UI, for the Salesforce record; of this one by default."""
-    base, run = settings().prefect_ui_url, run or flow_run.id
-    return f"{base.rstrip('/')}/runs/flow-run/{run}" if base and run else None
+    run = run or flow_run.id
+    return ui_page(f"runs/flow-run/{run}") if run else None
+
+
+def ui_page(path: str) -> str | None:
+    """URL of a page of the Prefect UI, if the settings say where that is."""
+    base = settings().prefect_ui_url
+    return f"{base.rstrip('/')}/{path}" if base else None
 
 
 def stripe_page(kind: str, stripe_id: str) -> str:
@@ -44,6 +61,33 @@ def record_page(record_id: str) -> str:
 
 def name_run(name: str) -> None:
     """Give the run the name that people know the matter by."""
+    if context := FlowRunContext.get():
+        _rename(name)
+        cast(FlowRun, context.flow_run).name = name
+
+
+def headline(sentence: str) -> None:
+    """Put what there is to say of the run before its name, cut to what a heading holds.
+
+    The name stands in every list of runs and on top of a run's page; a state's message does not.
+    It never is a reason for a run to fail.
+    """
+    try:
+        _rename(f"{_before(sentence)}{flow_run.name}")
+    except (httpx.HTTPError, PrefectException) as error:
+        get_run_logger().warning("The run's name does not say its outcome: %s", error)
+
+
+def name_without_headline(name: str, sentence: str) -> str:
+    """The name that a run had before its outcome was put there."""
+    return name.removeprefix(_before(sentence))
+
+
+def _before(sentence: str) -> str:
+    return f"{shorten(sentence, HEADLINE_LENGTH, placeholder=' …')} · "
+
+
+def _rename(name: str) -> None:
     if flow_run.id:
         with get_client(sync_client=True) as client:
             client.update_flow_run(flow_run.id, name=name)
@@ -52,6 +96,20 @@ def name_run(name: str) -> None:
 def publish_table(key: str, rows: Sequence[Mapping[str, Any]], description: str) -> None:
     """Attach a table to the run."""
     create_table_artifact(key=key, table=[dict(row) for row in rows], description=description)
+
+
+def publish_one_page(key: str, markdown: str, description: str) -> None:
+    """Write a page that is always the same one: its address stays, and it has no earlier versions.
+
+    One that is as wanted already is left alone.
+    """
+    page = ArtifactCollectionFilter(key=ArtifactCollectionFilterKey(any_=[key]))
+    with get_client(sync_client=True) as client:
+        found = client.read_latest_artifacts(artifact_filter=page)
+        if found and found[0].data != markdown:
+            client.update_artifact(found[0].latest_id, ArtifactUpdate(data=markdown))
+    if not found:
+        publish_page(key, markdown, description)
 
 
 def publish_page(key: str, markdown: str, description: str) -> None:

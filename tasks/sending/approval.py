@@ -151,7 +151,7 @@ def _subject(draft: Invoice) -> str:
     return f"{draft.record_id}:{draft.content_digest}"
 
 
-@task(task_run_name="look for an approval", **STEP)
+@task(task_run_name="look whether it was approved", **STEP)
 def is_approved(draft: Invoice, asked: AmountDue) -> bool:
     """Whether this very content was approved for so much, or is past asking: we finalized it."""
     if (
@@ -165,7 +165,7 @@ def is_approved(draft: Invoice, asked: AmountDue) -> bool:
     return bool(amount and amount.isdecimal() and int(amount) >= asked.due.minor)
 
 
-@task(task_run_name="wait for approval", **STEP)
+@task(task_run_name="write on the record that it waits for approval", **STEP)
 def mark_waiting(draft: Invoice, asked: AmountDue, why: str) -> None:
     """Show on the record that somebody has to decide, and what about."""
     fields = record.approval_fields(status=WAITING, due=asked.due)

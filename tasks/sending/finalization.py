@@ -105,7 +105,7 @@ def _may_charge_again(invoice: Invoice) -> bool:
     return now is not None and now["status"] == "open" and not under_way(payments_of(now))
 
 
-@task(task_run_name="finalize", **STEP)
+@task(task_run_name="make the invoice final in Stripe", **STEP)
 def finalize(stripe_id: str, invoice: Invoice, customer_id: str, asked: AmountDue) -> AmountDue:
     """Turn the draft into an open invoice, once, with the address that it is to go to.
 
@@ -228,7 +228,7 @@ def charge(stripe_id: str, record_id: str) -> bool:
     return paid
 
 
-@task(task_run_name="enable auto-advance", **STEP)
+@task(task_run_name="let Stripe follow the payment from here", **STEP)
 def enable_auto_advance(stripe_id: str) -> None:
     """Let Stripe remind and reconcile from now on, where the business wants it to.
 
@@ -242,7 +242,7 @@ def enable_auto_advance(stripe_id: str) -> None:
         stripe.client().update_invoice(stripe_id, {"auto_advance": True})
 
 
-@task(task_run_name="conclude the sending", **STEP)
+@task(task_run_name="write on the record that it was sent", **STEP)
 def conclude_sending(
     record_id: str, stripe_id: str, asked: AmountDue, not_linked: str = ""
 ) -> None:

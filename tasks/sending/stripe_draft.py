@@ -36,7 +36,7 @@ from tasks.runtime.retries import STEP
 from tasks.runtime.run_page import run_id
 
 
-@task(task_run_name="make sure the products exist", **STEP)
+@task(task_run_name="make sure its products exist in Stripe", **STEP)
 def ensure_products(lines: Sequence[Line]) -> None:
     """Every product of the lines exists in Stripe, under an id made of its Salesforce id.
 
@@ -69,7 +69,7 @@ def ensure_products(lines: Sequence[Line]) -> None:
             client.update_product(id_, {"name": name, "active": True})
 
 
-@task(task_run_name="make sure the coupons exist", **STEP)
+@task(task_run_name="make sure its discounts exist in Stripe", **STEP)
 def ensure_coupons(invoice: Invoice) -> None:
     """Every discount has its coupon in Stripe, under an id made of its terms."""
     for coupon_id, discount in request_params.discounts(invoice).items():
@@ -138,7 +138,7 @@ def _header_metadata(invoice: Invoice, header: object) -> dict[str, str]:
     return more | {HEADER_KEY: fingerprint([header, more])}
 
 
-@task(task_run_name="fill in header and lines", **STEP)
+@task(task_run_name="fill in header and lines in Stripe", **STEP)
 def fill_draft(stripe_id: str, invoice: Invoice) -> None:
     """Make the Stripe draft say exactly what the record says.
 

@@ -186,7 +186,7 @@ def find_in_stripe(reference: str) -> str | None:
     return links.stripe_id(record_id) or (found[0][record.STRIPE_ID] if found else None)
 
 
-@task(task_run_name="refresh invoices", **STEP)
+@task(task_run_name="bring records in step with Stripe", **STEP)
 def refresh(
     stripe_ids: Sequence[str], *, touch: bool = False, reread_payments: Collection[str] = ()
 ) -> list[RefreshResult]:

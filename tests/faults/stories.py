@@ -688,5 +688,6 @@ STORIES: Mapping[str, Story] = {
             wanted={"mails": 1, "out_of_band": 1, "credit_notes": 1},
         ),
         Story("doctor", _look, _is_as_it_was, how="refused"),
+        Story("overview", _look, _is_as_it_was),
     )
 }

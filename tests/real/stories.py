@@ -349,3 +349,10 @@ def doctor(stage: Stage) -> None:
         said = str(error)
     for check in ("Stripe key", "Salesforce login", "ledger"):
         expect(check, f"{check}: " in said, False)
+
+
+@story("overview")
+def overview(stage: Stage) -> None:
+    """The page is written, whatever else this server has run."""
+    said = stage.run("overview").sentence
+    expect("said", said.endswith(" failed in the last seven days."), True)

@@ -22,6 +22,11 @@ class Question:
     text: str
     form: type[BaseModel]
 
+    @property
+    def heading(self) -> str:
+        """What is asked, in one line."""
+        return self.text.partition("\n")[0].lstrip("# ")
+
 
 T = TypeVar("T")
 

@@ -15,10 +15,12 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetJsonSchemaHandler,
     SerializerFunctionWrapHandler,
     WithJsonSchema,
     model_serializer,
 )
+from pydantic.json_schema import JsonSchemaValue
 
 from invoicing.domain.forms.table_values import MARKS, read_number
 from invoicing.domain.model.invoice import Invoice
@@ -263,6 +265,28 @@ class Options(BaseModel):
         """Forms send defaults back, and Prefect takes no null for a text."""
         return {name: value for name, value in dump(self).items() if value is not None}
 
+
+AS_USUAL = "As usual"
+"""The first tab of a folded group; its other one has the group's title."""
+
+
+class Folded:
+    """Shows a group of fields to whoever asks for it only.
+
+    Prefect's form shows alternatives as tabs; nothing given, which is the default, fits the first.
+    """
+
+    def __get_pydantic_json_schema__(
+        self, group: Any, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Both alternatives."""
+        return {"anyOf": [{"title": AS_USUAL, "type": "object", "properties": {}}, handler(group)]}
+
+
+NOTHING_GIVEN = Field(json_schema_extra={"default": {}})
+
+FoldedOptions = Annotated[Options, Folded(), NOTHING_GIVEN]
+"""Options, which most people leave alone."""
 
 Clearable = Literal[
     "description",

@@ -1,0 +1,19 @@
+"""Show people where to begin."""
+
+from prefect import flow
+
+from invoicing.domain.forms.parameters import Outcome
+from tasks.installation.overview import update_overview
+from tasks.runtime.outcome import reports_outcome
+
+
+@flow(name="overview", flow_run_name="overview", persist_result=True)
+@reports_outcome
+def overview() -> Outcome:
+    """Bring the page *overview* up to date: where to begin.
+
+    It shows what waits for an answer and how to answer it, what failed and why, a link to each
+    form, and the newest reports. Every five minutes, and by hand. Neither Stripe nor Salesforce
+    is asked, so that it is there when they are away.
+    """
+    return Outcome(sentence=update_overview())
