@@ -122,13 +122,13 @@ def _read(given: str) -> tuple[dict[str, str], list[str]]:
     return {name: value for name, value in values.items() if value}, [wrong] if strange else []
 
 
-def _line(text: str, wrong: list[str]) -> dict[str, str]:
+def _line(text: str, wrong: list[str]) -> dict[str, Any]:
     """One line that is credited; adds to what is wrong."""
     match text.split():
-        case [line]:
-            return {"line": line}
-        case [line, ("quantity" | "amount") as what, number]:
-            return {"line": line, what: number}
+        case [line] if line.isdecimal():
+            return {"line": int(line)}
+        case [line, ("quantity" | "amount") as what, number] if line.isdecimal():
+            return {"line": int(line), what: number}
     wrong.append(
         f"A line is written as 1, as 1 quantity 3, or as 1 amount 50.00, not as {text.strip()}."
     )

@@ -50,9 +50,9 @@ def test_lines_are_credited_whole_by_quantity_or_by_amount() -> None:
     given = asked("Credit", "amount: \nlines: 1; 2 quantity 3;4 amount 50.00\ngive_back: refund")
     assert given["give_back"] == "refund"
     assert given["lines"] == [
-        {"line": "1"},
-        {"line": "2", "quantity": "3"},
-        {"line": "4", "amount": "50.00"},
+        {"line": 1},
+        {"line": 2, "quantity": "3"},
+        {"line": 4, "amount": "50.00"},
     ]
     with pytest.raises(Rejected, match="not as 2 half"):
         asked("Credit", "lines: 1; 2 half")
