@@ -15,6 +15,7 @@ from prefect.flow_engine import run_flow
 from prefect.settings import PREFECT_API_URL
 from sqlmodel import delete
 
+from flows.credit_invoice import credit_invoice
 from flows.full_sync import full_sync
 from flows.raise_invoice import raise_invoice
 from flows.record_payment import record_payment
@@ -95,7 +96,7 @@ def deployed(
 
 
 def _deploy() -> None:
-    for flow in (send_invoice, sync_invoice, full_sync, record_payment):
+    for flow in (send_invoice, sync_invoice, full_sync, record_payment, credit_invoice):
         cast(RunnerDeployment, flow.to_deployment(name=flow.name)).apply()
 
 
@@ -136,7 +137,8 @@ class Org:
         fields = (
             "Id, Name, Status__c, Payment_State__c, Sync_State__c, Sync_Message__c, Number__c, "
             "Stripe_Invoice_Id__c, Hosted_Invoice_URL__c, Invoice_PDF__c, Total__c, "
-            "Amount_Paid__c, Amount_Remaining__c, Sent_At__c, Account__r.Stripe_Customer_Id__c, "
+            "Amount_Paid__c, Amount_Credited__c, "
+            "Amount_Remaining__c, Sent_At__c, Account__r.Stripe_Customer_Id__c, "
             "(SELECT Id, Description__c, Quantity__c, Amount__c FROM Lines__r ORDER BY Position__c)"
         )
         [found] = self.query(f"SELECT {fields} FROM Stripe_Invoice__c WHERE Name = {literal(name)}")

@@ -7,6 +7,7 @@ import pytest
 from prefect.client.schemas.objects import State
 from prefect.states import Cancelled, Crashed, Failed
 
+from flows.credit_invoice import credit_invoice
 from flows.delete_draft import delete_draft
 from flows.record_payment import record_payment
 from flows.send_invoice import send_invoice
@@ -81,6 +82,23 @@ def test_what_was_entered_reaches_the_flow(
     assert told["State__c"] == "Done"
     assert told["Outcome__c"].startswith(f"950.00 USD by cheque was noted on {sent.name}")
     assert org.record(sent.name)["Amount_Paid__c"] == 950
+
+
+@pytest.mark.parametrize(
+    ("entered", "credited"), [("amount: 450.00", 450), ("lines: 1", None), ("amount: ", 2450)]
+)
+def test_a_credit_is_asked_for_in_salesforce(
+    sent: InvoiceOutcome, org: Org, deployed: Deployed, entered: str, credited: float | None
+) -> None:
+    """An amount, a line, or the whole of what is open."""
+    request = org.ask(sent.name, "Credit", f"{entered}\ngive_back: nothing\nreason: order change")
+    watch_salesforce()
+    deployed.carry_out(credit_invoice)
+    told = org.request(request)
+    assert told["State__c"] == "Done", told["Outcome__c"]
+    assert "credited" in told["Outcome__c"]
+    amount = org.record(sent.name)["Amount_Credited__c"]
+    assert amount == credited if credited else 0 < amount < 2450
 
 
 def test_the_same_asked_for_again_is_meant(

@@ -62,16 +62,19 @@ ACTIONS: Mapping[str, Action] = {
     "Record Payment": Action(
         "record-payment", ("amount", "received_on", "paid_by", "reference"), once=True
     ),
+    "Credit": Action(
+        "credit-invoice", ("amount", "lines", "give_back", "reason", "memo"), once=True
+    ),
     "Replace": Action("replace-invoice", once=True),
     "Clone": Action("clone-invoice", once=True),
     "Delete": Action("delete-draft"),
 }
-"""By the value of the action field, on requests as on invoices."""
+"""By the value of the action field, on requests as on invoices, which cannot ask for a credit."""
 
 
 def run_parameters(
     request_id: str, action: str, invoice_id: str | None, key: str | None, given: str
-) -> dict[str, str]:
+) -> dict[str, Any]:
     """What the flow of a request is to be run with.
 
     Args:
@@ -80,6 +83,7 @@ def run_parameters(
         invoice_id: The invoice's record id; None once it was deleted.
         key: What the request has as the key that keeps it the only open one.
         given: Parameters as text: on each line a name, a colon, a value. Empty values are left out.
+            Lines of an invoice stand behind each other, as in ``1; 2 quantity 3; 4 amount 50.00``.
 
     Raises:
         Rejected: with every reason.
@@ -99,10 +103,13 @@ def run_parameters(
     if unknown:
         takes = ", ".join(asked.parameters) or "no parameters"
         wrong.append(f"{action} does not take {', '.join(unknown)}; it takes {takes}.")
+    lines: dict[str, Any] = {}
+    if "lines" in read and "lines" in asked.parameters:
+        lines["lines"] = [_line(part, wrong) for part in read["lines"].split(";") if part.strip()]
     if wrong:
         raise Rejected(wrong)
     own = {"request_id": request_id} if asked.once else {}
-    return {"invoice": invoice_id} | own | read
+    return {"invoice": invoice_id} | own | read | lines
 
 
 def _read(given: str) -> tuple[dict[str, str], list[str]]:
@@ -113,6 +120,19 @@ def _read(given: str) -> tuple[dict[str, str], list[str]]:
     wrong += "Write a name, a colon and a value on each line."
     values = {name.strip(): value.strip() for name, colon, value in pairs if colon}
     return {name: value for name, value in values.items() if value}, [wrong] if strange else []
+
+
+def _line(text: str, wrong: list[str]) -> dict[str, Any]:
+    """One line that is credited; adds to what is wrong."""
+    match text.split():
+        case [line] if line.isdecimal():
+            return {"line": int(line)}
+        case [line, ("quantity" | "amount") as what, number] if line.isdecimal():
+            return {"line": int(line), what: number}
+    wrong.append(
+        f"A line is written as 1, as 1 quantity 3, or as 1 amount 50.00, not as {text.strip()}."
+    )
+    return {}
 
 
 def open_key(invoice_id: str, action: str) -> str:

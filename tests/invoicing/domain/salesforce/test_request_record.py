@@ -1,5 +1,7 @@
 """What a request asks a flow to do, and what it says when it is over."""
 
+from typing import Any
+
 import pytest
 
 from invoicing.domain.salesforce.field_mapping import Names, OrgMapping
@@ -15,7 +17,7 @@ from invoicing.errors import Rejected
 INVOICE = "a00000000000001AAA"
 
 
-def asked(action: str, given: str = "") -> dict[str, str]:
+def asked(action: str, given: str = "") -> dict[str, Any]:
     """What a request with the right key asks its flow."""
     return run_parameters("a02000000000001AAA", action, INVOICE, open_key(INVOICE, action), given)
 
@@ -41,6 +43,19 @@ def test_a_request_is_about_its_own_invoice(given: str) -> None:
     """Nobody smuggles in another invoice, or another request's name."""
     with pytest.raises(Rejected, match="does not take"):
         asked("Record Payment", given)
+
+
+def test_lines_are_credited_whole_by_quantity_or_by_amount() -> None:
+    """As they are typed into one field; what is not understood is said with what is."""
+    given = asked("Credit", "amount: \nlines: 1; 2 quantity 3;4 amount 50.00\ngive_back: refund")
+    assert given["give_back"] == "refund"
+    assert given["lines"] == [
+        {"line": 1},
+        {"line": 2, "quantity": "3"},
+        {"line": 4, "amount": "50.00"},
+    ]
+    with pytest.raises(Rejected, match="not as 2 half"):
+        asked("Credit", "lines: 1; 2 half")
 
 
 def test_all_that_is_wrong_is_said_at_once() -> None:
