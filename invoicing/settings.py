@@ -156,6 +156,11 @@ class Salesforce(BaseModel):
         of_sandbox = any(mark in self.domain for mark in ("--", ".sandbox.", ".scratch."))
         return self.audience or ("test" if of_sandbox else "login")
 
+    @property
+    def request_stream(self) -> str:
+        """What the ledger calls the stream of events on the channel of requests."""
+        return f"{self.org_id}:{self.request_channel}"
+
     @model_validator(mode="after")
     def _one_login(self) -> Self:
         by_secret = self.consumer_secret is not None

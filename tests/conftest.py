@@ -55,7 +55,7 @@ def stripe_process() -> Iterator[Sandbox]:
 @pytest.fixture(scope="session")
 def salesforce_process() -> Iterator[Sandbox]:
     """The Salesforce sandbox, one for all tests."""
-    with running(lambda url: application(open_org(SALESFORCE_PACKAGE), url)) as url:
+    with running(lambda url: application(open_org(SALESFORCE_PACKAGE), url, pubsub_port=0)) as url:
         yield Sandbox(url)
 
 
@@ -98,6 +98,7 @@ def environment(
     from invoicing.ledger import database
     from invoicing.settings import settings
 
+    pubsub = salesforce_sandbox.admin("GET", "pubsub")
     values = {
         "STRIPE__API_KEY": "sk_live_sandbox",
         "STRIPE__ACCOUNT_ID": "acct_1SandboxAcme",
@@ -109,6 +110,7 @@ def environment(
         "SALESFORCE__CONSUMER_KEY": CONSUMER_KEY,
         "SALESFORCE__CONSUMER_SECRET": CONSUMER_SECRET,
         "SALESFORCE__ORG_ID": "00DHs0000000001MAA",
+        "SALESFORCE__PUBSUB_URL": f"http://127.0.0.1:{pubsub['port']}",
         "LEDGER__URL": f"sqlite:///{tmp_path}/ledger.db",
         "REPORTS": str(tmp_path / "reports"),
         "BUSINESS__TIME_ZONE": "Europe/Berlin",

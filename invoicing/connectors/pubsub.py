@@ -33,6 +33,11 @@ UNREADABLE = "UNREADABLE"
 
 HEADER = "ChangeEventHeader"
 
+SERVICE = f"/{messages.PACKAGE}.PubSub"
+
+ANSWER_SECONDS = 10.0
+"""Time limit of a single question."""
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -55,19 +60,14 @@ class PubSub:
 
     def __init__(self, channel: grpc.aio.Channel, session: Session) -> None:
         """Remember who listens; see :func:`connected`."""
-        self._metadata = (
-            ("accesstoken", session.token),
-            ("instanceurl", session.instance_url),
-            ("tenantid", session.org_id),
-        )
-        root = f"/{messages.PACKAGE}.PubSub"
+        self._metadata = _metadata(session)
         self._subscribe = channel.stream_stream(
-            f"{root}/Subscribe",
+            f"{SERVICE}/Subscribe",
             request_serializer=messages.FetchRequest.SerializeToString,
             response_deserializer=messages.FetchResponse.FromString,
         )
         self._get_schema = channel.unary_unary(
-            f"{root}/GetSchema",
+            f"{SERVICE}/GetSchema",
             request_serializer=messages.SchemaRequest.SerializeToString,
             response_deserializer=messages.SchemaInfo.FromString,
         )
@@ -135,13 +135,50 @@ async def connected(url: str, session: Session) -> AsyncIterator[PubSub]:
         url: Where it answers; ``http://`` before host and port is without TLS.
         session: A login at the org.
     """
+    async with _channel(grpc.aio, url) as channel:
+        yield PubSub(channel, session)
+
+
+def may_subscribe(url: str, session: Session, topic: str) -> bool:
+    """Whether whoever is logged in may listen to a channel that there is.
+
+    Args:
+        url: As of :func:`connected`.
+        session: A login at the org.
+        topic: The channel.
+
+    Raises:
+        EnvironmentMismatch: there is no such channel, or not for this user.
+        TransientError: the event bus does not answer.
+    """
+    try:
+        with _channel(grpc, url) as channel:
+            ask = channel.unary_unary(
+                f"{SERVICE}/GetTopic",
+                request_serializer=messages.TopicRequest.SerializeToString,
+                response_deserializer=messages.TopicInfo.FromString,
+            )
+            asked = messages.TopicRequest(topic_name=topic)
+            answer = ask(asked, metadata=_metadata(session), timeout=ANSWER_SECONDS)
+            return bool(answer.can_subscribe)
+    except grpc.RpcError as error:
+        raise _translated(error, topic) from error
+
+
+def _channel(kind: Any, url: str) -> Any:
+    """A channel of grpc's own kind, or of its kind for asyncio."""
     scheme, _, target = url.rpartition("://")
     if scheme == "http":
-        channel = grpc.aio.insecure_channel(target)
-    else:
-        channel = grpc.aio.secure_channel(target, grpc.ssl_channel_credentials())
-    async with channel:
-        yield PubSub(channel, session)
+        return kind.insecure_channel(target)
+    return kind.secure_channel(target, grpc.ssl_channel_credentials())
+
+
+def _metadata(session: Session) -> tuple[tuple[str, str], ...]:
+    return (
+        ("accesstoken", session.token),
+        ("instanceurl", session.instance_url),
+        ("tenantid", session.org_id),
+    )
 
 
 def _translated(error: grpc.RpcError, topic: str) -> Exception:

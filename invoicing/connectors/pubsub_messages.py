@@ -14,9 +14,14 @@ from google.protobuf.message_factory import GetMessageClass
 
 PACKAGE = "eventbus.v1"
 
-_TEXT, _BYTES, _NUMBER = Kind.TYPE_STRING, Kind.TYPE_BYTES, Kind.TYPE_INT32
+_TEXT, _BYTES, _NUMBER, _FLAG = (
+    *(Kind.TYPE_STRING, Kind.TYPE_BYTES),
+    *(Kind.TYPE_INT32, Kind.TYPE_BOOL),
+)
 
 FIELDS: Mapping[str, tuple[tuple[str, int, Any], ...]] = {
+    "TopicRequest": (("topic_name", 1, _TEXT),),
+    "TopicInfo": (("topic_name", 1, _TEXT), ("can_subscribe", 4, _FLAG)),
     "SchemaRequest": (("schema_id", 1, _TEXT),),
     "SchemaInfo": (("schema_json", 1, _TEXT), ("schema_id", 2, _TEXT)),
     "ProducerEvent": (("id", 1, _TEXT), ("schema_id", 2, _TEXT), ("payload", 3, _BYTES)),
@@ -57,5 +62,6 @@ def _classes() -> dict[str, Any]:
 
 
 _CLASSES = _classes()
+TopicRequest, TopicInfo = _CLASSES["TopicRequest"], _CLASSES["TopicInfo"]
 SchemaRequest, SchemaInfo = _CLASSES["SchemaRequest"], _CLASSES["SchemaInfo"]
 FetchRequest, FetchResponse = _CLASSES["FetchRequest"], _CLASSES["FetchResponse"]

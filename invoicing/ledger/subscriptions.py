@@ -13,6 +13,13 @@ def place(name: str) -> bytes | None:
         return bytes.fromhex(found.replay_id) if found and found.replay_id else None
 
 
+def heard_at(name: str) -> datetime | None:
+    """When something was last heard of the stream, be it a sign of life; None: never."""
+    with session() as ledger:
+        found = ledger.get(Subscription, name)
+        return found.moved_at if found else None
+
+
 def move(name: str, replay_id: bytes | None) -> None:
     """Remember how far a stream was read, or that its place is lost."""
     moved = Subscription(

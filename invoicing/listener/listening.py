@@ -34,7 +34,7 @@ class Listener:
         """Prepare what starts the handler."""
         self._settings = settings
         self._topic = settings.salesforce.request_channel
-        self._name = f"{settings.salesforce.org_id}:{self._topic}"
+        self._name = settings.salesforce.request_stream
         self._pause = FIRST_PAUSE_SECONDS
         api = (settings.prefect_api_url, settings.prefect_api_auth)
         self._trigger = FlowTrigger[bytes]("watch-salesforce", "listener", *api, self._keep)

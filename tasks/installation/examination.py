@@ -2,6 +2,7 @@
 
 from invoicing.doctor.checks import Check, Finding, examine
 from invoicing.doctor.ledger_checks import ledger_checks
+from invoicing.doctor.listener_checks import listener_checks
 from invoicing.doctor.receiver_checks import receiver_checks
 from invoicing.doctor.salesforce_checks import salesforce_checks
 from invoicing.doctor.settings_checks import settings_checks
@@ -17,6 +18,7 @@ def every_check() -> list[Check]:
         *stripe_checks(),
         *receiver_checks(),
         *salesforce_checks(),
+        *listener_checks(),
         *prefect_checks(),
     ]
 

@@ -54,7 +54,7 @@ def test_every_flow_can_be_loaded_in_the_image(image: Path) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("service", ["worker", "receiver", "prefect"])
+@pytest.mark.parametrize("service", ["worker", "receiver", "listener", "prefect"])
 def test_the_image_has_every_program_of_the_compose_file(image: Path, service: str) -> None:
     """Each is asked for help; one that cannot be imported ends in a traceback."""
     compose = yaml.safe_load((CONTAINERS / "compose.yaml").read_text())
@@ -91,8 +91,22 @@ def test_the_compose_file_is_one() -> None:
     run(checker, "--builtin-schema", "vendor.compose-spec", file, cwd=ROOT)
     services = yaml.safe_load(file.read_text())["services"]
     ours = [service for service in services.values() if "build" in service]
-    assert len(ours) == 4
+    assert len(ours) == 5
     assert all(service["read_only"] and service["cap_drop"] == ["ALL"] for service in ours)
+
+
+def test_every_process_has_a_service_and_a_unit() -> None:
+    """What documentation says has to run is started by Compose and by systemd, by these words."""
+    page = (ROOT / "docs/running.md").read_text(encoding="utf-8")
+    rows = page.partition("## Processes")[2].partition("\n## ")[0]
+    commands = re.findall(r"^\| [^|]+ \| `([^`]+)` \|", rows, re.MULTILINE)
+    assert len(commands) == 4
+    services = yaml.safe_load((CONTAINERS / "compose.yaml").read_text())["services"].values()
+    started = [" ".join(service.get("command") or default_command()) for service in services]
+    units = [re.findall(r"^ExecStart=\S+/(.+)$", u.read_text(), re.MULTILINE)[0] for u in UNITS]
+    for command in commands:
+        assert any(command in each for each in started), command
+        assert any(command in each for each in units), command
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="a machine without systemd")

@@ -7,12 +7,13 @@ import pytest
 from invoicing.connectors import salesforce, stripe
 from invoicing.doctor.checks import Check, Finding, examine
 from invoicing.doctor.ledger_checks import ledger_checks
+from invoicing.doctor.listener_checks import listener_checks
 from invoicing.doctor.receiver_checks import receiver_checks
 from invoicing.doctor.salesforce_checks import salesforce_checks
 from invoicing.doctor.settings_checks import settings_checks
 from invoicing.doctor.stripe_checks import endpoint_url, stripe_checks
 from invoicing.domain.stripe.events import HANDLED_TYPES
-from invoicing.ledger import database
+from invoicing.ledger import database, subscriptions
 from invoicing.mapping import org_mapping
 from invoicing.receiver.app import build_app
 from invoicing.settings import settings
@@ -24,6 +25,7 @@ GROUPS: dict[str, Callable[[], list[Check]]] = {
     "Stripe": stripe_checks,
     "Receiver": receiver_checks,
     "Salesforce": salesforce_checks,
+    "Listener": listener_checks,
 }
 
 
@@ -68,10 +70,11 @@ def forget() -> None:
 
 @pytest.fixture
 def doctor(environment: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Doctor]:
-    """Everything is as it should be: a receiver runs, and Stripe sends its events there."""
+    """All is as it should be: a receiver runs, Stripe sends its events there, somebody listens."""
     with running(lambda _url: build_app(settings())) as url, monkeypatch.context() as changed:
         changed.setenv("INVOICING_RECEIVER__URL", url)
         settings.cache_clear()
         stripe.client().create_webhook_endpoint(endpoint_url(settings()), HANDLED_TYPES)
+        subscriptions.move(settings().salesforce.request_stream, b"place")
         yield Doctor(changed)
     forget()

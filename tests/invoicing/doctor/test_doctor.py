@@ -1,16 +1,21 @@
 """What is wrong, missing or expired in an installation is named, each thing with its remedy."""
 
 import os
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from sqlalchemy import delete
 
 from invoicing.connectors.stripe import client
 from invoicing.doctor.checks import Check, Wrong, as_page, as_text, examine, summary
 from invoicing.doctor.stripe_checks import BESIDES, PERMISSIONS, endpoint_url, new_key_link
+from invoicing.domain.salesforce.request_record import REQUEST
 from invoicing.domain.salesforce.required_schema import OBJECTS
+from invoicing.ledger import database
+from invoicing.ledger.models import Subscription
 from invoicing.settings import STRIPE_API_VERSION, settings
 from tests.conftest import Sandbox
 from tests.invoicing.conftest import new_database
@@ -303,6 +308,47 @@ def test_a_mapping_that_leads_nowhere(doctor: Doctor, tmp_path: Path) -> None:
     failed = doctor.fails("Salesforce")
     assert list(failed) == ["field mapping"]
     assert "Emial" in failed["field mapping"]
+
+
+# The listener
+
+
+def listened(**ago: float) -> None:
+    """Let a listener have heard something so long ago."""
+    with database.session() as ledger:
+        heard = datetime.now(UTC) - timedelta(**ago)
+        name = settings().salesforce.request_stream
+        ledger.merge(Subscription(name=name, replay_id="00", moved_at=heard))
+
+
+def test_nobody_listens(doctor: Doctor) -> None:
+    """Nobody ever has, which is slow and no mistake; or somebody has, and hears nothing now."""
+    listened(minutes=1)
+    assert doctor.fails("Ledger", "Listener") == {}
+    listened(minutes=11)
+    assert "nothing for 11 minutes" in doctor.fails("Ledger", "Listener")["listener"]
+    listened(days=4)
+    assert (
+        "nothing for 4 days. Salesforce keeps events for three"
+        in (doctor.fails("Ledger", "Listener")["listener"])
+    )
+    with database.session() as ledger:
+        ledger.execute(delete(Subscription))
+    assert doctor.fails("Ledger", "Listener") == {}
+    assert "Nobody has listened yet" in doctor.cannot_tell("Ledger", "Listener")["listener"]
+
+
+def test_a_channel_that_nobody_can_listen_to(doctor: Doctor, salesforce_sandbox: Sandbox) -> None:
+    """It was not deployed, or is not for our user; an event bus that is away says nothing."""
+    groups = ("Ledger", "Salesforce", "Listener")
+    salesforce_sandbox.admin("POST", "permissions", hidden=[REQUEST])
+    assert "may not subscribe" in doctor.fails(*groups)["event channel"]
+    salesforce_sandbox.admin("POST", "permissions")
+    doctor.set(SALESFORCE__REQUEST_CHANNEL="/data/Other__chn")
+    assert "no channel /data/Other__chn" in doctor.fails(*groups)["event channel"]
+    doctor.set(SALESFORCE__PUBSUB_URL="http://127.0.0.1:1")
+    assert doctor.fails(*groups) == {}
+    assert "event bus broke" in doctor.cannot_tell(*groups)["event channel"]
 
 
 # The ledger

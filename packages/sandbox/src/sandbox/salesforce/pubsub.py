@@ -94,7 +94,7 @@ class PubSub:
         return messages.TopicInfo(
             topic_name=request.topic_name,
             tenant_guid=f"core/prod/{ORGANIZATION_ID}",
-            can_subscribe=True,
+            can_subscribe=not names & self._org.withheld.hidden,
             schema_id=schema_id(schema) if len(names) == 1 else "",
         )
 
@@ -112,7 +112,8 @@ class PubSub:
         first = await anext(requests, None)
         if first is None:
             return
-        await self._objects(first.topic_name, context)
+        if await self._objects(first.topic_name, context) & self._org.withheld.hidden:
+            await _refuse(context, grpc.StatusCode.PERMISSION_DENIED, "auth.error")
         subscription = _Subscription(first.topic_name, await self._begin(first, context))
         await self._more(first, subscription, context)
         reading = asyncio.create_task(self._read(requests, subscription, context))

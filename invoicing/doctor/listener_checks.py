@@ -1,0 +1,69 @@
+"""The listener: whether it can listen, and whether it does."""
+
+from datetime import UTC, datetime, timedelta
+
+from invoicing.connectors import salesforce
+from invoicing.connectors.pubsub import SILENCE_SECONDS, may_subscribe
+from invoicing.doctor.checks import Check, Untold, Wrong
+from invoicing.doctor.ledger_checks import LEDGER
+from invoicing.doctor.salesforce_checks import LOGIN
+from invoicing.errors import TransientError
+from invoicing.ledger import subscriptions
+from invoicing.settings import settings
+
+LATE = 2 * timedelta(seconds=SILENCE_SECONDS)
+"""A listener hears a sign of life within one silence, and writes down that it did."""
+
+KEPT = timedelta(hours=72)
+"""For so long Salesforce keeps events: Pub/Sub API guide, "Event Message Durability"."""
+
+START = "Start python -m invoicing.listener under a supervisor; its log says what it lacks."
+
+
+def listener_checks() -> list[Check]:
+    """The channel, and who listens to it."""
+    return [
+        Check(
+            "Listener",
+            "event channel",
+            _channel,
+            "Deploy deployments/salesforce, and assign Invoice Integration to the user.",
+            LOGIN,
+        ),
+        Check("Listener", "listener", _listening, START, LEDGER),
+    ]
+
+
+def _channel() -> str:
+    ours = settings().salesforce
+    try:
+        allowed = may_subscribe(
+            ours.pubsub_url, salesforce.client().session(), ours.request_channel
+        )
+    except TransientError as error:
+        told = f"Let whoever listens reach {ours.pubsub_url}; this was asked from this machine."
+        raise Untold(str(error), told) from error
+    if not allowed:
+        raise Wrong(f"The integration user may not subscribe to {ours.request_channel}.")
+    return f"{ours.request_channel} is there, and the integration user may subscribe."
+
+
+def _listening() -> str:
+    heard = subscriptions.heard_at(settings().salesforce.request_stream)
+    if heard is None:
+        raise Untold(
+            "Nobody has listened yet: what people ask for in Salesforce is taken up once a minute.",
+            START,
+        )
+    silent = datetime.now(UTC) - heard
+    minutes = silent.total_seconds() / 60
+    if silent > KEPT:
+        raise Wrong(
+            f"It has heard nothing for {silent.days} days. Salesforce keeps events for three; what "
+            "is older is taken up all the same, once a minute."
+        )
+    if silent > LATE:
+        raise Wrong(
+            f"It has heard nothing for {minutes:.0f} minutes: requests are taken up once a minute."
+        )
+    return f"It listens, and heard something {minutes:.0f} minutes ago."
