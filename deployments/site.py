@@ -45,7 +45,7 @@ def build(builder: str) -> Path:
     """
     lay_out(OUT / "docs")
     shutil.copy(ROOT / "mkdocs.yml", OUT)
-    command = [Path(sys.executable).parent / builder, "build", "--clean", "--strict"]
+    command = [str(Path(sys.executable).parent / builder), "build", "--clean", "--strict"]
     quiet = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
     subprocess.run(command, cwd=OUT, env=quiet, check=True)  # noqa: S603
     return OUT / "site"
