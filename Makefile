@@ -15,7 +15,7 @@ export PRE_COMMIT_HOME = .cache/pre-commit
 # Or every program would compile all that it imports, each time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo test-fast test test-all lint format lock bench deploy doctor docs check-sandbox check-package check-real prove clean
+.PHONY: help install demo test-fast test test-all lint format lock bench deploy doctor docs pictures check-sandbox check-package check-real prove clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -88,8 +88,15 @@ deploy: install ## Migrate the ledger; tell the Prefect server of the settings w
 doctor: install ## Look at everything that an installation needs; ARGS=--fix makes what can be made
 	@$(RUN) -m deployments.doctor $(ARGS)
 
-docs: install ## Write docs/settings.md and .env.example from the code
+docs: install ## Write the pages made from the code, build the site; ARGS=zensical with the other builder
 	@$(RUN) -m deployments.settings_docs
+	@$(RUN) -m deployments.reference_docs
+	@$(RUN) -m deployments.site $(ARGS)
+
+pictures: install ## Take all pictures of the documentation anew
+	@PICTURES=docs/images/forms $(PYTEST) tests/journeys/test_forms.py $(ARGS)
+	@rm -f docs/images/salesforce/*.png
+	@PICTURES=docs/images/salesforce $(PYTEST) tests/journeys/test_browser_story.py $(ARGS)
 
 clean: ## Remove what was installed and what was run
 	rm -rf $(VENV) .cache .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis

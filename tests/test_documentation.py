@@ -10,6 +10,8 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
+from deployments.reference_docs import NEXT, error_kinds
+from deployments.reference_docs import PAGES as REFERENCE
 from deployments.settings_docs import example, page, variables
 
 ROOT = Path(__file__).parents[1]
@@ -147,6 +149,17 @@ def test_the_page_of_settings_is_current() -> None:
     assert READ[ROOT / "docs/settings.md"] == page()
     assert (ROOT / ".env.example").read_text(encoding="utf-8") == example()
     assert [v.name for v in variables() if not v.description] == []
+
+
+@pytest.mark.parametrize("name", REFERENCE)
+def test_the_reference_is_current(name: str) -> None:
+    """It is what `make docs` writes."""
+    assert READ[ROOT / name] == REFERENCE[name]()
+
+
+def test_every_kind_of_error_says_who_acts() -> None:
+    """A new kind is on the page of errors, with what happens next."""
+    assert set(error_kinds()) == set(NEXT)
 
 
 @current_pages

@@ -1,6 +1,7 @@
 """What programs do, as the examples do it."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,7 +11,8 @@ import pytest
 
 from deployments.local.stack import PORTS, Stack
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
 
 
 @pytest.fixture(scope="module")
@@ -45,3 +47,29 @@ def test_programs_raise_send_and_ask_what_failed(api: str) -> None:
     refused = run(api, "raise_and_send.py", "Nobody", "ORDER-2")
     assert "There is no Account 'Nobody' in Salesforce." in refused.stderr
     assert "There is no Account 'Nobody' in Salesforce." in run(api, "what_failed.py").stdout
+
+
+def test_the_tutorial_goes_as_it_says(api: str) -> None:
+    """Whoever types its commands, after `make demo`, sees each of them do what the page says."""
+    page = (ROOT / "docs/tutorial.md").read_text(encoding="utf-8")
+    start, *rest = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
+    assert start == "make demo\n"
+    typed = [line for block in rest for line in block.splitlines() if not line.startswith("export")]
+    said = [
+        subprocess.run(
+            ["bash", "-ec", line],
+            cwd=ROOT,
+            env=os.environ | {"PREFECT_API_URL": api},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=True,
+        ).stdout
+        for line in typed
+    ]
+    raised, repeated, table, refused, failed, synced = said
+    assert repeated == raised
+    assert "2 drafts raised over " in table
+    assert "There is no Account 'Nobody' in Salesforce." in refused
+    assert "There is no Account 'Nobody' in Salesforce." in failed
+    assert "finished successfully" in synced
