@@ -28,6 +28,11 @@ MEMBER = (
     f"{CORE}/platformEventChannelMembers/"
     "Invoice_Requests_chn_Stripe_Invoice_Request_ChangeEvent.platformEventChannelMember-meta.xml"
 )
+REPORTS = "extras/main/default/reports/Stripe_Invoices"
+AGES = f"{REPORTS}/Receivables_By_Age.report-meta.xml"
+INVOICED = f"{REPORTS}/Invoiced_By_Month.report-meta.xml"
+REPORT_TYPE = "extras/main/default/reportTypes/Stripe_Invoices.reportType-meta.xml"
+DASHBOARD = "extras/main/default/dashboards/Stripe_Invoices/Receivables.dashboard-meta.xml"
 
 
 def to(name: str) -> str:
@@ -352,6 +357,80 @@ BROKEN = {
         "<fullName>Quantity__c<",
         "<fullName>Count__c<",
         "it calls itself Count__c",
+    ),
+    "a report type's column that is no field": (
+        REPORT_TYPE,
+        "<field>Total__c<",
+        "<field>Sum__c<",
+        "Stripe_Invoice__c has no field Sum__c",
+    ),
+    "a report's column that its type lacks": (
+        REPORT_TYPE,
+        "<field>Total__c<",
+        "<field>Tax__c<",
+        "the report type Stripe_Invoices has no column Stripe_Invoice__c$Total__c",
+    ),
+    "a report of no type": (
+        AGES,
+        ">Stripe_Invoices__c<",
+        ">Invoices__c<",
+        "no report type Inv",
+    ),
+    "a report that adds up currencies": (
+        AGES,
+        "<field>Stripe_Invoice__c$Currency__c<",
+        "<field>Stripe_Invoice__c$Owner<",
+        "adds up amounts of different currencies",
+    ),
+    "a grand total over all currencies": (
+        INVOICED,
+        "<showGrandTotal>false<",
+        "<showGrandTotal>true<",
+        "adds up amounts of different currencies",
+    ),
+    "a column that is grouped by": (
+        AGES,
+        "<field>Stripe_Invoice__c$Number__c<",
+        "<field>Stripe_Invoice__c$Account__c<",
+        "is grouped by, and a column",
+    ),
+    "a filter for what never is": (INVOICED, "Void,Deleted", "Voided", "Status__c is never Voided"),
+    "a report's formula of another field": (
+        AGES,
+        "ISBLANK(Stripe_Invoice__c.Due_Date__c)",
+        "ISBLANK(Stripe_Invoice__c.Due__c)",
+        "there is no field Stripe_Invoice__c.Due__c",
+    ),
+    "a report's formula that cannot be read": (AGES, "ISBLANK(", "EMPTY(", "EMPTY is not known"),
+    "a report without its folder": (
+        "extras/main/default/reports/Stripe_Invoices.reportFolder-meta.xml",
+        "ReportFolder",
+        "DashboardFolder",
+        "there is no folder Stripe_Invoices",
+    ),
+    "a dashboard of no report": (
+        DASHBOARD,
+        "/Paid_By_Month<",
+        "/Paid<",
+        "no report Stripe",
+    ),
+    "a chart of what is not grouped": (
+        DASHBOARD,
+        "<groupingColumn>CDF1<",
+        "<groupingColumn>CDF2<",
+        "is not grouped by CDF2",
+    ),
+    "a chart that adds up currencies": (
+        DASHBOARD,
+        "<groupingColumn>Stripe_Invoice__c$Currency__c</groupingColumn>",
+        "",
+        "it adds up currencies of the report",
+    ),
+    "a chart of another sum": (
+        DASHBOARD,
+        "<column>Stripe_Invoice__c$Total__c<",
+        "<column>Stripe_Invoice__c$Tax__c<",
+        "has no column Stripe_Invoice__c$Tax__c",
     ),
 }
 """What is done: the file, what in it becomes what, and what is said of it."""

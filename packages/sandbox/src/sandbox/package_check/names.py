@@ -18,6 +18,7 @@ LONGEST = {
     "CustomObject": (("label", 40), ("pluralLabel", 40), ("description", 1000)),
     "CustomApplication": (("label", 40), ("description", 255)),
     "CustomTab": (("description", 1000),),
+    "Dashboard": (("title", 80), ("description", 255)),
     "FlexiPage": (("masterLabel", 80), ("description", 255)),
     "Flow": (("label", 255),),
     "ListView": (("label", 40),),
@@ -25,11 +26,22 @@ LONGEST = {
     "PermissionSet": (("label", 80), ("description", 255)),
     "PlatformEventChannel": (("label", 40),),
     "QuickAction": (("label", 80), ("description", 255)),
+    "Report": (("name", 40), ("description", 255)),
+    "ReportType": (("label", 50), ("description", 255)),
     "ValidationRule": (("errorMessage", 255), ("description", 255)),
 }
 """By type: the most characters of a text that people read."""
 
-NAME_LENGTH = {"Flow": 80, "PermissionSet": 80, "FlexiPage": 80, "PlatformEventChannelMember": 80}
+NAME_LENGTH = {
+    "Dashboard": 80,
+    "DashboardFolder": 80,
+    "Flow": 80,
+    "FlexiPage": 80,
+    "PermissionSet": 80,
+    "PlatformEventChannelMember": 80,
+    "ReportFolder": 80,
+    "ReportType": 50,
+}
 
 
 @dataclass(frozen=True)
@@ -90,7 +102,8 @@ def check_names(package: Package, findings: Findings) -> None:
 
 
 def _own_name(component: Component) -> str:
-    return component.name.rpartition(".")[2].removesuffix("__c").removesuffix("__chn")
+    last = component.name.rpartition("/")[2].rpartition(".")[2]
+    return last.removesuffix("__c").removesuffix("__chn")
 
 
 def _named(component: Component) -> list[Element]:

@@ -11,6 +11,7 @@ from sandbox.package_check.flows import check_flows
 from sandbox.package_check.names import Org, check_names
 from sandbox.package_check.pages import check_pages
 from sandbox.package_check.permissions import check_permissions
+from sandbox.package_check.reports import check_reports
 from sandbox.package_check.source import Package, read_project
 from sandbox.package_check.validation_rules import check_validation_rules
 from sandbox.salesforce.metadata import load_schema, of_one_currency
@@ -47,3 +48,4 @@ def _check_references(package: Package, core: Package, findings: Findings) -> No
     check_permissions(package, org, findings)
     check_validation_rules(package, org, findings)
     check_event_channels(package, org, findings)
+    check_reports(package, org, findings)

@@ -18,6 +18,8 @@ TYPES: Mapping[str, tuple[str, str]] = {
     "app": ("CustomApplication", "applications"),
     "compactLayout": ("CompactLayout", "compactLayouts"),
     "customPermission": ("CustomPermission", "customPermissions"),
+    "dashboard": ("Dashboard", "dashboards"),
+    "dashboardFolder": ("DashboardFolder", "dashboards"),
     "field": ("CustomField", "fields"),
     "flexipage": ("FlexiPage", "flexipages"),
     "flow": ("Flow", "flows"),
@@ -30,6 +32,9 @@ TYPES: Mapping[str, tuple[str, str]] = {
     "platformEventChannel": ("PlatformEventChannel", "platformEventChannels"),
     "platformEventChannelMember": ("PlatformEventChannelMember", "platformEventChannelMembers"),
     "quickAction": ("QuickAction", "quickActions"),
+    "report": ("Report", "reports"),
+    "reportFolder": ("ReportFolder", "reports"),
+    "reportType": ("ReportType", "reportTypes"),
     "tab": ("CustomTab", "tabs"),
     "validationRule": ("ValidationRule", "validationRules"),
 }
@@ -41,6 +46,9 @@ Source: the registry of forcedotcom/source-deploy-retrieve, ``metadataRegistry.j
 OF_AN_OBJECT = frozenset(["CustomField", "CompactLayout", "ListView", "ValidationRule"])
 """Types whose files stand below an object's folder, and whose names begin with the object's."""
 
+IN_FOLDERS = frozenset(["Dashboard", "Report"])
+"""Types whose files stand in folders of people's own, and whose names begin with the folder's."""
+
 
 @dataclass(frozen=True)
 class Component:
@@ -48,7 +56,7 @@ class Component:
 
     Attributes:
         kind: Its metadata type.
-        name: Its full name; a field's is ``Object.Field``.
+        name: Its full name; a field's is ``Object.Field``, a report's ``Folder/Report``.
         path: Where it is, for messages.
         root: What it says, names without namespace, without comments.
         folder: The package directory that brings it.
@@ -126,7 +134,8 @@ def _read(path: Path, package: Package, project: Path) -> None:
         package.unreadable.append(f"{where}: no metadata type goes by this file's name.")
         return
     kind, directory = TYPES[suffix]
-    home = path.parent.parent.name if kind == "CustomObject" else path.parent.name
+    deeper = kind == "CustomObject" or kind in IN_FOLDERS
+    home = path.parent.parent.name if deeper else path.parent.name
     if home != directory:
         package.unreadable.append(f"{where}: files of type {kind} stand in {directory}/.")
         return
@@ -139,6 +148,7 @@ def _read(path: Path, package: Package, project: Path) -> None:
         package.unreadable.append(f"{where}: its root is to be {kind} of {NAMESPACE}.")
         return
     name = f"{path.parent.parent.name}.{stem}" if kind in OF_AN_OBJECT else stem
+    name = f"{path.parent.name}/{stem}" if kind in IN_FOLDERS else name
     component = Component(kind, name, where, _without_namespace(root), package.folder)
     package.components[kind, name] = component
 

@@ -22,6 +22,7 @@ _TOKEN = re.compile(
       (?P<comment>/\*.*?\*/)
     | (?P<number>\d+(?:\.\d+)?|\.\d+)
     | "(?P<text>(?:[^"\\]|\\.)*)"
+    | '(?P<quoted>(?:[^'\\]|\\.)*)'
     | \{!(?P<merge>[$\w.]+)\}
     | (?P<name>\$?[A-Za-z]\w*(?:\.[A-Za-z]\w*)*)
     | (?P<sign><=|>=|<>|!=|==|&&|\|\||[-+*/&=<>(),!])
@@ -80,7 +81,7 @@ class _Reader:
                 raise Unreadable(f"{text[position : position + 20]!r} cannot be read")
             kind = str(found.lastgroup)
             if kind != "comment":
-                self._tokens.append((kind, found[kind]))
+                self._tokens.append(("text" if kind == "quoted" else kind, found[kind]))
             position = found.end()
         self._tokens.append(("end", ""))
 

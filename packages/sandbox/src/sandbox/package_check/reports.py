@@ -1,0 +1,124 @@
+"""Report types, reports and dashboards: each names what the one below it has.
+
+A column is called after its report type: ``Thing__c$Amount__c``. What a report groups by is none of
+its columns. Amounts of records that say their own currency are added up in each currency alone.
+Sources: https://developer.salesforce.com/docs/atlas.en-us.api_meta.meta/api_meta/
+meta_reporttype.htm, meta_report.htm and meta_dashboard.htm of the same guide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sandbox.package_check.findings import Findings
+from sandbox.package_check.names import Org
+from sandbox.package_check.source import Component, Package
+from sandbox.salesforce.formula import Unreadable, read_formula
+
+OWNER = "Owner"
+"""What a report type calls whom a record belongs to; the object has ``OwnerId``."""
+
+CURRENCY = "Currency__c"
+"""The field in which a record of a package says its currency."""
+
+
+def check_reports(package: Package, org: Org, findings: Findings) -> None:
+    """Check each report type, report and dashboard that a package directory brings."""
+    checks = {
+        "ReportType": _report_type_mistakes,
+        "Report": _report_mistakes,
+        "Dashboard": _dashboard_mistakes,
+    }
+    for component in package.own():
+        if component.kind in checks:
+            for wrong in checks[component.kind](component, org):
+                findings.expect(not wrong, f"{component.path}: {wrong}")
+
+
+def _report_type_mistakes(report_type: Component, org: Org) -> Iterator[str]:
+    sobject = report_type.text("baseObject")
+    yield "" if org.sobject(sobject) else f"there is no object {sobject}."
+    for column in report_type.root.iterfind("sections/columns"):
+        table, field = column.findtext("table") or "", column.findtext("field") or ""
+        there = org.field(table, "OwnerId" if field == OWNER else field)
+        yield "" if there else f"{table} has no field {field}."
+
+
+def _report_mistakes(report: Component, org: Org) -> Iterator[str]:
+    yield from _folder_mistakes(report, org)
+    name = report.text("reportType").removesuffix("__c")
+    report_type = org.package.get("ReportType", name)
+    if report_type is None:
+        yield f"there is no report type {name}."
+        return
+    offered = {
+        f"{c.findtext('table')}${c.findtext('field')}"
+        for c in report_type.root.iterfind("sections/columns")
+    }
+    sobject = report_type.text("baseObject")
+    formulas = report.texts("customDetailFormulas/developerName")
+    shown = report.texts("columns/field")
+    groups = report.texts("groupingsDown/field")
+    for used in [*shown, *groups, *report.texts("filter/criteriaItems/column")]:
+        there = used in offered or used in formulas
+        yield "" if there else f"the report type {name} has no column {used}."
+    for used in report.texts("timeFrameFilter/dateColumn"):
+        yield "" if used in offered else f"the report type {name} has no column {used}."
+    for formula in report.texts("customDetailFormulas/calculatedFormula"):
+        yield from _formula_mistakes(formula, org)
+    for twice in sorted(set(shown) & set(groups)):
+        yield f"{twice} is grouped by, and a column."
+    yield "" if 1 <= len(groups) <= 3 else "a summary has one to three groupings."
+    adds = report.texts("columns/aggregateTypes")
+    alone = bool(groups) and groups[0] == f"{sobject}${CURRENCY}"
+    alone = alone and report.text("showGrandTotal") == "false"
+    yield "" if alone or not adds else "it adds up amounts of different currencies."
+    yield from _filter_mistakes(report, sobject, org)
+
+
+def _formula_mistakes(formula: str, org: Org) -> Iterator[str]:
+    """A formula of a report's rows names fields as ``Thing__c.Amount__c``."""
+    try:
+        names = read_formula(formula).names
+    except Unreadable as error:
+        yield f"{error}."
+        return
+    for used in sorted(name for name in names if "." in name):
+        table, _, field = used.partition(".")
+        yield "" if org.field(table, field) else f"there is no field {used}."
+
+
+def _filter_mistakes(report: Component, sobject: str, org: Org) -> Iterator[str]:
+    """Values that a picklist does not have would find nothing, without a word."""
+    for criterion in report.root.iterfind("filter/criteriaItems"):
+        name = (criterion.findtext("column") or "").partition("$")[2]
+        field = org.field(sobject, name)
+        values = filter(None, (criterion.findtext("value") or "").split(","))
+        for value in values if field and field.values else ():
+            there = field is not None and value in field.values
+            yield "" if there else f"{name} is never {value}."
+
+
+def _dashboard_mistakes(dashboard: Component, org: Org) -> Iterator[str]:
+    yield from _folder_mistakes(dashboard, org)
+    for part in dashboard.root.iterfind(".//dashboardComponent"):
+        name = part.findtext("report") or ""
+        report = org.package.get("Report", name)
+        if report is None:
+            yield f"there is no report {name}."
+            continue
+        groups = report.texts("groupingsDown/field")
+        by = [e.text or "" for e in part.iterfind("groupingColumn")]
+        for used in by:
+            yield "" if used in groups else f"the report {name} is not grouped by {used}."
+        alone = bool(groups) and groups[0] in by
+        yield "" if alone else f"it adds up currencies of the report {name}."
+        summed = report.texts("columns/field")
+        for used in [e.text or "" for e in part.iterfind("chartSummary/column")]:
+            yield "" if used in summed else f"the report {name} has no column {used}."
+
+
+def _folder_mistakes(component: Component, org: Org) -> Iterator[str]:
+    folder = component.name.partition("/")[0]
+    there = org.package.has(f"{component.kind}Folder", folder)
+    yield "" if there else f"there is no folder {folder}."
