@@ -8,19 +8,22 @@ import asyncio
 import sys
 
 import httpx
+from prefect.client.orchestration import get_client
 
 from invoicing.errors import InvoicingError
 from invoicing.settings import read
-from tasks.installation import automations, queues
+from tasks.installation import automations, notifications, queues
 
 
 def main() -> None:
     """Apply automations and queues, and say what was done, or what is in the way."""
     try:
-        limits, timing = read(queues.Limits), read(automations.Timing)
+        limits = read(queues.Limits)
         for name, what in asyncio.run(queues.apply(limits)).items():
             sys.stdout.write(f"queue {name}: {what}\n")
-        wanted = automations.automations(timing, automations.flows_of(automations.PREFECT_YAML))
+        with get_client(sync_client=True) as client:
+            sys.stdout.write(f"address of notifications: {notifications.keep_address(client)}\n")
+            wanted = notifications.wanted(client)
         for name, what in automations.apply(wanted).items():
             sys.stdout.write(f"{name}: {what}\n")
     except (InvoicingError, httpx.HTTPError) as error:

@@ -9,6 +9,7 @@ from pydantic.fields import FieldInfo
 
 from invoicing.settings import FILE, PREFIX, Settings, leaves
 from tasks.installation.automations import Timing
+from tasks.installation.notifications import Notifications
 from tasks.installation.queues import Limits
 
 ROOT = Path(__file__).parents[1]
@@ -52,6 +53,7 @@ def variables() -> list[Variable]:
         ),
         *_of(Settings, PREFIX),
         *_of(Timing, "INVOICING_AUTOMATIONS_"),
+        *_of(Notifications, "INVOICING_NOTIFICATIONS_"),
         *_of(Limits, "INVOICING_QUEUES_"),
     ]
 

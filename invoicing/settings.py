@@ -44,7 +44,7 @@ PREFIX = "INVOICING_"
 FILE = "INVOICING_ENV_FILE"
 """The variable of the environment that says which file holds the others."""
 
-ELSEWHERE = ("INVOICING_AUTOMATIONS_", "INVOICING_QUEUES_")
+ELSEWHERE = ("INVOICING_AUTOMATIONS_", "INVOICING_NOTIFICATIONS_", "INVOICING_QUEUES_")
 """Groups that are read where they are declared, by :func:`read`."""
 
 Item = TypeVar("Item")

@@ -274,6 +274,16 @@ def record_totals(run_id: str, *, in_stripe: int, in_salesforce: int) -> None:
         ledger.add(run)
 
 
+def last_finished() -> SyncRun | None:
+    """The full sync that ended last, of those that compared something."""
+    query = select(SyncRun).where(
+        col(SyncRun.finished_at).is_not(None),
+        col(SyncRun.in_stripe) + col(SyncRun.in_salesforce) > 0,
+    )
+    with session() as ledger:
+        return ledger.exec(query.order_by(col(SyncRun.finished_at).desc()).limit(1)).first()
+
+
 def last_syncs(count: int) -> list[SyncRun]:
     """The newest full syncs that compared something, newest first."""
     query = select(SyncRun).where(col(SyncRun.in_stripe) + col(SyncRun.in_salesforce) > 0)

@@ -1,7 +1,7 @@
-"""Prometheus metrics of all worker processes together, and of the inbox they share.
+"""Prometheus metrics of all worker processes together, and of the ledger they share.
 
 Each worker counts in files that whichever worker is asked adds up:
-https://prometheus.github.io/client_python/multiprocess/. The inbox is looked at when asked.
+https://prometheus.github.io/client_python/multiprocess/. The ledger is looked at when asked.
 """
 
 import os
@@ -15,7 +15,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from invoicing.errors import TransientError
-from invoicing.ledger import inbox
+from invoicing.ledger import drift, inbox
 from invoicing.ledger.models import EventState
 
 METRICS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
@@ -65,23 +65,38 @@ class Metrics:
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         else:
             registry.register(self._registry)
-        registry.register(InboxCollector())
+        registry.register(LedgerCollector())
         return generate_latest(registry)
 
 
-class InboxCollector(Collector):
-    """Backlog of the inbox and processing times; nothing while the ledger is away."""
+class LedgerCollector(Collector):
+    """What waits, how long events took, the last full sync; nothing while the ledger is away."""
 
     def collect(self) -> Iterator[Metric]:
         """Look."""
         try:
-            states, oldest, times = (
+            states, oldest, times, sync = (
                 inbox.backlog(),
                 inbox.oldest_waiting(),
                 inbox.processing_times(),
+                drift.last_finished(),
             )
         except TransientError:
             return
+        if sync and sync.finished_at:
+            yield GaugeMetricFamily(
+                "invoicing_full_sync_finished_timestamp_seconds",
+                "When the last full sync that ended came to its end.",
+                value=sync.finished_at.timestamp(),
+            )
+            invoices = GaugeMetricFamily(
+                "invoicing_full_sync_invoices",
+                "What it compared, and what differed.",
+                labels=["are"],
+            )
+            invoices.add_metric(["compared"], max(sync.in_stripe, sync.in_salesforce))
+            invoices.add_metric(["differed"], sync.differed)
+            yield invoices
         backlog = GaugeMetricFamily(
             "invoicing_inbox_events", "Events in the inbox that are not done.", labels=["state"]
         )

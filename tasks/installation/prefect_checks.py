@@ -17,7 +17,7 @@ from prefect.exceptions import ObjectNotFound
 from invoicing.doctor.checks import Check, Untold, Wrong
 from invoicing.doctor.settings_checks import SETTINGS
 from invoicing.settings import read, settings
-from tasks.installation import automations, prefect_server, queues
+from tasks.installation import automations, notifications, prefect_server, queues
 from tasks.installation.prefect_server import server
 
 SERVER, PASSWORD, POOL = "Prefect server", "Prefect password", "work pool"
@@ -91,6 +91,7 @@ def _check(name: str, look: Callable[[], str], remedy: str, after: str) -> Check
 def _own_settings() -> str:
     read(queues.Limits)
     read(automations.Timing)
+    read(notifications.Notifications)
     return "Each one is known and well-formed."
 
 
@@ -259,11 +260,10 @@ def _when(schedule: tuple[str, str] | None) -> str:
 
 
 def _automations() -> str:
-    timing = read(automations.Timing)
-    wanted = automations.automations(timing, automations.flows_of(automations.PREFECT_YAML))
     with server() as client:
+        wanted = notifications.wanted(client)
         present = automations.present(client)
-    wrong = []
+        wrong = notifications.mistakes(client)
     for automation in wanted:
         found = present.get(automation.name)
         if found is None:
@@ -271,7 +271,9 @@ def _automations() -> str:
         elif automations.as_wanted(found) != automation:
             wrong.append(f"the automation {automation.name!r} is off, or not as deployed")
     _refuse(wrong)
-    return "All are there: runs that die are begun again."
+    told = read(notifications.Notifications).url
+    whom = "failures are told" if told else "INVOICING_NOTIFICATIONS_URL is empty: nobody is told"
+    return f"All are there: runs that die are begun again; {whom}."
 
 
 def _entries() -> list[Mapping[str, Any]]:

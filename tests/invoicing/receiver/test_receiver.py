@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import make_url
 
 from invoicing import flow_trigger
-from invoicing.ledger import database, inbox
+from invoicing.ledger import database, drift, inbox, staging
 from tests.invoicing.receiver.conftest import (
     SNAPSHOT,
     THIN,
@@ -127,6 +127,10 @@ def test_the_metrics_tell_what_came_in_and_what_waits(receiver: str) -> None:
         deliver(receiver, event(number))
     deliver(receiver, SNAPSHOT, "whsec_other")
     deliver(receiver, SNAPSHOT, path="/webhooks/stripe/unknown")
+    staging.begin("last night", dry_run=False)
+    drift.record_totals("last night", in_stripe=41, in_salesforce=40)
+    staging.finish("last night")
+    staging.begin("this night", dry_run=False)
     [handled] = inbox.claim("handler", account_id="acct_1", limit=1)
     inbox.finish([handled.id or 0], "handler")
     told = {
@@ -144,4 +148,7 @@ def test_the_metrics_tell_what_came_in_and_what_waits(receiver: str) -> None:
     assert told["invoicing_inbox_events", "received"] == 1
     assert told["invoicing_event_settle_seconds_count",] == 1
     assert told["invoicing_event_settle_seconds_bucket", "60"] == 1
+    assert time.time() - told["invoicing_full_sync_finished_timestamp_seconds",] < 60
+    assert told["invoicing_full_sync_invoices", "compared"] == 41
+    assert told["invoicing_full_sync_invoices", "differed"] == 0
     assert 0 < told["invoicing_inbox_oldest_seconds",] < 60

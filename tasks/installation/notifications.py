@@ -1,0 +1,197 @@
+"""Whoever runs an installation is told what went wrong: Prefect automations that post a message.
+
+They post to one address, which is a secret: JSON with the member ``text``, as Slack's incoming
+webhooks take it, and the others that took that form over.
+
+Sources: https://docs.prefect.io/v3/concepts/automations and
+https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
+"""
+
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from prefect.blocks.notifications import CustomWebhookNotificationBlock
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.events.actions import SendNotification
+from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
+from prefect.exceptions import ObjectNotFound
+from prefect.types import SecretDict
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from invoicing.settings import read
+from tasks.installation.automations import (
+    ENDED,
+    OURS,
+    PREFECT_YAML,
+    RESTING,
+    Timing,
+    automations,
+    events,
+    flows_of,
+)
+
+BLOCK = "invoicing-notifications"
+"""The name of the block in Prefect that holds the address."""
+
+TYPE = "custom-webhook"
+"""Prefect's name for blocks that post JSON to any address."""
+
+URL_IN_BLOCK = "url"
+
+SENDINGS = ["send-invoice", "send-scheduled", "resend-invoice", "send-reminders"]
+"""Flows that mail customers."""
+
+BY_THEMSELVES = [
+    "doctor",
+    "full-sync",
+    "handle-events",
+    "mark-overdue",
+    "poll-events",
+    "refresh-choices",
+    "watch-salesforce",
+]
+"""Flows that nobody looks at who did not start them."""
+
+NIGHTLY = "full-sync"
+
+
+class Notifications(BaseSettings):
+    """What is told, and where; from the environment, ``INVOICING_NOTIFICATIONS_…``."""
+
+    model_config = SettingsConfigDict(env_prefix="INVOICING_NOTIFICATIONS_")
+
+    url: SecretStr | None = Field(
+        None,
+        description="Where messages are posted, as JSON with `text`: a Slack incoming webhook, or "
+        "any address that takes the same. Without it nobody is told.",
+    )
+    late_seconds: int = Field(
+        6 * 3600,
+        ge=10,
+        description="A full sync that runs for so long is told of.",
+    )
+    silent_seconds: int = Field(
+        26 * 3600,
+        ge=10,
+        description="So long without a full sync that came to its end is told of.",
+    )
+
+
+def wanted(client: SyncPrefectClient) -> list[AutomationCore]:
+    """All automations of this installation: what is done about dead runs, and what is told.
+
+    Raises:
+        Misconfigured: Settings of either group are wrong.
+    """
+    flows = flows_of(PREFECT_YAML)
+    address = _address(client)
+    told = notifications(read(Notifications), flows, address) if address else []
+    return automations(read(Timing), flows) + told
+
+
+def keep_address(client: SyncPrefectClient) -> str:
+    """Make the address that the server posts to the one of the settings; says what was done."""
+    url = read(Notifications).url
+    kept = _address(client)
+    if url is None:
+        if kept:
+            client.delete_block_document(kept)
+        return "deleted" if kept else "none"
+    CustomWebhookNotificationBlock(
+        name=BLOCK,
+        url="{{" + URL_IN_BLOCK + "}}",
+        json_data={"text": "{{subject}}\n{{body}}"},
+        secrets=SecretDict({URL_IN_BLOCK: url.get_secret_value()}),
+    ).save(BLOCK, overwrite=True)
+    return "updated" if kept else "created"
+
+
+def mistakes(client: SyncPrefectClient) -> list[str]:
+    """Why messages would not go where the settings say, in words that continue a sentence."""
+    wanted, kept = read(Notifications).url, ""
+    with suppress(ObjectNotFound):
+        block = client.read_block_document_by_name(BLOCK, TYPE, include_secrets=True)
+        kept = block.data["secrets"][URL_IN_BLOCK]
+    address = wanted.get_secret_value() if wanted else ""
+    return [] if kept == address else ["notifications do not go to INVOICING_NOTIFICATIONS_URL"]
+
+
+def notifications(told: Notifications, flows: list[str], address: UUID) -> list[AutomationCore]:
+    """Automations that tell of failures, questions, late nights and silence."""
+
+    def automation(
+        name: str, description: str, about: list[str], body: str, trigger: dict[str, Any]
+    ) -> AutomationCore:
+        role = {"prefect.resource.role": "flow", "prefect.resource.name": about}
+        trigger = {
+            "match": {"prefect.resource.id": "prefect.flow-run.*"},
+            "match_related": [role, {"prefect.resource.role": "deployment"}],
+            "threshold": 1,
+        } | trigger
+        return AutomationCore(
+            name=f"{OURS}: tell when {name}",
+            description=description,
+            tags=[OURS],
+            trigger=EventTrigger(**trigger),
+            actions=[SendNotification(block_document_id=address, subject=name, body=body)],
+        )
+
+    run = "{{ flow_run.name }}\n{{ flow_run|ui_url }}"
+    each: dict[str, Any] = {"for_each": {"prefect.resource.id"}, "within": timedelta(0)}
+    return [
+        automation(
+            "an invoice was not sent",
+            "A sending failed, was refused or given up: its sentence says why.",
+            SENDINGS,
+            run,
+            each | {"posture": Posture.Reactive, "expect": events({"Failed", "TimedOut"})},
+        ),
+        automation(
+            "something failed that runs by itself",
+            "Events, the nightly comparison, the doctor: its sentence says why.",
+            BY_THEMSELVES,
+            run,
+            each | {"posture": Posture.Reactive, "expect": events({"Failed", "TimedOut"})},
+        ),
+        automation(
+            "somebody has to decide",
+            "An approval, or a question of the nightly comparison: the run's name says which.",
+            flows,
+            run,
+            each | {"posture": Posture.Reactive, "expect": events(RESTING)},
+        ),
+        automation(
+            "the full sync is late",
+            "It has begun and not ended.",
+            [NIGHTLY],
+            run,
+            {
+                "posture": Posture.Proactive,
+                "for_each": {"prefect.resource.id"},
+                "after": events({"Running"}),
+                "expect": events(ENDED | RESTING),
+                "within": timedelta(seconds=told.late_seconds),
+            },
+        ),
+        automation(
+            "no full sync came to its end",
+            "Nothing was compared for long: schedule, worker or server stand still.",
+            [NIGHTLY],
+            "Look at its schedule, at the worker and at `make doctor`.",
+            {
+                "posture": Posture.Proactive,
+                "expect": events({"Completed"}),
+                "within": timedelta(seconds=told.silent_seconds),
+            },
+        ),
+    ]
+
+
+def _address(client: SyncPrefectClient) -> UUID | None:
+    try:
+        return client.read_block_document_by_name(BLOCK, TYPE).id
+    except ObjectNotFound:
+        return None

@@ -1,0 +1,64 @@
+"""Alarms of Prometheus begin when they should, and ask for what there is."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+
+from invoicing.ledger import drift, staging
+from invoicing.receiver.metrics import Metrics
+
+FOLDER = Path(__file__).parents[2] / "deployments/prometheus"
+PAGE = Path(__file__).parents[2] / "docs/alarms.md"
+RULES = [
+    rule
+    for group in yaml.safe_load((FOLDER / "invoicing.rules.yaml").read_text())["groups"]
+    for rule in group["rules"]
+]
+
+
+@pytest.mark.long
+def test_alarms_begin_when_they_should_and_not_before() -> None:
+    """Prometheus's own tool checks the rules and plays the stories beside them."""
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("there is no promtool on this machine: install the package prometheus")
+    for what, file in (("check", "invoicing.rules.yaml"), ("test", "invoicing.test.yaml")):
+        done = subprocess.run(
+            [promtool, what, "rules", file], cwd=FOLDER, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    stories = yaml.safe_load((FOLDER / "invoicing.test.yaml").read_text())["tests"]
+    begun = {
+        alarm["alertname"]
+        for story in stories
+        for alarm in story["alert_rule_test"]
+        if alarm.get("exp_alerts")
+    }
+    assert begun == {rule["alert"] for rule in RULES}
+
+
+def test_each_alarm_asks_for_a_metric_that_is_there(environment: None) -> None:
+    """A metric that was renamed would never raise an alarm."""
+    staging.begin("night", dry_run=False)
+    drift.record_totals("night", in_stripe=1, in_salesforce=1)
+    staging.finish("night")
+    metrics = Metrics()
+    metrics.refused("signature")
+    metrics.received(events=1, new=1)
+    families = text_string_to_metric_families(metrics.exposition().decode())
+    there = {sample.name for family in families for sample in family.samples} | {"up"}
+    for rule in RULES:
+        asked = set(re.findall(r"\binvoicing_\w+|\bup\b", rule["expr"]))
+        assert asked
+        assert asked <= there, rule["alert"]
+
+
+def test_each_alarm_says_what_to_do() -> None:
+    """On the page of alarms, under its name."""
+    page = PAGE.read_text(encoding="utf-8")
+    assert [rule["alert"] for rule in RULES if f"`{rule['alert']}`" not in page] == []

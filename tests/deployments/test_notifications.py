@@ -1,0 +1,152 @@
+"""Whoever runs an installation is told what went wrong, where they asked to be told."""
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any, cast
+from uuid import UUID
+
+import pytest
+from prefect import flow
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.objects import State
+from prefect.deployments.runner import RunnerDeployment
+from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.states import Completed, Failed, Running, Suspended
+
+from invoicing.settings import settings
+from tasks.installation import automations, notifications
+from tests.prefect_server import QUIET, prefect_server
+from tests.prefect_worker import eventually
+
+pytestmark = pytest.mark.long
+
+SERVICES = ("EVENT_PERSISTER", "TRIGGERS")
+AT_WORK = {f"PREFECT_SERVER_SERVICES_{name}_ENABLED": "true" for name in SERVICES}
+SOON = {"PREFECT_SERVER_EVENTS_PROACTIVE_GRANULARITY": "PT0.5S"}
+
+
+class Posted(list[str]):
+    """The texts that were posted to an address of Slack's kind."""
+
+    url: str
+
+
+@pytest.fixture
+def posted() -> Iterator[Posted]:
+    """An address that takes messages."""
+    texts = Posted()
+
+    class Channel(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            texts.append(json.loads(body)["text"])
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Channel) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        texts.url = f"http://127.0.0.1:{server.server_port}/services/T0/B0/secret"
+        yield texts
+        server.shutdown()
+
+
+@pytest.fixture
+def client(
+    tmp_path: Path, posted: Posted, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[SyncPrefectClient]:
+    """A Prefect server that has been told where messages go, by a release."""
+    monkeypatch.setenv("INVOICING_NOTIFICATIONS_URL", posted.url)
+    monkeypatch.setenv("INVOICING_NOTIFICATIONS_LATE_SECONDS", "10")
+    monkeypatch.setenv("INVOICING_NOTIFICATIONS_SILENT_SECONDS", "10")
+    with (
+        prefect_server(tmp_path, QUIET | AT_WORK | SOON) as url,
+        temporary_settings({PREFECT_API_URL: url}),
+        get_client(sync_client=True) as client,
+    ):
+        settings.cache_clear()
+        assert notifications.keep_address(client) == "created"
+        automations.apply(notifications.wanted(client))
+        yield client
+
+
+def run_of(client: SyncPrefectClient, name: str) -> UUID:
+    """A run of a deployment, which says in its name what came of it."""
+
+    @flow(name=name)
+    def ours() -> None:
+        """Nothing."""
+
+    cast(RunnerDeployment, ours.to_deployment(name=name)).apply()
+    deployment = client.read_deployment_by_name(f"{name}/{name}")
+    return client.create_flow_run_from_deployment(deployment.id, name=f"{name} of INV-0007").id
+
+
+def test_failures_and_questions_are_told(client: SyncPrefectClient, posted: Posted) -> None:
+    """A sending that failed, a machine that failed, an approval; and nothing that went well."""
+    ended: dict[str, State[Any]] = {
+        "send-invoice": Failed(),
+        "poll-events": Failed(),
+        "bulk-raise": Suspended(),
+        "sync-invoice": Failed(),
+        "resend-invoice": Completed(),
+    }
+    for name, state in ended.items():
+        run = run_of(client, name)
+        client.set_flow_run_state(run, Running(), force=True)
+        client.set_flow_run_state(run, state, force=True)
+    expected = {
+        "an invoice was not sent\nsend-invoice of INV-0007",
+        "something failed that runs by itself\npoll-events of INV-0007",
+        "somebody has to decide\nbulk-raise of INV-0007",
+        "no full sync came to its end\nLook at its schedule, at the worker and at `make doctor`.",
+    }
+
+    def said() -> set[str]:
+        return {text.rpartition("\nhttp")[0] or text for text in posted}
+
+    assert eventually(lambda: said() >= expected)
+    assert said() == expected
+    assert all("/runs/flow-run/" in text for text in posted if "INV-0007" in text)
+
+
+def test_a_night_that_does_not_end_is_told(client: SyncPrefectClient, posted: Posted) -> None:
+    """A full sync that began, and of which nothing is heard."""
+    client.set_flow_run_state(run_of(client, "full-sync"), Running(), force=True)
+    late = "the full sync is late\nfull-sync of INV-0007"
+    assert eventually(lambda: any(text.startswith(late) for text in posted))
+
+
+def test_the_address_is_kept_as_a_secret_and_follows_the_settings(
+    client: SyncPrefectClient, posted: Posted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody reads it in Prefect; another one replaces it, and none takes it away."""
+    kept = client.read_block_document_by_name(
+        notifications.BLOCK, notifications.TYPE, include_secrets=False
+    )
+    assert "secret" not in json.dumps(kept.data["secrets"])
+    assert "secret" not in kept.data["url"]
+    assert notifications.mistakes(client) == []
+    monkeypatch.setenv("INVOICING_NOTIFICATIONS_URL", f"{posted.url}2")
+    assert notifications.mistakes(client) != []
+    assert notifications.keep_address(client) == "updated"
+    assert notifications.mistakes(client) == []
+    before = len(client.read_automations())
+    monkeypatch.delenv("INVOICING_NOTIFICATIONS_URL")
+    assert notifications.keep_address(client) == "deleted"
+    automations.apply(notifications.wanted(client))
+    assert len(client.read_automations()) == before - 5
+    assert notifications.mistakes(client) == []
+
+
+def test_what_is_told_of_is_deployed() -> None:
+    """Names of flows that are told of are names of deployments."""
+    flows = set(automations.flows_of(automations.PREFECT_YAML))
+    assert flows >= {*notifications.SENDINGS, *notifications.BY_THEMSELVES}
+    assert notifications.Notifications(url=None).silent_seconds > timedelta(days=1).total_seconds()
