@@ -167,9 +167,8 @@ def fill_draft(stripe_id: str, invoice: Invoice) -> None:
     due, rates = _due(invoice), rate_ids(invoice.billed.tax_rates)
     header = request_params.header_params(invoice, due=due, rates=rates)
     metadata = _header_metadata(invoice, header)
-    seen = {"description": draft["description"], "due_date": draft["due_date"]}
-    if (draft["metadata"] or {}).get(HEADER_KEY) != metadata[HEADER_KEY] or any(
-        (value or None) != (header.get(field) or None) for field, value in seen.items()
+    if (draft["metadata"] or {}).get(HEADER_KEY) != metadata[HEADER_KEY] or (
+        request_params.changed_header(draft, header)
     ):
         client.update_invoice(stripe_id, {**header, "metadata": metadata})
         present = client.invoice_lines(stripe_id) if present else []

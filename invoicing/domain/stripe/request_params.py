@@ -12,7 +12,14 @@ from invoicing.domain.model.invoice_details import Collection as CollectionMetho
 from invoicing.domain.model.invoice_details import Discount
 from invoicing.domain.model.money import Money, plain, unit_amount_decimal
 from invoicing.domain.stripe.projection import LINE_KEY
-from invoicing.domain.stripe.resources import Customer, StripeAddress, StripeLine, TaxId, Totals
+from invoicing.domain.stripe.resources import (
+    Customer,
+    StripeAddress,
+    StripeLine,
+    TaxId,
+    Totals,
+    WholeInvoice,
+)
 
 if TYPE_CHECKING:
     from stripe import params as sdk
@@ -120,6 +127,28 @@ def _with_header(
     if due is not None and not charged:
         params["due_date"] = due
     return params
+
+
+def changed_header(draft: WholeInvoice, header: "sdk.InvoiceUpdateParams") -> list[str]:
+    """What a draft's header says otherwise than it was told: somebody changed it in Stripe.
+
+    Of a discount its number; what it takes off is compared with the totals.
+    """
+    fields = [{"name": f["name"], "value": f["value"]} for f in draft["custom_fields"] or ()]
+    methods = draft["payment_settings"]["payment_method_types"] or ()
+    there: dict[str, object] = {
+        "description": draft["description"],
+        "due_date": draft["due_date"],
+        "footer": draft["footer"],
+        "custom_fields": fields,
+        "collection_method": draft["collection_method"],
+        "automatic_tax": {"enabled": draft["automatic_tax"]["enabled"]},
+        "default_tax_rates": [rate["id"] for rate in draft["default_tax_rates"]],
+        "payment_settings": {"payment_method_types": list(methods) or ""},
+        "discounts": len(draft["discounts"]),
+    }
+    told = {**header, "discounts": len(header.get("discounts") or ())}
+    return [name for name, value in there.items() if (value or None) != (told.get(name) or None)]
 
 
 class PlainDecimal(Decimal):

@@ -145,12 +145,44 @@ class ListedInvoice(StripeInvoice):
     lines: Lines
 
 
+class GivenRate(TypedDict):
+    """A tax rate that lines have unless they have their own."""
+
+    id: str
+
+
+class AutomaticTax(TypedDict):
+    """Whether Stripe works the taxes out by itself."""
+
+    enabled: bool
+
+
+class PaymentSettings(TypedDict):
+    """The ways in which it may be paid; None for those of the account."""
+
+    payment_method_types: list[str] | None
+
+
+class Rendering(TypedDict):
+    """How it looks."""
+
+    template: str | None
+
+
 class WholeInvoice(ListedInvoice):
     """An invoice with its first lines, whom it goes to, and the balance that it counts in."""
 
     customer_email: str | None
     starting_balance: int
     ending_balance: int | None
+    default_tax_rates: list[GivenRate]
+    automatic_tax: AutomaticTax
+    payment_settings: PaymentSettings
+    rendering: Rendering | None
+    shipping_cost: dict[str, Any] | None
+    shipping_details: dict[str, Any] | None
+    account_tax_ids: list[str] | None
+    on_behalf_of: str | None
 
 
 # Payments
@@ -359,6 +391,25 @@ class Coupon(TypedDict):
     currency: str | None
     percent_off: float | None
     valid: bool
+
+
+class DiscountSource(TypedDict):
+    """What a discount comes from; None where that is gone."""
+
+    coupon: Coupon | None
+
+
+class Discount(TypedDict):
+    """A discount that was asked for with its coupon."""
+
+    id: str
+    source: DiscountSource
+
+
+class Discounted(TypedDict):
+    """An invoice, or a line of one, with its own discounts."""
+
+    discounts: list[Discount]
 
 
 class TaxRate(TypedDict):

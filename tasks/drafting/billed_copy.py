@@ -1,0 +1,49 @@
+"""Copies of what Stripe bills: read when an invoice is cloned or replaced."""
+
+from collections.abc import Sequence
+
+from invoicing.connectors import stripe
+from invoicing.domain.model.invoice import Invoice
+from invoicing.domain.model.status import Status
+from invoicing.domain.salesforce.billed_copy import billed_copy, copy_problem
+from invoicing.domain.stripe.projection import project
+from invoicing.settings import settings
+from tasks.records.record_changes import kept_of_lines
+from tasks.records.tax_rates import rate_ids, rate_problems
+from tasks.runtime.clock import today
+
+
+def read_billed(original: Invoice, act: str, instead: str) -> tuple[Invoice, list[str]]:
+    """An invoice as Stripe bills it, to be copied, and why it cannot be.
+
+    A draft of ours is in Salesforce whole, and so is what Stripe no longer has.
+
+    Args:
+        original: The record.
+        act: What is to be done with it; ends "it cannot be …".
+        instead: What to do where it cannot be.
+    """
+    ours = original.status is Status.DRAFT and not original.made_in_stripe
+    if original.stripe_id is None or original.status is Status.DELETED or ours:
+        return original, []
+    client = stripe.client()
+    there = client.invoice(original.stripe_id)
+    if there is None:
+        return original, []
+    lines = client.invoice_lines(original.stripe_id)
+    discounted = there["discounts"] or any(line["discounts"] for line in lines)
+    copy, lacking = billed_copy(
+        original,
+        there,
+        lines,
+        client.coupons_of(original.stripe_id) if discounted else {},
+        project(there, today=today(), zone=settings().business.zone),
+        rates=rate_ids(original.billed.tax_rates),
+        exact_prices=kept_of_lines().exact_prices,
+    )
+    problems = list(copy_problem(original.name, act, lacking, instead))
+    return copy, problems + _new_rate_problems(copy.details.tax_rates, original.details.tax_rates)
+
+
+def _new_rate_problems(rates: Sequence[str], before: Sequence[str]) -> list[str]:
+    return rate_problems([rate for rate in rates if rate not in before])
