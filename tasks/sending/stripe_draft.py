@@ -1,7 +1,7 @@
 """The draft in Stripe: products and coupons, created once, filled in, compared with the record."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -30,6 +30,7 @@ from invoicing.settings import settings
 from tasks.records.invoices import check_lines
 from tasks.records.locks import INVOICE
 from tasks.records.own_invoice import lost_draft
+from tasks.records.record_changes import add_entry
 from tasks.records.tax_rates import rate_ids, tax_behavior
 from tasks.runtime.clock import today
 from tasks.runtime.retries import STEP
@@ -167,9 +168,11 @@ def fill_draft(stripe_id: str, invoice: Invoice) -> None:
     due, rates = _due(invoice), rate_ids(invoice.billed.tax_rates)
     header = request_params.header_params(invoice, due=due, rates=rates)
     metadata = _header_metadata(invoice, header)
-    if (draft["metadata"] or {}).get(HEADER_KEY) != metadata[HEADER_KEY] or (
-        request_params.changed_header(draft, header)
-    ):
+    edited = request_params.changed_header(draft, header)
+    revised = (draft["metadata"] or {}).get(HEADER_KEY) != metadata[HEADER_KEY]
+    if edited and not revised:
+        _tell_edited(invoice, stripe_id, edited)
+    if edited or revised:
         client.update_invoice(stripe_id, {**header, "metadata": metadata})
         present = client.invoice_lines(stripe_id) if present else []
     wanted = request_params.wanted_facts(invoice)
@@ -199,6 +202,15 @@ def fill_draft(stripe_id: str, invoice: Invoice) -> None:
         facts,
         until=wanted,
     )
+
+
+def _tell_edited(invoice: Invoice, stripe_id: str, edited: Mapping[str, object]) -> None:
+    """Tell on the timeline that somebody's changes in Stripe give way to the record's content."""
+    words = ", ".join(request_params.HEADER_WORDS[name] for name in edited)
+    what = f"Changed in Stripe, and put back to what the record says: {words}"
+    key = f"{invoice.record_id}-{fingerprint(stripe_id, edited)}"
+    add_entry(key, invoice.record_id, what, stripe_id=stripe_id)
+    get_run_logger().warning("%s. A draft of ours is edited in Salesforce.", what)
 
 
 def _change_lines(

@@ -68,6 +68,11 @@ COPIES: Any = [
 ]
 """The two ways in which one invoice is made of another."""
 
+COPIES_OF_OURS: Any = [
+    pytest.param(lambda name: clone_invoice(name).name, id="clone"),
+    pytest.param(lambda name: replace_invoice(name).name, id="replace"),
+]
+
 
 @pytest.mark.parametrize("copy", COPIES)
 def test_a_copy_bills_the_same(
@@ -139,7 +144,30 @@ def test_a_copy_is_made_of_what_was_billed(
     assert read_of(v1.retrieve(again)) == read_of(v1.retrieve(original))
 
 
-@pytest.mark.parametrize("kind", ["two discounts", "mixed taxes", "Stripe Tax", "shipping", "text"])
+@pytest.mark.parametrize("copy", COPIES_OF_OURS)
+def test_a_copy_of_ours_is_made_of_what_was_billed(
+    draft: Callable[..., InvoiceOutcome],
+    dashboard: stripe.StripeClient,
+    stripe_sandbox: Sandbox,
+    copy: Callable[[str], str],
+) -> None:
+    """Somebody gave our draft 10 % in Stripe and finalized it there; Salesforce has not heard."""
+    name, v1 = draft().name, dashboard.v1
+    refusal = {"kind": "refuse", "status": 400, "path": "*/finalize", "count": 1}
+    stripe_sandbox.admin("POST", "faults", rules=[refusal])
+    with pytest.raises(InvoicingError):
+        send_invoice(name)
+    [there] = v1.invoices.list().data
+    coupon = v1.coupons.create({"percent_off": 10, "duration": "once"}).id
+    v1.invoices.update(there.id, {"discounts": [{"coupon": coupon}]})
+    v1.invoices.finalize_invoice(there.id, {"auto_advance": False})
+    again = send_invoice(copy(name)).stripe_id
+    assert read_of(v1.invoices.retrieve(again)) == read_of(v1.invoices.retrieve(there.id))
+
+
+@pytest.mark.parametrize(
+    "kind", ["two discounts", "mixed taxes", "Stripe Tax", "shipping", "period", "card", "text"]
+)
 @pytest.mark.parametrize(
     ("copy", "word", "instead"),
     [
@@ -178,6 +206,12 @@ def test_what_no_record_can_hold_is_not_copied(
         "mixed taxes": ([line | {"tax_rates": [vat]}, other], {}, "taxes that differ by line"),
         "Stripe Tax": ([line], {"automatic_tax": {"enabled": True}}, "Stripe Tax, on products"),
         "shipping": ([line], {"shipping_details": shipping}, "an address that it is shipped to"),
+        "period": (
+            [line | {"period": {"start": 1_790_000_000, "end": 1_792_000_000}}],
+            {},
+            "periods of time that its lines are for",
+        ),
+        "card": ([line], {"statement_descriptor": "ACME MAY"}, "a text of its own on statements"),
         "text": ([line | {"description": "x" * 300}], {}, "more than 255 characters"),
     }
     lines, header, said = cases[kind]
@@ -192,23 +226,25 @@ def test_what_no_record_can_hold_is_not_copied(
 
 
 @pytest.mark.parametrize(
-    "changed",
+    ("word", "changed"),
     [
-        {"footer": "Pay soon"},
-        {"custom_fields": [{"name": "Ref", "value": "9"}]},
-        {"default_tax_rates": ["vat"]},
-        {"discounts": [{"coupon": "half"}]},
-        {"payment_settings": {"payment_method_types": ["sepa_debit"]}},
+        ("footer", {"footer": "Pay soon"}),
+        ("custom fields", {"custom_fields": [{"name": "Ref", "value": "9"}]}),
+        ("tax rates", {"default_tax_rates": ["vat"]}),
+        ("discounts", {"discounts": [{"coupon": "half"}]}),
+        ("payment methods", {"payment_settings": {"payment_method_types": ["sepa_debit"]}}),
     ],
-    ids=lambda changed: next(iter(changed)),
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_our_draft_says_what_the_record_says_when_it_is_sent(
     draft: Callable[..., InvoiceOutcome],
+    org: Org,
     dashboard: stripe.StripeClient,
     stripe_sandbox: Sandbox,
+    word: str,
     changed: dict[str, Any],
 ) -> None:
-    """Somebody changed its header in Stripe: a draft of ours is edited in Salesforce."""
+    """Somebody changed its header in Stripe: ours is edited in Salesforce, and says so."""
     name, v1 = draft().name, dashboard.v1
     refusal = {"kind": "refuse", "status": 400, "path": "*/finalize", "count": 1}
     stripe_sandbox.admin("POST", "faults", rules=[refusal])
@@ -225,6 +261,8 @@ def test_our_draft_says_what_the_record_says_when_it_is_sent(
     after = v1.invoices.retrieve(there.id)
     assert read_of(after) == read_of(there)
     assert (after.status, after.collection_method) == ("open", "send_invoice")
+    told = [row["What__c"] for row in org.query("SELECT What__c FROM Stripe_Invoice_Event__c")]
+    assert f"Changed in Stripe, and put back to what the record says: {word}" in told
 
 
 def test_a_draft_is_sent_as_it_stands(

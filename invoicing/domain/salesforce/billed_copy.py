@@ -9,7 +9,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from invoicing.domain.model.invoice import Invoice, Line
-from invoicing.domain.model.invoice_details import Details, Discount
+from invoicing.domain.model.invoice_details import Collection, Details, Discount
 from invoicing.domain.model.money import Money, plain
 from invoicing.domain.salesforce.line_mirror import Kept, LineFacts, mirror_of
 from invoicing.domain.stripe.projection import Projection
@@ -24,8 +24,14 @@ NOT_HELD = (
     ("shipping_details", "an address that it is shipped to"),
     ("account_tax_ids", "tax ids of your own that were chosen for it"),
     ("on_behalf_of", "another account that it is billed for"),
+    ("default_payment_method", "a payment method of its own that is charged"),
+    ("default_source", "a payment method of its own that is charged"),
+    ("statement_descriptor", "a text of its own on statements of cards"),
 )
-"""Properties of Stripe's invoice of which no field of a record says anything."""
+"""Properties of Stripe's invoice of which no field of a record says anything.
+
+https://docs.stripe.com/api/invoices/object
+"""
 
 
 def billed_copy(
@@ -35,7 +41,9 @@ def billed_copy(
     coupons: Mapping[str, Coupon],
     seen: Projection,
     *,
+    taxes: Details,
     rates: Sequence[str],
+    tax_behavior: str,
     exact_prices: bool,
 ) -> tuple[Invoice, list[str]]:
     """An invoice with the content that Stripe bills, and what no record can hold of that.
@@ -49,12 +57,16 @@ def billed_copy(
         lines: All of that one's lines.
         coupons: Those of its discounts and of its lines', by the discounts' ids.
         seen: The projection of it.
-        rates: Stripe's ids of the tax rates that the record asks for.
+        taxes: Details with the taxes that a copy of the record has by itself.
+        rates: Stripe's ids of their tax rates.
+        tax_behavior: How Stripe Tax would take the copy's prices.
         exact_prices: Whether the org keeps prices that need more decimals than a number has.
     """
     own = {field.name.casefold() for field in original.org_fields.custom_fields}
+    charged = seen.collection is Collection.CHARGE
     details = replace(
         original.details,
+        terms=None if charged else original.details.terms,
         po_number=seen.po_number or "",
         footer=seen.footer or "",
         custom_fields=tuple(
@@ -72,13 +84,17 @@ def billed_copy(
         description=seen.description or "",
         due_date=None if details.terms else seen.due_date,
         lines=tuple(_copied(original, lines, coupons, Kept(False, exact_prices, NO_LIMIT))),
-        details=_taxed(details, original, there, taxed, rates),
+        details=_taxed(details, there, taxed, taxes, rates),
     )
     lacking = [words for name, words in NOT_HELD if there.get(name)]
+    if any(line["period"]["start"] != line["period"]["end"] for line in lines):
+        lacking.append("periods of time that its lines are for")
     lacking += _discounts_not_held(copy, there, lines, coupons)
     if there["automatic_tax"]["enabled"]:
         if original.made_in_stripe:
             lacking.append("Stripe Tax, on products and prices of Stripe's own")
+        elif any(tax["tax_behavior"] != tax_behavior for tax in there["total_taxes"] or ()):
+            lacking.append(f"Stripe Tax that is not {tax_behavior} of its prices")
     elif len(by_line) > 1:
         lacking.append("taxes that differ by line")
     if not (taxed or there["automatic_tax"]["enabled"]) and (
@@ -98,14 +114,14 @@ def _rates_of(line: StripeLine) -> tuple[str, ...]:
 
 def _taxed(
     details: Details,
-    original: Invoice,
     there: WholeInvoice,
     taxed: Sequence[str],
+    taxes: Details,
     rates: Sequence[str],
 ) -> Details:
     """The details with Stripe's taxes, in the record's own words where these mean the same."""
     automatic = there["automatic_tax"]["enabled"]
-    if automatic == original.billed.automatic_tax and (automatic or {*taxed} == {*rates}):
+    if automatic == taxes.automatic_tax and (automatic or {*taxed} == {*rates}):
         return details
     return replace(details, automatic_tax=automatic, tax_rates=() if automatic else tuple(taxed))
 
@@ -175,3 +191,19 @@ def copy_problem(name: str, act: str, lacking: Iterable[str], instead: str) -> I
             f"{name} cannot be {act} from here, because no record can hold all of the invoice: in "
             f"Stripe it has {words}. {instead}"
         )
+
+
+def note_of_fields(original: Invoice, copy: Invoice) -> str:
+    """Say what a copy lacks because the org has it in fields of its own; begins with a space."""
+    there = {one.name for one in copy.billed.all_custom_fields}
+    lacking = [one.name for one in original.org_fields.custom_fields if one.name not in there]
+    if not (copy.billed.automatic_tax or copy.billed.tax_rates) and (
+        original.org_fields.automatic_tax or original.org_fields.tax_rates
+    ):
+        lacking.append("the tax")
+    if not lacking:
+        return ""
+    return (
+        f" Not copied: {', '.join(lacking)}. On {original.name} that comes from fields of your "
+        f"own; fill them in on {copy.name} before it is sent."
+    )

@@ -129,26 +129,52 @@ def _with_header(
     return params
 
 
-def changed_header(draft: WholeInvoice, header: "sdk.InvoiceUpdateParams") -> list[str]:
-    """What a draft's header says otherwise than it was told: somebody changed it in Stripe.
+HEADER_WORDS = {
+    "description": "memo",
+    "due_date": "due date",
+    "footer": "footer",
+    "custom_fields": "custom fields",
+    "collection_method": "collection",
+    "automatic_tax": "Stripe Tax",
+    "default_tax_rates": "tax rates",
+    "payment_settings": "payment methods",
+    "discounts": "discounts",
+}
+"""What people call the parts of a header that are compared."""
 
-    Of a discount its number; what it takes off is compared with the totals.
+
+def changed_header(invoice: WholeInvoice, header: "sdk.InvoiceUpdateParams") -> dict[str, object]:
+    """What an invoice's header says otherwise than it was told, by name: somebody changed it there.
+
+    Of a discount its number; what it takes off is compared with the totals. Texts are the same
+    whatever blanks they have, and lists in any order.
     """
-    fields = [{"name": f["name"], "value": f["value"]} for f in draft["custom_fields"] or ()]
-    methods = draft["payment_settings"]["payment_method_types"] or ()
+    fields = [{"name": f["name"], "value": f["value"]} for f in invoice["custom_fields"] or ()]
+    methods = invoice["payment_settings"]["payment_method_types"] or ()
     there: dict[str, object] = {
-        "description": draft["description"],
-        "due_date": draft["due_date"],
-        "footer": draft["footer"],
+        "description": invoice["description"],
+        "due_date": invoice["due_date"],
+        "footer": invoice["footer"],
         "custom_fields": fields,
-        "collection_method": draft["collection_method"],
-        "automatic_tax": {"enabled": draft["automatic_tax"]["enabled"]},
-        "default_tax_rates": [rate["id"] for rate in draft["default_tax_rates"]],
-        "payment_settings": {"payment_method_types": list(methods) or ""},
-        "discounts": len(draft["discounts"]),
+        "collection_method": invoice["collection_method"],
+        "automatic_tax": {"enabled": invoice["automatic_tax"]["enabled"]},
+        "default_tax_rates": [rate["id"] for rate in invoice["default_tax_rates"]],
+        "payment_settings": {"payment_method_types": list(methods)},
+        "discounts": len(invoice["discounts"]),
     }
     told = {**header, "discounts": len(header.get("discounts") or ())}
-    return [name for name, value in there.items() if (value or None) != (told.get(name) or None)]
+    return {name: value for name, value in there.items() if _plain(value) != _plain(told.get(name))}
+
+
+def _plain(value: object) -> object:
+    """A value of a header as it is compared; nothing is nothing, in whatever form."""
+    if isinstance(value, str):
+        return " ".join(value.split())
+    if isinstance(value, dict):
+        return [(name, _plain(inner)) for name, inner in sorted(value.items())]
+    if isinstance(value, list):
+        return sorted(map(_plain, value), key=str) if value else ""
+    return value or ""
 
 
 class PlainDecimal(Decimal):

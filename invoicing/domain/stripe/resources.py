@@ -115,6 +115,13 @@ class Pricing(TypedDict):
     unit_amount_decimal: Decimal | None
 
 
+class Period(TypedDict):
+    """The time that a line is for, as Unix times; of two that are equal the customer reads none."""
+
+    start: int
+    end: int
+
+
 class StripeLine(TypedDict):
     """A line of an invoice."""
 
@@ -128,6 +135,7 @@ class StripeLine(TypedDict):
     taxes: list[Tax] | None
     discounts: list[str]
     discount_amounts: list[DiscountAmount] | None
+    period: Period
 
 
 class Lines(TypedDict):
@@ -183,6 +191,9 @@ class WholeInvoice(ListedInvoice):
     shipping_details: dict[str, Any] | None
     account_tax_ids: list[str] | None
     on_behalf_of: str | None
+    default_payment_method: str | None
+    default_source: str | None
+    statement_descriptor: str | None
 
 
 # Payments
