@@ -25,7 +25,7 @@ from invoicing.domain.stripe.resources import StripeLine, WholeInvoice
 from invoicing.domain.stripe.transitions import as_replacement
 from invoicing.errors import Conflict, EnvironmentMismatch, Rejected
 from invoicing.ledger import intents, links
-from invoicing.ledger.intents import AGREE, CREATE
+from invoicing.ledger.intents import AGREE, AGREE_TOTAL, CREATE
 from invoicing.settings import settings
 from tasks.records.invoices import check_lines
 from tasks.records.locks import INVOICE
@@ -254,6 +254,8 @@ def compare_totals(stripe_id: str, invoice: Invoice, customer_id: str) -> Amount
     after all discounts before the tax that Stripe puts on top, and the number of lines. Tax
     itself is Stripe's alone.
 
+    One that we have made final over another total than was compared is for a person to judge.
+
     Returns:
         What the customer is billed, taxes included, and asked for; and what was agreed of it.
 
@@ -270,10 +272,14 @@ def compare_totals(stripe_id: str, invoice: Invoice, customer_id: str) -> Amount
             f"{invoice.name} was not sent: its draft in Stripe ({stripe_id}) was made for another "
             f"customer than {invoice.account.name}. Clone the record, and delete this one."
         )
+    finalized = draft["status"] != "draft"
+    asked = amount_due(draft, _agreed(invoice, finalized=finalized), _agreed_total(invoice))
+    if asked.has_another_total:
+        return asked
     if invoice.made_in_stripe:
-        if draft["status"] == "draft":
+        if not finalized:
             _check_unchanged(draft, invoice)
-        return amount_due(draft, _agreed(invoice, finalized=draft["status"] != "draft"))
+        return asked
     subtotal = Money(draft["currency"], draft["subtotal"])
     total = request_params.net_of_exclusive_tax(draft)
     lines = len(draft["lines"]["data"])
@@ -292,7 +298,13 @@ def compare_totals(stripe_id: str, invoice: Invoice, customer_id: str) -> Amount
         counted(lines, "line"),
         request_params.tax_of(draft),
     )
-    return amount_due(draft, _agreed(invoice, finalized=draft["status"] != "draft"))
+    return asked
+
+
+def _agreed_total(invoice: Invoice) -> Money | None:
+    """The total with which we were about to make the invoice final, if we were."""
+    known = intents.find(AGREE_TOTAL, invoice.record_id)
+    return Money(invoice.currency, int(known.outcome)) if known and known.outcome else None
 
 
 def _agreed(invoice: Invoice, *, finalized: bool) -> Money | None:
