@@ -276,12 +276,13 @@ def test_a_draft_is_sent_as_it_stands(
     there = dashboard.v1.invoices.retrieve(reduced)
     assert (there.status, there.total, there.footer) == ("open", 95200, "Thank you")
     record = org.query(
-        "SELECT Status__c, Total__c, Tax__c, Footer__c, Custom_Fields__c FROM Stripe_Invoice__c "
-        "WHERE Name = 'INV-0002'"
+        "SELECT Status__c, Total__c, Tax__c, Footer__c, Custom_Fields__c, Amount_Discounted__c "
+        "FROM Stripe_Invoice__c WHERE Name = 'INV-0002'"
     )[0]
     assert (record["Status__c"], record["Footer__c"]) == ("Open", "Thank you")
     assert record["Custom_Fields__c"] == "Ref: 7"
     assert (float(record["Total__c"]), float(record["Tax__c"])) == (952, 152)
+    assert float(record["Amount_Discounted__c"]) == 200
     assert len(stripe_sandbox.admin("GET", "mail")["data"]) == 2
 
 

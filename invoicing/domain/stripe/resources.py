@@ -26,6 +26,13 @@ class TaxRateDetails(TypedDict):
     tax_rate: str
 
 
+class DiscountAmount(TypedDict):
+    """What a discount takes off a line or an invoice, in minor units."""
+
+    amount: int
+    discount: str
+
+
 class Tax(TypedDict):
     """A tax of an invoice or a line, in minor units."""
 
@@ -88,18 +95,12 @@ class StripeInvoice(TypedDict):
     invoice_pdf: NotRequired[str | None]
     subtotal: int
     total_taxes: list[Tax] | None
+    total_discount_amounts: list[DiscountAmount] | None
     amount_due: int
     status_transitions: StatusTransitions
     collection_method: str
     footer: str | None
     custom_fields: list[CustomField] | None
-
-
-class DiscountAmount(TypedDict):
-    """What a discount takes off a line or an invoice, in minor units."""
-
-    amount: int
-    discount: str
 
 
 class PriceDetails(TypedDict):
@@ -149,7 +150,6 @@ class ListedInvoice(StripeInvoice):
     """All of an invoice on a page of Stripe's list that a full sync compares."""
 
     discounts: list[str]
-    total_discount_amounts: list[DiscountAmount] | None
     lines: Lines
 
 
@@ -177,6 +177,18 @@ class Rendering(TypedDict):
     template: str | None
 
 
+class ShippingCost(TypedDict):
+    """What shipping costs, in minor units."""
+
+    amount_total: int
+
+
+class ShippingDetails(TypedDict):
+    """Whom it is shipped to."""
+
+    name: str | None
+
+
 class WholeInvoice(ListedInvoice):
     """An invoice with its first lines, whom it goes to, and the balance that it counts in."""
 
@@ -187,8 +199,8 @@ class WholeInvoice(ListedInvoice):
     automatic_tax: AutomaticTax
     payment_settings: PaymentSettings
     rendering: Rendering | None
-    shipping_cost: dict[str, Any] | None
-    shipping_details: dict[str, Any] | None
+    shipping_cost: ShippingCost | None
+    shipping_details: ShippingDetails | None
     account_tax_ids: list[str] | None
     on_behalf_of: str | None
     default_payment_method: str | None
