@@ -558,6 +558,22 @@ def test_tax_or_a_debt_makes_it_enough(
     assert send_invoice(draft(**work("0.30")).name).amount_due == "1.30 USD"
 
 
+def test_a_tax_that_an_exempt_customer_is_spared_does_not_make_it_enough(
+    known: None, draft: Raise, vat: str, org: Org, dashboard: stripe.StripeClient
+) -> None:
+    """0.45 with 19 % would be enough; Stripe takes 0.00 of tax, which only its draft tells."""
+    [customer] = dashboard.v1.customers.list().data
+    dashboard.v1.customers.update(customer.id, {"tax_exempt": "exempt"})
+    name = draft(options=Options(tax_rates=[vat]), **work("0.45")).name
+    preview = preview_invoice(name)
+    assert preview.amount_due == "0.45 USD"
+    assert "Stripe collects nothing below 0.50 USD" in preview.sentence
+    with pytest.raises(Rejected, match=r"0\.45 USD is due"):
+        send_invoice(name)
+    assert (newest(dashboard).status, newest(dashboard).amount_due) == ("draft", 45)
+    assert amounts(org, name)["Status__c"] == "Draft"
+
+
 def test_credit_that_leaves_too_little_is_refused_while_it_is_a_draft(
     known: None, draft: Raise, owe: Owe, org: Org, dashboard: stripe.StripeClient
 ) -> None:
