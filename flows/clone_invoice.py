@@ -11,6 +11,7 @@ from invoicing.domain.forms.parameters import (
     RequestId,
 )
 from invoicing.domain.model.invoice_details import Terms
+from invoicing.domain.salesforce.billed_copy import note_of_fields
 from tasks.drafting.clone_delete import write_clone
 from tasks.records.environment_check import verify_environment
 from tasks.records.invoices import find_record, read_invoice
@@ -42,5 +43,7 @@ def clone_invoice(
     terms = Terms(payment_terms) if payment_terms else None
     clone = write_clone(original, due_date, terms, request_id)
     return InvoiceOutcome.of_draft(
-        clone, f"{clone.name} is a draft like {original.name}: {clone.size}, {clone.due_words}."
+        clone,
+        f"{clone.name} is a draft like {original.name}: {clone.size}, {clone.due_words}."
+        f"{note_of_fields(original, clone)}",
     )

@@ -8,6 +8,7 @@ from invoicing.domain.forms.parameters import (
     OptionalDate,
     RequestId,
 )
+from invoicing.domain.salesforce.billed_copy import note_of_fields
 from tasks.corrections.replacement_draft import write_replacement
 from tasks.records.environment_check import verify_environment
 from tasks.records.invoices import read_invoice
@@ -39,5 +40,5 @@ def replace_invoice(
     return InvoiceOutcome.of_draft(
         new,
         f"{new.name} is a draft in place of {old.name}: {new.size}, {new.due_words}. Revise it "
-        f"and send it; {old.name} is void then.",
+        f"and send it; {old.name} is void then.{note_of_fields(old, new)}",
     )

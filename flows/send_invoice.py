@@ -38,8 +38,8 @@ def send_invoice(invoice: InvoiceReference, small_amount_is_meant: bool = False)
     """Send a draft invoice: Stripe e-mails it to the customer with a payment link.
 
     Nothing reaches the customer before both sides add up to the same total, and nothing that
-    asks for more than was agreed before a person was asked. Running it again finishes what was
-    begun, and never mails twice.
+    asks for more than was agreed, or became final over another total, before a person was asked.
+    Running it again finishes what was begun, and never mails twice.
 
     Args:
         invoice: The invoice's name (INV-0042), its Salesforce id or its Stripe id.
@@ -62,7 +62,7 @@ def send_invoice(invoice: InvoiceReference, small_amount_is_meant: bool = False)
         check_collectable(draft, asked, small_amount_is_meant=small_amount_is_meant)
         await_approval(draft, asked)
         asked = finalize(stripe_id, draft, customer_id, asked)
-        if asked.is_more_than_agreed:
+        if asked.is_not_as_agreed:
             refresh_after_act(stripe_id)
             await_approval(draft, asked)
         if draft.details.collection is not Collection.CHARGE:

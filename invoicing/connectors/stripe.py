@@ -40,6 +40,7 @@ from invoicing.domain.stripe.resources import (
     CreditNote,
     CreditNoteLine,
     Customer,
+    Discounted,
     Dispute,
     Event,
     Identified,
@@ -522,6 +523,23 @@ class Stripe:
                     self._v1.invoices.line_items.list(invoice_id, {"limit": PAGE_SIZE}), StripeLine
                 )
             )
+
+    def coupons_of(self, invoice_id: str) -> dict[str, Coupon]:
+        """Coupons of an invoice's own discounts and those of its lines, by the discount's id."""
+        with _translated_errors("read the invoice's discounts"):
+            expand = ["discounts.source.coupon"]
+            whole = _read(self._v1.invoices.retrieve(invoice_id, {"expand": expand}), Discounted)
+            of_lines = ["data.discounts.source.coupon"]
+            lines = self._v1.invoices.line_items.list(
+                invoice_id, {"limit": PAGE_SIZE, "expand": of_lines}
+            )
+            given = [whole, *_every(lines, Discounted)]
+        return {
+            discount["id"]: coupon
+            for one in given
+            for discount in one["discounts"]
+            if (coupon := discount["source"]["coupon"])
+        }
 
     def invoices_of(self, customer_id: str, since: datetime) -> list[WholeInvoice]:
         """A customer's invoices created at or after a UTC instant, newest first."""

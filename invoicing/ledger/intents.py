@@ -40,6 +40,9 @@ APPROVE = "approve-sending"
 AGREE = "agree-amount"
 """What an invoice asks for was said; the outcome is in minor units, the digest the content's."""
 
+AGREE_TOTAL = "agree-total"
+"""An invoice was about to become final over this total, in minor units; the digest as before."""
+
 READ_TABLE = "read-table"
 """What a run read as its table; the subject is the run."""
 

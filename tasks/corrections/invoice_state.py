@@ -1,7 +1,6 @@
 """An invoice's state in Stripe: read, and moved to void or uncollectible."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 
 from prefect import task
@@ -17,7 +16,6 @@ from invoicing.domain.stripe.transitions import (
     InvoiceState,
     action_problems,
     invoice_state,
-    not_mirrored,
 )
 from invoicing.errors import Conflict, Rejected
 from invoicing.ledger import intents, links
@@ -45,7 +43,7 @@ def read_invoice_state(record_id: str) -> InvoiceState:
         raise Conflict(f"{record.name}: {vanished_message(stripe_id, record.status)}")
     if invoice and stripe_id:
         links.link_invoice(stripe_id, record_id)
-    state = invoice_state(
+    return invoice_state(
         record_id,
         record.name,
         record.account.name,
@@ -54,7 +52,6 @@ def read_invoice_state(record_id: str) -> InvoiceState:
         status=Status.DELETED if stripe_id and not invoice else record.status,
         invoice=invoice,
     )
-    return replace(state, lacking=tuple(not_mirrored(record, invoice))) if invoice else state
 
 
 @task(task_run_name="check that its state allows it", **STEP)

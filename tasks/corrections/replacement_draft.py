@@ -12,7 +12,8 @@ from prefect import task
 
 from invoicing.connectors import salesforce
 from invoicing.domain.model.fingerprint import fingerprint
-from invoicing.domain.model.invoice import Invoice
+from invoicing.domain.model.invoice import Invoice, draft_problems
+from invoicing.domain.model.invoice_details import Details
 from invoicing.domain.model.status import Status
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.queries import Comparison, Condition, Query, all_of, equals
@@ -21,6 +22,7 @@ from invoicing.errors import Conflict, Rejected
 from invoicing.ledger import intents
 from invoicing.ledger.intents import FINALIZE, RAISE
 from tasks.corrections.invoice_state import read_invoice_state
+from tasks.drafting.billed_copy import read_billed
 from tasks.drafting.draft_record import Draft, used_before, write_draft
 from tasks.records.invoices import find_record, read_invoice
 from tasks.records.locks import INVOICE
@@ -30,6 +32,11 @@ from tasks.runtime.run_page import run_id
 
 Node = dict[str, Any]
 """One request of an all-or-nothing call to Salesforce."""
+
+REPLACE_INSTEAD = (
+    "Edit the invoice in Stripe's dashboard: that keeps them, and the new invoice comes here by "
+    "itself."
+)
 
 NO_LONGER_REPLACING = (Status.DELETED, Status.VOID)
 """States of a replacement that leave the place free for another."""
@@ -52,6 +59,11 @@ def write_replacement(record_id: str, due_date: date | None, request_id: str) ->
         return read_invoice.fn(str(made["Id"]))
     state, old = read_invoice_state.fn(record_id), read_invoice.fn(record_id)
     problems = list(action_problems(InvoiceAction.REPLACE, state))
+    if not problems:
+        old, problems = read_billed(old, InvoiceAction.REPLACE, REPLACE_INSTEAD)
+    details = replace(old.details, send_on=None, terms=None if due_date else old.details.terms)
+    due = due_date or old.due_date
+    problems += _not_drafted(old, due_date or (due and max(due, today())), details)
     rival = _replacement(
         all_of(
             equals(record.REPLACES, record_id),
@@ -63,8 +75,6 @@ def write_replacement(record_id: str, due_date: date | None, request_id: str) ->
             f"{old.name} is being replaced by {rival['Name']} already; revise and send that, or "
             "delete it first."
         )
-    if due_date and due_date < today():
-        problems.append(f"The due date {due_date} has passed; choose today or later.")
     if problems:
         raise Rejected(problems)
     lines = [replace(line, key=f"{key}-{n}") for n, line in enumerate(old.lines, 1)]
@@ -74,16 +84,27 @@ def write_replacement(record_id: str, due_date: date | None, request_id: str) ->
             account=old.account,
             currency=old.currency,
             description=old.description,
-            due_date=due_date or old.due_date,
+            due_date=due,
             lines=tuple(lines),
-            details=replace(
-                old.details, send_on=None, terms=None if due_date else old.details.terms
-            ),
+            details=details,
             bill_to=old.bill_to,
             replaces=record_id,
             asked=asked,
         )
     )
+
+
+def _not_drafted(old: Invoice, due_date: date | None, details: Details) -> list[str]:
+    """Say why an invoice is none that a draft can be; it may have been made in Stripe."""
+    wrong = draft_problems(
+        due_date=due_date,
+        currency=old.currency,
+        lines=old.lines,
+        today=today(),
+        description=old.description,
+        details=details,
+    )
+    return [f"{old.name} cannot be replaced as it is.", *wrong] if wrong else []
 
 
 def _replacement(where: Condition) -> salesforce.Record | None:

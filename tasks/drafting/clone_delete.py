@@ -15,10 +15,10 @@ from invoicing.domain.model.record_ids import short
 from invoicing.domain.model.status import Status
 from invoicing.domain.salesforce import record
 from invoicing.domain.stripe.resources import WholeInvoice
-from invoicing.domain.stripe.transitions import copy_problem, not_mirrored
 from invoicing.errors import Conflict, NotFound, Rejected
 from invoicing.ledger import intents, links
 from invoicing.ledger.intents import CREATE, DELETE, FINALIZE
+from tasks.drafting.billed_copy import read_billed
 from tasks.drafting.draft_record import Draft, was_raised, write_draft
 from tasks.records.invoices import find_record
 from tasks.records.locks import INVOICE
@@ -126,12 +126,13 @@ def write_clone(
     key = f"clone-{request_id or run_id()}"
     if due_date and terms:
         raise Rejected("Choose a due date or payment terms, not both.")
+    asked = fingerprint(original.record_id, due_date, terms)
+    original, problems = read_billed(original, "cloned", CLONE_INSTEAD)
     details = replace(original.details, send_on=None)
     if due_date or terms:
         details = replace(details, terms=terms)
     due = due_date or (None if terms else original.due_date)
     lines = tuple(replace(line, key=f"{key}-{n}") for n, line in enumerate(original.lines, 1))
-    problems = _not_copied(original)
     problems += draft_problems(
         due_date=due,
         currency=original.currency,
@@ -152,20 +153,9 @@ def write_clone(
             lines=lines,
             details=details,
             bill_to=original.bill_to,
-            asked=fingerprint(original.record_id, due_date, terms),
+            asked=asked,
         )
     )
-
-
-def _not_copied(original: Invoice) -> list[str]:
-    """Say what a copy would lack that Stripe bills; a draft of ours is in Salesforce whole."""
-    if original.stripe_id is None or original.status is Status.DELETED:
-        return []
-    if original.status is Status.DRAFT and not original.made_in_stripe:
-        return []
-    there = stripe.client().invoice(original.stripe_id)
-    lacking = not_mirrored(original, there) if there else ()
-    return list(copy_problem(original.name, "cloned", lacking, CLONE_INSTEAD))
 
 
 CLONE_INSTEAD = (

@@ -36,7 +36,8 @@ def await_approval(draft: Invoice, asked: AmountDue) -> None:
     """Let an invoice go on only if what it asks for needs no approval, or has a person's.
 
     It needs one above its currency's limit, and where it asks for more than was agreed: before
-    finalization, and once more after it, before anything goes out.
+    finalization, and once more after it, before anything goes out. After it, another total than
+    was agreed needs one, too.
 
     Suspends the run until there is a decision; nothing is held meanwhile.
 
@@ -46,7 +47,7 @@ def await_approval(draft: Invoice, asked: AmountDue) -> None:
     why = _reason(draft, asked)
     if why is None or is_approved(draft, asked):
         return
-    prompts = Prompts(f"approve-{draft.content_digest}-{asked.due.minor}")
+    prompts = Prompts(f"approve-{_content(draft, asked)}-{asked.due.minor}")
     if not prompts.has_later_answer():
         mark_waiting(draft, asked, why)
     decision = prompts.run(decide(draft, asked, why, settings().approval.approvers))
@@ -63,6 +64,11 @@ def _reason(draft: Invoice, asked: AmountDue) -> str | None:
         return (
             f"{asked.due} would be asked for, and {asked.agreed} was agreed: the customer's "
             f"balance in Stripe, or a tax, has changed since.{final}"
+        )
+    if asked.has_another_total:
+        return (
+            f"It comes to {asked.total} in Stripe, and {asked.agreed_total} was agreed: somebody "
+            f"changed it there at the last moment, or a tax has changed. {NOT_SENT}"
         )
     allowed = settings().approval.limits.get(draft.currency)
     if allowed is None or asked.larger <= Money.of(allowed, draft.currency):
@@ -147,8 +153,16 @@ def _mark_expired(row: salesforce.Record) -> None:
     salesforce.client().update(record.INVOICE, row["Id"], {record.APPROVAL_STATUS: EXPIRED})
 
 
-def _subject(draft: Invoice) -> str:
-    return f"{draft.record_id}:{draft.content_digest}"
+def _content(draft: Invoice, asked: AmountDue) -> str:
+    """What a decision is about; of an invoice that is final otherwise than agreed, its total.
+
+    The record takes over what Stripe has while somebody thinks about that.
+    """
+    return f"total-{asked.total.minor}" if asked.has_another_total else draft.content_digest
+
+
+def _subject(draft: Invoice, asked: AmountDue) -> str:
+    return f"{draft.record_id}:{_content(draft, asked)}"
 
 
 @task(task_run_name="look whether it was approved", **STEP)
@@ -156,11 +170,11 @@ def is_approved(draft: Invoice, asked: AmountDue) -> bool:
     """Whether this very content was approved for so much, or is past asking: we finalized it."""
     if (
         asked.finalized
-        and not asked.is_more_than_agreed
+        and not asked.is_not_as_agreed
         and intents.attempted(FINALIZE, draft.record_id)
     ):
         return True
-    decided = intents.find(APPROVE, _subject(draft))
+    decided = intents.find(APPROVE, _subject(draft, asked))
     amount = decided.outcome if decided else None
     return bool(amount and amount.isdecimal() and int(amount) >= asked.due.minor)
 
@@ -169,7 +183,7 @@ def is_approved(draft: Invoice, asked: AmountDue) -> bool:
 def mark_waiting(draft: Invoice, asked: AmountDue, why: str) -> None:
     """Show on the record that somebody has to decide, and what about."""
     fields = record.approval_fields(status=WAITING, due=asked.due)
-    if asked.is_more_than_agreed:
+    if asked.is_not_as_agreed:
         fields[record.SYNC_MESSAGE] = f"{draft.name} waits for approval. {why}"
     fields = record.cut(fields, text_lengths(record.INVOICE))
     salesforce.client().update(record.INVOICE, draft.record_id, fields)
@@ -188,7 +202,7 @@ def record_decision(draft: Invoice, asked: AmountDue, decision: Decision) -> Non
     )
     salesforce.client().update(record.INVOICE, draft.record_id, fields)
     add_entry(
-        f"{run_id()[:8]}-{draft.content_digest}-{asked.due.minor}-{decision.status}",
+        f"{run_id()[:8]}-{_content(draft, asked)}-{asked.due.minor}-{decision.status}",
         draft.record_id,
         f"{decision.status} by {decision.by}",
         amount=asked.due,
@@ -196,7 +210,7 @@ def record_decision(draft: Invoice, asked: AmountDue, decision: Decision) -> Non
     if decision.approved:
         intents.decide(
             APPROVE,
-            _subject(draft),
+            _subject(draft, asked),
             digest=draft.content_digest,
             actor=run_id(),
             outcome=str(asked.due.minor),

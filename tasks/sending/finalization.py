@@ -20,7 +20,7 @@ from invoicing.domain.stripe.payment_facts import payments_of, under_way
 from invoicing.domain.stripe.resources import WholeInvoice
 from invoicing.errors import Conflict, InvoicingError, Rejected, TransientError
 from invoicing.ledger import intents, links
-from invoicing.ledger.intents import AGREE, CHARGE, FINALIZE, MAIL, SEND
+from invoicing.ledger.intents import AGREE, AGREE_TOTAL, CHARGE, FINALIZE, MAIL, SEND
 from invoicing.settings import settings
 from tasks.records.balances import owed_before, stripe_customer
 from tasks.records.invoices import say_on_record
@@ -114,7 +114,8 @@ def finalize(stripe_id: str, invoice: Invoice, customer_id: str, asked: AmountDu
 
     Never with ``auto_advance``: Stripe would mail it by itself, and ours would be the second.
 
-    What was said to be due is written down first, for balances move until this moment.
+    What was said to be due is written down first, for balances move until this moment; so is the
+    total, for people change drafts in Stripe.
 
     Returns:
         What the customer is asked for in the end.
@@ -133,6 +134,15 @@ def finalize(stripe_id: str, invoice: Invoice, customer_id: str, asked: AmountDu
             actor=run_id(),
             outcome=str(agreed.minor),
         )
+    if not asked.finalized:
+        intents.decide(
+            AGREE_TOTAL,
+            invoice.record_id,
+            digest=invoice.content_digest,
+            actor=run_id(),
+            outcome=str(asked.total.minor),
+        )
+    agreed_total = asked.agreed_total if asked.finalized else asked.total
     seen: list[WholeInvoice] = []
 
     def frozen(now: WholeInvoice) -> str:
@@ -171,7 +181,7 @@ def finalize(stripe_id: str, invoice: Invoice, customer_id: str, asked: AmountDu
     if not seen and (now := client.invoice(stripe_id)):
         frozen(now)
     get_run_logger().info("%s is finalized: numbered and frozen.", stripe_id)
-    return amount_due(seen[-1], agreed) if seen else asked
+    return amount_due(seen[-1], agreed, agreed_total) if seen else asked
 
 
 @task(task_run_name="mail it to {email}", **STEP)

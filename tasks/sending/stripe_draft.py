@@ -1,7 +1,7 @@
 """The draft in Stripe: products and coupons, created once, filled in, compared with the record."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -25,11 +25,12 @@ from invoicing.domain.stripe.resources import StripeLine, WholeInvoice
 from invoicing.domain.stripe.transitions import as_replacement
 from invoicing.errors import Conflict, EnvironmentMismatch, Rejected
 from invoicing.ledger import intents, links
-from invoicing.ledger.intents import AGREE, CREATE
+from invoicing.ledger.intents import AGREE, AGREE_TOTAL, CREATE
 from invoicing.settings import settings
 from tasks.records.invoices import check_lines
 from tasks.records.locks import INVOICE
 from tasks.records.own_invoice import lost_draft
+from tasks.records.record_changes import add_entry
 from tasks.records.tax_rates import rate_ids, tax_behavior
 from tasks.runtime.clock import today
 from tasks.runtime.retries import STEP
@@ -167,10 +168,11 @@ def fill_draft(stripe_id: str, invoice: Invoice) -> None:
     due, rates = _due(invoice), rate_ids(invoice.billed.tax_rates)
     header = request_params.header_params(invoice, due=due, rates=rates)
     metadata = _header_metadata(invoice, header)
-    seen = {"description": draft["description"], "due_date": draft["due_date"]}
-    if (draft["metadata"] or {}).get(HEADER_KEY) != metadata[HEADER_KEY] or any(
-        (value or None) != (header.get(field) or None) for field, value in seen.items()
-    ):
+    edited = request_params.changed_header(draft, header)
+    revised = (draft["metadata"] or {}).get(HEADER_KEY) != metadata[HEADER_KEY]
+    if edited and not revised:
+        _tell_edited(invoice, stripe_id, edited)
+    if edited or revised:
         client.update_invoice(stripe_id, {**header, "metadata": metadata})
         present = client.invoice_lines(stripe_id) if present else []
     wanted = request_params.wanted_facts(invoice)
@@ -200,6 +202,15 @@ def fill_draft(stripe_id: str, invoice: Invoice) -> None:
         facts,
         until=wanted,
     )
+
+
+def _tell_edited(invoice: Invoice, stripe_id: str, edited: Mapping[str, object]) -> None:
+    """Tell on the timeline that somebody's changes in Stripe give way to the record's content."""
+    words = ", ".join(request_params.HEADER_WORDS[name] for name in edited)
+    what = f"Changed in Stripe, and put back to what the record says: {words}"
+    key = f"{invoice.record_id}-{fingerprint(stripe_id, edited)}"
+    add_entry(key, invoice.record_id, what, stripe_id=stripe_id)
+    get_run_logger().warning("%s. A draft of ours is edited in Salesforce.", what)
 
 
 def _change_lines(
@@ -243,6 +254,8 @@ def compare_totals(stripe_id: str, invoice: Invoice, customer_id: str) -> Amount
     after all discounts before the tax that Stripe puts on top, and the number of lines. Tax
     itself is Stripe's alone.
 
+    One that we have made final over another total than was compared is for a person to judge.
+
     Returns:
         What the customer is billed, taxes included, and asked for; and what was agreed of it.
 
@@ -259,10 +272,14 @@ def compare_totals(stripe_id: str, invoice: Invoice, customer_id: str) -> Amount
             f"{invoice.name} was not sent: its draft in Stripe ({stripe_id}) was made for another "
             f"customer than {invoice.account.name}. Clone the record, and delete this one."
         )
+    finalized = draft["status"] != "draft"
+    asked = amount_due(draft, _agreed(invoice, finalized=finalized), _agreed_total(invoice))
+    if asked.has_another_total:
+        return asked
     if invoice.made_in_stripe:
-        if draft["status"] == "draft":
+        if not finalized:
             _check_unchanged(draft, invoice)
-        return amount_due(draft, _agreed(invoice, finalized=draft["status"] != "draft"))
+        return asked
     subtotal = Money(draft["currency"], draft["subtotal"])
     total = request_params.net_of_exclusive_tax(draft)
     lines = len(draft["lines"]["data"])
@@ -281,7 +298,13 @@ def compare_totals(stripe_id: str, invoice: Invoice, customer_id: str) -> Amount
         counted(lines, "line"),
         request_params.tax_of(draft),
     )
-    return amount_due(draft, _agreed(invoice, finalized=draft["status"] != "draft"))
+    return asked
+
+
+def _agreed_total(invoice: Invoice) -> Money | None:
+    """The total with which we were about to make the invoice final, if we were."""
+    known = intents.find(AGREE_TOTAL, invoice.record_id)
+    return Money(invoice.currency, int(known.outcome)) if known and known.outcome else None
 
 
 def _agreed(invoice: Invoice, *, finalized: bool) -> Money | None:

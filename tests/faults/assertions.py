@@ -13,7 +13,7 @@ import requests
 from invoicing.domain.salesforce.queries import Query
 from invoicing.domain.stripe.projection import ACCOUNT_KEY, RECORD_KEY
 from invoicing.domain.sync.drift_kinds import Kind
-from invoicing.ledger.intents import AGREE, APPROVE, CHARGE, MAIL
+from invoicing.ledger.intents import AGREE, AGREE_TOTAL, APPROVE, CHARGE, MAIL
 from invoicing.ledger.models import (
     DriftRow,
     EntryState,
@@ -273,12 +273,14 @@ def _matter(mail: Thing) -> str:
 
 
 def _as_agreed(facts: Facts) -> Iterator[str]:
-    """Nobody was mailed or charged more than was said, or than somebody approved."""
+    """Nobody was mailed or charged more than was said, another total, or more than was approved."""
     agreed: dict[str, int] = {}
     for intent in facts.intents:
         if intent.operation in (AGREE, APPROVE) and intent.outcome:
             record_id = intent.subject.partition(":")[0]
             agreed[record_id] = max(int(intent.outcome), agreed.get(record_id, 0))
+    totals = {i.subject: int(i.outcome or 0) for i in facts.intents if i.operation == AGREE_TOTAL}
+    decided = {i.subject for i in facts.intents if i.operation == APPROVE and i.outcome}
     gone_out = {i.subject for i in facts.intents if i.operation in (MAIL, CHARGE) and i.outcome}
     for record in facts.records:
         for invoice in facts.invoices_of(record) if record["Id"] in gone_out else ():
@@ -287,6 +289,11 @@ def _as_agreed(facts: Facts) -> Iterator[str]:
                     f"{record['Name']} asks for {invoice['amount_due']}, "
                     f"{agreed.get(record['Id'])} was agreed"
                 )
+            total = invoice["total"]
+            if totals.get(record["Id"], total) != total and (
+                f"{record['Id']}:total-{total}" not in decided
+            ):
+                yield f"{record['Name']} is over {total}, {totals[record['Id']]} was compared"
 
 
 def _told_once(facts: Facts, *, edited: bool) -> Iterator[str]:

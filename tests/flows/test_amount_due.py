@@ -315,6 +315,100 @@ def test_more_after_finalization_is_not_mailed_unasked(
     assert amounts(org, name)["Sent_At__c"]
 
 
+@pytest.fixture
+def changes(monkeypatch: pytest.MonkeyPatch, dashboard: stripe.StripeClient) -> Callable[..., None]:
+    """Lets somebody change the draft in Stripe just before it is finalized."""
+    finalize = Stripe.finalize
+
+    def change(*, then_die: bool = False, **params: Any) -> None:
+        def meanwhile(self: Stripe, invoice_id: str, key: str) -> Any:
+            monkeypatch.setattr(Stripe, "finalize", finalize)
+            dashboard.v1.invoices.update(invoice_id, stripe_params(params))
+            answer = finalize(self, invoice_id, key)
+            if then_die:
+                raise Killed
+            return answer
+
+        monkeypatch.setattr(Stripe, "finalize", meanwhile)
+
+    return change
+
+
+def stripe_params(params: dict[str, Any]) -> Any:
+    """Parameters of an update, whatever they are."""
+    return params
+
+
+@pytest.fixture
+def half(dashboard: stripe.StripeClient) -> dict[str, Any]:
+    """50 % off."""
+    coupon = dashboard.v1.coupons.create({"percent_off": 50, "duration": "once"})
+    return {"discounts": [{"coupon": coupon.id}]}
+
+
+def test_less_than_was_agreed_is_asked_about_where_the_invoice_was_changed(
+    known: None,
+    draft: Raise,
+    changes: Callable[..., None],
+    half: dict[str, Any],
+    org: Org,
+    dashboard: stripe.StripeClient,
+    stripe_sandbox: Sandbox,
+) -> None:
+    """Somebody gave 50 % in Stripe at the last moment, which nobody here has agreed to."""
+    name = draft(**work("100")).name
+    changes(**half)
+    talk = Conversation(send_invoice, invoice=name)
+    assert "It comes to 50.00 USD in Stripe, and 100.00 USD was agreed" in talk.said
+    waiting = amounts(org, name)
+    assert (waiting["Status__c"], waiting["Approval_Status__c"]) == ("Open", "Waiting")
+    assert "neither mailed nor charged" in waiting["Sync_Message__c"]
+    sync_invoice(name)
+    assert "void-invoice" in talk.answer(**NO)
+    assert mails(stripe_sandbox, newest(dashboard).id) == 0
+    again = Conversation(send_invoice, invoice=name)
+    assert f"{name} over 50.00 USD was sent" in again.answer(**YES)
+    assert mails(stripe_sandbox, newest(dashboard).id) == 1
+
+
+def test_an_approval_of_more_is_none_of_what_it_was_changed_to(
+    known: None,
+    limit: None,
+    draft: Raise,
+    changes: Callable[..., None],
+    half: dict[str, Any],
+    dashboard: stripe.StripeClient,
+    stripe_sandbox: Sandbox,
+) -> None:
+    """2,000.00 were approved: half of that is another question."""
+    name = draft(**work("2000")).name
+    talk = Conversation(send_invoice, invoice=name)
+    changes(**half)
+    assert "It comes to 1,000.00 USD in Stripe" in talk.answer(**YES)
+    assert mails(stripe_sandbox, newest(dashboard).id) == 0
+    assert "over 1,000.00 USD was sent" in talk.answer(**YES)
+
+
+def test_a_tax_that_somebody_took_off_is_asked_about_also_by_who_comes_after_a_kill(
+    known: None,
+    draft: Raise,
+    changes: Callable[..., None],
+    vat: str,
+    dashboard: stripe.StripeClient,
+    stripe_sandbox: Sandbox,
+) -> None:
+    """Before tax both sides are equal still."""
+    name = draft(options=Options(tax_rates=[vat]), **work("100")).name
+    changes(default_tax_rates="", then_die=True)
+    with pytest.raises(Killed):
+        send_invoice(name)
+    talk = Conversation(send_invoice, invoice=name)
+    assert "It comes to 100.00 USD in Stripe, and 119.00 USD was agreed" in talk.said
+    assert mails(stripe_sandbox, newest(dashboard).id) == 0
+    assert "was sent" in talk.answer(**YES)
+    assert mails(stripe_sandbox, newest(dashboard).id) == 1
+
+
 def test_declined_it_can_be_voided(
     known: None, draft: Raise, moves: Callable[..., None], dashboard: stripe.StripeClient
 ) -> None:
@@ -462,6 +556,22 @@ def test_tax_or_a_debt_makes_it_enough(
     assert send_invoice(taxed).amount_due == "0.54 USD"
     owe(100)
     assert send_invoice(draft(**work("0.30")).name).amount_due == "1.30 USD"
+
+
+def test_a_tax_that_an_exempt_customer_is_spared_does_not_make_it_enough(
+    known: None, draft: Raise, vat: str, org: Org, dashboard: stripe.StripeClient
+) -> None:
+    """0.45 with 19 % would be enough; Stripe takes 0.00 of tax, which only its draft tells."""
+    [customer] = dashboard.v1.customers.list().data
+    dashboard.v1.customers.update(customer.id, {"tax_exempt": "exempt"})
+    name = draft(options=Options(tax_rates=[vat]), **work("0.45")).name
+    preview = preview_invoice(name)
+    assert preview.amount_due == "0.45 USD"
+    assert "Stripe collects nothing below 0.50 USD" in preview.sentence
+    with pytest.raises(Rejected, match=r"0\.45 USD is due"):
+        send_invoice(name)
+    assert (newest(dashboard).status, newest(dashboard).amount_due) == ("draft", 45)
+    assert amounts(org, name)["Status__c"] == "Draft"
 
 
 def test_credit_that_leaves_too_little_is_refused_while_it_is_a_draft(

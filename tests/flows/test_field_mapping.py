@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import stripe
 
+from flows.clone_invoice import clone_invoice
 from flows.full_sync import full_sync
 from flows.poll_events import poll_events
 from flows.raise_invoice import raise_invoice
@@ -237,6 +238,41 @@ def test_a_value_without_a_tax_stops_the_sending(
     billing.change("Billing_Document__c", document_of(billing, name)["Id"], Cost_Center__c="B")
     with pytest.raises(Rejected, match=r"Cost_Center__c says 'B', for which the field mapping"):
         send_invoice(name)
+
+
+@pytest.mark.parametrize("keeps_rates", [False, True], ids=["nowhere else", "in our field"])
+def test_a_copy_says_what_it_lacks_of_the_orgs_own_fields(
+    billing: People,
+    dashboard: stripe.StripeClient,
+    more: Callable[..., Path],
+    keeps_rates: bool,
+) -> None:
+    """A field of the org's own said the tax: it comes along where the org can keep it."""
+    rate = dashboard.v1.tax_rates.create(
+        {"display_name": "VAT", "percentage": 20, "inclusive": False}
+    )
+    number = 'PO_Number__c = "Order_Reference__c"'
+    more(
+        instead=(number, f'{number}\nTax_Rates__c = "Description__c"') if keeps_rates else ("", ""),
+        after=f"""
+            [custom_fields]
+            "Cost center" = "Cost_Center__c"
+            [tax]
+            field = "Cost_Center__c"
+            [tax.rates]
+            Inland = "{rate.id}"
+        """,
+    )
+    name = raise_one().name
+    billing.change("Billing_Document__c", document_of(billing, name)["Id"], Cost_Center__c="Inland")
+    original = send_invoice(name)
+    clone = clone_invoice(name)
+    lacking = "Cost center" if keeps_rates else "Cost center, the tax"
+    assert f"Not copied: {lacking}. On {name} that comes from fields of your own" in clone.sentence
+    if not keeps_rates:
+        copied = document_of(billing, clone.name)["Id"]
+        billing.change("Billing_Document__c", copied, Cost_Center__c="Inland")
+    assert send_invoice(clone.name).total == original.total == "2,940.00 EUR"
 
 
 def test_the_billing_contact_of_the_account_gets_it(

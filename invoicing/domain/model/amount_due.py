@@ -16,6 +16,7 @@ class AmountDue:
         finalized: Whether it is final; before that, a balance that moves changes it.
         carried: What Stripe does not collect, and puts onto the customer's next invoice.
         agreed: What was said before that it would be, to whoever wanted it sent.
+        agreed_total: What its total was when it was last looked at before it became final.
     """
 
     total: Money
@@ -24,6 +25,7 @@ class AmountDue:
     finalized: bool = False
     carried: Money | None = None
     agreed: Money | None = None
+    agreed_total: Money | None = None
 
     @classmethod
     def expected(cls, total: Money, balance: Money, *, agreed: Money | None = None) -> "AmountDue":
@@ -40,6 +42,16 @@ class AmountDue:
     def is_more_than_agreed(self) -> bool:
         """Whether the customer would be asked for more than was said."""
         return self.agreed is not None and self.due > self.agreed
+
+    @property
+    def has_another_total(self) -> bool:
+        """Whether it became final over another total than was looked at, be it a lower one."""
+        return self.finalized and self.agreed_total not in (None, self.total)
+
+    @property
+    def is_not_as_agreed(self) -> bool:
+        """Whether a person has to see it again before it goes out."""
+        return self.is_more_than_agreed or self.has_another_total
 
     @property
     def note(self) -> str:

@@ -62,6 +62,12 @@ class OrgFieldReader:
         field = self.mapping.price_book.account_field
         return [self._names.our_path("Account", field)] if field else []
 
+    @property
+    def account_has_taxes(self) -> bool:
+        """Whether taxes come from the Account, so that all of its invoices have the same."""
+        field = self.mapping.tax.field
+        return bool(field) and self._ours(field).startswith("Account__r.")
+
     def with_price_book(self, account: Account, record: Mapping[str, Any]) -> Account:
         """An Account with its own price book, where it has one."""
         book = [record.get(name) for name in self.account_fields]

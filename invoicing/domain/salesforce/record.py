@@ -77,6 +77,7 @@ PROJECTED_FIELDS: dict[str, str] = {
     "Hosted_Invoice_URL__c": "hosted_invoice_url",
     "Invoice_PDF__c": "invoice_pdf",
     "Subtotal__c": "subtotal",
+    "Amount_Discounted__c": "discounted",
     "Tax__c": "tax",
     "Total__c": "total",
     "Amount_Due__c": "amount_due",

@@ -127,6 +127,7 @@ OBJECTS: Mapping[str, SObject] = {
             "Account__c": reference("Account", needed=True),
             "Action_Requested__c": picklist(*ACTIONS),
             "Amount_Credited__c": amount(),
+            "Amount_Discounted__c": amount(),
             "Amount_Disputed__c": amount(),
             "Amount_Due__c": amount(),
             "Amount_Overpaid__c": amount(),

@@ -8,8 +8,10 @@ from invoicing.domain.model.money import Money
 from invoicing.domain.stripe.resources import WholeInvoice
 
 
-def amount_due(invoice: WholeInvoice, agreed: Money | None = None) -> AmountDue:
-    """What an invoice asks for.
+def amount_due(
+    invoice: WholeInvoice, agreed: Money | None = None, agreed_total: Money | None = None
+) -> AmountDue:
+    """What an invoice asks for, and what was agreed of that.
 
     A draft shows the balance of now as its starting balance; whether its own ``amount_due`` is
     that of an invoice too small to be collected, the documentation leaves open.
@@ -27,6 +29,7 @@ def amount_due(invoice: WholeInvoice, agreed: Money | None = None) -> AmountDue:
         finalized=True,
         carried=Money(currency, carried) if carried else None,
         agreed=agreed,
+        agreed_total=agreed_total,
     )
 
 

@@ -53,6 +53,7 @@ class Projection:
     hosted_invoice_url: str | None = None
     invoice_pdf: str | None = None
     subtotal: Money | None = None
+    discounted: Money | None = None
     tax: Money | None = None
     total: Money | None = None
     amount_due: Money | None = None
@@ -238,6 +239,7 @@ def project(
         hosted_invoice_url=invoice.get("hosted_invoice_url"),
         invoice_pdf=invoice.get("invoice_pdf"),
         subtotal=money(invoice["subtotal"]),
+        discounted=some(sum(off["amount"] for off in invoice["total_discount_amounts"] or ())),
         tax=money(sum(tax["amount"] for tax in invoice["total_taxes"] or ())),
         total=money(invoice["total"]),
         amount_due=money(invoice["amount_due"]),

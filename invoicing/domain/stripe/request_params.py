@@ -12,7 +12,14 @@ from invoicing.domain.model.invoice_details import Collection as CollectionMetho
 from invoicing.domain.model.invoice_details import Discount
 from invoicing.domain.model.money import Money, plain, unit_amount_decimal
 from invoicing.domain.stripe.projection import LINE_KEY
-from invoicing.domain.stripe.resources import Customer, StripeAddress, StripeLine, TaxId, Totals
+from invoicing.domain.stripe.resources import (
+    Customer,
+    StripeAddress,
+    StripeLine,
+    TaxId,
+    Totals,
+    WholeInvoice,
+)
 
 if TYPE_CHECKING:
     from stripe import params as sdk
@@ -120,6 +127,54 @@ def _with_header(
     if due is not None and not charged:
         params["due_date"] = due
     return params
+
+
+HEADER_WORDS = {
+    "description": "memo",
+    "due_date": "due date",
+    "footer": "footer",
+    "custom_fields": "custom fields",
+    "collection_method": "collection",
+    "automatic_tax": "Stripe Tax",
+    "default_tax_rates": "tax rates",
+    "payment_settings": "payment methods",
+    "discounts": "discounts",
+}
+"""What people call the parts of a header that are compared."""
+
+
+def changed_header(invoice: WholeInvoice, header: "sdk.InvoiceUpdateParams") -> dict[str, object]:
+    """What an invoice's header says otherwise than it was told, by name: somebody changed it there.
+
+    Of a discount its number; what it takes off is compared with the totals. Texts are the same
+    whatever blanks they have, and lists in any order.
+    """
+    fields = [{"name": f["name"], "value": f["value"]} for f in invoice["custom_fields"] or ()]
+    methods = invoice["payment_settings"]["payment_method_types"] or ()
+    there: dict[str, object] = {
+        "description": invoice["description"],
+        "due_date": invoice["due_date"],
+        "footer": invoice["footer"],
+        "custom_fields": fields,
+        "collection_method": invoice["collection_method"],
+        "automatic_tax": {"enabled": invoice["automatic_tax"]["enabled"]},
+        "default_tax_rates": [rate["id"] for rate in invoice["default_tax_rates"]],
+        "payment_settings": {"payment_method_types": list(methods)},
+        "discounts": len(invoice["discounts"]),
+    }
+    told = {**header, "discounts": len(header.get("discounts") or ())}
+    return {name: value for name, value in there.items() if _plain(value) != _plain(told.get(name))}
+
+
+def _plain(value: object) -> object:
+    """A value of a header as it is compared; nothing is nothing, in whatever form."""
+    if isinstance(value, str):
+        return " ".join(value.split())
+    if isinstance(value, dict):
+        return [(name, _plain(inner)) for name, inner in sorted(value.items())]
+    if isinstance(value, list):
+        return sorted(map(_plain, value), key=str) if value else ""
+    return value or ""
 
 
 class PlainDecimal(Decimal):

@@ -26,6 +26,13 @@ class TaxRateDetails(TypedDict):
     tax_rate: str
 
 
+class DiscountAmount(TypedDict):
+    """What a discount takes off a line or an invoice, in minor units."""
+
+    amount: int
+    discount: str
+
+
 class Tax(TypedDict):
     """A tax of an invoice or a line, in minor units."""
 
@@ -88,18 +95,12 @@ class StripeInvoice(TypedDict):
     invoice_pdf: NotRequired[str | None]
     subtotal: int
     total_taxes: list[Tax] | None
+    total_discount_amounts: list[DiscountAmount] | None
     amount_due: int
     status_transitions: StatusTransitions
     collection_method: str
     footer: str | None
     custom_fields: list[CustomField] | None
-
-
-class DiscountAmount(TypedDict):
-    """What a discount takes off a line or an invoice, in minor units."""
-
-    amount: int
-    discount: str
 
 
 class PriceDetails(TypedDict):
@@ -115,6 +116,13 @@ class Pricing(TypedDict):
     unit_amount_decimal: Decimal | None
 
 
+class Period(TypedDict):
+    """The time that a line is for, as Unix times; of two that are equal the customer reads none."""
+
+    start: int
+    end: int
+
+
 class StripeLine(TypedDict):
     """A line of an invoice."""
 
@@ -128,6 +136,7 @@ class StripeLine(TypedDict):
     taxes: list[Tax] | None
     discounts: list[str]
     discount_amounts: list[DiscountAmount] | None
+    period: Period
 
 
 class Lines(TypedDict):
@@ -141,8 +150,43 @@ class ListedInvoice(StripeInvoice):
     """All of an invoice on a page of Stripe's list that a full sync compares."""
 
     discounts: list[str]
-    total_discount_amounts: list[DiscountAmount] | None
     lines: Lines
+
+
+class GivenRate(TypedDict):
+    """A tax rate that lines have unless they have their own."""
+
+    id: str
+
+
+class AutomaticTax(TypedDict):
+    """Whether Stripe works the taxes out by itself."""
+
+    enabled: bool
+
+
+class PaymentSettings(TypedDict):
+    """The ways in which it may be paid; None for those of the account."""
+
+    payment_method_types: list[str] | None
+
+
+class Rendering(TypedDict):
+    """How it looks."""
+
+    template: str | None
+
+
+class ShippingCost(TypedDict):
+    """What shipping costs, in minor units."""
+
+    amount_total: int
+
+
+class ShippingDetails(TypedDict):
+    """Whom it is shipped to."""
+
+    name: str | None
 
 
 class WholeInvoice(ListedInvoice):
@@ -151,6 +195,17 @@ class WholeInvoice(ListedInvoice):
     customer_email: str | None
     starting_balance: int
     ending_balance: int | None
+    default_tax_rates: list[GivenRate]
+    automatic_tax: AutomaticTax
+    payment_settings: PaymentSettings
+    rendering: Rendering | None
+    shipping_cost: ShippingCost | None
+    shipping_details: ShippingDetails | None
+    account_tax_ids: list[str] | None
+    on_behalf_of: str | None
+    default_payment_method: str | None
+    default_source: str | None
+    statement_descriptor: str | None
 
 
 # Payments
@@ -359,6 +414,25 @@ class Coupon(TypedDict):
     currency: str | None
     percent_off: float | None
     valid: bool
+
+
+class DiscountSource(TypedDict):
+    """What a discount comes from; None where that is gone."""
+
+    coupon: Coupon | None
+
+
+class Discount(TypedDict):
+    """A discount that was asked for with its coupon."""
+
+    id: str
+    source: DiscountSource
+
+
+class Discounted(TypedDict):
+    """An invoice, or a line of one, with its own discounts."""
+
+    discounts: list[Discount]
 
 
 class TaxRate(TypedDict):

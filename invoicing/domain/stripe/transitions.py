@@ -12,7 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from invoicing.domain.model.invoice import Invoice, Line
+from invoicing.domain.model.invoice import Line
 from invoicing.domain.model.money import Money, chargeable_step, decimals, exponent
 from invoicing.domain.model.status import Status
 from invoicing.domain.stripe.payment_facts import payments_of, under_way
@@ -21,8 +21,7 @@ from invoicing.domain.stripe.projection import (
     REPLACES_KEY,
     credited,
 )
-from invoicing.domain.stripe.request_params import net_of_exclusive_tax, tax_of
-from invoicing.domain.stripe.resources import PaidInvoice, StripeLine, WholeInvoice
+from invoicing.domain.stripe.resources import PaidInvoice, StripeLine
 
 if TYPE_CHECKING:
     from stripe import params as sdk
@@ -90,42 +89,6 @@ def as_replacement(
     return revision
 
 
-def not_mirrored(invoice: Invoice, there: WholeInvoice) -> Iterator[str]:
-    """Say what an invoice in Stripe has that a copy of its record would not have."""
-    currency, billed = there["currency"], invoice.billed
-    off = sum(one["amount"] for one in there["total_discount_amounts"] or ())
-    if off and not (billed.discount or any(line.discount for line in invoice.lines)):
-        yield f"a discount of {Money(currency, off)}"
-    tax = tax_of(there)
-    if tax.minor and not (billed.automatic_tax or billed.tax_rates):
-        yield f"{tax} of tax"
-    if there["footer"] and not billed.footer:
-        yield "a footer"
-    names = {one.name for one in billed.all_custom_fields}
-    for one in there["custom_fields"] or ():
-        if one["name"] not in names:
-            yield f"the custom field {one['name']!r}"
-    before_tax = net_of_exclusive_tax(there)
-    if before_tax != invoice.total:
-        yield f"{before_tax} to pay before tax, where the record's lines come to {invoice.total}"
-
-
-def copy_problem(name: str, act: str, lacking: Iterable[str], instead: str) -> Iterator[str]:
-    """Say why a record cannot stand for its invoice when another is made of it."""
-    words = ", ".join(lacking)
-    if words:
-        yield (
-            f"{name} cannot be {act} from here, because the record does not hold all of the "
-            f"invoice: in Stripe it has {words}. {instead}"
-        )
-
-
-REPLACE_INSTEAD = (
-    "Edit the invoice in Stripe's dashboard: that keeps them, and the new invoice comes here by "
-    "itself."
-)
-
-
 @dataclass(frozen=True, slots=True)
 class InvoiceState:
     """An invoice record, and the state of its invoice in Stripe at this moment."""
@@ -144,8 +107,6 @@ class InvoiceState:
     under_way: Money
     """Amount of bank debits that may still succeed or fail."""
     email: str = ""
-    lacking: tuple[str, ...] = ()
-    """What the record does not hold of it, in words."""
 
     @property
     def currency(self) -> str:
@@ -212,8 +173,6 @@ def action_problems(act: InvoiceAction, state: InvoiceState) -> Iterator[str]:
         )
     elif act in (InvoiceAction.VOID, InvoiceAction.REPLACE) and state.under_way.minor:
         yield f"{debit_under_way(state)} Until then it cannot be {act}."
-    elif act is InvoiceAction.REPLACE:
-        yield from copy_problem(state.name, act, state.lacking, REPLACE_INSTEAD)
     elif act is InvoiceAction.RESEND and not state.email:
         yield f"{state.name} has no e-mail address in Stripe, so it cannot be mailed again."
 

@@ -42,6 +42,7 @@ def stripe_invoice(**changes: Any) -> Any:
         "subtotal": 1234,
         "total": 1234,
         "total_taxes": [],
+        "total_discount_amounts": None,
         "amount_due": 1234,
         "amount_overpaid": 0,
         "amount_paid": 0,

@@ -194,6 +194,9 @@ def mark_uncollectible(context: Context, _: Params, invoice_id: str) -> Doc:
     return lifecycle.mark_uncollectible(context, context.require("invoice", invoice_id))
 
 
+PAYMENT_SETTINGS = ("default_mandate", "payment_method_options", "payment_method_types")
+
+
 def _apply(context: Context, invoice: Doc, params: Params) -> None:
     """Apply what creating and updating have in common."""
     put(invoice, params, PLAIN)
@@ -205,7 +208,7 @@ def _apply(context: Context, invoice: Doc, params: Params) -> None:
     if "shipping_details" in params:
         invoice["shipping_details"] = shipping(params["shipping_details"])
     if "payment_settings" in params:
-        invoice["payment_settings"] |= params["payment_settings"]
+        put(invoice["payment_settings"], params["payment_settings"], PAYMENT_SETTINGS)
         if params["payment_settings"].get("payment_method_options"):
             invoice["payment_settings"]["payment_method_options"] = dict.fromkeys(METHODS) | {
                 name: options or None
