@@ -5,7 +5,7 @@ what names somebody: they are cleared, once Salesforce has them and their time i
 customer is erased. A column that is added to a table is added here, too.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast
@@ -217,6 +217,8 @@ def customers_of(account_id: str) -> dict[str, str]:
 def related(ids: Collection[str]) -> set[str]:
     """All ids by which a customer is known here: those given, and of its invoices on either side.
 
+    Differences are not asked: one may be that a record names somebody else's invoice.
+
     Args:
         ids: Of its Account, its Stripe customers, and of invoices and records that are known.
     """
@@ -230,8 +232,10 @@ def related(ids: Collection[str]) -> set[str]:
                     select(Event.invoice_id).where(col(Event.lane).in_(some)),
                     select(InvoiceLink.record_id).where(col(InvoiceLink.stripe_id).in_(some)),
                     select(InvoiceLink.stripe_id).where(col(InvoiceLink.record_id).in_(some)),
-                    select(DriftRow.record_id).where(col(DriftRow.account_id).in_(some)),
-                    select(DriftRow.subject).where(col(DriftRow.account_id).in_(some)),
+                    select(StagedSalesforce.record_id).where(
+                        col(StagedSalesforce.account_id).in_(some)
+                    ),
+                    select(StagedStripe.stripe_id).where(col(StagedStripe.customer_id).in_(some)),
                 ):
                     found |= set(ledger.exec(query))
         new = {id_ for id_ in found if id_} - known
@@ -247,6 +251,17 @@ def rows(ids: Collection[str]) -> dict[str, list[dict[str, Any]]]:
                 if dict(row) not in found.setdefault(table.name, []):
                     found[table.name].append(dict(row))
     return {table: some for table, some in found.items() if some}
+
+
+def runs(held: Mapping[str, Iterable[Mapping[str, Any]]]) -> set[str]:
+    """The flow runs that rows name: those that wrote them, or work on them."""
+    named = (
+        str(row.get(column) or "").partition("#")[0]
+        for some in held.values()
+        for row in some
+        for column in ("run_id", "actor", "owner")
+    )
+    return {run for run in named if run}
 
 
 def erase(ids: Collection[str]) -> dict[str, int]:
