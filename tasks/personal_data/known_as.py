@@ -65,7 +65,9 @@ def known_as(account_id: str) -> KnownAs:
     accounts = _read("Account", ("Id", "Name", "Invoice_Email__c"), "Id", account_id)
     linked = personal_data.customers_of(account_id)
     whole = next(iter([*(row["Id"] for row in accounts), *linked.values()]), account_id)
-    records = _read(record.INVOICE, ("Id", "Name", "IsDeleted", record.STATUS), "Account__c", whole)
+    records = _read(
+        record.INVOICE, ("Id", "Name", "IsDeleted", record.STATUS), "Account__c", account_id
+    )
     ids = personal_data.related({account_id, whole, *linked, *(row["Id"] for row in records)})
     held = personal_data.rows(ids)
     if not (accounts or held):
@@ -85,8 +87,8 @@ def known_as(account_id: str) -> KnownAs:
     )
 
 
-def _read(sobject: str, fields: Iterable[str], name: str, value: str) -> list[Record]:
-    query = Query(sobject, list(fields), where=equals(name, value))
+def _read(sobject: str, fields: Iterable[str], name: str, id_: str) -> list[Record]:
+    query = Query(sobject, list(fields), where=equals(name, short(id_)))  # whatever its suffix
     return salesforce.client().query(query, deleted=True)
 
 
