@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
+from tempfile import mkstemp
 from typing import Any
 
 from invoicing.domain.model.mentions import Mentions
@@ -72,12 +73,10 @@ def _split(path: Path, mentions: Mentions) -> tuple[list[list[str]], list[list[s
 
 def _replace(path: Path, content: str | list[list[str]]) -> None:
     """Write a file that only its owner reads, whole or not at all."""
-    new = path.with_name(f"{path.name}.new")
-    new.unlink(missing_ok=True)
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    descriptor, new = mkstemp(dir=path.parent, prefix=f"{path.name}.")
     with os.fdopen(descriptor, "w", newline="", encoding="utf-8") as file:
         if isinstance(content, str):
             file.write(content)
         else:
             csv.writer(file).writerows(content)
-    new.replace(path)
+    Path(new).replace(path)
