@@ -31,7 +31,7 @@ def erase_customer(
     erased = erase(check_id(account))
     return Outcome(
         sentence=(
-            f"Erased here of {account}: {erased.sentence}. Kept: ids, amounts, states and moments, "
+            f"Erased here: {erased.sentence}. Kept: ids, amounts, states and moments, "
             "so that nothing is billed, mailed or refunded again. The invoices themselves, which "
             "the law asks to be kept for years, are in Stripe and Salesforce, and are erased there."
         )

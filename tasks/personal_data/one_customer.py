@@ -26,19 +26,23 @@ MATTERS_SHOWN = 5
 class Erased:
     """How much was erased."""
 
-    rows: int = 0
     runs: int = 0
     pages: int = 0
+    results: int = 0
     lines: int = 0
+    exports: int = 0
+    rows: int = 0
 
     @property
     def sentence(self) -> str:
         """The same in words."""
         parts = (
-            (self.rows, "row", " of the ledger"),
-            (self.runs, "run", " with their logs, pages and results"),
+            (self.runs, "run", ", with logs and pages"),
             (self.pages, "page", " of other runs"),
-            (self.lines, "line", " of reports"),
+            (self.results, "result", " of steps"),
+            (self.lines, "line", " of drift lists"),
+            (self.exports, "export", ""),
+            (self.rows, "row", " of the ledger"),
         )
         told = [f"{counted(number, what)}{where}" for number, what, where in parts if number]
         return ", ".join(told) or "nothing, for nothing was left"
@@ -87,9 +91,14 @@ def _erase(client: SyncPrefectClient, known: KnownAs) -> Erased:
     history = run_history.find(client, known)
     _check_nothing_is_open(known, history)
     run_history.delete(client, history)
-    lines = report_files.delete(known.account_id, known.mentions)
-    rows = personal_data.erase(known.ids)
-    return Erased(sum(rows.values()), len(history.runs), len(history.pages), lines)
+    return Erased(
+        runs=len(history.runs),
+        pages=len(history.pages),
+        results=run_history.delete_results(known.mentions),
+        lines=report_files.delete_rows(known.mentions),
+        exports=report_files.delete_exports(known.account_id),
+        rows=sum(personal_data.erase(known.ids).values()),
+    )
 
 
 def _check_nothing_is_open(known: KnownAs, history: History) -> None:

@@ -31,18 +31,23 @@ def rows(mentions: Mentions) -> dict[str, list[list[str]]]:
     return {name: some for name, some in found.items() if some}
 
 
-def delete(account_id: str, mentions: Mentions) -> int:
-    """Delete a customer's rows and its export; returns how many there were."""
+def delete_rows(mentions: Mentions) -> int:
+    """Delete the rows of drift lists that name a customer; returns how many."""
     deleted = 0
     for path in _files(LISTS):
         theirs, others = _split(path, mentions)
         if theirs:
             _replace(path, others)
             deleted += len(theirs)
-    for path in _files(f"customer-{account_id}.json*"):
-        path.unlink(missing_ok=True)
-        deleted += 1
     return deleted
+
+
+def delete_exports(account_id: str) -> int:
+    """Delete a customer's exports; returns how many."""
+    exports = list(_files(f"customer-{account_id}.json*"))
+    for path in exports:
+        path.unlink(missing_ok=True)
+    return len(exports)
 
 
 def delete_older(written: datetime) -> int:

@@ -29,7 +29,7 @@ def delete_old_runs() -> str:
     """Delete runs that ended long ago, with logs, pages and results; returns how many, in words."""
     with get_client(sync_client=True) as client:
         runs = run_history.delete_older(client, _before(settings().retention.run_days))
-    return f"{counted(runs, 'run')} with their logs, pages and results"
+    return f"{counted(runs, 'run')}, with logs, pages and results"
 
 
 @task(task_run_name="delete old reports", **STEP)

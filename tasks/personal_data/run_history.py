@@ -4,7 +4,8 @@ Its events, a week of them, are the server's alone: nobody can delete one.
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from base64 import b64decode
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -26,7 +27,7 @@ from prefect.client.schemas.filters import (
     LogFilter,
     LogFilterFlowRunId,
 )
-from prefect.client.schemas.objects import TERMINAL_STATES, Artifact, FlowRun, StateType, TaskRun
+from prefect.client.schemas.objects import TERMINAL_STATES, Artifact, FlowRun, StateType
 from prefect.exceptions import ObjectNotFound
 from prefect.filesystems import LocalFileSystem
 from prefect.results import get_default_result_storage
@@ -121,8 +122,22 @@ def delete(client: SyncPrefectClient, history: History) -> None:
         _delete_page(client, page)
     for some in chunked(history.runs, BULK):
         these = FlowRunFilter(id=FlowRunFilterId(any_=[run.id for run in some]))
-        _delete_results(client, these, some)
         _delete_runs(client, these)
+
+
+def delete_results(mentions: Mentions) -> int:
+    """Delete the files of results that mention somebody; returns how many.
+
+    They are found by what they hold: Prefect lists the steps of runs, and so their results, from
+    events, which may have been lost.
+    """
+    deleted = 0
+    for path in _result_files():
+        with suppress(FileNotFoundError):
+            if mentions.in_text(_held(path.read_bytes())):
+                path.unlink()
+                deleted += 1
+    return deleted
 
 
 def delete_older(client: SyncPrefectClient, end: datetime) -> int:
@@ -220,36 +235,32 @@ def _delete_page(client: SyncPrefectClient, page: Artifact) -> None:
         client.delete_artifact(page.id)
 
 
-def _delete_results(
-    client: SyncPrefectClient, which: FlowRunFilter, runs: Iterable[FlowRun]
-) -> None:
-    """Delete the files of runs' results, where they are on this machine's disk."""
-    steps = _all(
-        lambda offset: client.read_task_runs(flow_run_filter=which, limit=RUNS_READ, offset=offset)
-    )
-    folder = _results()
-    both: tuple[FlowRun | TaskRun, ...] = (*runs, *steps)
-    for run in both:
-        key = getattr(run.state and run.state.data, "storage_key", None)
-        if folder and key and (folder / key).resolve().is_relative_to(folder):
-            (folder / key).unlink(missing_ok=True)
-
-
 def _delete_old_results(client: SyncPrefectClient, ours: list[UUID], end: datetime) -> None:
     """Delete old files of results, but none that a run which goes on may still want."""
     going_on = FlowRunFilterStateType(not_any_=sorted(TERMINAL_STATES))
     living = _runs(client, _of(ours, state=FlowRunFilterState(type=going_on)))
     begun = min([end, *(run.start_time for run in living if run.start_time)]).timestamp()
-    folder = _results()
-    for path in folder.rglob("*") if folder else ():
+    for path in _result_files():
         with suppress(FileNotFoundError):
-            if path.is_file() and path.stat().st_mtime < begun:
+            if path.stat().st_mtime < begun:
                 path.unlink()
 
 
-def _results() -> Path | None:
-    """The folder of results; None where a block of Prefect's keeps them elsewhere."""
+def _result_files() -> list[Path]:
+    """Files of results on this machine; none where a block of Prefect's keeps them elsewhere."""
     storage = get_default_result_storage()
-    if isinstance(storage, LocalFileSystem) and storage.basepath:
-        return Path(storage.basepath).expanduser().resolve()
-    return None
+    if not isinstance(storage, LocalFileSystem) or not storage.basepath:
+        return []
+    folder = Path(storage.basepath).expanduser()
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def _held(file: bytes) -> str:
+    """The texts in a file of a result: of a flow its object, of a step a record that has it.
+
+    Objects are pickled, in which texts stand as they are, and then written in base64.
+    """
+    result = json.loads(file)["result"].encode() if file.startswith(b"{") else file
+    with suppress(ValueError):
+        result = b64decode(b"".join(result.split()), validate=True)
+    return result.decode(errors="replace")
