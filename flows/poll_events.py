@@ -7,7 +7,7 @@ from prefect import flow
 from pydantic import Field
 
 from invoicing.domain.forms.parameters import Outcome
-from tasks.events.event_processing import close_gap, delete_old_bodies, drain, fetch_events, summary
+from tasks.events.event_processing import close_gap, drain, fetch_events, summary
 from tasks.records.environment_check import verify_environment
 from tasks.records.record_changes import complete_timelines
 from tasks.runtime.outcome import reports_outcome
@@ -35,6 +35,5 @@ def poll_events(lookback_hours: Annotated[int, Field(ge=1, le=720)] = 24) -> Out
     fetched = fetch_events(timedelta(hours=lookback_hours))
     changes = drain()
     complete_timelines()
-    delete_old_bodies()
     close_gap(fetched)
     return Outcome(sentence=f"{fetched.sentence} {summary(changes)}")

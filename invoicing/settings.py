@@ -324,6 +324,26 @@ class Tables(BaseModel):
     )
 
 
+class Retention(BaseModel):
+    """For how long texts that may name somebody are kept; `forget-old-data` deletes them."""
+
+    text_days: int = Field(
+        365,
+        ge=30,
+        description="Days for which the ledger keeps texts of timelines and requests that "
+        "Salesforce has too; ids, amounts and instants stay.",
+    )
+    run_days: int = Field(
+        90,
+        ge=7,
+        description="Days for which Prefect keeps runs that have ended, with their logs, pages "
+        "and results.",
+    )
+    report_days: int = Field(
+        90, ge=1, description="Days for which drift reports and exports of customers are kept."
+    )
+
+
 def _is_overheard(url: str) -> bool:
     """Whether requests leave this machine, and anybody on their way can read them."""
     parts = urlsplit(url)
@@ -349,6 +369,7 @@ class Settings(BaseSettings):
     dialogues: Dialogues = Field(default_factory=Dialogues)
     approval: Approval = Field(default_factory=Approval)
     tables: Tables = Field(default_factory=Tables)
+    retention: Retention = Field(default_factory=Retention)
     mapping: Path | None = Field(
         None,
         description="TOML file with the org's own names for our objects and fields.",
@@ -364,7 +385,8 @@ class Settings(BaseSettings):
         description="user:password of Prefect's REST API, if it has one.",
     )
     reports: Path = Field(
-        Path(".invoicing/reports"), description="Folder of the full sync's drift lists."
+        Path(".invoicing/reports"),
+        description="Folder of the full sync's drift lists and of exports of customers.",
     )
     prefect_ui_url: str | None = Field(
         None, description="Where people open the Prefect UI, for links on Salesforce records."

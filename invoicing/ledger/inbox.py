@@ -8,10 +8,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from operator import itemgetter
-from typing import Any
+from typing import Any, cast
 
 from more_itertools import chunked
-from sqlalchemy import ColumnElement, func, text, update
+from sqlalchemy import ColumnElement, CursorResult, func, text, update
 from sqlmodel import Session, col, or_, select
 
 from invoicing.domain.stripe.events import EventSummary, concerns_payments
@@ -359,11 +359,15 @@ def replay(account_id: str, wanted: EventFilter) -> int:
         return len(ids)
 
 
-def delete_bodies(before: datetime) -> None:
-    """Drop the bodies of processed events that came in before a UTC instant; digests stay."""
+def delete_bodies(before: datetime) -> int:
+    """Drop the bodies of processed events that came in before a UTC instant; digests stay.
+
+    Returns:
+        How many were dropped.
+    """
     change = update(Event).where(text(PROCESSED_WITH_BODY), col(Event.received_at) < before)
     with session() as ledger:
-        ledger.execute(change.values(body=""))
+        return cast(CursorResult[Any], ledger.execute(change.values(body=""))).rowcount
 
 
 def cursor(name: str) -> datetime | None:

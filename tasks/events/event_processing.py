@@ -193,13 +193,6 @@ def replay(wanted: EventFilter) -> int:
     return inbox.replay(settings().stripe.account_id, wanted)
 
 
-@task(task_run_name="delete old event bodies", **STEP)
-def delete_old_bodies() -> None:
-    """Drop the bodies of processed events whose time is over; their digests stay."""
-    kept = timedelta(days=settings().ledger.event_body_days)
-    inbox.delete_bodies(datetime.now(UTC) - kept)
-
-
 def summary(changes: Sequence[RefreshResult]) -> str:
     """The outcome of some events, in one sentence."""
     changed = [change for change in changes if change.changed or change.created]

@@ -46,6 +46,7 @@ SENDINGS = ["send-invoice", "send-scheduled", "resend-invoice", "send-reminders"
 
 BY_THEMSELVES = [
     "doctor",
+    "forget-old-data",
     "full-sync",
     "handle-events",
     "mark-overdue",

@@ -49,7 +49,7 @@ def lend_email(stripe_id: str, invoice: Invoice, customer_id: str) -> None:
 def _set_email(operation: str, customer_id: str, email: str) -> None:
     def act(key: str) -> str:
         stripe.client().update_customer(customer_id, {"email": email}, key)
-        return email
+        return customer_id  # the outcome is kept for ever, so it is no address
 
     intents.once(
         operation,

@@ -17,6 +17,7 @@ from invoicing.domain.model.reminder_dates import GRACE_PERIOD
 from invoicing.domain.salesforce.queries import Query, all_of, equals
 from invoicing.domain.stripe.projection import ACCOUNT_KEY
 from invoicing.ledger.intents import AGREE, CREATE, CREDIT, MAIL, REPORT_PAYMENT, RESEND
+from invoicing.ledger.personal_data import GONE
 from tests.faults.assertions import Facts
 from tests.faults.process_patches import now
 from tests.faults.runner import outcome_of
@@ -435,6 +436,31 @@ def _lose_the_ledger() -> Parameters:
     return {}
 
 
+def _settled() -> Parameters:
+    """Acme has paid all that it owes, and everybody knows it."""
+    from invoicing.connectors import salesforce
+
+    paid()
+    outcome_of("poll-events")
+    [account] = salesforce.client().query(Query("Account", ["Id"], where=ACME))
+    return {"account": account["Id"]}
+
+
+def _grow_old() -> Parameters:
+    """The same, and it was years ago."""
+    from sqlmodel import update
+
+    from invoicing.ledger.database import session
+    from invoicing.ledger.models import Event, TimelineEntry
+
+    _settled()
+    long_ago = now() - timedelta(days=1000)
+    with session() as ledger:
+        ledger.execute(update(Event).values(received_at=long_ago))
+        ledger.execute(update(TimelineEntry).values(happened_at=long_ago))
+    return {}
+
+
 # Ends
 
 
@@ -647,6 +673,21 @@ def _is_known_again(facts: Facts, _: Parameters) -> Iterator[str]:
     yield from _says("paid", float(record["Amount_Paid__c"] or 0), 450)
 
 
+def _is_written_down(facts: Facts, parameters: Parameters) -> Iterator[str]:
+    from invoicing.settings import settings
+
+    yield from _is_paid(facts, parameters)
+    files = [file.name for file in settings().reports.iterdir()]
+    yield from _says("exports", f"customer-{parameters['account']}.json" in files, True)
+
+
+def _is_erased(facts: Facts, parameters: Parameters) -> Iterator[str]:
+    """No text is left, and everything that exactly-once rests on."""
+    yield from _is_paid(facts, parameters)
+    yield from _says("timeline", {entry.what for entry in facts.timeline}, {GONE})
+    yield from _says("bodies of events", {event.body for event in facts.events}, {""})
+
+
 STORIES: Mapping[str, Story] = {
     story.flow: story
     for story in (
@@ -689,5 +730,8 @@ STORIES: Mapping[str, Story] = {
         ),
         Story("doctor", _look, _is_as_it_was, how="refused"),
         Story("overview", _look, _is_as_it_was),
+        Story("export-customer", _settled, _is_written_down),
+        Story("erase-customer", _settled, _is_erased),
+        Story("forget-old-data", _grow_old, _is_erased),
     )
 }

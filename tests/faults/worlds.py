@@ -80,6 +80,7 @@ class World:
             "SALESFORCE__ORG_ID": "00DHs0000000001MAA",
             "SALESFORCE__TIMEOUT_SECONDS": str(TIMEOUT_SECONDS),
             "LEDGER__URL": self.ledger_url,
+            "REPORTS": str(self.folder / "reports"),
             "BUSINESS__TIME_ZONE": "Europe/Berlin",
             "REMINDERS__BEFORE_DUE": "[45]",
         }

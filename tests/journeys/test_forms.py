@@ -41,6 +41,7 @@ STARTED_BY_SCHEDULES = {
     "replay-events": "0 events handled again",
     "watch-salesforce": "0 records asked for something",
     "refresh-choices": "forms changed: none",
+    "forget-old-data": "Deleted: 0 rows of the ledger",
     "overview": "failed in the last seven days",
 }
 """What nobody has to fill in, and what its run says."""

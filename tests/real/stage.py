@@ -35,7 +35,7 @@ FIELDS = (
     *("Id", "Name", "Status__c", "Payment_State__c", "Stripe_Invoice_Id__c", "Total__c"),
     *("Amount_Paid__c", "Amount_Credited__c", "Currency__c", "Sent_At__c", "Is_Overdue__c"),
     *("Reminders_Sent__c", "Replaces__c", "Replaced_By__c", "Previewed_Total__c"),
-    *("Action_Requested__c", "Account__r.Stripe_Customer_Id__c"),
+    *("Action_Requested__c", "Account__c", "Account__r.Stripe_Customer_Id__c"),
 )
 
 SETTINGS = {

@@ -9,7 +9,7 @@ from invoicing.connectors import stripe
 from invoicing.connectors.prefect import Prefect
 from invoicing.domain.salesforce.record import stamp
 from invoicing.domain.stripe.events import HANDLED_TYPES
-from invoicing.errors import EnvironmentMismatch
+from invoicing.errors import EnvironmentMismatch, Rejected
 from invoicing.ledger import inbox, intents, links
 from invoicing.ledger.database import session
 from invoicing.ledger.intents import MAIL
@@ -356,3 +356,30 @@ def overview(stage: Stage) -> None:
     """The page is written, whatever else this server has run."""
     said = stage.run("overview").sentence
     expect("said", said.endswith(" failed in the last seven days."), True)
+
+
+@story("export-customer")
+def export_customer(stage: Stage) -> None:
+    """What is held of the customer is in a file, with its invoice."""
+    name = stage.sent()
+    stage.run("export-customer", account=stage.record(name)["Account__c"])
+    [file] = settings().reports.glob("customer-*.json")
+    expect("invoice", stage.invoice(name).id in file.read_text(encoding="utf-8"), True)
+
+
+@story("erase-customer")
+def erase_customer(stage: Stage) -> None:
+    """Refused, because an invoice is open."""
+    account = stage.record(stage.sent())["Account__c"]
+    try:
+        said = stage.run("erase-customer", account=account).sentence
+    except Rejected as error:
+        said = str(error)
+    expect("refused", said.startswith(f"Nothing was erased of {account}. "), True)
+
+
+@story("forget-old-data")
+def forget_old_data(stage: Stage) -> None:
+    """Nothing of this pass is old."""
+    said = stage.run("forget-old-data").sentence
+    expect("said", said.startswith("Deleted: 0 rows of the ledger, "), True)

@@ -1,0 +1,20 @@
+"""Delete what is old."""
+
+from prefect import flow
+
+from invoicing.domain.forms.parameters import Outcome
+from tasks.personal_data.retention import delete_old_reports, delete_old_runs, forget_texts
+from tasks.runtime.outcome import reports_outcome
+
+
+@flow(name="forget-old-data", flow_run_name="forget old data", persist_result=True)
+@reports_outcome
+def forget_old_data() -> Outcome:
+    """Delete texts, runs and reports whose time is over.
+
+    Each night, and by hand. The settings say for how long each is kept. What is not over yet is
+    kept, however old it is; so are ids, amounts and moments. Neither Stripe nor Salesforce is
+    asked.
+    """
+    deleted = [forget_texts(), delete_old_runs(), delete_old_reports()]
+    return Outcome(sentence=f"Deleted: {', '.join(deleted)}.")

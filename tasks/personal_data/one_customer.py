@@ -1,0 +1,114 @@
+"""One customer: what is held of it is written down for it, or erased.
+
+No step returns what it found, for Prefect would keep that as a result.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from platform import node
+
+from prefect import task
+from prefect.client.orchestration import SyncPrefectClient, get_client
+
+from invoicing.domain.model.wording import counted
+from invoicing.errors import Rejected
+from invoicing.ledger import personal_data
+from tasks.personal_data import report_files, run_history
+from tasks.personal_data.known_as import KnownAs, known_as, open_invoices
+from tasks.personal_data.run_history import History
+from tasks.records.locks import ACCOUNT, INVOICE
+from tasks.runtime.retries import STEP
+
+MATTERS_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """How much was erased."""
+
+    runs: int = 0
+    pages: int = 0
+    results: int = 0
+    lines: int = 0
+    exports: int = 0
+    rows: int = 0
+
+    @property
+    def sentence(self) -> str:
+        """The same in words."""
+        parts = (
+            (self.runs, "run", ", with logs and pages"),
+            (self.pages, "page", " of other runs"),
+            (self.results, "result", " of steps"),
+            (self.lines, "line", " of drift lists"),
+            (self.exports, "export", ""),
+            (self.rows, "row", " of the ledger"),
+        )
+        told = [f"{counted(number, what)}{where}" for number, what, where in parts if number]
+        return ", ".join(told) or "nothing, for nothing was left"
+
+
+@task(task_run_name="write down what is held of {account_id}", **STEP)
+def export(account_id: str) -> str:
+    """Write what is held here of a customer into a file; returns where that is."""
+    known = known_as(account_id)
+    with get_client(sync_client=True) as client:
+        history = run_history.find(client, known)
+        content = {
+            "account": known.account_id,
+            "exported": datetime.now(UTC),
+            "ledger": personal_data.rows(known.ids),
+            **run_history.as_json(client, history, known.mentions),
+            "drift lists": report_files.rows(known.mentions),
+        }
+    return f"{report_files.write_export(known.account_id, content)} on {node()}"
+
+
+@task(task_run_name="erase {account_id}", **STEP)
+def erase(account_id: str) -> Erased:
+    """Erase a customer wherever it is found here, while no other run works on it.
+
+    The ledger comes last, for by its rows the rest is found: a run that dies in between is begun
+    again, and erases what is left.
+
+    Returns:
+        What this attempt has erased.
+
+    Raises:
+        Rejected: something of it is not over; nothing was erased.
+        Busy: a run works on it at this moment.
+    """
+    first = known_as(account_id)
+    invoices = first.ids - first.customers - {first.account_id}
+    with ACCOUNT.held(first.account_id), INVOICE.held_if_free(invoices) as busy:
+        for error in busy.values():
+            raise error
+        with get_client(sync_client=True) as client:
+            return _erase(client, known_as(account_id))
+
+
+def _erase(client: SyncPrefectClient, known: KnownAs) -> Erased:
+    history = run_history.find(client, known)
+    _check_nothing_is_open(known, history)
+    run_history.delete(client, history)
+    return Erased(
+        runs=len(history.runs),
+        pages=len(history.pages),
+        results=run_history.delete_results(known.mentions),
+        lines=report_files.delete_rows(known.mentions),
+        exports=report_files.delete_exports(known.account_id),
+        rows=sum(personal_data.erase(known.ids).values()),
+    )
+
+
+def _check_nothing_is_open(known: KnownAs, history: History) -> None:
+    matters = [
+        *open_invoices(known),
+        *personal_data.open_matters(known.ids),
+        *history.unfinished,
+    ]
+    if matters:
+        more = len(matters) - MATTERS_SHOWN
+        rest = f" … and {more:,} more." if more > 0 else ""
+        told = " ".join(matters[:MATTERS_SHOWN])
+        raise Rejected(matters, f"Nothing was erased of {known.account_id}. {told}{rest}")
