@@ -37,6 +37,17 @@ REPORT_PAYMENT = "report-payment"
 ATTACH_PAYMENT = "attach-payment"
 CREDIT = "credit-invoice"
 APPROVE = "approve-sending"
+ASK_APPROVAL = "ask-for-approval"
+"""What waits for approvers in Salesforce; the outcome is in minor units, the digest the content's.
+Each generation is another question."""
+
+APPROVED_BY = "approved-by"
+"""One approver's yes; the subject is the question's key and the user."""
+
+REJECT = "reject-sending"
+"""An approver's no; the subject is the question's key."""
+
+TELL_APPROVERS = "tell-approvers"
 AGREE = "agree-amount"
 """What an invoice asks for was said; the outcome is in minor units, the digest the content's."""
 
@@ -176,6 +187,15 @@ def decide(operation: str, subject: str, *, digest: str, actor: str, outcome: st
         intent.digest, intent.actor = digest, actor
         intent.outcome, intent.concluded_at = outcome, datetime.now(UTC)
         ledger.add(intent)
+
+
+def take_over(operation: str, subject: str, actor: str) -> None:
+    """Write down that another run does from now on what was begun, unless it is done."""
+    with session() as ledger:
+        intent = ledger.get(Intent, (operation, subject), with_for_update=True)
+        if intent is not None and intent.outcome is None:
+            intent.actor = actor
+            ledger.add(intent)
 
 
 def withdraw(operation: str, subject: str) -> None:

@@ -20,7 +20,7 @@ from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.queries import Query, all_of, equals, is_in
 from invoicing.errors import Rejected
 from invoicing.ledger import intents
-from invoicing.ledger.intents import APPROVE, FINALIZE, SEND
+from invoicing.ledger.intents import FINALIZE, SEND
 from invoicing.settings import settings
 from tasks.records.environment_check import text_lengths
 from tasks.records.invoices import write_sync_message
@@ -30,22 +30,37 @@ from tasks.runtime.clock import today
 from tasks.runtime.prompts import Prompts
 from tasks.runtime.retries import STEP
 from tasks.runtime.run_page import run_id
+from tasks.sending.approval_in_salesforce import (
+    NOT_SENT,
+    ask_approvers,
+    decides_in_salesforce,
+    note_approval,
+    waits_for_approvers,
+    was_approved,
+    way_on,
+)
 
 
-def await_approval(draft: Invoice, asked: AmountDue) -> None:
+def await_approval(draft: Invoice, asked: AmountDue) -> str:
     """Let an invoice go on only if what it asks for needs no approval, or has a person's.
 
     It needs one above its currency's limit, and where it asks for more than was agreed: before
     finalization, and once more after it, before anything goes out.
 
-    Suspends the run until there is a decision; nothing is held meanwhile.
+    Where approvers decide in Salesforce, the run ends, and their decision begins another one. Else
+    it is suspended until there is a decision. Nothing is held meanwhile.
+
+    Returns:
+        That it waits, in a sentence; nothing if it may go on.
 
     Raises:
         Rejected: it was declined.
     """
     why = _reason(draft, asked)
     if why is None or is_approved(draft, asked):
-        return
+        return ""
+    if decides_in_salesforce():
+        return ask_approvers(draft, asked, why)
     prompts = Prompts(f"approve-{draft.content_digest}-{asked.due.minor}")
     if not prompts.has_later_answer():
         mark_waiting(draft, asked, why)
@@ -53,7 +68,8 @@ def await_approval(draft: Invoice, asked: AmountDue) -> None:
     record_decision(draft, asked, decision)
     if not decision.approved:
         said = f"{draft.name} was declined by {decision.by}: {decision.comment}"
-        raise Rejected(f"{said}. {_way_on(draft.name)}" if asked.finalized else said)
+        raise Rejected(f"{said}. {way_on(draft.name)}" if asked.finalized else said)
+    return ""
 
 
 def _reason(draft: Invoice, asked: AmountDue) -> str | None:
@@ -68,17 +84,6 @@ def _reason(draft: Invoice, asked: AmountDue) -> str | None:
     if allowed is None or asked.larger <= Money.of(allowed, draft.currency):
         return None
     return f"Above {Money.of(allowed, draft.currency)}, somebody has to approve."
-
-
-NOT_SENT = "It is open in Stripe, and was neither mailed nor charged."
-
-
-def _way_on(name: str) -> str:
-    """What to do about an invoice that is final and did not go out."""
-    return (
-        f"{NOT_SENT} Run send-invoice again to be asked again, or void-invoice if {name} is not "
-        "to be paid."
-    )
 
 
 @task(task_run_name="mark expired approvals", **STEP)
@@ -97,7 +102,10 @@ def mark_expired() -> int:
         left = [
             row
             for row in _waiting()
-            if row["Id"] in ids and row["Id"] not in busy and not asking & _names(row)
+            if row["Id"] in ids
+            and row["Id"] not in busy
+            and not asking & _names(row)
+            and not waits_for_approvers(row["Id"])
         ]
         for row in left:
             _mark_expired(row)
@@ -139,16 +147,12 @@ def _mark_expired(row: salesforce.Record) -> None:
         SyncState.FAILED,
         f"{row['Name']} was not sent: nobody approved or declined it before its run had ended. "
         + (
-            _way_on(row["Name"])
+            way_on(row["Name"])
             if row[record.STATUS] == Status.OPEN
             else "Send it again, and the approvers are asked again."
         ),
     )
     salesforce.client().update(record.INVOICE, row["Id"], {record.APPROVAL_STATUS: EXPIRED})
-
-
-def _subject(draft: Invoice) -> str:
-    return f"{draft.record_id}:{draft.content_digest}"
 
 
 @task(task_run_name="look whether it was approved", **STEP)
@@ -160,9 +164,7 @@ def is_approved(draft: Invoice, asked: AmountDue) -> bool:
         and intents.attempted(FINALIZE, draft.record_id)
     ):
         return True
-    decided = intents.find(APPROVE, _subject(draft))
-    amount = decided.outcome if decided else None
-    return bool(amount and amount.isdecimal() and int(amount) >= asked.due.minor)
+    return was_approved(draft.record_id, draft.content_digest, asked.due.minor)
 
 
 @task(task_run_name="write on the record that it waits for approval", **STEP)
@@ -194,10 +196,4 @@ def record_decision(draft: Invoice, asked: AmountDue, decision: Decision) -> Non
         amount=asked.due,
     )
     if decision.approved:
-        intents.decide(
-            APPROVE,
-            _subject(draft),
-            digest=draft.content_digest,
-            actor=run_id(),
-            outcome=str(asked.due.minor),
-        )
+        note_approval(draft.record_id, draft.content_digest, asked.due.minor)

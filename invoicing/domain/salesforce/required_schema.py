@@ -134,6 +134,7 @@ OBJECTS: Mapping[str, SObject] = {
             "Amount_Refunded__c": amount(),
             "Amount_Remaining__c": amount(needed=True),
             "Approval_Comment__c": text(255),
+            "Approval_Key__c": text(64),
             "Approval_Status__c": picklist("Waiting", "Approved", "Declined", "Expired"),
             "Approved_Amount__c": amount(),
             "Approved_At__c": INSTANT,

@@ -20,6 +20,7 @@ LONGEST = {
     "CustomTab": (("description", 1000),),
     "FlexiPage": (("masterLabel", 80), ("description", 255)),
     "Flow": (("label", 255),),
+    "Group": (("name", 40),),
     "ListView": (("label", 40),),
     "CompactLayout": (("label", 40),),
     "PermissionSet": (("label", 80), ("description", 255)),

@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 
 from sandbox.salesforce.schema import Field, Schema, SObject
 
-EVERYBODY_READS = frozenset({"User", "Organization", "CurrencyType", "RecordType"})
+EVERYBODY_READS = frozenset({"User", "Organization", "CurrencyType", "RecordType", "Group"})
 RIGHTS = {"create": "allowCreate", "update": "allowEdit", "delete": "allowDelete"}
 
 

@@ -1,0 +1,321 @@
+"""Steps of approval by people whom Salesforce knows: a question waits, and requests answer it.
+
+A question is about one content and one amount, and has a key, which the record shows and the
+request of an approver names. Who made a request is the platform's knowledge; the org refuses those
+who are no approvers. What is asked and what was answered stands in the ledger alone: whoever writes
+on the record decides nothing.
+"""
+
+from dataclasses import dataclass
+
+from prefect import task
+from prefect.logging import get_run_logger
+
+from invoicing.connectors import salesforce
+from invoicing.domain.forms.approval import APPROVED, DECLINED, WAITING
+from invoicing.domain.model.amount_due import AmountDue
+from invoicing.domain.model.fingerprint import fingerprint
+from invoicing.domain.model.invoice import Invoice
+from invoicing.domain.model.money import Money
+from invoicing.domain.model.record_ids import short
+from invoicing.domain.model.status import Status, SyncState
+from invoicing.domain.salesforce import record, request_record
+from invoicing.domain.salesforce.queries import Query, equals
+from invoicing.domain.salesforce.request_record import REQUEST
+from invoicing.errors import InvoicingError, Rejected
+from invoicing.ledger import intents, request_records
+from invoicing.ledger.intents import (
+    APPROVE,
+    APPROVED_BY,
+    ASK_APPROVAL,
+    REJECT,
+    SEND,
+    TELL_APPROVERS,
+)
+from invoicing.ledger.models import RequestRecord
+from invoicing.settings import settings
+from tasks.records.environment_check import text_lengths
+from tasks.records.invoices import read_invoice, write_sync_message
+from tasks.records.locks import lock_quietly
+from tasks.records.record_changes import add_entry
+from tasks.runtime.retries import STEP
+from tasks.runtime.run_page import run_id
+
+GROUP, NOTIFICATION = "Invoice_Approvers", "Invoice_Approval"
+"""The public group that is told, and how. Who has a permission only View Setup may ask, which our
+user does without. Source: Object Reference, "PermissionSetAssignment"."""
+
+NOT_SENT = "It is open in Stripe, and was neither mailed nor charged."
+
+
+def way_on(name: str) -> str:
+    """What to do about an invoice that is final and did not go out."""
+    return (
+        f"{NOT_SENT} Run send-invoice again to be asked again, or void-invoice if {name} is not "
+        "to be paid."
+    )
+
+
+def was_approved(record_id: str, content: str, due: int) -> bool:
+    """Whether a content was approved for so many minor units, or for more."""
+    decided = intents.find(APPROVE, f"{record_id}:{content}")
+    amount = decided.outcome if decided else None
+    return bool(amount and amount.isdecimal() and int(amount) >= due)
+
+
+def note_approval(record_id: str, content: str, due: int) -> None:
+    """Keep in the ledger that a content was approved for so many minor units."""
+    subject = f"{record_id}:{content}"
+    intents.decide(APPROVE, subject, digest=content, actor=run_id(), outcome=str(due))
+
+
+def decides_in_salesforce() -> bool:
+    """Whether approvers decide by the package's buttons."""
+    org = salesforce.client()
+    there = org.has(REQUEST) and org.keeps(record.INVOICE, record.APPROVAL_KEY)
+    return settings().approval.in_salesforce and there
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What approvers are asked about one invoice."""
+
+    key: str
+    record_id: str
+    content: str
+    due: int
+    asked_by: str
+
+    @property
+    def is_approved(self) -> bool:
+        return was_approved(self.record_id, self.content, self.due)
+
+    @property
+    def rejected_by(self) -> str:
+        decided = intents.find(REJECT, self.key)
+        return (decided and decided.outcome) or ""
+
+    @property
+    def approvers(self) -> list[str]:
+        """The names of those who have approved."""
+        return [yes.outcome or "" for yes in intents.concluded(APPROVED_BY, f"{self.key}:")]
+
+
+def _question(record_id: str) -> _Question | None:
+    asked = intents.find(ASK_APPROVAL, record_id)
+    if asked is None or asked.outcome is None:
+        return None
+    key = fingerprint(record_id, asked.digest, asked.outcome, asked.generation)
+    return _Question(key, record_id, asked.digest, int(asked.outcome), asked.actor)
+
+
+def waits_for_approvers(record_id: str) -> bool:
+    """Whether approvers were asked in Salesforce, and have not decided."""
+    question = _question(record_id)
+    return bool(question and not question.is_approved and not question.rejected_by)
+
+
+@task(task_run_name="ask the approvers", **STEP)
+def ask_approvers(draft: Invoice, asked: AmountDue, why: str) -> str:
+    """Let an invoice wait for approvers, and tell them, once for each content and amount.
+
+    Returns:
+        That it waits, in a sentence.
+    """
+    question = _question(draft.record_id)
+    wanted = draft.content_digest, asked.due.minor
+    if question is None or (question.content, question.due) != wanted or question.rejected_by:
+        content, due = wanted
+        intents.reopen(ASK_APPROVAL, draft.record_id)
+        intents.decide(
+            ASK_APPROVAL, draft.record_id, digest=content, actor=run_id(), outcome=str(due)
+        )
+        question = _question(draft.record_id)
+    assert question is not None
+    said = f"{draft.name} waits for approval over {asked.due}. {why}"
+    by = ", ".join(question.approvers)
+    fields = record.approval_fields(status=WAITING, by=by, due=asked.due, key=question.key)
+    fields[record.SYNC_MESSAGE] = said
+    fields = record.cut(fields, text_lengths(record.INVOICE))
+    salesforce.client().update(record.INVOICE, draft.record_id, fields)
+    add_entry(f"{question.key}-asked", draft.record_id, "Waits for approval", amount=asked.due)
+    _tell_approvers(question, f"{draft.name} waits for approval", f"{draft.account.name}: {said}")
+    return said
+
+
+def _tell_approvers(question: _Question, title: str, said: str) -> None:
+    """Tell the group, once; who is not told finds it in the list of what waits."""
+    if intents.find(TELL_APPROVERS, question.key):
+        return
+    org = salesforce.client()
+    try:
+        groups = org.query(Query("Group", ["Id"], where=equals("DeveloperName", GROUP)))
+        for group in groups[:1]:
+            org.notify(NOTIFICATION, group["Id"], title, said, question.record_id)
+    except InvoicingError as error:
+        get_run_logger().warning("The approvers were not notified: %s", error)
+        return
+    intents.decide(
+        TELL_APPROVERS,
+        question.key,
+        digest=question.content,
+        actor=run_id(),
+        outcome=str(len(groups)),
+    )
+
+
+def approve(invoice: str, request_id: str) -> str:
+    """Take an approver's yes from their request; the same request as often as it takes.
+
+    Args:
+        invoice: The invoice as people name it.
+        request_id: The request's record.
+
+    Returns:
+        What is still missing, in a sentence with a space after it; nothing if it is approved.
+
+    Raises:
+        Rejected: it does not wait, was decided otherwise, or this approver may not.
+    """
+    with lock_quietly(invoice) as record_id:
+        return _take_yes(record_id, request_id)
+
+
+@task(task_run_name="take the approval", **STEP)
+def _take_yes(record_id: str, request_id: str) -> str:
+    sending = intents.find(SEND, record_id)
+    if sending and sending.outcome and sending.actor == run_id():
+        return ""
+    request, draft = _request(record_id, request_id, request_record.APPROVE), read_invoice(record_id)
+    question = _asked_in(request, draft)
+    if question.is_approved and sending and sending.outcome:
+        raise Rejected(f"{draft.name} was approved and sent already.")
+    if question.rejected_by:
+        raise Rejected(
+            f"{draft.name} was rejected by {question.rejected_by}. Send it again to ask again."
+        )
+    if draft.content_digest != question.content:
+        return f"{draft.name} was changed after it was sent for approval. "
+    authors, known = _authors(record_id)
+    if settings().approval.four_eyes and short(request.asked_by) in authors:
+        raise Rejected(
+            f"You raised {draft.name}, or wrote on its lines, so somebody else has to approve it."
+        )
+    name, due = _name(request.asked_by), Money(draft.currency, question.due)
+    intents.decide(
+        APPROVED_BY,
+        f"{question.key}:{short(request.asked_by)}",
+        digest=question.content,
+        actor=request_id,
+        outcome=name,
+    )
+    add_entry(f"{request_id}-approved", record_id, f"Approved by {name}", amount=due)
+    approvers = question.approvers
+    if settings().approval.four_eyes and not known and len(approvers) < 2:
+        return f"{name} approved {draft.name}. A program raised it, so another one has to as well. "
+    _show_decision(request, APPROVED, ", ".join(approvers), due)
+    note_approval(record_id, question.content, question.due)
+    intents.take_over(SEND, record_id, run_id())
+    return ""
+
+
+def reject(invoice: str, request_id: str) -> str:
+    """Take an approver's no from their request; the same request as often as it takes.
+
+    Args:
+        invoice: The invoice as people name it.
+        request_id: The request's record.
+
+    Returns:
+        What was decided, in a sentence.
+
+    Raises:
+        Rejected: it does not wait, or was decided otherwise.
+    """
+    with lock_quietly(invoice) as record_id:
+        return _take_no(record_id, request_id)
+
+
+@task(task_run_name="take the rejection", **STEP)
+def _take_no(record_id: str, request_id: str) -> str:
+    request, draft = _request(record_id, request_id, request_record.REJECT), read_invoice(record_id)
+    question = _asked_in(request, draft)
+    if question.is_approved:
+        raise Rejected(f"{draft.name} was approved already, by {', '.join(question.approvers)}.")
+    comment = request_record.read_parameters(request.parameters).get("comment", "")
+    name, due = _name(request.asked_by), Money(draft.currency, question.due)
+    intents.decide(
+        REJECT, question.key, digest=question.content, actor=request_id, outcome=name
+    )
+    _show_decision(request, DECLINED, name, due)
+    add_entry(f"{request_id}-rejected", record_id, f"Declined by {name}", amount=due)
+    said = f"{draft.name} was declined by {name}: {comment or 'no reason was given'}."
+    if draft.status is not Status.DRAFT:
+        said += f" {way_on(draft.name)}"
+    write_sync_message(record_id, SyncState.FAILED, said)
+    _tell_whoever_sent(question, f"{draft.name} was declined", said)
+    return said
+
+
+def _request(record_id: str, request_id: str, action: str) -> RequestRecord:
+    """The request of an approver, as Salesforce had it when it was taken up."""
+    request = request_records.find(request_id)
+    if request is None or request.action != action or request.invoice_id != record_id:
+        raise Rejected(
+            f"There is no request {request_id!r} in Salesforce to {action.lower()} this invoice. "
+            f"Approvers press {action} on its page."
+        )
+    return request
+
+
+def _asked_in(request: RequestRecord, draft: Invoice) -> _Question:
+    """The question that a request answers."""
+    question = _question(draft.record_id)
+    given = request_record.read_parameters(request.parameters).get("approval_key")
+    if question is None or given != question.key:
+        raise Rejected(
+            f"{draft.name} no longer waits for what was decided about: it was changed, or sent for "
+            "approval again. Look at it, and decide again."
+        )
+    return question
+
+
+def _authors(record_id: str) -> tuple[set[str], bool]:
+    """Users who raised an invoice or wrote its lines, and whether a person raised it."""
+    org = salesforce.client()
+    [raised] = org.query(Query(record.INVOICE, ["CreatedById"], where=equals("Id", record_id)))
+    lines = org.query(
+        Query(
+            record.LINE,
+            ["CreatedById", "LastModifiedById"],
+            where=equals("Invoice__c", record_id),
+        )
+    )
+    ours, by = short(org.session().user_id), short(raised["CreatedById"])
+    wrote = {short(line[field]) for line in lines for field in ("CreatedById", "LastModifiedById")}
+    return ({by} | wrote) - {ours}, by != ours
+
+
+def _name(user_id: str) -> str:
+    found = salesforce.client().query(Query("User", ["Name"], where=equals("Id", user_id)))
+    return str(found[0]["Name"]) if found else user_id
+
+
+def _show_decision(request: RequestRecord, status: str, by: str, due: Money) -> None:
+    comment = request_record.read_parameters(request.parameters).get("comment", "")
+    fields = record.approval_fields(
+        status=status, by=by, at=request.asked_at, due=due, comment=comment
+    )
+    fields = record.cut(fields, text_lengths(record.INVOICE))
+    salesforce.client().update(record.INVOICE, str(request.invoice_id), fields)
+
+
+def _tell_whoever_sent(question: _Question, title: str, said: str) -> None:
+    asked = request_records.asked_for(question.asked_by)
+    if asked is None:
+        return
+    try:
+        org = salesforce.client()
+        org.notify("Invoice_Request", asked.asked_by, title, said, question.record_id)
+    except InvoicingError as error:
+        get_run_logger().warning("Whoever sent it was not notified: %s", error)
