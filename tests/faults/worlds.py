@@ -82,6 +82,8 @@ class World:
             "LEDGER__URL": self.ledger_url,
             "BUSINESS__TIME_ZONE": "Europe/Berlin",
             "REMINDERS__BEFORE_DUE": "[45]",
+            "APPROVAL__LIMITS": '{"USD": "100000"}',
+            "APPROVAL__FOUR_EYES": "false",
         }
         os.environ.update({f"INVOICING_{name}": value for name, value in values.items()})
         self._migrate()

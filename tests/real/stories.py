@@ -9,7 +9,7 @@ from invoicing.connectors import stripe
 from invoicing.connectors.prefect import Prefect
 from invoicing.domain.salesforce.record import stamp
 from invoicing.domain.stripe.events import HANDLED_TYPES
-from invoicing.errors import EnvironmentMismatch
+from invoicing.errors import EnvironmentMismatch, Rejected
 from invoicing.ledger import inbox, intents, links
 from invoicing.ledger.database import session
 from invoicing.ledger.intents import MAIL
@@ -142,6 +142,19 @@ def send_invoice(stage: Stage) -> None:
     currency = stage.record(name)["Currency__c"].lower()
     expect("currency in Stripe", {line.currency for line in lines}, {currency})
     expect("lines in Stripe", len(lines), 2)
+
+
+@story("reject-invoice")
+def reject_invoice(stage: Stage) -> None:
+    """Only a request of an approver rejects; our own user is none, and may make no request."""
+    name = stage.draft()
+    try:
+        stage.run("reject-invoice", invoice=name, request_id="none")
+    except Rejected as error:
+        expect("refusal", "There is no request" in str(error), True)
+    else:
+        expect("refusal", "completed", "refused")
+    expect("state", stage.record(name)["Status__c"], "Draft")
 
 
 @story("resend-invoice")
