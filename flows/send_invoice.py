@@ -66,8 +66,8 @@ def send_invoice(
         fill_draft(stripe_id, draft)
         asked = compare_totals(stripe_id, draft, customer_id)
         check_collectable(draft, asked, small_amount_is_meant=small_amount_is_meant)
-        if waits := await_approval(draft, asked):
-            return InvoiceOutcome.of_draft(draft, missing + waits)
+        if waits := await_approval(draft, asked, missing):
+            return InvoiceOutcome.of_draft(draft, waits)
         asked = finalize(stripe_id, draft, customer_id, asked)
         if asked.is_more_than_agreed:
             refreshed = refresh_after_act(stripe_id)

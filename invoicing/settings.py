@@ -282,8 +282,8 @@ class Approval(BaseModel):
     )
     four_eyes: bool = Field(
         True,
-        description="In Salesforce, nobody approves alone what they raised or changed: what a "
-        "program raised, two people approve.",
+        description="In Salesforce, nobody approves what they raised or whose lines they wrote; "
+        "what a program wrote, two people approve.",
     )
 
     @field_validator("limits")

@@ -20,7 +20,7 @@ from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.queries import Query, all_of, equals, is_in
 from invoicing.errors import Rejected
 from invoicing.ledger import intents
-from invoicing.ledger.intents import FINALIZE, SEND
+from invoicing.ledger.intents import APPROVE, FINALIZE, SEND
 from invoicing.settings import settings
 from tasks.records.environment_check import text_lengths
 from tasks.records.invoices import write_sync_message
@@ -32,16 +32,16 @@ from tasks.runtime.retries import STEP
 from tasks.runtime.run_page import run_id
 from tasks.sending.approval_in_salesforce import (
     NOT_SENT,
+    approvers_agreed,
     ask_approvers,
     decides_in_salesforce,
-    note_approval,
     waits_for_approvers,
-    was_approved,
     way_on,
+    withdraw_question,
 )
 
 
-def await_approval(draft: Invoice, asked: AmountDue) -> str:
+def await_approval(draft: Invoice, asked: AmountDue, missing: str = "") -> str:
     """Let an invoice go on only if what it asks for needs no approval, or has a person's.
 
     It needs one above its currency's limit, and where it asks for more than was agreed: before
@@ -49,6 +49,11 @@ def await_approval(draft: Invoice, asked: AmountDue) -> str:
 
     Where approvers decide in Salesforce, the run ends, and their decision begins another one. Else
     it is suspended until there is a decision. Nothing is held meanwhile.
+
+    Args:
+        draft: The invoice.
+        asked: What it asks for.
+        missing: Why an approver's yes was not enough: then it goes out on no account.
 
     Returns:
         That it waits, in a sentence; nothing if it may go on.
@@ -58,9 +63,11 @@ def await_approval(draft: Invoice, asked: AmountDue) -> str:
     """
     why = _reason(draft, asked)
     if why is None or is_approved(draft, asked):
-        return ""
+        if waits_for_approvers(draft.record_id):
+            withdraw_question(draft)
+        return missing and f"{missing}It needs no approval any more; send it again."
     if decides_in_salesforce():
-        return ask_approvers(draft, asked, why)
+        return missing + ask_approvers(draft, asked, why)
     prompts = Prompts(f"approve-{draft.content_digest}-{asked.due.minor}")
     if not prompts.has_later_answer():
         mark_waiting(draft, asked, why)
@@ -164,7 +171,12 @@ def is_approved(draft: Invoice, asked: AmountDue) -> bool:
         and intents.attempted(FINALIZE, draft.record_id)
     ):
         return True
-    return was_approved(draft.record_id, draft.content_digest, asked.due.minor)
+    content, due = draft.content_digest, asked.due.minor
+    decided = intents.find(APPROVE, f"{draft.record_id}:{content}")
+    amount = decided.outcome if decided else None
+    if amount and amount.isdecimal() and int(amount) >= due:
+        return True
+    return approvers_agreed(draft.record_id, content, due)
 
 
 @task(task_run_name="write on the record that it waits for approval", **STEP)
@@ -196,4 +208,10 @@ def record_decision(draft: Invoice, asked: AmountDue, decision: Decision) -> Non
         amount=asked.due,
     )
     if decision.approved:
-        note_approval(draft.record_id, draft.content_digest, asked.due.minor)
+        intents.decide(
+            APPROVE,
+            f"{draft.record_id}:{draft.content_digest}",
+            digest=draft.content_digest,
+            actor=run_id(),
+            outcome=str(asked.due.minor),
+        )

@@ -20,23 +20,16 @@ from invoicing.domain.model.money import Money
 from invoicing.domain.model.record_ids import short
 from invoicing.domain.model.status import Status, SyncState
 from invoicing.domain.salesforce import record, request_record
-from invoicing.domain.salesforce.queries import Query, equals
+from invoicing.domain.salesforce.queries import Query, all_of, equals
 from invoicing.domain.salesforce.request_record import REQUEST
 from invoicing.errors import InvoicingError, Rejected
 from invoicing.ledger import intents, request_records
-from invoicing.ledger.intents import (
-    APPROVE,
-    APPROVED_BY,
-    ASK_APPROVAL,
-    REJECT,
-    SEND,
-    TELL_APPROVERS,
-)
-from invoicing.ledger.models import RequestRecord
+from invoicing.ledger.intents import APPROVED_BY, ASK_APPROVAL, DECIDE, SEND, TELL_APPROVERS
+from invoicing.ledger.models import Intent, RequestRecord
 from invoicing.settings import settings
 from tasks.records.environment_check import text_lengths
 from tasks.records.invoices import read_invoice, write_sync_message
-from tasks.records.locks import lock_quietly
+from tasks.records.locks import INVOICE, lock_quietly
 from tasks.records.record_changes import add_entry
 from tasks.runtime.retries import STEP
 from tasks.runtime.run_page import run_id
@@ -44,6 +37,15 @@ from tasks.runtime.run_page import run_id
 GROUP, NOTIFICATION = "Invoice_Approvers", "Invoice_Approval"
 """The public group that is told, and how. Who has a permission only View Setup may ask, which our
 user does without. Source: Object Reference, "PermissionSetAssignment"."""
+
+WITHDRAWN = "Withdrawn"
+
+DECIDED = {
+    request_record.APPROVE: "{} was approved already, by {}.",
+    request_record.REJECT: "{} was rejected by {}. Send it again to ask again.",
+    WITHDRAWN: "{} needs no approval any more.",
+}
+"""What whoever decides too late is told, by what decided."""
 
 NOT_SENT = "It is open in Stripe, and was neither mailed nor charged."
 
@@ -54,19 +56,6 @@ def way_on(name: str) -> str:
         f"{NOT_SENT} Run send-invoice again to be asked again, or void-invoice if {name} is not "
         "to be paid."
     )
-
-
-def was_approved(record_id: str, content: str, due: int) -> bool:
-    """Whether a content was approved for so many minor units, or for more."""
-    decided = intents.find(APPROVE, f"{record_id}:{content}")
-    amount = decided.outcome if decided else None
-    return bool(amount and amount.isdecimal() and int(amount) >= due)
-
-
-def note_approval(record_id: str, content: str, due: int) -> None:
-    """Keep in the ledger that a content was approved for so many minor units."""
-    subject = f"{record_id}:{content}"
-    intents.decide(APPROVE, subject, digest=content, actor=run_id(), outcome=str(due))
 
 
 def decides_in_salesforce() -> bool:
@@ -87,13 +76,9 @@ class _Question:
     asked_by: str
 
     @property
-    def is_approved(self) -> bool:
-        return was_approved(self.record_id, self.content, self.due)
-
-    @property
-    def rejected_by(self) -> str:
-        decided = intents.find(REJECT, self.key)
-        return (decided and decided.outcome) or ""
+    def decision(self) -> Intent | None:
+        """How it was decided; None as long as it waits."""
+        return intents.find(DECIDE, self.key)
 
     @property
     def approvers(self) -> list[str]:
@@ -101,18 +86,32 @@ class _Question:
         return [yes.outcome or "" for yes in intents.concluded(APPROVED_BY, f"{self.key}:")]
 
 
-def _question(record_id: str) -> _Question | None:
+def _asked_last(record_id: str) -> _Question | None:
     asked = intents.find(ASK_APPROVAL, record_id)
-    if asked is None or asked.outcome is None:
-        return None
-    key = fingerprint(record_id, asked.digest, asked.outcome, asked.generation)
-    return _Question(key, record_id, asked.digest, int(asked.outcome), asked.actor)
+    return _question(asked) if asked and asked.outcome else None
+
+
+def _question(asked: Intent) -> _Question:
+    key = fingerprint(asked.subject, asked.digest, asked.outcome, asked.generation)
+    return _Question(key, asked.subject, asked.digest, int(asked.outcome or 0), asked.actor)
 
 
 def waits_for_approvers(record_id: str) -> bool:
     """Whether approvers were asked in Salesforce, and have not decided."""
-    question = _question(record_id)
-    return bool(question and not question.is_approved and not question.rejected_by)
+    question = _asked_last(record_id)
+    return question is not None and question.decision is None
+
+
+def approvers_agreed(record_id: str, content: str, due: int) -> bool:
+    """Whether approvers said yes to a content and to so many minor units, or to more.
+
+    What they were asked last counts: a no takes back what was approved before.
+    """
+    question = _asked_last(record_id)
+    if question is None or question.content != content or question.due < due:
+        return False
+    decided = question.decision
+    return decided is not None and decided.digest == request_record.APPROVE
 
 
 @task(task_run_name="ask the approvers", **STEP)
@@ -122,16 +121,11 @@ def ask_approvers(draft: Invoice, asked: AmountDue, why: str) -> str:
     Returns:
         That it waits, in a sentence.
     """
-    question = _question(draft.record_id)
+    INVOICE.keep(draft.record_id)
+    question = _asked_last(draft.record_id)
     wanted = draft.content_digest, asked.due.minor
-    if question is None or (question.content, question.due) != wanted or question.rejected_by:
-        content, due = wanted
-        intents.reopen(ASK_APPROVAL, draft.record_id)
-        intents.decide(
-            ASK_APPROVAL, draft.record_id, digest=content, actor=run_id(), outcome=str(due)
-        )
-        question = _question(draft.record_id)
-    assert question is not None
+    if question is None or (question.content, question.due) != wanted or question.decision:
+        question = _ask(draft.record_id, *wanted)
     said = f"{draft.name} waits for approval over {asked.due}. {why}"
     by = ", ".join(question.approvers)
     fields = record.approval_fields(status=WAITING, by=by, due=asked.due, key=question.key)
@@ -141,6 +135,14 @@ def ask_approvers(draft: Invoice, asked: AmountDue, why: str) -> str:
     add_entry(f"{question.key}-asked", draft.record_id, "Waits for approval", amount=asked.due)
     _tell_approvers(question, f"{draft.name} waits for approval", f"{draft.account.name}: {said}")
     return said
+
+
+def _ask(record_id: str, content: str, due: int) -> _Question:
+    """A question that is none of those before, even if it is about the same."""
+    intents.reopen(ASK_APPROVAL, record_id)
+    return _question(
+        intents.decide(ASK_APPROVAL, record_id, digest=content, actor=run_id(), outcome=str(due))
+    )
 
 
 def _tell_approvers(question: _Question, title: str, said: str) -> None:
@@ -164,6 +166,21 @@ def _tell_approvers(question: _Question, title: str, said: str) -> None:
     )
 
 
+@task(task_run_name="tell that no approval is needed any more", **STEP)
+def withdraw_question(draft: Invoice) -> None:
+    """End the question that approvers were asked: the invoice goes on without their answer."""
+    INVOICE.keep(draft.record_id)
+    question = _asked_last(draft.record_id)
+    if question is None:
+        return
+    intents.decide_once(DECIDE, question.key, digest=WITHDRAWN, actor=run_id(), outcome="")
+    org = salesforce.client()
+    asks = all_of(equals("Id", draft.record_id), equals(record.APPROVAL_KEY, question.key))
+    for row in org.query(Query(record.INVOICE, ["Id"], where=asks)):
+        fields = {record.APPROVAL_STATUS: None, record.APPROVAL_KEY: None}
+        org.update(record.INVOICE, row["Id"], fields)
+
+
 def approve(invoice: str, request_id: str) -> str:
     """Take an approver's yes from their request; the same request as often as it takes.
 
@@ -183,38 +200,23 @@ def approve(invoice: str, request_id: str) -> str:
 
 @task(task_run_name="take the approval", **STEP)
 def _take_yes(record_id: str, request_id: str) -> str:
-    sending = intents.find(SEND, record_id)
-    if sending and sending.outcome and sending.actor == run_id():
-        return ""
-    request, draft = _request(record_id, request_id, request_record.APPROVE), read_invoice(record_id)
-    question = _asked_in(request, draft)
-    if question.is_approved and sending and sending.outcome:
-        raise Rejected(f"{draft.name} was approved and sent already.")
-    if question.rejected_by:
-        raise Rejected(
-            f"{draft.name} was rejected by {question.rejected_by}. Send it again to ask again."
-        )
-    if draft.content_digest != question.content:
-        return f"{draft.name} was changed after it was sent for approval. "
-    authors, known = _authors(record_id)
-    if settings().approval.four_eyes and short(request.asked_by) in authors:
-        raise Rejected(
-            f"You raised {draft.name}, or wrote on its lines, so somebody else has to approve it."
-        )
-    name, due = _name(request.asked_by), Money(draft.currency, question.due)
-    intents.decide(
-        APPROVED_BY,
-        f"{question.key}:{short(request.asked_by)}",
-        digest=question.content,
-        actor=request_id,
-        outcome=name,
-    )
-    add_entry(f"{request_id}-approved", record_id, f"Approved by {name}", amount=due)
-    approvers = question.approvers
-    if settings().approval.four_eyes and not known and len(approvers) < 2:
-        return f"{name} approved {draft.name}. A program raised it, so another one has to as well. "
-    _show_decision(request, APPROVED, ", ".join(approvers), due)
-    note_approval(record_id, question.content, question.due)
+    request = _request(record_id, request_id, request_record.APPROVE)
+    draft = read_invoice(record_id)
+    question, name = _asked_in(request, draft), _name(request.asked_by)
+    due, kept = Money(draft.currency, question.due), f"{request_id}-approved"
+    INVOICE.keep(record_id)
+    if question.decision is None:
+        if draft.content_digest != question.content:
+            return f"{draft.name} was changed after it was sent for approval. "
+        if not _is_enough(question, request, draft.name):
+            add_entry(kept, record_id, f"Approved by {name}", amount=due)
+            return (
+                f"{name} approved {draft.name}. A program wrote it, so another one has to as well. "
+            )
+    approvers = ", ".join(question.approvers)
+    _decide(question, request, draft.name, approvers)
+    add_entry(kept, record_id, f"Approved by {name}", amount=due)
+    _show_decision(request, APPROVED, approvers, due)
     intents.take_over(SEND, record_id, run_id())
     return ""
 
@@ -238,17 +240,15 @@ def reject(invoice: str, request_id: str) -> str:
 
 @task(task_run_name="take the rejection", **STEP)
 def _take_no(record_id: str, request_id: str) -> str:
-    request, draft = _request(record_id, request_id, request_record.REJECT), read_invoice(record_id)
-    question = _asked_in(request, draft)
-    if question.is_approved:
-        raise Rejected(f"{draft.name} was approved already, by {', '.join(question.approvers)}.")
-    comment = request_record.read_parameters(request.parameters).get("comment", "")
-    name, due = _name(request.asked_by), Money(draft.currency, question.due)
-    intents.decide(
-        REJECT, question.key, digest=question.content, actor=request_id, outcome=name
-    )
+    request = _request(record_id, request_id, request_record.REJECT)
+    draft = read_invoice(record_id)
+    question, name = _asked_in(request, draft), _name(request.asked_by)
+    INVOICE.keep(record_id)
+    _decide(question, request, draft.name, name)
+    due = Money(draft.currency, question.due)
     _show_decision(request, DECLINED, name, due)
     add_entry(f"{request_id}-rejected", record_id, f"Declined by {name}", amount=due)
+    comment = request_record.read_parameters(request.parameters).get("comment", "")
     said = f"{draft.name} was declined by {name}: {comment or 'no reason was given'}."
     if draft.status is not Status.DRAFT:
         said += f" {way_on(draft.name)}"
@@ -270,7 +270,7 @@ def _request(record_id: str, request_id: str, action: str) -> RequestRecord:
 
 def _asked_in(request: RequestRecord, draft: Invoice) -> _Question:
     """The question that a request answers."""
-    question = _question(draft.record_id)
+    question = _asked_last(draft.record_id)
     given = request_record.read_parameters(request.parameters).get("approval_key")
     if question is None or given != question.key:
         raise Rejected(
@@ -280,20 +280,57 @@ def _asked_in(request: RequestRecord, draft: Invoice) -> _Question:
     return question
 
 
+def _decide(question: _Question, request: RequestRecord, name: str, by: str) -> None:
+    """Let a request decide, unless something has decided before.
+
+    Args:
+        question: What is decided.
+        request: The request that decides.
+        name: The invoice's name.
+        by: Who decides.
+
+    Raises:
+        Rejected: it was decided before.
+    """
+    decided = intents.decide_once(
+        DECIDE, question.key, digest=request.action, actor=request.id, outcome=by
+    )
+    if decided.actor != request.id:
+        raise Rejected(DECIDED[decided.digest].format(name, decided.outcome))
+
+
+def _is_enough(question: _Question, request: RequestRecord, name: str) -> bool:
+    """Whether an approver's yes is enough; it is written down.
+
+    Raises:
+        Rejected: they wrote the invoice.
+    """
+    four_eyes = settings().approval.four_eyes
+    authors, by_program = _authors(question.record_id) if four_eyes else (set(), False)
+    if short(request.asked_by) in authors:
+        raise Rejected(
+            f"You raised {name}, or wrote on its lines, so somebody else has to approve it."
+        )
+    intents.decide(
+        APPROVED_BY,
+        f"{question.key}:{short(request.asked_by)}",
+        digest=question.content,
+        actor=request.id,
+        outcome=_name(request.asked_by),
+    )
+    return not by_program or len(question.approvers) > 1
+
+
 def _authors(record_id: str) -> tuple[set[str], bool]:
-    """Users who raised an invoice or wrote its lines, and whether a person raised it."""
+    """Users who raised an invoice or wrote its lines, and whether a program did."""
     org = salesforce.client()
     [raised] = org.query(Query(record.INVOICE, ["CreatedById"], where=equals("Id", record_id)))
-    lines = org.query(
-        Query(
-            record.LINE,
-            ["CreatedById", "LastModifiedById"],
-            where=equals("Invoice__c", record_id),
-        )
-    )
-    ours, by = short(org.session().user_id), short(raised["CreatedById"])
-    wrote = {short(line[field]) for line in lines for field in ("CreatedById", "LastModifiedById")}
-    return ({by} | wrote) - {ours}, by != ours
+    wrote = ["CreatedById", "LastModifiedById"]
+    lines = org.query(Query(record.LINE, wrote, where=equals("Invoice__c", record_id)))
+    users = {short(line[field]) for line in lines for field in wrote}
+    users.add(short(raised["CreatedById"]))
+    ours = short(org.session().user_id)
+    return users - {ours}, ours in users
 
 
 def _name(user_id: str) -> str:

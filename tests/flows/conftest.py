@@ -97,7 +97,14 @@ def deployed(
 
 
 def _deploy() -> None:
-    for flow in (send_invoice, sync_invoice, full_sync, record_payment, credit_invoice, reject_invoice):
+    for flow in (
+        send_invoice,
+        sync_invoice,
+        full_sync,
+        record_payment,
+        credit_invoice,
+        reject_invoice,
+    ):
         cast(RunnerDeployment, flow.to_deployment(name=flow.name)).apply()
 
 

@@ -169,7 +169,10 @@ def test_it_waits_without_a_run_and_approve_sends_it(
     assert f"{raised} over 2,450.00 USD was sent to Acme" in told["Outcome__c"]
     decided = approval(org, raised)
     assert (decided["Status__c"], decided["Approval_Status__c"]) == ("Open", "Approved")
-    assert (decided["Approved_By__c"], decided["Approval_Comment__c"]) == ("Ann Ledger", "As agreed")
+    assert (decided["Approved_By__c"], decided["Approval_Comment__c"]) == (
+        "Ann Ledger",
+        "As agreed",
+    )
     assert decided["Approval_Key__c"] is None
     assert mails(stripe_sandbox) == 1
 
@@ -296,7 +299,7 @@ def test_what_a_program_raised_takes_two(
         watch_salesforce()
         deployed.carry_out(send_invoice)
         assert org.request(first)["Outcome__c"].startswith(
-            f"Ann Ledger approved {name}. A program raised it, so another one has to as well."
+            f"Ann Ledger approved {name}. A program wrote it, so another one has to as well."
         )
         assert approval(org, name)["Approval_Status__c"] == "Waiting"
         assert approval(org, name)["Approved_By__c"] == "Ann Ledger"
@@ -380,7 +383,7 @@ def test_approve_pressed_twice(
     late = bo.press("Approve", org, raised, key=key)
     watch_salesforce()
     deployed.carry_out(send_invoice)
-    assert org.request(late)["Outcome__c"] == f"{raised} was approved and sent already."
+    assert org.request(late)["Outcome__c"] == f"{raised} was approved already, by Ann Ledger."
     assert mails(stripe_sandbox) == 1
 
 

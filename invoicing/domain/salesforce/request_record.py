@@ -76,7 +76,7 @@ ACTIONS: Mapping[str, Action] = {
     APPROVE: Action("send-invoice", ("approval_key", "comment"), once=True, decides=True),
     REJECT: Action("reject-invoice", ("approval_key", "comment"), once=True, decides=True),
 }
-"""By the value of the action field on requests; invoices can neither decide nor ask for a credit."""
+"""By the value of the action field on requests; an invoice asks for no decision and no credit."""
 
 
 def run_parameters(

@@ -60,8 +60,10 @@ class Notifications:
         if len(asked["recipientIds"]) > MOST_RECIPIENTS:
             return f"more than {MOST_RECIPIENTS} recipients"
         given = [("CustomNotificationType", asked["customNotifTypeId"])]
-        for recipient in asked["recipientIds"]:
-            given.append(("Group" if recipient.startswith("00G") else "User", recipient))
+        given += [
+            ("Group" if recipient.startswith("00G") else "User", recipient)
+            for recipient in asked["recipientIds"]
+        ]
         for sobject, record_id in given:
             if not self._is_there(sobject, record_id):
                 return f"{record_id} is no {sobject}"

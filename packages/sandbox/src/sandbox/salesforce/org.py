@@ -47,7 +47,6 @@ PERSON_ID = make_id("005", 2)
 STANDARD_PRICEBOOK_ID = make_id("01s", 1)
 
 
-
 @dataclass(frozen=True)
 class Person:
     """Somebody who is not the integration user.
