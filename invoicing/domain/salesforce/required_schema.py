@@ -240,7 +240,7 @@ OBJECTS: Mapping[str, SObject] = {
     ),
     "Stripe_Invoice_Request__c": SObject(
         fields={
-            "Action__c": picklist(*ACTIONS, "Credit", needed=True),
+            "Action__c": picklist(*ACTIONS, "Credit", "Approve", "Reject", needed=True),
             "Invoice__c": reference("Stripe_Invoice__c", needed=True),
             "Open_Key__c": text(64, needed=True, unique=True),
             "Outcome__c": text(4000, needed=True),
