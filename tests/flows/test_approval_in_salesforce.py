@@ -15,7 +15,7 @@ from flows.send_scheduled import send_scheduled
 from flows.watch_salesforce import watch_salesforce
 from invoicing.connectors import salesforce
 from invoicing.connectors.stripe import Stripe
-from invoicing.domain.forms.parameters import InvoiceOutcome
+from invoicing.domain.forms.parameters import InvoiceOutcome, LineItem
 from invoicing.errors import Rejected
 from invoicing.settings import settings
 from tests.conftest import Sandbox
@@ -269,6 +269,19 @@ def test_not_by_whoever_wrote_its_lines(
     assert org.request(refused)["State__c"] == "Refused"
 
 
+def test_a_program_wrote_on_what_a_person_raised(
+    raised: str, org: Org, ann: Person, bo: Person, deployed: Deployed, stripe_sandbox: Sandbox
+) -> None:
+    """Somebody made it dearer by a form, and nobody knows who: two approve it."""
+    revise_invoice(raised, add=[LineItem(description="More work", unit_price="9000")])
+    send_invoice(raised)
+    for approver, sent in ((ann, 0), (bo, 1)):
+        approver.press("Approve", org, raised)
+        watch_salesforce()
+        deployed.carry_out(send_invoice)
+        assert mails(stripe_sandbox) == sent
+
+
 def test_where_two_eyes_are_enough(
     org: Org,
     deployed: Deployed,
@@ -344,6 +357,18 @@ def test_rejected_it_stays_a_draft(
     deployed.carry_out(send_invoice)
     assert "no longer waits for what was decided about" in org.request(late)["Outcome__c"]
     assert mails(stripe_sandbox) == 0
+
+
+def test_rejected_twice(raised: str, org: Org, ann: Person, bo: Person, deployed: Deployed) -> None:
+    """The first no is on the record, and stays there."""
+    send_invoice(raised)
+    key = approval(org, raised)["Approval_Key__c"]
+    for approver in (ann, bo):
+        request = approver.press("Reject", org, raised, "No", key=key)
+        watch_salesforce()
+        deployed.carry_out(reject_invoice)
+    assert "was rejected by Ann Ledger" in org.request(request)["Outcome__c"]
+    assert approval(org, raised)["Approved_By__c"] == "Ann Ledger"
 
 
 def test_approve_and_reject_at_once(
@@ -457,6 +482,45 @@ def test_edited_between(
     watch_salesforce()
     deployed.carry_out(send_invoice)
     assert mails(stripe_sandbox) == 1
+
+
+def test_made_small_before_the_approval(
+    raised: str, org: Org, una: Person, ann: Person, deployed: Deployed, stripe_sandbox: Sandbox
+) -> None:
+    """It needs no approval any more; but an approver's click does not send what nobody sent."""
+    send_invoice(raised)
+    [line] = org.record(raised)["Lines__r"]["records"]
+    assert una.change("Stripe_Invoice_Line__c", line["Id"], Unit_Price__c=100).ok
+    request = ann.press("Approve", org, raised)
+    watch_salesforce()
+    deployed.carry_out(send_invoice)
+    assert org.request(request)["Outcome__c"] == (
+        f"{raised} was changed after it was sent for approval. It needs no approval any more; send "
+        "it again."
+    )
+    assert approval(org, raised)["Approval_Status__c"] is None
+    assert mails(stripe_sandbox) == 0
+    assert "was sent" in send_invoice(raised).sentence
+    assert mails(stripe_sandbox) == 1
+
+
+def test_what_went_out_cannot_be_rejected(
+    raised: str, org: Org, una: Person, ann: Person, deployed: Deployed, stripe_sandbox: Sandbox
+) -> None:
+    """It was made small and sent without approval: nothing waits, and a late no is refused."""
+    send_invoice(raised)
+    key = approval(org, raised)["Approval_Key__c"]
+    [line] = org.record(raised)["Lines__r"]["records"]
+    assert una.change("Stripe_Invoice_Line__c", line["Id"], Unit_Price__c=100).ok
+    assert "was sent" in send_invoice(raised).sentence
+    shown = approval(org, raised)
+    assert (shown["Approval_Status__c"], shown["Approval_Key__c"]) == (None, None)
+    late = ann.press("Reject", org, raised, key=key)
+    watch_salesforce()
+    deployed.carry_out(reject_invoice)
+    assert org.request(late)["State__c"] == "Refused"
+    assert org.request(late)["Outcome__c"] == f"{raised} needs no approval any more."
+    assert "declined" not in (approval(org, raised)["Sync_Message__c"] or "")
 
 
 def test_edited_after_the_approval(
