@@ -49,8 +49,8 @@ SETTINGS = {
     "INVOICING_APPROVAL__LIMITS": '{"USD": "20000"}',
     "INVOICING_APPROVAL__FOUR_EYES": "false",
 }
-"""Sending more than this has to be approved; it leaves the story's first invoice alone. Whoever looks
-on is one person, and may approve what the story raised."""
+"""Sending more than this has to be approved; it leaves the story's first invoice alone. Whoever
+plays with the demo is one person, and may approve what it raised."""
 
 FIELDS = (
     *("Id", "Name", "Account__r.Name", "Status__c", "Payment_State__c", "Sync_State__c"),
