@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from invoicing.domain.forms.parameters import InvoiceOutcome, InvoiceReference
+from invoicing.domain.forms.parameters import InvoiceOutcome, InvoiceReference, RequestId
 from invoicing.domain.model.invoice_details import Collection
 from tasks.corrections.replacement_draft import check_replaceable
 from tasks.records.accounts import link_customer
@@ -12,6 +12,7 @@ from tasks.records.locks import lock_invoice
 from tasks.runtime.outcome import reports_outcome
 from tasks.runtime.run_page import name_run
 from tasks.sending.approval import await_approval
+from tasks.sending.approval_in_salesforce import approve
 from tasks.sending.customer import check_saved_payment, ensure_customer
 from tasks.sending.finalization import (
     charge,
@@ -34,19 +35,24 @@ from tasks.sync.refresh import outcome_of_act, refresh_after_act
 
 @flow(name="send-invoice", flow_run_name="send {invoice}", persist_result=True)
 @reports_outcome
-def send_invoice(invoice: InvoiceReference, small_amount_is_meant: bool = False) -> InvoiceOutcome:
+def send_invoice(
+    invoice: InvoiceReference, small_amount_is_meant: bool = False, request_id: RequestId = ""
+) -> InvoiceOutcome:
     """Send a draft invoice: Stripe e-mails it to the customer with a payment link.
 
     Nothing reaches the customer before both sides add up to the same total, and nothing that
     asks for more than was agreed, or became final over another total, before a person was asked.
+    Where approvers decide in Salesforce, it ends while they are asked, and Approve runs it again.
     Running it again finishes what was begun, and never mails twice.
 
     Args:
         invoice: The invoice's name (INV-0042), its Salesforce id or its Stripe id.
         small_amount_is_meant: Send it also if less is due than Stripe collects, such as 0.30
             USD: it counts as paid at once, and the amount goes onto the customer's next invoice.
+        request_id: The request in Salesforce by which somebody approved it.
     """
     verify_environment()
+    missing = approve(invoice, request_id) if request_id else ""
     with lock_invoice(invoice) as record_id:
         draft = read_invoice(record_id)
         name_run(f"send {draft.name} to {draft.account.name}")
@@ -60,11 +66,13 @@ def send_invoice(invoice: InvoiceReference, small_amount_is_meant: bool = False)
         fill_draft(stripe_id, draft)
         asked = compare_totals(stripe_id, draft, customer_id)
         check_collectable(draft, asked, small_amount_is_meant=small_amount_is_meant)
-        await_approval(draft, asked)
+        if waits := await_approval(draft, asked, missing):
+            return InvoiceOutcome.of_draft(draft, waits)
         asked = finalize(stripe_id, draft, customer_id, asked)
         if asked.is_not_as_agreed:
-            refresh_after_act(stripe_id)
-            await_approval(draft, asked)
+            refreshed = refresh_after_act(stripe_id)
+            if waits := await_approval(draft, asked):
+                return outcome_of_act(refreshed, waits)
         if draft.details.collection is not Collection.CHARGE:
             did = "sent to"
             mail(stripe_id, record_id, draft.email or "")

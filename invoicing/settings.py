@@ -272,7 +272,18 @@ class Approval(BaseModel):
         "A currency that is not named has no limit.",
     )
     approvers: Listed[str] = Field(
-        default_factory=list, description="Who may approve; empty: whoever gives a name."
+        default_factory=list,
+        description="Who may approve in Prefect's dialogue; empty: whoever gives a name.",
+    )
+    in_salesforce: bool = Field(
+        True,
+        description="Where the Salesforce package is deployed, approvers decide there, by the "
+        "buttons Approve and Reject; off: in Prefect's dialogue, which cannot prove who answers.",
+    )
+    four_eyes: bool = Field(
+        True,
+        description="In Salesforce, nobody approves what they raised or whose lines they wrote; "
+        "what a program wrote, two people approve.",
     )
 
     @field_validator("limits")

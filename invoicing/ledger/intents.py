@@ -37,6 +37,18 @@ REPORT_PAYMENT = "report-payment"
 ATTACH_PAYMENT = "attach-payment"
 CREDIT = "credit-invoice"
 APPROVE = "approve-sending"
+ASK_APPROVAL = "ask-for-approval"
+"""What waits for approvers in Salesforce; the outcome is in minor units, the digest the content's.
+Each generation is another question."""
+
+APPROVED_BY = "approved-by"
+"""One approver's yes; the subject is the question's key and the user."""
+
+DECIDE = "decide-approval"
+"""How a question to approvers was decided, once and for all; the subject is the question's key, the
+digest the action, the actor the request, the outcome who asked for it."""
+
+TELL_APPROVERS = "tell-approvers"
 AGREE = "agree-amount"
 """What an invoice asks for was said; the outcome is in minor units, the digest the content's."""
 
@@ -171,14 +183,45 @@ def claim(operation: str, subject: str, *, digest: str, actor: str) -> bool:
         return intent.digest == digest
 
 
-def decide(operation: str, subject: str, *, digest: str, actor: str, outcome: str) -> None:
-    """Write down what was decided for a content, in place of what was decided before."""
+def decide(operation: str, subject: str, *, digest: str, actor: str, outcome: str) -> Intent:
+    """Write down what was decided for a content, in place of what was decided before.
+
+    Returns:
+        The decision.
+    """
     with session() as ledger:
         insert_missing(ledger, [_new(operation, subject, digest, actor)])
         intent = ledger.get_one(Intent, (operation, subject), with_for_update=True)
         intent.digest, intent.actor = digest, actor
         intent.outcome, intent.concluded_at = outcome, datetime.now(UTC)
         ledger.add(intent)
+        return intent
+
+
+def decide_once(operation: str, subject: str, *, digest: str, actor: str, outcome: str) -> Intent:
+    """Write down what was decided, unless it was decided before.
+
+    Whoever comes first decides, also of two who do not know of each other: it is one statement of
+    the ledger, and needs no lease.
+
+    Returns:
+        The decision that counts.
+    """
+    intent = earlier(
+        operation, subject, digest=digest, at=datetime.now(UTC), actor=actor, outcome=outcome
+    )
+    with session() as ledger:
+        insert_missing(ledger, [intent])
+        return ledger.get_one(Intent, (operation, subject))
+
+
+def take_over(operation: str, subject: str, actor: str) -> None:
+    """Write down that another run does from now on what was begun, unless it is done."""
+    with session() as ledger:
+        intent = ledger.get(Intent, (operation, subject), with_for_update=True)
+        if intent is not None and intent.outcome is None:
+            intent.actor = actor
+            ledger.add(intent)
 
 
 def withdraw(operation: str, subject: str) -> None:

@@ -37,6 +37,18 @@ def unstarted(ids: Iterable[str]) -> set[str]:
         return set(ledger.exec(query))
 
 
+def find(request_id: str) -> RequestRecord | None:
+    """A request that was written down."""
+    with session() as ledger:
+        return ledger.get(RequestRecord, request_id)
+
+
+def asked_for(run_id: str) -> RequestRecord | None:
+    """The request that a run was started for, answered or not."""
+    with session() as ledger:
+        return ledger.exec(select(RequestRecord).where(RequestRecord.run_id == run_id)).first()
+
+
 def of_run(run_id: str) -> RequestRecord | None:
     """The request that a run was started for, unless it is answered."""
     query = select(RequestRecord).where(text(UNANSWERED), RequestRecord.run_id == run_id)

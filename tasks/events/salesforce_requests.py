@@ -24,7 +24,7 @@ from tasks.records.locks import Lock
 from tasks.runtime.retries import FEW_RETRIES, STEP
 
 FLOW_BY_ACTION: Mapping[str, str] = {
-    name: action.flow for name, action in ACTIONS.items() if name != "Credit"
+    name: action.flow for name, action in ACTIONS.items() if not action.decides and name != "Credit"
 }
 """Flows by the value of the action field. A payment is the whole of what remains; for
 a part or a reference, and for credits, start the flow with its form."""

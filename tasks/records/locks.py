@@ -125,9 +125,7 @@ def lock_invoice(reference: str) -> Iterator[str]:
     Yields:
         The Salesforce record id.
     """
-    record_id = find_record(reference)
-    with heartbeat() as owner:
-        take_turn(record_id)
+    with lock_quietly(reference) as record_id:
         try:
             yield record_id
         except (Busy, Superseded):
@@ -139,6 +137,23 @@ def lock_invoice(reference: str) -> Iterator[str]:
         except Exception as error:
             _write_if_possible(record_id, error)
             raise
+
+
+@contextmanager
+def lock_quietly(reference: str) -> Iterator[str]:
+    """Lock an invoice; what goes wrong is no matter of its record.
+
+    Args:
+        reference: The invoice as people name it.
+
+    Yields:
+        The Salesforce record id.
+    """
+    record_id = find_record(reference)
+    with heartbeat() as owner:
+        take_turn(record_id)
+        try:
+            yield record_id
         finally:
             _release([record_id], owner)
 

@@ -30,31 +30,55 @@ from tasks.runtime.clock import today
 from tasks.runtime.prompts import Prompts
 from tasks.runtime.retries import STEP
 from tasks.runtime.run_page import run_id
+from tasks.sending.approval_in_salesforce import (
+    NOT_SENT,
+    approvers_agreed,
+    ask_approvers,
+    decided_about,
+    decides_in_salesforce,
+    waits_for_approvers,
+    way_on,
+    withdraw_question,
+)
 
 
-def await_approval(draft: Invoice, asked: AmountDue) -> None:
+def await_approval(draft: Invoice, asked: AmountDue, missing: str = "") -> str:
     """Let an invoice go on only if what it asks for needs no approval, or has a person's.
 
     It needs one above its currency's limit, and where it asks for more than was agreed: before
     finalization, and once more after it, before anything goes out. After it, another total than
     was agreed needs one, too.
 
-    Suspends the run until there is a decision; nothing is held meanwhile.
+    Where approvers decide in Salesforce, the run ends, and their decision begins another one. Else
+    it is suspended until there is a decision. Nothing is held meanwhile.
+
+    Args:
+        draft: The invoice.
+        asked: What it asks for.
+        missing: Why an approver's yes was not enough: then it goes out on no account.
+
+    Returns:
+        That it waits, in a sentence; nothing if it may go on.
 
     Raises:
         Rejected: it was declined.
     """
     why = _reason(draft, asked)
     if why is None or is_approved(draft, asked):
-        return
-    prompts = Prompts(f"approve-{_content(draft, asked)}-{asked.due.minor}")
+        if waits_for_approvers(draft.record_id):
+            withdraw_question(draft)
+        return missing and f"{missing}It needs no approval any more; send it again."
+    if decides_in_salesforce():
+        return missing + ask_approvers(draft, asked, why)
+    prompts = Prompts(f"approve-{decided_about(draft, asked)}-{asked.due.minor}")
     if not prompts.has_later_answer():
         mark_waiting(draft, asked, why)
     decision = prompts.run(decide(draft, asked, why, settings().approval.approvers))
     record_decision(draft, asked, decision)
     if not decision.approved:
         said = f"{draft.name} was declined by {decision.by}: {decision.comment}"
-        raise Rejected(f"{said}. {_way_on(draft.name)}" if asked.finalized else said)
+        raise Rejected(f"{said}. {way_on(draft.name)}" if asked.finalized else said)
+    return ""
 
 
 def _reason(draft: Invoice, asked: AmountDue) -> str | None:
@@ -76,17 +100,6 @@ def _reason(draft: Invoice, asked: AmountDue) -> str | None:
     return f"Above {Money.of(allowed, draft.currency)}, somebody has to approve."
 
 
-NOT_SENT = "It is open in Stripe, and was neither mailed nor charged."
-
-
-def _way_on(name: str) -> str:
-    """What to do about an invoice that is final and did not go out."""
-    return (
-        f"{NOT_SENT} Run send-invoice again to be asked again, or void-invoice if {name} is not "
-        "to be paid."
-    )
-
-
 @task(task_run_name="mark expired approvals", **STEP)
 def mark_expired() -> int:
     """Say on records that no run waits for their approval any more; returns on how many.
@@ -103,7 +116,10 @@ def mark_expired() -> int:
         left = [
             row
             for row in _waiting()
-            if row["Id"] in ids and row["Id"] not in busy and not asking & _names(row)
+            if row["Id"] in ids
+            and row["Id"] not in busy
+            and not asking & _names(row)
+            and not waits_for_approvers(row["Id"])
         ]
         for row in left:
             _mark_expired(row)
@@ -145,24 +161,12 @@ def _mark_expired(row: salesforce.Record) -> None:
         SyncState.FAILED,
         f"{row['Name']} was not sent: nobody approved or declined it before its run had ended. "
         + (
-            _way_on(row["Name"])
+            way_on(row["Name"])
             if row[record.STATUS] == Status.OPEN
             else "Send it again, and the approvers are asked again."
         ),
     )
     salesforce.client().update(record.INVOICE, row["Id"], {record.APPROVAL_STATUS: EXPIRED})
-
-
-def _content(draft: Invoice, asked: AmountDue) -> str:
-    """What a decision is about; of an invoice that is final otherwise than agreed, its total.
-
-    The record takes over what Stripe has while somebody thinks about that.
-    """
-    return f"total-{asked.total.minor}" if asked.has_another_total else draft.content_digest
-
-
-def _subject(draft: Invoice, asked: AmountDue) -> str:
-    return f"{draft.record_id}:{_content(draft, asked)}"
 
 
 @task(task_run_name="look whether it was approved", **STEP)
@@ -174,9 +178,12 @@ def is_approved(draft: Invoice, asked: AmountDue) -> bool:
         and intents.attempted(FINALIZE, draft.record_id)
     ):
         return True
-    decided = intents.find(APPROVE, _subject(draft, asked))
+    content, due = decided_about(draft, asked), asked.due.minor
+    decided = intents.find(APPROVE, f"{draft.record_id}:{content}")
     amount = decided.outcome if decided else None
-    return bool(amount and amount.isdecimal() and int(amount) >= asked.due.minor)
+    if amount and amount.isdecimal() and int(amount) >= due:
+        return True
+    return approvers_agreed(draft.record_id, content, due)
 
 
 @task(task_run_name="write on the record that it waits for approval", **STEP)
@@ -202,7 +209,7 @@ def record_decision(draft: Invoice, asked: AmountDue, decision: Decision) -> Non
     )
     salesforce.client().update(record.INVOICE, draft.record_id, fields)
     add_entry(
-        f"{run_id()[:8]}-{_content(draft, asked)}-{asked.due.minor}-{decision.status}",
+        f"{run_id()[:8]}-{decided_about(draft, asked)}-{asked.due.minor}-{decision.status}",
         draft.record_id,
         f"{decision.status} by {decision.by}",
         amount=asked.due,
@@ -210,7 +217,7 @@ def record_decision(draft: Invoice, asked: AmountDue, decision: Decision) -> Non
     if decision.approved:
         intents.decide(
             APPROVE,
-            _subject(draft, asked),
+            f"{draft.record_id}:{decided_about(draft, asked)}",
             digest=draft.content_digest,
             actor=run_id(),
             outcome=str(asked.due.minor),

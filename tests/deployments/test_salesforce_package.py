@@ -27,14 +27,15 @@ LATER = {
 }
 """Values of the action field that ask for something after sending."""
 
+DECISIONS = [value for value, asked in ACTIONS.items() if asked.decides]
 DRAFT = frozenset([Status.DRAFT])
 STATUSES = {
     **{value: ALLOWED_STATUSES[action] for value, action in LATER.items()},
     **dict.fromkeys(["Send", "Preview", "Delete"], DRAFT),
     "Clone": frozenset(Status) - {Status.DELETED},
-    "Sync": frozenset[Status](),
+    **dict.fromkeys(["Sync", *DECISIONS], frozenset[Status]()),
 }
-"""In which statuses each value makes sense; none: what decides is that it is in Stripe."""
+"""In which statuses each value makes sense; none: what counts is that it is in Stripe, or waits."""
 
 
 def read(path: str) -> ElementTree.Element:
@@ -82,7 +83,7 @@ def statuses_of(action: str) -> frozenset[Status]:
 def test_each_action_that_is_taken_up_has_a_button() -> None:
     """What can be asked for can be pressed, and nothing else."""
     assert actions().keys() == ACTIONS.keys()
-    assert ACTIONS.keys() - FLOW_BY_ACTION.keys() == {"Credit"}
+    assert ACTIONS.keys() - FLOW_BY_ACTION.keys() == {"Credit", *DECISIONS}
 
 
 def test_a_request_has_the_key_that_makes_it_the_only_one() -> None:
@@ -111,7 +112,7 @@ def test_people_may_ask_and_not_change_what_was_asked() -> None:
     """Requests are made by users, and answered by the integration alone; nobody deletes them."""
     rights = {
         "Invoice_User": {"allowRead", "allowCreate"},
-        "Invoice_Approver": {"allowRead"},
+        "Invoice_Approver": {"allowRead", "allowCreate"},
         "Invoice_Integration": {"allowRead", "allowEdit", "viewAllRecords"},
     }
     for name, expected in rights.items():
@@ -122,18 +123,46 @@ def test_people_may_ask_and_not_change_what_was_asked() -> None:
         ]
         assert {e.tag for e in granted if e.text == "true"} == expected, name
     filled_in = {f"{REQUEST}.{field}" for field in ("Invoice__c", "Open_Key__c", "Parameters__c")}
-    assert {name for name in editable("Invoice_User") if REQUEST in name} == filled_in
+    for name in ("Invoice_User", "Invoice_Approver"):
+        assert {field for field in editable(name) if REQUEST in field} == filled_in
 
 
 def test_a_button_is_there_when_it_makes_sense() -> None:
     """Page and dialogue agree with Stripe's own rules on what an invoice's status allows."""
     shown = {}
     for item in read("flexipages/Invoice_Record_Page.flexipage-meta.xml").iter("valueListItems"):
-        values = [e.text for e in item.iterfind("visibilityRule/criteria/rightValue")]
-        shown[str(item.findtext("value"))] = frozenset(Status(str(value)) for value in values)
+        criteria = item.iterfind("visibilityRule/criteria")
+        asked = [e for e in criteria if e.findtext("leftValue") == "{!Record.Status__c}"]
+        values = frozenset(Status(str(e.findtext("rightValue"))) for e in asked)
+        shown[str(item.findtext("value"))] = values
     for value, action in actions().items():
         assert statuses_of(action) == STATUSES[value], value
         assert shown[f"{INVOICE}.{action}"] == STATUSES[value], value
+
+
+def test_approvers_see_their_buttons_while_it_waits() -> None:
+    """Page and dialogue ask for the same, and the page for the permission that the org demands."""
+    page = read("flexipages/Invoice_Record_Page.flexipage-meta.xml")
+    for value in DECISIONS:
+        [item] = [
+            item
+            for item in page.iter("valueListItems")
+            if item.findtext("value") == f"{INVOICE}.{value}"
+        ]
+        assert [
+            (e.findtext("leftValue"), e.findtext("rightValue"))
+            for e in item.iterfind("visibilityRule/criteria")
+        ] == [
+            ("{!Record.Approval_Status__c}", "Waiting"),
+            ("{!$Permission.CustomPermission.Approve_Invoices}", "true"),
+        ]
+        asked = {
+            e.findtext("leftValueReference") for e in flow_of(value).iterfind("decisions/rules/*")
+        }
+        assert {
+            "Get_Invoice.Approval_Status__c",
+            "Get_Invoice.Approval_Key__c",
+        } <= asked
 
 
 def test_the_dialogue_offers_the_terms_that_there_are() -> None:
@@ -156,7 +185,7 @@ def test_people_write_the_content_of_a_draft_and_no_more() -> None:
     }
     others = {"Action_Requested__c", "Description__c", "Due_Date__c", "Opportunity__c"}
     assert users == content | others
-    assert editable("Invoice_Approver") == set()
+    assert not any(name.startswith(f"{INVOICE}.") for name in editable("Invoice_Approver"))
 
 
 def test_the_integration_has_the_rights_that_the_product_asks_for() -> None:
@@ -179,7 +208,11 @@ def test_the_integration_has_the_rights_that_the_product_asks_for() -> None:
 
 
 def test_whoever_presses_a_button_may_run_its_dialogue() -> None:
-    """The flows of all actions, and those that they call, are in the set for users."""
-    granted = read("permissionsets/Invoice_User.permissionset-meta.xml")
+    """The flows of all actions, and those that they call, are in the set for whom they are."""
     flows = {path.name.split(".")[0] for path in (SALESFORCE_PACKAGE / "flows").iterdir()}
-    assert {e.text for e in granted.iterfind("flowAccesses/flow")} == flows
+    granted = {}
+    for name in ("Invoice_User", "Invoice_Approver"):
+        found = read(f"permissionsets/{name}.permissionset-meta.xml").iterfind("flowAccesses/flow")
+        granted[name] = {e.text for e in found}
+    assert granted["Invoice_Approver"] == {f"Invoice_{value}" for value in DECISIONS}
+    assert granted["Invoice_User"] == flows - granted["Invoice_Approver"]

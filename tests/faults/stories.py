@@ -317,8 +317,8 @@ def _credit() -> Parameters:
     return {"invoice": paid(), "amount": "450", "give_back": "refund", "request_id": "day-3"}
 
 
-def press(name: str, action: str) -> None:
-    """Make the request that a button of the package makes."""
+def press(name: str, action: str, parameters: str = "") -> str:
+    """Make the request that a button of the package makes; returns its id."""
     from invoicing.connectors import salesforce
     from invoicing.domain.salesforce.request_record import open_key
 
@@ -328,9 +328,57 @@ def press(name: str, action: str) -> None:
         "Invoice__c": record["Id"],
         "Action__c": action,
         "Open_Key__c": open_key(record["Id"], action),
+        "Parameters__c": parameters,
     }
     path = "sobjects/Stripe_Invoice_Request__c"
-    client.write_graph([{"method": "POST", "path": path, "referenceId": "asked", "body": body}])
+    request = {"method": "POST", "path": path, "referenceId": "asked", "body": body}
+    return str(client.write_graph([request])["asked"]["id"])
+
+
+def _decided(*actions: str) -> tuple[str, list[str]]:
+    """A large invoice that waits for approval, and decisions on it; its name, and their ids."""
+    from invoicing.connectors import salesforce
+    from tasks.events.request_records import collect_request_records
+
+    name = str(outcome_of("raise-invoice", **form(lines=LARGE)).name)
+    outcome_of("send-invoice", invoice=name)
+    fields = ["Approval_Key__c"]
+    [record] = salesforce.client().query(
+        Query("Stripe_Invoice__c", fields, where=equals("Name", name))
+    )
+    given = f"approval_key: {record['Approval_Key__c']}\ncomment: Seen"
+    requests_made = [press(name, action, given) for action in actions]
+    collect_request_records.fn()
+    return name, requests_made
+
+
+LARGE = [{"product": "Onboarding", "unit_price": "200000"}]
+"""Above the limit."""
+
+
+def approved() -> Parameters:
+    """A large invoice, and an approver's yes, which has not been taken up."""
+    name, [yes] = _decided("Approve")
+    return {"invoice": name, "request_id": yes}
+
+
+def approved_and_rejected() -> tuple[Parameters, Parameters]:
+    """A large invoice, and both answers at once."""
+    name, [yes, no] = _decided("Approve", "Reject")
+    return {"invoice": name, "request_id": yes}, {"invoice": name, "request_id": no}
+
+
+def _reject() -> Parameters:
+    name, [no] = _decided("Reject")
+    return {"invoice": name, "request_id": no}
+
+
+def _is_rejected(facts: Facts, parameters: Parameters) -> Iterator[str]:
+    record = facts.record(parameters["invoice"])
+    yield from _says("state", record["Status__c"], "Draft")
+    yield from _says("declined", "was declined by" in (record["Sync_Message__c"] or ""), True)
+    yield from _says("timeline", [e.what for e in facts.timeline if "Declined" in e.what][1:], [])
+    yield from _says("e-mails", len(facts.mails), 0)
 
 
 def _replace() -> Parameters:
@@ -705,6 +753,7 @@ STORIES: Mapping[str, Story] = {
         Story("clone-invoice", _clone, _is_cloned),
         Story("delete-draft", _half_sent, _is_gone),
         Story("send-invoice", _send, _is_sent),
+        Story("reject-invoice", _reject, _is_rejected),
         Story("link-customer", _link, _is_linked),
         Story("send-scheduled", _schedule, _is_left_to_its_run),
         Story("void-invoice", _void, _is("Void")),

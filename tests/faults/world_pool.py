@@ -186,11 +186,11 @@ def _ledgers(size: int, database: str, folder: Path) -> Iterator[list[str]]:
 
 def _deploy() -> None:
     """Let the deployments exist that flows start or change; nothing executes their runs."""
+    from invoicing.domain.salesforce.request_record import ACTIONS
     from tasks.drafting.product_options import FORMS
-    from tasks.events.salesforce_requests import FLOW_BY_ACTION
     from tests.faults.runner import deployed
 
-    for name in {*FLOW_BY_ACTION.values(), *FORMS, "full-sync"}:
+    for name in {*(action.flow for action in ACTIONS.values()), *FORMS, "full-sync"}:
         deployed()[name].to_deployment(name=name).apply()  # type: ignore[union-attr]
 
 

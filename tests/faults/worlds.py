@@ -83,6 +83,8 @@ class World:
             "REPORTS": str(self.folder / "reports"),
             "BUSINESS__TIME_ZONE": "Europe/Berlin",
             "REMINDERS__BEFORE_DUE": "[45]",
+            "APPROVAL__LIMITS": '{"USD": "100000"}',
+            "APPROVAL__FOUR_EYES": "false",
         }
         os.environ.update({f"INVOICING_{name}": value for name, value in values.items()})
         self._migrate()

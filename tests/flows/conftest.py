@@ -19,6 +19,7 @@ from flows.credit_invoice import credit_invoice
 from flows.full_sync import full_sync
 from flows.raise_invoice import raise_invoice
 from flows.record_payment import record_payment
+from flows.reject_invoice import reject_invoice
 from flows.send_invoice import send_invoice
 from flows.sync_invoice import sync_invoice
 from invoicing.connectors import salesforce
@@ -96,7 +97,14 @@ def deployed(
 
 
 def _deploy() -> None:
-    for flow in (send_invoice, sync_invoice, full_sync, record_payment, credit_invoice):
+    for flow in (
+        send_invoice,
+        sync_invoice,
+        full_sync,
+        record_payment,
+        credit_invoice,
+        reject_invoice,
+    ):
         cast(RunnerDeployment, flow.to_deployment(name=flow.name)).apply()
 
 

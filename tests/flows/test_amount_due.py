@@ -39,6 +39,13 @@ def work(price: str) -> dict[str, Any]:
     return {"lines": [LineItem(description="Work", unit_price=price)]}
 
 
+@pytest.fixture(autouse=True)
+def asked_in_prefect(world: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Approvers are asked by Prefect's dialogue."""
+    monkeypatch.setenv("INVOICING_APPROVAL__IN_SALESFORCE", "false")
+    settings.cache_clear()
+
+
 @pytest.fixture
 def owe(org: Org, dashboard: stripe.StripeClient) -> Owe:
     """Lets Acme owe an amount in Stripe from before, or have it to its credit, in minor units."""

@@ -1,4 +1,4 @@
-"""Above a limit, somebody has to say yes before an invoice reaches its customer."""
+"""Where Salesforce cannot ask: above a limit, somebody has to say yes in Prefect's dialogue."""
 
 from collections.abc import Callable
 from typing import Any
@@ -27,6 +27,7 @@ YES = {"decision": "Approve", "approver": "Anna Ledger"}
 def limit(world: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Above 2,000 dollars somebody is asked; the draft of these tests is over 2,450."""
     monkeypatch.setenv("INVOICING_APPROVAL__LIMITS", '{"usd": "2000"}')
+    monkeypatch.setenv("INVOICING_APPROVAL__IN_SALESFORCE", "false")
     settings.cache_clear()
 
 

@@ -25,9 +25,10 @@ UI = "http://127.0.0.1:4200/v2"
 
 @pytest.fixture(autouse=True)
 def office(deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server whose UI is known, and an approver above 2,000 dollars."""
+    """A server whose UI is known, and Prefect's dialogue above 2,000 dollars."""
     monkeypatch.setenv("INVOICING_PREFECT_UI_URL", UI)
     monkeypatch.setenv("INVOICING_APPROVAL__LIMITS", "USD=2000")
+    monkeypatch.setenv("INVOICING_APPROVAL__IN_SALESFORCE", "false")
     settings.cache_clear()
 
 

@@ -22,8 +22,9 @@ SMALL = [LineItem(product="Consulting")]
 
 @pytest.fixture
 def limit(world: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Above 2,000 dollars somebody is asked."""
+    """Above 2,000 dollars somebody is asked in Prefect's dialogue."""
     monkeypatch.setenv("INVOICING_APPROVAL__LIMITS", '{"usd": "2000"}')
+    monkeypatch.setenv("INVOICING_APPROVAL__IN_SALESFORCE", "false")
     settings.cache_clear()
 
 

@@ -92,6 +92,7 @@ def test_a_run_that_waits_says_what_it_asks_and_how_to_answer(
 ) -> None:
     """Prefect keeps the form behind a menu; once answered, the name says what came of it."""
     monkeypatch.setenv("INVOICING_APPROVAL__LIMITS", "USD=2000")
+    monkeypatch.setenv("INVOICING_APPROVAL__IN_SALESFORCE", "false")
     settings.cache_clear()
     talk = Conversation(send_invoice, invoice=draft().name)
     assert name_of(talk.run) == (

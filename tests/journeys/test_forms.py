@@ -233,6 +233,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Everything that make demo starts; sending more than 10,000 USD needs Dana's consent."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("INVOICING_APPROVAL__LIMITS", '{"USD": "10000"}')
+        patch.setenv("INVOICING_APPROVAL__IN_SALESFORCE", "false")
         patch.setenv("INVOICING_APPROVAL__APPROVERS", '["Dana Reyes"]')
         free = dict.fromkeys(PORTS, 0)
         with Stack(tmp_path_factory.mktemp("stack"), ports=free) as running:

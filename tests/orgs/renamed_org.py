@@ -8,7 +8,7 @@ PREFIX = "Own_"
 WORD = "own "
 NAMES = re.compile(r"\b(\w+__c)\b")
 CHILDREN = re.compile(r"(<relationshipName>)")
-VALUES = re.compile(r"(<value>\s*<fullName>)")
+VALUES = re.compile(r"(<value>\s*<fullName>|ISPICKVAL\(\w+, &quot;)(?!&quot;)")
 STANDARD = frozenset(["Account"])
 
 
@@ -23,6 +23,10 @@ def rename(package: Path, org: Path) -> str:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(_renamed(path.read_text(encoding="utf-8")), encoding="utf-8")
         lines += _mapped(folder, own)
+    (org / "permissionsets").mkdir()
+    for path in sorted((package / "permissionsets").iterdir()):
+        granted = _renamed(path.read_text(encoding="utf-8"))
+        (org / "permissionsets" / path.name).write_text(granted, encoding="utf-8")
     return "\n".join(lines)
 
 

@@ -29,6 +29,7 @@ def story_world(environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """The demo org, and nobody who waits."""
     hurry()
     monkeypatch.setenv("INVOICING_REMINDERS__BEFORE_DUE", "[45]")
+    monkeypatch.setenv("INVOICING_APPROVAL__LIMITS", '{"USD": "100000"}')
     monkeypatch.setattr(Prefect, "start", lambda _, flow, __, key: f"{flow} {key}")
     monkeypatch.setattr(Prefect, "start_unless_started", lambda *_: True)
     monkeypatch.setattr(Prefect, "unfinished", lambda *_: [])

@@ -59,6 +59,7 @@ def org(
     monkeypatch.setenv("INVOICING_SALESFORCE__URL", sandbox.url)
     monkeypatch.setenv("INVOICING_MAPPING", str(mapping))
     monkeypatch.setenv("INVOICING_REMINDERS__BEFORE_DUE", "[45]")
+    monkeypatch.setenv("INVOICING_APPROVAL__LIMITS", '{"USD": "100000"}')
     monkeypatch.setattr(Prefect, "start", lambda _, flow, __, key: f"{flow} {key}")
     monkeypatch.setattr(Prefect, "start_unless_started", lambda *_: True)
     monkeypatch.setattr(Prefect, "unfinished", lambda *_: [])

@@ -20,8 +20,8 @@ INTEGRATION = "Invoice_Integration"
 NEED_PREFECT = {"raise-invoice-wizard", "refresh-choices"}
 """Stories that need a Prefect server: to ask a person, to change a form."""
 
-BEGUN_BY_PEOPLE = {"bulk-raise"}
-"""Stories that begin with what only people may do: winning an Opportunity."""
+BEGUN_BY_PEOPLE = {"bulk-raise", "reject-invoice", "watch-salesforce"}
+"""Stories that begin with what only people may do: winning an Opportunity, pressing a button."""
 
 TOUCHED_MOST = {"send-invoice", "full-sync"}
 """Stories of `make test`."""
@@ -38,6 +38,7 @@ def user(
 ) -> Iterator[None]:
     """The integration user of a demo org; people do what they do there as before."""
     monkeypatch.setenv("INVOICING_REMINDERS__BEFORE_DUE", "[45]")
+    monkeypatch.setenv("INVOICING_APPROVAL__LIMITS", '{"USD": "100000"}')
     monkeypatch.setattr(Prefect, "start", lambda _, flow, __, key: f"{flow} {key}")
     monkeypatch.setattr(Prefect, "start_unless_started", lambda *_: True)
     monkeypatch.setattr(Prefect, "unfinished", lambda *_: [])

@@ -144,6 +144,19 @@ def send_invoice(stage: Stage) -> None:
     expect("lines in Stripe", len(lines), 2)
 
 
+@story("reject-invoice")
+def reject_invoice(stage: Stage) -> None:
+    """Only a request of an approver rejects; our own user is none, and may make no request."""
+    name = stage.draft()
+    try:
+        stage.run("reject-invoice", invoice=name, request_id="none")
+    except Rejected as error:
+        expect("refusal", "There is no request" in str(error), True)
+    else:
+        expect("refusal", "completed", "refused")
+    expect("state", stage.record(name)["Status__c"], "Draft")
+
+
 @story("resend-invoice")
 def resend_invoice(stage: Stage) -> None:
     """It is mailed again, and stays open."""

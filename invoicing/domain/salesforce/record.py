@@ -535,14 +535,30 @@ def preview_fields(total: Money, tax: Money, due: Money, at: str) -> dict[str, A
     return dict(zip(PREVIEW_FIELDS, values, strict=True))
 
 
-APPROVAL_STATUS = "Approval_Status__c"
+APPROVAL_STATUS, APPROVAL_KEY = "Approval_Status__c", "Approval_Key__c"
 
 
 def approval_fields(
-    *, status: str, by: str = "", at: datetime | None = None, due: Money, comment: str = ""
+    *,
+    status: str,
+    by: str = "",
+    at: datetime | None = None,
+    due: Money,
+    comment: str = "",
+    key: str = "",
 ) -> dict[str, Any]:
-    """The Salesforce fields of an approver's decision, or of waiting for it."""
+    """The Salesforce fields of an approver's decision, or of waiting for it.
+
+    Args:
+        status: What became of it.
+        by: Who decided.
+        at: When.
+        due: What about.
+        comment: What they said.
+        key: What their request has to name, where it waits for one.
+    """
     return {
+        APPROVAL_KEY: key or None,
         APPROVAL_STATUS: status,
         "Approved_By__c": by[:120] or None,
         "Approved_At__c": stamp(at) if at else None,

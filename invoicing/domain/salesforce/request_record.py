@@ -45,12 +45,17 @@ class Action:
         flow: The flow that does it.
         parameters: Those of the flow that a request can give.
         once: The flow does the same request once, and takes its id.
+        decides: An approver's decision. The flow reads it from the request itself, which alone says
+            who made it; nothing else that people or programs can write is a request for it.
     """
 
     flow: str
     parameters: tuple[str, ...] = ()
     once: bool = False
+    decides: bool = False
 
+
+APPROVE, REJECT = "Approve", "Reject"
 
 ACTIONS: Mapping[str, Action] = {
     "Send": Action("send-invoice"),
@@ -68,8 +73,10 @@ ACTIONS: Mapping[str, Action] = {
     "Replace": Action("replace-invoice", once=True),
     "Clone": Action("clone-invoice", once=True),
     "Delete": Action("delete-draft"),
+    APPROVE: Action("send-invoice", ("approval_key", "comment"), once=True, decides=True),
+    REJECT: Action("reject-invoice", ("approval_key", "comment"), once=True, decides=True),
 }
-"""By the value of the action field, on requests as on invoices, which cannot ask for a credit."""
+"""By the value of the action field on requests; an invoice asks for no decision and no credit."""
 
 
 def run_parameters(
@@ -109,7 +116,12 @@ def run_parameters(
     if wrong:
         raise Rejected(wrong)
     own = {"request_id": request_id} if asked.once else {}
-    return {"invoice": invoice_id} | own | read | lines
+    return {"invoice": invoice_id} | own | ({} if asked.decides else read | lines)
+
+
+def read_parameters(given: str) -> dict[str, str]:
+    """The parameters of a request that was accepted."""
+    return _read(given)[0]
 
 
 def _read(given: str) -> tuple[dict[str, str], list[str]]:

@@ -135,6 +135,7 @@ OBJECTS: Mapping[str, SObject] = {
             "Amount_Refunded__c": amount(),
             "Amount_Remaining__c": amount(needed=True),
             "Approval_Comment__c": text(255),
+            "Approval_Key__c": text(64),
             "Approval_Status__c": picklist("Waiting", "Approved", "Declined", "Expired"),
             "Approved_Amount__c": amount(),
             "Approved_At__c": INSTANT,
@@ -240,7 +241,7 @@ OBJECTS: Mapping[str, SObject] = {
     ),
     "Stripe_Invoice_Request__c": SObject(
         fields={
-            "Action__c": picklist(*ACTIONS, "Credit", needed=True),
+            "Action__c": picklist(*ACTIONS, "Credit", "Approve", "Reject", needed=True),
             "Invoice__c": reference("Stripe_Invoice__c", needed=True),
             "Open_Key__c": text(64, needed=True, unique=True),
             "Outcome__c": text(4000, needed=True),

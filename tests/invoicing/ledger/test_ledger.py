@@ -206,6 +206,20 @@ def test_a_refused_call_did_not_begin() -> None:
     assert once(service, service.act(), digest="corrected") == "made-1"
 
 
+def test_a_decision_is_made_once() -> None:
+    """Eight decide at the same moment: one has, and all are told which."""
+
+    def decide(number: int) -> str:
+        kept = intents.decide_once(
+            "decide", "thing", digest=f"{number}", actor=f"run-{number}", outcome="somebody"
+        )
+        return kept.actor
+
+    with ThreadPoolExecutor(8) as pool:
+        [decided] = set(pool.map(decide, range(8)))
+    assert decide(9) == decided
+
+
 def test_an_event_is_written_down_once() -> None:
     """Delivered twice, and once more by the poll: one row."""
     assert inbox.receive([event(1), event(2)]) == 2

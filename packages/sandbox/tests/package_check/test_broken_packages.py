@@ -59,6 +59,12 @@ BROKEN = {
         to("Details"),
         "leads back to Details",
     ),
+    "a rule of a page that asks for no permission that there is": (
+        PAGE,
+        "{!$Permission.CustomPermission.Approve_Invoices}",
+        "{!$Permission.CustomPermission.Approve}",
+        "there is no custom permission Approve",
+    ),
     "an unknown variable": (
         RAISE,
         "<elementReference>bookPrice<",
@@ -502,7 +508,6 @@ def test_a_validation_rule_names_what_is_there(
     path.parent.mkdir()
     path.write_text(RULE.format(permission=permission, field=field), encoding="utf-8")
     path = project / CORE / "customPermissions/Change_Sent.customPermission-meta.xml"
-    path.parent.mkdir()
     path.write_text(PERMISSION, encoding="utf-8")
     failures = check_project(project).failures
     assert any(said in sentence for sentence in failures) if said else failures == []

@@ -45,9 +45,17 @@ def test_a_user_is_told(notifications: Notifications) -> None:
     assert sent["recipientIds"] == [USER_ID]
 
 
+def test_a_group_is_told(notifications: Notifications) -> None:
+    """All who are in a public group that the package brings."""
+    group = make_id("00G", 1)
+    status, _ = send(notifications, recipientIds=[group])
+    assert (status, notifications.sent[0]["recipientIds"]) == (200, [group])
+
+
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
+        ({"recipientIds": [make_id("00G", 9)]}, "is no Group"),
         ({"customNotifTypeId": make_id("0ML", 9)}, "is no CustomNotificationType"),
         ({"recipientIds": [make_id("005", 9)]}, "is no User"),
         ({"recipientIds": []}, "Missing required input parameter: recipientIds"),

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
+import requests
 from simple_salesforce.exceptions import SalesforceError
 
 Refused = Callable[..., AbstractContextManager[list[str]]]
@@ -98,3 +99,26 @@ def test_permission_sets_add_up(sf: Any, user: Callable[..., None]) -> None:
     assert not sf.Stripe_Invoice__c.describe()["createable"]
     user("Invoice_Approver", "Invoice_User")
     assert sf.Stripe_Invoice__c.describe()["createable"]
+
+
+def test_other_people_have_sessions_and_rights_of_their_own(
+    sf: Any, admin: Any, base_url: str
+) -> None:
+    """What they create is theirs, and a rule that asks for a custom permission asks for theirs."""
+
+    def call(name: str, *sets: str) -> tuple[int, Any]:
+        ann = admin("POST", "people", json={"name": name, "permission_sets": sets})
+        answer = requests.post(
+            f"{base_url}/services/data/v67.0/sobjects/Stripe_Invoice_Request__c",
+            json={"Action__c": "Approve", "Open_Key__c": f"{ann['id']}:Approve"},
+            headers={"Authorization": f"Bearer {ann['access_token']}"},
+            timeout=60,
+        )
+        return answer.status_code, ann["id"]
+
+    assert call("No Body")[0] == 404
+    assert call("Una Sales", "Invoice_User")[0] == 400
+    status, ann = call("Ann Ledger", "Invoice_Approver")
+    assert status == 201
+    made = sf.query("SELECT CreatedById FROM Stripe_Invoice_Request__c")["records"]
+    assert [row["CreatedById"] for row in made] == [ann]

@@ -187,7 +187,7 @@ OWN_FIELDS = {
     *("Bill_To__c", "Action_Requested__c", "Send_On__c", "Sync_State__c", "Sync_Message__c"),
     *("Last_Synced_At__c", "Last_Run_URL__c", "Sent_At__c", "Reminders_Sent__c"),
     *("Last_Reminder_At__c", "Approval_Status__c", "Approval_Comment__c", "Approved_Amount__c"),
-    *("Approved_At__c", "Approved_By__c", "Previewed_At__c", "Previewed_Tax__c"),
+    *("Approval_Key__c", "Approved_At__c", "Approved_By__c", "Previewed_At__c", "Previewed_Tax__c"),
     *(
         "Previewed_Total__c",
         "Previewed_Amount_Due__c",

@@ -21,6 +21,7 @@ LONGEST = {
     "Dashboard": (("title", 80), ("description", 255)),
     "FlexiPage": (("masterLabel", 80), ("description", 255)),
     "Flow": (("label", 255),),
+    "Group": (("name", 40),),
     "ListView": (("label", 40),),
     "CompactLayout": (("label", 40),),
     "PermissionSet": (("label", 80), ("description", 255)),

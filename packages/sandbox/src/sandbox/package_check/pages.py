@@ -194,11 +194,24 @@ def _shown_mistake(shown: Element, org: Org, sobject: str) -> str:
     return "" if not field.required or behavior == "required" else f"{name} must be filled."
 
 
+PERMISSION = "$Permission.CustomPermission."
+"""How rules of visibility begin that ask for a custom permission of whoever looks.
+
+Source: https://help.salesforce.com/s/articleView?id=platform.lightning_page_components_visibility.htm
+"""
+
+
 def _rule_mistakes(rule: Element, org: Org, sobject: str) -> Iterator[str]:
     for asked in rule.iterfind("criteria"):
         operator = asked.findtext("operator") or ""
         yield "" if operator in OPERATORS else f"the operator {operator} is not known here."
-        left = (asked.findtext("leftValue") or "").removeprefix("{!Record.").removesuffix("}")
+        named = (asked.findtext("leftValue") or "").removeprefix("{!").removesuffix("}")
+        if named.startswith(PERMISSION):
+            permission = named.removeprefix(PERMISSION)
+            there = org.package.has("CustomPermission", permission)
+            yield "" if there else f"there is no custom permission {permission}."
+            continue
+        left = named.removeprefix("Record.")
         field = org.field(sobject, left)
         yield _field_mistake(org, sobject, left)
         value = asked.findtext("rightValue") or ""

@@ -23,6 +23,7 @@ TYPES: Mapping[str, tuple[str, str]] = {
     "field": ("CustomField", "fields"),
     "flexipage": ("FlexiPage", "flexipages"),
     "flow": ("Flow", "flows"),
+    "group": ("Group", "groups"),
     "labels": ("CustomLabels", "labels"),
     "layout": ("Layout", "layouts"),
     "listView": ("ListView", "listViews"),

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sandbox.common.admin import parsed
-from sandbox.salesforce import deletion
+from sandbox.salesforce import deletion, records
 from sandbox.salesforce.errors import SalesforceError
 from sandbox.salesforce.generate import Size, generate
 from sandbox.salesforce.org_rules import PROFILES, OrgRule
@@ -117,6 +117,13 @@ class Credentials(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     secrets: dict[str, str]
+
+
+class PeopleOrder(_Order):
+    """Somebody else who calls the API: a name, and the permission sets that they have."""
+
+    name: str
+    permission_sets: list[str] = []
 
 
 class SessionsOrder(_Order):
@@ -236,6 +243,22 @@ def routes(salesforce: Salesforce) -> list[Route]:
             return JSONResponse({"errors": [{"msg": f"no permission set {unknown}"}]}, 400)
         return JSONResponse(order.model_dump())
 
+    async def hire(request: Request) -> Response:
+        order = await parsed(request, PeopleOrder)
+        if isinstance(order, Response):
+            return order
+        first, _, last = order.name.rpartition(" ")
+        word = order.name.replace(" ", ".").lower()
+        body = {"FirstName": first, "LastName": last, "Alias": word[:8], "IsActive": True}
+        body |= dict.fromkeys(("Username", "Email"), f"{word}@northwind.example.com")
+        try:
+            with org.store.transaction():
+                user_id = records.create(org, org.sobject("User"), body)
+                org.hire(user_id, order.permission_sets)
+        except (KeyError, SalesforceError) as wrong:
+            return JSONResponse({"errors": [{"msg": str(wrong)}]}, 400)
+        return JSONResponse({"id": user_id, "access_token": salesforce.sessions.open(user_id)})
+
     async def get_logins(_: Request) -> Response:
         authority = salesforce.authority
         return JSONResponse({"count": authority.count, "hourly": authority.hourly})
@@ -334,6 +357,7 @@ def routes(salesforce: Salesforce) -> list[Route]:
         Route("/_sandbox/logins", get_logins, methods=["GET"]),
         Route("/_sandbox/logins", set_logins, methods=["POST"]),
         Route("/_sandbox/user", set_user, methods=["POST"]),
+        Route("/_sandbox/people", hire, methods=["POST"]),
         Route("/_sandbox/sessions", set_sessions, methods=["POST"]),
         Route("/_sandbox/sessions", end_sessions, methods=["DELETE"]),
         Route("/_sandbox/certificate", set_certificate, methods=["POST"]),

@@ -119,6 +119,7 @@ class Salesforce:
         self.org.rules.rules = []
         self.org.use_currency(currency, profiles)
         self.org.use_permission_sets(None)
+        self.org.people.clear()
         self.authority.clear()
         self.org.changes.clear()
         self.traffic.faults.configure([])
@@ -222,10 +223,11 @@ class Salesforce:
         content = await request.body()
         headers = {"Sforce-Limit-Info": self.usage.header()}
         try:
-            self.sessions.check(request.headers.get("authorization"))
+            token = self.sessions.check(request.headers.get("authorization"))
             self.usage.spend()
             headers["Sforce-Limit-Info"] = self.usage.header()
-            answer = await self._answer(_call(request, content), request.scope)
+            with self.org.asked_by(self.org.people.get(self.sessions.whose(token))):
+                answer = await self._answer(_call(request, content), request.scope)
         except SalesforceError as error:
             answer = Answer(error.status, error.as_response())
         return _response(answer, headers)

@@ -289,9 +289,17 @@ def metadata_texts(path: Path, *names: str) -> list[str]:
 
 def read_notification_types(metadata: Path | None) -> dict[str, str]:
     """The labels of the custom notifications that a package brings, by their names."""
-    folder = metadata / "notificationtypes" if metadata else None
-    paths = sorted(folder.glob("*-meta.xml")) if folder else ()
-    return dict(metadata_texts(path, "customNotifTypeName", "masterLabel") for path in paths)
+    return _labels(metadata, "notificationtypes", "customNotifTypeName", "masterLabel")
+
+
+def read_groups(metadata: Path | None) -> dict[str, str]:
+    """The labels of the public groups that a package brings, by their names."""
+    return _labels(metadata, "groups", "fullName", "name")
+
+
+def _labels(metadata: Path | None, folder: str, name: str, label: str) -> dict[str, str]:
+    paths = sorted((metadata / folder).glob("*-meta.xml")) if metadata else ()
+    return dict(metadata_texts(path, name, label) for path in paths)
 
 
 def _custom_fields(folder: Path) -> list[Field]:

@@ -59,12 +59,14 @@ class Notifications:
                 return f"{name} has more than {most} characters"
         if len(asked["recipientIds"]) > MOST_RECIPIENTS:
             return f"more than {MOST_RECIPIENTS} recipients"
-        given = {"CustomNotificationType": [asked["customNotifTypeId"]]}
-        given["User"] = asked["recipientIds"]
-        for sobject, ids in given.items():
-            for record_id in ids:
-                if not self._is_there(sobject, record_id):
-                    return f"{record_id} is no {sobject}"
+        given = [("CustomNotificationType", asked["customNotifTypeId"])]
+        given += [
+            ("Group" if recipient.startswith("00G") else "User", recipient)
+            for recipient in asked["recipientIds"]
+        ]
+        for sobject, record_id in given:
+            if not self._is_there(sobject, record_id):
+                return f"{record_id} is no {sobject}"
         return ""
 
     def _is_there(self, sobject: str, record_id: str) -> bool:

@@ -35,13 +35,19 @@ class Sessions:
     def __init__(self, org: Org) -> None:
         self._org = org
         self._ends: dict[str, float] = {}
+        self._whose: dict[str, str] = {}
         self.seconds: float = SESSION_SECONDS
 
-    def open(self) -> str:
-        """A new access token."""
+    def open(self, user_id: str = USER_ID) -> str:
+        """A new access token of a user."""
         token = f"{ORGANIZATION_ID[:15]}!{secrets.token_urlsafe(72)}"
         self._ends[token] = self._org.clock.time() + self.seconds
+        self._whose[token] = user_id
         return token
+
+    def whose(self, token: str) -> str:
+        """The user whose session it is."""
+        return self._whose[token]
 
     def check(self, authorization: str | None) -> str:
         """The token of an Authorization header, if its session is alive.

@@ -17,7 +17,12 @@ from sandbox.salesforce.change_events import Changes, read_channels
 from sandbox.salesforce.country_picklists import with_country_picklists
 from sandbox.salesforce.ids import make_id
 from sandbox.salesforce.locks import Locks
-from sandbox.salesforce.metadata import load_schema, of_one_currency, read_notification_types
+from sandbox.salesforce.metadata import (
+    load_schema,
+    of_one_currency,
+    read_groups,
+    read_notification_types,
+)
 from sandbox.salesforce.org_rules import OrgRules
 from sandbox.salesforce.package import Package
 from sandbox.salesforce.permissions import NOTHING, Permissions, read_permission_sets
@@ -41,7 +46,24 @@ USER_ID = make_id("005", 1)
 PERSON_ID = make_id("005", 2)
 STANDARD_PRICEBOOK_ID = make_id("01s", 1)
 
-_at_a_page: ContextVar[bool] = ContextVar("at_a_page", default=False)
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody who is not the integration user.
+
+    Attributes:
+        id: The user.
+        sets: The permission sets that they have.
+    """
+
+    id: str
+    sets: tuple[str, ...]
+
+
+AT_A_PAGE = Person(PERSON_ID, ("Invoice_User", "Invoice_Approver"))
+"""Whoever clicks on the pages."""
+
+_person: ContextVar[Person | None] = ContextVar("person", default=None)
 
 
 @dataclass
@@ -50,10 +72,10 @@ class Org:
 
     ``currency`` is the org's own one where it has a single currency, and None where it has several.
     ``permissions`` are those of its package's permission sets, by name; ``user`` has some of them,
-    or may do everything. People on its pages are somebody else, who has the permission sets
-    ``person_has`` and sees everything.
+    or may do everything. People on its pages are somebody else, and see everything; so are those
+    in ``people``, who call the API with sessions of their own and see what they were granted.
     ``channels`` are the topics of change events and the objects on each, ``notification_types``
-    the labels of custom notifications by their names.
+    and ``groups`` the labels of custom notifications and of public groups by their names.
     """
 
     schema: Schema
@@ -63,13 +85,15 @@ class Org:
     rules: OrgRules = field(default_factory=OrgRules)
     currency: str | None = None
     package: Package = field(default_factory=Package)
-    person_has: tuple[str, ...] = ("Invoice_User", "Invoice_Approver")
+    people: dict[str, Person] = field(default_factory=dict)
     permissions: Mapping[str, Permissions] = field(default_factory=dict)
     user: Permissions | None = None
+    user_has: tuple[str, ...] | None = None
     withheld: Withheld = field(default_factory=Withheld)
     seen: Schema = field(init=False, repr=False)
     channels: Mapping[str, frozenset[str]] = field(default_factory=dict)
     notification_types: Mapping[str, str] = field(default_factory=dict)
+    groups: Mapping[str, str] = field(default_factory=dict)
     changes: Changes = field(init=False, repr=False)
     _full: Schema = field(init=False, repr=False)
     _visible: Schema = field(init=False, repr=False)
@@ -81,21 +105,23 @@ class Org:
     @property
     def user_id(self) -> str:
         """Who is asking."""
-        return PERSON_ID if _at_a_page.get() else USER_ID
+        person = _person.get()
+        return person.id if person else USER_ID
 
     @property
     def custom_permissions(self) -> frozenset[str]:
         """The custom permissions of whoever is asking."""
-        return self.package.custom_permissions(self.person_has if _at_a_page.get() else None)
+        person = _person.get()
+        return self.package.custom_permissions(person.sets if person else self.user_has)
 
     @contextmanager
-    def asked_by_a_person(self) -> Iterator[None]:
-        """Whatever is done meanwhile, by this task alone, a person does on the pages."""
-        before = _at_a_page.set(True)
+    def asked_by(self, person: Person | None) -> Iterator[None]:
+        """Whatever is done meanwhile, by this task alone, a person does; None: the user."""
+        before = _person.set(person)
         try:
             yield
         finally:
-            _at_a_page.reset(before)
+            _person.reset(before)
 
     def use_currency(self, currency: str | None, profiles: Iterable[str] = ()) -> None:
         """Make it an org of this one currency, or of several; it is to be empty or seeded anew.
@@ -111,15 +137,28 @@ class Org:
         self.schema = self.seen = schema
         self.withhold(Withheld())
 
-    def use_permission_sets(self, names: Iterable[str] | None) -> None:
+    def use_permission_sets(self, names: Sequence[str] | None) -> None:
         """Let the user have some permission sets and nothing else, or everything.
 
         Raises:
             KeyError: There is no such permission set.
         """
-        sets = None if names is None else [self.permissions[name] for name in names]
-        self.user = None if sets is None else reduce(or_, sets, NOTHING)
+        self.user = None if names is None else self._granted(names)
+        self.user_has = None if names is None else tuple(names)
         self._look()
+
+    def _granted(self, names: Iterable[str]) -> Permissions:
+        return reduce(or_, [self.permissions[name] for name in names], NOTHING)
+
+    def hire(self, user_id: str, names: Iterable[str]) -> None:
+        """Let a user call the API who has some permission sets and nothing else.
+
+        Raises:
+            KeyError: There is no such permission set.
+        """
+        person = Person(user_id, tuple(names))
+        self._granted(person.sets)
+        self.people[user_id] = person
 
     def withhold(self, withheld: Withheld) -> None:
         """Let the user see and do so much less, from now on."""
@@ -132,8 +171,9 @@ class Org:
 
     @contextmanager
     def asked_by_the_user(self) -> Iterator[None]:
-        """Let ``seen`` be what the user sees, while a request of theirs is answered."""
-        self.seen = self._visible
+        """Let ``seen`` be what whoever asks sees, while a request of theirs is answered."""
+        person = _person.get()
+        self.seen = self._granted(person.sets).as_seen(self.schema) if person else self._visible
         try:
             yield
         finally:
@@ -192,4 +232,5 @@ def open_org(
         permissions=permissions,
         channels=read_channels(metadata, schema),
         notification_types=read_notification_types(metadata),
+        groups=read_groups(metadata),
     )

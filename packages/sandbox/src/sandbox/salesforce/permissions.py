@@ -13,7 +13,9 @@ from xml.etree import ElementTree as ET
 
 from sandbox.salesforce.schema import Field, Schema, SObject
 
-EVERYBODY_READS = frozenset({"User", "Organization", "CurrencyType", "RecordType"})
+EVERYBODY_READS = frozenset(
+    {"User", "Organization", "CurrencyType", "RecordType", "Group", "CustomNotificationType"}
+)
 RIGHTS = {"create": "allowCreate", "update": "allowEdit", "delete": "allowDelete"}
 
 

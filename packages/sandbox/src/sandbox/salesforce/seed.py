@@ -60,6 +60,9 @@ def _basics(org: Org, data: dict[str, Any]) -> None:
             org.store.insert(org.sobject("RecordType"), row | records.stamps(org, creating=True))
     for name, label in org.notification_types.items():
         _create(org, "CustomNotificationType", {"DeveloperName": name, "MasterLabel": label})
+    for name, label in org.groups.items():
+        group = {"DeveloperName": name, "Name": label, "Type": "Regular"}
+        _create(org, "Group", group)
     if org.currency is None:
         for currency in data["currency"]:
             _create(org, "CurrencyType", {"IsActive": True, **currency})

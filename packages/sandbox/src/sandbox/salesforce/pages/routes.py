@@ -18,7 +18,7 @@ from sandbox.salesforce import deletion, lookups, records
 from sandbox.salesforce.errors import SalesforceError
 from sandbox.salesforce.ids import is_id, normalize
 from sandbox.salesforce.oauth import CONSUMER_KEY, CONSUMER_SECRET
-from sandbox.salesforce.org import ORGANIZATION_ID, USER_ID, Org
+from sandbox.salesforce.org import AT_A_PAGE, ORGANIZATION_ID, USER_ID, Org
 from sandbox.salesforce.pages import presentation, record_form
 from sandbox.salesforce.pages.dialogues import Dialogue, Dialogues
 from sandbox.salesforce.pages.list_view import list_of
@@ -53,7 +53,7 @@ class Pages:
         """A page that a person looks at, or something that a person does on it."""
 
         async def handle(request: Request) -> Response:
-            with self._org.asked_by_a_person():
+            with self._org.asked_by(AT_A_PAGE):
                 return await handler(request)
 
         return handle

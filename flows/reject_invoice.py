@@ -1,0 +1,24 @@
+"""Keep an invoice that waits for approval from being sent."""
+
+from prefect import flow
+
+from invoicing.domain.forms.parameters import InvoiceOutcome, InvoiceReference, RequestId
+from tasks.records.environment_check import verify_environment
+from tasks.runtime.outcome import reports_outcome
+from tasks.sending.approval_in_salesforce import reject
+
+
+@flow(name="reject-invoice", flow_run_name="reject {invoice}", persist_result=True)
+@reports_outcome
+def reject_invoice(invoice: InvoiceReference, request_id: RequestId) -> InvoiceOutcome:
+    """Keep an invoice that waits for approval from being sent; it can be changed and sent again.
+
+    Started by the button Reject in Salesforce, which alone knows who pressed it. To send what was
+    not approved is asked for anew, by Send To Customer.
+
+    Args:
+        invoice: The invoice's name (INV-0042), its Salesforce id or its Stripe id.
+        request_id: The request in Salesforce by which somebody rejected it.
+    """
+    verify_environment()
+    return InvoiceOutcome(sentence=reject(invoice, request_id))
