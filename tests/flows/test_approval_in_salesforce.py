@@ -1,6 +1,7 @@
 """Approvers decide in Salesforce, which knows who they are and refuses everybody else."""
 
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 import pytest
@@ -533,7 +534,7 @@ def test_edited_after_the_approval(
     org.set(raised, Due_Date__c="2020-01-01")
     deployed.carry_out(send_invoice)
     assert approval(org, raised)["Status__c"] == "Draft"
-    revise_invoice(raised, due_date="2099-02-28")
+    revise_invoice(raised, due_date=date(2099, 2, 28))
     assert "waits for approval" in send_invoice(raised).sentence
     assert mails(stripe_sandbox) == 0
 
