@@ -305,7 +305,7 @@ class PaymentRecord(TypedDict):
 
     id: str
     created: int
-    metadata: Metadata | None
+    metadata: Metadata
     amount_requested: AmountRequested
 
 
