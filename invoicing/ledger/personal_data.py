@@ -271,12 +271,13 @@ def erase(ids: Collection[str]) -> dict[str, int]:
         Number of rows that were changed, by table; none the second time.
     """
     done: dict[str, int] = {}
+    over = {str(model.__tablename__): is_over for model, is_over in _over().items()}
     with session() as ledger:
         for table, holding, its in _of_customer(ids):
             if not holding.texts:
                 continue
-            if table.name == "intent":
-                its &= table.c.operation.in_(ADDRESSES)
+            if table.name in over:
+                its &= over[table.name]
             if holding.deleted:
                 change: Any = delete(table).where(its)
             else:
@@ -311,6 +312,18 @@ def _cleared(table: Table, holding: Holding) -> Any:
     return update(table).where(or_(*left)).values(values)
 
 
+def _over() -> Mapping[type[SQLModel], ColumnElement[bool]]:
+    """Of rows whose texts somebody may still act on: when nobody does."""
+    return {
+        Event: col(Event.state) == EventState.DONE,
+        TimelineEntry: col(TimelineEntry.state) == EntryState.PUBLISHED,
+        Request: col(Request.ended).is_not(None)
+        | (col(Request.cleared) & col(Request.run_id).is_not(None)),
+        RequestRecord: col(RequestRecord.answered).is_(True),
+        Intent: col(Intent.operation).in_(ADDRESSES),
+    }
+
+
 def forget(*, bodies: datetime, texts: datetime, reports: datetime) -> dict[str, int]:
     """Clear what is older than its time, wherever nobody waits for it any more.
 
@@ -322,21 +335,18 @@ def forget(*, bodies: datetime, texts: datetime, reports: datetime) -> dict[str,
     Returns:
         Number of rows that were changed, by table.
     """
-    request_over = col(Request.ended).is_not(None) | (
-        col(Request.cleared) & col(Request.run_id).is_not(None)
-    )
     old: Mapping[type[SQLModel], ColumnElement[bool]] = {
-        TimelineEntry: (col(TimelineEntry.state) == EntryState.PUBLISHED)
-        & (col(TimelineEntry.happened_at) < texts),
-        Request: request_over & (col(Request.asked_at) < texts),
-        RequestRecord: col(RequestRecord.answered) & (col(RequestRecord.asked_at) < texts),
-        Intent: col(Intent.operation).in_(ADDRESSES) & (col(Intent.concluded_at) < texts),
+        TimelineEntry: col(TimelineEntry.happened_at) < texts,
+        Request: col(Request.asked_at) < texts,
+        RequestRecord: col(RequestRecord.asked_at) < texts,
+        Intent: col(Intent.concluded_at) < texts,
     }
     done = {"event": inbox.delete_bodies(bodies)}
+    over = _over()
     for model, is_old in old.items():
         table = SQLModel.metadata.tables[str(model.__tablename__)]
         with session() as ledger:
-            change = _cleared(table, HOLDINGS[model]).where(is_old)
+            change = _cleared(table, HOLDINGS[model]).where(over[model], is_old)
             done[table.name] = cast(CursorResult[Any], ledger.execute(change)).rowcount
     syncs = select(SyncRun.id).where(col(SyncRun.started_at) < reports)
     with session() as ledger:

@@ -7,10 +7,8 @@ from prefect import task
 from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.stripe.transitions import InvoiceAction, InvoiceState
 from invoicing.errors import Rejected
-from invoicing.ledger import links
-from invoicing.ledger.intents import (
-    RESEND,
-)
+from invoicing.ledger import intents, links
+from invoicing.ledger.intents import FINALIZE, RESEND, SEND
 from tasks.corrections.duplicate_requests import (
     earlier_outcome,
     repeated_request_problems,
@@ -43,9 +41,24 @@ def mail_again(state: InvoiceState, request_id: str) -> None:
 
     if earlier_outcome(RESEND, subject, digest, evidence) is None:
         check_allowed.fn(InvoiceAction.RESEND, state)
+        _check_sent(state)
         twice = repeated_request_problems(RESEND, state, request_id, digest)
         if twice:
             raise Rejected(twice)
         INVOICE.keep(state.record_id)
     when = mail_once(RESEND, subject, state.stripe_id, digest=digest, evidence=evidence)
     links.mark_sent(state.stripe_id, when)
+
+
+def _check_sent(state: InvoiceState) -> None:
+    """Refuse to mail again what is final and was not sent: it may wait for a decision.
+
+    Raises:
+        Rejected: its sending has not come to its end.
+    """
+    sending = intents.find(SEND, state.record_id)
+    if sending and not sending.outcome and intents.attempted(FINALIZE, state.record_id):
+        raise Rejected(
+            f"{state.name} was not sent yet: it waits for a decision, was declined, or its sending "
+            "did not come to its end. Run send-invoice, which goes on with it."
+        )

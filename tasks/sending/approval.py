@@ -89,6 +89,11 @@ def _reason(draft: Invoice, asked: AmountDue) -> str | None:
             f"{asked.due} would be asked for, and {asked.agreed} was agreed: the customer's "
             f"balance in Stripe, or a tax, has changed since.{final}"
         )
+    if _is_final_for_no_known_reason(draft, asked):
+        return (
+            f"It is final in Stripe over {asked.total}, and what was agreed is not known any more: "
+            f"the ledger was rebuilt. {NOT_SENT}"
+        )
     if asked.has_another_total:
         return (
             f"It comes to {asked.total} in Stripe, and {asked.agreed_total} was agreed: somebody "
@@ -169,12 +174,19 @@ def _mark_expired(row: salesforce.Record) -> None:
     salesforce.client().update(record.INVOICE, row["Id"], {record.APPROVAL_STATUS: EXPIRED})
 
 
+def _is_final_for_no_known_reason(draft: Invoice, asked: AmountDue) -> bool:
+    """Whether we made it final, and the ledger has lost what was agreed before."""
+    lost = asked.finalized and asked.agreed is None
+    return lost and intents.attempted(FINALIZE, draft.record_id)
+
+
 @task(task_run_name="look whether it was approved", **STEP)
 def is_approved(draft: Invoice, asked: AmountDue) -> bool:
     """Whether this very content was approved for so much, or is past asking: we finalized it."""
     if (
         asked.finalized
         and not asked.is_not_as_agreed
+        and not _is_final_for_no_known_reason(draft, asked)
         and intents.attempted(FINALIZE, draft.record_id)
     ):
         return True

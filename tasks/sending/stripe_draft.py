@@ -25,7 +25,7 @@ from invoicing.domain.stripe.resources import StripeLine, WholeInvoice
 from invoicing.domain.stripe.transitions import as_replacement
 from invoicing.errors import Conflict, EnvironmentMismatch, Rejected
 from invoicing.ledger import intents, links
-from invoicing.ledger.intents import AGREE, AGREE_TOTAL, CREATE
+from invoicing.ledger.intents import AGREE, AGREE_TOTAL, CHARGE, CREATE, MAIL
 from invoicing.settings import settings
 from tasks.records.invoices import check_lines
 from tasks.records.locks import INVOICE
@@ -267,6 +267,7 @@ def compare_totals(stripe_id: str, invoice: Invoice, customer_id: str) -> Amount
     draft = stripe.client().invoice(stripe_id)
     if draft is None:
         raise Conflict(f"The draft of {invoice.name} was deleted in Stripe ({stripe_id}).")
+    _check_still_wanted(draft["status"], invoice)
     if draft["status"] == "draft" and draft["customer"] != customer_id:
         raise Conflict(
             f"{invoice.name} was not sent: its draft in Stripe ({stripe_id}) was made for another "
@@ -299,6 +300,23 @@ def compare_totals(stripe_id: str, invoice: Invoice, customer_id: str) -> Amount
         request_params.tax_of(draft),
     )
     return asked
+
+
+def _check_still_wanted(status: str, invoice: Invoice) -> None:
+    """Refuse to mail or charge what was given up since: Stripe can charge a written-off invoice.
+
+    Source: https://docs.stripe.com/invoicing/overview#uncollectible
+
+    Raises:
+        Rejected: it is void or written off, and did not go out.
+    """
+    went_out = any(intents.attempted(act, invoice.record_id) for act in (MAIL, CHARGE))
+    if status in ("void", "uncollectible") and not went_out:
+        said = "void" if status == "void" else "written off"
+        raise Rejected(
+            f"{invoice.name} is {said} in Stripe, so it is neither mailed nor charged. Press Sync "
+            "Invoice, and Clone Invoice if it is to be billed after all."
+        )
 
 
 def _agreed_total(invoice: Invoice) -> Money | None:

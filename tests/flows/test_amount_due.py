@@ -6,15 +6,18 @@ from typing import Any
 
 import pytest
 import stripe
+from prefect import Flow
 from prefect.states import Failed
 
 from flows.preview_invoice import preview_invoice
 from flows.replace_invoice import replace_invoice
+from flows.resend_invoice import resend_invoice
 from flows.revise_invoice import revise_invoice
 from flows.send_invoice import send_invoice
 from flows.send_scheduled import send_scheduled
 from flows.sync_invoice import sync_invoice
 from flows.void_invoice import void_invoice
+from flows.write_off_invoice import write_off_invoice
 from invoicing.connectors.stripe import Stripe
 from invoicing.domain.forms.parameters import InvoiceOutcome, LineItem, Options
 from invoicing.errors import Rejected
@@ -311,15 +314,40 @@ def test_more_after_finalization_is_not_mailed_unasked(
     assert (waiting["Status__c"], waiting["Approval_Status__c"]) == ("Open", "Waiting")
     assert (waiting["Approved_Amount__c"], waiting["Sent_At__c"]) == (600, None)
     assert "neither mailed nor charged" in waiting["Sync_Message__c"]
+    with pytest.raises(Rejected, match="was not sent yet: it waits for a decision"):
+        resend_invoice(name)
     assert "void-invoice" in talk.answer(**NO)
     declined = amounts(org, name)
     assert (declined["Status__c"], declined["Approval_Status__c"]) == ("Open", "Declined")
     assert "Ask them first" in declined["Sync_Message__c"]
+    with pytest.raises(Rejected, match="was not sent yet"):
+        resend_invoice(name)
     assert mails(stripe_sandbox, invoice.id) == 0
     again = Conversation(send_invoice, invoice=name)
     assert "600.00 USD is due, with 500.00 USD owed from before." in again.answer(**YES)
     assert mails(stripe_sandbox, invoice.id) == 1
     assert amounts(org, name)["Sent_At__c"]
+
+
+@pytest.mark.parametrize(
+    ("give_up", "said"), [(write_off_invoice, "written off"), (void_invoice, "void")]
+)
+def test_given_up_while_it_waits_it_does_not_go_out(
+    known: None,
+    draft: Raise,
+    moves: Callable[..., None],
+    dashboard: stripe.StripeClient,
+    stripe_sandbox: Sandbox,
+    give_up: Flow[..., InvoiceOutcome],
+    said: str,
+) -> None:
+    """Who says yes after that is told, and nobody is mailed."""
+    name = draft(**work("100")).name
+    moves(50_000)
+    talk = Conversation(send_invoice, invoice=name)
+    give_up(name)
+    assert f"{name} is {said} in Stripe" in talk.answer(**YES)
+    assert mails(stripe_sandbox, newest(dashboard).id) == 0
 
 
 @pytest.fixture

@@ -25,8 +25,10 @@ from invoicing.connectors.stripe import Stripe
 from invoicing.domain.forms.parameters import InvoiceOutcome
 from invoicing.errors import InvoicingError, Rejected
 from invoicing.ledger import database, lent_emails
+from invoicing.settings import settings
 from tests.conftest import Sandbox
 from tests.flows.conftest import Deployed, Org
+from tests.flows.dialogues import Conversation
 from tests.flows.test_send_invoice import contact
 
 DAY = 86_400
@@ -245,7 +247,7 @@ def email(dashboard: stripe.StripeClient) -> str | None:
     return customer.email
 
 
-def test_what_was_final_and_not_mailed_is_named_and_mailed_once(
+def test_what_was_final_and_not_mailed_is_named_asked_about_and_mailed_once(
     draft: Callable[..., InvoiceOutcome],
     org: Org,
     ledger: Ledger,
@@ -264,7 +266,14 @@ def test_what_was_final_and_not_mailed_is_named_and_mailed_once(
     )
     full_sync()
     assert org.record("INV-0001")["Status__c"] == "Open"
-    send_invoice("INV-0001")
+    with pytest.raises(Rejected, match="was not sent yet"):
+        resend_invoice("INV-0001")
+    monkeypatch.setenv("INVOICING_APPROVAL__IN_SALESFORCE", "false")
+    settings.cache_clear()
+    talk = Conversation(send_invoice, invoice="INV-0001")
+    assert "what was agreed is not known any more" in talk.said
+    assert stripe_sandbox.admin("GET", "mail")["data"] == []
+    assert "was sent" in talk.answer(decision="Approve", approver="Anna Ledger")
     assert len(stripe_sandbox.admin("GET", "mail")["data"]) == 1
     assert rebuild_ledger().sentence.endswith("No invoice was sent in part only.")
 

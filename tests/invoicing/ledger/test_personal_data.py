@@ -159,6 +159,24 @@ def test_one_customer_is_erased_and_no_other() -> None:
     assert personal_data.erase(ids) == {}
 
 
+def test_what_is_asked_while_a_customer_is_erased_is_still_asked() -> None:
+    """Without its parameters, a payment of a part would be noted as the whole."""
+    ids = acme()
+    asked = RequestRecord(
+        id="a03late",
+        action="Record Payment",
+        invoice_id="a01",
+        parameters="amount: 50",
+        asked_by="005",
+        asked_at=NOW,
+    )
+    with database.session() as ledger:
+        ledger.add(asked)
+    personal_data.erase(ids)
+    with database.session() as ledger:
+        assert ledger.get_one(RequestRecord, "a03late").parameters == "amount: 50"
+
+
 def test_what_was_done_once_is_not_done_again_after_erasure() -> None:
     """An event that comes again is known, and an invoice that was mailed is not mailed."""
     ids = acme()
