@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from deployments.local.stack import POOL, ROOT
 from tests.invoicing.test_settings import GOOD
 from tests.prefect_worker import Prefect
@@ -27,6 +29,7 @@ def deploy(
     )
 
 
+@pytest.mark.long
 def test_settings_decide_when_runs_begin(prefect: Prefect, tmp_path: Path) -> None:
     """The time zone of the business is that of the schedules; a second time changes nothing."""
     prefect.call("POST", "/work_pools/", {"name": POOL, "type": "process"})

@@ -6,10 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from deployments.local.stack import POOL, ROOT
 from invoicing.settings import FILE
 from tests.invoicing.test_settings import GOOD
 from tests.prefect_worker import Prefect
+
+pytestmark = pytest.mark.long
 
 READ = (
     "import json, os; from invoicing.settings import settings; s = settings(); "

@@ -57,6 +57,7 @@ def handler(sent: InvoiceOutcome) -> Iterator[subprocess.Popen[str]]:
     process.communicate()
 
 
+@pytest.mark.long
 def test_a_handler_keeps_what_it_took_while_it_lives(
     handler: subprocess.Popen[str], sent: InvoiceOutcome
 ) -> None:

@@ -96,6 +96,7 @@ def test_a_button_mails_once_and_says_so(people: People) -> None:
     assert people.mails() == before + 1
 
 
+@pytest.mark.long
 def test_the_listener_is_killed_and_started_again(people: People) -> None:
     """What was asked for meanwhile is done, and nothing twice."""
     before = people.mails()

@@ -39,7 +39,9 @@ def test_the_whole_story_comes_out_as_told() -> None:
 def test_ctrl_c_leaves_nothing_behind() -> None:
     """Stopped in the middle of starting, everything is gone again."""
     before = left_behind()
+    ignored = signal.signal(signal.SIGINT, signal.default_int_handler)  # as in a background shell
     demo = subprocess.Popen(DEMO, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    signal.signal(signal.SIGINT, ignored)
     assert demo.stdout is not None
     while "ready" not in demo.stdout.readline():
         assert demo.poll() is None

@@ -18,6 +18,7 @@ STEPS: list[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.long
 def test_a_dialogue_outlives_its_processes(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Every answer is taken up by a new process, and the draft is raised once."""
     free = dict.fromkeys(PORTS, 0)
