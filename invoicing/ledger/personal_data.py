@@ -48,8 +48,9 @@ from invoicing.ledger.models import (
 GONE = "no longer kept here"
 """What stands in place of a text that was cleared."""
 
-ADDRESSES = (intents.LEND, intents.GIVE_BACK)
-"""Operations whose intents of earlier releases have an e-mail address as their outcome."""
+NAMING = (intents.LEND, intents.GIVE_BACK, intents.DECIDE, intents.APPROVED_BY)
+"""Operations whose intents may have an e-mail address, of earlier releases, or an approver's name as
+their outcome."""
 
 UNDER_DISPUTE = (
     "needs_response",
@@ -320,7 +321,7 @@ def _over() -> Mapping[type[SQLModel], ColumnElement[bool]]:
         Request: col(Request.ended).is_not(None)
         | (col(Request.cleared) & col(Request.run_id).is_not(None)),
         RequestRecord: col(RequestRecord.answered).is_(True),
-        Intent: col(Intent.operation).in_(ADDRESSES),
+        Intent: col(Intent.operation).in_(NAMING),
     }
 
 

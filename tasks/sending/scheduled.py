@@ -6,6 +6,7 @@ from prefect import task
 
 from invoicing.connectors import prefect, salesforce
 from invoicing.connectors.salesforce import Record
+from invoicing.domain.forms.approval import DECLINED
 from invoicing.domain.model.status import Status
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.queries import Comparison, Query, all_of, equals
@@ -34,13 +35,20 @@ def start_sending() -> tuple[int, int]:
 
 
 def _due() -> list[Record]:
-    """The drafts to be sent by today, the business's date."""
-    return salesforce.client().query(
+    """The drafts to be sent by today, the business's date; what was declined waits for a person.
+
+    In SOQL, ``!=`` finds empty fields, too.
+    """
+    org = salesforce.client()
+    declines = org.keeps(record.INVOICE, record.APPROVAL_STATUS)
+    return org.query(
         Query(
             record.INVOICE,
             ["Id", "Name", record.SEND_ON],
             where=all_of(
-                equals(record.STATUS, Status.DRAFT), Comparison(record.SEND_ON, "<=", today())
+                equals(record.STATUS, Status.DRAFT),
+                Comparison(record.SEND_ON, "<=", today()),
+                Comparison(record.APPROVAL_STATUS, "!=", DECLINED) if declines else None,
             ),
             order=f"{record.SEND_ON}, Id",
         )

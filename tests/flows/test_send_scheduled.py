@@ -52,6 +52,17 @@ def test_what_waits_for_an_approval_is_not_started_again(
     assert send_scheduled().sentence == "The day of 1 draft has come; 0 runs started."
 
 
+def test_what_was_declined_is_not_asked_about_each_day(
+    draft: Raise, org: Org, deployed: Deployed
+) -> None:
+    """Its day has come, and an approver has said no: only a person sends it again."""
+    name = draft(options=Options(send_on=today())).name
+    org.set(name, Approval_Status__c="Declined")
+    assert send_scheduled().sentence == "The day of 0 drafts has come; 0 runs started."
+    org.set(name, Approval_Status__c=None)
+    assert send_scheduled().sentence == "The day of 1 draft has come; 1 run started."
+
+
 def test_a_sending_date_can_be_taken_back(draft: Raise, deployed: Deployed) -> None:
     """Cleared, it is sent by hand only; a date that has passed is refused."""
     name = draft(options=Options(send_on=today())).name

@@ -195,14 +195,24 @@ def test_what_is_old_is_forgotten_and_still_not_done_again() -> None:
         [one] = ledger.exec(select(TimelineEntry))
         kept = one.model_copy(update={"key": "a01-2", "number": 2, "state": EntryState.HAPPENED})
     timeline.add([kept])
+    question = "key-of-a-question"
+    intents.decide_once(intents.DECIDE, question, digest="Approve", actor="a03", outcome=NAME)
     past: Any = dict.fromkeys(("bodies", "texts", "reports"), NOW - timedelta(days=1))
     assert personal_data.forget(**past) == {}
     done = personal_data.forget(bodies=LATER, texts=LATER, reports=LATER)
-    assert done == {"event": 1, "timeline": 1, "request_record": 1, "intent": 1, "drift": 1}
+    assert done == {"event": 1, "timeline": 1, "request_record": 1, "intent": 2, "drift": 1}
     left = names(account=ACME, customer="cus_1", invoice="in_1", record="a01")
     assert left == ["org_change", "timeline"]  # what the org still changes, or does not have yet
     assert inbox.receive([paid_event("in_1", "cus_1")]) == 0
     assert mail_again()
+    decided = intents.decide_once(
+        intents.DECIDE, question, digest="Reject", actor="a04", outcome=""
+    )
+    assert (decided.digest, decided.actor, decided.outcome) == (
+        "Approve",
+        "a03",
+        personal_data.GONE,
+    )
 
 
 def test_what_is_not_over_is_named() -> None:
