@@ -49,8 +49,8 @@ GONE = "no longer kept here"
 """What stands in place of a text that was cleared."""
 
 NAMING = (intents.LEND, intents.GIVE_BACK, intents.DECIDE, intents.APPROVED_BY)
-"""Operations whose intents may have an e-mail address, of earlier releases, or an approver's name as
-their outcome."""
+"""Operations whose intents may have a person as their outcome: an approver's name or, of earlier
+releases, an e-mail address."""
 
 UNDER_DISPUTE = (
     "needs_response",

@@ -165,6 +165,7 @@ def test_from_nothing_to_an_installation(doctor: Doctor, tmp_path: Path) -> None
     assert "is as it should be" in webhook_endpoint()
 
 
+@pytest.mark.long
 def test_what_somebody_changes_in_prefect_is_named(
     doctor: Doctor, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -28,6 +28,7 @@ def processes_using(directory: Path) -> list[str]:
     return found
 
 
+@pytest.mark.long
 def test_everything_starts_beside_what_is_there_and_leaves_nothing(tmp_path: Path) -> None:
     """A taken port is avoided and said; a program that dies is named; the end is the end."""
     told: list[tuple[str, str]] = []

@@ -3,6 +3,8 @@
 import os
 import signal
 
+import pytest
+
 from invoicing.domain.salesforce.queries import Comparison, Query
 from tests.faults import assertions
 from tests.faults.runner import by_hand, outcome_of
@@ -97,6 +99,7 @@ def stripe_id(name: str) -> str:
     return str(outcome_of("sync-invoice", invoice=name).stripe_id)
 
 
+@pytest.mark.long
 def test_what_is_wrong_is_seen(worlds: WorldPool) -> None:
     """A mail, customer or refund too many, an amount too high, a lease kept, a stuck record."""
     assert any("2 e-mails" in said for said in worlds.do(a_second_mail))
@@ -114,6 +117,7 @@ def die_if_told(_: World, told: bool) -> str:
     return "lives"
 
 
+@pytest.mark.long
 def test_a_world_that_dies_costs_what_it_played_and_nothing_else(worlds: WorldPool) -> None:
     """Another takes its place."""
     said = list(worlds.do_all(die_if_told, [True, False], lambda *_: "lost"))

@@ -104,7 +104,10 @@ def effects(dashboard: stripe.StripeClient, sandbox: Sandbox) -> dict[str, Any]:
     }
 
 
-LOSSES = pytest.mark.parametrize("copied", ["an hour ago", "a day ago", "never"])
+LOSSES = pytest.mark.parametrize(
+    "copied",
+    [*(pytest.param(ago, marks=pytest.mark.long) for ago in ("an hour ago", "a day ago")), "never"],
+)
 """When the copy was made that is restored."""
 
 

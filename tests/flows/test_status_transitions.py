@@ -382,7 +382,7 @@ def both(plainly: None, org: Org, dashboard: stripe.StripeClient, stripe_sandbox
 
 
 @pytest.mark.parametrize("state", STATES)
-@pytest.mark.parametrize("side", ["Salesforce", "Stripe"])
+@pytest.mark.parametrize("side", [pytest.param("Salesforce", marks=pytest.mark.long), "Stripe"])
 def test_after_every_move_both_sides_agree(both: Both, side: str, state: str) -> None:
     """Each act on an invoice of its own, and all of them are looked at in the end."""
     table = IN_SALESFORCE if side == "Salesforce" else IN_STRIPE
