@@ -96,6 +96,8 @@ class Story:
     def run(self, flow: str, ends: str = "COMPLETED", **parameters: Any) -> str:
         """Trigger a deployment through Prefect's API, and wait for what it says.
 
+        Prefect cancels a run while its schedule's own has the only slot: then it is started again.
+
         Args:
             flow: What to start.
             ends: The state that it comes to: COMPLETED or FAILED.
@@ -103,10 +105,12 @@ class Story:
         """
         began, patience = time.monotonic(), Patience(PATIENCE_SECONDS)
         run_id = self.prefect.start(flow, parameters, str(uuid.uuid4()))
-        while not (state := self.prefect.state(run_id)).is_final:
+        while not (state := self.prefect.state(run_id)).is_final or state.type == "CANCELLED":
             if patience.is_over():
                 raise NotAsToldError(f"{flow} is still {state.type}")
             time.sleep(POLL_SECONDS)
+            if state.type == "CANCELLED":
+                run_id = self.prefect.start(flow, parameters, str(uuid.uuid4()))
         took = time.monotonic() - began
         good = state.type == ends
         said = state.message or state.name
