@@ -1,10 +1,8 @@
 """Rebuild what the ledger must know, after it was restored from a copy, or lost."""
 
-from datetime import date
-
 from prefect import flow
 
-from invoicing.domain.forms.parameters import Outcome
+from invoicing.domain.forms.parameters import OptionalDate, Outcome
 from invoicing.domain.model.wording import counted
 from tasks.rebuild.from_salesforce import (
     restore_customers,
@@ -27,7 +25,7 @@ from tasks.runtime.outcome import reports_outcome
 
 @flow(name="rebuild-ledger", flow_run_name="rebuild the ledger", persist_result=True)
 @reports_outcome
-def rebuild_ledger(saved_on: date | None = None) -> Outcome:
+def rebuild_ledger(saved_on: OptionalDate = None) -> Outcome:
     """Read again in Stripe and Salesforce what the ledger must know, so that nothing is done twice.
 
     For a ledger that was restored from a copy, or is new because the old one was lost. Run it

@@ -9,6 +9,28 @@ ROOT = Path(__file__).parents[1]
 TIERS = ("fast", "standard", "long")
 FAST = frozenset(["invoicing", "sandbox"])
 LONG = frozenset(["orgs"])
+LONG_FILES = frozenset(
+    [
+        "test_bulk_raise.py",
+        "test_click_to_email.py",
+        "test_countries.py",
+        "test_environment_check.py",
+        "test_field_mapping.py",
+        "test_invoices_of_many_lines.py",
+        "test_link_customer.py",
+        "test_merged_accounts.py",
+        "test_mistaken_ids.py",
+        "test_orgs_that_refuse.py",
+        "test_other_shapes.py",
+        "test_prefect_lost.py",
+        "test_raise_invoice_wizard.py",
+        "test_rotated_keys.py",
+        "test_spreadsheets.py",
+        "test_table_files.py",
+        "test_timeline.py",
+    ]
+)
+"""Stories of orgs of other shapes, of tables, and of what seldom happens."""
 LONGEST_FIRST = (
     "journeys",
     "deployments",
@@ -55,7 +77,8 @@ def tier(item: pytest.Item) -> str:
     for mark in item.iter_markers():
         if mark.name in TIERS:
             return mark.name
-    if directory(item) in LONG:
+    story = directory(item) in ("flows", "journeys")
+    if directory(item) in LONG or (story and item.path.name in LONG_FILES):
         return "long"
     in_process = directory(item) in FAST and "browser" not in getattr(item, "fixturenames", ())
     return "fast" if in_process or not directory(item) else "standard"

@@ -11,6 +11,7 @@ from prefect.artifacts import Artifact
 from sqlalchemy import select, update
 from sqlmodel import col
 
+from flows.forget_old_data import forget_old_data
 from flows.handle_events import handle_events
 from flows.poll_events import poll_events
 from flows.replay_events import replay_events
@@ -152,7 +153,7 @@ def test_an_invoice_that_only_stripe_knows_is_read_once(
     assert [c["path"] for c in calls].count(f"/v1/invoices/{invoice.id}") == 1
 
 
-def test_bodies_are_dropped_by_the_poll_once_their_time_is_over(
+def test_bodies_are_dropped_once_their_time_is_over(
     sent: InvoiceOutcome, stripe_sandbox: Sandbox
 ) -> None:
     """Ninety days, if nobody set another time; the digests stay."""
@@ -163,7 +164,7 @@ def test_bodies_are_dropped_by_the_poll_once_their_time_is_over(
         ledger.execute(
             update(Event).where(col(Event.type) == "invoice.paid").values(received_at=old)
         )
-    poll_events()
+    forget_old_data()
     with database.session() as ledger:
         kept = {e.type: (e.body != "", e.digest != "") for e in ledger.scalars(select(Event))}
     assert kept["invoice.paid"] == (False, True)
