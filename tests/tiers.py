@@ -22,6 +22,7 @@ LONG_FILES = frozenset(
         "test_mistaken_ids.py",
         "test_orgs_that_refuse.py",
         "test_other_shapes.py",
+        "test_personal_data.py",
         "test_prefect_lost.py",
         "test_raise_invoice_wizard.py",
         "test_rotated_keys.py",

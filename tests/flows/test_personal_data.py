@@ -105,10 +105,12 @@ def office(deployed: Deployed, tmp_path: Path) -> Iterator[Office]:
     """Results are files in a folder of this test; nothing of other tests is in Prefect."""
     with temporary_settings({PREFECT_LOCAL_STORAGE_PATH: tmp_path / "results"}):
         with get_client(sync_client=True) as client:
-            for page in client.read_artifacts():
-                client.delete_artifact(page.id)
-            for run in client.read_flow_runs():
-                client.delete_flow_run(run.id)
+            while pages := client.read_artifacts():
+                for page in pages:
+                    client.delete_artifact(page.id)
+            while runs := client.read_flow_runs():
+                for run in runs:
+                    client.delete_flow_run(run.id)
         yield Office()
 
 
@@ -268,7 +270,7 @@ def test_a_run_that_dies_before_the_ledger_is_begun_again(
         patched.setattr(personal_data, "erase", die)
         erase_customer(paid)
     assert ACME in ledger(tmp_path)
-    assert ACME not in office.everything()
+    assert office.everything().count(ACME) == 0
     late = office.run(preview_invoice, invoice="INV-0001")
     assert "1 run, with logs and pages, " in erase_customer(paid).sentence
     assert ACME not in ledger(tmp_path)
