@@ -25,7 +25,7 @@ from invoicing.domain.stripe.resources import StripeLine, WholeInvoice
 from invoicing.domain.stripe.transitions import as_replacement
 from invoicing.errors import Conflict, EnvironmentMismatch, Rejected
 from invoicing.ledger import intents, links
-from invoicing.ledger.intents import AGREE, AGREE_TOTAL, CHARGE, CREATE, MAIL
+from invoicing.ledger.intents import AGREE, AGREE_TOTAL, CHARGE, CREATE, FINALIZE, MAIL
 from invoicing.settings import settings
 from tasks.records.invoices import check_lines
 from tasks.records.locks import INVOICE
@@ -260,8 +260,8 @@ def compare_totals(stripe_id: str, invoice: Invoice, customer_id: str) -> Amount
         What the customer is billed, taxes included, and asked for; and what was agreed of it.
 
     Raises:
-        Conflict: with the two sums; the draft is another customer's; or Salesforce counts other
-            lines than were read.
+        Conflict: with the two sums; the draft is another customer's; somebody else made it final;
+            or Salesforce counts other lines than were read.
     """
     check_lines(invoice)
     draft = stripe.client().invoice(stripe_id)
@@ -274,6 +274,11 @@ def compare_totals(stripe_id: str, invoice: Invoice, customer_id: str) -> Amount
             f"customer than {invoice.account.name}. Clone the record, and delete this one."
         )
     finalized = draft["status"] != "draft"
+    if finalized and not intents.attempted(FINALIZE, invoice.record_id):
+        raise Conflict(
+            f"{invoice.name} was not sent: somebody made it final in Stripe ({stripe_id}). Press "
+            "Sync Invoice on its page and look at it; Resend mails it, if Stripe has not done so."
+        )
     asked = amount_due(draft, _agreed(invoice, finalized=finalized), _agreed_total(invoice))
     if asked.has_another_total:
         return asked

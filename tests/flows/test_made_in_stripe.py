@@ -10,6 +10,7 @@ from flows.clone_invoice import clone_invoice
 from flows.poll_events import poll_events
 from flows.preview_invoice import preview_invoice
 from flows.replace_invoice import replace_invoice
+from flows.resend_invoice import resend_invoice
 from flows.revise_invoice import revise_invoice
 from flows.send_invoice import send_invoice
 from flows.sync_invoice import sync_invoice
@@ -91,6 +92,23 @@ def test_a_copy_bills_the_same(
     sent = send_invoice(name)
     assert f"{name} over 952.00 USD was sent to Acme" in sent.sentence
     assert read_of(dashboard.v1.invoices.retrieve(sent.stripe_id)) == read_of(there)
+
+
+def test_what_somebody_else_made_final_is_not_sent_unasked(
+    reduced: str, dashboard: stripe.StripeClient, stripe_sandbox: Sandbox
+) -> None:
+    """Raised and made final in Stripe, and its record still says Draft: nobody here has seen it."""
+    before = len(stripe_sandbox.admin("GET", "mail")["data"])
+    line: Any = {"amount": 50_000, "description": "Travel"}
+    dashboard.v1.invoices.add_lines(reduced, {"lines": [line]})
+    dashboard.v1.invoices.finalize_invoice(reduced, {"auto_advance": False})
+    for _ in range(2):
+        with pytest.raises(Conflict, match="somebody made it final in Stripe"):
+            send_invoice("INV-0002")
+    assert len(stripe_sandbox.admin("GET", "mail")["data"]) == before
+    sync_invoice("INV-0002")
+    resend_invoice("INV-0002")
+    assert len(stripe_sandbox.admin("GET", "mail")["data"]) == before + 1
 
 
 def made(dashboard: stripe.StripeClient, like: str, lines: Any, **more: Any) -> str:

@@ -40,7 +40,7 @@ def test_sent_means_open_on_both_sides_and_one_mail(
     assert record["Sync_State__c"] == "Clean"
     assert record["Number__c"] == invoice.number
     assert page_of(record["Hosted_Invoice_URL__c"]) == page_of(invoice.hosted_invoice_url or "")
-    assert record["Invoice_PDF__c"] == invoice.invoice_pdf
+    assert page_of(record["Invoice_PDF__c"]) == page_of(invoice.invoice_pdf or "")
     assert float(record["Total__c"]) == invoice.total / 100 == 2450
     assert record["Sent_At__c"] is not None
     [customer] = dashboard.v1.customers.list().data
