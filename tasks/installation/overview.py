@@ -24,6 +24,7 @@ from prefect.client.schemas.sorting import FlowRunSort
 
 from invoicing.domain.model import markdown
 from invoicing.domain.model.wording import counted
+from invoicing.settings import settings
 from tasks.installation.automations import PREFECT_YAML, flows_of
 from tasks.runtime.prompts import HOW_TO_ANSWER
 from tasks.runtime.retries import STEP
@@ -102,8 +103,9 @@ def as_page(overview: Overview) -> str:
                 "Open one; **⋮** at the top right, then **Resume**, is the way to its form.",
                 ("what", "since (UTC)", "until (UTC)"),
                 map(_waiting_row, overview.waiting),
-                "Nothing waits for anybody.",
+                "No run waits for anybody.",
             ),
+            *_in_salesforce(),
             *_section(
                 "Failed in the last seven days",
                 "Put right what the reason names, then start it again: nothing is done twice.",
@@ -154,6 +156,13 @@ def _section(
     shown = list(rows)
     body = [help_text, markdown.table(columns, shown)] if shown else [nothing]
     return [f"## {title}", *body]
+
+
+def _in_salesforce() -> list[str]:
+    """Where to look for what waits without a run."""
+    if not settings().approval.in_salesforce:
+        return []
+    return ["Invoices that approvers decide about are in Salesforce's list *Waiting for approval*."]
 
 
 def _waiting_row(run: FlowRun) -> tuple[object, ...]:

@@ -51,7 +51,9 @@ def page_of(run: UUID) -> str:
     return f"{UI}/runs/flow-run/{run}"
 
 
-def test_what_waits_says_how_to_answer_and_goes_once_answered(draft: Raise) -> None:
+def test_what_waits_says_how_to_answer_and_goes_once_answered(
+    draft: Raise, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The question, a link to its run, and the way to the form; then nothing waits."""
     talk = Conversation(send_invoice, invoice=draft().name)
     assert overview().sentence == "1 run waits for an answer, 0 runs failed in the last seven days."
@@ -61,7 +63,11 @@ def test_what_waits_says_how_to_answer_and_goes_once_answered(draft: Raise) -> N
     assert f"| [{question}]({page_of(talk.run)}) |" in waiting
     talk.answer(decision="Approve", approver="Anna Ledger")
     overview()
-    assert part("Waiting for an answer").strip() == "Nothing waits for anybody."
+    assert part("Waiting for an answer").strip() == "No run waits for anybody."
+    monkeypatch.setenv("INVOICING_APPROVAL__IN_SALESFORCE", "true")
+    settings.cache_clear()
+    overview()
+    assert "Salesforce's list *Waiting for approval*" in part("Waiting for an answer")
 
 
 def test_failures_stand_with_their_reasons_the_same_ones_together(draft: Raise) -> None:
