@@ -4,7 +4,7 @@ They post to one address, which is a secret: JSON with the member ``text``, as S
 webhooks take it, and the others that took that form over.
 
 Sources: https://docs.prefect.io/v3/concepts/automations and
-https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
+https://docs.slack.dev/tools/java-slack-sdk/guides/incoming-webhooks
 """
 
 from contextlib import suppress

@@ -310,7 +310,7 @@ def compare_totals(stripe_id: str, invoice: Invoice, customer_id: str) -> Amount
 def _check_still_wanted(status: str, invoice: Invoice) -> None:
     """Refuse to mail or charge what was given up since: Stripe can charge a written-off invoice.
 
-    Source: https://docs.stripe.com/invoicing/overview#uncollectible
+    Source: https://docs.stripe.com/invoicing/integration/workflow-transitions
 
     Raises:
         Rejected: it is void or written off, and did not go out.
