@@ -2,8 +2,8 @@
 
 A column is called after its report type: ``Thing__c$Amount__c``. What a report groups by is none of
 its columns. Amounts of records that say their own currency are added up in each currency alone.
-Sources: https://developer.salesforce.com/docs/atlas.en-us.api_meta.meta/api_meta/
-meta_reporttype.htm, meta_report.htm and meta_dashboard.htm of the same guide.
+Sources: the types of the Metadata API's WSDL; for the names of columns and for grouping by a formula of
+the rows, the reports of SalesforceFoundation/OutboundFundsModule, which an org has written.
 """
 
 from __future__ import annotations
