@@ -2,8 +2,8 @@
 
 A column is called after its report type: ``Thing__c$Amount__c``. What a report groups by is none of
 its columns. Amounts of records that say their own currency are added up in each currency alone.
-Sources: the types of the Metadata API's WSDL; for the names of columns and for grouping by a formula of
-the rows, the reports of SalesforceFoundation/OutboundFundsModule, which an org has written.
+Sources: the types of the Metadata API's WSDL; for the names of columns and for grouping by a
+formula of the rows, the reports of SalesforceFoundation/OutboundFundsModule, which an org wrote.
 """
 
 from __future__ import annotations
