@@ -91,7 +91,8 @@ class PubSub:
             first = messages.FetchRequest(topic_name=topic, num_requested=REQUESTED, **where)
             await call.write(first)
             while True:
-                response = await asyncio.wait_for(call.read(), SILENCE_SECONDS)
+                async with asyncio.timeout(SILENCE_SECONDS):
+                    response = await call.read()
                 if response is grpc.aio.EOF:
                     raise TransientError("Salesforce has ended the subscription.")
                 yield Batch(

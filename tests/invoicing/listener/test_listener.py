@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,8 +17,9 @@ import pytest
 from deployments.local.stack import SALESFORCE_PACKAGE
 from deployments.local.waiting import eventually
 from invoicing import flow_trigger
-from invoicing.connectors.pubsub import UNREADABLE, Change
-from invoicing.connectors.salesforce import Salesforce
+from invoicing.connectors import pubsub_messages as messages
+from invoicing.connectors.pubsub import UNREADABLE, Change, PubSub
+from invoicing.connectors.salesforce import Salesforce, Session
 from invoicing.domain.salesforce.request_record import REQUEST
 from invoicing.ledger import subscriptions
 from invoicing.listener import listening
@@ -171,6 +173,45 @@ def test_it_does_not_listen_to_itself(people: People, prefect: PrefectServer) ->
         people.answer(request)
         eventually(lambda: subscriptions.place(NAME) != before, WAIT)
         assert len(prefect.keys) == started
+
+
+def test_stopped_at_the_moment_an_event_comes() -> None:
+    """Whoever stops it then is heard: before Python 3.12 ``asyncio.wait_for`` loses that.
+
+    Source: https://github.com/python/cpython/issues/86296.
+    """
+
+    class Call:
+        def __init__(self) -> None:
+            self.events = [asyncio.get_running_loop().create_future() for _ in range(2)]
+            self.reads = iter(self.events)
+
+        async def write(self, _request: Any) -> None:
+            pass
+
+        def read(self) -> Any:
+            return next(self.reads)
+
+    async def stop() -> None:
+        call = Call()
+        channel: Any = SimpleNamespace(
+            stream_stream=lambda *_, **__: lambda **_: call, unary_unary=lambda *_, **__: None
+        )
+        bus = PubSub(channel, Session("token", "", "", ""))
+
+        async def listen() -> None:
+            async for _batch in bus.listen(REQUEST, None):
+                pass
+
+        listening = asyncio.create_task(listen())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        call.events[0].set_result(messages.FetchResponse())
+        listening.cancel()
+        await asyncio.wait([listening], timeout=WAIT)
+        assert listening.cancelled()
+
+    asyncio.run(stop())
 
 
 @pytest.mark.parametrize(

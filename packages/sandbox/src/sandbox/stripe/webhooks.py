@@ -87,7 +87,8 @@ class Courier:
                 self._wake.clear()
                 self._start_rounds(client)
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), self._pause())
+                    async with asyncio.timeout(self._pause()):
+                        await self._wake.wait()
 
     def _pause(self) -> float:
         """Return the seconds until the next retry is due."""
