@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.model.wording import nearest
 from invoicing.domain.salesforce.field_mapping import OrgMapping
-from invoicing.domain.salesforce.org_field_values import OrgFieldReader
+from invoicing.domain.salesforce.org_field_reader import OrgFieldReader
 from invoicing.errors import Misconfigured
 from invoicing.settings import settings
 

@@ -13,7 +13,7 @@ from invoicing.domain.salesforce.mapping_validation import (
     own_mistakes,
     shorter_texts,
 )
-from invoicing.domain.salesforce.org_field_values import OrgFieldReader
+from invoicing.domain.salesforce.org_field_reader import OrgFieldReader
 from invoicing.domain.salesforce.queries import Query
 from invoicing.errors import EnvironmentMismatch, InvoicingError, Misconfigured, Rejected
 from invoicing.mapping import all_mistakes, org_mapping

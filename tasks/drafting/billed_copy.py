@@ -12,7 +12,7 @@ from invoicing.mapping import org_field_reader
 from invoicing.settings import settings
 from tasks.records.own_invoice import own_stripe_id
 from tasks.records.record_changes import kept_of_lines
-from tasks.records.tax_rates import rate_ids, rate_problems
+from tasks.records.tax_rate_names import rate_ids, rate_problems
 from tasks.runtime.clock import today
 
 

@@ -30,7 +30,7 @@ from tasks.drafting.table_files import read_file_at
 from tasks.records.accounts import read_accounts
 from tasks.records.environment_check import org_currency
 from tasks.records.price_books import read_price_book
-from tasks.records.tax_rates import known_rate, rate_problems, read_taxes
+from tasks.records.tax_rate_names import known_rate, rate_problems, read_taxes
 from tasks.runtime.retries import CACHED, STEP
 from tasks.runtime.run_page import run_id
 

@@ -29,7 +29,7 @@ from tasks.records.saved_values import Written, look_at
 from tasks.records.soql_lists import select_in
 from tasks.runtime.retries import STEP
 from tasks.runtime.run_page import this_attempt
-from tasks.sync.record_builder import (
+from tasks.sync.new_records import (
     named_record,
     project_all,
     whole_nodes,

@@ -28,7 +28,7 @@ from tasks.records.locks import INVOICE
 from tasks.records.record_changes import add_entries, make_entry
 from tasks.records.saved_values import Saved, look_at
 from tasks.runtime.retries import STEP
-from tasks.sync.record_builder import BilledTo, accounts_of, mirrored_fields, project_all
+from tasks.sync.new_records import BilledTo, accounts_of, mirrored_fields, project_all
 from tasks.sync.refresh import RefreshResult, close_dead_letters, refresh, synced_fields
 
 MAX_SINGLE_REPAIRS = 2_000

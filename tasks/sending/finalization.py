@@ -27,7 +27,7 @@ from tasks.records.invoices import say_on_record
 from tasks.records.locks import ACCOUNT, INVOICE
 from tasks.records.own_invoice import own_stripe_id
 from tasks.records.record_changes import add_entry
-from tasks.records.tax_rates import rate_problems
+from tasks.records.tax_rate_names import rate_problems
 from tasks.runtime.clock import today
 from tasks.runtime.retries import STEP
 from tasks.runtime.run_page import run_id

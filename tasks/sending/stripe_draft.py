@@ -31,7 +31,7 @@ from tasks.records.invoices import check_lines
 from tasks.records.locks import INVOICE
 from tasks.records.own_invoice import lost_draft
 from tasks.records.record_changes import add_entry
-from tasks.records.tax_rates import rate_ids, tax_behavior
+from tasks.records.tax_rate_names import rate_ids, tax_behavior
 from tasks.runtime.clock import today
 from tasks.runtime.retries import STEP
 from tasks.runtime.run_page import run_id

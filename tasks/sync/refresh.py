@@ -48,7 +48,7 @@ from tasks.records.saved_values import lines_as_written, look_at
 from tasks.runtime.clock import stamp_now
 from tasks.runtime.retries import STEP
 from tasks.runtime.run_page import run_url, this_attempt
-from tasks.sync.record_builder import (
+from tasks.sync.new_records import (
     accounts_of,
     billed_to,
     cut_texts,

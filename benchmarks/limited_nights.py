@@ -138,7 +138,9 @@ def used(salesforce_url: str) -> int:
 
 def main() -> None:
     """Measure, tell, and print the figures."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks limits", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks limited-nights", description=__doc__
+    )
     parser.add_argument("--invoices", type=int, default=100_000)
     parser.add_argument(
         "--rate", type=float, default=24.5, help="what the readers allow themselves"
