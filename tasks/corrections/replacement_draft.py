@@ -140,16 +140,21 @@ def replacement_links(original: str | None) -> tuple[dict[str, str], list[Node]]
     return {record.REPLACES: old}, [back]
 
 
-@task(task_run_name="check what it replaces", **STEP)
 def check_replaceable(draft: Invoice) -> None:
     """Refuse to send a replacement when its original can no longer be replaced.
 
     Raises:
         Conflict: the original was paid, voided or written to in Stripe meanwhile.
     """
-    if draft.replaces is None or intents.attempted(FINALIZE, draft.record_id):
+    if draft.replaces:
+        _check_original(draft, draft.replaces)
+
+
+@task(task_run_name="check what it replaces", **STEP)
+def _check_original(draft: Invoice, replaces: str) -> None:
+    if intents.attempted(FINALIZE, draft.record_id):
         return
-    original = read_invoice_state.fn(find_record.fn(draft.replaces))
+    original = read_invoice_state.fn(find_record.fn(replaces))
     problems = list(action_problems(InvoiceAction.REPLACE, original))
     if problems:
         raise Conflict(" ".join([f"{draft.name} was not sent.", *problems]))

@@ -60,9 +60,11 @@ def record_page(record_id: str) -> str:
 
 
 def name_run(name: str) -> None:
-    """Give the run the name that people know the matter by."""
+    """Give the run the name that people know the matter by; it is written with its headline.
+
+    Written twice, it would cost a crowd's server a request more for each run of a second.
+    """
     if context := FlowRunContext.get():
-        _rename(name)
         cast(FlowRun, context.flow_run).name = name
 
 
@@ -73,7 +75,10 @@ def headline(sentence: str) -> None:
     It never is a reason for a run to fail.
     """
     try:
-        _rename(f"{_before(sentence)}{flow_run.name}")
+        name = f"{_before(sentence)}{flow_run.name}"
+        if flow_run.id:
+            with get_client(sync_client=True) as client:
+                client.update_flow_run(flow_run.id, name=name)
     except (httpx.HTTPError, PrefectException) as error:
         get_run_logger().warning("The run's name does not say its outcome: %s", error)
 
@@ -85,12 +90,6 @@ def name_without_headline(name: str, sentence: str) -> str:
 
 def _before(sentence: str) -> str:
     return f"{shorten(sentence, HEADLINE_LENGTH, placeholder=' …')} · "
-
-
-def _rename(name: str) -> None:
-    if flow_run.id:
-        with get_client(sync_client=True) as client:
-            client.update_flow_run(flow_run.id, name=name)
 
 
 def publish_table(key: str, rows: Sequence[Mapping[str, Any]], description: str) -> None:

@@ -205,15 +205,18 @@ def _made_for(account: Account, email: str, _since: datetime) -> str | None:
     return None
 
 
-@task(task_run_name="look for a saved payment method", **STEP)
 def check_saved_payment(invoice: Invoice, customer_id: str) -> None:
     """Make sure that a customer who is to be charged saved something to charge.
 
     Raises:
         Rejected: before anything is finalized.
     """
-    if invoice.details.collection is not Collection.CHARGE:
-        return
+    if invoice.details.collection is Collection.CHARGE:
+        _look_for_saved_payment(invoice, customer_id)
+
+
+@task(task_run_name="look for a saved payment method", **STEP)
+def _look_for_saved_payment(invoice: Invoice, customer_id: str) -> None:
     customer = stripe.client().customer(customer_id)
     default = customer["invoice_settings"] if customer else None
     saved = default and default["default_payment_method"]

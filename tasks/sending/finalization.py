@@ -238,15 +238,18 @@ def charge(stripe_id: str, record_id: str) -> bool:
     return paid
 
 
-@task(task_run_name="let Stripe follow the payment from here", **STEP)
 def enable_auto_advance(stripe_id: str) -> None:
     """Let Stripe remind and reconcile from now on, where the business wants it to.
 
     Only a draft and an open invoice take that, and one that was paid meanwhile needs it no more:
     https://docs.stripe.com/invoicing/integration/automatic-advancement-collection
     """
-    if not settings().stripe.auto_advance:
-        return
+    if settings().stripe.auto_advance:
+        _enable_auto_advance(stripe_id)
+
+
+@task(task_run_name="let Stripe follow the payment from here", **STEP)
+def _enable_auto_advance(stripe_id: str) -> None:
     now = stripe.client().invoice(stripe_id)
     if now and now["status"] == "open":
         stripe.client().update_invoice(stripe_id, {"auto_advance": True})

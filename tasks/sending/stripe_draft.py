@@ -14,6 +14,7 @@ from invoicing.domain.model.amount_due import AmountDue
 from invoicing.domain.model.dates import end_of_day
 from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.model.invoice import Invoice, Line
+from invoicing.domain.model.invoice_details import Discount
 from invoicing.domain.model.money import Money
 from invoicing.domain.model.wording import counted
 from invoicing.domain.salesforce.line_mirror import Kept, facts_in_stripe
@@ -70,11 +71,16 @@ def ensure_products(lines: Sequence[Line]) -> None:
             client.update_product(id_, {"name": name, "active": True})
 
 
-@task(task_run_name="make sure its discounts exist in Stripe", **STEP)
 def ensure_coupons(invoice: Invoice) -> None:
     """Every discount has its coupon in Stripe, under an id made of its terms."""
-    for coupon_id, discount in request_params.discounts(invoice).items():
-        params = request_params.coupon_params(discount, invoice.currency)
+    if coupons := request_params.discounts(invoice):
+        _ensure_coupons(coupons, invoice.currency)
+
+
+@task(task_run_name="make sure its discounts exist in Stripe", **STEP)
+def _ensure_coupons(coupons: Mapping[str, Discount], currency: str) -> None:
+    for coupon_id, discount in coupons.items():
+        params = request_params.coupon_params(discount, currency)
         stripe.client().ensure_coupon(coupon_id, params)
 
 

@@ -75,8 +75,9 @@ def running(make_app: MakeApp) -> Iterator[str]:
     server = _server(make_app, base_url, ready.set)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
-    if not ready.wait(timeout=30):
-        raise RuntimeError("the sandbox did not start")
+    while not ready.wait(timeout=1):
+        if not thread.is_alive():
+            raise RuntimeError("the sandbox did not start")
     try:
         yield base_url
     finally:
