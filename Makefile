@@ -15,7 +15,7 @@ export PRE_COMMIT_HOME = .cache/pre-commit
 # Or every program would compile all that it imports, each time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo test-fast test test-all lint format lock bench deploy doctor docs pictures check-sandbox check-package check-real prove clean
+.PHONY: help install demo test-fast test test-system test-all lint format lock bench deploy doctor docs pictures check-sandbox check-package check-real prove clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -42,7 +42,11 @@ test-fast: install ## Run the tests of the inner loop: below a minute
 
 test: install ## Run what a change must not break; ARGS="-k send" runs some
 	@echo "Running the tests (a few minutes) ..."
-	@$(PYTEST) -m "not long" $(ARGS)
+	@$(PYTEST) -m "fast or standard" $(ARGS)
+
+test-system: install ## Run the tests of the whole: stack, worker, demo, browser, a sample of the faults
+	@echo "Running the tests of the whole (a few minutes) ..."
+	@$(PYTEST) -m system $(ARGS)
 
 test-all: install ## Run every test, those that take long too
 	@echo "Running all tests (a quarter of an hour or so) ..."

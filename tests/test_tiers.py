@@ -1,4 +1,4 @@
-"""The tiers: each test is in one of them, and the commands run one, two and all three."""
+"""The tiers: each test is in one of them, and the commands run what they say."""
 
 import os
 import re
@@ -10,7 +10,7 @@ import pytest
 from tests.tiers import TIERS
 
 ROOT = Path(__file__).parents[1]
-FAST, STANDARD, LONG = TIERS
+FAST, STANDARD, SYSTEM, LONG = TIERS
 
 
 def test_every_test_is_in_one_tier(request: pytest.FixtureRequest) -> None:
@@ -22,7 +22,12 @@ def test_every_test_is_in_one_tier(request: pytest.FixtureRequest) -> None:
 
 @pytest.mark.parametrize(
     ("command", "tiers"),
-    [("test-fast", {FAST}), ("test", {FAST, STANDARD}), ("test-all", set(TIERS))],
+    [
+        ("test-fast", {FAST}),
+        ("test", {FAST, STANDARD}),
+        ("test-system", {SYSTEM}),
+        ("test-all", set(TIERS)),
+    ],
 )
 def test_each_command_runs_its_tiers(
     command: str, tiers: set[str], pytester: pytest.Pytester

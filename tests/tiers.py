@@ -6,8 +6,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-TIERS = ("fast", "standard", "long")
+TIERS = ("fast", "standard", "system", "long")
 FAST = frozenset(["invoicing", "sandbox"])
+SYSTEM = frozenset(["deployments", "faults", "journeys", "warm_worker"])
 LONG = frozenset(["orgs"])
 LONG_FILES = frozenset(
     [
@@ -81,6 +82,8 @@ def tier(item: pytest.Item) -> str:
     story = directory(item) in ("flows", "journeys")
     if directory(item) in LONG or (story and item.path.name in LONG_FILES):
         return "long"
+    if directory(item) in SYSTEM:
+        return "system"
     in_process = directory(item) in FAST and "browser" not in getattr(item, "fixturenames", ())
     return "fast" if in_process or not directory(item) else "standard"
 
