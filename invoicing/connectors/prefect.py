@@ -18,6 +18,7 @@ from urllib3.util import Retry
 
 from invoicing.errors import NotFound, Rejected, TransientError
 from invoicing.settings import settings
+from invoicing.shapes import decode
 
 RETRY_POLICY = Retry(
     total=8,
@@ -256,7 +257,7 @@ class Prefect:
 
 def _read(answer: requests.Response, shape: type[T]) -> T:
     try:
-        return msgspec.json.decode(answer.content, type=shape)
+        return decode(answer.content, shape)
     except msgspec.MsgspecError as error:
         raise TransientError(
             f"What answers at {answer.url} is no Prefect server, or something is in front of it: "

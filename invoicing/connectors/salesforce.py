@@ -52,6 +52,7 @@ from invoicing.ledger.logins import LASTS, Logins
 from invoicing.mapping import org_mapping
 from invoicing.settings import SALESFORCE_API_VERSION, settings
 from invoicing.settings import Salesforce as SalesforceSettings
+from invoicing.shapes import convert
 
 T = TypeVar("T")
 
@@ -443,7 +444,7 @@ class Salesforce:
                 answer = self._client.restful(path, method=method, **extra)
             except TypeError as error:  # the SDK asks for the length of whatever came
                 raise ValueError("neither an object nor a list") from error
-            return msgspec.convert(answer, shape)
+            return convert(answer, shape)
 
     def org(self) -> OrgFacts:
         """What the org says of itself to whoever is logged in; one call.
@@ -537,13 +538,13 @@ class Salesforce:
 
     def _whole(self, answer: object) -> _Page:
         """A first page with the records of those after it."""
-        page = last = msgspec.convert(answer, _Page)
+        page = last = convert(answer, _Page)
         while not last["done"]:
             following = last.get("nextRecordsUrl")
             if not following:
                 raise TransientError("Salesforce's answer does not say where it goes on.")
             more = self._client.query_more(following, identifier_is_url=True)
-            last = msgspec.convert(more, _Page)
+            last = convert(more, _Page)
             page["records"] += last["records"]
         return page
 

@@ -68,6 +68,7 @@ from invoicing.errors import (
 )
 from invoicing.settings import STRIPE_API_VERSION, settings
 from invoicing.settings import Stripe as StripeSettings
+from invoicing.shapes import convert
 
 if TYPE_CHECKING:
     from stripe import params as sdk
@@ -206,7 +207,7 @@ class _Bodies(stripe.HTTPClient):
 
 def _read(answer: object, shape: type[T]) -> T:
     """What is read of an answer; :class:`msgspec.ValidationError` where it is something else."""
-    return msgspec.convert(_plain(answer), shape)
+    return convert(_plain(answer), shape)
 
 
 def _plain(answer: object) -> object:
@@ -769,7 +770,7 @@ class Stripe:
             params: sdk.EventListParams = {"limit": PAGE_SIZE, "created": created, "types": some}
             with _translated_errors("list events"):
                 for event in _every(self._v1.events.list(params), dict[str, Any]):
-                    msgspec.convert(event, Event)
+                    convert(event, Event)
                     yield cast(Event, event)
 
     # The installation

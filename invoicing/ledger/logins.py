@@ -16,6 +16,7 @@ from cryptography.fernet import Fernet, InvalidToken
 
 from invoicing.ledger.database import session
 from invoicing.ledger.models import SharedLogin
+from invoicing.shapes import decode
 
 LASTS = timedelta(minutes=10)
 """How long a login is taken up by others: the shortest session of an org ends after 15 minutes.
@@ -69,6 +70,6 @@ class Logins:
     def _opened(self, row: SharedLogin) -> Login | None:
         """A login that was sealed by the same credential."""
         try:
-            return msgspec.json.decode(self._seal.decrypt(row.sealed.encode()), type=Login)
+            return decode(self._seal.decrypt(row.sealed.encode()), Login)
         except InvalidToken:
             return None

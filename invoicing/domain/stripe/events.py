@@ -15,6 +15,7 @@ import msgspec
 from invoicing.domain.model.status import Status
 from invoicing.domain.stripe.payment_facts import PaymentName
 from invoicing.domain.stripe.resources import StripeInvoice
+from invoicing.shapes import convert
 
 HANDLED_TYPES = (
     "invoice.created",
@@ -152,7 +153,7 @@ def invoice_snapshot(event: Mapping[str, Any], api_version: str) -> StripeInvoic
     if snapshot.get("object") != "invoice":
         return None
     try:
-        return msgspec.convert(snapshot, StripeInvoice)
+        return convert(snapshot, StripeInvoice)
     except msgspec.ValidationError:
         return None
 
