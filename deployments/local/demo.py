@@ -461,7 +461,9 @@ def main() -> int:
 
     console.rule("[bold]Invoices between Salesforce and Stripe", align="left")
     try:
-        with Stack(STATE, worker_type=arguments.worker, settings=SETTINGS, report=report) as stack:
+        with Stack(
+            STATE, worker_type=arguments.worker, pages=True, settings=SETTINGS, report=report
+        ) as stack:
             story = Story(stack, console)
             status = attempt(story)
             links(story)

@@ -47,7 +47,7 @@ BATCHES = {
     )
 }
 """What the server's services write together; one at a time is Prefect's default."""
-ERRANDS = frozenset(["ledger", "deploy", "automations"])  # they do their work and end
+ERRANDS = frozenset(["ledger", "pages", "deploy", "automations"])  # they do their work and end
 STOP_SECONDS = 20
 
 STRIPE_KEY = "sk_live_51" + ("Sandbox" * 14)[:97]  # what the sandboxes expect, long as a real one
@@ -149,6 +149,7 @@ class Stack:
         *,
         worker_type: WorkerType = "warm",
         server_type: ServerType = "ours",
+        pages: bool = False,
         settings: Mapping[str, str] = MappingProxyType({}),
         ports: Mapping[str, int] = MappingProxyType({}),
         ledger_url: str | None = None,
@@ -161,6 +162,7 @@ class Stack:
             state: Directory for all data and logs. What an earlier stack left in it is deleted.
             worker_type: Type of the work pool and its worker.
             server_type: Our server on SQLite, or the one that `prefect server start` runs.
+            pages: Whether Raise Invoice is put onto the org's pages, as its administrator does.
             settings: Variables for every program, before those of the stack; an empty one is
                 taken away.
             ports: Where programs should listen instead of at their usual ports.
@@ -172,6 +174,7 @@ class Stack:
         self.environment: dict[str, str] = {}
         self._worker_type: WorkerType = worker_type
         self._server_type: ServerType = server_type
+        self._pages = pages
         self._settings = dict(settings)
         self._ports = PORTS | dict(ports)
         self._ledger_url = ledger_url or f"sqlite:///{self.state / 'ledger.db'}"
@@ -274,6 +277,9 @@ class Stack:
         self._finish("ledger")
         self._launch("receiver", *python, "invoicing.receiver")
         self._until_ready("salesforce", f"{self.urls.salesforce}/_sandbox/clock")
+        if self._pages:
+            command = ("deployments.pages", "--deploy", "--before", str(self.state))
+            self._launch("pages", *python, *command, **self._log_in())
         self._until_ready("prefect", f"{self.urls.prefect_api}/health")
         if self._server_type == "ours" and DATABASE not in self._settings:
             prefect_database_cache.keep(self._prefect_home)
@@ -286,6 +292,19 @@ class Stack:
         self._finish("deploy")
         self._launch("listener", *python, "invoicing.listener")
         self._finish("automations")
+        if self._pages:
+            self._finish("pages")
+
+    def _log_in(self) -> dict[str, str]:
+        """A session in Salesforce, as its command line has one."""
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": SALESFORCE_KEY,
+            "client_secret": SALESFORCE_SECRET,
+        }
+        answer = self._http.post(f"{self.urls.salesforce}/services/oauth2/token", data=form)
+        token = str(answer.raise_for_status().json()["access_token"])
+        return {"SF_ACCESS_TOKEN": token, "SF_ORG_INSTANCE_URL": self.urls.salesforce}
 
     def _register_webhook(self) -> str:
         base: Any = dict.fromkeys(("api", "connect", "files", "meter_events"), self.urls.stripe)

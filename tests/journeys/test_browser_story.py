@@ -24,7 +24,7 @@ PICTURES = os.environ.get("PICTURES")
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Everything that make demo starts."""
-    with Stack(tmp_path_factory.mktemp("stack")) as running:
+    with Stack(tmp_path_factory.mktemp("stack"), pages=True) as running:
         yield running
 
 

@@ -18,7 +18,7 @@ from simple_salesforce.format import format_soql
 from sandbox.common.serve import running
 from sandbox.salesforce.app import application
 from sandbox.salesforce.oauth import CONSUMER_KEY, CONSUMER_SECRET
-from sandbox.salesforce.org import open_org
+from sandbox.salesforce.org import STANDARD_PAGES, open_org
 
 METADATA = Path(__file__).parents[4] / "deployments/salesforce/force-app/main/default"
 
@@ -64,7 +64,7 @@ def _to_sandbox(base_url: str) -> requests.Session:
     return session
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def to_sandbox() -> Callable[[str], requests.Session]:
     """Make a requests session whose every https call ends at a sandbox."""
     return _to_sandbox
@@ -107,6 +107,25 @@ def sf(admin: Admin, login: Callable[..., Any], monkeypatch: pytest.MonkeyPatch)
 def acme(sf: Any) -> str:
     """The id of Acme Corporation."""
     return account_named(sf, "Acme Corporation")
+
+
+@pytest.fixture(scope="session")
+def invoicing_layout() -> bytes:
+    """The Account layout with Raise Invoice, the list of invoices, and a field of the package."""
+    text = (STANDARD_PAGES / "every-org/layouts/Account-Account Layout.layout-meta.xml").read_text()
+    item = (
+        "<platformActionListItems><actionName>Account.Raise_Invoice</actionName><actionType>"
+        "QuickAction</actionType><sortOrder>99</sortOrder></platformActionListItems>"
+    )
+    related = "<relatedLists><relatedList>Stripe_Invoice__c.Account__c</relatedList></relatedLists>"
+    for before, after in (
+        ("    </platformActionList>", f"{item}</platformActionList>"),
+        ("    <relatedObjects>", f"{related}<relatedObjects>"),
+        ("<field>Fax</field>", "<field>Invoice_Email__c</field>"),
+    ):
+        assert before in text
+        text = text.replace(before, after)
+    return text.encode()
 
 
 @contextmanager

@@ -27,9 +27,12 @@ INVOICE = "Stripe_Invoice__c"
 
 
 @pytest.fixture
-def org() -> Org:
-    """An org whose records the test may change behind the pages' back."""
-    return open_org(METADATA, over=[MULTI_CURRENCY])
+def org(tmp_path: Path, invoicing_layout: bytes) -> Org:
+    """An org with Raise Invoice on its Account page, whose records the test may change."""
+    path = tmp_path / "own/layouts/Account-Account Layout.layout-meta.xml"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(invoicing_layout)
+    return open_org(METADATA, over=[MULTI_CURRENCY, tmp_path / "own"])
 
 
 @pytest.fixture

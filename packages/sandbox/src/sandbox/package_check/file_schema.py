@@ -13,7 +13,8 @@ from importlib.resources import files
 from lxml import etree
 
 from sandbox.package_check.findings import Findings
-from sandbox.package_check.source import NAMESPACE, TYPES, Component, Element, Package
+from sandbox.package_check.source import Component, Element, Package
+from sandbox.salesforce.components import NAMESPACE, TYPES
 
 _XSD = "http://www.w3.org/2001/XMLSchema"
 _Order = dict[str, tuple[int, str]]

@@ -3,52 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
 from lxml import etree
 
-NAMESPACE = "http://soap.sforce.com/2006/04/metadata"
+from sandbox.salesforce.components import IN_FOLDERS, NAMESPACE, OF_AN_OBJECT, TYPES
 
 Element: TypeAlias = etree._Element
-
-TYPES: Mapping[str, tuple[str, str]] = {
-    "app": ("CustomApplication", "applications"),
-    "compactLayout": ("CompactLayout", "compactLayouts"),
-    "customPermission": ("CustomPermission", "customPermissions"),
-    "dashboard": ("Dashboard", "dashboards"),
-    "dashboardFolder": ("DashboardFolder", "dashboards"),
-    "field": ("CustomField", "fields"),
-    "flexipage": ("FlexiPage", "flexipages"),
-    "flow": ("Flow", "flows"),
-    "group": ("Group", "groups"),
-    "labels": ("CustomLabels", "labels"),
-    "layout": ("Layout", "layouts"),
-    "listView": ("ListView", "listViews"),
-    "notiftype": ("CustomNotificationType", "notificationtypes"),
-    "object": ("CustomObject", "objects"),
-    "permissionset": ("PermissionSet", "permissionsets"),
-    "platformEventChannel": ("PlatformEventChannel", "platformEventChannels"),
-    "platformEventChannelMember": ("PlatformEventChannelMember", "platformEventChannelMembers"),
-    "quickAction": ("QuickAction", "quickActions"),
-    "report": ("Report", "reports"),
-    "reportFolder": ("ReportFolder", "reports"),
-    "reportType": ("ReportType", "reportTypes"),
-    "tab": ("CustomTab", "tabs"),
-    "validationRule": ("ValidationRule", "validationRules"),
-}
-"""By the suffix of a file: the metadata type, and the folder that such files stand in.
-
-Source: the registry of forcedotcom/source-deploy-retrieve, ``metadataRegistry.json``.
-"""
-
-OF_AN_OBJECT = frozenset(["CustomField", "CompactLayout", "ListView", "ValidationRule"])
-"""Types whose files stand below an object's folder, and whose names begin with the object's."""
-
-IN_FOLDERS = frozenset(["Dashboard", "Report"])
-"""Types whose files stand in folders of people's own, and whose names begin with the folder's."""
 
 
 @dataclass(frozen=True)

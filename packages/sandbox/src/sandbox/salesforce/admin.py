@@ -31,7 +31,9 @@ class ResetOrder(_Order):
 
     seed: Seed = "demo"
     currency: Literal["USD", "EUR", "JPY"] | None = None
-    profiles: list[Literal["country-picklists", "person-accounts"]] = []
+    profiles: list[
+        Literal["country-picklists", "person-accounts", "lightning-pages", "predefined-actions"]
+    ] = []
 
 
 class LimitsOrder(_Order):
@@ -83,6 +85,12 @@ class RulesOrder(_Order):
 
 class BulkOrder(_Order):
     """How often a new Bulk job is asked for before it says that it has completed."""
+
+    pending_polls: int = Field(0, ge=0)
+
+
+class MetadataOrder(_Order):
+    """How often a retrieve or a deploy is asked for before it says that it is over."""
 
     pending_polls: int = Field(0, ge=0)
 
@@ -226,6 +234,17 @@ def routes(salesforce: Salesforce) -> list[Route]:
         salesforce.bulk_ingest.pending_polls = order.pending_polls
         return JSONResponse(order.model_dump())
 
+    async def set_metadata(request: Request) -> Response:
+        order = await parsed(request, MetadataOrder)
+        if isinstance(order, Response):
+            return order
+        salesforce.metadata_api.pending_polls = order.pending_polls
+        return JSONResponse(order.model_dump())
+
+    async def forget_metadata(_: Request) -> Response:
+        org.forget_deployed()
+        return JSONResponse({"deployed": 0})
+
     async def set_batches(request: Request) -> Response:
         order = await parsed(request, BatchesOrder)
         if isinstance(order, Response):
@@ -353,6 +372,8 @@ def routes(salesforce: Salesforce) -> list[Route]:
         Route("/_sandbox/rules", set_rules, methods=["POST"]),
         Route("/_sandbox/rules", clear_rules, methods=["DELETE"]),
         Route("/_sandbox/bulk", set_bulk, methods=["POST"]),
+        Route("/_sandbox/metadata", set_metadata, methods=["POST"]),
+        Route("/_sandbox/metadata", forget_metadata, methods=["DELETE"]),
         Route("/_sandbox/batches", set_batches, methods=["POST"]),
         Route("/_sandbox/logins", get_logins, methods=["GET"]),
         Route("/_sandbox/logins", set_logins, methods=["POST"]),

@@ -27,6 +27,7 @@ from sandbox.salesforce.cursors import Cursors
 from sandbox.salesforce.errors import OAuthError, SalesforceError, not_found
 from sandbox.salesforce.http import Answer, Call, Resources
 from sandbox.salesforce.limits import Usage
+from sandbox.salesforce.metadata_api import MetadataApi
 from sandbox.salesforce.notifications import Notifications
 from sandbox.salesforce.oauth import Authority, Sessions
 from sandbox.salesforce.org import ORGANIZATION_ID, Org
@@ -84,6 +85,7 @@ class Salesforce:
         self.bulk_query = BulkQuery(org)
         self.bulk_ingest = BulkIngest(org)
         self.notifications = Notifications(org)
+        self.metadata_api = MetadataApi(org, self.sessions)
         self._resources = Resources(
             [
                 *Composite(org, lambda call: self._resources.answer(call)).table(),
@@ -114,6 +116,7 @@ class Salesforce:
         self.bulk_query.clear()
         self.bulk_ingest.clear()
         self.notifications.sent.clear()
+        self.metadata_api.clear()
         self.usage.clear()
         self.org.locks.clear()
         self.org.rules.rules = []
@@ -135,6 +138,7 @@ class Salesforce:
                 Route("/services/oauth2/userinfo", self._user_info),
                 Route("/id/{organization}/{user}", self._user_info),
                 Route("/services/Soap/u/{version}", self._soap, methods=["POST"]),
+                Route("/services/Soap/m/{version:path}", self._metadata, methods=["POST"]),
                 Route("/services/data", self._versions),
                 *(
                     Route(f"{slash}/services/data/v{{version}}{path}", self._data, methods=METHODS)
@@ -208,6 +212,11 @@ class Salesforce:
         content = await request.body()
         self.usage.spend()
         return soap.answer(self.org, self.sessions, content)
+
+    async def _metadata(self, request: Request) -> Response:
+        content = await request.body()
+        self.usage.spend()
+        return self.metadata_api.answer(content)
 
     async def _versions(self, _: Request) -> Response:
         return JSONResponse(

@@ -10,7 +10,7 @@ Structure"; Pub/Sub API guide, "Event Deserialization Considerations" (bitmap fi
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -69,14 +69,20 @@ def change_event_name(sobject: str) -> str:
     return f"{sobject.removesuffix('c') if sobject.endswith('__c') else sobject}ChangeEvent"
 
 
-def read_channels(metadata: Path | None, schema: Schema) -> dict[str, frozenset[str]]:
-    """The topics that can be subscribed to, and the objects whose changes each carries."""
+def read_channels(folders: Sequence[Path], schema: Schema) -> dict[str, frozenset[str]]:
+    """The topics that can be subscribed to, and the objects whose changes each carries.
+
+    Raises:
+        ValueError: a member is of an object that is not there.
+    """
     by_event = {change_event_name(sobject.name): sobject.name for sobject in schema}
     found: dict[str, set[str]] = {}
-    folder = metadata / "platformEventChannelMembers" if metadata else None
-    for path in sorted(folder.glob("*-meta.xml")) if folder else ():
+    members = (folder.glob("platformEventChannelMembers/*-meta.xml") for folder in folders)
+    for path in sorted(path for several in members for path in several):
         channel, entity = metadata_texts(path, "eventChannel", "selectedEntity")
-        sobject = by_event[entity]
+        sobject = by_event.get(entity)
+        if sobject is None:
+            raise ValueError(f"{channel}: {entity} is of no object that is there")
         topics = [f"/data/{channel}"]
         topics += [f"/data/{entity}"] if channel == STANDARD_CHANNEL else []
         for topic in topics:
@@ -94,8 +100,7 @@ class Changes:
     """
 
     def __init__(self, store: Store, clock: Clock, channels: Mapping[str, frozenset[str]]) -> None:
-        self.channels = dict(channels)
-        self._selected = frozenset().union(*self.channels.values())
+        self.use_channels(channels)
         self._store, self._clock = store, clock
         self._waiting: list[Callable[[], None]] = []
         store.run(
@@ -103,6 +108,11 @@ class Changes:
             "at REAL, sobject TEXT, content TEXT)"
         )
         store.on_commit = self._committed
+
+    def use_channels(self, channels: Mapping[str, frozenset[str]]) -> None:
+        """Tell of what these channels carry, from now on."""
+        self.channels = dict(channels)
+        self._selected = frozenset().union(*self.channels.values())
 
     def tell(
         self, kind: str, sobject: SObject, user: str, record_id: str, row: Row, changed: Row

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -47,12 +47,18 @@ _CONSTRAINTS: dict[str, OnDelete] = {
 }
 
 
-def load_schema(metadata: Path | None, prefixes: Mapping[str, str] | None = None) -> Schema:
+def load_schema(
+    metadata: Path | None,
+    prefixes: Mapping[str, str] | None = None,
+    *,
+    over: Sequence[Path] = (),
+) -> Schema:
     """Read the standard objects and the metadata of a package.
 
     Args:
         metadata: The SFDX folder that contains ``objects/``; without it, the standard ones only.
         prefixes: Id prefixes that custom objects had when their data was stored.
+        over: Further folders, whose files replace those of the ones before.
 
     Raises:
         ValueError: The metadata names a field type or an object nobody here knows.
@@ -60,12 +66,15 @@ def load_schema(metadata: Path | None, prefixes: Mapping[str, str] | None = None
     standard = tomllib.loads(
         Path(__file__).with_name("standard_objects.toml").read_text(encoding="utf-8")
     )
-    own = sorted((metadata / "objects").glob("*")) if metadata else []
-    folders = {folder.name: folder for folder in own if folder.is_dir()}
-    extra = {name: _custom_fields(folder) for name, folder in folders.items()}
+    folders: dict[str, list[Path]] = {}
+    for own in ([metadata] if metadata else []) + list(over):
+        for folder in sorted((own / "objects").glob("*")):
+            if folder.is_dir():
+                folders.setdefault(folder.name, []).append(folder)
+    extra = {name: _custom_fields(several) for name, several in folders.items()}
     objects: dict[str, SObject] = {
         name: replace(
-            _standard_object(name, spec, extra.pop(name, [])), rules=_rules(folders.get(name))
+            _standard_object(name, spec, extra.pop(name, [])), rules=_rules(folders.get(name, []))
         )
         for name, spec in standard.items()
     }
@@ -74,8 +83,8 @@ def load_schema(metadata: Path | None, prefixes: Mapping[str, str] | None = None
         prefix = known.setdefault(name, _free_prefix(known.values()))
         objects[name] = _custom_object(name, prefix, folders[name], fields)
     numbers = count(1)
-    for name, folder in folders.items():
-        types = {path.name.partition(".")[0] for path in folder.glob("recordTypes/*")}
+    for name, several in folders.items():
+        types = {path.name.partition(".")[0] for path in _files(several, "recordTypes/*")}
         if types:
             ids = {type_: make_id(RECORD_TYPE, next(numbers)) for type_ in sorted(types)}
             objects[name] = _with_record_types(objects[name], ids)
@@ -287,28 +296,34 @@ def metadata_texts(path: Path, *names: str) -> list[str]:
     return [read.text(name) for name in names]
 
 
-def read_notification_types(metadata: Path | None) -> dict[str, str]:
+def read_notification_types(folders: Sequence[Path]) -> dict[str, str]:
     """The labels of the custom notifications that a package brings, by their names."""
-    return _labels(metadata, "notificationtypes", "customNotifTypeName", "masterLabel")
+    return _labels(folders, "notificationtypes", "customNotifTypeName", "masterLabel")
 
 
-def read_groups(metadata: Path | None) -> dict[str, str]:
+def read_groups(folders: Sequence[Path]) -> dict[str, str]:
     """The labels of the public groups that a package brings, by their names."""
-    return _labels(metadata, "groups", "fullName", "name")
+    return _labels(folders, "groups", "fullName", "name")
 
 
-def _labels(metadata: Path | None, folder: str, name: str, label: str) -> dict[str, str]:
-    paths = sorted((metadata / folder).glob("*-meta.xml")) if metadata else ()
+def _labels(folders: Sequence[Path], directory: str, name: str, label: str) -> dict[str, str]:
+    paths = _files(folders, f"{directory}/*-meta.xml")
     return dict(metadata_texts(path, name, label) for path in paths)
 
 
-def _custom_fields(folder: Path) -> list[Field]:
-    return [_custom_field(Part.read(path)) for path in sorted(folder.glob("fields/*-meta.xml"))]
+def _files(folders: Sequence[Path], pattern: str) -> list[Path]:
+    """The files of an object by name; what is in a later folder replaces what is in another."""
+    found = {path.name: path for folder in folders for path in sorted(folder.glob(pattern))}
+    return [found[name] for name in sorted(found)]
 
 
-def _rules(folder: Path | None) -> tuple[ValidationRule, ...]:
+def _custom_fields(folders: Sequence[Path]) -> list[Field]:
+    return [_custom_field(Part.read(path)) for path in _files(folders, "fields/*-meta.xml")]
+
+
+def _rules(folders: Sequence[Path]) -> tuple[ValidationRule, ...]:
     """The validation rules of an object that are switched on."""
-    files = sorted(folder.glob("validationRules/*-meta.xml")) if folder else []
+    files = _files(folders, "validationRules/*-meta.xml")
     return tuple(
         ValidationRule(
             part.text("fullName"),
@@ -393,8 +408,11 @@ def _on_delete(meta: Part) -> OnDelete | None:
     return _CONSTRAINTS[meta.text("deleteConstraint", "SetNull")]
 
 
-def _custom_object(name: str, prefix: str, folder: Path, fields: list[Field]) -> SObject:
-    meta = Part.read(folder / f"{name}.object-meta.xml")
+def _custom_object(name: str, prefix: str, folders: Sequence[Path], fields: list[Field]) -> SObject:
+    paths = _files(folders, f"{name}.object-meta.xml")
+    if not paths:
+        raise ValueError(f"{name}: there is no such object, only parts of it")
+    meta = Part.read(paths[-1])
     named = Field(
         name="Name",
         type="string",
@@ -410,5 +428,5 @@ def _custom_object(name: str, prefix: str, folder: Path, fields: list[Field]) ->
         label=meta.text("label"),
         plural=meta.text("pluralLabel"),
         fields=_finished([*system, named, *fields]),
-        rules=_rules(folder),
+        rules=_rules(folders),
     )

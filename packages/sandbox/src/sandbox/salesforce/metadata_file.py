@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+from sandbox.salesforce.components import without_namespaces
+
 
 class Part:
     """An element of a metadata file: the whole, or something in it."""
@@ -16,10 +18,12 @@ class Part:
     @classmethod
     def read(cls, path: Path) -> Part:
         """The whole of a file, names without namespace."""
-        root = ET.parse(path).getroot()  # noqa: S314  our own repository's files
-        for element in root.iter():
-            element.tag = element.tag.rpartition("}")[2]
-        return cls(root)
+        return cls.parse(path.read_bytes())
+
+    @classmethod
+    def parse(cls, content: bytes) -> Part:
+        """The whole of a file's content, names without namespace."""
+        return cls(without_namespaces(content))
 
     @property
     def kind(self) -> str:

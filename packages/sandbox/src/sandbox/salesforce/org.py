@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -35,8 +36,16 @@ from sandbox.salesforce.withheld import Withheld
 PROFILES: Mapping[str, Callable[[Schema], Schema]] = {
     "country-picklists": with_country_picklists,
     "person-accounts": with_person_accounts,
+    "lightning-pages": lambda schema: schema,
+    "predefined-actions": lambda schema: schema,
 }
-"""What orgs have beside their package's metadata, each alone or with others."""
+"""What orgs have beside their package's metadata, each alone or with others.
+
+A profile may have pages of its own, in a folder of its name below ``standard_pages``.
+"""
+
+STANDARD_PAGES = Path(__file__).with_name("standard_pages")
+"""The pages of standard objects, as an org has them before anything is deployed to it."""
 
 API_VERSION = "67.0"
 DATA_PATH = f"/services/data/v{API_VERSION}"
@@ -74,13 +83,16 @@ class Org:
     ``permissions`` are those of its package's permission sets, by name; ``user`` has some of them,
     or may do everything. People on its pages are somebody else, and see everything; so are those
     in ``people``, who call the API with sessions of their own and see what they were granted.
-    ``channels`` are the topics of change events and the objects on each, ``notification_types``
-    and ``groups`` the labels of custom notifications and of public groups by their names.
+    ``folders`` hold its metadata in source format, ``deployed`` what was deployed since, if
+    anything; ``profiles`` say what else it is like. ``channels`` are the topics of change events
+    and the objects on each, ``notification_types`` and ``groups`` the labels of custom
+    notifications and of public groups by their names.
     """
 
-    schema: Schema
     store: Store
     clock: Clock = field(default_factory=Clock)
+    folders: tuple[Path, ...] = ()
+    deployed: Path | None = None
     locks: Locks = field(default_factory=Locks)
     rules: OrgRules = field(default_factory=OrgRules)
     currency: str | None = None
@@ -90,6 +102,8 @@ class Org:
     user: Permissions | None = None
     user_has: tuple[str, ...] | None = None
     withheld: Withheld = field(default_factory=Withheld)
+    profiles: tuple[str, ...] = ()
+    schema: Schema = field(init=False, repr=False)
     seen: Schema = field(init=False, repr=False)
     channels: Mapping[str, frozenset[str]] = field(default_factory=dict)
     notification_types: Mapping[str, str] = field(default_factory=dict)
@@ -99,8 +113,50 @@ class Org:
     _visible: Schema = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._full = self.seen = self._visible = self.schema
-        self.changes = Changes(self.store, self.clock, self.channels)
+        self.changes = Changes(self.store, self.clock, {})
+        self.read_metadata()
+
+    @property
+    def metadata_folders(self) -> list[Path]:
+        """Where its metadata is; what is in a later folder replaces what is in another."""
+        pages = [STANDARD_PAGES / name for name in ("every-org", *self.profiles)]
+        return [*pages, *self.folders, *([self.deployed] if self.deployed else ())]
+
+    def read_metadata(self) -> None:
+        """Be what the metadata says from now on; records stay.
+
+        Raises:
+            ValueError: The metadata is not one this sandbox can stand in for.
+        """
+        folders = self.metadata_folders
+        schema = load_schema(None, self.store.prefixes(), over=folders)
+        channels = read_channels(folders, schema)
+        every = schema
+        for profile in PROFILES.values():
+            every = profile(every)
+        if any(field.calculated for field in self.store.prepare(every)):
+            computed.recalculate(self.store, schema)
+        self._full, self.channels = schema, channels
+        self.changes.use_channels(channels)
+        self.permissions = read_permission_sets(folders)
+        self.notification_types = read_notification_types(folders)
+        self.groups = read_groups(folders)
+        self._take_shape()
+
+    def forget_deployed(self) -> None:
+        """Have the metadata that it was opened with."""
+        if self.deployed:
+            shutil.rmtree(self.deployed, ignore_errors=True)
+        self.read_metadata()
+
+    def _take_shape(self) -> None:
+        """Let currency and profiles say what there is of the metadata."""
+        schema = of_one_currency(self._full) if self.currency else self._full
+        for name in self.profiles:
+            schema = PROFILES[name](schema)
+        self.schema = self.seen = schema
+        self.package = Package(self.metadata_folders)
+        self._look()
 
     @property
     def user_id(self) -> str:
@@ -130,11 +186,8 @@ class Org:
             currency: Its only one; None for several.
             profiles: What else it is like, of ``PROFILES``.
         """
-        self.currency = currency
-        schema = of_one_currency(self._full) if currency else self._full
-        for name in profiles:
-            schema = PROFILES[name](schema)
-        self.schema = self.seen = schema
+        self.currency, self.profiles = currency, tuple(profiles)
+        self._take_shape()
         self.withhold(Withheld())
 
     def use_permission_sets(self, names: Sequence[str] | None) -> None:
@@ -149,6 +202,11 @@ class Org:
 
     def _granted(self, names: Iterable[str]) -> Permissions:
         return reduce(or_, [self.permissions[name] for name in names], NOTHING)
+
+    def may_modify_metadata(self, person: Person | None) -> bool:
+        """Whether somebody, or the user, may use the Metadata API."""
+        granted = self._granted(person.sets) if person else self.user
+        return granted is None or granted.metadata
 
     def hire(self, user_id: str, names: Iterable[str]) -> None:
         """Let a user call the API who has some permission sets and nothing else.
@@ -210,27 +268,11 @@ def open_org(
         metadata: The SFDX folder whose ``objects/`` it has beside the standard ones, if any.
         data: The SQLite file with its records, or in memory.
         clock: Its clock; the true time unless given.
-        over: Further folders, whose flows, actions and pages replace those of the first.
+        over: Further folders, whose components replace those of the first.
 
     Raises:
         ValueError: The metadata is not one this sandbox can stand in for.
     """
-    store = Store(data)
-    schema = load_schema(metadata, store.prefixes())
-    every = schema
-    for profile in PROFILES.values():
-        every = profile(every)
-    if any(field.calculated for field in store.prepare(every)):
-        computed.recalculate(store, schema)
-    package = Package([metadata, *over] if metadata else [])
-    permissions = read_permission_sets(metadata) if metadata else {}
-    return Org(
-        schema,
-        store,
-        clock or Clock(),
-        package=package,
-        permissions=permissions,
-        channels=read_channels(metadata, schema),
-        notification_types=read_notification_types(metadata),
-        groups=read_groups(metadata),
-    )
+    folders = tuple([metadata, *over] if metadata else over)
+    deployed = None if data == ":memory:" else Path(f"{data}.metadata")
+    return Org(Store(data), clock or Clock(), folders, deployed)

@@ -60,6 +60,10 @@ class Package:
             self._flows[name] = read_flow(path)
         return self._flows[name]
 
+    def has_flow(self, name: str) -> bool:
+        """Whether there is a flow of this name."""
+        return name in self._paths("flows")
+
     @cached_property
     def actions(self) -> dict[str, QuickAction]:
         """Quick actions by full name; those that start a flow."""
@@ -69,10 +73,6 @@ class Package:
             for name, part in files
             if part.text("type") == "Flow"
         }
-
-    def actions_of(self, sobject: str) -> list[str]:
-        """The names of all quick actions of an object."""
-        return [name for name in self.actions if name.partition(".")[0] == sobject]
 
     @cached_property
     def labels(self) -> dict[str, str]:
@@ -109,10 +109,15 @@ class Package:
             if override.text("actionName") == "View" and override.text("content") in pages
         }
 
+    def layout(self, sobject: str) -> Part | None:
+        """The page layout that people of an object have, of several the one named like it."""
+        names = [name for name in self._layouts if name.startswith(f"{sobject}-")]
+        usual = f"{sobject}-{sobject} Layout"
+        return self._layouts[usual if usual in names else names[0]] if names else None
+
     @cached_property
-    def layouts(self) -> dict[str, Part]:
-        """Page layouts by object."""
-        return {name.partition("-")[0]: part for name, part in self._files("layouts")}
+    def _layouts(self) -> dict[str, Part]:
+        return dict(self._files("layouts"))
 
     @cached_property
     def highlights(self) -> dict[str, list[str]]:

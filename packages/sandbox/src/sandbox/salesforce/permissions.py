@@ -7,6 +7,7 @@ Limits resource" in the REST API Developer Guide (View Setup and Configuration).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -28,12 +29,14 @@ class Permissions:
         read: Fields that can be read, as ``Object.Field``.
         written: Fields that can be written.
         setup: Whether the user has View Setup and Configuration.
+        metadata: Whether the user has Modify Metadata Through Metadata API Functions.
     """
 
     objects: frozenset[tuple[str, str]]
     read: frozenset[str]
     written: frozenset[str]
     setup: bool = False
+    metadata: bool = False
 
     def __or__(self, other: Permissions) -> Permissions:
         return Permissions(
@@ -41,6 +44,7 @@ class Permissions:
             self.read | other.read,
             self.written | other.written,
             self.setup or other.setup,
+            self.metadata or other.metadata,
         )
 
     def may(self, sobject: SObject, right: str) -> bool:
@@ -70,10 +74,13 @@ class Permissions:
 NOTHING = Permissions(frozenset(), frozenset(), frozenset())
 
 
-def read_permission_sets(metadata: Path) -> dict[str, Permissions]:
-    """The permission sets of an SFDX folder, by name."""
-    files = sorted((metadata / "permissionsets").glob("*.permissionset-meta.xml"))
-    return {path.name.partition(".")[0]: _read(path) for path in files}
+def read_permission_sets(folders: Sequence[Path]) -> dict[str, Permissions]:
+    """The permission sets of SFDX folders, by name; later folders replace those of earlier ones."""
+    return {
+        path.name.partition(".")[0]: _read(path)
+        for folder in folders
+        for path in sorted(folder.glob("permissionsets/*.permissionset-meta.xml"))
+    }
 
 
 def _read(path: Path) -> Permissions:
@@ -81,6 +88,11 @@ def _read(path: Path) -> Permissions:
     for element in root.iter():
         element.tag = element.tag.rpartition("}")[2]
     fields = root.findall("fieldPermissions")
+    system = {
+        granted.findtext("name")
+        for granted in root.iterfind("userPermissions")
+        if granted.findtext("enabled") == "true"
+    }
     return Permissions(
         objects=frozenset(
             (granted.findtext("object", ""), right.tag)
@@ -92,10 +104,6 @@ def _read(path: Path) -> Permissions:
         written=frozenset(
             f.findtext("field", "") for f in fields if f.findtext("editable") == "true"
         ),
-        setup="ViewSetup"
-        in {
-            granted.findtext("name")
-            for granted in root.iterfind("userPermissions")
-            if granted.findtext("enabled") == "true"
-        },
+        setup="ViewSetup" in system,
+        metadata="ModifyMetadata" in system,
     )

@@ -58,16 +58,22 @@ def _basics(org: Org, data: dict[str, Any]) -> None:
             kind = {"DeveloperName": name, "Name": name.replace("_", " "), "IsActive": 1}
             row = {"Id": record_type, "SobjectType": sobject.name, "IsDeleted": 0, **kind}
             org.store.insert(org.sobject("RecordType"), row | records.stamps(org, creating=True))
-    for name, label in org.notification_types.items():
-        _create(org, "CustomNotificationType", {"DeveloperName": name, "MasterLabel": label})
-    for name, label in org.groups.items():
-        group = {"DeveloperName": name, "Name": label, "Type": "Regular"}
-        _create(org, "Group", group)
+    add_described(org)
     if org.currency is None:
         for currency in data["currency"]:
             _create(org, "CurrencyType", {"IsActive": True, **currency})
     _create(org, "Pricebook2", {"Name": "Standard Price Book", "IsActive": True})
     org.store.update(org.sobject("Pricebook2"), STANDARD_PRICEBOOK_ID, {"IsStandard": 1})
+
+
+def add_described(org: Org) -> None:
+    """Add the records that the metadata describes and that are not there yet."""
+    types = {name: {"MasterLabel": label} for name, label in org.notification_types.items()}
+    groups = {name: {"Name": label, "Type": "Regular"} for name, label in org.groups.items()}
+    for sobject, described in (("CustomNotificationType", types), ("Group", groups)):
+        for name, values in described.items():
+            if org.store.find(org.sobject(sobject), "DeveloperName", name) is None:
+                _create(org, sobject, {"DeveloperName": name, **values})
 
 
 def _account(org: Org, spec: dict[str, Any]) -> None:

@@ -23,20 +23,20 @@ def answer(org: Org, sessions: Sessions, content: bytes) -> Response:
     try:
         request = ET.fromstring(content)  # noqa: S314  our own tests' text
     except ET.ParseError as error:
-        return _fault("soapenv:Client", str(error))
+        return fault("soapenv:Client", str(error))
     token = request.findtext(f".//{{{PARTNER}}}sessionId", "")
     try:
         sessions.check(f"Bearer {token}")
     except SalesforceError as error:
-        return _fault("sf:INVALID_SESSION_ID", f"INVALID_SESSION_ID: {error}")
+        return fault("sf:INVALID_SESSION_ID", f"INVALID_SESSION_ID: {error}")
     if request.find(f".//{{{PARTNER}}}getUserInfo") is None:
-        return _fault("soapenv:Client", "Only getUserInfo is carried here")
+        return fault("soapenv:Client", "Only getUserInfo is carried here")
     result = ET.Element("result")
     for name, value in _user_info(org).items():
         ET.SubElement(result, name).text = value
     body = ET.Element("getUserInfoResponse", xmlns=PARTNER)
     body.append(result)
-    return _envelope(body, 200)
+    return envelope(body, 200)
 
 
 def _user_info(org: Org) -> dict[str, str | None]:
@@ -58,14 +58,16 @@ def _user_info(org: Org) -> dict[str, str | None]:
     }
 
 
-def _fault(code: str, message: str) -> Response:
+def fault(code: str, message: str) -> Response:
+    """An answer that refuses, with a code of Salesforce's."""
     fault = ET.Element("soapenv:Fault")
     ET.SubElement(fault, "faultcode").text = code
     ET.SubElement(fault, "faultstring").text = message
-    return _envelope(fault, 500)
+    return envelope(fault, 500)
 
 
-def _envelope(content: ET.Element, status: int) -> Response:
+def envelope(content: ET.Element, status: int) -> Response:
+    """An answer with something in it."""
     namespaces = {"xmlns:soapenv": ENVELOPE, "xmlns:sf": "urn:fault.partner.soap.sforce.com"}
     envelope = ET.Element("soapenv:Envelope", namespaces)
     ET.SubElement(envelope, "soapenv:Body").append(content)

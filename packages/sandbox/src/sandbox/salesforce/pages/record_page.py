@@ -1,8 +1,11 @@
 """What a record's page is made of: highlights, actions, fields, related lists.
 
-Objects of the package have a Lightning page, or else their layout. What the package brings no page
-for looks as in an org that nobody has changed, with all actions and lists of the object on it.
-Source: https://developer.salesforce.com/docs/atlas.en-us.api_meta.meta/api_meta/meta_flexipage.htm
+Records have their object's Lightning page, or else its layout. What has neither looks as in an org
+that nobody has changed, with all fields and lists of the object and the standard actions on it.
+Sources: https://developer.salesforce.com/docs/atlas.en-us.api_meta.meta/api_meta/meta_flexipage.htm,
+meta_layouts.htm of the same guide; Salesforce Mobile App admin guide, "How Actions Are Ordered in
+the Salesforce Mobile App Action Bar" (platform actions, else quick actions and buttons, else
+predefined ones).
 """
 
 from __future__ import annotations
@@ -24,13 +27,37 @@ from sandbox.salesforce.values import as_text, typed
 COMPONENTS = frozenset(
     [
         *("flexipage:column", "flexipage:fieldSection", "flexipage:tab", "flexipage:tabset"),
-        *("force:detailPanel", "force:highlightsPanel", "force:relatedListSingleContainer"),
+        *("force:detailPanel", "force:highlightsPanel", "force:relatedListContainer"),
+        "force:relatedListSingleContainer",
     ]
 )
 """Components that pages here can be made of."""
 
 STANDARD_ACTIONS = {"Edit": "Edit", "Delete": "Delete"}
 """Actions of every record, with what their buttons say."""
+
+STANDARD_LISTS = {
+    "RelatedContactList": "Contacts",
+    "RelatedOpportunityList": "Opportunities",
+    "RelatedLineItemList": "OpportunityLineItems",
+}
+"""Related lists that layouts have a name of their own for, and their relationships."""
+
+STANDARD_COLUMNS = {
+    "FULL_NAME": "Name",
+    "CONTACT.TITLE": "Title",
+    "CONTACT.EMAIL": "Email",
+    "OPPORTUNITY.NAME": "Name",
+    "OPPORTUNITY.STAGE_NAME": "StageName",
+    "OPPORTUNITY.AMOUNT": "Amount",
+    "OPPORTUNITY.CLOSE_DATE": "CloseDate",
+    "PRODUCT.NAME": "Product2Id",
+    "OPPORTUNITY_LINE_ITEM.QUANTITY": "Quantity",
+    "OPPORTUNITY_LINE_ITEM.UNITPRICE": "UnitPrice",
+}
+"""Columns of these lists, and the fields that they show."""
+
+_ADDRESS = ("Street", "City", "State", "StateCode", "PostalCode", "Country", "CountryCode")
 
 OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
     "EQUAL": lambda left, right: bool(left == right),
@@ -141,7 +168,9 @@ class _Builder:
         self._package = org.package
         self._sobject = sobject
         self._row = row
-        self._layout = org.package.layouts.get(sobject.name)
+        person = "PersonAccount" if row.get("IsPersonAccount") else ""
+        layout = org.package.layout(person) if person else None
+        self._layout = layout or org.package.layout(sobject.name)
 
     def page(self) -> RecordPage:
         page = self._package.pages.get(self._sobject.name)
@@ -155,18 +184,16 @@ class _Builder:
         )
         return RecordPage(
             self._highlights(),
-            tuple(self._chosen_actions(panel)),
+            tuple(self._chosen_actions(panel)) or self._layout_actions(),
             int(_property(panel, "numVisibleActions") or 3),
             tuple(self._blocks("main")),
             tuple(self._blocks("sidebar")),
         )
 
     def _plain_page(self) -> RecordPage:
-        names = self._package.actions_of(self._sobject.name)
-        standard = ["Edit"] if self._sobject.undeletable else ["Edit", "Delete"]
         return RecordPage(
             self._highlights(),
-            tuple(map(self._action, [*names, *standard])),
+            self._layout_actions(),
             3,
             tuple(self.layout()),
             tuple(self._all_related()),
@@ -186,8 +213,29 @@ class _Builder:
         for prop in panel.all("componentInstanceProperties"):
             if prop.text("name") == "actionNames":
                 for item in prop.all("valueList/valueListItems"):
-                    if self._is_visible(item, unseen=True):
+                    if self._can(item.text("value")) and self._is_visible(item, unseen=True):
                         yield self._action(item.text("value"))
+
+    def _layout_actions(self) -> tuple[Action, ...]:
+        """The actions of the layout."""
+        standard = ["Edit"] if self._sobject.undeletable else ["Edit", "Delete"]
+        layout = self._layout
+        if layout is None:
+            names = standard
+        elif lists := layout.all("platformActionList"):
+            items = lists[0].all("platformActionListItems")
+            names = [
+                i.text("actionName") for i in sorted(items, key=lambda i: i.number("sortOrder"))
+            ]
+        else:
+            hidden = layout.texts("excludeButtons")
+            quick = layout.texts("quickActionList/quickActionListItems/quickActionName")
+            names = [*quick, *(name for name in standard if name not in hidden)]
+        return tuple(self._action(name) for name in names if self._can(name))
+
+    def _can(self, name: str) -> bool:
+        """Whether pages here can carry out an action; Salesforce has more of its own."""
+        return name in STANDARD_ACTIONS or name in self._package.actions
 
     def _action(self, name: str) -> Action:
         if name in STANDARD_ACTIONS:
@@ -240,6 +288,8 @@ class _Builder:
                     yield self._tabs(component)
                 case "flexipage:fieldSection":
                     yield self._field_section(component)
+                case "force:relatedListContainer":
+                    yield from self._all_related()
                 case "force:relatedListSingleContainer":
                     yield from self._chosen_list(component)
 
@@ -278,15 +328,21 @@ class _Builder:
                 part.text("label"),
                 tuple(
                     tuple(
-                        _placed(self._sobject.fields[item.text("field")], item.text("behavior"))
+                        _placed(field, item.text("behavior"))
                         for item in column.all("layoutItems")
-                        if item.text("field") in self._sobject.fields
+                        for field in self._fields(item.text("field"))
                     )
                     for column in part.all("layoutColumns")
                 ),
             )
             for part in self._layout.all("layoutSections")
         ]
+
+    def _fields(self, name: str) -> list[Field]:
+        """The field of a name, or those of the address that it names."""
+        address = name.removesuffix("Address")
+        names = [f"{address}{part}" for part in _ADDRESS] if address != name else [name]
+        return [self._sobject.fields[name] for name in names if name in self._sobject.fields]
 
     def _all_fields(self) -> list[Section]:
         fields = [f for f in self._sobject.fields.values() if f.name != "IsDeleted"]
@@ -315,14 +371,21 @@ class _Builder:
         children = self._org.schema.children(self._sobject.name)
         for relation in sorted(children, key=lambda relation: not relation.field.custom):
             wanted = f"{relation.child}.{relation.field.name}"
-            if relation.name and (listed is None or wanted in listed):
+            if relation.name and (listed is None or wanted in map(self._relation, listed)):
                 yield self._related(relation, _ROWS, offers_new=False)
+
+    def _relation(self, name: str) -> str:
+        """A layout's related list as the field of its records that refers to this one."""
+        standard = STANDARD_LISTS.get(name)
+        found = self._org.schema.find_children(self._sobject.name, standard) if standard else None
+        return f"{found.child}.{found.field.name}" if found else name
 
     def _related(self, relation: ChildRelationship, most: int, offers_new: bool) -> RelatedList:
         child = self._org.sobject(relation.child)
         condition = f"{quoted(relation.field.name)} = ? AND IsDeleted = 0"
         listed = self._listed(relation)
-        names = [COLUMNS.get(name, name) for name in listed.texts("fields")] if listed else []
+        columns = COLUMNS | STANDARD_COLUMNS
+        names = [columns.get(name, name) for name in listed.texts("fields")] if listed else []
         fields = [child.fields[name] for name in names if name in child.fields]
         order = "rowid DESC"
         if listed and (by := listed.text("sortField")):
@@ -349,7 +412,8 @@ class _Builder:
         """A related list as the layout has it."""
         wanted = f"{relation.child}.{relation.field.name}"
         listed = self._layout.all("relatedLists") if self._layout else []
-        return next((part for part in listed if part.text("relatedList") == wanted), None)
+        ours = (part for part in listed if self._relation(part.text("relatedList")) == wanted)
+        return next(ours, None)
 
 
 def _spread(blocks: Sequence[Block]) -> Iterator[Section | RelatedList]:

@@ -1,0 +1,265 @@
+"""The Metadata API of an org, for whoever looks after the org: what is on it, and deploying to it.
+
+The integration user may not use it, and need not: the login is an administrator's, the one of
+Salesforce's own command line. Source: https://developer.salesforce.com/docs/atlas.en-us.
+api_meta.meta/api_meta/meta_intro.htm
+"""
+
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import time
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from xml.sax.saxutils import escape
+
+import requests
+from simple_salesforce.api import Salesforce
+from simple_salesforce.exceptions import SalesforceError
+from zeep.exceptions import Error as ZeepError
+
+from invoicing.errors import EnvironmentMismatch, Misconfigured, Rejected, TransientError
+from invoicing.settings import SALESFORCE_API_VERSION
+
+MANIFEST = "package.xml"
+NAMESPACE = "http://soap.sforce.com/2006/04/metadata"
+UNDER_WAY = frozenset(["Pending", "InProgress", "FinalizingDeploy", "Canceling"])
+POLL_SECONDS = 1.0
+PATIENCE_SECONDS = 1_800
+TOKEN, INSTANCE = "SF_ACCESS_TOKEN", "SF_ORG_INSTANCE_URL"
+"""As Salesforce's command line reads them, too."""
+
+Component = tuple[str, str]
+"""A metadata type and a full name."""
+
+
+@dataclass(frozen=True)
+class Login:
+    """A session in an org.
+
+    Attributes:
+        url: Where the org answers, as https://acme.my.salesforce.com.
+        token: The access token.
+    """
+
+    url: str
+    token: str
+
+
+def administrator(org: str | None = None) -> Login:
+    """The session of Salesforce's command line, or the one that the environment names.
+
+    Args:
+        org: Alias or user name by which the command line knows the org; None: its default org.
+
+    Raises:
+        Misconfigured: there is none.
+    """
+    if org is None and os.environ.get(TOKEN) and os.environ.get(INSTANCE):
+        return Login(os.environ[INSTANCE].rstrip("/"), os.environ[TOKEN])
+    program = shutil.which("sf")
+    if program is None:
+        raise Misconfigured(
+            "Salesforce's command line (sf) is not here. Install it and log in as an administrator "
+            f"(sf org login web --set-default), or give {TOKEN} and {INSTANCE}."
+        )
+    target = ["--target-org", org] if org else []
+    shown = _asked(program, "org", "display", *target)
+    token = _asked(program, "org", "auth", "show-access-token", "--no-prompt", *target)
+    return Login(str(shown["instanceUrl"]).rstrip("/"), str(token["accessToken"]))
+
+
+def _asked(program: str, *command: str) -> Mapping[str, Any]:
+    ran = subprocess.run(  # noqa: S603  Salesforce's own program
+        [program, *command, "--json"], capture_output=True, text=True, check=False
+    )
+    try:
+        answer = json.loads(ran.stdout)
+        result: Mapping[str, Any] = answer["result"]
+    except (ValueError, KeyError):
+        told = re.search(r'"message": "([^"]+)"', ran.stdout)
+        why = told[1] if told else ran.stderr.strip() or f"status {ran.returncode}"
+        raise Misconfigured(f"sf {' '.join(command)} failed: {why}") from None
+    return result
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What an org has against a component of a deploy: whose, and why in its own words."""
+
+    component: str
+    why: str
+
+
+class MetadataApi:
+    """An org's metadata.
+
+    Args:
+        login: Whose session it is, and where.
+    """
+
+    def __init__(self, login: Login) -> None:
+        self._client = Salesforce(
+            session_id=login.token, instance_url=login.url, version=SALESFORCE_API_VERSION
+        )
+        # The library takes every org to be reached by https, at the port that is usual.
+        self._client.base_url = f"{login.url}/services/data/v{SALESFORCE_API_VERSION}/"
+        self._client.metadata_url = f"{login.url}/services/Soap/m/{SALESFORCE_API_VERSION}/"
+
+    def organization(self) -> Mapping[str, Any]:
+        """The org: Id, Name and OrganizationType.
+
+        Raises:
+            InvoicingError: it does not answer, or the session is none.
+        """
+        with _translated_errors():
+            asked = "SELECT Id, Name, OrganizationType FROM Organization"
+            [found] = self._client.query(asked)["records"]
+        return dict(found)
+
+    def components(self, *kinds: str) -> list[Component]:
+        """The components of some types, but for those of installed packages.
+
+        Args:
+            kinds: Three metadata types at most.
+
+        Raises:
+            InvoicingError: the org does not answer, or refuses.
+        """
+        with _translated_errors():
+            api = self._client.mdapi
+            queries = [api.ListMetadataQuery(type=kind) for kind in kinds]
+            found = api.list_metadata(queries) or []
+        return sorted((one.type, one.fullName) for one in found if not one.namespacePrefix)
+
+    def retrieve(self, components: Iterable[Component]) -> dict[str, bytes]:
+        """The files of components, by their paths in a deploy; those that are not there are not.
+
+        Raises:
+            InvoicingError: the org does not answer, or refuses.
+        """
+        asked: dict[str, list[str]] = {}
+        for kind, name in components:
+            asked.setdefault(kind, []).append(escape(name))
+        with _translated_errors():
+            api = self._client.mdapi
+            process = str(api.retrieve("", single_package=True, unpackaged=asked)[0])
+            for _ in _patience("retrieve", process):
+                state, why, _ = api.check_retrieve_status(process)
+                if state not in UNDER_WAY:
+                    break
+            if state != "Succeeded":
+                raise Rejected(f"Salesforce did not retrieve the pages: {why or state}")
+            _, _, _, content = api.retrieve_zip(process)
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            return {name: archive.read(name) for name in archive.namelist() if name != MANIFEST}
+
+    def deploy(self, content: bytes, *, check_only: bool) -> list[Problem]:
+        """Deploy a ZIP file, all or nothing, and return what the org has against it.
+
+        Args:
+            content: The file, as :func:`packed` makes it.
+            check_only: Whether it is a validation, which saves nothing.
+
+        Raises:
+            InvoicingError: the org does not answer, or refuses the deploy as such.
+        """
+        with _translated_errors():
+            api = self._client.mdapi
+            options = {"checkOnly": str(check_only).lower(), "ignoreWarnings": "true"}
+            process = str(api.deploy(io.BytesIO(content), sandbox=False, **options)[0])
+            for _ in _patience("deploy", process):
+                state, detail, components, tests = api.check_deploy_status(process)
+                if state not in UNDER_WAY:
+                    break
+        found = [
+            Problem(str(error["file"] or error["type"]), str(error["message"]))
+            for error in (components or {}).get("errors", ())
+        ]
+        found += [
+            Problem(f"{error['class']}.{error['method']}", str(error["message"]))
+            for error in (tests or {}).get("errors", ())
+        ]
+        if state == "Succeeded" or found:
+            return found
+        where = f"Setup, Deployment Status shows the deploy {process}."
+        raise Rejected(f"Salesforce ended the deploy as {state}. {detail or where}")
+
+
+def packed(files: Mapping[str, bytes], components: Iterable[Component]) -> bytes:
+    """A ZIP file to deploy.
+
+    Args:
+        files: What is in it, by path.
+        components: What is to be deployed of it.
+    """
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(MANIFEST, manifest(components))
+        for name, text in files.items():
+            archive.writestr(name, text)
+    return content.getvalue()
+
+
+def manifest(components: Iterable[Component]) -> str:
+    """A ``package.xml``."""
+    by_kind: dict[str, list[str]] = {}
+    for kind, name in sorted(components):
+        by_kind.setdefault(kind, []).append(f"        <members>{escape(name)}</members>\n")
+    types = "".join(
+        f"    <types>\n{''.join(members)}        <name>{kind}</name>\n    </types>\n"
+        for kind, members in by_kind.items()
+    )
+    return (
+        f'<?xml version="1.0" encoding="UTF-8"?>\n<Package xmlns="{NAMESPACE}">\n{types}'
+        f"    <version>{SALESFORCE_API_VERSION}</version>\n</Package>\n"
+    )
+
+
+def _patience(what: str, process: str) -> Iterator[None]:
+    """Come back each second, for half an hour.
+
+    Raises:
+        TransientError: it is over.
+    """
+    ends = time.monotonic() + PATIENCE_SECONDS
+    yield
+    while time.monotonic() < ends:
+        time.sleep(POLL_SECONDS)
+        yield
+    raise TransientError(f"Salesforce has not ended the {what} {process} within half an hour.")
+
+
+@contextmanager
+def _translated_errors() -> Iterator[None]:
+    """Say in words what went wrong, as the product's other errors do."""
+    try:
+        yield
+    except SalesforceError as error:
+        raise _refusal(str(error.content)) from error
+    except requests.exceptions.RequestException as error:
+        raise TransientError("Salesforce did not answer.") from error
+    except ZeepError as error:
+        raise _refusal(str(error)) from error
+
+
+def _refusal(said: str) -> EnvironmentMismatch | Rejected:
+    told = re.search(r"<faultstring>(.*?)</faultstring>", said, re.DOTALL)
+    why = told[1] if told else said
+    if "INVALID_SESSION_ID" in why:
+        return EnvironmentMismatch(
+            "The session has ended, or is none of this org's: log in again "
+            "(sf org login web --set-default)."
+        )
+    if "INSUFFICIENT_ACCESS" in why:
+        return EnvironmentMismatch(
+            "This user may not change pages: log in as an administrator, or as somebody with "
+            "Customize Application and Modify Metadata Through Metadata API Functions."
+        )
+    return Rejected(f"Salesforce refused: {why}")

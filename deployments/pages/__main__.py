@@ -1,0 +1,166 @@
+"""Put Raise Invoice onto the org's own pages: ``python -m deployments.pages``, or ``make pages``.
+
+It retrieves the layouts and Lightning record pages of Account and Opportunity, and shows what they
+lack: the action, the list of invoices, the address that invoices go to. With ``--deploy`` it puts
+that in, after the org has said in a validation that it takes it. Nothing else of a page changes.
+What is there already is left as it is, so it may be repeated.
+
+The login is the one of Salesforce's command line (``sf org login web --set-default``).
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from difflib import unified_diff
+from pathlib import Path
+from urllib.parse import unquote
+
+from deployments.metadata_api import Component, MetadataApi, administrator, packed
+from deployments.pages.additions import LAYOUT, LIGHTNING_PAGE, OBJECTS, Change, Page, completed
+from deployments.pages.xml_text import UnreadableError
+from invoicing.errors import InvoicingError, Rejected, TransientError
+
+FILES = {LAYOUT: "layouts/{}.layout", LIGHTNING_PAGE: "flexipages/{}.flexipage"}
+
+
+def main() -> None:
+    """Show what is lacking, and put it in where that is asked for."""
+    parser = argparse.ArgumentParser(
+        prog="python -m deployments.pages",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("page", nargs="*", help="names of pages; all unless given")
+    parser.add_argument("--deploy", action="store_true", help="put it in, validated first")
+    parser.add_argument(
+        "--target-org", help="alias or user name of sf; its default org unless given"
+    )
+    parser.add_argument(
+        "--before",
+        type=Path,
+        default=Path(".invoicing"),
+        help="folder that keeps the pages as they were; %(default)s unless given",
+    )
+    options = parser.parse_args()
+    try:
+        api = MetadataApi(administrator(options.target_org))
+        org = api.organization()
+        _say(f"The org {org['Name']} ({org['Id']}, {org['OrganizationType']}).")
+        changes = _changes(pages_of(api, options.page))
+        if changes and options.deploy:
+            now = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+            deploy(api, changes, options.before / f"pages-before-{org['Id']}-{now}.zip")
+        elif changes:
+            _say("\nNothing was deployed. Say --deploy to do it.")
+    except TransientError as error:
+        sys.exit(f"{error} Run this again: it sees what is there.")
+    except InvoicingError as error:
+        sys.exit(f"Nothing was changed. {error}")
+
+
+def pages_of(api: MetadataApi, names: Sequence[str] = ()) -> list[Page]:
+    """The layouts of the objects and all Lightning pages of the org, or those of some names.
+
+    Raises:
+        InvoicingError: the org does not answer; there is no page of a name.
+    """
+    found = [
+        (kind, name)
+        for kind, name in api.components(LAYOUT, LIGHTNING_PAGE)
+        if kind == LIGHTNING_PAGE or name.partition("-")[0] in OBJECTS
+    ]
+    wanted = [one for one in found if not names or _called(one) & set(names)]
+    if unknown := set(names) - {called for one in wanted for called in _called(one)}:
+        there = ", ".join(unquote(name) for _, name in found)
+        raise Rejected(f"There is no page {', '.join(sorted(unknown))}. There are: {there}.")
+    files = api.retrieve(wanted)
+    named = {(kind, name): FILES[kind].format(name) for kind, name in wanted}
+    return [Page(*one, files[file]) for one, file in named.items() if file in files]
+
+
+def _called(component: Component) -> set[str]:
+    """What somebody may call a page: its full name, in either spelling, or its own."""
+    name = unquote(component[1])
+    return {component[1], name, name.partition("-")[2] or name}
+
+
+def _changes(pages: Sequence[Page]) -> list[Change]:
+    """Say of each page what it lacks, and return those that something can be put into."""
+    changes = []
+    for page in pages:
+        try:
+            change = completed(page)
+        except UnreadableError as error:
+            _say(f"\n{_beginning(page)} cannot be read, and is left alone: {error}")
+            continue
+        if change is None:
+            continue
+        gets = f"gets {_listed(change.added)}" if change.added else "gets nothing"
+        _say(f"\n{_beginning(page)} {gets if change.added or change.left else 'has all of it'}.")
+        for sentence in change.left:
+            _say(f"  By hand: {sentence}")
+        if change.added:
+            _say(_difference(change))
+            changes.append(change)
+    if not changes:
+        _say("\nThere is nothing to put in.")
+    return changes
+
+
+def deploy(api: MetadataApi, changes: Sequence[Change], before: Path) -> None:
+    """Validate the changed pages, keep them as they were, and deploy them.
+
+    Args:
+        api: The org.
+        changes: What is to become of which page.
+        before: The file for the pages as they were, which can be deployed.
+
+    Raises:
+        InvoicingError: the org refuses; nothing of it was changed.
+    """
+    components = [(change.page.kind, change.page.name) for change in changes]
+    files = {FILES[c.page.kind].format(c.page.name): c for c in changes}
+    content = packed({file: change.text for file, change in files.items()}, components)
+    for check_only in (True, False):
+        if problems := api.deploy(content, check_only=check_only):
+            said = [
+                f"{_beginning(files[p.component].page)}: {p.why}"
+                if p.component in files
+                else f"{p.component}: {p.why}"
+                for p in problems
+            ]
+            raise Rejected(said, "The org refuses it.\n  " + "\n  ".join(said))
+        if check_only:
+            _say("\nThe org has validated it.")
+            kept = packed({file: c.page.text for file, c in files.items()}, components)
+            before.parent.mkdir(parents=True, exist_ok=True)
+            before.write_bytes(kept)
+    _say(
+        f"It is deployed. The pages as they were are in {before}; this brings them back:\n"
+        f"  sf project deploy start --metadata-dir {before}"
+    )
+
+
+def _difference(change: Change) -> str:
+    was, becomes = (t.decode().splitlines(keepends=True) for t in (change.page.text, change.text))
+    name = unquote(change.page.name)
+    return "".join(unified_diff(was, becomes, f"{name} (org)", f"{name} (with it)")).rstrip("\n")
+
+
+def _beginning(page: Page) -> str:
+    return page.title[0].upper() + page.title[1:]
+
+
+def _listed(words: Sequence[str]) -> str:
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
