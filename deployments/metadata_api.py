@@ -17,14 +17,20 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
 import requests
 from simple_salesforce.api import Salesforce
 from simple_salesforce.exceptions import SalesforceError
-from zeep.exceptions import Error as ZeepError
 
-from invoicing.errors import EnvironmentMismatch, Misconfigured, Rejected, TransientError
+from invoicing.errors import (
+    EnvironmentMismatch,
+    InvoicingError,
+    Misconfigured,
+    Rejected,
+    TransientError,
+)
 from invoicing.settings import SALESFORCE_API_VERSION
 
 MANIFEST = "package.xml"
@@ -123,23 +129,11 @@ class MetadataApi:
             [found] = self._client.query(asked)["records"]
         return dict(found)
 
-    def components(self, *kinds: str) -> list[Component]:
-        """The components of some types, but for those of installed packages.
-
-        Args:
-            kinds: Three metadata types at most.
-
-        Raises:
-            InvoicingError: the org does not answer, or refuses.
-        """
-        with _translated_errors():
-            api = self._client.mdapi
-            queries = [api.ListMetadataQuery(type=kind) for kind in kinds]
-            found = api.list_metadata(queries) or []
-        return sorted((one.type, one.fullName) for one in found if not one.namespacePrefix)
-
     def retrieve(self, components: Iterable[Component]) -> dict[str, bytes]:
         """The files of components, by their paths in a deploy; those that are not there are not.
+
+        Args:
+            components: The name ``*`` stands for all of a type.
 
         Raises:
             InvoicingError: the org does not answer, or refuses.
@@ -149,7 +143,7 @@ class MetadataApi:
             asked.setdefault(kind, []).append(escape(name))
         with _translated_errors():
             api = self._client.mdapi
-            process = str(api.retrieve("", single_package=True, unpackaged=asked)[0])
+            process = _begun(api.retrieve("", single_package=True, unpackaged=asked))
             for _ in _patience("retrieve", process):
                 state, why, _ = api.check_retrieve_status(process)
                 if state not in UNDER_WAY:
@@ -173,7 +167,7 @@ class MetadataApi:
         with _translated_errors():
             api = self._client.mdapi
             options = {"checkOnly": str(check_only).lower(), "ignoreWarnings": "true"}
-            process = str(api.deploy(io.BytesIO(content), sandbox=False, **options)[0])
+            process = _begun(api.deploy(io.BytesIO(content), sandbox=False, **options))
             for _ in _patience("deploy", process):
                 state, detail, components, tests = api.check_deploy_status(process)
                 if state not in UNDER_WAY:
@@ -222,6 +216,18 @@ def manifest(components: Iterable[Component]) -> str:
     )
 
 
+def _begun(answer: tuple[str | None, str | None]) -> str:
+    """The id of what the org has begun to do.
+
+    Raises:
+        TransientError: it names none.
+    """
+    process, _ = answer
+    if process is None:
+        raise TransientError("Salesforce's answer was unreadable.")
+    return process
+
+
 def _patience(what: str, process: str) -> Iterator[None]:
     """Come back each second, for half an hour.
 
@@ -242,16 +248,19 @@ def _translated_errors() -> Iterator[None]:
     try:
         yield
     except SalesforceError as error:
-        raise _refusal(str(error.content)) from error
+        raise _translated(str(error.content), error.status) from error
     except requests.exceptions.RequestException as error:
         raise TransientError("Salesforce did not answer.") from error
-    except ZeepError as error:
-        raise _refusal(str(error)) from error
+    except (ElementTree.ParseError, zipfile.BadZipFile) as error:
+        raise TransientError("Salesforce's answer was unreadable.") from error
 
 
-def _refusal(said: str) -> EnvironmentMismatch | Rejected:
-    told = re.search(r"<faultstring>(.*?)</faultstring>", said, re.DOTALL)
-    why = told[1] if told else said
+def _translated(said: str, status: int) -> InvoicingError:
+    """The error of an answer that refuses: SOAP says all of them with the status 500."""
+    fault = re.search(r"<faultstring>(.*?)</faultstring>", said, re.DOTALL)
+    if fault is None and status >= 500:
+        return TransientError(f"Salesforce is away for the moment (status {status}).")
+    why = fault[1] if fault else said
     if "INVALID_SESSION_ID" in why:
         return EnvironmentMismatch(
             "The session has ended, or is none of this org's: log in again "

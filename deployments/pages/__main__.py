@@ -16,10 +16,20 @@ from difflib import unified_diff
 from pathlib import Path
 from urllib.parse import unquote
 
-from deployments.metadata_api import Component, MetadataApi, administrator, packed
-from deployments.pages.additions import LAYOUT, LIGHTNING_PAGE, OBJECTS, Change, Page, completed
+from deployments.metadata_api import MetadataApi, administrator, packed
+from deployments.pages.additions import (
+    LAYOUT,
+    LIGHTNING_PAGE,
+    Change,
+    Page,
+    completed,
+    object_of,
+)
 from deployments.pages.xml_text import UnreadableError
 from invoicing.errors import InvoicingError, Rejected, TransientError
+
+OURS = ("Raise_Invoice", "Stripe_Invoice__c", "Invoice_Email__c")
+"""What an org lacks that has not got the package."""
 
 FILES = {LAYOUT: "layouts/{}.layout", LIGHTNING_PAGE: "flexipages/{}.flexipage"}
 
@@ -60,44 +70,42 @@ def main() -> None:
 
 
 def pages_of(api: MetadataApi, names: Sequence[str] = ()) -> list[Page]:
-    """The layouts of the objects and all Lightning pages of the org, or those of some names.
+    """The org's pages of records of our objects, or those of some names.
+
+    Pages of installed packages, which have a prefix in their names, are not among them.
 
     Raises:
         InvoicingError: the org does not answer; there is no page of a name.
     """
-    found = [
-        (kind, name)
-        for kind, name in api.components(LAYOUT, LIGHTNING_PAGE)
-        if kind == LIGHTNING_PAGE or name.partition("-")[0] in OBJECTS
-    ]
-    wanted = [one for one in found if not names or _called(one) & set(names)]
-    if unknown := set(names) - {called for one in wanted for called in _called(one)}:
-        there = ", ".join(unquote(name) for _, name in found)
-        raise Rejected(f"There is no page {', '.join(sorted(unknown))}. There are: {there}.")
-    files = api.retrieve(wanted)
-    named = {(kind, name): FILES[kind].format(name) for kind, name in wanted}
-    return [Page(*one, files[file]) for one, file in named.items() if file in files]
+    files = api.retrieve([(LAYOUT, "*"), (LIGHTNING_PAGE, "*")])
+    found = [page for page in map(_page, sorted(files.items())) if not page.installed]
+    ours = [page for page in found if _shows_ours(page)]
+    if unknown := [name for name in names if not any(name in page.names for page in ours)]:
+        there = ", ".join(unquote(page.name) for page in ours)
+        raise Rejected(f"There is no page {', '.join(unknown)}. There are: {there}.")
+    return [page for page in ours if not names or page.names & set(names)]
 
 
-def _called(component: Component) -> set[str]:
-    """What somebody may call a page: its full name, in either spelling, or its own."""
-    name = unquote(component[1])
-    return {component[1], name, name.partition("-")[2] or name}
+def _page(file: tuple[str, bytes]) -> Page:
+    directory, _, name = file[0].partition("/")
+    kind = next(kind for kind, form in FILES.items() if form.startswith(directory))
+    return Page(kind, name.rpartition(".")[0], file[1])
+
+
+def _shows_ours(page: Page) -> bool:
+    try:
+        return object_of(page) is not None
+    except UnreadableError as error:
+        _say(f"\n{page.title} cannot be read, and is left alone: {error}")
+        return False
 
 
 def _changes(pages: Sequence[Page]) -> list[Change]:
     """Say of each page what it lacks, and return those that something can be put into."""
     changes = []
-    for page in pages:
-        try:
-            change = completed(page)
-        except UnreadableError as error:
-            _say(f"\n{_beginning(page)} cannot be read, and is left alone: {error}")
-            continue
-        if change is None:
-            continue
+    for change in map(completed, pages):
         gets = f"gets {_listed(change.added)}" if change.added else "gets nothing"
-        _say(f"\n{_beginning(page)} {gets if change.added or change.left else 'has all of it'}.")
+        _say(f"\n{change.page.title} {gets if change.added or change.left else 'has all of it'}.")
         for sentence in change.left:
             _say(f"  By hand: {sentence}")
         if change.added:
@@ -125,12 +133,14 @@ def deploy(api: MetadataApi, changes: Sequence[Change], before: Path) -> None:
     for check_only in (True, False):
         if problems := api.deploy(content, check_only=check_only):
             said = [
-                f"{_beginning(files[p.component].page)}: {p.why}"
+                f"{files[p.component].page.title}: {p.why}"
                 if p.component in files
                 else f"{p.component}: {p.why}"
                 for p in problems
             ]
-            raise Rejected(said, "The org refuses it.\n  " + "\n  ".join(said))
+            if any(name in p.why for p in problems for name in OURS):
+                said.append("The package comes first: deploy deployments/salesforce to the org.")
+            raise Rejected(said, "\n  ".join(["The org refuses it.", *said]))
         if check_only:
             _say("\nThe org has validated it.")
             kept = packed({file: c.page.text for file, c in files.items()}, components)
@@ -146,10 +156,6 @@ def _difference(change: Change) -> str:
     was, becomes = (t.decode().splitlines(keepends=True) for t in (change.page.text, change.text))
     name = unquote(change.page.name)
     return "".join(unified_diff(was, becomes, f"{name} (org)", f"{name} (with it)")).rstrip("\n")
-
-
-def _beginning(page: Page) -> str:
-    return page.title[0].upper() + page.title[1:]
 
 
 def _listed(words: Sequence[str]) -> str:

@@ -45,11 +45,25 @@ class Page:
     text: bytes
 
     @property
+    def label(self) -> str:
+        """Its own name, as people see it."""
+        name = unquote(self.name)
+        return name.partition("-")[2] if self.kind == LAYOUT else name
+
+    @property
     def title(self) -> str:
-        """What people call it."""
-        if self.kind == LAYOUT:
-            return f"the layout {unquote(self.name.partition('-')[2])}"
-        return f"the Lightning page {self.name}"
+        """What a sentence about it begins with."""
+        return f"{'The layout' if self.kind == LAYOUT else 'The Lightning page'} {self.label}"
+
+    @property
+    def names(self) -> frozenset[str]:
+        """What somebody may call it."""
+        return frozenset([self.name, unquote(self.name), self.label])
+
+    @property
+    def installed(self) -> bool:
+        """Whether it is of an installed package, whose prefix it has: not ours to change."""
+        return "__" in self.label
 
 
 @dataclass(frozen=True)
@@ -75,7 +89,11 @@ def action_of(sobject: str) -> str:
 
 
 def object_of(page: Page) -> str | None:
-    """The object whose records a page shows; none if it is not one of ours, or no record page."""
+    """The object whose records a page shows; none if it is not one of ours, or no record page.
+
+    Raises:
+        UnreadableError: the page is no XML.
+    """
     if page.kind == LAYOUT:
         return OBJECTS.get(page.name.partition("-")[0])
     root = read(page.text)
@@ -83,15 +101,16 @@ def object_of(page: Page) -> str | None:
     return OBJECTS.get(root.said("sobjectType")) if is_record_page else None
 
 
-def completed(page: Page) -> Change | None:
-    """The page with what it lacks; None if it shows records of other objects.
+def completed(page: Page) -> Change:
+    """The page with what it lacks.
 
     Raises:
         UnreadableError: the page is no XML.
+        ValueError: it shows records of no object of ours.
     """
     sobject = object_of(page)
     if sobject is None:
-        return None
+        raise ValueError(f"{page.title} is of another object")
     steps = _LAYOUT_STEPS if page.kind == LAYOUT else _LIGHTNING_PAGE_STEPS
     text = page.text
     added: list[str] = []

@@ -73,7 +73,8 @@ def read(text: bytes) -> Element:
 
     def end(_tag: str) -> None:
         element = open_elements.pop()
-        element.end = _behind_tag(text, parser.CurrentByteIndex)
+        empty = text.endswith(b"/>", element.start, element.inside)
+        element.end = element.inside if empty else _behind_tag(text, parser.CurrentByteIndex)
 
     def characters(data: str) -> None:
         open_elements[-1].text += data
