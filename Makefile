@@ -15,7 +15,7 @@ export PRE_COMMIT_HOME = .cache/pre-commit
 # Or every program would compile all that it imports, each time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo test-fast test test-system test-all lint format lock bench deploy doctor docs pictures check-sandbox check-package check-real prove clean
+.PHONY: help install demo test-fast test test-system test-all lint format lock bench deploy pages doctor docs pictures check-sandbox check-package check-real prove clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -88,6 +88,9 @@ lock: ## Write both locks from what is declared; ARGS=--upgrade takes newer vers
 
 deploy: install ## Migrate the ledger; tell the Prefect server of the settings what to run
 	@$(RUN) -m deployments
+
+pages: install ## Show what the org's pages lack of Raise Invoice; ARGS=--deploy puts it there
+	@$(RUN) -m deployments.pages $(ARGS)
 
 doctor: install ## Look at everything that an installation needs; ARGS=--fix makes what can be made
 	@$(RUN) -m deployments.doctor $(ARGS)

@@ -86,12 +86,13 @@ def _asked(program: str, *command: str) -> Mapping[str, Any]:
         [program, *command, "--json"], capture_output=True, text=True, check=False
     )
     try:
-        answer = json.loads(ran.stdout)
-        result: Mapping[str, Any] = answer["result"]
-    except (ValueError, KeyError):
-        told = re.search(r'"message": "([^"]+)"', ran.stdout)
-        why = told[1] if told else ran.stderr.strip() or f"status {ran.returncode}"
-        raise Misconfigured(f"sf {' '.join(command)} failed: {why}") from None
+        answer: Mapping[str, Any] = json.loads(ran.stdout)
+    except ValueError:
+        answer = {}
+    if ran.returncode or "result" not in answer:
+        why = str(answer.get("message") or ran.stderr or f"status {ran.returncode}")
+        raise Misconfigured(f"sf {' '.join(command)} failed: {' '.join(why.split())}")
+    result: Mapping[str, Any] = answer["result"]
     return result
 
 
@@ -119,13 +120,13 @@ class MetadataApi:
         self._client.metadata_url = f"{login.url}/services/Soap/m/{SALESFORCE_API_VERSION}/"
 
     def organization(self) -> Mapping[str, Any]:
-        """The org: Id, Name and OrganizationType.
+        """The org: Id, Name, IsSandbox and OrganizationType.
 
         Raises:
             InvoicingError: it does not answer, or the session is none.
         """
         with _translated_errors():
-            asked = "SELECT Id, Name, OrganizationType FROM Organization"
+            asked = "SELECT Id, Name, IsSandbox, OrganizationType FROM Organization"
             [found] = self._client.query(asked)["records"]
         return dict(found)
 

@@ -1,6 +1,7 @@
 """``python -m deployments.pages`` against orgs of several shapes: what people then see there."""
 
 import io
+import os
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -241,6 +242,33 @@ def test_without_a_login_it_says_how_to_have_one(
     monkeypatch.delenv(TOKEN, raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert "Salesforce's command line (sf) is not here. Install it" in run()
+
+
+SF = """#!/bin/sh
+case "$*" in
+"org display --target-org dev --json")
+  said='{"status": 0, "result": {"accessToken": "[REDACTED]", "instanceUrl": "URL"}}';;
+"org auth show-access-token --no-prompt --target-org dev --json")
+  said='{"status": 0, "result": {"accessToken": "TOKEN"}}';;
+*)
+  said='{"status": 1, "message": "Parsing \\n\\tNo authorization information found for prod."}'
+esac
+printf %s "$said"
+"""
+"""What version 2.150.6 of the command line answers, in short."""
+
+
+def test_the_login_is_the_one_of_the_command_line(
+    org: Sandbox, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Of the org that is named; one that it does not know is said so in its words."""
+    program = tmp_path / "sf"
+    program.write_text(SF.replace("URL", org.url).replace("TOKEN", login(org.url).token))
+    program.chmod(0o755)
+    monkeypatch.delenv(TOKEN)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert "The org Northwind Traders (sandbox)" in run("--target-org", "dev")
+    assert "No authorization information found for prod." in run("--target-org", "prod")
 
 
 def test_what_is_deployed_is_what_is_packed(org: Sandbox) -> None:

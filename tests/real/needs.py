@@ -8,6 +8,7 @@ import stripe as sdk
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
+from deployments.metadata_api import administrator
 from invoicing.connectors import salesforce, stripe
 from invoicing.domain.model.record_ids import same_id
 from invoicing.domain.model.wording import counted
@@ -15,6 +16,7 @@ from invoicing.domain.salesforce.queries import Query
 from invoicing.errors import EnvironmentMismatch, Misconfigured, Rejected
 from invoicing.ledger import database
 from invoicing.settings import Salesforce, Settings, Stripe, settings
+from tests.real.package import PackageDeploy
 from tests.real.stage import CUSTOMER, OPPORTUNITY, OTHER_CUSTOMER, PRICES, Stage
 from tests.real.stripe_account import ADDRESS, connect, is_local
 
@@ -40,7 +42,13 @@ the package of deployments/salesforce, and without invoices.
 
 That user creates, changes and deletes Accounts, Products, Price Book Entries, Opportunities,
 Opportunity Products and everything of the package. With the first three alone the experiments can
-be made: make check-real ARGS=experiments"""
+be made: make check-real ARGS=experiments
+
+The package is deployed by an administrator whom Salesforce's command line has logged in
+(sf org login web --set-default), or by SF_ACCESS_TOKEN and SF_ORG_INSTANCE_URL. That alone needs
+no other variable: make check-real ARGS=package. Without that login there are the rest:
+make check-real ARGS="stories experiments"
+"""
 
 
 class _StripeAlone(BaseSettings):
@@ -94,6 +102,18 @@ class Services:
             "notes, events, payment records, and archived products that have prices."
         )
         return "\n\n".join(["This will be created.", *made])
+
+
+def package() -> PackageDeploy:
+    """Log in as the administrator, and look at the org without writing anything.
+
+    Raises:
+        InvoicingError: there is no such login, or the org does not answer.
+    """
+    try:
+        return PackageDeploy(administrator())
+    except Misconfigured as error:
+        raise Misconfigured(f"{error}\n\n{NEEDS}") from None
 
 
 def services(*, org: bool) -> Services:

@@ -7,17 +7,34 @@ from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
 
+from invoicing.errors import InvoicingError
 from invoicing.settings import Stripe
 from sandbox.common.serve import running
 from sandbox.stripe.app import make_app
 from tests.real import experiments  # noqa: F401 - they register themselves
 from tests.real.experiment import RECORDINGS, belief, differences, observe, record
 from tests.real.needs import Services
+from tests.real.package import PackageDeploy
 from tests.real.stage import Stage
 from tests.real.stories import STORIES
 from tests.real.stripe_account import Account, connect
 
 CONSOLE = Console(highlight=False, markup=False, emoji=False)
+
+
+def deploy_package(package: PackageDeploy) -> bool:
+    """Deploy the package to an org, validated first; whether the org took all of it."""
+    good = True
+    try:
+        for what, problems in package.steps():
+            _say(f"{'✗' if problems else '✓'} package: {what}")
+            for problem in problems:
+                _say(f"    {problem}")
+            good &= not problems
+    except InvoicingError as error:
+        _say(f"✗ package: {error}")
+        return False
+    return good
 
 
 def play_stories(stage: Stage, names: Sequence[str]) -> bool:

@@ -9,10 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
+from deployments.metadata_api import INSTANCE, TOKEN
 from invoicing.connectors import salesforce
 from invoicing.domain.salesforce.queries import Comparison, Query, equals
 from invoicing.errors import Misconfigured, Rejected
+from sandbox.common.serve import running
+from sandbox.salesforce.app import application
+from sandbox.salesforce.oauth import CONSUMER_KEY, CONSUMER_SECRET
+from sandbox.salesforce.org import open_org
 from tests.conftest import ROOT, Sandbox
 from tests.faults.runner import deployed
 from tests.real import needs, run
@@ -21,6 +27,7 @@ from tests.real.stage import OURS
 from tests.real.stories import STORIES
 from tests.real.stripe_account import MARK, Account, connect
 
+ACME = "001Hs0000000001IAA"
 RECORDED = sorted(RECORDINGS.glob("*.json"))
 
 
@@ -51,7 +58,8 @@ NOTHING: dict[str, list[str]] = {"customers": [], "invoices": [], "products": []
 
 def check_real(cwd: Path, *args: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run what ``make check-real`` runs, with these settings only."""
-    kept = {n: v for n, v in os.environ.items() if not n.startswith("INVOICING_")}
+    ours = ("INVOICING_", "SF_")
+    kept = {n: v for n, v in os.environ.items() if not n.startswith(ours)}
     return subprocess.run(
         [sys.executable, "-m", "tests.real", *args],
         cwd=cwd,
@@ -67,10 +75,40 @@ def check_real(cwd: Path, *args: str, **variables: str) -> subprocess.CompletedP
 def settings_here(environment: None) -> dict[str, str]:
     """The settings that lead to the sandboxes, in test mode."""
     there = {n: v for n, v in os.environ.items() if n.startswith("INVOICING_")}
-    return there | {
-        "INVOICING_STRIPE__API_KEY": "sk_test_123",
-        "INVOICING_STRIPE__LIVEMODE": "false",
+    url = there["INVOICING_SALESFORCE__URL"]
+    return (
+        there
+        | administrator_of(url)
+        | {
+            "INVOICING_STRIPE__API_KEY": "sk_test_123",
+            "INVOICING_STRIPE__LIVEMODE": "false",
+        }
+    )
+
+
+def administrator_of(url: str) -> dict[str, str]:
+    """The session that deploys the package."""
+    form = {
+        "grant_type": "client_credentials",
+        "client_id": CONSUMER_KEY,
+        "client_secret": CONSUMER_SECRET,
     }
+    answer = requests.post(f"{url}/services/oauth2/token", data=form, timeout=60)
+    return {TOKEN: answer.json()["access_token"], INSTANCE: url}
+
+
+def test_the_package_is_deployed_to_an_org_without_it(tmp_path: Path) -> None:
+    """Validated first, one directory after the other, and put onto the org's pages; and again."""
+    with running(lambda url: application(open_org(), url)) as url:
+        for _ in range(2):
+            ran = check_real(tmp_path, "package", "--yes", **administrator_of(url))
+            assert ran.returncode == 0, ran.stdout + ran.stderr
+            assert re.findall(r"^✓ package: (.*)$", ran.stdout, re.MULTILINE) == [
+                *("force-app validated", "force-app deployed"),
+                *("multi-currency validated", "multi-currency deployed"),
+                *("extras validated", "extras deployed", "Raise Invoice on the pages"),
+            ]
+        assert "Raise Invoice" in requests.get(f"{url}/{ACME}", timeout=60).text
 
 
 @pytest.mark.long
@@ -83,10 +121,11 @@ def test_all_of_it(
     """Every story and every experiment comes out as believed, and both services are clean."""
     before = set(RECORDINGS.glob("*"))
     ran = check_real(tmp_path, "--yes", **settings_here)
+    salesforce_sandbox.admin("DELETE", "metadata")
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "This will be created." in ran.stdout
     good = set(re.findall(r"^✓ ([\w-]+)", ran.stdout, re.MULTILINE))
-    assert {*STORIES, *EXPERIMENTS} <= good
+    assert {"package", *STORIES, *EXPERIMENTS} <= good
     assert len(list(account.v1.invoices.list({"limit": 100}).auto_paging_iter())) > len(STORIES)
     assert left_in(account) == NOTHING
     org = salesforce.client()
@@ -98,7 +137,7 @@ def test_all_of_it(
 
 def test_without_keys_it_says_what_it_needs(tmp_path: Path) -> None:
     """Each variable by its name, and that the experiments need fewer."""
-    ran = check_real(tmp_path)
+    ran = check_real(tmp_path, PATH=str(tmp_path))
     assert ran.returncode == 2
     for field in ("STRIPE__API_KEY", "STRIPE__ACCOUNT_ID", "SALESFORCE__ORG_ID"):
         assert f"INVOICING_{field}" in ran.stdout

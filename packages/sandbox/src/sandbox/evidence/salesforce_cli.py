@@ -1,18 +1,21 @@
 """Salesforce's own command line against the Salesforce sandbox.
 
 Installs the official CLI from the npm registry, with the Node that it needs, and lets it log in
-by JWT and by token, query, describe, write, and export in bulk.
+by JWT and by token, deploy a package into an org without it and retrieve pages and package from
+there, query, describe, write, and export in bulk.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from xml.etree import ElementTree as ET
 
 from sandbox.common.serve import running
 from sandbox.evidence.certificate import certificate
@@ -20,8 +23,9 @@ from sandbox.evidence.fetched import installed
 from sandbox.evidence.jsforce import METADATA
 from sandbox.evidence.verdict import Verdict, unavailable, verdict
 from sandbox.salesforce.app import application
+from sandbox.salesforce.components import Component, manifest, read_folders, to_files
 from sandbox.salesforce.oauth import CONSUMER_KEY
-from sandbox.salesforce.org import open_org
+from sandbox.salesforce.org import API_VERSION, STANDARD_PAGES, open_org
 
 VERSION = "2.150.6"
 SOURCE = f"Salesforce CLI {VERSION}"
@@ -39,6 +43,47 @@ CASES: Mapping[str, tuple[str, str]] = {
     "log in by token": (
         "org login access-token --instance-url {url} --no-prompt --alias token",
         "00DHs0000000001MAA",
+    ),
+    "validate a package": (
+        "project deploy start -o jwt --source-dir force-app --dry-run",
+        '"status": "Succeeded"',
+    ),
+    "have nothing of it yet": ("sobject describe -o jwt -s Stripe_Invoice__c", "does not exist"),
+    "deploy a package": (
+        "project deploy start -o jwt --source-dir force-app",
+        '"status": "Succeeded"',
+    ),
+    "deploy its reports, in folders": (
+        "project deploy start -o jwt --source-dir extras",
+        '"status": "Succeeded"',
+    ),
+    "retrieve layouts of a standard object": (
+        "project retrieve start -o jwt --metadata 'Layout:Account-Account (Sales) Layout'",
+        "layouts/Account-Account %28Sales%29 Layout.layout-meta.xml",
+    ),
+    "retrieve what is not there": (
+        "project retrieve start -o jwt --metadata 'Layout:Account-Other Layout'",
+        "Entity of type 'Layout' named 'Account-Other Layout' cannot be found",
+    ),
+    "retrieve a package": (
+        "project retrieve start -o jwt --source-dir force-app",
+        '"status": "Succeeded"',
+    ),
+    "retrieve in metadata format": (
+        "project retrieve start -o jwt --metadata Layout --target-metadata-dir retrieved",
+        '"status": "Succeeded"',
+    ),
+    "deploy in metadata format": (
+        "project deploy start -o jwt --metadata-dir retrieved/unpackaged.zip",
+        '"status": "Succeeded"',
+    ),
+    "deploy a layout with an action that is not there": (
+        "project deploy start -o jwt --metadata-dir refused",
+        "no QuickAction named FeedItem.RypplePost found",
+    ),
+    "convert a package": (
+        "project convert source --source-dir force-app --output-dir converted",
+        "converted",
     ),
     "query, with columns": (
         "data query -o token -q 'SELECT Id, Name, Account.Name FROM Contact LIMIT 2'",
@@ -94,10 +139,44 @@ def report() -> Verdict:
         return unavailable(SOURCE, modules)
     with TemporaryDirectory() as home:
         trusted = certificate(Path(home))
-        org = open_org(METADATA)
-        with running(lambda url: application(org, url, certificate=trusted)) as url:
+        project = _project(Path(home))
+        with running(lambda url: application(open_org(), url, certificate=trusted)) as url:
             cli = _Cli(modules / "node_modules", Path(home), url)
-            return verdict(SOURCE, {case: cli.tried(*of) for case, of in CASES.items()})
+            cases = {case: cli.tried(*of) for case, of in CASES.items()}
+        cases["convert it as the sandbox does"] = _compared(project / "converted")
+        return verdict(SOURCE, cases)
+
+
+def _project(home: Path) -> Path:
+    """The project, to be written into, with a layout beside it that an org refuses."""
+    project = home / "project"
+    shutil.copytree(METADATA.parents[2], project)
+    layout = Component("Layout", "Account-Account Layout", b"")
+    text = (STANDARD_PAGES / "every-org" / layout.source).read_bytes()
+    refused = project / "refused"
+    (refused / layout.file).parent.mkdir(parents=True)
+    (refused / layout.file).write_bytes(text.replace(b"FeedItem.TextPost", b"FeedItem.RypplePost"))
+    (refused / "package.xml").write_bytes(manifest(layout.members, API_VERSION))
+    return project
+
+
+def _compared(converted: Path) -> str:
+    """What differs between a package as the command line converts it, and as is done here."""
+    ours = to_files(read_folders([METADATA]))
+    theirs = {
+        path.relative_to(converted).as_posix(): path.read_bytes()
+        for path in converted.rglob("*")
+        if path.is_file() and path.name != "package.xml"
+    }
+    if ours.keys() != theirs.keys():
+        return f"other files: {sorted(ours.keys() ^ theirs.keys())}"
+    return ", ".join(name for name in ours if _parts(ours[name]) != _parts(theirs[name]))
+
+
+def _parts(content: bytes) -> list[str]:
+    """The parts of a file in canonical form, in whatever order they stand."""
+    root = ET.fromstring(content)  # noqa: S314  our own package's
+    return sorted(ET.canonicalize(ET.tostring(part), strip_text=True) for part in root)
 
 
 class _Cli:
@@ -116,7 +195,7 @@ class _Cli:
         ran = subprocess.run(  # noqa: S602  commands of this file
             f"{self._program} {command.format(url=self._url)}{kind}",
             shell=True,
-            cwd=self._home,
+            cwd=self._home / "project" if command.startswith("project ") else self._home,
             env=self._environment(),
             capture_output=True,
             text=True,

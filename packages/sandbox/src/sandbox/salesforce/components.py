@@ -201,7 +201,7 @@ def manifest(members: Iterable[tuple[str, str]], version: str) -> bytes:
 def read_manifest(element: ET.Element) -> list[tuple[str, str]]:
     """The types and names in a manifest, or a request in its form, read without namespaces."""
     return [
-        (types.findtext("name", ""), member.text or "")
+        (types.findtext("name", ""), (member.text or "").removesuffix("/"))  # as of a folder
         for types in element.iterfind("types")
         for member in types.iterfind("members")
     ]
