@@ -138,8 +138,13 @@ class Salesforce:
                 Route("/services/oauth2/userinfo", self._user_info),
                 Route("/id/{organization}/{user}", self._user_info),
                 Route("/services/Soap/u/{version}", self._soap, methods=["POST"]),
-                Route("/services/Soap/m/{version:path}", self._metadata, methods=["POST"]),
                 Route("/services/data", self._versions),
+                *(
+                    Route(
+                        f"{slash}/services/Soap/m/{{rest:path}}", self._metadata, methods=["POST"]
+                    )
+                    for slash in ("", "/")
+                ),
                 *(
                     Route(f"{slash}/services/data/v{{version}}{path}", self._data, methods=METHODS)
                     for slash in ("", "/")  # Salesforce takes it doubled
@@ -151,7 +156,7 @@ class Salesforce:
             lifespan=self._lifespan,
         )
         login = Traffic(app, self.org.clock, ["/services/oauth2/"], _oauth_refusal)
-        data = ["/services/data", "//services/data", "/services/Soap"]
+        data = ["/services/data", "//services/data", "/services/Soap", "//services/Soap"]
         self.traffic = Traffic(login, self.org.clock, data, _refusal, app_delays=True)
         login.faults, login.log = self.traffic.faults, self.traffic.log
         app.router.routes.extend(common_admin.routes(self.org.clock, self.traffic))
