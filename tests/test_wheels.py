@@ -133,6 +133,7 @@ def test_the_salesforce_sandbox_starts_alone(installed: dict[str, Path], tmp_pat
         for page in ("", f"lightning/r/Account/{account}/view"):
             answer = requests.get(f"{url}/{page}", timeout=60)
             assert answer.ok, answer.text
+        assert "Address Information" in answer.text, "the pages of every org are not in the wheel"
 
 
 def test_prefect_finds_the_warm_worker(installed: dict[str, Path], tmp_path: Path) -> None:

@@ -10,11 +10,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
-from deployments.pages.additions import LAYOUT, LIGHTNING_PAGE, Page, completed, object_of
+from deployments.local.stack import SALESFORCE_PACKAGE
+from deployments.pages.additions import EMAIL as EMAIL_FIELD
+from deployments.pages.additions import (
+    LAYOUT,
+    LIGHTNING_PAGE,
+    LIST_FIELDS,
+    Page,
+    action_of,
+    completed,
+    object_of,
+)
+from deployments.pages.additions import LIST as LIST_NAME
 from deployments.pages.xml_text import Element, UnreadableError, put_after, put_first, read
 from sandbox.package_check.file_schema import file_schema
 from sandbox.package_check.source import Component
+from sandbox.salesforce.metadata import load_schema
 from sandbox.salesforce.org import STANDARD_PAGES
+from sandbox.salesforce.package import Package
 
 pytestmark = pytest.mark.fast
 
@@ -214,6 +227,21 @@ def test_fields_of_a_lightning_page_are_left_to_a_person() -> None:
     )
     there = changed(own, ("<name>detailTabContent</name>", item))
     assert completed(there).left == ()
+
+
+def test_what_is_put_in_is_in_the_package() -> None:
+    """Actions, list, columns and field, each by its name."""
+    schema = load_schema(SALESFORCE_PACKAGE)
+    package = Package([SALESFORCE_PACKAGE])
+    invoice = schema.objects["Stripe_Invoice__c"]
+    assert {*LIST_FIELDS} - {"NAME"} <= invoice.fields.keys()
+    assert EMAIL_FIELD in schema.objects["Account"].fields
+    for sobject in ("Account", "Opportunity"):
+        assert action_of(sobject) in package.actions
+        related = schema.find_children(sobject, LIST_NAME)
+        assert related is not None
+        assert (related.child, related.field.name) == (invoice.name, f"{sobject}__c")
+    assert schema.objects["Account"].fields[EMAIL_FIELD].label in EMAIL
 
 
 @pytest.mark.parametrize(

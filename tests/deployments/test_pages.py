@@ -18,6 +18,8 @@ from sandbox.salesforce.app import application
 from sandbox.salesforce.org import STANDARD_PAGES, open_org
 from tests.conftest import Sandbox
 
+pytestmark = pytest.mark.standard
+
 ACME = "001Hs0000000001IAA"
 PAGES = (
     "Account-Account Layout",

@@ -209,12 +209,18 @@ def test_a_page_shows_what_its_layout_has(url: str, client: Any, invoicing_layou
             "<field>Invoice_Email__c<",
             "In field: field - no CustomField named Account.Invoice_Email__c found",
         ),
+        (
+            "<fields>FULL_NAME</fields>",
+            "<fields>Seat__c</fields>",
+            "Invalid field:Seat__c in related list:Contact.AccountId",
+        ),
         ("</Layout>", "</Layouts>", "Error parsing file: mismatched tag"),
     ],
 )
 def test_a_refused_component_is_named(client: Any, before: str, after: str, problem: str) -> None:
     """With the file and Salesforce's words, and nothing of the deploy is saved."""
-    state, [error] = deployed(client, layout((before, after), ("Phone", "Website")))
+    named = ("<relatedList>RelatedContactList<", "<relatedList>Contact.AccountId<")
+    state, [error] = deployed(client, layout((before, after), ("Phone", "Website"), named))
     assert (state, error["file"]) == ("Failed", ACCOUNT_LAYOUT)
     assert problem in error["message"]
     [kept] = [v for n, v in retrieved(client, Layout=["*"]).items() if n == ACCOUNT_LAYOUT]

@@ -44,6 +44,10 @@ CASES: Mapping[str, tuple[str, str]] = {
         "org login access-token --instance-url {url} --no-prompt --alias token",
         "00DHs0000000001MAA",
     ),
+    "convert a package": (
+        "project convert source --source-dir force-app --output-dir converted",
+        "converted",
+    ),
     "validate a package": (
         "project deploy start -o jwt --source-dir force-app --dry-run",
         '"status": "Succeeded"',
@@ -80,10 +84,6 @@ CASES: Mapping[str, tuple[str, str]] = {
     "deploy a layout with an action that is not there": (
         "project deploy start -o jwt --metadata-dir refused",
         "no QuickAction named FeedItem.RypplePost found",
-    ),
-    "convert a package": (
-        "project convert source --source-dir force-app --output-dir converted",
-        "converted",
     ),
     "query, with columns": (
         "data query -o token -q 'SELECT Id, Name, Account.Name FROM Contact LIMIT 2'",

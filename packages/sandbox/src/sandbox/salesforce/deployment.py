@@ -1,7 +1,8 @@
 """Deploying: what comes in a ZIP file becomes part of the org, or each mistake is named.
 
 Sources: Metadata API Developer Guide, "deploy()" and "DeployResult"; messages as people quote them
-(trailheadapps/lwc-recipes#376, forcedotcom/cli#2193), worded like Salesforce's.
+(trailheadapps/lwc-recipes#376, developerforce/LightningContainerExamples#16), worded like
+Salesforce's.
 """
 
 from __future__ import annotations
@@ -189,10 +190,15 @@ def _layout(component: Component, part: Part, package: Package, schema: Schema) 
         [*listed, *part.texts("quickActionList/quickActionListItems/quickActionName")], package
     )
     lists = part.texts("relatedLists/relatedList")
-    for name in lists:
+    for listed in part.all("relatedLists"):
+        name = listed.text("relatedList")
         child, _, reference = name.partition(".")
-        if reference and reference not in getattr(schema.objects.get(child), "fields", {}):
+        known = schema.objects[child].fields if child in schema.objects else {}
+        if reference and reference not in known:
             yield f"Cannot find related list:{name}"
+        for column in listed.texts("fields"):
+            if known and column.endswith("__c") and column not in known:
+                yield f"Invalid field:{column} in related list:{name}"
         if lists.count(name) > 1:
             yield f"Field: relatedLists, value:{name} appears more than once"
 
