@@ -190,13 +190,13 @@ def _layout(component: Component, part: Part, package: Package, schema: Schema) 
         [*listed, *part.texts("quickActionList/quickActionListItems/quickActionName")], package
     )
     lists = part.texts("relatedLists/relatedList")
-    for listed in part.all("relatedLists"):
-        name = listed.text("relatedList")
+    for related in part.all("relatedLists"):
+        name = related.text("relatedList")
         child, _, reference = name.partition(".")
         known = schema.objects[child].fields if child in schema.objects else {}
         if reference and reference not in known:
             yield f"Cannot find related list:{name}"
-        for column in listed.texts("fields"):
+        for column in related.texts("fields"):
             if known and column.endswith("__c") and column not in known:
                 yield f"Invalid field:{column} in related list:{name}"
         if lists.count(name) > 1:
