@@ -366,13 +366,16 @@ class _Builder:
             )
 
     def _all_related(self) -> Iterator[RelatedList]:
-        """Those of the layout, or all that the object has where no layout says."""
-        listed = self._layout.texts("relatedLists/relatedList") if self._layout else None
+        """Those of the layout in its order, or all that the object has where no layout says."""
         children = self._org.schema.children(self._sobject.name)
-        for relation in sorted(children, key=lambda relation: not relation.field.custom):
-            wanted = f"{relation.child}.{relation.field.name}"
-            if relation.name and (listed is None or wanted in map(self._relation, listed)):
-                yield self._related(relation, _ROWS, offers_new=False)
+        known = {f"{one.child}.{one.field.name}": one for one in children if one.name}
+        if self._layout:
+            names = [self._relation(n) for n in self._layout.texts("relatedLists/relatedList")]
+        else:
+            names = sorted(known, key=lambda name: not known[name].field.custom)
+        for name in names:
+            if name in known:
+                yield self._related(known[name], _ROWS, offers_new=False)
 
     def _relation(self, name: str) -> str:
         """A layout's related list as the field of its records that refers to this one."""
