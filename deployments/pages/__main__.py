@@ -59,8 +59,7 @@ def main() -> None:
         _say(f"The org {org['Name']} ({org['Id']}, {org['OrganizationType']}).")
         changes = _changes(pages_of(api, options.page))
         if changes and options.deploy:
-            now = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
-            deploy(api, changes, options.before / f"pages-before-{org['Id']}-{now}.zip")
+            deploy(api, changes, options.before / f"pages-before-{org['Id']}")
         elif changes:
             _say("\nNothing was deployed. Say --deploy to do it.")
     except TransientError as error:
@@ -122,7 +121,8 @@ def deploy(api: MetadataApi, changes: Sequence[Change], before: Path) -> None:
     Args:
         api: The org.
         changes: What is to become of which page.
-        before: The file for the pages as they were, which can be deployed.
+        before: The beginning of the name of a file for the pages as they were, which can be
+            deployed; the moment follows.
 
     Raises:
         InvoicingError: the org refuses; nothing of it was changed.
@@ -144,12 +144,12 @@ def deploy(api: MetadataApi, changes: Sequence[Change], before: Path) -> None:
         if check_only:
             _say("\nThe org has validated it.")
             kept = packed({file: c.page.text for file, c in files.items()}, components)
-            before.parent.mkdir(parents=True, exist_ok=True)
-            before.write_bytes(kept)
-    _say(
-        f"It is deployed. The pages as they were are in {before}; this brings them back:\n"
-        f"  sf project deploy start --metadata-dir {before}"
-    )
+            file = before.with_name(f"{before.name}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.zip")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(kept)
+            _say(f"The pages as they were are in {file}; this brings them back:")
+            _say(f"  sf project deploy start --metadata-dir {file}")
+    _say("It is deployed.")
 
 
 def _difference(change: Change) -> str:

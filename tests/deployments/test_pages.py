@@ -102,7 +102,8 @@ def test_people_see_it_once_it_is_deployed(org: Sandbox, run: Run, tmp_path: Pat
     """Button, list and field; a second time there is nothing to do; and there is a way back."""
     before = files(org)
     said = run("--deploy")
-    assert "The org has validated it.\nIt is deployed." in said
+    assert "The org has validated it.\nThe pages as they were are in" in said
+    assert said.endswith("It is deployed.\n")
     page = shown(org)
     assert "Raise Invoice" in page
     assert 'id="Invoices__r"' in page

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import requests
 
@@ -87,10 +86,9 @@ class PackageDeploy:
                 yield f"{directory} {what}", [f"{p.component}: {p.why}" for p in problems]
                 if problems:
                     return
-        with TemporaryDirectory() as folder:
-            changes = [change for change in map(completed, pages_of(self.api)) if change.added]
-            if changes:
-                deploy(self.api, changes, Path(folder) / "pages-before.zip")
+        changes = [change for change in map(completed, pages_of(self.api)) if change.added]
+        if changes:
+            deploy(self.api, changes, Path(".invoicing") / f"pages-before-{self.org['Id']}")
         yield "Raise Invoice on the pages", [s for c in changes for s in c.left]
 
     def _content(self, directory: str) -> bytes:
