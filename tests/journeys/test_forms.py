@@ -1,9 +1,8 @@
 """Every form that people fill in, in Prefect's UI and a real browser.
 
-PICTURES=docs/images/forms keeps a picture of each filled form there.
+PICTURES=docs/images keeps a picture of each filled form there.
 """
 
-import os
 import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -21,11 +20,11 @@ from deployments.local.demo import Story, overview_page
 from deployments.local.stack import PORTS, Stack
 from deployments.local.waiting import slowness
 from invoicing.domain.forms.product_options import LISTED_PRODUCT, OTHER_PRODUCT
+from tests.journeys import pictures
 from tests.prefect_worker import Prefect, eventually
 
 pytestmark = pytest.mark.long
 
-PICTURES = os.environ.get("PICTURES")
 PATIENCE_MILLISECONDS = 60_000
 LONGEST_PICTURE = 1300
 ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
@@ -67,7 +66,7 @@ class Desk:
         self.story = Story(stack, Console(quiet=True))
         self._ui = f"{stack.urls.prefect}/v2"
         self._form: Locator = page.locator("main")
-        self._flow = ""
+        self._flow = self._run = ""
         self._asks = True
 
     def open(self, flow: str) -> None:
@@ -129,12 +128,12 @@ class Desk:
 
     def picture(self, name: str, below: str = "Parameters") -> None:
         """Keep what is to be seen from a heading or field on, if somebody wants it."""
-        if not PICTURES:
+        if not pictures.FOLDER:
             return
-        path = Path(PICTURES) / f"{name}.png"
+        name = f"forms/{name}"
         if self._form.get_by_role("heading", name="Resume Flow Run").count():
             self.page.set_viewport_size({"width": 1100, "height": LONGEST_PICTURE})
-            self._form.screenshot(path=path)
+            pictures.keep(self._form.screenshot(), name)
             return
         if not self._asks:
             return
@@ -147,7 +146,7 @@ class Desk:
         assert end
         high = min(end["y"] - top["y"], LONGEST_PICTURE)
         clip = {"x": box["x"], "y": top["y"] - 10, "width": box["width"], "height": high}
-        self.page.screenshot(path=path, full_page=True, clip=clip)  # type: ignore[arg-type]
+        pictures.keep(self.page.screenshot(full_page=True, clip=clip), name)  # type: ignore[arg-type]
 
     def start(self) -> str:
         """Submit the form, and return the run."""
@@ -155,7 +154,17 @@ class Desk:
         with self.page.expect_response(re.compile("/create_flow_run$")) as answer:
             self._form.get_by_role("button", name="Submit").click()
         assert answer.value.ok, answer.value.text()
-        return str(answer.value.json()["id"])
+        self._run = str(answer.value.json()["id"])
+        return self._run
+
+    def picture_of_run(self, name: str) -> None:
+        """Keep the page of the run that was started last, if somebody wants it."""
+        if not pictures.FOLDER:
+            return
+        self.page.goto(f"{self._ui}/runs/flow-run/{self._run}")
+        expect(self.page.get_by_text("Completed").first).to_be_visible()
+        self.page.wait_for_load_state("networkidle")
+        pictures.keep(self.page.screenshot(), f"forms/{name}")
 
     def submit(self) -> str:
         """Submit the form, and return what the run says at its end."""
@@ -189,8 +198,8 @@ class Desk:
         page = self.page.locator("main")
         expect(page.get_by_role("heading", name="Failed in the last seven days")).to_be_visible()
         expect(page.get_by_role("link", name="send-invoice", exact=True)).to_be_visible()
-        if PICTURES:
-            self.page.screenshot(path=Path(PICTURES) / "overview.png", full_page=True)
+        if pictures.FOLDER:
+            pictures.keep(self.page.screenshot(full_page=True), "forms/overview")
         page.get_by_role("link", name=words).click()
         expect(self.page.get_by_text("Answer by ⋮, Resume: May INV-").first).to_be_visible()
 
@@ -264,6 +273,7 @@ def test_from_the_first_draft_to_the_last_word(desk: Desk) -> None:
         desk, "preview-invoice", invoice
     )
     assert "was sent to Acme Corporation" in only_named(desk, "send-invoice", invoice)
+    desk.picture_of_run("send-invoice-run")
     assert desk.record(invoice)["Status__c"] == "Open"
     assert "was mailed" in only_named(desk, "resend-invoice", invoice)
     pay_a_part(desk, invoice)

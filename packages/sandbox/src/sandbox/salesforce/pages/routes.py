@@ -35,7 +35,7 @@ TABS = ("Account", "Contact", "Opportunity", "Product2")
 SESSION = "sid"
 """The cookie of whoever has logged in."""
 
-NO_ACCESS = "You don't have access to this flow. Ask an administrator for a permission set that has it."
+NO_ACCESS = "You don't have access to this flow. Ask an administrator for it."
 
 
 class Pages:
@@ -335,9 +335,8 @@ class Pages:
         package = self._org.package
         tabs = [name for name in package.tabs or TABS if name in self._org.schema.objects]
         person = self._org.store.get(self._org.sobject("User"), self._org.user_id)
-        text = self._environment.get_template(template).render(
-            {"app": package.app, "tabs": tabs, "schema": self._org.schema, "person": person} | values
-        )
+        around = {"app": package.app, "tabs": tabs, "schema": self._org.schema, "person": person}
+        text = self._environment.get_template(template).render(around | values)
         return HTMLResponse(text, status)
 
 
