@@ -149,8 +149,7 @@ class Clerk:
 
         Args:
             action: What the button says.
-            picture: Begins the names of pictures: of the question, of what is said to it, and of
-                what came of it.
+            picture: Begins the names of two pictures: of the question, and of what came of it.
             fields: What the dialogue asks for beside, by label; a blank is written `_`.
 
         Returns:
@@ -161,7 +160,7 @@ class Clerk:
             self.fill(label.replace("_", " "), text)
         if picture:
             self.picture(f"{picture}-asks")
-        self.confirm(action, picture)
+        self.confirm(action)
         said = self.answer(action)
         if picture:
             self.picture(f"{picture}-done")
@@ -190,7 +189,7 @@ class Clerk:
         self.page.get_by_role("button", name=action, exact=True).click()
         expect(self.page.get_by_role("button", name=LAST_SCREEN)).to_be_visible()
         if picture:
-            self.picture(f"{picture}-told")
+            self.picture(picture)
         self.finish()
         expect(self.page.get_by_role("heading", level=1)).to_be_visible()
 

@@ -15,8 +15,12 @@ def test_an_invoice_is_raised_sent_paid_and_synced(dana: Clerk) -> None:
     expect(page.locator("#Lines__r")).to_contain_text("3,600.00 USD")
     expect(dana.shown("Draft_Subtotal__c")).to_contain_text("3,699.50")
     dana.picture("send-1-draft")
-    said = dana.ask("Send To Customer", "send-2")
+    dana.begin("Send To Customer")
+    dana.picture("send-2-asks")
+    dana.confirm("Send To Customer", "send-3-told")
+    said = dana.answer("Send To Customer")
     assert said.startswith(f"Done: {invoice} over 3,699.50 USD was sent to Globex")
+    dana.picture("send-4-sent")
     expect(dana.shown("Status__c")).to_have_text("Open")
     expect(page.get_by_role("button", name="Send To Customer")).to_be_hidden()
 
