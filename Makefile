@@ -101,9 +101,7 @@ docs: install ## Write the pages made from the code, build the site; ARGS=zensic
 	@$(RUN) -m deployments.site $(ARGS)
 
 pictures: install ## Take all pictures of the documentation anew
-	@PICTURES=docs/images/forms $(PYTEST) tests/journeys/test_forms.py $(ARGS)
-	@rm -f docs/images/salesforce/*.png
-	@PICTURES=docs/images/salesforce $(PYTEST) tests/journeys/test_browser_story.py $(ARGS)
+	@PICTURES=docs/images $(PYTEST) tests/journeys/test_forms.py tests/journeys/test_browser_*.py $(ARGS)
 
 clean: ## Remove what was installed and what was run
 	rm -rf $(VENV) .cache .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -23,9 +23,13 @@ PATIENCE_SECONDS = 240
 Answer = TypeVar("Answer")
 
 
-def eventually(read: Callable[[], Answer], seconds: float = PATIENCE_SECONDS) -> Answer:
+def eventually(
+    read: Callable[[], Answer],
+    seconds: float = PATIENCE_SECONDS,
+    every: float = waiting.POLL_SECONDS,
+) -> Answer:
     """Ask until the answer is true, and return it."""
-    return waiting.eventually(read, seconds)
+    return waiting.eventually(read, seconds, every)
 
 
 def alive(pid: int) -> bool:

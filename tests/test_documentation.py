@@ -21,6 +21,7 @@ PAGES = sorted(
     key=lambda path: path.as_posix(),
 )
 READ = {path: path.read_text(encoding="utf-8") for path in PAGES}
+LARGEST_PICTURE = 100_000
 HISTORY = {"CHANGELOG.md", "docs/decisions"}
 """Pages that may name what is gone."""
 
@@ -69,6 +70,18 @@ def test_links_lead_somewhere(path: Path) -> None:
         there = path.parent / name if name else path
         assert there.exists(), f"{target} is not there"
         assert not anchor or anchor in anchors(there), f"{target} has no such heading"
+
+
+def test_every_picture_is_shown_and_small() -> None:
+    """What `make pictures` takes is on a page, and nobody waits for it to load."""
+    shown = {
+        (path.parent / name).resolve()
+        for path, text in READ.items()
+        for name in re.findall(r"!\[[^\]]+\]\(([^)]+\.png)\)", text)
+    }
+    taken = set((ROOT / "docs/images").rglob("*.png"))
+    assert taken == {path for path in shown if path.is_relative_to(ROOT / "docs/images")}
+    assert {path.name for path in taken if path.stat().st_size > LARGEST_PICTURE} == set()
 
 
 @current_pages

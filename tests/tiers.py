@@ -50,6 +50,9 @@ TOGETHER = {"deployments": "deployments", "warm_worker": "deployments", "faults"
 BY_FILE = frozenset(["journeys", "orgs"])
 """Rooms whose files have each something to share."""
 
+SHARED_STACK = "shared_stack"
+"""The fixture whose tests share a stack, whichever file they are in."""
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -90,5 +93,8 @@ def tier(item: pytest.Item) -> str:
 
 def shares(item: pytest.Item) -> str:
     """The name of what a test shares with others, if anything."""
-    by_file = directory(item) in BY_FILE or "browser" in getattr(item, "fixturenames", ())
+    fixtures = getattr(item, "fixturenames", ())
+    if SHARED_STACK in fixtures:
+        return SHARED_STACK
+    by_file = directory(item) in BY_FILE or "browser" in fixtures
     return TOGETHER.get(directory(item)) or (str(item.path) if by_file else "")

@@ -38,8 +38,13 @@ def slowness() -> float:
     return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
-def eventually(read: Callable[[], Answer], seconds: float) -> Answer:
+def eventually(read: Callable[[], Answer], seconds: float, every: float = POLL_SECONDS) -> Answer:
     """Ask until the answer is true, and return it.
+
+    Args:
+        read: Asks.
+        seconds: How long, on a machine that has a processor for everybody.
+        every: Seconds between two questions; more where a question costs much.
 
     Raises:
         TimeoutError: the answer is not true for so long.
@@ -48,5 +53,5 @@ def eventually(read: Callable[[], Answer], seconds: float) -> Answer:
     while not (answer := read()):
         if patience.is_over():
             raise TimeoutError(f"still {answer!r} after {seconds:.0f} s")
-        time.sleep(POLL_SECONDS)
+        time.sleep(every)
     return answer

@@ -1,16 +1,17 @@
 """From a button in Salesforce to the customer's mailbox, through every program of the stack."""
 
 import os
+import re
 import signal
 from collections.abc import Iterator
-from datetime import date, timedelta
-from typing import Any
 
 import httpx
 import pytest
 
-from deployments.local.stack import PORTS, SALESFORCE_KEY, SALESFORCE_SECRET, Stack
+from deployments.local.stack import Stack
 from deployments.local.waiting import eventually
+from invoicing.connectors.prefect import Prefect
+from tests.journeys.org import Org
 
 WAIT = 120.0
 
@@ -21,53 +22,25 @@ class People:
     def __init__(self, stack: Stack) -> None:
         """Log in at the org."""
         self.stack = stack
-        form = {
-            "grant_type": "client_credentials",
-            "client_id": SALESFORCE_KEY,
-            "client_secret": SALESFORCE_SECRET,
-        }
-        url = stack.urls.salesforce
-        token = httpx.post(f"{url}/services/oauth2/token", data=form).json()["access_token"]
-        self._org = httpx.Client(
-            base_url=f"{url}/services/data/v67.0/",
-            headers={"Authorization": f"Bearer {token}"},
-            timeout=60,
-        )
-
-    def create(self, sobject: str, **fields: Any) -> str:
-        """Make a record; its id."""
-        answer = self._org.post(f"sobjects/{sobject}", json=fields)
-        assert answer.is_success, answer.text
-        return str(answer.json()["id"])
-
-    def find(self, soql: str) -> list[dict[str, Any]]:
-        """Records by SOQL."""
-        return list(self._org.get("query", params={"q": soql}).json()["records"])
+        self._org = Org(stack)
 
     def draft(self) -> str:
         """A draft of one line for Acme, made in Salesforce; its id."""
-        [acme] = self.find("SELECT Id FROM Account WHERE Name = 'Acme Corporation'")
-        [product] = self.find("SELECT Id FROM Product2 WHERE Name = 'Consulting'")
-        invoice = self.create(
-            "Stripe_Invoice__c",
-            Account__c=acme["Id"],
-            Currency__c="USD",
-            Description__c="November services",
-            Due_Date__c=(date.today() + timedelta(days=30)).isoformat(),
-        )
-        line = {"Quantity__c": 3, "Unit_Price__c": 150, "Position__c": 1}
-        self.create("Stripe_Invoice_Line__c", Invoice__c=invoice, Product__c=product["Id"], **line)
-        return invoice
+        return self._org.draft("Acme Corporation", "Consulting", 3, 150)
 
     def press_send(self, invoice: str) -> str:
         """Make the request that Send To Customer makes; its id."""
         key = {"Open_Key__c": f"{invoice}:Send"}
-        return self.create("Stripe_Invoice_Request__c", Invoice__c=invoice, Action__c="Send", **key)
+        return self._org.create(
+            "Stripe_Invoice_Request__c", Invoice__c=invoice, Action__c="Send", **key
+        )
 
     def outcome(self, request: str) -> str:
         """What a request says when it is over; nothing before."""
         fields = "State__c, Outcome__c"
-        [row] = self.find(f"SELECT {fields} FROM Stripe_Invoice_Request__c WHERE Id = '{request}'")
+        [row] = self._org.find(
+            f"SELECT {fields} FROM Stripe_Invoice_Request__c WHERE Id = '{request}'"
+        )
         over = row["State__c"] not in {"Queued", "Running"}
         return f"{row['State__c']}: {row['Outcome__c']}" if over else ""
 
@@ -76,15 +49,13 @@ class People:
         return len(httpx.get(f"{self.stack.urls.stripe}/_sandbox/mail").json()["data"])
 
 
-@pytest.fixture(scope="module")
-def people(tmp_path_factory: pytest.TempPathFactory) -> Iterator[People]:
-    """The stack without its schedules: only the listener has anything taken up."""
-    free = dict.fromkeys(PORTS, 0)
-    with Stack(tmp_path_factory.mktemp("stack"), ports=free) as stack:
-        api = httpx.Client(base_url=stack.urls.prefect_api, timeout=60)
-        found = api.get("/deployments/name/watch-salesforce/watch-salesforce").json()
-        api.patch(f"/deployments/{found['id']}", json={"paused": True}).raise_for_status()
-        yield People(stack)
+@pytest.fixture
+def people(shared_stack: Stack) -> Iterator[People]:
+    """The stack without one of its schedules: only the listener has anything taken up."""
+    prefect = Prefect(shared_stack.urls.prefect_api)
+    prefect.pause("watch-salesforce", paused=True)
+    yield People(shared_stack)
+    prefect.pause("watch-salesforce", paused=False)
 
 
 def test_a_button_mails_once_and_says_so(people: People) -> None:
@@ -92,7 +63,7 @@ def test_a_button_mails_once_and_says_so(people: People) -> None:
     before = people.mails()
     request = people.press_send(people.draft())
     said = eventually(lambda: people.outcome(request), WAIT)
-    assert said.startswith("Done: INV-0001 over 450.00 USD was sent to Acme Corporation")
+    assert re.match(r"Done: INV-\d+ over 450.00 USD was sent to Acme Corporation", said)
     assert people.mails() == before + 1
 
 

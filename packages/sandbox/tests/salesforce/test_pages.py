@@ -349,3 +349,47 @@ def test_an_org_without_a_package_has_pages_too(tmp_path: Path) -> None:
         text = get(f"{url}/{ACME}")
     assert buttons(text) == ["Edit", "Delete"]
     assert "/lightning/o/Opportunity/list" in text
+
+
+def log_in(pages: str, name: str, *sets: str) -> requests.Session:
+    """Somebody with some permission sets, who comes in with a session of the API."""
+    body = {"name": name, "permission_sets": list(sets)}
+    token = requests.post(f"{pages}/_sandbox/people", json=body, timeout=60).json()["access_token"]
+    browser = requests.Session()
+    there = {"sid": token, "retURL": f"lightning/o/{INVOICE}/list"}
+    answer = browser.get(f"{pages}/secur/frontdoor.jsp", params=there)
+    assert answer.url == f"{pages}/lightning/o/{INVOICE}/list"
+    assert f'<span class="who">{name}</span>' in answer.text
+    return browser
+
+
+def test_people_see_the_buttons_that_they_were_granted(pages: str, org: Org) -> None:
+    """Who logs in is who presses; a flow opens for nobody whose permission sets lack it."""
+    waits = draft(org, Approval_Status__c="Waiting", Approval_Key__c="k1")
+    user = log_in(pages, "Una Sales", "Invoice_User")
+    approver = log_in(pages, "Ann Ledger", "Invoice_Approver")
+    assert buttons(user.get(f"{pages}/{waits}").text)[:2] == ["Send To Customer", "Sync Invoice"]
+    assert buttons(approver.get(f"{pages}/{waits}").text)[:2] == ["Approve", "Reject"]
+
+    def press(person: requests.Session, action: str) -> requests.Response:
+        url = f"{pages}/lightning/action/quick/{INVOICE}.{action}"
+        return person.post(url, data={"recordId": waits})
+
+    refused = press(approver, "Send_To_Customer")
+    assert (refused.status_code, "have access to this flow" in refused.text) == (403, True)
+    assert press(user, "Approve").status_code == 403
+    asked = press(approver, "Approve")
+    assert "be sent?" in asked.text
+    [step] = re.findall(r'name="_step" value="(\d+)"', asked.text)
+    approver.post(asked.url, data={"_step": step, "_way": "next"})
+    [request] = of(org, "Stripe_Invoice_Request__c")
+    [ann] = org.store.where(org.sobject("User"), "Name = ?", ["Ann Ledger"])
+    assert request["CreatedById"] == ann["Id"]
+
+
+def test_a_page_of_a_session_that_has_ended_asks_to_log_in(pages: str) -> None:
+    """Nobody becomes somebody else by staying too long."""
+    person = log_in(pages, "Una Sales", "Invoice_User")
+    requests.delete(f"{pages}/_sandbox/sessions", timeout=60)
+    answer = person.get(pages)
+    assert (answer.status_code, "Your session has ended" in answer.text) == (401, True)

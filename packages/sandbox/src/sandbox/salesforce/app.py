@@ -101,7 +101,7 @@ class Salesforce:
             from sandbox.salesforce.pubsub import PubSub  # gRPC, which no fork should have
 
             self.pubsub = PubSub(org, self.sessions, pubsub_port)
-        self._pages = Pages(org, base_url)
+        self._pages = Pages(org, self.sessions, base_url)
         self.traffic: Traffic
 
     def reset(self, name: Seed, currency: str | None = None, profiles: Iterable[str] = ()) -> None:

@@ -245,7 +245,7 @@ def _system_fields(*, owned: bool, currency: bool, mergeable: bool) -> list[Fiel
 
 
 def _spaced(name: str) -> str:
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name)
+    return re.sub(r" Id$", " ID", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name))
 
 
 def _finished(fields: Iterable[Field]) -> dict[str, Field]:

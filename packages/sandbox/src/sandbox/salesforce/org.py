@@ -70,7 +70,7 @@ class Person:
 
 
 AT_A_PAGE = Person(PERSON_ID, ("Invoice_User", "Invoice_Approver"))
-"""Whoever clicks on the pages."""
+"""Whoever clicks on the pages without having logged in as somebody else."""
 
 _person: ContextVar[Person | None] = ContextVar("person", default=None)
 
@@ -167,8 +167,21 @@ class Org:
     @property
     def custom_permissions(self) -> frozenset[str]:
         """The custom permissions of whoever is asking."""
+        return self.package.custom_permissions(self._sets)
+
+    def may_start(self, flow: str) -> bool:
+        """Whether whoever is asking may start a flow.
+
+        Raises:
+            Unsupported: The flow uses what cannot be run here.
+        """
+        return self.package.may_start(flow, self._sets)
+
+    @property
+    def _sets(self) -> tuple[str, ...] | None:
+        """The permission sets of whoever is asking; None for one who may do everything."""
         person = _person.get()
-        return self.package.custom_permissions(person.sets if person else self.user_has)
+        return person.sets if person else self.user_has
 
     @contextmanager
     def asked_by(self, person: Person | None) -> Iterator[None]:

@@ -94,6 +94,24 @@ class Package:
             if granted.flag("enabled")
         )
 
+    def may_start(self, flow: str, sets: Sequence[str] | None) -> bool:
+        """Whether whoever has some permission sets, or all of them, may start a flow.
+
+        One that asks for it runs for those alone who were granted it by name.
+        Source: https://help.salesforce.com/s/articleView?id=platform.flow_distribute_security.htm
+
+        Raises:
+            Unsupported: The flow uses what cannot be run here.
+        """
+        if sets is None or not self.flow(flow).root.flag("isAdditionalPermissionRequiredToRun"):
+            return True
+        return any(
+            granted.text("flow") == flow and granted.flag("enabled")
+            for name, part in self._permission_sets.items()
+            if name in sets
+            for granted in part.all("flowAccesses")
+        )
+
     @cached_property
     def _permission_sets(self) -> dict[str, Part]:
         return dict(self._files("permissionsets"))

@@ -35,6 +35,11 @@ def list_columns(sobject: SObject) -> list[Field]:
     return [sobject.fields[name] for name in names if name in sobject.fields]
 
 
+def called(field: Field) -> str:
+    """What pages call a field: one that leads to a record goes by that, Created By, not its id."""
+    return field.label.removesuffix(" ID") if field.to and not field.custom else field.label
+
+
 def amount(value: float | None, currency: str | None) -> str:
     """A number with its currency, at least in the currency's decimals: 0.0045 USD."""
     if value is None:
@@ -71,6 +76,7 @@ def is_money(field: Field) -> bool:
 
 FILTERS: dict[str, Callable[..., Any]] = {
     "amount": amount,
+    "called": called,
     "plain": plain,
     "badge": badge,
     "is_money": is_money,

@@ -17,8 +17,8 @@ from sandbox.common import web
 from sandbox.salesforce import deletion, lookups, records
 from sandbox.salesforce.errors import SalesforceError
 from sandbox.salesforce.ids import is_id, normalize
-from sandbox.salesforce.oauth import CONSUMER_KEY, CONSUMER_SECRET
-from sandbox.salesforce.org import AT_A_PAGE, ORGANIZATION_ID, USER_ID, Org
+from sandbox.salesforce.oauth import CONSUMER_KEY, CONSUMER_SECRET, Sessions
+from sandbox.salesforce.org import AT_A_PAGE, ORGANIZATION_ID, USER_ID, Org, Person
 from sandbox.salesforce.pages import presentation, record_form
 from sandbox.salesforce.pages.dialogues import Dialogue, Dialogues
 from sandbox.salesforce.pages.list_view import list_of
@@ -32,17 +32,24 @@ Handler = Callable[[Request], Awaitable[Response]]
 TABS = ("Account", "Contact", "Opportunity", "Product2")
 """The tabs of an org whose package brings no app."""
 
+SESSION = "sid"
+"""The cookie of whoever has logged in."""
+
+NO_ACCESS = "You don't have access to this flow. Ask an administrator for it."
+
 
 class Pages:
     """All pages of the org.
 
     Args:
         org: Whose records are shown.
+        sessions: Those of people who have logged in.
         base_url: Where the sandbox is reached.
     """
 
-    def __init__(self, org: Org, base_url: str) -> None:
+    def __init__(self, org: Org, sessions: Sessions, base_url: str) -> None:
         self._org = org
+        self._sessions = sessions
         self._base_url = base_url
         self._dialogues = Dialogues(org)
         self._environment = web.environment(HERE / "templates")
@@ -53,10 +60,24 @@ class Pages:
         """A page that a person looks at, or something that a person does on it."""
 
         async def handle(request: Request) -> Response:
-            with self._org.asked_by(AT_A_PAGE):
+            try:
+                person = self._logged_in(request.cookies.get(SESSION))
+            except SalesforceError:
+                return self._page("session_ended.html", 401, person=None)
+            with self._org.asked_by(person):
                 return await handler(request)
 
         return handle
+
+    def _logged_in(self, session: str | None) -> Person | None:
+        """Whose session it is; None: the integration user's.
+
+        Raises:
+            SalesforceError: It has ended.
+        """
+        if session is None:
+            return AT_A_PAGE
+        return self._org.people.get(self._sessions.whose(self._sessions.check(f"OAuth {session}")))
 
     def routes(self) -> list[BaseRoute]:
         """The routes of the pages."""
@@ -64,6 +85,7 @@ class Pages:
         both = ["GET", "POST"]
         return [
             Route("/", self._asked(self._index)),
+            Route("/secur/frontdoor.jsp", self._enter),
             Route(f"{objects}/list", self._asked(self._list)),
             Route(f"{objects}/new", self._asked(self._new), methods=both),
             Route(f"{record}/view", self._asked(self._view)),
@@ -78,6 +100,16 @@ class Pages:
             Mount("/assets", StaticFiles(directory=HERE / "assets")),
             Route("/{record_id}", self._asked(self._by_id)),
         ]
+
+    async def _enter(self, request: Request) -> Response:
+        """Log in with a session of the API, and open a page.
+
+        Source: https://help.salesforce.com/s/articleView?id=xcloud.security_frontdoorjsp.htm
+        """
+        there = request.query_params.get("retURL", "").lstrip("/")
+        answer = RedirectResponse(f"/{there}")
+        answer.set_cookie(SESSION, request.query_params.get("sid", ""), httponly=True)
+        return answer
 
     # -- to look at
 
@@ -230,6 +262,8 @@ class Pages:
         if action is None or not is_id(record_id):
             return self._missing()
         try:
+            if not self._org.may_start(action.flow):
+                return self._page("refused.html", 403, record_id=record_id, error=NO_ACCESS)
             dialogue = self._dialogues.begin(action, normalize(record_id))
         except Unsupported as error:
             return self._page("refused.html", 501, record_id=record_id, error=str(error))
@@ -300,9 +334,9 @@ class Pages:
     def _page(self, template: str, status: int = 200, **values: Any) -> Response:
         package = self._org.package
         tabs = [name for name in package.tabs or TABS if name in self._org.schema.objects]
-        text = self._environment.get_template(template).render(
-            app=package.app, tabs=tabs, schema=self._org.schema, **values
-        )
+        person = self._org.store.get(self._org.sobject("User"), self._org.user_id)
+        around = {"app": package.app, "tabs": tabs, "schema": self._org.schema, "person": person}
+        text = self._environment.get_template(template).render(around | values)
         return HTMLResponse(text, status)
 
 
