@@ -7,10 +7,11 @@ import pytest
 from deployments.local.stack import SALESFORCE_PACKAGE
 from invoicing.domain.model.invoice_details import Terms
 from invoicing.domain.model.status import Status
+from invoicing.domain.salesforce.record import DRAFT_MIRRORED_FIELDS, MIRRORED_FIELDS
 from invoicing.domain.salesforce.request_record import ACTIONS, open_key
 from invoicing.domain.salesforce.required_schema import OBJECTS
 from invoicing.domain.stripe.transitions import ALLOWED_STATUSES, InvoiceAction
-from sandbox.salesforce.formula import read_formula
+from sandbox.salesforce.formula import BEFORE, NEW, read_formula
 from tasks.events.salesforce_requests import FLOW_BY_ACTION
 
 pytestmark = pytest.mark.fast
@@ -216,3 +217,48 @@ def test_whoever_presses_a_button_may_run_its_dialogue() -> None:
         granted[name] = {e.text for e in found}
     assert granted["Invoice_Approver"] == {f"Invoice_{value}" for value in DECISIONS}
     assert granted["Invoice_User"] == flows - granted["Invoice_Approver"]
+
+
+LINE = "Stripe_Invoice_Line__c"
+MAY = "$Permission.Mirror_Stripe"
+PEOPLES = {"Action_Requested__c", "Opportunity__c"}
+"""What people may write on an invoice whatever its status."""
+
+MASTER = "Invoice__c"
+WORKED_OUT = {"Draft_Amount__c"}
+
+
+def refuses(sobject: str, field: str, status: Status, *, may: bool = False) -> bool:
+    """Whether a rule keeps a field from being changed while the invoice is in a status."""
+    values = {MAY: may, NEW: False, "Status__c": status, "Invoice__r.Status__c": status}
+    values |= {f"{BEFORE}{name}": value for name, value in values.items()}
+    for path in (SALESFORCE_PACKAGE / f"objects/{sobject}/validationRules").iterdir():
+        rule = read(str(path.relative_to(SALESFORCE_PACKAGE)))
+        formula = read_formula(str(rule.findtext("errorConditionFormula")))
+        names = {name for name in formula.names if not name.startswith("$")}
+        now: dict[str, object] = {n: None for name in names for n in (name, f"{BEFORE}{name}")}
+        now |= {**values, field: "other"}
+        if rule.findtext("active") == "true" and formula.worked_out(now):
+            return True
+    return False
+
+
+def test_what_stripe_owns_is_kept_from_people() -> None:
+    """Each field that mirrors Stripe once an invoice was sent; some while it is a draft too."""
+    for field in MIRRORED_FIELDS:
+        for status in set(Status) - {Status.DRAFT}:
+            assert refuses(INVOICE, field, status), field
+            assert not refuses(INVOICE, field, status, may=True), field
+        assert refuses(INVOICE, field, Status.DRAFT) == (field in DRAFT_MIRRORED_FIELDS), field
+
+
+def test_what_was_sent_stays_as_it_was_sent() -> None:
+    """Whatever people write on a draft they cannot write later, but for what stays theirs."""
+    users = {n.partition(".")[2] for n in editable("Invoice_User") if n.startswith(f"{INVOICE}.")}
+    for field in {*users, "Account__c", "Currency__c"}:
+        assert not refuses(INVOICE, field, Status.DRAFT), field
+        assert refuses(INVOICE, field, Status.OPEN) == (field not in PEOPLES), field
+    for field in OBJECTS[LINE].fields.keys() - {MASTER, *WORKED_OUT}:
+        assert not refuses(LINE, field, Status.DRAFT), field
+        assert refuses(LINE, field, Status.PAID), field
+        assert not refuses(LINE, field, Status.PAID, may=True), field

@@ -14,9 +14,12 @@ PROJECT = Path(__file__).parents[4] / "deployments/salesforce"
 CORE = "force-app/main/default"
 RAISE = f"{CORE}/flows/Raise_Invoice.flow-meta.xml"
 PRICE = f"{CORE}/flows/Invoice_Price.flow-meta.xml"
+PRICE_BOOK = f"{CORE}/flows/Invoice_Price_Book.flow-meta.xml"
+SETTING = "settings/main/default/customMetadata/Invoicing_Setting.Default.md-meta.xml"
 SEND = f"{CORE}/flows/Invoice_Send_To_Customer.flow-meta.xml"
 INVOICE = f"{CORE}/objects/Stripe_Invoice__c"
 LINE = f"{CORE}/objects/Stripe_Invoice_Line__c"
+LINE_RULE = f"{LINE}/validationRules/Lines_Of_A_Sent_Invoice_Stay.validationRule-meta.xml"
 ACTION = f"{CORE}/quickActions/Account.Raise_Invoice.quickAction-meta.xml"
 USERS = f"{CORE}/permissionsets/Invoice_User.permissionset-meta.xml"
 PAGE = f"{CORE}/flexipages/Invoice_Record_Page.flexipage-meta.xml"
@@ -129,11 +132,59 @@ BROKEN = {
         "<field>Parameters__c<",
         "Stripe_Invoice_Request__c.Action__c must be filled",
     ),
-    "a label that is not there": (
-        f"{CORE}/labels/CustomLabels.labels-meta.xml",
-        "<fullName>Invoice_Currency<",
-        "<fullName>Currency<",
-        "there is no $Label.Invoice_Currency",
+    "a setting that is no field of its type": (
+        SETTING,
+        "<field>Currency__c<",
+        "<field>Money__c<",
+        "Invoicing_Setting__mdt has no field Money__c",
+    ),
+    "a setting that does not fit": (
+        SETTING,
+        '<value xsi:nil="true"/>',
+        "<value>Euros</value>",
+        "Currency__c has 5 characters",
+    ),
+    "a setting that nothing reads": (
+        PRICE_BOOK,
+        "<queriedFields>Currency__c<",
+        "<queriedFields>MasterLabel<",
+        "Currency__c.field-meta.xml: no flow reads it",
+    ),
+    "a setting that nobody may read": (
+        USERS,
+        "<name>Invoicing_Setting__mdt<",
+        "<name>Setting__mdt<",
+        "there is no custom metadata type Setting__mdt",
+    ),
+    "a rule that changes with a field of another record": (
+        LINE_RULE,
+        "ISCHANGED(Product__c)",
+        "ISCHANGED(Invoice__r.Footer__c)",
+        "ISCHANGED takes no field of another record, as Invoice__r.Footer__c is",
+    ),
+    "a rule that compares a picklist as a text": (
+        LINE_RULE,
+        "ISPICKVAL(Invoice__r.Status__c, &quot;Draft&quot;)",
+        "Invoice__r.Status__c = &quot;Draft&quot;",
+        "Invoice__r.Status__c is a picklist, and compared as a text",
+    ),
+    "a rule of a field that is not there": (
+        LINE_RULE,
+        "ISCHANGED(Product__c)",
+        "ISCHANGED(Service__c)",
+        "there is no field Service__c",
+    ),
+    "a rule that is too long": (
+        LINE_RULE,
+        "ISCHANGED(Product__c)",
+        " || ".join(["ISCHANGED(Product__c)"] * 200),
+        "errorConditionFormula has",
+    ),
+    "a rule that nobody is let through": (
+        INTEGRATION,
+        "<name>Mirror_Stripe<",
+        "<name>Mirror<",
+        "CustomPermission Mirror_Stripe is in no permission set",
     ),
     "a flow that is not there": (
         RAISE,
@@ -489,6 +540,11 @@ PERMISSION = """<?xml version="1.0" encoding="UTF-8"?>
     <label>Change what was sent</label>
 </CustomPermission>
 """
+GRANT = """    <customPermissions>
+        <enabled>true</enabled>
+        <name>Change_Sent</name>
+    </customPermissions>
+    <description>"""
 
 
 @pytest.mark.parametrize(
@@ -505,10 +561,12 @@ def test_a_validation_rule_names_what_is_there(
 ) -> None:
     """Its fields, the permission that it yields to, and functions that are known."""
     path = project / INVOICE / "validationRules/Sent.validationRule-meta.xml"
-    path.parent.mkdir()
     path.write_text(RULE.format(permission=permission, field=field), encoding="utf-8")
     path = project / CORE / "customPermissions/Change_Sent.customPermission-meta.xml"
     path.write_text(PERMISSION, encoding="utf-8")
+    sets = project / INTEGRATION
+    text = sets.read_text(encoding="utf-8")
+    sets.write_text(text.replace("    <description>", GRANT, 1), encoding="utf-8")
     failures = check_project(project).failures
     assert any(said in sentence for sentence in failures) if said else failures == []
 

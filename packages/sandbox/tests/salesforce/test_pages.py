@@ -329,6 +329,16 @@ def test_an_invoice_shows_its_timeline(pages: str, org: Org) -> None:
     assert shown.index("Paid 450.00 USD") < shown.index("Raised")
 
 
+def test_requests_say_who_asked(pages: str, org: Org) -> None:
+    """Under Created By, by name, as Salesforce shows it; not the id of a user."""
+    invoice = draft(org)
+    Dialogue(pages, f"{INVOICE}.Send_To_Customer", invoice).next()
+    text = get(f"{pages}/lightning/r/{INVOICE}/{invoice}/view")
+    shown = text[text.index('id="Requests__r"') :]
+    assert "Created By</" in shown
+    assert "Dana Whitfield" in shown
+
+
 def test_every_object_has_a_list_a_form_and_pages(pages: str, org: Org) -> None:
     """Whatever records an org has can be looked at, and a new one can be typed in."""
     draft(org)

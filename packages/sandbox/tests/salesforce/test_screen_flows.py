@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.salesforce import records
+from sandbox.salesforce import custom_metadata, records
 from sandbox.salesforce.org import Org, open_org
 from sandbox.salesforce.screen_flows.definition import Unsupported
 from sandbox.salesforce.screen_flows.interview import Interview
@@ -17,6 +17,7 @@ from sandbox.salesforce.store import Row
 
 PACKAGE = Path(__file__).parents[4] / "deployments/salesforce"
 CORE = PACKAGE / "force-app/main/default"
+SETTINGS = PACKAGE / "settings/main/default"
 MULTI_CURRENCY = PACKAGE / "multi-currency/main/default"
 
 
@@ -224,14 +225,12 @@ def test_a_record_that_is_gone_is_said_to_be(org: Org) -> None:
     assert at(Interview(org, "Raise_Invoice", {"recordId": "001Hs0000099999"})) == "Hidden"
 
 
-def test_an_org_of_one_currency_says_it_in_a_label(tmp_path: Path) -> None:
+@pytest.mark.parametrize("settings", [[], [SETTINGS]])
+def test_an_org_of_one_currency_says_it_in_custom_metadata(settings: list[Path]) -> None:
     """Without it people are sent to an administrator; with it they raise invoices in it."""
-    unset = opened(CORE, currency="EUR")
-    assert "administrator" in said(raise_on(unset))
-    own = shutil.copytree(CORE, tmp_path / "package")
-    labels = own / "labels/CustomLabels.labels-meta.xml"
-    labels.write_text(labels.read_text(encoding="utf-8").replace("(not set)", "EUR"), "utf-8")
-    org = opened(own, currency="EUR")
+    org = opened(CORE, *settings, currency="EUR")
+    assert "Have an administrator write it in Setup" in said(raise_on(org))
+    custom_metadata.save(org, "Invoicing_Setting.Default", {"Currency__c": "EUR"})
     interview = raise_on(org)
     fill(interview, "Details", Due_Date="2099-12-24")
     add_item(interview, "Consulting")

@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from sandbox.common.serve import running
-from sandbox.salesforce import records
+from sandbox.salesforce import deletion, records
 from sandbox.salesforce.app import application
 from sandbox.salesforce.errors import SalesforceError
 from sandbox.salesforce.org import Org, open_org
@@ -42,9 +42,10 @@ GRANT = """    <customPermissions>
 
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
-    """The package with rules, one of which the integration user may break."""
+    """The package with other rules than its own, one of which the integration user may break."""
     own = shutil.copytree(METADATA, tmp_path / "package")
     folder = own / f"objects/{INVOICE}/validationRules"
+    shutil.rmtree(folder)
     folder.mkdir()
     for name, formula, field, message, active in (
         ("Sent", SENT, "Footer__c", "Only a draft can be changed.", "true"),
@@ -111,3 +112,28 @@ def test_who_changed_it_is_the_person_at_the_page(org: Org) -> None:
     names = {user["Id"]: user["Name"] for user in org.store.where(org.sobject("User"), "1 = 1", [])}
     assert names[row["CreatedById"]] == "Integration User"
     assert names[row["LastModifiedById"]] == "Dana Whitfield"
+
+
+LINE = "Stripe_Invoice_Line__c"
+FEWER = "Draft_Lines__c &lt; PRIORVALUE(Draft_Lines__c)"
+
+
+def test_a_rule_of_the_master_refuses_what_is_done_to_its_details(package: Path) -> None:
+    """A deletion lowers a count on the master, whose rule speaks then; its own deletion is free."""
+    text = RULE.format(
+        name="Fewer", formula=FEWER, field="Draft_Lines__c", message="Lines stay.", active="true"
+    )
+    path = package / f"objects/{INVOICE}/validationRules/Fewer.validationRule-meta.xml"
+    path.write_text(text, encoding="utf-8")
+    org = open_org(package)
+    seed(org)
+    parent, lines = invoice(org), org.sobject(LINE)
+    body = {"Invoice__c": parent, "Quantity__c": 1, "Unit_Price__c": 5}
+    first = records.create(org, lines, body)
+    records.update(org, lines, first, {"Unit_Price__c": 4})
+    with pytest.raises(SalesforceError, match="Lines stay"):
+        deletion.delete(org, lines, first)
+    [row] = org.store.where(org.sobject(INVOICE), "1 = 1", [])
+    assert (row["Draft_Lines__c"], row["Draft_Subtotal__c"]) == (1, 4)
+    deletion.delete(org, org.sobject(INVOICE), parent)
+    assert org.store.where(lines, "IsDeleted = 0", []) == []

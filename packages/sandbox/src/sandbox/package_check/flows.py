@@ -157,7 +157,6 @@ class Flow:
         name = ".".join(path)
         known = {
             "$Flow": name in FLOW_VALUES,
-            "$Label": self.org.has_label(name),
             "$User": self.org.field("User", name) is not None,
             "$Record": self.org.field(self.component.text("start/object"), name) is not None,
         }

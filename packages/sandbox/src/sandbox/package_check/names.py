@@ -7,13 +7,23 @@ from dataclasses import dataclass
 
 from sandbox.package_check.findings import Findings
 from sandbox.package_check.source import Component, Element, Package
-from sandbox.salesforce.schema import Field, Schema, SObject
+from sandbox.salesforce.schema import METADATA_TYPE, Field, Schema, SObject
 
 API_NAME = re.compile(r"[A-Za-z](?:_?[A-Za-z0-9])*")
 """Letters, digits and single underscores, none at the end."""
 
+FORMULA_LENGTH = 3_900
+"""Characters of a formula. What it compiles to may be too long as well, and only an org knows.
+
+Source: https://help.salesforce.com/s/articleView?id=000385791&type=1
+"""
+
 LONGEST = {
-    "CustomField": (("label", 40), ("inlineHelpText", 510), ("description", 1000)),
+    "CustomField": (
+        *(("label", 40), ("inlineHelpText", 510), ("description", 1000)),
+        ("formula", FORMULA_LENGTH),
+    ),
+    "CustomMetadata": (("label", 40), ("description", 1000)),
     "CustomNotificationType": (("masterLabel", 80), ("description", 255)),
     "CustomObject": (("label", 40), ("pluralLabel", 40), ("description", 1000)),
     "CustomApplication": (("label", 40), ("description", 255)),
@@ -29,7 +39,10 @@ LONGEST = {
     "QuickAction": (("label", 80), ("description", 255)),
     "Report": (("name", 40), ("description", 255)),
     "ReportType": (("label", 50), ("description", 255)),
-    "ValidationRule": (("errorMessage", 255), ("description", 255)),
+    "ValidationRule": (
+        *(("errorMessage", 255), ("description", 255)),
+        ("errorConditionFormula", FORMULA_LENGTH),
+    ),
 }
 """By type: the most characters of a text that people read."""
 
@@ -65,13 +78,6 @@ class Org:
             at = self.schema.find(way.to[0]) if way and way.to else None
         return at.find(last) if at else None
 
-    def has_label(self, name: str) -> bool:
-        """Whether the package brings a custom label."""
-        return any(
-            name in component.texts("labels/fullName")
-            for component in self.package.all("CustomLabels")
-        )
-
 
 def check_names(package: Package, findings: Findings) -> None:
     """Check the lengths of names and labels, and that names can be names."""
@@ -104,7 +110,7 @@ def check_names(package: Package, findings: Findings) -> None:
 
 def _own_name(component: Component) -> str:
     last = component.name.rpartition("/")[2].rpartition(".")[2]
-    return last.removesuffix("__c").removesuffix("__chn")
+    return last.removesuffix("__c").removesuffix("__chn").removesuffix(METADATA_TYPE)
 
 
 def _named(component: Component) -> list[Element]:

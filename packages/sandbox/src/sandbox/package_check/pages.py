@@ -15,6 +15,7 @@ from sandbox.package_check.source import Component, Element, Package
 from sandbox.salesforce.package import COLUMNS
 from sandbox.salesforce.pages.list_view import OPERATIONS
 from sandbox.salesforce.pages.record_page import COMPONENTS, OPERATORS, STANDARD_ACTIONS
+from sandbox.salesforce.schema import METADATA_TYPE
 
 
 def check_pages(package: Package, org: Org, findings: Findings) -> None:
@@ -33,7 +34,8 @@ def check_pages(package: Package, org: Org, findings: Findings) -> None:
         if component.kind in checks:
             for wrong in checks[component.kind](component, org):
                 findings.expect(not wrong, f"{component.path}: {wrong}")
-    for sobject in [c.name for c in package.all("CustomObject") if c.folder == package.folder]:
+    own = [c.name for c in package.all("CustomObject") if c.folder == package.folder]
+    for sobject in [name for name in own if not name.endswith(METADATA_TYPE)]:
         shown = {
             name
             for layout in package.all("Layout")

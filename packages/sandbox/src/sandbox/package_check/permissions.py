@@ -56,6 +56,7 @@ def _mistakes(permissions: Component, org: Org) -> Iterator[str]:
         ("tabSettings/tab", "CustomTab", "tab"),
         ("applicationVisibilities/application", "CustomApplication", "app"),
         ("customPermissions/name", "CustomPermission", "custom permission"),
+        ("customMetadataTypeAccesses/name", "CustomObject", "custom metadata type"),
     )
     for path, kind, word in parts:
         names = permissions.texts(path)
@@ -108,9 +109,18 @@ def _left_out(sets: list[Component], package: Package, org: Org) -> Iterator[str
         if field and can_be_granted(field) and field.createable:
             there = component.name in written
             yield "" if there else f"{component.name} can be written with no permission set."
+    opened = {
+        name
+        for permissions in sets
+        for path in ("objectPermissions/object", "customMetadataTypeAccesses/name")
+        for name in permissions.texts(path)
+    }
+    for component in package.all("CustomObject"):
+        there = component.name in opened
+        yield "" if there else f"CustomObject {component.name} is in no permission set."
     for kind, path in (
         ("CustomTab", "tabSettings/tab"),
-        ("CustomObject", "objectPermissions/object"),
+        ("CustomPermission", "customPermissions/name"),
     ):
         for component in package.all(kind):
             there = any(component.name in permissions.texts(path) for permissions in sets)

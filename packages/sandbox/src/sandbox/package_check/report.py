@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sandbox.package_check.custom_metadata import check_custom_metadata
 from sandbox.package_check.event_channels import check_event_channels
 from sandbox.package_check.file_schema import check_files
 from sandbox.package_check.findings import Findings
@@ -48,4 +49,5 @@ def _check_references(package: Package, core: Package, findings: Findings) -> No
     check_permissions(package, org, findings)
     check_validation_rules(package, org, findings)
     check_event_channels(package, org, findings)
+    check_custom_metadata(package, org, findings)
     check_reports(package, org, findings)

@@ -1,7 +1,9 @@
-"""Validation rules: whom they let through and where they speak is there.
+"""Validation rules: whom they let through and where they speak is there, and an org can read them.
 
-That formulas can be read, and that the fields in them are there, is found when objects are read.
-Source: https://developer.salesforce.com/docs/atlas.en-us.api_meta.meta/api_meta/meta_validationformulas.htm
+That formulas can be read here, and that the fields in them are there, is found when objects are
+read. Sources: https://developer.salesforce.com/docs/atlas.en-us.api_meta.meta/api_meta/
+meta_validationformulas.htm; Salesforce Help, platform.customize_functions_ischanged and
+platform.tips_for_using_picklist_formula_fields.
 """
 
 from __future__ import annotations
@@ -12,6 +14,12 @@ from sandbox.package_check.findings import Findings
 from sandbox.package_check.names import Org
 from sandbox.package_check.source import Component, Package
 from sandbox.salesforce.formula import read_formula
+
+OF_PICKLISTS = frozenset(["CASE", "ISCHANGED", "ISPICKVAL", "PRIORVALUE", "TEXT"])
+"""Functions that take a picklist; nothing else does."""
+
+OF_THE_RECORD = frozenset(["ISCHANGED", "PRIORVALUE"])
+"""Functions that take a field of the record itself."""
 
 
 def check_validation_rules(package: Package, org: Org, findings: Findings) -> None:
@@ -27,8 +35,14 @@ def _mistakes(rule: Component, org: Org) -> Iterator[str]:
     beside = rule.text("errorDisplayField")
     there = not beside or org.field(sobject, beside) is not None
     yield "" if there else f"{sobject} has no field {beside}."
-    for name in sorted(read_formula(rule.text("errorConditionFormula")).names):
-        kind, _, permission = name.partition(".")
+    for name, function in sorted(read_formula(rule.text("errorConditionFormula")).uses):
+        kind, _, rest = name.partition(".")
         if kind == "$Permission":
-            there = org.package.has("CustomPermission", permission)
-            yield "" if there else f"there is no custom permission {permission}."
+            there = org.package.has("CustomPermission", rest)
+            yield "" if there else f"there is no custom permission {rest}."
+        field = org.field(sobject, name)
+        if field is not None and field.type == "picklist":
+            taken = function in OF_PICKLISTS
+            yield "" if taken else f"{name} is a picklist, and compared as a text."
+        if function in OF_THE_RECORD:
+            yield f"{function} takes no field of another record, as {name} is." if rest else ""

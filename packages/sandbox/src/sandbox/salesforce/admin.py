@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sandbox.common.admin import parsed
-from sandbox.salesforce import deletion, records
+from sandbox.salesforce import custom_metadata, deletion, records
 from sandbox.salesforce.errors import SalesforceError
 from sandbox.salesforce.generate import Size, generate
 from sandbox.salesforce.org_rules import PROFILES, OrgRule
@@ -128,10 +128,17 @@ class Credentials(BaseModel):
 
 
 class PeopleOrder(_Order):
-    """Somebody else who calls the API: a name, and the permission sets that they have."""
+    """Somebody else who calls the API: a name, and the permission sets; null: an administrator."""
 
     name: str
-    permission_sets: list[str] = []
+    permission_sets: list[str] | None = []
+
+
+class CustomMetadataOrder(_Order):
+    """A record of a custom metadata type, as an administrator writes it in Setup."""
+
+    name: str = Field(description="Such as Invoicing_Setting.Default.")
+    values: dict[str, str | float | bool | None]
 
 
 class SessionsOrder(_Order):
@@ -278,6 +285,16 @@ def routes(salesforce: Salesforce) -> list[Route]:
             return JSONResponse({"errors": [{"msg": str(wrong)}]}, 400)
         return JSONResponse({"id": user_id, "access_token": salesforce.sessions.open(user_id)})
 
+    async def set_custom_metadata(request: Request) -> Response:
+        order = await parsed(request, CustomMetadataOrder)
+        if isinstance(order, Response):
+            return order
+        try:
+            custom_metadata.save(org, order.name, order.values)
+        except (KeyError, SalesforceError) as wrong:
+            return JSONResponse({"errors": [{"msg": str(wrong)}]}, 400)
+        return JSONResponse(order.model_dump())
+
     async def get_logins(_: Request) -> Response:
         authority = salesforce.authority
         return JSONResponse({"count": authority.count, "hourly": authority.hourly})
@@ -379,6 +396,7 @@ def routes(salesforce: Salesforce) -> list[Route]:
         Route("/_sandbox/logins", set_logins, methods=["POST"]),
         Route("/_sandbox/user", set_user, methods=["POST"]),
         Route("/_sandbox/people", hire, methods=["POST"]),
+        Route("/_sandbox/custom-metadata", set_custom_metadata, methods=["POST"]),
         Route("/_sandbox/sessions", set_sessions, methods=["POST"]),
         Route("/_sandbox/sessions", end_sessions, methods=["DELETE"]),
         Route("/_sandbox/certificate", set_certificate, methods=["POST"]),

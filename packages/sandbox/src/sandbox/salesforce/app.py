@@ -18,7 +18,7 @@ from sandbox.common import admin as common_admin
 from sandbox.common import web
 from sandbox.common.faults import Rule
 from sandbox.common.traffic import Traffic
-from sandbox.salesforce import admin, soap
+from sandbox.salesforce import admin, custom_metadata, soap
 from sandbox.salesforce.bulk_ingest import BulkIngest
 from sandbox.salesforce.bulk_query import BulkQuery
 from sandbox.salesforce.collections import Collections
@@ -327,4 +327,6 @@ def application(
     app = salesforce.asgi()
     if is_empty(org):
         seed(org, first)
+    else:
+        custom_metadata.deploy(org)
     return app

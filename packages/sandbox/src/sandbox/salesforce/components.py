@@ -29,6 +29,7 @@ TYPES: Mapping[str, tuple[str, str]] = {
     "labels": ("CustomLabels", "labels"),
     "layout": ("Layout", "layouts"),
     "listView": ("ListView", "listViews"),
+    "md": ("CustomMetadata", "customMetadata"),
     "notiftype": ("CustomNotificationType", "notificationtypes"),
     "object": ("CustomObject", "objects"),
     "permissionset": ("PermissionSet", "permissionsets"),

@@ -36,35 +36,11 @@ def _worked_out(field: Field, row: Mapping[str, Any]) -> Any:
     return to_stored(field, str(value) if field.type in NUMERIC and value is not None else value)
 
 
-def roll_up(store: Store, schema: Schema, now: str, child: SObject, *rows: Row) -> None:
-    """Bring the masters of some details up to date, where they sum up or count them.
-
-    A master that changes by it is modified, by the system and not by a user.
-    """
-    for reference in [field for field in child.fields.values() if field.master]:
-        parent = schema.objects[reference.to[0]]
-        summed = [field for field in parent.roll_ups if _is_of(field, child, reference)]
-        for record_id in {row[reference.name] for row in rows} if summed else ():
-            _roll_up(store, parent, summed, record_id, now)
-
-
-def _roll_up(store: Store, parent: SObject, fields: list[Field], record_id: str, now: str) -> None:
-    current = store.get(parent, record_id)
-    if current is None:
-        return
+def totals(store: Store, fields: list[Field], record_id: str) -> Row:
+    """What roll-ups of a master come to."""
     columns = ", ".join(_total(field, "?1") for field in fields)
-    totals = store.run(f"SELECT {columns}", (record_id,)).fetchone()
-    values = dict(zip([field.name for field in fields], totals, strict=True))
-    if any(current[name] != value for name, value in values.items()):
-        store.update(parent, record_id, values | {"SystemModstamp": now})
-
-
-def _is_of(field: Field, child: SObject, reference: Field) -> bool:
-    summary = field.summary
-    return summary is not None and (summary.child, summary.reference) == (
-        child.name,
-        reference.name,
-    )
+    found = store.run(f"SELECT {columns}", (record_id,)).fetchone()
+    return dict(zip([field.name for field in fields], found, strict=True))
 
 
 def _total(field: Field, parent: str) -> str:

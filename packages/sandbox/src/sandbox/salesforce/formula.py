@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal, DivisionByZero, InvalidOperation, localcontext
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 Values = Mapping[str, Any]
@@ -50,12 +50,18 @@ class Formula:
     """A formula that was read.
 
     Attributes:
-        names: The fields, resources and global values that it refers to.
+        uses: The fields, resources and global values that it refers to, each with the function
+            that it stands in; none: an empty one.
         worked_out: Its value, given theirs.
     """
 
-    names: frozenset[str]
+    uses: frozenset[tuple[str, str]]
     worked_out: Term
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The fields, resources and global values that it refers to."""
+        return frozenset(name for name, _ in self.uses)
 
 
 @lru_cache(maxsize=1000)
@@ -73,7 +79,8 @@ class _Reader:
 
     def __init__(self, text: str) -> None:
         self._tokens: list[tuple[str, str]] = []
-        self._names: set[str] = set()
+        self._uses: set[tuple[str, str]] = set()
+        self._function = ""
         position, text = 0, text.strip()
         while position < len(text):
             found = _TOKEN.match(text, position)
@@ -89,7 +96,7 @@ class _Reader:
         term = self._either()
         if self._tokens[0][0] != "end":
             raise Unreadable(f"{self._tokens[0][1]!r} is not expected")
-        return Formula(frozenset(self._names), term)
+        return Formula(frozenset(self._uses), term)
 
     def _next(self, *signs: str) -> str | None:
         kind, text = self._tokens[0]
@@ -152,7 +159,7 @@ class _Reader:
         raise Unreadable(f"{text!r} is not expected" if text else "it ends too early")
 
     def _reference(self, name: str) -> Term:
-        self._names.add(name)
+        self._uses.add((name, self._function))
         return _reader_of(name)
 
     def _before(self, name: str) -> Term:
@@ -161,7 +168,8 @@ class _Reader:
         if kind != "name":
             raise Unreadable(f"{name} takes a field")
         self._expect(")")
-        now, before = self._reference(field), _reader_of(f"{BEFORE}{field}")
+        self._uses.add((field, name))
+        now, before = _reader_of(field), _reader_of(f"{BEFORE}{field}")
         if name == "PRIORVALUE":
             return before
         return _applied(lambda value, old: not _equal(value, old), [now, before])
@@ -169,12 +177,7 @@ class _Reader:
     def _call(self, name: str) -> Term:
         if name in {"ISCHANGED", "PRIORVALUE"}:
             return self._before(name)
-        arguments: list[Term] = []
-        if self._next(")") is None:
-            arguments.append(self._either())
-            while self._next(","):
-                arguments.append(self._either())
-            self._expect(")")
+        arguments = self._arguments(name)
         if name in _LAZY:
             least, most, build = _LAZY[name]
         elif name in _FUNCTIONS:
@@ -188,6 +191,17 @@ class _Reader:
         if not least <= len(arguments) <= most:
             raise Unreadable(f"{name} does not take {len(arguments)} arguments")
         return build(arguments)
+
+    def _arguments(self, name: str) -> list[Term]:
+        outside, self._function = self._function, name
+        arguments: list[Term] = []
+        if self._next(")") is None:
+            arguments.append(self._either())
+            while self._next(","):
+                arguments.append(self._either())
+            self._expect(")")
+        self._function = outside
+        return arguments
 
 
 def _reader_of(name: str) -> Term:

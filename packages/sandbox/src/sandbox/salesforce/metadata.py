@@ -20,6 +20,7 @@ from sandbox.salesforce.ids import BASE62, make_id
 from sandbox.salesforce.metadata_file import Part
 from sandbox.salesforce.schema import (
     CURRENCIES,
+    METADATA_TYPE,
     NUMERIC,
     Field,
     OnDelete,
@@ -80,8 +81,10 @@ def load_schema(
     }
     known = dict(prefixes or {})
     for name, fields in extra.items():
-        prefix = known.setdefault(name, _free_prefix(known.values()))
-        objects[name] = _custom_object(name, prefix, folders[name], fields)
+        of_metadata = name.endswith(METADATA_TYPE)
+        prefix = known.setdefault(name, _free_prefix(known.values(), "m" if of_metadata else "a"))
+        make = _metadata_type if of_metadata else _custom_object
+        objects[name] = make(name, prefix, folders[name], fields)
     numbers = count(1)
     for name, several in folders.items():
         types = {path.name.partition(".")[0] for path in _files(several, "recordTypes/*")}
@@ -205,10 +208,10 @@ def _summary_field(sobject: SObject, f: Field, objects: Mapping[str, SObject]) -
     return replace(f, type=of.type, precision=18, scale=of.scale)
 
 
-def _free_prefix(taken: Iterable[str]) -> str:
+def _free_prefix(taken: Iterable[str], first: str) -> str:
     used = set(taken)
     return next(
-        p for n in range(62 * 62) if (p := f"a{BASE62[n // 62]}{BASE62[n % 62]}") not in used
+        p for n in range(62 * 62) if (p := f"{first}{BASE62[n // 62]}{BASE62[n % 62]}") not in used
     )
 
 
@@ -429,4 +432,28 @@ def _custom_object(name: str, prefix: str, folders: Sequence[Path], fields: list
         plural=meta.text("pluralLabel"),
         fields=_finished([*system, named, *fields]),
         rules=_rules(folders),
+    )
+
+
+def _metadata_type(name: str, prefix: str, folders: Sequence[Path], fields: list[Field]) -> SObject:
+    """A custom metadata type: whoever may read it sees all of it, and nobody writes it as data.
+
+    Source: https://developer.salesforce.com/docs/atlas.en-us.object_reference.meta/
+    object_reference/sforce_api_objects_custommetadatatype__mdt.htm
+    """
+    meta = Part.read(_files(folders, f"{name}.object-meta.xml")[-1])
+    kept = {"Id", "IsDeleted", "SystemModstamp"}
+    system = _system_fields(owned=False, currency=False, mergeable=False)
+    named = ("DeveloperName", "MasterLabel", "Label", "QualifiedApiName", "NamespacePrefix")
+    texts = [Field(name=text, type="string", length=80) for text in (*named, "Language")]
+    return SObject(
+        name=name,
+        prefix=prefix,
+        label=meta.text("label"),
+        plural=meta.text("pluralLabel"),
+        fields=_finished(
+            replace(field, read_only=True, granted_as="")
+            for field in [*(one for one in system if one.name in kept), *texts, *fields]
+        ),
+        refused=frozenset(["create", "update", "delete"]),
     )

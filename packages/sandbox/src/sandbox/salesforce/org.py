@@ -62,11 +62,12 @@ class Person:
 
     Attributes:
         id: The user.
-        sets: The permission sets that they have.
+        sets: The permission sets that they have. None: an administrator, whose profile allows
+            everything and has no custom permission, for these come with permission sets.
     """
 
     id: str
-    sets: tuple[str, ...]
+    sets: tuple[str, ...] | None
 
 
 AT_A_PAGE = Person(PERSON_ID, ("Invoice_User", "Invoice_Approver"))
@@ -167,7 +168,8 @@ class Org:
     @property
     def custom_permissions(self) -> frozenset[str]:
         """The custom permissions of whoever is asking."""
-        return self.package.custom_permissions(self._sets)
+        administrator = _person.get() is not None and self._sets is None
+        return self.package.custom_permissions(() if administrator else self._sets)
 
     def may_start(self, flow: str) -> bool:
         """Whether whoever is asking may start a flow.
@@ -218,18 +220,29 @@ class Org:
 
     def may_modify_metadata(self, person: Person | None) -> bool:
         """Whether somebody, or the user, may use the Metadata API."""
-        granted = self._granted(person.sets) if person else self.user
+        granted = self._rights(person) if person else self.user
         return granted is None or granted.metadata
 
-    def hire(self, user_id: str, names: Iterable[str]) -> None:
+    def hire(self, user_id: str, names: Iterable[str] | None) -> None:
         """Let a user call the API who has some permission sets and nothing else.
+
+        Args:
+            user_id: Who.
+            names: The permission sets; None: it is an administrator.
 
         Raises:
             KeyError: There is no such permission set.
         """
-        person = Person(user_id, tuple(names))
-        self._granted(person.sets)
+        person = Person(user_id, None if names is None else tuple(names))
+        self._rights(person)
         self.people[user_id] = person
+
+    def _rights(self, person: Person) -> Permissions | None:
+        return None if person.sets is None else self._granted(person.sets)
+
+    def _seen_by(self, person: Person) -> Schema:
+        granted = self._rights(person)
+        return granted.as_seen(self.schema) if granted else self.schema
 
     def withhold(self, withheld: Withheld) -> None:
         """Let the user see and do so much less, from now on."""
@@ -244,7 +257,7 @@ class Org:
     def asked_by_the_user(self) -> Iterator[None]:
         """Let ``seen`` be what whoever asks sees, while a request of theirs is answered."""
         person = _person.get()
-        self.seen = self._granted(person.sets).as_seen(self.schema) if person else self._visible
+        self.seen = self._seen_by(person) if person else self._visible
         try:
             yield
         finally:

@@ -1,4 +1,4 @@
-"""What a package brings beside objects: flows, actions, pages, layouts, lists, labels, an app."""
+"""What a package brings beside objects: flows, actions, pages, layouts, lists, an app."""
 
 from __future__ import annotations
 
@@ -75,14 +75,9 @@ class Package:
         }
 
     @cached_property
-    def labels(self) -> dict[str, str]:
-        """Custom labels by name."""
-        files = self._files("labels")
-        return {
-            label.text("fullName"): label.text("value")
-            for _, part in files
-            for label in part.all("labels")
-        }
+    def custom_metadata(self) -> dict[str, Part]:
+        """Records of custom metadata types, by names such as ``Invoicing_Setting.Default``."""
+        return dict(self._files("customMetadata"))
 
     def custom_permissions(self, sets: Sequence[str] | None) -> frozenset[str]:
         """The custom permissions that some permission sets grant, or all of them together."""

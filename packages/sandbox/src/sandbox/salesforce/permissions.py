@@ -1,8 +1,10 @@
 """What a user sees and may do: permission sets, and an org seen through them.
 
 A deployed field is seen by nobody until it is granted; required fields and master-details come
-with their object. Sources: Metadata API Developer Guide, "PermissionSet"; "Permissions for the
-Limits resource" in the REST API Developer Guide (View Setup and Configuration).
+with their object. A custom metadata type is granted by itself. Sources: Metadata API Developer
+Guide, "PermissionSet"; "Permissions for the Limits resource" in the REST API Developer Guide (View
+Setup and Configuration); https://help.salesforce.com/s/articleView?
+id=platform.custommetadatatypes_permissions.htm
 """
 
 from __future__ import annotations
@@ -61,6 +63,7 @@ class Permissions:
     def _seen(self, sobject: SObject) -> SObject:
         fields = {f.name: self._field(sobject, f) for f in sobject.fields.values()}
         refused = {word for word, right in RIGHTS.items() if not self.may(sobject, right)}
+        refused |= sobject.refused
         seen = {name: field for name, field in fields.items() if field}
         return replace(sobject, fields=seen, refused=frozenset(refused))
 
@@ -99,6 +102,11 @@ def _read(path: Path) -> Permissions:
             for granted in root.iterfind("objectPermissions")
             for right in granted
             if right.text == "true"
+        )
+        | frozenset(
+            (granted.findtext("name", ""), "allowRead")
+            for granted in root.iterfind("customMetadataTypeAccesses")
+            if granted.findtext("enabled") == "true"
         ),
         read=frozenset(f.findtext("field", "") for f in fields if f.findtext("readable") == "true"),
         written=frozenset(

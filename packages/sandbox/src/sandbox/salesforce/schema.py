@@ -13,6 +13,9 @@ Scalar = str | float | bool | int | None
 CURRENCIES = ("USD", "EUR", "GBP", "JPY", "CHF", "KWD", "ISK")
 """ISO codes of the org's active currencies; the first is the corporate one."""
 
+METADATA_TYPE = "__mdt"
+"""Ends the names of custom metadata types."""
+
 NUMERIC = frozenset({"double", "currency", "percent", "int"})
 
 
@@ -146,7 +149,7 @@ class SObject:
     @property
     def custom(self) -> bool:
         """Whether the package brings the object."""
-        return self.name.endswith("__c")
+        return self.name.endswith(("__c", METADATA_TYPE))
 
     @cached_property
     def name_field(self) -> Field | None:

@@ -9,7 +9,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from sandbox.salesforce import records
+from sandbox.salesforce import custom_metadata, records
 from sandbox.salesforce.org import STANDARD_PRICEBOOK_ID, Org
 
 Seed = Literal["empty", "demo"]
@@ -68,6 +68,7 @@ def _basics(org: Org, data: dict[str, Any]) -> None:
 
 def add_described(org: Org) -> None:
     """Add the records that the metadata describes and that are not there yet."""
+    custom_metadata.deploy(org)
     types = {name: {"MasterLabel": label} for name, label in org.notification_types.items()}
     groups = {name: {"Name": label, "Type": "Regular"} for name, label in org.groups.items()}
     for sobject, described in (("CustomNotificationType", types), ("Group", groups)):

@@ -179,8 +179,6 @@ class Frame:
                 return now
             case "$Flow", "FaultMessage":
                 return self.fault
-            case "$Label", _ if name in self._org.package.labels:
-                return self._org.package.labels[name]
             case "$User", _ if name in (user := self._org.sobject("User")).fields:
                 row = self._org.store.get(user, self._org.user_id) or {}
                 return typed(user.fields[name], row.get(name))
