@@ -13,6 +13,8 @@ from invoicing.domain.salesforce.mapping_validation import (
     own_mistakes,
     path_mistakes,
 )
+from invoicing.domain.salesforce.queries import Query, equals
+from invoicing.domain.salesforce.record import CURRENCY, SETTING, SETTING_NAME
 from invoicing.domain.salesforce.required_schema import OBJECTS
 from invoicing.errors import EnvironmentMismatch, Rejected
 from invoicing.mapping import org_mapping
@@ -43,6 +45,7 @@ def salesforce_checks() -> list[Check]:
             "Salesforce org", _org, "Correct the login, or INVOICING_SALESFORCE__ORG_ID.", LOGIN
         ),
         _check("currency", _currency, "Let the settings say what the org is.", LOGIN),
+        _check("currency of the dialogues", partial(_dialogues, describe), deploy, "currency"),
         _check(
             "field mapping",
             partial(_mapping, describe),
@@ -84,6 +87,30 @@ def _currency() -> str:
     if org.multi_currency:
         return "The org has several currencies; each record has its own."
     return f"The org's one currency is {org.currency or settings().business.currency}."
+
+
+def _dialogues(describe: Callable[[str], salesforce.Record | None]) -> str:
+    """What the package's dialogues take the org's currency for is what it is."""
+    if describe(SETTING) is None:
+        if org_mapping() is not None:
+            return "The org has dialogues of its own."
+        raise Wrong(f"There is no custom metadata type {SETTING}, or the user may not read it.")
+    client = salesforce.client()
+    org = client.org()
+    if org.multi_currency:
+        return "Each record has its own, once the package's directory multi-currency is deployed."
+    is_named_so = equals("DeveloperName", SETTING_NAME)
+    found = client.query(Query(SETTING, [CURRENCY], where=is_named_so))
+    said = found[0][CURRENCY] if found else None
+    wanted = org.currency or settings().business.currency
+    if said != wanted:
+        bills = f"bills in {said}" if said else "does not know in which currency it bills"
+        raise Wrong(
+            f"Raise Invoice {bills}; the org's currency is {wanted}.",
+            "In Salesforce, under Setup → Custom Metadata Types → Invoicing Setting → Manage "
+            f"Records, let {SETTING_NAME} have the Currency {wanted}.",
+        )
+    return f"Raise Invoice bills in {said}."
 
 
 def _mapping(describe: Callable[[str], salesforce.Record | None]) -> str:

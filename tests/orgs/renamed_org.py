@@ -6,9 +6,9 @@ from pathlib import Path
 
 PREFIX = "Own_"
 WORD = "own "
-NAMES = re.compile(r"\b(\w+__c)\b")
+NAMES = re.compile(r"\b(\w+__[cr])\b")
 CHILDREN = re.compile(r"(<relationshipName>)")
-VALUES = re.compile(r"(<value>\s*<fullName>|ISPICKVAL\(\w+, &quot;)(?!&quot;)")
+VALUES = re.compile(r"(<value>\s*<fullName>|ISPICKVAL\([^,]+, &quot;)(?!&quot;)")
 STANDARD = frozenset(["Account"])
 
 
@@ -16,6 +16,8 @@ def rename(package: Path, org: Path) -> str:
     """Write the metadata of such an org; returns the field mapping, as TOML."""
     lines: list[str] = []
     for folder in sorted((package / "objects").iterdir()):
+        if folder.name.endswith("__mdt"):  # of dialogues, which this org has none of
+            continue
         own = folder.name if folder.name in STANDARD else PREFIX + folder.name
         for path in folder.rglob("*.xml"):
             name = path.name.replace(folder.name, own) if path.parent == folder else path.name

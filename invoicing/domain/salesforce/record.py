@@ -31,6 +31,8 @@ from invoicing.domain.stripe.projection import Projection
 INVOICE = "Stripe_Invoice__c"
 LINE = "Stripe_Invoice_Line__c"
 EVENT = "Stripe_Invoice_Event__c"
+SETTING, SETTING_NAME = "Invoicing_Setting__mdt", "Default"
+"""What the package's dialogues know of how the org bills: a record of custom metadata."""
 
 STRIPE_ID = "Stripe_Invoice_Id__c"
 CUSTOMER_ID = "Stripe_Customer_Id__c"

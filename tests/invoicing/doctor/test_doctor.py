@@ -293,6 +293,55 @@ def test_a_package_that_was_never_deployed(doctor: Doctor, salesforce_sandbox: S
     assert "hides it" in failed["object Stripe_Invoice_Event__c"]
 
 
+@pytest.mark.parametrize(
+    ("setting", "said", "remedy"),
+    [
+        (
+            None,
+            "does not know in which currency it bills; the org's currency is EUR",
+            "Currency EUR",
+        ),
+        (
+            {"Currency__c": None},
+            "does not know in which currency it bills",
+            "Default have the Curr",
+        ),
+        (
+            {"Currency__c": "USD"},
+            "bills in USD; the org's currency is EUR",
+            "Custom Metadata Types",
+        ),
+        ({"Currency__c": "EUR"}, "", ""),
+    ],
+)
+def test_dialogues_that_bill_in_another_currency(
+    doctor: Doctor,
+    salesforce_sandbox: Sandbox,
+    setting: dict[str, Any] | None,
+    said: str,
+    remedy: str,
+) -> None:
+    """What they know of it is held to the org, and the doctor says what to write where."""
+    salesforce_sandbox.admin("POST", "reset", seed="demo", currency="EUR")
+    if setting is not None:
+        salesforce_sandbox.admin(
+            "POST", "custom-metadata", name="Invoicing_Setting.Default", values=setting
+        )
+    found = doctor.looks("Salesforce")["currency of the dialogues"]
+    assert found.verdict == ("fail" if said else "pass")
+    assert said in found.said
+    assert remedy in found.remedy
+
+
+def test_dialogues_of_which_the_user_knows_nothing(
+    doctor: Doctor, salesforce_sandbox: Sandbox
+) -> None:
+    """A former package, or a permission set that does not name the type."""
+    salesforce_sandbox.admin("POST", "permissions", hidden=["Invoicing_Setting__mdt"])
+    failed = doctor.fails("Salesforce")
+    assert "may not read it" in failed["currency of the dialogues"]
+
+
 def test_a_day_of_many_calls(doctor: Doctor, salesforce_sandbox: Sandbox) -> None:
     """Past the share at which bulk work stops, the doctor says so; else how much is used."""
     assert "% of the day's calls are used." in doctor.looks("Salesforce")["API calls"].said
