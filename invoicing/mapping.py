@@ -14,6 +14,7 @@ from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.model.wording import nearest
 from invoicing.domain.salesforce.field_mapping import OrgMapping
 from invoicing.domain.salesforce.org_field_reader import OrgFieldReader
+from invoicing.domain.salesforce.required_schema import OBJECTS
 from invoicing.errors import Misconfigured
 from invoicing.settings import settings
 
@@ -78,10 +79,11 @@ def org_field_reader() -> OrgFieldReader:
     return OrgFieldReader(org_mapping() or OrgMapping())
 
 
-def mapping_fingerprint() -> str:
-    """Fingerprint of the field mapping; empty for our own names."""
+def schema_fingerprint() -> str:
+    """Fingerprint of what this release needs of an org, and of the names that it has there."""
     mapping = org_mapping()
-    return fingerprint(mapping.model_dump_json()) if mapping else ""
+    needed = [(name, *sorted(needed.fields)) for name, needed in OBJECTS.items()]
+    return fingerprint(mapping and mapping.model_dump_json(), needed)
 
 
 if __name__ == "__main__":  # what asks the org reads its mapping here, so it is not imported

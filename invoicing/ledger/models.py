@@ -45,7 +45,9 @@ class Binding(SQLModel, table=True):
     stripe_account_id: str = Field(primary_key=True)
     livemode: bool = Field(primary_key=True)
     org_id: str
-    mapping: str = ""
+    mapping: str = Field(
+        default="", description="Fingerprint of what is needed of it, and of its own names."
+    )
     access: str = Field(default="", description="Fingerprint of keys, logins and addresses.")
     multi_currency: bool = False
     currency: str = Field(default="", description="The org's own, which new records have.")

@@ -18,7 +18,7 @@ from invoicing.domain.salesforce.record import OrgCurrency
 from invoicing.errors import EnvironmentMismatch
 from invoicing.ledger import links
 from invoicing.ledger.models import Binding
-from invoicing.mapping import mapping_fingerprint
+from invoicing.mapping import schema_fingerprint
 from invoicing.mapping_check import check_org
 from invoicing.settings import Settings, settings
 from tasks.runtime.retries import STEP
@@ -33,8 +33,9 @@ from one run to the next is checked by each: the credentials, the settings, the 
 def verify_environment() -> None:
     """Make sure that org, Stripe account and mode are those this ledger is bound to.
 
-    Where a field mapping gives the org's own names, the org must also be as it says. What was
-    found within the last hour holds for the same credentials and settings, and for no others.
+    The org must also have what this release needs: under our names, which is looked at once for
+    each release and login, or under those of a field mapping. What was found within the last hour
+    holds for the same credentials, settings and needs, and for no others.
 
     Raises:
         EnvironmentMismatch: nothing is written to either system then.
@@ -88,7 +89,8 @@ def _bound(wanted: Settings) -> Binding | None:
 
 def _verified() -> Binding:
     wanted = settings()
-    bound, access, mapping = _bound(wanted), _access(wanted), mapping_fingerprint()
+    bound, access, mapping = _bound(wanted), _access(wanted), schema_fingerprint()
+    as_before = bound is not None and (bound.access, bound.mapping) == (access, mapping)
     if bound is not None:
         if not same_id(bound.org_id, wanted.salesforce.org_id):
             raise EnvironmentMismatch(
@@ -98,11 +100,11 @@ def _verified() -> Binding:
             )
         fresh = datetime.now(UTC) - bound.verified_at < VERIFIED_FOR
         known = bound.lengths and bound.invoice_prefix
-        if fresh and known and (bound.access, bound.mapping) == (access, mapping):
+        if fresh and known and as_before:
             return bound
     org = _verify(wanted)
     describe = cache(salesforce.client().describe)
-    lengths = check_org(salesforce.client(), describe) if wanted.mapping else {}
+    lengths = {} if as_before and not wanted.mapping else check_org(salesforce.client(), describe)
     prefix, country_codes = _described(describe)
     return links.bind(
         Binding(
