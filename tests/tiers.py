@@ -22,6 +22,7 @@ LONG_FILES = frozenset(
         "test_merged_accounts.py",
         "test_mistaken_ids.py",
         "test_orgs_that_refuse.py",
+        "test_package_upgrades.py",
         "test_other_shapes.py",
         "test_personal_data.py",
         "test_prefect_lost.py",
