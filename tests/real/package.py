@@ -1,6 +1,5 @@
 """The package, deployed to a real org: validated first, then its own pages and those of the org."""
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,11 +15,8 @@ from tests.real.stripe_account import is_local
 
 PROJECT = Path(__file__).parents[2] / "deployments/salesforce"
 CORE, MULTI_CURRENCY, EXTRAS = "force-app", "multi-currency", "extras"
-LABELS = "labels/CustomLabels.labels"
-_CURRENCY = re.compile(
-    rb"(<fullName>Invoice_Currency</fullName>(?:(?!</labels>).)*<value>)([^<]*)(</value>)",
-    re.DOTALL,
-)
+SETTINGS, SETTING = "settings", "Invoicing_Setting.Default"
+"""The directory of a record that Setup fills in, and which another deploy would empty."""
 
 
 class PackageDeploy:
@@ -65,14 +61,22 @@ class PackageDeploy:
         )
 
     def directories(self) -> list[str]:
-        """The package directories that this org takes: of several currencies it takes one more."""
+        """The package directories that this org takes.
+
+        One of several currencies takes one for them; one of a single currency the record that says
+        which, unless it has it.
+        """
         url = f"{self._login.url}/services/data/v{SALESFORCE_API_VERSION}"
         answer = requests.get(
             f"{url}/sobjects/CurrencyType/describe",
             headers={"Authorization": f"Bearer {self._login.token}"},
             timeout=60,
         )
-        return [CORE, *([MULTI_CURRENCY] if answer.ok else ()), EXTRAS]
+        if answer.ok:
+            return [CORE, MULTI_CURRENCY, EXTRAS]
+        there = self.api.retrieve([("CustomMetadata", SETTING)])
+        has_setting = f"customMetadata/{SETTING}.md" in there
+        return [CORE, *([] if has_setting else [SETTINGS]), EXTRAS]
 
     def steps(self) -> Iterator[tuple[str, list[str]]]:
         """Deploy one directory after the other, each validated first; what the org has against it.
@@ -92,11 +96,6 @@ class PackageDeploy:
         yield "Raise Invoice on the pages", [s for c in changes for s in c.left]
 
     def _content(self, directory: str) -> bytes:
-        """A package directory as a ZIP file, the org's currency as the org has it."""
+        """A package directory as a ZIP file."""
         components = read_folders([PROJECT / directory / "main/default"])
-        files = to_files(components)
-        if LABELS in files:
-            there = self.api.retrieve([("CustomLabels", "CustomLabels")]).get(LABELS, b"")
-            if said := _CURRENCY.search(there):
-                files[LABELS] = _CURRENCY.sub(rb"\g<1>" + said[2] + rb"\g<3>", files[LABELS])
-        return packed(files, [next(component.members) for component in components])
+        return packed(to_files(components), [next(c.members) for c in components])
