@@ -12,8 +12,9 @@ import requests
 
 from invoicing.domain.salesforce.queries import Query
 from invoicing.domain.stripe.projection import ACCOUNT_KEY, RECORD_KEY
+from invoicing.domain.stripe.request_params import line_facts
 from invoicing.domain.sync.drift_kinds import Kind
-from invoicing.ledger.intents import AGREE, AGREE_TOTAL, APPROVE, CHARGE, MAIL
+from invoicing.ledger.intents import AGREE, AGREE_LINES, AGREE_TOTAL, APPROVE, CHARGE, MAIL
 from invoicing.ledger.models import (
     DriftRow,
     EntryState,
@@ -38,8 +39,12 @@ RECORD_FIELDS = (
     *("Sent_At__c", "Local_Key__c", "Description__c", "Action_Requested__c", "Currency__c"),
     *("Replaces__c", "Replaced_By__c", "Previewed_Total__c", "Is_Overdue__c"),
     *("Reminders_Sent__c", "Account__c", "Account__r.Stripe_Customer_Id__c"),
-    "Account__r.Invoice_Email__c",
-    Query("Lines__r", ["Description__c", "Quantity__c", "Amount__c"], order="Position__c"),
+    *("Account__r.Invoice_Email__c", "Payment_Problem__c"),
+    Query(
+        "Lines__r",
+        ["Description__c", "Product__r.Name", "Quantity__c", "Amount__c"],
+        order="Position__c",
+    ),
 )
 
 
@@ -225,9 +230,21 @@ def _once_each(facts: Facts, wanted: Mapping[str, int]) -> Iterator[str]:
         )
         if count > allowed:
             yield f"{count} e-mails about {invoice} ({matter}), {allowed} wanted"
-    for what in ("credit_notes", "refunds", "out_of_band"):
-        if len(getattr(facts, what)) > wanted.get(what, 0):
-            yield f"{len(getattr(facts, what))} {what}, {wanted.get(what, 0)} wanted"
+    ours = [refund for refund in facts.refunds if not _is_somebodys(refund)]
+    for what, found in (
+        ("credit_notes", facts.credit_notes),
+        ("refunds", ours),
+        ("out_of_band", facts.out_of_band),
+    ):
+        if len(found) > wanted.get(what, 0):
+            yield f"{len(found)} {what}, {wanted.get(what, 0)} wanted"
+
+
+def _is_somebodys(refund: Thing) -> bool:
+    """Whether somebody else made a refund, beside all credit notes."""
+    from tests.faults.stories import BY_SOMEBODY
+
+    return BY_SOMEBODY in (refund["metadata"] or {})
 
 
 def _own_addresses(facts: Facts) -> Iterator[str]:
@@ -244,7 +261,8 @@ def _own_addresses(facts: Facts) -> Iterator[str]:
 def _given_back_once(facts: Facts) -> Iterator[str]:
     """No request has two credit notes, and no invoice gives back more than came in on it.
 
-    Nobody refunds anything beside a credit note here, so each refund belongs to one.
+    Each refund belongs to a credit note, unless somebody else made it. What these two have given
+    twice nobody could keep from going, and the record says it.
     """
     from tasks.corrections.duplicate_requests import REQUEST_KEY
 
@@ -258,9 +276,18 @@ def _given_back_once(facts: Facts) -> Iterator[str]:
         notes = [note for note in facts.credit_notes if note["invoice"] == invoice["id"]]
         paid = [p["payment"] for p in facts.payments if p["invoice"] == invoice["id"]]
         intents = {payment.get("payment_intent") for payment in paid} - {None}
-        refunds = sum(r["amount"] for r in facts.refunds if r["payment_intent"] in intents)
+        made = [refund for refund in facts.refunds if refund["payment_intent"] in intents]
+        refunds = sum(refund["amount"] for refund in made if not _is_somebodys(refund))
+        others = sum(refund["amount"] for refund in made if _is_somebodys(refund))
         linked = sum(link["amount_refunded"] for note in notes for link in note["refunds"])
         back = sum(note["post_payment_amount"] for note in notes)
+        warned = any(
+            "twice" in (record["Payment_Problem__c"] or "")
+            for record in facts.records
+            if record["Stripe_Invoice_Id__c"] == invoice["id"]
+        )
+        if others and back + others > invoice["amount_paid"] and not warned:
+            yield f"{back} and {others} of {invoice['id']} went back, which the record does not say"
         if refunds != linked:
             yield f"{refunds} of {invoice['id']} were refunded, credit notes name {linked}"
         if back > invoice["amount_paid"]:
@@ -273,13 +300,14 @@ def _matter(mail: Thing) -> str:
 
 
 def _as_agreed(facts: Facts) -> Iterator[str]:
-    """Nobody was mailed or charged more than was said, another total, or more than was approved."""
+    """Nobody was mailed or charged more than was said or approved, another total, other lines."""
     agreed: dict[str, int] = {}
     for intent in facts.intents:
         if intent.operation in (AGREE, APPROVE) and intent.outcome:
             record_id = intent.subject.partition(":")[0]
             agreed[record_id] = max(int(intent.outcome), agreed.get(record_id, 0))
     totals = {i.subject: int(i.outcome or 0) for i in facts.intents if i.operation == AGREE_TOTAL}
+    lines = {i.subject: i.outcome for i in facts.intents if i.operation == AGREE_LINES}
     decided = {i.subject for i in facts.intents if i.operation == APPROVE and i.outcome}
     gone_out = {i.subject for i in facts.intents if i.operation in (MAIL, CHARGE) and i.outcome}
     for record in facts.records:
@@ -294,6 +322,18 @@ def _as_agreed(facts: Facts) -> Iterator[str]:
                 f"{record['Id']}:total-{total}" not in decided
             ):
                 yield f"{record['Name']} is over {total}, {totals[record['Id']]} was compared"
+            there = " ".join(sorted(_checksums(invoice)))
+            if lines.get(record["Id"], there) != there and (
+                f"{record['Id']}:total-{total}" not in decided
+            ):
+                yield f"{record['Name']} went out with other lines than were agreed: {invoice}"
+
+
+def _checksums(invoice: Thing) -> list[str]:
+    rates = [rate["id"] for rate in invoice["default_tax_rates"]]
+    taxed = invoice["automatic_tax"]["enabled"]
+    lines = invoice["lines"]["data"]
+    return [line_facts(line, None if taxed else rates).checksum for line in lines]
 
 
 def _told_once(facts: Facts, *, edited: bool) -> Iterator[str]:
@@ -356,8 +396,8 @@ def _agreeing(record: Thing, invoice: Thing | None, facts: Facts) -> Iterator[st
     ):
         if record[field] is None or round(float(record[field]) * unit) != invoice[minor]:
             yield f"{name}: {field} is {record[field]}, Stripe says {invoice[minor]}"
-    here = sorted(round(float(line["Amount__c"]) * unit) for line in _lines(record))
-    there = sorted(line["amount"] for line in invoice["lines"]["data"])
+    here = sorted((_text(line), round(float(line["Amount__c"]) * unit)) for line in _lines(record))
+    there = sorted((line["description"] or "", line["amount"]) for line in invoice["lines"]["data"])
     if here != there and not invoice["lines"]["has_more"]:
         yield f"{name} has lines of {here}, Stripe says {there}"
     if record["Number__c"] != invoice["number"]:
@@ -368,6 +408,10 @@ def _agreeing(record: Thing, invoice: Thing | None, facts: Facts) -> Iterator[st
 
 def _lines(record: Thing) -> list[Thing]:
     return list((record["Lines__r"] or {"records": []})["records"])
+
+
+def _text(line: Thing) -> str:
+    return str(line["Description__c"] or (line["Product__r"] or {}).get("Name") or "")
 
 
 def _nothing_left(facts: Facts) -> Iterator[str]:
