@@ -159,7 +159,8 @@ def _in_the_dashboard(dice: random.Random, _: World) -> None:
         return
     invoice, (path, form) = dice.choice(possible)
     lines, payments = invoice["lines"]["data"], invoice["payments"]["data"]
-    intents = [p["payment"]["payment_intent"]["id"] for p in payments if p["status"] == "paid"]
+    by_intent = [p for p in payments if p["payment"]["type"] == "payment_intent"]
+    intents = [p["payment"]["payment_intent"]["id"] for p in by_intent if p["status"] == "paid"]
     if len(lines) < 2 or (path == REFUNDS and not intents):
         return
     told = invoice | {"intent": (intents or [""])[0], "first": lines[0], "second": lines[1]}
