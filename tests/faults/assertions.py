@@ -197,13 +197,15 @@ def violations(facts: Facts, wanted: Mapping[str, int]) -> list[str]:
     Args:
         facts: After both systems were compared twice.
         wanted: How many credit notes, refunds, out-of-band payments and further mails people
-            asked for, and whether both sides may have been edited.
+            asked for, whether both sides may have been edited, and whether the ledger was lost.
     """
     return [
         *_once_each(facts, wanted),
         *_as_agreed(facts),
         *_given_back_once(facts),
-        *_in_agreement(facts, edited=bool(wanted.get("edited"))),
+        *_in_agreement(
+            facts, edited=bool(wanted.get("edited")), rebuilt=bool(wanted.get("rebuilt"))
+        ),
         *_own_addresses(facts),
         *_told_once(facts, edited=bool(wanted.get("edited"))),
         *_nothing_left(facts),
@@ -359,11 +361,15 @@ def _told_once(facts: Facts, *, edited: bool) -> Iterator[str]:
             yield f"{record['Name']} is {record['Status__c']}, its timeline ends {states[-1]}"
 
 
-def _in_agreement(facts: Facts, *, edited: bool) -> Iterator[str]:
-    """Both sides say the same; but where both were edited, which is right is for a person."""
+def _in_agreement(facts: Facts, *, edited: bool, rebuilt: bool) -> Iterator[str]:
+    """Both sides say the same; but where both were edited, which is right is for a person.
+
+    A ledger that was rebuilt does not know what was written last, before something is written.
+    """
     invoices = {invoice["id"]: invoice for invoice in facts.invoices}
     for record in facts.records:
-        yield from _agreeing(record, invoices.get(record["Stripe_Invoice_Id__c"]), facts)
+        invoice = invoices.get(record["Stripe_Invoice_Id__c"])
+        yield from _agreeing(record, invoice, facts, rebuilt=rebuilt)
     for invoice in facts.invoices:
         if invoice["id"] not in {record["Stripe_Invoice_Id__c"] for record in facts.records}:
             yield f"{invoice['id']} has no record"
@@ -372,7 +378,9 @@ def _in_agreement(facts: Facts, *, edited: bool) -> Iterator[str]:
         yield f"the second full sync says {facts.syncs[-1]!r}: {facts.drift}"
 
 
-def _agreeing(record: Thing, invoice: Thing | None, facts: Facts) -> Iterator[str]:
+def _agreeing(
+    record: Thing, invoice: Thing | None, facts: Facts, *, rebuilt: bool
+) -> Iterator[str]:
     name = record["Name"]
     linked = {link.record_id: link for link in facts.links}
     link = linked.get(record["Id"])
@@ -386,7 +394,8 @@ def _agreeing(record: Thing, invoice: Thing | None, facts: Facts) -> Iterator[st
         yield f"{name} is {record['Status__c']}, Stripe says {invoice['status']}"
     if invoice["status"] == "draft":
         return
-    if link and (link.status or "").lower() != invoice["status"]:
+    wrote = link and link.status
+    if link and (wrote or "").lower() != invoice["status"] and (wrote or not rebuilt):
         yield f"{name} is {invoice['status']} in Stripe, the ledger wrote {link.status}"
     unit = 1 if invoice["currency"] == "jpy" else 100
     for field, minor in (

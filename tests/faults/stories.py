@@ -836,7 +836,7 @@ STORIES: Mapping[str, Story] = {
             "rebuild-ledger",
             _lose_the_ledger,
             _is_known_again,
-            wanted={"mails": 1, "out_of_band": 1, "credit_notes": 1},
+            wanted={"mails": 1, "out_of_band": 1, "credit_notes": 1, "rebuilt": 1},
         ),
         Story("doctor", _look, _is_as_it_was, how="refused"),
         Story("overview", _look, _is_as_it_was),
