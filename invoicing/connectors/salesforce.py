@@ -537,7 +537,7 @@ class Salesforce:
         return [Decimal(str(row[f"expr{at}"] or 0)) for at, _ in enumerate(query.fields)]
 
     def _whole(self, answer: object) -> _Page:
-        """A first page with the records of those after it."""
+        """A first page with the records of those after it: as many as it announces."""
         page = last = convert(answer, _Page)
         while not last["done"]:
             following = last.get("nextRecordsUrl")
@@ -546,15 +546,14 @@ class Salesforce:
             more = self._client.query_more(following, identifier_is_url=True)
             last = convert(more, _Page)
             page["records"] += last["records"]
+        came, announced = len(page["records"]), page["totalSize"]
+        if came != announced:
+            raise TransientError(f"Salesforce gave {came} of {announced} records; ask again.")
         return page
 
     def _complete(self, children: dict[str, Any]) -> None:
         """Fetch what a list of child records was cut by."""
-        page = self._whole(children)
-        children["records"] = page["records"]
-        came, announced = len(page["records"]), page["totalSize"]
-        if came != announced:
-            raise TransientError(f"Salesforce gave {came} of {announced} child records; ask again.")
+        children["records"] = self._whole(children)["records"]
 
     def bulk_query(self, query: Query) -> Iterator[list[str]]:
         """The rows of a large query one by one, values as CSV text in the query's order.

@@ -229,7 +229,8 @@ def _every(answer: Any, shape: type[T]) -> Iterator[T]:
         yield from page["data"]
         if not page["has_more"]:
             return
-        answer = answer.next_page()
+        is_search = isinstance(answer, stripe.SearchResultObject)
+        answer = answer.next_search_result_page() if is_search else answer.next_page()
 
 
 def _sdk(settings: StripeSettings, transport: stripe.HTTPClient) -> stripe.StripeClient:
@@ -291,7 +292,7 @@ class Stripe:
             )
 
     def search_customers(self, email: str) -> list[Customer]:
-        """The first hundred customers with an e-mail address in any case, a minute late.
+        """All customers with an e-mail address in any case, a minute late.
 
         None where the account's country has no search: https://docs.stripe.com/search
         """
@@ -299,7 +300,7 @@ class Stripe:
         asked: sdk.CustomerSearchParams = {"query": f'email:"{quoted}"', "limit": PAGE_SIZE}
         try:
             with _translated_errors("search for the customer"):
-                return _read(self._v1.customers.search(asked), _Page[Customer])["data"]
+                return list(_every(self._v1.customers.search(asked), Customer))
         except Rejected:
             return []
 

@@ -64,9 +64,10 @@ def way_on(name: str) -> str:
 def decided_about(draft: Invoice, asked: AmountDue) -> str:
     """What a decision is about; of an invoice that is final otherwise than agreed, its total.
 
-    The record takes over what Stripe has while somebody thinks about that.
+    The record takes over what Stripe has while somebody thinks about that, and an invoice that is
+    final does not change any more, nor do its lines.
     """
-    return f"{TOTAL}{asked.total.minor}" if asked.has_another_total else draft.content_digest
+    return f"{TOTAL}{asked.total.minor}" if asked.was_changed else draft.content_digest
 
 
 def decides_in_salesforce() -> bool:

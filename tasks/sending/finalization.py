@@ -4,6 +4,7 @@ Every step reads before it acts, and acts under the idempotency key that the led
 so it may be repeated at any time, by this run or by a later one.
 """
 
+from dataclasses import replace
 from datetime import datetime
 
 from prefect import task
@@ -31,6 +32,7 @@ from tasks.records.tax_rate_names import rate_problems
 from tasks.runtime.clock import today
 from tasks.runtime.retries import STEP
 from tasks.runtime.run_page import run_id
+from tasks.sending.agreed_lines import all_lines, facts_of, other_lines
 from tasks.sending.mail_once import mail_once, mailed
 from tasks.sending.one_off_email import give_back_emails, is_same_email, lend_email
 
@@ -115,10 +117,11 @@ def finalize(stripe_id: str, invoice: Invoice, customer_id: str, asked: AmountDu
     Never with ``auto_advance``: Stripe would mail it by itself, and ours would be the second.
 
     What was said to be due is written down first, for balances move until this moment; so is the
-    total, for people change drafts in Stripe.
+    total, for people change drafts in Stripe. They change lines, too, so that the sum is the same:
+    what became final is held to the lines that were compared.
 
     Returns:
-        What the customer is asked for in the end.
+        What the customer is asked for in the end, and how its lines differ from what was agreed.
 
     Raises:
         Conflict: it was finalized with another address; it is mailed to nobody.
@@ -181,7 +184,11 @@ def finalize(stripe_id: str, invoice: Invoice, customer_id: str, asked: AmountDu
     if not seen and (now := client.invoice(stripe_id)):
         frozen(now)
     get_run_logger().info("%s is finalized: numbered and frozen.", stripe_id)
-    return amount_due(seen[-1], agreed, agreed_total) if seen else asked
+    if not seen:
+        return asked
+    now = seen[-1]
+    lines = facts_of(now, all_lines(now))
+    return replace(amount_due(now, agreed, agreed_total), other_lines=other_lines(invoice, lines))
 
 
 @task(task_run_name="mail it to {email}", **STEP)

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -26,7 +27,15 @@ from invoicing.domain.stripe.resources import StripeLine, WholeInvoice
 from invoicing.domain.stripe.transitions import as_replacement
 from invoicing.errors import Conflict, EnvironmentMismatch, Rejected
 from invoicing.ledger import intents, links
-from invoicing.ledger.intents import AGREE, AGREE_TOTAL, CHARGE, CREATE, FINALIZE, MAIL
+from invoicing.ledger.intents import (
+    AGREE,
+    AGREE_LINES,
+    AGREE_TOTAL,
+    CHARGE,
+    CREATE,
+    FINALIZE,
+    MAIL,
+)
 from invoicing.settings import settings
 from tasks.records.invoices import check_lines
 from tasks.records.locks import INVOICE
@@ -36,6 +45,13 @@ from tasks.records.tax_rate_names import rate_ids, tax_behavior
 from tasks.runtime.clock import today
 from tasks.runtime.retries import STEP
 from tasks.runtime.run_page import run_id
+from tasks.sending.agreed_lines import (
+    agree_on_lines,
+    all_lines,
+    facts_of,
+    lines_may_change,
+    other_lines,
+)
 
 
 @task(task_run_name="make sure its products exist in Stripe", **STEP)
@@ -183,8 +199,13 @@ def fill_draft(stripe_id: str, invoice: Invoice) -> None:
         present = client.invoice_lines(stripe_id) if present else []
     wanted = request_params.wanted_facts(invoice)
     facts = partial(line_facts, rates=None if invoice.billed.automatic_tax else rates)
-    if sorted(map(facts, present)) == sorted(wanted):
+    there = list(map(facts, present))
+    if sorted(there) == sorted(wanted):
+        agree_on_lines(invoice, wanted)
         return
+    if differing := other_lines(invoice, there):
+        _tell_other_lines(invoice, stripe_id, differing)
+    lines_may_change(invoice)
     if present:
         ids = [line["id"] for line in present]
         _change_lines(
@@ -208,6 +229,16 @@ def fill_draft(stripe_id: str, invoice: Invoice) -> None:
         facts,
         until=wanted,
     )
+    agree_on_lines(invoice, wanted)
+
+
+def _tell_other_lines(invoice: Invoice, stripe_id: str, differing: str) -> None:
+    """Tell on the timeline that lines which somebody changed in Stripe are the record's again."""
+    what = f"Lines changed in Stripe, and put back to what the record says: {differing}"
+    known = intents.find(AGREE_LINES, invoice.record_id)
+    key = f"{invoice.record_id}-{fingerprint(stripe_id, differing, known and known.generation)}"
+    add_entry(key, invoice.record_id, what, stripe_id=stripe_id)
+    get_run_logger().warning("%s. A draft of ours is edited in Salesforce.", what)
 
 
 def _tell_edited(invoice: Invoice, stripe_id: str, edited: Mapping[str, object]) -> None:
@@ -286,23 +317,31 @@ def compare_totals(stripe_id: str, invoice: Invoice, customer_id: str) -> Amount
             "Sync Invoice on its page and look at it; Resend mails it, if Stripe has not done so."
         )
     asked = amount_due(draft, _agreed(invoice, finalized=finalized), _agreed_total(invoice))
-    if asked.has_another_total:
+    there = all_lines(draft)
+    facts = facts_of(draft, there)
+    if finalized:
+        asked = replace(asked, other_lines=other_lines(invoice, facts))
+    if asked.was_changed:
         return asked
     if invoice.made_in_stripe:
         if not finalized:
-            _check_unchanged(draft, invoice)
+            _check_unchanged(draft, there, invoice)
+            agree_on_lines(invoice, facts)
         return asked
     subtotal = Money(draft["currency"], draft["subtotal"])
     total = request_params.net_of_exclusive_tax(draft)
-    lines = len(draft["lines"]["data"])
-    if draft["lines"]["has_more"]:
-        lines = len(stripe.client().invoice_lines(stripe_id))
+    lines = len(there)
     if (subtotal, total, lines) != (invoice.subtotal, invoice.total, len(invoice.lines)):
         off, stripe_off = invoice.subtotal - invoice.total, subtotal - total
         raise Conflict(
             f"{invoice.name} was not sent: before tax, Salesforce adds up to {invoice.total} on "
             f"{len(invoice.lines)} lines with {off} discount, Stripe to {total} on {lines} lines "
             f"with {stripe_off} discount. Compare the draft {stripe_id} in Stripe with the record."
+        )
+    if not finalized and (differing := other_lines(invoice, facts)):
+        raise Conflict(
+            f"{invoice.name} was not sent: somebody changes its draft {stripe_id} in Stripe. It "
+            f"has {differing}. Send it again, and the lines are the record's again."
         )
     get_run_logger().info(
         "Both sides add up to %s before tax on %s; Stripe adds %s tax.",
@@ -344,13 +383,12 @@ def _agreed(invoice: Invoice, *, finalized: bool) -> Money | None:
     return Money(invoice.currency, int(known.outcome)) if known.outcome else None
 
 
-def _check_unchanged(draft: WholeInvoice, invoice: Invoice) -> None:
+def _check_unchanged(draft: WholeInvoice, lines: Sequence[StripeLine], invoice: Invoice) -> None:
     """Hold a draft that was made in Stripe to what its record says: that is what is sent.
 
     Raises:
         Conflict: it was changed since Salesforce heard of it.
     """
-    lines = stripe.client().invoice_lines(draft["id"])
     facts = (facts_in_stripe(one, draft["currency"], ours=False, kept=Kept()) for one in lines)
     there = Counter((one.text, one.amount) for one in facts)
     here = Counter((one.label, one.amount(invoice.currency).minor) for one in invoice.lines)

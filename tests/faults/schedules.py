@@ -17,7 +17,7 @@ from tests.faults.faults import Rule, at_call, away, kind_of, kinds_of, now_and_
 from tests.faults.forked_process import Broken, Child, Hung, Tell
 from tests.faults.process_patches import Away
 from tests.faults.runner import Attempt, Ending, by_hand, outcome_of
-from tests.faults.stories import STORIES, Parameters, in_the_dashboard, into_the_inbox
+from tests.faults.stories import STORIES, Parameters, into_the_inbox, somebody_else
 from tests.faults.worlds import DAY, SALESFORCE, STRIPE, World
 
 LEASES_OVER = 400.0
@@ -29,7 +29,7 @@ PAUSES = (0.0, LEASES_OVER, 25 * 3600.0, 31 * DAY)
 WITHOUT_LEDGER = "ledger away for minutes"
 
 RANDOM, DASHBOARD = "random", "dashboard"
-"""Kinds of schedules: several kinds of trouble; the same while somebody uses the dashboard."""
+"""Kinds of schedules: several kinds of trouble; the same while others act on both sides."""
 
 TRIES = 10
 ROUNDS = 12
@@ -52,7 +52,7 @@ class Schedule:
         rivals: Runs of the same flow that start at the same moment.
         rival_kills: At which point the first attempt of each of them is killed.
         arrivals: Events arrive and are handled meanwhile, in any order.
-        others: Somebody works on the same invoices in Stripe's dashboard meanwhile.
+        others: Somebody works on the same invoices meanwhile, in Stripe and in Salesforce.
         pause: Seconds that pass between the failure and the second try.
         again: Tried again by a new run, not by the same one.
         stubborn: The trouble goes on in the second attempt.
@@ -273,14 +273,14 @@ def _arrive(world: World, seed: int, tell: Tell) -> None:
 
 
 def _interfere(world: World, seed: int, tell: Tell) -> None:
-    """Somebody opens invoices in Stripe's dashboard, and does what it offers there."""
+    """Other people act, in Stripe's dashboard and in Salesforce."""
     process_patches.shift_time(world.ahead)
     process_patches.be_a_new_process()
     dice = random.Random(-seed)  # noqa: S311 - repeatable on purpose
     with process_patches.without_prefect():
         for _ in range(dice.randint(1, 4)):
             time.sleep(dice.uniform(0, 0.4))
-            in_the_dashboard(dice)
+            somebody_else(dice, world)
 
 
 # Plans

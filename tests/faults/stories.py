@@ -16,11 +16,13 @@ import requests
 from invoicing.domain.model.reminder_dates import GRACE_PERIOD
 from invoicing.domain.salesforce.queries import Query, all_of, equals
 from invoicing.domain.stripe.projection import ACCOUNT_KEY
+from invoicing.errors import InvoicingError
 from invoicing.ledger.intents import AGREE, CREATE, CREDIT, MAIL, REPORT_PAYMENT, RESEND
 from invoicing.ledger.personal_data import GONE
 from tests.faults.assertions import Facts
 from tests.faults.process_patches import now
 from tests.faults.runner import outcome_of
+from tests.faults.worlds import SALESFORCE, World
 
 Parameters = dict[str, Any]
 
@@ -132,38 +134,97 @@ def stripe_post(path: str, **params: Any) -> dict[str, Any]:
     return dict(answer.json())
 
 
-def in_the_dashboard(dice: random.Random) -> None:
-    """Do one of the things that Stripe's dashboard offers for one of the invoices of ours.
+def somebody_else(dice: random.Random, world: World) -> None:
+    """Let somebody act who knows nothing of the run: in Stripe, or in Salesforce.
 
-    Stripe refuses what came too late: somebody else had been there first.
+    What comes too late is refused: somebody had been there first.
     """
+    with suppress(requests.RequestException, InvoicingError):  # trouble meets everybody
+        dice.choice((_in_the_dashboard, _in_the_dashboard, _in_salesforce))(dice, world)
+
+
+def _in_the_dashboard(dice: random.Random, _: World) -> None:
+    """Do one of the things that Stripe's dashboard, or another program, does with an invoice."""
     from invoicing.domain.stripe.projection import RECORD_KEY
     from invoicing.settings import settings
 
     at = settings().stripe
     dashboard = requests.Session()
     dashboard.auth = (at.api_key.get_secret_value(), "")
-    with suppress(requests.RequestException):  # trouble on the wire meets everybody
-        listed = dashboard.get(f"{at.base_url}/v1/invoices?limit=100", timeout=60).json()
-        ours = [i for i in listed.get("data", ()) if RECORD_KEY in i["metadata"]]
-        possible = [(i, act) for i in ours for act in DASHBOARD.get(i["status"], ())]
-        if possible:
-            invoice, (path, form) = dice.choice(possible)
-            form = {key: value.format_map(invoice) for key, value in form.items()}
-            dashboard.post(at.base_url + path.format_map(invoice), data=form, timeout=60)
+    more = "expand[]=data.payments.data.payment.payment_intent"
+    listed = dashboard.get(f"{at.base_url}/v1/invoices?limit=100&{more}", timeout=60).json()
+    ours = [i for i in listed.get("data", ()) if RECORD_KEY in i["metadata"]]
+    possible = [(i, act) for i in ours for act in DASHBOARD.get(i["status"], ())]
+    if not possible:
+        return
+    invoice, (path, form) = dice.choice(possible)
+    lines, payments = invoice["lines"]["data"], invoice["payments"]["data"]
+    by_intent = [p for p in payments if p["payment"]["type"] == "payment_intent"]
+    intents = [p["payment"]["payment_intent"]["id"] for p in by_intent if p["status"] == "paid"]
+    if len(lines) < 2 or (path == REFUNDS and not intents):
+        return
+    told = invoice | {"intent": (intents or [""])[0], "first": lines[0], "second": lines[1]}
+    form = {key: value.format_map(told) for key, value in form.items()}
+    dashboard.post(at.base_url + path.format_map(told), data=form, timeout=60)
 
 
-_INVOICE = "/v1/invoices/{id}"
+_INVOICE, REFUNDS = "/v1/invoices/{id}", "/v1/refunds"
 _DESCRIBE = (_INVOICE, {"description": "As discussed"})
 _VOID: tuple[str, Mapping[str, str]] = (f"{_INVOICE}/void", {})
 _MORE = {"invoice": "{id}", "customer": "{customer}", "amount": "5000", "currency": "{currency}"}
+_SWAP = {
+    "lines[0][id]": "{first[id]}",
+    "lines[0][amount]": "{second[amount]}",
+    "lines[1][id]": "{second[id]}",
+    "lines[1][amount]": "{first[amount]}",
+}
+"""Two changes that cancel."""
+
+BY_SOMEBODY = "by_somebody"
+"""Metadata of a refund that no credit note of ours made."""
+
+_REFUND = {"payment_intent": "{intent}", "amount": "10000", f"metadata[{BY_SOMEBODY}]": "yes"}
 
 DASHBOARD: Mapping[str, Sequence[tuple[str, Mapping[str, str]]]] = {
-    "draft": [_DESCRIBE, ("/v1/invoiceitems", _MORE), (f"{_INVOICE}/finalize", {})],
+    "draft": [
+        _DESCRIBE,
+        ("/v1/invoiceitems", _MORE),
+        (f"{_INVOICE}/update_lines", _SWAP),
+        (f"{_INVOICE}/finalize", {}),
+    ],
     "open": [_DESCRIBE, _VOID, (f"{_INVOICE}/mark_uncollectible", {})],
     "uncollectible": [_VOID],
+    "paid": [(REFUNDS, _REFUND)],
 }
 """What somebody may do with an invoice in each status: path and form."""
+
+
+def _in_salesforce(dice: random.Random, world: World) -> None:
+    """Overwrite a record, or merge its Account into another, as people in the org do."""
+    from invoicing.connectors import salesforce
+    from invoicing.domain.salesforce import record
+
+    client = salesforce.client()
+    rows = client.query(Query(record.INVOICE, ["Id", record.STATUS, "Account__c"]))
+    if not rows:
+        return
+    row = dice.choice(rows)
+    if dice.random() < MERGES:
+        made = client.write_graph([_creating("Account", "new", {"Name": "Acme Holding"})])
+        order = {"master": made["new"]["id"], "losers": [row["Account__c"]]}
+        world.sandboxes[SALESFORCE].admin("POST", "merge", **order)
+        return
+    client.update(record.INVOICE, row["Id"], OVERWRITTEN[row[record.STATUS] == "Draft"])
+
+
+MERGES = 0.3
+"""How much of what people do in Salesforce is a merge of Accounts."""
+
+OVERWRITTEN: Mapping[bool, Mapping[str, Any]] = {
+    True: {"Description__c": "In other words"},
+    False: {"Total__c": 1, "Amount_Due__c": 7, "Status__c": "Draft", "Footer__c": "By hand"},
+}
+"""What people write over: of a draft what is theirs, of all else what is Stripe's."""
 
 
 def into_the_inbox(dice: random.Random | None = None) -> None:
@@ -775,7 +836,7 @@ STORIES: Mapping[str, Story] = {
             "rebuild-ledger",
             _lose_the_ledger,
             _is_known_again,
-            wanted={"mails": 1, "out_of_band": 1, "credit_notes": 1},
+            wanted={"mails": 1, "out_of_band": 1, "credit_notes": 1, "rebuilt": 1},
         ),
         Story("doctor", _look, _is_as_it_was, how="refused"),
         Story("overview", _look, _is_as_it_was),

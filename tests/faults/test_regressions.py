@@ -85,6 +85,10 @@ FOUND = [
         ),
         id="an address was lent a second time, after it was given back",
     ),
+    pytest.param(
+        Schedule("random:31000046", "rebuild-ledger", kills=(5,), pause=31 * DAY, again=True),
+        id="a ledger that was rebuilt was taken for one that had not written",
+    ),
 ]
 
 

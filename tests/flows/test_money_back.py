@@ -11,8 +11,9 @@ from flows.full_sync import full_sync
 from flows.handle_events import handle_events
 from flows.poll_events import poll_events
 from flows.record_payment import record_payment
+from flows.send_invoice import send_invoice
 from flows.sync_invoice import sync_invoice
-from invoicing.domain.forms.parameters import CreditLine, InvoiceOutcome
+from invoicing.domain.forms.parameters import CreditLine, InvoiceOutcome, LineItem
 from invoicing.errors import InvoicingError, Rejected
 from invoicing.ledger import inbox
 from tests.conftest import Sandbox
@@ -171,6 +172,60 @@ def test_a_cheque_that_is_given_back_by_hand(sent: InvoiceOutcome, org: Org) -> 
     credit_invoice(sent.name, give_back="out of band")
     assert state(org) == ("Paid", "Refunded")
     assert money(org)["Amount_Credited__c"] == 2450
+    assert full_sync().sentence == IN_STEP
+
+
+def test_what_came_in_two_ways_goes_back_in_two_ways(
+    sent: InvoiceOutcome, org: Org, dashboard: stripe.StripeClient
+) -> None:
+    """450 by cheque and 2,000 by card: no card is given back the cheque, and nothing goes twice."""
+    record_payment(sent.name, Decimal("450"), paid_by="cheque")
+    pay(sent)
+    poll_events()
+    assert state(org) == ("Paid", "Paid")
+    with pytest.raises(Rejected, match=r"Stripe collected only 2,000\.00 USD"):
+        credit_invoice(sent.name, give_back="refund")
+    credit_invoice(sent.name, Decimal("2000"), give_back="refund")
+    assert state(org) == ("Paid", "Partly Refunded")
+    with pytest.raises(Rejected, match="Stripe collected only"):
+        credit_invoice(sent.name, Decimal("450"), give_back="refund")
+    credit_invoice(sent.name, give_back="out of band")
+    assert state(org) == ("Paid", "Refunded")
+    assert [note.amount for note in notes(dashboard)] == [45000, 200000]
+    assert [refund.amount for refund in dashboard.v1.refunds.list().data] == [200000]
+    assert full_sync().sentence == IN_STEP
+
+
+@pytest.mark.parametrize(
+    ("currency", "price", "part", "minor"),
+    [("JPY", "12500", "5000", 1), ("KWD", "12.500", "5.010", 1000)],
+)
+def test_money_without_cents_and_with_three_decimals(
+    draft: Any,
+    org: Org,
+    dashboard: stripe.StripeClient,
+    currency: str,
+    price: str,
+    part: str,
+    minor: int,
+) -> None:
+    """A part by cheque, the rest by card, each given back: equal on both sides to the last coin."""
+    lines = [LineItem(description="Work", unit_price=price)]
+    sent = send_invoice(draft(currency=currency, lines=lines).name)
+    there = dashboard.v1.invoices.retrieve(sent.stripe_id)
+    whole, some = round(Decimal(price) * minor), round(Decimal(part) * minor)
+    assert (there.amount_due, there.currency) == (whole, currency.lower())
+    record_payment(sent.name, Decimal(part), paid_by="cheque")
+    dashboard.v1.invoices.pay(sent.stripe_id, {"payment_method": "pm_card_visa"})
+    poll_events()
+    assert money(org)["Amount_Paid__c"] == Decimal(price)
+    credit_invoice(sent.name, Decimal(price) - Decimal(part), give_back="refund")
+    credit_invoice(sent.name, give_back="out of band")
+    assert [refund.amount for refund in dashboard.v1.refunds.list().data] == [whole - some]
+    record = money(org)
+    assert (record["Status__c"], record["Payment_State__c"]) == ("Paid", "Refunded")
+    assert record["Amount_Credited__c"] == Decimal(price)
+    assert record["Amount_Refunded__c"] == Decimal(price) - Decimal(part)
     assert full_sync().sentence == IN_STEP
 
 

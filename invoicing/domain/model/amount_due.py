@@ -17,6 +17,7 @@ class AmountDue:
         carried: What Stripe does not collect, and puts onto the customer's next invoice.
         agreed: What was said before that it would be, to whoever wanted it sent.
         agreed_total: What its total was when it was last looked at before it became final.
+        other_lines: How the lines that became final differ from those that were looked at.
     """
 
     total: Money
@@ -26,6 +27,7 @@ class AmountDue:
     carried: Money | None = None
     agreed: Money | None = None
     agreed_total: Money | None = None
+    other_lines: str = ""
 
     @classmethod
     def expected(cls, total: Money, balance: Money, *, agreed: Money | None = None) -> "AmountDue":
@@ -49,9 +51,14 @@ class AmountDue:
         return self.finalized and self.agreed_total not in (None, self.total)
 
     @property
+    def was_changed(self) -> bool:
+        """Whether it became final otherwise than it was looked at: somebody changed it."""
+        return self.has_another_total or bool(self.other_lines)
+
+    @property
     def is_not_as_agreed(self) -> bool:
         """Whether a person has to see it again before it goes out."""
-        return self.is_more_than_agreed or self.has_another_total
+        return self.is_more_than_agreed or self.was_changed
 
     @property
     def note(self) -> str:

@@ -3,10 +3,12 @@
 https://docs.stripe.com/api/invoices/create
 """
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 
+from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.model.invoice import Account, Address, Invoice, Line
 from invoicing.domain.model.invoice_details import Collection as CollectionMethod
 from invoicing.domain.model.invoice_details import Discount
@@ -29,6 +31,12 @@ Whom = TypeVar("Whom", "sdk.CustomerCreateParams", "sdk.CustomerUpdateParams")
 
 COUPON_KEY = "salesforce_line_coupon"
 """Metadata of a line: the coupon that it was given, which the line itself shows as a number."""
+
+NAMED = 3
+"""How many lines are named to people; the rest is counted."""
+
+CHECKSUM_DIGITS = 12
+"""Of a line's fingerprint: the ledger keeps one of each line of an invoice."""
 
 
 PRODUCT_PREFIX = "salesforce_"
@@ -227,6 +235,7 @@ class LineFacts(NamedTuple):
         amount: In minor units.
         coupon: The coupon that takes something off it.
         discounts: How many discounts it has.
+        off: What these take off, in minor units.
         other_rates: Tax rates that it has by itself.
     """
 
@@ -238,7 +247,18 @@ class LineFacts(NamedTuple):
     amount: int
     coupon: str
     discounts: int
+    off: int
     other_rates: tuple[str, ...] = ()
+
+    @property
+    def checksum(self) -> str:
+        """Stands for all that reaches the customer or the tax; our own keys do neither."""
+        return fingerprint(*self._replace(key="", coupon=""))[:CHECKSUM_DIGITS]
+
+    def said(self, currency: str) -> str:
+        """The line for people."""
+        less = f" less {Money(currency, self.off)}" if self.off else ""
+        return f"{self.quantity} of {self.text!r}: {Money(currency, self.amount)}{less}"
 
 
 def wanted_facts(invoice: Invoice) -> list[LineFacts]:
@@ -253,6 +273,7 @@ def wanted_facts(invoice: Invoice) -> list[LineFacts]:
             line.amount(invoice.currency).minor,
             coupon_id(line.discount, invoice.currency) if line.discount else "",
             1 if line.discount else 0,
+            (line.amount(invoice.currency) - line.net(invoice.currency)).minor,
         )
         for line in invoice.lines
     ]
@@ -282,8 +303,57 @@ def line_facts(line: StripeLine, rates: Collection[str] | None) -> LineFacts:
         line["amount"],
         metadata.get(COUPON_KEY, ""),
         len(line["discounts"]),
+        sum(
+            cut["amount"]
+            for cut in line["discount_amounts"] or ()
+            if cut["discount"] in line["discounts"]
+        ),
         () if rates is None else tuple(sorted(taxed - {*rates})),
     )
+
+
+def lines_apart(
+    there: Sequence[LineFacts], agreed: Collection[str], here: Sequence[LineFacts], currency: str
+) -> str:
+    """How the lines of an invoice in Stripe differ from those that were agreed, for people.
+
+    Args:
+        there: Stripe's.
+        agreed: Checksums of those that were agreed.
+        here: The record's, which name what is missing, as long as it has not Stripe's.
+        currency: The invoice's.
+
+    Returns:
+        ``1 of 'A': 5.00 USD instead of 2 of 'B': 5.00 USD``; nothing where they are the same.
+    """
+    left, new = Counter(agreed), []
+    for line in there:
+        if left[line.checksum]:
+            left[line.checksum] -= 1
+        else:
+            new.append(line)
+    if not new and not +left:
+        return ""
+    known = Counter(line.checksum for line in there)
+    gone = []
+    for line in here:
+        if known[line.checksum]:
+            known[line.checksum] -= 1
+        else:
+            gone.append(line)
+    now, before = _named(new, currency), _named(gone, currency)
+    if now == before:
+        return f"{now}, of another product or with other discounts or taxes"
+    if now and before:
+        return f"{now} instead of {before}"
+    return f"{now}, which was not agreed" if now else f"without {before or 'a line'}"
+
+
+def _named(lines: Sequence[LineFacts], currency: str) -> str:
+    named = [line.said(currency) for line in lines[:NAMED]]
+    if len(lines) > NAMED:
+        named.append(f"{len(lines) - NAMED} more")
+    return "; ".join(named)
 
 
 def preview_params(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import stripe
 
-from sandbox.evidence import stripe_shapes
+from sandbox.evidence import stripe_shapes, stripe_stories
 from sandbox.evidence.response_types import ResponseTypes, fetched
 from sandbox.stripe import invoicing
 from sandbox.stripe.app import make_app
@@ -57,10 +57,10 @@ def test_each_kind_of_mistake_in_an_answer_is_named(
     assert types.complaints(invoice) == [complaint]
 
 
-def test_the_check_fails_for_a_sandbox_that_lost_a_property(
+def test_the_check_fails_for_a_property_that_is_lost_and_for_what_no_story_tells_of(
     types: ResponseTypes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever takes a property off the sandbox's invoices is told by the check."""
+    """A property is taken off the invoices, and a story of a new call and its states is missing."""
     whole = invoicing.new_invoice
 
     def without(*args: Any) -> Invoice:
@@ -69,5 +69,11 @@ def test_the_check_fails_for_a_sandbox_that_lost_a_property(
         return invoice
 
     monkeypatch.setattr(invoicing, "new_invoice", without)
-    verdict = stripe_shapes.judged(types, make_app)
-    assert verdict["failures"]["invoice (open)"] == "receipt_number is missing"
+    told = dict(stripe_stories.STORIES)
+    for name in [name for name in told if name.startswith(("Banks are debited", "A card is ch"))]:
+        del told[name]
+    monkeypatch.setattr(stripe_stories, "STORIES", told)
+    failures = stripe_shapes.judged(types, make_app)["failures"]
+    assert failures["invoice (open)"] == "receipt_number is missing"
+    assert failures["operation: POST /v1/charges"] == "no story calls it"
+    assert failures["states: charge.status"] == "never pending"

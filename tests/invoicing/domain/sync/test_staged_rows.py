@@ -208,6 +208,40 @@ def test_every_field_of_the_record_is_compared_or_our_own() -> None:
     assert {*NOT_ON_THE_PAGE} <= {*record.MIRRORED_FIELDS} <= known
 
 
+LINE_VALUES = {
+    "Local_Key__c": "another",
+    "Description__c": "In other words",
+    "Quantity__c": "2",
+    "Unit_Price__c": "7",
+    "Unit_Price_Exact__c": "5.0000001",
+    "Amount__c": "7",
+}
+"""Fields of a line that say what was billed, and another value for each."""
+
+OWN_LINE_FIELDS = {
+    *("Invoice__c", "Position__c", "Product__c", "Discount_Amount__c", "Discount_Percent__c"),
+    *("Currency__c", "Draft_Amount__c"),
+}
+"""Where a line belongs, what was asked for, and what Salesforce adds up of a draft."""
+
+
+def test_every_field_of_a_line_is_compared_or_our_own() -> None:
+    """Overwritten, each that says what was billed makes another sum; a new one needs a list."""
+    assert OBJECTS[record.LINE].fields.keys() - LINE_VALUES.keys() == OWN_LINE_FIELDS
+    line = {"Id": "a02", "Invoice__c": "a01", f"Invoice__r.{record.CURRENCY}": "USD"}
+    line |= {"Local_Key__c": "1", "Description__c": "Work", "Quantity__c": "1"}
+    line |= {"Unit_Price__c": "5", "Unit_Price_Exact__c": "5", "Amount__c": "5"}
+
+    def staged_lines(fields: Mapping[str, str]) -> int:
+        [row] = lines_rows([[fields.get(name, "") for name in QUERIED_LINE_FIELDS]], Kept())
+        return row.lines
+
+    for name, value in LINE_VALUES.items():
+        # The price that is shown is rounded; the exact one, where there is one, counts.
+        without = dict(line) if name != "Unit_Price__c" else line | {"Unit_Price_Exact__c": ""}
+        assert staged_lines(without | {name: value}) != staged_lines(without), name
+
+
 def test_what_an_org_does_not_keep_does_not_differ() -> None:
     """Bulk gives an empty text for it, each night."""
     invoice = listed(footer="Thanks", post_payment_credit_notes_amount=5)

@@ -7,6 +7,7 @@ and sees that nothing else can be.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -18,7 +19,9 @@ from sandbox.common.serve import running
 from sandbox.evidence import stripe_stories
 from sandbox.evidence.response_types import DEPTH, STRIPE, ResponseTypes, fetched
 from sandbox.evidence.verdict import Verdict, unavailable, verdict
+from sandbox.stripe.api import OPERATIONS
 from sandbox.stripe.app import make_app
+from sandbox.stripe.store import KINDS
 
 SOURCE = f"stripe-node {STRIPE} response types"
 
@@ -62,6 +65,12 @@ LISTED = {
     "line_item": "/v1/invoices/{invoice}/lines",
 }
 """Where objects are listed, to expand all of them at once."""
+
+OWN = {"delivery", "mail"}
+"""Kinds that only the sandbox has."""
+
+INSIDE = {"discount"}
+"""Kinds that come inside of others alone, when expanded, and are compared there."""
 
 SAMPLES = 3
 """How many objects of a kind are expanded, each in another state."""
@@ -137,7 +146,12 @@ def judged(types: ResponseTypes, app: Callable[[str], ASGIApp]) -> Verdict:
         app: Makes the sandbox's application.
     """
     judge = Judge(types)
-    with running(app) as url, httpx.Client(base_url=url, timeout=30) as client:
+    called: set[tuple[str, str]] = set()
+    hooks = {"request": [lambda request: called.add((request.method, request.url.path))]}
+    with (
+        running(app) as url,
+        httpx.Client(base_url=url, timeout=30, event_hooks=hooks) as client,
+    ):
         told = stripe_stories.Account(client, judge.look)
         for name, story in stripe_stories.STORIES.items():
             judge.cases[f"story: {name}"] = _told(story, told)
@@ -149,6 +163,7 @@ def judged(types: ResponseTypes, app: Callable[[str], ASGIApp]) -> Verdict:
             judge.cases[f"states: {kind}.{field}"] = (
                 f"never {', '.join(sorted(missing))}" if missing else ""
             )
+        judge.cases |= _all_there_is(judge, called)
         expansions = _expanded(judge, client)
     result = verdict(SOURCE, judge.cases | expansions)
     result["counts"] = {
@@ -158,6 +173,18 @@ def judged(types: ResponseTypes, app: Callable[[str], ASGIApp]) -> Verdict:
         "expansions": len(expansions),
     }
     return result
+
+
+def _all_there_is(judge: Judge, called: set[tuple[str, str]]) -> dict[str, str]:
+    """See that the stories have left out no operation and no kind of object that is served."""
+    cases = {}
+    for op in OPERATIONS:
+        path = re.compile(re.sub(r"\{\w+\}", "[^/]+", op.path))
+        told = any(op.method == how and path.fullmatch(where) for how, where in called)
+        cases[f"operation: {op.method} {op.path}"] = "" if told else "no story calls it"
+    for name in KINDS.keys() - OWN - INSIDE:
+        cases[f"kind: {name}"] = "" if name in judge.samples else "no story has one"
+    return cases
 
 
 def _told(story: Callable[[stripe_stories.Account], None], account: stripe_stories.Account) -> str:

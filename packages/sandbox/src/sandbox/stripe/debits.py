@@ -47,8 +47,25 @@ class Debit:
         """How long a payment is under way."""
         return DAYS * 24 * 3600 if livemode else self.delay
 
-    def details(self) -> Doc:
-        """What payment methods and charges show of the account."""
+    def method_details(self) -> Doc:
+        """What a payment method shows of the account."""
+        more: dict[str, Doc] = {
+            "sepa_debit": {"generated_from": {"charge": None, "setup_attempt": None}},
+            "us_bank_account": {
+                "financial_connections_account": None,
+                "networks": {"preferred": "ach", "supported": ["ach"]},
+                "status_details": {},
+            },
+        }
+        return self._details() | more.get(self.kind, {})
+
+    def charge_details(self) -> Doc:
+        """What a charge shows of the account."""
+        if self.kind == "us_bank_account":
+            return self._details() | {"payment_reference": None}
+        return self._details() | {"mandate": None}
+
+    def _details(self) -> Doc:
         last4 = self.number[-4:] or "0000"
         details: dict[str, Doc] = {
             "sepa_debit": {

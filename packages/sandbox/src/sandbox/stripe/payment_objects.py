@@ -204,6 +204,6 @@ def new_debit_charge(context: Context, intent: Doc, debit: Debit, method: str) -
     no_card = Card("", "", debit.token)
     return new_charge(context, intent, no_card, method) | {
         "paid": False,
-        "payment_method_details": {debit.kind: debit.details(), "type": debit.kind},
+        "payment_method_details": {debit.kind: debit.charge_details(), "type": debit.kind},
         "status": "pending",
     }

@@ -151,7 +151,7 @@ def open_dispute(
         "metadata": {},
         "network_reason_code": "10.4",
         "payment_intent": charge["payment_intent"],
-        "payment_method_details": _disputed_card(charge),
+        **_disputed_card(charge),
         "reason": reason,
         "status": "needs_response",
     }
@@ -161,13 +161,14 @@ def open_dispute(
     return dispute
 
 
-def _disputed_card(charge: Doc) -> Doc | None:
+def _disputed_card(charge: Doc) -> Doc:
+    """What a dispute shows of the card; of a bank's account it shows nothing."""
     card = charge["payment_method_details"].get("card")
     if card is None:
-        return None
+        return {}
     code = {"case_type": "chargeback", "network_reason_code": "10.4"}
     shown = {"brand": card["brand"], "network": card["network"]}
-    return {"card": shown | code, "type": "card"}
+    return {"payment_method_details": {"card": shown | code, "type": "card"}}
 
 
 def _move(context: Context, dispute: Doc, amount: int, category: str, *, fee: int = 0) -> None:

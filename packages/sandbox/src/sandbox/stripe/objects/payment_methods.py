@@ -120,7 +120,7 @@ def _debit(params: Params, kind: str) -> Debit:
 
 def _new_method(context: Context, instrument: payment_methods.Instrument) -> Doc:
     if isinstance(instrument, Debit):
-        details = {"kind": instrument.kind, instrument.kind: instrument.details()}
+        details = {"kind": instrument.kind, instrument.kind: instrument.method_details()}
     else:
         details = {"kind": "card", "card": _card(instrument)}
     return {
