@@ -6,6 +6,7 @@ UV     := $(shell command -v uv || echo .cache/uv/bin/uv)
 RUN    := $(VENV)/bin/python
 PYTEST := $(RUN) -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 ARGS   ?=
+PRODUCTION := .cache/production
 
 COMPILE = $(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 	--no-annotate --no-emit-index-url --custom-compile-command "make lock" $(ARGS)
@@ -15,7 +16,7 @@ export PRE_COMMIT_HOME = .cache/pre-commit
 # Or every program would compile all that it imports, each time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo test-fast test test-system test-all lint format lock bench deploy pages doctor docs pictures check-sandbox check-package check-real prove clean
+.PHONY: help install demo test-fast test test-system test-all lint format lock bench deploy pages doctor docs pictures sbom audit check-sandbox check-package check-real prove clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -85,6 +86,17 @@ lock: ## Write both locks from what is declared; ARGS=--upgrade takes newer vers
 	$(COMPILE) pyproject.toml packages/warm_worker/pyproject.toml --output-file requirements.lock
 	$(COMPILE) packages/sandbox/pyproject.toml --extra evidence --extra package --group dev \
 		--group packages/sandbox/pyproject.toml:test --constraints requirements.lock --output-file requirements-dev.lock
+
+sbom: install ## Write what production installs (CycloneDX), and hold its licences to those allowed
+	@$(UV) venv --quiet --clear --python $(RUN) $(PRODUCTION)
+	@$(UV) pip sync --quiet --python $(PRODUCTION)/bin/python --require-hashes requirements.lock
+	@$(VENV)/bin/cyclonedx-py environment $(PRODUCTION) --pyproject pyproject.toml --no-validate \
+		--output-reproducible --output-file .cache/sbom.cdx.json
+	@$(VENV)/bin/pip-licenses --python $(PRODUCTION)/bin/python --from mixed >/dev/null
+	@echo "The SBOM is .cache/sbom.cdx.json; all licences in it are allowed."
+
+audit: install ## Ask PyPI for known vulnerabilities of what production installs; fails where it cannot
+	@$(VENV)/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements.lock
 
 deploy: install ## Migrate the ledger; tell the Prefect server of the settings what to run
 	@$(RUN) -m deployments

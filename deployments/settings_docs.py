@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from invoicing.settings import FILE, PREFIX, Settings, leaves
+from invoicing.tracing.switch import ENDPOINT
 from tasks.installation.automations import Timing
 from tasks.installation.notifications import Notifications
 from tasks.installation.queues import Limits
@@ -55,6 +56,12 @@ def variables() -> list[Variable]:
         *_of(Timing, "INVOICING_AUTOMATIONS_"),
         *_of(Notifications, "INVOICING_NOTIFICATIONS_"),
         *_of(Limits, "INVOICING_QUEUES_"),
+        Variable(
+            ENDPOINT,
+            "",
+            "Where traces are sent, by OTLP over HTTP, such as http://collector:4318; none without "
+            "it. All other variables of OpenTelemetry count too.",
+        ),
     ]
 
 

@@ -4,6 +4,7 @@ from prefect import flow
 
 from invoicing.domain.forms.parameters import Outcome
 from tasks.installation.overview import update_overview
+from tasks.installation.run_times import count_runs
 from tasks.runtime.outcome import reports_outcome
 
 
@@ -14,6 +15,9 @@ def overview() -> Outcome:
 
     It shows what waits for an answer and how to answer it, what failed and why, a link to each
     form, and the newest reports. Every five minutes, and by hand. Neither Stripe nor Salesforce
-    is asked, so that it is there when they are away.
+    is asked, so that it is there when they are away. The runs that are over are counted, for the
+    receiver's metrics.
     """
-    return Outcome(sentence=update_overview())
+    sentence = update_overview()
+    count_runs()
+    return Outcome(sentence=sentence)

@@ -3,15 +3,17 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Generic, TypeVar
 
 from anyio.to_thread import run_sync
+from opentelemetry.trace import SpanContext
 from pydantic import SecretStr
 
 from invoicing.connectors.prefect import RETRY_POLICY, Prefect
 from invoicing.errors import TransientError
+from invoicing.tracing import propagation
 
 log = logging.getLogger("trigger")
 
@@ -56,11 +58,18 @@ class FlowTrigger(Generic[Place]):
         self._started = started
         self._notified = asyncio.Event()
         self._place: Place | None = None
+        self._causes: list[SpanContext] = []
         self._starting = False
 
-    def notify(self, place: Place | None = None) -> None:
-        """Say that there is something new; where it stands in its stream, if in any."""
+    def notify(self, place: Place | None = None, causes: Sequence[SpanContext] = ()) -> None:
+        """Say that there is something new.
+
+        Args:
+            place: Where it stands in its stream, if in any.
+            causes: The spans in which it was heard of, if traces are on.
+        """
         self._place = self._place if place is None else place
+        self._causes = propagation.first_of([*self._causes, *causes])
         self._notified.set()
 
     @property
@@ -85,7 +94,9 @@ class FlowTrigger(Generic[Place]):
             await self._notified.wait()
             self._starting, place = True, self._place
             self._notified.clear()
-            if not await self._start():
+            causes, self._causes = self._causes, []
+            if not await self._start(causes):
+                self._causes = propagation.first_of([*causes, *self._causes])
                 self._notified.set()
             elif self._started and place is not None:
                 await self._started(place)
@@ -94,14 +105,15 @@ class FlowTrigger(Generic[Place]):
             again = self._notified.is_set()
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS) if again else PAUSE_SECONDS
 
-    async def _start(self) -> bool:
+    async def _start(self, causes: Sequence[SpanContext]) -> bool:
         key = f"{self._key}-{int(time.time())}"
         try:
-            return await run_sync(
-                self._prefect.start_unless_started,
-                *(self._flow, {}, key),
-                abandon_on_cancel=True,
-            )
+            with propagation.following(f"start {self._flow}", causes):
+                return await run_sync(
+                    self._prefect.start_unless_started,
+                    *(self._flow, {}, key),
+                    abandon_on_cancel=True,
+                )
         except TransientError as error:
             log.warning("%s was not started: %s", self._flow, error)
             return False

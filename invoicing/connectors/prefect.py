@@ -19,6 +19,7 @@ from urllib3.util import Retry
 from invoicing.errors import NotFound, Rejected, TransientError
 from invoicing.settings import settings
 from invoicing.shapes import decode
+from invoicing.tracing.propagation import run_labels
 
 RETRY_POLICY = Retry(
     total=8,
@@ -190,6 +191,7 @@ class Prefect:
             "parameters": parameters,
             "idempotency_key": idempotency_key,
             "state": {"type": "SCHEDULED"},
+            "labels": run_labels(),
         }
         path = "/deployments/{}/create_flow_run"
         answer = self._send("POST", path.format(self._deployment(flow)), body)

@@ -302,6 +302,21 @@ class ProcessingTime(SQLModel, table=True):
     seconds: float = Field(default=0, description="What they took, added up.")
 
 
+class RunTime(SQLModel, table=True):
+    """Number of runs of a flow that ended in a state after so many seconds of work, and no fewer.
+
+    One row for each bucket of a histogram, counted from Prefect's runs by ``overview``.
+    """
+
+    __tablename__ = "run_time"
+
+    flow: str = Field(primary_key=True)
+    state: str = Field(primary_key=True, description="The type of its last state.")
+    within: str = Field(primary_key=True, description="Upper bound in seconds.")
+    runs: int = 0
+    seconds: float = Field(default=0, description="What they took, added up.")
+
+
 class Request(SQLModel, table=True):
     """A request made in a Salesforce record's action field, started once."""
 

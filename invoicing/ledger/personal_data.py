@@ -35,6 +35,7 @@ from invoicing.ledger.models import (
     RememberedLayout,
     Request,
     RequestRecord,
+    RunTime,
     SharedLogin,
     StagedLines,
     StagedSalesforce,
@@ -156,6 +157,7 @@ HOLDINGS: Mapping[type[SQLModel], Holding] = {
         ["lane", "invoice_id", "object_id"],
     ),
     ProcessingTime: Holding(_columns("within events seconds")),
+    RunTime: Holding(_columns("flow state within runs seconds")),
     Request: Holding(
         _columns("id record_id action asked_at cleared run_id"), {"ended": GONE}, ["record_id"]
     ),

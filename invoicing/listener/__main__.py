@@ -10,6 +10,7 @@ from invoicing.errors import InvoicingError, TransientError
 from invoicing.ledger.database import session
 from invoicing.listener.listening import Listener
 from invoicing.settings import settings
+from invoicing.tracing import switch
 
 
 def main() -> None:
@@ -18,6 +19,7 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
     try:
         _check_ledger()
+        switch.begin("invoicing-listener")
         asyncio.run(_until_stopped())
     except InvoicingError as error:
         sys.exit(f"The listener cannot listen. {error}")

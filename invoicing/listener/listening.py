@@ -18,6 +18,7 @@ from invoicing.errors import EventsMissed, InvoicingError, Misconfigured
 from invoicing.flow_trigger import FlowTrigger
 from invoicing.ledger import subscriptions
 from invoicing.settings import Settings
+from invoicing.tracing import propagation
 
 log = logging.getLogger("listener")
 
@@ -68,7 +69,8 @@ class Listener:
             async for batch in bus.listen(self._topic, place):
                 self._pause = FIRST_PAUSE_SECONDS
                 if any(is_news(change, session.user_id) for change in batch.changes):
-                    self._trigger.notify(batch.replay_id)
+                    with propagation.TRACER.start_as_current_span("hear of requests"):
+                        self._trigger.notify(batch.replay_id, propagation.here())
                 elif not self._trigger.is_behind:
                     await self._keep(batch.replay_id)
 

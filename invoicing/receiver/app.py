@@ -7,9 +7,10 @@ acknowledged like all others.
 """
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from opentelemetry.trace import SpanContext
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -32,8 +33,12 @@ WRITERS = 2
 """Transactions of one worker at once; SQLite has only one anyhow."""
 
 
-def build_app(settings: Settings) -> Starlette:
+def build_app(settings: Settings, ended: Callable[[], None] = lambda: None) -> Starlette:
     """The receiver for the endpoints of the settings.
+
+    Args:
+        settings: What differs from one installation to the next.
+        ended: Called when it has answered its last request.
 
     Raises:
         Misconfigured: there is no endpoint.
@@ -43,10 +48,10 @@ def build_app(settings: Settings) -> Starlette:
     trigger = FlowTrigger[None]("handle-events", "inbox", *api)
     metrics = Metrics()
 
-    def written(events: int, new: int) -> None:
+    def written(events: int, new: int, heard_in: list[SpanContext]) -> None:
         metrics.received(events, new)
         if new:
-            trigger.notify()
+            trigger.notify(causes=heard_in)
 
     writer = BatchWriter(written, 1 if "sqlite" in settings.ledger.url else WRITERS)
 
@@ -54,6 +59,7 @@ def build_app(settings: Settings) -> Starlette:
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         async with writer.running(), trigger.running():
             yield
+        await run_in_threadpool(ended)
 
     async def webhook(request: Request) -> Response:
         try:

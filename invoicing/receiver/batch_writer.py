@@ -8,11 +8,14 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import NamedTuple
 
+from opentelemetry.trace import SpanContext
 from starlette.concurrency import run_in_threadpool
 
 from invoicing.errors import TransientError
 from invoicing.ledger import inbox
+from invoicing.tracing import propagation
 
 log = logging.getLogger("receiver")
 
@@ -22,18 +25,27 @@ BATCH_SIZE = 200
 PATIENCE_SECONDS = 20.0
 """How long a request waits for its commit; a repeated event is written once anyhow."""
 
-PendingEvent = tuple[inbox.NewEvent, "asyncio.Future[None]"]
+
+class PendingEvent(NamedTuple):
+    """An event that is to be written, who waits for that, and the span of its request, if any."""
+
+    event: inbox.NewEvent
+    done: "asyncio.Future[None]"
+    heard_in: list[SpanContext]
+
+
+Written = Callable[[int, int, list[SpanContext]], None]
 
 
 class BatchWriter:
     """Takes events and returns once they are in the inbox."""
 
-    def __init__(self, written: Callable[[int, int], None], writers: int) -> None:
+    def __init__(self, written: Written, writers: int) -> None:
         """Prepare the queue.
 
         Args:
-            written: Called after each commit with how many events it held, and how many of
-                them were new.
+            written: Called after each commit with how many events it held, how many of them
+                were new, and the spans of their requests.
             writers: Transactions under way at once.
         """
         self._written = written
@@ -47,7 +59,7 @@ class BatchWriter:
             TransientError: it is not, because the ledger is away or busy for too long.
         """
         done = asyncio.get_running_loop().create_future()
-        self._queue.put_nowait((event, done))
+        self._queue.put_nowait(PendingEvent(event, done, propagation.here()))
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 await done
@@ -77,18 +89,18 @@ class BatchWriter:
 
     async def _write(self, batch: Sequence[PendingEvent]) -> None:
         try:
-            new = await run_in_threadpool(inbox.receive, [event for event, _ in batch])
+            new = await run_in_threadpool(inbox.receive, [each.event for each in batch])
         except Exception as error:
             if len(batch) > 1 and not isinstance(error, TransientError):
                 for promise in batch:  # one that cannot be written keeps no other from it
                     await self._write([promise])
                 return
             log.error("%s events were not written down: %s", len(batch), error)
-            for _, done in batch:
-                if not done.done():
-                    done.set_exception(TransientError(str(error)))
+            for each in batch:
+                if not each.done.done():
+                    each.done.set_exception(TransientError(str(error)))
             return
-        for _, done in batch:
-            if not done.done():
-                done.set_result(None)
-        self._written(len(batch), new)
+        for each in batch:
+            if not each.done.done():
+                each.done.set_result(None)
+        self._written(len(batch), new, [span for each in batch for span in each.heard_in])

@@ -15,7 +15,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from invoicing.errors import TransientError
-from invoicing.ledger import drift, inbox
+from invoicing.ledger import drift, inbox, run_times
 from invoicing.ledger.models import EventState
 
 METRICS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
@@ -75,11 +75,12 @@ class LedgerCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Look."""
         try:
-            states, oldest, times, sync = (
+            states, oldest, times, sync, runs = (
                 inbox.backlog(),
                 inbox.oldest_waiting(),
                 inbox.processing_times(),
                 drift.last_finished(),
+                run_times.run_times(),
             )
         except TransientError:
             return
@@ -117,3 +118,13 @@ class LedgerCollector(Collector):
             buckets=[(t.within, n) for t, n in zip(times, counts, strict=True)],
             sum_value=sum(row.seconds for row in times),
         )
+        took = HistogramMetricFamily(
+            "invoicing_run_seconds",
+            "How long runs of a flow worked that ended in a state.",
+            labels=["flow", "state"],
+        )
+        for kind, rows in runs.items():
+            counts = accumulate(row.runs for row in rows)
+            buckets = [(row.within, n) for row, n in zip(rows, counts, strict=True)]
+            took.add_metric(kind, buckets, sum(row.seconds for row in rows))
+        yield took

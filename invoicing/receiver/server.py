@@ -11,7 +11,7 @@ import threading
 from typing import Any
 
 import uvicorn
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.supervisors import Multiprocess
 
@@ -71,17 +71,19 @@ def options() -> dict[str, Any]:
     }
 
 
-def worker_app() -> Starlette:
+def worker_app() -> ASGIApp:
     """The receiver of the settings, for a worker process that ends with its supervisor."""
     from invoicing.receiver.app import build_app  # after the metrics' directory is known
     from invoicing.settings import settings
+    from invoicing.tracing import switch
 
     sys.setswitchinterval(SWITCH_SECONDS)
     to_standard_error()
     supervisor = multiprocessing.parent_process()
     if supervisor:
         threading.Thread(target=_exit_with, args=(supervisor,), daemon=True).start()
-    return build_app(settings())
+    program = switch.begin("invoicing-receiver")
+    return program.traced(build_app(settings(), ended=program.end))
 
 
 def _exit_with(supervisor: Any) -> None:

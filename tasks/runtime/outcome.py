@@ -16,6 +16,7 @@ from invoicing.domain.salesforce.request_record import RequestState
 from invoicing.errors import Conflict, InvoicingError, Rejected, Superseded
 from tasks.runtime.request_answer import answer_own_request
 from tasks.runtime.run_page import headline
+from tasks.runtime.run_tracing import trace_runs
 
 P = ParamSpec("P")
 
@@ -63,6 +64,7 @@ def reports_outcome(flow: Callable[P, R]) -> Callable[P, R]:
         return Completed(message=outcome.sentence, data=outcome)
 
     cast(Any, run).__signature__ = _with_titles(signature(flow))
+    trace_runs()
     return cast(Callable[P, R], run)
 
 

@@ -1,6 +1,7 @@
 """The page that people open first."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import cast
 from uuid import UUID
 
@@ -9,12 +10,15 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from prefect.client.schemas.objects import Artifact
 from prefect.deployments.runner import RunnerDeployment
+from prometheus_client.parser import text_string_to_metric_families
 
 from flows.full_sync import full_sync
 from flows.overview import overview
+from flows.preview_invoice import preview_invoice
 from flows.send_invoice import send_invoice
 from flows.void_invoice import void_invoice
 from invoicing.domain.forms.parameters import InvoiceOutcome
+from invoicing.receiver.metrics import Metrics
 from invoicing.settings import settings
 from tests.flows.conftest import Deployed
 from tests.flows.dialogues import Conversation
@@ -110,3 +114,32 @@ def test_its_address_stays_and_services_may_be_away(monkeypatch: pytest.MonkeyPa
     assert "1 run failed" in overview().sentence
     assert [page.id for page in before] == [page.id for page in artifacts("overview")]
     assert "void INV-0001" in part("Failed in the last seven days")
+
+
+def test_runs_are_counted_for_the_receivers_metrics(
+    draft: Raise, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How many of each flow ended how and how long they worked; what was before the first not."""
+    monkeypatch.setattr("tasks.installation.run_times.SETTLED_AFTER", timedelta())
+    invoice = draft().name
+    Conversation(void_invoice, invoice=invoice)
+    overview()
+    assert samples("void-invoice") == {}
+    for _ in range(2):
+        Conversation(void_invoice, invoice=invoice)
+    Conversation(preview_invoice, invoice=invoice)
+    for _ in range(2):
+        overview()
+    assert samples("void-invoice") == {"failed": 2}
+    assert samples("preview-invoice") == {"completed": 1}
+
+
+def samples(flow: str) -> dict[str, float]:
+    """How many runs of a flow ended in each state, as the receiver says."""
+    families = text_string_to_metric_families(Metrics().exposition().decode())
+    return {
+        one.labels["state"]: one.value
+        for family in families
+        for one in family.samples
+        if one.name == "invoicing_run_seconds_count" and one.labels["flow"] == flow
+    }

@@ -14,9 +14,18 @@ from sqlmodel import SQLModel
 
 from invoicing.domain.stripe.events import EventSummary
 from invoicing.errors import Busy, Rejected, TransientError
-from invoicing.ledger import database, inbox, intents, leases, request_records, salesforce_requests
+from invoicing.ledger import (
+    database,
+    inbox,
+    intents,
+    leases,
+    request_records,
+    run_times,
+    salesforce_requests,
+)
 from invoicing.ledger.inbox import EventFilter
 from invoicing.ledger.models import Event, Intent, Lease, RequestRecord
+from invoicing.ledger.run_times import EndedRun
 
 pytestmark = pytest.mark.usefixtures("ledger_url")
 
@@ -308,6 +317,25 @@ def test_settling_times_are_counted_once() -> None:
     inbox.finish([row.id or 0 for row in again], "handler")
     assert {row.within: row.events for row in inbox.processing_times() if row.events} == {"60": 3}
     assert inbox.processed() == 3
+
+
+def test_runs_are_counted_once() -> None:
+    """Whoever has read the same runs beside another counts nothing of them."""
+    began, ended = datetime.now(UTC) - timedelta(minutes=5), datetime.now(UTC)
+    run_times.count([], None, began)
+    runs = [EndedRun("send-invoice", "completed", 1.5), EndedRun("send-invoice", "failed", 700)]
+    for _ in range(2):
+        run_times.count(runs, began, ended)
+    run_times.count(runs[:1], ended, ended)
+    found = run_times.run_times()
+    counts = {
+        kind: {row.within: row.runs for row in rows if row.runs} for kind, rows in found.items()
+    }
+    assert counts == {
+        ("send-invoice", "completed"): {"2": 2},
+        ("send-invoice", "failed"): {"1800": 1},
+    }
+    assert sum(row.seconds for row in found["send-invoice", "completed"]) == 3
 
 
 def test_what_is_done_is_never_looked_through(ledger_url: str) -> None:

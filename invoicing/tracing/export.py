@@ -1,0 +1,131 @@
+"""What leaves this process: spans without anything that names somebody or opens something.
+
+Run names, sentences, texts of errors and URLs hold customers' names, addresses and tokens. So of
+each span only those attributes go that are named here, of an event its name and the few that are
+named, of a status its code, and of a URL the words of the three APIs.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from urllib.parse import urlsplit
+
+from opentelemetry.context import Context
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.instrumentation.threading import ThreadingInstrumentor
+from opentelemetry.instrumentation.urllib3 import URLLib3Instrumentor
+from opentelemetry.sdk.trace import Event, ReadableSpan, Span, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.trace import Link, Status, StatusCode
+from opentelemetry.util.types import Attributes, AttributeValue
+
+NameOf = Callable[[ReadableSpan], str | None]
+
+KEPT = frozenset(
+    [
+        "error.type",
+        "exception.type",
+        "http.request.method",
+        "http.response.status_code",
+        "prefect.deployment.id",
+        "prefect.flow.id",
+        "prefect.run.id",
+        "prefect.run.type",
+        "prefect.state.name",
+        "prefect.state.type",
+        "prefect.tags",
+        "server.address",
+        "server.port",
+        "url.full",
+    ]
+)
+"""The attributes that leave; ``url.full`` is set by :class:`Traces` alone, as a template."""
+
+APIS = ("/v1/", "/services/", "/api/")
+"""How paths of Stripe, Salesforce and Prefect begin."""
+
+WORD = re.compile(r"[A-Za-z][A-Za-z_-]*|v[\d.]+|oauth2")
+"""A part of a path that is the API's own; ids and values have digits or other characters."""
+
+ENDED_BADLY = ("FAILED", "CRASHED")
+
+
+class Traces:
+    """Makes spans of calls over HTTP, and of whatever its provider is asked for."""
+
+    def __init__(self, name_of: NameOf | None) -> None:
+        """Begin; the last spans are sent when the process ends."""
+        self.provider = TracerProvider()
+        self.provider.add_span_processor(_Redacting(name_of or (lambda _: None)))
+        URLLib3Instrumentor().instrument(tracer_provider=self.provider, url_filter=template_of)
+        ThreadingInstrumentor().instrument()
+
+
+class _Redacting(BatchSpanProcessor):
+    """Sends spans once they may leave; those that nobody has ended end with the process.
+
+    Prefect leaves the span of a run open that is suspended or taken over.
+    """
+
+    def __init__(self, name_of: NameOf) -> None:
+        super().__init__(OTLPSpanExporter())
+        self._name_of = name_of
+        self._open: dict[int, Span] = {}
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        """Remember a span."""
+        super().on_start(span, parent_context)
+        self._open[span.get_span_context().span_id] = span
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Hand over what may leave of a span."""
+        if span.context:
+            self._open.pop(span.context.span_id, None)
+        super().on_end(redacted(span, self._name_of(span) or span.name))
+
+    def shutdown(self) -> None:
+        """End what is open, and send all."""
+        for span in list(self._open.values()):
+            span.end()
+        super().shutdown()  # type: ignore[no-untyped-call]
+
+
+def redacted(span: ReadableSpan, name: str) -> ReadableSpan:
+    """A span as it may leave, under a name."""
+    return ReadableSpan(
+        name,
+        span.context,
+        span.parent,
+        span.resource,
+        _kept(span.attributes),
+        [Event(event.name, _kept(event.attributes), event.timestamp) for event in span.events],
+        [Link(link.context) for link in span.links],
+        span.kind,
+        status=Status(_code(span)),
+        start_time=span.start_time,
+        end_time=span.end_time,
+        instrumentation_scope=span.instrumentation_scope,
+    )
+
+
+def template_of(url: str) -> str:
+    """A URL without its query, and without whatever in its path is an id or a value."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    path = parts.path if parts.path.startswith(APIS) else "/"
+    return f"{parts.scheme}://{host}{'/'.join(_words(path.split('/')))}"
+
+
+def _words(segments: Iterable[str]) -> Iterable[str]:
+    for segment in segments:
+        yield segment if not segment or WORD.fullmatch(segment) else "{}"
+
+
+def _kept(attributes: Attributes) -> dict[str, AttributeValue]:
+    return {name: value for name, value in (attributes or {}).items() if name in KEPT}
+
+
+def _code(span: ReadableSpan) -> StatusCode:
+    """The status; Prefect calls a run good whose flow has returned that it failed."""
+    states = [(event.attributes or {}).get("prefect.state.type") for event in span.events]
+    last = next((state for state in reversed(states) if state), None)
+    return StatusCode.ERROR if last in ENDED_BADLY else span.status.status_code

@@ -1,0 +1,61 @@
+"""Count the runs that are over, in the ledger, where all receivers find them."""
+
+from datetime import UTC, datetime, timedelta
+
+from prefect import task
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import (
+    DeploymentFilter,
+    DeploymentFilterName,
+    FlowRunFilter,
+    FlowRunFilterEndTime,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun
+from prefect.client.schemas.sorting import FlowRunSort
+
+from invoicing.ledger import inbox, run_times
+from invoicing.ledger.run_times import EndedRun
+from tasks.installation.automations import PREFECT_YAML, flows_of
+from tasks.installation.overview import RUNS_READ
+from tasks.runtime.retries import STEP
+
+SETTLED_AFTER = timedelta(minutes=2)
+"""So long after its end a run is counted: what has crashed was begun again by then."""
+
+
+@task(task_run_name="count the runs that are over", **STEP)
+def count_runs() -> None:
+    """Count what ended since the last time; nothing of what was before the first."""
+    since, until = inbox.cursor(run_times.CURSOR), datetime.now(UTC) - SETTLED_AFTER
+    run_times.count(_ended(since, until) if since else [], since, until)
+
+
+def _ended(since: datetime, until: datetime) -> list[EndedRun]:
+    """Our deployments' runs that ended from one instant on and before another."""
+    ours = DeploymentFilter(name=DeploymentFilterName(any_=flows_of(PREFECT_YAML)))
+    over = FlowRunFilter(
+        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(TERMINAL_STATES))),
+        end_time=FlowRunFilterEndTime(after_=since, before_=until),
+    )
+    found: list[FlowRun] = []
+    with get_client(sync_client=True) as client:
+        flows = {each.id: each.name for each in client.read_deployments(deployment_filter=ours)}
+        while page := client.read_flow_runs(
+            deployment_filter=ours,
+            flow_run_filter=over,
+            sort=FlowRunSort.ID_DESC,
+            limit=RUNS_READ,
+            offset=len(found),
+        ):
+            found += page
+    return [
+        EndedRun(
+            flows[run.deployment_id],
+            run.state_type.value.lower(),
+            run.total_run_time.total_seconds(),
+        )
+        for run in {run.id: run for run in found}.values()
+        if run.deployment_id in flows and run.state_type and run.end_time and run.end_time < until
+    ]
