@@ -175,6 +175,7 @@ class Desk:
         self.page.get_by_role("tab", name="Task Runs").click()
         expect(self.page.get_by_text("compare the totals").first).to_be_visible()
         pictures.keep(self._when_still(), f"forms/{name}")
+        self.page.set_viewport_size({"width": WIDTH, "height": 800})
 
     def _when_still(self) -> bytes:
         """What the page looks like once it no longer changes."""
