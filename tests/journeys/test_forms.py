@@ -172,8 +172,10 @@ class Desk:
             return
         self.page.set_viewport_size({"width": 1500, "height": 1000})
         self.page.goto(f"{self._ui}/runs/flow-run/{self._run}")
-        expect(self.page.get_by_text("Finished in state").first).to_be_visible()
+        self.page.get_by_role("tab", name="Task Runs").click()
+        expect(self.page.get_by_text("compare the totals").first).to_be_visible()
         pictures.keep(self._when_still(), f"forms/{name}")
+        self.page.set_viewport_size({"width": WIDTH, "height": 800})
 
     def _when_still(self) -> bytes:
         """What the page looks like once it no longer changes."""
