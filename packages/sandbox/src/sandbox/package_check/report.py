@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sandbox.package_check.components import check_components
 from sandbox.package_check.event_channels import check_event_channels
 from sandbox.package_check.file_schema import check_files
 from sandbox.package_check.findings import Findings
@@ -44,6 +45,7 @@ def _check_references(package: Package, core: Package, findings: Findings) -> No
     findings.expect(True, "")
     org = Org(of_one_currency(schema) if package is core else schema, package)
     check_flows(package, org, findings)
+    check_components(package, org, findings)
     check_pages(package, org, findings)
     check_permissions(package, org, findings)
     check_validation_rules(package, org, findings)
