@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.common import npm
-from sandbox.package_check.__main__ import main
 from sandbox.package_check.component_tests import run_component_tests
 from sandbox.package_check.findings import Findings
 from sandbox.package_check.report import check_project
@@ -620,20 +618,37 @@ def test_a_file_that_no_type_has_is_refused(project: Path) -> None:
     assert any("stand in quickActions/" in said for said in failures)
 
 
-def test_the_command_says_what_is_wrong_and_counts(project: Path) -> None:
-    """Its last line is one JSON object, and its end says whether something failed."""
+def test_the_command_says_what_is_wrong_and_counts(project: Path, tmp_path: Path) -> None:
+    """Its last line is one JSON object, and its end says whether something failed.
+
+    Nothing passes in silence: without Node it says that no component was tested, and fails in CI.
+    """
     command = [sys.executable, "-m", "sandbox.package_check"]
-    whole = subprocess.run([*command, PROJECT], capture_output=True, text=True, check=True)
+    bare = {"PATH": "/nowhere", "SANDBOX_CACHE": str(tmp_path / "cache")}
+
+    def checked(folder: Path, **more: str) -> subprocess.CompletedProcess[str]:
+        environment = bare | more
+        return subprocess.run(
+            [*command, folder], env=environment, capture_output=True, text=True, check=False
+        )
+
+    whole = checked(PROJECT)
     counts = json.loads(whole.stdout.splitlines()[-1])
-    assert counts["failed"] == 0
+    assert (whole.returncode, counts["failed"]) == (0, 0)
     assert counts["passed"] == counts["checks"]
+    assert "No component was compiled, linted or tested: node and npm are not" in whole.stderr
+
+    in_ci = checked(PROJECT, CI="true")
+    assert in_ci.returncode == 1
+    assert json.loads(in_ci.stdout.splitlines()[-1])["failed"] == 1
+    assert "No component was compiled" in in_ci.stdout
+
     (project / ACTION).unlink()
     (project / USERS).unlink()
-    broken = subprocess.run([*command, project], capture_output=True, text=True, check=False)
+    broken = checked(project)
     assert broken.returncode == 1
-    assert (
-        json.loads(broken.stdout.splitlines()[-1])["failed"] == len(broken.stdout.splitlines()) - 1
-    )
+    lines = broken.stdout.splitlines()
+    assert json.loads(lines[-1])["failed"] == len(lines) - 1
 
 
 def test_a_component_without_its_template_is_refused(project: Path) -> None:
@@ -671,19 +686,3 @@ def test_components_are_held_to_salesforces_own_tools(project: Path) -> None:
     failures = Findings()
     run_component_tests(project, failures)
     assert "requestProgress.html: LWC" in " ".join(failures.failures)
-
-
-def test_without_node_it_is_said_that_components_were_not_tested(
-    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Nothing passes in silence: the check says so, and fails where nobody reads it."""
-    monkeypatch.setenv("PATH", "/nowhere")
-    monkeypatch.setattr(npm, "CACHE", project.parent / "cache")
-    monkeypatch.setattr(sys, "argv", ["package_check", str(project)])
-    monkeypatch.delenv("CI", raising=False)
-    assert main() == 0
-    assert "No component was compiled, linted or tested: node" in capsys.readouterr().out
-    monkeypatch.setenv("CI", "true")
-    assert main() == 1
-    last = capsys.readouterr().out.splitlines()[-1]
-    assert json.loads(last)["failed"] == 1

@@ -47,7 +47,8 @@ def _installed(name: str, files: dict[str, bytes], wanted: list[str]) -> Path | 
             (Path(temporary) / file).write_bytes(content)
         command = [
             program("npm"), "install", "--no-audit", "--no-fund", "--no-save", "--no-package-lock",
-            "--ignore-scripts", "--fetch-retries=1", "--prefix", temporary, *wanted,
+            "--ignore-scripts", "--fetch-retries=1", "--fetch-timeout=60000",
+            "--prefix", temporary, *wanted,
         ]  # fmt: skip
         ran = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
         if ran.returncode:

@@ -24,7 +24,7 @@ def main() -> int:
         if "CI" in os.environ:
             findings.expect(False, sentence)
         else:
-            print(sentence)  # noqa: T201
+            print(sentence, file=sys.stderr)  # noqa: T201
     for sentence in findings.failures:
         print(sentence)  # noqa: T201
     print(json.dumps(findings.summary()))  # noqa: T201

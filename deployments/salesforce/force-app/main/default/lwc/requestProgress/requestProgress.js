@@ -42,7 +42,7 @@ function messageOf(error) {
  * (https://developer.salesforce.com/docs/platform/lwc/guide/reference-notify-record-update.html).
  */
 export default class RequestProgress extends LightningElement {
-    /** The id of the Invoice_Request. */
+    /** The id of the Invoice Request. */
     @api requestId;
 
     state = '';
@@ -60,7 +60,7 @@ export default class RequestProgress extends LightningElement {
             this.state = getFieldValue(data, STATE);
             this.outcome = getFieldValue(data, OUTCOME);
             this.runUrl = getFieldValue(data, RUN_URL);
-            if (ENDED.includes(this.state)) {
+            if (this.isEnded) {
                 this.end(getFieldValue(data, INVOICE));
             }
         } else if (error) {
@@ -72,7 +72,7 @@ export default class RequestProgress extends LightningElement {
     invoice;
 
     connectedCallback() {
-        if (ENDED.includes(this.state)) {
+        if (this.isEnded) {
             return;
         }
         this.isFollowing = true;
@@ -88,10 +88,6 @@ export default class RequestProgress extends LightningElement {
 
     get heading() {
         return this.isWaiting ? WAITS : (HEADINGS[this.state] ?? 'Asked for.');
-    }
-
-    get isBusy() {
-        return this.isFollowing && !this.isEnded;
     }
 
     get isEnded() {
@@ -116,6 +112,7 @@ export default class RequestProgress extends LightningElement {
     }
 
     lookLater(pause) {
+        clearTimeout(this.timer);
         // eslint-disable-next-line @lwc/lwc/no-async-operation -- nothing tells of the answer
         this.timer = setTimeout(() => this.look(pause), pause);
     }
@@ -135,13 +132,15 @@ export default class RequestProgress extends LightningElement {
     async end(invoiceId) {
         this.stop();
         this.isLate = false;
-        if (invoiceId) {
-            try {
-                await notifyRecordUpdateAvailable([{ recordId: invoiceId }]);
-            } finally {
-                this.invoiceId = invoiceId;
-            }
+        if (!invoiceId) {
+            return;
         }
+        try {
+            await notifyRecordUpdateAvailable([{ recordId: invoiceId }]);
+        } catch {
+            // the page below goes on showing what it showed
+        }
+        this.invoiceId = invoiceId;
     }
 
     giveUp() {

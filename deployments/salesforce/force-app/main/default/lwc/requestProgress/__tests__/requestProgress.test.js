@@ -103,6 +103,15 @@ describe('c-request-progress', () => {
         expect(said()).not.toContain('Nothing is lost');
     });
 
+    it('says what came of it where the page below cannot be refreshed', async () => {
+        await open();
+        notifyRecordUpdateAvailable.mockRejectedValueOnce(new Error('Disconnected'));
+        await answer('Done', 'INV-0001 was sent.');
+        await invoice('Open', 'https://pay.example/1');
+        expect(said()).toContain('INV-0001 was sent.');
+        expect(links()).toHaveLength(1);
+    });
+
     it('asks for no invoice that was deleted', async () => {
         await open();
         await answer('Done', 'INV-0001 was deleted.', null);
