@@ -35,7 +35,7 @@ class Component:
     path: str
     root: Element
     folder: Path
-    file: Path
+    file: Path = Path()
 
     def text(self, path: str) -> str:
         """The text of the first element on a path, empty where there is none."""
