@@ -13,6 +13,7 @@ COMPILE = $(UV) pip compile --quiet --universal --generate-hashes --python-versi
 
 export DO_NOT_TRACK = 1
 export PRE_COMMIT_HOME = .cache/pre-commit
+export SANDBOX_CACHE = $(CURDIR)/.cache/fetched
 # Or every program would compile all that it imports, each time.
 unexport PYTHONDONTWRITEBYTECODE
 

@@ -28,7 +28,7 @@ from benchmarks._bare_endpoint import TABLE
 from benchmarks._load_generator import SECRET, Outcome, paid_event, pour, requests
 from deployments.local.child_process import port_or_free
 from invoicing.ledger.database import migrate
-from sandbox.evidence.fetched import installed, program
+from sandbox.common.npm import installed, program
 
 ROOT = Path(__file__).parents[1]
 CONNECTIONS = 32

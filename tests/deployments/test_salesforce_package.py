@@ -1,5 +1,6 @@
 """The package's buttons are the product's actions, and people may do what they are for."""
 
+import re
 from xml.etree import ElementTree
 
 import pytest
@@ -8,7 +9,7 @@ from deployments.local.stack import SALESFORCE_PACKAGE
 from invoicing.domain.model.invoice_details import Terms
 from invoicing.domain.model.status import Status
 from invoicing.domain.salesforce.record import DRAFT_MIRRORED_FIELDS, MIRRORED_FIELDS
-from invoicing.domain.salesforce.request_record import ACTIONS, open_key
+from invoicing.domain.salesforce.request_record import ACTIONS, RequestState, open_key
 from invoicing.domain.salesforce.required_schema import OBJECTS
 from invoicing.domain.stripe.transitions import ALLOWED_STATUSES, InvoiceAction
 from sandbox.salesforce.formula import BEFORE, NEW, read_formula
@@ -99,6 +100,31 @@ def test_a_request_has_the_key_that_makes_it_the_only_one() -> None:
         twice = read_formula(str(formulas["Is_Asked_For"].findtext("expression"))).worked_out
         assert twice({"$Flow.FaultMessage": "DUPLICATE_VALUE: duplicate value found"})
         assert not twice({"$Flow.FaultMessage": "INSUFFICIENT_ACCESS"})
+
+
+def test_each_dialogue_ends_with_what_came_of_its_request() -> None:
+    """The screen after a request is made follows it, by the very id that it was given."""
+    for action in actions().values():
+        [made] = flow_of(action).findall("recordCreates")
+        after = made.findtext("connector/targetReference")
+        [screen] = [s for s in flow_of(action).iter("screens") if s.findtext("name") == after]
+        [followed] = [f for f in screen.iter("fields") if f.findtext("extensionName")]
+        assert followed.findtext("extensionName") == "c:requestProgress", action
+        assert followed.findtext("inputParameters/name") == "requestId"
+        given = followed.findtext("inputParameters/value/elementReference")
+        assert given == made.findtext("name"), action
+
+
+def test_the_component_knows_every_state_of_a_request() -> None:
+    """It has words for each, and stops at those that a request is closed with."""
+    source = (SALESFORCE_PACKAGE / "lwc/requestProgress/requestProgress.js").read_text("utf-8")
+    [headings] = re.findall(r"const HEADINGS = \{(.*?)\};", source, re.DOTALL)
+    assert set(re.findall(r"(\w+): '", headings)) == set(RequestState)
+    [ended] = re.findall(r"const ENDED = \[(.*?)\];", source)
+    assert set(re.findall(r"\w+", ended)) == set(RequestState) - {
+        RequestState.QUEUED,
+        RequestState.RUNNING,
+    }
 
 
 def test_a_dialogue_asks_for_no_more_than_its_flow_takes() -> None:

@@ -1,5 +1,6 @@
 """Somebody at work on Salesforce's pages, in a real browser."""
 
+import os
 import re
 from typing import Any
 
@@ -24,6 +25,9 @@ LOOK_SECONDS = 0.4
 
 LAST_SCREEN = re.compile("^(Finish|Close|Done)$")
 """The button that ends a dialogue, whatever came of it."""
+
+ANSWERED = re.compile("Done|Refused|Failed|It waits for approval")
+"""What the last screen says once a request is over."""
 
 REQUEST = "Stripe_Invoice_Request__c"
 Item = tuple[str, str, str]
@@ -160,8 +164,9 @@ class Clerk:
             self.fill(label.replace("_", " "), text)
         if picture:
             self.picture(f"{picture}-asks")
-        self.confirm(action)
+        told = self.confirm(action)
         said = self.answer(action)
+        assert said.partition(": ")[2] in told or not told
         if picture:
             self.picture(f"{picture}-done")
         return said
@@ -184,14 +189,28 @@ class Clerk:
         else:
             field.fill(text)
 
-    def confirm(self, action: str, picture: str = "") -> None:
-        """Confirm a dialogue, and close what it says last."""
+    def confirm(self, action: str, picture: str = "") -> str:
+        """Confirm a dialogue, read what came of it on its last screen, and close that.
+
+        Nobody reloads the page meanwhile, and nothing but the listener takes the request up.
+
+        Returns:
+            What the package's own component says; nothing where this machine cannot build it.
+        """
         self.page.get_by_role("button", name=action, exact=True).click()
         expect(self.page.get_by_role("button", name=LAST_SCREEN)).to_be_visible()
+        loaded = self.page.evaluate("performance.timeOrigin")
+        answered = self.page.get_by_role("status").filter(has_text=ANSWERED)
+        unbuilt = self.page.get_by_text("cannot be shown here").filter(visible=True)
+        expect(answered.or_(unbuilt).first).to_be_visible()
+        assert "CI" not in os.environ or not unbuilt.is_visible()
+        told = " ".join(answered.inner_text().split()) if answered.is_visible() else ""
+        assert self.page.evaluate("performance.timeOrigin") == loaded
         if picture:
             self.picture(picture)
         self.finish()
         expect(self.page.get_by_role("heading", level=1)).to_be_visible()
+        return told
 
     def answer(self, action: str) -> str:
         """Wait until what was asked for last is answered, and look at the page again."""

@@ -1,6 +1,7 @@
 """Whatever is broken in a package on purpose, its check finds, and says where."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -8,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.package_check.component_tests import run_component_tests
+from sandbox.package_check.findings import Findings
 from sandbox.package_check.report import check_project
 
 PROJECT = Path(__file__).parents[4] / "deployments/salesforce"
@@ -31,6 +34,9 @@ MEMBER = (
     f"{CORE}/platformEventChannelMembers/"
     "Invoice_Requests_chn_Stripe_Invoice_Request_ChangeEvent.platformEventChannelMember-meta.xml"
 )
+PROGRESS = f"{CORE}/lwc/requestProgress/requestProgress"
+CLASS = f"{PROGRESS}.js"
+CONFIGURATION = f"{PROGRESS}.js-meta.xml"
 REPORTS = "extras/main/default/reports/Stripe_Invoices"
 AGES = f"{REPORTS}/Receivables_By_Age.report-meta.xml"
 INVOICED = f"{REPORTS}/Invoiced_By_Month.report-meta.xml"
@@ -415,6 +421,96 @@ BROKEN = {
         "<fullName>Count__c<",
         "it calls itself Count__c",
     ),
+    "a component that is not there": (
+        SEND,
+        "<extensionName>c:requestProgress<",
+        "<extensionName>c:progress<",
+        "there is no component c:progress",
+    ),
+    "a component's input that it does not take": (
+        SEND,
+        "<name>requestId<",
+        "<name>recordId<",
+        "c:requestProgress takes no recordId",
+    ),
+    "a component without what it needs": (
+        SEND,
+        "<name>requestId<",
+        "<name>recordId<",
+        "c:requestProgress needs requestId",
+    ),
+    "a component that is given what it cannot use": (
+        SEND,
+        "<value>\n                    <elementReference>Ask<",
+        "<value>\n                    <elementReference>Is_Asked_For<",
+        "c:requestProgress: requestId is String, and is given Boolean",
+    ),
+    "an id that a created record does not give": (
+        SEND,
+        "<storeOutputAutomatically>true</storeOutputAutomatically>\n    </recordCreates>",
+        "</recordCreates>",
+        "requestId is String, and is given nothing",
+    ),
+    "a component that is for no flow": (
+        CONFIGURATION,
+        "lightning__FlowScreen",
+        "lightning__RecordPage",
+        "c:requestProgress cannot stand on the screen of a flow",
+    ),
+    "a target that is configured and not there": (
+        CONFIGURATION,
+        "<target>lightning__FlowScreen<",
+        "<target>lightning__RecordPage<",
+        "lightning__FlowScreen is configured, and is no target",
+    ),
+    "a component that nobody may use": (
+        CONFIGURATION,
+        "<isExposed>true<",
+        "<isExposed>false<",
+        "it has targets, and is not exposed",
+    ),
+    "a property of another type": (
+        CONFIGURATION,
+        'type="String"',
+        'type="Boolean"',
+        "requestId is Boolean, and is given String",
+    ),
+    "a property that is given back": (
+        CONFIGURATION,
+        ' role="inputOnly"',
+        "",
+        "requestId can be given back",
+    ),
+    "a property that its class keeps to itself": (
+        CLASS,
+        "@api requestId",
+        "requestId",
+        "the property requestId is not public",
+    ),
+    "a component's field that is not there": (
+        CLASS,
+        "Stripe_Invoice_Request__c.Outcome__c",
+        "Stripe_Invoice_Request__c.Result__c",
+        "it imports Stripe_Invoice_Request__c.Result__c, which is not there",
+    ),
+    "a module that nobody has tried": (
+        CLASS,
+        "from 'lightning/uiRecordApi'",
+        "from 'lightning/empApi'",
+        "the module lightning/empApi cannot be run in the sandbox",
+    ),
+    "a function that nobody has tried": (
+        CLASS,
+        "import { getFieldValue, getRecord,",
+        "import { getFieldValue, getRecords,",
+        "lightning/uiRecordApi has no getRecords in the sandbox",
+    ),
+    "a component of the platform that nobody has tried": (
+        f"{PROGRESS}.html",
+        "<p lwc:if={outcome}",
+        "<lightning-spinner></lightning-spinner><p lwc:if={outcome}",
+        "lightning-spinner cannot be run in the sandbox",
+    ),
     "a report type's column that is no field": (
         REPORT_TYPE,
         "<field>Total__c<",
@@ -580,17 +676,71 @@ def test_a_file_that_no_type_has_is_refused(project: Path) -> None:
     assert any("stand in quickActions/" in said for said in failures)
 
 
-def test_the_command_says_what_is_wrong_and_counts(project: Path) -> None:
-    """Its last line is one JSON object, and its end says whether something failed."""
+def test_the_command_says_what_is_wrong_and_counts(project: Path, tmp_path: Path) -> None:
+    """Its last line is one JSON object, and its end says whether something failed.
+
+    Nothing passes in silence: without Node it says that no component was tested, and fails in CI.
+    """
     command = [sys.executable, "-m", "sandbox.package_check"]
-    whole = subprocess.run([*command, PROJECT], capture_output=True, text=True, check=True)
+    bare = {"PATH": "/nowhere", "SANDBOX_CACHE": str(tmp_path / "cache")}
+
+    def checked(folder: Path, **more: str) -> subprocess.CompletedProcess[str]:
+        environment = bare | more
+        return subprocess.run(
+            [*command, folder], env=environment, capture_output=True, text=True, check=False
+        )
+
+    whole = checked(PROJECT)
     counts = json.loads(whole.stdout.splitlines()[-1])
-    assert counts["failed"] == 0
+    assert (whole.returncode, counts["failed"]) == (0, 0)
     assert counts["passed"] == counts["checks"]
+    assert "No component was compiled, linted or tested: node and npm are not" in whole.stderr
+
+    in_ci = checked(PROJECT, CI="true")
+    assert in_ci.returncode == 1
+    assert json.loads(in_ci.stdout.splitlines()[-1])["failed"] == 1
+    assert "No component was compiled" in in_ci.stdout
+
     (project / ACTION).unlink()
     (project / USERS).unlink()
-    broken = subprocess.run([*command, project], capture_output=True, text=True, check=False)
+    broken = checked(project)
     assert broken.returncode == 1
-    assert (
-        json.loads(broken.stdout.splitlines()[-1])["failed"] == len(broken.stdout.splitlines()) - 1
+    lines = broken.stdout.splitlines()
+    assert json.loads(lines[-1])["failed"] == len(lines) - 1
+
+
+def test_a_component_without_its_template_is_refused(project: Path) -> None:
+    """What a class shows stands beside it."""
+    (project / f"{PROGRESS}.html").unlink()
+    failures = check_project(project).failures
+    assert any("there is no requestProgress.html" in sentence for sentence in failures)
+
+
+@pytest.mark.long
+def test_components_are_held_to_salesforces_own_tools(project: Path) -> None:
+    """What compiles no more, what is bad style, and what fails a test of its own, each is said."""
+    findings = Findings()
+    untested = run_component_tests(project, findings)
+    if untested and "CI" not in os.environ:
+        pytest.skip(untested)
+    assert (untested, findings.failures) == ("", [])
+    assert findings.checks > 15
+
+    source = (project / CLASS).read_text(encoding="utf-8")
+    exception = (
+        "// eslint-disable-next-line @lwc/lwc/no-async-operation -- nothing tells of the answer"
     )
+    broken = source.replace(exception, "").replace("Nobody has taken it up yet.", "Wait.")
+    (project / CLASS).write_text(broken, encoding="utf-8")
+    failures = Findings()
+    run_component_tests(project, failures)
+    said = " ".join(failures.failures)
+    assert "Restricted async operation" in said
+    assert "says after a while that nothing is lost, and what to do: failed." in said
+
+    template = project / f"{PROGRESS}.html"
+    text = template.read_text(encoding="utf-8")
+    template.write_text(text.replace("lwc:if={isLate}", "lwc:if={isLate"), encoding="utf-8")
+    failures = Findings()
+    run_component_tests(project, failures)
+    assert "requestProgress.html: LWC" in " ".join(failures.failures)

@@ -174,6 +174,11 @@ def test_a_package_is_deployed_into_an_org_without_it(client: Any, org: Org) -> 
     assert client.Stripe_Invoice__c.get(created["id"])["Account__c"] == ACME
     assert client.query("SELECT Id FROM CustomNotificationType")["totalSize"] == 2
     assert "Invoice_Integration" in org.permissions
+    component = org.package.component("requestProgress")
+    assert component is not None
+    source = METADATA / "lwc/requestProgress"
+    for name in ("requestProgress.html", "requestProgress.js", "requestProgress.css"):
+        assert (component / name).read_bytes() == (source / name).read_bytes()
 
 
 def test_a_page_shows_what_its_layout_has(url: str, client: Any, invoicing_layout: bytes) -> None:

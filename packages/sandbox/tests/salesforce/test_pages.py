@@ -199,7 +199,7 @@ def test_send_to_customer_asks_for_it_and_ends_on_the_invoice(pages: str, org: O
     invoice = draft(org)
     dialogue = Dialogue(pages, f"{INVOICE}.Send_To_Customer", invoice)
     assert "Send <b>INV-0001</b> to the customer?" in dialogue.text
-    assert "Asked for" in dialogue.next().text
+    assert "When it is done, the status turns to Open" in dialogue.next().text
     assert dialogue.next().url.endswith(f"/lightning/r/{INVOICE}/{invoice}/view")
 
 

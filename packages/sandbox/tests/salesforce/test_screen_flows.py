@@ -269,7 +269,7 @@ def test_a_second_press_says_what_is_asked_for_already(org: Org) -> None:
     flow = "Invoice_Send_To_Customer"
     first, second = (Interview(org, flow, {"recordId": draft}) for _ in range(2))
     first.next(as_shown(first))
-    assert "Asked for" in said(first)
+    assert "When it is done" in said(first)
     asked = all_of(org, "Stripe_Invoice_Request__c")
     second.next(as_shown(second))
     later = Interview(org, flow, {"recordId": draft})
@@ -278,6 +278,17 @@ def test_a_second_press_says_what_is_asked_for_already(org: Org) -> None:
     assert "asked for" in said(later)
     assert at(later) == "Busy"
     assert all_of(org, "Stripe_Invoice_Request__c") == asked != []
+
+
+def test_the_last_screen_follows_the_very_request(org: Org) -> None:
+    """The package's own component is given the id of what was just asked for."""
+    interview = Interview(org, "Invoice_Send_To_Customer", {"recordId": invoice(org)})
+    interview.next(as_shown(interview))
+    [request] = all_of(org, "Stripe_Invoice_Request__c")
+    [followed] = [shown for shown in interview.shown() if shown.kind == "component"]
+    assert followed.component == "requestProgress"
+    assert followed.properties == {"requestId": request["Id"]}
+    assert followed.records == [request["Id"]]
 
 
 def changed_flow(tmp_path: Path, before: str, after: str) -> Org:

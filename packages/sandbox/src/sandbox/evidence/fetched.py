@@ -1,43 +1,14 @@
-"""Fetching other people's work from the registries, into a cache folder."""
+"""Fetching other people's work from PyPI, into a cache folder."""
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
 import tarfile
 from pathlib import Path
 
-HOME = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-CACHE = HOME / "salesforce-stripe-invoices"
-
-
-def installed(package: str, version: str, *beside: str) -> Path | str:
-    """Return the folder a package's ``node_modules`` is in, or why there is none.
-
-    Args:
-        package: Its name in the npm registry.
-        version: Its version.
-        beside: What is to be installed with it, each with its version.
-    """
-    folder = CACHE / f"{package.strip('@').replace('/', '-')}-{version}"
-    if (folder / "node_modules" / package).is_dir():
-        return folder
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        return "node and npm are not installed"
-    folder.mkdir(parents=True, exist_ok=True)
-    command = [
-        program("npm"), "install", "--no-audit", "--no-fund", "--no-save", "--no-package-lock",
-        "--ignore-scripts", "--prefix", str(folder), f"{package}@{version}", *beside,
-    ]  # fmt: skip
-    ran = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
-    return folder if ran.returncode == 0 else f"npm install failed: {ran.stderr[-300:]}"
-
-
-def program(name: str) -> str:
-    """Return where a program is."""
-    return shutil.which(name) or name
+from sandbox.common.npm import CACHE
 
 
 def source_distribution(package: str, version: str, member: str) -> Path | str:

@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from sandbox.evidence.fetched import installed, program
+from sandbox.common.npm import installed, program
 
 STRIPE, TYPESCRIPT = "23.1.0", "5.9.3"
 READER = Path(__file__).with_name("stripe_types.mjs")

@@ -17,9 +17,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from xml.etree import ElementTree as ET
 
+from sandbox.common.npm import installed
 from sandbox.common.serve import running
 from sandbox.evidence.certificate import certificate
-from sandbox.evidence.fetched import installed
 from sandbox.evidence.jsforce import METADATA
 from sandbox.evidence.verdict import Verdict, unavailable, verdict
 from sandbox.salesforce.app import application

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import httpx
 
+from sandbox.common.npm import installed
 from sandbox.common.serve import running
-from sandbox.evidence.fetched import installed
 from sandbox.evidence.verdict import Verdict, unavailable, verdict
 from sandbox.stripe.app import make_app
 

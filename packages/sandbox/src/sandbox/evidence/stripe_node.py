@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sandbox.common.npm import installed, program
 from sandbox.common.serve import running
-from sandbox.evidence.fetched import installed, program
 from sandbox.evidence.verdict import Verdict, told_by, unavailable, verdict
 from sandbox.stripe.app import make_app
 

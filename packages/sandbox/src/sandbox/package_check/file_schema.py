@@ -47,6 +47,8 @@ class FileSchema:
     def _ordered(self, element: Element, kind: str) -> Element:
         order = self._order(kind)
         copy = etree.Element(f"{{{NAMESPACE}}}{element.tag}", nsmap={None: NAMESPACE})
+        if kind == "base64Binary":  # a file has its content as it is
+            return copy
         copy.text = element.text
         for name, value in element.attrib.items():
             copy.set(name, value)

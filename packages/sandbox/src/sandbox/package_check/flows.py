@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from sandbox.package_check.components import NAMESPACE, component_of, properties_of
 from sandbox.package_check.findings import Findings
 from sandbox.package_check.names import Org
 from sandbox.package_check.source import Component, Element, Package
@@ -199,7 +200,8 @@ def _mistakes(flow: Flow, package: Package) -> Iterator[str]:
     yield from _of_formulas(flow)
     yield from _of_records(flow)
     yield from _of_subflows(flow, package)
-    yield from _of_writing(flow)
+    yield from _of_components(flow, package)
+    yield from _of_writing(flow, package)
     yield from _of_finding_nothing(flow)
 
 
@@ -354,7 +356,53 @@ def _of_subflows(flow: Flow, package: Package) -> Iterator[str]:
                 yield "" if name in known else f"{called.name} has no {mark[2:].lower()} {name}."
 
 
-def _of_writing(flow: Flow) -> Iterator[str]:
+def _of_components(flow: Flow, package: Package) -> Iterator[str]:
+    """Components on screens are there, and take what they are given."""
+    for shown in flow.component.root.iterfind("screens/fields"):
+        named = shown.findtext("extensionName") or ""
+        if not named.startswith(NAMESPACE):
+            continue
+        component = component_of(package, shown)
+        if component is None:
+            yield f"there is no component {named}."
+            continue
+        takes = properties_of(component)
+        yield "" if takes else f"{named} cannot stand on the screen of a flow."
+        given = {g.findtext("name") or "": g for g in shown.iterfind("inputParameters")}
+        for name, prop in takes.items():
+            needed = prop.get("required") == "true" and name not in given
+            yield f"{named} needs {name}." if needed else ""
+        for name, value in given.items():
+            if name not in takes:
+                yield f"{named} takes no {name}."
+                continue
+            kind, wanted = _type_of(flow, value.find("value")), takes[name].get("type")
+            yield "" if kind == wanted else f"{named}: {name} is {wanted}, and is given {kind}."
+
+
+def _type_of(flow: Flow, value: Element | None) -> str:
+    """The type that a component's property has, which takes a value of a flow."""
+    held = next(iter(value), None) if value is not None else None
+    if held is None or held.tag != "elementReference":
+        kinds = {"stringValue": "String", "booleanValue": "Boolean", "numberValue": "Integer"}
+        return kinds.get(str(held.tag) if held is not None else "", "something else")
+    name = held.text or ""
+    if (field := flow.field_of(name)) is not None:
+        return _FIELD_TYPES.get(field.type, "String")
+    resource = flow.resources.get(name.partition(".")[0])
+    if resource is None or "." in name:
+        return "String" if resource is not None or name.startswith("$") else "nothing"
+    element = resource.element
+    if element.tag == "recordCreates":  # which gives back the id of what it created
+        return "String" if _true(element, "storeOutputAutomatically") else "nothing"
+    declared = element.findtext("dataType") or ""
+    return {"Number": "Integer", "String": "String", "Boolean": "Boolean"}.get(declared, declared)
+
+
+_FIELD_TYPES = {"boolean": "Boolean", "int": "Integer", "double": "Number", "currency": "Number"}
+
+
+def _of_writing(flow: Flow, package: Package) -> Iterator[str]:
     """Whatever can fail has a way out; what is written is written whole, after all questions.
 
     Showing a screen ends the transaction, so that nothing before it can be rolled back.
@@ -366,7 +414,7 @@ def _of_writing(flow: Flow) -> Iterator[str]:
         if node.tag not in WRITES:
             continue
         after = flow.reached_from({name}, faults=False)
-        asking = [s for s in flow.screens if s.findtext("name") in after and _asks(s)]
+        asking = [s for s in flow.screens if s.findtext("name") in after and _asks(s, package)]
         yield f"{name} writes, and people are asked something afterwards." if asking else ""
         target = (
             flow.nodes.get(fault.findtext("targetReference") or "") if fault is not None else None
@@ -409,8 +457,11 @@ def _body(flow: Flow, loop: str) -> set[str]:
     return {str(flow.nodes[name].tag) for name in inside}
 
 
-def _asks(screen: Element) -> bool:
-    return any(shown.findtext("fieldType") != "DisplayText" for shown in screen.iter("fields"))
+def _asks(screen: Element, package: Package) -> bool:
+    return any(
+        shown.findtext("fieldType") != "DisplayText" and component_of(package, shown) is None
+        for shown in screen.iter("fields")
+    )
 
 
 def _true(element: Element, name: str) -> bool:

@@ -32,6 +32,7 @@ LONGEST = {
     "FlexiPage": (("masterLabel", 80), ("description", 255)),
     "Flow": (("label", 255),),
     "Group": (("name", 40),),
+    "LightningComponentBundle": (("masterLabel", 80), ("description", 1000)),
     "ListView": (("label", 40),),
     "CompactLayout": (("label", 40),),
     "PermissionSet": (("label", 80), ("description", 255)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sandbox.package_check.components import check_components
 from sandbox.package_check.custom_metadata import check_custom_metadata
 from sandbox.package_check.event_channels import check_event_channels
 from sandbox.package_check.file_schema import check_files
@@ -45,6 +46,7 @@ def _check_references(package: Package, core: Package, findings: Findings) -> No
     findings.expect(True, "")
     org = Org(of_one_currency(schema) if package is core else schema, package)
     check_flows(package, org, findings)
+    check_components(package, org, findings)
     check_pages(package, org, findings)
     check_permissions(package, org, findings)
     check_validation_rules(package, org, findings)

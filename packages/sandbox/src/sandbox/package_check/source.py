@@ -9,9 +9,12 @@ from typing import TypeAlias
 
 from lxml import etree
 
-from sandbox.salesforce.components import IN_FOLDERS, NAMESPACE, OF_AN_OBJECT, TYPES
+from sandbox.salesforce.components import IN_FOLDERS, NAMESPACE, OF_AN_OBJECT, TYPES, WITH_SOURCE
 
 Element: TypeAlias = etree._Element
+
+SOURCE = frozenset([".css", ".html", ".js"])
+"""How the names of such source end. Tests of it stand below, in ``__tests__``."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,7 @@ class Component:
         path: Where it is, for messages.
         root: What it says, names without namespace, without comments.
         folder: The package directory that brings it.
+        file: The same as ``path``, to be opened.
     """
 
     kind: str
@@ -31,6 +35,7 @@ class Component:
     path: str
     root: Element
     folder: Path
+    file: Path = Path()
 
     def text(self, path: str) -> str:
         """The text of the first element on a path, empty where there is none."""
@@ -92,13 +97,15 @@ def read_project(project: Path) -> list[Package]:
 
 
 def _read(path: Path, package: Package, project: Path) -> None:
+    if _is_source(path.relative_to(package.folder)):
+        return
     where = str(path.relative_to(project))
     stem, _, suffix = path.name.removesuffix("-meta.xml").rpartition(".")
     if not path.name.endswith("-meta.xml") or suffix not in TYPES:
         package.unreadable.append(f"{where}: no metadata type goes by this file's name.")
         return
     kind, directory = TYPES[suffix]
-    deeper = kind == "CustomObject" or kind in IN_FOLDERS
+    deeper = kind == "CustomObject" or kind in IN_FOLDERS | WITH_SOURCE
     home = path.parent.parent.name if deeper else path.parent.name
     if home != directory:
         package.unreadable.append(f"{where}: files of type {kind} stand in {directory}/.")
@@ -113,8 +120,18 @@ def _read(path: Path, package: Package, project: Path) -> None:
         return
     name = f"{path.parent.parent.name}.{stem}" if kind in OF_AN_OBJECT else stem
     name = f"{path.parent.name}/{stem}" if kind in IN_FOLDERS else name
-    component = Component(kind, name, where, _without_namespace(root), package.folder)
+    component = Component(kind, name, where, _without_namespace(root), package.folder, path)
     package.components[kind, name] = component
+
+
+def _is_source(path: Path) -> bool:
+    """Whether a file is the source of a component, or a test of it."""
+    match path.parts:
+        case [*_, "lwc", bundle, name]:
+            return path.suffix in SOURCE and path.stem == bundle
+        case [*_, "lwc", _, "__tests__", name]:
+            return name.endswith(".test.js")
+    return False
 
 
 def _without_namespace(root: Element) -> Element:

@@ -9,7 +9,7 @@ registry of forcedotcom/source-deploy-retrieve, ``metadataRegistry.json``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from xml.etree import ElementTree as ET
 
@@ -26,6 +26,7 @@ TYPES: Mapping[str, tuple[str, str]] = {
     "flexipage": ("FlexiPage", "flexipages"),
     "flow": ("Flow", "flows"),
     "group": ("Group", "groups"),
+    "js": ("LightningComponentBundle", "lwc"),
     "labels": ("CustomLabels", "labels"),
     "layout": ("Layout", "layouts"),
     "listView": ("ListView", "listViews"),
@@ -53,6 +54,9 @@ OF_AN_OBJECT = frozenset(
 IN_FOLDERS = frozenset(["Dashboard", "Report"])
 """Types whose files stand in folders of people's own, and whose names begin with the folder's."""
 
+WITH_SOURCE = frozenset(["LightningComponentBundle"])
+"""Types whose files stand in a folder of their name, beside source that is no metadata."""
+
 FOLDERS = {"DashboardFolder": "Dashboard", "ReportFolder": "Report"}
 """Such folders, and the types that they are deployed with."""
 
@@ -62,11 +66,16 @@ _PARTS = {directory: kind for kind, (directory, _) in _HOMES.items() if kind in 
 
 @dataclass(frozen=True)
 class Component:
-    """A component: its type, its full name, and its file in source format."""
+    """A component: its type, its full name, and its file in source format.
+
+    Attributes:
+        beside: Source that stands in the folder of that file, by name.
+    """
 
     kind: str
     name: str
     content: bytes
+    beside: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
     def source(self) -> str:
@@ -77,12 +86,16 @@ class Component:
             return f"objects/{sobject}/{directory}/{own}.{suffix}-meta.xml"
         if self.kind == "CustomObject":
             return f"objects/{self.name}/{self.name}.{suffix}-meta.xml"
+        if self.kind in WITH_SOURCE:
+            return f"{directory}/{self.name}/{self.name}.{suffix}-meta.xml"
         return f"{directory}/{self.name}.{suffix}-meta.xml"
 
     @property
     def file(self) -> str:
         """Which file of a deploy it is in."""
         directory, suffix = _HOMES[self.kind]
+        if self.kind in WITH_SOURCE:
+            return self.source
         if self.kind in OF_AN_OBJECT:
             return f"objects/{self.name.partition('.')[0]}.object"
         ending = "-meta.xml" if self.kind in FOLDERS else f".{suffix}"
@@ -108,12 +121,13 @@ def read_folders(folders: Sequence[Path]) -> list[Component]:
         component.source: component
         for folder in folders
         for path in sorted(folder.rglob("*-meta.xml"))
-        if (component := _in_source(path.relative_to(folder), path.read_bytes()))
+        if (component := _in_source(path, folder))
     }
     return list(found.values())
 
 
-def _in_source(path: Path, content: bytes) -> Component | None:
+def _in_source(file: Path, folder: Path) -> Component | None:
+    path = file.relative_to(folder)
     stem, _, suffix = path.name.removesuffix("-meta.xml").rpartition(".")
     if suffix not in TYPES:
         return None
@@ -122,7 +136,12 @@ def _in_source(path: Path, content: bytes) -> Component | None:
         stem = f"{path.parts[-3]}.{stem}"
     elif kind in IN_FOLDERS:
         stem = f"{path.parts[-2]}/{stem}"
-    return Component(kind, stem, content)
+    beside = {}
+    if kind in WITH_SOURCE:
+        beside = {
+            p.name: p.read_bytes() for p in file.parent.iterdir() if p.is_file() and p != file
+        }
+    return Component(kind, stem, file.read_bytes(), beside)
 
 
 def to_files(components: Iterable[Component]) -> dict[str, bytes]:
@@ -134,6 +153,8 @@ def to_files(components: Iterable[Component]) -> dict[str, bytes]:
             objects.setdefault(component.file, []).append(component)
         else:
             files[component.file] = component.content
+            folder = component.file.rpartition("/")[0]
+            files |= {f"{folder}/{name}": text for name, text in component.beside.items()}
     return files | {file: _composed(parts) for file, parts in objects.items()}
 
 
@@ -152,6 +173,12 @@ def _composed(parts: list[Component]) -> bytes:
     return _written(root)
 
 
+def is_source(name: str) -> bool:
+    """Whether a file of a deploy is source, which comes with the metadata in its folder."""
+    homes = {_HOMES[kind][0] for kind in WITH_SOURCE}
+    return name.partition("/")[0] in homes and not name.endswith("-meta.xml")
+
+
 def from_files(files: Mapping[str, bytes]) -> Iterator[Component]:
     """The components in the files of a deploy.
 
@@ -160,6 +187,19 @@ def from_files(files: Mapping[str, bytes]) -> Iterator[Component]:
     """
     for name, content in files.items():
         path = PurePosixPath(name)
+        if is_source(name):
+            continue
+        kind, directory = TYPES.get(
+            path.name.removesuffix("-meta.xml").rpartition(".")[2], ("", "")
+        )
+        if kind in WITH_SOURCE and path.parts[0] == directory:
+            beside = {
+                PurePosixPath(other).name: text
+                for other, text in files.items()
+                if is_source(other) and PurePosixPath(other).parent == path.parent
+            }
+            yield Component(kind, path.parent.name, content, beside)
+            continue
         if path.parts[0] == "objects":
             yield from _decomposed(path.stem, content)
             continue

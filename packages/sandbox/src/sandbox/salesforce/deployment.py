@@ -23,6 +23,7 @@ from sandbox.salesforce.components import (
     Component,
     file_of,
     from_files,
+    is_source,
     read_manifest,
     without_namespaces,
 )
@@ -107,6 +108,8 @@ def deploy(org: Org, content: bytes, *, check_only: bool) -> Deployment:
             target = candidate / component.source
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(component.content)
+            for name, text in component.beside.items():
+                (target.parent / name).write_bytes(text)
         there = {path for folder in org.metadata_folders for path in _sources(folder)}
         for component, problem in _judged(org, candidate, components):
             new = component.source not in there
@@ -134,10 +137,13 @@ def _named(
 ) -> Iterator[Component]:
     """The components that the manifest names; what it names and nobody brings is a problem."""
     wanted, brought = set(listed), set()
+    source = {name: content for name, content in files.items() if is_source(name)}
     for name, content in files.items():
+        if name in source:
+            continue
         try:
             ET.fromstring(content)  # noqa: S314
-            found = list(from_files({name: content}))
+            found = list(from_files({name: content} | source))
         except ET.ParseError as error:
             done.messages.append(Message("", name, name, f"Error parsing file: {error}"))
             continue

@@ -24,6 +24,7 @@ from sandbox.salesforce.components import (
     NAMESPACE,
     OF_AN_OBJECT,
     TYPES,
+    WITH_SOURCE,
     Component,
     manifest,
     read_folders,
@@ -120,7 +121,7 @@ class MetadataApi:
                     "directoryName": directory,
                     "inFolder": kind in IN_FOLDERS,
                     "metaFile": False,
-                    "suffix": suffix,
+                    "suffix": None if kind in WITH_SOURCE else suffix,
                     "xmlName": kind,
                 }
                 for suffix, (kind, directory) in TYPES.items()

@@ -64,6 +64,11 @@ class Package:
         """Whether there is a flow of this name."""
         return name in self._paths("flows")
 
+    def component(self, name: str) -> Path | None:
+        """The folder of a Lightning web component that it may bring."""
+        places = [folder / "lwc" / name for folder in reversed(self._folders)]
+        return next((place for place in places if (place / f"{name}.js").is_file()), None)
+
     @cached_property
     def actions(self) -> dict[str, QuickAction]:
         """Quick actions by full name; those that start a flow."""

@@ -8,8 +8,15 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import (
+    HTMLResponse,
+    JSONResponse,
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+)
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -17,12 +24,14 @@ from sandbox.common import web
 from sandbox.salesforce import deletion, lookups, records
 from sandbox.salesforce.errors import SalesforceError
 from sandbox.salesforce.ids import is_id, normalize
+from sandbox.salesforce.lightning_components.bundle import NotBuilt, bundle_of
 from sandbox.salesforce.oauth import CONSUMER_KEY, CONSUMER_SECRET, Sessions
 from sandbox.salesforce.org import AT_A_PAGE, ORGANIZATION_ID, USER_ID, Org, Person
 from sandbox.salesforce.pages import presentation, record_form
 from sandbox.salesforce.pages.dialogues import Dialogue, Dialogues
 from sandbox.salesforce.pages.list_view import list_of
 from sandbox.salesforce.pages.record_page import RelatedList, Section, form_of, page_of
+from sandbox.salesforce.pages.ui_records import ui_record
 from sandbox.salesforce.schema import Field, SObject
 from sandbox.salesforce.screen_flows.definition import Unsupported
 from sandbox.salesforce.store import Row, quoted
@@ -97,6 +106,8 @@ class Pages:
                 "/lightning/interviews/{interview_id}", self._asked(self._answer), methods=["POST"]
             ),
             Route("/lightning/lookup/{name}", self._asked(self._look_up)),
+            Route("/lightning/components/{name}", self._component),
+            Route("/lightning/ui-api/records/{record_id}", self._asked(self._ui_record)),
             Mount("/assets", StaticFiles(directory=HERE / "assets")),
             Route("/{record_id}", self._asked(self._by_id)),
         ]
@@ -173,6 +184,24 @@ class Pages:
                 for row in found
             ]
         )
+
+    async def _component(self, request: Request) -> Response:
+        folder = self._org.package.component(request.path_params["name"])
+        if folder is None:
+            return PlainTextResponse("the package does not bring it.", 404)
+        try:
+            bundle = await run_in_threadpool(bundle_of, folder)
+        except NotBuilt as error:
+            return PlainTextResponse(f"{error}.", 501)
+        return Response(bundle, media_type="text/javascript")
+
+    async def _ui_record(self, request: Request) -> Response:
+        fields = request.query_params.get("fields", "").split(",")
+        try:
+            with self._org.asked_by_the_user():
+                return JSONResponse(ui_record(self._org, request.path_params["record_id"], fields))
+        except SalesforceError as error:
+            return JSONResponse(error.as_response(), error.status)
 
     # -- to change
 

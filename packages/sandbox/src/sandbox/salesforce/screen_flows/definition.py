@@ -74,6 +74,7 @@ KNOWN: Mapping[str, frozenset[str]] = {
     | {"storeOutputAutomatically"},
     "inputAssignments": frozenset(["field", "name", "value"]),
     "inputParameters": frozenset(["name", "value"]),
+    "ownParameters": frozenset(["name", "value"]),
     "outputAssignments": frozenset(["assignToReference", "name"]),
     "choices": frozenset(["name", "description", "choiceText", "dataType", "value"]),
     "constants": frozenset(["name", "description", "dataType", "value"]),
@@ -90,7 +91,9 @@ KNOWN: Mapping[str, frozenset[str]] = {
     **dict.fromkeys(["connector", "defaultConnector", "faultConnector"], _WAY),
     **dict.fromkeys(["nextValueConnector", "noMoreValuesConnector"], _WAY),
 }
-"""By element: what in it can be run. An element that is not named here has nothing in it."""
+"""By element: what in it can be run. An element that is not named here has nothing in it.
+
+``ownParameters`` are the ``inputParameters`` of a component that the package brings."""
 
 _COMPARISONS = frozenset(
     [
@@ -126,6 +129,10 @@ WORDS: Mapping[tuple[str, str], frozenset[str]] = {
     ("variables", "dataType"): _TYPES | {"SObject"},
 }
 """By element and part: the values that can be run."""
+
+
+OWN_COMPONENT = "c:"
+"""How the names of components begin that the org's package brings; they take what they like."""
 
 
 class Unsupported(ValueError):
@@ -188,15 +195,26 @@ def unsupported(root: Iterable[Any]) -> Iterator[str]:
     while waiting:
         element, kind = waiting.pop()
         for child in element:
-            name = str(getattr(child, "kind", None) or child.tag)
+            name = _kind(child)
             if name not in KNOWN.get(kind, ()):
                 yield f"{kind} with {name} cannot be run in the sandbox."
                 continue
             allowed = WORDS.get((kind, name))
             text = _text(child)
-            if allowed is not None and text not in allowed:
+            own = name == "extensionName" and text.startswith(OWN_COMPONENT)
+            if allowed is not None and text not in allowed and not own:
                 yield f"{kind} with {name} {text} cannot be run in the sandbox."
-            waiting.append((child, name))
+            given = name == "inputParameters" and _is_own_component(element)
+            waiting.append((child, "ownParameters" if given else name))
+
+
+def _is_own_component(shown: Iterable[Any]) -> bool:
+    names = (_text(part) for part in shown if _kind(part) == "extensionName")
+    return any(name.startswith(OWN_COMPONENT) for name in names)
+
+
+def _kind(element: Any) -> str:
+    return str(getattr(element, "kind", None) or element.tag)
 
 
 def _text(element: Any) -> str:

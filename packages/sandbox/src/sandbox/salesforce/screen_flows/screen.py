@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal
 
 from sandbox.salesforce import lookups
+from sandbox.salesforce.ids import is_id
 from sandbox.salesforce.metadata_file import Part
 from sandbox.salesforce.org import Org
-from sandbox.salesforce.screen_flows.frame import Frame
+from sandbox.salesforce.screen_flows.definition import OWN_COMPONENT
+from sandbox.salesforce.screen_flows.frame import Frame, wire
 from sandbox.salesforce.values import as_input
 
-Kind = Literal["text", "input", "area", "tick", "choice", "radio", "lookup"]
+Kind = Literal["text", "input", "area", "tick", "choice", "radio", "lookup", "component"]
 Given = Mapping[str, str]
 """What a form holds: texts by name. A box that is not ticked is not in it."""
 
@@ -51,6 +53,8 @@ class Shown:
         input: The type of an HTML input.
         objects: For a lookup, the object whose records are looked up.
         found: For a lookup, the name of the record that is chosen.
+        component: The name of a Lightning web component that the package brings.
+        properties: What such a component is given.
     """
 
     name: str
@@ -65,6 +69,14 @@ class Shown:
     choices: tuple[Choice, ...] = ()
     objects: str = ""
     found: str = ""
+    component: str = ""
+    properties: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def records(self) -> list[str]:
+        """The ids among what a component is given."""
+        texts = [value for value in self.properties.values() if isinstance(value, str)]
+        return [text for text in texts if is_id(text)]
 
 
 class Screen:
@@ -154,7 +166,7 @@ class Screen:
     # -- one field
 
     def _inputs(self) -> list[Part]:
-        return [p for p in self.part.all("fields") if p.text("fieldType") != "DisplayText"]
+        return [p for p in self.part.all("fields") if _kind(p) not in {"text", "component"}]
 
     def _is_visible(self, part: Part) -> bool:
         rule = part.find("visibilityRule")
@@ -178,6 +190,10 @@ class Screen:
         name, kind = part.text("name"), _kind(part)
         if kind == "text":
             return Shown(name, kind, text=self._frame.merged(part.text("fieldText")))
+        if kind == "component":
+            given = {key: wire(value) for key, value in self._parameters(part).items()}
+            component = part.text("extensionName").removeprefix(OWN_COMPONENT)
+            return Shown(name, kind, component=component, properties=given)
         value: Any = self._frame.values.get(name)
         found, objects, label = "", "", self._frame.merged(part.text("fieldText"))
         if kind == "lookup":
@@ -270,6 +286,8 @@ def _nothing(part: Part) -> Any:
 def _kind(part: Part) -> Kind:
     if part.text("dataType") == "Boolean" and part.text("fieldType") == "InputField":
         return "tick"
+    if part.text("extensionName").startswith(OWN_COMPONENT):
+        return "component"
     return _KINDS.get(part.text("fieldType"), "input")
 
 

@@ -1,0 +1,1 @@
+"""Lightning web components of a package, run in the browser as they are."""
