@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.model.wording import nearest
-from invoicing.domain.salesforce.field_mapping import OrgMapping
+from invoicing.domain.salesforce.field_mapping import OrgMapping, with_namespace
 from invoicing.domain.salesforce.org_field_reader import OrgFieldReader
 from invoicing.domain.salesforce.required_schema import OBJECTS
 from invoicing.errors import Misconfigured
@@ -64,13 +64,16 @@ def all_mistakes(path: Path | None, wrong: list[str]) -> str:
 
 @lru_cache(maxsize=1)
 def org_mapping() -> OrgMapping | None:
-    """The field mapping of the settings, read once per process; None for our own names.
+    """The names that the settings say the org has, read once per process; None: our own.
+
+    That is what the field mapping says, and the package's namespace.
 
     Raises:
         Misconfigured: with everything that is wrong with the structure of the file.
     """
-    path = settings().mapping
-    return read_mapping(path) if path else None
+    path, namespace = settings().mapping, settings().salesforce.namespace
+    mapping = read_mapping(path) if path else None
+    return with_namespace(mapping or OrgMapping(), namespace) if namespace else mapping
 
 
 @lru_cache(maxsize=1)

@@ -133,9 +133,17 @@ class Salesforce(BaseModel):
         "https://api.pubsub.salesforce.com:7443",
         description="Where the listener finds Salesforce's Pub/Sub API.",
     )
+    namespace: str = Field(
+        "",
+        pattern=r"^([A-Za-z](_?[A-Za-z0-9])*)?$",
+        max_length=15,
+        description="Of the Salesforce package, where it was installed with one: there its names "
+        "begin with this and two underscores, unless a field mapping says others.",
+    )
     request_channel: str = Field(
         "/data/Invoice_Requests__chn",
-        description="The channel of change events on which it hears of requests.",
+        description="The channel of change events on which it hears of requests. Where there is "
+        "a namespace, that of the package begins with it by itself.",
     )
     timeout_seconds: float = Field(60, gt=0, description="Time limit of one request.")
     multi_currency: bool | None = Field(
@@ -160,6 +168,12 @@ class Salesforce(BaseModel):
     def request_stream(self) -> str:
         """What the ledger calls the stream of events on the channel of requests."""
         return f"{self.org_id}:{self.request_channel}"
+
+    @model_validator(mode="after")
+    def _channel_of_the_package(self) -> Self:
+        if self.namespace and "request_channel" not in self.model_fields_set:
+            self.request_channel = f"/data/{self.namespace}__Invoice_Requests__chn"
+        return self
 
     @model_validator(mode="after")
     def _one_login(self) -> Self:

@@ -48,7 +48,7 @@ LONGEST_FIRST = (
 TOGETHER = {"deployments": "deployments", "warm_worker": "deployments", "faults": "faults"}
 """Rooms whose tests share what is started once."""
 
-BY_FILE = frozenset(["journeys", "orgs"])
+BY_FILE = frozenset(["journeys"])
 """Rooms whose files have each something to share."""
 
 SHARED_STACK = "shared_stack"

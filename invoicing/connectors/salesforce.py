@@ -89,6 +89,11 @@ SESSION_ENDED = "INVALID_SESSION_ID"
 LOGIN_LIMIT = "login rate exceeded"
 """Source: https://help.salesforce.com/s/articleView?id=000381578, n8n-io/n8n#32325."""
 THROTTLED_CODES = frozenset(["REQUEST_LIMIT_EXCEEDED", "TOO_MANY_REQUESTS"])
+DAILY_LIMIT = "TotalRequests"
+"""In the message, where not too many calls at once are meant but those of a day.
+
+Source: SalesforceLabs/OrgCheck#181 (calls of a day), SalesforceLabs/OrgCheck#432 (at once).
+"""
 NOT_FOUND_CODES = frozenset(["NOT_FOUND", "ENTITY_IS_DELETED"])
 RACE_CODE = "DUPLICATE_VALUE"
 """Passes for whoever creates, because another was faster; on an update it is final."""
@@ -209,6 +214,11 @@ def _by_code(
     codes = {_code(error) for error in errors}
     said = "; ".join(map(_reason, errors)) or f"status {status}"
     inside = any(PASSING_INSIDE.search(str(e.get("message"))) for e in errors if not _is_rule(e))
+    if codes & THROTTLED_CODES and any(DAILY_LIMIT in str(e.get("message")) for e in errors):
+        return Throttled(
+            f"Salesforce's calls of 24 hours are used up, while trying to {doing}; they come back "
+            "by and by, as those of a day ago are forgotten."
+        )
     if codes & THROTTLED_CODES or status == 429:
         return Throttled(f"Salesforce's limits are used up, while trying to {doing}: {said}")
     if SESSION_ENDED in codes:
@@ -259,7 +269,7 @@ def _reason(error: Mapping[str, Any]) -> str:
 
 def _shown(name: str) -> str:
     """An object or a field of the org, as people read it."""
-    return name.removesuffix("__c").replace("_", " ")
+    return name.removesuffix("__c").rpartition("__")[2].replace("_", " ")
 
 
 class _SessionEnded(TransientError):
@@ -293,7 +303,8 @@ class _Client(SalesforceClient):
     def renewed(self) -> Iterator[None]:
         """Have a session that does not end meanwhile; one that ended even so is not used again."""
         if time.monotonic() - self._opened > LASTS.total_seconds():
-            self._refresh_session()
+            with _translated_errors("log in"):
+                self._refresh_session()
         try:
             yield
         except _SessionEnded:

@@ -147,6 +147,15 @@ def customer_of(account_id: str) -> str | None:
         return ledger.exec(query).first()
 
 
+def customers_of(account_ids: Iterable[str]) -> dict[str, str]:
+    """The Stripe customers that Accounts are billed as, as far as they are known, by Account."""
+    query = select(Customer).where(
+        col(Customer.account_id).in_(list(account_ids)), col(Customer.is_primary)
+    )
+    with session() as ledger:
+        return {customer.account_id: customer.stripe_id for customer in ledger.exec(query)}
+
+
 def accounts_of(customer_ids: Iterable[str]) -> dict[str, str]:
     """The Accounts of Stripe customers, as far as they are known, by customer."""
     query = select(Customer).where(col(Customer.stripe_id).in_(list(customer_ids)))

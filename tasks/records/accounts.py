@@ -139,7 +139,7 @@ def link_customer(account: Account, customer_id: str) -> str:
 
     Returns:
         Why that cannot be, to be added to a sentence. The ledger knows the customer, and the next
-        sending tries again.
+        sending tries again, and whatever brings an invoice of the Account in step.
     """
     if account.stripe_customer_id == customer_id:
         return ""
@@ -150,6 +150,25 @@ def link_customer(account: Account, customer_id: str) -> str:
         get_run_logger().warning(note.strip())
         return note
     return ""
+
+
+def show_customers(invoices: Iterable[Record]) -> None:
+    """Write the Stripe customers on the Accounts of invoices that do not show them yet.
+
+    An Account may have refused it, or been away, when its invoice was sent.
+    """
+    silent = {row["Account__c"] for row in invoices if not row["Account__r"][CUSTOMER_ID]}
+    known = links.customers_of(silent) if silent else {}
+    rows = [{"Id": id_, CUSTOMER_ID: customer} for id_, customer in sorted(known.items())]
+    try:
+        refused = salesforce.client().update_many("Account", rows)
+    except TransientError as error:
+        get_run_logger().warning("Accounts do not show their customers: %s", error)
+        return
+    for one in refused:
+        get_run_logger().warning(
+            "%s does not show its customer: %s", rows[one.index]["Id"], one.error
+        )
 
 
 @task(task_run_name="link the customer to the Account", **STEP)

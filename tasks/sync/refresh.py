@@ -29,6 +29,7 @@ from invoicing.ledger import inbox, links, org_changes, timeline
 from invoicing.ledger.models import EntryState, InvoiceLink, TimelineEntry
 from invoicing.settings import settings
 from tasks.corrections.replacement_draft import replacement_links
+from tasks.records.accounts import show_customers
 from tasks.records.environment_check import text_lengths
 from tasks.records.invoices import find_record, say_on_record, write_sync_message
 from tasks.records.locks import INVOICE
@@ -289,7 +290,9 @@ def _refresh_locked(
             wanted[stripe_id] = (found, invoice)
         else:
             changes.append(RefreshResult(stripe_id, gone=True))
-    return changes + _write(wanted, touch) + _report_conflicts(conflicts)
+    changes += _write(wanted, touch)
+    show_customers([row for row, _ in wanted.values()])
+    return changes + _report_conflicts(conflicts)
 
 
 def _is_deletable(row: Record) -> bool:

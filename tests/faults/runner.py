@@ -36,6 +36,9 @@ AnyFlow = Flow[..., Any]
 CALLS = 5
 """How often a flow is called by hand until something that may pass has passed."""
 
+PAUSE_SECONDS = 0.2
+"""Between these calls."""
+
 
 @lru_cache(maxsize=1)
 def deployed() -> Mapping[str, AnyFlow]:
@@ -249,7 +252,7 @@ def outcome_of(flow: str, **parameters: Any) -> Any:
         outcome = target.fn(**target.validate_parameters(parameters)).data
         if not isinstance(outcome, TransientError):
             break
-        time.sleep(0.2)
+        time.sleep(PAUSE_SECONDS)
     return outcome
 
 

@@ -136,3 +136,15 @@ def test_live_keys_do_not_go_over_plain_http(
     given(monkeypatch, **{name: "http://127.0.0.1:8100"}, **key)
     given(monkeypatch, **{name: "https://proxy.example.com"}, **key)
     given(monkeypatch, **there, **{each: GOOD[each] for each in key})
+
+
+def test_the_channel_of_requests_has_the_namespace_of_the_package(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Unless another channel is said; and what is no namespace is refused."""
+    assert given(monkeypatch).salesforce.request_channel == "/data/Invoice_Requests__chn"
+    there = given(monkeypatch, SALESFORCE__NAMESPACE="acme").salesforce.request_channel
+    assert there == "/data/acme__Invoice_Requests__chn"
+    own = given(monkeypatch, SALESFORCE__REQUEST_CHANNEL="/data/Own__chn").salesforce
+    assert own.request_channel == "/data/Own__chn"
+    assert "INVOICING_SALESFORCE__NAMESPACE" in told(monkeypatch, SALESFORCE__NAMESPACE="acme__")

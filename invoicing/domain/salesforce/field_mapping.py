@@ -211,6 +211,44 @@ class _Names:
 _NOTHING = _Names(SObject({}), ObjectMapping())
 
 
+def with_namespace(mapping: OrgMapping, namespace: str) -> OrgMapping:
+    """A field mapping for an org whose package was installed under a namespace.
+
+    What the package brings has the prefix, as ``acme__Status__c``, unless the mapping says another
+    name. An object of the org's own has nothing of the package.
+
+    Source: REST API Developer Guide, "Call Options Header": without that header, which describe
+    ignores and Composite does not know, names are written with their prefix.
+    """
+    objects = {
+        ours: _installed(ours, schema, mapping, namespace) for ours, schema in OBJECTS.items()
+    }
+    return mapping.model_copy(update={"objects": dict(mapping.objects) | objects})
+
+
+def _installed(ours: str, schema: SObject, mapping: OrgMapping, namespace: str) -> ObjectMapping:
+    def prefixed(name: str) -> str:
+        return f"{namespace}__{name}" if name.endswith(("__c", "__r")) else name
+
+    def is_own(name: str) -> bool:
+        said = mapping.objects.get(name, ObjectMapping()).name
+        return said not in ("", prefixed(name))
+
+    asked = mapping.objects.get(ours, ObjectMapping())
+    if is_own(ours) or (schema.beside and is_own(schema.beside) and not asked.name):
+        return asked
+    custom = [name for name in schema.fields if name.endswith("__c")]
+    fields = {} if asked.leave_out_others else {name: prefixed(name) for name in custom}
+    children = {name: prefixed(name) for name in schema.children}
+    return asked.model_copy(
+        update={
+            "name": prefixed(ours) if ours.endswith("__c") else asked.name,
+            "fields": fields | asked.fields,
+            "children": children | asked.children,
+        }
+    )
+
+
 class Record(dict[str, Any]):
     """A record under our names: what the org does not keep reads as None, and is not in it."""
 

@@ -117,13 +117,23 @@ def object_mistakes(
     theirs = names.sobject(ours)
     found = describe(theirs)
     if found is None:
-        guess = _question(nearest(theirs, existing()))
+        there = list(existing())
+        guess = _of_a_namespace(theirs, there) or _question(nearest(theirs, there))
         tip = " Or do without it: leave_out = true." if schema.optional else ""
         return [f"{ours}: the org has no object {theirs!r}, or hides it{guess}{tip}"]
     return [
         *_object_mistakes(ours, schema, names, found),
         *new_value_mistakes(ours, names, found, partial(_at, describe=describe)),
     ]
+
+
+def _of_a_namespace(name: str, existing: Iterable[str]) -> str:
+    """What to set where a package was installed under a namespace."""
+    found = next((one for one in existing if one.endswith(f"__{name}")), None)
+    if found is None:
+        return ""
+    setting = f"INVOICING_SALESFORCE__NAMESPACE={found.removesuffix(f'__{name}')}"
+    return f"; it has {found}, of an installed package: set {setting}."
 
 
 def path_mistakes(mapping: OrgMapping, describe: Describe) -> Iterator[str]:

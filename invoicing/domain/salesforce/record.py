@@ -219,7 +219,9 @@ CONTENT_FIELDS = (
 STATE_FIELDS = (
     "Id",
     "Name",
+    "Account__c",
     "Account__r.Name",
+    f"Account__r.{CUSTOMER_ID}",
     SENT_AT,
     SYNC_STATE,
     SYNC_MESSAGE,

@@ -187,3 +187,21 @@ def test_key_and_secret_are_rotated_while_both_sets_are_in_force(
     setting(**old)
     with pytest.raises(EnvironmentMismatch, match="does not accept the login"):
         another_process().query(ACCOUNTS)
+
+
+@pytest.mark.parametrize(
+    "call", [Salesforce.org, lambda org: list(org.bulk_query(ACCOUNTS))], ids=["org", "bulk"]
+)
+def test_the_limit_of_logins_passes_where_a_session_has_ended(
+    environment: None, salesforce_sandbox: Sandbox, call: Callable[[Salesforce], object]
+) -> None:
+    """Also before calls that the SDK does not log in for by itself."""
+    org = another_process()
+    salesforce_sandbox.admin("DELETE", "sessions")
+    with pytest.raises(TransientError):
+        call(org)
+    salesforce_sandbox.admin("POST", "logins", hourly=0)
+    with pytest.raises(Throttled, match="logins of this hour are used up"):
+        call(org)
+    salesforce_sandbox.admin("POST", "logins")
+    assert call(org)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from invoicing.domain.salesforce.field_mapping import Names, OrgMapping
+from invoicing.domain.salesforce.field_mapping import Names, OrgMapping, with_namespace
 from invoicing.errors import Rejected
 
 FILE = Path(__file__).parents[3] / "orgs/billing/mapping.toml"
@@ -71,3 +71,69 @@ def test_a_path_in_the_orgs_names_is_found_again(theirs: str, ours: str) -> None
     """Extra fields are named by the org, and read back under the name they are asked by."""
     assert NAMES.our_path("Stripe_Invoice__c", theirs) == ours
     assert NAMES.path("Stripe_Invoice__c", ours) == theirs
+
+
+def installed(text: str = "") -> Names:
+    """The names of an org whose package has the namespace acme, with a field mapping."""
+    return Names(with_namespace(OrgMapping.model_validate(tomllib.loads(text)), "acme"))
+
+
+def test_what_the_package_brings_has_its_namespace() -> None:
+    """Objects, fields, relationships, children; what is Salesforce's own has none."""
+    names = installed()
+    assert names.sobject("Stripe_Invoice__c") == "acme__Stripe_Invoice__c"
+    assert names.sobject("Account") == "Account"
+    path = names.path("Stripe_Invoice__c", "Account__r.Invoice_Email__c")
+    assert path == "acme__Account__r.acme__Invoice_Email__c"
+    assert names.path("Stripe_Invoice__c", "Account__r.Name") == "acme__Account__r.Name"
+    theirs = {
+        "attributes": {"type": "acme__Stripe_Invoice__c"},
+        "acme__Status__c": "Draft",
+        "Status__c": "of the org's own",
+        "acme__Lines__r": {"done": True, "records": [{"acme__Quantity__c": 2}]},
+    }
+    ours = names.record(theirs)
+    assert (ours["Status__c"], ours["~Status__c"]) == ("Draft", "of the org's own")
+    assert ours["Lines__r"]["records"] == [{"Quantity__c": 2}]
+    assert names.fields("Stripe_Invoice__c", {"Status__c": "Open"}) == {"acme__Status__c": "Open"}
+
+
+def test_a_mapping_says_other_names_beside_a_namespace() -> None:
+    """A field of the org's own, one that is not kept, and one of the package by its whole name."""
+    names = installed(
+        """
+        [objects.Account.fields]
+        Invoice_Email__c = "Billing_Mail__c"
+        Stripe_Customer_Email__c = ""
+        Stripe_Customer_Name__c = "acme__Stripe_Customer_Name__c"
+        """
+    )
+    fields = ("Invoice_Email__c", "Stripe_Customer_Email__c", "Stripe_Customer_Name__c")
+    told = [names.path("Account", field) for field in fields]
+    assert told == ["Billing_Mail__c", None, "acme__Stripe_Customer_Name__c"]
+    assert names.path("Account", "Stripe_Customer_Id__c") == "acme__Stripe_Customer_Id__c"
+
+
+def test_an_object_of_the_orgs_own_has_nothing_of_the_package() -> None:
+    """Neither prefixes nor requests, unless an object is named for these."""
+    own = '[objects.Stripe_Invoice__c]\nname = "Bill__c"\n'
+    names = installed(own)
+    assert names.path("Stripe_Invoice__c", "Status__c") == "Status__c"
+    assert not names.keeps("Stripe_Invoice_Request__c")
+    named = installed(own + '[objects.Stripe_Invoice_Request__c]\nname = "Ask__c"\n')
+    assert named.keeps("Stripe_Invoice_Request__c")
+    assert installed().keeps("Stripe_Invoice_Request__c")
+
+
+def test_left_out_fields_stay_out_under_a_namespace() -> None:
+    """Where a mapping lists all that is kept."""
+    names = installed(
+        """
+        [objects.Stripe_Invoice__c]
+        leave_out_others = true
+        [objects.Stripe_Invoice__c.fields]
+        Status__c = "acme__Status__c"
+        """
+    )
+    assert names.path("Stripe_Invoice__c", "Footer__c") is None
+    assert names.path("Stripe_Invoice__c", "Status__c") == "acme__Status__c"

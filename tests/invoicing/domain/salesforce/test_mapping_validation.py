@@ -137,3 +137,15 @@ def test_names_that_are_not_ours_are_named(toml: dict[str, Any]) -> None:
         f"{INVOICE}: two of our fields are mapped to 'Settled_At__c'.",
         "objects: we have no 'Acount'; did you mean 'Account'?",
     ]
+
+
+def test_a_package_that_was_installed_under_a_namespace_is_recognised() -> None:
+    """And the setting that is missing is named."""
+    there = ["acme__Stripe_Invoice__c", "Account"]
+    wrong = mistakes(OrgMapping(), lambda _: None, lambda: there)
+    told = next(one for one in wrong if INVOICE in one)
+    assert told == (
+        "Stripe_Invoice__c: the org has no object 'Stripe_Invoice__c', or hides it; it has "
+        "acme__Stripe_Invoice__c, of an installed package: "
+        "set INVOICING_SALESFORCE__NAMESPACE=acme."
+    )

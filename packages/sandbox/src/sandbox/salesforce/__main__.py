@@ -30,10 +30,16 @@ def main() -> int:
     parser.add_argument(
         "--profile", choices=tuple(PROFILES), action="append", default=[], help="what it is like"
     )
+    parser.add_argument("--namespace", default="", help="of the package, once it is installed")
     parser.add_argument("--certificate", type=Path, help="PEM that signs JWT assertions")
     parser.add_argument("--pubsub-port", type=int, help="where to serve the Pub/Sub API as well")
     options = parser.parse_args()
-    org = open_org(next(iter(options.metadata), None), options.data, over=options.metadata[1:])
+    org = open_org(
+        next(iter(options.metadata), None),
+        options.data,
+        over=options.metadata[1:],
+        namespace=options.namespace,
+    )
     org.use_currency(options.currency, options.profile)
     try:
         return serve(

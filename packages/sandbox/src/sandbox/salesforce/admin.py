@@ -226,7 +226,8 @@ def routes(salesforce: Salesforce) -> list[Route]:
         if isinstance(order, Response):
             return order
         named = [rule for name in order.profiles for rule in PROFILES[name]]
-        org.rules.rules = [rule.model_copy() for rule in [*named, *order.rules]]
+        org.rules.rules = [rule.installed(org.namespace) for rule in named]
+        org.rules.rules += [rule.model_copy() for rule in order.rules]
         return await get_rules(request)
 
     async def clear_rules(request: Request) -> Response:

@@ -14,6 +14,7 @@ from sandbox.common.business import DAY, PlannedInvoice
 from sandbox.common.invoice_links import READ, dated, page_name
 from sandbox.salesforce import computed
 from sandbox.salesforce.ids import make_id
+from sandbox.salesforce.namespace import prefixed
 from sandbox.salesforce.org import Org
 from sandbox.salesforce.records import auto_number
 from sandbox.salesforce.values import stamp
@@ -52,7 +53,7 @@ def generate(org: Org, seed: int, size: Size) -> dict[str, int]:
             "Stripe_Invoice__c": _write(org, "Stripe_Invoice__c", generator.invoices()),
             "Stripe_Invoice_Line__c": _write(org, "Stripe_Invoice_Line__c", generator.lines()),
         }
-        computed.recalculate(org.store, org.schema, added)
+        computed.recalculate(org.store, org.schema, [org.sobject(name).name for name in added])
     return added
 
 
@@ -62,7 +63,8 @@ def _write(org: Org, name: str, records: Iterator[Values]) -> int:
     if first is None:
         return 0
     rows = (tuple(record.values()) for record in chain([first], records))
-    return org.store.insert_many(org.sobject(name), list(first), rows)
+    names = [prefixed(field, org.namespace) for field in first]
+    return org.store.insert_many(org.sobject(name), names, rows)
 
 
 class _Generator:
@@ -75,7 +77,9 @@ class _Generator:
         self._now = org.clock.now()
         self._customers = list(business.accounts(seed, size.accounts))
         self._first_account = org.store.next_number("Account", size.accounts)
-        self._first_invoice = org.store.next_number("Stripe_Invoice__c", size.invoices)
+        self._first_invoice = org.store.next_number(
+            org.sobject("Stripe_Invoice__c").name, size.invoices
+        )
 
     def accounts(self) -> Iterator[Values]:
         """The customers as Accounts."""
@@ -151,8 +155,9 @@ class _Generator:
         )
 
     def _names(self, sobject: str, count: int) -> Iterator[str]:
-        display_format = self._org.sobject(sobject).fields["Name"].auto_number or "{0}"
-        first = self._org.store.next_number(f"{sobject}.Name", count)
+        named = self._org.sobject(sobject)
+        display_format = named.fields["Name"].auto_number or "{0}"
+        first = self._org.store.next_number(f"{named.name}.Name", count)
         return (auto_number(display_format, first + n) for n in range(count))
 
     def _account_id(self, number: int) -> str:

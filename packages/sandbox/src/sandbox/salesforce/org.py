@@ -24,6 +24,7 @@ from sandbox.salesforce.metadata import (
     read_groups,
     read_notification_types,
 )
+from sandbox.salesforce.namespace import installed, prefixed
 from sandbox.salesforce.org_rules import OrgRules
 from sandbox.salesforce.package import Package
 from sandbox.salesforce.permissions import NOTHING, Permissions, read_permission_sets
@@ -85,9 +86,10 @@ class Org:
     or may do everything. People on its pages are somebody else, and see everything; so are those
     in ``people``, who call the API with sessions of their own and see what they were granted.
     ``folders`` hold its metadata in source format, ``deployed`` what was deployed since, if
-    anything; ``profiles`` say what else it is like. ``channels`` are the topics of change events
-    and the objects on each, ``notification_types`` and ``groups`` the labels of custom
-    notifications and of public groups by their names.
+    anything; ``profiles`` say what else it is like, ``namespace`` is that of the package, where it
+    was installed with one. ``channels`` are the topics of change events and the objects on each,
+    ``notification_types`` and ``groups`` the labels of custom notifications and of public groups by
+    their names.
     """
 
     store: Store
@@ -97,6 +99,7 @@ class Org:
     locks: Locks = field(default_factory=Locks)
     rules: OrgRules = field(default_factory=OrgRules)
     currency: str | None = None
+    namespace: str = ""
     package: Package = field(default_factory=Package)
     people: dict[str, Person] = field(default_factory=dict)
     permissions: Mapping[str, Permissions] = field(default_factory=dict)
@@ -264,17 +267,18 @@ class Org:
             self.seen = self.schema
 
     def own_values(self, sobject: str, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Those of a record's values that the object has fields for in this org."""
+        """Those of a record's values that the object has fields for, under this org's names."""
         fields = self.sobject(sobject).fields
-        return {name: value for name, value in values.items() if name in fields}
+        own = {prefixed(name, self.namespace): value for name, value in values.items()}
+        return {name: value for name, value in own.items() if name in fields}
 
     def sobject(self, name: str) -> SObject:
-        """The object of this name.
+        """The object of this name, the package's also by the name inside of it.
 
         Raises:
             KeyError: There is none.
         """
-        return self.schema.objects[name]
+        return self.schema.objects[prefixed(name, self.namespace)]
 
     def now(self) -> str:
         """The present moment as records carry it."""
@@ -287,6 +291,7 @@ def open_org(
     clock: Clock | None = None,
     *,
     over: Sequence[Path] = (),
+    namespace: str = "",
 ) -> Org:
     """Open an org over a database, making tables and columns the schema adds.
 
@@ -295,10 +300,13 @@ def open_org(
         data: The SQLite file with its records, or in memory.
         clock: Its clock; the true time unless given.
         over: Further folders, whose components replace those of the first.
+        namespace: Of the package that the folders are the source of; none, if it is empty.
 
     Raises:
         ValueError: The metadata is not one this sandbox can stand in for.
     """
     folders = tuple([metadata, *over] if metadata else over)
+    if namespace:
+        folders = tuple(installed(folder, namespace) for folder in folders)
     deployed = None if data == ":memory:" else Path(f"{data}.metadata")
-    return Org(Store(data), clock or Clock(), folders, deployed)
+    return Org(Store(data), clock or Clock(), folders, deployed, namespace=namespace)

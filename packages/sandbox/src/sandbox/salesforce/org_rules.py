@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from sandbox.salesforce.errors import SalesforceError
 from sandbox.salesforce.formula import Unreadable, WorkedOutWrong, read_formula
+from sandbox.salesforce.namespace import prefixed
 from sandbox.salesforce.schema import NUMERIC, SObject
 from sandbox.salesforce.store import Row
 from sandbox.salesforce.values import to_stored
@@ -55,6 +56,12 @@ class OrgRule(BaseModel):
         except Unreadable as error:
             raise ValueError(str(error)) from None
         return text
+
+    def installed(self, namespace: str) -> OrgRule:
+        """A copy that is about the same things in an org whose package has a namespace."""
+        texts = {"sobject": self.sobject, "when": self.when, "value": self.value}
+        texts |= {"field": self.field} if self.field else {}
+        return self.model_copy(update={k: prefixed(v, namespace) for k, v in texts.items()})
 
     def strikes(self, sobject: SObject, row: Mapping[str, Any], *, creating: bool) -> bool:
         """Whether it is about this save; counts it."""
