@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,8 @@ from deployments.local.stack import (
     environment,
 )
 from deployments.local.waiting import eventually
+from tests.deployments.image import Image
+from tests.prefect_worker import Prefect
 
 CONTAINERS = ROOT / "deployments/containers"
 PACKAGES = {"redis-server": "redis-server", "caddy": "caddy", "setpriv": "util-linux"}
@@ -41,6 +43,8 @@ AUTH = ("people", "and-their-password")
 COMMAND_OF_THE_IMAGE = re.compile(r"^CMD (\[.*\])$", re.MULTILINE)
 PATIENCE_SECONDS = 300.0
 STOP_SECONDS = 60
+PAUSE_SECONDS = 0.2
+VOLUME = "/var/lib/invoicing"
 TWICE = ("prefect", "worker", "receiver")
 
 
@@ -57,23 +61,25 @@ def missing_packages() -> str:
 class Production:
     """Everything that `several.yaml` starts, on ports of this machine."""
 
-    def __init__(self, state: Path, exits: ExitStack) -> None:
+    def __init__(self, state: Path, exits: ExitStack, image: Image | None) -> None:
         """Choose ports; nothing starts yet.
 
         Args:
             state: What lies in volumes, and the logs.
             exits: What is stopped when all is over.
+            image: Where our programs run; in this checkout unless given.
         """
         self.state = state
+        self._image = image
         self._exits = exits
         self._services: dict[str, Service] = {}
         numbered = [f"{name}-{number}" for name in TWICE for number in (1, 2)]
         names = [*numbered, "postgres", "redis", "ui", "webhooks", "stripe", "salesforce", "pubsub"]
         self._ports = {name: port_or_free(0) for name in names}
         self.urls = Urls(
-            **{name: self._url(name) for name in ("stripe", "salesforce", "pubsub")},
-            prefect=self._url("ui"),
-            receiver=self._url("webhooks"),
+            **{name: self.url(name) for name in ("stripe", "salesforce", "pubsub")},
+            prefect=self.url("ui"),
+            receiver=self.url("webhooks"),
             webhook_token=secrets.token_urlsafe(),
         )
         (state / "logs").mkdir()
@@ -91,7 +97,7 @@ class Production:
         ports += ["--pubsub-port", str(self._ports["pubsub"])]
         self._service("salesforce", *python, "sandbox.salesforce", *org, *ports)
         for name in ("stripe", "salesforce"):
-            self._services[name].until_ready(f"{self._url(name)}/_sandbox/clock")
+            self._services[name].until_ready(f"{self.url(name)}/_sandbox/clock")
         self._secret = self._register_webhook()
         self._run("migrate")
         self._start_caddy()
@@ -117,14 +123,16 @@ class Production:
         os.kill(self._services["postgres"].pid, signal.SIGINT)  # a fast shutdown
         self._services["postgres"].start_again()
 
+    def start_worker(self, pool: str, project: Path, **variables: str) -> None:
+        """Start a worker of Prefect's own kind for a pool, in another project's folder."""
+        command = ["prefect", "worker", "start", "--pool", pool, "--type", "process"]
+        known = self.variables("worker") | variables
+        self._service(f"worker-{pool}", *command, variables=known, cwd=project)
+
     def check(self) -> None:
         """See that everything runs."""
         for service in self._services.values():
             service.check()
-
-    def log(self, name: str) -> str:
-        """All that a program has said."""
-        return (self.state / "logs" / f"{name}.log").read_text(errors="replace")
 
     def variables(self, service: str) -> dict[str, str]:
         """The environment of a service of the files."""
@@ -136,6 +144,8 @@ class Production:
             "INVOICING_AUTOMATIONS_PENDING_SECONDS": "60",
         }
         home = {"PREFECT_HOME": str(self.state / "prefect")}
+        if self._image:
+            home = self._image.variables
         given = {name: str(v) for name, v in self._compose[service]["environment"].items()}
         return kept | timing | home | given
 
@@ -167,7 +177,7 @@ class Production:
             "@postgres/": f"@127.0.0.1:{self._ports['postgres']}/",
             "//redis:6379": f"//127.0.0.1:{self._ports['redis']}",
             "http://prefect:4200": self.urls.prefect,
-            "/var/lib/invoicing": str(self.state),
+            VOLUME: VOLUME if self._image else str(self.state),
         }.items():
             text = text.replace(inside, here)
         found: dict[str, Any] = yaml.safe_load(text)
@@ -177,7 +187,10 @@ class Production:
         """What a service runs, at another port than in a container of its own."""
         image = COMMAND_OF_THE_IMAGE.findall((CONTAINERS / "Dockerfile").read_text())[0]
         words = self._compose[service].get("command") or yaml.safe_load(image)
-        return [*words, *(word for name, value in options.items() for word in (f"--{name}", value))]
+        told = [word for name, value in options.items() for word in (f"--{name}", value)]
+        if self._image and "build" in self._compose[service]:
+            return self._image.inside([*words, *told])
+        return [*words, *told]
 
     def _launch(self, name: str, **options: str) -> None:
         """Start a service of the files."""
@@ -189,10 +202,14 @@ class Production:
         self._service(name, *command, variables=self.variables(service) | own)
 
     def _service(
-        self, name: str, *command: str, variables: Mapping[str, str] | None = None
+        self,
+        name: str,
+        *command: str,
+        variables: Mapping[str, str] | None = None,
+        cwd: Path = ROOT,
     ) -> None:
         known = os.environ if variables is None else variables
-        service = Service(name, command, known, ROOT, self.state / "logs")
+        service = Service(name, command, known, cwd, self.state / "logs")
         self._services[name] = service
         self._exits.callback(service.wait, STOP_SECONDS)
         self._exits.callback(service.terminate)
@@ -201,7 +218,7 @@ class Production:
         """Wait until a program answers; one that ends meanwhile is started again."""
         while True:
             try:
-                self._services[name].until_ready(f"{self._url(name)}{path}")
+                self._services[name].until_ready(f"{self.url(name)}{path}")
             except StackError:
                 self._services[name].start_again()
             else:
@@ -224,8 +241,8 @@ class Production:
         command = server_command(self.state / "postgres", self._ports["postgres"])
         self._service("postgres", *command)
         address = f"postgresql://postgres@127.0.0.1:{self._ports['postgres']}"
-        connection = eventually(lambda: connected(f"{address}/postgres"), PATIENCE_SECONDS)
-        with connection:
+        eventually(lambda: answers(f"{address}/postgres"), PATIENCE_SECONDS)
+        with psycopg.connect(f"{address}/postgres", autocommit=True) as connection:
             connection.execute("CREATE ROLE invoicing SUPERUSER LOGIN PASSWORD 'letters'")
             connection.execute("CREATE DATABASE invoicing OWNER invoicing")
         script = (CONTAINERS / "databases.sql").read_text(encoding="utf-8")
@@ -260,63 +277,56 @@ class Production:
         }
         return str(client.v1.webhook_endpoints.create(endpoint).secret)
 
-    def _url(self, name: str) -> str:
+    def url(self, name: str) -> str:
+        """Where a program answers; a worker, whether it is well."""
         return f"http://127.0.0.1:{self._ports[name]}"
 
 
-def connected(address: str) -> psycopg.Connection | None:
-    """A connection, once the server takes one."""
+def answers(address: str) -> bool:
+    """Whether a database server takes connections."""
     try:
-        return psycopg.connect(address, autocommit=True)
+        psycopg.connect(address).close()
     except psycopg.OperationalError:
-        return None
+        return False
+    return True
 
 
 @contextmanager
-def production(state: Path) -> Iterator[Production]:
+def production(state: Path, image: Image | None = None) -> Iterator[Production]:
     """All processes, for as long as the block lasts."""
     with ExitStack() as exits:
-        made = Production(state, exits)
+        made = Production(state, exits, image)
         made.start()
         yield made
 
 
-class Api:
+class Api(Prefect):
     """Prefect's API, asked as the README says: again on whatever is no answer."""
 
     def __init__(self, url: str) -> None:
-        """Remember where it is."""
-        self._http = httpx.Client(base_url=url, auth=AUTH, timeout=60)
+        """Know the password."""
+        super().__init__(url, AUTH)
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         """Call it until it answers, and return its JSON."""
         while True:
-            try:
+            with suppress(httpx.TransportError):
                 answer = self._http.request(method, path, json=body)
-            except httpx.TransportError:
-                time.sleep(0.2)
-                continue
-            if not answer.is_server_error:
-                assert answer.is_success, answer.text
-                return answer.json() if answer.content else None
-            time.sleep(0.2)
+                if not answer.is_server_error:
+                    break
+            time.sleep(PAUSE_SECONDS)
+        assert answer.is_success, answer.text
+        return answer.json() if answer.content else None
 
-    def start(self, flow: str, key: str, **parameters: Any) -> str:
-        """Ask for a run, once for each key; its id."""
+    def ask(self, flow: str, key: str, **parameters: Any) -> str:
+        """Ask for a run, once for each key, and wait until it has completed; its sentence."""
         deployment = self.call("GET", f"/deployments/name/{flow}/{flow}")["id"]
         body = {"parameters": parameters, "idempotency_key": key}
-        return str(self.call("POST", f"/deployments/{deployment}/create_flow_run", body)["id"])
+        run = self.call("POST", f"/deployments/{deployment}/create_flow_run", body)["id"]
 
-    def state(self, run: str) -> dict[str, Any]:
-        """The state a run is in."""
-        return dict(self.call("GET", f"/flow_runs/{run}")["state"])
-
-    def until_completed(self, run: str) -> str:
-        """Wait until a run has completed; its sentence."""
-
-        def over() -> dict[str, Any] | None:
-            state = self.state(run)
+        def sentence() -> str:
+            state = self.call("GET", f"/flow_runs/{run}")["state"]
             assert state["type"] != "FAILED", state["message"]
-            return state if state["type"] == "COMPLETED" else None
+            return str(state["message"]) if state["type"] == "COMPLETED" else ""
 
-        return str(eventually(over, PATIENCE_SECONDS)["message"])
+        return eventually(sentence, PATIENCE_SECONDS)

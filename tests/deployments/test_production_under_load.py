@@ -1,28 +1,22 @@
 """Two of each, as `several.yaml` has them: one dies while people work, and nothing is lost."""
 
-import itertools
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
-import httpx
-import psycopg
 import pytest
 
-from deployments.local.stack import SALESFORCE_KEY, SALESFORCE_SECRET
 from deployments.local.waiting import eventually
+from tests.deployments.people import People
 from tests.deployments.production import (
     PATIENCE_SECONDS,
-    Api,
     Production,
     missing_packages,
     production,
 )
+from tests.prefect_worker import make_project
 
 pytestmark = [
     pytest.mark.long,
@@ -34,117 +28,7 @@ pytestmark = [
 
 INVOICES = 6
 """At once, for each death: a few more than are worked on at one time."""
-ENDED = ["COMPLETED", "FAILED", "CRASHED", "CANCELLED"]
-
-
-class People:
-    """Those who raise and send, in Prefect and in Salesforce, and those who pay."""
-
-    def __init__(self, world: Production) -> None:
-        """Log in everywhere."""
-        self.world = world
-        self.prefect = Api(world.urls.prefect_api)
-        self._numbers = itertools.count(1)
-        form = {
-            "grant_type": "client_credentials",
-            "client_id": SALESFORCE_KEY,
-            "client_secret": SALESFORCE_SECRET,
-        }
-        url = world.urls.salesforce
-        token = httpx.post(f"{url}/services/oauth2/token", data=form).json()["access_token"]
-        self._org = httpx.Client(
-            base_url=f"{url}/services/data/v67.0/",
-            headers={"Authorization": f"Bearer {token}"},
-            timeout=60,
-        )
-
-    def find(self, soql: str) -> list[dict[str, Any]]:
-        """Records by SOQL."""
-        answer = self._org.get("query", params={"q": soql})
-        assert answer.is_success, answer.text
-        return list(answer.json()["records"])
-
-    def bill(self) -> str:
-        """Raise an invoice, send it, and pay it; every other is sent with a button. Its name."""
-        number = next(self._numbers)
-        run = self.prefect.start(
-            "raise-invoice",
-            f"raise-{number}",
-            account=("Acme Corporation", "Globex")[number % 2],
-            description="November services",
-            due_date=(date.today() + timedelta(days=30)).isoformat(),
-            lines=[{"product": "Consulting", "quantity": "3"}],
-        )
-        name = re.findall(r"INV-\d+", self.prefect.until_completed(run))[0]
-        (self._press_send if number % 2 else self._send)(name)
-        [record] = self.find(
-            f"SELECT Hosted_Invoice_URL__c FROM Stripe_Invoice__c WHERE Name = '{name}'"
-        )
-        paid = httpx.post(
-            record["Hosted_Invoice_URL__c"], data={"card": "4242424242424242"}, timeout=60
-        )
-        assert paid.is_success or paid.is_redirect, paid.text
-        return name
-
-    def _send(self, name: str) -> None:
-        self.prefect.until_completed(
-            self.prefect.start("send-invoice", f"send-{name}", invoice=name)
-        )
-
-    def _press_send(self, name: str) -> None:
-        [record] = self.find(f"SELECT Id FROM Stripe_Invoice__c WHERE Name = '{name}'")
-        asked = {
-            "Invoice__c": record["Id"],
-            "Action__c": "Send",
-            "Open_Key__c": f"{record['Id']}:Send",
-        }
-        made = self._org.post("sobjects/Stripe_Invoice_Request__c", json=asked)
-        assert made.is_success, made.text
-        fields = "SELECT State__c, Outcome__c FROM Stripe_Invoice_Request__c"
-
-        def over() -> dict[str, Any] | None:
-            [row] = self.find(f"{fields} WHERE Id = '{made.json()['id']}'")
-            return None if row["State__c"] in {"Queued", "Running"} else row
-
-        row = eventually(over, PATIENCE_SECONDS)
-        assert row["State__c"] == "Done", row["Outcome__c"]
-
-    def mails(self) -> list[str]:
-        """The Stripe invoices of all mails so far, one entry a mail."""
-        url = f"{self.world.urls.stripe}/_sandbox/mail"
-        return [mail["invoice"] for mail in httpx.get(url, timeout=60).json()["data"]]
-
-    def unpaid(self) -> list[str]:
-        """Names of records that do not show their payment."""
-        soql = "SELECT Name FROM Stripe_Invoice__c WHERE Status__c != 'Paid'"
-        return [row["Name"] for row in self.find(soql)]
-
-    def do(self, flow: str) -> str:
-        """Run a flow as an operator does; its sentence."""
-        run = self.prefect.start(flow, f"{flow}-{next(self._numbers)}")
-        return self.prefect.until_completed(run)
-
-    def under_way(self) -> list[str]:
-        """Names of runs that are due and have not ended."""
-        only = {
-            "flow_runs": {
-                "state": {"type": {"not_any_": ENDED}},
-                "expected_start_time": {"before_": "2000-01-01T00:00:00Z"},
-            }
-        }
-        del only["flow_runs"]["expected_start_time"]
-        found = self.prefect.call("POST", "/flow_runs/filter", only)
-        return [run["name"] for run in found if not run["auto_scheduled"]]
-
-
-@pytest.fixture(scope="module")
-def people() -> Iterator[People]:
-    """Everything, in a folder that PostgreSQL's user may pass through."""
-    with TemporaryDirectory(prefix="production-") as folder:
-        Path(folder).chmod(0o755)
-        with production(Path(folder)) as world:
-            yield People(world)
-
+RENEWALS_AFTERWARDS = 2
 
 KILLS: dict[str, Callable[[Production], None]] = {
     "prefect": lambda world: world.kill("prefect-1"),
@@ -154,6 +38,15 @@ KILLS: dict[str, Callable[[Production], None]] = {
     "redis": lambda world: world.kill("redis"),
     "postgres": lambda world: world.restart_postgres(),
 }
+
+
+@pytest.fixture(scope="module")
+def people() -> Iterator[People]:
+    """Everything, in a folder that PostgreSQL's user may pass through."""
+    with TemporaryDirectory(prefix="production-") as folder:
+        Path(folder).chmod(0o755)
+        with production(Path(folder)) as world:
+            yield People(world)
 
 
 @pytest.mark.parametrize("victim", KILLS)
@@ -173,16 +66,36 @@ def test_one_dies_under_load(people: People, victim: str) -> None:
     people.world.check()
 
 
+def test_a_long_run_outlives_its_servers_and_redis(people: People, tmp_path: Path) -> None:
+    """Its slot is renewed when they are back, and free when it ends."""
+    world, prefect = people.world, people.prefect
+    renewals = tmp_path / "renewals"
+    project = make_project(tmp_path)
+    prefect.call("POST", "/work_pools/", {"name": "long", "type": "process"})
+    deployment = prefect.deploy("hold", project, "long")
+    prefect.call("PATCH", f"/deployments/{deployment}", {"concurrency_limit": 1})
+    world.start_worker("long", project, RENEWALS=str(renewals))
+    run = prefect.start(deployment, notes=str(tmp_path))
+    eventually(renewals.exists, PATIENCE_SECONDS)
+    for name in ("prefect-1", "prefect-2", "redis"):
+        before = renewals.stat().st_size
+        world.kill(name)
+        enough = before + RENEWALS_AFTERWARDS
+        eventually(lambda enough=enough: renewals.stat().st_size >= enough, PATIENCE_SECONDS)  # type: ignore[misc]
+    (tmp_path / "enough").touch()
+    prefect.until(run, "Completed")
+    assert "Crashed" not in prefect.states(run)
+
+    def slots_taken() -> int:
+        limit = prefect.call("GET", f"/deployments/{deployment}")["global_concurrency_limit"]
+        return int(limit["active_slots"])
+
+    eventually(lambda: slots_taken() == 0, PATIENCE_SECONDS)
+
+
 def test_nothing_is_left_over_and_nothing_differs(people: People) -> None:
-    """After all of them: no run, no event, no request waits, and both services say the same."""
+    """After all of them no run, request or event waits, and both services say the same."""
     eventually(lambda: not people.under_way(), PATIENCE_SECONDS)
+    assert not people.open_requests()
     assert "0 differed" in people.do("full-sync")
-    open_requests = (
-        "SELECT Name FROM Stripe_Invoice_Request__c WHERE State__c IN ('Queued', 'Running')"
-    )
-    assert not people.find(open_requests)
-    with psycopg.connect(
-        people.world.variables("worker")["INVOICING_LEDGER__URL"].replace("+psycopg", "")
-    ) as ledger:
-        states = ledger.execute("SELECT state, count(*) FROM event GROUP BY state").fetchall()
-    assert [state for state, _ in states] == ["done"], states
+    assert set(people.inbox()) == {"done"}
