@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -61,17 +61,15 @@ def missing_packages() -> str:
 class Production:
     """Everything that `several.yaml` starts, on ports of this machine."""
 
-    def __init__(self, state: Path, exits: ExitStack, image: Image | None) -> None:
+    def __init__(self, state: Path, image: Image | None) -> None:
         """Choose ports; nothing starts yet.
 
         Args:
             state: What lies in volumes, and the logs.
-            exits: What is stopped when all is over.
             image: Where our programs run; in this checkout unless given.
         """
         self.state = state
         self._image = image
-        self._exits = exits
         self._services: dict[str, Service] = {}
         numbered = [f"{name}-{number}" for name in TWICE for number in (1, 2)]
         names = [*numbered, "postgres", "redis", "ui", "webhooks", "stripe", "salesforce", "pubsub"]
@@ -112,6 +110,16 @@ class Production:
         self._launch("listener")
         for number in (1, 2):
             self._until_served(f"receiver-{number}", "/ready")
+
+    def stop(self) -> None:
+        """Stop everything: first what starts work, last what remembers it."""
+        workers = [s for s in self._services.values() if s.name.startswith("worker")]
+        others = [s for s in self._services.values() if s not in workers]
+        for group in (workers, others):
+            for service in group:
+                service.terminate()
+            for service in group:
+                service.wait(STOP_SECONDS)
 
     def kill(self, name: str) -> None:
         """Let a program die, with all that it has started, and start it again as a supervisor."""
@@ -211,8 +219,6 @@ class Production:
         known = os.environ if variables is None else variables
         service = Service(name, command, known, cwd, self.state / "logs")
         self._services[name] = service
-        self._exits.callback(service.wait, STOP_SECONDS)
-        self._exits.callback(service.terminate)
 
     def _until_served(self, name: str, path: str) -> None:
         """Wait until a program answers; one that ends meanwhile is started again."""
@@ -294,10 +300,12 @@ def answers(address: str) -> bool:
 @contextmanager
 def production(state: Path, image: Image | None = None) -> Iterator[Production]:
     """All processes, for as long as the block lasts."""
-    with ExitStack() as exits:
-        made = Production(state, exits, image)
+    made = Production(state, image)
+    try:
         made.start()
         yield made
+    finally:
+        made.stop()
 
 
 class Api(Prefect):
