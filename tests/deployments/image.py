@@ -64,6 +64,11 @@ class Image:
         self._root = self._buildah("mount", container)
         os.chown(self._volume, int(self.user), int(self.user))
 
+    def remove(self) -> None:
+        """Unmount the container and delete it, and all images."""
+        self._buildah("rm", "--all")
+        self._buildah("rmi", "--all", "--force")
+
     @property
     def user(self) -> str:
         """The number of the user that programs run as."""
@@ -104,7 +109,7 @@ class Image:
 
     def _buildah(self, *command: str) -> str:
         where = ["--root", f"{self._folder}/storage", "--runroot", f"{self._folder}/run"]
-        return _run(["buildah", "--storage-driver", "vfs", *where, *command])
+        return _run(["buildah", *where, *command])
 
 
 def _run(command: Sequence[str]) -> str:

@@ -33,9 +33,11 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def built(folder: Path) -> image.Image:
+def built(folder: Path) -> Iterator[image.Image]:
     """The image, and a container of it."""
-    return image.Image(folder)
+    made = image.Image(folder)
+    yield made
+    made.remove()
 
 
 def test_nothing_is_written_and_nobody_is_root(built: image.Image) -> None:
