@@ -76,8 +76,9 @@ class Image:
 
     @property
     def variables(self) -> dict[str, str]:
-        """What the image sets."""
-        return dict(variable.split("=", 1) for variable in self._config["Env"])
+        """What the image sets, and the home that a container has of its user."""
+        given = dict(variable.split("=", 1) for variable in self._config["Env"])
+        return {"HOME": "/var/lib/invoicing"} | given
 
     def inside(self, command: Sequence[str]) -> list[str]:
         """The command that runs a command in the container."""

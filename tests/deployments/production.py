@@ -145,17 +145,19 @@ class Production:
     def variables(self, service: str) -> dict[str, str]:
         """The environment of a service of the files."""
         known = environment(self.urls, self.state, "", self._secret)
-        kept = {name: value for name, value in known.items() if not name.startswith("PREFECT_")}
         timing = {  # or the tests would wait as long as people may
             "INVOICING_AUTOMATIONS_SILENT_SECONDS": "45",
             "INVOICING_AUTOMATIONS_CRASHED_SECONDS": "10",
             "INVOICING_AUTOMATIONS_PENDING_SECONDS": "60",
         }
-        home = {"PREFECT_HOME": str(self.state / "prefect")}
         if self._image:
-            home = self._image.variables
+            kept = {name: value for name, value in known.items() if name.startswith("INVOICING_")}
+            around = kept | self._image.variables
+        else:
+            kept = {name: value for name, value in known.items() if not name.startswith("PREFECT_")}
+            around = kept | {"PREFECT_HOME": str(self.state / "prefect")}
         given = {name: str(v) for name, v in self._compose[service]["environment"].items()}
-        return kept | timing | home | given
+        return around | timing | given
 
     def _read_compose(self) -> dict[str, Any]:
         """The services of both files, one over the other, as Docker Compose merges them."""
