@@ -54,23 +54,34 @@ def binaries() -> Path:
     raise SystemExit("PostgreSQL is not installed: `apt-get install postgresql` or the like")
 
 
+def server_command(folder: Path, port: int) -> list[str]:
+    """Make a database cluster in a new folder; what runs its server on a port of loopback.
+
+    Settings are those that PostgreSQL has by default. It refuses root, who runs it as another.
+    """
+    folder.mkdir()
+    other: list[str] = []
+    if os.getuid() == 0:
+        shutil.chown(folder, UNPRIVILEGED)
+        other = ["setpriv", f"--reuid={UNPRIVILEGED}", "--clear-groups", "--"]
+    data = folder / "data"
+    make = [str(binaries() / "initdb"), "--pgdata", str(data), "--username", "postgres"]
+    command = [*other, *make, "--auth", "trust"]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    run = [str(binaries() / "postgres"), "-D", str(data), "-k", str(folder), "-p", str(port)]
+    return [*other, *run]
+
+
 @contextmanager
 def postgresql() -> Iterator[Server]:
     """Run a server with its data in a temporary directory, as PostgreSQL is by default."""
-    user = UNPRIVILEGED if os.getuid() == 0 else None
     with listen() as listener:
         port = int(listener.getsockname()[1])
-    with tempfile.TemporaryDirectory() as folder:
-        data = Path(folder) / "data"
-        if user:
-            shutil.chown(folder, user)
-        command = [str(binaries() / "initdb"), "--pgdata", str(data), "--username", "postgres"]
-        subprocess.run(
-            [*command, "--auth", "trust"], user=user, cwd=folder, check=True, capture_output=True
-        )
+    with tempfile.TemporaryDirectory() as temporary:
+        Path(temporary).chmod(0o755)
+        folder = Path(temporary) / "postgresql"
         process = subprocess.Popen(
-            [binaries() / "postgres", "-D", data, "-k", folder, "-p", str(port)],
-            user=user,
+            server_command(folder, port),
             cwd=folder,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

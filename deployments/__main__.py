@@ -1,8 +1,9 @@
 """Bring an installation up to date after a release: ``python -m deployments``, or ``make deploy``.
 
-It migrates the ledger, then tells the Prefect server of the settings what there is to run, when,
-and what to do when a run dies. Whatever was done before is left as it is, so it may be repeated.
-A Prefect server that works for another installation is left alone.
+It migrates the ledger, makes the work pool where there is none, then tells the Prefect server of
+the settings what there is to run, when, and what to do when a run dies. Whatever was done before is
+left as it is, so it may be repeated. A Prefect server that works for another installation is left
+alone.
 """
 
 import sys

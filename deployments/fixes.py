@@ -3,12 +3,8 @@
 import os
 import stat
 from collections.abc import Iterator
-from importlib.util import find_spec
 
-from prefect.client.schemas.actions import WorkPoolCreate
-from prefect.exceptions import ObjectNotFound
-
-from deployments.release import deploy
+from deployments.release import deploy, work_pool
 from invoicing.connectors import stripe
 from invoicing.doctor import identity
 from invoicing.doctor.checks import Wrong
@@ -22,8 +18,6 @@ from invoicing.doctor.stripe_checks import (
 from invoicing.domain.stripe.events import HANDLED_TYPES
 from invoicing.errors import InvoicingError
 from invoicing.settings import file, settings
-from tasks.installation.prefect_server import server
-from tasks.installation.queues import POOL
 
 
 def fix() -> Iterator[str]:
@@ -71,17 +65,6 @@ def _new_endpoint(url: str, account: str, mode: str) -> str:
         f"The webhook endpoint {made['id']} is made. Its secret is in {kept}, and Stripe will not "
         "give it again: put it into the settings of the receiver, then delete the file."
     )
-
-
-def work_pool() -> str:
-    """Make the work pool, of the type whose runs begin soonest where it is installed."""
-    with server() as client:
-        try:
-            return f"There is a work pool of type {client.read_work_pool(POOL).type}."
-        except ObjectNotFound:
-            kind = "warm" if find_spec("warm_worker") else "process"
-            client.create_work_pool(WorkPoolCreate(name=POOL, type=kind))
-            return f"The work pool {POOL!r} of type {kind} is made; start a worker for it."
 
 
 def deployed() -> str:

@@ -3,19 +3,24 @@
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
+
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.exceptions import ObjectNotFound
 
 from invoicing.connectors import prefect
 from invoicing.errors import Misconfigured
 from invoicing.ledger.database import migrate
 from tasks.installation import prefect_server
+from tasks.installation.queues import POOL
 
 ROOT = Path(__file__).parents[1]
 PROGRAMS = (("prefect", "--no-prompt", "deploy", "--all"), ("deployments.automations",))
 
 
 def deploy() -> None:
-    """Bring ledger, deployments, queues and automations up to date.
+    """Bring ledger, work pool, deployments, queues and automations up to date.
 
     Raises:
         InvoicingError: what is in the way; the programs that are started say it themselves.
@@ -23,8 +28,24 @@ def deploy() -> None:
     environment = os.environ | prefect_server.variables()
     prefect_server.claim()
     migrate()
+    work_pool()
     for program in PROGRAMS:
         command = [sys.executable, "-m", *program]
         if subprocess.call(command, cwd=ROOT, env=environment):  # noqa: S603  ours
             raise Misconfigured("What is in the way stands above.")
     prefect.client().start("refresh-choices", {}, f"deployed-{os.urandom(8).hex()}")
+
+
+def work_pool() -> str:
+    """Make the work pool where there is none, of the type whose runs begin soonest.
+
+    Returns:
+        What was done, as a sentence.
+    """
+    with prefect_server.server() as client:
+        try:
+            return f"There is a work pool of type {client.read_work_pool(POOL).type}."
+        except ObjectNotFound:
+            kind = "warm" if find_spec("warm_worker") else "process"
+            client.create_work_pool(WorkPoolCreate(name=POOL, type=kind))
+            return f"The work pool {POOL!r} of type {kind} is made; start a worker for it."

@@ -48,10 +48,10 @@ def children(pid: int) -> list[int]:
 class Prefect:
     """Prefect's REST API, as a person with curl sees it."""
 
-    def __init__(self, url: str) -> None:
-        """Remember where it is."""
+    def __init__(self, url: str, auth: tuple[str, str] | None = None) -> None:
+        """Remember where it is, and the password where it has one."""
         self.url = url
-        self._http = httpx.Client(base_url=url, timeout=60)
+        self._http = httpx.Client(base_url=url, auth=auth, timeout=60)
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         """Call the API and return its JSON."""

@@ -31,11 +31,11 @@ def deploy(
 
 @pytest.mark.long
 def test_settings_decide_when_runs_begin(prefect: Prefect, tmp_path: Path) -> None:
-    """The time zone of the business is that of the schedules; a second time changes nothing."""
-    prefect.call("POST", "/work_pools/", {"name": POOL, "type": "process"})
+    """Theirs is the business's time zone; a pool is made once; a second time changes nothing."""
     for _ in range(2):
         done = deploy(prefect, tmp_path, BUSINESS__TIME_ZONE="Africa/Cairo")
         assert done.returncode == 0, done.stdout + done.stderr
+    assert prefect.call("GET", f"/work_pools/{POOL}")["type"] == "warm"
     nightly = prefect.call("GET", "/deployments/name/full-sync/full-sync")["schedules"]
     assert [each["schedule"]["timezone"] for each in nightly] == ["Africa/Cairo"]
     asked = {"deployments": {"name": {"any_": ["refresh-choices"]}}}
