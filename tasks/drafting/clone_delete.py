@@ -53,7 +53,7 @@ def check_deletable(draft: Invoice, reference: str) -> None:
             f"{draft.name} is {draft.status}, and only a draft can be deleted; void it instead."
         )
     if draft.status is Status.DRAFT and intents.attempted(FINALIZE, draft.record_id):
-        raise Rejected(f"{draft.name} is being sent; run send-invoice again to finish that.")
+        raise Rejected(f"{draft.name} is being sent; press Send To Customer again to finish that.")
     for name in {reference.strip(), *_names(draft)}:
         intents.intend(DELETE, name, digest=draft.content_digest, actor=run_id())
 

@@ -114,7 +114,9 @@ def prepare_revision(
 
 def _check_not_being_sent(invoice: Invoice) -> None:
     if intents.attempted(FINALIZE, invoice.record_id):
-        raise Rejected(f"{invoice.name} is being sent; run send-invoice again to finish that.")
+        raise Rejected(
+            f"{invoice.name} is being sent; press Send To Customer again to finish that."
+        )
 
 
 @task(task_run_name="write the changes", **STEP)

@@ -84,7 +84,7 @@ def _changed_by_org() -> list[str]:
     return [
         "## Changed by the org as it saves",
         "A flow or a trigger of the org changes these texts, and is let have its way. Once it no "
-        "longer does, sync-invoice writes an invoice's texts as they are.",
+        "longer does, Sync Invoice writes an invoice's texts as they are.",
         markdown.table(("field", ">invoices", "written", "saved"), rows),
     ]
 

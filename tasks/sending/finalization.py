@@ -153,8 +153,8 @@ def finalize(stripe_id: str, invoice: Invoice, customer_id: str, asked: AmountDu
         if not is_same_email(now["customer_email"], invoice.email):
             raise Conflict(
                 f"{invoice.name} was not mailed: in Stripe it was finalized for "
-                f"{now['customer_email'] or 'nobody'} and is to go to {invoice.email}. Void it "
-                "with void-invoice, then clone the record and send that."
+                f"{now['customer_email'] or 'nobody'} and is to go to {invoice.email}. Press "
+                "Void, then Clone, and send that draft."
             )
         return str(now["status"])
 

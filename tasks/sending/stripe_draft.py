@@ -396,6 +396,6 @@ def _check_unchanged(draft: WholeInvoice, lines: Sequence[StripeLine], invoice: 
     if total != invoice.total_in_stripe or there != here:
         raise Conflict(
             f"{invoice.name} was not sent: its draft {draft['id']} was made in Stripe, and was "
-            f"changed there since Salesforce heard of it; it comes to {total} now. Run "
-            "sync-invoice, look at it, and send it again."
+            f"changed there since Salesforce heard of it; it comes to {total} now. Press "
+            "Sync Invoice, look at it, and send it again."
         )
