@@ -31,8 +31,6 @@ from tests.conftest import ROOT, Sandbox
 from tests.orgs.documented_example import documented_text
 from tests.orgs.org_client import People
 
-pytestmark = pytest.mark.long
-
 ORGS = ROOT / "tests/orgs"
 NEXT_MONTH = date.today() + timedelta(days=30)
 
