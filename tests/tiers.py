@@ -8,7 +8,7 @@ ROOT = Path(__file__).parents[1]
 
 TIERS = ("fast", "standard", "system", "long")
 FAST = frozenset(["invoicing", "sandbox"])
-SYSTEM = frozenset(["deployments", "faults", "journeys", "warm_worker"])
+SYSTEM = frozenset(["deployments", "faults", "journeys", "real", "warm_worker"])
 LONG = frozenset(["orgs"])
 LONG_FILES = frozenset(
     [
@@ -86,10 +86,9 @@ def tier(item: pytest.Item) -> str:
     story = directory(item) in ("flows", "journeys")
     if directory(item) in LONG or (story and item.path.name in LONG_FILES):
         return "long"
-    if directory(item) in SYSTEM:
+    if directory(item) in SYSTEM or "browser" in getattr(item, "fixturenames", ()):
         return "system"
-    in_process = directory(item) in FAST and "browser" not in getattr(item, "fixturenames", ())
-    return "fast" if in_process or not directory(item) else "standard"
+    return "fast" if directory(item) in FAST or not directory(item) else "standard"
 
 
 def shares(item: pytest.Item) -> str:
