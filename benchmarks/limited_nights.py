@@ -90,7 +90,7 @@ def night(name: str, invoices: int, rate: float, limited: float, state: Path) ->
         admin(salesforce_url, "reset", seed="empty")
         known = 0 if name == "missing" else invoices
         drift = 1 if name == "differing" else 0
-        admin(salesforce_url, "generate", accounts=accounts, invoices=known, lines=0, drift=drift)
+        admin(salesforce_url, "generate", accounts=accounts, invoices=known, drift=drift)
         command = [
             sys.executable,
             "-m",
