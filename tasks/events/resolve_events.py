@@ -9,7 +9,6 @@ from prefect.logging import get_run_logger
 
 from invoicing.connectors import salesforce, stripe
 from invoicing.domain.salesforce import record
-from invoicing.domain.salesforce.queries import Query, is_in
 from invoicing.domain.stripe.events import invoice_of, is_of_customer, names_a_payment, payment_of
 from invoicing.domain.stripe.payment_facts import PaymentName
 from invoicing.domain.stripe.resources import Customer
@@ -17,6 +16,7 @@ from invoicing.errors import InvoicingError, may_pass
 from invoicing.ledger import inbox
 from invoicing.ledger.models import Event
 from tasks.records.environment_check import text_lengths
+from tasks.records.soql_lists import select_in
 from tasks.runtime.retries import STEP
 
 SHOWN_ATTRIBUTES = frozenset(["name", "email"])
@@ -107,8 +107,8 @@ def _write_accounts(customer_ids: Sequence[str]) -> dict[str, InvoicingError]:
     """Show customers on their Accounts; returns what failed, by customer."""
     if not customer_ids:
         return {}
-    accounts = salesforce.client().query(
-        Query("Account", record.CUSTOMER_FIELDS, where=is_in("Stripe_Customer_Id__c", customer_ids))
+    accounts = select_in(
+        "Account", "Stripe_Customer_Id__c", customer_ids, list(record.CUSTOMER_FIELDS)
     )
     updates = {}
     failed: dict[str, InvoicingError] = {}

@@ -42,9 +42,10 @@ def read_accounts(references: Iterable[str]) -> dict[str, Account | str]:
                 found.setdefault(word, {})[account.id] = account
     if gone := {word for word in ids if short(word) not in found}:
         stayed = surviving_accounts(gone)
-        for account in find_accounts(is_in("Id", stayed.values())) if stayed else ():
-            for word in (word for word, id_ in stayed.items() if id_ == account.id):
-                found.setdefault(short(word), {})[account.id] = account
+        for batch in word_batches(stayed.values()):
+            for account in find_accounts(is_in("Id", batch), limit=ACCOUNTS_AT_MOST):
+                for word in (word for word, id_ in stayed.items() if id_ == account.id):
+                    found.setdefault(short(word), {})[account.id] = account
     return {
         reference: _only(word, found.get(short(word) if word in ids else caseless(word), {}))
         for reference, word in words.items()
@@ -86,7 +87,8 @@ def surviving_accounts(account_ids: Iterable[str]) -> dict[str, str]:
     stands, merged = set[str](), dict[str, str]()
     unknown = set(asked)
     while unknown:
-        rows = _with_merged(is_in("Id", sorted(unknown)))
+        batches = word_batches(sorted(unknown))
+        rows = [row for some in batches for row in _with_merged(is_in("Id", some))]
         stands |= {row["Id"] for row in rows if not row["IsDeleted"]}
         merged |= {row["Id"]: row["MasterRecordId"] for row in rows if row["MasterRecordId"]}
         unknown = {id_ for row in rows if (id_ := row["MasterRecordId"])} - stands - merged.keys()

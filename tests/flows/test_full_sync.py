@@ -29,6 +29,7 @@ from invoicing.ledger.models import DriftRow, SyncRun
 from invoicing.settings import settings
 from tasks.full_sync import repair
 from tasks.full_sync.staging import SUBJECT, lock_sync
+from tasks.records.accounts import surviving_accounts
 from tests.conftest import Sandbox
 from tests.flows.conftest import Org, forget_links
 from tests.flows.dialogues import Conversation
@@ -434,6 +435,16 @@ def test_a_mass_of_unknown_invoices_costs_few_calls(
     assert salesforce_sandbox.admin("GET", "requests")["count"] < 60
     assert are_there_once(org, stripe_sandbox)
     assert full_sync().sentence == "300 invoices compared, 0 differed."
+
+
+def test_more_accounts_than_one_query_can_name(
+    world: None, org: Org, salesforce_sandbox: Sandbox
+) -> None:
+    """Those that a first night bills are asked for in parts: a longer query is answered by 414."""
+    salesforce_sandbox.admin("POST", "generate", accounts=900, invoices=0)
+    accounts = [row["Id"] for row in org.query("SELECT Id FROM Account")]
+    assert surviving_accounts(accounts) == {account: account for account in accounts}
+    assert len(accounts) > 900
 
 
 def test_thousands_of_unknown_invoices_are_made_and_those_that_fail_are_listed(
