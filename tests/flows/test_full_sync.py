@@ -30,6 +30,7 @@ from invoicing.settings import settings
 from tasks.full_sync import repair
 from tasks.full_sync.staging import SUBJECT, lock_sync
 from tasks.records.accounts import surviving_accounts
+from tasks.sync import refresh
 from tests.conftest import Sandbox
 from tests.flows.conftest import Org, forget_links
 from tests.flows.dialogues import Conversation
@@ -364,9 +365,17 @@ def test_what_somebody_works_on_is_waited_for(
         left_alone.extend(subjects)
         one_by_one(sync, subjects)
 
+    read = refresh.read_invoices
+
+    def somebody_ends(ids: Sequence[str], *more: Any) -> Any:
+        if not ids:  # it was looked at, and is not free
+            leases.release(sent.record_id, "somebody else")
+        return read(ids, *more)
+
     monkeypatch.setattr("tasks.full_sync.repair.repair_one_by_one", watched)
+    monkeypatch.setattr("tasks.sync.refresh.read_invoices", somebody_ends)
     org.set("INV-0001", Status__c="Void")
-    before_it_writes(lambda: leases.acquire(sent.record_id, "somebody else", seconds=1))
+    before_it_writes(lambda: leases.acquire(sent.record_id, "somebody else", seconds=600))
     assert "1 repaired" in full_sync().sentence
     assert org.record("INV-0001")["Status__c"] == "Open"
     assert left_alone == [sent.stripe_id]
