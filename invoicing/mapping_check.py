@@ -9,6 +9,7 @@ from invoicing.domain.model.wording import nearest
 from invoicing.domain.salesforce.field_mapping import OrgMapping
 from invoicing.domain.salesforce.mapping_validation import (
     Describe,
+    missing_names,
     mistakes,
     own_mistakes,
     shorter_texts,
@@ -39,6 +40,17 @@ def check_org(org: Salesforce, describe: Describe) -> dict[str, dict[str, int]]:
     if wrong:
         raise Misconfigured(all_mistakes(settings().mapping, wrong))
     return shorter_texts(mapping, describe)
+
+
+def check_package(org: Salesforce, describe: Describe) -> None:
+    """Refuse an org whose package is older than this release, before anything is written.
+
+    Raises:
+        Misconfigured: with every object and field that the org lacks.
+    """
+    wrong = list(missing_names(org_mapping() or OrgMapping(), describe, org.object_names))
+    if wrong:
+        raise Misconfigured(all_mistakes(None, wrong))
 
 
 def data_mistakes(mapping: OrgMapping, org: Salesforce) -> Iterator[str]:

@@ -91,17 +91,21 @@ def _currency() -> str:
 
 def _dialogues(describe: Callable[[str], salesforce.Record | None]) -> str:
     """What the package's dialogues take the org's currency for is what it is."""
-    if describe(SETTING) is None:
-        if org_mapping() is not None:
+    namespace = settings().salesforce.namespace
+    setting, currency = (
+        f"{namespace}__{name}" if namespace else name for name in (SETTING, CURRENCY)
+    )
+    if describe(setting) is None:
+        if settings().mapping:
             return "The org has dialogues of its own."
-        raise Wrong(f"There is no custom metadata type {SETTING}, or the user may not read it.")
+        raise Wrong(f"There is no custom metadata type {setting}, or the user may not read it.")
     client = salesforce.client()
     org = client.org()
     if org.multi_currency:
         return "Each record has its own, once the package's directory multi-currency is deployed."
     is_named_so = equals("DeveloperName", SETTING_NAME)
-    found = client.query(Query(SETTING, [CURRENCY], where=is_named_so))
-    said = found[0][CURRENCY] if found else None
+    found = client.query(Query(setting, [currency], where=is_named_so))
+    said = found[0][currency] if found else None
     wanted = org.currency or settings().business.currency
     if said != wanted:
         bills = f"bills in {said}" if said else "does not know in which currency it bills"

@@ -43,8 +43,14 @@ KEPT = frozenset(
 APIS = ("/v1/", "/services/", "/api/")
 """How paths of Stripe, Salesforce and Prefect begin."""
 
-WORD = re.compile(r"[A-Za-z][A-Za-z_-]*|v[\d.]+|oauth2")
-"""A part of a path that is the API's own; ids and values have digits or other characters."""
+WORD = re.compile(
+    r"[a-z]{1,13}(_[a-z]{1,13})*"  # as Stripe and Prefect call things
+    r"|[A-Za-z][A-Za-z-]*|[A-Za-z]\w*__[a-z]+"  # as Salesforce does, and as an org calls its own
+    r"|v[\d.]+|oauth2"
+)
+"""A part of a path that is the API's own. Ids of Stripe have fourteen characters or more behind
+their ``_`` (https://docs.stripe.com/api/invoices/object), not always a digit among them; those of
+Salesforce and Prefect have digits."""
 
 ENDED_BADLY = ("FAILED", "CRASHED")
 
@@ -64,6 +70,7 @@ class _Redacting(BatchSpanProcessor):
     """Sends spans once they may leave; those that nobody has ended end with the process.
 
     Prefect leaves the span of a run open that is suspended or taken over.
+    Source: ``prefect.flow_engine`` (a suspension is raised before the span is ended)
     """
 
     def __init__(self, name_of: NameOf) -> None:
@@ -125,7 +132,10 @@ def _kept(attributes: Attributes) -> dict[str, AttributeValue]:
 
 
 def _code(span: ReadableSpan) -> StatusCode:
-    """The status; Prefect calls a run good whose flow has returned that it failed."""
+    """The status; Prefect calls a run good whose flow has returned that it failed.
+
+    Source: ``prefect.flow_engine`` (``handle_success`` ends the span as a success)
+    """
     states = [(event.attributes or {}).get("prefect.state.type") for event in span.events]
     last = next((state for state in reversed(states) if state), None)
     return StatusCode.ERROR if last in ENDED_BADLY else span.status.status_code

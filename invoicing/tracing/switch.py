@@ -27,7 +27,7 @@ ENDPOINTS = (ENDPOINT, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
 DEFAULTS = {
     "OTEL_SEMCONV_STABILITY_OPT_IN": "http",  # names of attributes that do not change any more
-    "OTEL_EXPORTER_OTLP_TIMEOUT": "3",  # seconds that a run ends later while nobody takes its spans
+    "OTEL_EXPORTER_OTLP_TIMEOUT": "3",  # seconds for a batch; four at most are left in the end
 }
 
 

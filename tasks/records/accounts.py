@@ -16,6 +16,7 @@ from invoicing.errors import Rejected, TransientError
 from invoicing.ledger import links
 from invoicing.mapping import org_field_reader
 from tasks.records.environment_check import account_fields, org_currency
+from tasks.records.locks import ACCOUNT
 from tasks.records.soql_lists import select_in, word_batches
 from tasks.runtime.retries import STEP
 
@@ -157,16 +158,20 @@ def link_customer(account: Account, customer_id: str) -> str:
 def show_customers(invoices: Iterable[Record]) -> None:
     """Write the Stripe customers on the Accounts of invoices that do not show them yet.
 
-    An Account may have refused it, or been away, when its invoice was sent.
+    An Account may have refused it, or been away, when its invoice was sent. Left out is one that
+    another run works on: it may be getting another customer.
     """
     silent = {row["Account__c"] for row in invoices if not row["Account__r"][CUSTOMER_ID]}
-    known = links.customers_of(silent) if silent else {}
-    rows = [{"Id": id_, CUSTOMER_ID: customer} for id_, customer in sorted(known.items())]
-    try:
-        refused = salesforce.client().update_many("Account", rows)
-    except TransientError as error:
-        get_run_logger().warning("Accounts do not show their customers: %s", error)
+    if not silent:
         return
+    with ACCOUNT.held_if_free(silent) as busy:
+        known = links.customers_of(silent - busy.keys())
+        rows = [{"Id": id_, CUSTOMER_ID: customer} for id_, customer in sorted(known.items())]
+        try:
+            refused = salesforce.client().update_many("Account", rows)
+        except TransientError as error:
+            get_run_logger().warning("Accounts do not show their customers: %s", error)
+            return
     for one in refused:
         get_run_logger().warning(
             "%s does not show its customer: %s", rows[one.index]["Id"], one.error

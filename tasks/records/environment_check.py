@@ -19,7 +19,7 @@ from invoicing.errors import EnvironmentMismatch
 from invoicing.ledger import links
 from invoicing.ledger.models import Binding
 from invoicing.mapping import schema_fingerprint
-from invoicing.mapping_check import check_org
+from invoicing.mapping_check import check_org, check_package
 from invoicing.settings import Settings, settings
 from tasks.runtime.retries import STEP
 
@@ -104,7 +104,11 @@ def _verified() -> Binding:
             return bound
     org = _verify(wanted)
     describe = cache(salesforce.client().describe)
-    lengths = {} if as_before and not wanted.mapping else check_org(salesforce.client(), describe)
+    lengths: dict[str, dict[str, int]] = {}
+    if wanted.mapping:
+        lengths = check_org(salesforce.client(), describe)
+    elif not as_before:
+        check_package(salesforce.client(), describe)
     prefix, country_codes = _described(describe)
     return links.bind(
         Binding(

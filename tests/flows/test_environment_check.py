@@ -184,3 +184,11 @@ def test_nothing_is_asked_twice(world: None, stripe_sandbox: Sandbox) -> None:
     stripe_sandbox.admin("DELETE", "requests")
     raised()
     assert stripe_sandbox.admin("GET", "requests")["requests"] == []
+
+
+def test_runs_do_without_what_an_org_can_do_without(
+    world: None, salesforce_sandbox: Sandbox
+) -> None:
+    """Only an older package is: of what an org makes otherwise the doctor tells."""
+    salesforce_sandbox.admin("POST", "permissions", hidden=["Opportunity"])
+    assert raised().status == "Draft"

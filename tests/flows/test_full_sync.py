@@ -30,7 +30,7 @@ from invoicing.settings import settings
 from tasks.full_sync import repair
 from tasks.full_sync.staging import SUBJECT, lock_sync
 from tasks.records.accounts import surviving_accounts
-from tasks.sync import refresh
+from tasks.sync.stripe_reader import read_invoices
 from tests.conftest import Sandbox
 from tests.flows.conftest import Org, forget_links
 from tests.flows.dialogues import Conversation
@@ -365,12 +365,10 @@ def test_what_somebody_works_on_is_waited_for(
         left_alone.extend(subjects)
         one_by_one(sync, subjects)
 
-    read = refresh.read_invoices
-
     def somebody_ends(ids: Sequence[str], *more: Any) -> Any:
         if not ids:  # it was looked at, and is not free
             leases.release(sent.record_id, "somebody else")
-        return read(ids, *more)
+        return read_invoices(ids, *more)
 
     monkeypatch.setattr("tasks.full_sync.repair.repair_one_by_one", watched)
     monkeypatch.setattr("tasks.sync.refresh.read_invoices", somebody_ends)

@@ -104,6 +104,28 @@ def mistakes(
     return [*wrong, *path_mistakes(mapping, describe)]
 
 
+def missing_names(
+    mapping: OrgMapping, describe: Describe, existing: Callable[[], Iterable[str]] = tuple
+) -> Iterator[str]:
+    """What the package brings and the org has not: the package is older than this release.
+
+    Whatever else an org may have made otherwise, a value, a field of its own that has to be filled,
+    is its own matter until it is in the way; the doctor tells of it.
+    """
+    names = Names(mapping)
+    for ours, schema in OBJECTS.items():
+        found = describe(names.sobject(ours)) if names.keeps(ours) else None
+        if found is not None:
+            there = {field["name"] for field in found["fields"]}
+            mapped = names.of(ours).fields
+            for name, wanted in schema.fields.items():
+                target = mapped.get(name, name)
+                if target and target not in there and not wanted.if_there:
+                    yield f"{found['name']}.{target}: there is no such field, or it is hidden."
+        elif ours.endswith("__c") or not schema.optional:
+            yield from object_mistakes(ours, mapping, describe, existing)
+
+
 def object_mistakes(
     ours: str,
     mapping: OrgMapping,

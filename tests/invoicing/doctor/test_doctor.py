@@ -9,6 +9,7 @@ import psycopg
 import pytest
 from sqlalchemy import delete
 
+from deployments.local.stack import SALESFORCE_PACKAGE
 from invoicing.connectors.stripe import client
 from invoicing.doctor.checks import Check, Wrong, as_page, as_text, examine, summary
 from invoicing.doctor.stripe_checks import BESIDES, PERMISSIONS, endpoint_url, new_key_link
@@ -17,6 +18,9 @@ from invoicing.domain.salesforce.required_schema import OBJECTS
 from invoicing.ledger import database
 from invoicing.ledger.models import Subscription
 from invoicing.settings import STRIPE_API_VERSION, settings
+from sandbox.common.serve import running
+from sandbox.salesforce.app import application
+from sandbox.salesforce.org import open_org
 from tests.conftest import Sandbox
 from tests.invoicing.conftest import new_database
 from tests.invoicing.doctor.conftest import Doctor
@@ -331,6 +335,21 @@ def test_dialogues_that_bill_in_another_currency(
     assert found.verdict == ("fail" if said else "pass")
     assert said in found.said
     assert remedy in found.remedy
+
+
+def test_dialogues_of_a_package_with_a_namespace(doctor: Doctor) -> None:
+    """Their setting and its field have the prefix as everything else that the package brings."""
+    with running(
+        lambda url: application(open_org(SALESFORCE_PACKAGE, namespace="acme"), url)
+    ) as url:
+        org = Sandbox(url)
+        doctor.set(SALESFORCE__URL=url, SALESFORCE__NAMESPACE="acme")
+        org.admin("POST", "reset", seed="demo", currency="EUR")
+        said = doctor.fails("Salesforce")["currency of the dialogues"]
+        assert "does not know in which currency it bills" in said
+        record, wanted = "Invoicing_Setting.Default", {"acme__Currency__c": "EUR"}
+        org.admin("POST", "custom-metadata", name=record, values=wanted)
+        assert doctor.looks("Salesforce")["currency of the dialogues"].verdict == "pass"
 
 
 def test_dialogues_of_which_the_user_knows_nothing(

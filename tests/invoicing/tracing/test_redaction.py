@@ -34,6 +34,18 @@ ROOT = Path(__file__).parents[3]
             "https://acme.my.salesforce.com/services/data/v67.0/sobjects/Account/001Hs00000AcmeXYZ",
             "https://acme.my.salesforce.com/services/data/v67.0/sobjects/Account/{}",
         ),
+        (
+            "https://api.stripe.com/v1/customers/cus_NeZwdNtLEOXuvB/balance_transactions",
+            "https://api.stripe.com/v1/customers/{}/balance_transactions",
+        ),
+        (
+            "https://api.stripe.com/v1/products/prod_abcdefghijklmn",
+            "https://api.stripe.com/v1/products/{}",
+        ),
+        (
+            "https://acme.my.salesforce.com/services/data/v67.0/sobjects/Stripe_Invoice__c/describe",
+            "https://acme.my.salesforce.com/services/data/v67.0/sobjects/Stripe_Invoice__c/describe",
+        ),
         ("http://ann@127.0.0.1:4200/api/health", "http://127.0.0.1:4200/api/health"),
         ("https://files.example.com/invoices/Acme/november.csv", "https://files.example.com/"),
     ],

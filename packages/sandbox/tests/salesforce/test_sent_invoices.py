@@ -147,8 +147,11 @@ def test_an_invoice_begins_as_a_draft(org: Org, admin: Call) -> None:
     """Nobody but the integration makes one that is open, or that Stripe is said to know."""
     body = {"Account__c": ACME, "Currency__c": "USD"}
     assert "A new invoice is a draft" in admin("POST", INVOICE, **body, Status__c="Open")[1]
-    known = {"Stripe_Invoice_Id__c": "in_3"}
-    assert "A new invoice is a draft" in admin("POST", INVOICE, **body, **known)[1]
+    ids = {"Invoice_Id": "in_3", "Customer_Id": "cus_3", "Account_Id": "acct_3"}
+    for known in ({f"Stripe_{name}__c": id_ for name, id_ in ids.items()}, {"Livemode__c": True}):
+        for name, value in known.items():
+            said = admin("POST", INVOICE, **body, **{name: value})[1]
+            assert "A new invoice is a draft" in said
     assert admin("POST", INVOICE, **body)[0] == 201
 
 

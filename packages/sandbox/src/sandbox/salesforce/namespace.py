@@ -5,7 +5,8 @@ outside: in describe, SOQL, REST, Bulk and change events. Inside a package nobod
 so a copy of its source is made in which all names have it. What has a namespace beside its name,
 and not in it, keeps its name: permission sets, flows, groups, kinds of notifications. Sources: REST
 API Developer Guide, "Call Options Header" (without the header, a field is written with its prefix;
-describe ignores the header); Object Reference, "CustomNotificationType", "PermissionSet"
+describe ignores the header); Metadata
+API Developer Guide, "Metadata" (a prefix of one to fifteen characters); Object Reference, "CustomNotificationType", "PermissionSet"
 (NamespacePrefix).
 """
 
@@ -15,7 +16,7 @@ import re
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-_OURS = re.compile(r"\b(?!\w+?__\w+?__)([A-Za-z]\w*?__(?:c|r|e|chn|ChangeEvent))\b")
+_OURS = re.compile(r"\b(?!\w+?__\w+?__)([A-Za-z]\w*?__(?:c|r|e|mdt|chn|ChangeEvent))\b")
 _CHILDREN = re.compile(r"(<relationshipName>)(?=\w)")
 _VALID = re.compile(r"[A-Za-z](?:_?[A-Za-z0-9]){0,14}")
 
