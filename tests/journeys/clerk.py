@@ -13,7 +13,7 @@ from deployments.local.stack import Stack
 from deployments.local.waiting import slowness
 from invoicing.domain.salesforce.queries import Query, all_of, equals
 from tests.journeys import pictures
-from tests.journeys.org import Org, in_days
+from tests.journeys.org_client import Org, in_days
 from tests.prefect_worker import eventually
 
 PATIENCE_MILLISECONDS = 60_000

@@ -3,7 +3,7 @@
 import httpx
 
 from deployments.local.stack import Stack
-from tests.journeys.org import Org
+from tests.journeys.org_client import Org
 
 
 class People:

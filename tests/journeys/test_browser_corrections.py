@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.journeys.clerk import Clerk
-from tests.journeys.org import in_days
+from tests.journeys.org_client import in_days
 
 pytestmark = pytest.mark.long
 

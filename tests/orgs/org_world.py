@@ -21,7 +21,7 @@ from sandbox.salesforce.app import application
 from sandbox.salesforce.org import open_org
 from tests.conftest import Sandbox
 from tests.orgs.org_client import People
-from tests.orgs.packages import Variant
+from tests.orgs.package_variants import Variant
 
 
 @dataclass(frozen=True)

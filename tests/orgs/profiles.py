@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.faults.stories import BILL_TO
 from tests.orgs.org_world import OrgWorld, forget
-from tests.orgs.packages import Variant, orders, renamed, text_names
+from tests.orgs.package_variants import Variant, orders, renamed, text_names
 
 NAMESPACE = "acme"
 INTEGRATION = "Invoice_Integration"

@@ -16,7 +16,7 @@ from invoicing.domain.salesforce.queries import Query
 from invoicing.errors import EnvironmentMismatch, Misconfigured, Rejected
 from invoicing.ledger import database
 from invoicing.settings import Salesforce, Settings, Stripe, settings
-from tests.real.package import PackageDeploy
+from tests.real.package_deploy import PackageDeploy
 from tests.real.stage import CUSTOMER, OPPORTUNITY, OTHER_CUSTOMER, PRICES, Stage
 from tests.real.stripe_account import ADDRESS, connect, is_local
 

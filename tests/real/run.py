@@ -14,7 +14,7 @@ from sandbox.stripe.app import make_app
 from tests.real import experiments  # noqa: F401 - they register themselves
 from tests.real.experiment import RECORDINGS, belief, differences, observe, record
 from tests.real.needs import Services
-from tests.real.package import PackageDeploy
+from tests.real.package_deploy import PackageDeploy
 from tests.real.stage import Stage
 from tests.real.stories import STORIES
 from tests.real.stripe_account import Account, connect

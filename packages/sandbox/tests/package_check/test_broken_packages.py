@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.package_check.component_tests import run_component_tests
+from sandbox.package_check.component_tools import run_component_tests
 from sandbox.package_check.findings import Findings
 from sandbox.package_check.report import check_project
 

@@ -20,8 +20,8 @@ from sandbox.common.serve import running
 from sandbox.package_check.file_schema import file_schema
 from sandbox.package_check.source import Component as Checked
 from sandbox.salesforce.app import application
-from sandbox.salesforce.components import manifest, read_folders, to_files
 from sandbox.salesforce.deployment import deploy
+from sandbox.salesforce.metadata_components import manifest, read_folders, to_files
 from sandbox.salesforce.oauth import CONSUMER_KEY, CONSUMER_SECRET
 from sandbox.salesforce.org import STANDARD_PAGES, Org, open_org
 from sandbox.salesforce.seed import seed

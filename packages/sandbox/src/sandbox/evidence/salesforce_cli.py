@@ -23,7 +23,7 @@ from sandbox.evidence.certificate import certificate
 from sandbox.evidence.jsforce import METADATA
 from sandbox.evidence.verdict import Verdict, unavailable, verdict
 from sandbox.salesforce.app import application
-from sandbox.salesforce.components import Component, manifest, read_folders, to_files
+from sandbox.salesforce.metadata_components import Component, manifest, read_folders, to_files
 from sandbox.salesforce.oauth import CONSUMER_KEY
 from sandbox.salesforce.org import API_VERSION, STANDARD_PAGES, open_org
 

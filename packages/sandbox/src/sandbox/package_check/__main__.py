@@ -10,7 +10,7 @@ import os
 import sys
 from pathlib import Path
 
-from sandbox.package_check.component_tests import run_component_tests
+from sandbox.package_check.component_tools import run_component_tests
 from sandbox.package_check.report import check_project
 
 

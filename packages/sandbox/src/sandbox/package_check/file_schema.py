@@ -14,7 +14,7 @@ from lxml import etree
 
 from sandbox.package_check.findings import Findings
 from sandbox.package_check.source import Component, Element, Package
-from sandbox.salesforce.components import NAMESPACE, TYPES
+from sandbox.salesforce.metadata_components import NAMESPACE, TYPES
 
 _XSD = "http://www.w3.org/2001/XMLSchema"
 _Order = dict[str, tuple[int, str]]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sandbox.package_check.components import check_components
 from sandbox.package_check.custom_metadata import check_custom_metadata
 from sandbox.package_check.event_channels import check_event_channels
 from sandbox.package_check.file_schema import check_files
 from sandbox.package_check.findings import Findings
 from sandbox.package_check.flows import check_flows
+from sandbox.package_check.lightning_components import check_components
 from sandbox.package_check.names import Org, check_names
 from sandbox.package_check.pages import check_pages
 from sandbox.package_check.permissions import check_permissions

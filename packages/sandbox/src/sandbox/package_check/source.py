@@ -9,7 +9,13 @@ from typing import TypeAlias
 
 from lxml import etree
 
-from sandbox.salesforce.components import IN_FOLDERS, NAMESPACE, OF_AN_OBJECT, TYPES, WITH_SOURCE
+from sandbox.salesforce.metadata_components import (
+    IN_FOLDERS,
+    NAMESPACE,
+    OF_AN_OBJECT,
+    TYPES,
+    WITH_SOURCE,
+)
 
 Element: TypeAlias = etree._Element
 

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from sandbox.salesforce import masters
+from sandbox.salesforce import roll_ups
 from sandbox.salesforce.errors import SalesforceError
 from sandbox.salesforce.ids import normalize
 from sandbox.salesforce.org import Org
@@ -46,7 +46,7 @@ def _bin(org: Org, sobject: SObject, row: Row) -> None:
     gone = {"IsDeleted": 1} | stamps(org, creating=False)
     org.store.update(sobject, row["Id"], gone)
     org.changes.tell("DELETE", sobject, org.user_id, row["Id"], row, {})
-    masters.roll_up(org, sobject, row)
+    roll_ups.roll_up(org, sobject, row)
     for relation in org.schema.children(sobject.name):
         if relation.field.on_delete is None:
             continue
@@ -87,7 +87,7 @@ def undelete(org: Org, sobject: SObject, record_id: str) -> None:
         refuse_duplicates(org, sobject, kept, row["Id"])
         org.store.update(sobject, row["Id"], {"IsDeleted": 0} | stamps(org, creating=False))
         org.changes.tell("UNDELETE", sobject, org.user_id, row["Id"], row, {})
-        masters.roll_up(org, sobject, row)
+        roll_ups.roll_up(org, sobject, row)
         for relation in org.schema.children(sobject.name):
             if relation.field.on_delete == "cascade":
                 child = org.sobject(relation.child)

@@ -19,7 +19,8 @@ from tempfile import mkdtemp
 from xml.etree import ElementTree as ET
 
 from sandbox.salesforce.change_events import read_channels
-from sandbox.salesforce.components import (
+from sandbox.salesforce.metadata import load_schema
+from sandbox.salesforce.metadata_components import (
     Component,
     file_of,
     from_files,
@@ -27,7 +28,6 @@ from sandbox.salesforce.components import (
     read_manifest,
     without_namespaces,
 )
-from sandbox.salesforce.metadata import load_schema
 from sandbox.salesforce.metadata_file import Part
 from sandbox.salesforce.org import Org
 from sandbox.salesforce.package import Package

@@ -18,7 +18,10 @@ from xml.etree import ElementTree as ET
 
 from starlette.responses import Response
 
-from sandbox.salesforce.components import (
+from sandbox.salesforce.deployment import MANIFEST, Deployment, Message, deploy
+from sandbox.salesforce.errors import SalesforceError
+from sandbox.salesforce.ids import make_id
+from sandbox.salesforce.metadata_components import (
     FOLDERS,
     IN_FOLDERS,
     NAMESPACE,
@@ -32,9 +35,6 @@ from sandbox.salesforce.components import (
     to_files,
     without_namespaces,
 )
-from sandbox.salesforce.deployment import MANIFEST, Deployment, Message, deploy
-from sandbox.salesforce.errors import SalesforceError
-from sandbox.salesforce.ids import make_id
 from sandbox.salesforce.oauth import Sessions
 from sandbox.salesforce.org import API_VERSION, Org
 from sandbox.salesforce.soap import envelope, fault

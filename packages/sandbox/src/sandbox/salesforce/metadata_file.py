@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from sandbox.salesforce.components import without_namespaces
+from sandbox.salesforce.metadata_components import without_namespaces
 
 
 class Part:

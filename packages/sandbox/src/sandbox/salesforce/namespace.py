@@ -5,9 +5,8 @@ outside: in describe, SOQL, REST, Bulk and change events. Inside a package nobod
 so a copy of its source is made in which all names have it. What has a namespace beside its name,
 and not in it, keeps its name: permission sets, flows, groups, kinds of notifications. Sources: REST
 API Developer Guide, "Call Options Header" (without the header, a field is written with its prefix;
-describe ignores the header); Metadata
-API Developer Guide, "Metadata" (a prefix of one to fifteen characters); Object Reference, "CustomNotificationType", "PermissionSet"
-(NamespacePrefix).
+describe ignores the header); Metadata API Developer Guide, "Metadata" (a prefix of one to fifteen
+characters); Object Reference, "CustomNotificationType", "PermissionSet" (NamespacePrefix).
 """
 
 from __future__ import annotations

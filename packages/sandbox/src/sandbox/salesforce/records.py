@@ -14,8 +14,8 @@ from typing import Any
 from sandbox.salesforce import (
     computed,
     country_picklists,
-    masters,
     person_accounts,
+    roll_ups,
     standard_rules,
     validation,
 )
@@ -80,7 +80,7 @@ def create(org: Org, sobject: SObject, body: Body) -> str:
         org.store.insert(sobject, row)
         org.changes.tell("CREATE", sobject, org.user_id, str(row["Id"]), row, {})
         standard_rules.carry_over(org, sobject, row)
-        masters.roll_up(org, sobject, row)
+        roll_ups.roll_up(org, sobject, row)
         return str(row["Id"])
 
 
@@ -110,7 +110,7 @@ def update(org: Org, sobject: SObject, record_id: str, body: Body) -> str:
         org.store.update(sobject, current["Id"], values)
         org.changes.tell("UPDATE", sobject, org.user_id, current["Id"], row, values)
         standard_rules.carry_over(org, sobject, row)
-        masters.roll_up(org, sobject, current, row)
+        roll_ups.roll_up(org, sobject, current, row)
         return str(current["Id"])
 
 

@@ -15,8 +15,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from sandbox.common.npm import installed_of, program
-from sandbox.package_check.components import KIND
 from sandbox.package_check.findings import Findings
+from sandbox.package_check.lightning_components import KIND
 from sandbox.package_check.source import SOURCE, Component, read_project
 
 COMPILE = Path(__file__).with_name("compile.mjs")

@@ -10,7 +10,7 @@ from deployments.pages.__main__ import deploy, pages_of
 from deployments.pages.additions import completed
 from invoicing.errors import Rejected
 from invoicing.settings import SALESFORCE_API_VERSION
-from sandbox.salesforce.components import read_folders, to_files
+from sandbox.salesforce.metadata_components import read_folders, to_files
 from tests.real.stripe_account import is_local
 
 PROJECT = Path(__file__).parents[2] / "deployments/salesforce"
