@@ -5,7 +5,7 @@ import asyncio
 import orjson
 from starlette.requests import ClientDisconnect, Request
 
-from invoicing.connectors.stripe import verified_event
+from invoicing.connectors.stripe.webhook_signature import verified_event
 from invoicing.domain.stripe.events import parse_event
 from invoicing.ledger import inbox
 from invoicing.receiver.account_paths import Endpoint

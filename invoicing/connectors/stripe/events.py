@@ -1,0 +1,67 @@
+"""Events: listed, read again, and what proves that one is genuine."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
+from more_itertools import chunked
+
+from invoicing.connectors.stripe.answers import PAGE_SIZE, Page, read, read_each
+from invoicing.connectors.stripe.connection import Connection
+from invoicing.connectors.stripe.errors import translated_errors
+from invoicing.domain.stripe.resources import (
+    Event,
+    Identified,
+)
+from invoicing.errors import NotFound
+from invoicing.shapes import convert
+
+if TYPE_CHECKING:
+    from stripe import params as sdk
+
+
+EVENT_TYPES = 20
+"""The most types by which one list of events may be filtered."""
+
+_OBJECT = msgspec.json.Decoder(dict[str, Any])
+
+
+class Events(Connection):
+    """The events of an account."""
+
+    def events(
+        self, *, since: datetime, types: Sequence[str], until: datetime | None = None
+    ) -> Iterator[Event]:
+        """Events of some types created since a UTC instant, newest first of each twenty types.
+
+        Each is whole, with all that it carries beside what its type names. Stripe keeps events
+        for 30 days, and filters by at most 20 types: https://docs.stripe.com/api/events
+        """
+        created: sdk.EventListParamsCreated = {"gte": int(since.timestamp())}
+        if until:
+            created["lte"] = int(until.timestamp())
+        for some in chunked(types, EVENT_TYPES):
+            params: sdk.EventListParams = {"limit": PAGE_SIZE, "created": created, "types": some}
+            with translated_errors("list events"):
+                for event in read_each("list events", dict[str, Any], self._v1.events.list, params):
+                    convert(event, Event)
+                    yield cast(Event, event)
+
+    def undelivered(self, since: datetime, until: datetime) -> list[Identified]:
+        """The newest events of a time that a webhook endpoint of the account has not taken."""
+        created: sdk.EventListParamsCreated = {
+            "gte": int(since.timestamp()),
+            "lte": int(until.timestamp()),
+        }
+        params: sdk.EventListParams = {"created": created, "delivery_success": False}
+        return read("list events", Page[Identified], self._v1.events.list, params)["data"]
+
+    def read(self, url: str) -> dict[str, Any] | None:
+        """The object at a path such as a thin event names it; None when it is gone."""
+        try:
+            with translated_errors("read what an event is about"):
+                self._pages.raw_request("get", url)
+                return self._bodies.decoded(_OBJECT)
+        except NotFound:
+            return None

@@ -1,0 +1,84 @@
+"""Many invoices, page by page, as they were sent: of a million, only a few fields are read."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+
+from invoicing.connectors.stripe.answers import PAGE_SIZE, Page, read_all
+from invoicing.connectors.stripe.errors import translated_errors
+from invoicing.connectors.stripe.invoices import Invoices
+from invoicing.domain.stripe.resources import (
+    ListedInvoice,
+    StripeInvoice,
+    WholeInvoice,
+)
+
+if TYPE_CHECKING:
+    from stripe import params as sdk
+
+
+T = TypeVar("T")
+
+_LISTED = msgspec.json.Decoder(Page[ListedInvoice])
+_PROJECTED = msgspec.json.Decoder(Page[StripeInvoice])
+_WHOLE = msgspec.json.Decoder(Page[WholeInvoice])
+
+
+class InvoiceLists(Invoices):
+    """The invoices of an account, by when they were created."""
+
+    def invoices_of(self, customer_id: str, since: datetime) -> list[WholeInvoice]:
+        """A customer's invoices created at or after a UTC instant, newest first."""
+        params: sdk.InvoiceListParams = {"customer": customer_id, "limit": PAGE_SIZE}
+        params["created"] = {"gte": int(since.timestamp())}
+        return read_all("look for the invoice", WholeInvoice, self._v1.invoices.list, params)
+
+    def invoice_page(
+        self, since: int, until: int, after: str | None
+    ) -> tuple[list[ListedInvoice], bool]:
+        """One page of all invoices created in ``[since, until)`` Unix seconds, newest first.
+
+        Args:
+            since: The first second wanted.
+            until: The first second no longer wanted.
+            after: The last invoice of the page before.
+
+        Returns:
+            Of each invoice what a full sync compares, and whether there are more after them.
+        """
+        page = self._listed(_LISTED, after, {"gte": since, "lt": until})
+        return page["data"], page["has_more"]
+
+    def facts_page(self, until: int, after: str | None) -> list[StripeInvoice]:
+        """The newest invoices created before a Unix second, as a projection needs them.
+
+        Args:
+            until: The first second no longer wanted.
+            after: The last invoice of the page before, if it is to go on from there.
+
+        Returns:
+            A page, which is empty when there are no more.
+        """
+        return self._listed(_PROJECTED, after, {"lt": until})["data"]
+
+    def whole_page(self, until: int, after: str | None) -> list[WholeInvoice]:
+        """The same as :meth:`facts_page`, with all their lines."""
+        page = self._listed(_WHOLE, after, {"lt": until})["data"]
+        for invoice in page:
+            if invoice["lines"]["has_more"]:
+                invoice["lines"] = {"data": self.invoice_lines(invoice["id"]), "has_more": False}
+        return page
+
+    def _listed(
+        self,
+        decoder: msgspec.json.Decoder[Page[T]],
+        after: str | None,
+        created: "sdk.InvoiceListParamsCreated",
+    ) -> Page[T]:
+        params: sdk.InvoiceListParams = {"created": created, "limit": PAGE_SIZE}
+        if after:
+            params["starting_after"] = after
+        with translated_errors("list invoices"):
+            self._pages.raw_request("get", "/v1/invoices", **params)
+            return self._bodies.decoded(decoder)
