@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from sqlmodel import select
 
 from invoicing.connectors import salesforce
-from invoicing.connectors.salesforce import Salesforce
+from invoicing.connectors.salesforce import Salesforce, login
 from invoicing.domain.salesforce.queries import Query
 from invoicing.errors import EnvironmentMismatch, Misconfigured, Throttled, TransientError
 from invoicing.ledger import database
@@ -140,7 +140,7 @@ def test_a_bulk_read_after_a_long_silence_has_a_session(
 ) -> None:
     """The SDK's bulk calls do not log in again, so the login is renewed before they begin."""
     org = another_process()
-    monkeypatch.setattr(salesforce, "LASTS", timedelta(0))
+    monkeypatch.setattr(login, "LASTS", timedelta(0))
     salesforce_sandbox.admin("DELETE", "sessions")
     assert len(list(org.bulk_query(ACCOUNTS))) == 8
     salesforce_sandbox.admin("DELETE", "sessions")

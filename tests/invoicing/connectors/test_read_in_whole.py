@@ -7,7 +7,7 @@ import pytest
 import stripe as sdk
 
 from invoicing.connectors import salesforce, stripe
-from invoicing.connectors.salesforce import Salesforce
+from invoicing.connectors.salesforce import Salesforce, queries
 from invoicing.domain.salesforce.queries import Query
 from invoicing.domain.stripe.payment_facts import PaymentName, payments_of
 from invoicing.errors import TransientError
@@ -121,7 +121,7 @@ def test_records_in_batches_and_in_bulk(
     assert len(whole) > 4
     salesforce_sandbox.admin("POST", "batches", largest=2)
     assert names(client) == whole
-    monkeypatch.setattr(salesforce, "BULK_PART", 2)
+    monkeypatch.setattr(queries, "BULK_PART", 2)
     salesforce_sandbox.admin("DELETE", "requests")
     rows: Sequence[Sequence[str]] = list(client.bulk_query(Query("Account", ["Id", "Name"])))
     assert sorted(row[1] for row in rows) == whole

@@ -1,0 +1,166 @@
+"""Records that belong together, written all or none: composite graphs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypedDict
+
+from invoicing.connectors.salesforce.errors import by_code, errors_of
+from invoicing.connectors.salesforce.org import Org
+from invoicing.domain.salesforce.new_values import NewValues
+from invoicing.domain.salesforce.queries import Query, is_in
+from invoicing.domain.salesforce.record import INVOICE
+from invoicing.errors import InvoicingError, TransientError
+from invoicing.settings import SALESFORCE_API_VERSION, settings
+
+GRAPHS, NODES = 75, 500
+"""The most graphs of one Composite Graph call, and the most subrequests of all of them."""
+
+
+class _NodeAnswer(TypedDict):
+    referenceId: str
+    body: Any
+
+
+class _GraphResponse(TypedDict):
+    compositeResponse: list[_NodeAnswer]
+
+
+class _Graph(TypedDict):
+    """How one graph was written."""
+
+    graphId: str
+    isSuccessful: bool
+    graphResponse: _GraphResponse
+
+
+class _Graphs(TypedDict):
+    graphs: list[_Graph]
+
+
+@dataclass(frozen=True, slots=True)
+class GraphError:
+    """Why nothing of a graph was written, and the subrequest that was refused."""
+
+    reference: str
+    error: InvoicingError
+
+
+class Graphs(Org):
+    """What is written to an org in graphs."""
+
+    def write_graph(self, requests: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Write several records in one call, all or none.
+
+        Args:
+            requests: Composite subrequests, each with ``method``, ``path`` (below the
+                version), ``referenceId`` and ``body``; later ones may refer to earlier ones.
+
+        Returns:
+            The answers' bodies by reference id.
+
+        Raises:
+            Rejected: with every reason that Salesforce gave; nothing was written.
+        """
+        [answer] = self.write_graphs([requests])
+        if isinstance(answer, GraphError):
+            raise answer.error
+        return answer
+
+    def write_graphs(
+        self, graphs: Sequence[Sequence[Mapping[str, Any]]]
+    ) -> list[dict[str, Any] | GraphError]:
+        """Write several graphs in one call, each all or none; at most 500 nodes in 75 graphs.
+
+        Args:
+            graphs: Subrequests, as :meth:`write_graph` takes them.
+
+        Returns:
+            For each graph the answers' bodies by reference id, or why nothing of it was written.
+
+        Source: https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest/
+        resources_composite_graph_limits.htm
+        """
+        root = f"/services/data/v{SALESFORCE_API_VERSION}/"
+        graphs = self._filled(graphs)
+        asked = {
+            f"graph{number}": [self._node(request, root) for request in requests]
+            for number, requests in enumerate(graphs)
+        }
+        body = {"graphs": [{"graphId": id_, "compositeRequest": n} for id_, n in asked.items()]}
+        path = "composite/graph"
+        said = self._call("write the invoice", path, _Graphs, "POST", body)["graphs"]
+        written = {
+            node["referenceId"]: self._writing(node["path"].split("/")[1])
+            for nodes in graphs
+            for node in nodes
+        }
+        by_id = {graph["graphId"]: _graph_answer(graph, written) for graph in said}
+        if by_id.keys() != asked.keys():
+            raise TransientError("Salesforce did not say how each of the records was written.")
+        return [by_id[id_] for id_ in asked]
+
+    def _filled(
+        self, graphs: Sequence[Sequence[Mapping[str, Any]]]
+    ) -> Sequence[Sequence[Mapping[str, Any]]]:
+        """Graphs whose new records have what the field mapping adds to our fields."""
+        new = NewValues(self._names)
+        made = [
+            (request["path"].split("/")[1], request["body"])
+            for requests in graphs
+            for request in requests
+            if request["method"] == "POST"
+        ]
+        if not any(new.wanted(sobject) for sobject in {sobject for sobject, _ in made}):
+            return graphs
+        paths = new.sources(INVOICE)
+        parents = {
+            start: {
+                row["Id"]: row
+                for row in self.query(Query(start, ["Id", *paths[start]], where=is_in("Id", ids)))
+            }
+            for start, ids in new.parents(made).items()
+            if ids
+        }
+        today = datetime.now(settings().business.zone).date()
+
+        def filled(request: Mapping[str, Any]) -> Mapping[str, Any]:
+            sobject = request["path"].split("/")[1]
+            if request["method"] != "POST" or not new.wanted(sobject):
+                return request
+            of = self._record_types(sobject).get
+            return {**request, "body": new.filled(sobject, request["body"], parents, of, today)}
+
+        return [[filled(request) for request in requests] for requests in graphs]
+
+    def _record_types(self, sobject: str) -> dict[str, str]:
+        """The ids of an object's record types, by their developer names; asked for once."""
+        if sobject not in self._types:
+            described = self.describe(self.own_object(sobject)) or {"recordTypeInfos": []}
+            self._types[sobject] = {
+                info["developerName"]: info["recordTypeId"] for info in described["recordTypeInfos"]
+            }
+        return self._types[sobject]
+
+    def _node(self, request: Mapping[str, Any], root: str) -> dict[str, Any]:
+        resource, sobject, *rest = request["path"].split("/")
+        path = "/".join([resource, self.own_object(sobject), *rest])
+        node = {
+            "method": request["method"],
+            "url": root + path,
+            "referenceId": request["referenceId"],
+        }
+        if "body" in request:
+            node["body"] = self._fields(sobject, request["body"])
+        return node
+
+
+def _graph_answer(graph: _Graph, doing: Mapping[str, str]) -> dict[str, Any] | GraphError:
+    answers = graph["graphResponse"]["compositeResponse"]
+    if graph["isSuccessful"]:
+        return {answer["referenceId"]: answer["body"] for answer in answers}
+    errors = [(a["referenceId"], error) for a in answers for error in errors_of(a["body"])]
+    own = [told for told in errors if told[1].get("errorCode") != "PROCESSING_HALTED"] or errors
+    reference = own[0][0] if own else ""
+    what, reasons = doing.get(reference, "write the invoice"), [error for _, error in own]
+    return GraphError(reference, by_code(what, 400, reasons, writing=True, racing=True))

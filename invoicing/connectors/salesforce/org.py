@@ -1,0 +1,185 @@
+"""What the org is: its id and user, its schema, its limits; and its notifications."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypedDict
+from xml.etree import ElementTree
+
+from invoicing.connectors.salesforce.connection import Record
+from invoicing.connectors.salesforce.errors import (
+    SESSION_ENDED,
+    THROTTLED_CODES,
+    TRANSIENT_CODES,
+    SessionEnded,
+    is_transient,
+    translated_errors,
+)
+from invoicing.connectors.salesforce.queries import Queries
+from invoicing.domain.salesforce.queries import Query, equals
+from invoicing.errors import EnvironmentMismatch, InvoicingError, NotFound, TransientError
+from invoicing.settings import SALESFORCE_API_VERSION
+
+USER_INFO = (
+    '<Envelope xmlns="http://schemas.xmlsoap.org/soap/envelope/"><Header>'
+    '<SessionHeader xmlns="urn:partner.soap.sforce.com"><sessionId>{}</sessionId></SessionHeader>'
+    '</Header><Body><getUserInfo xmlns="urn:partner.soap.sforce.com"/></Body></Envelope>'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OrgFacts:
+    """What an org says of itself.
+
+    Attributes:
+        id: Its 18 characters.
+        multi_currency: Whether each of its records has a currency of its own.
+        currency: Its only one; of several, the one of our user's new records. Empty if unsaid.
+        user_id: Who is logged in.
+    """
+
+    id: str
+    multi_currency: bool
+    currency: str
+    user_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A login at an org, for its other APIs.
+
+    Attributes:
+        token: Proves who we are.
+        instance_url: Where the org is.
+        org_id: Its 18 characters.
+        user_id: Who we are there.
+    """
+
+    token: str
+    instance_url: str
+    org_id: str
+    user_id: str
+
+
+class _Named(TypedDict):
+    name: str
+
+
+class _Objects(TypedDict):
+    """The objects of the org."""
+
+    sobjects: list[_Named]
+
+
+class Org(Queries):
+    """What an org says of itself, and what it says to its users."""
+
+    def org(self) -> OrgFacts:
+        """What the org says of itself to whoever is logged in; one call.
+
+        An org of one currency says which it is nowhere else: in it, no record has a currency.
+        Source: SOAP API Developer Guide, "getUserInfoResult"
+
+        Raises:
+            EnvironmentMismatch: the user may not ask.
+        """
+        doing = "ask the org what it is"
+        url = f"https://{self._client.sf_instance}/services/Soap/u/{SALESFORCE_API_VERSION}"
+        with self._client.renewed():
+            headers = {"Content-Type": "text/xml; charset=UTF-8", "SOAPAction": '""'}
+            body = USER_INFO.format(self._client.session_id).encode()
+            with translated_errors(doing):
+                answer = self._client.session.post(url, data=body, headers=headers)
+                said = _texts(answer.content)
+            if "organizationId" not in said:
+                why = said.get("faultstring") or f"status {answer.status_code}"
+                raise _soap_kind(said, answer.status_code)(f"Salesforce refused to {doing}: {why}")
+        several = said.get("organizationMultiCurrency") == "true"
+        own = said.get("userDefaultCurrencyIsoCode" if several else "orgDefaultCurrencyIsoCode")
+        return OrgFacts(said["organizationId"], several, own or "", said.get("userId", ""))
+
+    def session(self) -> Session:
+        """This login, for the org's other APIs; one call."""
+        org = self.org()
+        url = f"https://{self._client.sf_instance}"
+        return Session(str(self._client.session_id), url, org.id, org.user_id)
+
+    def describe(self, sobject: str) -> Record | None:
+        """The org's describe of one of its objects, by the org's own name; None if it has none."""
+        try:
+            return self._call("read the schema", f"sobjects/{sobject}/describe", Record)
+        except NotFound:
+            return None
+
+    def object_names(self) -> list[str]:
+        """The API names of all objects that the org shows us."""
+        answer = self._call("read the schema", "sobjects/", _Objects)
+        return [sobject["name"] for sobject in answer["sobjects"]]
+
+    def notify(self, kind: str, user_id: str, title: str, body: str, target: str) -> None:
+        """Tell a user something, by the platform's own notifications; two calls.
+
+        Args:
+            kind: The name of the custom notification type.
+            user_id: Who is told.
+            title: At most 250 characters are shown.
+            body: At most 750.
+            target: The record that a click leads to.
+
+        Raises:
+            EnvironmentMismatch: the org has no such type.
+            Rejected: our user may not, or the user cannot be told.
+
+        Source: https://developer.salesforce.com/docs/atlas.en-us.262.0.pushImplGuide.meta/
+        pushImplGuide/actions_obj_custom_notification.htm
+        """
+        types = self.query(
+            Query("CustomNotificationType", ["Id"], where=equals("DeveloperName", kind))
+        )
+        if not types:
+            raise EnvironmentMismatch(
+                f"Salesforce has no notification type {kind}. Deploy deployments/salesforce."
+            )
+        asked = {
+            "customNotifTypeId": types[0]["Id"],
+            "recipientIds": [user_id],
+            "title": title[:250],
+            "body": body[:750],
+            "targetId": target,
+        }
+        path = "actions/standard/customNotificationAction"
+        self._call("notify a user", path, object, "POST", {"inputs": [asked]})
+
+    def api_usage(self) -> float:
+        """Share of the day's API calls that are used, as the last answer said; costs one call.
+
+        Every answer says it to everybody. The resource ``limits`` says it to whoever may View Setup
+        and Configuration, which an integration user needs for nothing else.
+        Source: REST API Developer Guide, "Limit Info Header"
+
+        Raises:
+            TransientError: the answer did not say it.
+        """
+        doing = "read how many calls are used"
+        self._call(doing, "", Record)
+        usage = self._client.api_usage.get("api-usage")
+        if usage is None:
+            raise TransientError(f"Salesforce did not say it, while trying to {doing}.")
+        return float(usage.used) / usage.total if usage.total else 1.0
+
+
+def _texts(xml: bytes) -> dict[str, str]:
+    """The texts of a SOAP answer, by the local names of their elements."""
+    try:
+        nodes = ElementTree.fromstring(xml).iter()  # noqa: S314  our own org's answer
+    except ElementTree.ParseError as error:
+        raise ValueError("no XML") from error
+    return {node.tag.rpartition("}")[2]: node.text for node in nodes if node.text}
+
+
+def _soap_kind(said: Mapping[str, str], status: int) -> type[InvoicingError]:
+    """The kind of error that a refused SOAP call is; its faults all come with status 500."""
+    code = said.get("faultcode", "").rpartition(":")[2]
+    if code == SESSION_ENDED:
+        return SessionEnded
+    passing = code in TRANSIENT_CODES | THROTTLED_CODES if code else is_transient(status)
+    return TransientError if passing else EnvironmentMismatch
