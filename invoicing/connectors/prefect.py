@@ -18,8 +18,8 @@ from urllib3.util import Retry
 
 from invoicing.errors import NotFound, Rejected, TransientError
 from invoicing.settings import settings
-from invoicing.shapes import decode
 from invoicing.tracing.propagation import run_labels
+from invoicing.typed_answers import decode
 
 RETRY_POLICY = Retry(
     total=8,

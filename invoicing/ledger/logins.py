@@ -16,7 +16,7 @@ from cryptography.fernet import Fernet, InvalidToken
 
 from invoicing.ledger.database import session
 from invoicing.ledger.models import SharedLogin
-from invoicing.shapes import decode
+from invoicing.typed_answers import decode
 
 LASTS = timedelta(minutes=10)
 """How long a login is taken up by others: the shortest session of an org ends after 15 minutes.

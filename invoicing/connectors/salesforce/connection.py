@@ -13,7 +13,7 @@ from invoicing.domain.salesforce.field_mapping import Names, OrgMapping
 from invoicing.ledger.logins import Logins
 from invoicing.settings import SALESFORCE_API_VERSION
 from invoicing.settings import Salesforce as SalesforceSettings
-from invoicing.shapes import convert
+from invoicing.typed_answers import convert
 
 T = TypeVar("T")
 

@@ -12,7 +12,7 @@ from invoicing.connectors.salesforce.errors import (
 )
 from invoicing.domain.salesforce.queries import Query
 from invoicing.errors import TransientError
-from invoicing.shapes import convert
+from invoicing.typed_answers import convert
 
 BULK_PART = 10_000
 """Rows in a part of a Bulk query's results: a trade of memory against calls."""

@@ -7,7 +7,7 @@ import stripe
 
 from invoicing.connectors.stripe.errors import translated_errors
 from invoicing.errors import NotFound
-from invoicing.shapes import convert
+from invoicing.typed_answers import convert
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -15,7 +15,7 @@ from invoicing.domain.stripe.resources import (
     Identified,
 )
 from invoicing.errors import NotFound
-from invoicing.shapes import convert
+from invoicing.typed_answers import convert
 
 if TYPE_CHECKING:
     from stripe import params as sdk

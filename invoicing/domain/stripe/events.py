@@ -15,7 +15,7 @@ import msgspec
 from invoicing.domain.model.status import Status
 from invoicing.domain.stripe.payment_facts import PaymentName
 from invoicing.domain.stripe.resources import StripeInvoice
-from invoicing.shapes import convert
+from invoicing.typed_answers import convert
 
 HANDLED_TYPES = (
     "invoice.created",

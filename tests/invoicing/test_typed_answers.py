@@ -10,7 +10,7 @@ import sys
 import threading
 from typing import TypedDict
 
-from invoicing.shapes import convert
+from invoicing.typed_answers import convert
 
 sys.setswitchinterval(1e-6)
 for kind in range(400):
