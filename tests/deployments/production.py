@@ -59,7 +59,7 @@ def missing_packages() -> str:
 
 
 class Production:
-    """Everything that `several.yaml` starts, on ports of this machine."""
+    """Everything that `high-availability.yaml` starts, on ports of this machine."""
 
     def __init__(self, state: Path, image: Image | None) -> None:
         """Choose ports; nothing starts yet.
@@ -161,7 +161,7 @@ class Production:
 
     def _read_compose(self) -> dict[str, Any]:
         """The services of both files, one over the other, as Docker Compose merges them."""
-        base, over = (self._read(name)["services"] for name in ("compose.yaml", "several.yaml"))
+        base, over = (self._read(name)["services"] for name in ("compose.yaml", "high-availability.yaml"))
         merged: dict[str, Any] = {}
         for name in base | over:
             first, second = base.get(name, {}), over.get(name, {})
