@@ -103,7 +103,7 @@ deploy: install ## Migrate the ledger; tell the Prefect server of the settings w
 	@$(RUN) -m deployments
 
 pages: install ## Show what the org's pages lack of Raise Invoice; ARGS=--deploy puts it there
-	@$(RUN) -m deployments.pages $(ARGS)
+	@$(RUN) -m deployments.org_pages $(ARGS)
 
 doctor: install ## Look at everything that an installation needs; ARGS=--fix makes what can be made
 	@$(RUN) -m deployments.doctor $(ARGS)

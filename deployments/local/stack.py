@@ -278,7 +278,7 @@ class Stack:
         self._launch("receiver", *python, "invoicing.receiver")
         self._until_ready("salesforce", f"{self.urls.salesforce}/_sandbox/clock")
         if self._pages:
-            command = ("deployments.pages", "--deploy", "--before", str(self.state))
+            command = ("deployments.org_pages", "--deploy", "--before", str(self.state))
             self._launch("pages", *python, *command, **self._log_in())
         self._until_ready("prefect", f"{self.urls.prefect_api}/health")
         if self._server_type == "ours" and DATABASE not in self._settings:

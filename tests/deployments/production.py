@@ -161,7 +161,8 @@ class Production:
 
     def _read_compose(self) -> dict[str, Any]:
         """The services of both files, one over the other, as Docker Compose merges them."""
-        base, over = (self._read(name)["services"] for name in ("compose.yaml", "high-availability.yaml"))
+        names = ("compose.yaml", "high-availability.yaml")
+        base, over = (self._read(name)["services"] for name in names)
         merged: dict[str, Any] = {}
         for name in base | over:
             first, second = base.get(name, {}), over.get(name, {})

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from deployments.local.stack import SALESFORCE_PACKAGE
-from deployments.pages.additions import EMAIL as EMAIL_FIELD
-from deployments.pages.additions import (
+from deployments.org_pages.additions import EMAIL as EMAIL_FIELD
+from deployments.org_pages.additions import (
     LAYOUT,
     LIGHTNING_PAGE,
     LIST_FIELDS,
@@ -21,8 +21,8 @@ from deployments.pages.additions import (
     completed,
     object_of,
 )
-from deployments.pages.additions import LIST as LIST_NAME
-from deployments.pages.xml_text import Element, UnreadableError, put_after, put_first, read
+from deployments.org_pages.additions import LIST as LIST_NAME
+from deployments.org_pages.xml_text import Element, UnreadableError, put_after, put_first, read
 from sandbox.package_check.file_schema import file_schema
 from sandbox.package_check.source import Component
 from sandbox.salesforce.metadata import load_schema

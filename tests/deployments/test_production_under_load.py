@@ -1,4 +1,4 @@
-"""Two of each, as `high-availability.yaml` has them: one dies while people work, and nothing is lost."""
+"""Two of each, as `high-availability.yaml` has them: one dies under load, and nothing is lost."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator

@@ -6,8 +6,8 @@ from pathlib import Path
 import requests
 
 from deployments.metadata_api import Login, MetadataApi, packed
-from deployments.pages.__main__ import deploy, pages_of
-from deployments.pages.additions import completed
+from deployments.org_pages.__main__ import deploy, pages_of
+from deployments.org_pages.additions import completed
 from invoicing.errors import Rejected
 from invoicing.settings import SALESFORCE_API_VERSION
 from sandbox.salesforce.metadata_components import read_folders, to_files

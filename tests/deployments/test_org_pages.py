@@ -1,4 +1,4 @@
-"""``python -m deployments.pages`` against orgs of several shapes: what people then see there."""
+"""``python -m deployments.org_pages`` against orgs of several shapes, and what people then see."""
 
 import io
 import os
@@ -12,7 +12,7 @@ import requests
 from deployments import metadata_api
 from deployments.local.stack import SALESFORCE_KEY, SALESFORCE_PACKAGE, SALESFORCE_SECRET
 from deployments.metadata_api import INSTANCE, TOKEN, Login, MetadataApi
-from deployments.pages.__main__ import main
+from deployments.org_pages.__main__ import main
 from sandbox.common.serve import running
 from sandbox.salesforce.app import application
 from sandbox.salesforce.org import STANDARD_PAGES, open_org

@@ -1,4 +1,4 @@
-"""Put Raise Invoice onto the org's own pages: ``python -m deployments.pages``, or ``make pages``.
+"""Put Raise Invoice onto the org's own pages: ``make pages``, ``python -m deployments.org_pages``.
 
 It retrieves the layouts and Lightning record pages of Account and Opportunity, and shows what they
 lack: the action, the list of invoices, the address that invoices go to. With ``--deploy`` it puts
@@ -17,7 +17,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from deployments.metadata_api import MetadataApi, administrator, packed
-from deployments.pages.additions import (
+from deployments.org_pages.additions import (
     LAYOUT,
     LIGHTNING_PAGE,
     Change,
@@ -25,7 +25,7 @@ from deployments.pages.additions import (
     completed,
     object_of,
 )
-from deployments.pages.xml_text import UnreadableError
+from deployments.org_pages.xml_text import UnreadableError
 from invoicing.errors import InvoicingError, Rejected, TransientError
 
 OURS = ("Raise_Invoice", "Stripe_Invoice__c", "Invoice_Email__c")
@@ -37,7 +37,7 @@ FILES = {LAYOUT: "layouts/{}.layout", LIGHTNING_PAGE: "flexipages/{}.flexipage"}
 def main() -> None:
     """Show what is lacking, and put it in where that is asked for."""
     parser = argparse.ArgumentParser(
-        prog="python -m deployments.pages",
+        prog="python -m deployments.org_pages",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

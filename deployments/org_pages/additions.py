@@ -13,7 +13,7 @@ from itertools import count
 from textwrap import indent
 from urllib.parse import unquote
 
-from deployments.pages.xml_text import INDENT, Element, put_after, put_first, read
+from deployments.org_pages.xml_text import INDENT, Element, put_after, put_first, read
 
 LAYOUT, LIGHTNING_PAGE = "Layout", "FlexiPage"
 
