@@ -15,7 +15,7 @@ from tests.real.stripe_account import is_local
 
 PROJECT = Path(__file__).parents[2] / "deployments/salesforce"
 CORE, MULTI_CURRENCY, EXTRAS = "force-app", "multi-currency", "extras"
-SETTINGS, SETTING = "settings", "Invoicing_Setting.Default"
+SETTINGS, SETTING = "custom-metadata", "Invoicing_Setting.Default"
 """The directory of a record that Setup fills in, and which another deploy would empty."""
 
 

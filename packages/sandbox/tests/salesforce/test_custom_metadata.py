@@ -14,7 +14,7 @@ from sandbox.salesforce.app import application
 from sandbox.salesforce.org import Org, open_org
 
 PACKAGE = Path(__file__).parents[4] / "deployments/salesforce"
-CORE, SETTINGS = PACKAGE / "force-app/main/default", PACKAGE / "settings/main/default"
+CORE, SETTINGS = PACKAGE / "force-app/main/default", PACKAGE / "custom-metadata/main/default"
 ALL = "SELECT Id, DeveloperName, MasterLabel, Currency__c FROM Invoicing_Setting__mdt"
 DEFAULT = "Invoicing_Setting.Default"
 Refused = Callable[..., AbstractContextManager[list[str]]]

@@ -17,7 +17,7 @@ from sandbox.salesforce.store import Row
 
 PACKAGE = Path(__file__).parents[4] / "deployments/salesforce"
 CORE = PACKAGE / "force-app/main/default"
-SETTINGS = PACKAGE / "settings/main/default"
+SETTINGS = PACKAGE / "custom-metadata/main/default"
 MULTI_CURRENCY = PACKAGE / "multi-currency/main/default"
 
 
