@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from sandbox.salesforce import custom_metadata, records
+from sandbox.salesforce.flow_definition import Unsupported
 from sandbox.salesforce.org import Org, open_org
-from sandbox.salesforce.screen_flows.definition import Unsupported
 from sandbox.salesforce.screen_flows.interview import Interview
 from sandbox.salesforce.seed import seed
 from sandbox.salesforce.store import Row

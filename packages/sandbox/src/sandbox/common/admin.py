@@ -1,6 +1,7 @@
 """The admin endpoints every sandbox has: clock, faults, request log."""
 
 from collections import Counter
+from collections.abc import Callable, Coroutine
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -14,6 +15,8 @@ from sandbox.common.faults import Rule
 from sandbox.common.traffic import Traffic
 
 Model = TypeVar("Model", bound=BaseModel)
+
+Answer = Coroutine[Any, Any, Response]
 
 
 class ClockMove(BaseModel):
@@ -40,12 +43,21 @@ class FaultOrder(BaseModel):
     rules: list[Rule] = Field(default_factory=list)
 
 
-async def parsed(request: Request, model: type[Model]) -> Model | Response:
-    """Read a JSON body as a model, or return the 400 that says what is wrong with it."""
-    try:
-        return model.model_validate_json(await request.body() or b"{}")
-    except ValidationError as error:
-        return JSONResponse({"errors": error.errors(include_url=False, include_context=False)}, 400)
+def takes(model: type[Model]) -> Callable[[Callable[[Model], Answer]], Callable[[Request], Answer]]:
+    """Have an endpoint take a JSON body as a model; any other is a 400 that says what is wrong."""
+
+    def decorated(act: Callable[[Model], Answer]) -> Callable[[Request], Answer]:
+        async def endpoint(request: Request) -> Response:
+            try:
+                order = model.model_validate_json(await request.body() or b"{}")
+            except ValidationError as error:
+                wrong = error.errors(include_url=False, include_context=False)
+                return JSONResponse({"errors": wrong}, 400)
+            return await act(order)
+
+        return endpoint
+
+    return decorated
 
 
 def routes(clock: Clock, traffic: Traffic) -> list[Route]:
@@ -57,10 +69,8 @@ def routes(clock: Clock, traffic: Traffic) -> list[Route]:
     async def get_clock(_: Request) -> Response:
         return JSONResponse(shown())
 
-    async def move_clock(request: Request) -> Response:
-        move = await parsed(request, ClockMove)
-        if isinstance(move, Response):
-            return move
+    @takes(ClockMove)
+    async def move_clock(move: ClockMove) -> Response:
         if move.now is not None:
             clock.set(move.now)
         elif move.advance is not None:
@@ -70,10 +80,8 @@ def routes(clock: Clock, traffic: Traffic) -> list[Route]:
     async def get_faults(_: Request) -> Response:
         return JSONResponse(traffic.faults.describe())
 
-    async def order_faults(request: Request) -> Response:
-        order = await parsed(request, FaultOrder)
-        if isinstance(order, Response):
-            return order
+    @takes(FaultOrder)
+    async def order_faults(order: FaultOrder) -> Response:
         traffic.faults.configure(order.rules, order.seed)
         return JSONResponse(traffic.faults.describe())
 

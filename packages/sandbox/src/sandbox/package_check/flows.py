@@ -17,9 +17,9 @@ from sandbox.package_check.findings import Findings
 from sandbox.package_check.lightning_components import NAMESPACE, component_of, properties_of
 from sandbox.package_check.names import Org
 from sandbox.package_check.source import Component, Element, Package
+from sandbox.salesforce.flow_definition import unsupported
 from sandbox.salesforce.formula import Unreadable, read_formula
 from sandbox.salesforce.schema import Field
-from sandbox.salesforce.screen_flows.definition import unsupported
 
 NODES = (
     *("actionCalls", "assignments", "collectionProcessors", "decisions", "loops", "recordCreates"),

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from sqlite3 import IntegrityError
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox.common.admin import parsed
+from sandbox.common.admin import takes
 from sandbox.salesforce import custom_metadata, deletion, records
 from sandbox.salesforce.errors import SalesforceError
 from sandbox.salesforce.generate import Size, generate
 from sandbox.salesforce.org_rules import PROFILES, OrgRule
 from sandbox.salesforce.seed import Seed
+from sandbox.salesforce.service import Salesforce
 from sandbox.salesforce.withheld import Withheld
-
-if TYPE_CHECKING:
-    from sandbox.salesforce.app import Salesforce
 
 
 class _Order(BaseModel):
@@ -171,17 +169,13 @@ def routes(salesforce: Salesforce) -> list[Route]:
     """The routes under ``/_sandbox/`` that only this sandbox has."""
     org = salesforce.org
 
-    async def reset(request: Request) -> Response:
-        order = await parsed(request, ResetOrder)
-        if isinstance(order, Response):
-            return order
+    @takes(ResetOrder)
+    async def reset(order: ResetOrder) -> Response:
         salesforce.reset(order.seed, order.currency, order.profiles)
         return JSONResponse(order.model_dump())
 
-    async def generate_data(request: Request) -> Response:
-        order = await parsed(request, GenerateOrder)
-        if isinstance(order, Response):
-            return order
+    @takes(GenerateOrder)
+    async def generate_data(order: GenerateOrder) -> Response:
         size = Size(order.accounts, order.invoices, order.lines, order.days, order.drift)
         try:
             return JSONResponse(generate(org, order.seed, size))
@@ -189,63 +183,51 @@ def routes(salesforce: Salesforce) -> list[Route]:
             message = f"the data set of seed {order.seed} is there already"
             return JSONResponse({"errors": [{"msg": message}]}, 400)
 
-    async def get_limits(_: Request) -> Response:
+    async def get_limits(_: object = None) -> Response:
         usage = salesforce.usage
         return JSONResponse(
             {"used": usage.count, "allowance": usage.allowance, "enforced": usage.enforced}
         )
 
-    async def set_limits(request: Request) -> Response:
-        order = await parsed(request, LimitsOrder)
-        if isinstance(order, Response):
-            return order
+    @takes(LimitsOrder)
+    async def set_limits(order: LimitsOrder) -> Response:
         salesforce.usage.allowance = order.allowance
         salesforce.usage.enforced = order.enforced
-        return await get_limits(request)
+        return await get_limits()
 
-    async def set_permissions(request: Request) -> Response:
-        order = await parsed(request, PermissionsOrder)
-        if isinstance(order, Response):
-            return order
+    @takes(PermissionsOrder)
+    async def set_permissions(order: PermissionsOrder) -> Response:
         denied = {name: [str(right) for right in rights] for name, rights in order.denied.items()}
         org.withhold(Withheld(frozenset(order.hidden), frozenset(order.read_only), denied))
         return JSONResponse(order.model_dump())
 
-    async def set_locks(request: Request) -> Response:
-        order = await parsed(request, LocksOrder)
-        if isinstance(order, Response):
-            return order
+    @takes(LocksOrder)
+    async def set_locks(order: LocksOrder) -> Response:
         org.locks.hold, org.locks.wait = order.hold, order.wait
         return JSONResponse(order.model_dump())
 
-    async def get_rules(_: Request) -> Response:
+    async def get_rules(_: object = None) -> Response:
         return JSONResponse([rule.model_dump() for rule in org.rules.rules])
 
-    async def set_rules(request: Request) -> Response:
-        order = await parsed(request, RulesOrder)
-        if isinstance(order, Response):
-            return order
+    @takes(RulesOrder)
+    async def set_rules(order: RulesOrder) -> Response:
         named = [rule for name in order.profiles for rule in PROFILES[name]]
         org.rules.rules = [rule.installed(org.namespace) for rule in named]
         org.rules.rules += [rule.model_copy() for rule in order.rules]
-        return await get_rules(request)
+        return await get_rules()
 
-    async def clear_rules(request: Request) -> Response:
+    async def clear_rules(_: Request) -> Response:
         org.rules.rules = []
-        return await get_rules(request)
+        return await get_rules()
 
-    async def set_bulk(request: Request) -> Response:
-        order = await parsed(request, BulkOrder)
-        if isinstance(order, Response):
-            return order
+    @takes(BulkOrder)
+    async def set_bulk(order: BulkOrder) -> Response:
         salesforce.bulk_query.pending_polls = order.pending_polls
         salesforce.bulk_ingest.pending_polls = order.pending_polls
         return JSONResponse(order.model_dump())
 
-    async def set_metadata(request: Request) -> Response:
-        order = await parsed(request, MetadataOrder)
-        if isinstance(order, Response):
-            return order
+    @takes(MetadataOrder)
+    async def set_metadata(order: MetadataOrder) -> Response:
         salesforce.metadata_api.pending_polls = order.pending_polls
         return JSONResponse(order.model_dump())
 
@@ -253,27 +235,21 @@ def routes(salesforce: Salesforce) -> list[Route]:
         org.forget_deployed()
         return JSONResponse({"deployed": 0})
 
-    async def set_batches(request: Request) -> Response:
-        order = await parsed(request, BatchesOrder)
-        if isinstance(order, Response):
-            return order
+    @takes(BatchesOrder)
+    async def set_batches(order: BatchesOrder) -> Response:
         salesforce.cursors.batches.configure(order.largest, order.seed)
         return JSONResponse(order.model_dump())
 
-    async def set_user(request: Request) -> Response:
-        order = await parsed(request, UserOrder)
-        if isinstance(order, Response):
-            return order
+    @takes(UserOrder)
+    async def set_user(order: UserOrder) -> Response:
         try:
             org.use_permission_sets(order.permission_sets)
         except KeyError as unknown:
             return JSONResponse({"errors": [{"msg": f"no permission set {unknown}"}]}, 400)
         return JSONResponse(order.model_dump())
 
-    async def hire(request: Request) -> Response:
-        order = await parsed(request, PeopleOrder)
-        if isinstance(order, Response):
-            return order
+    @takes(PeopleOrder)
+    async def hire(order: PeopleOrder) -> Response:
         first, _, last = order.name.rpartition(" ")
         word = order.name.replace(" ", ".").lower()
         body = {"FirstName": first, "LastName": last, "Alias": word[:8], "IsActive": True}
@@ -286,10 +262,8 @@ def routes(salesforce: Salesforce) -> list[Route]:
             return JSONResponse({"errors": [{"msg": str(wrong)}]}, 400)
         return JSONResponse({"id": user_id, "access_token": salesforce.sessions.open(user_id)})
 
-    async def set_custom_metadata(request: Request) -> Response:
-        order = await parsed(request, CustomMetadataOrder)
-        if isinstance(order, Response):
-            return order
+    @takes(CustomMetadataOrder)
+    async def set_custom_metadata(order: CustomMetadataOrder) -> Response:
         try:
             custom_metadata.save(org, order.name, order.values)
         except (KeyError, SalesforceError) as wrong:
@@ -300,18 +274,14 @@ def routes(salesforce: Salesforce) -> list[Route]:
         authority = salesforce.authority
         return JSONResponse({"count": authority.count, "hourly": authority.hourly})
 
-    async def set_logins(request: Request) -> Response:
-        order = await parsed(request, LoginsOrder)
-        if isinstance(order, Response):
-            return order
+    @takes(LoginsOrder)
+    async def set_logins(order: LoginsOrder) -> Response:
         salesforce.authority.audience = order.audience
         salesforce.authority.hourly = order.hourly
         return JSONResponse(order.model_dump())
 
-    async def set_sessions(request: Request) -> Response:
-        order = await parsed(request, SessionsOrder)
-        if isinstance(order, Response):
-            return order
+    @takes(SessionsOrder)
+    async def set_sessions(order: SessionsOrder) -> Response:
         salesforce.sessions.seconds = order.seconds
         return JSONResponse({"seconds": order.seconds})
 
@@ -326,49 +296,41 @@ def routes(salesforce: Salesforce) -> list[Route]:
             return JSONResponse({"errors": [{"msg": str(error)}]}, 400)
         return JSONResponse({"registered": True})
 
-    async def set_credentials(request: Request) -> Response:
-        order = await parsed(request, Credentials)
-        if isinstance(order, Response):
-            return order
+    @takes(Credentials)
+    async def set_credentials(order: Credentials) -> Response:
         salesforce.authority.secrets = order.secrets
         return JSONResponse({"keys": list(order.secrets)})
 
-    async def get_pubsub(_: Request) -> Response:
+    async def get_pubsub(_: object = None) -> Response:
         if salesforce.pubsub is None:
             return JSONResponse({"errors": [{"msg": "the Pub/Sub API is not served"}]}, 404)
         served = salesforce.pubsub
         return JSONResponse({"port": served.port, "subscribers": served.subscribers})
 
-    async def set_pubsub(request: Request) -> Response:
-        order = await parsed(request, PubSubOrder)
-        if isinstance(order, Response):
-            return order
+    @takes(PubSubOrder)
+    async def set_pubsub(order: PubSubOrder) -> Response:
         if salesforce.pubsub:
             salesforce.pubsub.keepalive = order.keepalive
-        return await get_pubsub(request)
+        return await get_pubsub()
 
-    async def break_streams(request: Request) -> Response:
+    async def break_streams(_: Request) -> Response:
         if salesforce.pubsub:
             salesforce.pubsub.break_streams()
-        return await get_pubsub(request)
+        return await get_pubsub()
 
     async def get_notifications(_: Request) -> Response:
         return JSONResponse({"sent": salesforce.notifications.sent})
 
-    async def merge(request: Request) -> Response:
-        order = await parsed(request, MergeOrder)
-        if isinstance(order, Response):
-            return order
+    @takes(MergeOrder)
+    async def merge(order: MergeOrder) -> Response:
         try:
             deletion.merge(org, org.sobject(order.sobject), order.master, order.losers)
         except SalesforceError as error:
             return JSONResponse(error.as_response(), 400)
         return JSONResponse({"master": order.master, "merged": order.losers})
 
-    async def undelete(request: Request) -> Response:
-        order = await parsed(request, UndeleteOrder)
-        if isinstance(order, Response):
-            return order
+    @takes(UndeleteOrder)
+    async def undelete(order: UndeleteOrder) -> Response:
         try:
             for record_id in order.ids:
                 deletion.undelete(org, org.schema.by_prefix[record_id[:3]], record_id)

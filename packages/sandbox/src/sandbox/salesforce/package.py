@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from sandbox.salesforce.flow_definition import Flow, Unsupported, read_flow
 from sandbox.salesforce.metadata_file import Part
-from sandbox.salesforce.screen_flows.definition import Flow, Unsupported, read_flow
 
 COLUMNS = {
     "NAME": "Name",

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox.common.admin import parsed
+from sandbox.common.admin import takes
 from sandbox.common.traffic import Traffic
 from sandbox.stripe import lifecycle, payments, refunds
 from sandbox.stripe.context import Context, Sandbox, Settings
@@ -94,10 +94,8 @@ def routes(sandbox: Sandbox, courier: Courier, traffic: Traffic) -> list[Route]:
         filters = {name: request.query_params[name] for name in request.query_params}
         return _listed(sandbox, "delivery", filters)
 
-    async def retry(request: Request) -> Response:
-        order = await parsed(request, RetryOrder)
-        if isinstance(order, Response):
-            return order
+    @takes(RetryOrder)
+    async def retry(order: RetryOrder) -> Response:
         count = sum(_requeue(sandbox, space, order) for space in _spaces(sandbox))
         courier.wake()
         return JSONResponse({"requeued": count})
@@ -105,10 +103,8 @@ def routes(sandbox: Sandbox, courier: Courier, traffic: Traffic) -> list[Route]:
     async def get_network(_: Request) -> Response:
         return JSONResponse(courier.network.model_dump())
 
-    async def set_network(request: Request) -> Response:
-        network = await parsed(request, Network)
-        if isinstance(network, Response):
-            return network
+    @takes(Network)
+    async def set_network(network: Network) -> Response:
         courier.configure(network)
         courier.wake()
         return JSONResponse(courier.network.model_dump())
@@ -116,24 +112,18 @@ def routes(sandbox: Sandbox, courier: Courier, traffic: Traffic) -> list[Route]:
     async def get_settings(_: Request) -> Response:
         return JSONResponse(sandbox.settings.model_dump())
 
-    async def set_settings(request: Request) -> Response:
-        settings = await parsed(request, Settings)
-        if isinstance(settings, Response):
-            return settings
+    @takes(Settings)
+    async def set_settings(settings: Settings) -> Response:
         sandbox.settings = settings
         return JSONResponse(settings.model_dump())
 
-    async def make_key(request: Request) -> Response:
-        key = await parsed(request, Key)
-        if isinstance(key, Response):
-            return key
+    @takes(Key)
+    async def make_key(key: Key) -> Response:
         sandbox.keys[key.key] = key
         return JSONResponse(key.model_dump())
 
-    async def generate(request: Request) -> Response:
-        order = await parsed(request, Order)
-        if isinstance(order, Response):
-            return order
+    @takes(Order)
+    async def generate(order: Order) -> Response:
         started = time.perf_counter()
         try:
             with sandbox.store.transaction():
@@ -143,28 +133,20 @@ def routes(sandbox: Sandbox, courier: Courier, traffic: Traffic) -> list[Route]:
             return JSONResponse({"error": said}, HTTPStatus.CONFLICT)
         return JSONResponse(made | {"seconds": round(time.perf_counter() - started, 3)})
 
-    async def dispute(request: Request) -> Response:
-        order = await parsed(request, DisputeOrder)
-        if isinstance(order, Response):
-            return order
+    @takes(DisputeOrder)
+    async def dispute(order: DisputeOrder) -> Response:
         return acted(lambda: _dispute(sandbox, order))
 
-    async def charge(request: Request) -> Response:
-        order = await parsed(request, ChargeOrder)
-        if isinstance(order, Response):
-            return order
+    @takes(ChargeOrder)
+    async def charge(order: ChargeOrder) -> Response:
         return acted(lambda: _charge(sandbox, order))
 
-    async def end_debit(request: Request) -> Response:
-        outcome = await parsed(request, DebitOutcome)
-        if isinstance(outcome, Response):
-            return outcome
+    @takes(DebitOutcome)
+    async def end_debit(outcome: DebitOutcome) -> Response:
         return acted(lambda: _end_debit(sandbox, outcome))
 
-    async def close_dispute(request: Request) -> Response:
-        verdict = await parsed(request, DisputeVerdict)
-        if isinstance(verdict, Response):
-            return verdict
+    @takes(DisputeVerdict)
+    async def close_dispute(verdict: DisputeVerdict) -> Response:
 
         def close() -> Doc:
             context, found = _found(sandbox, "dispute", verdict.dispute)
@@ -172,10 +154,8 @@ def routes(sandbox: Sandbox, courier: Courier, traffic: Traffic) -> list[Route]:
 
         return acted(close)
 
-    async def fail_refund(request: Request) -> Response:
-        failure = await parsed(request, RefundFailure)
-        if isinstance(failure, Response):
-            return failure
+    @takes(RefundFailure)
+    async def fail_refund(failure: RefundFailure) -> Response:
         return acted(lambda: refunds.fail(*_found(sandbox, "refund", failure.refund)))
 
     def acted(act: Callable[[], Doc]) -> Response:

@@ -97,6 +97,11 @@ class Context:
         return self.sandbox.account
 
     @property
+    def api_version(self) -> str:
+        """The version in which the account's events are."""
+        return self.sandbox.settings.api_version
+
+    @property
     def livemode(self) -> bool:
         """Whether this is the live half."""
         return self.space.livemode

@@ -23,6 +23,7 @@ from starlette.staticfiles import StaticFiles
 from sandbox.common import web
 from sandbox.salesforce import deletion, lookups, records
 from sandbox.salesforce.errors import SalesforceError
+from sandbox.salesforce.flow_definition import Unsupported
 from sandbox.salesforce.ids import is_id, normalize
 from sandbox.salesforce.lightning_components.bundle import NotBuilt, bundle_of
 from sandbox.salesforce.oauth import CONSUMER_KEY, CONSUMER_SECRET, Sessions
@@ -33,7 +34,6 @@ from sandbox.salesforce.pages.list_view import list_of
 from sandbox.salesforce.pages.record_page import RelatedList, Section, form_of, page_of
 from sandbox.salesforce.pages.ui_records import ui_record
 from sandbox.salesforce.schema import Field, SObject
-from sandbox.salesforce.screen_flows.definition import Unsupported
 from sandbox.salesforce.store import Row, quoted
 
 HERE = Path(__file__).parent

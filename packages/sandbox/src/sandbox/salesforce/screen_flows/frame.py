@@ -9,12 +9,12 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+from sandbox.salesforce.flow_definition import Flow
 from sandbox.salesforce.formula import Unreadable, WorkedOutWrong, read_formula
 from sandbox.salesforce.logic import holds
 from sandbox.salesforce.metadata_file import Part
 from sandbox.salesforce.org import Org
 from sandbox.salesforce.schema import SObject
-from sandbox.salesforce.screen_flows.definition import Flow
 from sandbox.salesforce.values import as_text, stamp, typed
 
 _MERGED = re.compile(r"\{!([^{}]+)\}")

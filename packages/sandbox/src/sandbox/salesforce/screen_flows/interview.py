@@ -14,11 +14,11 @@ from typing import Any
 
 from sandbox.salesforce import deletion, records
 from sandbox.salesforce.errors import SalesforceError
+from sandbox.salesforce.flow_definition import Unsupported
 from sandbox.salesforce.logic import holds
 from sandbox.salesforce.metadata_file import Part
 from sandbox.salesforce.org import Org
 from sandbox.salesforce.schema import Field, SObject
-from sandbox.salesforce.screen_flows.definition import Unsupported
 from sandbox.salesforce.screen_flows.frame import (
     Fault,
     Frame,
