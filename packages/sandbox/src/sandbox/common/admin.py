@@ -43,8 +43,15 @@ class FaultOrder(BaseModel):
     rules: list[Rule] = Field(default_factory=list)
 
 
-def takes(model: type[Model]) -> Callable[[Callable[[Model], Answer]], Callable[[Request], Answer]]:
-    """Have an endpoint take a JSON body as a model; any other is a 400 that says what is wrong."""
+def takes(
+    model: type[Model], refused: tuple[type[Exception], ...] = ()
+) -> Callable[[Callable[[Model], Answer]], Callable[[Request], Answer]]:
+    """Have an endpoint take a JSON body as a model; a 400 says what is wrong with any other.
+
+    Args:
+        model: What the body has to be.
+        refused: What the endpoint raises where it cannot do what was ordered.
+    """
 
     def decorated(act: Callable[[Model], Answer]) -> Callable[[Request], Answer]:
         async def endpoint(request: Request) -> Response:
@@ -53,7 +60,10 @@ def takes(model: type[Model]) -> Callable[[Callable[[Model], Answer]], Callable[
             except ValidationError as error:
                 wrong = error.errors(include_url=False, include_context=False)
                 return JSONResponse({"errors": wrong}, 400)
-            return await act(order)
+            try:
+                return await act(order)
+            except refused as reason:
+                return JSONResponse({"errors": [{"msg": str(reason)}]}, 400)
 
         return endpoint
 

@@ -174,14 +174,13 @@ def routes(salesforce: Salesforce) -> list[Route]:
         salesforce.reset(order.seed, order.currency, order.profiles)
         return JSONResponse(order.model_dump())
 
-    @takes(GenerateOrder)
+    @takes(GenerateOrder, refused=(ValueError,))
     async def generate_data(order: GenerateOrder) -> Response:
         size = Size(order.accounts, order.invoices, order.lines, order.days, order.drift)
         try:
             return JSONResponse(generate(org, order.seed, size))
         except IntegrityError:
-            message = f"the data set of seed {order.seed} is there already"
-            return JSONResponse({"errors": [{"msg": message}]}, 400)
+            raise ValueError(f"the data set of seed {order.seed} is there already") from None
 
     async def get_limits(_: object = None) -> Response:
         usage = salesforce.usage
@@ -248,26 +247,20 @@ def routes(salesforce: Salesforce) -> list[Route]:
             return JSONResponse({"errors": [{"msg": f"no permission set {unknown}"}]}, 400)
         return JSONResponse(order.model_dump())
 
-    @takes(PeopleOrder)
+    @takes(PeopleOrder, refused=(KeyError, SalesforceError))
     async def hire(order: PeopleOrder) -> Response:
         first, _, last = order.name.rpartition(" ")
         word = order.name.replace(" ", ".").lower()
         body = {"FirstName": first, "LastName": last, "Alias": word[:8], "IsActive": True}
         body |= dict.fromkeys(("Username", "Email"), f"{word}@northwind.example.com")
-        try:
-            with org.store.transaction():
-                user_id = records.create(org, org.sobject("User"), body)
-                org.hire(user_id, order.permission_sets)
-        except (KeyError, SalesforceError) as wrong:
-            return JSONResponse({"errors": [{"msg": str(wrong)}]}, 400)
+        with org.store.transaction():
+            user_id = records.create(org, org.sobject("User"), body)
+            org.hire(user_id, order.permission_sets)
         return JSONResponse({"id": user_id, "access_token": salesforce.sessions.open(user_id)})
 
-    @takes(CustomMetadataOrder)
+    @takes(CustomMetadataOrder, refused=(KeyError, SalesforceError))
     async def set_custom_metadata(order: CustomMetadataOrder) -> Response:
-        try:
-            custom_metadata.save(org, order.name, order.values)
-        except (KeyError, SalesforceError) as wrong:
-            return JSONResponse({"errors": [{"msg": str(wrong)}]}, 400)
+        custom_metadata.save(org, order.name, order.values)
         return JSONResponse(order.model_dump())
 
     async def get_logins(_: Request) -> Response:
@@ -329,13 +322,10 @@ def routes(salesforce: Salesforce) -> list[Route]:
             return JSONResponse(error.as_response(), 400)
         return JSONResponse({"master": order.master, "merged": order.losers})
 
-    @takes(UndeleteOrder)
+    @takes(UndeleteOrder, refused=(KeyError, SalesforceError))
     async def undelete(order: UndeleteOrder) -> Response:
-        try:
-            for record_id in order.ids:
-                deletion.undelete(org, org.schema.by_prefix[record_id[:3]], record_id)
-        except (SalesforceError, KeyError) as error:
-            return JSONResponse({"errors": [{"msg": str(error)}]}, 400)
+        for record_id in order.ids:
+            deletion.undelete(org, org.schema.by_prefix[record_id[:3]], record_id)
         return JSONResponse({"undeleted": order.ids})
 
     async def empty_recycle_bin(_: Request) -> Response:

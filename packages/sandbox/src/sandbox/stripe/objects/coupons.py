@@ -10,6 +10,7 @@ from sandbox.stripe.expansion import includable
 from sandbox.stripe.fields import put, put_metadata
 from sandbox.stripe.ids import new_id, token
 from sandbox.stripe.listing import listed
+from sandbox.stripe.plain_reads import lists, retrieves
 from sandbox.stripe.store import Doc
 
 
@@ -51,10 +52,7 @@ def create(context: Context, params: Params) -> Doc:
     return context.add("coupon", coupon)
 
 
-@operation("GET", "/v1/coupons/{coupon}", "CouponRetrieveParams")
-def retrieve(context: Context, _: Params, coupon_id: str) -> Doc:
-    """Return a coupon."""
-    return context.require("coupon", coupon_id)
+retrieves("coupon", "/v1/coupons/{coupon}", "CouponRetrieveParams")
 
 
 @operation("POST", "/v1/coupons/{coupon}", "CouponUpdateParams")
@@ -75,10 +73,7 @@ def delete(context: Context, _: Params, coupon_id: str) -> Doc:
     return {"id": coupon_id, "object": "coupon", "deleted": True}
 
 
-@operation("GET", "/v1/coupons", "CouponListParams")
-def list_coupons(context: Context, params: Params) -> Listing:
-    """List coupons."""
-    return listed(context, "coupon", "/v1/coupons", params)
+lists("coupon", "/v1/coupons", "CouponListParams")
 
 
 @includable("coupon", "applies_to")
@@ -124,10 +119,7 @@ def create_code(context: Context, params: Params) -> Doc:
     return context.add("promotion_code", promotion_code)
 
 
-@operation("GET", "/v1/promotion_codes/{promotion_code}", "PromotionCodeRetrieveParams")
-def retrieve_code(context: Context, _: Params, code_id: str) -> Doc:
-    """Return a promotion code."""
-    return context.require("promotion_code", code_id)
+retrieves("promotion_code", "/v1/promotion_codes/{promotion_code}", "PromotionCodeRetrieveParams")
 
 
 @operation("POST", "/v1/promotion_codes/{promotion_code}", "PromotionCodeUpdateParams")

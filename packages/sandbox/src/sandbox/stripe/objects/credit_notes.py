@@ -4,8 +4,9 @@ from sandbox.stripe import credit_notes
 from sandbox.stripe.api import Listing, Params, operation
 from sandbox.stripe.context import Context
 from sandbox.stripe.fields import put, put_metadata
-from sandbox.stripe.listing import listed, paging
+from sandbox.stripe.listing import paging
 from sandbox.stripe.objects.invoice_lines import sliced
+from sandbox.stripe.plain_reads import lists, retrieves
 from sandbox.stripe.store import Doc
 
 
@@ -30,10 +31,7 @@ def preview_lines(context: Context, params: Params) -> Listing:
     return Listing(page, "/v1/credit_notes/preview/lines", of="credit_note_line_item")
 
 
-@operation("GET", "/v1/credit_notes/{id}", "CreditNoteRetrieveParams")
-def retrieve(context: Context, _: Params, note_id: str) -> Doc:
-    """Return a credit note."""
-    return context.require("credit_note", note_id)
+retrieves("credit_note", "/v1/credit_notes/{id}", "CreditNoteRetrieveParams")
 
 
 @operation("POST", "/v1/credit_notes/{id}", "CreditNoteUpdateParams")
@@ -51,10 +49,7 @@ def void(context: Context, _: Params, note_id: str) -> Doc:
     return credit_notes.void(context, context.require("credit_note", note_id))
 
 
-@operation("GET", "/v1/credit_notes", "CreditNoteListParams")
-def list_notes(context: Context, params: Params) -> Listing:
-    """List credit notes."""
-    return listed(context, "credit_note", "/v1/credit_notes", params)
+lists("credit_note", "/v1/credit_notes", "CreditNoteListParams")
 
 
 @operation("GET", "/v1/credit_notes/{credit_note}/lines", "CreditNoteLineItemListParams")

@@ -4,13 +4,12 @@ from sandbox.stripe.api import Listing, Params, operation
 from sandbox.stripe.context import Context
 from sandbox.stripe.expansion import includable
 from sandbox.stripe.listing import listed, sublist
+from sandbox.stripe.plain_reads import retrieves
 from sandbox.stripe.store import Doc
 
-
-@operation("GET", "/v1/invoice_payments/{invoice_payment}", "InvoicePaymentRetrieveParams")
-def retrieve(context: Context, _: Params, payment_id: str) -> Doc:
-    """Return an invoice payment."""
-    return context.require("invoice_payment", payment_id)
+retrieves(
+    "invoice_payment", "/v1/invoice_payments/{invoice_payment}", "InvoicePaymentRetrieveParams"
+)
 
 
 @operation("GET", "/v1/invoice_payments", "InvoicePaymentListParams")

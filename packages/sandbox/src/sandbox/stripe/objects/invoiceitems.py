@@ -5,6 +5,7 @@ from sandbox.stripe.api import Listing, Params, operation
 from sandbox.stripe.context import Context
 from sandbox.stripe.errors import invalid, missing_param
 from sandbox.stripe.listing import listed
+from sandbox.stripe.plain_reads import retrieves
 from sandbox.stripe.store import Doc
 
 
@@ -30,10 +31,7 @@ def create(context: Context, params: Params) -> Doc:
     return item
 
 
-@operation("GET", "/v1/invoiceitems/{invoiceitem}", "InvoiceItemRetrieveParams")
-def retrieve(context: Context, _: Params, item_id: str) -> Doc:
-    """Return an item."""
-    return context.require("invoiceitem", item_id)
+retrieves("invoiceitem", "/v1/invoiceitems/{invoiceitem}", "InvoiceItemRetrieveParams")
 
 
 @operation("POST", "/v1/invoiceitems/{invoiceitem}", "InvoiceItemUpdateParams")

@@ -10,11 +10,11 @@ from sandbox.stripe import (
     revisions,
     tax,
 )
-from sandbox.stripe.api import Listing, Params, operation
+from sandbox.stripe.api import Params, operation
 from sandbox.stripe.context import Context
 from sandbox.stripe.errors import invalid, missing_param, wrong_state
 from sandbox.stripe.fields import check_length, put, put_metadata, shipping
-from sandbox.stripe.listing import listed
+from sandbox.stripe.plain_reads import lists, retrieves
 from sandbox.stripe.store import Doc, public
 
 DAY = 24 * 3600
@@ -101,10 +101,7 @@ def _revise(context: Context, params: Params) -> Doc:
     return invoice
 
 
-@operation("GET", "/v1/invoices/{invoice}", "InvoiceRetrieveParams")
-def retrieve(context: Context, _: Params, invoice_id: str) -> Doc:
-    """Return an invoice."""
-    return context.require("invoice", invoice_id)
+retrieves("invoice", "/v1/invoices/{invoice}", "InvoiceRetrieveParams")
 
 
 @operation("POST", "/v1/invoices/{invoice}", "InvoiceUpdateParams")
@@ -136,10 +133,7 @@ def delete(context: Context, _: Params, invoice_id: str) -> Doc:
     return {"id": invoice_id, "object": "invoice", "deleted": True}
 
 
-@operation("GET", "/v1/invoices", "InvoiceListParams")
-def list_invoices(context: Context, params: Params) -> Listing:
-    """List invoices, newest first."""
-    return listed(context, "invoice", "/v1/invoices", params)
+lists("invoice", "/v1/invoices", "InvoiceListParams")
 
 
 @operation("POST", "/v1/invoices/{invoice}/finalize", "InvoiceFinalizeInvoiceParams")

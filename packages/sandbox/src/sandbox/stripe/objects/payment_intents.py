@@ -1,13 +1,14 @@
 """Payment intents and charges, as far as invoices need them."""
 
 from sandbox.stripe import account_balance, money, payment_methods, payment_objects, payments
-from sandbox.stripe.api import Listing, Params, operation
+from sandbox.stripe.api import Params, operation
 from sandbox.stripe.cards import Card
 from sandbox.stripe.context import Context
 from sandbox.stripe.errors import invalid, missing_param, wrong_state
 from sandbox.stripe.expansion import includable
 from sandbox.stripe.fields import put, put_metadata
-from sandbox.stripe.listing import listed, sublist
+from sandbox.stripe.listing import sublist
+from sandbox.stripe.plain_reads import lists, retrieves
 from sandbox.stripe.store import Doc
 
 OPEN = ("requires_payment_method", "requires_confirmation", "requires_action")
@@ -27,10 +28,7 @@ def create(context: Context, params: Params) -> Doc:
     return _confirm(context, intent, params) if params.get("confirm") else intent
 
 
-@operation("GET", "/v1/payment_intents/{intent}", "PaymentIntentRetrieveParams")
-def retrieve(context: Context, _: Params, intent_id: str) -> Doc:
-    """Return an intent."""
-    return context.require("payment_intent", intent_id)
+retrieves("payment_intent", "/v1/payment_intents/{intent}", "PaymentIntentRetrieveParams")
 
 
 @operation("POST", "/v1/payment_intents/{intent}", "PaymentIntentUpdateParams")
@@ -62,10 +60,7 @@ def cancel(context: Context, params: Params, intent_id: str) -> Doc:
     return intent
 
 
-@operation("GET", "/v1/payment_intents", "PaymentIntentListParams")
-def list_intents(context: Context, params: Params) -> Listing:
-    """List intents."""
-    return listed(context, "payment_intent", "/v1/payment_intents", params)
+lists("payment_intent", "/v1/payment_intents", "PaymentIntentListParams")
 
 
 @operation("POST", "/v1/charges", "ChargeCreateParams")
@@ -99,10 +94,7 @@ def create_charge(context: Context, params: Params) -> Doc:
     return context.add("charge", charge, "charge.succeeded")
 
 
-@operation("GET", "/v1/charges/{charge}", "ChargeRetrieveParams")
-def retrieve_charge(context: Context, _: Params, charge_id: str) -> Doc:
-    """Return a charge."""
-    return context.require("charge", charge_id)
+retrieves("charge", "/v1/charges/{charge}", "ChargeRetrieveParams")
 
 
 @operation("POST", "/v1/charges/{charge}", "ChargeUpdateParams")
@@ -114,10 +106,7 @@ def update_charge(context: Context, params: Params, charge_id: str) -> Doc:
     return context.save("charge", charge, "charge.updated")
 
 
-@operation("GET", "/v1/charges", "ChargeListParams")
-def list_charges(context: Context, params: Params) -> Listing:
-    """List charges."""
-    return listed(context, "charge", "/v1/charges", params)
+lists("charge", "/v1/charges", "ChargeListParams")
 
 
 @includable("charge", "refunds")

@@ -10,6 +10,7 @@ from sandbox.stripe.expansion import MAKERS
 from sandbox.stripe.fields import put_metadata
 from sandbox.stripe.ids import new_id
 from sandbox.stripe.listing import listed
+from sandbox.stripe.plain_reads import retrieves
 from sandbox.stripe.store import Doc, public
 
 
@@ -37,10 +38,7 @@ def create(context: Context, params: Params) -> Doc:
     return method
 
 
-@operation("GET", "/v1/payment_methods/{payment_method}", "PaymentMethodRetrieveParams")
-def retrieve(context: Context, _: Params, method_id: str) -> Doc:
-    """Return a payment method."""
-    return context.require("payment_method", method_id)
+retrieves("payment_method", "/v1/payment_methods/{payment_method}", "PaymentMethodRetrieveParams")
 
 
 @operation("POST", "/v1/payment_methods/{payment_method}", "PaymentMethodUpdateParams")

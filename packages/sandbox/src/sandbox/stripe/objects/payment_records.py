@@ -7,6 +7,7 @@ from sandbox.stripe.context import Context
 from sandbox.stripe.fields import put_metadata
 from sandbox.stripe.ids import new_id
 from sandbox.stripe.listing import listed
+from sandbox.stripe.plain_reads import retrieves
 from sandbox.stripe.store import Doc
 
 AMOUNTS = ("authorized", "canceled", "failed", "guaranteed", "refunded")
@@ -45,10 +46,7 @@ def report_payment(context: Context, params: Params) -> Doc:
     return record
 
 
-@operation("GET", "/v1/payment_records/{id}", "PaymentRecordRetrieveParams")
-def retrieve(context: Context, _: Params, record_id: str) -> Doc:
-    """Return a payment record."""
-    return context.require("payment_record", record_id)
+retrieves("payment_record", "/v1/payment_records/{id}", "PaymentRecordRetrieveParams")
 
 
 @operation("GET", "/v1/payment_records", "PaymentRecordListParams")

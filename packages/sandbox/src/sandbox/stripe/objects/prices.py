@@ -8,6 +8,7 @@ from sandbox.stripe.expansion import includable
 from sandbox.stripe.fields import put, put_metadata
 from sandbox.stripe.ids import new_id
 from sandbox.stripe.listing import listed
+from sandbox.stripe.plain_reads import retrieves
 from sandbox.stripe.store import Doc
 
 
@@ -28,10 +29,7 @@ def create(context: Context, params: Params) -> Doc:
     return context.add("price", price)
 
 
-@operation("GET", "/v1/prices/{price}", "PriceRetrieveParams")
-def retrieve(context: Context, _: Params, price_id: str) -> Doc:
-    """Return a price."""
-    return context.require("price", price_id)
+retrieves("price", "/v1/prices/{price}", "PriceRetrieveParams")
 
 
 @operation("POST", "/v1/prices/{price}", "PriceUpdateParams")

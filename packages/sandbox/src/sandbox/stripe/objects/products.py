@@ -8,6 +8,7 @@ from sandbox.stripe.expansion import MAKERS
 from sandbox.stripe.fields import put
 from sandbox.stripe.ids import new_id
 from sandbox.stripe.listing import listed
+from sandbox.stripe.plain_reads import retrieves
 from sandbox.stripe.store import Doc
 
 
@@ -29,10 +30,7 @@ def create(context: Context, params: Params) -> Doc:
     return product
 
 
-@operation("GET", "/v1/products/{id}", "ProductRetrieveParams")
-def retrieve(context: Context, _: Params, product_id: str) -> Doc:
-    """Return a product."""
-    return context.require("product", product_id)
+retrieves("product", "/v1/products/{id}", "ProductRetrieveParams")
 
 
 @operation("POST", "/v1/products/{id}", "ProductUpdateParams")

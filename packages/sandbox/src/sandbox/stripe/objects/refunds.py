@@ -1,11 +1,11 @@
 """Refunds and disputes."""
 
 from sandbox.stripe import refunds
-from sandbox.stripe.api import Listing, Params, operation
+from sandbox.stripe.api import Params, operation
 from sandbox.stripe.context import Context
 from sandbox.stripe.errors import missing_param, wrong_state
 from sandbox.stripe.fields import put_metadata
-from sandbox.stripe.listing import listed
+from sandbox.stripe.plain_reads import lists, retrieves
 from sandbox.stripe.store import Doc
 
 
@@ -27,10 +27,7 @@ def create(context: Context, params: Params) -> Doc:
     return made
 
 
-@operation("GET", "/v1/refunds/{refund}", "RefundRetrieveParams")
-def retrieve(context: Context, _: Params, refund_id: str) -> Doc:
-    """Return a refund."""
-    return context.require("refund", refund_id)
+retrieves("refund", "/v1/refunds/{refund}", "RefundRetrieveParams")
 
 
 @operation("POST", "/v1/refunds/{refund}", "RefundUpdateParams")
@@ -48,16 +45,10 @@ def cancel(context: Context, _: Params, refund_id: str) -> Doc:
     raise wrong_state("Only refunds that require action can be canceled.")
 
 
-@operation("GET", "/v1/refunds", "RefundListParams")
-def list_refunds(context: Context, params: Params) -> Listing:
-    """List refunds."""
-    return listed(context, "refund", "/v1/refunds", params)
+lists("refund", "/v1/refunds", "RefundListParams")
 
 
-@operation("GET", "/v1/disputes/{dispute}", "DisputeRetrieveParams")
-def retrieve_dispute(context: Context, _: Params, dispute_id: str) -> Doc:
-    """Return a dispute."""
-    return context.require("dispute", dispute_id)
+retrieves("dispute", "/v1/disputes/{dispute}", "DisputeRetrieveParams")
 
 
 @operation("POST", "/v1/disputes/{dispute}", "DisputeUpdateParams")
@@ -82,7 +73,4 @@ def close_dispute(context: Context, _: Params, dispute_id: str) -> Doc:
     return refunds.close_dispute(context, context.require("dispute", dispute_id), "lost")
 
 
-@operation("GET", "/v1/disputes", "DisputeListParams")
-def list_disputes(context: Context, params: Params) -> Listing:
-    """List disputes."""
-    return listed(context, "dispute", "/v1/disputes", params)
+lists("dispute", "/v1/disputes", "DisputeListParams")

@@ -7,6 +7,7 @@ from sandbox.stripe.errors import invalid
 from sandbox.stripe.expansion import includable
 from sandbox.stripe.fields import put, put_metadata
 from sandbox.stripe.listing import listed, sublist
+from sandbox.stripe.plain_reads import retrieves
 from sandbox.stripe.store import Doc
 
 
@@ -18,10 +19,7 @@ def create(context: Context, params: Params) -> Doc:
     return context.add("tax_rate", tax.new_rate(context, params))
 
 
-@operation("GET", "/v1/tax_rates/{tax_rate}", "TaxRateRetrieveParams")
-def retrieve(context: Context, _: Params, rate_id: str) -> Doc:
-    """Return a tax rate."""
-    return context.require("tax_rate", rate_id)
+retrieves("tax_rate", "/v1/tax_rates/{tax_rate}", "TaxRateRetrieveParams")
 
 
 @operation("POST", "/v1/tax_rates/{tax_rate}", "TaxRateUpdateParams")

@@ -1,11 +1,11 @@
 """Webhook endpoints: who is told about events."""
 
-from sandbox.stripe.api import Listing, Params, operation
+from sandbox.stripe.api import Params, operation
 from sandbox.stripe.context import Context
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.fields import put, put_metadata
 from sandbox.stripe.ids import new_id, token
-from sandbox.stripe.listing import listed
+from sandbox.stripe.plain_reads import lists, retrieves
 from sandbox.stripe.store import Doc
 
 
@@ -32,10 +32,9 @@ def create(context: Context, params: Params) -> Doc:
     return endpoint | {"secret": endpoint["_"]["secret"]}
 
 
-@operation("GET", "/v1/webhook_endpoints/{webhook_endpoint}", "WebhookEndpointRetrieveParams")
-def retrieve(context: Context, _: Params, endpoint_id: str) -> Doc:
-    """Return an endpoint."""
-    return context.require("webhook_endpoint", endpoint_id)
+retrieves(
+    "webhook_endpoint", "/v1/webhook_endpoints/{webhook_endpoint}", "WebhookEndpointRetrieveParams"
+)
 
 
 @operation("POST", "/v1/webhook_endpoints/{webhook_endpoint}", "WebhookEndpointUpdateParams")
@@ -59,10 +58,7 @@ def delete(context: Context, _: Params, endpoint_id: str) -> Doc:
     return {"id": endpoint_id, "object": "webhook_endpoint", "deleted": True}
 
 
-@operation("GET", "/v1/webhook_endpoints", "WebhookEndpointListParams")
-def list_endpoints(context: Context, params: Params) -> Listing:
-    """List endpoints."""
-    return listed(context, "webhook_endpoint", "/v1/webhook_endpoints", params)
+lists("webhook_endpoint", "/v1/webhook_endpoints", "WebhookEndpointListParams")
 
 
 def _check_url(context: Context, url: str) -> None:
