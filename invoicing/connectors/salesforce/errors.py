@@ -151,7 +151,9 @@ def by_code(
     """
     codes = {_code(error) for error in errors}
     said = "; ".join(map(_reason, errors)) or f"status {status}"
-    inside = any(PASSING_INSIDE.search(str(e.get("message"))) for e in errors if not _is_rule(e))
+    inside = any(
+        PASSING_INSIDE.search(str(e.get("message"))) for e in errors if _code(e) != RULE_CODE
+    )
     if codes & THROTTLED_CODES and any(DAILY_LIMIT in str(e.get("message")) for e in errors):
         return Throttled(
             f"Salesforce's calls of 24 hours are used up, while trying to {doing}; they come back "
@@ -183,10 +185,6 @@ def _names_nothing(error: Mapping[str, Any]) -> bool:
     """Whether a record is missing: by the same code, an org also refuses owners."""
     named = str(error.get("message")).lower().startswith("invalid cross reference id")
     return named and _code(error) == "INVALID_CROSS_REFERENCE_KEY"
-
-
-def _is_rule(error: Mapping[str, Any]) -> bool:
-    return _code(error) == RULE_CODE
 
 
 def _reason(error: Mapping[str, Any]) -> str:

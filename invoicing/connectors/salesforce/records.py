@@ -61,9 +61,6 @@ class Records(Connection):
         path = f"composite/sobjects/{self.own_object(sobject)}/{key}"
         return self._collections(path, sobject, records, racing=True)
 
-    def _row_error(self, sobject: str, errors: Sequence[Record], *, racing: bool) -> InvoicingError:
-        return by_code(self._writing(sobject), 200, errors, writing=True, racing=racing)
-
     def _collections(
         self,
         path: str,
@@ -72,7 +69,7 @@ class Records(Connection):
         *,
         racing: bool = False,
     ) -> list[RowError]:
-        failed: list[RowError] = []
+        failed, doing = list[RowError](), self._writing(sobject)
         for start, some in zip(count(step=COLLECTION), chunked(records, COLLECTION), strict=False):
             rows = [
                 {"attributes": {"type": self.own_object(sobject)}, **self._fields(sobject, record)}
@@ -81,7 +78,9 @@ class Records(Connection):
             body = {"allOrNone": False, "records": rows}
             results = self._call("write records", path, list[_RowResult], "PATCH", body)
             failed += [
-                RowError(start + i, self._row_error(sobject, result["errors"], racing=racing))
+                RowError(
+                    start + i, by_code(doing, 200, result["errors"], writing=True, racing=racing)
+                )
                 for i, result in enumerate(results)
                 if not result["success"]
             ]

@@ -139,14 +139,14 @@ def _searchable(name: str, what: str, title: str, choices: Sequence[str]) -> typ
 # Step 2: description and due date
 
 
-def ask_header(catalogue: Catalogue, order: Order, step: str = "1 of 4") -> Dialogue[Order]:
+def ask_header(catalogue: Catalogue, order: Order) -> Dialogue[Order]:
     """Ask for the description and the due date."""
     reason = ""
     while True:
         form = _header_form(order)
         question = Question(
             question_text(
-                f"Step {step}: the invoice for {catalogue.account.name}",
+                f"Step 1 of 4: the invoice for {catalogue.account.name}",
                 f"Billed in {catalogue.currency}.",
                 reason=reason,
             ),

@@ -125,7 +125,6 @@ class Invoice:
     lines: tuple[Line, ...] = field(default=())
     email: str | None = None
     stripe_id: str | None = None
-    sync_message: str = ""
     details: Details = field(default_factory=Details)
     bill_to: str | None = None
     replaces: str | None = None

@@ -378,7 +378,6 @@ def read_invoice(record: Mapping[str, Any], currency: OrgCurrency) -> Invoice:
         stripe_id=stripe_id,
         made_in_stripe=bool(stripe_id) and record.get(LOCAL_KEY) == stripe_id,
         total_in_stripe=None if total is None else Money.of(number(total), code),
-        sync_message=record.get(SYNC_MESSAGE) or "",
         details=details,
         bill_to=record.get(BILL_TO),
         replaces=(record.get("Replaces__r") or {}).get(STRIPE_ID),

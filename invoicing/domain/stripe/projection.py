@@ -148,11 +148,6 @@ def _payment_problem(invoice: StripeInvoice, currency: str, known: PaymentFacts)
     )
 
 
-def is_overdue(due: int, *, today: date, zone: ZoneInfo) -> bool:
-    """Whether an open invoice that is due at a Unix time is overdue on a business day."""
-    return local_date(due, zone) < today
-
-
 def is_same_org(org_id: str | None, org: str) -> bool:
     """Whether an org's id, of 15 or 18 characters, is that of an org."""
     return (org_id or "")[:15] == org[:15]

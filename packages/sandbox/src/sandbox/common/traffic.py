@@ -153,13 +153,15 @@ async def _reply(send: Send, start: Message, body: bytes) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-async def _dribble(
-    send: Send, start: Message, body: bytes, seconds: float, parts: int = 20
-) -> None:
+DRIBBLES = 20
+"""The parts in which a slow answer comes."""
+
+
+async def _dribble(send: Send, start: Message, body: bytes, seconds: float) -> None:
     await send(_with_length(start, len(body)))
-    step = max(1, -(-len(body) // parts))
+    step = max(1, -(-len(body) // DRIBBLES))
     for position in range(0, len(body), step):
-        await asyncio.sleep(seconds / parts)
+        await asyncio.sleep(seconds / DRIBBLES)
         await send(
             {
                 "type": "http.response.body",

@@ -288,7 +288,6 @@ class Org:
 def open_org(
     metadata: Path | None = None,
     data: str = ":memory:",
-    clock: Clock | None = None,
     *,
     over: Sequence[Path] = (),
     namespace: str = "",
@@ -298,7 +297,6 @@ def open_org(
     Args:
         metadata: The SFDX folder whose ``objects/`` it has beside the standard ones, if any.
         data: The SQLite file with its records, or in memory.
-        clock: Its clock; the true time unless given.
         over: Further folders, whose components replace those of the first.
         namespace: Of the package that the folders are the source of; none, if it is empty.
 
@@ -309,4 +307,4 @@ def open_org(
     if namespace:
         folders = tuple(installed(folder, namespace) for folder in folders)
     deployed = None if data == ":memory:" else Path(f"{data}.metadata")
-    return Org(Store(data), clock or Clock(), folders, deployed, namespace=namespace)
+    return Org(Store(data), Clock(), folders, deployed, namespace=namespace)

@@ -18,19 +18,19 @@ def put(doc: Doc, params: Params, names: Iterable[str]) -> None:
             doc[name] = None if params[name] == "" else params[name]
 
 
-def put_metadata(doc: Doc, params: Params, name: str = "metadata") -> None:
+def put_metadata(doc: Doc, params: Params) -> None:
     """Merge metadata: an empty value removes a key, an empty string removes all.
 
     Raises:
         StripeError: If there would be more than 50 keys (https://docs.stripe.com/metadata).
     """
-    if name not in params:
+    if "metadata" not in params:
         return
-    given: Any = params[name] or {}
-    merged = given if params[name] == "" else doc["metadata"] | given
+    given: Any = params["metadata"] or {}
+    merged = given if params["metadata"] == "" else doc["metadata"] | given
     kept = {key: value for key, value in merged.items() if value != ""}
     if len(kept) > 50:
-        raise invalid("You can only set up to 50 metadata keys.", name)
+        raise invalid("You can only set up to 50 metadata keys.", "metadata")
     doc["metadata"] = kept
 
 
