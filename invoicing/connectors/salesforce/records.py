@@ -69,7 +69,8 @@ class Records(Connection):
         *,
         racing: bool = False,
     ) -> list[RowError]:
-        failed, doing = list[RowError](), self._writing(sobject)
+        failed: list[RowError] = []
+        doing = self._writing(sobject)
         for start, some in zip(count(step=COLLECTION), chunked(records, COLLECTION), strict=False):
             rows = [
                 {"attributes": {"type": self.own_object(sobject)}, **self._fields(sobject, record)}

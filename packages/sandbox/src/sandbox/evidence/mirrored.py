@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from subprocess import CompletedProcess
 from typing import Any
 
 import httpx
@@ -40,14 +42,15 @@ def _all(url: str, resource: str) -> list[Any]:
             return found
 
 
-def compared(
-    source: str, expected: Mapping[str, int], stored: Mapping[str, Any], error: str = ""
-) -> Verdict:
-    """Say how many of the mirror's counts are right."""
+def compared(source: str, expected: Mapping[str, int], ran: CompletedProcess[str]) -> Verdict:
+    """Say how many of the counts are right that a mirror printed, as JSON, in its last line."""
+    lines = [line for line in ran.stdout.splitlines() if line.startswith("{")]
+    failed = "" if lines and not ran.returncode else (ran.stderr or ran.stdout)[-500:]
+    stored = {} if failed else json.loads(lines[-1])
     cases = {
         name: ""
         if int(stored.get(name, -1)) == value
-        else error or f"{stored.get(name)} instead of {value}"
+        else failed or f"{stored.get(name)} instead of {value}"
         for name, value in expected.items()
     }
     return verdict(source, cases)

@@ -87,12 +87,10 @@ def routes(sandbox: Sandbox, courier: Courier, traffic: Traffic) -> list[Route]:
     """Return the routes under ``/_sandbox/``."""
 
     async def mail(request: Request) -> Response:
-        filters = {name: request.query_params[name] for name in request.query_params}
-        return _listed(sandbox, "mail", filters)
+        return _listed(sandbox, "mail", dict(request.query_params))
 
     async def deliveries(request: Request) -> Response:
-        filters = {name: request.query_params[name] for name in request.query_params}
-        return _listed(sandbox, "delivery", filters)
+        return _listed(sandbox, "delivery", dict(request.query_params))
 
     @takes(RetryOrder)
     async def retry(order: RetryOrder) -> Response:

@@ -345,9 +345,7 @@ def _submit(context: Context, intent: Doc, debit: Debit, method: str, invoice: D
     context.space.update("payment_intent", intent)
     context.emit("payment_intent.processing", intent)
     if invoice:
-        invoice["attempted"] = True
-        invoice["attempt_count"] += 1
-        context.save("invoice", invoice, "invoice.updated")
+        _note_attempt(context, invoice)
 
 
 def _collect(
@@ -401,6 +399,12 @@ def _declined(
     return error
 
 
+def _note_attempt(context: Context, invoice: Doc) -> None:
+    invoice["attempted"] = True
+    invoice["attempt_count"] += 1
+    context.save("invoice", invoice, "invoice.updated")
+
+
 def _fail(context: Context, invoice: Doc | None, intent: Doc, error: StripeError) -> None:
     """Record that an attempt to pay came to nothing."""
     intent |= {
@@ -412,7 +416,5 @@ def _fail(context: Context, invoice: Doc | None, intent: Doc, error: StripeError
     context.space.update("payment_intent", intent)
     context.emit("payment_intent.payment_failed", intent)
     if invoice:
-        invoice["attempted"] = True
-        invoice["attempt_count"] += 1
-        context.save("invoice", invoice, "invoice.updated")
+        _note_attempt(context, invoice)
         context.emit("invoice.payment_failed", invoice)
