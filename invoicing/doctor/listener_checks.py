@@ -8,7 +8,7 @@ from invoicing.doctor.checks import Check, Untold, Wrong
 from invoicing.doctor.ledger_checks import LEDGER
 from invoicing.doctor.salesforce_checks import LOGIN
 from invoicing.errors import TransientError
-from invoicing.ledger import subscriptions
+from invoicing.ledger import stream_positions
 from invoicing.settings import settings
 
 LATE = 2 * timedelta(seconds=SILENCE_SECONDS)
@@ -49,7 +49,7 @@ def _channel() -> str:
 
 
 def _listening() -> str:
-    heard = subscriptions.heard_at(settings().salesforce.request_stream)
+    heard = stream_positions.heard_at(settings().salesforce.request_stream)
     if heard is None:
         raise Untold(
             "Nobody has listened yet: what people ask for in Salesforce is taken up once a minute.",

@@ -16,7 +16,7 @@ from invoicing.connectors.pubsub import Change, connected
 from invoicing.connectors.salesforce import Salesforce, Session
 from invoicing.errors import EventsMissed, InvoicingError, Misconfigured
 from invoicing.flow_trigger import FlowTrigger
-from invoicing.ledger import subscriptions
+from invoicing.ledger import stream_positions
 from invoicing.settings import Settings
 from invoicing.tracing import propagation
 
@@ -62,7 +62,7 @@ class Listener:
 
     async def _listen(self) -> None:
         session = await run_sync(_log_in, self._settings)
-        place = await run_sync(subscriptions.place, self._name)
+        place = await run_sync(stream_positions.place, self._name)
         if place is None:
             self._trigger.notify()  # nobody can tell what was asked for meanwhile
         async with connected(self._settings.salesforce.pubsub_url, session) as bus:
@@ -77,7 +77,7 @@ class Listener:
     async def _keep(self, replay_id: bytes | None) -> None:
         """Remember how far the stream was read; if that fails, more is heard of twice."""
         try:
-            await run_sync(subscriptions.move, self._name, replay_id)
+            await run_sync(stream_positions.move, self._name, replay_id)
         except InvoicingError as error:
             log.warning("How far it has listened was not written down: %s", error)
 

@@ -21,9 +21,9 @@ from flows.watch_salesforce import watch_salesforce
 from invoicing.connectors import salesforce
 from invoicing.domain.forms.parameters import InvoiceOutcome
 from invoicing.errors import Rejected
-from invoicing.ledger import database, inbox, salesforce_requests
+from invoicing.ledger import action_field_requests, database, inbox
 from invoicing.ledger.models import Event
-from tasks.events.salesforce_requests import collect_requests
+from tasks.events.action_field_requests import collect_requests
 from tests.conftest import Sandbox
 from tests.flows.conftest import Deployed, Org
 from tests.flows.events import event_from
@@ -384,7 +384,7 @@ def test_an_action_that_is_none_of_ours_holds_up_no_other(
     """An org adds values to a picklist; the record says which there are."""
     strange, known = draft(), draft()
     moment = datetime.now(UTC)
-    salesforce_requests.add({strange.record_id: "Dunning"}, {strange.record_id: moment})
+    action_field_requests.add({strange.record_id: "Dunning"}, {strange.record_id: moment})
     org.set(known.name, Action_Requested__c="Sync")
     assert "1 run started: sync-invoice. 1 could not" in watch_salesforce().sentence
     assert "'Dunning' is none of the actions" in org.record(strange.name)["Sync_Message__c"]

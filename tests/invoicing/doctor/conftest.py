@@ -13,7 +13,7 @@ from invoicing.doctor.salesforce_checks import salesforce_checks
 from invoicing.doctor.settings_checks import settings_checks
 from invoicing.doctor.stripe_checks import endpoint_url, stripe_checks
 from invoicing.domain.stripe.events import HANDLED_TYPES
-from invoicing.ledger import database, subscriptions
+from invoicing.ledger import database, stream_positions
 from invoicing.mapping import org_mapping
 from invoicing.receiver.app import build_app
 from invoicing.settings import settings
@@ -75,6 +75,6 @@ def doctor(environment: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Docto
         changed.setenv("INVOICING_RECEIVER__URL", url)
         settings.cache_clear()
         stripe.client().create_webhook_endpoint(endpoint_url(settings()), HANDLED_TYPES)
-        subscriptions.move(settings().salesforce.request_stream, b"place")
+        stream_positions.move(settings().salesforce.request_stream, b"place")
         yield Doctor(changed)
     forget()

@@ -15,13 +15,13 @@ from sqlmodel import SQLModel
 from invoicing.domain.stripe.events import EventSummary
 from invoicing.errors import Busy, Rejected, TransientError
 from invoicing.ledger import (
+    action_field_requests,
     database,
     inbox,
     intents,
     leases,
     request_records,
     run_times,
-    salesforce_requests,
 )
 from invoicing.ledger.inbox import EventFilter
 from invoicing.ledger.models import Event, Intent, Lease, RequestRecord
@@ -473,14 +473,14 @@ def test_bodies_are_kept_for_a_time_and_digests_for_good() -> None:
 def test_a_request_is_one_until_it_is_cleared() -> None:
     """Seen twice before it was cleared is once; asked again later is another."""
     now = datetime.now(UTC)
-    salesforce_requests.add({"a01": "Send"}, {"a01": now})
-    salesforce_requests.add({"a01": "Send"}, {"a01": now + timedelta(seconds=1)})
-    [request] = salesforce_requests.unfinished()
-    salesforce_requests.mark(request.id or 0, cleared=True)
-    salesforce_requests.add({"a01": "Sync"}, {"a01": now + timedelta(seconds=2)})
-    assert [r.action for r in salesforce_requests.unfinished()] == ["Send", "Sync"]
-    salesforce_requests.mark(request.id or 0, run_id="run")
-    assert [r.action for r in salesforce_requests.unfinished()] == ["Sync"]
+    action_field_requests.add({"a01": "Send"}, {"a01": now})
+    action_field_requests.add({"a01": "Send"}, {"a01": now + timedelta(seconds=1)})
+    [request] = action_field_requests.unfinished()
+    action_field_requests.mark(request.id or 0, cleared=True)
+    action_field_requests.add({"a01": "Sync"}, {"a01": now + timedelta(seconds=2)})
+    assert [r.action for r in action_field_requests.unfinished()] == ["Send", "Sync"]
+    action_field_requests.mark(request.id or 0, run_id="run")
+    assert [r.action for r in action_field_requests.unfinished()] == ["Sync"]
 
 
 def test_the_cursor_never_moves_backwards() -> None:

@@ -21,7 +21,7 @@ from invoicing.connectors import pubsub_messages as messages
 from invoicing.connectors.pubsub import UNREADABLE, Change, PubSub
 from invoicing.connectors.salesforce import Salesforce, Session
 from invoicing.domain.salesforce.request_record import REQUEST
-from invoicing.ledger import subscriptions
+from invoicing.ledger import stream_positions
 from invoicing.listener import listening
 from invoicing.listener.listening import Listener, is_news
 from invoicing.settings import settings
@@ -131,7 +131,7 @@ def heard(people: People, prefect: PrefectServer) -> Iterator[Callable[[], None]
     """Listen, quietly; yields what waits until one more run was started."""
     with listener():
         people.are_heard()
-        eventually(lambda: prefect.keys or subscriptions.place(NAME), WAIT)
+        eventually(lambda: prefect.keys or stream_positions.place(NAME), WAIT)
         known = [len(prefect.keys)]
 
         def more() -> None:
@@ -147,10 +147,10 @@ def test_a_request_is_heard_of(people: People, prefect: PrefectServer) -> None:
     with heard(people, prefect) as more:
         people.ask()
         more()
-        first = eventually(lambda: subscriptions.place(NAME), WAIT)
+        first = eventually(lambda: stream_positions.place(NAME), WAIT)
         people.ask()
         more()
-        eventually(lambda: subscriptions.place(NAME) != first, WAIT)
+        eventually(lambda: stream_positions.place(NAME) != first, WAIT)
     assert all(key.startswith("listener-") for key in prefect.keys)
 
 
@@ -168,10 +168,10 @@ def test_it_does_not_listen_to_itself(people: People, prefect: PrefectServer) ->
     with heard(people, prefect) as more:
         request = people.ask()
         more()
-        before = eventually(lambda: subscriptions.place(NAME), WAIT)
+        before = eventually(lambda: stream_positions.place(NAME), WAIT)
         started = len(prefect.keys)
         people.answer(request)
-        eventually(lambda: subscriptions.place(NAME) != before, WAIT)
+        eventually(lambda: stream_positions.place(NAME) != before, WAIT)
         assert len(prefect.keys) == started
 
 
@@ -239,7 +239,7 @@ def test_what_was_asked_for_while_nobody_listened(people: People, prefect: Prefe
     with heard(people, prefect) as more:
         people.ask()
         more()
-        eventually(lambda: subscriptions.place(NAME), WAIT)
+        eventually(lambda: stream_positions.place(NAME), WAIT)
     started = len(prefect.keys)
     people.ask()
     with listener():
@@ -263,19 +263,19 @@ def test_nothing_is_remembered_before_a_run_was_started(
     with heard(people, prefect) as more:
         people.ask()
         more()
-        place = eventually(lambda: subscriptions.place(NAME), WAIT)
+        place = eventually(lambda: stream_positions.place(NAME), WAIT)
     prefect.busy = 1_000_000
     asked, started = prefect.asked, len(prefect.keys)
     with listener():
         people.are_heard()
         people.ask()
         eventually(lambda: prefect.asked > asked + 1, WAIT)
-    assert subscriptions.place(NAME) == place
+    assert stream_positions.place(NAME) == place
     people.are_heard(0)
     prefect.busy = 0
     with listener():
         eventually(lambda: len(prefect.keys) > started, WAIT)
-        eventually(lambda: subscriptions.place(NAME) != place, WAIT)
+        eventually(lambda: stream_positions.place(NAME) != place, WAIT)
 
 
 @pytest.mark.parametrize(
@@ -287,7 +287,7 @@ def test_a_place_that_salesforce_knows_no_longer(
     """After 72 hours the records themselves are read, and listening goes on."""
     for _ in range(5):
         people.ask()
-    subscriptions.move(NAME, place)
+    stream_positions.move(NAME, place)
     with heard(people, prefect) as more:
         eventually(lambda: prefect.keys, WAIT)
         people.ask()
@@ -299,10 +299,10 @@ def test_a_quiet_day_moves_the_place_too(people: People, prefect: PrefectServer)
     with heard(people, prefect) as more:
         people.ask()
         more()
-        place = eventually(lambda: subscriptions.place(NAME), WAIT)
+        place = eventually(lambda: stream_positions.place(NAME), WAIT)
     people.sandbox.admin("POST", "pubsub", keepalive=0.05)
     with listener():
-        eventually(lambda: subscriptions.place(NAME) != place, WAIT)
+        eventually(lambda: stream_positions.place(NAME) != place, WAIT)
 
 
 def test_an_org_without_the_package(

@@ -11,7 +11,7 @@ import stripe
 
 from sandbox.stripe.context import Sandbox
 from sandbox.stripe.generate import Generator, Order
-from sandbox.stripe.shapes import State
+from sandbox.stripe.generated_rows import State
 from sandbox.stripe.store import Doc
 
 DAY = 24 * 3600

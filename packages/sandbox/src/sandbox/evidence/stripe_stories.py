@@ -8,7 +8,7 @@ from typing import Any, get_args
 import httpx
 
 from sandbox.stripe.context import LIVE_KEY
-from sandbox.stripe.shapes import State
+from sandbox.stripe.generated_rows import State
 
 KEY = LIVE_KEY
 Doc = dict[str, Any]

@@ -9,9 +9,9 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any
 
-from sandbox.common import business
-from sandbox.common.business import DAY, PlannedInvoice
+from sandbox.common import made_up_business
 from sandbox.common.invoice_links import READ, dated, page_name
+from sandbox.common.made_up_business import DAY, PlannedInvoice
 from sandbox.salesforce import computed
 from sandbox.salesforce.ids import make_id
 from sandbox.salesforce.namespace import prefixed
@@ -75,7 +75,7 @@ class _Generator:
         self._seed = seed
         self._size = size
         self._now = org.clock.now()
-        self._customers = list(business.accounts(seed, size.accounts))
+        self._customers = list(made_up_business.accounts(seed, size.accounts))
         self._first_account = org.store.next_number("Account", size.accounts)
         self._first_invoice = org.store.next_number(
             org.sobject("Stripe_Invoice__c").name, size.invoices
@@ -135,7 +135,7 @@ class _Generator:
                         if planned.stripe_id and position == 0
                         else f"gen-{self._seed}-{planned.number}-{position + 1}"
                     ),
-                    "Description__c": business.WORK,
+                    "Description__c": made_up_business.WORK,
                     "Position__c": float(position + 1),
                     "Quantity__c": float(quantity),
                     "Unit_Price__c": _major(planned.unit_price, planned.currency),
@@ -145,7 +145,7 @@ class _Generator:
                 number += 1
 
     def _planned(self) -> Iterator[PlannedInvoice]:
-        return business.invoices(
+        return made_up_business.invoices(
             self._seed,
             self._customers,
             self._size.invoices,

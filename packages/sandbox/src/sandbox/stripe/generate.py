@@ -1,10 +1,10 @@
 """A seeded data set: any number of customers and invoices, in all states, made fast.
 
 Customers and invoices are made at once: an invoice is one substitution into a row that the code for
-invoices built once (``shapes``). What stands behind them is made of the same seed when somebody
-looks at its kind for the first time: the products and prices that lines name, invoice items,
-payments with their intents and charges, credit notes, refunds, balance transactions, and the events
-that Stripe would still have. Nobody is told of those events: they happened before.
+invoices built once (``generated_rows``). What stands behind them is made of the same seed when
+somebody looks at its kind for the first time: the products and prices that lines name, invoice
+items, payments with their intents and charges, credit notes, refunds, balance transactions, and the
+events that Stripe would still have. Nobody is told of those events: they happened before.
 """
 
 import random
@@ -15,14 +15,12 @@ from typing import cast
 import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
-from sandbox.common import business
-from sandbox.common.business import PlannedAccount
+from sandbox.common import made_up_business
 from sandbox.common.invoice_links import READ, page_name
+from sandbox.common.made_up_business import PlannedAccount
 from sandbox.stripe import invoicing
 from sandbox.stripe.context import Context
-from sandbox.stripe.objects import customers
-from sandbox.stripe.objects.events import RETENTION
-from sandbox.stripe.shapes import (
+from sandbox.stripe.generated_rows import (
     BEHIND,
     CATALOGUE,
     DAY,
@@ -32,6 +30,8 @@ from sandbox.stripe.shapes import (
     derived,
     shapes,
 )
+from sandbox.stripe.objects import customers
+from sandbox.stripe.objects.events import RETENTION
 from sandbox.stripe.store import Doc, Row
 
 STATES: dict[State, float] = {
@@ -87,7 +87,7 @@ class Generator:
         self._mark = b"%04d" % order.seed + b"B" * order.business
         self._planned: list[PlannedAccount] = []
         if order.business:
-            self._planned += business.accounts(order.seed, order.customers)
+            self._planned += made_up_business.accounts(order.seed, order.customers)
 
     def run(self) -> dict[str, int]:
         """Store everything that was ordered and say how much it is."""
@@ -156,7 +156,7 @@ class Generator:
     def _business_invoices(self) -> Iterator[tuple[Values, State, int]]:
         """The business's invoices, but for drafts that Salesforce has not sent yet."""
         order, customers = self.order, self._planned
-        plans = business.invoices(
+        plans = made_up_business.invoices(
             order.seed, customers, order.invoices, now=self.context.now, days=order.days
         )
         for plan in plans:
@@ -176,7 +176,7 @@ class Generator:
                 b"number": plan.document_number.encode(),
                 b"metadata": orjson.dumps(self._metadata(plan.number, plan.account)),
                 b"paid": plan.paid,
-                **self._line_values(0, business.WORK, plan.unit_price, plan.quantity),
+                **self._line_values(0, made_up_business.WORK, plan.unit_price, plan.quantity),
             }
             state = cast(State, "partly_paid" if part else plan.status)
             yield self._finished(values, plan.number, plan.total), state, 1

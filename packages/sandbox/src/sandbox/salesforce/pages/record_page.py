@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, TypeAlias
 
-from sandbox.salesforce.logic import holds
+from sandbox.salesforce.condition_logic import holds
 from sandbox.salesforce.metadata_file import Part
 from sandbox.salesforce.org import Org
 from sandbox.salesforce.package import COLUMNS

@@ -9,9 +9,9 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+from sandbox.salesforce.condition_logic import holds
 from sandbox.salesforce.flow_definition import Flow
 from sandbox.salesforce.formula import Unreadable, WorkedOutWrong, read_formula
-from sandbox.salesforce.logic import holds
 from sandbox.salesforce.metadata_file import Part
 from sandbox.salesforce.org import Org
 from sandbox.salesforce.schema import SObject

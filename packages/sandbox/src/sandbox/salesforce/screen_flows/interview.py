@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from sandbox.salesforce import deletion, records
+from sandbox.salesforce.condition_logic import holds
 from sandbox.salesforce.errors import SalesforceError
 from sandbox.salesforce.flow_definition import Unsupported
-from sandbox.salesforce.logic import holds
 from sandbox.salesforce.metadata_file import Part
 from sandbox.salesforce.org import Org
 from sandbox.salesforce.schema import Field, SObject

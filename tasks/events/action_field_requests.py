@@ -16,7 +16,7 @@ from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.queries import Comparison, Query, all_of
 from invoicing.domain.salesforce.request_record import ACTIONS
 from invoicing.errors import InvoicingError, NotFound, Rejected, Superseded
-from invoicing.ledger import inbox, salesforce_requests
+from invoicing.ledger import action_field_requests, inbox
 from invoicing.ledger.models import Request
 from invoicing.settings import settings
 from tasks.records.invoices import write_sync_message
@@ -57,7 +57,7 @@ def collect_requests() -> int:
     if asking:
         stamps = {row["Id"]: datetime.fromisoformat(row["SystemModstamp"]) for row in asking}
         WATCH.require(name)
-        salesforce_requests.add({row["Id"]: row[record.ACTION] for row in asking}, stamps)
+        action_field_requests.add({row["Id"]: row[record.ACTION] for row in asking}, stamps)
         inbox.move_cursor(name, max(stamps.values()))
     return len(asking)
 
@@ -110,7 +110,7 @@ def take_up_requests() -> TakenUp:
     """
     started, problems = [], []
     passing: InvoicingError | None = None
-    for request in salesforce_requests.unfinished():
+    for request in action_field_requests.unfinished():
         try:
             started.append(take_up(request))
         except Superseded:
@@ -146,17 +146,17 @@ def take_up(request: Request) -> str:
         try:
             salesforce.client().update(record.INVOICE, request.record_id, {record.ACTION: None})
         except NotFound as error:
-            salesforce_requests.mark(number, ended=str(error))
+            action_field_requests.mark(number, ended=str(error))
             raise Rejected(f"nothing is done, the record was deleted meanwhile. {error}") from error
-        salesforce_requests.mark(number, cleared=True)
+        action_field_requests.mark(number, cleared=True)
     if flow is None:
         unknown = f"{request.action!r} is none of the actions: {', '.join(FLOW_BY_ACTION)}."
-        salesforce_requests.mark(number, ended=unknown)
+        action_field_requests.mark(number, ended=unknown)
         write_sync_message(request.record_id, SyncState.FAILED, unknown)
         raise Rejected(unknown)
     key = f"request-{request.record_id}-{number}-{request.asked_at.isoformat()}"
     server = prefect.client()
     run = server.start(flow, {"invoice": request.record_id}, key)
-    salesforce_requests.mark(number, run_id=run)
+    action_field_requests.mark(number, run_id=run)
     get_run_logger().info("%s asked for %s.", request.record_id, flow)
     return flow
