@@ -11,8 +11,8 @@ import pytest
 
 from deployments.local.waiting import eventually
 from tests.deployments import image, production
-from tests.deployments.people import People
 from tests.deployments.production import PATIENCE_SECONDS
+from tests.deployments.production_users import ProductionUsers
 
 MISSING = f"{image.missing_packages()} {production.missing_packages()}".strip()
 
@@ -67,7 +67,7 @@ def test_an_invoice_is_billed_by_what_is_in_the_image(built: image.Image, folder
     state = folder / "state"
     state.mkdir()
     with production.production(state, built) as world:
-        people = People(world)
+        people = ProductionUsers(world)
         names = [people.bill(), people.bill()]  # one with the button in Salesforce
         eventually(lambda: not people.unpaid(), PATIENCE_SECONDS)
         assert len(people.mails()) == len(names)

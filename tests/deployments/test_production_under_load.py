@@ -9,13 +9,13 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from deployments.local.waiting import eventually
-from tests.deployments.people import People
 from tests.deployments.production import (
     PATIENCE_SECONDS,
     Production,
     missing_packages,
     production,
 )
+from tests.deployments.production_users import ProductionUsers
 from tests.prefect_worker import make_project
 
 pytestmark = [
@@ -41,16 +41,16 @@ KILLS: dict[str, Callable[[Production], None]] = {
 
 
 @pytest.fixture(scope="module")
-def people() -> Iterator[People]:
+def people() -> Iterator[ProductionUsers]:
     """Everything, in a folder that PostgreSQL's user may pass through."""
     with TemporaryDirectory(prefix="production-") as folder:
         Path(folder).chmod(0o755)
         with production(Path(folder)) as world:
-            yield People(world)
+            yield ProductionUsers(world)
 
 
 @pytest.mark.parametrize("victim", KILLS)
-def test_one_dies_under_load(people: People, victim: str) -> None:
+def test_one_dies_under_load(people: ProductionUsers, victim: str) -> None:
     """People go on raising, sending and paying; each invoice is mailed once, each payment seen."""
     before = people.mails()
     with ThreadPoolExecutor(INVOICES) as crowd:
@@ -66,7 +66,7 @@ def test_one_dies_under_load(people: People, victim: str) -> None:
     people.world.check()
 
 
-def test_a_long_run_outlives_its_servers_and_redis(people: People, tmp_path: Path) -> None:
+def test_a_long_run_outlives_its_servers_and_redis(people: ProductionUsers, tmp_path: Path) -> None:
     """Its slot is renewed when they are back, and free when it ends."""
     world, prefect = people.world, people.prefect
     renewals = tmp_path / "renewals"
@@ -93,7 +93,7 @@ def test_a_long_run_outlives_its_servers_and_redis(people: People, tmp_path: Pat
     eventually(lambda: slots_taken() == 0, PATIENCE_SECONDS)
 
 
-def test_nothing_is_left_over_and_nothing_differs(people: People) -> None:
+def test_nothing_is_left_over_and_nothing_differs(people: ProductionUsers) -> None:
     """After all of them no run, request or event waits, and both services say the same."""
     eventually(lambda: not people.under_way(), PATIENCE_SECONDS)
     assert not people.open_requests()

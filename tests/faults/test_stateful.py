@@ -178,7 +178,7 @@ def id_of(name: str) -> str:
 which = st.integers(0, 2)
 
 
-class People(RuleBasedStateMachine):
+class EverybodyAtOnce(RuleBasedStateMachine):
     """Everybody at once, up to three invoices."""
 
     def __init__(self, worlds: WorldPool, sites: Sites) -> None:
@@ -292,7 +292,7 @@ class People(RuleBasedStateMachine):
 def test_whatever_people_do_both_systems_agree(worlds: WorldPool, sites: dict[str, Sites]) -> None:
     """And say what the model says."""
     run_state_machine_as_test(
-        cast(type[People], partial(People, worlds, sites["send-invoice"])),
+        cast(type[EverybodyAtOnce], partial(EverybodyAtOnce, worlds, sites["send-invoice"])),
         settings=settings(
             max_examples=EXAMPLES,
             stateful_step_count=10,

@@ -27,7 +27,7 @@ from sandbox.common.serve import running
 from sandbox.salesforce.app import application
 from sandbox.salesforce.org import open_org
 from tests.conftest import Sandbox
-from tests.orgs.org_client import People
+from tests.orgs.org_client import OrgClient
 
 ORG = Path(__file__).parents[1] / "orgs/billing"
 NEXT_MONTH = date.today() + timedelta(days=30)
@@ -43,13 +43,13 @@ def billing_process() -> Iterator[Sandbox]:
 @pytest.fixture
 def billing(
     world: None, billing_process: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[People]:
+) -> Iterator[OrgClient]:
     """The other org with a customer and two products, and settings that point at it."""
     billing_process.admin("POST", "reset", seed="empty")
     monkeypatch.setenv("INVOICING_SALESFORCE__URL", billing_process.url)
     monkeypatch.setenv("INVOICING_MAPPING", str(ORG / "mapping.toml"))
     forget()
-    org = People(billing_process.url)
+    org = OrgClient(billing_process.url)
     org.create("Account", Name="Acme", CurrencyIsoCode="EUR", Billing_Mail__c="ap@acme.example.com")
     org.sell("EUR", Consulting=150, Onboarding=2000)
     yield org
@@ -63,7 +63,9 @@ def forget() -> None:
 
 
 @pytest.fixture
-def more(billing: People, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+def more(
+    billing: OrgClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Path]:
     """Use the org's field mapping with something before it, after it, or exchanged."""
 
     def use(*, before: str = "", after: str = "", instead: tuple[str, str] = ("", "")) -> Path:
@@ -77,7 +79,7 @@ def more(billing: People, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ca
     return use
 
 
-def document_of(org: People, name: str) -> dict[str, Any]:
+def document_of(org: OrgClient, name: str) -> dict[str, Any]:
     """One of its billing documents."""
     soql = f"SELECT FIELDS(ALL) FROM Billing_Document__c WHERE Name = '{name}' LIMIT 1"
     [found] = org.query(soql)
@@ -100,7 +102,7 @@ def raise_one(**changes: Any) -> InvoiceOutcome:
 
 
 def test_the_whole_story_under_other_names(
-    billing: People, dashboard: stripe.StripeClient, stripe_sandbox: Sandbox
+    billing: OrgClient, dashboard: stripe.StripeClient, stripe_sandbox: Sandbox
 ) -> None:
     """Raised, revised, sent, paid, in step by night: only the org's own names are touched."""
     raised = raise_one()
@@ -143,7 +145,7 @@ def test_the_whole_story_under_other_names(
 
 
 def test_a_night_of_much_drift_under_other_names(
-    billing: People, monkeypatch: pytest.MonkeyPatch
+    billing: OrgClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The Bulk API is spoken to in the org's names and words, too."""
     monkeypatch.setattr("tasks.full_sync.repair.MAX_SINGLE_REPAIRS", 0)
@@ -157,7 +159,7 @@ def test_a_night_of_much_drift_under_other_names(
 
 
 def test_an_invoice_of_the_dashboard_lands_in_the_orgs_own_object(
-    billing: People, dashboard: stripe.StripeClient
+    billing: OrgClient, dashboard: stripe.StripeClient
 ) -> None:
     """Made in Stripe, linked by its customer, written under the org's names."""
     name = raise_one().name
@@ -177,7 +179,7 @@ def test_an_invoice_of_the_dashboard_lands_in_the_orgs_own_object(
     assert document["Positions__r"]["records"][0]["Text__c"] == "Extra"
 
 
-def test_several_words_of_the_org_may_mean_draft(billing: People) -> None:
+def test_several_words_of_the_org_may_mean_draft(billing: OrgClient) -> None:
     """A document under review can be sent like any draft."""
     name = raise_one().name
     billing.change("Billing_Document__c", document_of(billing, name)["Id"], State__c="In Prüfung")
@@ -185,7 +187,7 @@ def test_several_words_of_the_org_may_mean_draft(billing: People) -> None:
 
 
 def test_the_orgs_own_fields_travel_to_stripe(
-    billing: People, dashboard: stripe.StripeClient, more: Callable[..., Path]
+    billing: OrgClient, dashboard: stripe.StripeClient, more: Callable[..., Path]
 ) -> None:
     """Metadata, custom fields, taxes by the Account's class, and an address by path."""
     rate = dashboard.v1.tax_rates.create(
@@ -230,7 +232,7 @@ def test_the_orgs_own_fields_travel_to_stripe(
 
 
 def test_a_value_without_a_tax_stops_the_sending(
-    billing: People, more: Callable[..., Path]
+    billing: OrgClient, more: Callable[..., Path]
 ) -> None:
     """Nobody guesses a tax; the reason says where to name it."""
     more(after='[tax]\nfield = "Cost_Center__c"\n[tax.rates]\nA = []')
@@ -242,7 +244,7 @@ def test_a_value_without_a_tax_stops_the_sending(
 
 @pytest.mark.parametrize("keeps_rates", [False, True], ids=["nowhere else", "in our field"])
 def test_a_copy_says_what_it_lacks_of_the_orgs_own_fields(
-    billing: People,
+    billing: OrgClient,
     dashboard: stripe.StripeClient,
     more: Callable[..., Path],
     keeps_rates: bool,
@@ -276,7 +278,7 @@ def test_a_copy_says_what_it_lacks_of_the_orgs_own_fields(
 
 
 def test_the_billing_contact_of_the_account_gets_it(
-    billing: People, more: Callable[..., Path]
+    billing: OrgClient, more: Callable[..., Path]
 ) -> None:
     """Found among the Account's contacts, where no field names an address."""
     more(
@@ -292,7 +294,7 @@ def test_the_billing_contact_of_the_account_gets_it(
 
 
 def test_each_account_buys_from_its_own_price_book(
-    billing: People, more: Callable[..., Path]
+    billing: OrgClient, more: Callable[..., Path]
 ) -> None:
     """The Account's, else the one that the mapping names."""
     more(after='[price_book]\naccount_field = "Price_List__c"\nname = "Partners"')
@@ -309,7 +311,7 @@ def test_each_account_buys_from_its_own_price_book(
     assert raise_one(lines=line).total == "90.00 EUR"
 
 
-def test_what_the_org_does_not_keep_is_refused_not_lost(billing: People) -> None:
+def test_what_the_org_does_not_keep_is_refused_not_lost(billing: OrgClient) -> None:
     """A footer that no field can hold would otherwise be gone by the time of sending."""
     with pytest.raises(Rejected, match="keeps no 'footer'"):
         raise_one(options=Options(footer="Thank you"))
@@ -317,7 +319,7 @@ def test_what_the_org_does_not_keep_is_refused_not_lost(billing: People) -> None
 
 
 def test_a_mapping_that_does_not_fit_stops_every_flow_before_it_begins(
-    billing: People, more: Callable[..., Path], billing_process: Sandbox
+    billing: OrgClient, more: Callable[..., Path], billing_process: Sandbox
 ) -> None:
     """All mistakes in one message; nothing was written, and the command says the same."""
     path = more(
@@ -341,7 +343,7 @@ def test_a_mapping_that_does_not_fit_stops_every_flow_before_it_begins(
 
 
 def test_the_org_is_asked_for_its_schema_once_an_hour(
-    billing: People, billing_process: Sandbox
+    billing: OrgClient, billing_process: Sandbox
 ) -> None:
     """Describing is slow; a second run does not do it again."""
     raise_one()
@@ -363,7 +365,7 @@ def test_the_org_is_asked_for_its_schema_once_an_hour(
     ],
 )
 def test_a_file_that_is_no_mapping_says_so(
-    billing: People, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, said: str
+    billing: OrgClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, said: str
 ) -> None:
     """Unknown words are named with the nearest known one."""
     path = tmp_path / "bad.toml"
@@ -387,7 +389,7 @@ SHORTER = (
 
 
 @pytest.fixture
-def shorter(billing: People, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+def shorter(billing: OrgClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """A mapping to shorter fields."""
     text = (ORG / "mapping.toml").read_text(encoding="utf-8")
     for ours, theirs in SHORTER:
@@ -402,7 +404,7 @@ def shorter(billing: People, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_texts_longer_than_the_orgs_fields_are_cut_and_said(
     shorter: dict[str, str],
-    billing: People,
+    billing: OrgClient,
     dashboard: stripe.StripeClient,
     stripe_sandbox: Sandbox,
     capsys: pytest.CaptureFixture[str],
@@ -445,7 +447,7 @@ def test_texts_longer_than_the_orgs_fields_are_cut_and_said(
 
 
 def test_a_draft_longer_than_the_orgs_fields_is_refused_in_words(
-    shorter: dict[str, str], billing: People
+    shorter: dict[str, str], billing: OrgClient
 ) -> None:
     """Nothing that somebody asks for is cut without asking."""
     with pytest.raises(Rejected, match="Salesforce refused to write the Billing Document: Cost"):

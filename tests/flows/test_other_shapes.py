@@ -29,7 +29,7 @@ from sandbox.salesforce.app import application
 from sandbox.salesforce.org import open_org
 from tests.conftest import ROOT, Sandbox
 from tests.orgs.documented_example import documented_text
-from tests.orgs.org_client import People
+from tests.orgs.org_client import OrgClient
 
 ORGS = ROOT / "tests/orgs"
 NEXT_MONTH = date.today() + timedelta(days=30)
@@ -41,7 +41,7 @@ class Shape:
 
     folder: str
     currency: str
-    customer: Callable[[People], str]
+    customer: Callable[[OrgClient], str]
     invoice: str
     new: str
     shown: Sequence[Any]
@@ -54,7 +54,7 @@ class Shape:
         return own.read_text(encoding="utf-8") if own.exists() else documented_text()
 
 
-def company(org: People) -> str:
+def company(org: OrgClient) -> str:
     """A customer of the documentation's org, and its price book."""
     books = {"Name": "Europe", "IsActive": True}
     book = org.create("Pricebook2", **books)
@@ -67,14 +67,14 @@ def company(org: People) -> str:
     return org.create("Account", Name="Acme", **fields)
 
 
-def shopper(org: People) -> str:
+def shopper(org: OrgClient) -> str:
     """A customer of the shop."""
     legal = {"Legal_Country__c": "Österreich", "Legal_City__c": "Wien"}
     legal |= {"AccountNumber": "K-7"}
     return org.create("Account", Name="Acme", Accounts_Mail__c="ap@acme.example.com", **legal)
 
 
-def patient(org: People) -> str:
+def patient(org: OrgClient) -> str:
     """A customer of the clinic, who is a person."""
     person = {"FirstName": "Ann", "LastName": "Lee", "PersonEmail": "ann@example.com"}
     ward = org.create("Ward__c", Name="North")
@@ -129,7 +129,7 @@ def org(
     org_process: Sandbox,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[People]:
+) -> Iterator[OrgClient]:
     """The org with products, and settings that point at it."""
     wanted: dict[str, Any] = {"seed": "empty", "profiles": list(shape.profiles)}
     if shape.one_currency:
@@ -140,14 +140,14 @@ def org(
     monkeypatch.setenv("INVOICING_SALESFORCE__URL", org_process.url)
     monkeypatch.setenv("INVOICING_MAPPING", str(mapping))
     forget()
-    people = People(org_process.url)
+    people = OrgClient(org_process.url)
     people.sell("" if shape.one_currency else shape.currency, Consulting=150, Onboarding=2000)
     yield people
     forget()
 
 
 @pytest.fixture
-def customer(org: People, shape: Shape) -> str:
+def customer(org: OrgClient, shape: Shape) -> str:
     """The id of the org's customer."""
     return shape.customer(org)
 
@@ -171,7 +171,7 @@ def read(name: str) -> dict[str, Any]:
 
 @pytest.mark.standard
 def test_the_org_has_everything(
-    org: People, customer: str, capsys: pytest.CaptureFixture[str]
+    org: OrgClient, customer: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The command that checks the field mapping says so."""
     main()
@@ -180,7 +180,7 @@ def test_the_org_has_everything(
 
 @pytest.mark.standard
 def test_a_new_record_has_what_the_org_demands_of_it(
-    org: People, customer: str, shape: Shape
+    org: OrgClient, customer: str, shape: Shape
 ) -> None:
     """Constants, copies, a record type: for drafts one by one, by the table, and of Stripe."""
     raised(customer)
@@ -202,7 +202,7 @@ def flat(row: dict[str, Any]) -> list[Any]:
 
 
 def test_from_draft_to_paid(
-    org: People, customer: str, dashboard: stripe.StripeClient, shape: Shape
+    org: OrgClient, customer: str, dashboard: stripe.StripeClient, shape: Shape
 ) -> None:
     """Raised, revised, sent, paid, compared, put right by night; found by id and by name."""
     name = raised(customer)
@@ -222,7 +222,7 @@ def test_from_draft_to_paid(
     assert (read(name)[record.TOTAL], read(name)[record.STATUS]) == (2600, "Paid")
 
 
-def test_what_was_sent_can_be_credited_and_void(org: People, customer: str) -> None:
+def test_what_was_sent_can_be_credited_and_void(org: OrgClient, customer: str) -> None:
     """Money that goes back, and the end of an invoice."""
     first, second = raised(customer), raised(customer)
     for name in (first, second):
@@ -233,7 +233,7 @@ def test_what_was_sent_can_be_credited_and_void(org: People, customer: str) -> N
 
 
 def test_an_invoice_of_the_dashboard_has_what_the_org_demands_too(
-    org: People, customer: str, dashboard: stripe.StripeClient, shape: Shape
+    org: OrgClient, customer: str, dashboard: stripe.StripeClient, shape: Shape
 ) -> None:
     """Made in Stripe for a customer who is known, one by one and by night."""
     send_invoice(raised(customer))

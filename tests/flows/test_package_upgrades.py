@@ -22,7 +22,7 @@ from sandbox.common.serve import running
 from sandbox.salesforce.app import application
 from sandbox.salesforce.org import open_org
 from tests.conftest import Sandbox
-from tests.orgs.org_client import People
+from tests.orgs.org_client import OrgClient
 
 Raise = Callable[..., InvoiceOutcome]
 
@@ -80,7 +80,7 @@ class Installation:
         org = open_org(package, str(self._folder / "org.db"))
         self._served.callback(org.store.close)
         url = self._served.enter_context(running(lambda url: application(org, url)))
-        self.sandbox, self.people = Sandbox(url), People(url)
+        self.sandbox, self.people = Sandbox(url), OrgClient(url)
         self._environment.setenv("INVOICING_SALESFORCE__URL", url)
         self._forget()
 

@@ -10,21 +10,21 @@ import pytest
 from deployments.local.stack import Stack
 from deployments.local.waiting import eventually
 from invoicing.connectors.prefect import Prefect
-from tests.journeys.people import People
+from tests.journeys.salesforce_users import SalesforceUsers
 
 WAIT = 120.0
 
 
 @pytest.fixture
-def people(shared_stack: Stack) -> Iterator[People]:
+def people(shared_stack: Stack) -> Iterator[SalesforceUsers]:
     """The stack without one of its schedules: only the listener has anything taken up."""
     prefect = Prefect(shared_stack.urls.prefect_api)
     prefect.pause("watch-salesforce", paused=True)
-    yield People(shared_stack)
+    yield SalesforceUsers(shared_stack)
     prefect.pause("watch-salesforce", paused=False)
 
 
-def test_a_button_mails_once_and_says_so(people: People) -> None:
+def test_a_button_mails_once_and_says_so(people: SalesforceUsers) -> None:
     """The request is heard of, carried out, and answered with a sentence."""
     before = people.mails()
     request = people.press_send(people.draft())
@@ -34,7 +34,7 @@ def test_a_button_mails_once_and_says_so(people: People) -> None:
 
 
 @pytest.mark.long
-def test_the_listener_is_killed_and_started_again(people: People) -> None:
+def test_the_listener_is_killed_and_started_again(people: SalesforceUsers) -> None:
     """What was asked for meanwhile is done, and nothing twice."""
     before = people.mails()
     asked = [people.press_send(people.draft())]

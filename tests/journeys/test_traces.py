@@ -15,7 +15,7 @@ from deployments.local.stack import (
     Stack,
 )
 from deployments.local.waiting import eventually
-from tests.journeys.people import People
+from tests.journeys.salesforce_users import SalesforceUsers
 from tests.otlp_collector import Collector, Seen, collecting
 
 pytestmark = pytest.mark.long
@@ -27,7 +27,7 @@ WAIT = 120.0
 class Traced:
     """An invoice that was sent by a button, and everything that was sent to the collector."""
 
-    people: People
+    people: SalesforceUsers
     collector: Collector
 
     def calls(self, service: str, way: list[str]) -> list[Seen]:
@@ -51,7 +51,7 @@ def traced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Traced]:
             for flow in ("watch-salesforce", "handle-events"):
                 found = api.get(f"/deployments/name/{flow}/{flow}").json()
                 api.patch(f"/deployments/{found['id']}", json={"paused": True}).raise_for_status()
-            people = People(stack)
+            people = SalesforceUsers(stack)
             until_idle(api)  # what the listener starts when it begins knows of no event
             request = people.press_send(people.draft())
             said = eventually(lambda: people.outcome(request), WAIT)

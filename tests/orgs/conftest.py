@@ -11,7 +11,7 @@ from invoicing.connectors.prefect import Prefect, RunState
 from tests.conftest import Sandbox
 from tests.faults import runner
 from tests.faults.process_patches import hurry
-from tests.orgs.org_client import People
+from tests.orgs.org_client import OrgClient
 from tests.orgs.org_world import OrgWorld, Servers, environment_setter, forget
 from tests.orgs.profiles import PROFILES
 
@@ -62,7 +62,7 @@ def enter(
         wanted = [name for profile in some for name in profile.sandbox]
         sandbox.admin("POST", "reset", seed="demo", profiles=wanted)
         forget()
-        return OrgWorld(sandbox, People(sandbox.url), setting, tmp_path)
+        return OrgWorld(sandbox, OrgClient(sandbox.url), setting, tmp_path)
 
     with temporary_settings({PREFECT_SERVER_ALLOW_EPHEMERAL_MODE: False}):
         yield make

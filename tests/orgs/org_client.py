@@ -7,7 +7,7 @@ import requests
 from sandbox.salesforce.oauth import CONSUMER_KEY, CONSUMER_SECRET
 
 
-class People:
+class OrgClient:
     """Somebody who uses the org, and knows nothing of this project."""
 
     def __init__(self, url: str) -> None:

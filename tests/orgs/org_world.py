@@ -20,7 +20,7 @@ from sandbox.common.serve import running
 from sandbox.salesforce.app import application
 from sandbox.salesforce.org import open_org
 from tests.conftest import Sandbox
-from tests.orgs.org_client import People
+from tests.orgs.org_client import OrgClient
 from tests.orgs.package_variants import Variant
 
 
@@ -83,7 +83,7 @@ class OrgWorld:
     """
 
     sandbox: Sandbox
-    people: People
+    people: OrgClient
     setting: Callable[[str, str | None], None]
     folder: Path
     calls: int = 2

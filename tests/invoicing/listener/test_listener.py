@@ -36,7 +36,7 @@ NAME = f"{ORGANIZATION_ID}:/data/Invoice_Requests__chn"
 WAIT = 60.0
 
 
-class People:
+class Requesters:
     """Those who press buttons, and the org's event bus."""
 
     def __init__(self, sandbox: Sandbox) -> None:
@@ -101,9 +101,9 @@ def prefect(
 
 
 @pytest.fixture
-def people(prefect: PrefectServer, salesforce: Sandbox) -> People:
+def people(prefect: PrefectServer, salesforce: Sandbox) -> Requesters:
     """Those who press buttons."""
-    return People(salesforce)
+    return Requesters(salesforce)
 
 
 @contextmanager
@@ -127,7 +127,7 @@ def listener() -> Iterator[None]:
 
 
 @contextmanager
-def heard(people: People, prefect: PrefectServer) -> Iterator[Callable[[], None]]:
+def heard(people: Requesters, prefect: PrefectServer) -> Iterator[Callable[[], None]]:
     """Listen, quietly; yields what waits until one more run was started."""
     with listener():
         people.are_heard()
@@ -142,7 +142,7 @@ def heard(people: People, prefect: PrefectServer) -> Iterator[Callable[[], None]
     people.are_heard(0)
 
 
-def test_a_request_is_heard_of(people: People, prefect: PrefectServer) -> None:
+def test_a_request_is_heard_of(people: Requesters, prefect: PrefectServer) -> None:
     """A run is started, and how far it was heard is remembered."""
     with heard(people, prefect) as more:
         people.ask()
@@ -154,7 +154,7 @@ def test_a_request_is_heard_of(people: People, prefect: PrefectServer) -> None:
     assert all(key.startswith("listener-") for key in prefect.keys)
 
 
-def test_a_burst_is_a_few_runs(people: People, prefect: PrefectServer) -> None:
+def test_a_burst_is_a_few_runs(people: Requesters, prefect: PrefectServer) -> None:
     """Thirty requests are not thirty runs: each run takes up all that wait."""
     with heard(people, prefect) as more:
         for _ in range(30):
@@ -163,7 +163,7 @@ def test_a_burst_is_a_few_runs(people: People, prefect: PrefectServer) -> None:
     assert len(prefect.keys) < 15
 
 
-def test_it_does_not_listen_to_itself(people: People, prefect: PrefectServer) -> None:
+def test_it_does_not_listen_to_itself(people: Requesters, prefect: PrefectServer) -> None:
     """Our own answers come back as events, are read past, and start nothing."""
     with heard(people, prefect) as more:
         request = people.ask()
@@ -234,7 +234,9 @@ def test_what_is_news(change: Change, news: bool) -> None:
     assert is_news(change, "us") is news
 
 
-def test_what_was_asked_for_while_nobody_listened(people: People, prefect: PrefectServer) -> None:
+def test_what_was_asked_for_while_nobody_listened(
+    people: Requesters, prefect: PrefectServer
+) -> None:
     """The listener goes on where it had stopped."""
     with heard(people, prefect) as more:
         people.ask()
@@ -247,7 +249,7 @@ def test_what_was_asked_for_while_nobody_listened(people: People, prefect: Prefe
     people.are_heard(0)
 
 
-def test_a_broken_connection_is_made_again(people: People, prefect: PrefectServer) -> None:
+def test_a_broken_connection_is_made_again(people: Requesters, prefect: PrefectServer) -> None:
     """And what was asked for meanwhile is heard of."""
     with heard(people, prefect) as more:
         for _ in range(2):
@@ -257,7 +259,7 @@ def test_a_broken_connection_is_made_again(people: People, prefect: PrefectServe
 
 
 def test_nothing_is_remembered_before_a_run_was_started(
-    people: People, prefect: PrefectServer
+    people: Requesters, prefect: PrefectServer
 ) -> None:
     """Prefect is away, and the listener dies: the next one hears of it again."""
     with heard(people, prefect) as more:
@@ -282,7 +284,7 @@ def test_nothing_is_remembered_before_a_run_was_started(
     "place", [b"strange", (5).to_bytes(8) + bytes(8)], ids=["another org", "long ago"]
 )
 def test_a_place_that_salesforce_knows_no_longer(
-    people: People, prefect: PrefectServer, place: bytes
+    people: Requesters, prefect: PrefectServer, place: bytes
 ) -> None:
     """After 72 hours the records themselves are read, and listening goes on."""
     for _ in range(5):
@@ -294,7 +296,7 @@ def test_a_place_that_salesforce_knows_no_longer(
         more()
 
 
-def test_a_quiet_day_moves_the_place_too(people: People, prefect: PrefectServer) -> None:
+def test_a_quiet_day_moves_the_place_too(people: Requesters, prefect: PrefectServer) -> None:
     """Without that, the place would be three days old before the first request."""
     with heard(people, prefect) as more:
         people.ask()
@@ -306,7 +308,7 @@ def test_a_quiet_day_moves_the_place_too(people: People, prefect: PrefectServer)
 
 
 def test_an_org_without_the_package(
-    people: People,
+    people: Requesters,
     prefect: PrefectServer,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
@@ -322,7 +324,7 @@ def test_an_org_without_the_package(
 
 
 @pytest.mark.standard
-def test_killed_and_started_again(people: People, prefect: PrefectServer) -> None:
+def test_killed_and_started_again(people: Requesters, prefect: PrefectServer) -> None:
     """As a process, by the signal that nobody can catch, in the middle of its work."""
 
     def start() -> subprocess.Popen[bytes]:

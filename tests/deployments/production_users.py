@@ -15,7 +15,7 @@ from tests.deployments.production import PATIENCE_SECONDS, Api, Production
 ENDED = ["COMPLETED", "FAILED", "CRASHED", "CANCELLED"]
 
 
-class People:
+class ProductionUsers:
     """Those who raise and send, in Prefect and in Salesforce, and those who pay."""
 
     def __init__(self, world: Production) -> None:

@@ -6,7 +6,7 @@ from deployments.local.stack import Stack
 from tests.journeys.org_client import Org
 
 
-class People:
+class SalesforceUsers:
     """Those who press buttons, and those who get the e-mails."""
 
     def __init__(self, stack: Stack) -> None:
