@@ -6,14 +6,7 @@ from typing import TypedDict
 from xml.etree import ElementTree
 
 from invoicing.connectors.salesforce.connection import Record
-from invoicing.connectors.salesforce.errors import (
-    SESSION_ENDED,
-    THROTTLED_CODES,
-    TRANSIENT_CODES,
-    SessionEnded,
-    is_transient,
-    translated_errors,
-)
+from invoicing.connectors.salesforce.errors import by_code, translated_errors
 from invoicing.connectors.salesforce.queries import Queries
 from invoicing.domain.salesforce.queries import Query, equals
 from invoicing.errors import EnvironmentMismatch, InvoicingError, NotFound, TransientError
@@ -91,8 +84,7 @@ class Org(Queries):
                 answer = self._client.session.post(url, data=body, headers=headers)
                 said = _texts(answer.content)
             if "organizationId" not in said:
-                why = said.get("faultstring") or f"status {answer.status_code}"
-                raise _soap_kind(said, answer.status_code)(f"Salesforce refused to {doing}: {why}")
+                raise _by_fault(doing, said, answer.status_code)
         several = said.get("organizationMultiCurrency") == "true"
         own = said.get("userDefaultCurrencyIsoCode" if several else "orgDefaultCurrencyIsoCode")
         return OrgFacts(said["organizationId"], several, own or "", said.get("userId", ""))
@@ -176,10 +168,9 @@ def _texts(xml: bytes) -> dict[str, str]:
     return {node.tag.rpartition("}")[2]: node.text for node in nodes if node.text}
 
 
-def _soap_kind(said: Mapping[str, str], status: int) -> type[InvoicingError]:
-    """The kind of error that a refused SOAP call is; its faults all come with status 500."""
+def _by_fault(doing: str, said: Mapping[str, str], status: int) -> InvoicingError:
+    """The error of a refused SOAP call; its faults, whatever they say, come with status 500."""
     code = said.get("faultcode", "").rpartition(":")[2]
-    if code == SESSION_ENDED:
-        return SessionEnded
-    passing = code in TRANSIENT_CODES | THROTTLED_CODES if code else is_transient(status)
-    return TransientError if passing else EnvironmentMismatch
+    why = said.get("faultstring") or f"status {status}"
+    error = by_code(doing, 400 if code else status, [{"errorCode": code, "message": why}])
+    return error if isinstance(error, TransientError) else EnvironmentMismatch(str(error))

@@ -128,6 +128,9 @@ def test_the_api_allowance_is_counted_and_can_run_out(sf: Any, admin: Any) -> No
     sf.query("SELECT Id FROM User")
     with pytest.raises(SalesforceRefusedRequest, match="REQUEST_LIMIT_EXCEEDED"):
         sf.query("SELECT Id FROM User")
+    for api in "um":
+        answer = sf.session.post(f"https://{sf.sf_instance}/services/Soap/{api}/67.0")
+        assert "<faultcode>sf:REQUEST_LIMIT_EXCEEDED</faultcode>" in answer.text
     admin("POST", "clock", json={"advance": 86_400})
     try:
         sf.query("SELECT Id FROM User")

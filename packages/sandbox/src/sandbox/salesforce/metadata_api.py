@@ -37,7 +37,7 @@ from sandbox.salesforce.metadata_components import (
 )
 from sandbox.salesforce.oauth import Sessions
 from sandbox.salesforce.org import API_VERSION, Org
-from sandbox.salesforce.soap import envelope, fault
+from sandbox.salesforce.soap import envelope, fault, refusal
 
 Value: TypeAlias = "str | bool | int | dict[str, Any] | list[Any] | None"
 """What an element holds: a text, others by their names, or several of its name."""
@@ -80,7 +80,7 @@ class MetadataApi:
         try:
             token = self._sessions.check(f"Bearer {token}")
         except SalesforceError as error:
-            return fault("sf:INVALID_SESSION_ID", f"INVALID_SESSION_ID: {error.message}")
+            return refusal(error)
         body = request.find("Body")
         call = body[0] if body is not None and len(body) else ET.Element("nothing")
         name = call.tag
@@ -106,7 +106,7 @@ class MetadataApi:
             try:
                 result = calls[name](call)
             except SalesforceError as error:
-                return fault(f"sf:{error.code}", f"{error.code}: {error.message}")
+                return refusal(error)
         response = ET.Element(f"{name}Response", xmlns=NAMESPACE)
         _put(response, "result", result)
         return envelope(response, 200)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -215,13 +215,19 @@ class Salesforce:
 
     async def _soap(self, request: Request) -> Response:
         content = await request.body()
-        self.usage.spend()
-        return soap.answer(self.org, self.sessions, content)
+        return self._counted(lambda: soap.answer(self.org, self.sessions, content))
 
     async def _metadata(self, request: Request) -> Response:
         content = await request.body()
-        self.usage.spend()
-        return self.metadata_api.answer(content)
+        return self._counted(lambda: self.metadata_api.answer(content))
+
+    def _counted(self, answer: Callable[[], Response]) -> Response:
+        """An answer of SOAP, whose calls count as any others."""
+        try:
+            self.usage.spend()
+        except SalesforceError as error:
+            return soap.refusal(error)
+        return answer()
 
     async def _versions(self, _: Request) -> Response:
         return JSONResponse(

@@ -28,7 +28,7 @@ def answer(org: Org, sessions: Sessions, content: bytes) -> Response:
     try:
         sessions.check(f"Bearer {token}")
     except SalesforceError as error:
-        return fault("sf:INVALID_SESSION_ID", f"INVALID_SESSION_ID: {error}")
+        return refusal(error)
     if request.find(f".//{{{PARTNER}}}getUserInfo") is None:
         return fault("soapenv:Client", "Only getUserInfo is carried here")
     result = ET.Element("result")
@@ -56,6 +56,14 @@ def _user_info(org: Org) -> dict[str, str | None]:
         "userName": user.get("Username"),
         "userTimeZone": user.get("TimeZoneSidKey"),
     }
+
+
+def refusal(error: SalesforceError) -> Response:
+    """An error of Salesforce's as a fault, whose text has the code before it.
+
+    Source: SOAP API Developer Guide, "API Fault Element" and "ExceptionCode"
+    """
+    return fault(f"sf:{error.code}", f"{error.code}: {error.message}")
 
 
 def fault(code: str, message: str) -> Response:
