@@ -14,6 +14,7 @@ from tasks.full_sync.approval import await_approval
 from tasks.full_sync.drift_report import publish_drift
 from tasks.full_sync.missed_refunds import find_missed_refunds
 from tasks.full_sync.repair import find_drift, repair, sync_changed
+from tasks.full_sync.silent_accounts import SilentAccount, show_missing_customers, silence
 from tasks.full_sync.staging import begin_sync, finish_sync, lock_sync, read_salesforce, read_stripe
 from tasks.records.environment_check import verify_environment
 from tasks.runtime.outcome import reports_outcome
@@ -61,6 +62,7 @@ def full_sync(
         for side in reading:
             side.result()
         compared, differ = find_drift(sync)
+        silent: list[SilentAccount] = []
         wanted = [kind for kind in only or REPAIRABLE_KINDS if kind not in KINDS_FOR_PEOPLE]
         if not dry_run:
             declined = await_approval(sync, wanted, approve_above)
@@ -70,7 +72,11 @@ def full_sync(
             repair(sync, wanted)
             find_missed_refunds()
             retry_dead_letters()
-        outcomes = publish_drift(sync)
+            silent = show_missing_customers()
+        outcomes = publish_drift(sync, silent)
         finish_sync(sync)
     ending = f": {outcomes}." if differ else "."
-    return Outcome(sentence=f"{counted(compared, 'invoice')} compared, {differ:,} differed{ending}")
+    return Outcome(
+        sentence=f"{counted(compared, 'invoice')} compared, {differ:,} differed{ending}"
+        f"{silence(silent)}"
+    )

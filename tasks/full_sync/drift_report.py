@@ -1,6 +1,7 @@
 """The drift report: a page for people on the run, and every difference in a file."""
 
 import csv
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from invoicing.domain.model import csv_cells, markdown
 from invoicing.ledger import drift, org_changes
 from invoicing.ledger.models import DriftRow, SyncRun
 from invoicing.settings import settings
+from tasks.full_sync.silent_accounts import SilentAccount
 from tasks.records.saved_values import said
 from tasks.runtime.retries import STEP
 from tasks.runtime.run_page import publish_page, publish_table, record_page, run_url, stripe_page
@@ -33,7 +35,7 @@ COLUMNS = (
 
 
 @task(task_run_name="publish the drift report", **STEP)
-def publish_drift(sync: SyncRun) -> str:
+def publish_drift(sync: SyncRun, silent: Sequence[SilentAccount] = ()) -> str:
     """Attach the report to the run, write the full list; returns how the differences came out."""
     in_stripe, in_salesforce = _counts(sync)
     file = _write_list(sync)
@@ -45,6 +47,7 @@ def publish_drift(sync: SyncRun) -> str:
         _table("kind", {kind.value: count for kind, count in kinds.items()}),
         _table("outcome", outcomes),
         *_changed_by_org(),
+        *_silent_accounts(silent),
         "## Over the nights",
         _trend(),
     ]
@@ -86,6 +89,17 @@ def _changed_by_org() -> list[str]:
         "A flow or a trigger of the org changes these texts, and is let have its way. Once it no "
         "longer does, Sync Invoice writes an invoice's texts as they are.",
         markdown.table(("field", ">invoices", "written", "saved"), rows),
+    ]
+
+
+def _silent_accounts(silent: Sequence[SilentAccount]) -> list[str]:
+    if not silent:
+        return []
+    rows = ((markdown.link(one.name, record_page(one.id)), one.why) for one in silent)
+    return [
+        "## Accounts that do not show their Stripe customer",
+        "Their invoices are in step. Each full sync tries again; nobody need write it by hand.",
+        markdown.table(("Account", "why"), rows),
     ]
 
 

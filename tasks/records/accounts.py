@@ -1,6 +1,6 @@
 """Accounts: found by id or name, linked to their Stripe customers."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from prefect import task
 from prefect.logging import get_run_logger
@@ -21,6 +21,8 @@ from tasks.records.soql_lists import select_in, word_batches
 from tasks.runtime.retries import STEP
 
 CUSTOMER_ID = "Stripe_Customer_Id__c"
+NOT_SHOWN = "does not show"
+"""What a record's note says of its Account, before the customer and the reason."""
 
 ACCOUNTS_AT_MOST = 10_000
 """Accounts that one query may find: far more than the words it asks for."""
@@ -142,40 +144,42 @@ def link_customer(account: Account, customer_id: str) -> str:
 
     Returns:
         Why that cannot be, to be added to a sentence. The ledger knows the customer, and the next
-        sending tries again, and whatever brings an invoice of the Account in step.
+        sending tries again, the next full sync, and whatever brings an invoice of the Account in
+        step.
     """
     if account.stripe_customer_id == customer_id:
         return ""
     try:
         _write_customer(account, customer_id)
     except (Rejected, TransientError) as error:
-        note = f" The Account {account.name} does not show {customer_id}: {error}"
+        note = f" The Account {account.name} {NOT_SHOWN} {customer_id}: {error}"
         get_run_logger().warning(note.strip())
         return note
     return ""
 
 
-def show_customers(invoices: Iterable[Record]) -> None:
-    """Write the Stripe customers on the Accounts of invoices that do not show them yet.
+def show_customers(account_ids: Collection[str]) -> dict[str, str]:
+    """Write the Stripe customers on Accounts that do not show them yet.
 
     An Account may have refused it, or been away, when its invoice was sent. Left out is one that
     another run works on: it may be getting another customer.
+
+    Returns:
+        Why Accounts still do not show theirs, by Account.
     """
-    silent = {row["Account__c"] for row in invoices if not row["Account__r"][CUSTOMER_ID]}
-    if not silent:
-        return
-    with ACCOUNT.held_if_free(silent) as busy:
-        known = links.customers_of(silent - busy.keys())
+    if not account_ids:
+        return {}
+    with ACCOUNT.held_if_free(account_ids) as busy:
+        known = links.customers_of(account_ids - busy.keys())
         rows = [{"Id": id_, CUSTOMER_ID: customer} for id_, customer in sorted(known.items())]
         try:
-            refused = salesforce.client().update_many("Account", rows)
+            failed = salesforce.client().update_many("Account", rows)
+            refused = {rows[one.index]["Id"]: str(one.error) for one in failed}
         except TransientError as error:
-            get_run_logger().warning("Accounts do not show their customers: %s", error)
-            return
-    for one in refused:
-        get_run_logger().warning(
-            "%s does not show its customer: %s", rows[one.index]["Id"], one.error
-        )
+            refused = dict.fromkeys(known, str(error))
+    for id_, why in refused.items():
+        get_run_logger().warning("%s %s %s: %s", id_, NOT_SHOWN, known[id_], why)
+    return refused
 
 
 @task(task_run_name="link the customer to the Account", **STEP)

@@ -29,7 +29,7 @@ from invoicing.ledger import inbox, links, org_changes, timeline
 from invoicing.ledger.models import EntryState, InvoiceLink, TimelineEntry
 from invoicing.settings import settings
 from tasks.corrections.replacement_draft import replacement_links
-from tasks.records.accounts import show_customers
+from tasks.records.accounts import CUSTOMER_ID, show_customers
 from tasks.records.environment_check import text_lengths
 from tasks.records.invoices import find_record, say_on_record, write_sync_message
 from tasks.records.locks import INVOICE
@@ -291,7 +291,8 @@ def _refresh_locked(
         else:
             changes.append(RefreshResult(stripe_id, gone=True))
     changes += _write(wanted, touch)
-    show_customers([row for row, _ in wanted.values()])
+    rows = [row for row, _ in wanted.values()]
+    show_customers({row["Account__c"] for row in rows if not row["Account__r"][CUSTOMER_ID]})
     return changes + _report_conflicts(conflicts)
 
 

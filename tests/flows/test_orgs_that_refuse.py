@@ -97,6 +97,26 @@ def test_what_was_mailed_is_sent_though_the_account_cannot_be_written(
     assert mails(stripe_sandbox) == 2
 
 
+def test_a_full_sync_tries_again_what_an_account_refused(
+    draft: Raise, org: Org, rules: Callable[..., None]
+) -> None:
+    """Where nothing differs, too: the report says why not, until it can be; then nothing does."""
+    rules("accounts-frozen")
+    sent = send_invoice(draft().name)
+    for _ in range(2):
+        assert full_sync().sentence == (
+            "1 invoice compared, 0 differed. 1 Account does not show its Stripe customer."
+        )
+        assert "| [Acme Corporation](" in page("drift-report")
+        assert "a validation rule says “Accounts are frozen" in page("drift-report")
+    rules()
+    assert full_sync().sentence == "1 invoice compared, 0 differed."
+    assert "Acme Corporation" not in page("drift-report")
+    record = org.record(sent.name)
+    assert record["Account__r"]["Stripe_Customer_Id__c"] is not None
+    assert (record["Sync_State__c"], record["Sync_Message__c"]) == ("Clean", None)
+
+
 def test_what_was_mailed_is_sent_though_its_record_cannot_be_written(
     draft: Raise, org: Org, rules: Callable[..., None], stripe_sandbox: Sandbox
 ) -> None:

@@ -1,0 +1,60 @@
+"""Accounts of invoices that do not show their Stripe customer, though nothing differs otherwise."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from more_itertools import chunked
+from prefect import task
+
+from invoicing.connectors import salesforce
+from invoicing.domain.model.wording import counted
+from invoicing.domain.salesforce import record
+from invoicing.domain.salesforce.queries import Comparison, Query, all_of, equals, is_in
+from tasks.records.accounts import CUSTOMER_ID, NOT_SHOWN, show_customers
+from tasks.records.soql_lists import select_in
+from tasks.runtime.retries import STEP
+from tasks.sync.refresh import refresh
+
+
+@dataclass(frozen=True, slots=True)
+class SilentAccount:
+    """An Account that does not show its customer, and why."""
+
+    id: str
+    name: str
+    why: str
+
+
+@task(task_run_name="show customers on their Accounts", **STEP)
+def show_missing_customers() -> list[SilentAccount]:
+    """Write the customers on Accounts that do not show them: refused once, or cleared by somebody.
+
+    Returns:
+        The Accounts that still do not show theirs.
+    """
+    billed = Query(record.INVOICE, ["Account__c"], Comparison(record.STRIPE_ID, "!=", None))
+    silent = all_of(equals(CUSTOMER_ID, None), is_in("Id", billed))
+    names = dict(salesforce.client().bulk_query(Query("Account", ["Id", "Name"], silent)))
+    still: list[SilentAccount] = []
+    for some in chunked(names, salesforce.COLLECTION):
+        refused = show_customers(set(some))
+        _take_notes_back(set(some) - refused.keys())
+        still += [SilentAccount(id_, names[id_], why) for id_, why in sorted(refused.items())]
+    return still
+
+
+def silence(silent: Collection[SilentAccount]) -> str:
+    """What a full sync says of them, beside the invoices."""
+    if not silent:
+        return ""
+    verb, each = ("does", "its") if len(silent) == 1 else ("do", "their")
+    return f" {counted(len(silent), 'Account')} {verb} not show {each} Stripe customer."
+
+
+def _take_notes_back(account_ids: Collection[str]) -> None:
+    """Let invoices no longer say that their Accounts do not show their customers."""
+    fields = (record.STRIPE_ID, record.SYNC_MESSAGE)
+    rows = select_in(record.INVOICE, "Account__c", sorted(account_ids), fields)
+    noted = [row[record.STRIPE_ID] for row in rows if NOT_SHOWN in (row[record.SYNC_MESSAGE] or "")]
+    if noted:
+        refresh(noted, touch=True)
