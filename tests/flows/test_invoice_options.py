@@ -237,6 +237,25 @@ def test_charged_automatically(
     assert org.record("INV-0001")["Status__c"] == "Paid"
 
 
+def test_stripe_follows_the_payment_of_what_is_open_only(
+    draft: Raise, org: Org, dashboard: stripe.StripeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It refuses to follow what was paid at once, and what was charged is no failure for that."""
+    monkeypatch.setenv("INVOICING_STRIPE__AUTO_ADVANCE", "true")
+    settings.cache_clear()
+    mailed = send_invoice(draft().name)
+    assert dashboard.v1.invoices.retrieve(mailed.stripe_id).auto_advance is True
+    [customer] = dashboard.v1.customers.list().data
+    card = dashboard.v1.payment_methods.attach("pm_card_visa", {"customer": customer.id})
+    dashboard.v1.customers.update(
+        customer.id, {"invoice_settings": {"default_payment_method": card.id}}
+    )
+    options = Options(collection="Charge Automatically")
+    charged = send_invoice(draft(due_date=None, options=options).name)
+    record = org.record(charged.name)
+    assert (record["Status__c"], record["Sync_State__c"]) == ("Paid", "Clean")
+
+
 def test_an_answer_lost_while_charging_charges_once(
     draft: Raise, dashboard: stripe.StripeClient, stripe_sandbox: Sandbox
 ) -> None:

@@ -10,7 +10,13 @@ from decimal import Decimal
 from typing import Any
 
 from invoicing.domain.forms.parameters import LineItem
-from invoicing.domain.forms.table_columns import IGNORED, KNOWN_TITLES, MONEY, columns_of
+from invoicing.domain.forms.table_columns import (
+    AMOUNTS,
+    IGNORED,
+    KNOWN_TITLES,
+    MONEY,
+    columns_of,
+)
 from invoicing.domain.forms.table_layout import TableLayout
 from invoicing.domain.forms.table_text import (
     Broken,
@@ -20,7 +26,12 @@ from invoicing.domain.forms.table_text import (
     read_text,
     refuse_broken_text,
 )
-from invoicing.domain.forms.table_values import decide_days, decide_numbers, split_currency
+from invoicing.domain.forms.table_values import (
+    decide_days,
+    decide_numbers,
+    split_currency,
+    split_title,
+)
 from invoicing.domain.forms.table_workbook import is_workbook, read_workbook
 from invoicing.domain.model.invoice_details import Terms
 from invoicing.errors import Rejected
@@ -30,12 +41,6 @@ MAX_INVOICES = 2_000
 
 DAYS = frozenset(["due_date", "send_on"])
 PERCENTAGES = frozenset(["discount_percent", "invoice_discount_percent"])
-AMOUNTS = frozenset(
-    [
-        *("unit_price", "discount_amount", "tax_amount", "line_total"),
-        *("invoice_discount_amount", "invoice_subtotal", "invoice_total", "amount_due"),
-    ]
-)
 NUMBERS = AMOUNTS | PERCENTAGES | {"quantity"}
 DISCOUNTS = PERCENTAGES | {"discount_amount", "invoice_discount_amount"}
 
@@ -46,6 +51,18 @@ NOTHING = frozenset(
     ]
 )
 """What exports write where there is no tax, discount or charge."""
+
+
+TOTAL = re.compile(
+    r"((grand|sub)[ -]?)?totals?|(gesamt|zwischen)?summe|gesamt|sous-total|total général|"
+    r"total general|totale|totaal|subtotaal"
+)
+"""What a row of totals is called, beside which a colon or a count may stand."""
+
+FOOTER = re.compile(
+    r"copyright (\(c\)|©) 2000-\d{4} salesforce\.com|confidential information - do not distribute"
+)
+"""A line below a report of Salesforce, as in SalesforceLabs' and others' readers of exports."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +104,9 @@ class RowClaims:
     tax_rate: str = ""
     currencies: frozenset[str] = frozenset()
 
+
+NAMING = frozenset(["invoice", "account", "description", "product", "text"])
+"""Columns of which a row of an invoice fills some."""
 
 PLACEHOLDERS: Mapping[str, Any] = {
     "due_date": date.max,
@@ -174,23 +194,35 @@ def read_invoices(table: Table, request: str, zone: tzinfo) -> list[Form]:
     Raises:
         Rejected: the table as a whole cannot be read, or asks for too much.
     """
-    sheet = table.sheet
+    sheet = _without_footer(table.sheet)
     names = columns_of(sheet, table.layout)
     refuse_broken_text(sheet, [n for n, name in enumerate(names) if name != IGNORED])
     readers = _readers(sheet, names, table.layout, zone)
     forms: dict[str, Form] = {}
     same: Counter[str] = Counter()
+    totals: list[int] = []
     for number, row in sheet.rows:
         cells = [
             (index, name, row[index].strip() if type(row[index]) is str else row[index])
             for index, name in enumerate(names)
             if name != IGNORED and index < len(row) and row[index].strip()
         ]
+        if _is_total(cells):
+            totals.append(number)
+            continue
         word = _word({name: cell for _, name, cell in cells}, same)
         form = forms.setdefault(word, Form(_key(request, word)))
         if any(cell.strip() for cell in row[len(names) :]):
             form.problems.append(f"Row {number}: there are more cells than columns; quote texts.")
         _add(form, number, cells, readers, sheet.titles)
+    if totals:
+        raise Rejected(
+            [
+                f"Row {number} seems to be a total of other rows, and no invoice: delete it, or say "
+                "in it whom it bills, and what."
+                for number in totals
+            ]
+        )
     if not forms:
         raise Rejected("The table has no rows; write one for each line of an invoice.")
     if len(forms) > MAX_INVOICES:
@@ -199,6 +231,26 @@ def read_invoices(table: Table, request: str, zone: tzinfo) -> list[Form]:
             "Divide it."
         )
     return list(forms.values())
+
+
+def _without_footer(sheet: Sheet) -> Sheet:
+    """A sheet without what a report of Salesforce says below its rows, in one cell each."""
+    rows = list(sheet.rows)
+    while rows and sum(map(bool, map(str.strip, rows[-1][1]))) == 1:
+        rows.pop()
+    below = sheet.rows[len(rows) :]
+    if any(FOOTER.search(cell.casefold()) for _, row in below for cell in row):
+        return replace(sheet, rows=rows)
+    return sheet
+
+
+def _is_total(cells: Sequence[tuple[int, str, str]]) -> bool:
+    """Whether a row says what others come to: by its word for it, or by having numbers alone."""
+    words = [cell for _, name, cell in cells if name in NAMING]
+    if not words:
+        return any(name in AMOUNTS for _, name, _ in cells)
+    plain = (re.sub(r" *(:|\(.*\)) *", "", word.casefold()) for word in words)
+    return any(map(TOTAL.fullmatch, plain))
 
 
 Reader = Callable[[str], Any]
@@ -311,7 +363,12 @@ def _add(
             wrong.append(f"{called} differs from {values[name]!r} in the same row.")
         if name != MONEY and not (name in DISCOUNTS and value == 0):
             values[name] = value
-    marks = {split_currency(cell)[1] for _, name, cell in cells if name in AMOUNTS}
+    marks = {
+        mark
+        for index, name, cell in cells
+        if name in AMOUNTS
+        for mark in (split_currency(cell)[1], split_title(titles[index])[1])
+    }
     wrong += _merge(form, values, unreadable)
     form.problems += [f"Row {number}: {reason}" for reason in wrong]
     form.rows.append(number)

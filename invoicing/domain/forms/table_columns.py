@@ -8,7 +8,7 @@ from difflib import get_close_matches
 
 from invoicing.domain.forms.table_layout import TableLayout
 from invoicing.domain.forms.table_text import Sheet, plain_title
-from invoicing.domain.forms.table_values import split_currency
+from invoicing.domain.forms.table_values import split_currency, split_title
 from invoicing.domain.model.money import CURRENCIES
 from invoicing.errors import Rejected
 
@@ -16,20 +16,45 @@ IGNORED = "ignore"
 MONEY = "money"
 """Carries money, and nobody said what it means: whatever it holds refuses its row."""
 
+AMOUNTS = frozenset(
+    [
+        *("unit_price", "discount_amount", "tax_amount", "line_total"),
+        *("invoice_discount_amount", "invoice_subtotal", "invoice_total", "amount_due"),
+    ]
+)
+
 ALIASES: Mapping[str, Sequence[str]] = {
-    "invoice": ("invoice key", "invoice number", "invoice no", "key"),
-    "account": ("account name", "account id", "customer", "customer name", "contact name"),
+    "invoice": (
+        *("invoice key", "invoice number", "invoice no", "key"),
+        *("Rechnungsnummer", "Rechnungsnr", "numéro de facture", "número de factura"),
+    ),
+    "account": (
+        *("account name", "account id", "customer", "customer name", "contact name"),
+        *("Kunde", "Kundenname", "client", "nom du client", "cliente", "klant"),
+    ),
     "description": ("memo", "invoice description", "subject"),
-    "due_date": ("due", "due on", "due by"),
+    "due_date": (
+        *("due", "due on", "due by", "Fälligkeit", "Fälligkeitsdatum", "fällig am"),
+        *("date d'échéance", "échéance", "fecha de vencimiento", "vencimiento", "vervaldatum"),
+    ),
     "payment_terms": ("terms", "net days"),
-    "currency": ("currency code", "currency iso code"),
+    "currency": ("currency code", "currency iso code", "Währung", "devise", "moneda", "valuta"),
     "po_number": ("po", "purchase order", "purchase order number"),
     "footer": (),
     "send_on": ("sending date", "send date"),
     "product": ("product name", "product code", "product id", "sku", "item name", "item code"),
-    "text": ("line text", "line description", "free text", "item description"),
-    "quantity": ("qty", "units", "item quantity"),
-    "unit_price": ("price", "rate", "unit amount", "sales price", "item price", "item rate"),
+    "text": (
+        *("line text", "line description", "free text", "item description"),
+        *("Bezeichnung", "désignation", "concepto", "omschrijving"),
+    ),
+    "quantity": (
+        *("qty", "units", "item quantity"),
+        *("Menge", "Anzahl", "quantité", "cantidad", "aantal"),
+    ),
+    "unit_price": (
+        *("price", "rate", "unit amount", "sales price", "item price", "item rate"),
+        *("Einzelpreis", "Stückpreis", "prix unitaire", "precio unitario", "stukprijs"),
+    ),
     "discount_percent": ("discount %", "percent off"),
     "discount_amount": ("amount off",),
     "tax_rate": ("tax code", "tax type", "tax name"),
@@ -41,7 +66,8 @@ ALIASES: Mapping[str, Sequence[str]] = {
     "invoice_total": ("invoice amount",),
     "amount_due": ("balance", "balance due"),
 }
-"""Other names of the columns, whatever their case, blanks and signs."""
+"""Other names of the columns, whatever their case, blanks and signs; in other languages those that
+can mean one thing only."""
 
 _AMOUNT = ("unit_price", "line_total", "invoice_total")
 QUESTIONS: Mapping[str, Sequence[str]] = {
@@ -166,7 +192,8 @@ EXPORTS = (
             *("TrackingOption2", "BrandingTheme", "Type", "Sent", "Status"),
         ),
     ),
-    # https://github.com/invoiceninja/invoiceninja: tests/Feature/Import/zoho_invoices.csv
+    # https://github.com/invoiceninja/invoiceninja: tests/Feature/Import/zoho_invoices.csv; the
+    # export of India has more.
     Export(
         "Zoho",
         ("Invoice Number", "Customer Name", "Item Price"),
@@ -206,7 +233,13 @@ EXPORTS = (
             *("Billing State", "Billing Country", "Billing Code", "Billing Fax", "Billing Phone"),
             *("Shipping Address", "Shipping City", "Shipping State", "Shipping Country"),
             *("Shipping Code", "Shipping Fax", "Shipping Phone Number", "HSN/SAC"),
-            *("WriteOff Date", "WriteOff Exchange Rate"),
+            *("WriteOff Date", "WriteOff Exchange Rate", "Product ID", "Account Code"),
+            *("Invoice Type", "Place of Supply", "Place of Supply(With State Code)"),
+            *("GST Treatment", "GST Identification Number (GSTIN)", "Supply Type", "Tax ID"),
+            *("Item Tax Exemption Reason", "Shipping Bill#", "Shipping Bill Date", "PortCode"),
+            *("Reference Invoice#", "Reference Invoice Date", "Reason for issuing Debit Note"),
+            *("GST Registration Number(Reference Invoice)", "E-Commerce Operator Name"),
+            "E-Commerce Operator GSTIN",
         ),
     ),
     # The invoices that Stripe's dashboard exports, one a row: its subtotal is one line.
@@ -344,6 +377,11 @@ def _meaning(
         return COLUMNS[plain], ""
     if not cells:
         return IGNORED, ""
+    bare, currency = split_title(title)
+    if currency and COLUMNS.get(plain_title(bare)) in AMOUNTS:
+        return COLUMNS[plain_title(bare)], ""
+    if currency and plain_title(bare) in _ASKED:
+        plain = plain_title(bare)
     called = f"The column {title!r}" if title else f"The column without a title ({cells[0][:40]!r})"
     if plain in _ASKED:
         return "", f"{called} can mean {' or '.join(_ASKED[plain])}."

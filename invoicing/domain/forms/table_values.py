@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Generic, Literal, TypeVar
 
 from invoicing.domain.forms.table_text import Broken, Exact
-from invoicing.domain.model.money import plain
+from invoicing.domain.model.money import CURRENCIES, plain
 
 Value = TypeVar("Value", Decimal, date)
 Reader = Callable[[str], Value | None]
@@ -35,11 +35,17 @@ _SIGN = "|".join(map(re.escape, SYMBOLS)) + "|[A-Z]{3}"
 MARKED = re.compile(rf"(-?)\s*({_SIGN})\s*(-?[\d.,].*)|(-?[\d.,].*?)\s*({_SIGN})")
 """A number with its currency, before or after it."""
 
+NAMED = re.compile(rf"(.*?[^\s(\[/_])(?:[\s(\[/_]+(?:in )?|(?<=[a-z]))({_SIGN})[)\]]?")
+"""A title with its currency at its end: "Price (EUR)", "Amount in USD", "Total €"."""
+
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
 YEAR_FIRST = re.compile(r"(\d{4})([-/.])(\d{1,2})\2(\d{1,2})(?:[ T](\d{2}):(\d{2})(\S*))?", re.A)
 YEAR_LAST = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4}|\d{2})", re.A)
-IN_WORDS = re.compile(r"(?:(\d{1,2})[ .-]+)?([A-Za-z]{3,9})\.?[ -]+(?:(\d{1,2}),? +)?(\d{4})", re.A)
+IN_WORDS = re.compile(
+    r"(?:(\d{1,2})[ .-]+)?([A-Za-z]{3,9})\.?[ -]+(?:(\d{1,2}),? +)?(\d{4}|(?<=-)\d{2})", re.A
+)
+"""Also ``9-Dec-26``, which is how spreadsheets show a date in English."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +69,14 @@ def split_currency(cell: str) -> tuple[str, str]:
     if found[2]:
         return found[1] + found[3], found[2]
     return found[4], found[5]
+
+
+def split_title(title: str) -> tuple[str, str]:
+    """A title without the currency at its end, and the currency; empty where it names none."""
+    found = NAMED.fullmatch(title.strip())
+    if not found or not (found[2] in SYMBOLS or found[2] in CURRENCIES):
+        return title, ""
+    return found[1], found[2]
 
 
 def read_number(cell: str, mark: str) -> Decimal | None:
@@ -122,10 +136,11 @@ def _day_of_moment(day: date, found: re.Match[str], zone: tzinfo, *, utc: bool) 
 
 
 def _day_in_words(found: re.Match[str]) -> date | None:
-    before, word, after, year = found.groups()
+    before, word, after, said = found.groups()
     if bool(before) == bool(after) or word[:3].casefold() not in MONTHS:
         return None
-    return date(int(year), MONTHS.index(word[:3].casefold()) + 1, int(before or after))
+    year = int(said) if len(said) == 4 else 2000 + int(said)
+    return date(year, MONTHS.index(word[:3].casefold()) + 1, int(before or after))
 
 
 def decide_numbers(

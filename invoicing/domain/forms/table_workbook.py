@@ -29,6 +29,13 @@ UNREADABLE = (
 MAX_UNPACKED = 50_000_000
 """Bytes that a workbook may unpack to: a small file can hold endless ones."""
 
+LOCALE_ALONE = re.compile(r"\[\$-[0-9A-Fa-f]+\]")
+CURRENCY_SHOWN = re.compile(r'\[\$([^\]-]+)|"\s*([A-Z]{3})\s*"')
+"""In the format of a number: ``[$€-407]``, ``[$CHF]``, ``"EUR"``; a country alone is no currency.
+
+Source: ECMA-376, part 1, 18.8.31 (numFmts)
+"""
+
 SIGNIFICANT_DIGITS = 15
 """Digits that spreadsheets keep of a number; the rest is the noise of binary fractions."""
 
@@ -120,7 +127,8 @@ def _number(value: float, shown_as: str) -> str:
     number = Decimal(f"{value:.{SIGNIFICANT_DIGITS}g}") if isinstance(value, float) else value
     if "%" in shown_as:
         return f"{plain(Decimal(number) * 100)}%"
-    sign = re.search(r"\[\$([^\]-]+)", shown_as)
-    marks = [sign[1].strip()] if sign else [one for one in SYMBOLS if one in shown_as]
+    shown_as = LOCALE_ALONE.sub("", shown_as)
+    sign = CURRENCY_SHOWN.search(shown_as)
+    marks = [(sign[1] or sign[2]).strip()] if sign else [one for one in SYMBOLS if one in shown_as]
     known = [one for one in marks if one in SYMBOLS or re.fullmatch("[A-Z]{3}", one)]
     return " ".join([*known, f"{Decimal(number):f}"])

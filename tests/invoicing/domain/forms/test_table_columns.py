@@ -159,3 +159,32 @@ def test_a_choice_for_a_column_that_is_not_there() -> None:
     choice = ColumnChoice(title="Colur", means="ignore")
     said = refusal("account", "Colour", layout=TableLayout(columns=[choice]))
     assert "The layout names a column 'Colur', which the table does not have" in said
+
+
+ZOHO_OF_INDIA = (
+    "Invoice Date,Invoice ID,Invoice Number,Estimate Number,Invoice Status,Customer Name,"
+    "Customer ID,Place of Supply,Place of Supply(With State Code),GST Treatment,"
+    "GST Identification Number (GSTIN),Is Inclusive Tax,Due Date,Expected Payment Date,"
+    "PurchaseOrder,Template Name,Currency Code,Exchange Rate,Discount Type,"
+    "Is Discount Before Tax,Entity Discount Percent,Entity Discount Amount,Account,Item Name,"
+    "Product ID,Item Desc,Quantity,Usage unit,Item Price,Discount,Discount Amount,"
+    "Expense Reference ID,HSN/SAC,Supply Type,Tax ID,Item Tax,Item Tax %,Item Tax Amount,"
+    "Item Tax Type,Item Type,Item Tax Exemption Reason,Item Total,Custom Charges,"
+    "Shipping Bill#,Shipping Bill Date,Shipping Bill Total,PortCode,Reference Invoice#,"
+    "Reference Invoice Date,GST Registration Number(Reference Invoice),"
+    "Reason for issuing Debit Note,SubTotal,Total,Balance,Shipping Charge,Adjustment,"
+    "Adjustment Description,Sales person,Payment Terms,Payment Terms Label,"
+    "Last Payment Date,Notes,Terms & Conditions,Recurrence Name,PayPal,Authorize.Net"
+)
+"""Source: what com.srl.srlbi.model.Invoice, a public reader of Zoho's Invoice.csv, says of it."""
+
+
+def test_a_whole_export_of_zoho() -> None:
+    """All titles of one from India are understood, and charges that are not ours stay money."""
+    titles = ZOHO_OF_INDIA.split(",")
+    meant = dict(zip(titles, columns_of(sheet(*titles, cell="1"), TableLayout()), strict=True))
+    assert meant["Product ID"] == IGNORED
+    assert {title for title, name in meant.items() if name == MONEY} == {
+        *("Is Inclusive Tax", "Custom Charges", "Shipping Bill Total", "Shipping Charge"),
+        "Adjustment",
+    }
