@@ -210,6 +210,9 @@ def test_thousands_that_could_be_decimals(org: Org) -> None:
     assert "'1.500' may be 1.5 or 1500" in said
     assert drafts(org) == []
     assert raised(table, layout=TableLayout(decimal_mark="comma")).raised == 2
+    assert "'0.250' is not a number; write it like 1234,50, as its Decimal mark says" in refused(
+        f"{table}Soylent GmbH,Stunden,1,0.250\n", layout=TableLayout(decimal_mark="comma")
+    )
     assert [amounts for _, _, amounts in drafts(org)] == [[1500], [12000]]
     assert raised(f"{table}Soylent GmbH,Stunden,1,0.250\n").sentence.endswith("13.75 EUR.")
 

@@ -218,8 +218,8 @@ def read_invoices(table: Table, request: str, zone: tzinfo) -> list[Form]:
     if totals:
         raise Rejected(
             [
-                f"Row {number} seems to be a total of other rows, and no invoice: delete it, or say "
-                "in it whom it bills, and what."
+                f"Row {number} seems to be a total of other rows, and no invoice: delete it, or "
+                "say in it whom it bills, and what."
                 for number in totals
             ]
         )
@@ -270,7 +270,8 @@ def _readers(
         if name in NUMBERS:
             mark = (own and own.decimal_mark) or layout.decimal_mark
             numbers = decide_numbers(cells, mark, percent=name in PERCENTAGES)
-            readers[index] = _needs(numbers.read, "is not a number; write it like 1234.50.")
+            like = "1234,50, as its Decimal mark says" if mark == "comma" else "1234.50"
+            readers[index] = _needs(numbers.read, f"is not a number; write it like {like}.")
             doubt = numbers.doubt
         elif name in DAYS:
             utc = plain_title(sheet.titles[index]).endswith("utc")

@@ -25,12 +25,12 @@ AMOUNTS = frozenset(
 
 ALIASES: Mapping[str, Sequence[str]] = {
     "invoice": (
-        *("invoice key", "invoice number", "invoice no", "key"),
+        *("invoice key", "invoice number", "invoice no", "invoice #", "key"),
         *("Rechnungsnummer", "Rechnungsnr", "numéro de facture", "número de factura"),
     ),
     "account": (
         *("account name", "account id", "customer", "customer name", "contact name"),
-        *("Kunde", "Kundenname", "client", "nom du client", "cliente", "klant"),
+        *("Kunde", "Kundenname", "client", "client name", "nom du client", "cliente", "klant"),
     ),
     "description": ("memo", "invoice description", "subject"),
     "due_date": (
@@ -293,6 +293,9 @@ LIKENESS = 0.75
 SHORTEST_WORD = 5
 """How like a known title is to be, and how long one inside of another, for a good guess."""
 
+KINDS, DATES = ("status", "type"), ("date", "datum")
+"""Ends of titles about something else than the titles that they are like."""
+
 KNOWN_TITLES = {*COLUMNS, *_ASKED} | {
     plain_title(title) for one in EXPORTS for title in (*one.columns, *one.ignored)
 }
@@ -397,14 +400,21 @@ def _meaning(
 
 def _guess(plain: str, cells: Sequence[str]) -> str:
     """What a column probably means, by titles that are like its own or by what it holds."""
+    if plain.endswith(KINDS):
+        return ""
+    if plain.endswith(DATES) or plain.startswith(DATES):
+        return "due_date" if "due" in plain else ""
+    if likely := _like(plain):
+        return likely
+    return "currency" if all(cell.strip().upper() in CURRENCIES for cell in cells) else ""
+
+
+def _like(plain: str) -> str:
+    """The column that has a title like this one, or one that stands in it."""
     for near in get_close_matches(plain, COLUMNS, n=1, cutoff=LIKENESS):
         return COLUMNS[near]
     words = {word for word in COLUMNS if len(word) >= SHORTEST_WORD and word in plain}
-    if words:
-        return COLUMNS[max(words, key=len)]
-    if all(cell.strip().upper() in CURRENCIES for cell in cells):
-        return "currency"
-    return ""
+    return COLUMNS[max(words, key=len)] if words else ""
 
 
 def _carries_money(title: str, cells: Sequence[str]) -> bool:

@@ -65,7 +65,12 @@ def test_an_export_is_understood_whole(export: Export) -> None:
         ("Cust. Name", "account"),
         ("Customer (billing)", "account"),
         ("Nett unit amount", "unit_price"),
+        ("Date due", "due_date"),
         ("Colour", ""),
+        ("Issue Date", ""),
+        ("Rechnungsdatum", ""),
+        ("Item Type", ""),
+        ("Invoice Status", ""),
     ],
 )
 def test_guesses_are_good_ones(title: str, guess: str) -> None:
