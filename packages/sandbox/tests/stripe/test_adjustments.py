@@ -49,6 +49,8 @@ def test_percentages_are_rounded_on_each_line(
     assert (invoice.subtotal, invoice.total, invoice.total_excluding_tax) == (66, 80, 66)
     assert invoice.total_taxes
     assert [(tax.amount, tax.taxable_amount) for tax in invoice.total_taxes] == [(14, 66)]
+    assert invoice.default_tax_rates
+    assert '"_"' not in str(invoice), "what the sandbox notes for itself is nobody's"
 
 
 def test_inclusive_tax_is_inside_the_price(
