@@ -62,7 +62,7 @@ TOTAL = re.compile(
 FOOTER = re.compile(
     r"copyright (\(c\)|©) 2000-\d{4} salesforce\.com|confidential information - do not distribute"
 )
-"""A line below a report of Salesforce, as in SalesforceLabs' and others' readers of exports."""
+"""A line below a report of Salesforce: what public readers of such exports leave out."""
 
 
 @dataclass(frozen=True, slots=True)
