@@ -41,7 +41,7 @@ def send_invoice(
     """Send a draft invoice: Stripe e-mails it to the customer with a payment link.
 
     Nothing reaches the customer before both sides add up to the same total, and nothing that
-    asks for more than was agreed, or became final over another total or with other lines, before
+    asks for more than was agreed, or became final over another total or with other content, before
     a person was asked.
     Where approvers decide in Salesforce, it ends while they are asked, and Approve runs it again.
     Running it again finishes what was begun, and never mails twice.

@@ -55,9 +55,10 @@ AGREE = "agree-amount"
 AGREE_TOTAL = "agree-total"
 """An invoice was about to become final over this total, in minor units; the digest as before."""
 
-AGREE_LINES = "agree-lines"
-"""The lines that a draft in Stripe was given, or had where it was made there; the outcome is a
-checksum of each, the digest as before. Without one while they are changed."""
+AGREE_CONTENT = "agree-lines"
+"""The content that a draft in Stripe was given, or had where it was made there; the outcome is a
+checksum of each line and of each part of the header, with its name; the digest as before. Without
+one while it is changed. One of an earlier version has lines alone."""
 
 READ_TABLE = "read-table"
 """What a run read as its table; the subject is the run."""

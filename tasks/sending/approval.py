@@ -47,7 +47,7 @@ def await_approval(draft: Invoice, asked: AmountDue, missing: str = "") -> str:
 
     It needs one above its currency's limit, and where it asks for more than was agreed: before
     finalization, and once more after it, before anything goes out. After it, another total or
-    other lines than were agreed need one, too.
+    other content than was agreed needs one, too.
 
     Where approvers decide in Salesforce, the run ends, and their decision begins another one. Else
     it is suspended until there is a decision. Nothing is held meanwhile.
@@ -95,14 +95,14 @@ def _reason(draft: Invoice, asked: AmountDue) -> str | None:
             f"the ledger was rebuilt. {NOT_SENT}"
         )
     if asked.has_another_total:
-        lines = f" It has {asked.other_lines}." if asked.other_lines else ""
+        more = f" It has {asked.other_content}." if asked.other_content else ""
         return (
             f"It comes to {asked.total} in Stripe, and {asked.agreed_total} was agreed: somebody "
-            f"changed it there at the last moment, or a tax has changed.{lines} {NOT_SENT}"
+            f"changed it there at the last moment, or a tax has changed.{more} {NOT_SENT}"
         )
-    if asked.other_lines:
+    if asked.other_content:
         return (
-            f"It comes to what was agreed, but in Stripe it has {asked.other_lines}: somebody "
+            f"It comes to what was agreed, but in Stripe it has {asked.other_content}: somebody "
             f"changed it there at the last moment. {NOT_SENT}"
         )
     allowed = settings().approval.limits.get(draft.currency)

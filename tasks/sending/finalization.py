@@ -32,7 +32,7 @@ from tasks.records.tax_rate_names import rate_problems
 from tasks.runtime.clock import today
 from tasks.runtime.retries import STEP
 from tasks.runtime.run_page import run_id
-from tasks.sending.agreed_lines import all_lines, facts_of, other_lines
+from tasks.sending.agreed_content import content_of, note_seen, other_content
 from tasks.sending.mail_once import mail_once, mailed
 from tasks.sending.one_off_email import give_back_emails, is_same_email, lend_email
 
@@ -47,7 +47,8 @@ def check_sendable(invoice: Invoice, *, small_amount_is_meant: bool) -> None:
 
     Raises:
         Rejected: with every reason; nothing was written to Stripe.
-        Conflict: the record names the invoice of another.
+        Conflict: the record names the invoice of another; or it was made in Stripe, and says
+            otherwise than when this run began.
     """
     earlier = intents.find(SEND, invoice.record_id)
     if earlier and earlier.outcome and earlier.actor == run_id():
@@ -70,6 +71,11 @@ def check_sendable(invoice: Invoice, *, small_amount_is_meant: bool) -> None:
     problems = problems or _collection_problems(invoice, small_amount_is_meant)
     if problems:
         raise Rejected([f"{invoice.name} cannot be sent.", *problems])
+    if invoice.made_in_stripe and not note_seen(invoice):
+        raise Conflict(
+            f"{invoice.name} was not sent: it was made in Stripe, and was changed there after it "
+            "was sent from here. Look at it, and send it again."
+        )
     intents.intend(SEND, invoice.record_id, digest=invoice.content_digest, actor=run_id())
 
 
@@ -117,11 +123,11 @@ def finalize(stripe_id: str, invoice: Invoice, customer_id: str, asked: AmountDu
     Never with ``auto_advance``: Stripe would mail it by itself, and ours would be the second.
 
     What was said to be due is written down first, for balances move until this moment; so is the
-    total, for people change drafts in Stripe. They change lines, too, so that the sum is the same:
-    what became final is held to the lines that were compared.
+    total, for people change drafts in Stripe. They change texts, too, or lines so that the sum is
+    the same: what became final is held to the content that was compared.
 
     Returns:
-        What the customer is asked for in the end, and how its lines differ from what was agreed.
+        What the customer is asked for in the end, and how its content differs from what was agreed.
 
     Raises:
         Conflict: it was finalized with another address; it is mailed to nobody.
@@ -187,8 +193,8 @@ def finalize(stripe_id: str, invoice: Invoice, customer_id: str, asked: AmountDu
     if not seen:
         return asked
     now = seen[-1]
-    lines = facts_of(now, all_lines(now))
-    return replace(amount_due(now, agreed, agreed_total), other_lines=other_lines(invoice, lines))
+    differing = other_content(invoice, content_of(now))
+    return replace(amount_due(now, agreed, agreed_total), other_content=differing)
 
 
 @task(task_run_name="mail it to {email}", **STEP)

@@ -4,32 +4,40 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from prefect import task
 from prefect.logging import get_run_logger
 
-from invoicing.connectors import stripe
+from invoicing.connectors import salesforce, stripe
 from invoicing.domain.model.amount_due import AmountDue
 from invoicing.domain.model.dates import end_of_day
 from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.model.invoice import Invoice, Line
 from invoicing.domain.model.invoice_details import Discount
 from invoicing.domain.model.money import Money
-from invoicing.domain.model.wording import counted
-from invoicing.domain.salesforce.line_mirror import Kept, facts_in_stripe
+from invoicing.domain.model.wording import counted, label
+from invoicing.domain.salesforce import record
+from invoicing.domain.salesforce.line_mirror import facts_in_stripe
+from invoicing.domain.salesforce.queries import Query, equals
 from invoicing.domain.stripe import request_params
 from invoicing.domain.stripe.balances import amount_due
-from invoicing.domain.stripe.projection import ACCOUNT_KEY, LINE_KEY, ORG_KEY, RECORD_KEY
-from invoicing.domain.stripe.request_params import LineFacts, line_facts
+from invoicing.domain.stripe.invoice_header import Header, other_parts, said, told_header
+from invoicing.domain.stripe.projection import (
+    ACCOUNT_KEY,
+    LINE_KEY,
+    ORG_KEY,
+    RECORD_KEY,
+    project,
+)
+from invoicing.domain.stripe.request_params import LineFacts
 from invoicing.domain.stripe.resources import StripeLine, WholeInvoice
 from invoicing.domain.stripe.transitions import as_replacement
 from invoicing.errors import Conflict, EnvironmentMismatch, Rejected
-from invoicing.ledger import intents, links
+from invoicing.ledger import intents, links, org_changes
 from invoicing.ledger.intents import (
     AGREE,
-    AGREE_LINES,
+    AGREE_CONTENT,
     AGREE_TOTAL,
     CHARGE,
     CREATE,
@@ -37,19 +45,20 @@ from invoicing.ledger.intents import (
     MAIL,
 )
 from invoicing.settings import settings
+from tasks.records.environment_check import text_lengths
 from tasks.records.invoices import check_lines
 from tasks.records.locks import INVOICE
 from tasks.records.own_invoice import lost_draft
-from tasks.records.record_changes import add_entry
+from tasks.records.record_changes import add_entry, kept_of_lines
 from tasks.records.tax_rate_names import rate_ids, tax_behavior
 from tasks.runtime.clock import today
 from tasks.runtime.retries import STEP
 from tasks.runtime.run_page import run_id
-from tasks.sending.agreed_lines import (
-    agree_on_lines,
-    all_lines,
-    facts_of,
-    lines_may_change,
+from tasks.sending.agreed_content import (
+    agree,
+    content_may_change,
+    content_of,
+    other_content,
     other_lines,
 )
 
@@ -180,8 +189,8 @@ def fill_draft(stripe_id: str, invoice: Invoice) -> None:
         )
     if draft["status"] != "draft" or invoice.made_in_stripe:
         return
-    present = client.invoice_lines(stripe_id) if draft["lines"]["data"] else []
-    strange = [line for line in present if LINE_KEY not in line["metadata"]]
+    there = content_of(draft)
+    strange = [line for line in there.lines if LINE_KEY not in line["metadata"]]
     if strange and not invoice.replaces:
         raise Conflict(
             f"Somebody added lines to the draft of {invoice.name} in Stripe ({stripe_id}). "
@@ -189,31 +198,27 @@ def fill_draft(stripe_id: str, invoice: Invoice) -> None:
         )
     due, rates = _due(invoice), rate_ids(invoice.billed.tax_rates)
     header = request_params.header_params(invoice, due=due, rates=rates)
-    metadata = _header_metadata(invoice, header)
-    edited = request_params.changed_header(draft, header)
+    metadata, told = _header_metadata(invoice, header), told_header(header)
+    edited = other_parts(there.header, told)
     revised = (draft["metadata"] or {}).get(HEADER_KEY) != metadata[HEADER_KEY]
     if edited and not revised:
-        _tell_edited(invoice, stripe_id, edited)
+        _tell_edited(invoice, stripe_id, edited, there.header)
     if edited or revised:
-        client.update_invoice(stripe_id, {**header, "metadata": metadata})
-        present = client.invoice_lines(stripe_id) if present else []
+        there = content_of(client.update_invoice(stripe_id, {**header, "metadata": metadata}))
     wanted = request_params.wanted_facts(invoice)
-    facts = partial(line_facts, rates=None if invoice.billed.automatic_tax else rates)
-    there = list(map(facts, present))
-    if sorted(there) == sorted(wanted):
-        agree_on_lines(invoice, wanted)
+    if sorted(there.facts) == sorted(wanted):
+        agree(invoice, told, wanted)
         return
-    if differing := other_lines(invoice, there):
+    if differing := other_lines(invoice, there.facts):
         _tell_other_lines(invoice, stripe_id, differing)
-    lines_may_change(invoice)
-    if present:
-        ids = [line["id"] for line in present]
+    content_may_change(invoice)
+    if there.lines:
+        ids = [line["id"] for line in there.lines]
         _change_lines(
             "remove-lines",
             stripe_id,
             ids,
             lambda key: client.remove_lines(stripe_id, ids, key),
-            facts,
             until=[],
         )
     behavior = tax_behavior(invoice)
@@ -226,26 +231,25 @@ def fill_draft(stripe_id: str, invoice: Invoice) -> None:
         stripe_id,
         wanted,
         lambda key: client.add_lines(stripe_id, lines, key),
-        facts,
         until=wanted,
     )
-    agree_on_lines(invoice, wanted)
+    agree(invoice, told, wanted)
 
 
 def _tell_other_lines(invoice: Invoice, stripe_id: str, differing: str) -> None:
     """Tell on the timeline that lines which somebody changed in Stripe are the record's again."""
     what = f"Lines changed in Stripe, and put back to what the record says: {differing}"
-    known = intents.find(AGREE_LINES, invoice.record_id)
+    known = intents.find(AGREE_CONTENT, invoice.record_id)
     key = f"{invoice.record_id}-{fingerprint(stripe_id, differing, known and known.generation)}"
     add_entry(key, invoice.record_id, what, stripe_id=stripe_id)
     get_run_logger().warning("%s. A draft of ours is edited in Salesforce.", what)
 
 
-def _tell_edited(invoice: Invoice, stripe_id: str, edited: Mapping[str, object]) -> None:
+def _tell_edited(invoice: Invoice, stripe_id: str, edited: Sequence[str], there: Header) -> None:
     """Tell on the timeline that somebody's changes in Stripe give way to the record's content."""
-    words = ", ".join(request_params.HEADER_WORDS[name] for name in edited)
-    what = f"Changed in Stripe, and put back to what the record says: {words}"
-    key = f"{invoice.record_id}-{fingerprint(stripe_id, edited)}"
+    what = f"Changed in Stripe, and put back to what the record says: {said(edited)}"
+    seen = {name: there.get(name) for name in edited}
+    key = f"{invoice.record_id}-{fingerprint(stripe_id, seen)}"
     add_entry(key, invoice.record_id, what, stripe_id=stripe_id)
     get_run_logger().warning("%s. A draft of ours is edited in Salesforce.", what)
 
@@ -255,7 +259,6 @@ def _change_lines(
     stripe_id: str,
     change: Sequence[Any],
     act: Callable[[str], object],
-    facts: Callable[[StripeLine], LineFacts],
     *,
     until: list[LineFacts],
 ) -> None:
@@ -263,8 +266,8 @@ def _change_lines(
     subject = f"{stripe_id}:{fingerprint(change)}"
 
     def done(_since: datetime) -> str | None:
-        present = stripe.client().invoice_lines(stripe_id)
-        return "done" if sorted(map(facts, present)) == sorted(until) else None
+        now = stripe.client().invoice(stripe_id)
+        return "done" if now and sorted(content_of(now).facts) == sorted(until) else None
 
     def change_once(key: str) -> str:
         act(key)
@@ -317,20 +320,19 @@ def compare_totals(stripe_id: str, invoice: Invoice, customer_id: str) -> Amount
             "Sync Invoice on its page and look at it; Resend mails it, if Stripe has not done so."
         )
     asked = amount_due(draft, _agreed(invoice, finalized=finalized), _agreed_total(invoice))
-    there = all_lines(draft)
-    facts = facts_of(draft, there)
+    there = content_of(draft)
     if finalized:
-        asked = replace(asked, other_lines=other_lines(invoice, facts))
+        asked = replace(asked, other_content=other_content(invoice, there))
     if asked.was_changed:
         return asked
     if invoice.made_in_stripe:
         if not finalized:
-            _check_unchanged(draft, there, invoice)
-            agree_on_lines(invoice, facts)
+            _check_unchanged(draft, there.lines, invoice)
+            agree(invoice, there.header, there.facts)
         return asked
     subtotal = Money(draft["currency"], draft["subtotal"])
     total = request_params.net_of_exclusive_tax(draft)
-    lines = len(there)
+    lines = len(there.lines)
     if (subtotal, total, lines) != (invoice.subtotal, invoice.total, len(invoice.lines)):
         off, stripe_off = invoice.subtotal - invoice.total, subtotal - total
         raise Conflict(
@@ -338,11 +340,13 @@ def compare_totals(stripe_id: str, invoice: Invoice, customer_id: str) -> Amount
             f"{len(invoice.lines)} lines with {off} discount, Stripe to {total} on {lines} lines "
             f"with {stripe_off} discount. Compare the draft {stripe_id} in Stripe with the record."
         )
-    if not finalized and (differing := other_lines(invoice, facts)):
+    if not finalized and (differing := other_content(invoice, there)):
         raise Conflict(
             f"{invoice.name} was not sent: somebody changes its draft {stripe_id} in Stripe. It "
-            f"has {differing}. Send it again, and the lines are the record's again."
+            f"has {differing}. Send it again, and its content is the record's again."
         )
+    if not finalized:
+        agree(invoice, there.header, there.facts)
     get_run_logger().info(
         "Both sides add up to %s before tax on %s; Stripe adds %s tax.",
         invoice.total,
@@ -389,13 +393,29 @@ def _check_unchanged(draft: WholeInvoice, lines: Sequence[StripeLine], invoice: 
     Raises:
         Conflict: it was changed since Salesforce heard of it.
     """
-    facts = (facts_in_stripe(one, draft["currency"], ours=False, kept=Kept()) for one in lines)
+    kept = kept_of_lines()
+    facts = (facts_in_stripe(one, draft["currency"], ours=False, kept=kept) for one in lines)
     there = Counter((one.text, one.amount) for one in facts)
     here = Counter((one.label, one.amount(invoice.currency).minor) for one in invoice.lines)
-    total = Money(draft["currency"], draft["total"])
-    if total != invoice.total_in_stripe or there != here:
+    changed = [label(name) for name in _header_changes(draft, invoice)]
+    if there != here:
+        changed.append("lines")
+    if changed:
+        total = Money(draft["currency"], draft["total"])
         raise Conflict(
             f"{invoice.name} was not sent: its draft {draft['id']} was made in Stripe, and was "
-            f"changed there since Salesforce heard of it; it comes to {total} now. Press "
-            "Sync Invoice, look at it, and send it again."
+            f"changed there since Salesforce heard of it ({', '.join(changed)}); it comes to "
+            f"{total} now. Press Sync Invoice, look at it, and send it again."
         )
+
+
+def _header_changes(draft: WholeInvoice, invoice: Invoice) -> list[str]:
+    """Fields of a record that say otherwise than its draft in Stripe, which they mirror."""
+    seen = project(draft, today=today(), zone=settings().business.zone)
+    lengths, account = text_lengths(record.INVOICE), settings().stripe.account_id
+    there = record.projected_fields(seen, account, whole=True, lengths=lengths)
+    asked = Query(record.INVOICE, record.CONTENT_MIRRORED, where=equals("Id", invoice.record_id))
+    [row] = salesforce.client().query(asked)
+    by_org = org_changes.of_invoices([invoice.record_id]).get(invoice.record_id, {})
+    wanted = {name: there[name] for name in record.CONTENT_MIRRORED}
+    return list(record.differences(record.as_written(row, by_org), wanted))

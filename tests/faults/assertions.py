@@ -5,16 +5,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import requests
 
 from invoicing.domain.salesforce.queries import Query
+from invoicing.domain.stripe.invoice_header import header_of
 from invoicing.domain.stripe.projection import ACCOUNT_KEY, RECORD_KEY
 from invoicing.domain.stripe.request_params import line_facts
+from invoicing.domain.stripe.resources import WholeInvoice
 from invoicing.domain.sync.drift_kinds import Kind
-from invoicing.ledger.intents import AGREE, AGREE_LINES, AGREE_TOTAL, APPROVE, CHARGE, MAIL
+from invoicing.ledger.intents import AGREE, AGREE_CONTENT, AGREE_TOTAL, APPROVE, CHARGE, MAIL
 from invoicing.ledger.models import (
     DriftRow,
     EntryState,
@@ -302,14 +304,18 @@ def _matter(mail: Thing) -> str:
 
 
 def _as_agreed(facts: Facts) -> Iterator[str]:
-    """Nobody was mailed or charged more than was said or approved, another total, other lines."""
+    """Nobody was mailed or charged more than was said or approved, another total or content."""
     agreed: dict[str, int] = {}
     for intent in facts.intents:
         if intent.operation in (AGREE, APPROVE) and intent.outcome:
             record_id = intent.subject.partition(":")[0]
             agreed[record_id] = max(int(intent.outcome), agreed.get(record_id, 0))
     totals = {i.subject: int(i.outcome or 0) for i in facts.intents if i.operation == AGREE_TOTAL}
-    lines = {i.subject: i.outcome for i in facts.intents if i.operation == AGREE_LINES}
+    content = {
+        i.subject: [part for part in i.outcome.split() if not part.startswith("discounts=")]
+        for i in facts.intents
+        if i.operation == AGREE_CONTENT and i.outcome
+    }
     decided = {i.subject for i in facts.intents if i.operation == APPROVE and i.outcome}
     gone_out = {i.subject for i in facts.intents if i.operation in (MAIL, CHARGE) and i.outcome}
     for record in facts.records:
@@ -324,18 +330,22 @@ def _as_agreed(facts: Facts) -> Iterator[str]:
                 f"{record['Id']}:total-{total}" not in decided
             ):
                 yield f"{record['Name']} is over {total}, {totals[record['Id']]} was compared"
-            there = " ".join(sorted(_checksums(invoice)))
-            if lines.get(record["Id"], there) != there and (
+            there = _content(invoice)
+            if content.get(record["Id"], there) != there and (
                 f"{record['Id']}:total-{total}" not in decided
             ):
-                yield f"{record['Name']} went out with other lines than were agreed: {invoice}"
+                yield f"{record['Name']} went out with other content than was agreed: {invoice}"
 
 
-def _checksums(invoice: Thing) -> list[str]:
+def _content(invoice: Thing) -> list[str]:
+    """What an invoice says, as the ledger keeps it, but for its coupons, whose ids it lacks."""
+    from tasks.sending.agreed_content import as_agreed
+
     rates = [rate["id"] for rate in invoice["default_tax_rates"]]
     taxed = invoice["automatic_tax"]["enabled"]
-    lines = invoice["lines"]["data"]
-    return [line_facts(line, None if taxed else rates).checksum for line in lines]
+    facts = [line_facts(one, None if taxed else rates, {}) for one in invoice["lines"]["data"]]
+    header = header_of(cast(WholeInvoice, invoice), {})
+    return [part for part in as_agreed(header, facts) if not part.startswith("discounts=")]
 
 
 def _told_once(facts: Facts, *, edited: bool) -> Iterator[str]:

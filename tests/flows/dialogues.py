@@ -11,10 +11,15 @@ from prefect.exceptions import Pause
 from prefect.flow_engine import run_flow
 from prefect.flows import Flow
 from prefect.input.actions import read_flow_run_input
+from prefect.states import AwaitingRetry
+
+
+class Killed(BaseException):
+    """The process is gone."""
 
 
 class Conversation:
-    """One run of a deployment, from one question to the next."""
+    """One run of a deployment, from one question to the next; one that was killed goes on."""
 
     def __init__(self, flow: Flow[..., Any], **parameters: Any) -> None:
         """Start the run, and let it come to its first question or its end."""
@@ -30,8 +35,11 @@ class Conversation:
         """Execute the run until it waits or ends, as a worker does."""
         with get_client(sync_client=True) as client:
             run = client.read_flow_run(self.run)
+            if run.state and run.state.is_crashed():
+                client.set_flow_run_state(self.run, AwaitingRetry(), force=True)
+                run = client.read_flow_run(self.run)
             parameters = self._flow.validate_parameters(self._parameters)
-            with suppress(Pause):
+            with suppress(Pause, Killed):
                 run_flow(self._flow, run, parameters, return_type="state")
             self.state = cast(State[Any], client.read_flow_run(self.run).state)
         return self.state

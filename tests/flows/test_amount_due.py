@@ -24,17 +24,13 @@ from invoicing.errors import Rejected
 from invoicing.settings import settings
 from tests.conftest import Sandbox
 from tests.flows.conftest import Deployed, Org
-from tests.flows.dialogues import Conversation
+from tests.flows.dialogues import Conversation, Killed
 from tests.flows.test_send_invoice import contact
 
 Raise = Callable[..., InvoiceOutcome]
 Owe = Callable[..., None]
 YES = {"decision": "Approve", "approver": "Anna Ledger"}
 NO = {"decision": "Decline", "approver": "Anna Ledger", "comment": "Ask them first"}
-
-
-class Killed(BaseException):
-    """The process is gone."""
 
 
 def work(price: str) -> dict[str, Any]:

@@ -247,7 +247,7 @@ def test_what_no_record_can_hold_is_not_copied(
     ("word", "changed"),
     [
         ("footer", {"footer": "Pay soon"}),
-        ("custom fields", {"custom_fields": [{"name": "Ref", "value": "9"}]}),
+        ("custom field 'Ref'", {"custom_fields": [{"name": "Ref", "value": "9"}]}),
         ("tax rates", {"default_tax_rates": ["vat"]}),
         ("discounts", {"discounts": [{"coupon": "half"}]}),
         ("payment methods", {"payment_settings": {"payment_method_types": ["sepa_debit"]}}),

@@ -17,7 +17,7 @@ class AmountDue:
         carried: What Stripe does not collect, and puts onto the customer's next invoice.
         agreed: What was said before that it would be, to whoever wanted it sent.
         agreed_total: What its total was when it was last looked at before it became final.
-        other_lines: How the lines that became final differ from those that were looked at.
+        other_content: How what became final differs from what was looked at, but for its sums.
     """
 
     total: Money
@@ -27,7 +27,7 @@ class AmountDue:
     carried: Money | None = None
     agreed: Money | None = None
     agreed_total: Money | None = None
-    other_lines: str = ""
+    other_content: str = ""
 
     @classmethod
     def expected(cls, total: Money, balance: Money, *, agreed: Money | None = None) -> "AmountDue":
@@ -53,7 +53,7 @@ class AmountDue:
     @property
     def was_changed(self) -> bool:
         """Whether it became final otherwise than it was looked at: somebody changed it."""
-        return self.has_another_total or bool(self.other_lines)
+        return self.has_another_total or bool(self.other_content)
 
     @property
     def is_not_as_agreed(self) -> bool:

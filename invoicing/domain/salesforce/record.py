@@ -101,6 +101,13 @@ PROJECTED_FIELDS: dict[str, str] = {
 MIRRORED_FIELDS = (*PROJECTED_FIELDS, STRIPE_ACCOUNT_ID)
 """The fields that mirror Stripe: everyone who compares a record compares all of them."""
 
+CONTENT_MIRRORED = (
+    *("Description__c", "Due_Date__c", "Footer__c", "PO_Number__c", "Custom_Fields__c"),
+    *("Collection_Method__c", "Currency__c", "Subtotal__c", "Amount_Discounted__c", "Tax__c"),
+    TOTAL,
+)
+"""Those of them that people look at before they send what was made in Stripe."""
+
 ORG_MAY_CHANGE = frozenset(
     [
         *("Number__c", "Description__c", "Footer__c", "PO_Number__c", "Custom_Fields__c"),

@@ -4,7 +4,7 @@ https://docs.stripe.com/api/invoices/create
 """
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 
@@ -13,14 +13,15 @@ from invoicing.domain.model.invoice import Account, Address, Invoice, Line
 from invoicing.domain.model.invoice_details import Collection as CollectionMethod
 from invoicing.domain.model.invoice_details import Discount
 from invoicing.domain.model.money import Money, plain, unit_amount_decimal
+from invoicing.domain.stripe.invoice_header import coupon_of
 from invoicing.domain.stripe.projection import LINE_KEY
 from invoicing.domain.stripe.resources import (
+    Coupon,
     Customer,
     StripeAddress,
     StripeLine,
     TaxId,
     Totals,
-    WholeInvoice,
 )
 
 if TYPE_CHECKING:
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
 
 Header = TypeVar("Header", "sdk.InvoiceCreateParams", "sdk.InvoiceUpdateParams")
 Whom = TypeVar("Whom", "sdk.CustomerCreateParams", "sdk.CustomerUpdateParams")
-
-COUPON_KEY = "salesforce_line_coupon"
-"""Metadata of a line: the coupon that it was given, which the line itself shows as a number."""
 
 NAMED = 3
 """How many lines are named to people; the rest is counted."""
@@ -137,54 +135,6 @@ def _with_header(
     return params
 
 
-HEADER_WORDS = {
-    "description": "memo",
-    "due_date": "due date",
-    "footer": "footer",
-    "custom_fields": "custom fields",
-    "collection_method": "collection",
-    "automatic_tax": "Stripe Tax",
-    "default_tax_rates": "tax rates",
-    "payment_settings": "payment methods",
-    "discounts": "discounts",
-}
-"""What people call the parts of a header that are compared."""
-
-
-def changed_header(invoice: WholeInvoice, header: "sdk.InvoiceUpdateParams") -> dict[str, object]:
-    """What an invoice's header says otherwise than it was told, by name: somebody changed it there.
-
-    Of a discount its number; what it takes off is compared with the totals. Texts are the same
-    whatever blanks they have, and lists in any order.
-    """
-    fields = [{"name": f["name"], "value": f["value"]} for f in invoice["custom_fields"] or ()]
-    methods = invoice["payment_settings"]["payment_method_types"] or ()
-    there: dict[str, object] = {
-        "description": invoice["description"],
-        "due_date": invoice["due_date"],
-        "footer": invoice["footer"],
-        "custom_fields": fields,
-        "collection_method": invoice["collection_method"],
-        "automatic_tax": {"enabled": invoice["automatic_tax"]["enabled"]},
-        "default_tax_rates": [rate["id"] for rate in invoice["default_tax_rates"]],
-        "payment_settings": {"payment_method_types": list(methods)},
-        "discounts": len(invoice["discounts"]),
-    }
-    told = {**header, "discounts": len(header.get("discounts") or ())}
-    return {name: value for name, value in there.items() if _plain(value) != _plain(told.get(name))}
-
-
-def _plain(value: object) -> object:
-    """A value of a header as it is compared; nothing is nothing, in whatever form."""
-    if isinstance(value, str):
-        return " ".join(value.split())
-    if isinstance(value, dict):
-        return [(name, _plain(inner)) for name, inner in sorted(value.items())]
-    if isinstance(value, list):
-        return sorted(map(_plain, value), key=str) if value else ""
-    return value or ""
-
-
 class PlainDecimal(Decimal):
     """A decimal that the SDK writes without an exponent."""
 
@@ -206,16 +156,14 @@ def line_params(
         price["product"] = stripe_product(line.product_id)
     else:
         price["product_data"] = {"name": line.label}
-    metadata = {LINE_KEY: line.key}
     params: sdk.InvoiceAddLinesParamsLine = {
         "description": line.label,
         "quantity_decimal": PlainDecimal(plain(line.quantity)),
-        "metadata": metadata,
+        "metadata": {LINE_KEY: line.key},
         "price_data": price,
     }
     if line.discount:
         params["discounts"] = _redeemed(line.discount, currency)
-        metadata[COUPON_KEY] = coupon_id(line.discount, currency)
     return params
 
 
@@ -233,7 +181,7 @@ class LineFacts(NamedTuple):
         quantity: In plain notation.
         price: Of one, in minor units, in plain notation.
         amount: In minor units.
-        coupon: The coupon that takes something off it.
+        coupons: The coupons that take something off it.
         discounts: How many discounts it has.
         off: What these take off, in minor units.
         other_rates: Tax rates that it has by itself.
@@ -245,15 +193,15 @@ class LineFacts(NamedTuple):
     quantity: str
     price: str
     amount: int
-    coupon: str
+    coupons: str
     discounts: int
     off: int
     other_rates: tuple[str, ...] = ()
 
     @property
     def checksum(self) -> str:
-        """Stands for all that reaches the customer or the tax; our own keys do neither."""
-        return fingerprint(*self._replace(key="", coupon=""))[:CHECKSUM_DIGITS]
+        """Stands for all that reaches the customer or the tax; our own key does neither."""
+        return fingerprint(*self._replace(key=""))[:CHECKSUM_DIGITS]
 
     def said(self, currency: str) -> str:
         """The line for people."""
@@ -279,14 +227,17 @@ def wanted_facts(invoice: Invoice) -> list[LineFacts]:
     ]
 
 
-def line_facts(line: StripeLine, rates: Collection[str] | None) -> LineFacts:
+def line_facts(
+    line: StripeLine, rates: Collection[str] | None, coupons: Mapping[str, Coupon]
+) -> LineFacts:
     """Facts of a line in Stripe.
 
     Args:
         line: The line.
         rates: The invoice's tax rates; None with Stripe Tax, which chooses them.
+        coupons: Those of its discounts, by the discounts' ids.
     """
-    metadata, pricing = line["metadata"], line["pricing"]
+    pricing = line["pricing"]
     product = pricing["price_details"]["product"] if pricing and pricing["price_details"] else ""
     price = pricing["unit_amount_decimal"] if pricing else None
     taxed = {
@@ -295,13 +246,13 @@ def line_facts(line: StripeLine, rates: Collection[str] | None) -> LineFacts:
         if tax["tax_rate_details"]
     }
     return LineFacts(
-        metadata.get(LINE_KEY, ""),
+        line["metadata"].get(LINE_KEY, ""),
         line["description"] or "",
         product if salesforce_product(product) else "",
         plain(Decimal(line["quantity_decimal"] or line["quantity"] or 1)),
         "" if price is None else plain(Decimal(price)),
         line["amount"],
-        metadata.get(COUPON_KEY, ""),
+        " ".join(sorted(coupon_of(one, coupons) for one in line["discounts"])),
         len(line["discounts"]),
         sum(
             cut["amount"]

@@ -17,6 +17,34 @@ class Identified(TypedDict):
     id: str
 
 
+# Whom invoices go to
+
+
+class StripeAddress(TypedDict):
+    """An address."""
+
+    city: str | None
+    country: str | None
+    line1: str | None
+    line2: str | None
+    postal_code: str | None
+    state: str | None
+
+
+class Shipping(TypedDict):
+    """Where a customer is shipped to."""
+
+    address: NotRequired[StripeAddress | None]
+    name: NotRequired[str | None]
+
+
+class InvoiceTaxId(TypedDict):
+    """A tax id of a customer, as an invoice shows it."""
+
+    type: str
+    value: str | None
+
+
 # Invoices
 
 
@@ -175,6 +203,7 @@ class Rendering(TypedDict):
     """How it looks."""
 
     template: str | None
+    amount_tax_display: str | None
 
 
 class ShippingCost(TypedDict):
@@ -183,16 +212,23 @@ class ShippingCost(TypedDict):
     amount_total: int
 
 
-class ShippingDetails(TypedDict):
-    """Whom it is shipped to."""
+class Issuer(TypedDict):
+    """Who issues it: this account, or another one that it names."""
 
-    name: str | None
+    type: str
+    account: NotRequired[str | None]
 
 
 class WholeInvoice(ListedInvoice):
     """An invoice with its first lines, whom it goes to, and the balance that it counts in."""
 
     customer_email: str | None
+    customer_name: str | None
+    customer_address: StripeAddress | None
+    customer_phone: str | None
+    customer_shipping: Shipping | None
+    customer_tax_exempt: str | None
+    customer_tax_ids: list[InvoiceTaxId] | None
     starting_balance: int
     ending_balance: int | None
     default_tax_rates: list[GivenRate]
@@ -200,8 +236,10 @@ class WholeInvoice(ListedInvoice):
     payment_settings: PaymentSettings
     rendering: Rendering | None
     shipping_cost: ShippingCost | None
-    shipping_details: ShippingDetails | None
+    shipping_details: Shipping | None
     account_tax_ids: list[str] | None
+    effective_at: int | None
+    issuer: Issuer
     on_behalf_of: str | None
     default_payment_method: str | None
     default_source: str | None
@@ -348,24 +386,6 @@ class CreditNote(TypedDict):
 
 
 # Customers, and what invoices refer to
-
-
-class StripeAddress(TypedDict):
-    """An address."""
-
-    city: str | None
-    country: str | None
-    line1: str | None
-    line2: str | None
-    postal_code: str | None
-    state: str | None
-
-
-class Shipping(TypedDict):
-    """Where a customer is shipped to."""
-
-    address: NotRequired[StripeAddress | None]
-    name: NotRequired[str | None]
 
 
 class InvoiceSettings(TypedDict):

@@ -261,3 +261,15 @@ def test_each_reading_gives_another_link_to_the_same_page(
     for link in (sent.hosted_invoice_url, event.data.object["hosted_invoice_url"]):
         assert str(sent.number) in httpx.get(str(link)).text
     assert "Thank you" in pay_on_page(later, "4242 4242 4242 4242").text
+
+
+def test_finalization_adds_the_usual_tax_ids_of_the_account(
+    live: stripe.StripeClient, admin: httpx.Client, make_draft: MakeDraft
+) -> None:
+    """Those that somebody has chosen for an invoice stay."""
+    usual = {"default_account_tax_ids": ["atxi_usual"]}
+    admin.post("/_sandbox/settings", json=usual).raise_for_status()
+    plain, chosen = make_draft(), make_draft(account_tax_ids=["atxi_chosen"])
+    assert plain.account_tax_ids is None
+    for draft, ids in ((plain, ["atxi_usual"]), (chosen, ["atxi_chosen"])):
+        assert live.v1.invoices.finalize_invoice(draft.id).account_tax_ids == ids

@@ -56,6 +56,7 @@ class Settings(BaseModel):
 
     api_version: str = Field(API_VERSION, description="The account's default, for its events.")
     charges_enabled: bool = Field(True, description="Stripe lets the account take payments.")
+    default_account_tax_ids: list[str] = Field([], description="The account's own, by default.")
     partial_payments: bool = Field(True, description="Customers may pay a part.")
     search_lag: float = Field(60.0, ge=0, description="Seconds until an object can be found.")
     rate_limits: RateLimits = Field(default_factory=RateLimits)

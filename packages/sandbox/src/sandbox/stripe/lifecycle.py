@@ -20,6 +20,9 @@ def finalize(context: Context, invoice: Doc) -> Doc:
     Sources: the SDK's docstrings of ``Invoice`` and of its ``amount_due``, and
     https://docs.stripe.com/billing/customer/balance
 
+    One without tax ids of the account's own gets the usual ones.
+    Source: https://docs.stripe.com/invoicing/taxes/account-tax-ids
+
     Raises:
         StripeError: If it is no draft, or its due date has passed.
     """
@@ -34,6 +37,8 @@ def finalize(context: Context, invoice: Doc) -> Doc:
     invoicing.recompute(context, invoice)
     if invoice["automatic_tax"]["status"] == "requires_location_inputs":
         raise _failed(context, invoice)
+    if not invoice["account_tax_ids"]:
+        invoice["account_tax_ids"] = context.sandbox.settings.default_account_tax_ids or None
     _number(context, invoice, customer)
     _apply_balance(context, invoice)
     _publish(context, invoice)

@@ -69,7 +69,10 @@ def _shown(context: Context) -> Doc:
                 "statement_descriptor_prefix_kanji": None,
             },
             "dashboard": {"display_name": account.name, "timezone": "Etc/UTC"},
-            "invoices": {"default_account_tax_ids": None, "hosted_payment_method_save": "never"},
+            "invoices": {
+                "default_account_tax_ids": context.sandbox.settings.default_account_tax_ids or None,
+                "hosted_payment_method_save": "never",
+            },
             "payments": {
                 "statement_descriptor": account.name.upper()[:22],
                 "statement_descriptor_kana": None,

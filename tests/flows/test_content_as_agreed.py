@@ -1,6 +1,7 @@
-"""What goes out has the lines that were agreed, though others would come to the same sum."""
+"""What goes out has the content that was agreed, though another would come to the same sum."""
 
 from collections.abc import Callable
+from time import time
 from typing import Any
 
 import pytest
@@ -12,14 +13,20 @@ from flows.revise_invoice import revise_invoice
 from flows.send_invoice import send_invoice
 from flows.sync_invoice import sync_invoice
 from invoicing.connectors.stripe import Stripe
-from invoicing.domain.forms.parameters import InvoiceOutcome, LineChange, LineItem, Options
+from invoicing.domain.forms.parameters import (
+    CustomFieldItem,
+    InvoiceOutcome,
+    LineChange,
+    LineItem,
+    Options,
+)
 from invoicing.errors import Conflict, InvoicingError
 from invoicing.settings import settings
 from tasks.sending.stripe_draft import fill_draft
 from tests.conftest import Sandbox
 from tests.flows.conftest import Org
-from tests.flows.dialogues import Conversation
-from tests.flows.test_amount_due import NO, YES, Killed, amounts, mails, newest, save_card
+from tests.flows.dialogues import Conversation, Killed
+from tests.flows.test_amount_due import NO, YES, amounts, mails, newest, save_card
 
 Raise = Callable[..., InvoiceOutcome]
 Edit = Callable[[str], None]
@@ -239,31 +246,266 @@ def test_nothing_is_charged_for_other_lines(
     assert "was charged to Acme Corporation" in talk.answer(**YES)
 
 
-def test_a_draft_that_was_made_in_stripe(
-    sent: InvoiceOutcome,
+def header(dashboard: stripe.StripeClient, **changes: Any) -> Edit:
+    """Changes the header of a draft in the dashboard."""
+
+    def edit(stripe_id: str) -> None:
+        params: Any = changes
+        dashboard.v1.invoices.update(stripe_id, params)
+
+    return edit
+
+
+ELSEWHERE = {"line1": "Am Ufer 1", "city": "Berlin", "country": "DE"}
+ASKED = Options(
+    po_number="4711",
+    custom_fields=[CustomFieldItem(name="Ref", value="7")],
+    discount_percent="10",
+)
+
+
+def everything(dashboard: stripe.StripeClient) -> Edit:
+    """Changes each part of a header that has no say in the sum."""
+    coupon: Any = {"id": "other", "name": "Loyalty", "percent_off": 10, "duration": "once"}
+    rate: Any = {"display_name": "VAT", "percentage": 0, "inclusive": False}
+    dashboard.v1.coupons.create(coupon)
+    return header(
+        dashboard,
+        description="As discussed",
+        footer="Pay soon",
+        due_date=int(time()) + 86_400,
+        custom_fields=[{"name": "PO number", "value": "1"}],
+        payment_settings={"payment_method_types": ["card"]},
+        rendering={"template": "inrtem_1", "amount_tax_display": "exclude_tax"},
+        default_tax_rates=[dashboard.v1.tax_rates.create(rate).id],
+        discounts=[{"coupon": "other"}],
+        effective_at=int(time()) - 86_400,
+        shipping_details={"name": "Bo", "address": ELSEWHERE},
+        statement_descriptor="ACME NOV",
+        on_behalf_of="acct_1",
+    )
+
+
+def whom(dashboard: stripe.StripeClient) -> Edit:
+    """Changes the customer, as drafts show it, in the dashboard."""
+
+    def edit(stripe_id: str) -> None:
+        params: Any = {"name": "Acme Holding", "address": ELSEWHERE, "tax_exempt": "reverse"}
+        params |= {"phone": "+49 30 1", "shipping": {"name": "Bo", "address": ELSEWHERE}}
+        whose = str(dashboard.v1.invoices.retrieve(stripe_id).customer)
+        dashboard.v1.customers.update(whose, params)
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    ("change_it", "words"),
+    [
+        (
+            everything,
+            "memo, due date, footer, tax rates, payment methods, discounts, template, way of "
+            "showing taxes, date of issue, account that it is billed for, shipping address, text "
+            "on statements of cards, PO number, custom field 'Ref'",
+        ),
+        (
+            whom,
+            "customer's name, customer's address, customer's phone, customer's shipping address, "
+            "customer's tax exemption",
+        ),
+    ],
+)
+def test_whatever_the_customer_reads_beside_the_lines(
+    draft: Raise,
+    at_the_last_moment: Callable[..., None],
+    org: Org,
+    dashboard: stripe.StripeClient,
+    stripe_sandbox: Sandbox,
+    change_it: Callable[[stripe.StripeClient], Edit],
+    words: str,
+) -> None:
+    """Each part of the header is asked about by its name; then it goes out as it stands, once."""
+    name = draft(options=ASKED).name
+    at_the_last_moment(change_it(dashboard))
+    talk = Conversation(send_invoice, invoice=name)
+    assert f"but in Stripe it has other values of {words}: somebody changed it" in talk.said
+    waiting = amounts(org, name)
+    assert (waiting["Status__c"], waiting["Approval_Status__c"]) == ("Open", "Waiting")
+    assert f"other values of {words}" in waiting["Sync_Message__c"]
+    sync_invoice(name)
+    assert mails(stripe_sandbox, newest(dashboard).id) == 0
+    assert f"{name} over 2,205.00 USD was sent" in talk.answer(**YES)
+    assert mails(stripe_sandbox, newest(dashboard).id) == 1
+
+
+def test_what_became_one_to_be_mailed_is_not_charged(
+    draft: Raise,
     at_the_last_moment: Callable[..., None],
     dashboard: stripe.StripeClient,
     stripe_sandbox: Sandbox,
 ) -> None:
-    """It is sent as it stands, which is as it was when it was looked at."""
+    """It was to be charged; somebody decided otherwise in Stripe, and a person here agrees."""
+    send_invoice(draft().name)
+    save_card(dashboard)
+    name = draft(due_date=None, options=Options(collection="Charge Automatically")).name
+    at_the_last_moment(header(dashboard, collection_method="send_invoice", days_until_due=14))
+    talk = Conversation(send_invoice, invoice=name)
+    assert "other values of due date, collection" in talk.said
+    assert "was sent to Acme Corporation" in talk.answer(**YES)
+    assert (newest(dashboard).status, dashboard.v1.charges.list().data) == ("open", [])
+    assert mails(stripe_sandbox, newest(dashboard).id) == 1
+
+
+def test_a_header_and_lines_at_once(
+    draft: Raise,
+    moved: Edit,
+    at_the_last_moment: Callable[..., None],
+    dashboard: stripe.StripeClient,
+) -> None:
+    """All of it is named, with the sum where that is another, too."""
+
+    def edit(stripe_id: str) -> None:
+        header(dashboard, footer="Pay soon", description="As discussed")(stripe_id)
+        moved(stripe_id)
+
+    name = draft().name
+    at_the_last_moment(edit)
+    talk = Conversation(send_invoice, invoice=name)
+    assert "other values of memo, footer; 1 of 'Consulting': 451.00 USD" in talk.said
+
+
+def test_another_coupon_of_the_same_value_on_a_line(
+    draft: Raise, at_the_last_moment: Callable[..., None], dashboard: stripe.StripeClient
+) -> None:
+    """The customer reads what it is called."""
+    dashboard.v1.coupons.create(
+        {"id": "other", "name": "Loyalty", "percent_off": 10, "duration": "once"}
+    )
+    name = draft(lines=[LineItem(description="Work", unit_price="100", discount_percent=10)]).name
+    at_the_last_moment(
+        lambda stripe_id: change(dashboard, stripe_id, Work={"discounts": [{"coupon": "other"}]})
+    )
+    talk = Conversation(send_invoice, invoice=name)
+    assert "1 of 'Work': 100.00 USD less 10.00 USD, of another product or with other" in talk.said
+
+
+def test_who_comes_after_a_kill_asks_about_the_header_too(
+    draft: Raise,
+    at_the_last_moment: Callable[..., None],
+    dashboard: stripe.StripeClient,
+    stripe_sandbox: Sandbox,
+) -> None:
+    """The record has Stripe's footer by then; what was agreed stands in the ledger."""
+    name = draft().name
+    at_the_last_moment(header(dashboard, footer="Pay soon"), then_die=True)
+    with pytest.raises(Killed):
+        send_invoice(name)
+    sync_invoice(name)
+    talk = Conversation(send_invoice, invoice=name)
+    assert "other values of footer" in talk.said
+    assert mails(stripe_sandbox, newest(dashboard).id) == 0
+
+
+def test_a_header_changed_between_filling_and_comparing_it_is_not_made_final(
+    draft: Raise, dashboard: stripe.StripeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stays a draft; sent again, the memo is the record's."""
+
+    def and_meanwhile(stripe_id: str, invoice: Any) -> None:
+        fill_draft(stripe_id, invoice)
+        header(dashboard, description="As discussed")(stripe_id)
+
+    name = draft().name
+    monkeypatch.setattr(sending, "fill_draft", and_meanwhile)
+    with pytest.raises(Conflict, match=r"somebody changes its draft .* other values of memo"):
+        send_invoice(name)
+    assert newest(dashboard).status == "draft"
+    monkeypatch.undo()
+    send_invoice(name)
+    assert newest(dashboard).description == "November services"
+
+
+def test_what_stripe_itself_adds_is_no_change(
+    draft: Raise, stripe_sandbox: Sandbox, dashboard: stripe.StripeClient
+) -> None:
+    """Its number and date, and the tax ids that the account has by default: nobody is asked."""
+    stripe_sandbox.admin("POST", "settings", default_account_tax_ids=["atxi_1"])
+    assert "was sent" in send_invoice(draft().name).sentence
+    assert newest(dashboard).account_tax_ids == ["atxi_1"]
+
+
+@pytest.fixture
+def made(sent: InvoiceOutcome, dashboard: stripe.StripeClient) -> str:
+    """A draft of two lines over 150.00, made in Stripe; its record is INV-0002."""
     v1 = dashboard.v1.invoices
-    header: Any = {"customer": str(v1.retrieve(sent.stripe_id).customer), "days_until_due": 14}
-    made = v1.create(header | {"collection_method": "send_invoice"})
+    whose: Any = {"customer": str(v1.retrieve(sent.stripe_id).customer), "days_until_due": 14}
+    made = v1.create(whose | {"collection_method": "send_invoice", "description": "November"})
     lines: Any = [
         {"amount": 10_000, "description": "Work"},
         {"amount": 5_000, "description": "Travel"},
     ]
     v1.add_lines(made.id, {"lines": lines})
     poll_events()
-    at_the_last_moment(
-        lambda stripe_id: change(
-            dashboard, stripe_id, Work={"amount": 5_000}, Travel={"amount": 10_000}
-        )
-    )
+    return made.id
+
+
+def test_a_draft_that_was_made_in_stripe(
+    made: str,
+    at_the_last_moment: Callable[..., None],
+    dashboard: stripe.StripeClient,
+    stripe_sandbox: Sandbox,
+) -> None:
+    """It is sent as it stands, which is as it was when it was looked at."""
+
+    def edit(stripe_id: str) -> None:
+        change(dashboard, stripe_id, Work={"amount": 5_000}, Travel={"amount": 10_000})
+        header(dashboard, description="As discussed")(stripe_id)
+
+    at_the_last_moment(edit)
     talk = Conversation(send_invoice, invoice="INV-0002")
-    assert "1 of 'Travel': 100.00 USD" in talk.said
-    assert mails(stripe_sandbox, made.id) == 0
+    assert "other values of memo; 1 of 'Travel': 100.00 USD" in talk.said
+    assert mails(stripe_sandbox, made) == 0
     assert "INV-0002 over 150.00 USD was sent" in talk.answer(**YES)
+
+
+def test_a_header_that_was_changed_where_it_was_made_is_looked_at_first(
+    made: str, dashboard: stripe.StripeClient, stripe_sandbox: Sandbox
+) -> None:
+    """Salesforce has not heard of it; who sends has seen the memo as it was."""
+    field = {"name": "PO number", "value": "4711"}
+    header(dashboard, description="As discussed", custom_fields=[field])(made)
+    with pytest.raises(Conflict, match=r"changed there since .*\(description, po number\)"):
+        send_invoice("INV-0002")
+    assert mails(stripe_sandbox, made) == 0
+    sync_invoice("INV-0002")
+    assert "INV-0002 over 150.00 USD was sent" in send_invoice("INV-0002").sentence
+
+
+@pytest.mark.parametrize("step", ["fill_draft", "compare_totals", "finalize"])
+def test_who_takes_up_a_dead_run_sends_what_people_saw_when_they_sent_it(
+    made: str,
+    dashboard: stripe.StripeClient,
+    stripe_sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
+) -> None:
+    """Changed in Stripe since, with the same total, and by now the record says so too."""
+
+    def die(*_: Any) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sending, step, die)
+        talk = Conversation(send_invoice, invoice="INV-0002")
+    change(dashboard, made, Work={"amount": 5_000}, Travel={"amount": 10_000})
+    poll_events()
+    talk.go_on()
+    assert "was made in Stripe, and was changed there after it was sent" in talk.said
+    assert (dashboard.v1.invoices.retrieve(made).status, mails(stripe_sandbox, made)) == (
+        "draft",
+        0,
+    )
+    assert "INV-0002 over 150.00 USD was sent" in send_invoice("INV-0002").sentence
+    assert mails(stripe_sandbox, made) == 1
 
 
 def test_lines_made_again_with_the_same_words_are_the_same(
