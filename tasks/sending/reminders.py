@@ -11,6 +11,7 @@ from prefect.logging import get_run_logger
 
 from invoicing.connectors import salesforce, stripe
 from invoicing.connectors.salesforce import Record
+from invoicing.domain.model.dates import local_date
 from invoicing.domain.model.reminder_dates import due_dates, planned_day
 from invoicing.domain.model.wording import counted
 from invoicing.domain.salesforce import record
@@ -175,6 +176,9 @@ def _why_not(reminder: Reminder) -> str | None:
     invoice = stripe.client().invoice_with_payments(reminder.stripe_id)
     if invoice is None or invoice["status"] != "open" or not invoice["amount_remaining"]:
         return f"is {invoice['status'] if invoice else 'gone'} in Stripe by now"
+    due = invoice["due_date"]
+    if due is None or local_date(due, settings().business.zone) != reminder.due:
+        return "is due on another day in Stripe; sync it"
     if under_way(payments_of(invoice)):
         return "a bank debit is under way"
     known = payment_facts.known([reminder.stripe_id]).get(reminder.stripe_id)

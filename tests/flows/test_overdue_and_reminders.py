@@ -94,6 +94,21 @@ def test_a_later_due_date_takes_the_mark_away(sent: InvoiceOutcome, org: Org) ->
     assert record(org)["Is_Overdue__c"] is False
 
 
+def test_nobody_is_reminded_of_a_day_that_is_another_in_stripe(
+    policy: None,
+    sent: InvoiceOutcome,
+    org: Org,
+    stripe_sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The record has a day that is not the invoice's, and no sync has put it right yet."""
+    org.set(sent.name, Due_Date__c=(NEXT_MONTH - timedelta(days=20)).isoformat())
+    on(monkeypatch, NEXT_MONTH - timedelta(days=19))
+    before = mails(stripe_sandbox)
+    assert send_reminders().sentence == "1 reminder planned, 0 sent."
+    assert mails(stripe_sandbox) == before
+
+
 def test_reminders_are_off_by_default(
     sent: InvoiceOutcome, stripe_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
