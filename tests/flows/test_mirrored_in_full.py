@@ -98,6 +98,39 @@ def test_lines_changed_in_salesforce_are_put_right(
     assert full_sync().sentence == "1 invoice compared, 0 differed."
 
 
+@pytest.mark.parametrize("other", ["none", "another"])
+@BY_ALL
+def test_the_product_of_a_sent_line_is_put_right(
+    sent: InvoiceOutcome, org: Org, put_right: PutRight, other: str
+) -> None:
+    """Somebody cleared it, or chose another; and each sync says that it was the line."""
+    query = "SELECT Id, Description__c, Product__c FROM Stripe_Invoice_Line__c ORDER BY Position__c"
+    consulting, onboarding = (line["Product__c"] for line in org.query(query))
+    line = org.query(query)[0]["Id"]
+    wrong = {"none": None, "another": onboarding}[other]
+    salesforce.client().update("Stripe_Invoice_Line__c", line, {"Product__c": wrong})
+    said = put_right(sent.name)
+    assert "1 repaired" in said or said == "INV-0001 was brought up to date: lines."
+    assert [one["Product__c"] for one in org.query(query)] == [consulting, onboarding]
+    assert full_sync().sentence == "1 invoice compared, 0 differed."
+
+
+def test_what_people_say_of_a_line_that_was_made_in_stripe_stays(
+    made_in_stripe: str, org: Org, dashboard: stripe.StripeClient
+) -> None:
+    """Its product is one of Stripe's own: which of Salesforce's that is, only they know."""
+    lines: Any = [{"amount": 9900, "description": "Workshop"}]
+    dashboard.v1.invoices.add_lines(made_in_stripe, {"lines": lines})
+    dashboard.v1.invoices.finalize_invoice(made_in_stripe)
+    poll_events()
+    [product] = org.query("SELECT Id FROM Product2 WHERE Name = 'Consulting'")
+    [line] = org.record("INV-0002")["Lines__r"]["records"]
+    client = salesforce.client()
+    client.update("Stripe_Invoice_Line__c", line["Id"], {"Product__c": product["Id"]})
+    assert sync_invoice("INV-0002").sentence == "INV-0002 was in step already."
+    assert full_sync().sentence == "2 invoices compared, 0 differed."
+
+
 @pytest.fixture
 def made_in_stripe(sent: InvoiceOutcome, dashboard: stripe.StripeClient) -> str:
     """An empty draft that somebody began in the dashboard, and Salesforce heard of."""

@@ -1,7 +1,8 @@
 """Lines of a finalized invoice: the record's, held to Stripe's.
 
 Stripe freezes an invoice's lines when it is finalized. From then on the record's lines say what
-Stripe's say: text, quantity, price and amount. Their order and discounts stay as they are.
+Stripe's say: text, quantity, price, amount and, where Salesforce wrote the line, the product. Their
+order and discounts stay as they are.
 """
 
 from collections import Counter
@@ -27,23 +28,34 @@ CHECKSUM_DIGITS = 10
 """Of a line's fingerprint: what all lines of an invoice add up to fits into a ledger's integer."""
 
 
+STRIPE_LINE = "il_"
+"""Begins the ids of Stripe's lines, which are the keys of lines that were made there."""
+
+
 class LineFacts(NamedTuple):
-    """Facts of a line that must be the same on both sides; the amount in minor units."""
+    """Facts of a line that must be the same on both sides; the amount in minor units.
+
+    Of which of Salesforce's products a line is can be known where Salesforce wrote it: one that was
+    made in Stripe is of a product of Stripe's, and people may say on the record what that is.
+    """
 
     key: str
     text: str
     quantity: str
     price: str
     amount: int
+    product: str = ""
 
     @property
     def checksum(self) -> int:
         """A number that says whether the line is the same; lines of an invoice are added up."""
-        return int(fingerprint(*self)[:CHECKSUM_DIGITS], 16)
+        facts = self if self.product else self[:-1]
+        return int(fingerprint(*facts)[:CHECKSUM_DIGITS], 16)
 
     def said(self, currency: str) -> str:
         """The line for people."""
-        return f"{self.quantity} of {self.text!r}: {Money(currency, self.amount)}"
+        product = f" ({self.product})" if self.product else ""
+        return f"{self.quantity} of {self.text!r}{product}: {Money(currency, self.amount)}"
 
 
 class Kept(NamedTuple):
@@ -63,10 +75,19 @@ class MirroredLine(NamedTuple):
 
 def mirror_of(line: StripeLine, currency: str, *, ours: bool, kept: Kept) -> MirroredLine:
     """A line of Stripe's as the record is to have it; see :func:`facts_in_stripe`."""
+    facts = facts_in_stripe(line, currency, ours=ours, kept=kept)
+    return MirroredLine(facts, _product_of(line))
+
+
+def _product_of(line: StripeLine) -> str | None:
     pricing = line["pricing"]
     details = pricing["price_details"] if pricing else None
-    facts = facts_in_stripe(line, currency, ours=ours, kept=kept)
-    return MirroredLine(facts, salesforce_product(details["product"]) if details else None)
+    return salesforce_product(details["product"]) if details else None
+
+
+def _known(product: str | None, key: str) -> str:
+    """A line's product, if it can be known on both sides; see :class:`LineFacts`."""
+    return (product or "") if key and not key.startswith(STRIPE_LINE) else ""
 
 
 def facts_in_stripe(line: StripeLine, currency: str, *, ours: bool, kept: Kept) -> LineFacts:
@@ -87,12 +108,14 @@ def facts_in_stripe(line: StripeLine, currency: str, *, ours: bool, kept: Kept) 
         currency,
         exact_prices=kept.exact_prices,
     )
+    key = (line_key(line) if ours else line["id"]) if kept.keys else ""
     return LineFacts(
-        (line_key(line) if ours else line["id"]) if kept.keys else "",
+        key,
         _text(line["description"], kept.text),
         quantity,
         price,
         line["amount"],
+        _known(_product_of(line), key),
     )
 
 
@@ -126,6 +149,7 @@ def facts_on_record(row: Mapping[str, Any], currency: str, kept: Kept) -> LineFa
         row.get("Unit_Price__c"),
         row.get(record.EXACT_PRICE),
         row.get("Amount__c"),
+        row.get("Product__c"),
         currency,
         kept.text,
     )
@@ -138,6 +162,7 @@ def read_facts(
     price: Any,
     exact: Any,
     amount: Any,
+    product: str | None,
     currency: str,
     length: int = TEXT_LENGTH,
 ) -> LineFacts:
@@ -151,6 +176,7 @@ def read_facts(
         plain(many),
         plain(each),
         (line_amount(many, each, currency) if whole is None else whole).minor,
+        _known(product, key),
     )
 
 

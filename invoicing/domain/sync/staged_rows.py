@@ -254,7 +254,8 @@ def _minor(text: str, currency: str) -> int | None:
 
 QUERIED_LINE_FIELDS = (
     *("Id", "Invoice__c", record.LOCAL_KEY, "Description__c", "Product__r.Name", "Quantity__c"),
-    *("Unit_Price__c", record.EXACT_PRICE, "Amount__c", f"Invoice__r.{record.CURRENCY}"),
+    *("Unit_Price__c", record.EXACT_PRICE, "Amount__c", "Product__c"),
+    f"Invoice__r.{record.CURRENCY}",
 )
 """The fields of lines that Salesforce is asked for."""
 
@@ -263,10 +264,10 @@ def lines_rows(lines: Iterable[Sequence[str]], kept: Kept) -> Iterator[LinesRow]
     """Rows of lines, those that come one after another and are of one invoice put together."""
     for record_id, some in groupby(lines, itemgetter(1)):
         first, checksum, amount = "", 0, 0
-        for line_id, _, key, text, product, quantity, price, exact, whole, currency in some:
+        for line_id, _, key, text, name, quantity, price, exact, whole, product, currency in some:
             key = (key or line_id) if kept.keys else ""
             facts = line_mirror.read_facts(
-                key, text or product, quantity, price, exact, whole, currency, kept.text
+                key, text or name, quantity, price, exact, whole, product, currency, kept.text
             )
             first, checksum = first or line_id, checksum + facts.checksum
             amount += facts.amount
