@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from invoicing.domain.stripe.invoice_header import checksums, header_of, other_parts
 from invoicing.domain.stripe.invoice_links import page_of
 from tests.real.experiment import Observed, experiment
 from tests.real.stripe_account import Account, attempt, figures
@@ -43,6 +44,18 @@ def changes_after_finalization(account: Account) -> Observed:
         return {name: outcome(invoice, change) for name, change in CHANGES.items()}
 
     return {state: outcomes(make()) for state, make in ways.items()}
+
+
+@experiment
+def header_after_finalization(account: Account) -> Observed:
+    """Finalization itself changes nothing of the header but number, date of issue and links."""
+    more: dict[str, Any] = {"footer": "Thank you", "custom_fields": [{"name": "PO", "value": "1"}]}
+    draft = account.draft(account.customer(), 10_000, description="Work", **more)
+    account.pass_time(15)
+    headers = [
+        checksums(header_of(one.to_dict(), {})) for one in (draft, account.finalize(draft.id))
+    ]
+    return {"changed": other_parts(headers[1], headers[0])}
 
 
 @experiment
