@@ -27,7 +27,6 @@ from tests.conftest import Sandbox
 from tests.flows.conftest import Org
 from tests.flows.dialogues import Conversation, Killed
 from tests.flows.test_amount_due import NO, YES, amounts, mails, newest, save_card
-from tests.flows.test_who_is_asked import end_leases
 
 Raise = Callable[..., InvoiceOutcome]
 Edit = Callable[[str], None]
@@ -498,8 +497,7 @@ def test_who_takes_up_a_dead_run_sends_what_people_saw_when_they_sent_it(
         patch.setattr(sending, step, die)
         talk = Conversation(send_invoice, invoice="INV-0002")
     change(dashboard, made, Work={"amount": 5_000}, Travel={"amount": 10_000})
-    end_leases()
-    poll_events()
+    sync_invoice("INV-0002")
     talk.go_on()
     assert "was made in Stripe, and was changed there after it was sent" in talk.said
     assert (dashboard.v1.invoices.retrieve(made).status, mails(stripe_sandbox, made)) == (

@@ -1,11 +1,13 @@
 """Somebody wrote another record's Stripe id into a record: nothing happens to the other invoice."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 import stripe
 
+from flows.clone_invoice import clone_invoice
 from flows.credit_invoice import credit_invoice
 from flows.delete_draft import delete_draft
 from flows.full_sync import full_sync
@@ -13,14 +15,18 @@ from flows.record_payment import record_payment
 from flows.replace_invoice import replace_invoice
 from flows.resend_invoice import resend_invoice
 from flows.send_invoice import send_invoice
+from flows.send_reminders import send_reminders
 from flows.sync_invoice import sync_invoice
 from flows.void_invoice import void_invoice
 from flows.write_off_invoice import write_off_invoice
 from invoicing.domain.forms.parameters import InvoiceOutcome
 from invoicing.errors import Conflict, InvoicingError, Rejected
 from tests.conftest import Sandbox
-from tests.flows.conftest import Org, forget_links
+from tests.flows.conftest import NEXT_MONTH, Org, forget_links
+from tests.flows.test_overdue_and_reminders import on, policy
 from tests.flows.test_send_invoice import mails
+
+__all__ = ["policy"]
 
 Raise = Callable[..., InvoiceOutcome]
 Pair = tuple[InvoiceOutcome, InvoiceOutcome]
@@ -32,6 +38,7 @@ ACTS: list[Callable[..., Any]] = [
     record_payment,
     credit_invoice,
     replace_invoice,
+    clone_invoice,
     sync_invoice,
 ]
 
@@ -72,6 +79,17 @@ def test_the_other_invoice_is_left_alone_by_every_act(
     assert f"Write {globex.stripe_id} back" in record["Sync_Message__c"]
     assert len(mails(stripe_sandbox)) == 2
     assert org.query("SELECT Id FROM Stripe_Invoice__c WHERE Status__c = 'Draft'") == []
+
+
+@pytest.mark.usefixtures("policy", "mistaken")
+def test_nobody_is_reminded_of_the_other(
+    stripe_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whose customer has paid, or was never asked."""
+    on(monkeypatch, NEXT_MONTH + timedelta(days=1))
+    before = len(mails(stripe_sandbox))
+    assert send_reminders().sentence == "1 reminder planned, 0 sent."
+    assert len(mails(stripe_sandbox)) == before
 
 
 def test_put_right_it_goes_on(mistaken: Pair, org: Org) -> None:
