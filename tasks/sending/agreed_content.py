@@ -19,7 +19,7 @@ from invoicing.domain.stripe.request_params import (
 )
 from invoicing.domain.stripe.resources import Coupon, StripeLine, WholeInvoice
 from invoicing.ledger import intents
-from invoicing.ledger.intents import AGREE_CONTENT
+from invoicing.ledger.intents import AGREE_CONTENT, CHARGE, MAIL
 from tasks.runtime.run_page import run_id
 
 
@@ -94,8 +94,11 @@ def other_content(invoice: Invoice, there: Content) -> str:
     """How an invoice in Stripe differs from what was agreed, for people.
 
     Returns:
-        Nothing where it is the same, or where it is not known what was agreed.
+        Nothing where it is the same, where it is not known what was agreed, or where it has gone
+        out: payment methods may still change then.
     """
+    if went_out(invoice):
+        return ""
     agreed = {
         unquote(name): value
         for name, separator, value in (part.partition("=") for part in _agreed(invoice))
@@ -104,6 +107,11 @@ def other_content(invoice: Invoice, there: Content) -> str:
     parts = other_parts(checksums(there.header), agreed) if agreed else []
     header = f"other values of {said(parts)}" if parts else ""
     return "; ".join(filter(None, [header, other_lines(invoice, there.facts)]))
+
+
+def went_out(invoice: Invoice) -> bool:
+    """Whether an invoice was mailed or charged, or may have been."""
+    return any(intents.attempted(act, invoice.record_id) for act in (MAIL, CHARGE))
 
 
 def other_lines(invoice: Invoice, lines: Sequence[LineFacts]) -> str:

@@ -39,10 +39,8 @@ from invoicing.ledger.intents import (
     AGREE,
     AGREE_CONTENT,
     AGREE_TOTAL,
-    CHARGE,
     CREATE,
     FINALIZE,
-    MAIL,
 )
 from invoicing.settings import settings
 from tasks.records.environment_check import text_lengths
@@ -60,6 +58,7 @@ from tasks.sending.agreed_content import (
     content_of,
     other_content,
     other_lines,
+    went_out,
 )
 
 
@@ -364,8 +363,7 @@ def _check_still_wanted(status: str, invoice: Invoice) -> None:
     Raises:
         Rejected: it is void or written off, and did not go out.
     """
-    went_out = any(intents.attempted(act, invoice.record_id) for act in (MAIL, CHARGE))
-    if status in ("void", "uncollectible") and not went_out:
+    if status in ("void", "uncollectible") and not went_out(invoice):
         said = "void" if status == "void" else "written off"
         raise Rejected(
             f"{invoice.name} is {said} in Stripe, so it is neither mailed nor charged. Press Sync "

@@ -38,7 +38,6 @@ ACTS: list[Callable[..., Any]] = [
     record_payment,
     credit_invoice,
     replace_invoice,
-    clone_invoice,
     sync_invoice,
 ]
 
@@ -88,8 +87,16 @@ def test_nobody_is_reminded_of_the_other(
     """Whose customer has paid, or was never asked."""
     on(monkeypatch, NEXT_MONTH + timedelta(days=1))
     before = len(mails(stripe_sandbox))
-    assert send_reminders().sentence == "1 reminder planned, 0 sent."
+    assert send_reminders().sentence == "2 reminders planned, 0 sent."
     assert len(mails(stripe_sandbox)) == before
+
+
+def test_the_other_is_not_cloned(mistaken: Pair, org: Org) -> None:
+    """A copy would bill Globex what Acme was billed."""
+    _, globex = mistaken
+    with pytest.raises(Conflict, match=f"INV-0002 is Stripe's invoice {globex.stripe_id}, but"):
+        clone_invoice(globex.name)
+    assert org.query("SELECT Id FROM Stripe_Invoice__c WHERE Status__c = 'Draft'") == []
 
 
 def test_put_right_it_goes_on(mistaken: Pair, org: Org) -> None:
