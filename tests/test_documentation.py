@@ -208,8 +208,10 @@ def said(element: ElementTree.Element, path: str) -> list[str]:
 FIGURES = ("Number", "Summary", "Date", "DateTime", "Checkbox")
 """Types of fields that are an amount, a count, a day or a state."""
 
-STATES = ("Status", "Payment_State", "Dispute_Status", "Payment_Problem", "Sync_State")
-STATES += ("Sync_Message", "Approval_Status", "Approval_Key", "Approval_Comment", "Approved_By")
+STATES = (
+    *("Status", "Payment_State", "Dispute_Status", "Payment_Problem", "Sync_State"),
+    *("Sync_Message", "Approval_Status", "Approval_Key", "Approval_Comment", "Approved_By"),
+)
 
 NO_FIGURES = {"Automatic_Tax__c", "Livemode__c"}
 """What was asked for, and where the invoice is."""
