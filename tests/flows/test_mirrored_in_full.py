@@ -101,15 +101,20 @@ def test_lines_changed_in_salesforce_are_put_right(
 @pytest.mark.parametrize("other", ["none", "another"])
 @BY_ALL
 def test_the_product_of_a_sent_line_is_put_right(
-    sent: InvoiceOutcome, org: Org, put_right: PutRight, other: str
+    draft: Raise, org: Org, put_right: PutRight, other: str
 ) -> None:
-    """Somebody cleared it, or chose another; and each sync says that it was the line."""
-    query = "SELECT Id, Description__c, Product__c FROM Stripe_Invoice_Line__c ORDER BY Position__c"
+    """Somebody cleared it, or chose another; the line has a text of its own, which stays."""
+    items = [
+        LineItem(product="Consulting", description="Advice"),
+        LineItem(product="Onboarding", description="First steps"),
+    ]
+    name = send_invoice(draft(lines=items).name).name
+    query = "SELECT Id, Product__c FROM Stripe_Invoice_Line__c ORDER BY Position__c"
     consulting, onboarding = (line["Product__c"] for line in org.query(query))
     line = org.query(query)[0]["Id"]
     wrong = {"none": None, "another": onboarding}[other]
     salesforce.client().update("Stripe_Invoice_Line__c", line, {"Product__c": wrong})
-    said = put_right(sent.name)
+    said = put_right(name)
     assert "1 repaired" in said or said == "INV-0001 was brought up to date: lines."
     assert [one["Product__c"] for one in org.query(query)] == [consulting, onboarding]
     assert full_sync().sentence == "1 invoice compared, 0 differed."
