@@ -1,8 +1,9 @@
 """The Prefect server, closed by default: ``python -m deployments.server --host 127.0.0.1``.
 
-What ``prefect server start`` runs, with three differences: beyond this machine it does not start
-without a password, its API answers the pages of its own UI and no others, and its files are
-readable by their owner only. Each setting of Prefect's own goes before.
+What ``prefect server start`` runs, with four differences: beyond this machine it does not start
+without a password, its API answers the pages of its own UI and no others, its files are readable by
+their owner only, and it knows after a restart which slots are taken. Each setting of Prefect's own
+goes before.
 """
 
 import argparse
@@ -17,6 +18,11 @@ ORIGINS = ("PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS", "PREFECT_SERVER_CORS_ALLOW
 UI_API = ("PREFECT_SERVER_UI_API_URL", "PREFECT_UI_API_URL")
 """Both names of a setting of Prefect's."""
 
+LEASES = "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE"
+LEASES_ON_DISK = "prefect.server.concurrency.lease_storage.filesystem"
+"""Slots of runs, kept in ``PREFECT_HOME``. Prefect keeps them in memory: a run that holds one when
+the server is restarted is then ended as Crashed at its next renewal."""
+
 
 def main() -> None:
     """Become the server, or say why not."""
@@ -24,7 +30,8 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=4200)
     asked, others = parser.parse_known_args()
-    if not is_loopback(asked.host) and not get_current_settings().server.api.auth_string:
+    settings = get_current_settings().server
+    if not is_loopback(asked.host) and not settings.api.auth_string:
         sys.exit(
             f"The Prefect server does not start on {asked.host} without a password: whoever "
             "reaches its API has the keys of Stripe and Salesforce. Set "
@@ -35,6 +42,8 @@ def main() -> None:
     if not any(name in os.environ for name in ORIGINS):
         ui_api = next((os.environ[name] for name in UI_API if name in os.environ), None)
         os.environ[ORIGINS[0]] = own_origin(asked.host, asked.port, ui_api)
+    if settings.concurrency.lease_storage.endswith(".memory"):
+        os.environ[LEASES] = LEASES_ON_DISK
     start = ["-m", "prefect", "server", "start", "--host", asked.host, "--port", str(asked.port)]
     os.execv(sys.executable, [sys.executable, *start, *others])  # noqa: S606
 

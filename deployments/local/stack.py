@@ -29,6 +29,7 @@ import stripe
 
 from deployments.local import prefect_database_cache
 from deployments.local.child_process import POLL_SECONDS, Service, StackError, listen, reserve
+from deployments.server import LEASES, LEASES_ON_DISK
 
 ROOT = Path(__file__).parents[2]
 SALESFORCE_PACKAGE = ROOT / "deployments/salesforce/force-app/main/default"
@@ -36,7 +37,6 @@ MULTI_CURRENCY = ROOT / "deployments/salesforce/multi-currency/main/default"
 PORTS = {"prefect": 4200, "stripe": 8100, "salesforce": 8200, "pubsub": 8201, "receiver": 8300}
 POOL = "invoices"  # as `prefect.yaml` names it
 DATABASE = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
-LEASES_ON_DISK = "prefect.server.concurrency.lease_storage.filesystem"
 BATCHES = {
     f"PREFECT_SERVER_SERVICES_{service}_SIZE": "50"
     for service in (
@@ -105,7 +105,7 @@ def environment(
         "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED": "false",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS": urls.prefect,  # the UI's own
-        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": LEASES_ON_DISK,
+        LEASES: LEASES_ON_DISK,
         "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         "PREFECT_WORKER_QUERY_SECONDS": "0.3",

@@ -13,7 +13,8 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.actions import DeploymentUpdate, WorkPoolUpdate
 
 from deployments.fixes import fix, webhook_endpoint
-from deployments.local.stack import LEASES_ON_DISK, POOL, ROOT
+from deployments.local.stack import POOL, ROOT
+from deployments.server import LEASES, LEASES_ON_DISK
 from invoicing.connectors import stripe
 from invoicing.doctor.checks import Finding, Wrong, examine
 from invoicing.doctor.settings_checks import settings_checks
@@ -96,8 +97,7 @@ BROKEN: Mapping[str, Break] = {
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server with a password, which keeps slots on its disk; its API's URL."""
-    own = {"PREFECT_SERVER_API_AUTH_STRING": PASSWORD}
-    own |= {"PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": LEASES_ON_DISK}
+    own = {"PREFECT_SERVER_API_AUTH_STRING": PASSWORD, LEASES: LEASES_ON_DISK}
     with prefect_server(tmp_path_factory.mktemp("guarded"), QUIET | own) as url:
         yield url
 

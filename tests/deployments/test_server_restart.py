@@ -9,22 +9,18 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks._postgresql import binaries, postgresql
 from deployments.local.child_process import Service, listen
-from deployments.local.stack import LEASES_ON_DISK, ROOT, url_of
+from deployments.local.stack import ROOT, url_of
+from deployments.server import LEASES, LEASES_ON_DISK
 from tests.prefect_worker import Prefect, eventually, make_project
 
 pytestmark = pytest.mark.long
 
 STOP_SECONDS = 120
 RENEWALS_AFTERWARDS = 2
-OURS = (
-    sys.executable,
-    "-m",
-    "uvicorn",
-    "--factory",
-    "deployments.local.prefect_on_sqlite:create_app",
-)
-STOCK = ("prefect", "server", "start", "--host", "127.0.0.1")
+LOCAL = ("uvicorn", "--factory", "deployments.local.prefect_on_sqlite:create_app")
+OURS = ("deployments.server",)
 
 
 @contextmanager
@@ -38,8 +34,35 @@ def program(name: str, command: list[str], env: dict[str, str], cwd: Path) -> It
         service.wait(STOP_SECONDS)
 
 
-@pytest.mark.parametrize("server_command", [OURS, STOCK], ids=["ours", "stock"])
-def test_a_run_outlives_its_server(server_command: tuple[str, ...], tmp_path: Path) -> None:
+@pytest.fixture
+def postgres() -> Iterator[str]:
+    """A database of PostgreSQL for Prefect's server."""
+    try:
+        binaries()
+    except SystemExit as missing:
+        pytest.skip(str(missing))
+    with postgresql() as database:
+        yield database.asynchronous("prefect")
+
+
+def test_a_run_outlives_the_server_of_the_local_stack(tmp_path: Path) -> None:
+    """On SQLite, in one process with what makes it wait for locks."""
+    outlive(LOCAL, tmp_path, {LEASES: LEASES_ON_DISK})
+
+
+def test_a_run_outlives_the_server_of_production(tmp_path: Path) -> None:
+    """As a unit of systemd starts it, which says nothing of slots."""
+    outlive(OURS, tmp_path, {})
+
+
+def test_a_run_outlives_the_server_of_production_on_postgresql(
+    postgres: str, tmp_path: Path
+) -> None:
+    """As a container of the compose file does."""
+    outlive(OURS, tmp_path, {"PREFECT_SERVER_DATABASE_CONNECTION_URL": postgres})
+
+
+def outlive(program_of_the_server: tuple[str, ...], tmp_path: Path, own: dict[str, str]) -> None:
     """A long run goes on when the server is killed and comes back, and then frees its slot."""
     with listen() as listener:
         port, url = str(listener.getsockname()[1]), url_of(listener)
@@ -49,13 +72,14 @@ def test_a_run_outlives_its_server(server_command: tuple[str, ...], tmp_path: Pa
         "PREFECT_API_URL": f"{url}/api",
         "PREFECT_HOME": str(tmp_path),
         "PREFECT_PROFILES_PATH": str(tmp_path / "profiles.toml"),
-        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": LEASES_ON_DISK,
         "PREFECT_WORKER_QUERY_SECONDS": "0.3",
         "RENEWALS": str(renewals),
+        **own,
     }
+    server_command = [sys.executable, "-m", *program_of_the_server, "--port", port]
     project = make_project(tmp_path)
     worker_command = ["prefect", "worker", "start", "--pool", "p", "--type", "process"]
-    with program("server", [*server_command, "--port", port], environment, ROOT) as server:
+    with program("server", server_command, environment, ROOT) as server:
         server.until_ready(f"{url}/api/health")
         prefect = Prefect(f"{url}/api")
         prefect.call("POST", "/work_pools/", {"name": "p", "type": "process"})
