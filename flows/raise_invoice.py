@@ -10,6 +10,7 @@ from invoicing.domain.forms.parameters import (
     FoldedOptions,
     InvoiceOutcome,
     LineItem,
+    Needed,
     OptionalDate,
     Options,
 )
@@ -23,10 +24,10 @@ from tasks.runtime.run_page import name_run, run_id
 @reports_outcome
 def raise_invoice(
     account: AccountReference,
-    description: Annotated[str, Field(examples=["November services"])],
+    description: Annotated[str, Field(examples=["November services"]), Needed("a description")],
     lines: list[LineItem],
     due_date: OptionalDate = None,
-    currency: Annotated[str, Field(examples=["EUR"], pattern=r"^([A-Za-z]{3})?$")] = "",
+    currency: Annotated[str, Field(examples=["EUR"])] = "",
     options: FoldedOptions = Options(),  # noqa: B008
     request_id: Annotated[str, Field(max_length=50)] = "",
 ) -> InvoiceOutcome:

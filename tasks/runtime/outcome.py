@@ -1,16 +1,18 @@
 """How a run says its outcome, in its final state, in one sentence."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from inspect import Parameter, Signature, signature
+from itertools import chain
 from typing import Annotated, Any, ParamSpec, TypeVar, cast
 
 from prefect.exceptions import Abort
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
-from pydantic import Field
+from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
+from invoicing.domain.forms.mistakes import Mistakes, mistakes_in
 from invoicing.domain.forms.parameters import Outcome
 from invoicing.domain.salesforce.request_record import RequestState
 from invoicing.errors import Conflict, InvoicingError, Rejected, Superseded
@@ -42,6 +44,7 @@ def reports_outcome(flow: Callable[P, R]) -> Callable[P, R]:
     def run(*args: P.args, **kwargs: P.kwargs) -> Any:
         try:
             _count_attempts()
+            _refuse_mistakes([*args, *kwargs.values()])
             outcome = flow(*args, **kwargs)
         except Superseded as error:
             get_run_logger().warning(str(error))
@@ -63,20 +66,39 @@ def reports_outcome(flow: Callable[P, R]) -> Callable[P, R]:
         headline(outcome.sentence)
         return Completed(message=outcome.sentence, data=outcome)
 
-    cast(Any, run).__signature__ = _with_titles(signature(flow))
+    cast(Any, run).__signature__ = _as_form(signature(flow))
     trace_runs()
     return cast(Callable[P, R], run)
 
 
-def _with_titles(flow: Signature) -> Signature:
-    """Label the form's fields as people write: "Due date", where Prefect would say due_date."""
+def _as_form(flow: Signature) -> Signature:
+    """Label the form's fields as people write: "Due date", where Prefect would say due_date.
 
-    def titled(parameter: Parameter) -> Parameter:
+    What is filled in wrongly gets past Prefect, which would end the run with a program's words.
+    """
+
+    def labelled(parameter: Parameter) -> Parameter:
         # Prefect sets every title to the parameter's name; only extra keywords come after that.
-        title = Field(json_schema_extra={"title": parameter.name.replace("_", " ").capitalize()})
-        return parameter.replace(annotation=Annotated[parameter.annotation, title])
+        title = parameter.name.replace("_", " ").capitalize()
+        label = Field(json_schema_extra={"title": title})
 
-    return flow.replace(parameters=[titled(one) for one in flow.parameters.values()])
+        def checked(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
+            try:
+                return check(value)
+            except ValidationError as error:
+                return Mistakes(value, mistakes_in(error, title))
+
+        return parameter.replace(
+            annotation=Annotated[parameter.annotation, label, WrapValidator(checked)]
+        )
+
+    return flow.replace(parameters=[labelled(one) for one in flow.parameters.values()])
+
+
+def _refuse_mistakes(values: Iterable[object]) -> None:
+    wrong = [value.sentences for value in values if isinstance(value, Mistakes)]
+    if wrong:
+        raise Rejected(list(chain.from_iterable(wrong)))
 
 
 def _count_attempts() -> None:

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 import yaml
 from prefect import Flow
+from prefect.client.orchestration import get_client
 from prefect.utilities.callables import parameter_schema
 from prefect.utilities.schema_tools.validation import validate
 
 from flows.raise_invoice import raise_invoice
+from flows.record_payment import record_payment
 from flows.revise_invoice import revise_invoice
 
 DEPLOYMENTS = yaml.safe_load(Path("prefect.yaml").read_text())["deployments"]
@@ -24,7 +26,9 @@ DEPLOYMENTS = yaml.safe_load(Path("prefect.yaml").read_text())["deployments"]
         (revise_invoice, {"invoice": "INV-1"}),
     ],
 )
-def test_a_form_left_as_it_came_is_accepted(flow: Flow, filled: dict[str, object]) -> None:  # type: ignore[type-arg]
+def test_a_form_left_as_it_came_is_accepted(
+    flow: Flow[..., Any], filled: dict[str, object]
+) -> None:
     """The browser sends the defaults along: Prefect must not stumble over its own."""
     schema = parameter_schema(flow.fn).model_dump()
     offered = {name: field.get("default") for name, field in schema["properties"].items()}
@@ -52,3 +56,57 @@ def test_every_field_can_be_filled_in_without_reading_code(entrypoint: str) -> N
         assert "default" not in field or field["default"] is not None, where
     for where, field in schema["properties"].items():
         assert field.get("description"), where
+
+
+MISTAKES: list[tuple[Flow[..., Any], dict[str, Any], str]] = [
+    (record_payment, {"invoice": ""}, "Invoice is missing."),
+    (record_payment, {"amount": "fifty"}, "Amount: 'fifty' is no number; write it like 1234.50."),
+    (
+        record_payment,
+        {"amount": "1.234", "received_on": "31.12.", "paid_by": "gold"},
+        "Received on: '31.12.' is no date; write it like 2026-12-31. "
+        "Paid by: 'gold' is none of 'bank transfer', 'cheque', 'cash' or 'other'.",
+    ),
+    (revise_invoice, {"remove": ["last"]}, "Remove 1: 'last' is no whole number."),
+    (
+        revise_invoice,
+        {"add": [{"product": "Seat"}, {"item": "Seat"}], "options": {"send_on": "soon"}},
+        "Add 2, item: there is no such field. "
+        "Options, send on: 'soon' is no date; write it like 2026-12-31.",
+    ),
+    (
+        revise_invoice,
+        {"options": {"custom_fields": [{"name": "Project"}]}},
+        "Options, custom fields 1, value is missing.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("flow", "filled", "sentence"), MISTAKES)
+def test_what_is_filled_in_wrongly_is_said_in_words(
+    flow: Flow[..., Any], filled: dict[str, Any], sentence: str
+) -> None:
+    """All of it at once, under the names of the form, and first on the run's page."""
+    ended: Any = flow(**{"invoice": "INV-0001"} | filled, return_state=True)
+    assert ended.message == sentence
+    with get_client(sync_client=True) as client:
+        run = client.read_flow_run(ended.state_details.flow_run_id)
+    assert run.name.startswith(sentence[:40])
+
+
+@pytest.mark.parametrize(
+    ("flow", "field", "sentence"),
+    [
+        (raise_invoice, "account", "'an Account' was expected"),
+        (raise_invoice, "description", "'a description' was expected"),
+        (revise_invoice, "invoice", "'an invoice' was expected"),
+    ],
+)
+def test_what_was_left_empty_is_said_beside_it(
+    flow: Flow[..., Any], field: str, sentence: str
+) -> None:
+    """In words, before there is a run; once each."""
+    schema = parameter_schema(flow.fn).model_dump()
+    offered = {name: part.get("default", []) for name, part in schema["properties"].items()}
+    found = [error for error in validate(offered, schema) if list(error.path) == [field]]
+    assert [error.message for error in found] == [sentence]

@@ -11,6 +11,8 @@ from pydantic import (
     create_model,
 )
 
+from invoicing.domain.forms.mistakes import mistakes_in
+
 Answer = Mapping[str, Any]
 """A person's answer, as the fields of the question's form."""
 
@@ -55,8 +57,5 @@ def read_answer(form: type[BaseModel], answer: Answer) -> BaseModel | str:
     try:
         return form.model_validate(answer)
     except ValidationError as error:
-        titles = {name: info.title or name for name, info in form.model_fields.items()}
-        wrong = [(titles.get(str(e["loc"][0]), "The answer"), e["msg"]) for e in error.errors()]
-        return " ".join(
-            f"{title}: {message.removeprefix('Value error, ')}." for title, message in wrong
-        )
+        titles = {name: info.title for name, info in form.model_fields.items() if info.title}
+        return " ".join(mistakes_in(error, titles=titles))

@@ -6,6 +6,7 @@ checked in the flow, so that one refusal names every mistake.
 """
 
 import re
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
@@ -62,26 +63,41 @@ def _optional_number(value: object) -> object:
 OFFERED_EMPTY = Field(json_schema_extra={"default": ""})
 
 
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """Says beside a field that was left empty what is asked for.
+
+    JSON Schema has no words of one's own: a form would say "'invoice' is a required property". Of a
+    constant it says "'an invoice' was expected".
+    """
+
+    what: str
+
+    def __get_pydantic_json_schema__(
+        self, field: Any, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Offered empty, and refused so."""
+        schema = handler(field)
+        schema.pop("minLength", None)  # "'' should be non-empty"
+        return schema | {"default": "", "if": {"const": ""}, "then": {"const": self.what}}
+
+
 InvoiceReference = Annotated[
     str,
-    Field(
-        examples=["INV-0042", "a00Hs00001AbCdEIAV", "in_1Pq2Rs"],
-        min_length=1,
-    ),
+    Field(examples=["INV-0042", "a00Hs00001AbCdEIAV", "in_1Pq2Rs"], min_length=1),
+    Needed("an invoice"),
 ]
 
 AccountReference = Annotated[
     str,
-    Field(
-        examples=["001Hs00003XyZaBIAV", "Acme Corporation"],
-        min_length=1,
-    ),
+    Field(examples=["001Hs00003XyZaBIAV", "Acme Corporation"], min_length=1),
+    Needed("an Account"),
 ]
 
 OptionalDate = Annotated[
     date | None,
     BeforeValidator(_empty_is_none),
-    WithJsonSchema({"type": "string", "format": "date", "pattern": r"^(\d{4}-\d{2}-\d{2})?$"}),
+    WithJsonSchema({"type": "string", "format": "date"}),
     OFFERED_EMPTY,
 ]
 
