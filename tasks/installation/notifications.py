@@ -27,6 +27,7 @@ from tasks.installation.automations import (
     OURS,
     PREFECT_YAML,
     RESTING,
+    RUNNING,
     Timing,
     automations,
     events,
@@ -79,6 +80,17 @@ class Notifications(BaseSettings):
         ge=10,
         description="So long without a full sync that came to its end is told of.",
     )
+    idle_seconds: int = Field(
+        900,
+        ge=10,
+        description="Where a run is due, so long without the beginning of any is told of.",
+    )
+    crashes: int = Field(
+        5,
+        ge=1,
+        description="So many crashes of runs within an hour are told of, though each is taken up "
+        "again: the worker may have been killed, for want of memory above all.",
+    )
 
 
 def wanted(client: SyncPrefectClient) -> list[AutomationCore]:
@@ -121,7 +133,7 @@ def mistakes(client: SyncPrefectClient) -> list[str]:
 
 
 def notifications(told: Notifications, flows: list[str], address: UUID) -> list[AutomationCore]:
-    """Automations that tell of failures, questions, late nights and silence."""
+    """Automations that tell of failures, crashes, questions, late nights and silence."""
 
     def automation(
         name: str, description: str, about: list[str], body: str, trigger: dict[str, Any]
@@ -163,6 +175,30 @@ def notifications(told: Notifications, flows: list[str], address: UUID) -> list[
             flows,
             run,
             each | {"posture": Posture.Reactive, "expect": events(RESTING)},
+        ),
+        automation(
+            "no run begins",
+            "Runs are due and none begins: the worker is away, or the pool is paused.",
+            flows,
+            "Look at the worker and at `make doctor`. What is due begins when there is one.",
+            {
+                "posture": Posture.Proactive,
+                "after": events({"Late"}),
+                "expect": events(RUNNING),
+                "within": timedelta(seconds=told.idle_seconds),
+            },
+        ),
+        automation(
+            "runs crash again and again",
+            "Processes of runs die: the worker's, or a machine's memory, is in a bad way.",
+            flows,
+            run,
+            {
+                "posture": Posture.Reactive,
+                "expect": events({"Crashed"}),
+                "threshold": told.crashes,
+                "within": timedelta(hours=1),
+            },
         ),
         automation(
             "the full sync is late",

@@ -15,7 +15,7 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import State
 from prefect.deployments.runner import RunnerDeployment
 from prefect.settings import PREFECT_API_URL, temporary_settings
-from prefect.states import Completed, Failed, Running, Suspended
+from prefect.states import Completed, Crashed, Failed, Running, Scheduled, Suspended
 
 from invoicing.settings import settings
 from tasks.installation import automations, notifications
@@ -65,6 +65,8 @@ def client(
     monkeypatch.setenv("INVOICING_NOTIFICATIONS_URL", posted.url)
     monkeypatch.setenv("INVOICING_NOTIFICATIONS_LATE_SECONDS", "10")
     monkeypatch.setenv("INVOICING_NOTIFICATIONS_SILENT_SECONDS", "10")
+    monkeypatch.setenv("INVOICING_NOTIFICATIONS_IDLE_SECONDS", "10")
+    monkeypatch.setenv("INVOICING_NOTIFICATIONS_CRASHES", "2")
     with (
         prefect_server(tmp_path, QUIET | AT_WORK | SOON) as url,
         temporary_settings({PREFECT_API_URL: url}),
@@ -95,6 +97,7 @@ def test_failures_and_questions_are_told(client: SyncPrefectClient, posted: Post
         "poll-events": Failed(),
         "bulk-raise": Suspended(),
         "sync-invoice": Failed(),
+        "void-invoice": Crashed(),
         "resend-invoice": Completed(),
     }
     for name, state in ended.items():
@@ -123,6 +126,23 @@ def test_a_night_that_does_not_end_is_told(client: SyncPrefectClient, posted: Po
     assert eventually(lambda: any(text.startswith(late) for text in posted))
 
 
+def test_a_worker_that_is_away_is_told(client: SyncPrefectClient, posted: Posted) -> None:
+    """Runs are due, nobody begins one: once for all of them."""
+    for name in ("send-invoice", "handle-events"):
+        client.set_flow_run_state(run_of(client, name), Scheduled(name="Late"), force=True)
+    assert eventually(lambda: any(text.startswith("no run begins\n") for text in posted))
+    assert sum(text.startswith("no run begins\n") for text in posted) == 1
+
+
+def test_runs_that_crash_are_told(client: SyncPrefectClient, posted: Posted) -> None:
+    """One crash is taken up again without a word; more are the machine's."""
+    for name in ("send-invoice", "raise-invoice"):
+        assert not any(text.startswith("runs crash") for text in posted)
+        client.set_flow_run_state(run_of(client, name), Crashed(), force=True)
+    told = "runs crash again and again\nraise-invoice of INV-0007"
+    assert eventually(lambda: any(text.startswith(told) for text in posted))
+
+
 def test_the_address_is_kept_as_a_secret_and_follows_the_settings(
     client: SyncPrefectClient, posted: Posted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -141,7 +161,7 @@ def test_the_address_is_kept_as_a_secret_and_follows_the_settings(
     monkeypatch.delenv("INVOICING_NOTIFICATIONS_URL")
     assert notifications.keep_address(client) == "deleted"
     automations.apply(notifications.wanted(client))
-    assert len(client.read_automations()) == before - 5
+    assert len(client.read_automations()) == before - 7
     assert notifications.mistakes(client) == []
 
 
