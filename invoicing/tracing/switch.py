@@ -27,7 +27,8 @@ ENDPOINTS = (ENDPOINT, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
 DEFAULTS = {
     "OTEL_SEMCONV_STABILITY_OPT_IN": "http",  # names of attributes that do not change any more
-    "OTEL_EXPORTER_OTLP_TIMEOUT": "3",  # seconds for a batch; four at most are left in the end
+    "OTEL_EXPORTER_OTLP_TIMEOUT": "3",  # seconds for a batch
+    "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "2048",  # all that waits: a process ends with one batch
 }
 
 

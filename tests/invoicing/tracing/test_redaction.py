@@ -11,6 +11,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import Link, StatusCode
 
 from invoicing.tracing.export import redacted, template_of
+from tests.otlp_collector import collecting
 
 ROOT = Path(__file__).parents[3]
 
@@ -102,6 +103,32 @@ def test_nothing_is_imported_unless_traces_are_on(tmp_path: Path, endpoint: str,
         [sys.executable, "-c", PROGRAM], cwd=ROOT, env=variables, capture_output=True, text=True
     )
     assert done.stdout.split() == [said, said], done.stderr
+
+
+MANY = """
+from opentelemetry import trace
+from invoicing.tracing import switch
+program = switch.begin("invoicing-runs")
+for _ in range(2000):
+    trace.get_tracer("prefect").start_span("run").end()
+program.end()
+"""
+"""Makes almost as many spans as are kept, and ends."""
+
+
+@pytest.mark.standard
+def test_what_is_left_goes_in_one_request(tmp_path: Path) -> None:
+    """A collector that does not answer is waited for once, not once for each part."""
+    with collecting() as collector:
+        variables = {
+            "INVOICING_ENV_FILE": str(tmp_path / "none.env"),
+            "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
+            "OTEL_BSP_SCHEDULE_DELAY": "3600000",
+            "PREFECT_HOME": str(tmp_path),
+        }
+        subprocess.run([sys.executable, "-c", MANY], cwd=ROOT, env=variables, check=True)
+        assert len(collector.spans()) == 2000
+        assert len(collector.requests) == 1
 
 
 def test_the_label_is_the_one_that_prefect_reads() -> None:
