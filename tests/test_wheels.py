@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from deployments.no_wheel import REASON
 from tests.prefect_server import prefect_server
 
 ROOT = Path(__file__).parents[1]
@@ -144,3 +145,18 @@ def test_prefect_finds_the_warm_worker(installed: dict[str, Path], tmp_path: Pat
         worker = ("worker", "start", "--pool", "pool", "--type", "warm", "--run-once")
         told = run(prefect, *worker, cwd=tmp_path, api=api)
     assert "started!" in told
+
+
+@pytest.mark.parametrize("kind", ["--wheel", "--sdist"])
+def test_the_product_is_refused_in_words(kind: str, tmp_path: Path) -> None:
+    """It is a checkout or an image, and no wheel that lacks the half of it is left somewhere."""
+    done = subprocess.run(
+        [uv(), "build", kind, "--out-dir", tmp_path, "--python", sys.executable, ROOT],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert REASON in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not [*tmp_path.glob("*.whl"), *tmp_path.glob("*.tar.gz")]
