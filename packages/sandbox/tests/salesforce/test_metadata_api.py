@@ -159,6 +159,23 @@ def test_what_is_retrieved_is_what_was_deployed(client: Any) -> None:
     )
 
 
+def test_what_is_not_there_is_said_and_the_rest_retrieved(client: Any) -> None:
+    """A name that nothing has is no failure; the manifest is among the files."""
+    asked = ["Account-Account Layout", "Account-Gone Layout"]
+    process, _ = client.mdapi.retrieve("", unpackaged={"Layout": asked})
+    result = client.mdapi.retrieve_retrieve_result(process, "false")
+
+    def said(path: str) -> list[str]:
+        # simple-salesforce looks for messages elsewhere than its own WSDL has them
+        return [element.text for element in result.iterfind(path, client.mdapi._XML_NAMESPACES)]
+
+    assert said("mt:status") == ["Succeeded"]
+    assert said("mt:messages/mt:fileName") == ["package.xml"]
+    [problem] = said("mt:messages/mt:problem")
+    assert problem == "Entity of type 'Layout' named 'Account-Gone Layout' cannot be found"
+    assert said("mt:fileProperties/mt:fullName")[-1] == "package.xml"
+
+
 def test_a_package_is_deployed_into_an_org_without_it(client: Any, org: Org) -> None:
     """Objects, permission sets, notification types and groups are there at once, and records."""
     assert deployed(client, whole_package(), checkOnly=True) == ("Succeeded", [])

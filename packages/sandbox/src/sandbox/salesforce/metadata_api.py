@@ -140,29 +140,39 @@ class MetadataApi:
         return read_folders(self._org.metadata_folders)
 
     def _properties(self, component: Component) -> dict[str, Any]:
+        return self._file(component.file, component.name, component.kind)
+
+    def _file(self, path: str, name: str, kind: str) -> dict[str, Any]:
         now, user = self._org.now(), self._org.user_id
         return {
             "createdById": user,
             "createdByName": "Integration User",
             "createdDate": now,
-            "fileName": component.file,
-            "fullName": component.name,
+            "fileName": path,
+            "fullName": name,
             "id": "",
             "lastModifiedById": user,
             "lastModifiedByName": "Integration User",
             "lastModifiedDate": now,
             "manageableState": "unmanaged",
-            "type": component.kind,
+            "type": kind,
         }
 
     # -- retrieving
 
     def _retrieve(self, call: ET.Element) -> Value:
+        """What is there, and a message for each name that is not: it succeeds all the same.
+
+        Sources: an org's answer of 2023 that SFDO-Tooling/CumulusCI keeps
+        (``cumulusci/tasks/salesforce/tests/test_Deploy.py``, ``test_collision_check_negative``);
+        forcedotcom/cli#7 (``singlePackage``).
+        """
         asked = call.find(".//unpackaged")
         wanted = read_manifest(asked) if asked is not None else []
         alone = (call.findtext(".//singlePackage") or "").lower() == "true"
         found, missing = self._found(wanted)
         files = to_files(found)
+        manifest_file = MANIFEST if alone else f"unpackaged/{MANIFEST}"
         files[MANIFEST] = manifest((next(c.members) for c in found), API_VERSION)
         packed = io.BytesIO()
         with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -170,10 +180,13 @@ class MetadataApi:
                 archive.writestr(name if alone else f"unpackaged/{name}", content)
         result = {
             "done": True,
-            "fileProperties": [self._properties(component) for component in found],
+            "fileProperties": [
+                *(self._properties(component) for component in found),
+                self._file(manifest_file, manifest_file, "Package"),
+            ],
             "messages": [
                 {
-                    "fileName": MANIFEST if alone else f"unpackaged/{MANIFEST}",
+                    "fileName": manifest_file,
                     "problem": f"Entity of type '{kind}' named '{name}' cannot be found",
                 }
                 for kind, name in missing
