@@ -431,9 +431,7 @@ def overview_page(story: Story) -> str:
 
 def links(story: Story) -> None:
     """Where to look."""
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column()
-    grid.add_column(overflow="fold")
+    story.console.print()
     for what, url in (
         ("Prefect: where to begin", overview_page(story)),
         ("Prefect: runs, forms, reports", f"{story.urls.prefect}/v2/"),
@@ -441,9 +439,8 @@ def links(story: Story) -> None:
         ("Stripe sandbox: invoices, payments", story.urls.stripe),
         ("The customers' mailbox", f"{story.urls.stripe}/mail"),
     ):
-        grid.add_row(what, f"[link={url}]{url}[/]")
-    story.console.print()
-    story.console.print(grid)
+        # in one piece, however narrow the terminal is: it will be copied
+        story.console.print(f"{what}: [link={url}]{url}[/]", soft_wrap=True)
 
 
 def main() -> int:
