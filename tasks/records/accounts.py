@@ -10,7 +10,7 @@ from invoicing.connectors.salesforce import Record
 from invoicing.domain.model.invoice import Account
 from invoicing.domain.model.record_ids import looks_like_id, short
 from invoicing.domain.model.wording import caseless
-from invoicing.domain.salesforce import record
+from invoicing.domain.salesforce import record_reader
 from invoicing.domain.salesforce.queries import Comparison, Condition, Query, all_of, equals, is_in
 from invoicing.errors import Rejected, TransientError
 from invoicing.ledger import links
@@ -73,7 +73,7 @@ def find_accounts(condition: Condition, limit: int = 2) -> list[Account]:
     found = salesforce.client().query(
         Query("Account", fields, where=condition, order="Name, Id", limit=limit)
     )
-    accounts = [record.read_account(row, currency) for row in found]
+    accounts = [record_reader.read_account(row, currency) for row in found]
     return [
         org_field_reader().with_price_book(account, row)
         for account, row in zip(accounts, found, strict=True)

@@ -13,7 +13,7 @@ from invoicing.domain.model.invoice import Invoice
 from invoicing.domain.model.money import Money
 from invoicing.domain.model.record_ids import looks_like_id
 from invoicing.domain.model.status import Status, SyncState
-from invoicing.domain.salesforce import record
+from invoicing.domain.salesforce import record, record_reader
 from invoicing.domain.salesforce.queries import Aggregate, Query, equals
 from invoicing.errors import Conflict, NotFound, Rejected, TransientError
 from invoicing.mapping import org_field_reader
@@ -60,7 +60,7 @@ def read_invoice(record_id: str) -> Invoice:
     found = salesforce.client().query(query)
     if not found:
         raise NotFound(f"The invoice {record_id} was deleted from Salesforce.")
-    invoice = record.read_invoice(found[0], currency)
+    invoice = record_reader.read_invoice(found[0], currency)
     return _with_contact(reader.with_org_fields(invoice, found[0]))
 
 
