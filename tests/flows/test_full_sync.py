@@ -20,7 +20,7 @@ from invoicing.connectors import salesforce
 from invoicing.domain.forms.parameters import InvoiceOutcome
 from invoicing.domain.model.money import Money
 from invoicing.domain.salesforce.queries import Query, equals
-from invoicing.domain.salesforce.record import number
+from invoicing.domain.salesforce.record import INVOICE, number
 from invoicing.domain.sync.drift_kinds import Kind
 from invoicing.errors import Busy, Conflict, Rejected, TransientError
 from invoicing.ledger import drift, leases, links, staging
@@ -97,6 +97,21 @@ def test_every_kind_of_drift_is_repaired_and_reported(drifted: Callable[[], Any]
     assert set(found) == {"status", "missing in Salesforce", "deleted"}
     assert all(row.outcome.startswith("repaired") for row in found.values())
     assert "3 differed: 3 repaired" in outcome.sentence
+
+
+def test_a_sent_invoice_whose_record_was_deleted_is_named_and_made_again(
+    sent: InvoiceOutcome, org: Org
+) -> None:
+    """Whoever switched the org's own refusal off, or is above it: the night says so."""
+    salesforce.client().delete(INVOICE, sent.record_id)
+    assert org.count() == 0
+    outcome = full_sync()
+    found = last_drift()["missing in Salesforce"]
+    assert found.outcome.startswith("repaired")
+    assert "1 differed: 1 repaired" in outcome.sentence
+    made = org.record("INV-0002")
+    assert (made["Status__c"], made["Stripe_Invoice_Id__c"]) == ("Open", sent.stripe_id)
+    assert full_sync().sentence == "1 invoice compared, 0 differed."
 
 
 def test_what_stripe_cannot_have_deleted_is_a_conflict(sent: InvoiceOutcome, org: Org) -> None:

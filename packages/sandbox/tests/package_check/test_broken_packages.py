@@ -23,6 +23,7 @@ SEND = f"{CORE}/flows/Invoice_Send_To_Customer.flow-meta.xml"
 INVOICE = f"{CORE}/objects/Stripe_Invoice__c"
 LINE = f"{CORE}/objects/Stripe_Invoice_Line__c"
 LINE_RULE = f"{LINE}/validationRules/Lines_Of_A_Sent_Invoice_Stay.validationRule-meta.xml"
+KEEP = f"{CORE}/flows/Invoice_Line_Before_Delete.flow-meta.xml"
 ACTION = f"{CORE}/quickActions/Account.Raise_Invoice.quickAction-meta.xml"
 USERS = f"{CORE}/permissionsets/Invoice_User.permissionset-meta.xml"
 PAGE = f"{CORE}/flexipages/Invoice_Record_Page.flexipage-meta.xml"
@@ -73,6 +74,31 @@ BROKEN = {
         "{!$Permission.CustomPermission.Approve_Invoices}",
         "{!$Permission.CustomPermission.Approve}",
         "there is no custom permission Approve",
+    ),
+    "a flow that asks for no permission that there is": (
+        KEEP,
+        "$Permission.Mirror_Stripe",
+        "$Permission.Mirror",
+        "there is no $Permission.Mirror",
+    ),
+    "a flow that asks for no field of its record": (
+        KEEP,
+        "$Record.Invoice__r.Status__c",
+        "$Record.Invoice__r.State__c",
+        "there is no $Record.Invoice__r.State__c",
+    ),
+    "a flow before the deletion of nothing": (
+        KEEP,
+        "<object>Stripe_Invoice_Line__c<",
+        "<object>Stripe_Line__c<",
+        "there is no object Stripe_Line__c",
+    ),
+    "an error that is too long": (KEEP, "the customer has it", "x" * 255, "255 fit"),
+    "a flow that does more before a deletion than the sandbox runs": (
+        KEEP,
+        "<triggerType>RecordBeforeDelete<",
+        "<triggerType>RecordAfterSave<",
+        "triggerType RecordAfterSave cannot be run",
     ),
     "an unknown variable": (
         RAISE,

@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from sandbox.common.serve import running
-from sandbox.salesforce import records
+from sandbox.salesforce import deletion, records
 from sandbox.salesforce.app import application
 from sandbox.salesforce.org import Org, open_org
 from sandbox.salesforce.store import Row
@@ -18,6 +18,7 @@ from sandbox.salesforce.store import Row
 METADATA = Path(__file__).parents[4] / "deployments/salesforce/force-app/main/default"
 ACME = "001Hs0000000001IAA"
 INVOICE, LINE = "Stripe_Invoice__c", "Stripe_Invoice_Line__c"
+REQUEST = "Stripe_Invoice_Request__c"
 API = "services/data/v67.0/sobjects"
 Call = Callable[..., tuple[int, str]]
 
@@ -181,6 +182,65 @@ def test_no_permission_set_lets_people_delete_an_invoice(url: str, sent: str) ->
         status, text = person("DELETE", f"{INVOICE}/{sent}")
         assert status == 403
         assert "INSUFFICIENT_ACCESS" in text
+
+
+@pytest.mark.parametrize("status", ["Open", "Paid", "Uncollectible", "Void"])
+def test_an_administrator_cannot_delete_what_was_sent(
+    org: Org, admin: Call, sent: str, status: str
+) -> None:
+    """One by one, or many in one call: it stays, and a sentence says what to press instead."""
+    records.update(org, org.sobject(INVOICE), sent, {"Status__c": status})
+    for path in (f"{INVOICE}/{sent}", f"../composite/sobjects?ids={sent}"):
+        said = admin("DELETE", path)[1]
+        assert "FIELD_CUSTOM_VALIDATION_EXCEPTION" in said
+        assert "Press Void if nothing of it is to be paid, Credit" in said
+    assert only(org, INVOICE)["Status__c"] == status
+    assert only(org, LINE)["Invoice__c"] == sent
+
+
+def test_a_person_who_deletes_at_the_page_is_told(org: Org, url: str, sent: str) -> None:
+    """What refuses the API refuses the page."""
+    answer = requests.post(f"{url}/lightning/r/{INVOICE}/{sent}/delete", timeout=60)
+    assert answer.status_code == 400
+    assert "Press Void if nothing of it is to be paid" in answer.text
+    assert only(org, INVOICE)["Id"] == sent
+
+
+def test_a_draft_that_stripe_has_goes_by_its_button(org: Org, admin: Call, draft: str) -> None:
+    """Deleted here alone, it would be left behind there; once Stripe's is deleted, it may go."""
+    records.update(org, org.sobject(INVOICE), draft, {"Stripe_Invoice_Id__c": "in_1"})
+    assert "Press Delete Draft: it deletes both" in admin("DELETE", f"{INVOICE}/{draft}")[1]
+    records.update(org, org.sobject(INVOICE), draft, {"Status__c": "Deleted"})
+    assert admin("DELETE", f"{INVOICE}/{draft}") == (204, "")
+
+
+def test_a_draft_takes_its_lines_with_it(org: Org, admin: Call, draft: str) -> None:
+    """Nothing asks for lines that go because their invoice goes; its request loses its invoice."""
+    body = {"Invoice__c": draft, "Action__c": "Preview"}
+    records.create(org, org.sobject(REQUEST), body)
+    assert admin("DELETE", f"{INVOICE}/{draft}") == (204, "")
+    assert org.store.where(org.sobject(LINE), "IsDeleted = 0", []) == []
+    assert only(org, REQUEST)["Invoice__c"] is None
+
+
+def test_nobody_deletes_a_request(org: Org, url: str, admin: Call, draft: str) -> None:
+    """It says who asked for what; whoever mirrors Stripe may clear old ones away."""
+    body = {"Invoice__c": draft, "Action__c": "Preview"}
+    request = records.create(org, org.sobject(REQUEST), body)
+    status, text = admin("DELETE", f"{REQUEST}/{request}")
+    assert status == 400
+    assert "Requests say who asked for what" in text
+    assert only(org, REQUEST)["Invoice__c"] == draft
+    mirror = records.create(org, org.sobject(REQUEST), body | {"Action__c": "Sync"})
+    with org.asked_by(None):
+        deletion.delete(org, org.sobject(REQUEST), mirror)
+
+
+def test_the_integration_deletes_what_it_has_to(url: str, draft: str) -> None:
+    """The draft of Delete Draft, which Stripe had; and what somebody has to be rid of."""
+    user = caller(url, "Inte Gration", ["Invoice_Integration"])
+    assert user("PATCH", f"{INVOICE}/{draft}", Status__c="Open", Stripe_Invoice_Id__c="in_1")[0] == 204
+    assert user("DELETE", f"{INVOICE}/{draft}") == (204, "")
 
 
 def test_the_integration_writes_all_of_it(org: Org, url: str, sent: str) -> None:

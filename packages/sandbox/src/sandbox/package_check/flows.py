@@ -22,8 +22,9 @@ from sandbox.salesforce.formula import Unreadable, read_formula
 from sandbox.salesforce.schema import Field
 
 NODES = (
-    *("actionCalls", "assignments", "collectionProcessors", "decisions", "loops", "recordCreates"),
-    *("recordDeletes", "recordLookups", "recordRollbacks", "recordUpdates", "screens", "subflows"),
+    *("actionCalls", "assignments", "collectionProcessors", "customErrors", "decisions", "loops"),
+    *("recordCreates", "recordDeletes", "recordLookups", "recordRollbacks", "recordUpdates"),
+    *("screens", "subflows"),
 )
 WRITES = frozenset(["recordCreates", "recordDeletes", "recordUpdates"])
 CAN_FAIL = WRITES | {"recordLookups", "actionCalls"}
@@ -44,6 +45,9 @@ FORMULAS = frozenset(["expression", "formulaExpression", "filterFormula"])
 FLOW_VALUES = frozenset(["CurrentDate", "CurrentDateTime", "FaultMessage", "InterviewGuid"])
 OUTPUTS = {"flowruntime:lookup": frozenset(["recordId", "recordName"])}
 """What components of the platform give back."""
+
+ERROR_LENGTH = 255
+"""The most characters of a custom error."""
 
 MERGED = re.compile(r"\{!([^{}]+)\}")
 
@@ -158,6 +162,7 @@ class Flow:
         name = ".".join(path)
         known = {
             "$Flow": name in FLOW_VALUES,
+            "$Permission": self.org.package.has("CustomPermission", name),
             "$User": self.org.field("User", name) is not None,
             "$Record": self.org.field(self.component.text("start/object"), name) is not None,
         }
@@ -195,6 +200,7 @@ def check_flows(package: Package, org: Org, findings: Findings) -> None:
 def _mistakes(flow: Flow, package: Package) -> Iterator[str]:
     yield from list(unsupported(flow.component.root)) or [""]
     yield from _of_names(flow)
+    yield from _of_custom_errors(flow)
     yield from _of_ways(flow)
     yield from _of_references(flow)
     yield from _of_formulas(flow)
@@ -219,6 +225,18 @@ def _of_names(flow: Flow) -> Iterator[str]:
             name = element.findtext("name") or ""
             outside = _true(element, "isInput") or _true(element, "isOutput")
             yield "" if outside or name in used else f"{name} is not used."
+
+
+def _of_custom_errors(flow: Flow) -> Iterator[str]:
+    """A record-triggered flow is about an object, and the sentence that it refuses with fits.
+
+    Source: https://help.salesforce.com/s/articleView?id=platform.flow_ref_elements_custom_error.htm
+    """
+    watched = flow.component.text("start/object")
+    yield f"there is no object {watched}." if watched and not flow.org.sobject(watched) else ""
+    for message in flow.component.root.iterfind("customErrors/customErrorMessages/errorMessage"):
+        length = len(message.text or "")
+        yield f"an error has {length} characters; {ERROR_LENGTH} fit." if length > ERROR_LENGTH else ""
 
 
 def _of_ways(flow: Flow) -> Iterator[str]:

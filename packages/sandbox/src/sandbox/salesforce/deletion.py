@@ -16,6 +16,7 @@ from sandbox.salesforce.records import (
     stamps,
 )
 from sandbox.salesforce.schema import SObject
+from sandbox.salesforce.screen_flows.before_delete import run_before_delete
 from sandbox.salesforce.store import Row, quoted
 
 
@@ -23,7 +24,7 @@ def delete(org: Org, sobject: SObject, record_id: str) -> str:
     """Put a record, and all that hangs on it, into the recycle bin; return its id.
 
     Raises:
-        SalesforceError: There is no such record, or others hold it back.
+        SalesforceError: There is no such record, others hold it back, or a flow refuses it.
     """
     refuse_without_right(sobject, "delete")
     sobject = org.sobject(sobject.name)
@@ -38,6 +39,7 @@ def delete(org: Org, sobject: SObject, record_id: str) -> str:
             )
         org.rules.check_locks(sobject, row)
         org.locks.take([row["Id"], *locked_parents(sobject, row, {})])
+        run_before_delete(org, sobject, row)
         _bin(org, sobject, row)
         return str(row["Id"])
 

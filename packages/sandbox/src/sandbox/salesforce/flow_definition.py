@@ -23,22 +23,28 @@ _RECORDS = _NODE | {"connector", "faultConnector"}
 _WAY = frozenset(["targetReference", "isGoTo"])
 
 NODES = (
-    *("assignments", "decisions", "loops", "recordCreates", "recordDeletes", "recordLookups"),
-    *("recordRollbacks", "recordUpdates", "screens", "subflows"),
+    *("assignments", "customErrors", "decisions", "loops", "recordCreates", "recordDeletes"),
+    *("recordLookups", "recordRollbacks", "recordUpdates", "screens", "subflows"),
 )
 RESOURCES = ("choices", "constants", "formulas", "textTemplates", "variables")
 
+_FLOW = frozenset(
+    [
+        *("apiVersion", "description", "environments", "interviewLabel", "label", "start"),
+        *("processMetadataValues", "processType", "status"),
+    ]
+)
+
+RECORD_TRIGGERED = "Record-triggered flow"
+"""What ``KNOWN`` calls a flow that a record's deletion starts."""
+
 KNOWN: Mapping[str, frozenset[str]] = {
-    "Flow": frozenset(
-        [
-            *("apiVersion", "description", "environments", "interviewLabel", "label", "start"),
-            *("isAdditionalPermissionRequiredToRun", "processMetadataValues", "processType"),
-            *("runInMode", "status"),
-            *NODES,
-            *RESOURCES,
-        ]
-    ),
-    "start": _NODE | {"connector"},
+    "Flow": _FLOW
+    | {"isAdditionalPermissionRequiredToRun", "runInMode", *NODES, *RESOURCES} - {"customErrors"},
+    RECORD_TRIGGERED: _FLOW | {"constants", "customErrors", "decisions", "formulas"},
+    "start": _NODE | {"connector", "object", "recordTriggerType", "triggerType"},
+    "customErrors": _NODE | {"customErrorMessages"},
+    "customErrorMessages": frozenset(["errorMessage", "isFieldError"]),
     "assignments": _NODE | {"assignmentItems", "connector"},
     "assignmentItems": frozenset(["assignToReference", "operator", "value"]),
     "decisions": _NODE | {"defaultConnector", "defaultConnectorLabel", "rules"},
@@ -105,6 +111,9 @@ _TYPES = frozenset(["Boolean", "Currency", "Date", "DateTime", "Number", "String
 WORDS: Mapping[tuple[str, str], frozenset[str]] = {
     ("Flow", "processType"): frozenset(["AutoLaunchedFlow", "Flow"]),
     ("assignmentItems", "operator"): frozenset(["Add", "Assign", "Subtract"]),
+    ("start", "recordTriggerType"): frozenset(["Delete"]),
+    ("start", "triggerType"): frozenset(["RecordBeforeDelete"]),
+    ("customErrorMessages", "isFieldError"): frozenset(["false"]),
     ("conditions", "operator"): _COMPARISONS,
     ("filters", "operator"): _COMPARISONS,
     ("fields", "dataType"): _TYPES,
@@ -191,7 +200,7 @@ def unsupported(root: Iterable[Any]) -> Iterator[str]:
     Args:
         root: The flow as elements, of whichever library, names without namespace.
     """
-    waiting = [(root, "Flow")]
+    waiting = [(root, RECORD_TRIGGERED if _is_record_triggered(root) else "Flow")]
     while waiting:
         element, kind = waiting.pop()
         for child in element:
@@ -206,6 +215,10 @@ def unsupported(root: Iterable[Any]) -> Iterator[str]:
                 yield f"{kind} with {name} {text} cannot be run in the sandbox."
             given = name == "inputParameters" and _is_own_component(element)
             waiting.append((child, "ownParameters" if given else name))
+
+
+def _is_record_triggered(root: Iterable[Any]) -> bool:
+    return any(_kind(part) == "triggerType" for start in root for part in start)
 
 
 def _is_own_component(shown: Iterable[Any]) -> bool:

@@ -64,6 +64,22 @@ class Package:
         """Whether there is a flow of this name."""
         return name in self._paths("flows")
 
+    def before_delete(self, sobject: str) -> list[Flow]:
+        """The flows that run before a record of an object is deleted, those that are active.
+
+        Raises:
+            Unsupported: One of them uses what cannot be run here.
+        """
+        return [self.flow(name) for name in self._before_delete.get(sobject, ())]
+
+    @cached_property
+    def _before_delete(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for name, part in self._files("flows"):
+            if part.text("start/triggerType") and part.text("status") == "Active":
+                found.setdefault(part.text("start/object"), []).append(name)
+        return found
+
     def component(self, name: str) -> Path | None:
         """The folder of a Lightning web component that it may bring."""
         places = [folder / "lwc" / name for folder in reversed(self._folders)]

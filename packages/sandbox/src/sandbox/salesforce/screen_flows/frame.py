@@ -56,10 +56,14 @@ class Frame:
         org: Where it runs.
         flow: What runs.
         inputs: Values of its input variables.
+        record: What it calls ``$Record``: the one that started it.
     """
 
-    def __init__(self, org: Org, flow: Flow, inputs: Mapping[str, Any]) -> None:
+    def __init__(
+        self, org: Org, flow: Flow, inputs: Mapping[str, Any], record: Record | None = None
+    ) -> None:
         self.flow = flow
+        self._record = record
         self.fault = ""
         self.values: dict[str, Any] = {}
         self.loops: dict[str, Iterator[Any]] = {}
@@ -109,9 +113,9 @@ class Frame:
             Fault: Nothing is called so, or it is a field of no record.
         """
         first, *path = reference.split(".")
-        if first.startswith("$"):
+        if first.startswith("$") and first != "$Record":
             return self._global(first, ".".join(path))
-        value = self._named(first)
+        value = self._record if first == "$Record" else self._named(first)
         for step in path:
             value = self._part(reference, value, step)
         return value
@@ -130,6 +134,13 @@ class Frame:
             return read_formula(text).worked_out(_References(self))
         except (Unreadable, WorkedOutWrong) as error:
             raise Fault(f"{self.flow.name}: {text}: {error}") from None
+
+    def decided(self, decision: Part) -> str:
+        """The name of the element that a decision leads to; empty where it ends there."""
+        chosen = next((rule for rule in decision.all("rules") if self.holds(rule)), None)
+        if chosen is None:
+            return decision.text("defaultConnector/targetReference")
+        return chosen.text("connector/targetReference")
 
     def holds(self, rule: Part) -> bool:
         """Whether the conditions of a rule hold."""

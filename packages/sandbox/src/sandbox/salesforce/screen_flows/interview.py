@@ -166,9 +166,7 @@ class Interview:
                     value = frame.value(item.find("value"))
                     frame.write(item.text("assignToReference"), item.text("operator"), value)
             case "decisions":
-                chosen = next((rule for rule in node.all("rules") if frame.holds(rule)), None)
-                way = "defaultConnector" if chosen is None else "connector"
-                return _following(node if chosen is None else chosen, way)
+                return frame.decided(node)
             case "loops":
                 return self._loop(frame, node)
             case "recordRollbacks":
