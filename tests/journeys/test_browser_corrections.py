@@ -103,3 +103,28 @@ def test_what_stripe_refuses_is_read_on_the_record(dana: Clerk) -> None:
     dana.edit(Tax_Rates="")
     assert dana.ask("Send To Customer").startswith(f"Done: {invoice} over 1,800.00 USD was sent")
     assert dana.mails(invoice) == 1
+
+
+def test_a_small_amount_is_asked_about(dana: Clerk) -> None:
+    """Stripe collects nothing below 0.50 USD: refused unless it is meant, which one tick says."""
+    invoice = dana.draft("Training Day", 1, 0.30)
+    dana.begin("Send To Customer")
+    tick = dana.page.get_by_label("Small amount is meant")
+    expect(tick).to_be_visible()
+    expect(dana.page.get_by_text("collects nothing below 0.50 USD")).to_be_visible()
+    told = dana.confirm("Send To Customer")
+    assert "press Preview Total, then Send To Customer, and tick" in told or not told
+    assert dana.answer("Send To Customer").startswith("Refused: ")
+    dana.begin("Send To Customer")
+    tick.check()
+    dana.picture("refused-3-small")
+    dana.confirm("Send To Customer")
+    said = dana.answer("Send To Customer")
+    assert said.startswith(f"Done: {invoice} over 0.30 USD was sent"), said
+    assert "goes onto the customer's next invoice" in said
+    expect(dana.shown("Status__c")).to_have_text("Paid")
+
+    dana.draft("Training Day", 1, 1800)
+    dana.begin("Send To Customer")
+    expect(dana.page.get_by_role("button", name="Send To Customer")).to_be_visible()
+    expect(tick).to_have_count(0)

@@ -101,8 +101,9 @@ def collection_problems(due: Money, *, small_amount_is_meant: bool) -> list[str]
     if 0 < due.minor < least.minor and not small_amount_is_meant:
         return [
             f"{due} is due, and Stripe collects nothing below {least}: the invoice would count as "
-            f"paid, and {due} would go onto the customer's next invoice. If that is meant, send it "
-            "from the form of send-invoice in Prefect, with Small amount is meant ticked."
+            f"paid, and {due} would go onto the customer's next invoice. If that is meant, press "
+            "Preview Total, then Send To Customer, and tick Small amount is meant; so does the form of "
+            "send-invoice in Prefect."
         ]
     if due > most:
         return [f"{due} is due, and Stripe collects {most} at the most. Bill it in several parts."]

@@ -58,7 +58,7 @@ class Action:
 APPROVE, REJECT = "Approve", "Reject"
 
 ACTIONS: Mapping[str, Action] = {
-    "Send": Action("send-invoice"),
+    "Send": Action("send-invoice", ("small_amount_is_meant",)),
     "Sync": Action("sync-invoice"),
     "Preview": Action("preview-invoice"),
     "Resend": Action("resend-invoice", once=True),
@@ -77,6 +77,10 @@ ACTIONS: Mapping[str, Action] = {
     REJECT: Action("reject-invoice", ("approval_key", "comment"), once=True, decides=True),
 }
 """By the value of the action field on requests; an invoice asks for no decision and no credit."""
+
+
+TICKED = frozenset({"small_amount_is_meant"})
+"""The parameters that are a tick."""
 
 
 def run_parameters(
@@ -113,10 +117,11 @@ def run_parameters(
     lines: dict[str, Any] = {}
     if "lines" in read and "lines" in asked.parameters:
         lines["lines"] = [_line(part, wrong) for part in read["lines"].split(";") if part.strip()]
+    ticked = {name: _ticked(name, read[name], wrong) for name in TICKED & read.keys()}
     if wrong:
         raise Rejected(wrong)
     own = {"request_id": request_id} if asked.once else {}
-    return {"invoice": invoice_id} | own | ({} if asked.decides else read | lines)
+    return {"invoice": invoice_id} | own | ({} if asked.decides else read | lines | ticked)
 
 
 def read_parameters(given: str) -> dict[str, str]:
@@ -145,6 +150,13 @@ def _line(text: str, wrong: list[str]) -> dict[str, Any]:
         f"A line is written as 1, as 1 quantity 3, or as 1 amount 50.00, not as {text.strip()}."
     )
     return {}
+
+
+def _ticked(name: str, text: str, wrong: list[str]) -> bool:
+    """Whether something is meant; adds to what is wrong."""
+    if text not in {"true", "false"}:
+        wrong.append(f"{name} is written as true or false, not as {text}.")
+    return text == "true"
 
 
 def open_key(invoice_id: str, action: str) -> str:

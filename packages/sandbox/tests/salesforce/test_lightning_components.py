@@ -17,6 +17,7 @@ from sandbox.salesforce import records
 from sandbox.salesforce.app import application
 from sandbox.salesforce.lightning_components import bundle
 from sandbox.salesforce.lightning_components.bundle import NotBuilt, bundle_of
+from sandbox.salesforce.namespace import prefixed
 from sandbox.salesforce.org import Org, open_org
 
 METADATA = Path(__file__).parents[4] / "deployments/salesforce/force-app/main/default"
@@ -26,10 +27,13 @@ INVOICE, REQUEST = "Stripe_Invoice__c", "Stripe_Invoice_Request__c"
 PATIENCE_MILLISECONDS = 120_000
 
 
-@pytest.fixture
-def org() -> Org:
-    """An org whose records the test may change behind the page's back."""
-    return open_org(METADATA)
+@pytest.fixture(params=["", "acme"], ids=["own", "namespace"])
+def org(request: pytest.FixtureRequest) -> Org:
+    """An org whose records the test may change behind the page's back.
+
+    The package is its own, or was installed under a namespace.
+    """
+    return open_org(METADATA, namespace=request.param)
 
 
 @pytest.fixture
@@ -66,12 +70,12 @@ def tools() -> None:
 def sent(org: Org) -> str:
     """An invoice that is in Stripe."""
     values = {"Account__c": ACME, "Currency__c": "USD", "Stripe_Invoice_Id__c": "in_1"}
-    return records.create(org, org.sobject(INVOICE), values)
+    return records.create(org, org.sobject(INVOICE), org.own_values(INVOICE, values))
 
 
 def change(org: Org, name: str, record_id: str, values: dict[str, Any]) -> None:
     """Write on a record, as the integration does."""
-    records.update(org, org.sobject(name), record_id, values)
+    records.update(org, org.sobject(name), record_id, org.own_values(name, values))
 
 
 def ask(page: Page, url: str) -> None:
@@ -109,7 +113,23 @@ def test_the_last_screen_says_what_came_of_it(pages: str, org: Org, page: Page) 
     assert page.evaluate("performance.timeOrigin") == loaded
 
     page.get_by_role("button", name="Finish").click()
-    expect(page.locator("[data-field=Status__c]").first).to_have_text("Open")
+    expect(page.locator(f"[data-field={prefixed('Status__c', org.namespace)}]").first).to_have_text(
+        "Open"
+    )
+
+
+@pytest.mark.usefixtures("tools")
+def test_a_second_click_follows_what_the_first_asked_for(pages: str, org: Org, page: Page) -> None:
+    """It says that it is asked for already, and then what comes of that; it makes no request."""
+    invoice = sent(org)
+    ask(page, f"{pages}/{invoice}")
+    expect(page.get_by_role("status")).to_contain_text("Waiting until it is taken up")
+    ask(page, f"{pages}/{invoice}")
+    expect(page.get_by_text("so it is not asked for again")).to_be_visible()
+    expect(page.get_by_role("status")).to_contain_text("Waiting until it is taken up")
+    answer = {"State__c": "Done", "Outcome__c": "INV-0001 was put right.", "Open_Key__c": None}
+    change(org, REQUEST, request_of(org), answer)
+    expect(page.get_by_role("status")).to_contain_text("INV-0001 was put right.")
 
 
 @pytest.mark.usefixtures("tools")
@@ -143,11 +163,12 @@ def test_without_node_the_page_says_so_and_leads_to_the_request(
 def test_a_component_reads_what_whoever_looks_may_see(pages: str, org: Org) -> None:
     """Fields that are asked for and not there, or granted to nobody on the page, are refused."""
     url = f"{pages}/lightning/ui-api/records/{sent(org)}"
-    asked = {"fields": f"{INVOICE}.Name,{INVOICE}.Status__c"}
+    invoice, status = (prefixed(name, org.namespace) for name in (INVOICE, "Status__c"))
+    asked = {"fields": f"{invoice}.Name,{invoice}.{status}"}
     read = requests.get(url, asked, timeout=60).json()
     assert read["fields"]["Name"] == {"displayValue": None, "value": "INV-0001"}
-    assert read["fields"]["Status__c"]["value"] == "Draft"
-    refused = requests.get(url, {"fields": f"{INVOICE}.Nothing__c"}, timeout=60)
+    assert read["fields"][status]["value"] == "Draft"
+    refused = requests.get(url, {"fields": f"{invoice}.Nothing__c"}, timeout=60)
     assert (refused.status_code, refused.json()[0]["errorCode"]) == (400, "INVALID_FIELD")
     gone = requests.get(f"{url[:-18]}a00Hs0000000999IAA", asked, timeout=60)
     assert (gone.status_code, gone.json()[0]["errorCode"]) == (404, "NOT_FOUND")

@@ -58,6 +58,14 @@ def test_lines_are_credited_whole_by_quantity_or_by_amount() -> None:
         asked("Credit", "lines: 1; 2 half")
 
 
+def test_a_small_amount_that_is_meant_is_a_tick() -> None:
+    """Send takes it as yes or no; nothing written is no."""
+    assert asked("Send", "small_amount_is_meant: true")["small_amount_is_meant"] is True
+    assert asked("Send") == {"invoice": INVOICE}
+    with pytest.raises(Rejected, match="written as true or false, not as yes"):
+        asked("Send", "small_amount_is_meant: yes")
+
+
 def test_all_that_is_wrong_is_said_at_once() -> None:
     """Lines without a colon, and names that are not known."""
     with pytest.raises(Rejected) as error:

@@ -16,7 +16,7 @@ from sandbox.salesforce.records import (
     stamps,
 )
 from sandbox.salesforce.schema import SObject
-from sandbox.salesforce.screen_flows.before_delete import run_before_delete
+from sandbox.salesforce.screen_flows.record_triggered import run_before_delete
 from sandbox.salesforce.store import Row, quoted
 
 

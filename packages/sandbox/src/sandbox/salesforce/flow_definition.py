@@ -36,13 +36,15 @@ _FLOW = frozenset(
 )
 
 RECORD_TRIGGERED = "Record-triggered flow"
-"""What ``KNOWN`` calls a flow that a record's deletion starts."""
+"""What ``KNOWN`` calls a flow that a record's deletion or change starts."""
 
 KNOWN: Mapping[str, frozenset[str]] = {
     "Flow": _FLOW
     | {"isAdditionalPermissionRequiredToRun", "runInMode", *NODES, *RESOURCES} - {"customErrors"},
-    RECORD_TRIGGERED: _FLOW | {"constants", "customErrors", "decisions", "formulas"},
-    "start": _NODE | {"connector", "object", "recordTriggerType", "triggerType"},
+    RECORD_TRIGGERED: _FLOW
+    | {"assignments", "constants", "customErrors", "decisions", "formulas", "variables"},
+    "start": _NODE
+    | {"connector", "filterLogic", "filters", "object", "recordTriggerType", "triggerType"},
     "customErrors": _NODE | {"customErrorMessages"},
     "customErrorMessages": frozenset(["errorMessage", "isFieldError"]),
     "assignments": _NODE | {"assignmentItems", "connector"},
@@ -111,10 +113,10 @@ _TYPES = frozenset(["Boolean", "Currency", "Date", "DateTime", "Number", "String
 WORDS: Mapping[tuple[str, str], frozenset[str]] = {
     ("Flow", "processType"): frozenset(["AutoLaunchedFlow", "Flow"]),
     ("assignmentItems", "operator"): frozenset(["Add", "Assign", "Subtract"]),
-    ("start", "recordTriggerType"): frozenset(["Delete"]),
-    ("start", "triggerType"): frozenset(["RecordBeforeDelete"]),
+    ("start", "recordTriggerType"): frozenset(["Delete", "Update"]),
+    ("start", "triggerType"): frozenset(["RecordBeforeDelete", "RecordBeforeSave"]),
     ("customErrorMessages", "isFieldError"): frozenset(["false"]),
-    ("conditions", "operator"): _COMPARISONS,
+    ("conditions", "operator"): _COMPARISONS | {"IsChanged"},
     ("filters", "operator"): _COMPARISONS,
     ("fields", "dataType"): _TYPES,
     ("fields", "extensionName"): frozenset(["flowruntime:lookup"]),

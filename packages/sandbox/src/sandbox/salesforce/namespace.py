@@ -6,7 +6,10 @@ so a copy of its source is made in which all names have it. What has a namespace
 and not in it, keeps its name: permission sets, flows, groups, kinds of notifications. Sources: REST
 API Developer Guide, "Call Options Header" (without the header, a field is written with its prefix;
 describe ignores the header); Metadata API Developer Guide, "Metadata" (a prefix of one to fifteen
-characters); Object Reference, "CustomNotificationType", "PermissionSet" (NamespacePrefix).
+characters); Object Reference, "CustomNotificationType", "PermissionSet" (NamespacePrefix). Components
+name objects and fields by what they import, which is resolved with the prefix where the package has
+one (https://developer.salesforce.com/docs/platform/lwc/guide/apex-schema.html); texts in their code
+stay as they are.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 _OURS = re.compile(r"\b(?!\w+?__\w+?__)([A-Za-z]\w*?__(?:c|r|e|mdt|chn|ChangeEvent))\b")
+_IMPORTED = re.compile(r"@salesforce/schema/[\w.]+")
 _CHILDREN = re.compile(r"(<relationshipName>)(?=\w)")
 _VALID = re.compile(r"[A-Za-z](?:_?[A-Za-z0-9]){0,14}")
 
@@ -48,4 +52,9 @@ def installed(metadata: Path, namespace: str) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         text = prefixed(path.read_text(encoding="utf-8"), namespace)
         target.write_text(_CHILDREN.sub(rf"\g<1>{namespace}__", text), encoding="utf-8")
+    for path in metadata.glob("lwc/*/*.*"):
+        if path.suffix != ".xml":
+            text = path.read_text(encoding="utf-8")
+            imported = _IMPORTED.sub(lambda found: prefixed(found[0], namespace), text)
+            (copy / path.relative_to(metadata)).write_text(imported, encoding="utf-8")
     return copy

@@ -64,20 +64,25 @@ class Package:
         """Whether there is a flow of this name."""
         return name in self._paths("flows")
 
-    def before_delete(self, sobject: str) -> list[Flow]:
-        """The flows that run before a record of an object is deleted, those that are active.
+    def triggered(self, sobject: str, trigger: str) -> list[Flow]:
+        """The active flows that records of an object start.
+
+        Args:
+            sobject: The object.
+            trigger: When: ``RecordBeforeDelete`` or ``RecordBeforeSave``.
 
         Raises:
             Unsupported: One of them uses what cannot be run here.
         """
-        return [self.flow(name) for name in self._before_delete.get(sobject, ())]
+        return [self.flow(name) for name in self._triggered.get((sobject, trigger), ())]
 
     @cached_property
-    def _before_delete(self) -> dict[str, list[str]]:
-        found: dict[str, list[str]] = {}
+    def _triggered(self) -> dict[tuple[str, str], list[str]]:
+        found: dict[tuple[str, str], list[str]] = {}
         for name, part in self._files("flows"):
             if part.text("start/triggerType") and part.text("status") == "Active":
-                found.setdefault(part.text("start/object"), []).append(name)
+                key = part.text("start/object"), part.text("start/triggerType")
+                found.setdefault(key, []).append(name)
         return found
 
     def component(self, name: str) -> Path | None:

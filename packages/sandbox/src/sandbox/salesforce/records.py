@@ -23,6 +23,7 @@ from sandbox.salesforce.errors import SalesforceError, deleted, json_error, not_
 from sandbox.salesforce.ids import normalize
 from sandbox.salesforce.org import DATA_PATH, Org
 from sandbox.salesforce.schema import Field, SObject
+from sandbox.salesforce.screen_flows.record_triggered import changed_before_save
 from sandbox.salesforce.store import Row, quoted
 from sandbox.salesforce.values import to_stored
 
@@ -100,6 +101,7 @@ def update(org: Org, sobject: SObject, record_id: str, body: Body) -> str:
             raise _missing(emptied)
         org.rules.check_locks(sobject, current)
         values |= org.rules.changes(sobject, current | values, creating=False)
+        values |= changed_before_save(org, sobject, current | values, current)
         org.rules.check(sobject, current | values, creating=False)
         org.locks.take([current["Id"], *locked_parents(sobject, current | values, values)])
         refuse_duplicates(org, sobject, values, current["Id"])

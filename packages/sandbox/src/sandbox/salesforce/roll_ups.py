@@ -16,6 +16,7 @@ from __future__ import annotations
 from sandbox.salesforce import computed, validation
 from sandbox.salesforce.org import Org
 from sandbox.salesforce.schema import Field, SObject
+from sandbox.salesforce.screen_flows.record_triggered import changed_before_save
 from sandbox.salesforce.store import Row
 
 
@@ -39,6 +40,7 @@ def _roll_up(org: Org, parent: SObject, fields: list[Field], record_id: str) -> 
     values = computed.totals(org.store, fields, record_id)
     if any(current[name] != value for name, value in values.items()):
         if not current["IsDeleted"]:
+            values |= changed_before_save(org, parent, current | values, current)
             validation.check(org, parent, current | values, current)
         org.store.update(parent, record_id, values | {"SystemModstamp": org.now()})
 

@@ -57,13 +57,20 @@ class Frame:
         flow: What runs.
         inputs: Values of its input variables.
         record: What it calls ``$Record``: the one that started it.
+        prior: The same as it was before.
     """
 
     def __init__(
-        self, org: Org, flow: Flow, inputs: Mapping[str, Any], record: Record | None = None
+        self,
+        org: Org,
+        flow: Flow,
+        inputs: Mapping[str, Any],
+        record: Record | None = None,
+        prior: Record | None = None,
     ) -> None:
         self.flow = flow
         self._record = record
+        self._prior = prior
         self.fault = ""
         self.values: dict[str, Any] = {}
         self.loops: dict[str, Iterator[Any]] = {}
@@ -135,6 +142,13 @@ class Frame:
         except (Unreadable, WorkedOutWrong) as error:
             raise Fault(f"{self.flow.name}: {text}: {error}") from None
 
+    def assigned(self, assignment: Part) -> str:
+        """Do what an assignment says; the name of the element that it leads to."""
+        for item in assignment.all("assignmentItems"):
+            value = self.value(item.find("value"))
+            self.write(item.text("assignToReference"), item.text("operator"), value)
+        return assignment.text("connector/targetReference")
+
     def decided(self, decision: Part) -> str:
         """The name of the element that a decision leads to; empty where it ends there."""
         chosen = next((rule for rule in decision.all("rules") if self.holds(rule)), None)
@@ -144,15 +158,16 @@ class Frame:
 
     def holds(self, rule: Part) -> bool:
         """Whether the conditions of a rule hold."""
-        conditions = [
-            compared(
-                condition.text("operator"),
-                self.read(condition.text("leftValueReference")),
-                self.value(condition.find("rightValue")),
-            )
-            for condition in rule.all("conditions")
-        ]
+        conditions = [self._is_so(condition) for condition in rule.all("conditions")]
         return holds(rule.text("conditionLogic"), conditions)
+
+    def _is_so(self, condition: Part) -> bool:
+        reference, operator = condition.text("leftValueReference"), condition.text("operator")
+        left, right = self.read(reference), self.value(condition.find("rightValue"))
+        if operator == "IsChanged":
+            field = reference.removeprefix("$Record.")
+            return (left != self._part(reference, self._prior, field)) == right
+        return compared(operator, left, right)
 
     def _named(self, name: str) -> Any:
         if name in self.values:
@@ -210,7 +225,7 @@ class Frame:
                 texts = isinstance(held, str | list) or held is None
                 self.values[first] = held if texts else as_text(held)
             return
-        record = self.values.get(first)
+        record = self._record if first == "$Record" else self.values.get(first)
         if record is None and variable is not None:
             record = self.values[first] = Record(self._org.sobject(variable.text("objectType")))
         if not isinstance(record, Record):

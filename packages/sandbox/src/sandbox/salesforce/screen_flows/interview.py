@@ -162,9 +162,7 @@ class Interview:
         """Do what an element says; the name of what follows, empty at the end."""
         match node.kind:
             case "assignments":
-                for item in node.all("assignmentItems"):
-                    value = frame.value(item.find("value"))
-                    frame.write(item.text("assignToReference"), item.text("operator"), value)
+                return frame.assigned(node)
             case "decisions":
                 return frame.decided(node)
             case "loops":
