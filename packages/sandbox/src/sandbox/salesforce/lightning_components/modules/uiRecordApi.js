@@ -58,4 +58,5 @@ export async function notifyRecordUpdateAvailable(items) {
   const changed = new Set(items.map((item) => item.recordId.slice(0, 15)));
   const affected = [...wired].filter((adapter) => changed.has(adapter.config?.recordId?.slice(0, 15)));
   await Promise.all(affected.map((adapter) => adapter.refresh()));
+  dispatchEvent(new CustomEvent("recordsupdated", { detail: changed }));
 }

@@ -18,3 +18,11 @@ async function show(place) {
 for (const place of document.querySelectorAll("[data-component]")) {
   show(place);
 }
+
+// The record's page beneath the dialogue shows what a component says was updated.
+addEventListener("recordsupdated", ({ detail }) => {
+  const page = document.querySelector(".beneath");
+  if (detail.has(page.dataset.record.slice(0, 15))) {
+    page.contentWindow.location.reload();
+  }
+});
