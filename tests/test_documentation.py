@@ -191,6 +191,20 @@ def test_no_button_is_claimed_that_the_package_lacks() -> None:
     assert buttons or "button" not in READ[ROOT / "README.md"]
 
 
+def test_every_dialogue_of_the_package_says_what_a_person_clicks_in_an_org() -> None:
+    """No API runs a flow with screens, so each has its steps on the page of what is not proved."""
+    clicked = READ[ROOT / "docs/unproved.md"].partition("## The package's dialogues, in an org")[2]
+    told = {
+        name
+        for names in re.findall(r"^\*\*(.+?)\.\*\*", clicked, re.M)
+        for name in names.split(", ")
+    }
+    files = (ROOT / "deployments/salesforce").rglob("*.quickAction-meta.xml")
+    parsed = (ElementTree.parse(file).getroot() for file in files)  # noqa: S314  ours
+    pressed = {label for root in parsed for label in said(root, "label")}
+    assert pressed <= told
+
+
 def invoice_fields() -> Iterator[tuple[str, ElementTree.Element]]:
     """The fields of an invoice record in the package, by their names."""
     folder = "deployments/salesforce/force-app/main/default/objects/Stripe_Invoice__c/fields"

@@ -40,7 +40,7 @@ def log_in(browser: Browser, shared_stack: Stack) -> Iterator[LogIn]:
     with ExitStack() as exits:
 
         def enter(name: str = "", *permission_sets: str) -> Clerk:
-            context = browser.new_context(viewport={"width": WIDTH, "height": 800})
+            context = browser.new_context(viewport={"width": WIDTH, "height": 800}, locale="en-GB")
             exits.callback(context.close)
             session = session_of(shared_stack, name, permission_sets) if name else ""
             return Clerk(context.new_page(), shared_stack, session)

@@ -102,8 +102,8 @@ def collection_problems(due: Money, *, small_amount_is_meant: bool) -> list[str]
         return [
             f"{due} is due, and Stripe collects nothing below {least}: the invoice would count as "
             f"paid, and {due} would go onto the customer's next invoice. If that is meant, press "
-            "Preview Total, then Send To Customer, and tick Small amount is meant; so does the form of "
-            "send-invoice in Prefect."
+            "Preview Total, then Send To Customer, and tick Small amount is meant; or tick that in "
+            "the form of send-invoice in Prefect."
         ]
     if due > most:
         return [f"{due} is due, and Stripe collects {most} at the most. Bill it in several parts."]

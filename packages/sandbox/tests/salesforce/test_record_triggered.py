@@ -1,4 +1,4 @@
-"""What the package's record-triggered flows do as something is saved: a preview that is over goes."""
+"""What the package's record-triggered flows do as a draft is saved: an old preview goes."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_a_preview_goes_once_the_draft_is_another(
 
 @pytest.mark.parametrize("how", ["added", "changed", "deleted"])
 def test_a_preview_goes_with_a_line(org: Org, draft: str, how: str) -> None:
-    """A line saves its invoice, where Salesforce adds the lines up; a text does not change a sum."""
+    """A line saves its invoice, which adds its lines up; a text does not change the sum."""
     lines = org.sobject(LINE)
     [line] = org.store.where(lines, "IsDeleted = 0", [])
     records.update(org, lines, line["Id"], {"Description__c": "Work"})

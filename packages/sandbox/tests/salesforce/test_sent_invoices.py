@@ -239,7 +239,9 @@ def test_nobody_deletes_a_request(org: Org, url: str, admin: Call, draft: str) -
 def test_the_integration_deletes_what_it_has_to(url: str, draft: str) -> None:
     """The draft of Delete Draft, which Stripe had; and what somebody has to be rid of."""
     user = caller(url, "Inte Gration", ["Invoice_Integration"])
-    assert user("PATCH", f"{INVOICE}/{draft}", Status__c="Open", Stripe_Invoice_Id__c="in_1")[0] == 204
+    assert (
+        user("PATCH", f"{INVOICE}/{draft}", Status__c="Open", Stripe_Invoice_Id__c="in_1")[0] == 204
+    )
     assert user("DELETE", f"{INVOICE}/{draft}") == (204, "")
 
 

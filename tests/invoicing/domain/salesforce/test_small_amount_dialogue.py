@@ -1,4 +1,4 @@
-"""Send To Customer asks about a small amount where Stripe would collect nothing, and nowhere else."""
+"""Send To Customer asks about a small amount where Stripe would collect none, and nowhere else."""
 
 from decimal import Decimal
 from pathlib import Path

@@ -236,7 +236,11 @@ def _of_custom_errors(flow: Flow) -> Iterator[str]:
     yield f"there is no object {watched}." if watched and not flow.org.sobject(watched) else ""
     for message in flow.component.root.iterfind("customErrors/customErrorMessages/errorMessage"):
         length = len(message.text or "")
-        yield f"an error has {length} characters; {ERROR_LENGTH} fit." if length > ERROR_LENGTH else ""
+        yield (
+            f"an error has {length} characters; {ERROR_LENGTH} fit."
+            if length > ERROR_LENGTH
+            else ""
+        )
 
 
 def _of_ways(flow: Flow) -> Iterator[str]:

@@ -6,9 +6,9 @@ so a copy of its source is made in which all names have it. What has a namespace
 and not in it, keeps its name: permission sets, flows, groups, kinds of notifications. Sources: REST
 API Developer Guide, "Call Options Header" (without the header, a field is written with its prefix;
 describe ignores the header); Metadata API Developer Guide, "Metadata" (a prefix of one to fifteen
-characters); Object Reference, "CustomNotificationType", "PermissionSet" (NamespacePrefix). Components
-name objects and fields by what they import, which is resolved with the prefix where the package has
-one (https://developer.salesforce.com/docs/platform/lwc/guide/apex-schema.html); texts in their code
+characters); Object Reference, "CustomNotificationType", "PermissionSet" (NamespacePrefix).
+Components name objects and fields by what they import, which is resolved with the package's prefix
+(https://developer.salesforce.com/docs/platform/lwc/guide/apex-schema.html); texts in their code
 stay as they are.
 """
 

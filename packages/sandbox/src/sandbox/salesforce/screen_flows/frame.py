@@ -166,7 +166,7 @@ class Frame:
         left, right = self.read(reference), self.value(condition.find("rightValue"))
         if operator == "IsChanged":
             field = reference.removeprefix("$Record.")
-            return (left != self._part(reference, self._prior, field)) == right
+            return bool((left != self._part(reference, self._prior, field)) == right)
         return compared(operator, left, right)
 
     def _named(self, name: str) -> Any:

@@ -1,7 +1,7 @@
 """Record-triggered flows: before a deletion, which they may refuse, and before a change is saved.
 
 They run in system context, and know the custom permissions of whoever does it. A record that goes
-because its master goes starts none of them; a master whose roll-ups change is saved, and starts them.
+because its master goes starts none of them; a master whose roll-ups change is saved and starts its.
 Sources: https://help.salesforce.com/s/articleView?id=platform.flow_ref_elements_custom_error.htm
 (its example is a deletion that is not allowed); Apex Developer Guide, "Operations That Don't Invoke
 Triggers" (cascading deletes) and "Triggers and Order of Execution".
