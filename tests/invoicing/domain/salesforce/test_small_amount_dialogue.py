@@ -8,8 +8,8 @@ import pytest
 
 from invoicing.domain.model.amount_due import collection_problems
 from invoicing.domain.model.money import CURRENCIES, Money, smallest_charge
+from sandbox.salesforce.flow_definition import read_flow
 from sandbox.salesforce.formula import read_formula
-from sandbox.salesforce.screen_flows.definition import read_flow
 
 PACKAGE = Path(__file__).parents[4] / "deployments/salesforce/force-app/main/default"
 FLOW = read_flow(PACKAGE / "flows/Invoice_Send_To_Customer.flow-meta.xml")

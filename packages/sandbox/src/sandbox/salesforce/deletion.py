@@ -8,6 +8,7 @@ from sandbox.salesforce import roll_ups
 from sandbox.salesforce.errors import SalesforceError
 from sandbox.salesforce.ids import normalize
 from sandbox.salesforce.org import Org
+from sandbox.salesforce.record_triggered_flows import run_before_delete
 from sandbox.salesforce.records import (
     existing,
     locked_parents,
@@ -16,7 +17,6 @@ from sandbox.salesforce.records import (
     stamps,
 )
 from sandbox.salesforce.schema import SObject
-from sandbox.salesforce.screen_flows.record_triggered import run_before_delete
 from sandbox.salesforce.store import Row, quoted
 
 

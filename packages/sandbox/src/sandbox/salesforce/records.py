@@ -22,8 +22,8 @@ from sandbox.salesforce import (
 from sandbox.salesforce.errors import SalesforceError, deleted, json_error, not_found
 from sandbox.salesforce.ids import normalize
 from sandbox.salesforce.org import DATA_PATH, Org
+from sandbox.salesforce.record_triggered_flows import changed_before_save
 from sandbox.salesforce.schema import Field, SObject
-from sandbox.salesforce.screen_flows.record_triggered import changed_before_save
 from sandbox.salesforce.store import Row, quoted
 from sandbox.salesforce.values import to_stored
 

@@ -15,8 +15,8 @@ from __future__ import annotations
 
 from sandbox.salesforce import computed, validation
 from sandbox.salesforce.org import Org
+from sandbox.salesforce.record_triggered_flows import changed_before_save
 from sandbox.salesforce.schema import Field, SObject
-from sandbox.salesforce.screen_flows.record_triggered import changed_before_save
 from sandbox.salesforce.store import Row
 
 

@@ -16,10 +16,7 @@ from sandbox.salesforce import deletion, records
 from sandbox.salesforce.condition_logic import holds
 from sandbox.salesforce.errors import SalesforceError
 from sandbox.salesforce.flow_definition import Unsupported
-from sandbox.salesforce.metadata_file import Part
-from sandbox.salesforce.org import Org
-from sandbox.salesforce.schema import Field, SObject
-from sandbox.salesforce.screen_flows.frame import (
+from sandbox.salesforce.flow_frame import (
     Fault,
     Frame,
     Record,
@@ -27,6 +24,9 @@ from sandbox.salesforce.screen_flows.frame import (
     record_of,
     wire,
 )
+from sandbox.salesforce.metadata_file import Part
+from sandbox.salesforce.org import Org
+from sandbox.salesforce.schema import Field, SObject
 from sandbox.salesforce.screen_flows.screen import Given, Screen, Shown
 from sandbox.salesforce.store import Row, quoted
 from sandbox.salesforce.values import typed

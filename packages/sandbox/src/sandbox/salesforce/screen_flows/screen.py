@@ -10,10 +10,10 @@ from typing import Any, Literal
 
 from sandbox.salesforce import lookups
 from sandbox.salesforce.flow_definition import OWN_COMPONENT
+from sandbox.salesforce.flow_frame import Frame, wire
 from sandbox.salesforce.ids import is_id
 from sandbox.salesforce.metadata_file import Part
 from sandbox.salesforce.org import Org
-from sandbox.salesforce.screen_flows.frame import Frame, wire
 from sandbox.salesforce.values import as_input
 
 Kind = Literal["text", "input", "area", "tick", "choice", "radio", "lookup", "component"]

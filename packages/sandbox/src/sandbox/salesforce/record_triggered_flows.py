@@ -9,12 +9,12 @@ Triggers" (cascading deletes) and "Triggers and Order of Execution".
 
 from __future__ import annotations
 
+from sandbox.salesforce.condition_logic import holds
 from sandbox.salesforce.errors import SalesforceError
-from sandbox.salesforce.logic import holds
+from sandbox.salesforce.flow_definition import Flow
+from sandbox.salesforce.flow_frame import Fault, Frame, Record, compared, record_of
 from sandbox.salesforce.org import Org
 from sandbox.salesforce.schema import SObject
-from sandbox.salesforce.screen_flows.definition import Flow
-from sandbox.salesforce.screen_flows.frame import Fault, Frame, Record, compared, record_of
 from sandbox.salesforce.store import Row
 from sandbox.salesforce.values import to_stored, typed
 
