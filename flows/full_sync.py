@@ -13,12 +13,11 @@ from tasks.events.retry_dead_letters import retry_dead_letters
 from tasks.full_sync.approval import await_approval
 from tasks.full_sync.drift_report import publish_drift
 from tasks.full_sync.missed_refunds import find_missed_refunds
-from tasks.full_sync.repair import find_drift, repair, sync_changed
+from tasks.full_sync.repair import SIDE_BY_SIDE, find_drift, repair, sync_changed
 from tasks.full_sync.silent_accounts import SilentAccount, show_missing_customers, silence
 from tasks.full_sync.staging import begin_sync, finish_sync, lock_sync, read_salesforce, read_stripe
 from tasks.records.environment_check import verify_environment
 from tasks.runtime.outcome import reports_outcome
-from tasks.runtime.retries import CONCURRENT
 from tasks.sending.one_off_email import give_back_all_emails
 
 REPAIRABLE_KINDS = [kind for kind in Kind if kind not in KINDS_FOR_PEOPLE]
@@ -27,7 +26,7 @@ REPAIRABLE_KINDS = [kind for kind in Kind if kind not in KINDS_FOR_PEOPLE]
 @flow(
     name="full-sync",
     flow_run_name="full sync",
-    task_runner=CONCURRENT,
+    task_runner=SIDE_BY_SIDE,
     persist_result=True,
 )
 @reports_outcome

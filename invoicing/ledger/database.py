@@ -16,7 +16,7 @@ import orjson
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, event, make_url, text
+from sqlalchemy import Engine, Table, event, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 from sqlmodel import Session, SQLModel, create_engine
@@ -125,12 +125,23 @@ def insert_missing(ledger: Session, rows: Sequence[SQLModel]) -> list[Any]:
 
     Two processes may do this with the same rows at the same moment.
     """
-    table = SQLModel.metadata.tables[str(type(rows[0]).__tablename__)]
-    keys = list(table.primary_key)
+    model = type(rows[0])
+    keys = _table(model).primary_key
     generated = {key.name for key in keys if getattr(rows[0], key.name) is None}
-    values = [row.model_dump(exclude=generated) for row in rows]
-    statement = _dialect(ledger).insert(table).on_conflict_do_nothing().returning(*keys)
-    return list(ledger.execute(statement, values).all())
+    return insert_values(ledger, model, [row.model_dump(exclude=generated) for row in rows])
+
+
+def insert_values(
+    ledger: Session, model: type[SQLModel], rows: Sequence[Mapping[str, Any]]
+) -> list[Any]:
+    """What :func:`insert_missing` does, of thousands of rows of which nobody needs the objects."""
+    table = _table(model)
+    insert = _dialect(ledger).insert(table).on_conflict_do_nothing()
+    return list(ledger.execute(insert.returning(*table.primary_key), rows).all())
+
+
+def _table(model: type[SQLModel]) -> Table:
+    return SQLModel.metadata.tables[str(model.__tablename__)]
 
 
 def insert_new(model: type[SQLModel], rows: Sequence[Mapping[str, Any]]) -> int:
@@ -142,7 +153,7 @@ def insert_new(model: type[SQLModel], rows: Sequence[Mapping[str, Any]]) -> int:
     Raises:
         TransientError: as :func:`session` does.
     """
-    table = SQLModel.metadata.tables[str(model.__tablename__)]
+    table = _table(model)
     with _translated_errors():
         if engine().dialect.name == "postgresql":
             statement = _insert_from_json(table.name, tuple(rows[0]))

@@ -16,11 +16,14 @@ from sqlalchemy import delete, update
 from sqlmodel import col, select
 
 from invoicing.errors import Busy, Superseded
-from invoicing.ledger.database import insert_missing, session
+from invoicing.ledger.database import insert_values, session
 from invoicing.ledger.models import Lease
 
 LEASE_SECONDS = 20
 """How long a lease outlives its owner, who renews it several times meanwhile."""
+
+JUST_NOW_SECONDS = 2
+"""A lease that was renewed so recently is not renewed again."""
 
 AT_ONCE = 500
 """Leases that one statement takes; it is in memory as a whole."""
@@ -86,8 +89,8 @@ def acquire_all(
         return AcquiredLeases(frozenset(), frozenset(), {})
     with session() as ledger:
         for some in chunked(wanted, AT_ONCE):
-            rows = [Lease(subject=subject, owner=owner, expires_at=until) for subject in some]
-            new |= {key.subject for key in insert_missing(ledger, rows)}
+            rows = [{"subject": one, "owner": owner, "expires_at": until} for one in some]
+            new |= {key.subject for key in insert_values(ledger, Lease, rows)}
         others = [subject for subject in wanted if subject not in new]
         query = select(Lease).where(col(Lease.subject).in_(others)).order_by(col(Lease.subject))
         for lease in ledger.exec(query.with_for_update()) if others else ():
@@ -111,9 +114,13 @@ def acquire_all(
 
 
 def renew(owner: str) -> None:
-    """Let every lease of an owner last for :data:`LEASE_SECONDS` at least."""
+    """Let every lease of an owner last for :data:`LEASE_SECONDS` again.
+
+    But for those that were renewed just now: steps side by side have a heartbeat each.
+    """
     until = datetime.now(UTC) + timedelta(seconds=LEASE_SECONDS)
-    mine = (col(Lease.owner) == owner) & (col(Lease.expires_at) < until)
+    due = until - timedelta(seconds=JUST_NOW_SECONDS)
+    mine = (col(Lease.owner) == owner) & (col(Lease.expires_at) < due)
     with session() as ledger:
         ledger.execute(update(Lease).where(mine).values(expires_at=until))
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import bindparam, update
 from sqlmodel import col, select
 
-from invoicing.ledger.database import insert_missing, session
+from invoicing.ledger.database import insert_missing, insert_values, session
 from invoicing.ledger.models import Binding, Customer, InvoiceLink
 
 
@@ -92,9 +92,8 @@ def remember_many(written: Sequence[LastWrite]) -> None:
     )
     rows = [{"key": w.stripe_id, "status_now": w.status, "digest_now": w.digest} for w in written]
     with session() as ledger:
-        insert_missing(
-            ledger, [InvoiceLink(stripe_id=w.stripe_id, record_id=w.record_id) for w in written]
-        )
+        new = [{"stripe_id": w.stripe_id, "record_id": w.record_id} for w in written]
+        insert_values(ledger, InvoiceLink, new)
         ledger.connection().execute(statement, rows)
 
 

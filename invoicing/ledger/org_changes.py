@@ -3,7 +3,7 @@
 Kept until the same is written again and saved as it is.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from more_itertools import chunked
@@ -28,11 +28,11 @@ class FieldChanged(NamedTuple):
     saved: str | None
 
 
-def remember(looked_at: Collection[tuple[str, str]], changed: Sequence[OrgChange]) -> None:
+def remember(looked_at: Iterable[tuple[str, str]], changed: Sequence[OrgChange]) -> None:
     """Remember what was found of fields that were written just now, and nothing else of them.
 
     Args:
-        looked_at: Ids of records or lines, each with a field.
+        looked_at: Ids of records or lines, each with a field, each once.
         changed: Those of which something else was saved.
     """
     key = tuple_(col(OrgChange.record_id), col(OrgChange.field))

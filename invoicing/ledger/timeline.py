@@ -1,6 +1,8 @@
 """The timeline in the ledger: each change of a record once, whatever dies in between."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
 
 from more_itertools import chunked
 from sqlalchemy import bindparam, func, update
@@ -91,13 +93,29 @@ def add(entries: Sequence[TimelineEntry]) -> int:
         return sum(len(insert_missing(ledger, some)) for some in chunked(entries, CHUNK))
 
 
-def waiting(keys: Collection[str] | None = None) -> list[TimelineEntry]:
+class WaitingEntry(NamedTuple):
+    """What Salesforce gets of a :class:`TimelineEntry`."""
+
+    key: str
+    record_id: str | None
+    happened_at: datetime
+    side: str
+    what: str
+    changes: str
+    amount: float | None
+    currency: str | None
+    run_url: str | None
+
+
+def waiting(keys: Collection[str] | None = None) -> list[WaitingEntry]:
     """Entries that happened and are not in Salesforce yet, oldest first, or those of some keys."""
-    query = select(TimelineEntry).where(TimelineEntry.state == EntryState.HAPPENED)
+    columns = [getattr(TimelineEntry, name) for name in WaitingEntry._fields]
+    query = select(*columns).where(TimelineEntry.state == EntryState.HAPPENED)
     if keys is not None:
         query = query.where(col(TimelineEntry.key).in_(keys))
     with session() as ledger:
-        return list(ledger.exec(query.order_by(col(TimelineEntry.happened_at))))
+        rows = ledger.exec(query.order_by(col(TimelineEntry.happened_at)))
+        return [WaitingEntry(*row) for row in rows]
 
 
 def mark(keys: Iterable[str], state: EntryState) -> None:

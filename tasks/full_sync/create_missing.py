@@ -3,12 +3,9 @@
 A record and its lines are written all or none, as many of them in a call as Salesforce takes.
 """
 
-import threading
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from itertools import groupby
-from operator import attrgetter
 from typing import Any
 
 from prefect import task
@@ -41,8 +38,8 @@ LANES = 4
 writes one locks the Account until the call is over."""
 
 
-_writing = threading.Lock()
-"""Of several chunks, one at a time is written, for the same reason."""
+_LANES = [ThreadPoolExecutor(1) for _ in range(LANES)]
+"""All chunks share them, so that none of them rests while another one still writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +119,12 @@ def _make(sync: SyncRun, found: Sequence[MissingInvoice], known: Mapping[str, In
     entries = {one.invoice.stripe_id: creation_entry(one.invoice) for one in found}
     timeline.propose(list(entries.values()), this_attempt())
     fields = synced_fields(Status.OPEN)
-    with _writing, ThreadPoolExecutor(LANES) as pool:
-        lanes = pool.map(lambda lane: list(_write(lane, known, fields)), _lanes(found))
-        calls = [call for lane in lanes for call in lane]
+    writing = [
+        lane.submit(lambda some: list(_write(some, known, fields)), some)
+        for lane, some in zip(_LANES, _by_lane(found), strict=True)
+    ]
+    wait(writing)  # all of them, whatever became of one: the leases are held until then
+    calls = [call for lane in writing for call in lane.result()]
     written: list[links.LastWrite] = []
     parts: dict[str, Written] = {}
     refused: dict[str, str] = {}
@@ -149,11 +149,10 @@ def _make(sync: SyncRun, found: Sequence[MissingInvoice], known: Mapping[str, In
             raise call.unanswered
 
 
-def _lanes(found: Sequence[MissingInvoice]) -> list[list[MissingInvoice]]:
-    lanes: list[list[MissingInvoice]] = [[] for _ in range(LANES)]
-    by_account = attrgetter("account")
-    for _, of_account in groupby(sorted(found, key=by_account), by_account):
-        min(lanes, key=len).extend(of_account)
+def _by_lane(found: Sequence[MissingInvoice]) -> list[list[MissingInvoice]]:
+    lanes: list[list[MissingInvoice]] = [[] for _ in _LANES]
+    for one in found:
+        lanes[hash(one.account) % LANES].append(one)
     return lanes
 
 

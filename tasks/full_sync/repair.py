@@ -1,14 +1,16 @@
 """Steps of the full sync after the reading: what differs, its repair, and the report."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 from more_itertools import chunked
 from prefect import Task, task
 from prefect.futures import PrefectFuture, wait
 from prefect.logging import get_run_logger
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
+from prefect.utilities.annotations import quote
 
 from invoicing.connectors import salesforce, stripe
 from invoicing.connectors.salesforce import GRAPHS
@@ -19,14 +21,14 @@ from invoicing.domain.salesforce.queries import Comparison, Query, all_of
 from invoicing.domain.stripe.projection import Projection
 from invoicing.domain.sync.drift_kinds import BULK_REPAIRABLE_KINDS, Kind
 from invoicing.errors import InvoicingError, Rejected, TransientError
-from invoicing.ledger import drift, links, staging
+from invoicing.ledger import drift, links, staging, timeline
 from invoicing.ledger.models import InvoiceLink, SyncRun, TimelineEntry
 from tasks.full_sync.create_missing import LANES, make_records
 from tasks.full_sync.paced_pages import read_again
-from tasks.full_sync.staging import check_api_usage
+from tasks.full_sync.staging import check_api_usage, short_lived_objects
 from tasks.records.locks import INVOICE
-from tasks.records.record_changes import add_entries, make_entry
-from tasks.records.saved_values import Saved, look_at
+from tasks.records.record_changes import make_entry, publish
+from tasks.records.saved_values import Saved, look_at_many
 from tasks.runtime.retries import STEP
 from tasks.sync.new_records import BilledTo, accounts_of, mirrored_fields, project_all
 from tasks.sync.refresh import RefreshResult, close_dead_letters, refresh, synced_fields
@@ -36,14 +38,22 @@ MAX_SINGLE_REPAIRS = 2_000
 see "How many records" in Salesforce's guide to Bulk API 2.0."""
 
 FRESH_CHUNK = 500
-BULK_CHUNK = 1_500
+BULK_CHUNK = 3_000
 """Rows of a Bulk job, which are held in memory: less than a batch of Salesforce's, 10,000."""
+
+BULK_CHUNKS_AT_ONCE = 8
+"""Chunks of Bulk jobs under way: each waits for one job that writes, one that looks at what was
+saved, and one that tells of it, which take some three seconds each, however many rows they have."""
 
 CREATE_CHUNK = LANES * (10 * GRAPHS - 25)
 """Records to make: ten calls in each lane, with room for Accounts, which are not divided."""
 
-CHUNKS_AT_ONCE = 3
+CREATE_CHUNKS_AT_ONCE = 3
 """Chunks under way: one is read, one is written, one is written down."""
+
+SIDE_BY_SIDE = cast(
+    TaskRunner[PrefectFuture[Any]], ThreadPoolTaskRunner(max_workers=BULK_CHUNKS_AT_ONCE)
+)
 
 Pair = tuple[drift.DriftedInvoice, Projection]
 """A drifted invoice, and its projection from Stripe."""
@@ -93,10 +103,10 @@ def repair(sync: SyncRun, only: Sequence[Kind]) -> None:
     linked = [kind for kind in only if kind in BULK_REPAIRABLE_KINDS]
     if sum(kinds.get(kind, 0) for kind in linked) > MAX_SINGLE_REPAIRS:
         many = drift.in_stripe_order(sync.id, linked, size=BULK_CHUNK, lines=False)
-        _side_by_side(write_in_bulk, sync, many)
+        _side_by_side(write_in_bulk, sync, many, BULK_CHUNKS_AT_ONCE)
     if Kind.MISSING_IN_SALESFORCE in only:
         missing = drift.in_stripe_order(sync.id, [Kind.MISSING_IN_SALESFORCE], size=CREATE_CHUNK)
-        _side_by_side(make_records, sync, missing)
+        _side_by_side(make_records, sync, missing, CREATE_CHUNKS_AT_ONCE)
     for rows in drift.chunks(sync.id, only, unsettled=True, size=FRESH_CHUNK):
         repair_one_by_one(sync, [row.subject for row in rows])
 
@@ -105,17 +115,19 @@ def _side_by_side(
     step: Task[[SyncRun, Sequence[drift.DriftedInvoice]], None],
     sync: SyncRun,
     chunks: Iterable[Sequence[drift.DriftedInvoice]],
+    at_once: int,
 ) -> None:
     """Take a step for several chunks at a time: most of it is waiting for the services."""
     under_way: deque[PrefectFuture[None]] = deque()
-    try:
-        for rows in chunks:
-            if len(under_way) == CHUNKS_AT_ONCE:
-                under_way.popleft().result()
-            check_api_usage()
-            under_way.append(step.submit(sync, rows))
-    finally:
-        wait(list(under_way))
+    with short_lived_objects():
+        try:
+            for rows in chunks:
+                if len(under_way) == at_once:
+                    under_way.popleft().result()
+                check_api_usage()
+                under_way.append(step.submit(sync, quote(rows)))  # Prefect need not look into them
+        finally:
+            wait(list(under_way))
     for written in under_way:
         written.result()
 
@@ -159,7 +171,8 @@ def write_in_bulk(sync: SyncRun, rows: Sequence[drift.DriftedInvoice]) -> None:
             if not _subjects(row) & busy.keys()
             and (row.subject not in known or known[row.subject].record_id == row.record_id)
         ]
-        _write(sync, _as_in_stripe(free))
+        told = _write(sync, _as_in_stripe(free), known)
+    publish(told)
 
 
 def _subjects(row: drift.DriftedInvoice) -> set[str]:
@@ -177,18 +190,23 @@ def _as_in_stripe(rows: Sequence[drift.DriftedInvoice]) -> list[Pair]:
     ]
 
 
-def _write(sync: SyncRun, pairs: Sequence[Pair]) -> None:
+def _write(sync: SyncRun, pairs: Sequence[Pair], known: Mapping[str, InvoiceLink]) -> list[str]:
+    """Write by one Bulk job, look at what was saved, and note what came of it.
+
+    Returns:
+        The keys of what there is to tell on timelines.
+    """
     if not pairs:
-        return
+        return []
     began = datetime.now(UTC)
-    failed, saved = _failures(pairs)
+    failed, saved = _failures(pairs, known)
     written = [pair for index, pair in enumerate(pairs) if index not in failed]
     close_dead_letters([row.subject for row, _ in written], began)
     links.remember_many(
         [links.LastWrite(row.subject, str(row.record_id), p.status, p.digest) for row, p in written]
     )
-    for some in chunked(written, FRESH_CHUNK):
-        add_entries([_entry(sync, *pair) for pair in some])
+    entries = [_entry(sync, *pair) for pair in written]
+    timeline.add(entries)
     outcomes = {
         row.subject: f"repaired: now {_says(p)}. {saved.notes.get(str(row.record_id), '')}".strip()
         for row, p in written
@@ -197,26 +215,26 @@ def _write(sync: SyncRun, pairs: Sequence[Pair]) -> None:
         if not isinstance(error, TransientError):
             outcomes[pairs[index][0].subject] = f"not repaired: {error}"
     drift.record_outcomes(sync.id, outcomes)
+    return [entry.key for entry in entries]
 
 
-def _failures(pairs: Sequence[Pair]) -> tuple[dict[int, InvoicingError], Saved]:
+def _failures(
+    pairs: Sequence[Pair], known: Mapping[str, InvoiceLink]
+) -> tuple[dict[int, InvoicingError], Saved]:
     """Write by one Bulk job, and look at what was saved.
 
     Returns:
         Why rows were not written as they should, by their place; and what the org made of them.
     """
-    known = links.invoice_links(row.subject for row, _ in pairs)
-    updates = [_update(row, projection, known.get(row.subject)) for row, projection in pairs]
-    errors = salesforce.client().bulk_update(record.INVOICE, updates)
+
+    def update(row: drift.DriftedInvoice, projection: Projection) -> dict[str, Any]:
+        return _update(row, projection, known.get(row.subject))
+
+    errors = salesforce.client().bulk_update(record.INVOICE, (update(*pair) for pair in pairs))
     failed = {error.index: error.error for error in errors}
-    saved = look_at(
-        {one["Id"]: {one["Id"]: one} for index, one in enumerate(updates) if index not in failed}
-    )
-    wrong = {
-        index: saved.errors[one["Id"]]
-        for index, one in enumerate(updates)
-        if one["Id"] in saved.errors
-    }
+    written = {str(row.record_id): at for at, (row, _) in enumerate(pairs) if at not in failed}
+    saved = look_at_many(list(written), lambda id_: update(*pairs[written[id_]]))
+    wrong = {written[id_]: error for id_, error in saved.errors.items()}
     return failed | wrong, saved
 
 

@@ -131,6 +131,16 @@ def read_stripe() -> None:
     read_windows(this_attempt(), Progress(get_run_logger()))
 
 
+@contextmanager
+def short_lived_objects() -> Iterator[None]:
+    """Have the collector not walk all other objects each time, where millions come and go."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
 def read_windows(owner: str, progress: "Progress") -> int:
     """Read until no window is left, by many threads.
 
@@ -142,12 +152,8 @@ def read_windows(owner: str, progress: "Progress") -> int:
         How many invoices were read.
     """
     reader = Reader(owner, progress)
-    gc.freeze()  # millions of short-lived objects: the collector need not walk all others each time
-    try:
-        with ThreadPoolExecutor(paced_pages.readers()) as pool:
-            list(pool.map(lambda _: reader.read(), range(paced_pages.readers())))
-    finally:
-        gc.unfreeze()
+    with short_lived_objects(), ThreadPoolExecutor(paced_pages.readers()) as pool:
+        list(pool.map(lambda _: reader.read(), range(paced_pages.readers())))
     progress.done()
     return progress.read_here
 

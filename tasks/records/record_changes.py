@@ -5,7 +5,7 @@ killed run sees from the record whether what was proposed happened. The copy in 
 upserted by the entry's key; what cannot be copied now is copied by the next poll.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -30,6 +30,7 @@ from invoicing.domain.salesforce.timeline_text import SIDE_BY_FLOW, Side, descri
 from invoicing.errors import InvoicingError, TransientError
 from invoicing.ledger import timeline
 from invoicing.ledger.models import EntryState, TimelineEntry
+from invoicing.ledger.timeline import WaitingEntry
 from tasks.records.environment_check import text_lengths
 from tasks.records.locks import INVOICE
 from tasks.records.saved_values import look_at
@@ -303,7 +304,7 @@ def add_entries(entries: Sequence[TimelineEntry]) -> None:
 def publish(keys: Sequence[str]) -> None:
     """Copy entries to Salesforce; what does not get there now, the next poll copies."""
     if keys:
-        _copy(timeline.waiting(keys=keys))
+        _copy_all(timeline.waiting(keys=keys))
 
 
 @task(task_run_name="complete the timelines of invoices", **STEP)
@@ -312,7 +313,7 @@ def complete_timelines() -> None:
     ids = sorted({entry.record_id for entry in timeline.proposed() if entry.record_id})
     for some in chunked(ids, salesforce.COLLECTION):
         _confirm_proposed_of(some)
-    _copy(timeline.waiting())
+    _copy_all(timeline.waiting())
 
 
 def _confirm_proposed_of(record_ids: Sequence[str]) -> None:
@@ -329,10 +330,12 @@ def _confirm_proposed_of(record_ids: Sequence[str]) -> None:
             timeline.confirm([], [entry.key for entry in timeline.proposed(gone)] if gone else [])
 
 
-def _copy(entries: Sequence[TimelineEntry]) -> None:
-    entries = [entry for entry in entries if entry.record_id]
-    if not entries:
-        return
+def _copy_all(entries: Iterable[WaitingEntry]) -> None:
+    for some in chunked((entry for entry in entries if entry.record_id), salesforce.BULK_ROWS):
+        _copy(some)
+
+
+def _copy(entries: Sequence[WaitingEntry]) -> None:
     client, rows = salesforce.client(), [_fields(entry) for entry in entries]
     write = client.bulk_upsert if len(entries) > BULK_THRESHOLD else client.upsert_many
     try:
@@ -349,7 +352,7 @@ def _copy(entries: Sequence[TimelineEntry]) -> None:
     timeline.mark([entries[index].key for index in refused], EntryState.REFUSED)
 
 
-def _fields(entry: TimelineEntry) -> dict[str, Any]:
+def _fields(entry: WaitingEntry) -> dict[str, Any]:
     fields = record.event_fields(
         key=entry.key,
         record_id=str(entry.record_id),

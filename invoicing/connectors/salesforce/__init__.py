@@ -7,7 +7,7 @@ translate what goes out and what comes back.
 
 from functools import lru_cache
 
-from invoicing.connectors.salesforce.bulk import Bulk
+from invoicing.connectors.salesforce.bulk import BULK_ROWS, Bulk
 from invoicing.connectors.salesforce.connection import Record
 from invoicing.connectors.salesforce.graphs import GRAPHS, NODES, GraphError, Graphs
 from invoicing.connectors.salesforce.login import logins_of
@@ -17,6 +17,7 @@ from invoicing.mapping import org_mapping
 from invoicing.settings import settings
 
 __all__ = [
+    "BULK_ROWS",
     "COLLECTION",
     "GRAPHS",
     "NODES",

@@ -13,15 +13,18 @@ from invoicing.connectors.salesforce.errors import (
 from invoicing.connectors.salesforce.records import RowError
 from invoicing.errors import InvoicingError
 
+BULK_ROWS = 10_000
+"""Rows that a Bulk job writes: a batch of Salesforce's."""
+
 
 class Bulk(Connection):
     """What is written to an org in bulk."""
 
     def bulk_update(self, sobject: str, records: Iterable[Mapping[str, Any]]) -> list[RowError]:
-        """Set fields of very many records by one Bulk API 2.0 job; each carries its ``Id``.
+        """Set fields of at most :data:`BULK_ROWS` records by one Bulk API 2.0 job.
 
-        None clears a field, and one that a record lacks is left alone. Returns the rows that
-        failed, or were not tried.
+        Each carries its ``Id``. None clears a field, and one that a record lacks is left alone.
+        Returns the rows that failed, or were not tried.
         Source: https://developer.salesforce.com/docs/atlas.en-us.api_asynch.meta/api_asynch/
         datafiles_prepare_csv.htm
         """
@@ -55,16 +58,30 @@ class Bulk(Connection):
             keys.append(record[key])
             fields = self._fields(sobject, record)
             rows.append({name: _csv_value(value) for name, value in fields.items()})
+        if not rows:
+            return []
+        table = (len(rows), _csv_table(rows))
+        del rows  # the SDK's own way with records holds each of them four times while it waits
         failed: dict[str, InvoicingError] = {}
         with self._client.renewed(), translated_errors("write records in bulk"):
             bulk = getattr(self._client.bulk2, self.own_object(sobject))
-            for job in getattr(bulk, operation)(records=rows, wait=0.2, **options):
-                for results in (bulk.get_failed_records, bulk.get_unprocessed_records):
-                    for row in csv.DictReader(io.StringIO(results(job["job_id"]))):
-                        failed[row[column]] = _bulk_error(
-                            self._writing(sobject), row.get("sf__Error"), operation == "upsert"
-                        )
+            job = bulk._upload_data(operation, table, wait=0.2, **options)
+            for results in (bulk.get_failed_records, bulk.get_unprocessed_records):
+                for row in csv.DictReader(io.StringIO(results(job["job_id"]))):
+                    failed[row[column]] = _bulk_error(
+                        self._writing(sobject), row.get("sf__Error"), operation == "upsert"
+                    )
         return [RowError(index, failed[name]) for index, name in enumerate(keys) if name in failed]
+
+
+def _csv_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows as a Bulk job takes them; what one of them lacks is empty, and left alone."""
+    table = io.StringIO()
+    columns = dict.fromkeys(name for row in rows for name in row)
+    writer = csv.DictWriter(table, list(columns), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return table.getvalue()
 
 
 def _csv_value(value: Any) -> Any:

@@ -541,7 +541,9 @@ def differences(record: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[st
     return {
         name: (record[name], value)
         for name, value in wanted.items()
-        if name in record and comparable(name, record[name]) != comparable(name, value)
+        if name in record
+        and record[name] != value
+        and comparable(name, record[name]) != comparable(name, value)
     }
 
 

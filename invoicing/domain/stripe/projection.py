@@ -3,8 +3,9 @@
 Pure functions: the same Stripe invoice on the same day always gives the same projection.
 """
 
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, fields
 from datetime import date, datetime
+from operator import attrgetter
 from zoneinfo import ZoneInfo
 
 from invoicing.domain.model.dates import local_date, moment
@@ -83,18 +84,22 @@ class Projection:
     @property
     def digest(self) -> str:
         """A fingerprint of what Stripe's invoice says by itself, whatever day it is."""
-        itself = replace(
-            self,
-            hosted_invoice_url=page_of(self.hosted_invoice_url or ""),
-            invoice_pdf=page_of(self.invoice_pdf or ""),
-            overdue=False,
-            payment_state=PaymentState.UNPAID,
-            refunded=None,
-            disputed=None,
-            dispute_status=None,
-            payment_problem=None,
+        pages = (page_of(self.hosted_invoice_url or ""), page_of(self.invoice_pdf or ""))
+        return fingerprint(*pages, *_OF_ITSELF(self))
+
+
+_OF_ITSELF = attrgetter(
+    *(
+        field.name
+        for field in fields(Projection)
+        if field.name
+        not in (
+            *("hosted_invoice_url", "invoice_pdf", "overdue", "payment_state", "refunded"),
+            *("disputed", "dispute_status", "payment_problem"),
         )
-        return fingerprint(*astuple(itself))
+    )
+)
+"""What an invoice says whatever day it is and whatever came of its payments, pages left out."""
 
 
 def payment_state(invoice: StripeInvoice, known: PaymentFacts = NO_PAYMENT_FACTS) -> PaymentState:
