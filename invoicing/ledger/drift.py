@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from more_itertools import chunked
 from sqlalchemy import bindparam, delete, func, literal, text, true, tuple_, update
 from sqlmodel import col, select
 
@@ -12,6 +13,8 @@ from invoicing.ledger.database import session
 from invoicing.ledger.models import DriftRow, Event, StagedStripe, SyncRun
 
 CHUNK = 1_000
+SORTED = 30_000
+"""Drift that is read at a time in Stripe's order, for which the database sorts all that is left."""
 
 
 class DriftedInvoice(NamedTuple):
@@ -176,7 +179,7 @@ def in_stripe_order(
             true() if lines else ~col(DriftRow.lines),
         )
         .order_by(order[0].desc(), order[1].desc())
-        .limit(size)
+        .limit(max(size, SORTED))
     )
     rest = query
     while True:
@@ -184,7 +187,7 @@ def in_stripe_order(
             rows = [DriftedInvoice(*row) for row in ledger.exec(rest)]
         if not rows:
             return
-        yield rows
+        yield from chunked(rows, size)
         last = rows[-1]
         earlier = (order[0] == last.created) & (order[1] < last.subject)
         rest = query.where((order[0] < last.created) | earlier)

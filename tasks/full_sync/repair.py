@@ -1,5 +1,6 @@
 """Steps of the full sync after the reading: what differs, its repair, and the report."""
 
+import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -41,15 +42,22 @@ FRESH_CHUNK = 500
 BULK_CHUNK = 3_000
 """Rows of a Bulk job, which are held in memory: less than a batch of Salesforce's, 10,000."""
 
-BULK_CHUNKS_AT_ONCE = 8
+BULK_CHUNKS_AT_ONCE = 12
 """Chunks of Bulk jobs under way: each waits for one job that writes, one that looks at what was
 saved, and one that tells of it, which take some three seconds each, however many rows they have."""
+
+READ_AT_ONCE = 2
+"""Chunks that are read in Stripe again at a time, which keep its rate busy: the others are written
+meanwhile, for if all of them were read before the first is written, each service waited for the
+other."""
 
 CREATE_CHUNK = LANES * (10 * GRAPHS - 25)
 """Records to make: ten calls in each lane, with room for Accounts, which are not divided."""
 
 CREATE_CHUNKS_AT_ONCE = 3
 """Chunks under way: one is read, one is written, one is written down."""
+
+_reading = threading.BoundedSemaphore(READ_AT_ONCE)
 
 SIDE_BY_SIDE = cast(
     TaskRunner[PrefectFuture[Any]], ThreadPoolTaskRunner(max_workers=BULK_CHUNKS_AT_ONCE)
@@ -181,7 +189,8 @@ def _subjects(row: drift.DriftedInvoice) -> set[str]:
 
 def _as_in_stripe(rows: Sequence[drift.DriftedInvoice]) -> list[Pair]:
     """Drifted invoices that are in Stripe and finalized, with their projections, by Account."""
-    read = read_again(rows, stripe.client().facts_page)
+    with _reading:
+        read = read_again(rows, stripe.client().facts_page)
     projections = {invoice.stripe_id: invoice for invoice in project_all(read)}
     return [
         (row, projections[row.subject])

@@ -21,6 +21,9 @@ from invoicing.errors import Misconfigured
 from invoicing.ledger.logins import LASTS, Logins
 from invoicing.settings import Salesforce as SalesforceSettings
 
+SIDE_BY_SIDE = 16
+"""Calls of several threads for which connections are kept."""
+
 
 class Transport(HTTPAdapter):
     """Gives every request a time limit, and finds an org that is not at its own domain.
@@ -31,7 +34,7 @@ class Transport(HTTPAdapter):
     """
 
     def __init__(self, url: str | None, timeout: float) -> None:
-        super().__init__()
+        super().__init__(pool_maxsize=SIDE_BY_SIDE)
         self._target = urlsplit(url) if url else None
         self._timeout = timeout
 
