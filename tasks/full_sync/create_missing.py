@@ -3,7 +3,7 @@
 A record and its lines are written all or none, as many of them in a call as Salesforce takes.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
@@ -160,7 +160,7 @@ def _write(
     lane: Sequence[MissingInvoice], known: Mapping[str, InvoiceLink], fields: Mapping[str, Any]
 ) -> Iterator[Call]:
     """Write records by one call after another, until one has no answer."""
-    graphs = [
+    graphs = (
         (
             one.invoice,
             whole_nodes(
@@ -168,7 +168,7 @@ def _write(
             ),
         )
         for one in lane
-    ]
+    )
     for some in _in_calls(graphs):
         try:
             answers = salesforce.client().write_graphs([nodes for _, nodes in some])
@@ -178,7 +178,7 @@ def _write(
         yield Call(some, answers)
 
 
-def _in_calls(graphs: Sequence[Graph]) -> Iterator[list[Graph]]:
+def _in_calls(graphs: Iterable[Graph]) -> Iterator[list[Graph]]:
     """As many records in a call as it takes."""
     some: list[Graph] = []
     nodes = 0
