@@ -3,6 +3,7 @@
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -49,7 +50,7 @@ saved, and one that tells of it, which take some three seconds each, however man
 READ_AT_ONCE = 2
 """Chunks that are read in Stripe again at a time, which keep its rate busy: the others are written
 meanwhile, for if all of them were read before the first is written, each service waited for the
-other."""
+other. A chunk that waits for its turn locks no invoices."""
 
 CREATE_CHUNK = LANES * (10 * GRAPHS - 25)
 """Records to make: ten calls in each lane, with room for Accounts, which are not divided."""
@@ -171,15 +172,19 @@ def write_in_bulk(sync: SyncRun, rows: Sequence[drift.DriftedInvoice]) -> None:
         sync: The full sync.
         rows: What differs, the newest first.
     """
-    with INVOICE.held_if_free(subject for row in rows for subject in _subjects(row)) as busy:
-        known = links.invoice_links(row.subject for row in rows)
-        free = [
-            row
-            for row in rows
-            if not _subjects(row) & busy.keys()
-            and (row.subject not in known or known[row.subject].record_id == row.record_id)
-        ]
-        told = _write(sync, _as_in_stripe(free), known)
+    with ExitStack() as held:
+        with _reading:
+            subjects = (subject for row in rows for subject in _subjects(row))
+            busy = held.enter_context(INVOICE.held_if_free(subjects))
+            known = links.invoice_links(row.subject for row in rows)
+            free = [
+                row
+                for row in rows
+                if not _subjects(row) & busy.keys()
+                and (row.subject not in known or known[row.subject].record_id == row.record_id)
+            ]
+            pairs = _as_in_stripe(free)
+        told = _write(sync, pairs, known)
     publish(told)
 
 
@@ -189,8 +194,7 @@ def _subjects(row: drift.DriftedInvoice) -> set[str]:
 
 def _as_in_stripe(rows: Sequence[drift.DriftedInvoice]) -> list[Pair]:
     """Drifted invoices that are in Stripe and finalized, with their projections, by Account."""
-    with _reading:
-        read = read_again(rows, stripe.client().facts_page)
+    read = read_again(rows, stripe.client().facts_page)
     projections = {invoice.stripe_id: invoice for invoice in project_all(read)}
     return [
         (row, projections[row.subject])
