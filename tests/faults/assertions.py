@@ -11,6 +11,7 @@ import orjson
 import requests
 
 from invoicing.domain.salesforce.queries import Query
+from invoicing.domain.salesforce.request_record import REQUEST
 from invoicing.domain.stripe.invoice_header import header_of
 from invoicing.domain.stripe.projection import ACCOUNT_KEY, RECORD_KEY
 from invoicing.domain.stripe.request_params import line_facts
@@ -50,6 +51,8 @@ RECORD_FIELDS = (
 )
 
 
+REQUEST_FIELDS = ("Action__c", "State__c", "Outcome__c", "Open_Key__c")
+
 TABLES = (
     *(Lease, Intent, InvoiceLink, LentEmail, Event, Request, RequestRecord),
     *(TimelineEntry, DriftRow),
@@ -83,6 +86,7 @@ class Facts:
     events: Sequence[Event]
     requests: Sequence[Request]
     request_records: Sequence[RequestRecord]
+    asked: Sequence[Thing]
     timeline: Sequence[TimelineEntry]
     told: Sequence[Thing]
     drift: Sequence[DriftRow]
@@ -135,6 +139,7 @@ def gather(syncs: Sequence[str]) -> Facts:
         events=tables[Event],
         requests=tables[Request],
         request_records=tables[RequestRecord],
+        asked=salesforce.client().query(Query(REQUEST, ["Id", *REQUEST_FIELDS])),
         timeline=sorted(tables[TimelineEntry], key=lambda entry: (entry.happened_at, entry.key)),
         drift=tables[DriftRow],
         told=salesforce.client().query(Query("Stripe_Invoice_Event__c", ["Key__c"])),
@@ -451,3 +456,7 @@ def _nothing_left(facts: Facts) -> Iterator[str]:
     for asked in facts.request_records:
         if not asked.run_id and not asked.answered:
             yield f"the request {asked.id} for {asked.action} was not taken up"
+    known = {asked.id for asked in facts.request_records}
+    for request in facts.asked:
+        if request["Id"] not in known and request["Open_Key__c"]:
+            yield f"the request {request['Id']} for {request['Action__c']} was lost"

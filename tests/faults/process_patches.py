@@ -25,7 +25,7 @@ from sqlalchemy import Connection, Engine, Pool, event
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from invoicing.connectors import salesforce, stripe
+from invoicing.connectors import prefect, salesforce, stripe
 from invoicing.ledger import database
 
 PACE = 0.1
@@ -90,6 +90,7 @@ def prepare_process() -> None:
     for module in product_modules():
         if vars(module).get("datetime") is standard.datetime:
             module.datetime = ShiftedDatetime
+    setattr(prefect, "run_labels", lambda: {WORLD: _acting_in[0]})  # noqa: B010
     newest = ScriptDirectory.from_config(database._alembic()).get_current_head()
     setattr(ScriptDirectory, "get_current_head", lambda _: newest)  # noqa: B010
 
@@ -107,6 +108,25 @@ def hurry() -> None:
         task.retry_delay_seconds = [min(wait * PACE, LONGEST_DELAY_SECONDS) for wait in real]
 
 
+WORLD = "proving.world"
+"""The label of a run that says in which world it was started: they share a Prefect server."""
+
+_acting_in = [""]
+
+
+class Moment(NamedTuple):
+    """How late it is, and in which life of which world."""
+
+    ahead: float
+    life: str
+
+
+def enter(moment: Moment) -> None:
+    """Act in a world from now on, in its time."""
+    shift_time(moment.ahead)
+    _acting_in[0] = moment.life
+
+
 def shift_time(seconds: float) -> None:
     """Let the product believe that it is later, by so many seconds."""
     _Clock.shift = standard.timedelta(seconds=seconds)
@@ -118,10 +138,17 @@ def now() -> standard.datetime:
 
 
 class Away(NamedTuple):
-    """The ledger is not there: from the n-th transaction of a process on, for so many tries."""
+    """The ledger or Prefect's API is not there: from a process's n-th use on, for so many tries.
+
+    Of every second answer of Prefect's only the answer is lost.
+    """
 
     after: int
     tries: int
+
+    def strikes(self, use: int) -> bool:
+        """Whether it is not there for the use of this number, counted from zero."""
+        return self.after <= use < self.after + self.tries
 
 
 def _signal_this_thread(end: signal.Signals) -> None:
@@ -137,16 +164,24 @@ class Points:
     """The points of a process at which it may die: around each request and each commit."""
 
     def __init__(
-        self, kill_at: int | None, stall_at: int | None = None, ledger_away: Away | None = None
+        self,
+        kill_at: int | None,
+        stall_at: int | None = None,
+        ledger_away: Away | None = None,
+        prefect_away: Away | None = None,
     ) -> None:
         """Count from zero; at ``kill_at`` the process is killed, from ``stall_at`` on it stops.
 
         It never stops while one of its threads is inside of a transaction, where it would keep
-        the ledger from everybody. From the n-th transaction on, so many find no ledger.
+        the ledger from everybody. From the n-th transaction on, so many find no ledger, and from
+        the n-th request to Prefect's API on, so many find no Prefect.
         """
         self.labels: list[str] = []
         self.refused = 0
+        self.unheard = 0
         self._ledger_away = ledger_away or Away(0, 0)
+        self._prefect_away = prefect_away or Away(0, 0)
+        self._prefect_uses = 0
         self._transactions = 0
         self._kill_at = kill_at
         self._stall_at = stall_at
@@ -181,20 +216,33 @@ class Points:
         def watched(adapter: Any, request: requests.PreparedRequest, *a: Any, **k: Any) -> Any:
             label = f"{request.method} {str(request.url).split('?')[0].split('/', 3)[-1]}"
             self.pass_(f"before {label}")
+            away = self._prefect_is_away() if is_prefects(label) else 0
+            if away % 2:
+                raise requests.ConnectionError("Prefect is away")
             try:
-                return send(adapter, request, *a, **k)
+                answer = send(adapter, request, *a, **k)
             finally:
                 self.pass_(f"after {label}")
+            if away:
+                raise requests.ConnectionError("Prefect's answer is lost")
+            return answer
 
         setattr(requests.adapters.HTTPAdapter, "send", watched)  # noqa: B010
+
+    def _prefect_is_away(self) -> int:
+        """How often Prefect was away with this request, if it is; else 0."""
+        with self._lock:
+            strikes = self._prefect_away.strikes(self._prefect_uses)
+            self._prefect_uses += 1
+            self.unheard += strikes
+            return self.unheard if strikes else 0
 
     def _watch_connections(self) -> None:
         @event.listens_for(Pool, "checkout")
         def _taken(*_: object) -> None:
             with self._lock:
                 self._transactions += 1
-                since = self._transactions - 1 - self._ledger_away.after
-                if 0 <= since < self._ledger_away.tries:
+                if self._ledger_away.strikes(self._transactions - 1):
                     self.refused += 1
                     raise OperationalError(None, None, ConnectionError("the ledger is away"))
                 self._inside[threading.get_ident()] += 1
@@ -222,6 +270,11 @@ class Points:
             if getattr(written, "by", None):
                 self.pass_(f"after commit of {written.by}")
                 written.by = None
+
+
+def is_prefects(label: str) -> bool:
+    """Whether a point is one of a request to Prefect's API."""
+    return " api/" in label
 
 
 acting_run = ["nobody"]

@@ -2,6 +2,7 @@
 
 import faulthandler
 import importlib
+import os
 import signal
 import sys
 import time
@@ -28,6 +29,8 @@ from invoicing.errors import InvoicingError, TransientError
 from invoicing.ledger import database
 from tests.faults import process_patches
 from tests.faults.forked_process import PATIENCE_SECONDS, Broken, Child, Hung, Servant, Tell, ask
+from tests.faults.listening import LISTENER, listen
+from tests.faults.process_patches import Moment
 from tests.faults.worlds import World
 
 ROOT = Path(__file__).parents[2]
@@ -63,6 +66,7 @@ class Ending:
         message: What the run's final state says.
         points: The points it passed at which it might have died; empty if it was killed.
         without_ledger: How often it asked for the ledger in vain.
+        without_prefect: How often it asked Prefect's API in vain.
     """
 
     how: str
@@ -70,6 +74,7 @@ class Ending:
     message: str = ""
     points: tuple[str, ...] = ()
     without_ledger: int = 0
+    without_prefect: int = 0
 
     @property
     def settled(self) -> bool:
@@ -78,10 +83,11 @@ class Ending:
 
 
 class Attempt:
-    """One run of a flow under Prefect, beside this process.
+    """One run of a flow under Prefect, beside this process, or the listener.
 
     A run that is to be killed, or whose points are counted, has a process of its own. The
-    others share a few processes, one after the other, and begin without any connection.
+    others share a few processes, one after the other, and begin without any connection. The
+    listener ends when it is waited for, and has heard all.
     """
 
     def __init__(
@@ -94,24 +100,31 @@ class Attempt:
         kill_at: int | None = None,
         stall_at: int | None = None,
         ledger_away: process_patches.Away | None = None,
+        prefect_away: process_patches.Away | None = None,
         watched: bool = False,
     ) -> None:
         """Start it.
 
         Args:
             world: Where.
-            flow: The deployed flow's name.
+            flow: The deployed flow's name, or the listener's.
             parameters: Of the run.
             run: A run that did not come to its end, to be taken up again; else a new one.
             kill_at: The number of the point at which the process is killed.
             stall_at: The number of the point at which it stops, until it is told to go on.
             ledger_away: When the ledger is not there for it.
+            prefect_away: When Prefect's API is not there for what it starts.
             watched: Whether the points are counted.
         """
         self._child: Child | None = None
-        begin = partial(_begin, world.ahead, flow, dict(parameters), run)
-        if watched or ledger_away or kill_at is not None or stall_at is not None:
-            points = process_patches.Points(kill_at, stall_at, ledger_away)
+        self._may_end: tuple[int, ...] = ()
+        begin = partial(_begin, world.moment, flow, dict(parameters), run)
+        points = process_patches.Points(kill_at, stall_at, ledger_away, prefect_away)
+        if flow == LISTENER:
+            self._may_end = os.pipe()
+            self._child = Child(partial(listen, world.moment, self._may_end[0], points))
+            return
+        if watched or ledger_away or prefect_away or kill_at is not None or stall_at is not None:
             self._child = Child(partial(_watched, begin, points))
             return
         self._servant = _IDLE.pop() if _IDLE else Servant(_told)
@@ -119,6 +132,7 @@ class Attempt:
 
     def stalls(self) -> Ending | None:
         """Wait until it has stopped; None if it came to its end before."""
+        self._let_end()
         if self._child is None or not self._child.stops():
             return None
         return Ending("stalled", self._child.told().get("run"))
@@ -128,14 +142,22 @@ class Attempt:
         if self._child:
             self._child.go_on()
 
+    def _let_end(self) -> None:
+        for writing in self._may_end[1:]:
+            os.write(writing, b".")
+
     def join(self) -> Ending:
         """Wait for its end."""
+        self._let_end()
         try:
             told, killed = self._child.join() if self._child else (self._served(), False)
         except Hung as error:
             return Ending("hung", message=str(error))
         except Broken as error:
             return Ending("unknown", message=str(error))
+        finally:
+            for end in self._may_end:
+                os.close(end)
         if killed:
             return Ending("killed", told.get("run"))
         return Ending(
@@ -144,6 +166,7 @@ class Attempt:
             told["message"],
             told.get("points", ()),
             told.get("without_ledger", 0),
+            told.get("without_prefect", 0),
         )
 
     def _served(self) -> dict[str, Any]:
@@ -161,6 +184,7 @@ def _watched(begin: Callable[[Tell], None], points: process_patches.Points, tell
     begin(tell)
     tell("points", tuple(points.labels))
     tell("without_ledger", points.refused)
+    tell("without_prefect", points.unheard)
 
 
 def _told(begin: Callable[[Tell], None]) -> dict[str, Any]:
@@ -173,9 +197,9 @@ def _told(begin: Callable[[Tell], None]) -> dict[str, Any]:
 
 
 def _begin(
-    ahead: float, flow: str, parameters: dict[str, Any], run: UUID | None, tell: Tell
+    moment: Moment, flow: str, parameters: dict[str, Any], run: UUID | None, tell: Tell
 ) -> None:
-    process_patches.shift_time(ahead)
+    process_patches.enter(moment)
     process_patches.be_a_new_process()
     _run(deployed()[flow], parameters, run, tell)
 
@@ -225,7 +249,7 @@ def by_hand(world: World, deed: Callable[[], Any]) -> Any:
         faulthandler.dump_traceback()
         raise Hung(f"no end after {PATIENCE_SECONDS:.0f} s")
 
-    process_patches.shift_time(world.ahead)
+    process_patches.enter(world.moment)
     signal.signal(signal.SIGALRM, give_up)
     signal.setitimer(signal.ITIMER_REAL, PATIENCE_SECONDS * slowness())
     try:
@@ -261,7 +285,7 @@ def warm_up(world: World) -> None:
 
     def learn(tell: Tell) -> None:
         before = set(sys.modules)
-        process_patches.shift_time(world.ahead)
+        process_patches.enter(world.moment)
         process_patches.be_a_new_process()
         _run(deployed()["raise-invoice"], dict(A_DRAFT), None, lambda *_: None)
         for flow in ("send-invoice", "sync-invoice"):

@@ -1,10 +1,11 @@
 """Schedules: what goes wrong, when, and how the world comes to rest afterwards."""
 
+import os
 import random
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import accumulate, zip_longest
 from typing import Any
@@ -15,9 +16,10 @@ from tests.faults import assertions, process_patches
 from tests.faults.assertions import Facts
 from tests.faults.faults import Rule, at_call, away, kind_of, kinds_of, now_and_then
 from tests.faults.forked_process import Broken, Child, Hung, Tell
-from tests.faults.process_patches import Away
+from tests.faults.listening import LISTENER, WATCH, waiting_runs
+from tests.faults.process_patches import Away, is_prefects
 from tests.faults.runner import Attempt, Ending, by_hand, outcome_of
-from tests.faults.stories import STORIES, Parameters, into_the_inbox, somebody_else
+from tests.faults.stories import STORIES, Parameters, Story, into_the_inbox, somebody_else
 from tests.faults.worlds import DAY, SALESFORCE, STRIPE, World
 
 LEASES_OVER = 400.0
@@ -26,7 +28,7 @@ LEASES_OVER = 400.0
 PAUSES = (0.0, LEASES_OVER, 25 * 3600.0, 31 * DAY)
 """How long it may take until somebody tries again."""
 
-WITHOUT_LEDGER = "ledger away for minutes"
+WITHOUT_LEDGER, WITHOUT_PREFECT = "ledger away for minutes", "Prefect's API away or unheard"
 
 RANDOM, DASHBOARD = "random", "dashboard"
 """Kinds of schedules: several kinds of trouble; the same while others act on both sides."""
@@ -49,6 +51,7 @@ class Schedule:
             another process; None for not at all.
         stall_again: The same of the second attempt.
         ledger_away: When the first attempt finds no ledger.
+        prefect_away: When the first attempt finds no API of Prefect's, or gets no answer.
         rivals: Runs of the same flow that start at the same moment.
         rival_kills: At which point the first attempt of each of them is killed.
         arrivals: Events arrive and are handled meanwhile, in any order.
@@ -66,6 +69,7 @@ class Schedule:
     stall: int | None = None
     stall_again: int | None = None
     ledger_away: Away | None = None
+    prefect_away: Away | None = None
     rivals: int = 0
     rival_kills: tuple[int | None, ...] = ()
     arrivals: bool = False
@@ -120,6 +124,7 @@ def _play(world: World, schedule: Schedule, verdict: Verdict) -> None:
             kill_at=kills[0],
             stall_at=schedule.stall,
             ledger_away=schedule.ledger_away,
+            prefect_away=schedule.prefect_away,
         )
     ]
     first += [
@@ -128,9 +133,15 @@ def _play(world: World, schedule: Schedule, verdict: Verdict) -> None:
     ]
     beside = [
         Child(partial(deed, world, schedule.seed))
-        for deed, done in ((_arrive, schedule.arrivals), (_interfere, schedule.others))
+        for deed, done in (
+            (_arrive, schedule.arrivals),
+            (_interfere, schedule.others),
+            (partial(_meanwhile, story), story.meanwhile),
+        )
         if done
     ]
+    if story.meanwhile:
+        beside.pop().join()
     stalled = first[0].stalls() if schedule.stall is not None else None
     endings = [stalled] if stalled else [first[0].join()]
     endings += [attempt.join() for attempt in first[1:]]
@@ -160,6 +171,8 @@ def _play(world: World, schedule: Schedule, verdict: Verdict) -> None:
         late = first[0].join()
         verdict.endings.append(f"in the end the stalled process was {late.how}: {late.message}")
     world.clear_faults()
+    if story.meanwhile:
+        _carry_out(world, schedule, verdict)
     found = come_to_rest(world)
     wanted = {**story.wanted, "edited": int(schedule.others)}
     verdict.violations += assertions.violations(found, wanted)
@@ -195,6 +208,8 @@ def _note(world: World, verdict: Verdict, endings: Sequence[Ending]) -> None:
     verdict.faults.update({kind_of(rule): rule["hits"] for rule in world.faults() if rule["hits"]})
     if without_ledger := sum(ending.without_ledger for ending in endings):
         verdict.faults[WITHOUT_LEDGER] += without_ledger
+    if without_prefect := sum(ending.without_prefect for ending in endings):
+        verdict.faults[WITHOUT_PREFECT] += without_prefect
     verdict.kills += sum(ending.how == "killed" for ending in endings)
     verdict.stalls += sum(ending.how == "stalled" for ending in endings)
     verdict.endings += [f"{ending.how}: {ending.message}" for ending in endings]
@@ -209,7 +224,12 @@ def _bring_to_end(
     *,
     again: bool,
 ) -> Ending:
-    """Try again as an operator or as Prefect would, until nobody would try again."""
+    """Try again as an operator or as Prefect would, until nobody would try again.
+
+    A listener that nobody starts again is no loss: a schedule does what it does.
+    """
+    if schedule.flow == LISTENER and ending.how == "killed" and not again:
+        return replace(ending, how="completed")
     kills = list(schedule.kills[1:])
     for number in range(TRIES):
         if ending.settled or ending.how == "hung":
@@ -238,6 +258,33 @@ def _bring_to_end(
     return ending
 
 
+def _carry_out(world: World, schedule: Schedule, verdict: Verdict) -> None:
+    """As schedule and workers do: watch, and run whatever was started; some runs die once."""
+    dice = random.Random(schedule.seed)  # noqa: S311 - repeatable on purpose
+    Attempt(world, WATCH, {}).join()
+    left = list[tuple[str, Parameters, UUID | None]]()
+    for number in range(TRIES):
+        runs = waiting_runs(os.environ["PREFECT_API_URL"], world.moment)
+        left += [(run["flow"], run["parameters"], UUID(run["id"])) for run in runs]
+        if not left:
+            return
+        dies = schedule.seed and number < 2
+        chosen = [dice.randrange(DEADLY) if dies and not dice.randrange(3) else None for _ in left]
+        attempts = [
+            Attempt(world, flow, parameters, run=run, kill_at=kill_at)
+            for (flow, parameters, run), kill_at in zip(left, chosen, strict=True)
+        ]
+        endings = [attempt.join() for attempt in attempts]
+        _note(world, verdict, endings)
+        left = [one for one, end in zip(left, endings, strict=True) if not end.settled]
+        world.pass_time(LEASES_OVER if left else 0)
+    verdict.violations += [f"{flow} came to no end: {endings}" for flow, *_ in left]
+
+
+DEADLY = 60
+"""Points of a run that was started for a request at which it may die."""
+
+
 def come_to_rest(world: World) -> Facts:
     """Let time pass and the schedules work until nothing waits, and read what is so then."""
     for _ in range(ROUNDS):
@@ -259,7 +306,7 @@ def _arrive(world: World, seed: int, tell: Tell) -> None:
     """Events come in again and again, shuffled and doubled, and are handled meanwhile."""
     from invoicing.errors import InvoicingError
 
-    process_patches.shift_time(world.ahead)
+    process_patches.enter(world.moment)
     process_patches.be_a_new_process()
     dice = random.Random(seed)  # noqa: S311 - repeatable on purpose
     with process_patches.without_prefect():
@@ -272,9 +319,18 @@ def _arrive(world: World, seed: int, tell: Tell) -> None:
             outcome_of("handle-events")
 
 
+def _meanwhile(story: Story, world: World, seed: int, tell: Tell) -> None:
+    """People do what belongs to the story."""
+    process_patches.enter(world.moment)
+    process_patches.be_a_new_process()
+    with process_patches.without_prefect():
+        if story.meanwhile:
+            story.meanwhile(random.Random(seed), world)  # noqa: S311 - repeatable on purpose
+
+
 def _interfere(world: World, seed: int, tell: Tell) -> None:
     """Other people act, in Stripe's dashboard and in Salesforce."""
-    process_patches.shift_time(world.ahead)
+    process_patches.enter(world.moment)
     process_patches.be_a_new_process()
     dice = random.Random(-seed)  # noqa: S311 - repeatable on purpose
     with process_patches.without_prefect():
@@ -298,6 +354,11 @@ class Sites:
     calls: dict[str, list[tuple[str, str]]]
     points: tuple[str, ...]
 
+    @property
+    def of_prefect(self) -> list[str]:
+        """The requests to Prefect's API, of what is not Prefect's own."""
+        return [p for p in self.points if p.startswith("before") and is_prefects(p)]
+
 
 def explore(world: World, flow: str) -> tuple[str, Sites]:
     """Play a story without trouble; returns its flow, with every call and every point."""
@@ -305,7 +366,10 @@ def explore(world: World, flow: str) -> tuple[str, Sites]:
     asked: Any = by_hand(world, STORIES[flow].prepare)
     for sandbox in world.sandboxes.values():
         sandbox.admin("DELETE", "requests")
-    ending = Attempt(world, flow, asked, watched=True).join()
+    attempt = Attempt(world, flow, asked, watched=True)
+    if STORIES[flow].meanwhile:
+        Child(partial(_meanwhile, STORIES[flow], world, 0)).join()
+    ending = attempt.join()
     if ending.how != STORIES[flow].how:
         raise Broken(f"{flow} does not complete without trouble: {ending}")
     calls = {
@@ -355,7 +419,7 @@ def single_stalls(flow: str, sites: Sites) -> list[Schedule]:
 
 
 def outages(flow: str, sites: Sites) -> list[Schedule]:
-    """Each service and the ledger are away for minutes, from the start of a story or its middle.
+    """Each service, the ledger and Prefect's API are away, from a story's start or its middle.
 
     Three minutes are outlived; of ten, the run gives up, and is taken up when they are over.
     """
@@ -363,20 +427,25 @@ def outages(flow: str, sites: Sites) -> list[Schedule]:
         Schedule(
             f"away:{flow}:{service}:{after}:{minutes}",
             flow,
-            rules={} if service == LEDGER else {service: [away(tries_in(minutes), after)]},
+            rules={service: [away(tries_in(minutes), after)]} if service in sites.calls else {},
             ledger_away=Away(after, tries_in(minutes)) if service == LEDGER else None,
+            prefect_away=Away(after, tries_in(minutes)) if service == PREFECT else None,
             pause=minutes * 60.0,
             again=after > 0,
             stubborn=minutes == min(OUTAGE_MINUTES),
         )
-        for service, calls in {**sites.calls, LEDGER: sites.points}.items()
+        for service, calls in {
+            **sites.calls,
+            LEDGER: sites.points,
+            PREFECT: sites.of_prefect,
+        }.items()
         for after in sorted({0, len(calls) // 2})
         for minutes in OUTAGE_MINUTES
         if calls
     ]
 
 
-LEDGER = "ledger"
+LEDGER, PREFECT = "ledger", "prefect"
 OUTAGE_MINUTES = (3, 10)
 
 
@@ -413,7 +482,7 @@ def at_random(
     def perhaps(probability: float) -> int | None:
         return dice.randrange(points) if dice.random() < probability else None
 
-    return Schedule(
+    drawn = Schedule(
         f"{DASHBOARD if others else RANDOM}:{seed}",
         flow,
         seed,
@@ -429,3 +498,7 @@ def at_random(
         stall_again=perhaps(0.1),
         rival_kills=tuple(perhaps(0.25) for _ in range(rivals)),
     )
+    if sites[flow].of_prefect and dice.random() < 0.4:
+        away_from = dice.randrange(len(sites[flow].of_prefect))
+        return replace(drawn, prefect_away=Away(away_from, dice.randint(1, 4)))
+    return drawn

@@ -4,6 +4,7 @@ A new flow is proved by adding its story here; a test names the flows that have 
 """
 
 import random
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,10 +17,11 @@ import requests
 from invoicing.domain.model.reminder_dates import GRACE_PERIOD
 from invoicing.domain.salesforce.queries import Query, all_of, equals
 from invoicing.domain.stripe.projection import ACCOUNT_KEY
-from invoicing.errors import InvoicingError
+from invoicing.errors import InvoicingError, Rejected
 from invoicing.ledger.intents import AGREE, CREATE, CREDIT, MAIL, REPORT_PAYMENT, RESEND
 from invoicing.ledger.personal_data import GONE
 from tests.faults.assertions import Facts
+from tests.faults.listening import LISTENER
 from tests.faults.process_patches import now
 from tests.faults.runner import outcome_of
 from tests.faults.worlds import SALESFORCE, World
@@ -45,6 +47,7 @@ class Story:
         rival: What another run wants that is started at the same moment.
         again: Whether a new run with the same parameters asks for the same thing. If not, only
             the run itself is taken up again.
+        meanwhile: What people do in the world while it goes on.
         how: How it ends where nothing goes wrong.
         wanted: How many credit notes, refunds, out-of-band payments and further mails the story
             asks for.
@@ -55,6 +58,7 @@ class Story:
     ends: Callable[[Facts, Parameters], Iterator[str]]
     rival: Callable[[Parameters], Parameters] = _same
     again: bool = True
+    meanwhile: Callable[[random.Random, World], None] | None = None
     how: str = "completed"
     wanted: Mapping[str, int] = field(default_factory=dict)
 
@@ -495,6 +499,65 @@ def _watch() -> Parameters:
     return {}
 
 
+def _to_be_asked_about() -> Parameters:
+    """A draft that goes to somebody else's address, and an invoice that was sent."""
+    return {"draft": _send()["invoice"], "sent": sent()}
+
+
+def _click(dice: random.Random, world: World) -> None:
+    """People press buttons, alone or many at once, and twice; now and then the stream breaks."""
+    asked = [*CLICKS, *CLICKS[:2]]
+    dice.shuffle(asked)
+    breaks = dice.randint(0, 3)
+    for name, action, given in asked:
+        time.sleep(dice.choice((0, 0, 0.2)))
+        if breaks and dice.random() < 0.5:
+            breaks -= 1
+            world.sandboxes[SALESFORCE].admin("DELETE", "pubsub")
+        _press_until_it_is_there(name, action, given)
+
+
+def _press_until_it_is_there(name: str, action: str, given: str) -> None:
+    """A click that Salesforce refuses is one whose request is there already."""
+    for _ in range(CLICKED_AT_MOST):
+        try:
+            press(name, action, given)
+        except Rejected:
+            return
+        except InvoicingError:
+            time.sleep(0.05)
+        else:
+            return
+
+
+CLICKED_AT_MOST = 60
+
+CLICKS = (
+    ("INV-0001", "Send", ""),
+    ("INV-0002", "Resend", ""),
+    ("INV-0002", "Record Payment", "amount: 450"),
+    ("INV-0002", "Credit", "amount: 50\ngive_back: nothing"),
+    ("INV-0002", "Sync", ""),
+)
+"""Which button on which invoice, with what in its form."""
+
+
+def _is_heard(facts: Facts, parameters: Parameters) -> Iterator[str]:
+    """Each request was carried out once, and says what came of it."""
+    yield from _says("requests", len(facts.asked), len(CLICKS))
+    for request in facts.asked:
+        came = (request["State__c"], request["Open_Key__c"], bool(request["Outcome__c"]))
+        yield from _says(f"{request['Action__c']}, {request['Outcome__c']}", came, CARRIED_OUT)
+    runs = [request.run_id for request in facts.request_records]
+    yield from _says("runs", len({*runs} - {None}), len(CLICKS))
+    yield from _is_sent(facts, {"invoice": parameters["draft"]})
+    yield from _is("Open", paid=450, mails=3)(facts, {"invoice": parameters["sent"]})
+    yield from _says("credit notes", [n["amount"] for n in facts.credit_notes], [5000])
+
+
+CARRIED_OUT = ("Done", None, True)
+
+
 def _overdue() -> Parameters:
     write(sent(), Is_Overdue__c=True)
     return {}
@@ -829,6 +892,13 @@ STORIES: Mapping[str, Story] = {
         Story("replay-events", _replay, _is_paid),
         Story("full-sync", _full_sync, _is_synced),
         Story("watch-salesforce", _watch, _is_asked_once),
+        Story(
+            LISTENER,
+            _to_be_asked_about,
+            _is_heard,
+            meanwhile=_click,
+            wanted={"mails": 1, "out_of_band": 1, "credit_notes": 1},
+        ),
         Story("mark-overdue", _overdue, _is_in_time),
         Story("send-reminders", _remind, _is_reminded, wanted={"mails": 1}),
         Story("refresh-choices", dict, _is_offered),

@@ -188,9 +188,10 @@ def _deploy() -> None:
     """Let the deployments exist that flows start or change; nothing executes their runs."""
     from invoicing.domain.salesforce.request_record import ACTIONS
     from tasks.drafting.product_options import FORMS
+    from tests.faults.listening import WATCH
     from tests.faults.runner import deployed
 
-    for name in {*(action.flow for action in ACTIONS.values()), *FORMS, "full-sync"}:
+    for name in {*(action.flow for action in ACTIONS.values()), *FORMS, "full-sync", WATCH}:
         deployed()[name].to_deployment(name=name).apply()  # type: ignore[union-attr]
 
 

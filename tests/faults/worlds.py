@@ -9,13 +9,16 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 
 from deployments.local.stack import SALESFORCE_PACKAGE
 from sandbox.salesforce.oauth import CONSUMER_KEY, CONSUMER_SECRET
 from tests.conftest import Sandbox
+
+if TYPE_CHECKING:
+    from tests.faults.process_patches import Moment
 
 TIMEOUT_SECONDS = 2.0
 """How long the product waits for an answer here."""
@@ -27,7 +30,10 @@ DAY = 86400.0
 
 ACCOUNT = "acct_1SandboxAcme"
 STRIPE, SALESFORCE = "stripe", "salesforce"
-SANDBOXES = {STRIPE: (), SALESFORCE: ("--metadata", str(SALESFORCE_PACKAGE))}
+SANDBOXES = {
+    STRIPE: (),
+    SALESFORCE: ("--metadata", str(SALESFORCE_PACKAGE), "--pubsub-port", "0"),
+}
 
 
 class Service:
@@ -57,6 +63,7 @@ class World:
     number: int
     ledger_url: str
     ahead: float = 0.0
+    life: str = ""
     sandboxes: dict[str, Sandbox] = field(default_factory=dict)
     _services: list[Service] = field(default_factory=list)
 
@@ -79,6 +86,7 @@ class World:
             "SALESFORCE__CONSUMER_SECRET": CONSUMER_SECRET,
             "SALESFORCE__ORG_ID": "00DHs0000000001MAA",
             "SALESFORCE__TIMEOUT_SECONDS": str(TIMEOUT_SECONDS),
+            "SALESFORCE__PUBSUB_URL": self._event_bus(),
             "LEDGER__URL": self.ledger_url,
             "REPORTS": str(self.folder / "reports"),
             "BUSINESS__TIME_ZONE": "Europe/Berlin",
@@ -89,6 +97,12 @@ class World:
         os.environ.update({f"INVOICING_{name}": value for name, value in values.items()})
         self._migrate()
         self.pass_time(self.number * DAY)
+
+    def _event_bus(self) -> str:
+        from tests.faults.listening import KEEPALIVE_SECONDS
+
+        bus = self.sandboxes[SALESFORCE].admin("POST", "pubsub", keepalive=KEEPALIVE_SECONDS)
+        return f"http://127.0.0.1:{bus['port']}"
 
     def end(self) -> None:
         """Stop the sandboxes."""
@@ -101,8 +115,17 @@ class World:
         self.sandboxes[SALESFORCE].admin("POST", "reset", seed="demo")
         self.clear_faults()
         self._clear_ledger()
-        self.ahead = self.number * DAY + next(_COUNTER) * 2
+        count = next(_COUNTER)
+        self.life = f"{self.number}-{count}"
+        self.ahead = self.number * DAY + count * 2
         self._set_clocks()
+
+    @property
+    def moment(self) -> "Moment":
+        """This world, and how late it is there."""
+        from tests.faults.process_patches import Moment
+
+        return Moment(self.ahead, self.life)
 
     def pass_time(self, seconds: float) -> None:
         """Let it be later for both services, and for the product."""

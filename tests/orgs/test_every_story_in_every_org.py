@@ -15,7 +15,7 @@ from tests.orgs.profiles import PROFILES, Names, fit, together
 
 NEED_PREFECT = frozenset(
     {
-        *("raise-invoice-wizard", "refresh-choices", "overview"),
+        *("raise-invoice-wizard", "refresh-choices", "overview", "listener"),
         *("export-customer", "erase-customer", "forget-old-data"),
     }
 )
