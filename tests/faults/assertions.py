@@ -43,6 +43,7 @@ RECORD_FIELDS = (
     *("Replaces__c", "Replaced_By__c", "Previewed_Total__c", "Is_Overdue__c"),
     *("Reminders_Sent__c", "Account__c", "Account__r.Stripe_Customer_Id__c"),
     *("Account__r.Invoice_Email__c", "Payment_Problem__c"),
+    *("Amount_Credited__c", "Amount_Refunded__c", "Amount_Disputed__c"),
     Query(
         "Lines__r",
         ["Description__c", "Product__r.Name", "Quantity__c", "Amount__c"],
@@ -232,7 +233,7 @@ def _once_each(facts: Facts, wanted: Mapping[str, int]) -> Iterator[str]:
         yield from (
             f"{count} {what} {name}" for name, count in counts.items() if name and count > 1
         )
-    mails = Counter((_matter(mail), mail["invoice"]) for mail in facts.mails)
+    mails = Counter((matter(mail), mail["invoice"]) for mail in facts.mails)
     for (matter, invoice), count in mails.items():
         allowed = (
             wanted.get("credit_notes", 0) if matter == "Credit" else 1 + wanted.get("mails", 0)
@@ -303,7 +304,7 @@ def _given_back_once(facts: Facts) -> Iterator[str]:
             yield f"{back} of {invoice['id']} went back, {invoice['amount_paid']} were paid"
 
 
-def _matter(mail: Thing) -> str:
+def matter(mail: Thing) -> str:
     """Whether a mail brings an invoice, its receipt, or a credit note: the subject's first word."""
     return str(mail["subject"]).split()[0]
 
@@ -457,6 +458,6 @@ def _nothing_left(facts: Facts) -> Iterator[str]:
         if not asked.run_id and not asked.answered:
             yield f"the request {asked.id} for {asked.action} was not taken up"
     known = {asked.id for asked in facts.request_records}
-    for request in facts.asked:
-        if request["Id"] not in known and request["Open_Key__c"]:
-            yield f"the request {request['Id']} for {request['Action__c']} was lost"
+    for there in facts.asked:
+        if there["Id"] not in known and there["Open_Key__c"]:
+            yield f"the request {there['Id']} for {there['Action__c']} was lost"

@@ -138,6 +138,17 @@ def stripe_post(path: str, **params: Any) -> dict[str, Any]:
     return dict(answer.json())
 
 
+def stripe_get(path: str, **params: Any) -> list[dict[str, Any]]:
+    """What a list of Stripe's says, newest first."""
+    from invoicing.settings import settings
+
+    at = settings().stripe
+    key = at.api_key.get_secret_value()
+    answer = requests.get(at.base_url + path, params=params, auth=(key, ""), timeout=60)
+    assert answer.ok, answer.text
+    return list(answer.json()["data"])
+
+
 def somebody_else(dice: random.Random, world: World) -> None:
     """Let somebody act who knows nothing of the run: in Stripe, or in Salesforce.
 
@@ -214,7 +225,7 @@ def _in_salesforce(dice: random.Random, world: World) -> None:
         return
     row = dice.choice(rows)
     if dice.random() < MERGES:
-        made = client.write_graph([_creating("Account", "new", {"Name": "Acme Holding"})])
+        made = client.write_graph([creating("Account", "new", {"Name": "Acme Holding"})])
         order = {"master": made["new"]["id"], "losers": [row["Account__c"]]}
         world.sandboxes[SALESFORCE].admin("POST", "merge", **order)
         return
@@ -298,13 +309,14 @@ def _win(name: str) -> None:
     product |= {"Quantity": 2, "UnitPrice": 140}
     client.write_graph(
         [
-            _creating("Opportunity", "won", won),
-            _creating("OpportunityLineItem", "product", product),
+            creating("Opportunity", "won", won),
+            creating("OpportunityLineItem", "product", product),
         ]
     )
 
 
-def _creating(sobject: str, reference: str, body: Mapping[str, Any]) -> dict[str, Any]:
+def creating(sobject: str, reference: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    """One record of a graph that is written at once."""
     path = f"sobjects/{sobject}"
     return {"method": "POST", "path": path, "referenceId": reference, "body": body}
 

@@ -25,31 +25,81 @@ from tests.faults import assertions
 from tests.faults.assertions import Facts
 from tests.faults.faults import at_call, kinds_of
 from tests.faults.runner import Attempt, by_hand, outcome_of
-from tests.faults.schedules import LEASES_OVER, Sites, come_to_rest
+from tests.faults.schedules import LEASES_OVER, Sites, carry_out, come_to_rest
 from tests.faults.stories import (
+    ACME,
+    BY_SOMEBODY,
+    creating,
     draft,
     into_the_inbox,
     pay_part,
+    press,
+    stripe_get,
     stripe_post,
     write,
 )
 from tests.faults.world_pool import WorldPool
-from tests.faults.worlds import World
+from tests.faults.worlds import SALESFORCE, STRIPE, World
 
 pytestmark = pytest.mark.long
 
 EXAMPLES = int(os.environ.get("PROVING_EXAMPLES", "5"))
+STEPS = 16
+
+
+PART = 50
+"""What is credited or refunded at once, in dollars; what people pay in parts is a multiple."""
+
+GIVE_BACK = {"refund": "refund", "credit": "customer balance", "out_of_band": "out of band"}
+"""Ways in which a paid invoice is credited: the dashboard's, and the form's words for them."""
 
 
 @dataclass
 class Model:
-    """What both systems must say of one invoice in the end. Amounts are dollars."""
+    """What both systems must say of one invoice in the end. Amounts are dollars.
+
+    Attributes:
+        by_card: What is left of each payment by card.
+        deducted: What a credit note took off before payment, and what the balance paid.
+    """
 
     name: str
     status: str = "Draft"
     total: int = 2450
     paid: int = 0
     mails: int = 0
+    credited: int = 0
+    refunded: int = 0
+    disputed: int = 0
+    paid_back: int = 0
+    deducted: int = 0
+    from_balance: int = 0
+    refunded_beside: bool = False
+    is_disputed: bool = False
+    decided: bool = False
+    by_card: list[int] = field(default_factory=list)
+
+    @property
+    def left(self) -> int:
+        """What is still to be paid."""
+        return self.total - self.paid - self.deducted
+
+    @property
+    def payment_state(self) -> str:
+        """Where the money stands, worked out from what was done."""
+        if self.disputed:
+            return "Disputed"
+        if back := self.refunded + self.paid_back:
+            return "Refunded" if back >= self.paid else "Partly Refunded"
+        if self.status == "Paid":
+            return "Paid"
+        return "Partly Paid" if self.paid else "Unpaid"
+
+    @property
+    def said(self) -> tuple[Any, ...]:
+        """What can be read of it on the record and in the mailbox."""
+        money = (self.total, self.paid, self.credited, self.refunded, self.disputed)
+        return (self.status, *money, self.payment_state, self.mails)
 
 
 @dataclass(frozen=True)
@@ -67,6 +117,11 @@ class Script:
     steps: list[Step] = field(default_factory=list)
     invoices: list[Model] = field(default_factory=list)
     out_of_band: int = 0
+    credit_notes: int = 0
+    refunds: int = 0
+    mails: int = 0
+    requests: int = 0
+    balance: int = 0
 
 
 def play(world: World, script: Script) -> list[str]:
@@ -76,22 +131,27 @@ def play(world: World, script: Script) -> list[str]:
         step.act(world, *step.arguments)
     world.clear_faults()
     found = come_to_rest(world)
-    wrong = assertions.violations(found, {"out_of_band": script.out_of_band})
-    return wrong + [w for model in script.invoices for w in differing(found, model)]
+    wanted = ("out_of_band", "credit_notes", "refunds", "mails")
+    wrong = assertions.violations(found, {what: getattr(script, what) for what in wanted})
+    wrong += [w for model in script.invoices for w in differing(found, model)]
+    answers = [f"{asked['State__c']}: {asked['Outcome__c']}" for asked in found.asked]
+    if len(answers) != script.requests or not all(a.startswith("Done: ") for a in answers):
+        wrong.append(f"{script.requests} requests, answered {answers}")
+    return wrong
 
 
 def differing(found: Facts, model: Model) -> Iterator[str]:
     """Where the record is not as the model says."""
     record = found.record(model.name)
-    there = Model(
-        model.name,
+    amounts = ("Total", "Amount_Paid", "Amount_Credited", "Amount_Refunded", "Amount_Disputed")
+    said = (
         record["Status__c"],
-        round(float(record["Total__c"])),
-        round(float(record["Amount_Paid__c"] or 0)),
-        len(found.mails_of(record)),
+        *(round(float(record[f"{amount}__c"] or 0)) for amount in amounts),
+        record["Payment_State__c"] or "Unpaid",
+        sum(assertions.matter(mail) != "Credit" for mail in found.mails_of(record)),
     )
-    if there != model:
-        yield f"{there} instead of {model}"
+    if said != model.said:
+        yield f"{said} instead of {model.said} of {model}"
 
 
 # What is done; by a user, the customer, somebody at Stripe's dashboard, the schedules, time
@@ -144,6 +204,95 @@ def overwrite(world: World, name: str) -> None:
     by_hand(world, lambda: write(name, Status__c="Draft", Total__c=1))
 
 
+def describe(world: World, name: str) -> None:
+    """Somebody edits what is said of an invoice in the dashboard; of money it says nothing."""
+    by_hand(world, lambda: stripe_post(f"/v1/invoices/{id_of(name)}", description="As discussed"))
+
+
+def edit(world: World, name: str, quantity: int) -> None:
+    """Somebody edits the first line of a draft on its own record in Salesforce."""
+    from invoicing.connectors import salesforce
+
+    def do() -> None:
+        client, where = salesforce.client(), equals("Invoice__r.Name", name)
+        lines = client.query(Query("Stripe_Invoice_Line__c", ["Id"], where, order="Position__c"))
+        client.update("Stripe_Invoice_Line__c", lines[0]["Id"], {"Quantity__c": quantity})
+
+    by_hand(world, do)
+
+
+def refund(world: World, name: str, payment: int) -> None:
+    """Somebody refunds a part of a payment in the dashboard."""
+
+    def do() -> None:
+        stripe_post(
+            "/v1/refunds",
+            payment_intent=intents_of(name)[payment],
+            amount=PART * 100,
+            **{f"metadata[{BY_SOMEBODY}]": "yes"},
+        )
+
+    by_hand(world, do)
+
+
+def dispute(world: World, name: str) -> None:
+    """The customer's bank claims the payment back."""
+    stripe = world.sandboxes[STRIPE]
+    by_hand(world, lambda: stripe.admin("POST", "disputes", invoice=id_of(name)))
+
+
+def decide_dispute(world: World, name: str, verdict: str) -> None:
+    """The bank decides."""
+
+    def do() -> None:
+        [intent] = intents_of(name)
+        [found] = stripe_get("/v1/disputes", payment_intent=intent)
+        order = {"dispute": found["id"], "status": verdict}
+        world.sandboxes[STRIPE].admin("POST", "disputes/close", **order)
+
+    by_hand(world, do)
+
+
+def credit_there(world: World, name: str, way: str) -> None:
+    """Somebody issues a credit note in the dashboard; what was paid goes back in some way."""
+    back = {f"{way}_amount": PART * 100} if way else {}
+
+    def do() -> None:
+        stripe_post("/v1/credit_notes", invoice=id_of(name), amount=PART * 100, **back)
+
+    by_hand(world, do)
+
+
+def ask(world: World, name: str, action: str, given: str, seed: int) -> None:
+    """A user presses a button in Salesforce; its run may die, and is begun again."""
+    by_hand(world, lambda: press(name, action, given))
+    outcome = by_hand(world, lambda: outcome_of("watch-salesforce").sentence)
+    endings = carry_out(world, seed)
+    assert endings, outcome
+
+
+def merge(world: World) -> None:
+    """Somebody merges the customer's Account into a new one of the same name."""
+    from invoicing.connectors import salesforce
+
+    def do() -> None:
+        client = salesforce.client()
+        [old] = client.query(Query("Account", ["Id"], where=ACME))
+        same = {"Name": "Acme Corporation", "Invoice_Email__c": "billing@acme.example.com"}
+        made = client.write_graph([creating("Account", "new", same)])
+        order = {"master": made["new"]["id"], "losers": [old["Id"]]}
+        world.sandboxes[SALESFORCE].admin("POST", "merge", **order)
+
+    by_hand(world, do)
+
+
+def intents_of(name: str) -> list[str]:
+    """The payments of an invoice by card, oldest first."""
+    paid = stripe_get("/v1/invoice_payments", invoice=id_of(name), status="paid")
+    means = [payment["payment"] for payment in reversed(paid)]
+    return [each["payment_intent"] for each in means if each["type"] == "payment_intent"]
+
+
 def run(world: World, flow: str, name: str = "") -> None:
     """A schedule or a user starts a flow."""
     by_hand(world, lambda: outcome_of(flow, **({"invoice": name} if name else {})) and None)
@@ -175,7 +324,7 @@ def id_of(name: str) -> str:
     return str(links.stripe_id(record["Id"]))
 
 
-which = st.integers(0, 2)
+which, seeds = st.integers(0, 2), st.sampled_from([0, 0, 1, 2, 3])
 
 
 class EverybodyAtOnce(RuleBasedStateMachine):
@@ -194,6 +343,36 @@ class EverybodyAtOnce(RuleBasedStateMachine):
     def _some(self, number: int, *states: str) -> Model | None:
         fitting = [model for model in self._script.invoices if model.status in states]
         return fitting[number % len(fitting)] if fitting else None
+
+    def _lower(self, model: Model) -> None:
+        """An open invoice is credited before it is paid."""
+        model.credited += PART
+        model.deducted += PART
+        self._script.credit_notes += 1
+
+    def _give_back(self, model: Model, way: str) -> None:
+        """A paid invoice is credited, and a part of it goes back."""
+        model.credited += PART
+        self._script.credit_notes += 1
+        if way == "refund":
+            self._script.refunds += 1
+            model.refunded += PART
+            model.by_card[0] -= PART
+        elif way == "credit":
+            self._script.balance += PART
+        else:
+            model.paid_back += PART
+
+    def _sent(self, model: Model) -> None:
+        """What stands on the customer's balance pays first."""
+        model.status, model.mails = "Open", 1
+        model.from_balance = min(self._script.balance, model.total)
+        model.deducted += model.from_balance
+        self._script.balance -= model.from_balance
+
+    def _ask(self, model: Model, action: str, given: str, seed: int) -> None:
+        self._script.requests += 1
+        self._do(ask, model.name, action, given, seed)
 
     @precondition(lambda self: len(self._script.invoices) < 3)
     @rule()
@@ -222,7 +401,7 @@ class EverybodyAtOnce(RuleBasedStateMachine):
         points = st.integers(0, len(self._sites.points) - 1)
         kill_at = data.draw(st.none() | points)
         self._do(send, model.name, service, call, kind, kill_at)
-        model.status, model.mails = "Open", 1
+        self._sent(model)
 
     @rule(number=which)
     def somebody_presses_send_again(self, number: int) -> None:
@@ -234,26 +413,137 @@ class EverybodyAtOnce(RuleBasedStateMachine):
     def the_customer_pays(self, number: int, part: bool) -> None:
         """All of it, or a part."""
         if model := self._some(number, "Open"):
-            left = model.total - model.paid
-            amount = min(100, left) if part else left
+            amount = min(2 * PART, model.left) if part else model.left
             self._do(customer_pays, model.name, amount)
             model.paid += amount
-            model.status = "Paid" if model.paid == model.total else "Open"
+            model.by_card.append(amount)
+            model.status = "Open" if model.left else "Paid"
 
     @rule(number=which)
     def a_bank_transfer_is_noted(self, number: int) -> None:
         """Nothing more is due."""
         if (model := self._some(number, "Open")) and not model.paid:
             self._do(out_of_band, model.name)
-            model.status, model.paid = "Paid", model.total
+            model.status, model.paid = "Paid", model.left
             self._script.out_of_band += 1
 
     @rule(number=which, act=st.sampled_from(["void", "mark_uncollectible"]))
     def somebody_gives_it_up(self, number: int, act: str) -> None:
         """Void, or uncollectible."""
-        if (model := self._some(number, "Open")) and not model.paid:
+        if (model := self._some(number, "Open")) and not (model.paid or model.credited):
             self._do(at_stripe, model.name, act)
             model.status = "Void" if act == "void" else "Uncollectible"
+            if act == "void":
+                self._script.balance += model.from_balance
+
+    @rule(number=which, pick=st.integers(0, 5))
+    def somebody_refunds_in_the_dashboard(self, number: int, pick: int) -> None:
+        """A part of a payment by card, and nobody is told."""
+        model = self._some(number, "Open", "Paid")
+        payments = [n for n, rest in enumerate(model.by_card) if rest >= PART] if model else []
+        if model is None or model.is_disputed or not payments:
+            return
+        model.refunded_beside = True
+        payment = payments[pick % len(payments)]
+        self._do(refund, model.name, payment)
+        model.refunded += PART
+        model.by_card[payment] -= PART
+
+    @rule(number=which)
+    def the_bank_claims_a_payment_back(self, number: int) -> None:
+        """The only payment of an invoice, of which nothing was given back."""
+        model = self._some(number, "Open", "Paid")
+        untouched = model and [model.paid] == model.by_card and not model.credited
+        if model and untouched and not model.is_disputed:
+            self._do(dispute, model.name)
+            model.disputed, model.is_disputed = model.paid, True
+
+    @rule(number=which, verdict=st.sampled_from(["won", "lost"]))
+    def the_bank_decides(self, number: int, verdict: str) -> None:
+        """What was lost stays away."""
+        undecided = [m for m in self._script.invoices if m.disputed and not m.decided]
+        if undecided:
+            model = undecided[number % len(undecided)]
+            self._do(decide_dispute, model.name, verdict)
+            model.decided = True
+            model.disputed = model.disputed if verdict == "lost" else 0
+
+    @rule(number=which, way=st.sampled_from(["refund", "credit", "out_of_band"]))
+    def somebody_credits_in_the_dashboard(self, number: int, way: str) -> None:
+        """Before payment or after it, and nobody is told."""
+        model = self._some(number, "Open", "Paid")
+        if model is None or model.is_disputed:
+            return
+        if model.status == "Open" and model.left > PART:
+            self._do(credit_there, model.name, "")
+            self._lower(model)
+        elif self._may_give_back(model, way):
+            self._do(credit_there, model.name, way)
+            self._give_back(model, way)
+
+    def _may_give_back(self, model: Model, way: str) -> bool:
+        enough = model.paid - model.refunded - model.paid_back - model.credited >= PART
+        by_card = model.by_card == [model.paid - model.refunded]
+        return model.status == "Paid" and enough and (way != "refund" or by_card)
+
+    @rule(number=which, way=st.sampled_from(["refund", "credit", "out_of_band"]), seed=seeds)
+    def somebody_presses_credit(self, number: int, way: str, seed: int) -> None:
+        """While nobody has given anything back beside us."""
+        model = self._some(number, "Open", "Paid")
+        if model is None or model.is_disputed:
+            return
+        asked = f"amount: {PART}\ngive_back: "
+        if model.status == "Open" and model.left > PART:
+            self._ask(model, "Credit", f"{asked}nothing", seed)
+            self._lower(model)
+        elif self._may_give_back(model, way) and not model.refunded_beside:
+            self._ask(model, "Credit", asked + GIVE_BACK[way], seed)
+            self._give_back(model, way)
+
+    @rule(number=which, seed=seeds)
+    def somebody_presses_record_payment(self, number: int, seed: int) -> None:
+        """A part came in at the bank."""
+        model = self._some(number, "Open")
+        if model and model.left >= PART:
+            self._ask(model, "Record Payment", f"amount: {PART}", seed)
+            model.paid += PART
+            model.status = "Open" if model.left else "Paid"
+            self._script.out_of_band += 1
+
+    @rule(number=which, action=st.sampled_from(["Send", "Void", "Resend", "Sync"]), seed=seeds)
+    def somebody_presses(self, number: int, action: str, seed: int) -> None:
+        """A button on the record, where its state allows that."""
+        model = self._some(number, "Draft" if action == "Send" else "Open")
+        if model is None or (action == "Void" and (model.paid or model.credited)):
+            return
+        self._ask(model, action, "", seed)
+        if action == "Send":
+            self._sent(model)
+        elif action == "Void":
+            model.status = "Void"
+            self._script.balance += model.from_balance
+        elif action == "Resend":
+            model.mails += 1
+            self._script.mails += 1
+
+    @rule(number=which, quantity=st.integers(1, 9))
+    def somebody_edits_a_line_in_salesforce(self, number: int, quantity: int) -> None:
+        """On the record itself, while it is a draft."""
+        if model := self._some(number, "Draft"):
+            self._do(edit, model.name, quantity)
+            model.total = 150 * quantity + 2000
+
+    @rule(number=which)
+    def somebody_describes_it_in_the_dashboard(self, number: int) -> None:
+        """Nothing about money."""
+        if model := self._some(number, "Open"):
+            self._do(describe, model.name)
+
+    @precondition(lambda self: self._script.invoices)
+    @rule()
+    def somebody_merges_the_account(self) -> None:
+        """Into one that has no customer; it is billed as the old one."""
+        self._do(merge)
 
     @rule(number=which)
     def somebody_overwrites_the_record(self, number: int) -> None:
@@ -295,7 +585,7 @@ def test_whatever_people_do_both_systems_agree(worlds: WorldPool, sites: dict[st
         cast(type[EverybodyAtOnce], partial(EverybodyAtOnce, worlds, sites["send-invoice"])),
         settings=settings(
             max_examples=EXAMPLES,
-            stateful_step_count=10,
+            stateful_step_count=STEPS,
             deadline=None,
             derandomize=EXAMPLES < 10,
             print_blob=True,
