@@ -68,7 +68,7 @@ OUT_OF_BAND = ("out_of_band_payment", "payment_record")
 
 @dataclass
 class Facts:
-    """The state of the world after a schedule, and how it became quiet."""
+    """The state of the world after a schedule, and what the full syncs found before."""
 
     now: datetime
     invoices: Sequence[Thing]
@@ -168,14 +168,29 @@ class _Stripe:
             params["starting_after"] = page["data"][-1]["id"]
 
 
-def settle_down() -> Facts:
-    """Let the schedules do their work, compare everything, and read what is so.
+def settle_down() -> bool:
+    """Let the schedules do their work; returns whether no event waits any more."""
+    from sqlmodel import col, select
+
+    from invoicing.ledger.database import session
+
+    for flow in ("poll-events", "handle-events", "watch-salesforce"):
+        outcome_of(flow)
+    waiting = select(Event).where(col(Event.state).in_(WAITING))
+    with session() as ledger:
+        return ledger.exec(waiting).first() is None
+
+
+WAITING = ("received", "processing", "failed")
+"""States of events that nobody has dealt with."""
+
+
+def compare() -> Facts:
+    """Compare everything, and read what is so.
 
     What the first comparison has put right, the second must find so. One that has read
     everything itself and finds nothing has changed nothing, and is not repeated.
     """
-    for flow in ("poll-events", "handle-events", "watch-salesforce"):
-        outcome_of(flow)
     enough = 2 if _is_half_read() else 1
     syncs: list[str] = []
     while len(syncs) < 2 and not (len(syncs) >= enough and agrees(syncs[-1])):

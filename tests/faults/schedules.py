@@ -13,7 +13,7 @@ from uuid import UUID
 
 from tasks.runtime.retries import exponential_delays
 from tests.faults import assertions, process_patches
-from tests.faults.assertions import Facts
+from tests.faults.assertions import Facts, agrees
 from tests.faults.faults import Rule, at_call, away, kind_of, kinds_of, now_and_then
 from tests.faults.forked_process import Broken, Child, Hung, Tell
 from tests.faults.listening import LISTENER, WATCH, waiting_runs
@@ -180,6 +180,8 @@ def _play(world: World, schedule: Schedule, verdict: Verdict) -> None:
     found = come_to_rest(world)
     wanted = {**story.wanted, "edited": int(schedule.others)}
     verdict.violations += assertions.violations(found, wanted)
+    if story.by_events and schedule.pause < DAY and not (schedule.others or agrees(found.syncs[0])):
+        verdict.violations.append(f"the events had left to the full sync: {found.syncs[0]}")
     ended_otherwise = [] if schedule.others else list(story.ends(found, asked))
     if ended_otherwise and (
         schedule.undisturbed or any(e.how == "completed" for e in last) or not _excused(found)
@@ -305,9 +307,9 @@ def come_to_rest(world: World) -> Facts:
     """Let time pass and the schedules work until nothing waits, and read what is so then."""
     for _ in range(ROUNDS):
         world.pass_time(LEASES_OVER)
-        found: Facts = by_hand(world, assertions.settle_down)
-        if not any(event.state in ("received", "processing", "failed") for event in found.events):
+        if by_hand(world, assertions.settle_down):
             break
+    found: Facts = by_hand(world, assertions.compare)
     return found
 
 

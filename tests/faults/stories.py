@@ -48,6 +48,7 @@ class Story:
         again: Whether a new run with the same parameters asks for the same thing. If not, only
             the run itself is taken up again.
         meanwhile: What people do in the world while it goes on.
+        by_events: Whether events alone bring everything in step, before any full sync.
         how: How it ends where nothing goes wrong.
         wanted: How many credit notes, refunds, out-of-band payments and further mails the story
             asks for.
@@ -59,6 +60,7 @@ class Story:
     rival: Callable[[Parameters], Parameters] = _same
     again: bool = True
     meanwhile: Callable[[random.Random, World], None] | None = None
+    by_events: bool = False
     how: str = "completed"
     wanted: Mapping[str, int] = field(default_factory=dict)
 
@@ -899,9 +901,9 @@ STORIES: Mapping[str, Story] = {
         Story("credit-invoice", _credit, _is_credited, wanted={"credit_notes": 1, "refunds": 1}),
         Story("replace-invoice", _replace, _is_replaced),
         Story("sync-invoice", _sync, _is_paid),
-        Story("handle-events", _handle, _is_paid),
-        Story("poll-events", _poll, _is_paid),
-        Story("replay-events", _replay, _is_paid),
+        Story("handle-events", _handle, _is_paid, by_events=True),
+        Story("poll-events", _poll, _is_paid, by_events=True),
+        Story("replay-events", _replay, _is_paid, by_events=True),
         Story("full-sync", _full_sync, _is_synced),
         Story("watch-salesforce", _watch, _is_asked_once),
         Story(

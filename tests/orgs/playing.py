@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from tests.faults.assertions import settle_down
+from tests.faults.assertions import compare, settle_down
 from tests.faults.process_patches import without_prefect
 from tests.faults.runner import deployed, outcome_of
 from tests.faults.stories import STORIES, Parameters
@@ -52,7 +52,8 @@ def play(world: OrgWorld, names: Sequence[str], flow: str, run: Run = called) ->
     with without_prefect():
         if met and "invoice" in parameters:
             outcome_of("sync-invoice", invoice=parameters["invoice"])
-        facts = settle_down()
+        settle_down()
+        facts = compare()
     return [
         *(f"said: {text}" for text in said if not _is_told(text, names)),
         *_how(outcome, story.how),
