@@ -249,12 +249,10 @@ def _once_each(facts: Facts, wanted: Mapping[str, int]) -> Iterator[str]:
             f"{count} {what} {name}" for name, count in counts.items() if name and count > 1
         )
     mails = Counter((matter(mail), mail["invoice"]) for mail in facts.mails)
-    for (matter, invoice), count in mails.items():
-        allowed = (
-            wanted.get("credit_notes", 0) if matter == "Credit" else 1 + wanted.get("mails", 0)
-        )
+    for (about, invoice), count in mails.items():
+        allowed = wanted.get("credit_notes", 0) if about == "Credit" else 1 + wanted.get("mails", 0)
         if count > allowed:
-            yield f"{count} e-mails about {invoice} ({matter}), {allowed} wanted"
+            yield f"{count} e-mails about {invoice} ({about}), {allowed} wanted"
     ours = [refund for refund in facts.refunds if not _is_somebodys(refund)]
     for what, found in (
         ("credit_notes", facts.credit_notes),
