@@ -4,6 +4,7 @@ Nothing here imports gRPC before the process is its own: no fork should have it.
 """
 
 import asyncio
+import logging
 import os
 from collections.abc import AsyncIterator
 from functools import partial
@@ -41,6 +42,7 @@ def listen(moment: Moment, may_end: int, points: Points, tell: Tell) -> None:
     from invoicing import flow_trigger
     from invoicing.listener import listening
 
+    logging.disable(logging.CRITICAL)
     process_patches.enter(moment)
     process_patches.be_a_new_process()
     for module in (flow_trigger, listening):
