@@ -278,12 +278,13 @@ def carry_out(world: World, seed: int = 0) -> list[Ending]:
     """
     dice = random.Random(seed)  # noqa: S311 - repeatable on purpose
     every: list[Ending] = []
-    left: list[Any] = []
+    left: dict[str, Any] = {}
     for number in range(ROUNDS):
-        left += waiting_runs(os.environ["PREFECT_API_URL"], world.moment)
+        waiting = waiting_runs(os.environ["PREFECT_API_URL"], world.moment)
+        left |= {run["id"]: run for run in waiting}  # what died early is scheduled still
         if not left:
             return every
-        turn = {run["parameters"].get("invoice", run["id"]): run for run in reversed(left)}
+        turn = {run["parameters"].get("invoice", run["id"]): run for run in reversed(left.values())}
         deadly = 3 if seed and number < 2 else 0
         attempts = [
             (run, Attempt(world, run["flow"], run["parameters"], run=UUID(run["id"]), kill_at=dies))
@@ -294,7 +295,7 @@ def carry_out(world: World, seed: int = 0) -> list[Ending]:
         every += [ending for _, ending in endings]
         for run, ending in endings:
             if ending.settled:
-                left.remove(run)
+                del left[run["id"]]
         world.pass_time(0 if all(ending.settled for _, ending in endings) else LEASES_OVER)
     raise Broken(f"not to be brought to an end: {left}; {every}")
 
