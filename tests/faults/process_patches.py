@@ -20,7 +20,7 @@ from uuid import uuid4
 import requests
 from alembic.script import ScriptDirectory
 from prefect.tasks import Task
-from prefect.utilities.annotations import unmapped
+from prefect.utilities.annotations import quote, unmapped
 from sqlalchemy import Connection, Engine, Pool, event
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
@@ -332,7 +332,7 @@ def _plain_calls() -> list[tuple[Any, str, Callable[..., Any]]]:
     return [
         (Task, "__call__", lambda task, *args, **kwargs: task.fn(*args, **kwargs)),
         (Task, "map", _map),
-        (Task, "submit", lambda task, *args: One(task.fn(*args))),
+        (Task, "submit", lambda task, *args: One(task.fn(*map(_unquoted, args)))),
         *(
             (module, name, replacement)
             for module in product_modules()
@@ -340,6 +340,10 @@ def _plain_calls() -> list[tuple[Any, str, Callable[..., Any]]]:
             if name in vars(module)
         ),
     ]
+
+
+def _unquoted(argument: Any) -> Any:
+    return argument.unquote() if isinstance(argument, quote) else argument
 
 
 def _map(task: Task[..., Any], *lists: Iterable[Any]) -> Done:
