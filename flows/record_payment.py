@@ -19,7 +19,8 @@ from tasks.records.environment_check import verify_environment
 from tasks.records.locks import lock_invoice
 from tasks.runtime.outcome import reports_outcome
 from tasks.runtime.run_page import name_run
-from tasks.sync.refresh import outcome_of_act, refresh_after_act
+from tasks.sync.refresh import refresh_after_act
+from tasks.sync.refresh_result import outcome_of_act
 
 
 @flow(name="record-payment", flow_run_name="record a payment of {invoice}", persist_result=True)

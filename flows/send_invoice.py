@@ -30,7 +30,8 @@ from tasks.sending.stripe_draft import (
     ensure_products,
     fill_draft,
 )
-from tasks.sync.refresh import outcome_of_act, refresh_after_act
+from tasks.sync.refresh import refresh_after_act
+from tasks.sync.refresh_result import outcome_of_act
 
 
 @flow(name="send-invoice", flow_run_name="send {invoice}", persist_result=True)

@@ -7,7 +7,8 @@ from tasks.records.environment_check import verify_environment
 from tasks.records.record_changes import publish_timeline
 from tasks.runtime.outcome import reports_outcome
 from tasks.runtime.run_page import name_run
-from tasks.sync.refresh import find_in_stripe, refresh, to_outcome
+from tasks.sync.refresh import find_in_stripe, refresh
+from tasks.sync.refresh_result import to_outcome
 
 
 @flow(name="sync-invoice", flow_run_name="sync {invoice}", persist_result=True)

@@ -32,7 +32,8 @@ from tasks.records.locks import heartbeat
 from tasks.runtime.clock import today
 from tasks.runtime.retries import FEW_RETRIES, STEP
 from tasks.runtime.run_page import publish_table
-from tasks.sync.refresh import RefreshResult, refresh
+from tasks.sync.refresh import refresh
+from tasks.sync.refresh_result import RefreshResult
 
 BATCH_SIZE = 800
 """Events that a handler takes at a time."""

@@ -20,6 +20,7 @@ from invoicing.errors import TransientError
 from invoicing.ledger import drift, links, timeline
 from invoicing.ledger.models import InvoiceLink, SyncRun
 from tasks.full_sync.paced_pages import read_again
+from tasks.records.invoices import synced_fields
 from tasks.records.locks import INVOICE
 from tasks.records.record_changes import publish, written_lines
 from tasks.records.saved_values import Written, look_at
@@ -27,11 +28,11 @@ from tasks.records.soql_lists import select_in
 from tasks.runtime.retries import STEP
 from tasks.runtime.run_page import this_attempt
 from tasks.sync.new_records import (
+    creation_entry,
     named_record,
     project_all,
     whole_nodes,
 )
-from tasks.sync.refresh import creation_entry, synced_fields
 
 LANES = 4
 """Calls to Salesforce side by side. All records of an Account are in one lane, because whoever

@@ -28,12 +28,14 @@ from invoicing.ledger.models import InvoiceLink, SyncRun, TimelineEntry
 from tasks.full_sync.create_missing import LANES, make_records
 from tasks.full_sync.paced_pages import read_again
 from tasks.full_sync.staging import check_api_usage, short_lived_objects
+from tasks.records.invoices import synced_fields
 from tasks.records.locks import INVOICE
 from tasks.records.record_changes import make_entry, publish
 from tasks.records.saved_values import Saved, look_at_many
 from tasks.runtime.retries import STEP
 from tasks.sync.new_records import BilledTo, accounts_of, mirrored_fields, project_all
-from tasks.sync.refresh import RefreshResult, close_dead_letters, refresh, synced_fields
+from tasks.sync.refresh import close_dead_letters, refresh
+from tasks.sync.refresh_result import RefreshResult
 
 MAX_SINGLE_REPAIRS = 2_000
 """So much drift is repaired invoice by invoice, each read again. Bulk jobs pay from there on:

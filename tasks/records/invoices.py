@@ -23,6 +23,7 @@ from tasks.records.environment_check import (
     org_currency,
     text_lengths,
 )
+from tasks.runtime.clock import stamp_now
 from tasks.runtime.retries import STEP
 from tasks.runtime.run_page import run_url
 
@@ -161,3 +162,14 @@ def say_on_record(record_id: str, fields: Mapping[str, Any]) -> None:
 def _say(record_id: str, fields: Mapping[str, Any]) -> None:
     fitting = record.cut(dict(fields), text_lengths(record.INVOICE))
     salesforce.client().update(record.INVOICE, record_id, fitting)
+
+
+def synced_fields(status: str) -> dict[str, Any]:
+    """The fields that say that a record was brought in step just now."""
+    fields: dict[str, Any] = {
+        record.LAST_SYNCED_AT: stamp_now(),
+        record.LAST_RUN_URL: run_url(),
+    }
+    if status != Status.DRAFT:
+        fields |= {record.SYNC_STATE: SyncState.CLEAN, record.SYNC_MESSAGE: None}
+    return fields

@@ -16,11 +16,11 @@ from invoicing.domain.stripe.payment_facts import NO_PAYMENT_FACTS
 from invoicing.domain.stripe.projection import Projection, is_same_org, project
 from invoicing.domain.stripe.resources import StripeInvoice, StripeLine
 from invoicing.ledger import payment_facts
-from invoicing.ledger.models import InvoiceLink
+from invoicing.ledger.models import EntryState, InvoiceLink, TimelineEntry
 from invoicing.settings import settings
 from tasks.records.accounts import accounts_of_customers, surviving_accounts
 from tasks.records.environment_check import text_lengths
-from tasks.records.record_changes import kept_of_lines
+from tasks.records.record_changes import kept_of_lines, make_entry
 from tasks.runtime.clock import today
 
 
@@ -139,3 +139,16 @@ def whole_nodes(
         fields |= {"Invoice__c": "@{invoice.id}"}
         nodes.append(subrequest("POST", record.LINE, f"line{position}", fields))
     return nodes
+
+
+def creation_entry(invoice: Projection) -> TimelineEntry:
+    """The beginning of the timeline of an invoice that was made in Stripe."""
+    return make_entry(
+        f"made-{invoice.stripe_id}"[: record.KEY_LENGTH],
+        f"Made for Stripe's {invoice.stripe_id}, {invoice.status} over {invoice.total}.",
+        record_id=None,
+        stripe_id=invoice.stripe_id,
+        amount=invoice.total,
+        changed={record.LOCAL_KEY: (None, invoice.stripe_id)},
+        state=EntryState.PROPOSED,
+    )

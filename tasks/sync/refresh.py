@@ -6,7 +6,7 @@ inside the lease: a late or doubled event can never overwrite newer state.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,145 +16,44 @@ from prefect.logging import get_run_logger
 
 from invoicing.connectors import salesforce, stripe
 from invoicing.connectors.salesforce import Record
-from invoicing.domain.forms.parameters import InvoiceOutcome
 from invoicing.domain.model.status import DELETABLE, Status, SyncState, vanished_message
-from invoicing.domain.model.wording import counted, label
+from invoicing.domain.model.wording import counted
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.line_mirror import MirroredLine, facts_on_record, said
 from invoicing.domain.salesforce.line_mirror import changes as line_changes
-from invoicing.domain.salesforce.queries import Query, any_of, equals, is_in
+from invoicing.domain.salesforce.queries import Query, equals
 from invoicing.domain.stripe.projection import Projection, tombstone
-from invoicing.errors import InvoicingError, Rejected, TransientError, WriteRefused
-from invoicing.ledger import inbox, links, org_changes, timeline
-from invoicing.ledger.models import EntryState, InvoiceLink, TimelineEntry
+from invoicing.errors import InvoicingError, TransientError, WriteRefused
+from invoicing.ledger import inbox, links, org_changes
+from invoicing.ledger.models import InvoiceLink
 from invoicing.settings import settings
-from tasks.corrections.replacement_draft import replacement_links
 from tasks.records.accounts import CUSTOMER_ID, show_customers
 from tasks.records.environment_check import text_lengths
-from tasks.records.invoices import find_record, say_on_record, write_sync_message
+from tasks.records.invoices import find_record, synced_fields
 from tasks.records.locks import INVOICE
-from tasks.records.own_invoice import other_invoice
 from tasks.records.record_changes import (
     LINE_ROWS,
     Update,
     kept_of_lines,
     lines_said,
-    make_entry,
-    publish,
-    read_states,
     write_changes,
-    written_lines,
 )
-from tasks.records.saved_values import lines_as_written, look_at
-from tasks.runtime.clock import stamp_now
+from tasks.records.saved_values import lines_as_written
 from tasks.runtime.retries import STEP
-from tasks.runtime.run_page import run_url, this_attempt
+from tasks.runtime.run_page import run_url
+from tasks.sync.create_record import create_record
+from tasks.sync.matching_records import matching_records
 from tasks.sync.new_records import (
-    accounts_of,
-    billed_to,
     cut_texts,
     mirrored_fields,
     mirrored_lines,
     named_record,
-    whole_nodes,
 )
+from tasks.sync.refresh_result import RefreshResult, failure, problem_of
 from tasks.sync.stripe_reader import ReadInvoice, read_invoices
 
 Pair = tuple[Record, ReadInvoice | None]
 """A record, and its invoice in Stripe; None where its draft was deleted there."""
-
-
-@dataclass(frozen=True, slots=True)
-class RefreshResult:
-    """Outcome of refreshing one invoice."""
-
-    stripe_id: str
-    record_id: str | None = None
-    name: str = ""
-    account: str = ""
-    changed: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
-    created: bool = False
-    gone: bool = False
-    status: str = ""
-    number: str = ""
-    total: str = ""
-    amount_due: str = ""
-    hosted_invoice_url: str = ""
-    problem: str = ""
-    transient: bool = False
-    refused: bool = False
-    note: str = ""
-
-    @property
-    def sentence(self) -> str:
-        """The outcome in one sentence, and what Salesforce made of it in another."""
-        return f"{self._outcome} {self.note}".rstrip()
-
-    @property
-    def may_pass(self) -> bool:
-        """Whether the same may do better another time: the problem is not the invoice's own."""
-        return self.transient or self.refused
-
-    @property
-    def _outcome(self) -> str:
-        who = self.name or self.stripe_id
-        if self.problem:
-            return f"{who}: {self.problem}"
-        if self.gone:
-            return (
-                f"{who} is neither in Stripe nor in Salesforce: a draft that was deleted, or an "
-                "invoice of another account or mode."
-            )
-        if self.created:
-            return f"{who} was made in Salesforce for Stripe's {self.stripe_id}."
-        if record.STATUS in self.changed:
-            before, after = self.changed[record.STATUS]
-            return f"{who} moved from {before} to {after}."
-        if self.changed:
-            return f"{who} was brought up to date: {', '.join(map(label, self.changed))}."
-        return f"{who} was in step already."
-
-
-def to_outcome(change: RefreshResult) -> InvoiceOutcome:
-    """A change as the result of a flow that was about nothing else; a problem is noted on it.
-
-    Raises:
-        Rejected: with the problem.
-    """
-    if change.problem and change.record_id and not change.refused:
-        write_sync_message(change.record_id, SyncState.FAILED, change.problem)
-    if change.problem:
-        raise Rejected(change.sentence)
-    return _outcome_of(change, change.sentence)
-
-
-def outcome_of_act(change: RefreshResult, sentence: str) -> InvoiceOutcome:
-    """The result of a flow that has done something in Stripe, which is done whatever came then.
-
-    What its record does not show yet is said; Stripe's events bring it, as soon as Salesforce
-    takes it.
-    """
-    more = change.note
-    if change.problem:
-        more = f"But the record in Salesforce does not show it yet: {change.problem}"
-    if change.problem and change.record_id and not change.may_pass:
-        say_on_record(change.record_id, {record.SYNC_MESSAGE: more[: record.MESSAGE_LENGTH]})
-    return _outcome_of(change, f"{sentence} {more}".rstrip())
-
-
-def _outcome_of(change: RefreshResult, sentence: str) -> InvoiceOutcome:
-    return InvoiceOutcome(
-        sentence=sentence,
-        record_id=change.record_id or "",
-        name=change.name,
-        stripe_id=change.stripe_id,
-        number=change.number,
-        status=change.status,
-        total=change.total,
-        amount_due=change.amount_due,
-        hosted_invoice_url=change.hosted_invoice_url,
-        changes={label(name): f"{was} → {now}" for name, (was, now) in change.changed.items()},
-    )
 
 
 def refresh_after_act(stripe_id: str, *, reread_payments: bool = False) -> RefreshResult:
@@ -271,19 +170,19 @@ def _refresh_locked(
 ) -> list[RefreshResult]:
     """Read the records of invoices that nobody else works on, and write what differs."""
     changes: list[RefreshResult] = []
-    records = _read_records(list(invoices), subjects)
+    records = matching_records(list(invoices), subjects)
     wanted: dict[str, Pair] = {}
     conflicts: dict[str, tuple[Record, str]] = {}
     for stripe_id, invoice in invoices.items():
         found, mistake = records.get(stripe_id, (None, ""))
         if isinstance(invoice, InvoicingError):
-            changes.append(_failed(stripe_id, found, invoice))
+            changes.append(failure(stripe_id, found, invoice))
         elif found and mistake:
             conflicts[stripe_id] = (found, mistake)
         elif found and found[record.STRIPE_ID] not in (None, stripe_id):
             changes.append(_duplicate(stripe_id, found))
         elif invoice and found is None:
-            changes.append(_create_record(invoice.invoice))
+            changes.append(create_record(invoice.invoice))
         elif found and invoice is None and not _is_deletable(found):
             conflicts[stripe_id] = (found, vanished_message(stripe_id, found[record.STATUS]))
         elif found:
@@ -294,6 +193,11 @@ def _refresh_locked(
     rows = [row for row, _ in wanted.values()]
     show_customers({row["Account__c"] for row in rows if not row["Account__r"][CUSTOMER_ID]})
     return changes + _report_conflicts(conflicts)
+
+
+def _record_named(read: ReadInvoice | InvoicingError | None) -> str | None:
+    """The record of ours that an invoice says it is of."""
+    return named_record(read.invoice) if isinstance(read, ReadInvoice) else None
 
 
 def _is_deletable(row: Record) -> bool:
@@ -328,49 +232,6 @@ def _sync_fields(state: SyncState, message: str) -> dict[str, Any]:
     return record.cut(fields, text_lengths(record.INVOICE))
 
 
-def _record_named(read: ReadInvoice | InvoicingError | None) -> str | None:
-    """The record of ours that an invoice says it is of."""
-    return named_record(read.invoice) if isinstance(read, ReadInvoice) else None
-
-
-def _read_records(
-    stripe_ids: Sequence[str], subjects: Mapping[str, str]
-) -> dict[str, tuple[Record, str]]:
-    """Salesforce's side, by Stripe id: an invoice's record, and what is wrong with their ids.
-
-    The record is the one that the ledger or the invoice itself names; where neither does, or it was
-    deleted, the one that has the Stripe id.
-    """
-    if not stripe_ids:
-        return {}
-    record_ids = {subjects[i]: i for i in stripe_ids if subjects[i] != i}
-    named = any_of(
-        is_in(record.STRIPE_ID, stripe_ids), is_in("Id", record_ids) if record_ids else None
-    )
-    found = read_states(named)
-    claiming = {row[record.STRIPE_ID]: row for row in found}
-    linked = {record_ids[row["Id"]]: row for row in found if row["Id"] in record_ids}
-    own = links.stripe_ids(row["Id"] for row in found)
-    return {
-        id_: (row, _mistaken_id(id_, row, claiming.get(id_, row), own.get(row["Id"])))
-        for id_, row in (claiming | linked).items()
-        if id_ in stripe_ids
-    }
-
-
-def _mistaken_id(stripe_id: str, row: Record, claiming: Record, own: str | None) -> str:
-    """Why a record's Stripe id, or another's, is a mistake; empty where it is none."""
-    if claiming["Id"] != row["Id"]:
-        return (
-            f"{claiming['Name']} has its Stripe id {stripe_id} in Salesforce. Nothing was written. "
-            "Put the field Stripe Invoice Id right on both records, then sync again."
-        )
-    said = row[record.STRIPE_ID]
-    if own and said and own != said:
-        return other_invoice(row["Name"], own, said)
-    return ""
-
-
 def _write(wanted: Mapping[str, Pair], touch: bool) -> list[RefreshResult]:
     """Write what differs, in one Collections call, every row's result looked at."""
     known = links.invoice_links(wanted)
@@ -388,7 +249,7 @@ def _write(wanted: Mapping[str, Pair], touch: bool) -> list[RefreshResult]:
             try:
                 lines = _lines_in_stripe(row, read, link)
             except InvoicingError as error:
-                changes.append(_failed(stripe_id, row, error))
+                changes.append(failure(stripe_id, row, error))
                 continue
         if lines is not None:
             fields[record.LINES] = said((line.facts for line in lines), invoice.currency)
@@ -419,7 +280,7 @@ def _write(wanted: Mapping[str, Pair], touch: bool) -> list[RefreshResult]:
         notes = (cut[id_] if update.changed else "", result.notes.get(record_id, ""))
         change = replace(change, note=" ".join(filter(None, notes)))
         if wrong := failed.get(record_id):
-            change = replace(change, changed={}, **_problem(wrong))
+            change = replace(change, changed={}, **problem_of(wrong))
         changes.append(change)
     return changes
 
@@ -534,34 +395,6 @@ def _changed(
     )
 
 
-def synced_fields(status: str) -> dict[str, Any]:
-    """The fields that say that a record was brought in step just now."""
-    fields: dict[str, Any] = {
-        record.LAST_SYNCED_AT: stamp_now(),
-        record.LAST_RUN_URL: run_url(),
-    }
-    if status != Status.DRAFT:
-        fields |= {record.SYNC_STATE: SyncState.CLEAN, record.SYNC_MESSAGE: None}
-    return fields
-
-
-def _failed(stripe_id: str, row: Record | None, error: InvoicingError) -> RefreshResult:
-    return RefreshResult(
-        stripe_id,
-        record_id=row["Id"] if row else None,
-        name=row["Name"] if row else "",
-        **_problem(error),
-    )
-
-
-def _problem(error: InvoicingError) -> dict[str, Any]:
-    return {
-        "problem": str(error),
-        "transient": isinstance(error, TransientError),
-        "refused": isinstance(error, WriteRefused),
-    }
-
-
 def _duplicate(stripe_id: str, row: Record) -> RefreshResult:
     return RefreshResult(
         stripe_id,
@@ -569,58 +402,4 @@ def _duplicate(stripe_id: str, row: Record) -> RefreshResult:
         row["Name"],
         problem=f"Stripe has two invoices for it, {row[record.STRIPE_ID]} and {stripe_id}; the "
         "record keeps the first. Void or delete the other in Stripe.",
-    )
-
-
-def _create_record(invoice: Projection) -> RefreshResult:
-    """Make the record of an invoice that exists in Stripe only, with its lines, by one call."""
-    account = accounts_of([billed_to(invoice)]).get(invoice.stripe_id)
-    if account is None:
-        return RefreshResult(
-            invoice.stripe_id,
-            problem=f"its Stripe customer {invoice.customer_id} belongs to no Account; run "
-            "link-customer to say which Account it is, then sync again.",
-        )
-    link, link_back = replacement_links(invoice.replaces)
-    known = links.invoice_links([invoice.stripe_id]).get(invoice.stripe_id)
-    entry = creation_entry(invoice)
-    timeline.propose([entry], this_attempt())
-    try:
-        lines = stripe.client().invoice_lines(invoice.stripe_id)
-        more = synced_fields(Status.OPEN) | link
-        nodes = [*whole_nodes(invoice, known, lines, account, more), *link_back]
-        answers = salesforce.client().write_graph(nodes)
-        created = str(answers["invoice"]["id"])
-    except InvoicingError as error:
-        return _failed(invoice.stripe_id, None, error)
-    timeline.assign_records({entry.key: created})
-    timeline.confirm([entry.key])
-    publish([entry.key])
-    links.remember_written(
-        [links.LastWrite(invoice.stripe_id, created, invoice.status, invoice.digest)]
-    )
-    header = nodes[0]["body"]
-    saved = look_at({created: {created: header} | written_lines(nodes, answers)})
-    notes = (cut_texts(header, mirrored_lines(invoice, lines)), saved.notes.get(created, ""))
-    change = RefreshResult(
-        invoice.stripe_id,
-        created,
-        saved.rows[created]["Name"] if created in saved.rows else "",
-        created=True,
-        note=" ".join(filter(None, notes)),
-    )
-    wrong = saved.errors.get(created)
-    return replace(change, **_problem(wrong)) if wrong else change
-
-
-def creation_entry(invoice: Projection) -> TimelineEntry:
-    """The beginning of the timeline of an invoice that was made in Stripe."""
-    return make_entry(
-        f"made-{invoice.stripe_id}"[: record.KEY_LENGTH],
-        f"Made for Stripe's {invoice.stripe_id}, {invoice.status} over {invoice.total}.",
-        record_id=None,
-        stripe_id=invoice.stripe_id,
-        amount=invoice.total,
-        changed={record.LOCAL_KEY: (None, invoice.stripe_id)},
-        state=EntryState.PROPOSED,
     )

@@ -1,0 +1,64 @@
+"""The record of an invoice that exists in Stripe only, made by one call."""
+
+from dataclasses import replace
+
+from invoicing.connectors import salesforce, stripe
+from invoicing.domain.model.status import Status
+from invoicing.domain.stripe.projection import Projection
+from invoicing.errors import InvoicingError
+from invoicing.ledger import links, timeline
+from tasks.corrections.replacement_draft import replacement_links
+from tasks.records.invoices import synced_fields
+from tasks.records.record_changes import publish, written_lines
+from tasks.records.saved_values import look_at
+from tasks.runtime.run_page import this_attempt
+from tasks.sync.new_records import (
+    accounts_of,
+    billed_to,
+    creation_entry,
+    cut_texts,
+    mirrored_lines,
+    whole_nodes,
+)
+from tasks.sync.refresh_result import RefreshResult, failure, problem_of
+
+
+def create_record(invoice: Projection) -> RefreshResult:
+    """Make the record of an invoice that exists in Stripe only, with its lines, by one call."""
+    account = accounts_of([billed_to(invoice)]).get(invoice.stripe_id)
+    if account is None:
+        return RefreshResult(
+            invoice.stripe_id,
+            problem=f"its Stripe customer {invoice.customer_id} belongs to no Account; run "
+            "link-customer to say which Account it is, then sync again.",
+        )
+    link, link_back = replacement_links(invoice.replaces)
+    known = links.invoice_links([invoice.stripe_id]).get(invoice.stripe_id)
+    entry = creation_entry(invoice)
+    timeline.propose([entry], this_attempt())
+    try:
+        lines = stripe.client().invoice_lines(invoice.stripe_id)
+        more = synced_fields(Status.OPEN) | link
+        nodes = [*whole_nodes(invoice, known, lines, account, more), *link_back]
+        answers = salesforce.client().write_graph(nodes)
+        created = str(answers["invoice"]["id"])
+    except InvoicingError as error:
+        return failure(invoice.stripe_id, None, error)
+    timeline.assign_records({entry.key: created})
+    timeline.confirm([entry.key])
+    publish([entry.key])
+    links.remember_written(
+        [links.LastWrite(invoice.stripe_id, created, invoice.status, invoice.digest)]
+    )
+    header = nodes[0]["body"]
+    saved = look_at({created: {created: header} | written_lines(nodes, answers)})
+    notes = (cut_texts(header, mirrored_lines(invoice, lines)), saved.notes.get(created, ""))
+    change = RefreshResult(
+        invoice.stripe_id,
+        created,
+        saved.rows[created]["Name"] if created in saved.rows else "",
+        created=True,
+        note=" ".join(filter(None, notes)),
+    )
+    wrong = saved.errors.get(created)
+    return replace(change, **problem_of(wrong)) if wrong else change
