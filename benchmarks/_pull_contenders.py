@@ -111,9 +111,9 @@ def sdk(url: str, folder: Path) -> Callable[[], int]:
 
 def dlt(url: str, folder: Path) -> Callable[[], int]:
     """Dlt's REST source into DuckDB, with the customers that it reads first."""
-    from sandbox.evidence import stripe_dlt_checks
+    from sandbox.evidence import stripe_dlt_pull
 
-    return lambda: stripe_dlt_checks.pull(url, KEY, str(folder))["invoices"]
+    return lambda: stripe_dlt_pull.pull(url, KEY, str(folder))["invoices"]
 
 
 WAYS = {

@@ -8,7 +8,7 @@ alone.
 
 import sys
 
-from deployments.release import deploy
+from deployments.deploy import deploy
 from invoicing.errors import InvoicingError
 
 

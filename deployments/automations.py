@@ -12,7 +12,7 @@ from prefect.client.orchestration import get_client
 
 from invoicing.errors import InvoicingError
 from invoicing.settings import read
-from tasks.installation import automations, notifications, queues
+from tasks.installation import alert_automations, automations, queues
 
 
 def main() -> None:
@@ -22,8 +22,10 @@ def main() -> None:
         for name, what in asyncio.run(queues.apply(limits)).items():
             sys.stdout.write(f"queue {name}: {what}\n")
         with get_client(sync_client=True) as client:
-            sys.stdout.write(f"address of notifications: {notifications.keep_address(client)}\n")
-            wanted = notifications.wanted(client)
+            sys.stdout.write(
+                f"address of notifications: {alert_automations.keep_address(client)}\n"
+            )
+            wanted = alert_automations.wanted(client)
         for name, what in automations.apply(wanted).items():
             sys.stdout.write(f"{name}: {what}\n")
     except (InvoicingError, httpx.HTTPError) as error:

@@ -4,7 +4,7 @@ import os
 import stat
 from collections.abc import Iterator
 
-from deployments.release import deploy, work_pool
+from deployments.deploy import deploy, work_pool
 from invoicing.connectors import stripe
 from invoicing.doctor import identity
 from invoicing.doctor.checks import Wrong
@@ -15,7 +15,7 @@ from invoicing.doctor.stripe_checks import (
     is_enabled,
     missing_types,
 )
-from invoicing.domain.stripe.events import HANDLED_TYPES
+from invoicing.domain.stripe.event_parsing import HANDLED_TYPES
 from invoicing.errors import InvoicingError
 from invoicing.settings import file, settings
 

@@ -9,8 +9,8 @@ from pydantic.fields import FieldInfo
 
 from invoicing.settings import FILE, PREFIX, Settings, leaves
 from invoicing.tracing.switch import ENDPOINT
+from tasks.installation.alert_automations import Notifications
 from tasks.installation.automations import Timing
-from tasks.installation.notifications import Notifications
 from tasks.installation.queues import Limits
 
 ROOT = Path(__file__).parents[1]

@@ -17,9 +17,9 @@ from invoicing.domain.forms.parameters import (
 from invoicing.domain.forms.table_layout import TableLayout
 from invoicing.domain.model.wording import counted
 from invoicing.errors import Rejected
+from tasks.drafting.bulk_checks import choose_defaults
 from tasks.drafting.bulk_drafts import outcome, publish_rows, write_drafts
 from tasks.drafting.opportunity_drafts import check_opportunities
-from tasks.drafting.requested_drafts import choose_defaults
 from tasks.drafting.table_drafts import check_table, read_table
 from tasks.records.environment_check import verify_environment
 from tasks.runtime.outcome import reports_outcome

@@ -11,7 +11,7 @@ from invoicing.domain.forms.parameters import (
     RequestId,
 )
 from invoicing.domain.model.invoice_details import Terms
-from invoicing.domain.salesforce.billed_copy import note_of_fields
+from invoicing.domain.salesforce.copy_from_stripe import note_of_fields
 from tasks.drafting.clone_delete import write_clone
 from tasks.records.environment_check import verify_environment
 from tasks.records.invoices import find_record, read_invoice

@@ -4,7 +4,7 @@ from prefect import flow
 
 from invoicing.domain.forms.parameters import Outcome
 from tasks.installation.overview import update_overview
-from tasks.installation.run_counts import count_runs
+from tasks.installation.run_metrics import count_runs
 from tasks.runtime.outcome import reports_outcome
 
 

@@ -9,7 +9,7 @@ from pydantic import Field
 from invoicing.domain.forms.parameters import Outcome
 from tasks.events.event_processing import close_gap, drain, fetch_events, summary
 from tasks.records.environment_check import verify_environment
-from tasks.records.record_changes import complete_timelines
+from tasks.records.record_writer import complete_timelines
 from tasks.runtime.outcome import reports_outcome
 from tasks.runtime.retries import CONCURRENT
 

@@ -37,8 +37,8 @@ def raise_invoice_wizard(
     prompts = Prompts("wizard", answers)
     customer = prompts.run(choose_account(account.strip(), look_for_account))
     name_run(f"raise an invoice for {customer.name} step by step")
-    catalogue = open_price_book(customer)
-    draft = confirm_order(prompts, catalogue, prompts.run(compose(catalogue)))
+    context = open_price_book(customer)
+    draft = confirm_order(prompts, context, prompts.run(compose(context)))
     if draft is None:
         return InvoiceOutcome(sentence="Abandoned: nothing was raised.")
     invoice = write_draft(draft)

@@ -14,7 +14,7 @@ from tasks.runtime.run_page import name_run
 from tasks.sending.approval import await_approval
 from tasks.sending.approval_in_salesforce import approve
 from tasks.sending.customer import check_saved_payment, ensure_customer
-from tasks.sending.finalization import (
+from tasks.sending.finalize_and_deliver import (
     charge,
     check_collectable,
     check_sendable,

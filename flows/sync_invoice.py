@@ -4,7 +4,7 @@ from prefect import flow
 
 from invoicing.domain.forms.parameters import InvoiceOutcome, InvoiceReference
 from tasks.records.environment_check import verify_environment
-from tasks.records.record_changes import publish_timeline
+from tasks.records.record_writer import publish_timeline
 from tasks.runtime.outcome import reports_outcome
 from tasks.runtime.run_page import name_run
 from tasks.sync.refresh import find_in_stripe, refresh

@@ -4,18 +4,18 @@ from prefect import flow
 
 from invoicing.domain.forms.parameters import Outcome
 from invoicing.domain.model.wording import counted
-from tasks.events.action_field_requests import (
+from tasks.records.environment_check import verify_environment
+from tasks.requests.action_field import (
     TakenUp,
     collect_requests,
     lock_action_fields,
     take_up_requests,
 )
-from tasks.events.request_records import (
+from tasks.requests.request_records import (
     answer_ended_requests,
     collect_request_records,
     start_requests,
 )
-from tasks.records.environment_check import verify_environment
 from tasks.runtime.outcome import reports_outcome
 from tasks.sending.one_off_email import give_back_all_emails
 

@@ -4,7 +4,8 @@ from prefect import flow
 
 from invoicing.domain.forms.parameters import InvoiceOutcome, InvoiceReference
 from invoicing.domain.stripe.transitions import InvoiceAction
-from tasks.corrections.invoice_state import check_allowed, read_invoice_state, write_off
+from tasks.corrections.invoice_state import check_allowed, read_invoice_state
+from tasks.corrections.void_and_write_off import write_off
 from tasks.records.environment_check import verify_environment
 from tasks.records.locks import lock_invoice
 from tasks.runtime.outcome import reports_outcome

@@ -21,7 +21,7 @@ RECOVERY_RATE = 0.05
 """By this share of the full rate it grows again in each second."""
 
 
-class Budget:
+class RateLimiter:
     """Turns to call a service, evenly spaced, for all threads of a process."""
 
     def __init__(self, rate: float) -> None:

@@ -20,7 +20,7 @@ LONG_FILES = frozenset(
         "test_invoices_of_many_lines.py",
         "test_link_customer.py",
         "test_merged_accounts.py",
-        "test_mistaken_ids.py",
+        "test_wrong_stripe_id.py",
         "test_orgs_that_refuse.py",
         "test_package_upgrades.py",
         "test_other_shapes.py",
@@ -29,7 +29,7 @@ LONG_FILES = frozenset(
         "test_raise_invoice_wizard.py",
         "test_rotated_keys.py",
         "test_spreadsheets.py",
-        "test_table_files.py",
+        "test_table_download.py",
         "test_timeline.py",
     ]
 )

@@ -11,7 +11,7 @@ from invoicing.doctor import identity
 from invoicing.doctor.checks import Check, Untold, Wrong
 from invoicing.doctor.settings_checks import SETTINGS
 from invoicing.domain.model.wording import counted
-from invoicing.domain.stripe.events import HANDLED_TYPES
+from invoicing.domain.stripe.event_parsing import HANDLED_TYPES
 from invoicing.domain.stripe.resources import WebhookEndpoint
 from invoicing.errors import EnvironmentMismatch
 from invoicing.receiver.account_paths import PATH, path_of

@@ -14,7 +14,7 @@ from more_itertools import chunked
 from sqlalchemy import ColumnElement, CursorResult, func, text, update
 from sqlmodel import Session, col, or_, select
 
-from invoicing.domain.stripe.events import EventSummary, concerns_payments
+from invoicing.domain.stripe.event_parsing import EventSummary, concerns_payments
 from invoicing.ledger.database import insert_missing, insert_new, one_at_a_time, session
 from invoicing.ledger.models import (
     PROCESSED_WITH_BODY,

@@ -6,7 +6,7 @@ import orjson
 from starlette.requests import ClientDisconnect, Request
 
 from invoicing.connectors.stripe.webhook_signature import verified_event
-from invoicing.domain.stripe.events import parse_event
+from invoicing.domain.stripe.event_parsing import parse_event
 from invoicing.ledger import inbox
 from invoicing.receiver.account_paths import Endpoint
 

@@ -16,10 +16,10 @@ from invoicing.domain.model.wording import counted
 from invoicing.domain.salesforce import record
 from invoicing.errors import InvoicingError, Rejected
 from invoicing.ledger import timeline
+from tasks.drafting.bulk_checks import BulkItem
 from tasks.drafting.draft_record import draft_nodes, raised_entry
-from tasks.drafting.requested_drafts import RequestedInvoice
 from tasks.records.locks import Lock
-from tasks.records.record_changes import add_entries
+from tasks.records.record_writer import add_entries
 from tasks.records.soql_lists import select_in
 from tasks.runtime.retries import STEP
 from tasks.runtime.run_page import publish_page, record_page
@@ -42,16 +42,14 @@ class RaiseResult:
         problems: Why there is none.
     """
 
-    requested: RequestedInvoice
+    requested: BulkItem
     row: Record | None = None
     is_new: bool = False
     problems: tuple[str, ...] = ()
 
 
 @task(task_run_name="write the drafts", **STEP)
-def write_drafts(
-    requested: Sequence[RequestedInvoice], *, all_or_nothing: bool
-) -> list[RaiseResult]:
+def write_drafts(requested: Sequence[BulkItem], *, all_or_nothing: bool) -> list[RaiseResult]:
     """Write the drafts that are not there yet, each once for its key.
 
     What was written and is on no timeline is of a run that was killed; if it was not
@@ -85,7 +83,7 @@ def write_drafts(
     ]
 
 
-def _name(one: RequestedInvoice) -> str:
+def _name(one: BulkItem) -> str:
     return one.key or one.where
 
 
@@ -109,7 +107,7 @@ def _reported(there: Mapping[str, Record]) -> set[str]:
     return {entries[entry] for entry in timeline.known(entries)}
 
 
-def _write(requested: Sequence[RequestedInvoice], *, together: bool) -> dict[str, tuple[str, ...]]:
+def _write(requested: Sequence[BulkItem], *, together: bool) -> dict[str, tuple[str, ...]]:
     """Write drafts, as many in a call as Salesforce takes; returns what it refused, and why.
 
     Args:
@@ -140,10 +138,8 @@ def _write(requested: Sequence[RequestedInvoice], *, together: bool) -> dict[str
     return refused
 
 
-def _batches(
-    requested: Sequence[RequestedInvoice], *, together: bool
-) -> Iterator[list[RequestedInvoice]]:
-    batch: list[RequestedInvoice] = []
+def _batches(requested: Sequence[BulkItem], *, together: bool) -> Iterator[list[BulkItem]]:
+    batch: list[BulkItem] = []
     nodes = 0
     for one in requested:
         size = 1 + len(one.draft.lines if one.draft else ())

@@ -30,7 +30,7 @@ from tasks.records.accounts import read_account
 from tasks.records.environment_check import org_currency
 from tasks.records.invoices import read_invoice
 from tasks.records.price_books import read_price_book
-from tasks.records.record_changes import add_entries, make_entry
+from tasks.records.record_writer import add_entries, make_entry
 from tasks.records.tax_rate_names import rate_problems
 from tasks.runtime.clock import today
 from tasks.runtime.retries import STEP

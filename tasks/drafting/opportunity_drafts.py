@@ -13,7 +13,7 @@ from invoicing.domain.model.record_ids import looks_like_id, short
 from invoicing.domain.model.wording import caseless
 from invoicing.domain.salesforce import record
 from invoicing.errors import Rejected
-from tasks.drafting.requested_drafts import Defaults, RequestedInvoice, checked
+from tasks.drafting.bulk_checks import BulkItem, Defaults, checked
 from tasks.records.accounts import read_accounts
 from tasks.records.environment_check import org_currency
 from tasks.records.soql_lists import select_in
@@ -21,7 +21,7 @@ from tasks.runtime.retries import STEP
 
 
 @task(task_run_name="check the Opportunities", **STEP)
-def check_opportunities(references: Sequence[str], defaults: Defaults) -> list[RequestedInvoice]:
+def check_opportunities(references: Sequence[str], defaults: Defaults) -> list[BulkItem]:
     """Check Opportunities and their products, in a few queries for all of them.
 
     Each is billed once, whoever asks: its id is its draft's key.
@@ -33,7 +33,7 @@ def check_opportunities(references: Sequence[str], defaults: Defaults) -> list[R
         )
     named = _opportunities(words)
     wrong = [
-        RequestedInvoice(f"Opportunity {word!r}", "", problems=(f"Opportunity {word!r}: {found}",))
+        BulkItem(f"Opportunity {word!r}", "", problems=(f"Opportunity {word!r}: {found}",))
         for word, found in named.items()
         if isinstance(found, str)
     ]
@@ -83,7 +83,7 @@ def _products(ids: Iterable[str]) -> dict[str, list[Record]]:
 
 def _of_opportunity(
     row: Record, products: Sequence[Record], customer: Account | str, defaults: Defaults
-) -> RequestedInvoice:
+) -> BulkItem:
     where, key = f"Opportunity {row['Name']!r}", f"opportunity-{row['Id']}"
     problems = []
     if not (row["IsWon"] and row["IsClosed"]):
@@ -91,7 +91,7 @@ def _of_opportunity(
     if not products:
         problems.append("it has no products; add some, or raise the invoice by hand.")
     requested = checked(
-        RequestedInvoice(where, key),
+        BulkItem(where, key),
         customer if row["AccountId"] else "it has no Account.",
         org_currency().of(row),
         defaults.description or row["Name"],

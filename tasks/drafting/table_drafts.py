@@ -24,9 +24,9 @@ from invoicing.domain.model.money import CURRENCIES, line_amount
 from invoicing.errors import Rejected
 from invoicing.ledger import intents, table_layouts
 from invoicing.settings import settings
+from tasks.drafting.bulk_checks import BulkItem, Defaults, checked
 from tasks.drafting.draft_record import options_problems
-from tasks.drafting.requested_drafts import Defaults, RequestedInvoice, checked
-from tasks.drafting.table_files import read_file_at
+from tasks.drafting.table_download import read_file_at
 from tasks.records.accounts import read_accounts
 from tasks.records.environment_check import org_currency
 from tasks.records.price_books import read_price_book
@@ -76,7 +76,7 @@ def _remembered(layout: TableLayout) -> TableLayout:
 
 
 @task(task_run_name="check the table", **STEP)
-def check_table(table: Table | None, defaults: Defaults, request: str) -> list[RequestedInvoice]:
+def check_table(table: Table | None, defaults: Defaults, request: str) -> list[BulkItem]:
     """Check a whole table against Salesforce, in a few queries for all of its rows.
 
     What was said of its layout is remembered under its name, once the table can be read so.
@@ -179,7 +179,7 @@ def _asked(
     books: Mapping[Book, PriceBook],
     defaults: Defaults,
     rates: Rates,
-) -> RequestedInvoice:
+) -> BulkItem:
     header, book = form.header, books[_book(form, customer)]
     details = _details(form, defaults)
     items = [_with_one_discount(item, book.currency) for item in form.items]
@@ -188,7 +188,7 @@ def _asked(
     problems += _tax_problems(form, rates)
     details = _with_own_discount(form, details, lines, book.currency)
     requested = checked(
-        RequestedInvoice(form.where, form.key),
+        BulkItem(form.where, form.key),
         customer,
         book.currency,
         header.description or defaults.description,

@@ -3,7 +3,7 @@
 from prefect import task
 
 from invoicing.domain.forms.parameters import AccountReference
-from invoicing.domain.forms.wizard import Catalogue, Order, review
+from invoicing.domain.forms.wizard import Order, WizardContext, review
 from invoicing.domain.model.invoice import Account
 from invoicing.domain.model.record_ids import looks_like_id
 from invoicing.domain.salesforce.queries import Comparison, equals
@@ -29,15 +29,15 @@ def look_for_account(word: AccountReference) -> list[Account]:
 
 
 @task(task_run_name="open the price book", **CACHED)
-def open_price_book(account: Account) -> Catalogue:
-    """Catalogue of an Account: products and prices on this day."""
+def open_price_book(account: Account) -> WizardContext:
+    """WizardContext of an Account: products and prices on this day."""
     book = price_book_entries(account.currency, account=account)
     entries = [entry for entry in book if entry.active]
     entries.sort(key=lambda entry: (entry.name.casefold(), entry.product_id))
-    return Catalogue(account, account.currency, tuple(entries), today())
+    return WizardContext(account, account.currency, tuple(entries), today())
 
 
-def confirm_order(prompts: Prompts, catalogue: Catalogue, order: Order | None) -> Draft | None:
+def confirm_order(prompts: Prompts, context: WizardContext, order: Order | None) -> Draft | None:
     """Check a confirmed order as any form is checked, and ask again if it is refused.
 
     What was answered afterwards shows that it was: whether a product can be sold may change
@@ -49,14 +49,14 @@ def confirm_order(prompts: Prompts, catalogue: Catalogue, order: Order | None) -
         else:
             try:
                 return prepare_draft(
-                    catalogue.account.id,
+                    context.account.id,
                     order.description,
                     order.due_date,
                     order.items,
-                    catalogue.currency,
+                    context.currency,
                     key=run_id(),
                 )
             except Rejected as refusal:
                 reasons = refusal.reasons
-        order = prompts.run(review(catalogue, order, reasons))
+        order = prompts.run(review(context, order, reasons))
     return None

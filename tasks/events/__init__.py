@@ -1,1 +1,1 @@
-"""Events of Stripe and requests of Salesforce: the inbox, its handling, dead letters."""
+"""Events of Stripe: the inbox, its handling, dead letters."""

@@ -13,7 +13,7 @@ from prefect.logging import get_run_logger
 from invoicing.connectors import prefect, stripe
 from invoicing.domain.model.status import Status
 from invoicing.domain.model.wording import counted, label
-from invoicing.domain.stripe.events import (
+from invoicing.domain.stripe.event_parsing import (
     HANDLED_TYPES,
     concerns_payments,
     invoice_snapshot,

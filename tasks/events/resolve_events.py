@@ -9,7 +9,12 @@ from prefect.logging import get_run_logger
 
 from invoicing.connectors import salesforce, stripe
 from invoicing.domain.salesforce import record
-from invoicing.domain.stripe.events import invoice_of, is_of_customer, names_a_payment, payment_of
+from invoicing.domain.stripe.event_parsing import (
+    invoice_of,
+    is_of_customer,
+    names_a_payment,
+    payment_of,
+)
 from invoicing.domain.stripe.payment_facts import PaymentName
 from invoicing.domain.stripe.resources import Customer
 from invoicing.errors import InvoicingError, may_pass

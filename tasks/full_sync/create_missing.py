@@ -22,7 +22,7 @@ from invoicing.ledger.models import InvoiceLink, SyncRun
 from tasks.full_sync.paced_pages import read_again
 from tasks.records.invoices import synced_fields
 from tasks.records.locks import INVOICE
-from tasks.records.record_changes import publish, written_lines
+from tasks.records.record_writer import publish, written_lines
 from tasks.records.saved_values import Written, look_at
 from tasks.records.soql_lists import select_in
 from tasks.runtime.retries import STEP

@@ -8,10 +8,10 @@ from pathlib import Path
 from prefect import task
 
 from invoicing.domain.model import csv_cells, markdown
-from invoicing.ledger import drift, org_changes
+from invoicing.ledger import drift, rewritten_values
 from invoicing.ledger.models import DriftRow, SyncRun
 from invoicing.settings import settings
-from tasks.full_sync.silent_accounts import SilentAccount
+from tasks.full_sync.missing_customer_ids import SilentAccount
 from tasks.records.saved_values import said
 from tasks.runtime.retries import STEP
 from tasks.runtime.run_page import publish_page, publish_table, record_page, run_url, stripe_page
@@ -80,7 +80,7 @@ def _counts(sync: SyncRun) -> tuple[int, int]:
 
 def _changed_by_org() -> list[str]:
     """The texts that the org saves otherwise than they are written; they count as no difference."""
-    changed = org_changes.by_field()
+    changed = rewritten_values.by_field()
     if not changed:
         return []
     rows = ((said(one.field), f"{one.invoices:,}", one.written, one.saved) for one in changed)

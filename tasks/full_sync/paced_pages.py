@@ -11,7 +11,7 @@ from more_itertools import chunked
 from invoicing.domain.stripe.resources import StripeInvoice
 from invoicing.errors import Throttled, TransientError
 from invoicing.ledger.drift import DriftedInvoice
-from invoicing.rate_limit import Budget
+from invoicing.rate_limit import RateLimiter
 from invoicing.settings import settings
 
 T = TypeVar("T")
@@ -28,9 +28,9 @@ MAX_PAGE_ATTEMPTS = 5
 
 
 @lru_cache(maxsize=1)
-def budget() -> Budget:
+def budget() -> RateLimiter:
     """The turns of all bulk readers of this process."""
-    return Budget(settings().stripe.requests_per_second)
+    return RateLimiter(settings().stripe.requests_per_second)
 
 
 def readers() -> int:
@@ -39,7 +39,7 @@ def readers() -> int:
     return min(MOST_READERS, max(FEWEST_READERS, wanted))
 
 
-def read_page(budget: Budget, ask: Callable[[], T]) -> T:
+def read_page(budget: RateLimiter, ask: Callable[[], T]) -> T:
     """Ask Stripe for a page when it is its turn, and a few times if that fails in passing."""
     for last in [False] * (MAX_PAGE_ATTEMPTS - 1) + [True]:
         budget.wait()

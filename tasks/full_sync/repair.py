@@ -30,7 +30,7 @@ from tasks.full_sync.paced_pages import read_again
 from tasks.full_sync.staging import check_api_usage, short_lived_objects
 from tasks.records.invoices import synced_fields
 from tasks.records.locks import INVOICE
-from tasks.records.record_changes import make_entry, publish
+from tasks.records.record_writer import make_entry, publish
 from tasks.records.saved_values import Saved, look_at_many
 from tasks.runtime.retries import STEP
 from tasks.sync.new_records import BilledTo, accounts_of, mirrored_fields, project_all

@@ -33,14 +33,14 @@ from invoicing.domain.sync.staged_rows import (
     stripe_rows,
 )
 from invoicing.errors import Busy, NotFound, Rejected
-from invoicing.ledger import drift, leases, org_changes, staging
+from invoicing.ledger import drift, leases, rewritten_values, staging
 from invoicing.ledger.models import SyncRun, SyncWindow
 from invoicing.settings import settings
 from tasks.full_sync import paced_pages
 from tasks.records.accounts import follow_merges
 from tasks.records.environment_check import text_lengths
 from tasks.records.locks import Lock
-from tasks.records.record_changes import kept_of_lines
+from tasks.records.record_writer import kept_of_lines
 from tasks.records.saved_values import OF_LINE
 from tasks.runtime.clock import today
 from tasks.runtime.retries import STEP
@@ -326,13 +326,13 @@ def read_salesforce(sync: SyncRun) -> None:
     staging.clear_salesforce()
     client, comparison = salesforce.client(), _comparison()
     for batch in chunked(client.bulk_query(query), ROWS_AT_ONCE):
-        changes = org_changes.of_invoices([row[0] for row in batch])
+        changes = rewritten_values.of_invoices([row[0] for row in batch])
         rows = as_written(batch, QUERIED_FIELDS, changes)
         staging.stage_salesforce(list(salesforce_rows(rows, comparison)))
     of_linked = Comparison(f"Invoice__r.{record.STRIPE_ID}", "!=", None)
     lines = client.bulk_query(Query(record.LINE, QUERIED_LINE_FIELDS, where=of_linked))
     for some in chunked(lines, ROWS_AT_ONCE):
-        changes = org_changes.of_invoices({row[1] for row in some})
+        changes = rewritten_values.of_invoices({row[1] for row in some})
         rows = as_written(some, QUERIED_LINE_FIELDS, changes, OF_LINE)
         staging.stage_lines(list(lines_rows(rows, comparison.lines)))
     staging.salesforce_was_read(sync.id)

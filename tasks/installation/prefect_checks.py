@@ -17,8 +17,8 @@ from prefect.exceptions import ObjectNotFound
 from invoicing.doctor.checks import Check, Untold, Wrong
 from invoicing.doctor.settings_checks import SETTINGS
 from invoicing.settings import read, settings
-from tasks.installation import automations, notifications, prefect_server, queues
-from tasks.installation.prefect_server import server
+from tasks.installation import alert_automations, automations, queues, server_owner
+from tasks.installation.server_owner import server
 
 SERVER, PASSWORD, POOL = "Prefect server", "Prefect password", "work pool"
 TIMEOUT_SECONDS = 10
@@ -91,7 +91,7 @@ def _check(name: str, look: Callable[[], str], remedy: str, after: str) -> Check
 def _own_settings() -> str:
     read(queues.Limits)
     read(automations.Timing)
-    read(notifications.Notifications)
+    read(alert_automations.Notifications)
     return "Each one is known and well-formed."
 
 
@@ -153,8 +153,8 @@ def _leases() -> str:
 
 
 def _owner() -> str:
-    found = prefect_server.owner()
-    prefect_server.check_owner(found)
+    found = server_owner.owner()
+    server_owner.check_owner(found)
     if found is None:
         raise Untold("The server does not say which installation it works for.", DEPLOY)
     return f"The server works for {found}."
@@ -261,9 +261,9 @@ def _when(schedule: tuple[str, str] | None) -> str:
 
 def _automations() -> str:
     with server() as client:
-        wanted = notifications.wanted(client)
+        wanted = alert_automations.wanted(client)
         present = automations.present(client)
-        wrong = notifications.mistakes(client)
+        wrong = alert_automations.mistakes(client)
     for automation in wanted:
         found = present.get(automation.name)
         if found is None:
@@ -271,7 +271,7 @@ def _automations() -> str:
         elif automations.as_wanted(found) != automation:
             wrong.append(f"the automation {automation.name!r} is off, or not as deployed")
     _refuse(wrong)
-    told = read(notifications.Notifications).url
+    told = read(alert_automations.Notifications).url
     whom = "failures are told" if told else "INVOICING_NOTIFICATIONS_URL is empty: nobody is told"
     return f"All are there: runs that die are begun again; {whom}."
 

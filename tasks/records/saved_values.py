@@ -16,7 +16,7 @@ from invoicing.domain.model.wording import label
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.queries import Query, is_in
 from invoicing.errors import InvoicingError, WriteRefused
-from invoicing.ledger import org_changes
+from invoicing.ledger import rewritten_values
 from invoicing.ledger.models import OrgChange
 
 Written = Mapping[str, Mapping[str, Any]]
@@ -112,7 +112,7 @@ def _compared(
         for name in fields
         if name in record.ORG_MAY_CHANGE
     )
-    org_changes.remember(looked_at, found)
+    rewritten_values.remember(looked_at, found)
     return Saved(notes=notes, errors=errors)
 
 
@@ -150,7 +150,7 @@ def _text(value: Any) -> str | None:
     return None if value is None else str(value)
 
 
-def describe(change: OrgChange | org_changes.FieldChanged) -> str:
+def describe(change: OrgChange | rewritten_values.FieldChanged) -> str:
     """A change as people read it: ``number as it saves it: “1” becomes “US-1”``."""
     return (
         f"{said(change.field)} as it saves it: “{change.written or ''}” becomes "
@@ -163,7 +163,9 @@ def said(field_: str) -> str:
     return ("a line's " if field_.startswith(OF_LINE) else "") + label(_name(field_))
 
 
-def lines_as_written(lines: Sequence[Record], changes: org_changes.Changed) -> list[dict[str, Any]]:
+def lines_as_written(
+    lines: Sequence[Record], changes: rewritten_values.Changed
+) -> list[dict[str, Any]]:
     """A record's lines, as they were written where the org saves something else."""
     return [
         record.as_written(

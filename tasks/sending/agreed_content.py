@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote
 
 from invoicing.connectors import stripe
 from invoicing.domain.model.invoice import Invoice
-from invoicing.domain.stripe.invoice_header import Header, checksums, header_of, other_parts, said
+from invoicing.domain.stripe.header_checksums import Header, checksums, header_of, other_parts, said
 from invoicing.domain.stripe.request_params import (
     LineFacts,
     line_facts,

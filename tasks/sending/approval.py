@@ -25,7 +25,7 @@ from invoicing.settings import settings
 from tasks.records.environment_check import text_lengths
 from tasks.records.invoices import write_sync_message
 from tasks.records.locks import INVOICE
-from tasks.records.record_changes import add_entry
+from tasks.records.record_writer import add_entry
 from tasks.runtime.clock import today
 from tasks.runtime.prompts import Prompts
 from tasks.runtime.retries import STEP

@@ -30,7 +30,7 @@ from invoicing.settings import settings
 from tasks.records.environment_check import text_lengths
 from tasks.records.invoices import read_invoice, write_sync_message
 from tasks.records.locks import INVOICE, lock_quietly
-from tasks.records.record_changes import add_entry
+from tasks.records.record_writer import add_entry
 from tasks.runtime.retries import STEP
 from tasks.runtime.run_page import run_id
 

@@ -23,7 +23,7 @@ from invoicing.ledger.intents import REMIND
 from invoicing.ledger.models import Intent, TimelineEntry
 from invoicing.settings import settings
 from tasks.records.locks import INVOICE
-from tasks.records.record_changes import add_entries, make_entry
+from tasks.records.record_writer import add_entries, make_entry
 from tasks.records.soql_lists import select_in
 from tasks.runtime.clock import today
 from tasks.runtime.retries import STEP

@@ -22,7 +22,7 @@ from invoicing.domain.salesforce.line_mirror import facts_in_stripe
 from invoicing.domain.salesforce.queries import Query, equals
 from invoicing.domain.stripe import request_params
 from invoicing.domain.stripe.balances import amount_due
-from invoicing.domain.stripe.invoice_header import Header, other_parts, said, told_header
+from invoicing.domain.stripe.header_checksums import Header, other_parts, said, told_header
 from invoicing.domain.stripe.projection import (
     ACCOUNT_KEY,
     LINE_KEY,
@@ -34,7 +34,7 @@ from invoicing.domain.stripe.request_params import LineFacts
 from invoicing.domain.stripe.resources import StripeLine, WholeInvoice
 from invoicing.domain.stripe.transitions import as_replacement
 from invoicing.errors import Conflict, EnvironmentMismatch, Rejected
-from invoicing.ledger import intents, links, org_changes
+from invoicing.ledger import intents, links, rewritten_values
 from invoicing.ledger.intents import (
     AGREE,
     AGREE_CONTENT,
@@ -45,9 +45,9 @@ from invoicing.ledger.intents import (
 from invoicing.settings import settings
 from tasks.records.environment_check import text_lengths
 from tasks.records.invoices import check_lines
+from tasks.records.linked_invoice import lost_draft
 from tasks.records.locks import INVOICE
-from tasks.records.own_invoice import lost_draft
-from tasks.records.record_changes import add_entry, kept_of_lines
+from tasks.records.record_writer import add_entry, kept_of_lines
 from tasks.records.tax_rate_names import rate_ids, tax_behavior
 from tasks.runtime.clock import today
 from tasks.runtime.retries import STEP
@@ -414,6 +414,6 @@ def _header_changes(draft: WholeInvoice, invoice: Invoice) -> list[str]:
     there = record.projected_fields(seen, account, whole=True, lengths=lengths)
     asked = Query(record.INVOICE, record.CONTENT_MIRRORED, where=equals("Id", invoice.record_id))
     [row] = salesforce.client().query(asked)
-    by_org = org_changes.of_invoices([invoice.record_id]).get(invoice.record_id, {})
+    by_org = rewritten_values.of_invoices([invoice.record_id]).get(invoice.record_id, {})
     wanted = {name: there[name] for name in record.CONTENT_MIRRORED}
     return list(record.differences(record.as_written(row, by_org), wanted))

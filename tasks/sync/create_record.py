@@ -9,7 +9,7 @@ from invoicing.errors import InvoicingError
 from invoicing.ledger import links, timeline
 from tasks.corrections.replacement_draft import replacement_links
 from tasks.records.invoices import synced_fields
-from tasks.records.record_changes import publish, written_lines
+from tasks.records.record_writer import publish, written_lines
 from tasks.records.saved_values import look_at
 from tasks.runtime.run_page import this_attempt
 from tasks.sync.new_records import (

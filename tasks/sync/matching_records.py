@@ -6,8 +6,8 @@ from invoicing.connectors.salesforce import Record
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.queries import any_of, is_in
 from invoicing.ledger import links
-from tasks.records.own_invoice import other_invoice
-from tasks.records.record_changes import read_states
+from tasks.records.linked_invoice import other_invoice
+from tasks.records.record_writer import read_states
 
 
 def matching_records(

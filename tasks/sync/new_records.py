@@ -20,7 +20,7 @@ from invoicing.ledger.models import EntryState, InvoiceLink, TimelineEntry
 from invoicing.settings import settings
 from tasks.records.accounts import accounts_of_customers, surviving_accounts
 from tasks.records.environment_check import text_lengths
-from tasks.records.record_changes import kept_of_lines, make_entry
+from tasks.records.record_writer import kept_of_lines, make_entry
 from tasks.runtime.clock import today
 
 

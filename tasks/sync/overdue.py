@@ -13,7 +13,7 @@ from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.queries import Condition, Query, all_of, any_of, is_in
 from invoicing.errors import InvoicingError
 from tasks.records.locks import INVOICE
-from tasks.records.record_changes import Update, read_states, write_changes
+from tasks.records.record_writer import Update, read_states, write_changes
 from tasks.runtime.clock import today
 from tasks.runtime.retries import STEP
 from tasks.runtime.run_page import run_url

@@ -24,14 +24,14 @@ from invoicing.domain.salesforce.line_mirror import changes as line_changes
 from invoicing.domain.salesforce.queries import Query, equals
 from invoicing.domain.stripe.projection import Projection, tombstone
 from invoicing.errors import InvoicingError, TransientError, WriteRefused
-from invoicing.ledger import inbox, links, org_changes
+from invoicing.ledger import inbox, links, rewritten_values
 from invoicing.ledger.models import InvoiceLink
 from invoicing.settings import settings
 from tasks.records.accounts import CUSTOMER_ID, show_customers
 from tasks.records.environment_check import text_lengths
 from tasks.records.invoices import find_record, synced_fields
 from tasks.records.locks import INVOICE
-from tasks.records.record_changes import (
+from tasks.records.record_writer import (
     LINE_ROWS,
     Update,
     kept_of_lines,
@@ -235,7 +235,9 @@ def _sync_fields(state: SyncState, message: str) -> dict[str, Any]:
 def _write(wanted: Mapping[str, Pair], touch: bool) -> list[RefreshResult]:
     """Write what differs, in one Collections call, every row's result looked at."""
     known = links.invoice_links(wanted)
-    by_org = {} if touch else org_changes.of_invoices([row["Id"] for row, _ in wanted.values()])
+    by_org = (
+        {} if touch else rewritten_values.of_invoices([row["Id"] for row, _ in wanted.values()])
+    )
     changes: list[RefreshResult] = []
     updates: dict[str, Update] = {}
     frozen: dict[str, int] = {}
@@ -327,7 +329,7 @@ def _lines_in_stripe(
 
 def _update(
     row: Record,
-    by_org: org_changes.Changed,
+    by_org: rewritten_values.Changed,
     fields: Mapping[str, Any],
     lines: Sequence[MirroredLine] | None,
     touch: bool,

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from invoicing.ledger import drift, staging
 from invoicing.receiver.metrics import Metrics
-from tasks.installation import notifications
+from tasks.installation import alert_automations
 
 FOLDER = Path(__file__).parents[2] / "deployments/prometheus"
 PAGE = Path(__file__).parents[2] / "docs/alarms.md"
@@ -64,6 +64,6 @@ def test_each_alarm_says_what_to_do() -> None:
     """On the page of alarms, under its name."""
     page = PAGE.read_text(encoding="utf-8")
     assert [rule["alert"] for rule in RULES if f"`{rule['alert']}`" not in page] == []
-    told = notifications.notifications(notifications.Notifications(url=None), [], uuid4())
+    told = alert_automations.notifications(alert_automations.Notifications(url=None), [], uuid4())
     messages = [each.name.partition("tell when ")[2] for each in told]
     assert [message for message in messages if f"| {message} |" not in page] == []

@@ -19,11 +19,11 @@ from invoicing.connectors import stripe
 from invoicing.doctor.checks import Finding, Wrong, examine
 from invoicing.doctor.settings_checks import settings_checks
 from invoicing.doctor.stripe_checks import endpoint_url
-from invoicing.domain.stripe.events import HANDLED_TYPES
+from invoicing.domain.stripe.event_parsing import HANDLED_TYPES
 from invoicing.settings import settings
 from tasks.installation import automations
 from tasks.installation.prefect_checks import prefect_checks
-from tasks.installation.prefect_server import server
+from tasks.installation.server_owner import server
 from tests.prefect_server import QUIET, prefect_server
 from tests.prefect_worker import Prefect
 

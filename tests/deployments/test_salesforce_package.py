@@ -13,7 +13,7 @@ from invoicing.domain.salesforce.request_record import ACTIONS, RequestState, op
 from invoicing.domain.salesforce.required_schema import OBJECTS
 from invoicing.domain.stripe.transitions import ALLOWED_STATUSES, InvoiceAction
 from sandbox.salesforce.formula import BEFORE, NEW, read_formula
-from tasks.events.action_field_requests import FLOW_BY_ACTION
+from tasks.requests.action_field import FLOW_BY_ACTION
 
 pytestmark = pytest.mark.fast
 

@@ -247,7 +247,7 @@ OVERWRITTEN: Mapping[bool, Mapping[str, Any]] = {
 def into_the_inbox(dice: random.Random | None = None) -> None:
     """Write all of Stripe's events down as the receiver does, in any order if told so."""
     from invoicing.connectors import stripe
-    from invoicing.domain.stripe.events import HANDLED_TYPES
+    from invoicing.domain.stripe.event_parsing import HANDLED_TYPES
     from invoicing.ledger import inbox
     from tests.flows.events import event_from
 
@@ -417,7 +417,7 @@ def press(name: str, action: str, parameters: str = "") -> str:
 def _decided(*actions: str) -> tuple[str, list[str]]:
     """A large invoice that waits for approval, and decisions on it; its name, and their ids."""
     from invoicing.connectors import salesforce
-    from tasks.events.request_records import collect_request_records
+    from tasks.requests.request_records import collect_request_records
 
     name = str(outcome_of("raise-invoice", **form(lines=LARGE)).name)
     outcome_of("send-invoice", invoice=name)

@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from invoicing.domain.stripe.events import parse_event
+from invoicing.domain.stripe.event_parsing import parse_event
 from invoicing.ledger import inbox
 from invoicing.settings import settings
 

@@ -23,7 +23,7 @@ from invoicing.domain.forms.parameters import InvoiceOutcome
 from invoicing.errors import Rejected
 from invoicing.ledger import action_field_requests, database, drift, inbox
 from invoicing.ledger.models import Event
-from tasks.events.action_field_requests import collect_requests
+from tasks.requests.action_field import collect_requests
 from tests.conftest import Sandbox
 from tests.flows.conftest import Deployed, Org
 from tests.flows.events import event_from

@@ -14,8 +14,8 @@ from invoicing.settings import settings
 from tests.conftest import Sandbox
 from tests.flows.conftest import Deployed, Org
 from tests.flows.dialogues import Conversation
+from tests.flows.test_bill_to_email import end_leases
 from tests.flows.test_rebuild_ledger import dies
-from tests.flows.test_who_is_asked import end_leases
 
 SMALL = [LineItem(product="Consulting")]
 

@@ -13,8 +13,8 @@ from invoicing.errors import EnvironmentMismatch
 from invoicing.settings import settings
 from tests.conftest import Sandbox
 from tests.flows.conftest import Org
+from tests.flows.test_bill_to_email import end_leases
 from tests.flows.test_rebuild_ledger import dies
-from tests.flows.test_who_is_asked import end_leases
 
 OLD, NEW = "rk_live_old", "rk_live_new"
 

@@ -14,7 +14,7 @@ from invoicing.connectors import salesforce
 from invoicing.domain.forms.parameters import InvoiceOutcome, LineChange, LineItem
 from invoicing.domain.model.amount_due import AmountDue
 from invoicing.domain.model.invoice import Invoice
-from invoicing.domain.stripe.invoice_links import page_of
+from invoicing.domain.stripe.hosted_page import page_of
 from invoicing.errors import Conflict, InvoicingError, Rejected
 from invoicing.settings import settings
 from tasks.sending.stripe_draft import compare_totals

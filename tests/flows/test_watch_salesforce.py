@@ -11,7 +11,7 @@ from flows.watch_salesforce import watch_salesforce
 from invoicing.connectors.prefect import Prefect
 from invoicing.domain.forms.parameters import InvoiceOutcome
 from invoicing.errors import InvoicingError
-from tasks.events.action_field_requests import FLOW_BY_ACTION
+from tasks.requests.action_field import FLOW_BY_ACTION
 from tests.conftest import ROOT, Sandbox
 from tests.flows.conftest import Deployed, Org
 

@@ -8,7 +8,7 @@ from sqlmodel import col, delete
 from invoicing.connectors import stripe
 from invoicing.connectors.prefect import Prefect
 from invoicing.domain.salesforce.record import stamp
-from invoicing.domain.stripe.events import HANDLED_TYPES
+from invoicing.domain.stripe.event_parsing import HANDLED_TYPES
 from invoicing.errors import EnvironmentMismatch, Rejected
 from invoicing.ledger import inbox, intents, links
 from invoicing.ledger.database import session

@@ -2,7 +2,7 @@
 
 import stripe
 
-from invoicing.connectors.stripe.transport import KeptBodies
+from invoicing.connectors.stripe.raw_bodies import KeptBodies
 from invoicing.settings import STRIPE_API_VERSION
 from invoicing.settings import Stripe as StripeSettings
 

@@ -58,7 +58,7 @@ TERMS = {terms.value: terms.days for terms in Terms}
 
 
 @dataclass(frozen=True, slots=True)
-class Catalogue:
+class WizardContext:
     """The data that the dialogue begins with: the customer, the price book, the day."""
 
     account: Account
@@ -139,15 +139,15 @@ def _searchable(name: str, what: str, title: str, choices: Sequence[str]) -> typ
 # Step 2: description and due date
 
 
-def ask_header(catalogue: Catalogue, order: Order) -> Dialogue[Order]:
+def ask_header(context: WizardContext, order: Order) -> Dialogue[Order]:
     """Ask for the description and the due date."""
     reason = ""
     while True:
         form = _header_form(order)
         question = Question(
             question_text(
-                f"Step 1 of 4: the invoice for {catalogue.account.name}",
-                f"Billed in {catalogue.currency}.",
+                f"Step 1 of 4: the invoice for {context.account.name}",
+                f"Billed in {context.currency}.",
                 reason=reason,
             ),
             form,
@@ -159,21 +159,21 @@ def ask_header(catalogue: Catalogue, order: Order) -> Dialogue[Order]:
         header: Any = filled
         due = header.due_date
         if header.payment_terms in TERMS:
-            due = catalogue.today + timedelta(days=TERMS[header.payment_terms])
+            due = context.today + timedelta(days=TERMS[header.payment_terms])
         order = replace(order, description=header.purpose.strip(), due_date=due)
         problems = [] if order.description else ["The description is missing."]
         if header.payment_terms not in (*TERMS, ON_A_DATE):
             problems.append(f"There are no payment terms {header.payment_terms!r}.")
-        problems += _header_problems(catalogue, due)
+        problems += _header_problems(context, due)
         if not problems:
             return order
         reason = " ".join(problems)
 
 
-def _header_problems(catalogue: Catalogue, due: date | None) -> list[str]:
+def _header_problems(context: WizardContext, due: date | None) -> list[str]:
     anything = Line("", 1, "anything", Decimal(1), Decimal(1))
     return draft_problems(
-        due_date=due, currency=catalogue.currency, lines=[anything], today=catalogue.today
+        due_date=due, currency=context.currency, lines=[anything], today=context.today
     )
 
 
@@ -213,30 +213,30 @@ def _header_form(order: Order) -> type[BaseModel]:
 # Step 3: the lines, one after another
 
 
-def ask_items(catalogue: Catalogue, order: Order) -> Dialogue[Order]:
+def ask_items(context: WizardContext, order: Order) -> Dialogue[Order]:
     """Lines, until no more are wanted."""
     while True:
-        entry = yield from _choose_product(catalogue, order)
+        entry = yield from _choose_product(context, order)
         if entry is None:
             return order
-        item, more = yield from _ask_price(catalogue, order, entry)
+        item, more = yield from _ask_price(context, order, entry)
         order = replace(order, items=(*order.items, item))
         if not more:
             return order
 
 
-def _choose_product(catalogue: Catalogue, order: Order) -> Dialogue[PriceBookEntry | None]:
+def _choose_product(context: WizardContext, order: Order) -> Dialogue[PriceBookEntry | None]:
     search = reason = ""
     number = len(order.items) + 1
     while True:
-        found = _narrowed(catalogue, search)
+        found = _narrowed(context, search)
         if not found:
             reason = f"No product matches {search!r}." if search else "The price book is empty."
-            search, found = "", _narrowed(catalogue, "")
-        many = len(catalogue.entries) > MAX_LISTED
+            search, found = "", _narrowed(context, "")
+        many = len(context.entries) > MAX_LISTED
         listed = dict(list(found.items())[:MAX_LISTED])
         choices = [*listed, *([SEARCH] if many else []), *([NO_MORE_LINES] if order.items else [])]
-        said = f"{counted(len(found), 'product')} in the {catalogue.currency} price book"
+        said = f"{counted(len(found), 'product')} in the {context.currency} price book"
         said += f" for {search!r}." if search else "."
         if len(found) > MAX_LISTED:
             said += f" The first {MAX_LISTED} are listed; search for the others."
@@ -258,24 +258,24 @@ def _choose_product(catalogue: Catalogue, order: Order) -> Dialogue[PriceBookEnt
             reason = "Write what to search for, or choose a product."
 
 
-def _narrowed(catalogue: Catalogue, search: str) -> dict[str, PriceBookEntry]:
+def _narrowed(context: WizardContext, search: str) -> dict[str, PriceBookEntry]:
     """The products whose name or code has every word of a search, by what people read."""
     words = search.casefold().split()
     found = [
         entry
-        for entry in catalogue.entries
+        for entry in context.entries
         if all(word in f"{entry.name} {entry.code}".casefold() for word in words)
     ]
     names = [entry.name for entry in found]
     labels = {}
     for entry in found:
         which = f" [{entry.code or entry.product_id}]" if names.count(entry.name) > 1 else ""
-        labels[f"{entry.name}{which} ({catalogue.price(entry.unit_price)})"] = entry
+        labels[f"{entry.name}{which} ({context.price(entry.unit_price)})"] = entry
     return labels
 
 
 def _ask_price(
-    catalogue: Catalogue, order: Order, entry: PriceBookEntry
+    context: WizardContext, order: Order, entry: PriceBookEntry
 ) -> Dialogue[tuple[LineItem, bool]]:
     reason = ""
     number = len(order.items) + 1
@@ -286,7 +286,7 @@ def _ask_price(
             Field(
                 plain(entry.unit_price),
                 title="Unit price",
-                description=f"In {catalogue.currency}; offered as in the price book.",
+                description=f"In {context.currency}; offered as in the price book.",
                 validate_default=True,
             ),
         ),
@@ -310,7 +310,7 @@ def _ask_price(
             continue
         line = Line("", number, filled.text.strip(), filled.quantity, filled.unit_price)
         named = replace(line, product_name=entry.name)
-        problems = list(line_problems(number, named, catalogue.currency))
+        problems = list(line_problems(number, named, context.currency))
         if not problems:
             item = LineItem(
                 product=entry.product_id,
@@ -326,33 +326,33 @@ def _ask_price(
 
 
 def review(
-    catalogue: Catalogue, order: Order, reasons: Sequence[str] = ()
+    context: WizardContext, order: Order, reasons: Sequence[str] = ()
 ) -> Dialogue[Order | None]:
     """The whole invoice with its total: confirm, or go back. None when it is abandoned.
 
     Args:
-        catalogue: What was known at the beginning.
+        context: What was known at the beginning.
         order: What was asked for.
         reasons: Why the same order was refused after it was confirmed.
     """
     reason = " ".join(reasons)
     while True:
         removals = {
-            f"Remove line {number}: {_name(catalogue, item)}": number - 1
+            f"Remove line {number}: {_name(context, item)}": number - 1
             for number, item in enumerate(order.items, 1)
         }
         choices = [RAISE, ADD_LINE, *removals, CHANGE_HEADER, ABANDON]
         form = form_model("Confirm", next=(choice(choices), Field(title="What next?")))
-        answer = yield Question(question_text(*_summary(catalogue, order), reason=reason), form)
+        answer = yield Question(question_text(*_summary(context, order), reason=reason), form)
         chosen, reason = str(answer.get("next", "")), ""
         if chosen == RAISE and order.items:
             return order
         if chosen == ABANDON:
             return None
         if chosen == ADD_LINE:
-            order = yield from ask_items(catalogue, order)
+            order = yield from ask_items(context, order)
         elif chosen == CHANGE_HEADER:
-            order = yield from ask_header(catalogue, order)
+            order = yield from ask_header(context, order)
         elif chosen in removals:
             gone = removals[chosen]
             order = replace(order, items=(*order.items[:gone], *order.items[gone + 1 :]))
@@ -360,31 +360,31 @@ def review(
             reason = "The invoice has no lines." if chosen == RAISE else "Choose from the list."
 
 
-def _name(catalogue: Catalogue, item: LineItem) -> str:
-    names = {entry.product_id: entry.name for entry in catalogue.entries}
+def _name(context: WizardContext, item: LineItem) -> str:
+    names = {entry.product_id: entry.name for entry in context.entries}
     return item.description or names.get(item.product, item.product)
 
 
-def _summary(catalogue: Catalogue, order: Order) -> tuple[str, str, str]:
+def _summary(context: WizardContext, order: Order) -> tuple[str, str, str]:
     rows: list[tuple[object, ...]] = []
-    total = Money(catalogue.currency, 0)
+    total = Money(context.currency, 0)
     for number, item in enumerate(order.items, 1):
         price = item.unit_price or Decimal(0)
         line = Line("", number, "", item.quantity, price)
-        amount = line.amount(catalogue.currency)
+        amount = line.amount(context.currency)
         total += amount
-        rows.append((number, _name(catalogue, item), plain(item.quantity), plain(price), amount))
+        rows.append((number, _name(context, item), plain(item.quantity), plain(price), amount))
     rows.append(("", "**Total**", "", "", f"**{total}**"))
     said = f"{order.description} · due {order.due_date}"
     return (
-        f"Step 4 of 4: the invoice for {catalogue.account.name}",
+        f"Step 4 of 4: the invoice for {context.account.name}",
         said,
         markdown.table(LINE_COLUMNS, rows),
     )
 
 
-def compose(catalogue: Catalogue) -> Dialogue[Order | None]:
+def compose(context: WizardContext) -> Dialogue[Order | None]:
     """The whole dialogue; None when it is abandoned."""
-    order = yield from ask_header(catalogue, Order())
-    order = yield from ask_items(catalogue, order)
-    return (yield from review(catalogue, order))
+    order = yield from ask_header(context, Order())
+    order = yield from ask_items(context, order)
+    return (yield from review(context, order))

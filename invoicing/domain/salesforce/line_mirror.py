@@ -32,7 +32,7 @@ STRIPE_LINE = "il_"
 """Begins the ids of Stripe's lines, which are the keys of lines that were made there."""
 
 
-class LineFacts(NamedTuple):
+class MirroredFacts(NamedTuple):
     """Facts of a line that must be the same on both sides; the amount in minor units.
 
     Of which of Salesforce's products a line is can be known where Salesforce wrote it: one that was
@@ -69,7 +69,7 @@ class Kept(NamedTuple):
 class MirroredLine(NamedTuple):
     """A line as the record is to have it; the product only where it is one of Salesforce's."""
 
-    facts: LineFacts
+    facts: MirroredFacts
     product_id: str | None
 
 
@@ -86,11 +86,11 @@ def _product_of(line: StripeLine) -> str | None:
 
 
 def _known(product: str | None, key: str) -> str:
-    """A line's product, if it can be known on both sides; see :class:`LineFacts`."""
+    """A line's product, if it can be known on both sides; see :class:`MirroredFacts`."""
     return (product or "") if key and not key.startswith(STRIPE_LINE) else ""
 
 
-def facts_in_stripe(line: StripeLine, currency: str, *, ours: bool, kept: Kept) -> LineFacts:
+def facts_in_stripe(line: StripeLine, currency: str, *, ours: bool, kept: Kept) -> MirroredFacts:
     """Facts of a line in Stripe, as the record can hold them.
 
     Args:
@@ -109,7 +109,7 @@ def facts_in_stripe(line: StripeLine, currency: str, *, ours: bool, kept: Kept) 
         exact_prices=kept.exact_prices,
     )
     key = (line_key(line) if ours else line["id"]) if kept.keys else ""
-    return LineFacts(
+    return MirroredFacts(
         key,
         _text(line["description"], kept.text),
         quantity,
@@ -139,7 +139,7 @@ def _how_many(
     return whole
 
 
-def facts_on_record(row: Mapping[str, Any], currency: str, kept: Kept) -> LineFacts:
+def facts_on_record(row: Mapping[str, Any], currency: str, kept: Kept) -> MirroredFacts:
     """Facts of a record's line, from the record as it was read."""
     product = row.get("Product__r") or {}
     return read_facts(
@@ -165,12 +165,12 @@ def read_facts(
     product: str | None,
     currency: str,
     length: int = TEXT_LENGTH,
-) -> LineFacts:
+) -> MirroredFacts:
     """Facts of a record's line, from its values; a missing number is none."""
     many = record.number(quantity or 0)
     each = record.exact_price(price or 0, exact)
     whole = Money.of(record.number(amount), currency) if amount not in (None, "") else None
-    return LineFacts(
+    return MirroredFacts(
         key,
         _text(text, length),
         plain(many),
@@ -184,7 +184,7 @@ def _text(text: str | None, length: int) -> str:
     return (text or "").strip()[:length].strip()
 
 
-def said(lines: Iterable[LineFacts], currency: str) -> str:
+def said(lines: Iterable[MirroredFacts], currency: str) -> str:
     """Lines for people, in an order of their own; equal texts are equal lines."""
     return "; ".join(sorted(line.said(currency) for line in lines))
 

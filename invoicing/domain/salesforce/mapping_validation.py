@@ -8,9 +8,9 @@ from functools import partial
 from typing import Any
 
 from invoicing.domain.model.wording import nearest
+from invoicing.domain.salesforce.custom_fields import org_field_mistakes
 from invoicing.domain.salesforce.field_mapping import Names, ObjectMapping, OrgMapping
 from invoicing.domain.salesforce.new_value_check import new_value_mistakes
-from invoicing.domain.salesforce.org_field_reader import org_field_mistakes
 from invoicing.domain.salesforce.record import INVOICE, LINE
 from invoicing.domain.salesforce.required_schema import OBJECTS, Field, SObject
 

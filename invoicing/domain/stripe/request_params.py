@@ -13,7 +13,7 @@ from invoicing.domain.model.invoice import Account, Address, Invoice, Line
 from invoicing.domain.model.invoice_details import Collection as CollectionMethod
 from invoicing.domain.model.invoice_details import Discount
 from invoicing.domain.model.money import Money, plain, unit_amount_decimal
-from invoicing.domain.stripe.invoice_header import coupon_of
+from invoicing.domain.stripe.header_checksums import coupon_of
 from invoicing.domain.stripe.projection import LINE_KEY
 from invoicing.domain.stripe.resources import (
     Coupon,

@@ -12,7 +12,7 @@ from invoicing.doctor.receiver_checks import receiver_checks
 from invoicing.doctor.salesforce_checks import salesforce_checks
 from invoicing.doctor.settings_checks import settings_checks
 from invoicing.doctor.stripe_checks import endpoint_url, stripe_checks
-from invoicing.domain.stripe.events import HANDLED_TYPES
+from invoicing.domain.stripe.event_parsing import HANDLED_TYPES
 from invoicing.ledger import database, stream_positions
 from invoicing.mapping import org_mapping
 from invoicing.receiver.app import build_app

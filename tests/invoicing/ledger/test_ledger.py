@@ -12,7 +12,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import event as listener
 from sqlmodel import SQLModel
 
-from invoicing.domain.stripe.events import EventSummary
+from invoicing.domain.stripe.event_parsing import EventSummary
 from invoicing.errors import Busy, Rejected, TransientError
 from invoicing.ledger import (
     action_field_requests,
@@ -21,11 +21,11 @@ from invoicing.ledger import (
     intents,
     leases,
     request_records,
-    run_times,
+    run_durations,
 )
 from invoicing.ledger.inbox import EventFilter
 from invoicing.ledger.models import Event, Intent, Lease, RequestRecord
-from invoicing.ledger.run_times import EndedRun
+from invoicing.ledger.run_durations import EndedRun
 
 pytestmark = pytest.mark.usefixtures("ledger_url")
 
@@ -322,12 +322,12 @@ def test_settling_times_are_counted_once() -> None:
 def test_runs_are_counted_once() -> None:
     """Whoever has read the same runs beside another counts nothing of them."""
     began, ended = datetime.now(UTC) - timedelta(minutes=5), datetime.now(UTC)
-    run_times.count([], None, began)
+    run_durations.count([], None, began)
     runs = [EndedRun("send-invoice", "completed", 1.5), EndedRun("send-invoice", "failed", 700)]
     for _ in range(2):
-        run_times.count(runs, began, ended)
-    run_times.count(runs[:1], ended, ended)
-    found = run_times.run_times()
+        run_durations.count(runs, began, ended)
+    run_durations.count(runs[:1], ended, ended)
+    found = run_durations.run_times()
     counts = {
         kind: {row.within: row.runs for row in rows if row.runs} for kind, rows in found.items()
     }

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlmodel import SQLModel, select
 
-from invoicing.domain.stripe.events import EventSummary
+from invoicing.domain.stripe.event_parsing import EventSummary
 from invoicing.ledger import database, inbox, intents, lent_emails, personal_data, timeline
 from invoicing.ledger.models import (
     DriftRow,

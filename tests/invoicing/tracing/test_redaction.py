@@ -10,7 +10,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import Link, StatusCode
 
-from invoicing.tracing.export import redacted, template_of
+from invoicing.tracing.redaction import redacted, template_of
 from tests.otlp_collector import collecting
 
 ROOT = Path(__file__).parents[3]

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 from sandbox.common.npm import installed, program
 from sandbox.common.serve import running
-from sandbox.evidence.certificate import certificate
+from sandbox.evidence.jwt_certificate import certificate
 from sandbox.evidence.verdict import Verdict, told_by, unavailable, verdict
 from sandbox.salesforce.app import application
 from sandbox.salesforce.oauth import CONSUMER_KEY, CONSUMER_SECRET

@@ -19,8 +19,8 @@ from xml.etree import ElementTree as ET
 
 from sandbox.common.npm import installed
 from sandbox.common.serve import running
-from sandbox.evidence.certificate import certificate
 from sandbox.evidence.jsforce import METADATA
+from sandbox.evidence.jwt_certificate import certificate
 from sandbox.evidence.verdict import Verdict, unavailable, verdict
 from sandbox.salesforce.app import application
 from sandbox.salesforce.metadata_components import Component, manifest, read_folders, to_files

@@ -14,7 +14,7 @@ from sandbox.salesforce.errors import SalesforceError, not_found
 from sandbox.salesforce.http import Answer, Call, Handler
 from sandbox.salesforce.ids import make_id, normalize
 from sandbox.salesforce.org import API_VERSION, Org
-from sandbox.salesforce.query import Column, Query, translate
+from sandbox.salesforce.soql.to_sql import Column, Query, translate
 
 DELIMITERS = {
     "BACKQUOTE": "`",

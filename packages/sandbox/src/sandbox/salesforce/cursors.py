@@ -21,7 +21,7 @@ from typing import Any
 from sandbox.salesforce.errors import SalesforceError
 from sandbox.salesforce.ids import make_id
 from sandbox.salesforce.org import DATA_PATH, Org
-from sandbox.salesforce.query import Children, Plan, Query, translate
+from sandbox.salesforce.soql.to_sql import Children, Plan, Query, translate
 
 Record = dict[str, Any]
 Rows = list[tuple[Any, ...]]

@@ -10,7 +10,7 @@ from itertools import chain
 from typing import Any
 
 from sandbox.common import made_up_business
-from sandbox.common.invoice_links import READ, dated, page_name
+from sandbox.common.hosted_invoice_url import READ, dated, page_name
 from sandbox.common.made_up_business import DAY, PlannedInvoice
 from sandbox.salesforce import computed
 from sandbox.salesforce.ids import make_id

@@ -21,9 +21,9 @@ from sandbox.salesforce.http import Answer, Call, Handler
 from sandbox.salesforce.ids import normalize
 from sandbox.salesforce.limits import Usage
 from sandbox.salesforce.org import DATA_PATH, Org
-from sandbox.salesforce.query import translate
-from sandbox.salesforce.query_columns import describe_columns
 from sandbox.salesforce.schema import Field, SObject
+from sandbox.salesforce.soql.columns import describe_columns
+from sandbox.salesforce.soql.to_sql import translate
 from sandbox.salesforce.store import Row, quoted
 from sandbox.salesforce.values import stamp, to_json, to_stored
 

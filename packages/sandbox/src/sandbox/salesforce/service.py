@@ -15,7 +15,7 @@ from starlette.routing import Route
 from starlette.types import Scope
 
 from sandbox.common import admin as common_admin
-from sandbox.common import web
+from sandbox.common import page_templates
 from sandbox.common.faults import Rule
 from sandbox.common.traffic import Traffic
 from sandbox.salesforce import soap
@@ -150,7 +150,7 @@ class Salesforce:
                     for slash in ("", "/")  # Salesforce takes it doubled
                     for path in ("/{path:path}", "")
                 ),
-                web.static(),
+                page_templates.static(),
             ],
             exception_handlers={Exception: _unknown_exception},
             lifespan=self._lifespan,

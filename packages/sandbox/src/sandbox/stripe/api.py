@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from sandbox.common.faults import Rule
-from sandbox.common.invoice_links import dated
+from sandbox.common.hosted_invoice_url import dated
 from sandbox.stripe import API_VERSION, permissions
 from sandbox.stripe.context import Context, Sandbox
 from sandbox.stripe.errors import StripeError, invalid, unauthorized, unrecognized_url

@@ -4,9 +4,9 @@ from decimal import Decimal
 
 from sandbox.stripe import money
 from sandbox.stripe.api import Params
+from sandbox.stripe.apply_params import check_length, number, put, put_metadata
 from sandbox.stripe.context import Context
 from sandbox.stripe.errors import invalid, missing_param
-from sandbox.stripe.fields import check_length, number, put, put_metadata
 from sandbox.stripe.ids import new_id
 from sandbox.stripe.store import Doc
 

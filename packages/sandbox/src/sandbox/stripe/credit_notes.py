@@ -10,9 +10,9 @@ from typing import Any
 
 from sandbox.stripe import balances, invoicing, mail, money, payments, refunds
 from sandbox.stripe.api import Params
+from sandbox.stripe.apply_params import number, put_metadata
 from sandbox.stripe.context import Context
 from sandbox.stripe.errors import StripeError, invalid, missing_param, no_such, wrong_state
-from sandbox.stripe.fields import number, put_metadata
 from sandbox.stripe.ids import new_id
 from sandbox.stripe.store import Doc, public
 

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from sandbox.common.invoice_links import dated
+from sandbox.common.hosted_invoice_url import dated
 from sandbox.stripe import invoicing, lifecycle, mail, refunds
 from sandbox.stripe.context import Context, Sandbox
 from sandbox.stripe.errors import StripeError

@@ -11,7 +11,7 @@ import orjson
 import stripe
 from stripe.events import _event_classes
 
-from sandbox.common.invoice_links import dated
+from sandbox.common.hosted_invoice_url import dated
 from sandbox.stripe import versions
 from sandbox.stripe.ids import new_id
 from sandbox.stripe.store import Doc, Space, public

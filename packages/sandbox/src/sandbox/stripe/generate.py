@@ -16,7 +16,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
 from sandbox.common import made_up_business
-from sandbox.common.invoice_links import READ, page_name
+from sandbox.common.hosted_invoice_url import READ, page_name
 from sandbox.common.made_up_business import PlannedAccount
 from sandbox.stripe import invoicing
 from sandbox.stripe.context import Context

@@ -3,7 +3,7 @@
 The table of https://docs.stripe.com/invoicing/integration/workflow-transitions.
 """
 
-from sandbox.common.invoice_links import PAGE_LENGTH, READ, page_name
+from sandbox.common.hosted_invoice_url import PAGE_LENGTH, READ, page_name
 from sandbox.stripe import balances, invoicing, mail, money, payment_objects, payments
 from sandbox.stripe.context import Context
 from sandbox.stripe.errors import StripeError, invalid, wrong_state

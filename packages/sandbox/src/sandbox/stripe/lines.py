@@ -1,10 +1,10 @@
 """Lines and the invoice items behind them."""
 
 from sandbox.stripe.api import Params
+from sandbox.stripe.apply_params import check_length, put, put_metadata
 from sandbox.stripe.context import Context
 from sandbox.stripe.discounts import redeemed
 from sandbox.stripe.errors import invalid
-from sandbox.stripe.fields import check_length, put, put_metadata
 from sandbox.stripe.ids import new_id
 from sandbox.stripe.invoicing import line_settings
 from sandbox.stripe.pricing import cost

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import orjson
 
-from sandbox.common import web
-from sandbox.common.invoice_links import dated
+from sandbox.common import page_templates
+from sandbox.common.hosted_invoice_url import dated
 from sandbox.stripe import money
 from sandbox.stripe.context import Context
 from sandbox.stripe.ids import new_id
 from sandbox.stripe.store import Doc
 
-TEMPLATES = web.environment(Path(__file__).parent / "templates")
+TEMPLATES = page_templates.environment(Path(__file__).parent / "templates")
 TEMPLATES.filters["money"] = money.display
 
 

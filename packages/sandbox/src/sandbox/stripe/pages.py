@@ -6,9 +6,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from sandbox.common.invoice_links import dated, page_name
+from sandbox.common.hosted_invoice_url import dated, page_name
 from sandbox.stripe import (
-    authentication,
     invoicing,
     lifecycle,
     mail,
@@ -16,6 +15,7 @@ from sandbox.stripe import (
     payment_methods,
     payments,
     pdf,
+    three_d_secure,
 )
 from sandbox.stripe.cards import BY_NUMBER, CARDS
 from sandbox.stripe.context import Context, Sandbox
@@ -81,12 +81,12 @@ class Pages:
         context, invoice = found
         error = None
         if request.query_params.get("confirmed") == "0":
-            error = authentication.failure().body["message"]
+            error = three_d_secure.failure().body["message"]
         return self._hosted(
             invoice,
             paid=request.query_params.get("paid") == "1",
             error=error,
-            confirm=authentication.waiting(context, invoice),
+            confirm=three_d_secure.waiting(context, invoice),
         )
 
     async def pay(self, request: Request) -> Response:
@@ -103,8 +103,8 @@ class Pages:
             amount = self._amount(str(form.get("amount", "")), invoice)
             with self.sandbox.store.transaction():
                 failure = _try_to_pay(context, invoice, card.number, amount)
-            if failure and failure.body.get("code") == authentication.REQUIRED:
-                return RedirectResponse(str(authentication.waiting(context, invoice)), 303)
+            if failure and failure.body.get("code") == three_d_secure.REQUIRED:
+                return RedirectResponse(str(three_d_secure.waiting(context, invoice)), 303)
             if failure:
                 raise failure
         except StripeError as error:

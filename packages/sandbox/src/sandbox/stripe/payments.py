@@ -4,11 +4,11 @@ from dataclasses import replace
 
 from sandbox.stripe import (
     account_balance,
-    authentication,
     balances,
     invoicing,
     payment_methods,
     refunds,
+    three_d_secure,
 )
 from sandbox.stripe.cards import CARDS, Card
 from sandbox.stripe.context import Context
@@ -63,8 +63,8 @@ def charge(
     if card.declines:
         raise _declined(context, invoice, intent, card, method)
     if card.authenticates:
-        authentication.demand(context, intent, method, invoice, off_session=off_session)
-        raise authentication.required(intent)
+        three_d_secure.demand(context, intent, method, invoice, off_session=off_session)
+        raise three_d_secure.required(intent)
     invoice["attempted"] = True
     invoice["attempt_count"] += payment["is_default"]
     return _collect(context, intent, card, method, (payment, invoice))
@@ -119,7 +119,7 @@ def confirm(context: Context, intent: Doc, *, off_session: bool = False) -> Doc:
     if card.declines:
         raise _declined(context, invoice, intent, card, method)
     if card.authenticates:
-        authentication.demand(context, intent, method, invoice, off_session=False)
+        three_d_secure.demand(context, intent, method, invoice, off_session=False)
     else:
         _collect(context, intent, card, method, attached)
     return intent
@@ -138,7 +138,7 @@ def authenticated(context: Context, intent: Doc, *, confirmed: bool) -> None:
         if isinstance(card, Card):
             _collect(context, intent, card, method, attached)
     else:
-        _fail(context, attached[1] if attached else None, intent, authentication.failure())
+        _fail(context, attached[1] if attached else None, intent, three_d_secure.failure())
 
 
 def under_way(context: Context, invoice: Doc) -> bool:

@@ -6,8 +6,8 @@ product codes.
 """
 
 from sandbox.stripe.api import Params
+from sandbox.stripe.apply_params import put, put_metadata
 from sandbox.stripe.context import Context
-from sandbox.stripe.fields import put, put_metadata
 from sandbox.stripe.ids import new_id
 from sandbox.stripe.store import Doc
 from sandbox.stripe.totals import GivenTax, Rates

@@ -12,8 +12,8 @@ from sandbox.salesforce.metadata_file import Part
 from sandbox.salesforce.org import Org
 from sandbox.salesforce.package import COLUMNS
 from sandbox.salesforce.pages.presentation import list_columns
-from sandbox.salesforce.query import translate
 from sandbox.salesforce.schema import NUMERIC, Field, SObject
+from sandbox.salesforce.soql.to_sql import translate
 from sandbox.salesforce.store import Row
 
 ROWS = 100

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from sandbox.salesforce import lookups
+from sandbox.salesforce import lookup_search
 from sandbox.salesforce.org import Org
 from sandbox.salesforce.pages.record_page import Placed, Section
 from sandbox.salesforce.schema import NUMERIC, Field
@@ -67,7 +67,7 @@ def _value(org: Org, field: Field, given: Mapping[str, str]) -> Any:
     if field.type == "boolean":
         return field.name in given
     if field.to:
-        row = lookups.chosen(
+        row = lookup_search.chosen(
             org, org.sobject(field.to[0]), text, given.get(field.name + SEARCH, "")
         )
         return row and row["Id"]

@@ -20,8 +20,8 @@ from starlette.responses import (
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from sandbox.common import web
-from sandbox.salesforce import deletion, lookups, records
+from sandbox.common import page_templates
+from sandbox.salesforce import deletion, lookup_search, records
 from sandbox.salesforce.errors import SalesforceError
 from sandbox.salesforce.flow_definition import Unsupported
 from sandbox.salesforce.ids import is_id, normalize
@@ -61,7 +61,7 @@ class Pages:
         self._sessions = sessions
         self._base_url = base_url
         self._dialogues = Dialogues(org)
-        self._environment = web.environment(HERE / "templates")
+        self._environment = page_templates.environment(HERE / "templates")
         self._environment.filters.update(presentation.FILTERS)
         self._environment.globals["held"] = record_form.held
 
@@ -172,7 +172,7 @@ class Pages:
         sobject = self._org.schema.find(request.path_params["name"])
         if sobject is None or sobject.name_field is None:
             return JSONResponse([], 404)
-        found = lookups.search(self._org, sobject, request.query_params.get("q", ""))
+        found = lookup_search.search(self._org, sobject, request.query_params.get("q", ""))
         beside = next(f for f in presentation.list_columns(sobject) if f.name != "Name")
         return JSONResponse(
             [

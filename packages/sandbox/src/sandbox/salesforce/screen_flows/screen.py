@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal
 
-from sandbox.salesforce import lookups
+from sandbox.salesforce import lookup_search
 from sandbox.salesforce.flow_definition import OWN_COMPONENT
 from sandbox.salesforce.flow_frame import Frame, wire
 from sandbox.salesforce.ids import is_id
@@ -272,7 +272,7 @@ class Screen:
 
     def _chosen(self, part: Part, record_id: str, typed: str = "") -> dict[str, str | None]:
         objects = self._org.sobject(self._looked_up(self._parameters(part)))
-        row = lookups.chosen(self._org, objects, record_id, typed)
+        row = lookup_search.chosen(self._org, objects, record_id, typed)
         return {"recordId": row["Id"], "recordName": row["Name"]} if row else _NOTHING_FOUND
 
 

@@ -4,13 +4,13 @@ from decimal import Decimal
 
 from sandbox.stripe import discounts, money
 from sandbox.stripe.api import Listing, Params, operation
+from sandbox.stripe.apply_params import put, put_metadata
 from sandbox.stripe.context import Context
 from sandbox.stripe.errors import StripeError, invalid, missing_param, wrong_state
 from sandbox.stripe.expansion import includable
-from sandbox.stripe.fields import put, put_metadata
+from sandbox.stripe.generic_reads import lists, retrieves
 from sandbox.stripe.ids import new_id, token
 from sandbox.stripe.listing import listed
-from sandbox.stripe.plain_reads import lists, retrieves
 from sandbox.stripe.store import Doc
 
 

@@ -2,11 +2,11 @@
 
 from sandbox.stripe import credit_notes
 from sandbox.stripe.api import Listing, Params, operation
+from sandbox.stripe.apply_params import put, put_metadata
 from sandbox.stripe.context import Context
-from sandbox.stripe.fields import put, put_metadata
+from sandbox.stripe.generic_reads import lists, retrieves
 from sandbox.stripe.listing import paging
 from sandbox.stripe.objects.invoice_lines import sliced
-from sandbox.stripe.plain_reads import lists, retrieves
 from sandbox.stripe.store import Doc
 
 

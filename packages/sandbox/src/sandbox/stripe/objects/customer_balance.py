@@ -2,8 +2,8 @@
 
 from sandbox.stripe import balances, money
 from sandbox.stripe.api import Listing, Params, operation
+from sandbox.stripe.apply_params import put, put_metadata
 from sandbox.stripe.context import Context
-from sandbox.stripe.fields import put, put_metadata
 from sandbox.stripe.listing import listed
 from sandbox.stripe.store import Doc
 

@@ -2,10 +2,10 @@
 
 from sandbox.stripe import balances, invoicing, tax
 from sandbox.stripe.api import Listing, Params, operation
+from sandbox.stripe.apply_params import address, put, put_metadata, shipping
 from sandbox.stripe.context import Context
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.expansion import includable
-from sandbox.stripe.fields import address, put, put_metadata, shipping
 from sandbox.stripe.ids import new_id, token
 from sandbox.stripe.listing import listed
 from sandbox.stripe.store import Doc

@@ -4,9 +4,9 @@ import orjson
 
 from sandbox.stripe import invoicing, lines
 from sandbox.stripe.api import Listing, Params, operation
+from sandbox.stripe.apply_params import put_metadata
 from sandbox.stripe.context import Context
 from sandbox.stripe.errors import no_such
-from sandbox.stripe.fields import put_metadata
 from sandbox.stripe.listing import paging
 from sandbox.stripe.store import Cursor, Doc, Page
 

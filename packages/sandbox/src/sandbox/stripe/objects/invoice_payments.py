@@ -3,8 +3,8 @@
 from sandbox.stripe.api import Listing, Params, operation
 from sandbox.stripe.context import Context
 from sandbox.stripe.expansion import includable
+from sandbox.stripe.generic_reads import retrieves
 from sandbox.stripe.listing import listed, sublist
-from sandbox.stripe.plain_reads import retrieves
 from sandbox.stripe.store import Doc
 
 retrieves(

@@ -4,8 +4,8 @@ from sandbox.stripe import invoicing, lines, money
 from sandbox.stripe.api import Listing, Params, operation
 from sandbox.stripe.context import Context
 from sandbox.stripe.errors import invalid, missing_param
+from sandbox.stripe.generic_reads import retrieves
 from sandbox.stripe.listing import listed
-from sandbox.stripe.plain_reads import retrieves
 from sandbox.stripe.store import Doc
 
 

@@ -11,10 +11,10 @@ from sandbox.stripe import (
     tax,
 )
 from sandbox.stripe.api import Params, operation
+from sandbox.stripe.apply_params import check_length, put, put_metadata, shipping
 from sandbox.stripe.context import Context
 from sandbox.stripe.errors import invalid, missing_param, wrong_state
-from sandbox.stripe.fields import check_length, put, put_metadata, shipping
-from sandbox.stripe.plain_reads import lists, retrieves
+from sandbox.stripe.generic_reads import lists, retrieves
 from sandbox.stripe.store import Doc, public
 
 DAY = 24 * 3600

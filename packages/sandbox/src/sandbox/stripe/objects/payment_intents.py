@@ -2,13 +2,13 @@
 
 from sandbox.stripe import account_balance, money, payment_methods, payment_objects, payments
 from sandbox.stripe.api import Params, operation
+from sandbox.stripe.apply_params import put, put_metadata
 from sandbox.stripe.cards import Card
 from sandbox.stripe.context import Context
 from sandbox.stripe.errors import invalid, missing_param, wrong_state
 from sandbox.stripe.expansion import includable
-from sandbox.stripe.fields import put, put_metadata
+from sandbox.stripe.generic_reads import lists, retrieves
 from sandbox.stripe.listing import sublist
-from sandbox.stripe.plain_reads import lists, retrieves
 from sandbox.stripe.store import Doc
 
 OPEN = ("requires_payment_method", "requires_confirmation", "requires_action")

@@ -2,15 +2,15 @@
 
 from sandbox.stripe import debits, payment_methods
 from sandbox.stripe.api import Listing, Params, operation
+from sandbox.stripe.apply_params import put_metadata
 from sandbox.stripe.cards import BY_NUMBER, BY_TOKEN, Card
 from sandbox.stripe.context import Context
 from sandbox.stripe.debits import Debit
 from sandbox.stripe.errors import StripeError, invalid, missing_param, no_such
 from sandbox.stripe.expansion import MAKERS
-from sandbox.stripe.fields import put_metadata
+from sandbox.stripe.generic_reads import retrieves
 from sandbox.stripe.ids import new_id
 from sandbox.stripe.listing import listed
-from sandbox.stripe.plain_reads import retrieves
 from sandbox.stripe.store import Doc, public
 
 

@@ -3,11 +3,11 @@
 from typing import Any
 
 from sandbox.stripe.api import Listing, Params, operation
+from sandbox.stripe.apply_params import put_metadata
 from sandbox.stripe.context import Context
-from sandbox.stripe.fields import put_metadata
+from sandbox.stripe.generic_reads import retrieves
 from sandbox.stripe.ids import new_id
 from sandbox.stripe.listing import listed
-from sandbox.stripe.plain_reads import retrieves
 from sandbox.stripe.store import Doc
 
 AMOUNTS = ("authorized", "canceled", "failed", "guaranteed", "refunded")

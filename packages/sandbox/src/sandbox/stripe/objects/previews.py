@@ -4,9 +4,9 @@ from typing import Any
 
 from sandbox.stripe import discounts, invoicing, lines, money, tax
 from sandbox.stripe.api import Params, operation
+from sandbox.stripe.apply_params import address, shipping
 from sandbox.stripe.context import Context
 from sandbox.stripe.errors import invalid, missing_param
-from sandbox.stripe.fields import address, shipping
 from sandbox.stripe.ids import new_id
 from sandbox.stripe.objects.customers import new_customer
 from sandbox.stripe.store import Doc

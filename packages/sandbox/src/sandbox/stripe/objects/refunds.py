@@ -2,10 +2,10 @@
 
 from sandbox.stripe import refunds
 from sandbox.stripe.api import Params, operation
+from sandbox.stripe.apply_params import put_metadata
 from sandbox.stripe.context import Context
 from sandbox.stripe.errors import missing_param, wrong_state
-from sandbox.stripe.fields import put_metadata
-from sandbox.stripe.plain_reads import lists, retrieves
+from sandbox.stripe.generic_reads import lists, retrieves
 from sandbox.stripe.store import Doc
 
 

@@ -2,12 +2,12 @@
 
 from sandbox.stripe import tax
 from sandbox.stripe.api import Listing, Params, operation
+from sandbox.stripe.apply_params import put, put_metadata
 from sandbox.stripe.context import Context
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.expansion import includable
-from sandbox.stripe.fields import put, put_metadata
+from sandbox.stripe.generic_reads import retrieves
 from sandbox.stripe.listing import listed, sublist
-from sandbox.stripe.plain_reads import retrieves
 from sandbox.stripe.store import Doc
 
 

@@ -7,9 +7,9 @@ import orjson
 
 from sandbox.stripe import events
 from sandbox.stripe.api import Params, operation
+from sandbox.stripe.apply_params import put
 from sandbox.stripe.context import Context
 from sandbox.stripe.errors import invalid, missing_param, no_such
-from sandbox.stripe.fields import put
 from sandbox.stripe.ids import new_id, token
 from sandbox.stripe.objects.events import RETENTION
 from sandbox.stripe.store import Cursor, Doc, public

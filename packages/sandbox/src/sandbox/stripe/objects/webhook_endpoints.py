@@ -1,11 +1,11 @@
 """Webhook endpoints: who is told about events."""
 
 from sandbox.stripe.api import Params, operation
+from sandbox.stripe.apply_params import put, put_metadata
 from sandbox.stripe.context import Context
 from sandbox.stripe.errors import invalid
-from sandbox.stripe.fields import put, put_metadata
+from sandbox.stripe.generic_reads import lists, retrieves
 from sandbox.stripe.ids import new_id, token
-from sandbox.stripe.plain_reads import lists, retrieves
 from sandbox.stripe.store import Doc
 
 

@@ -25,9 +25,9 @@ from invoicing.ledger.intents import AGREE, AGREE_TOTAL, CHARGE, FINALIZE, MAIL,
 from invoicing.settings import settings
 from tasks.records.balances import owed_before, stripe_customer
 from tasks.records.invoices import say_on_record
+from tasks.records.linked_invoice import own_stripe_id
 from tasks.records.locks import ACCOUNT, INVOICE
-from tasks.records.own_invoice import own_stripe_id
-from tasks.records.record_changes import add_entry
+from tasks.records.record_writer import add_entry
 from tasks.records.tax_rate_names import rate_problems
 from tasks.runtime.clock import today
 from tasks.runtime.retries import STEP

@@ -63,7 +63,7 @@ def test_each_program_belongs_to_one(tmp_path: Path) -> None:
         (test, "acct_1", "UTC", 4201),
         (live, "acct_2", "Asia/Tokyo", 4202),
     ):
-        told = run("deployments.installation", str(file), "python", "-c", READ, **other)
+        told = run("deployments.run_with_env", str(file), "python", "-c", READ, **other)
         expected = [account, zone, f"http://127.0.0.1:{port}/api"]
         assert json.loads(told.stdout) == expected, told.stderr
 
@@ -72,7 +72,7 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     """It is said in one sentence, by whichever program was to read it."""
     missing = str(tmp_path / "live.env")
     for told in (
-        run("deployments.installation", missing, "python"),
+        run("deployments.run_with_env", missing, "python"),
         run("invoicing.ledger", **{FILE: missing}),
     ):
         assert told.returncode == 1
@@ -83,8 +83,8 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 def test_one_server_works_for_one_installation(prefect: Prefect, tmp_path: Path) -> None:
     """Deploying a second one to it is refused before anything is written."""
     first = written(tmp_path, "test.env", prefect.url)
-    claim = "from tasks.installation.prefect_server import claim; claim()"
-    claimed = run("deployments.installation", str(first), "python", "-c", claim)
+    claim = "from tasks.installation.server_owner import claim; claim()"
+    claimed = run("deployments.run_with_env", str(first), "python", "-c", claim)
     assert claimed.returncode == 0, claimed.stderr
 
     ledger = tmp_path / "live.db"
@@ -104,14 +104,14 @@ def test_schedules_are_in_the_zone_of_the_settings(prefect: Prefect, tmp_path: P
     zone = "Pacific/Auckland"
     file = written(tmp_path, "here.env", prefect.url, BUSINESS__TIME_ZONE=zone)
     command = ("prefect", "--no-prompt", "deploy", "--name", "send-reminders")
-    deployed = run("deployments.installation", str(file), *command)
+    deployed = run("deployments.run_with_env", str(file), *command)
     assert deployed.returncode == 0, deployed.stdout + deployed.stderr
     path = "/deployments/name/send-reminders/send-reminders"
     [schedule] = prefect.call("GET", path)["schedules"]
     assert schedule["schedule"]["timezone"] == zone
 
     written(tmp_path, "here.env", prefect.url, BUSINESS__TIMEZONE=zone)
-    refused = run("deployments.installation", str(file), *command)
+    refused = run("deployments.run_with_env", str(file), *command)
     assert refused.returncode != 0
     told = refused.stdout + refused.stderr
     assert "did you mean INVOICING_BUSINESS__TIME_ZONE?" in told

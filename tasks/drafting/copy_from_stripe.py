@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from invoicing.connectors import salesforce, stripe
 from invoicing.domain.model.invoice import Invoice
 from invoicing.domain.model.status import Status
-from invoicing.domain.salesforce.billed_copy import billed_copy, copy_problem
+from invoicing.domain.salesforce.copy_from_stripe import billed_copy, copy_problem
 from invoicing.domain.salesforce.record import INVOICE
 from invoicing.domain.stripe.projection import project
 from invoicing.mapping import org_field_reader
 from invoicing.settings import settings
-from tasks.records.own_invoice import own_stripe_id
-from tasks.records.record_changes import kept_of_lines
+from tasks.records.linked_invoice import own_stripe_id
+from tasks.records.record_writer import kept_of_lines
 from tasks.records.tax_rate_names import rate_ids, rate_problems
 from tasks.runtime.clock import today
 

@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 
 from tree_sitter import Node
 
-from sandbox.salesforce.conditions import Conditions
 from sandbox.salesforce.errors import SalesforceError
 from sandbox.salesforce.org import Org
 from sandbox.salesforce.schema import ChildRelationship, SObject
-from sandbox.salesforce.scope import Expression, Parent, Scope
-from sandbox.salesforce.soql import Soql, every
-from sandbox.salesforce.soql import field as part
+from sandbox.salesforce.soql.names import Expression, Parent, Scope
+from sandbox.salesforce.soql.parser import Soql, every
+from sandbox.salesforce.soql.parser import field as part
+from sandbox.salesforce.soql.where import Conditions
 from sandbox.salesforce.store import quoted
 
 MAX_OFFSET = 2_000

@@ -11,7 +11,7 @@ from decimal import Decimal
 from invoicing.domain.model.invoice import Invoice, Line
 from invoicing.domain.model.invoice_details import Collection, Details, Discount
 from invoicing.domain.model.money import Money, plain
-from invoicing.domain.salesforce.line_mirror import Kept, LineFacts, mirror_of
+from invoicing.domain.salesforce.line_mirror import Kept, MirroredFacts, mirror_of
 from invoicing.domain.stripe.projection import Projection
 from invoicing.domain.stripe.request_params import net_of_exclusive_tax
 from invoicing.domain.stripe.resources import Coupon, StripeLine, WholeInvoice
@@ -145,7 +145,7 @@ def _copied(
 ) -> Iterator[Line]:
     """Stripe's lines in the record's order, as the record has them where it has the same."""
     currency = original.currency
-    known: dict[LineFacts, list[Line]] = {}
+    known: dict[MirroredFacts, list[Line]] = {}
     for line in original.lines:
         known.setdefault(_facts(line, currency), []).append(line)
     copied = []
@@ -158,12 +158,14 @@ def _copied(
     yield from (replace(line, position=n) for n, line in enumerate(copied, 1))
 
 
-def _facts(line: Line, currency: str) -> LineFacts:
+def _facts(line: Line, currency: str) -> MirroredFacts:
     amount = line.amount(currency).minor
-    return LineFacts("", line.label.strip(), plain(line.quantity), plain(line.unit_price), amount)
+    return MirroredFacts(
+        "", line.label.strip(), plain(line.quantity), plain(line.unit_price), amount
+    )
 
 
-def _new_line(facts: LineFacts, position: int, product: str | None) -> Line:
+def _new_line(facts: MirroredFacts, position: int, product: str | None) -> Line:
     quantity, price = Decimal(facts.quantity), Decimal(facts.price)
     return Line("", position, facts.text, quantity, price, product)
 

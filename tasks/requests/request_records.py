@@ -19,8 +19,8 @@ from invoicing.errors import InvoicingError, NotFound, Rejected, TransientError
 from invoicing.ledger import inbox, request_records
 from invoicing.ledger.models import RequestRecord
 from invoicing.settings import settings
-from tasks.events.action_field_requests import OVERLAP
 from tasks.records.locks import Lock
+from tasks.requests.action_field import OVERLAP
 from tasks.runtime.request_answer import answer_request
 from tasks.runtime.retries import STEP
 

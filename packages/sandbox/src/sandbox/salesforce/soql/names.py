@@ -10,8 +10,8 @@ from tree_sitter import Node
 
 from sandbox.salesforce.org import Org
 from sandbox.salesforce.schema import NUMERIC, Field, SObject
-from sandbox.salesforce.soql import Soql
-from sandbox.salesforce.soql import field as part
+from sandbox.salesforce.soql.parser import Soql
+from sandbox.salesforce.soql.parser import field as part
 from sandbox.salesforce.store import quoted
 
 _NO_SUCH_COLUMN = (

@@ -167,7 +167,7 @@ def test_finalized_by_hand_for_another_it_is_not_mailed(
     """Somebody finalizes the draft in the dashboard, where it has the customer's own address."""
     by_hand = lambda _self, stripe_id, _key: dashboard.v1.invoices.finalize_invoice(stripe_id)  # noqa: E731
     name = for_ann()
-    monkeypatch.setattr("tasks.sending.finalization.lend_email", lambda *_: None)
+    monkeypatch.setattr("tasks.sending.finalize_and_deliver.lend_email", lambda *_: None)
     monkeypatch.setattr(Stripe, "finalize", by_hand)
     with pytest.raises(Conflict, match=f"finalized for {OWN} and is to go to {ANN}"):
         send_invoice(name)

@@ -1,6 +1,6 @@
 """Run a command as one of several installations of this checkout.
 
-    python -m deployments.installation live.env prefect worker start --pool invoices
+    python -m deployments.run_with_env live.env prefect worker start --pool invoices
 
 Everything comes from the file: what this process has of other installations is taken away. It is
 needed for Prefect's own programs, which read no settings of ours; our own take the file's name from

@@ -18,7 +18,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Completed, Crashed, Failed, Running, Scheduled, Suspended
 
 from invoicing.settings import settings
-from tasks.installation import automations, notifications
+from tasks.installation import alert_automations, automations
 from tests.prefect_server import QUIET, prefect_server
 from tests.prefect_worker import eventually
 
@@ -73,8 +73,8 @@ def client(
         get_client(sync_client=True) as client,
     ):
         settings.cache_clear()
-        assert notifications.keep_address(client) == "created"
-        automations.apply(notifications.wanted(client))
+        assert alert_automations.keep_address(client) == "created"
+        automations.apply(alert_automations.wanted(client))
         yield client
 
 
@@ -148,25 +148,27 @@ def test_the_address_is_kept_as_a_secret_and_follows_the_settings(
 ) -> None:
     """Nobody reads it in Prefect; another one replaces it, and none takes it away."""
     kept = client.read_block_document_by_name(
-        notifications.BLOCK, notifications.TYPE, include_secrets=False
+        alert_automations.BLOCK, alert_automations.TYPE, include_secrets=False
     )
     assert "secret" not in json.dumps(kept.data["secrets"])
     assert "secret" not in kept.data["url"]
-    assert notifications.mistakes(client) == []
+    assert alert_automations.mistakes(client) == []
     monkeypatch.setenv("INVOICING_NOTIFICATIONS_URL", f"{posted.url}2")
-    assert notifications.mistakes(client) != []
-    assert notifications.keep_address(client) == "updated"
-    assert notifications.mistakes(client) == []
+    assert alert_automations.mistakes(client) != []
+    assert alert_automations.keep_address(client) == "updated"
+    assert alert_automations.mistakes(client) == []
     before = len(client.read_automations())
     monkeypatch.delenv("INVOICING_NOTIFICATIONS_URL")
-    assert notifications.keep_address(client) == "deleted"
-    automations.apply(notifications.wanted(client))
+    assert alert_automations.keep_address(client) == "deleted"
+    automations.apply(alert_automations.wanted(client))
     assert len(client.read_automations()) == before - 7
-    assert notifications.mistakes(client) == []
+    assert alert_automations.mistakes(client) == []
 
 
 def test_what_is_told_of_is_deployed() -> None:
     """Names of flows that are told of are names of deployments."""
     flows = set(automations.flows_of(automations.PREFECT_YAML))
-    assert flows >= {*notifications.SENDINGS, *notifications.BY_THEMSELVES}
-    assert notifications.Notifications(url=None).silent_seconds > timedelta(days=1).total_seconds()
+    assert flows >= {*alert_automations.SENDINGS, *alert_automations.BY_THEMSELVES}
+    assert (
+        alert_automations.Notifications(url=None).silent_seconds > timedelta(days=1).total_seconds()
+    )

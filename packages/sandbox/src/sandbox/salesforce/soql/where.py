@@ -15,12 +15,12 @@ from typing import Any
 
 from tree_sitter import Node
 
-from sandbox.salesforce import dates
 from sandbox.salesforce.errors import SalesforceError
 from sandbox.salesforce.ids import is_id, normalize
 from sandbox.salesforce.schema import NUMERIC, Field
-from sandbox.salesforce.scope import Expression, Scope
-from sandbox.salesforce.soql import unescape
+from sandbox.salesforce.soql import date_literals
+from sandbox.salesforce.soql.names import Expression, Scope
+from sandbox.salesforce.soql.parser import unescape
 from sandbox.salesforce.values import stamp
 
 Select = Callable[[Node], str]
@@ -130,13 +130,13 @@ class Conditions:
             }[operator]
         )
 
-    def _span(self, node: Node) -> dates.Span:
+    def _span(self, node: Node) -> date_literals.Span:
         with_count = node.type == "date_literal_with_param"
         word = self._soql.read(node.named_children[0] if with_count else node)
         count = int(self._soql.read(node.named_children[1])) if with_count else None
         today = self.scope.org.clock.instant().date()
         try:
-            return dates.span(word, today, count)
+            return date_literals.span(word, today, count)
         except ValueError:
             raise self._soql.error("MALFORMED_QUERY", f"unknown date: {word}", node) from None
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from invoicing.ledger import org_changes
+from invoicing.ledger import rewritten_values
 from invoicing.ledger.models import OrgChange
 
 pytestmark = pytest.mark.usefixtures("ledger_url")
@@ -18,14 +18,14 @@ def change(record_id: str, field: str, written: str, saved: str) -> OrgChange:
 def test_what_is_looked_at_again_takes_the_place_of_what_was_found_before() -> None:
     """Of that record and field only."""
     first = [change("a1", "Number__c", "1", "US-1"), change("a2", "Number__c", "2", "US-2")]
-    org_changes.remember([("a1", "Number__c"), ("a2", "Number__c")], first)
-    org_changes.remember([("a1", "Number__c")], [change("a1", "Number__c", "7", "US-7")])
-    assert org_changes.of_invoices(["a1", "a2"]) == {
+    rewritten_values.remember([("a1", "Number__c"), ("a2", "Number__c")], first)
+    rewritten_values.remember([("a1", "Number__c")], [change("a1", "Number__c", "7", "US-7")])
+    assert rewritten_values.of_invoices(["a1", "a2"]) == {
         "a1": {"Number__c": ("7", "US-7")},
         "a2": {"Number__c": ("2", "US-2")},
     }
-    org_changes.remember([("a2", "Number__c"), ("a2", "Footer__c")], [])
-    assert org_changes.of_invoices(["a2"]) == {}
+    rewritten_values.remember([("a2", "Number__c"), ("a2", "Footer__c")], [])
+    assert rewritten_values.of_invoices(["a2"]) == {}
 
 
 def test_fields_are_counted_by_invoices_with_an_example() -> None:
@@ -34,9 +34,9 @@ def test_fields_are_counted_by_invoices_with_an_example() -> None:
         record_id="l1", field="Lines__r.Description__c", invoice_id="a1", written="x", saved="X"
     )
     numbers = [change(f"a{n}", "Number__c", f"{n}", f"US-{n}") for n in (1, 2)]
-    org_changes.remember([], [line, *numbers])
-    assert org_changes.by_field() == [
+    rewritten_values.remember([], [line, *numbers])
+    assert rewritten_values.by_field() == [
         ("Number__c", 2, "1", "US-1"),
         ("Lines__r.Description__c", 1, "x", "X"),
     ]
-    assert org_changes.of_invoices(["a1"])["l1"] == {"Lines__r.Description__c": ("x", "X")}
+    assert rewritten_values.of_invoices(["a1"])["l1"] == {"Lines__r.Description__c": ("x", "X")}

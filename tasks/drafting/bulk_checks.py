@@ -26,7 +26,7 @@ class Defaults:
 
 
 @dataclass(frozen=True, slots=True)
-class RequestedInvoice:
+class BulkItem:
     """An invoice that is requested.
 
     Attributes:
@@ -57,7 +57,7 @@ def choose_defaults(description: str, due_date: date | None, options: Options) -
 
 
 def checked(
-    requested: RequestedInvoice,
+    requested: BulkItem,
     customer: Account | str,
     currency: str,
     description: str,
@@ -65,7 +65,7 @@ def checked(
     lines: Sequence[Line],
     details: Details,
     opportunity: str | None = None,
-) -> RequestedInvoice:
+) -> BulkItem:
     """A requested invoice with its draft, or with its mistakes."""
     problems = [customer] if isinstance(customer, str) else []
     problems += draft_problems(

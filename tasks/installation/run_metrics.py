@@ -15,8 +15,8 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun
 from prefect.client.schemas.sorting import FlowRunSort
 
-from invoicing.ledger import inbox, run_times
-from invoicing.ledger.run_times import EndedRun
+from invoicing.ledger import inbox, run_durations
+from invoicing.ledger.run_durations import EndedRun
 from tasks.installation.automations import PREFECT_YAML, flows_of
 from tasks.installation.overview import RUNS_READ
 from tasks.runtime.retries import STEP
@@ -28,8 +28,8 @@ SETTLED_AFTER = timedelta(minutes=2)
 @task(task_run_name="count the runs that are over", **STEP)
 def count_runs() -> None:
     """Count what ended since the last time; nothing of what was before the first."""
-    since, until = inbox.cursor(run_times.CURSOR), datetime.now(UTC) - SETTLED_AFTER
-    run_times.count(_ended(since, until) if since else [], since, until)
+    since, until = inbox.cursor(run_durations.CURSOR), datetime.now(UTC) - SETTLED_AFTER
+    run_durations.count(_ended(since, until) if since else [], since, until)
 
 
 def _ended(since: datetime, until: datetime) -> list[EndedRun]:

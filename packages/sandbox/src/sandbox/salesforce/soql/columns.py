@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox.salesforce.query import Plan, Query
 from sandbox.salesforce.schema import Field
+from sandbox.salesforce.soql.to_sql import Plan, Query
 
 Columns = dict[str, Any]
 

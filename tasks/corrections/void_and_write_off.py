@@ -1,0 +1,62 @@
+"""The end of an invoice: void, or written off as uncollectible."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from prefect import task
+from prefect.logging import get_run_logger
+
+from invoicing.connectors import stripe
+from invoicing.domain.model.fingerprint import fingerprint
+from invoicing.domain.model.status import Status
+from invoicing.domain.stripe.resources import WholeInvoice
+from invoicing.domain.stripe.transitions import (
+    InvoiceState,
+)
+from invoicing.ledger import intents
+from invoicing.ledger.intents import (
+    VOID,
+    WRITE_OFF,
+)
+from tasks.records.locks import INVOICE
+from tasks.runtime.retries import STEP
+from tasks.runtime.run_page import run_id
+
+
+@task(task_run_name="void it", **STEP)
+def void(state: InvoiceState) -> None:
+    """Void an invoice in Stripe, once and for good."""
+    _move(VOID, state, Status.VOID, lambda key: stripe.client().void(state.stripe_id, key))
+
+
+@task(task_run_name="write it off", **STEP)
+def write_off(state: InvoiceState) -> None:
+    """Mark an invoice as uncollectible in Stripe, once."""
+    _move(
+        WRITE_OFF,
+        state,
+        Status.UNCOLLECTIBLE,
+        lambda key: stripe.client().mark_uncollectible(state.stripe_id, key),
+    )
+
+
+def _move(
+    operation: str, state: InvoiceState, to: Status, act: Callable[[str], WholeInvoice]
+) -> None:
+    if state.status is to:
+        get_run_logger().info("%s is %s already.", state.name, to)
+        return
+    INVOICE.keep(state.record_id)
+
+    def reached(_since: datetime) -> str | None:
+        now = stripe.client().invoice(state.stripe_id)
+        return str(to) if now and Status.of_stripe(now["status"]) is to else None
+
+    intents.once(
+        operation,
+        state.stripe_id,
+        digest=fingerprint(state.stripe_id),
+        actor=run_id(),
+        evidence=reached,
+        act=lambda key: act(key)["status"],
+    )
