@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from invoicing.connectors import salesforce
-from invoicing.connectors.pubsub import SILENCE_SECONDS, may_subscribe
+from invoicing.connectors.salesforce.pubsub import SILENCE_SECONDS, may_subscribe
 from invoicing.doctor.checks import Check, Untold, Wrong
 from invoicing.doctor.ledger_checks import LEDGER
 from invoicing.doctor.salesforce_checks import LOGIN

@@ -12,8 +12,8 @@ from typing import NoReturn
 
 from anyio.to_thread import run_sync
 
-from invoicing.connectors.pubsub import Change, connected
 from invoicing.connectors.salesforce import Salesforce, Session
+from invoicing.connectors.salesforce.pubsub import Change, connected
 from invoicing.errors import EventsMissed, InvoicingError, Misconfigured
 from invoicing.flow_trigger import FlowTrigger
 from invoicing.ledger import stream_positions

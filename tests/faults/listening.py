@@ -62,7 +62,7 @@ def listen(moment: Moment, may_end: int, points: Points, tell: Tell) -> None:
 
 
 async def _until_all_is_heard(may_end: int, points: Points) -> None:
-    from invoicing.connectors.pubsub import Batch, PubSub
+    from invoicing.connectors.salesforce.pubsub import Batch, PubSub
     from invoicing.listener.listening import Listener
     from invoicing.settings import settings
 

@@ -17,9 +17,9 @@ import pytest
 from deployments.local.stack import SALESFORCE_PACKAGE
 from deployments.local.waiting import eventually
 from invoicing import flow_trigger
-from invoicing.connectors import pubsub_messages as messages
-from invoicing.connectors.pubsub import UNREADABLE, Change, PubSub
 from invoicing.connectors.salesforce import Salesforce, Session
+from invoicing.connectors.salesforce import pubsub_messages as messages
+from invoicing.connectors.salesforce.pubsub import UNREADABLE, Change, PubSub
 from invoicing.domain.salesforce.request_record import REQUEST
 from invoicing.ledger import stream_positions
 from invoicing.listener import listening

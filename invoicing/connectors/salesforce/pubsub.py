@@ -17,8 +17,8 @@ from typing import Any
 import grpc
 from fastavro import parse_schema, schemaless_reader
 
-from invoicing.connectors import pubsub_messages as messages
 from invoicing.connectors.salesforce import Session
+from invoicing.connectors.salesforce import pubsub_messages as messages
 from invoicing.errors import EnvironmentMismatch, EventsMissed, TransientError
 
 log = logging.getLogger("pubsub")
