@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-KEPT = Path(__file__).parents[2] / ".cache" / f"prefect-{version('prefect')}.db"
+CACHED = Path(__file__).parents[2] / ".cache" / f"prefect-{version('prefect')}.db"
 MIGRATED = {
     "PREFECT_SERVER_DATABASE_MIGRATE_ON_START": "false",
     "PREFECT_API_BLOCKS_REGISTER_ON_START": "false",
@@ -24,21 +24,21 @@ def lay_out(home: Path) -> dict[str, str]:
         Further variables for the server's environment.
     """
     home.mkdir(parents=True, exist_ok=True)
-    if not KEPT.exists():
+    if not CACHED.exists():
         return {}
-    shutil.copy(KEPT, home / "prefect.db")
+    shutil.copy(CACHED, home / "prefect.db")
     return MIGRATED
 
 
 def keep(home: Path) -> None:
     """Keep the database of a server that has just started, unless there is one."""
-    if KEPT.exists():
+    if CACHED.exists():
         return
-    KEPT.parent.mkdir(exist_ok=True)
-    with TemporaryDirectory(dir=KEPT.parent) as folder:  # others may do the same at this moment
-        copy = Path(folder) / KEPT.name
+    CACHED.parent.mkdir(exist_ok=True)
+    with TemporaryDirectory(dir=CACHED.parent) as folder:  # others may do the same at this moment
+        copy = Path(folder) / CACHED.name
         source, target = sqlite3.connect(home / "prefect.db"), sqlite3.connect(copy)
         source.backup(target)
         target.close()
         source.close()
-        os.replace(copy, KEPT)
+        os.replace(copy, CACHED)

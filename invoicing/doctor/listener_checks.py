@@ -11,10 +11,10 @@ from invoicing.errors import TransientError
 from invoicing.ledger import stream_positions
 from invoicing.settings import settings
 
-LATE = 2 * timedelta(seconds=SILENCE_SECONDS)
+LATE_AFTER = 2 * timedelta(seconds=SILENCE_SECONDS)
 """A listener hears a sign of life within one silence, and writes down that it did."""
 
-KEPT = timedelta(hours=72)
+EVENTS_KEPT = timedelta(hours=72)
 """For so long Salesforce keeps events: Pub/Sub API guide, "Event Message Durability"."""
 
 START = "Start python -m invoicing.listener under a supervisor; its log says what it lacks."
@@ -57,12 +57,12 @@ def _listening() -> str:
         )
     silent = datetime.now(UTC) - heard
     minutes = silent.total_seconds() / 60
-    if silent > KEPT:
+    if silent > EVENTS_KEPT:
         raise Wrong(
             f"It has heard nothing for {silent.days} days. Salesforce keeps events for three; what "
             "is older is taken up all the same, once a minute."
         )
-    if silent > LATE:
+    if silent > LATE_AFTER:
         raise Wrong(
             f"It has heard nothing for {minutes:.0f} minutes: requests are taken up once a minute."
         )

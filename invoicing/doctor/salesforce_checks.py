@@ -22,7 +22,7 @@ from invoicing.mapping_check import data_mistakes
 from invoicing.settings import settings
 
 LOGIN = "Salesforce login"
-TOLD = 5
+NAMED_AT_MOST = 5
 """Mistakes of one object that are told one by one."""
 
 
@@ -136,8 +136,8 @@ def _object(describe: Callable[[str], salesforce.Record | None], ours: str) -> s
 
 def _refuse(wrong: list[str]) -> None:
     if wrong:
-        more = f" And {len(wrong) - TOLD} more." if len(wrong) > TOLD else ""
-        raise Wrong(" ".join(wrong[:TOLD]) + more)
+        more = f" And {len(wrong) - NAMED_AT_MOST} more." if len(wrong) > NAMED_AT_MOST else ""
+        raise Wrong(" ".join(wrong[:NAMED_AT_MOST]) + more)
 
 
 def _countries(describe: Callable[[str], salesforce.Record | None]) -> str:

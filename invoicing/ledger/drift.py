@@ -13,7 +13,7 @@ from invoicing.ledger.database import session
 from invoicing.ledger.models import DriftRow, Event, StagedStripe, SyncRun
 
 CHUNK = 1_000
-SORTED = 30_000
+ROWS_PER_SORT = 30_000
 """Drift that is read at a time in Stripe's order, for which the database sorts all that is left."""
 
 
@@ -179,7 +179,7 @@ def in_stripe_order(
             true() if lines else ~col(DriftRow.lines),
         )
         .order_by(order[0].desc(), order[1].desc())
-        .limit(max(size, SORTED))
+        .limit(max(size, ROWS_PER_SORT))
     )
     rest = query
     while True:

@@ -25,7 +25,7 @@ LEASE_SECONDS = 20
 JUST_NOW_SECONDS = 2
 """A lease that was renewed so recently is not renewed again."""
 
-AT_ONCE = 500
+LEASES_PER_STATEMENT = 500
 """Leases that one statement takes; it is in memory as a whole."""
 
 
@@ -88,7 +88,7 @@ def acquire_all(
     if not wanted:
         return AcquiredLeases(frozenset(), frozenset(), {})
     with session() as ledger:
-        for some in chunked(wanted, AT_ONCE):
+        for some in chunked(wanted, LEASES_PER_STATEMENT):
             rows = [{"subject": one, "owner": owner, "expires_at": until} for one in some]
             new |= {key.subject for key in insert_values(ledger, Lease, rows)}
         others = [subject for subject in wanted if subject not in new]

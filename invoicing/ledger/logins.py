@@ -18,7 +18,7 @@ from invoicing.ledger.database import session
 from invoicing.ledger.models import SharedLogin
 from invoicing.typed_answers import decode
 
-LASTS = timedelta(minutes=10)
+LIFETIME = timedelta(minutes=10)
 """How long a login is taken up by others: the shortest session of an org ends after 15 minutes.
 Source: Salesforce Help, "Modify Session Security Settings"."""
 
@@ -55,7 +55,7 @@ class Logins:
         """
         with session() as ledger:
             row = ledger.get(SharedLogin, self.subject)
-        known = self._opened(row) if row and datetime.now(UTC) - row.opened_at < LASTS else None
+        known = self._opened(row) if row and datetime.now(UTC) - row.opened_at < LIFETIME else None
         if known and known.token != ended:
             return known
         token, host = log_in()

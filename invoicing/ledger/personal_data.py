@@ -71,7 +71,7 @@ IN_DOUBT = (
 )
 """Operations of which Stripe's own record is the evidence that they happened."""
 
-AT_ONCE = 100
+IDS_PER_STATEMENT = 100
 """Ids that one statement looks for, in several columns each."""
 
 
@@ -230,7 +230,7 @@ def related(ids: Collection[str]) -> set[str]:
         known |= new
         found: set[str | None] = set()
         with session() as ledger:
-            for some in chunked(sorted(new), AT_ONCE):
+            for some in chunked(sorted(new), IDS_PER_STATEMENT):
                 for query in (
                     select(Event.invoice_id).where(col(Event.lane).in_(some)),
                     select(InvoiceLink.record_id).where(col(InvoiceLink.stripe_id).in_(some)),
@@ -297,7 +297,7 @@ def _of_customer(
     """Each table with a condition for rows of a customer; several for one where ids are many."""
     for model, holding in HOLDINGS.items():
         table = SQLModel.metadata.tables[str(model.__tablename__)]
-        for some in chunked(sorted(ids), AT_ONCE) if holding.found_by else ():
+        for some in chunked(sorted(ids), IDS_PER_STATEMENT) if holding.found_by else ():
             its: list[ColumnElement[bool]] = [table.c[name].in_(some) for name in holding.found_by]
             if model is Intent:
                 its += [table.c.subject.startswith(f"{id_}:", autoescape=True) for id_ in some]
@@ -363,7 +363,7 @@ def open_matters(ids: Collection[str]) -> list[str]:
     with session() as ledger:
         return [
             matter
-            for some in chunked(sorted(ids), AT_ONCE)
+            for some in chunked(sorted(ids), IDS_PER_STATEMENT)
             for matter in _open_matters(ledger, some)
         ]
 

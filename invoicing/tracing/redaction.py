@@ -20,7 +20,7 @@ from opentelemetry.util.types import Attributes, AttributeValue
 
 NameOf = Callable[[ReadableSpan], str | None]
 
-KEPT = frozenset(
+KEPT_ATTRIBUTES = frozenset(
     [
         "error.type",
         "exception.type",
@@ -128,7 +128,7 @@ def _words(segments: Iterable[str]) -> Iterable[str]:
 
 
 def _kept(attributes: Attributes) -> dict[str, AttributeValue]:
-    return {name: value for name, value in (attributes or {}).items() if name in KEPT}
+    return {name: value for name, value in (attributes or {}).items() if name in KEPT_ATTRIBUTES}
 
 
 def _code(span: ReadableSpan) -> StatusCode:

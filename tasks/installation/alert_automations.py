@@ -25,8 +25,8 @@ from invoicing.settings import read
 from tasks.installation.automations import (
     ENDED,
     OURS,
+    PAUSED_STATES,
     PREFECT_YAML,
-    RESTING,
     RUNNING,
     Timing,
     automations,
@@ -174,7 +174,7 @@ def notifications(told: Notifications, flows: list[str], address: UUID) -> list[
             "An approval, or a question of the nightly comparison: the run's name says which.",
             flows,
             run,
-            each | {"posture": Posture.Reactive, "expect": events(RESTING)},
+            each | {"posture": Posture.Reactive, "expect": events(PAUSED_STATES)},
         ),
         automation(
             "no run begins",
@@ -209,7 +209,7 @@ def notifications(told: Notifications, flows: list[str], address: UUID) -> list[
                 "posture": Posture.Proactive,
                 "for_each": {"prefect.resource.id"},
                 "after": events({"Running"}),
-                "expect": events(ENDED | RESTING),
+                "expect": events(ENDED | PAUSED_STATES),
                 "within": timedelta(seconds=told.late_seconds),
             },
         ),

@@ -28,8 +28,10 @@ OURS = "salesforce-stripe-invoices"
 
 HEARTBEAT = "heartbeat"
 ENDED = frozenset(["Completed", "Failed", "TimedOut", "Crashed", "Cancelled"])
-WAITING = frozenset(["Scheduled", "AwaitingRetry", "AwaitingConcurrencySlot", "Late", "Resuming"])
-RESTING = frozenset(["Paused", "Suspended"])
+WAITING_STATES = frozenset(
+    ["Scheduled", "AwaitingRetry", "AwaitingConcurrencySlot", "Late", "Resuming"]
+)
+PAUSED_STATES = frozenset(["Paused", "Suspended"])
 RUNNING = frozenset(["Running", "Retrying"])
 
 
@@ -94,7 +96,9 @@ def automations(timing: Timing, flows: list[str]) -> list[AutomationCore]:
             {
                 "posture": Posture.Proactive,
                 "after": events({HEARTBEAT} | RUNNING),
-                "expect": events({HEARTBEAT, "Cancelling"} | ENDED | RESTING | WAITING),
+                "expect": events(
+                    {HEARTBEAT, "Cancelling"} | ENDED | PAUSED_STATES | WAITING_STATES
+                ),
                 "within": timedelta(seconds=timing.silent_seconds),
             },
             ChangeFlowRunState(
@@ -111,8 +115,8 @@ def automations(timing: Timing, flows: list[str]) -> list[AutomationCore]:
                 "expect": events(
                     {HEARTBEAT, "Pending", "Cancelling"}
                     | (ENDED - {"Crashed"})
-                    | RESTING
-                    | WAITING
+                    | PAUSED_STATES
+                    | WAITING_STATES
                     | RUNNING
                 ),
                 "within": timedelta(seconds=timing.crashed_seconds),
@@ -125,7 +129,9 @@ def automations(timing: Timing, flows: list[str]) -> list[AutomationCore]:
             {
                 "posture": Posture.Proactive,
                 "after": events({"Pending"}),
-                "expect": events({HEARTBEAT, "Cancelling"} | ENDED | RESTING | WAITING | RUNNING),
+                "expect": events(
+                    {HEARTBEAT, "Cancelling"} | ENDED | PAUSED_STATES | WAITING_STATES | RUNNING
+                ),
                 "within": timedelta(seconds=timing.pending_seconds),
             },
             again("This run had not begun and is handed out again."),

@@ -25,7 +25,7 @@ Written = Mapping[str, Mapping[str, Any]]
 OF_LINE = f"{record.LINES}."
 """Before the name of a line's field."""
 
-MANY = 4_000
+IDS_PER_QUERY = 4_000
 """Records that a Bulk query names: a query has 100,000 characters, of which an id takes 22.
 
 Source: Salesforce Developer Limits and Allocations Quick Reference, "SOQL and SOSL Limits"
@@ -71,7 +71,7 @@ def look_at(written: Mapping[str, Written]) -> Saved:
 def look_at_many(record_ids: Sequence[str], written: Callable[[str], Mapping[str, Any]]) -> Saved:
     """Look at thousands of records of which no lines were written, as :func:`look_at` does.
 
-    One Bulk query for each :data:`MANY`; of the records nothing is kept.
+    One Bulk query for each :data:`IDS_PER_QUERY`; of the records nothing is kept.
 
     Args:
         record_ids: The invoice records.
@@ -80,7 +80,7 @@ def look_at_many(record_ids: Sequence[str], written: Callable[[str], Mapping[str
     fields = ["Id", *sorted(WATCHED)]
     rows = (
         dict(zip(fields, row, strict=True))
-        for some in chunked(record_ids, MANY)
+        for some in chunked(record_ids, IDS_PER_QUERY)
         for row in salesforce.client().bulk_query(Query(record.INVOICE, fields, is_in("Id", some)))
     )
     return _compared(rows, lambda id_: {id_: written(id_)}, record_ids)

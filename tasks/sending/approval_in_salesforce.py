@@ -40,7 +40,7 @@ user does without. Source: Object Reference, "PermissionSetAssignment"."""
 
 WITHDRAWN = "Withdrawn"
 
-TOTAL = "total-"
+TOTAL_PREFIX = "total-"
 """Begins what a decision is about that is about a total."""
 
 DECIDED = {
@@ -67,7 +67,7 @@ def decided_about(draft: Invoice, asked: AmountDue) -> str:
     The record takes over what Stripe has while somebody thinks about that, and an invoice that is
     final does not change any more, nor do its lines.
     """
-    return f"{TOTAL}{asked.total.minor}" if asked.was_changed else draft.content_digest
+    return f"{TOTAL_PREFIX}{asked.total.minor}" if asked.was_changed else draft.content_digest
 
 
 def decides_in_salesforce() -> bool:
@@ -89,7 +89,7 @@ class _Question:
 
     def is_about(self, draft: Invoice) -> bool:
         """Whether the invoice is still what was asked about; a final one cannot change."""
-        return self.content == draft.content_digest or self.content.startswith(TOTAL)
+        return self.content == draft.content_digest or self.content.startswith(TOTAL_PREFIX)
 
     @property
     def decision(self) -> Intent | None:

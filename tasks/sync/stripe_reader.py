@@ -14,7 +14,7 @@ from invoicing.domain.stripe.payment_facts import (
     problem,
     under_way,
 )
-from invoicing.domain.stripe.projection import WAITING, Projection, payment_state, project
+from invoicing.domain.stripe.projection import UNPAID_STATUSES, Projection, payment_state, project
 from invoicing.domain.stripe.resources import Lines, PaidInvoice
 from invoicing.errors import InvoicingError
 from invoicing.ledger import payment_facts
@@ -87,7 +87,7 @@ def _read(stripe_id: str, before: PaymentFacts, look: bool) -> Reading:
 
 
 def _known_now(invoice: PaidInvoice, before: PaymentFacts, look: bool) -> PaymentFacts:
-    waiting, payments = invoice["status"] in WAITING, payments_of(invoice)
+    waiting, payments = invoice["status"] in UNPAID_STATUSES, payments_of(invoice)
     now = replace(
         before,
         problem=problem(payments) if waiting else "",

@@ -18,7 +18,7 @@ from invoicing.connectors.salesforce.errors import (
 )
 from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.errors import Misconfigured
-from invoicing.ledger.logins import LASTS, Logins
+from invoicing.ledger.logins import LIFETIME, Logins
 from invoicing.settings import Salesforce as SalesforceSettings
 
 SIDE_BY_SIDE = 16
@@ -83,13 +83,13 @@ class Client(SalesforceClient):
     @contextmanager
     def renewed(self) -> Iterator[None]:
         """Have a session that does not end meanwhile; one that ended even so is not used again."""
-        if time.monotonic() - self._opened > LASTS.total_seconds():
+        if time.monotonic() - self._opened > LIFETIME.total_seconds():
             with translated_errors("log in"):
                 self._refresh_session()
         try:
             yield
         except SessionEnded:
-            self._opened = -LASTS.total_seconds()
+            self._opened = -LIFETIME.total_seconds()
             raise
 
 

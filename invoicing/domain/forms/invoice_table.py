@@ -53,7 +53,7 @@ NOTHING = frozenset(
 """What exports write where there is no tax, discount or charge."""
 
 
-TOTAL = re.compile(
+TOTALS_ROW = re.compile(
     r"((grand|sub)[ -]?)?totals?|(gesamt|zwischen)?summe|gesamt|sous-total|total général|"
     r"total general|totale|totaal|subtotaal"
 )
@@ -250,7 +250,7 @@ def _is_total(cells: Sequence[tuple[int, str, str]]) -> bool:
     if not words:
         return any(name in AMOUNTS for _, name, _ in cells)
     plain = (re.sub(r" *(:|\(.*\)) *", "", word.casefold()) for word in words)
-    return any(map(TOTAL.fullmatch, plain))
+    return any(map(TOTALS_ROW.fullmatch, plain))
 
 
 Reader = Callable[[str], Any]

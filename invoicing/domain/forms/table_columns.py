@@ -301,14 +301,14 @@ KNOWN_TITLES = {*COLUMNS, *_ASKED} | {
 }
 """Titles, plain, by which a table is recognised as one."""
 
-TELLING = (
+MONEY_TITLES = (
     r"tax(es|able)?|vat|gst|mwst|ust|tva|iva|btw|moms|currency|discounts?|rebates?|rabatt|remise|"
     r"descuento|korting|\w*(steuer|währung|rabatt)\w*|devise|divisa|moneda"
 )
 """Words of a title that mean money even beside cells without a digit."""
 
 MONEY_WORD = re.compile(
-    rf"\b({TELLING}|(sub)?totals?|amounts?|prices?|fees?|charges?|freight|adjustments?|rounding|"
+    rf"\b({MONEY_TITLES}|(sub)?totals?|amounts?|prices?|fees?|charges?|freight|adjustments?|rounding|"
     r"round off|nett?o?|gross|brutto|balance|paid|deposits?|credits?|surcharges?|tips?|sums?|"
     r"montant|prix|importe|precio|bedrag|\w*(betrag|preis|summe))\b"
 )
@@ -424,7 +424,7 @@ def _carries_money(title: str, cells: Sequence[str]) -> bool:
     if words and words[-1] not in NO_MONEY and not (len(words) > 1 and words[-1] == "description"):
         found = MONEY_WORD.search(" ".join(words))
         if found:
-            return bool(re.fullmatch(TELLING, found[0])) or any(
+            return bool(re.fullmatch(MONEY_TITLES, found[0])) or any(
                 map(re.compile(r"\d").search, cells)
             )
     return any(split_currency(cell.strip())[1] for cell in cells)

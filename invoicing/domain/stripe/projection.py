@@ -24,7 +24,7 @@ LINE_KEY = "salesforce_line_key"
 REPLACES_KEY = "salesforce_replaces"
 """Metadata of a replacement that we made: the invoice whose place it takes."""
 
-WAITING = ("open", "uncollectible")
+UNPAID_STATUSES = ("open", "uncollectible")
 """Stripe's statuses of an invoice that can still be paid."""
 
 COLLECTIONS = {"send_invoice": Collection.SEND, "charge_automatically": Collection.CHARGE}
@@ -110,7 +110,7 @@ def payment_state(invoice: StripeInvoice, known: PaymentFacts = NO_PAYMENT_FACTS
     """
     if known.disputed:
         return PaymentState.DISPUTED
-    if known.under_way and invoice["status"] in WAITING:
+    if known.under_way and invoice["status"] in UNPAID_STATUSES:
         return PaymentState.PROCESSING
     excess = min(known.unnoted, invoice["amount_overpaid"])
     back = known.refunded - excess + known.out_of_band
@@ -141,7 +141,7 @@ def _payment_problem(invoice: StripeInvoice, currency: str, known: PaymentFacts)
     """What is wrong with an invoice's payments, in words."""
     twice = given_twice(invoice, known)
     if not twice:
-        return known.problem or None if invoice["status"] in WAITING else None
+        return known.problem or None if invoice["status"] in UNPAID_STATUSES else None
     on_balance = invoice["amount_overpaid"] + known.on_balance
     ways = ["on the customer's balance"] if on_balance else []
     ways += ["by a refund"] if known.refunded else []

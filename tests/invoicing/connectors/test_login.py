@@ -140,7 +140,7 @@ def test_a_bulk_read_after_a_long_silence_has_a_session(
 ) -> None:
     """The SDK's bulk calls do not log in again, so the login is renewed before they begin."""
     org = another_process()
-    monkeypatch.setattr(login, "LASTS", timedelta(0))
+    monkeypatch.setattr(login, "LIFETIME", timedelta(0))
     salesforce_sandbox.admin("DELETE", "sessions")
     assert len(list(org.bulk_query(ACCOUNTS))) == 8
     salesforce_sandbox.admin("DELETE", "sessions")
