@@ -12,11 +12,13 @@ from tests.faults import report
 from tests.faults.faults import KINDS
 from tests.faults.schedules import (
     DASHBOARD,
+    PLAYED,
     RANDOM,
     Schedule,
     Sites,
     Verdict,
     at_random,
+    expired_keys,
     explore,
     outages,
     perform,
@@ -24,7 +26,6 @@ from tests.faults.schedules import (
     single_kills,
     single_stalls,
 )
-from tests.faults.stories import STORIES
 from tests.faults.world_pool import Lost, world_pool
 
 
@@ -34,7 +35,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     began = time.perf_counter()
     verdicts: list[Verdict] = []
-    flows = [options.flow] if options.flow else list(STORIES)
+    flows = [options.flow] if options.flow else list(PLAYED)
     with world_pool(options.worlds, options.database) as worlds:
         sites = dict(worlds.do_all(explore, flows, lambda flow, _: worlds.do(explore, flow)))
         schedules = list(plan(flows, sites, options))
@@ -52,10 +53,10 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--schedules", type=int, default=10_000, help="how many to play")
     parser.add_argument("--seed", type=int, default=1, help="of everything left to chance")
-    parser.add_argument("--flow", choices=sorted(STORIES), help="only this flow's story")
+    parser.add_argument("--flow", choices=sorted(PLAYED), help="only this flow's story")
     parser.add_argument(
         "--fault",
-        choices=[*KINDS, "kill", "stall", "away", DASHBOARD],
+        choices=[*KINDS, "kill", "expired", "stall", "away", DASHBOARD],
         help="only this kind of trouble",
     )
     parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")
@@ -76,7 +77,7 @@ def plan(
     singles = [
         schedule
         for flow in flows
-        for singles_of in (single_faults, single_kills, single_stalls, outages)
+        for singles_of in (single_faults, single_kills, expired_keys, single_stalls, outages)
         for schedule in singles_of(flow, sites[flow])
         if _is_wanted(schedule, options.fault)
     ]

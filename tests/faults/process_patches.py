@@ -5,6 +5,7 @@ For good, without undoing: these processes are for nothing else.
 
 import datetime as standard
 import logging
+import re
 import signal
 import sys
 import threading
@@ -160,17 +161,24 @@ def _signal_this_thread(end: signal.Signals) -> None:
     signal.pthread_kill(threading.get_ident(), end)
 
 
+_ID = re.compile(r"(?<=/)(?=[^/]*\d)[^/ ]{9,}")
+"""What names one thing in a path, and is another each time that a story is played."""
+
+
 class Points:
     """The points of a process at which it may die: around each request and each commit."""
 
     def __init__(
         self,
-        kill_at: int | None,
+        kill_at: int | str | None,
         stall_at: int | None = None,
         ledger_away: Away | None = None,
         prefect_away: Away | None = None,
     ) -> None:
         """Count from zero; at ``kill_at`` the process is killed, from ``stall_at`` on it stops.
+
+        To be killed somewhere by name, and not by a number that heartbeats shift, it is given the
+        label. What happens again has another: ``after POST v1/invoices/*/send (2)``.
 
         It never stops while one of its threads is inside of a transaction, where it would keep
         the ledger from everybody. From the n-th transaction on, so many find no ledger, and from
@@ -187,13 +195,17 @@ class Points:
         self._stall_at = stall_at
         self._lock = threading.Lock()
         self._inside: Counter[int] = Counter()
+        self._passed: Counter[str] = Counter()
 
     def pass_(self, label: str) -> None:
         """Come to a point."""
+        label = _ID.sub("*", label)
         with self._lock:
             number = len(self.labels)
-            self.labels.append(label)
-            if number == self._kill_at:
+            self._passed[label] += 1
+            times = self._passed[label]
+            self.labels.append(label if times == 1 else f"{label} ({times})")
+            if self._kill_at in (number, self.labels[-1]):
                 _signal_this_thread(signal.SIGKILL)
             if self._stall_at is not None and number >= self._stall_at and self._at_rest(label):
                 self._stall_at = None

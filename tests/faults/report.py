@@ -57,6 +57,7 @@ def _table(figures: dict[str, Any], verdicts: Sequence[Verdict], run: argparse.N
 _SORTS = {
     "fault": "with one fault, every call by every kind",
     "kill": "with one kill, every point",
+    "expired": "with one kill after each effect in Stripe, and 25 hours",
     "stall": "with one freeze, every point outside of transactions",
     "away": "with a service or the ledger away for minutes",
     "random": "with several, at random",

@@ -97,7 +97,7 @@ class Attempt:
         parameters: Mapping[str, Any],
         *,
         run: UUID | None = None,
-        kill_at: int | None = None,
+        kill_at: int | str | None = None,
         stall_at: int | None = None,
         ledger_away: process_patches.Away | None = None,
         prefect_away: process_patches.Away | None = None,
@@ -110,7 +110,7 @@ class Attempt:
             flow: The deployed flow's name, or the listener's.
             parameters: Of the run.
             run: A run that did not come to its end, to be taken up again; else a new one.
-            kill_at: The number of the point at which the process is killed.
+            kill_at: The number or the label of the point at which the process is killed.
             stall_at: The number of the point at which it stops, until it is told to go on.
             ledger_away: When the ledger is not there for it.
             prefect_away: When Prefect's API is not there for what it starts.

@@ -19,19 +19,31 @@ from tests.faults.forked_process import Broken, Child, Hung, Tell
 from tests.faults.listening import LISTENER, WATCH, waiting_runs
 from tests.faults.process_patches import Away, is_prefects
 from tests.faults.runner import Attempt, Ending, by_hand, outcome_of
-from tests.faults.stories import STORIES, Parameters, Story, into_the_inbox, somebody_else
+from tests.faults.stories import (
+    OTHER_WAYS,
+    STORIES,
+    Parameters,
+    Story,
+    into_the_inbox,
+    somebody_else,
+)
 from tests.faults.worlds import DAY, SALESFORCE, STRIPE, World
 
 LEASES_OVER = 400.0
 """Seconds after which whatever a killed process held is free again."""
 
-PAUSES = (0.0, LEASES_OVER, 25 * 3600.0, 31 * DAY)
+KEYS_OVER = 25 * 3600.0
+"""Seconds after which Stripe has forgotten an idempotency key, and so have we."""
+
+PAUSES = (0.0, LEASES_OVER, KEYS_OVER, 31 * DAY)
 """How long it may take until somebody tries again."""
 
 WITHOUT_LEDGER, WITHOUT_PREFECT = "ledger away for minutes", "Prefect's API away or unheard"
 
 RANDOM, DASHBOARD = "random", "dashboard"
 """Kinds of schedules: several kinds of trouble; the same while others act on both sides."""
+
+PLAYED = {**STORIES, **OTHER_WAYS}
 
 TRIES = 10
 ROUNDS = 12
@@ -43,10 +55,11 @@ class Schedule:
 
     Attributes:
         name: Names the schedule for good: playing it again is playing the same.
-        flow: Whose story.
+        flow: Whose story, or the name of another way of a flow.
         seed: Of everything that is left to chance.
         rules: Trouble on the wire, by service.
-        kills: At which point the first, second … attempt is killed; None for not at all.
+        kills: At which point the first, second … attempt is killed, by its number or its label;
+            None for not at all.
         stall: At which point the first attempt stops, until after its run was taken up by
             another process; None for not at all.
         stall_again: The same of the second attempt.
@@ -65,7 +78,7 @@ class Schedule:
     flow: str
     seed: int = 0
     rules: dict[str, list[Rule]] = field(default_factory=dict)
-    kills: tuple[int | None, ...] = ()
+    kills: tuple[int | str | None, ...] = ()
     stall: int | None = None
     stall_again: int | None = None
     ledger_away: Away | None = None
@@ -110,7 +123,7 @@ def perform(world: World, schedule: Schedule) -> Verdict:
 
 
 def _play(world: World, schedule: Schedule, verdict: Verdict) -> None:
-    story = STORIES[schedule.flow]
+    story = PLAYED[schedule.flow]
     world.renew()
     asked: Parameters = by_hand(world, story.prepare)
     world.order_faults(schedule.rules, schedule.seed)
@@ -119,7 +132,7 @@ def _play(world: World, schedule: Schedule, verdict: Verdict) -> None:
     first = [
         Attempt(
             world,
-            schedule.flow,
+            story.flow,
             asked,
             kill_at=kills[0],
             stall_at=schedule.stall,
@@ -128,7 +141,7 @@ def _play(world: World, schedule: Schedule, verdict: Verdict) -> None:
         )
     ]
     first += [
-        Attempt(world, schedule.flow, request, kill_at=kill_at)
+        Attempt(world, story.flow, request, kill_at=kill_at)
         for request, kill_at in zip_longest(requests[1:], schedule.rival_kills)
     ]
     beside = [
@@ -204,7 +217,8 @@ def _take_up(
     again: bool,
 ) -> Ending:
     """Take a run up that is believed dead; every other time it comes back to life meanwhile."""
-    successor = Attempt(world, schedule.flow, request, run=None if again else ending.run)
+    flow = PLAYED[schedule.flow].flow
+    successor = Attempt(world, flow, request, run=None if again else ending.run)
     if schedule.seed % 2:
         stalled.go_on()
     return successor.join()
@@ -246,9 +260,8 @@ def _bring_to_end(
         run: UUID | None = None if again else ending.run
         kill_at = kills.pop(0) if kills else None
         stall_at = schedule.stall_again if number == 0 else None
-        attempt = Attempt(
-            world, schedule.flow, request, run=run, kill_at=kill_at, stall_at=stall_at
-        )
+        flow = PLAYED[schedule.flow].flow
+        attempt = Attempt(world, flow, request, run=run, kill_at=kill_at, stall_at=stall_at)
         if stall_at is not None and (stalled := attempt.stalls()):
             verdict.stalls += 1
             ending = _take_up(world, schedule, attempt, stalled, request, again=again)
@@ -382,14 +395,14 @@ class Sites:
 def explore(world: World, flow: str) -> tuple[str, Sites]:
     """Play a story without trouble; returns its flow, with every call and every point."""
     world.renew()
-    asked: Any = by_hand(world, STORIES[flow].prepare)
+    asked: Any = by_hand(world, PLAYED[flow].prepare)
     for sandbox in world.sandboxes.values():
         sandbox.admin("DELETE", "requests")
-    attempt = Attempt(world, flow, asked, watched=True)
-    if STORIES[flow].meanwhile:
-        Child(partial(_meanwhile, STORIES[flow], world, 0)).join()
+    attempt = Attempt(world, PLAYED[flow].flow, asked, watched=True)
+    if PLAYED[flow].meanwhile:
+        Child(partial(_meanwhile, PLAYED[flow], world, 0)).join()
     ending = attempt.join()
-    if ending.how != STORIES[flow].how:
+    if ending.how != PLAYED[flow].how:
         raise Broken(f"{flow} does not complete without trouble: {ending}")
     calls = {
         name: [(r["method"], r["path"]) for r in sandbox.admin("GET", "requests")["requests"]]
@@ -423,8 +436,17 @@ def single_kills(flow: str, sites: Sites) -> list[Schedule]:
             again=again,
             pause=LEASES_OVER if again else 0.0,
         )
-        for point in range(len(sites.points))
-        for again in ((False, True) if STORIES[flow].again else (False,))
+        for point in sites.points
+        for again in ((False, True) if PLAYED[flow].again else (False,))
+    ]
+
+
+def expired_keys(flow: str, sites: Sites) -> list[Schedule]:
+    """Stripe had each effect of a story, nobody heard, and no key protects when it is run again."""
+    return [
+        Schedule(f"expired:{flow}:{point}", flow, kills=(point,), again=True, pause=KEYS_OVER)
+        for point in sites.points
+        if point.startswith(("after POST v1/", "after DELETE v1/"))
     ]
 
 

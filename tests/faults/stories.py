@@ -373,6 +373,18 @@ def _send() -> Parameters:
     return {"invoice": name}
 
 
+def _charge() -> Parameters:
+    """A draft that is charged to the bank account which Acme has saved since its last invoice."""
+    sent()
+    [customer] = stripe_get("/v1/customers")
+    attach = "/v1/payment_methods/pm_usBankAccount_success/attach"
+    account = stripe_post(attach, customer=customer["id"])
+    default = {"invoice_settings[default_payment_method]": account["id"]}
+    stripe_post(f"/v1/customers/{customer['id']}", **default)
+    charged = form(due_date=None, options={"collection": "Charge Automatically"})
+    return {"invoice": str(outcome_of("raise-invoice", **charged).name)}
+
+
 def _link() -> Parameters:
     """A draft, and a customer of the same address whom somebody made in Stripe."""
     draft()
@@ -742,6 +754,16 @@ def _is_sent(facts: Facts, parameters: Parameters) -> Iterator[str]:
     yield from _says("customer", [record["Account__r"]["Stripe_Customer_Id__c"]], customers)
 
 
+def _is_charged(facts: Facts, parameters: Parameters) -> Iterator[str]:
+    """Once, and nobody is mailed: a bank debit that is under way for days."""
+    record = facts.record(parameters["invoice"])
+    ids = [invoice["id"] for invoice in facts.invoices_of(record)]
+    charges = [payment for payment in facts.payments if payment["invoice"] in ids]
+    yield from _says("status", record["Status__c"], "Open")
+    yield from _says("charges", [p["amount_requested"] for p in charges], [245000])
+    yield from _says("e-mails", len(facts.mails_of(record)), 0)
+
+
 def _is_linked(facts: Facts, parameters: Parameters) -> Iterator[str]:
     [record] = facts.records
     linked = record["Account__r"]["Stripe_Customer_Id__c"]
@@ -929,3 +951,8 @@ STORIES: Mapping[str, Story] = {
         Story("forget-old-data", _grow_old, _is_erased),
     )
 }
+
+OTHER_WAYS: Mapping[str, Story] = {
+    "send-invoice, charged": Story("send-invoice", _charge, _is_charged),
+}
+"""Stories of flows that have one, with other effects."""

@@ -20,7 +20,7 @@ def points_of(world: World) -> tuple[str, ...]:
     return Attempt(world, "send-invoice", by_hand(world, approved), watched=True).join().points
 
 
-def dies_after_the_yes(world: World, point: int) -> list[str]:
+def dies_after_the_yes(world: World, point: str) -> list[str]:
     """Play it with a death at one point; what is wrong in the end."""
     world.renew()
     asked = by_hand(world, approved)
@@ -41,8 +41,8 @@ def dies_after_the_yes(world: World, point: int) -> list[str]:
 def test_killed_between_the_yes_and_the_mail(worlds: WorldPool) -> None:
     """Wherever it died, the same run goes on: one mail, and nobody is asked again."""
     points = worlds.do(points_of)
-    for point in range(0, len(points), 4):
-        assert worlds.do(dies_after_the_yes, point) == [], points[point]
+    for point in points[::4]:
+        assert worlds.do(dies_after_the_yes, point) == [], point
 
 
 def at_once(world: World, first: str) -> list[str]:

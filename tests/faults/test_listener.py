@@ -24,10 +24,10 @@ NO_MORE = 4 * DAY
 """Salesforce keeps events for three days."""
 
 
-def at(sites: dict[str, Sites], point: str) -> int:
+def at(sites: dict[str, Sites], point: str) -> str:
     """The first such point."""
     labels = sites[LISTENER].points
-    return next(n for n, label in enumerate(labels) if label.startswith(POINTS[point]))
+    return next(label for label in labels if label.startswith(POINTS[point]))
 
 
 def played(worlds: WorldPool, schedule: Schedule) -> list[str]:

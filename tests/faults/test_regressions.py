@@ -103,8 +103,7 @@ def test_a_full_sync_that_died_after_its_end_is_taken_up_again(
     worlds: WorldPool, sites: dict[str, Sites]
 ) -> None:
     """It was closed in the ledger, but Prefect never heard of it; the same run begins again."""
-    points = sites["full-sync"].points
     closed = "after commit of UPDATE sync_run"
-    last = max(number for number, label in enumerate(points) if label.startswith(closed))
+    last = [label for label in sites["full-sync"].points if label.startswith(closed)][-1]
     verdict = worlds.do(perform, Schedule("kill:full-sync:last", "full-sync", kills=(last,)))
     assert verdict.violations == [], verdict

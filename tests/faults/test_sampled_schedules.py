@@ -5,7 +5,16 @@ import random
 import pytest
 
 from tests.faults.runner import deployed
-from tests.faults.schedules import Schedule, Sites, at_random, perform, single_faults, single_kills
+from tests.faults.schedules import (
+    PLAYED,
+    Schedule,
+    Sites,
+    at_random,
+    expired_keys,
+    perform,
+    single_faults,
+    single_kills,
+)
 from tests.faults.stories import STORIES
 from tests.faults.world_pool import WorldPool
 
@@ -43,6 +52,34 @@ def test_one_fault_or_one_death_changes_nothing(
     chosen = [dice.choice(troubles) for troubles in all_of_them if troubles]
     for verdict in worlds.do_all(perform, chosen or [Schedule(flow, flow)]):
         assert verdict.violations == [], verdict
+
+
+GOES_OUT_FOR_GOOD = (
+    ("send-invoice", "after POST v1/invoices/*/send"),
+    ("send-invoice", "after POST v1/invoices"),
+    ("send-invoice, charged", "after POST v1/invoices/*/pay"),
+    ("credit-invoice", "after POST v1/credit_notes"),
+    ("resend-invoice", "after POST v1/invoices/*/send"),
+)
+"""Effects of which each change plays the death that nobody hears of for a day."""
+
+
+@pytest.mark.parametrize(("flow", "effect"), GOES_OUT_FOR_GOOD)
+def test_no_key_protects_what_was_done(
+    worlds: WorldPool, sites: dict[str, Sites], flow: str, effect: str
+) -> None:
+    """Killed after its effect, and run again when Stripe has forgotten the key: evidence counts."""
+    [schedule] = [one for one in expired_keys(flow, sites[flow]) if one.kills == (effect,)]
+    verdict = worlds.do(perform, schedule)
+    assert (verdict.kills, verdict.violations) == (1, []), verdict
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("flow", PLAYED)
+def test_no_key_protects_anything(worlds: WorldPool, sites: dict[str, Sites], flow: str) -> None:
+    """The same of every effect that a story has in Stripe."""
+    for verdict in worlds.do_all(perform, expired_keys(flow, sites[flow])):
+        assert (verdict.kills, verdict.violations) == (1, []), verdict
 
 
 @pytest.mark.long
