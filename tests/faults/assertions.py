@@ -379,6 +379,10 @@ def _told_once(facts: Facts, *, edited: bool) -> Iterator[str]:
     for key in happened.keys() | there.keys():
         if key not in happened or there[key] != 1:
             yield f"the timeline has {key} {there[key]} times"
+    said = Counter((e.record_id, e.what, e.happened_at) for e in happened.values() if not e.number)
+    yield from (
+        f"the timeline says twice: {what}" for (_, what, _), times in said.items() if times > 1
+    )
     for record in facts.records:
         mine = [e for e in happened.values() if e.record_id == record["Id"] and e.number]
         mine.sort(key=lambda entry: entry.number or 0)

@@ -171,13 +171,13 @@ class Points:
     def __init__(
         self,
         kill_at: int | str | None,
-        stall_at: int | None = None,
+        stall_at: int | str | None = None,
         ledger_away: Away | None = None,
         prefect_away: Away | None = None,
     ) -> None:
         """Count from zero; at ``kill_at`` the process is killed, from ``stall_at`` on it stops.
 
-        To be killed somewhere by name, and not by a number that heartbeats shift, it is given the
+        To die or stop somewhere by name, and not by a number that heartbeats shift, it is given the
         label. What happens again has another: ``after POST v1/invoices/*/send (2)``.
 
         It never stops while one of its threads is inside of a transaction, where it would keep
@@ -207,7 +207,13 @@ class Points:
             self.labels.append(label if times == 1 else f"{label} ({times})")
             if self._kill_at in (number, self.labels[-1]):
                 _signal_this_thread(signal.SIGKILL)
-            if self._stall_at is not None and number >= self._stall_at and self._at_rest(label):
+            if self._stall_at == self.labels[-1]:
+                self._stall_at = number
+            if (
+                isinstance(self._stall_at, int)
+                and number >= self._stall_at
+                and self._at_rest(label)
+            ):
                 self._stall_at = None
                 _signal_this_thread(signal.SIGSTOP)
 

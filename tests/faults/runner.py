@@ -98,7 +98,7 @@ class Attempt:
         *,
         run: UUID | None = None,
         kill_at: int | str | None = None,
-        stall_at: int | None = None,
+        stall_at: int | str | None = None,
         ledger_away: process_patches.Away | None = None,
         prefect_away: process_patches.Away | None = None,
         watched: bool = False,
@@ -111,7 +111,7 @@ class Attempt:
             parameters: Of the run.
             run: A run that did not come to its end, to be taken up again; else a new one.
             kill_at: The number or the label of the point at which the process is killed.
-            stall_at: The number of the point at which it stops, until it is told to go on.
+            stall_at: The same of the point at which it stops, until it is told to go on.
             ledger_away: When the ledger is not there for it.
             prefect_away: When Prefect's API is not there for what it starts.
             watched: Whether the points are counted.
