@@ -198,7 +198,7 @@ def test_what_came_in_two_ways_goes_back_in_two_ways(
 
 @pytest.mark.parametrize(
     ("currency", "price", "part", "minor"),
-    [("JPY", "12500", "5000", 1), ("KWD", "12.500", "5.010", 1000)],
+    [("JPY", "12500", "5000", 1), ("KWD", "12.50", "5.01", 1000)],
 )
 def test_money_without_cents_and_with_three_decimals(
     draft: Any,

@@ -28,6 +28,8 @@ from invoicing.domain.model.invoice import Invoice
 from invoicing.domain.model.money import plain
 
 DECIMAL = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
+OR_THOUSANDS = re.compile(r"-?[1-9]\d{0,2}\.\d\d0", re.ASCII)
+"""A decimal that few write so, and that is a thousand times as much where points part thousands."""
 
 
 def _empty_is_none(value: object) -> object:
@@ -43,7 +45,7 @@ def typed_number(value: object) -> object:
     if not isinstance(value, str):
         return value
     text = value.strip()
-    if DECIMAL.fullmatch(text):
+    if DECIMAL.fullmatch(text) and not OR_THOUSANDS.fullmatch(text):
         return Decimal(text)
     readings = {read_number(text, mark) for mark in MARKS.values()} - {None}
     if len(readings) == 1:

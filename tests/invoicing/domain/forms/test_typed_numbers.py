@@ -21,6 +21,9 @@ from invoicing.domain.forms.parameters import CreditLine, LineItem
         ("1 234,5", "1234.5"),
         ("-3,5", "-3.5"),
         ("1.234", "1.234"),
+        ("0.500", "0.5"),
+        ("1.5000", "1.5"),
+        ("1.500.000", "1500000"),
         ("0", "0"),
     ],
 )
@@ -34,6 +37,8 @@ def test_a_number_is_understood(typed: str, meant: str) -> None:
     ("typed", "said"),
     [
         ("1,234", "'1,234' can be read in two ways; write 1234 or 1.234"),
+        ("1.500", "'1.500' can be read in two ways; write 1500 or 1.5"),
+        ("-10.000", "'-10.000' can be read in two ways; write -10 or -10000"),
         ("lots", "'lots' is no number; write it like 1234.50"),
         ("1e5", "'1e5' is no number"),
         ("NaN", "'NaN' is no number"),
