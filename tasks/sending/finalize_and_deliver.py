@@ -19,6 +19,7 @@ from invoicing.domain.salesforce import record
 from invoicing.domain.stripe.balances import amount_due
 from invoicing.domain.stripe.payment_facts import payments_of, under_way
 from invoicing.domain.stripe.resources import WholeInvoice
+from invoicing.domain.stripe.transitions import ALLOWED_STATUSES, NEXT_STEPS, InvoiceAction
 from invoicing.errors import Conflict, InvoicingError, Rejected, TransientError
 from invoicing.ledger import intents, links
 from invoicing.ledger.intents import AGREE, AGREE_TOTAL, CHARGE, FINALIZE, MAIL, SEND
@@ -62,9 +63,11 @@ def check_sendable(invoice: Invoice, *, small_amount_is_meant: bool) -> None:
             intents.reopen(operation, invoice.record_id, run_id())
         return
     if invoice.status is not Status.DRAFT:
+        mailable = invoice.status in ALLOWED_STATUSES[InvoiceAction.RESEND]
+        again = "To mail it again, press Resend on its page, or run resend-invoice."
         raise Rejected(
             f"{invoice.name} is {invoice.status}, and only a draft can be sent. "
-            "To mail it again, press Resend on its page, or run resend-invoice."
+            f"{again if mailable else NEXT_STEPS[invoice.status]}"
         )
     own_stripe_id(invoice)
     problems = sending_problems(invoice, today()) + rate_problems(invoice.billed.tax_rates)

@@ -10,6 +10,7 @@ import stripe
 import flows.send_invoice as sending
 from flows.revise_invoice import revise_invoice
 from flows.send_invoice import send_invoice
+from flows.sync_invoice import sync_invoice
 from invoicing.connectors import salesforce
 from invoicing.domain.forms.parameters import InvoiceOutcome, LineChange, LineItem
 from invoicing.domain.model.amount_due import AmountDue
@@ -70,6 +71,18 @@ def test_pressing_send_again_mails_nobody(
     assert record["Sync_State__c"] == "Clean"
     assert "only a draft can be sent" in record["Sync_Message__c"]
     assert len(mails(stripe_sandbox)) == 1
+
+
+def test_a_void_invoice_is_not_said_to_be_mailed_again(
+    sent: InvoiceOutcome, dashboard: stripe.StripeClient
+) -> None:
+    """Whoever follows the advice of a refusal is not refused again."""
+    dashboard.v1.invoices.void_invoice(sent.stripe_id)
+    sync_invoice(sent.name)
+    with pytest.raises(Rejected, match="is Void, and only a draft can be sent") as refusal:
+        send_invoice(sent.name)
+    assert "Resend" not in str(refusal.value)
+    assert "raise a new invoice" in str(refusal.value)
 
 
 def test_without_lines_or_address_or_time_it_is_refused_with_all_reasons(

@@ -57,12 +57,19 @@ RESULTING_STATUS: Mapping[InvoiceAction, Status] = {
 NEXT_STEPS: Mapping[Status, str] = {
     Status.DRAFT: "Nothing of it has reached the customer yet: revise it, send it or delete it.",
     Status.OPEN: "It waits for its payment.",
-    Status.PAID: "What was paid is given back with a credit note: run credit-invoice.",
+    Status.PAID: "What was paid is given back with a credit note: press Credit on its page, or "
+    "run credit-invoice.",
     Status.UNCOLLECTIBLE: "It can be paid, credited, voided, or replaced by a new invoice.",
     Status.VOID: "That is final; raise a new invoice to bill it again.",
     Status.DELETED: "Its draft was deleted in Stripe; raise a new invoice to bill it.",
 }
 """Next steps for people, by status."""
+
+PAID_TWICE = (
+    "If this money came in beside what paid it, send it back the way it came; that needs no credit "
+    "note, for all that was billed stays paid."
+)
+"""The next step where a payment finds its invoice paid."""
 
 
 def as_replacement(
@@ -164,12 +171,14 @@ def invoice_state(
 def action_problems(act: InvoiceAction, state: InvoiceState) -> Iterator[str]:
     """Say why an invoice's state does not allow an act."""
     if state.status not in ALLOWED_STATUSES[act]:
-        yield f"{state.name} is {state.status} and cannot be {act}. {NEXT_STEPS[state.status]}"
+        paid_twice = act is InvoiceAction.PAY and state.status is Status.PAID
+        next_step = PAID_TWICE if paid_twice else NEXT_STEPS[state.status]
+        yield f"{state.name} is {state.status} and cannot be {act}. {next_step}"
     elif act in (InvoiceAction.VOID, InvoiceAction.REPLACE) and state.paid.minor:
         yield (
             f"{state.paid} has been paid on {state.name}, so it cannot be {act}: that money would "
-            "belong to no invoice. Credit what the customer need not pay instead: run "
-            "credit-invoice."
+            "belong to no invoice. Credit what the customer need not pay instead: press Credit on "
+            "its page, or run credit-invoice."
         )
     elif act in (InvoiceAction.VOID, InvoiceAction.REPLACE) and state.under_way.minor:
         yield f"{debit_under_way(state)} Until then it cannot be {act}."

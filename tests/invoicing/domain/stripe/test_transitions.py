@@ -69,6 +69,13 @@ def test_an_act_is_allowed_or_says_what_can_be_done_instead(
         assert len(sentence.split(". ")[1]) > 10
 
 
+def test_money_that_came_in_twice_is_sent_back_without_a_credit_note() -> None:
+    """A credit note would lower what was billed, and the money that came in once pays for."""
+    [sentence] = payment_problems(sent_invoice("paid", amount_remaining=0), None, TODAY, TODAY)
+    assert "send it back" in sentence
+    assert "needs no credit note" in sentence
+
+
 def test_what_an_act_comes_to_is_never_where_it_begins() -> None:
     """Else it would be done again and again."""
     assert all(state not in ALLOWED_STATUSES[act] for act, state in RESULTING_STATUS.items())
