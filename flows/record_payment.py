@@ -43,8 +43,8 @@ def record_payment(
         reference: What it is found by: the bank's reference, the cheque's number. The same
             reference, amount and day are noted once.
         request_id: For programs: the same request id notes the payment once. Another one notes an
-            equal one even within five minutes, when a second run is else taken for a button
-            pressed twice.
+            equal one without a reference even within five minutes, when a second run is else taken
+            for a button pressed twice.
     """
     verify_environment()
     with lock_invoice(invoice) as record_id:

@@ -71,7 +71,9 @@ def check_payment(
     problems = [] if earlier else list(payment_problems(state, amount, day, today()))
     if not reference:
         problems += repeated_request_problems(REPORT_PAYMENT, state, request_id, digest)
-    if reference and not request_id and _recorded_before(state, subject, digest, received_on):
+    dated = fingerprint(state.stripe_id, asked, day, paid_by, reference)
+    undated = fingerprint(state.stripe_id, asked, None, paid_by, reference)
+    if reference and _recorded_before(state, subject, day, dated, undated):
         problems.append(
             f"This payment was noted on {state.name} already: the same amount, day and reference "
             f"{reference!r}. If another one came in, say so in its reference."
@@ -87,15 +89,26 @@ def check_payment(
 
 
 def _recorded_before(
-    state: InvoiceState, subject: str, digest: str, received_on: date | None
+    state: InvoiceState, subject: str, day: date, dated: str, undated: str
 ) -> bool:
-    """Whether the same payment counts towards the invoice, because another request had it noted."""
+    """Whether the same payment counts towards the invoice, because another request had it noted.
+
+    Args:
+        state: The invoice.
+        subject: This request.
+        day: When the money came in.
+        dated: The digest of the same payment where that day was entered.
+        undated: Its digest where the day was left empty, for that of the request.
+    """
     zone = settings().business.zone
     reported = {
         one.outcome
         for one in intents.concluded(REPORT_PAYMENT, f"{state.record_id}:")
-        if (one.digest == digest and one.subject != subject)
-        and (received_on or one.intended_at.astimezone(zone).date() == today())
+        if one.subject != subject
+        and (
+            one.digest == dated
+            or (one.digest == undated and one.intended_at.astimezone(zone).date() == day)
+        )
     }
     counted = stripe.client().paid_payments(state.stripe_id) if reported else []
     return any(paid["payment"].get("payment_record") in reported for paid in counted)

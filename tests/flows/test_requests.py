@@ -18,6 +18,7 @@ from invoicing.domain.forms.parameters import InvoiceOutcome
 from invoicing.errors import InvoicingError, NotFound
 from invoicing.ledger import request_records
 from invoicing.settings import settings
+from tasks.runtime.clock import today
 from tests.conftest import Sandbox
 from tests.flows.conftest import Deployed, Org
 
@@ -81,6 +82,22 @@ def test_what_was_entered_reaches_the_flow(
     told = org.request(request)
     assert told["State__c"] == "Done"
     assert told["Outcome__c"].startswith(f"950.00 USD by cheque was noted on {sent.name}")
+    assert org.record(sent.name)["Amount_Paid__c"] == 950
+
+
+def test_one_line_of_a_bank_statement_is_noted_once_whoever_presses(
+    sent: InvoiceOutcome, org: Org, deployed: Deployed
+) -> None:
+    """Two people, or one after lunch: the second request says that the money counts already."""
+    entered = "amount: 950.00\nreference: Statement 11: line 7\n"
+    told = []
+    for text in (entered, entered, f"{entered}received_on: {today()}\n"):
+        request = org.ask(sent.name, "Record Payment", text)
+        watch_salesforce()
+        deployed.carry_out(record_payment)
+        told.append(org.request(request))
+    assert [one["State__c"] for one in told] == ["Done", "Refused", "Refused"]
+    assert all("was noted on INV-0001 already" in one["Outcome__c"] for one in told[1:])
     assert org.record(sent.name)["Amount_Paid__c"] == 950
 
 
