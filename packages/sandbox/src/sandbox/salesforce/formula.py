@@ -115,11 +115,18 @@ class _Reader:
             left = _applied(signs[sign], [left, part()])
         return left
 
+    def _logical(self, sign: str, function: str, part: Callable[[], Term]) -> Term:
+        """Terms between the signs of a function, and that function of them."""
+        terms = [part()]
+        while self._next(sign):
+            terms.append(part())
+        return _LAZY[function][2](terms) if len(terms) > 1 else terms[0]
+
     def _either(self) -> Term:
-        return self._chain(self._both, {"||": lambda a, b: bool(a) or bool(b)})
+        return self._logical("||", "OR", self._both)
 
     def _both(self) -> Term:
-        return self._chain(self._compared, {"&&": lambda a, b: bool(a) and bool(b)})
+        return self._logical("&&", "AND", self._compared)
 
     def _compared(self) -> Term:
         return self._chain(self._sum, _COMPARISONS)

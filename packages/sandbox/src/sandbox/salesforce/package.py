@@ -107,13 +107,20 @@ class Package:
 
     def custom_permissions(self, sets: Sequence[str] | None) -> frozenset[str]:
         """The custom permissions that some permission sets grant, or all of them together."""
-        return frozenset(
-            granted.text("name")
+        granting = self._custom_permissions if sets is None else sets
+        return frozenset().union(*(self._custom_permissions.get(name, ()) for name in granting))
+
+    @cached_property
+    def _custom_permissions(self) -> dict[str, frozenset[str]]:
+        """What each permission set grants."""
+        return {
+            name: frozenset(
+                granted.text("name")
+                for granted in part.all("customPermissions")
+                if granted.flag("enabled")
+            )
             for name, part in self._permission_sets.items()
-            if sets is None or name in sets
-            for granted in part.all("customPermissions")
-            if granted.flag("enabled")
-        )
+        }
 
     def may_start(self, flow: str, sets: Sequence[str] | None) -> bool:
         """Whether whoever has some permission sets, or all of them, may start a flow.
