@@ -20,7 +20,7 @@ from sandbox.stripe.app import make_app
 
 VERSION = "1.31.0"
 SOURCE = f"dlt {VERSION} rest_api"
-CHECKS = Path(__file__).with_name("stripe_dlt_checks.py")
+CHECKS = Path(__file__).with_name("stripe_dlt_pull.py")
 
 
 def report() -> Verdict:
