@@ -9,6 +9,8 @@ ROOT = Path(__file__).parents[1]
 TIERS = ("fast", "standard", "system", "long")
 FAST = frozenset(["invoicing", "sandbox"])
 SYSTEM = frozenset(["deployments", "faults", "journeys", "real", "warm_worker"])
+SYSTEM_FILES = frozenset(["test_broken_packages.py", "test_rebuild_ledger.py"])
+"""Whole packages that are broken, whole ledgers that are lost."""
 LONG = frozenset(["orgs"])
 LONG_FILES = frozenset(
     [
@@ -86,6 +88,8 @@ def tier(item: pytest.Item) -> str:
     story = directory(item) in ("flows", "journeys")
     if directory(item) in LONG or (story and item.path.name in LONG_FILES):
         return "long"
+    if item.path.name in SYSTEM_FILES:
+        return "system"
     if directory(item) in SYSTEM or "browser" in getattr(item, "fixturenames", ()):
         return "system"
     return "fast" if directory(item) in FAST or not directory(item) else "standard"
