@@ -8,6 +8,8 @@ ROOT = Path(__file__).parents[1]
 
 TIERS = ("fast", "standard", "system", "long")
 FAST = frozenset(["invoicing", "sandbox"])
+SERVERS = frozenset(["doctor", "listener", "receiver"])
+"""Rooms of ``invoicing`` whose tests start servers of their own, again and again."""
 SYSTEM = frozenset(["deployments", "faults", "journeys", "real", "warm_worker"])
 SYSTEM_FILES = frozenset(["test_broken_packages.py", "test_rebuild_ledger.py"])
 """Whole packages that are broken, whole ledgers that are lost."""
@@ -92,6 +94,8 @@ def tier(item: pytest.Item) -> str:
         return "system"
     if directory(item) in SYSTEM or "browser" in getattr(item, "fixturenames", ()):
         return "system"
+    if item.path.parent.name in SERVERS:
+        return "standard"
     return "fast" if directory(item) in FAST or not directory(item) else "standard"
 
 

@@ -34,6 +34,7 @@ def wrong(client: Stripe) -> None:
 """
 
 
+@pytest.mark.standard
 def test_what_stripe_does_not_have_is_a_type_error(tmp_path: Path) -> None:
     """A parameter of a list, a parameter of an update, and a field of an answer."""
     path = tmp_path / "wrong.py"

@@ -323,7 +323,6 @@ def test_an_org_without_the_package(
     assert "assign Invoice Integration" in caplog.text
 
 
-@pytest.mark.standard
 def test_killed_and_started_again(people: Requesters, prefect: PrefectServer) -> None:
     """As a process, by the signal that nobody can catch, in the middle of its work."""
 
@@ -345,7 +344,6 @@ def test_killed_and_started_again(people: Requesters, prefect: PrefectServer) ->
     assert process.wait() == 0
 
 
-@pytest.mark.standard
 def test_a_ledger_of_another_revision_is_refused(prefect: PrefectServer) -> None:
     """The sentence says how to migrate it."""
     environment = os.environ | {"INVOICING_LEDGER__URL": "sqlite://"}

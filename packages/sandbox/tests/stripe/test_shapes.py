@@ -12,6 +12,8 @@ from sandbox.evidence.response_types import ResponseTypes, fetched
 from sandbox.stripe import invoicing
 from sandbox.stripe.app import make_app
 
+pytestmark = [pytest.mark.standard, pytest.mark.xdist_group("shapes")]
+
 Invoice = dict[str, Any]
 MakeDraft = Callable[..., stripe.Invoice]
 
