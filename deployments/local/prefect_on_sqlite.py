@@ -68,7 +68,7 @@ class ImmediateSqlite(AioSqliteConfiguration):
                 self.connection_url,
                 echo=self.echo,
                 paramstyle="named",
-                connect_args={"timeout": BUSY_SECONDS},
+                connect_args={"timeout": self.timeout},  # while it is opened, as by Prefect
                 max_overflow=-1,
             )
             event.listen(engine.sync_engine, "connect", self.setup_sqlite)
