@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import psutil
 import pytest
 
 from deployments.local.child_process import Service
@@ -57,6 +58,23 @@ def test_each_run_is_a_process_of_its_own(
     processes, directories = zip(*printed, strict=True)
     assert len({*processes, str(warm_worker.pid)}) == 3
     assert set(directories) == {str(home_project)}
+
+
+def test_a_run_of_a_later_queue_leaves_the_processor_to_others(
+    prefect: Prefect, home_project: Path, warm_worker: Service, tmp_path: Path
+) -> None:
+    """A run of the second queue has a lower priority in the system, too, than the worker itself."""
+    later = {"name": "later", "priority": 2}
+    prefect.call("POST", "/work_pools/warm/queues", later)
+    linger = prefect.deploy("linger", home_project, "warm")
+    body = {"parameters": {"notes": str(tmp_path)}, "work_queue_name": "later"}
+    run = prefect.call("POST", f"/deployments/{linger}/create_flow_run", body)["id"]
+    notes = tmp_path / "processes"
+    eventually(notes.exists)
+    process = psutil.Process(json.loads(notes.read_text())["run"])
+    assert process.nice() > psutil.Process(warm_worker.pid).nice()
+    prefect.cancel(run)
+    prefect.until(run, "Cancelled")
 
 
 def test_job_variables_are_those_of_the_process_pool(

@@ -62,6 +62,7 @@ class Job(TypedDict):
     cwd: str
     stream_output: bool
     known: dict[str, str]
+    nice: int
 
 
 def project_modules(directory: Path) -> list[str]:
@@ -226,6 +227,7 @@ def become(run: socket.socket) -> list[str]:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with run.makefile("rb") as lines:
         job: Job = json.loads(lines.readline())
+    os.nice(job["nice"])
     threading.Thread(target=end_with_worker, args=(run,), daemon=True).start()
     if not job["stream_output"]:
         nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -17,9 +17,10 @@ from uuid import UUID
 
 import anyio
 import anyio.abc
+import httpx
 from prefect.client.schemas.objects import Flow, FlowRun, State, WorkPool
 from prefect.client.schemas.responses import DeploymentResponse
-from prefect.exceptions import InfrastructureNotFound
+from prefect.exceptions import InfrastructureNotFound, ObjectNotFound
 from prefect.runner._control_channel import ControlChannel
 from prefect.runner._flow_run_executor import (
     FlowRunExecutionResult,
@@ -38,6 +39,8 @@ from warm_worker.forkserver import Job
 from warm_worker.forkserver_client import ForkServers, spared
 
 SET_WORKING_DIRECTORY = "prefect.deployments.steps.set_working_directory"
+NICER_BY = 5
+"""For each queue that goes before: three runs then have as much processor as one of that queue."""
 
 
 class WarmJobConfiguration(ProcessJobConfiguration):
@@ -66,7 +69,12 @@ class WarmJobConfiguration(ProcessJobConfiguration):
         self._project = project_of(deployment)
 
     def job(
-        self, argv: list[str], cwd: str, known: Mapping[str, str] = MappingProxyType({}), **env: str
+        self,
+        argv: list[str],
+        cwd: str,
+        known: Mapping[str, str] = MappingProxyType({}),
+        nice: int = 0,
+        **env: str,
     ) -> Job:
         """What a forkserver is asked to start."""
         merged = {**self.env, **spared(self.env), **env}
@@ -76,6 +84,7 @@ class WarmJobConfiguration(ProcessJobConfiguration):
             cwd=cwd,
             stream_output=self.stream_output,
             known=dict(known),
+            nice=nice,
         )
 
     @contextmanager
@@ -112,9 +121,11 @@ class WarmStarter:
         configuration: WarmJobConfiguration,
         cwd: str,
         known: Mapping[str, str],
+        nice: int,
         control_channel: ControlChannel,
     ):
         self._known = known
+        self._nice = nice
         self._forkservers = forkservers
         self._configuration = configuration
         self._cwd = cwd
@@ -135,6 +146,7 @@ class WarmStarter:
             ["-m", "prefect.engine"],
             self._cwd,
             self._known,
+            self._nice,
             PREFECT__ENABLE_CANCELLATION_AND_CRASHED_HOOKS="false",
             **control,
         )
@@ -226,10 +238,12 @@ class WarmWorker(BaseWorker[WarmJobConfiguration, ProcessVariables, ProcessWorke
         executor. The status code is then 0: a second report by the base class could come after
         an automation has already rescheduled the run, and crash the new attempt.
         """
+        known = await self._known(flow_run)
+        nice = await self._nice(flow_run)
         with configuration.run_directory() as cwd:
             executor = self._executions.create_executor(
                 flow_run,
-                self._starter(configuration, cwd, await self._known(flow_run)),
+                self._starter(configuration, cwd, known, nice),
                 propose_submitting=False,
                 hook_runner=self._hooks,
             )
@@ -282,8 +296,18 @@ class WarmWorker(BaseWorker[WarmJobConfiguration, ProcessVariables, ProcessWorke
         await asyncio.gather(*reads, return_exceptions=True)  # the run asks for what is missing
         return self._memory.handed_over()
 
+    async def _nice(self, flow_run: FlowRun) -> int:
+        """How much the run's process lets others go first: the more, the later its queue goes."""
+        if not flow_run.work_queue_id:
+            return 0
+        try:
+            queue = await self.client.read_work_queue(flow_run.work_queue_id)
+        except (httpx.HTTPError, ObjectNotFound):
+            return 0
+        return NICER_BY * (queue.priority - 1)  # the system has a limit of its own, 19
+
     def _starter(
-        self, configuration: WarmJobConfiguration, cwd: str, known: Mapping[str, str]
+        self, configuration: WarmJobConfiguration, cwd: str, known: Mapping[str, str], nice: int
     ) -> ProcessStarter:
         if configuration._command_configured:  # a command of one's own cannot be preloaded
             return EngineCommandStarter(
@@ -295,7 +319,7 @@ class WarmWorker(BaseWorker[WarmJobConfiguration, ProcessVariables, ProcessWorke
                 isolate_process_group=True,
             )
         channel = self._executions.control_channel
-        return WarmStarter(self._forkservers, configuration, cwd, known, channel)
+        return WarmStarter(self._forkservers, configuration, cwd, known, nice, channel)
 
     async def _execute(
         self, executor: FlowRunExecutor, task_status: anyio.abc.TaskStatus[int]
