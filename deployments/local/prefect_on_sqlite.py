@@ -34,7 +34,11 @@ from typing import Any
 
 from fastapi import FastAPI
 from prefect.server.api import server
-from prefect.server.database.configurations import ENGINES, AioSqliteConfiguration
+from prefect.server.database.configurations import (
+    ENGINES,
+    SQLITE_BEGIN_MODE,
+    AioSqliteConfiguration,
+)
 from prefect.server.database.dependencies import set_database_config
 from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL
 from sqlalchemy import Connection, event
@@ -91,11 +95,17 @@ class ImmediateSqlite(AioSqliteConfiguration):
         session: AsyncSession,
         with_for_update: bool = False,  # noqa: ARG002
     ) -> AsyncGenerator[AsyncSessionTransaction, None]:
-        """Begin a transaction that already holds the write lock; it waits without a connection."""
-        async with (
-            self._turn,
-            super().begin_transaction(session, with_for_update=True) as transaction,
-        ):
+        """Begin a transaction that already holds the write lock; it waits without a connection.
+
+        Prefect's mode of beginning is a variable of the context, which every task inherits that is
+        started meanwhile: it is set no longer than the beginning takes.
+        """
+        async with self._turn, session.begin() as transaction:
+            mode = SQLITE_BEGIN_MODE.set("IMMEDIATE")
+            try:
+                await session.connection()
+            finally:
+                SQLITE_BEGIN_MODE.reset(mode)
             yield transaction
 
     def begin_writing(

@@ -91,6 +91,12 @@ def test_what_fails_half_way_has_written_nothing(tmp_path: Path) -> None:
     assert asyncio.run(written_after_a_failure(tmp_path)) == 1
 
 
+@pytest.mark.usefixtures("impatient")
+def test_what_is_started_in_a_transaction_is_not_in_it(tmp_path: Path) -> None:
+    """Another task reads at once, and does not ask for the lock that its parent has."""
+    assert asyncio.run(read_in_a_task(tmp_path)) == 0
+
+
 async def crowd(server: str) -> None:
     """Ask a server for whatever writes, many clients at once."""
     async with httpx.AsyncClient(base_url=server, timeout=STOP_SECONDS) as http:
@@ -166,6 +172,17 @@ async def written_after_a_failure(folder: Path) -> int:
     ):
         await session.execute(sa.insert(ROWS).values(id=2))
     return await rows(database)
+
+
+async def read_in_a_task(folder: Path) -> int:
+    """How many rows a task sees that is started by a transaction which has written one."""
+    database = await new_database(folder)
+    async with (
+        await database.session(await database.engine()) as session,
+        database.begin_transaction(session),
+    ):
+        await session.execute(sa.insert(ROWS))
+        return await asyncio.create_task(rows(database))
 
 
 async def new_database(folder: Path) -> prefect_on_sqlite.ImmediateSqlite:
