@@ -51,11 +51,11 @@ def bulk_raise(
 
     Args:
         csv: A row of titles, then one row for each line of an invoice; rows with the same
-            invoice key are one invoice. Exports of QuickBooks, Xero, Zoho and Stripe, and
-            Salesforce reports, go as they are. Else the columns are: invoice, account (needed),
-            description, due_date or payment_terms, currency, po_number, footer, send_on; product
-            or text, quantity, unit_price, discount_percent, discount_amount, tax_rate,
-            line_total, invoice_total.
+            invoice key are one invoice. Exports of QuickBooks, Xero, Zoho, FreshBooks and
+            Stripe, and Salesforce reports, go as they are. Else the columns are: invoice,
+            account (needed), description, due_date or payment_terms, currency, po_number,
+            footer, send_on; product or text, quantity, unit_price, discount_percent,
+            discount_amount, tax_rate, line_total, invoice_total.
         file: Instead of the text: a CSV or XLSX file, by its path or address, where the
             settings allow it.
         opportunities: Ids or exact names. Each is billed once, whatever the request.

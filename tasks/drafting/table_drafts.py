@@ -145,7 +145,8 @@ def _rates(forms: Sequence[Form], defaults: Defaults) -> Rates:
     used = {
         _details(form, defaults).tax_rates
         for form in forms
-        if form.header.invoice_total
+        if form.header.invoice_tax
+        or form.header.invoice_total
         or form.header.amount_due
         or any(c.tax_amount for c in form.claims)
     }

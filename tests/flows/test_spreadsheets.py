@@ -122,6 +122,26 @@ def test_the_template_of_xero(org: Org, vat: None) -> None:
     )
 
 
+def test_what_xero_exports(org: Org, vat: None) -> None:
+    """Unlike its template it has totals, which are compared, and credit notes, never raised."""
+    due = DUE.replace(day=28).strftime("%d/%m/%Y")
+    export = (
+        "ContactName,InvoiceNumber,DueDate,Total,TaxTotal,InvoiceAmountPaid,InvoiceAmountDue,"
+        "Description,Quantity,UnitAmount,LineAmount,TaxType,TaxAmount,Currency,Type,Status\n"
+        f"Acme Corporation,INV-1,{due},120.0000,20.0000,0.0000,120.0000,Work,16.0000,6.2500,"
+        "100.0000,20% (VAT on Income),20.0000,GBP,Sales invoice,Awaiting Payment\n"
+    )
+    assert raised(export).raised == 1
+    assert drafts(org) == [("Acme Corporation", "GBP", [100])]
+    assert "the tax 19.0000 is not the 20.00 GBP" in refused(
+        export.replace(",20.0000,0", ",19.0000,0")
+    )
+    assert "the Type 'Sales credit note' says" in refused(
+        export.replace("Sales invoice", "Sales credit note")
+    )
+    assert len(drafts(org)) == 1
+
+
 def test_taxes_that_nobody_knows(org: Org) -> None:
     """A tax that is not ours refuses its row; none at all is said in many ways."""
     assert "There is no tax rate '20% (VAT on Income)'" in refused(xero())

@@ -15,9 +15,11 @@ from invoicing.domain.forms.table_columns import (
     IGNORED,
     KNOWN_TITLES,
     MONEY,
+    STATE,
     columns_of,
 )
 from invoicing.domain.forms.table_layout import TableLayout
+from invoicing.domain.forms.table_rows import is_total, refuse_state, without_footer
 from invoicing.domain.forms.table_text import (
     Broken,
     Sheet,
@@ -27,6 +29,7 @@ from invoicing.domain.forms.table_text import (
     refuse_broken_text,
 )
 from invoicing.domain.forms.table_values import (
+    NumberKind,
     decide_days,
     decide_numbers,
     split_currency,
@@ -34,6 +37,7 @@ from invoicing.domain.forms.table_values import (
 )
 from invoicing.domain.forms.table_workbook import is_workbook, read_workbook
 from invoicing.domain.model.invoice_details import Terms
+from invoicing.domain.model.money import plain
 from invoicing.errors import Rejected
 
 MAX_INVOICES = 2_000
@@ -53,24 +57,12 @@ NOTHING = frozenset(
 """What exports write where there is no tax, discount or charge."""
 
 
-TOTALS_ROW = re.compile(
-    r"((grand|sub)[ -]?)?totals?|(gesamt|zwischen)?summe|gesamt|sous-total|total général|"
-    r"total general|totale|totaal|subtotaal"
-)
-"""What a row of totals is called, beside which a colon or a count may stand."""
-
-FOOTER = re.compile(
-    r"copyright (\(c\)|©) 2000-\d{4} salesforce\.com|confidential information - do not distribute"
-)
-"""A line below a report of Salesforce: what public readers of such exports leave out."""
-
-
 @dataclass(frozen=True, slots=True)
 class Header:
     """The fields of a row that belong to its invoice as a whole.
 
-    The last three are what the table says that the invoice comes to: before taxes and the
-    invoice's discount, in all, and what is to be paid.
+    The last four are what the table says that the invoice comes to: before taxes and the
+    invoice's discount, its taxes, in all, and what is to be paid.
     """
 
     account: str = ""
@@ -84,6 +76,7 @@ class Header:
     invoice_discount_percent: Decimal | None = None
     invoice_discount_amount: Decimal | None = None
     invoice_subtotal: Decimal | None = None
+    invoice_tax: Decimal | None = None
     invoice_total: Decimal | None = None
     amount_due: Decimal | None = None
 
@@ -104,9 +97,6 @@ class RowClaims:
     tax_rate: str = ""
     currencies: frozenset[str] = frozenset()
 
-
-NAMING = frozenset(["invoice", "account", "description", "product", "text"])
-"""Columns of which a row of an invoice fills some."""
 
 PLACEHOLDERS: Mapping[str, Any] = {
     "due_date": date.max,
@@ -194,7 +184,7 @@ def read_invoices(table: Table, request: str, zone: tzinfo) -> list[Form]:
     Raises:
         Rejected: the table as a whole cannot be read, or asks for too much.
     """
-    sheet = _without_footer(table.sheet)
+    sheet = without_footer(table.sheet)
     names = columns_of(sheet, table.layout)
     refuse_broken_text(sheet, [n for n, name in enumerate(names) if name != IGNORED])
     readers = _readers(sheet, names, table.layout, zone)
@@ -207,7 +197,7 @@ def read_invoices(table: Table, request: str, zone: tzinfo) -> list[Form]:
             for index, name in enumerate(names)
             if name != IGNORED and index < len(row) and row[index].strip()
         ]
-        if _is_total(cells):
+        if is_total({name: cell for _, name, cell in cells}):
             totals.append(number)
             continue
         word = _word({name: cell for _, name, cell in cells}, same)
@@ -233,26 +223,6 @@ def read_invoices(table: Table, request: str, zone: tzinfo) -> list[Form]:
     return list(forms.values())
 
 
-def _without_footer(sheet: Sheet) -> Sheet:
-    """A sheet without what a report of Salesforce says below its rows, in one cell each."""
-    rows = list(sheet.rows)
-    while rows and sum(map(bool, map(str.strip, rows[-1][1]))) == 1:
-        rows.pop()
-    below = sheet.rows[len(rows) :]
-    if any(FOOTER.search(cell.casefold()) for _, row in below for cell in row):
-        return replace(sheet, rows=rows)
-    return sheet
-
-
-def _is_total(cells: Sequence[tuple[int, str, str]]) -> bool:
-    """Whether a row says what others come to: by its word for it, or by having numbers alone."""
-    words = [cell for _, name, cell in cells if name in NAMING]
-    if not words:
-        return any(name in AMOUNTS for _, name, _ in cells)
-    plain = (re.sub(r" *(:|\(.*\)) *", "", word.casefold()) for word in words)
-    return any(map(TOTALS_ROW.fullmatch, plain))
-
-
 Reader = Callable[[str], Any]
 """Gives a cell's value; raises a ValueError that says what is wrong with it."""
 
@@ -269,7 +239,8 @@ def _readers(
         doubt = ""
         if name in NUMBERS:
             mark = (own and own.decimal_mark) or layout.decimal_mark
-            numbers = decide_numbers(cells, mark, percent=name in PERCENTAGES)
+            kind: NumberKind = "percentage" if name in PERCENTAGES else "amount"
+            numbers = decide_numbers(cells, mark, "quantity" if name == "quantity" else kind)
             like = "1234,50, as its Decimal mark says" if mark == "comma" else "1234.50"
             readers[index] = _needs(numbers.read, f"is not a number; write it like {like}.")
             doubt = numbers.doubt
@@ -283,6 +254,8 @@ def _readers(
             readers[index] = _terms
         elif name == MONEY:
             readers[index] = _no_money
+        elif name == STATE:
+            readers[index] = refuse_state
         if doubt:
             doubts.append(
                 f"The column {sheet.titles[index]!r} {doubt}, or write all of it in one way."
@@ -350,8 +323,8 @@ def _add(
     unreadable: dict[str, str] = {}
     wrong: list[str] = []
     for index, name, cell in cells:
-        what = titles[index] if name == MONEY else name
-        called = f"the {what.replace('_', ' ')}" if type(cell) is Broken else _called(what, cell)
+        what = titles[index] if name in {MONEY, STATE} else name.replace("_", " ")
+        called = f"the {what}" if type(cell) is Broken else _called(what, cell)
         try:
             if isinstance(cell, Broken):
                 raise ValueError(str(cell))
@@ -362,8 +335,9 @@ def _add(
             value = PLACEHOLDERS.get(name)
         if name == "currency" and values.get(name, cell).upper() != cell.upper():
             wrong.append(f"{called} differs from {values[name]!r} in the same row.")
-        if name != MONEY and not (name in DISCOUNTS and value == 0):
+        if name not in {MONEY, STATE} and not (name in DISCOUNTS and value == 0):
             values[name] = value
+    wrong += _fractions(values, cells)
     marks = {
         mark
         for index, name, cell in cells
@@ -393,12 +367,22 @@ def _add(
     )
 
 
+def _fractions(values: Mapping[str, Any], cells: Sequence[tuple[int, str, str]]) -> Iterator[str]:
+    """Ask about 0.1 where 10 % may be meant, unless its amount is given as well."""
+    for _, name, cell in cells:
+        part = values.get(name) if name in PERCENTAGES else None
+        amount = values.get(name.replace("percent", "amount"))
+        if part and 0 < part < 1 and not cell.endswith("%") and amount is None:
+            called = _called(name.replace("_", " "), cell)
+            yield f"{called} may be {plain(part)}% or {plain(part * 100)}%; write the percent sign."
+
+
 def _or(value: Decimal | None, otherwise: Decimal) -> Decimal:
     return otherwise if value is None else value
 
 
-def _called(name: str, value: object) -> str:
-    return f"the {name.replace('_', ' ')} {str(value)[:60]!r}"
+def _called(what: str, value: object) -> str:
+    return f"the {what} {str(value)[:60]!r}"
 
 
 def _merge(form: Form, row: Mapping[str, Any], unreadable: Container[str]) -> Iterator[str]:
@@ -408,9 +392,7 @@ def _merge(form: Form, row: Mapping[str, Any], unreadable: Container[str]) -> It
         if said in (None, ""):
             continue
         if was not in (None, "", said) and each.name not in unreadable:
-            yield (
-                f"{_called(each.name, said)} differs from {str(was)[:60]!r} in a row before, of "
-                "the same invoice."
-            )
+            called = _called(each.name.replace("_", " "), said)
+            yield (f"{called} differs from {str(was)[:60]!r} in a row before, of the same invoice.")
         if was in (None, ""):
             form.header = replace(form.header, **{each.name: said})

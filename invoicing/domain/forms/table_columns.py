@@ -8,18 +8,21 @@ from difflib import get_close_matches
 
 from invoicing.domain.forms.table_layout import TableLayout
 from invoicing.domain.forms.table_text import Sheet, plain_title
-from invoicing.domain.forms.table_values import split_currency, split_title
+from invoicing.domain.forms.table_values import MARKS, read_number, split_currency, split_title
 from invoicing.domain.model.money import CURRENCIES
 from invoicing.errors import Rejected
 
 IGNORED = "ignore"
 MONEY = "money"
 """Carries money, and nobody said what it means: whatever it holds refuses its row."""
+STATE = "state"
+"""Says what became of an invoice: what is void, paid or no invoice refuses its row."""
 
 AMOUNTS = frozenset(
     [
         *("unit_price", "discount_amount", "tax_amount", "line_total"),
-        *("invoice_discount_amount", "invoice_subtotal", "invoice_total", "amount_due"),
+        *("invoice_discount_amount", "invoice_subtotal", "invoice_tax", "invoice_total"),
+        "amount_due",
     ]
 )
 
@@ -34,7 +37,7 @@ ALIASES: Mapping[str, Sequence[str]] = {
     ),
     "description": ("memo", "invoice description", "subject"),
     "due_date": (
-        *("due", "due on", "due by", "Fälligkeit", "Fälligkeitsdatum", "fällig am"),
+        *("due", "due on", "due by", "date due", "Fälligkeit", "Fälligkeitsdatum", "fällig am"),
         *("date d'échéance", "échéance", "fecha de vencimiento", "vencimiento", "vervaldatum"),
     ),
     "payment_terms": ("terms", "net days"),
@@ -63,6 +66,7 @@ ALIASES: Mapping[str, Sequence[str]] = {
     "invoice_discount_percent": (),
     "invoice_discount_amount": (),
     "invoice_subtotal": (),
+    "invoice_tax": ("tax total", "total tax"),
     "invoice_total": ("invoice amount",),
     "amount_due": ("balance", "balance due"),
 }
@@ -103,12 +107,14 @@ class Export:
         needs: Titles by which it is recognised.
         columns: What its titles mean, written as the program writes them.
         ignored: What it has besides, without meaning for a draft.
+        states: What says whether a row is of an invoice that is to be paid.
     """
 
     program: str
     needs: Sequence[str]
     columns: Mapping[str, str]
     ignored: Sequence[str] = ()
+    states: Sequence[str] = ()
 
 
 _SALESFORCE = {
@@ -163,7 +169,9 @@ EXPORTS = (
             *("ShipVia", "TrackingNo", "BillingAddress", "ShippingAddress", "Email", "EmailTo"),
         ),
     ),
-    # https://central.xero.com: import invoices using a CSV file. Its discount is in percent.
+    # https://central.xero.com: import invoices using a CSV file. Its discount is in percent. What
+    # it exports has totals, and credit notes among the invoices: a published test of a reader,
+    # xero-invoices-bills-parser.
     Export(
         "Xero",
         ("ContactName", "InvoiceNumber", "UnitAmount"),
@@ -173,6 +181,8 @@ EXPORTS = (
             "Reference": "description",
             "DueDate": "due_date",
             "Total": "invoice_total",
+            "TaxTotal": "invoice_tax",
+            "InvoiceAmountDue": "amount_due",
             "InventoryItemCode": "product",
             "Description": "text",
             "Quantity": "quantity",
@@ -189,8 +199,31 @@ EXPORTS = (
             *("SAAddressLine1", "SAAddressLine2", "SAAddressLine3", "SAAddressLine4", "SACity"),
             *("SARegion", "SAPostalCode", "SACountry", "InvoiceDate", "PlannedDate"),
             *("AccountCode", "TrackingName1", "TrackingOption1", "TrackingName2"),
-            *("TrackingOption2", "BrandingTheme", "Type", "Sent", "Status"),
+            *("TrackingOption2", "BrandingTheme", "Sent"),
         ),
+        ("Type", "Status"),
+    ),
+    # Invoice Details, as published tests of importers have it
+    Export(
+        "FreshBooks",
+        ("Client Name", "Invoice #", "Line Subtotal"),
+        {
+            "Client Name": "account",
+            "Invoice #": "invoice",
+            "Date Due": "due_date",
+            "Item Name": "product",
+            "Item Description": "text",
+            "Rate": "unit_price",
+            "Quantity": "quantity",
+            "Discount Percentage": "discount_percent",
+            "Line Subtotal": "line_total",
+            "Tax 1 Type": "tax_rate",
+            "Tax 1 Amount": "tax_amount",
+            "Currency": "currency",
+        },
+        # The line with its taxes: both are compared.
+        ("Date Issued", "Date Paid", "Line Total"),
+        ("Invoice Status",),
     ),
     # https://github.com/invoiceninja/invoiceninja: tests/Feature/Import/zoho_invoices.csv; the
     # export of India has more.
@@ -220,7 +253,7 @@ EXPORTS = (
             "Balance": "amount_due",
         },
         (
-            *("Invoice Date", "Invoice ID", "Estimate Number", "Invoice Status", "Company Name"),
+            *("Invoice Date", "Invoice ID", "Estimate Number", "Company Name"),
             *("Customer ID", "Branch ID", "Branch Name", "Expected Payment Date", "Account"),
             *("Template Name", "Exchange Rate", "Discount Type", "Is Discount Before Tax", "SKU"),
             *("Usage unit", "Expense Reference ID", "Project ID", "Project Name", "Item Type"),
@@ -241,6 +274,7 @@ EXPORTS = (
             *("GST Registration Number(Reference Invoice)", "E-Commerce Operator Name"),
             "E-Commerce Operator GSTIN",
         ),
+        ("Invoice Status",),
     ),
     # The invoices that Stripe's dashboard exports, one a row: its subtotal is one line.
     Export(
@@ -254,17 +288,18 @@ EXPORTS = (
             "Currency": "currency",
             "Subtotal": "unit_price",
             "Total Discount Amount": "invoice_discount_amount",
-            "Tax": "tax_amount",
+            "Tax": "invoice_tax",
             "Total": "invoice_total",
             "Amount Due": "amount_due",
         },
         (
-            *("id", "Customer", "Customer Email", "Subscription", "Status", "Paid", "Closed"),
+            *("id", "Customer", "Customer Email", "Subscription", "Paid", "Closed"),
             *("Billing", "Charge", "Forgiven", "Date (UTC)", "Paid At (UTC)", "Tax Percent"),
             *("Finalized At (UTC)", "Voided At (UTC)", "Marked Uncollectible At (UTC)"),
             *("Period Start (UTC)", "Period End (UTC)", "Minimum Line Item Period Start (UTC)"),
             *("Maximum Line Item Period End (UTC)", "Applied Coupons", "Created (UTC)"),
         ),
+        ("Status",),
     ),
     # Reports of Opportunities with Products: https://help.salesforce.com, standard report types
     Export(
@@ -297,7 +332,7 @@ KINDS, DATES = ("status", "type"), ("date", "datum")
 """Ends of titles about something else than the titles that they are like."""
 
 KNOWN_TITLES = {*COLUMNS, *_ASKED} | {
-    plain_title(title) for one in EXPORTS for title in (*one.columns, *one.ignored)
+    plain_title(title) for one in EXPORTS for title in (*one.columns, *one.ignored, *one.states)
 }
 """Titles, plain, by which a table is recognised as one."""
 
@@ -313,12 +348,31 @@ MONEY_WORD = re.compile(
     r"montant|prix|importe|precio|bedrag|\w*(betrag|preis|summe))\b"
 )
 
+MAY_BE_MONEY = re.compile(
+    r"[税額価料]|金额|合計|合计|小計|小计|値引|割引|세|금액|합계|"
+    r"shipping|postage|levy|dut(y|ies)|withh|retention|cost(?! ?cent)|expense|paid|payment|premium|"
+    r"kosten(?!stelle|träger)|fracht|porto|gebühr|zuschlag|aufschlag|nachlass|skonto|[bg]ezahlt|"
+    r"zahlung|pfand|frais|acompte|escompte|gastos|env[ií]o|flete|frete|spese|sconto|impost|impuesto|"
+    r"desconto|toeslag|betaald|rabat|podat|kwota|koszt|cena|daň|částka|\badó|áfa|összeg|skatt|avgift|"
+    r"belopp|beløp|\bvero|kdv|vergi|tutar|ндс|налог|сумм|цена|стоим|оплат"
+)
+"""In a title: what may be about money, in other languages or in a wider sense."""
+
+_CODES = "|".join(sorted(CURRENCIES))
+SIGN_BESIDE = re.compile(
+    rf"^-?(?:[A-Z]{{0,3}}[$€£¥₩₽₺₫₪฿₴₱₹]|{_CODES}|S?Fr|kr|Rs|Rp|RM|R)\.? ?(?=[-\d])|"
+    rf" ?(?:[%$€£¥₩₽₺₫₪฿₴₱₹円元원]|{_CODES}|S?Fr|kr|zł|Kč|Ft|lei|лв|грн|руб)\.?$"  # noqa: RUF001
+)
+"""What stands beside an amount: a sign, a code or a short name of its currency; percent."""
+
+ZERO = re.compile(r"-?0*([.,]0*)?|-", re.ASCII)
+
 NO_MONEY = frozenset(["id", "no", "number", "date", "name", "type", "status", "address", "code"])
 """A title's last words with which it is about no amount: Tax ID, Credit Number."""
 
 
 def columns_of(sheet: Sheet, layout: TableLayout) -> list[str]:
-    """The meaning of each column, with `IGNORED` and `MONEY`.
+    """The meaning of each column, with `IGNORED`, `MONEY` and `STATE`.
 
     What was chosen comes first, then what the recognised export means, then the title itself.
 
@@ -345,7 +399,7 @@ def columns_of(sheet: Sheet, layout: TableLayout) -> list[str]:
         ]
         advice = (
             "Say under Columns what a title means, or that it is ignored; Ignore other columns "
-            f"ignores all that carry no money. The columns are: {', '.join(ALIASES)}."
+            f"ignores all that hold no amounts. The columns are: {', '.join(ALIASES)}."
         )
         more = len(wrong) - MAX_SHOWN
         rest = [f"… and {more:,} more."] if more > 0 else []
@@ -374,6 +428,8 @@ def _meaning(
         for known, name in export.columns.items():
             if plain_title(known) == plain:
                 return name, ""
+        if plain in map(plain_title, export.states):
+            return STATE, ""
         if plain in map(plain_title, export.ignored):
             return IGNORED, ""
     if plain in COLUMNS:
@@ -391,7 +447,10 @@ def _meaning(
     if _carries_money(title, cells):
         return MONEY, ""
     if layout.ignore_others:
-        return IGNORED, ""
+        amount = _amount_in(title, cells)
+        if not amount:
+            return IGNORED, ""
+        return "", f"{called} holds what may be an amount, {amount!r}; it is ignored by name only."
     if not title:
         return "", f"{called} is not understood."
     guess = _guess(plain, cells)
@@ -430,8 +489,26 @@ def _carries_money(title: str, cells: Sequence[str]) -> bool:
     return any(split_currency(cell.strip())[1] for cell in cells)
 
 
+def _amount_in(title: str, cells: Sequence[str]) -> str:
+    """A cell of a column of amounts, in whatever language it is called; empty where it is none.
+
+    Amounts have decimals, thousands set apart or a sign beside them; under a title that may mean
+    money, whole numbers are amounts too. Nothing but zeros is none.
+    """
+    first = ""
+    for cell in cells:
+        bare = SIGN_BESIDE.sub("", cell.strip())
+        value = next(filter(None, (read_number(bare, mark) for mark in MARKS.values())), None)
+        if value is None and not ZERO.fullmatch(bare):
+            return ""
+        shown = bare.lstrip("-").isdigit() and bare == cell.strip()
+        if value and not first and (not shown or MAY_BE_MONEY.search(title.casefold())):
+            first = cell
+    return first
+
+
 def _twice(sheet: Sheet, names: Sequence[str]) -> Iterator[str]:
-    counts = Counter(name for name in names if name not in {"", IGNORED, MONEY, "currency"})
+    counts = Counter(name for name in names if name not in {"", IGNORED, MONEY, STATE, "currency"})
     for name, count in sorted(counts.items()):
         if count > 1:
             titles = [

@@ -30,6 +30,7 @@ Means = Literal[
     "invoice_discount_percent",
     "invoice_discount_amount",
     "invoice_subtotal",
+    "invoice_tax",
     "invoice_total",
     "amount_due",
 ]
@@ -75,7 +76,7 @@ class TableLayout(BaseModel):
     ignore_others: bool = Field(
         False,
         title="Ignore other columns",
-        description="Columns that are not understood are ignored, unless they carry money.",
+        description="Columns that are not understood are ignored, unless they hold amounts.",
     )
     decimal_mark: DecimalMark = Field(
         "", title="Decimal mark", description="How decimals are written: 1234.50 or 1234,50."

@@ -5,11 +5,11 @@ import csv
 import io
 import re
 import unicodedata
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Literal
 
-from charset_normalizer import from_bytes
 from ftfy import fix_encoding
 from ftfy.badness import is_bad
 
@@ -29,8 +29,11 @@ Encoding = Literal[
     "Turkish",
     "Baltic",
     "Mac",
+    "DOS",
     "Japanese",
     "Chinese",
+    "Traditional Chinese",
+    "Korean",
 ]
 CODECS: Mapping[str, str] = {
     "UTF-8": "utf_8",
@@ -42,10 +45,21 @@ CODECS: Mapping[str, str] = {
     "Turkish": "cp1254",
     "Baltic": "cp1257",
     "Mac": "mac_roman",
+    "DOS": "cp850",
     "Japanese": "cp932",
     "Chinese": "gb18030",
+    "Traditional Chinese": "cp950",
+    "Korean": "cp949",
 }
-"""Encodings that spreadsheets write: Unicode, the system's own on Windows, and the Mac's."""
+"""Encodings that spreadsheets write: Unicode, the system's own on Windows, the Mac's; and what
+accounting programs have from DOS."""
+
+LEGACY = {name: codec for name, codec in CODECS.items() if not name.startswith("UTF")}
+RIVALS = (
+    *("cp852", "cp857", "cp737", "cp866", "koi8_r", "iso8859_2", "iso8859_16", "euc_jp"),
+    *("cp874", "cp1255", "cp1256"),
+)
+"""Others that files may be in; nobody is offered them, but they may make a reading doubtful."""
 
 MARKED = (
     (codecs.BOM_UTF8, "utf_8_sig"),
@@ -57,10 +71,21 @@ MARKED = (
 SEP_LINE = re.compile(r'"?sep=([^\w\s]|\t)"?[,;\t]*(\r\n|\r|\n)', re.IGNORECASE)
 """The first line by which a CSV tells spreadsheets its separator; they show it as no row."""
 
-SIGN_IN_WORD = re.compile(r"[^\W\d_][^\w\s\x00-\x7f\u2010-\u2019][^\W\d_]|[³¹²]\w")
+SIGN_IN_WORD = re.compile(
+    r"[^\W\d_][^\w\s\x00-\x7f\u2010-\u2019\u3000-\u303f\u30fb\uff00-\uffef"
+    r"\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0e31-\u0e4e]+[^\W\d_]|[³¹²]\w"
+)
+"""Signs between letters; those of the East stand there, where no blank parts words."""
 
-EASTERN = frozenset(["CJK", "HIRAGANA", "KATAKANA"])
-"""Scripts that stand together in one word."""
+EASTERN = frozenset(["CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "IDEOGRAPHIC", "HANGUL"])
+"""Scripts that stand together in one word: their letters' names begin so."""
+
+NOBODYS = frozenset(["Cc", "Cn", "Co"])
+"""Unicode's categories of what no program writes: controls, and what has no meaning. Nor does any
+write the frames that DOS draws."""
+
+CAPITALS = "".join(chr(code) for code in range(0x80, 0x250) if chr(code).isupper())
+CAPITAL_IN_WORD = re.compile(f"[a-z][{CAPITALS}]")
 
 MAX_BROKEN_SHOWN = 3
 
@@ -120,40 +145,43 @@ def decode(raw: bytes, encoding: Encoding = "") -> str:
         Rejected: it can be read in several ways, or not as it was said.
     """
     codec = next((codec for mark, codec in MARKED if raw.startswith(mark)), "")
+    if b"\0" in raw:
+        codec = codec or CODECS["UTF-16"]
     try:
         return raw.decode(codec or CODECS.get(encoding, "utf_8"))
     except UnicodeDecodeError:
         if codec or encoding:
             raise Rejected(
-                f"The file is not written in {encoding or 'the encoding that it begins with'}; "
+                f"The file is not written in {encoding or 'the encoding that it seems to have'}; "
                 "choose another under Encoding, or save it as CSV UTF-8."
             ) from None
-    readings = _plausible(raw)
+    readings = _readings(raw, LEGACY.items())
     likely = {name: text for name, text in readings.items() if _has_only_words(text)}
-    readings = likely or readings
-    if len(set(likely.values())) == 1:
+    others = _readings(raw, zip(RIVALS, RIVALS, strict=True)).values()
+    rivals = {text for text in others if _has_only_words(text) and not CAPITAL_IN_WORD.search(text)}
+    if likely and len(rivals.union(likely.values())) == 1:
         return next(iter(likely.values()))
+    readings = likely or readings
     raise Rejected(
         "The file does not say how its letters are kept, and they can be read in several ways. "
         f"Choose the right one under Encoding, or save the file as CSV UTF-8.{_samples(readings)}"
     )
 
 
-def _plausible(raw: bytes) -> dict[str, str]:
+def _readings(raw: bytes, encodings: Iterable[tuple[str, str]]) -> dict[str, str]:
     """The texts that a file may be, by the names of their encodings."""
-    legacy = {codec: name for name, codec in CODECS.items() if not name.startswith("UTF")}
     readings: dict[str, str] = {}
-    for match in from_bytes(raw, cp_isolation=list(legacy)):
-        for codec in match.could_be_from_charset:
-            try:
-                readings[legacy[codec]] = raw.decode(codec)
-            except (KeyError, UnicodeDecodeError):
-                continue
+    for name, codec in encodings:
+        with suppress(UnicodeDecodeError):
+            readings[name] = raw.decode(codec)
     return readings
 
 
 def _has_only_words(text: str) -> bool:
     """Whether no word of a text has a sign inside it, or letters of two scripts."""
+    signs = set(text) - set("\t\r\n")
+    if any(unicodedata.category(sign) in NOBODYS or "\u2500" <= sign < "\u25a0" for sign in signs):
+        return False
     words = set(re.findall(r"\S*[^\x00-\x7f]\S*", text))
     return not any(SIGN_IN_WORD.search(word) or _mixes_scripts(word) for word in words)
 

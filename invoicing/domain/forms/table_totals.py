@@ -68,6 +68,11 @@ def total_problems(
     where, header = form.where, form.header
     if header.invoice_subtotal is not None:
         yield from _differs(where, "subtotal", header.invoice_subtotal, [subtotal(lines, currency)])
+    if header.invoice_tax and taxes is None:
+        yield f"{where}: {_UNKNOWN.format(what='tax', said=header.invoice_tax)}"
+    elif header.invoice_tax is not None:
+        sums = _tax_sums(lines, currency, discount, taxes or ())
+        yield from _differs(where, "tax", header.invoice_tax, sums)
     for what, said in (("total", header.invoice_total), ("amount due", header.amount_due)):
         if said is not None and taxes is None:
             yield f"{where}: {_UNKNOWN.format(what=what, said=said)}"
@@ -101,11 +106,18 @@ def _tax(net: Money, taxes: Sequence[Tax]) -> Money:
 def _totals(
     lines: Sequence[Line], currency: str, discount: Discount | None, taxes: Sequence[Tax]
 ) -> list[Money]:
-    """What the invoice comes to, its tax rounded on each line or on their sum."""
-    added = [tax for tax in taxes if not tax.inclusive]
+    """What the invoice comes to."""
     whole = total(lines, currency, discount)
-    on_the_sum = whole + _tax(whole, added)
-    if discount or not added:
+    added = [tax for tax in taxes if not tax.inclusive]
+    return [whole + tax for tax in _tax_sums(lines, currency, discount, added)]
+
+
+def _tax_sums(
+    lines: Sequence[Line], currency: str, discount: Discount | None, taxes: Sequence[Tax]
+) -> list[Money]:
+    """The taxes of an invoice, rounded on each line or on their sum."""
+    on_the_sum = _tax(total(lines, currency, discount), taxes)
+    if discount:
         return [on_the_sum]
-    by_line = (_tax(line.net(currency), added) for line in lines)
-    return [sum(by_line, whole), on_the_sum]
+    by_line = (_tax(line.net(currency), taxes) for line in lines)
+    return [sum(by_line, Money(currency, 0)), on_the_sum]

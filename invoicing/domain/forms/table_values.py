@@ -5,9 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, tzinfo
 from decimal import Decimal
+from functools import lru_cache
 from typing import Generic, Literal, TypeVar
 
+from babel import Locale
+
 from invoicing.domain.forms.table_text import Broken, Exact
+from invoicing.domain.model.countries import LANGUAGES
 from invoicing.domain.model.money import CURRENCIES, plain
 
 Value = TypeVar("Value", Decimal, date)
@@ -38,14 +42,18 @@ MARKED = re.compile(rf"(-?)\s*({_SIGN})\s*(-?[\d.,].*)|(-?[\d.,].*?)\s*({_SIGN})
 NAMED = re.compile(rf"(.*?[^\s(\[/_])(?:[\s(\[/_]+(?:in )?|(?<=[a-z]))({_SIGN})[)\]]?")
 """A title with its currency at its end: "Price (EUR)", "Amount in USD", "Total €"."""
 
-MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+LATEST_YEAR = 2199
+"""A later one is a slip, or of another calendar: 2569 is Thailand's 2026."""
 
 YEAR_FIRST = re.compile(r"(\d{4})([-/.])(\d{1,2})\2(\d{1,2})(?:[ T](\d{2}):(\d{2})(\S*))?", re.A)
 YEAR_LAST = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4}|\d{2})", re.A)
 IN_WORDS = re.compile(
-    r"(?:(\d{1,2})[ .-]+)?([A-Za-z]{3,9})\.?[ -]+(?:(\d{1,2}),? +)?(\d{4}|(?<=-)\d{2})", re.A
+    r"(?:([0-9]{1,2})[ .-]+)?(?:de )?([^\W\d_]{3,12})\.?[ -]+(?:de )?"
+    r"(?:([0-9]{1,2}),? +)?([0-9]{4}|(?<=-)[0-9]{2})"
 )
 """Also ``9-Dec-26``, which is how spreadsheets show a date in English."""
+
+OF_THE_EAST = re.compile(r"(\d{4}) ?[年년] ?(\d{1,2}) ?[月월] ?(\d{1,2}) ?[日일]", re.A)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +106,7 @@ def read_number(cell: str, mark: str) -> Decimal | None:
 
 
 def read_day(cell: str, order: str, zone: tzinfo, *, utc: bool = False) -> date | None:
-    """A date, the day before the month or after it; else None.
+    """A date, the day before the month or after it; None too where its year can be no due date's.
 
     Dates with dots are written with the day first wherever they are written so
     (https://cldr.unicode.org: no locale's short date has dots and the month first).
@@ -109,7 +117,12 @@ def read_day(cell: str, order: str, zone: tzinfo, *, utc: bool = False) -> date 
         zone: The business's, in which a moment of UTC has its day.
         utc: Whether moments are in UTC without saying so.
     """
-    text = " ".join(cell.split())
+    day = _day(cell, order, zone, utc=utc)
+    return day if day and day.year <= LATEST_YEAR else None
+
+
+def _day(cell: str, order: str, zone: tzinfo, *, utc: bool) -> date | None:
+    text = OF_THE_EAST.sub(r"\1-\2-\3", " ".join(cell.split()))
     try:
         if found := YEAR_FIRST.fullmatch(text):
             whole = date(int(found[1]), int(found[3]), int(found[4]))
@@ -137,26 +150,54 @@ def _day_of_moment(day: date, found: re.Match[str], zone: tzinfo, *, utc: bool) 
 
 def _day_in_words(found: re.Match[str]) -> date | None:
     before, word, after, said = found.groups()
-    if bool(before) == bool(after) or word[:3].casefold() not in MONTHS:
+    month = _months().get(word.casefold())
+    if bool(before) == bool(after) or month is None:
         return None
     year = int(said) if len(said) == 4 else 2000 + int(said)
-    return date(year, MONTHS.index(word[:3].casefold()) + 1, int(before or after))
+    return date(year, month, int(before or after))
+
+
+@lru_cache(maxsize=1)
+def _months() -> dict[str, int | None]:
+    """Months by their names and short names in all languages; None where a name means several.
+
+    Names are those of Unicode's CLDR.
+    """
+    found: dict[str, int | None] = {"sept": 9}
+    for language in LANGUAGES:
+        for width in ("wide", "abbreviated"):
+            for use in ("format", "stand-alone"):
+                for month, name in Locale.parse(language).months[use][width].items():
+                    word = name.casefold().rstrip(".")
+                    found[word] = month if found.get(word, month) == month else None
+    return found
+
+
+NumberKind = Literal["amount", "percentage", "quantity"]
 
 
 def decide_numbers(
-    cells: Sequence[str], mark: DecimalMark = "", *, percent: bool = False
+    cells: Sequence[str], mark: DecimalMark = "", kind: NumberKind = "amount"
 ) -> Decision[Decimal]:
-    """How the numbers of a column are read: by their own cells, or by somebody's choice."""
+    """How the numbers of a column are read: by their own cells, or by somebody's choice.
+
+    An amount may have its currency beside it, a percentage its sign, a quantity nothing: 12 of a
+    unit that only the text knows may be a dozen each. What a workbook shows beside a quantity is
+    no part of what it keeps.
+    """
 
     def reader(mark: str) -> Reader[Decimal]:
-        if percent:
-            return lambda cell: read_number(cell.removesuffix("%"), mark)
-        return lambda cell: read_number(split_currency(cell)[0], mark)
+        if kind == "amount":
+            return lambda cell: read_number(split_currency(cell)[0], mark)
+        sign = "%" if kind == "percentage" else ""
+        return lambda cell: read_number(cell.removesuffix(sign), mark)
+
+    def exact(cell: str) -> Decimal | None:
+        kept = re.sub(r"[^\d.%-]", "", cell) if kind == "quantity" else cell
+        return reader(".")(kept)
 
     ways = {word: reader(mark) for word, mark in MARKS.items()}
-    return _decide(
-        cells, ways, mark, exact=reader("."), how="choose its Decimal mark, point or comma"
-    )
+    return _decide(cells, ways, mark, exact=exact, how="choose its Decimal mark, point or comma")
 
 
 def decide_days(

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from openpyxl import load_workbook
+from openpyxl.utils import get_column_letter
 from openpyxl.utils.exceptions import InvalidFileException
 
 from invoicing.domain.forms.table_text import Broken, Exact, Sheet
@@ -29,9 +30,11 @@ UNREADABLE = (
 MAX_UNPACKED = 50_000_000
 """Bytes that a workbook may unpack to: a small file can hold endless ones."""
 
-LOCALE_ALONE = re.compile(r"\[\$-[0-9A-Fa-f]+\]")
-CURRENCY_SHOWN = re.compile(r'\[\$([^\]-]+)|"\s*([A-Z]{3})\s*"')
-"""In the format of a number: ``[$€-407]``, ``[$CHF]``, ``"EUR"``; a country alone is no currency.
+SHOWN = re.compile(
+    r'\[\$([^\]-]*)[^\]]*\]|\[[^\]]*\]|"([^"]*)"|\\(.)|[_*].|(E[+-]0+|General|[0#?.,@]+)|(.)'
+)
+"""A piece of a number's format: a currency (``[$€-407]``), what is in brackets else (a colour, a
+condition), quoted words, one quoted letter, padding, the digits, any other sign.
 
 Source: ECMA-376, part 1, 18.8.31 (numFmts)
 """
@@ -79,12 +82,24 @@ def read_workbook(raw: bytes, name: str = "") -> Sheet:
             f"Row {filled[0]} of the sheet is hidden, perhaps by a filter: show all rows, or "
             "delete those that are not meant."
         )
+    for number, column in enumerate(sheet.iter_cols(), 1):
+        if _hides(sheet, number) and any(cell.value is not None for cell in column):
+            raise Rejected(
+                f"Column {get_column_letter(number)} of the sheet is hidden: show it, or delete it "
+                "if it is not meant."
+            )
     if sheet.merged_cells.ranges:
         raise Rejected(
             f"The cells {sorted(map(str, sheet.merged_cells.ranges))[0]} are merged: part them, "
             "and write into each what it is meant to hold."
         )
     return Sheet.of(_rows(sheet, formulas[sheet.title]))
+
+
+def _hides(sheet: Any, column: int) -> bool:
+    """Whether a column is hidden, by itself or in a group, which is kept at its first one."""
+    kept = [one for one in sheet.column_dimensions.values() if one.hidden and one.min]
+    return any(one.min <= column <= one.max for one in kept)
 
 
 def _chosen(workbook: Any, name: str) -> Any:
@@ -107,7 +122,7 @@ def _rows(values: Any, formulas: Any) -> Iterator[Sequence[str]]:
 
 def _cell(cell: Any, written: Any) -> str:
     value = cell.value
-    if value is None and written.data_type == "f":
+    if value is None and written.data_type == "f" and cell.data_type != "str":
         return Broken("is a formula that was never worked out; open and save the workbook.")
     if cell.data_type == "e":
         return Broken(f"is the error {value}; mend it in the workbook.")
@@ -123,12 +138,24 @@ def _cell(cell: Any, written: Any) -> str:
 
 
 def _number(value: float, shown_as: str) -> str:
-    """A number, with the percent sign or the currency that the sheet shows beside it."""
+    """A number, with the percent sign, the currency or the words that the sheet shows beside it."""
     number = Decimal(f"{value:.{SIGNIFICANT_DIGITS}g}") if isinstance(value, float) else value
-    if "%" in shown_as:
-        return f"{plain(Decimal(number) * 100)}%"
-    shown_as = LOCALE_ALONE.sub("", shown_as)
-    sign = CURRENCY_SHOWN.search(shown_as)
-    marks = [(sign[1] or sign[2]).strip()] if sign else [one for one in SYMBOLS if one in shown_as]
-    known = [one for one in marks if one in SYMBOLS or re.fullmatch("[A-Z]{3}", one)]
-    return " ".join([*known, f"{Decimal(number):f}"])
+    before, digits, after, percent = _parts(shown_as.partition(";")[0])
+    text = plain(Decimal(number) * 100 if percent else Decimal(number))
+    if re.fullmatch("0{2,}", digits) and not percent:
+        text = f"{Decimal(number):0{len(digits)}f}"
+    sign = (before + after).strip()
+    if sign in SYMBOLS or re.fullmatch("[A-Z]{3}", sign):
+        return f"{sign} {text}"
+    return f"{before}{text}{after}".strip()
+
+
+def _parts(shown_as: str) -> tuple[str, str, str, bool]:
+    """What a format shows before the digits, the digits, what after them; whether hundredths."""
+    before, digits, after, percent = "", "", "", False
+    for currency, quoted, letter, places, other in SHOWN.findall(shown_as):
+        digits += places
+        percent |= other == "%"
+        shown = currency or quoted or letter or (other if other not in "+-()/:" else "")
+        before, after = (before, after + shown) if digits else (before + shown, after)
+    return before, digits, after, percent

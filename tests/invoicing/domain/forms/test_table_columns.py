@@ -11,6 +11,7 @@ from invoicing.domain.forms.table_columns import (
     IGNORED,
     MONEY,
     QUESTIONS,
+    STATE,
     Export,
     columns_of,
     export_of,
@@ -49,9 +50,10 @@ def test_an_export_is_understood_whole(export: Export) -> None:
     )
     once = {export.columns.get(title, title): title for title in titles}
     used = [f"*{title.upper()}" for title in once.values()]
-    assert columns_of(sheet(*used, *export.ignored), TableLayout()) == [
+    assert columns_of(sheet(*used, *export.ignored, *export.states), TableLayout()) == [
         *(export.columns[title] for title in once.values()),
         *[IGNORED] * len(export.ignored),
+        *[STATE] * len(export.states),
     ]
     found = export_of(used)
     assert found
@@ -65,7 +67,7 @@ def test_an_export_is_understood_whole(export: Export) -> None:
         ("Cust. Name", "account"),
         ("Customer (billing)", "account"),
         ("Nett unit amount", "unit_price"),
-        ("Date due", "due_date"),
+        ("Last date due", "due_date"),
         ("Colour", ""),
         ("Issue Date", ""),
         ("Rechnungsdatum", ""),
@@ -129,6 +131,55 @@ def test_columns_of_money_are_never_ignored(title: str, cell: str, meaning: str)
     choice = ColumnChoice(title=title, means="ignore")
     for layout in (TableLayout(ignore_others=True), TableLayout(columns=[choice])):
         assert columns_of(table, layout) == ["account", meaning]
+
+
+@pytest.mark.parametrize(
+    ("title", "cell"),
+    [
+        ("Versandkosten", "5,00"),
+        ("Frais de port", "1 005,00"),
+        ("Gastos de envío", "5"),
+        ("Skonto", "3 %"),
+        ("Vorauszahlung", "500"),
+        ("消費税", "2505"),
+        ("送料", "1,000"),
+        ("НДС", "20"),
+        ("Retention", "-50"),
+        ("Extra", "5.00"),
+        ("Extra", "5 kr"),
+        ("Extra", "R$ 5"),
+        ("Extra", "5円"),
+    ],
+)
+def test_amounts_are_not_ignored_along_with_others(title: str, cell: str) -> None:
+    """Whatever their language: somebody has to ignore them by name, and zeros are none."""
+    others = TableLayout(ignore_others=True)
+    table = Sheet(1, ["account", title], [(2, ["Acme", "0.00"]), (3, ["Acme", cell])])
+    with pytest.raises(
+        Rejected, match=f"{title}' holds what may be an amount, '{cell}'".replace("$", ".")
+    ):
+        columns_of(table, others)
+    by_name = TableLayout(columns=[ColumnChoice(title=title, means="ignore")])
+    assert columns_of(table, by_name) == ["account", IGNORED]
+    assert columns_of(sheet("account", title, cell="0,00"), others) == ["account", IGNORED]
+
+
+@pytest.mark.parametrize(
+    ("title", "cell"),
+    [
+        ("Created", "31.12.2026"),
+        ("Since", "2026-12-31"),
+        ("PLZ", "70174"),
+        ("Kostenstelle", "4000"),
+        ("Cost center", "4000"),
+        ("Contract", "KV-1001"),
+        ("Service", "2 Day"),
+    ],
+)
+def test_what_holds_no_amounts_is_ignored(title: str, cell: str) -> None:
+    """Dates, codes, and whole numbers under a title that is not about money."""
+    table = sheet("account", title, cell=cell)
+    assert columns_of(table, TableLayout(ignore_others=True)) == ["account", IGNORED]
 
 
 def test_what_is_said_comes_before_what_is_recognised() -> None:

@@ -59,6 +59,7 @@ def test_figures_that_agree(column: str, cells: list[str]) -> None:
         ("invoice_subtotal", ["15"], "Rows 2 to 4: the subtotal 15 is not the 14.99 EUR"),
         ("invoice_total", ["14.98"], "Rows 2 to 4: the total 14.98 is not the 14.99 EUR"),
         ("amount_due", ["0"], "Rows 2 to 4: the amount due 0 is not the 14.99 EUR"),
+        ("invoice_tax", ["1"], "Rows 2 to 4: the tax 1 is not the 0.00 EUR"),
         ("tax_amount", ["0.19", "0", ""], "Row 2: the tax amount 0.19 is not the 0.00 EUR"),
         ("line_total", ["$ 0.99", "", ""], "Row 2: an amount is in $, the invoice would be in EUR"),
     ],
@@ -73,6 +74,9 @@ def test_taxes_are_worked_out() -> None:
     """On each line or on their sum, as either is written; what prices contain is not added."""
     assert problems("tax_amount", "0.19", "1.71", "0.95", taxes=[VAT]) == []
     assert problems("invoice_total", "17.84", taxes=[VAT]) == []
+    assert problems("invoice_tax", "2.85", taxes=[VAT]) == []
+    assert problems("invoice_tax", "2.39", taxes=[INCLUDED]) == []
+    assert problems("invoice_tax", "2.80", taxes=[VAT])
     assert problems("tax_amount", "0.16", "1.44", "0.80", taxes=[INCLUDED]) == []
     assert problems("invoice_total", "14.99", taxes=[INCLUDED]) == []
     assert problems("invoice_total", "14.99", taxes=[VAT])
@@ -83,12 +87,14 @@ def test_discounts_of_the_whole_invoice_count() -> None:
     ten = Discount(percent=Decimal(10))
     assert problems("invoice_total", "13.49", discount=ten) == []
     assert problems("invoice_total", "16.05", discount=ten, taxes=[VAT]) == []
+    assert problems("invoice_tax", "2.56", discount=ten, taxes=[VAT]) == []
     assert "cannot be compared" in problems("tax_amount", "1", discount=ten, taxes=[VAT])[0]
 
 
 def test_what_stripe_tax_will_add_cannot_be_told() -> None:
     """Refused rather than believed."""
     assert "look at the preview" in problems("invoice_total", "14.99", taxes=None)[0]
+    assert "look at the preview" in problems("invoice_tax", "1", taxes=None)[0]
     assert problems("invoice_subtotal", "14.99", taxes=None) == []
 
 

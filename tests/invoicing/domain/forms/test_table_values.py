@@ -110,6 +110,23 @@ def test_numbers_of_india_and_of_a_workbook() -> None:
         ("08-Dec-2026", date(2026, 12, 8)),
         ("2026-12-08 00:00:00", date(2026, 12, 8)),
         ("2026-12-08T23:30:00Z", date(2026, 12, 9)),
+        ("9-Dec-26", date(2026, 12, 9)),
+        ("Sept 9, 2027", date(2027, 9, 9)),
+        ("8. März 2027", date(2027, 3, 8)),
+        ("8 mars 2027", date(2027, 3, 8)),
+        ("31 de diciembre de 2026", date(2026, 12, 31)),
+        ("31-dic-2026", date(2026, 12, 31)),
+        ("31\u00a0décembre\u00a02026", date(2026, 12, 31)),
+        ("8 marraskuu 2026", date(2026, 11, 8)),
+        ("8. marrask. 2026", None),
+        ("8 Marble 2026", None),
+        ("8 listopad 2026", None),
+        ("2026年12月8日", date(2026, 12, 8)),
+        ("2026년 12월 8일", date(2026, 12, 8)),
+        ("令和8年12月8日", None),
+        ("2026-W50-2", None),
+        ("2569-12-08", None),
+        ("2026-12-08T23:30:00+09:00", None),
         ("2026-12-08 10:00", None),
         ("2026-02-30", None),
         ("45000", None),
@@ -117,7 +134,10 @@ def test_numbers_of_india_and_of_a_workbook() -> None:
     ],
 )
 def test_dates_that_can_be_read_in_one_way(cell: str, day: date | None) -> None:
-    """Years first, dots and months in words need no order; a moment has its day here."""
+    """Years first, dots and months in words need no order; a moment has its day here.
+
+    A month is one in whatever language: marraskuu is November, listopad October or November.
+    """
     found = decide_days([cell], "", BERLIN)
     assert not found.doubt
     assert found.read(cell) == day

@@ -8,6 +8,7 @@ from zipfile import ZIP_DEFLATED, ZipFile
 
 import pytest
 from openpyxl import Workbook
+from openpyxl.utils.datetime import CALENDAR_MAC_1904
 
 from invoicing.domain.forms.table_text import Broken, Exact
 from invoicing.domain.forms.table_workbook import MAX_UNPACKED, is_workbook, read_workbook
@@ -57,6 +58,61 @@ def test_percentages_and_currencies_are_read_as_they_are_shown() -> None:
     assert cells == ["10%", "€ 12.5", "$ 3"]
 
 
+@pytest.mark.parametrize(
+    ("value", "shown_as", "cell"),
+    [
+        (0.125, "0.0%", "12.5%"),
+        (0.5, '0.0"%"', "0.5%"),
+        (0.5, "0.0\\%", "0.5%"),
+        (100, "[$kr-414] #,##0.00", "kr 100"),
+        (100, '#,##0.00\\ "zł"', "100 zł"),
+        (100, "[$R$-416]#,##0.00", "R$100"),
+        (100, '"A$"#,##0.00', "A$100"),
+        (100, '#,##0.00 "TEUR"', "100 TEUR"),
+        (100, '_-* #,##0.00\\ "€"_-;_-* "-"??\\ "€"_-', "€ 100"),
+        (100, "#,##0.00 [$EUR]", "EUR 100"),
+        (-50, "#,##0.00;[Red](#,##0.00)", "-50"),
+        (100, "[$-407]0.00", "100"),
+        (1500, '#,##0,"k"', "1500k"),
+        (0.00000011, "0.00E+00", "0.00000011"),
+        (42, "00000", "00042"),
+        (42, '"PO-"0000', "PO-0042"),
+    ],
+)
+def test_what_a_format_shows_beside_a_number(value: float, shown_as: str, cell: str) -> None:
+    """A percent sign that is only written multiplies nothing; no currency is left out."""
+
+    def show(workbook: Workbook) -> None:
+        workbook["Sheet"]["A2"].number_format = shown_as
+
+    assert read_workbook(saved(["a"], [value], change=show)).rows == [(2, [cell])]
+
+
+def test_days_of_a_macs_workbook() -> None:
+    """Its days are counted from 1904."""
+
+    def count_anew(workbook: Workbook) -> None:
+        workbook.epoch = CALENDAR_MAC_1904
+
+    raw = saved(["due"], [date(2026, 12, 31)], change=count_anew)
+    assert read_workbook(raw).rows == [(2, ["2026-12-31"])]
+
+
+def test_a_formula_that_comes_to_nothing() -> None:
+    """Templates are full of formulas that say nothing for now: an empty cell, and no mistake."""
+    raw = saved(["price", "off"], [10, '=IF(A2>9,"",5)'])
+    part = "xl/worksheets/sheet1.xml"
+    with ZipFile(io.BytesIO(raw)) as parts:
+        text = parts.read(part).decode()
+    worked_out = text.replace('<c r="B2">', '<c r="B2" t="str">')
+    assert worked_out != text
+    file = io.BytesIO()
+    with ZipFile(io.BytesIO(raw)) as whole, ZipFile(file, "w") as parts:
+        for name in whole.namelist():
+            parts.writestr(name, worked_out if name == part else whole.read(name))
+    assert read_workbook(file.getvalue()).rows == [(2, ["10", ""])]
+
+
 def test_a_formula_that_was_never_worked_out_is_no_empty_cell() -> None:
     """A program that writes formulas writes no values: an empty price would be the book's."""
     [(_, cells)] = read_workbook(saved(["price"], ["=10*3"])).rows
@@ -81,6 +137,17 @@ def hide_row(workbook: Workbook) -> None:
     workbook["Sheet"].row_dimensions[2].hidden = True
 
 
+def hide_column(workbook: Workbook) -> None:
+    """One that says something."""
+    workbook["Sheet"].column_dimensions["A"].hidden = True
+
+
+def fold_columns(workbook: Workbook) -> None:
+    """A group, as of an outline."""
+    workbook["Sheet"]["C1"] = "amount off"
+    workbook["Sheet"].column_dimensions.group("B", "D", hidden=True)
+
+
 def merge(workbook: Workbook) -> None:
     """One cell over two rows."""
     workbook["Sheet"].merge_cells("A2:A3")
@@ -95,6 +162,8 @@ def add_sheet(workbook: Workbook) -> None:
     ("change", "reason"),
     [
         (hide_row, "Row 2 of the sheet is hidden"),
+        (hide_column, "Column A of the sheet is hidden: show it"),
+        (fold_columns, "Column C of the sheet is hidden: show it"),
         (merge, "The cells A2:A3 are merged"),
         (add_sheet, "Say under Sheet which one is meant; the workbook has 'Sheet', 'Other'"),
     ],
