@@ -58,7 +58,11 @@ def finalize(context: Context, invoice: Doc) -> Doc:
 
 
 def collect_automatically(context: Context, invoice: Doc) -> Doc:
-    """Do what Stripe does by itself after finalization when ``auto_advance`` is on."""
+    """Do what Stripe does by itself after finalization when ``auto_advance`` is on.
+
+    Source: https://docs.stripe.com/invoicing/integration/workflow-transitions, "Emails after
+    finalization", of an account that lets finalized invoices be e-mailed.
+    """
     if not invoice["auto_advance"] or invoice["status"] != "open":
         return invoice
     if invoice["collection_method"] == "send_invoice":

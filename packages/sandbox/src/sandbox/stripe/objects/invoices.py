@@ -52,7 +52,7 @@ METHODS = (
 
 MEMO_LENGTH = 1500
 FOOTER_LENGTH = 5000
-"""Characters of memo and footer. Believed and not proved: see docs/unproved.md of the project."""
+"""Characters of memo and footer. Source: https://github.com/stripe/openapi, ``maxLength``"""
 
 PLAIN = (
     "account_tax_ids",
