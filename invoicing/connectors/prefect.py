@@ -34,7 +34,8 @@ SAFE_METHODS = frozenset(["GET", "HEAD", "OPTIONS"])
 """Those that need no CSRF token."""
 
 REFUSED = frozenset([409, 422])
-"""The answers to parameters that a flow does not take."""
+"""The answers to parameters that are not as a flow's schema has them; one that it does not name
+passes. Source: ``prefect.server.api.deployments``"""
 
 PAGE_SIZE = 200
 """The most runs that the server lists at once."""

@@ -11,7 +11,10 @@ from invoicing.domain.salesforce.queries import Query, is_in, literal
 
 LIST_LENGTH = 10_000
 """Characters of the lists in a query, as its address carries them, percent-encoded: Salesforce
-takes 16,384 in all, and answers 414 beyond."""
+takes 16,384 bytes of address and headers together, the token among them, and answers 414 or 431.
+
+Source: https://help.salesforce.com/s/articleView?id=000386264
+"""
 
 
 def word_batches(words: Iterable[str], *, named: int = 1) -> Iterator[tuple[str, ...]]:

@@ -73,6 +73,16 @@ Source: https://github.com/SFDO-Community/declarative-lookup-rollup-summaries/is
 """
 
 
+NO_RIGHT = re.compile(r"entity type cannot be (inserted|updated): (.*)")
+"""The message where the user may not create, or not change, records of an object at all; the code
+beside it is that of a trigger which broke.
+
+Source: https://github.com/kerryland/stuntbyte-sftools, its GrantTests
+"""
+
+RIGHTS = {"inserted": "create", "updated": "change"}
+
+
 SCHEMA_CODES = frozenset(["INVALID_FIELD", "INVALID_TYPE", "INVALID_FIELD_FOR_INSERT_UPDATE"])
 
 
@@ -199,6 +209,12 @@ def _reason(error: Mapping[str, Any]) -> str:
             return f"the duplicate rule{(rule and ' ' + rule) or ''} says “{message}”"
         case "ENTITY_IS_LOCKED":
             return "it is locked, as a record is while its approval is under way"
+        case "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY" if lacking := NO_RIGHT.match(message):
+            done, records = lacking.groups()
+            return (
+                f"the integration user may not {RIGHTS[done]} records of {records}; assign it the "
+                "permission set Invoice Integration"
+            )
         case _:
             return message
 

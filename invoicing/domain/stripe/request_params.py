@@ -102,7 +102,13 @@ def header_params(
 def draft_params(
     invoice: Invoice, customer_id: str, *, due: int | None, rates: Sequence[str]
 ) -> "sdk.InvoiceCreateParams":
-    """A new draft without lines, its header as :func:`header_params` has it."""
+    """A new draft without lines, its header as :func:`header_params` has it.
+
+    What is meant to be empty or off is said to be: whatever a draft leaves out is filled in from
+    the settings of the customer or the account.
+    Sources: https://docs.stripe.com/invoicing/invoice-rendering-template, "Override and update
+    templates"; https://docs.stripe.com/tax/invoicing/automatic-tax-default
+    """
     params: sdk.InvoiceCreateParams = {
         "customer": customer_id,
         "currency": invoice.currency.lower(),

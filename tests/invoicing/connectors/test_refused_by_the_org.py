@@ -90,6 +90,18 @@ def test_a_refusal_names_the_object_the_field_and_the_rule(
     assert [str(error) for error in by_each_way(client, acme)] == [said] * 4
 
 
+def test_a_right_that_is_missing_is_said_in_words(
+    client: Salesforce, acme: str, salesforce_sandbox: Sandbox
+) -> None:
+    """The code is that of a broken trigger, and the remedy is a permission set."""
+    salesforce_sandbox.admin("POST", "permissions", denied={"Account": ["updateable"]})
+    said = (
+        "Salesforce refused to write the Account: the integration user may not change records of "
+        "Account; assign it the permission set Invoice Integration"
+    )
+    assert [str(error) for error in by_each_way(client, acme)] == [said] * 4
+
+
 def test_an_approval_and_a_duplicate_rule_are_said_in_words(
     client: Salesforce, acme: str, salesforce_sandbox: Sandbox
 ) -> None:

@@ -19,13 +19,14 @@ CHANGES: dict[str, Any] = {
     "footer": {"footer": "Other"},
     "metadata": {"metadata": {"seen": "1"}},
     "number": {"number": "CHECK-REAL-1"},
+    "page_size": {"rendering": {"pdf": {"page_size": "a4"}}},
     "payment_settings": {"payment_settings": {"payment_method_types": ["card"]}},
 }
 
 
 @experiment
 def changes_after_finalization(account: Account) -> Observed:
-    """Metadata, payment settings and methods can change, auto_advance while it is open."""
+    """Metadata, payment settings, methods and page size can change, auto_advance while open."""
     customer = account.customer()
     card = account.card(customer)
     invoices = account.v1.invoices
@@ -56,6 +57,26 @@ def header_after_finalization(account: Account) -> Observed:
         checksums(header_of(one.to_dict(), {})) for one in (draft, account.finalize(draft.id))
     ]
     return {"changed": other_parts(headers[1], headers[0])}
+
+
+@experiment
+def defaults_of_a_customer(account: Account) -> Observed:
+    """Footer and custom fields are as the order says, empty included; else the customer's."""
+    defaults = {"footer": "Thank you", "custom_fields": [{"name": "Vendor", "value": "4711"}]}
+    customer = account.customer(invoice_settings=defaults)
+
+    def texts(invoice: Any) -> list[Any]:
+        fields = invoice.custom_fields or ()
+        return [invoice.footer, [(one.name, one.value) for one in fields]]
+
+    def before_and_after(**params: Any) -> list[Any]:
+        draft = account.draft(customer, 10_000, **params)
+        return [texts(draft), texts(account.finalize(draft.id))]
+
+    return {
+        "nothing said": before_and_after(),
+        "said to be empty": before_and_after(footer="", custom_fields=""),
+    }
 
 
 @experiment

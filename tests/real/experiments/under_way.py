@@ -72,7 +72,7 @@ def payment_record_beside_a_debit(account: Account) -> Observed:
 
 @experiment
 def debit_that_fails(account: Account) -> Observed:
-    """A debit counts when it is submitted, its failure once more; the payment is tried again."""
+    """A debit counts when it is submitted, its failure not; the payment is tried again."""
     customer = account.customer()
     invoice = _debited(account, customer, "pm_failedDelayed_de")
     intent = _until_over(account, invoice)

@@ -45,7 +45,7 @@ def test_a_record_is_read_and_not_written(sf: Any, written: None, refused: Refus
     )
     described = sf.Invoicing_Setting__mdt.describe()
     assert not any(described[word] for word in ("createable", "updateable", "deletable"))
-    with refused("INSUFFICIENT_ACCESS_OR_READONLY"):
+    with refused("CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY"):
         sf.Invoicing_Setting__mdt.update(row["Id"], {"Currency__c": "USD"})
     with refused("INSUFFICIENT_ACCESS_OR_READONLY"):
         sf.Invoicing_Setting__mdt.delete(row["Id"])

@@ -64,7 +64,7 @@ def test_what_may_only_be_read_cannot_be_written(
     with refused("INVALID_FIELD_FOR_INSERT_UPDATE", "BillingCity"):
         sf.Account.update(acme, {"BillingCity": "Rome"})
     sf.Account.update(acme, {"Invoice_Email__c": "ap@acme.example.com"})
-    with refused("INSUFFICIENT_ACCESS_OR_READONLY"):
+    with refused("CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY"):
         sf.Account.create({"Name": "New"})
     with refused("INSUFFICIENT_ACCESS_OR_READONLY"):
         sf.Account.delete(acme)

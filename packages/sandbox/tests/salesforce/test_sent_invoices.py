@@ -211,6 +211,8 @@ def test_a_draft_that_stripe_has_goes_by_its_button(org: Org, admin: Call, draft
     records.update(org, org.sobject(INVOICE), draft, {"Stripe_Invoice_Id__c": "in_1"})
     assert "Press Delete Draft: it deletes both" in admin("DELETE", f"{INVOICE}/{draft}")[1]
     records.update(org, org.sobject(INVOICE), draft, {"Status__c": "Deleted"})
+    line = only(org, LINE)["Id"]
+    assert admin("DELETE", f"{LINE}/{line}") == (204, "")
     assert admin("DELETE", f"{INVOICE}/{draft}") == (204, "")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from simple_salesforce.exceptions import SalesforceGeneralError
+from simple_salesforce.exceptions import SalesforceError, SalesforceGeneralError
 from simple_salesforce.format import format_soql
 
 from sandbox.salesforce.ids import make_id
@@ -217,6 +217,24 @@ def test_a_query_too_long_for_a_url_is_refused(sf: Any) -> None:
     assert find(400)["totalSize"] == 8
     with pytest.raises(SalesforceGeneralError, match="URI Too Long"):
         find(1_000)
+    sf.headers["X-Long"] = "x" * 8_000
+    try:
+        with pytest.raises(SalesforceGeneralError, match="Request Header Fields Too Large"):
+            find(400)
+    finally:
+        del sf.headers["X-Long"]
+
+
+def test_a_query_has_100_000_characters(sf: Any) -> None:
+    """A job of the Bulk API takes as many, 4,000 ids among them, and none more."""
+
+    def find(count: int) -> list[str]:
+        ids = ", ".join(f"'{make_id('001', n + 1)}'" for n in range(count))
+        return list(sf.bulk2.Account.query(f"SELECT Id FROM Account WHERE Id IN ({ids})"))
+
+    assert len(find(4_000)) == 1
+    with pytest.raises(SalesforceError, match="cannot be longer than 100000 characters"):
+        find(5_000)
 
 
 def test_the_columns_of_a_query_are_told_instead_of_its_rows(sf: Any) -> None:

@@ -31,6 +31,33 @@ def test_finalization_freezes(
     assert (refusal.value.code, refusal.value.param) == ("invoice_not_editable", *change)
 
 
+def test_the_size_of_pages_may_change_at_any_time(
+    live: stripe.StripeClient, make_draft: MakeDraft
+) -> None:
+    """It is how the PDF is printed, not what it says; a template is frozen."""
+    invoices = live.v1.invoices
+    invoice = invoices.finalize_invoice(make_draft(rendering={"template": "inrtem_1"}).id)
+    printed = invoices.update(invoice.id, {"rendering": {"pdf": {"page_size": "a4"}}}).rendering
+    assert printed
+    assert printed.pdf
+    assert (printed.pdf.page_size, printed.template) == ("a4", "inrtem_1")
+    with pytest.raises(stripe.InvalidRequestError, match="updated in this way"):
+        invoices.update(invoice.id, {"rendering": {"template": "inrtem_2"}})
+
+
+def test_a_draft_begins_with_what_its_customer_has_by_default(
+    live: stripe.StripeClient, make_draft: MakeDraft, customer: stripe.Customer
+) -> None:
+    """Footer and custom fields are those of the customer, unless the order says otherwise."""
+    defaults: Any = {"custom_fields": [{"name": "Vendor", "value": "4711"}], "footer": "Thank you"}
+    live.v1.customers.update(customer.id, {"invoice_settings": defaults})
+    draft = make_draft()
+    assert draft.footer == "Thank you"
+    assert [one.to_dict() for one in draft.custom_fields or ()] == defaults["custom_fields"]
+    own = make_draft(footer="Mine", custom_fields="")
+    assert (own.footer, own.custom_fields) == ("Mine", None)
+
+
 def test_advancing_is_for_drafts_and_open_invoices(
     live: stripe.StripeClient, make_draft: MakeDraft
 ) -> None:

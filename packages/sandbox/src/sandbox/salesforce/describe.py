@@ -70,7 +70,11 @@ def object_summary(sobject: SObject) -> dict[str, Any]:
 
 
 def describe_sobject(schema: Schema, sobject: SObject) -> dict[str, Any]:
-    """One object with its fields and child relationships."""
+    """One object with its fields and child relationships.
+
+    A record type is available to the user who asks, or not; the sandbox withholds none.
+    Source: User Interface API Developer Guide, "Record Type Info"
+    """
     return object_summary(sobject) | {
         "fields": [_field(f) for f in sobject.fields.values()],
         "childRelationships": [_child(c) for c in schema.children(sobject.name)],

@@ -2,7 +2,8 @@
 
 The operators and functions that packages here use; a formula with another one is refused when it is
 read, not taken for something else. Numbers are exact, and a half is rounded away from zero.
-Source: https://help.salesforce.com/s/articleView?id=platform.customize_functions.htm
+Sources: https://help.salesforce.com/s/articleView?id=platform.customize_functions.htm and, for the
+half of a negative number, ?id=platform.customize_functions_round.htm
 """
 
 from __future__ import annotations

@@ -119,16 +119,28 @@ def update(org: Org, sobject: SObject, record_id: str, body: Body) -> str:
 def refuse_without_right(sobject: SObject, right: str) -> None:
     """Pass where the user may do this with records of the object.
 
+    A deletion is refused in other words than the rest.
+    Source: the GrantTests of https://github.com/kerryland/stuntbyte-sftools, which take a user of
+    a real org each right; reports have that code with the words of creating and changing.
+
     Raises:
-        SalesforceError: INSUFFICIENT_ACCESS_OR_READONLY.
+        SalesforceError: CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY or INSUFFICIENT_ACCESS_OR_READONLY.
     """
-    if right in sobject.refused:
+    if right not in sobject.refused:
+        return
+    if right == "delete":
         raise SalesforceError(
             "INSUFFICIENT_ACCESS_OR_READONLY",
-            f"insufficient access rights on object id: may not {right} {sobject.label}",
+            "insufficient access rights on object id",
             [],
             status=403,
         )
+    done = "inserted" if right == "create" else "updated"
+    raise SalesforceError(
+        "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY",
+        f"entity type cannot be {done}: {sobject.label}",
+        [],
+    )
 
 
 def upsert(org: Org, sobject: SObject, key: Field, value: Any, body: Body) -> Saved:

@@ -44,8 +44,11 @@ OLDEST_VERSION, NEWEST_VERSION = 41, 67
 
 METHODS = ["GET", "HEAD", "POST", "PATCH", "PUT", "DELETE"]
 
-MAX_QUERY_STRING = 16_384
-"""Bytes of a URL's query; a longer SOQL has to go another way."""
+MAX_URI_AND_HEADERS = 16_384
+"""Bytes of a request's address, and of that with its headers; a longer SOQL has to go another way.
+
+Source: https://help.salesforce.com/s/articleView?id=000386264
+"""
 
 _JSON = {"content-type": "application/json;charset=UTF-8"}
 _CODES = {
@@ -238,8 +241,8 @@ class Salesforce:
         )
 
     async def _data(self, request: Request) -> Response:
-        if len(request.scope["query_string"]) > MAX_QUERY_STRING:
-            return PlainTextResponse("URI Too Long", 414)
+        if too_long := _too_long(request):
+            return too_long
         content = await request.body()
         headers = {"Sforce-Limit-Info": self.usage.header()}
         try:
@@ -268,6 +271,17 @@ class Salesforce:
             )
         except MultipleMatches as several:
             return Answer(300, several.urls)
+
+
+def _too_long(request: Request) -> Response | None:
+    """The refusal of an address, or of headers beside it, that take too many bytes."""
+    address = len(request.scope["path"]) + len(request.scope["query_string"])
+    headers = sum(len(name) + len(value) for name, value in request.scope["headers"])
+    if address > MAX_URI_AND_HEADERS:
+        return PlainTextResponse("URI Too Long", 414)
+    if address + headers > MAX_URI_AND_HEADERS:
+        return PlainTextResponse("Request Header Fields Too Large", 431)
+    return None
 
 
 def _call(request: Request, content: bytes) -> Call:

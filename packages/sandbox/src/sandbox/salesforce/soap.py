@@ -61,7 +61,8 @@ def _user_info(org: Org) -> dict[str, str | None]:
 def refusal(error: SalesforceError) -> Response:
     """An error of Salesforce's as a fault, whose text has the code before it.
 
-    Source: SOAP API Developer Guide, "API Fault Element" and "ExceptionCode"
+    Sources: SOAP API Developer Guide, "API Fault Element" and "ExceptionCode"; of a limit that is
+    used up, https://github.com/salto-io/salto/pull/3056
     """
     return fault(f"sf:{error.code}", f"{error.code}: {error.message}")
 

@@ -4,8 +4,7 @@ An object or a field that nobody granted is in no describe and in no query, as i
 a field that may only be read cannot be written; an object of which records may not be created,
 changed or deleted says so in its describe, and refuses it. Sources: Salesforce's help on
 field-level security, which the API applies like its pages; the SOAP API Developer Guide on
-``DescribeSObjectResult`` (createable, updateable, deletable) and on status codes
-(INSUFFICIENT_ACCESS_OR_READONLY).
+``DescribeSObjectResult`` (createable, updateable, deletable).
 """
 
 from __future__ import annotations

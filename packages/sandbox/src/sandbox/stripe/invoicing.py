@@ -115,7 +115,11 @@ def new_invoice(context: Context, customer: Doc, currency: str) -> Doc:
 
 
 def mirror_customer(invoice: Doc, customer: Doc) -> None:
-    """Copy the customer's details, as a draft does until it is finalized."""
+    """Copy the customer's details, as a draft does until it is finalized.
+
+    Sources: the SDK's docstrings of ``Invoice.customer_email`` and its like, and
+    https://docs.stripe.com/invoicing/integration/workflow-transitions
+    """
     invoice["customer_address"] = customer["address"]
     invoice["customer_email"] = customer["email"]
     invoice["customer_name"] = customer["name"]

@@ -17,8 +17,10 @@ def finalize(context: Context, invoice: Doc) -> Doc:
 
     An invoice of which nothing is due is paid at once; so is one of which too little or too much is
     due to be charged: it goes onto the customer's balance, and with it onto the next invoice.
-    Sources: the SDK's docstrings of ``Invoice`` and of its ``amount_due``, and
-    https://docs.stripe.com/billing/customer/balance
+    (Not so where the customer has a cash balance; none has one here.)
+    Sources: the SDK's docstrings of ``Invoice`` and of its ``amount_due``,
+    https://docs.stripe.com/billing/customer/balance and
+    https://docs.stripe.com/api/customer_balance_transactions/object (invoice_too_large)
 
     One without tax ids of the account's own gets the usual ones.
     Source: https://docs.stripe.com/invoicing/taxes/account-tax-ids
@@ -56,7 +58,11 @@ def finalize(context: Context, invoice: Doc) -> Doc:
 
 
 def collect_automatically(context: Context, invoice: Doc) -> Doc:
-    """Do what Stripe does by itself after finalization when ``auto_advance`` is on."""
+    """Do what Stripe does by itself after finalization when ``auto_advance`` is on.
+
+    Source: https://docs.stripe.com/invoicing/integration/workflow-transitions, "Emails after
+    finalization", of an account that lets finalized invoices be e-mailed.
+    """
     if not invoice["auto_advance"] or invoice["status"] != "open":
         return invoice
     if invoice["collection_method"] == "send_invoice":

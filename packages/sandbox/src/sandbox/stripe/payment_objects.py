@@ -207,3 +207,11 @@ def new_debit_charge(context: Context, intent: Doc, debit: Debit, method: str) -
         "payment_method_details": {debit.kind: debit.charge_details(), "type": debit.kind},
         "status": "pending",
     }
+
+
+def note_attempt(invoice: Doc) -> None:
+    """Count an attempt to pay an invoice: any is the first, and none by hand counts after it.
+
+    Source: the SDK's docstring of ``Invoice.attempt_count``.
+    """
+    invoice |= {"attempted": True, "attempt_count": max(1, invoice["attempt_count"])}

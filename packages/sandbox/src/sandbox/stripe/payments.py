@@ -20,6 +20,7 @@ from sandbox.stripe.payment_objects import (
     new_debit_charge,
     new_intent,
     new_invoice_payment,
+    note_attempt,
 )
 from sandbox.stripe.store import Doc, public
 
@@ -65,8 +66,7 @@ def charge(
     if card.authenticates:
         three_d_secure.demand(context, intent, method, invoice, off_session=off_session)
         raise three_d_secure.required(intent)
-    invoice["attempted"] = True
-    invoice["attempt_count"] += payment["is_default"]
+    note_attempt(invoice)
     return _collect(context, intent, card, method, (payment, invoice))
 
 
@@ -345,7 +345,8 @@ def _submit(context: Context, intent: Doc, debit: Debit, method: str, invoice: D
     context.space.update("payment_intent", intent)
     context.emit("payment_intent.processing", intent)
     if invoice:
-        _note_attempt(context, invoice)
+        note_attempt(invoice)
+        context.save("invoice", invoice, "invoice.updated")
 
 
 def _collect(
@@ -399,12 +400,6 @@ def _declined(
     return error
 
 
-def _note_attempt(context: Context, invoice: Doc) -> None:
-    invoice["attempted"] = True
-    invoice["attempt_count"] += 1
-    context.save("invoice", invoice, "invoice.updated")
-
-
 def _fail(context: Context, invoice: Doc | None, intent: Doc, error: StripeError) -> None:
     """Record that an attempt to pay came to nothing."""
     intent |= {
@@ -416,5 +411,6 @@ def _fail(context: Context, invoice: Doc | None, intent: Doc, error: StripeError
     context.space.update("payment_intent", intent)
     context.emit("payment_intent.payment_failed", intent)
     if invoice:
-        _note_attempt(context, invoice)
+        note_attempt(invoice)
+        context.save("invoice", invoice, "invoice.updated")
         context.emit("invoice.payment_failed", invoice)

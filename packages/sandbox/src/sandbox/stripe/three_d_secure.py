@@ -7,6 +7,7 @@ https://docs.stripe.com/payments/3d-secure and https://docs.stripe.com/api/event
 
 from sandbox.stripe.context import Context
 from sandbox.stripe.errors import StripeError
+from sandbox.stripe.payment_objects import note_attempt
 from sandbox.stripe.store import Doc, public
 
 REQUIRED = "invoice_payment_intent_requires_action"
@@ -47,8 +48,7 @@ def demand(
     if invoice is None:
         return
     if off_session:
-        invoice["attempted"] = True
-        invoice["attempt_count"] += 1
+        note_attempt(invoice)
         context.save("invoice", invoice, "invoice.updated")
         context.emit("invoice.payment_failed", invoice)
     context.emit("invoice.payment_action_required", invoice)

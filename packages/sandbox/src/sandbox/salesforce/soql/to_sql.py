@@ -22,6 +22,9 @@ from sandbox.salesforce.soql.parser import field as part
 from sandbox.salesforce.soql.where import Conditions
 from sandbox.salesforce.store import quoted
 
+MAX_LENGTH = 100_000
+"""Characters of a query. Source: Salesforce Developer Limits and Allocations Quick Reference, "SOQL
+and SOSL Limits"; the code of the refusal is believed and not proved."""
 MAX_OFFSET = 2_000
 MAX_ROWS = 50_000_000
 MAX_FIELDS_ROWS = 200
@@ -128,6 +131,9 @@ def translate(org: Org, text: str, *, all_rows: bool = False) -> Query:
     Raises:
         SalesforceError: The query is malformed, or names what is not there.
     """
+    if len(text) > MAX_LENGTH:
+        message = f"SOQL statements cannot be longer than {MAX_LENGTH} characters."
+        raise SalesforceError("MALFORMED_QUERY", message)
     soql = Soql(text)
     translator = _Translator(org, soql, {}, all_rows=all_rows)
     return translator.query(soql.body, translator.object_named(soql.body))

@@ -28,7 +28,10 @@ ALWAYS_EDITABLE = {
 """What may still change after finalization; of an open invoice ``auto_advance`` as well.
 
 The SDK's docstring of ``update`` on invoices says that sums and collection method are frozen then,
-its parameters' docstrings that ``due_date`` and ``days_until_due`` are a draft's only; and
+its parameters' docstrings that ``due_date`` and ``days_until_due`` are a draft's only;
+https://docs.stripe.com/invoicing/customize that footer and custom fields are, while the size of
+the PDF's pages may change at any time; https://docs.stripe.com/invoicing/taxes/account-tax-ids that
+those are; stripe/stripe-php#1105 that the memo is; and
 https://docs.stripe.com/invoicing/integration/automatic-advancement-collection that
 ``auto_advance`` is for drafts and open invoices.
 """
@@ -49,7 +52,7 @@ METHODS = (
 
 MEMO_LENGTH = 1500
 FOOTER_LENGTH = 5000
-"""Characters of memo and footer. Believed and not proved: see docs/unproved.md of the project."""
+"""Characters of memo and footer. Source: https://github.com/stripe/openapi, ``maxLength``"""
 
 PLAIN = (
     "account_tax_ids",
@@ -79,6 +82,7 @@ def create(context: Context, params: Params) -> Doc:
     default: str = customer["currency"] or context.account.currency
     currency = money.check_currency(params.get("currency", default))
     invoice = invoicing.new_invoice(context, customer, currency)
+    _inherit(invoice, customer)
     _apply(context, invoice, params)
     _check_collection(invoice)
     if "discounts" not in params and customer["discount"]:
@@ -88,6 +92,17 @@ def create(context: Context, params: Params) -> Doc:
     context.space.update("invoice", invoice)
     context.emit("invoice.created", invoice)
     return invoice
+
+
+def _inherit(invoice: Doc, customer: Doc) -> None:
+    """Begin with what the customer's invoices have by default; the order may say otherwise.
+
+    Sources: https://docs.stripe.com/invoicing/customize, "Custom field inheritance", and
+    https://docs.stripe.com/invoicing/invoice-rendering-template, "Override and update templates".
+    That an order's empty text is a value of the invoice's own is believed and not proved.
+    """
+    defaults = customer["invoice_settings"]
+    invoice |= {name: defaults[name] for name in ("custom_fields", "footer")}
 
 
 def _revise(context: Context, params: Params) -> Doc:
@@ -209,11 +224,13 @@ def _apply(context: Context, invoice: Doc, params: Params) -> None:
                 for name, options in params["payment_settings"]["payment_method_options"].items()
             }
     if "rendering" in params:
+        there = invoice["rendering"] if invoice["status"] != "draft" else None
+        looks = (there or {}) | params["rendering"]
         invoice["rendering"] = {
-            "amount_tax_display": params["rendering"].get("amount_tax_display") or None,
-            "pdf": params["rendering"].get("pdf"),
-            "template": params["rendering"].get("template"),
-            "template_version": params["rendering"].get("template_version") or None,
+            "amount_tax_display": looks.get("amount_tax_display") or None,
+            "pdf": looks.get("pdf"),
+            "template": looks.get("template"),
+            "template_version": looks.get("template_version") or None,
         }
     if "discounts" in params:
         invoice["discounts"] = discounts.redeemed(
@@ -282,6 +299,8 @@ def _check_frozen(invoice: Doc, params: Params) -> None:
     if invoice["status"] == "open":
         editable = editable | {"auto_advance"}
     frozen = sorted(set(params) - editable)
+    if "rendering" in frozen and params["rendering"].keys() == {"pdf"}:
+        frozen.remove("rendering")
     if frozen:
         raise wrong_state(
             "Finalized invoices can't be updated in this way", "invoice_not_editable", frozen[0]
