@@ -68,7 +68,7 @@ def check_credit(state: InvoiceState, request: CreditRequest, request_id: str) -
         zone=settings().business.zone,
     )
     twice = repeated_request_problems(
-        CREDIT, state, request_id, fingerprint(state.stripe_id, request)
+        CREDIT, state, request_id, fingerprint(state.stripe_id, request), set_apart="a memo"
     )
     if problems or twice:
         raise Rejected([*problems, *twice])

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from invoicing.domain.stripe.transitions import InvoiceState
 from invoicing.errors import Rejected
-from invoicing.ledger import intents
+from invoicing.ledger import intents, request_records
 from invoicing.settings import settings
 from tasks.runtime.run_page import run_id
 
@@ -16,7 +16,7 @@ CONTENT_KEY = "salesforce_request_content"
 """Metadata of the same: the fingerprint of what was asked for."""
 
 DUPLICATE_WINDOW = timedelta(minutes=5)
-"""So long the same request of another run is taken for a button that was pressed twice."""
+"""So long the same request is taken for a button that was pressed twice."""
 
 
 def request_subject(state: InvoiceState, request_id: str) -> str:
@@ -48,17 +48,25 @@ def earlier_outcome(
 
 
 def repeated_request_problems(
-    operation: str, state: InvoiceState, request_id: str, digest: str
+    operation: str, state: InvoiceState, request_id: str, digest: str, *, set_apart: str = ""
 ) -> list[str]:
-    """Reason why a request without an id is rejected, if another run has just had the same.
+    """Reason why a request is rejected, if another one has just been for the same.
 
-    A button pressed twice is two runs with one request; whoever wants it twice can say so. What
-    was begun goes on.
+    A button pressed twice is two runs with one request, or two requests in Salesforce, one behind
+    the other; whoever wants it twice can say so. What was begun goes on.
+
+    Args:
+        operation: What is asked for.
+        state: The invoice.
+        request_id: Whoever chose one means what they ask for; a button's is nobody's choice.
+        digest: Fingerprint of what is asked for.
+        set_apart: What to enter that sets it apart from the other, as in ``a reference``.
     """
     subject = request_subject(state, request_id)
-    if request_id or intents.find(operation, subject):
+    pressed = request_records.find(request_id) if request_id else None
+    if (request_id and not pressed) or intents.find(operation, subject):
         return []
-    since = datetime.now(UTC) - DUPLICATE_WINDOW
+    since = (pressed.asked_at if pressed else datetime.now(UTC)) - DUPLICATE_WINDOW
     first = intents.find_duplicate(
         operation, f"{state.record_id}:", digest=digest, but=subject, since=since
     )
@@ -66,8 +74,10 @@ def repeated_request_problems(
         return []
     when = first.intended_at.astimezone(settings().business.zone)
     minutes = int(DUPLICATE_WINDOW.total_seconds() // 60)
+    ways = [f"enter {set_apart} that sets it apart"] if set_apart else []
+    ways += [] if pressed else ["give it a request id of its own"]
+    ways = [f"{', '.join(ways)}, or"] if ways else []
     return [
         f"The same was asked for {state.name} at {when:%H:%M:%S}, by the run {first.actor}. If it "
-        f"is wanted once more, give it a request id of its own, or wait until {minutes} minutes "
-        "are over."
+        f"is wanted once more, {' '.join([*ways, f'wait until {minutes} minutes are over'])}."
     ]

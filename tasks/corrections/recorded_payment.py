@@ -70,7 +70,9 @@ def check_payment(
     day = received_on or today()
     problems = [] if earlier else list(payment_problems(state, amount, day, today()))
     if not reference:
-        problems += repeated_request_problems(REPORT_PAYMENT, state, request_id, digest)
+        problems += repeated_request_problems(
+            REPORT_PAYMENT, state, request_id, digest, set_apart="a reference"
+        )
     dated = fingerprint(state.stripe_id, asked, day, paid_by, reference)
     undated = fingerprint(state.stripe_id, asked, None, paid_by, reference)
     if reference and _recorded_before(state, subject, day, dated, undated):

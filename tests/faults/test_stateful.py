@@ -519,7 +519,7 @@ class EverybodyAtOnce(RuleBasedStateMachine):
         model = self._some(number, "Open", "Paid")
         if model is None or model.is_disputed:
             return
-        asked = f"amount: {PART}\ngive_back: "
+        asked = f"amount: {PART}\nmemo: Credit {self._script.requests}\ngive_back: "
         if model.status == "Open" and model.left > PART:
             self._ask(model, "Credit", f"{asked}nothing", seed)
             self._lower(model)
@@ -533,7 +533,8 @@ class EverybodyAtOnce(RuleBasedStateMachine):
         """A part came in at the bank."""
         model = self._some(number, "Open")
         if model and model.left >= PART:
-            self._ask(model, "Record Payment", f"amount: {PART}", seed)
+            apart = f"reference: Line {self._script.requests}"
+            self._ask(model, "Record Payment", f"amount: {PART}\n{apart}", seed)
             model.paid += PART
             model.status = "Open" if model.left else "Paid"
             self._script.out_of_band += 1
@@ -545,6 +546,8 @@ class EverybodyAtOnce(RuleBasedStateMachine):
         model = self._some(number, "Draft" if action == "Send" else "Open")
         if model is None or (action == "Void" and (model.paid or model.credited)):
             return
+        if action == "Resend":
+            self._do(time_passes, 1)  # pressed again at once, it would be the same
         self._ask(model, action, "", seed)
         if action == "Send":
             self._sent(model)
