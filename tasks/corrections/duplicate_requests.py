@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from invoicing.domain.stripe.transitions import InvoiceState
 from invoicing.errors import Rejected
-from invoicing.ledger import intents
+from invoicing.ledger import intents, request_records
 from invoicing.settings import settings
 from tasks.runtime.run_page import run_id
 
@@ -16,7 +16,7 @@ CONTENT_KEY = "salesforce_request_content"
 """Metadata of the same: the fingerprint of what was asked for."""
 
 DUPLICATE_WINDOW = timedelta(minutes=5)
-"""So long the same request of another run is taken for a button that was pressed twice."""
+"""So long the same of another run is taken for a button that was pressed twice."""
 
 
 def request_subject(state: InvoiceState, request_id: str) -> str:
@@ -50,13 +50,15 @@ def earlier_outcome(
 def repeated_request_problems(
     operation: str, state: InvoiceState, request_id: str, digest: str
 ) -> list[str]:
-    """Reason why a request without an id is rejected, if another run has just had the same.
+    """Reason why what a person asks for is rejected, if the same was asked for just now.
 
-    A button pressed twice is two runs with one request; whoever wants it twice can say so. What
-    was begun goes on.
+    A button pressed twice is two runs of one content: in Prefect without request ids, in Salesforce
+    with a request each, once the first is answered. A program's request id says that it is meant.
+    What was begun goes on.
     """
     subject = request_subject(state, request_id)
-    if request_id or intents.find(operation, subject):
+    by_program = bool(request_id) and request_records.find(request_id) is None
+    if by_program or intents.find(operation, subject):
         return []
     since = datetime.now(UTC) - DUPLICATE_WINDOW
     first = intents.find_duplicate(
@@ -66,8 +68,8 @@ def repeated_request_problems(
         return []
     when = first.intended_at.astimezone(settings().business.zone)
     minutes = int(DUPLICATE_WINDOW.total_seconds() // 60)
+    says_so = "" if request_id else "give it a request id of its own, or "
     return [
         f"The same was asked for {state.name} at {when:%H:%M:%S}, by the run {first.actor}. If it "
-        f"is wanted once more, give it a request id of its own, or wait until {minutes} minutes "
-        "are over."
+        f"is wanted once more, {says_so}wait until {minutes} minutes are over."
     ]

@@ -70,7 +70,8 @@ def check_payment(
     day = received_on or today()
     problems = [] if earlier else list(payment_problems(state, amount, day, today()))
     if not reference:
-        problems += repeated_request_problems(REPORT_PAYMENT, state, request_id, digest)
+        twice = repeated_request_problems(REPORT_PAYMENT, state, request_id, digest)
+        problems += [f"{problem} Or say in its reference which payment it is." for problem in twice]
     dated = fingerprint(state.stripe_id, asked, day, paid_by, reference)
     undated = fingerprint(state.stripe_id, asked, None, paid_by, reference)
     if reference and _recorded_before(state, subject, day, dated, undated):

@@ -1,9 +1,12 @@
 """A button in Salesforce makes a request: it is carried out once, and answered."""
 
+import re
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from prefect import Flow
 from prefect.client.schemas.objects import State
 from prefect.states import Cancelled, Crashed, Failed
 
@@ -18,6 +21,7 @@ from invoicing.domain.forms.parameters import InvoiceOutcome
 from invoicing.errors import InvoicingError, NotFound
 from invoicing.ledger import request_records
 from invoicing.settings import settings
+from tasks.corrections import duplicate_requests
 from tasks.runtime.clock import today
 from tests.conftest import Sandbox
 from tests.flows.conftest import Deployed, Org
@@ -118,12 +122,46 @@ def test_a_credit_is_asked_for_in_salesforce(
     assert amount == credited if credited else 0 < amount < 2450
 
 
-def test_the_same_asked_for_again_is_meant(
+ASKED_TWICE: dict[str, tuple[Flow[..., Any], str, str]] = {
+    "Credit": (credit_invoice, "amount: 100\ngive_back: nothing", "Amount_Credited__c"),
+    "Record Payment": (record_payment, "amount: 100\npaid_by: cheque", "Amount_Paid__c"),
+}
+
+
+@pytest.mark.parametrize("action", ASKED_TWICE)
+def test_the_same_asked_for_twice_is_asked_about(
+    sent: InvoiceOutcome,
+    org: Org,
+    deployed: Deployed,
+    monkeypatch: pytest.MonkeyPatch,
+    action: str,
+) -> None:
+    """The first is answered when somebody presses again: it counts once, unless they wait."""
+    flow, entered, field = ASKED_TWICE[action]
+
+    def press() -> dict[str, Any]:
+        request = org.ask(sent.name, action, entered)
+        watch_salesforce()
+        deployed.carry_out(flow)
+        return org.request(request)
+
+    assert press()["State__c"] == "Done"
+    again = press()
+    assert again["State__c"] == "Refused"
+    assert re.search(r"The same was asked for INV-0001 at .*, wait until 5", again["Outcome__c"])
+    assert org.record(sent.name)[field] == 100
+    monkeypatch.setattr(duplicate_requests, "DUPLICATE_WINDOW", timedelta(0))
+    assert press()["State__c"] == "Done"
+    assert org.record(sent.name)[field] == 200
+
+
+def test_two_cheques_over_one_sum_have_a_reference_each(
     sent: InvoiceOutcome, org: Org, deployed: Deployed
 ) -> None:
-    """Two cheques over the same sum are two payments: there are two requests."""
+    """They are two payments, however soon one follows the other."""
     for number in (1, 2):
-        request = org.ask(sent.name, "Record Payment", "amount: 100\npaid_by: cheque")
+        entered = f"amount: 100\npaid_by: cheque\nreference: Cheque {number}"
+        request = org.ask(sent.name, "Record Payment", entered)
         watch_salesforce()
         deployed.carry_out(record_payment)
         assert org.request(request)["State__c"] == "Done"

@@ -206,6 +206,47 @@ def test_after_23_hours_the_key_no_longer_counts() -> None:
     assert service.keys[0] != service.keys[1]
 
 
+def test_other_content_needs_a_key_of_its_own() -> None:
+    """Stripe refuses other parameters under a key that it knows; the same again keep theirs."""
+    service = Service()
+    for digest in ("d", "other", "other"):
+        with pytest.raises(TransientError):
+            once(service, service.act(TransientError("time-out"), happens=False), digest=digest)
+    once(service, service.act(), digest="other")
+    first, *others = service.keys
+    assert len(set(others)) == 1
+    assert first not in others
+    assert [key.rpartition(":")[2] for key in service.keys] == ["d", "other", "other", "other"]
+
+
+def test_a_call_is_written_down_before_it_is_made() -> None:
+    """Whoever comes after a death in the middle of it finds what was intended, and by whom."""
+    seen: list[Intent | None] = []
+
+    def act(_key: str) -> str:
+        seen.append(intents.find("make", "thing"))
+        raise TransientError("killed here")
+
+    with pytest.raises(TransientError):
+        once(Service(), act)
+    [intent] = seen
+    assert intent
+    assert (intent.actor, intent.digest, intent.outcome) == ("run", "d", None)
+
+
+def test_a_refusal_after_a_lost_answer_may_come_of_its_effect() -> None:
+    """What is done already cannot be done: the refusal is no reason to think that it was not."""
+    service = Service()
+    with pytest.raises(TransientError):
+        once(service, service.act(TransientError("lost"), happens=False))
+
+    def act(_key: str) -> str:
+        service.effects["late"] = "made-late"
+        raise Rejected("it is void already")
+
+    assert once(service, act) == "made-late"
+
+
 def test_a_refused_call_did_not_begin() -> None:
     """What the service refused had no effect, and other parameters may be tried."""
     service = Service()
