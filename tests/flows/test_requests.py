@@ -20,6 +20,7 @@ from invoicing.connectors.prefect import Prefect
 from invoicing.domain.forms.parameters import InvoiceOutcome
 from invoicing.errors import InvoicingError, NotFound
 from invoicing.ledger import request_records
+from invoicing.ledger.models import RequestRecord
 from invoicing.settings import settings
 from tasks.corrections import duplicate_requests
 from tasks.runtime.clock import today
@@ -326,6 +327,40 @@ def test_killed_before_the_run_is_noted(
     assert deployed.runs("send-invoice") == 1
     deployed.carry_out(send_invoice)
     assert org.request(request)["State__c"] == "Done"
+
+
+def test_a_run_that_is_quicker_than_its_starter(
+    draft: Draft, org: Org, deployed: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What came of it stays on the request: that it is taken up was shown before."""
+    request, note = org.ask(draft().name, "Sync"), request_records.started
+
+    def and_it_runs(*noted: str) -> None:
+        note(*noted)
+        deployed.carry_out(sync_invoice)
+
+    monkeypatch.setattr(request_records, "started", and_it_runs)
+    watch_salesforce()
+    assert org.request(request)["State__c"] == "Done"
+
+
+def test_two_who_look_at_once(
+    draft: Draft, org: Org, deployed: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of them has started it, and it is done, when the other comes to it: nothing is left."""
+    request, read = org.ask(draft().name, "Sync"), request_records.open_requests
+
+    def and_the_other_looks() -> list[RequestRecord]:
+        waiting = read()
+        monkeypatch.setattr(request_records, "open_requests", read)
+        watch_salesforce()
+        deployed.carry_out(sync_invoice)
+        return waiting
+
+    monkeypatch.setattr(request_records, "open_requests", and_the_other_looks)
+    watch_salesforce()
+    assert org.request(request)["State__c"] == "Done"
+    assert deployed.runs("sync-invoice") == 1
 
 
 def test_the_outcome_is_told_later_if_it_cannot_be_told_now(

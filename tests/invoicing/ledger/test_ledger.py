@@ -26,6 +26,7 @@ from invoicing.ledger import (
 from invoicing.ledger.inbox import EventFilter
 from invoicing.ledger.models import Event, Intent, Lease, RequestRecord
 from invoicing.ledger.run_durations import EndedRun
+from invoicing.settings import settings
 
 pytestmark = pytest.mark.usefixtures("ledger_url")
 
@@ -83,6 +84,15 @@ def test_one_run_at_a_time_holds_an_invoice() -> None:
     assert not leases.held("invoice", "second")
 
 
+def test_a_long_lease_is_not_shortened_by_being_renewed() -> None:
+    """Whoever took it for an hour has it for an hour, whatever step asks for it meanwhile."""
+    leases.acquire("invoice", "me", seconds=3600)
+    until = leases.expiry("invoice")
+    leases.acquire("invoice", "me")
+    leases.renew("me")
+    assert leases.expiry("invoice") == until
+
+
 def test_several_leases_at_once() -> None:
     """What is free is taken, what was ours is kept, what another has is said to be busy."""
     leases.acquire("ours", "me")
@@ -118,6 +128,7 @@ class Service:
         """Nothing has happened yet."""
         self.effects: dict[str, str] = {}
         self.keys: list[str] = []
+        self.looked_at = 0
 
     def act(
         self, failing: Exception | None = None, *, happens: bool = True
@@ -136,6 +147,7 @@ class Service:
 
     def evidence(self, _since: datetime) -> str | None:
         """What can be seen to have happened."""
+        self.looked_at += 1
         return next(iter(self.effects.values()), None)
 
 
@@ -151,7 +163,7 @@ def test_an_effect_happens_once_however_often_it_is_wanted() -> None:
     service = Service()
     assert once(service, service.act()) == "made-1"
     assert once(service, service.act(), digest="other") == "made-1"
-    assert len(service.keys) == 1
+    assert (len(service.keys), service.looked_at) == (1, 0)
 
 
 def test_a_lost_answer_is_found_by_its_evidence() -> None:
@@ -217,6 +229,69 @@ def test_other_content_needs_a_key_of_its_own() -> None:
     assert len(set(others)) == 1
     assert first not in others
     assert [key.rpartition(":")[2] for key in service.keys] == ["d", "other", "other", "other"]
+
+
+def test_what_is_done_again_has_another_key() -> None:
+    """Its effect is known to be gone; under the old key Stripe would repeat its old answer."""
+    service = Service()
+    once(service, service.act())
+    service.effects.clear()
+    intents.reopen("make", "thing", "another run")
+    once(service, service.act())
+    first, second = service.keys
+    assert first != second
+
+
+def test_two_orgs_with_one_account_have_keys_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ids of records are the same in a copy of an org, and Stripe sees keys only."""
+    service = Service()
+    once(service, service.act())
+    [key] = service.keys
+    assert intents.is_key_of("make", "thing", key)
+    monkeypatch.setenv("INVOICING_SALESFORCE__ORG_ID", "00D000000000009AAA")
+    settings.cache_clear()
+    assert not intents.is_key_of("make", "thing", key)
+
+
+def test_a_request_id_stands_for_one_content() -> None:
+    """Another content is refused, unless the first came to nothing."""
+
+    def claim(digest: str) -> bool:
+        return intents.claim("raise", "request-1", digest=digest, actor="run")
+
+    assert [claim("one"), claim("one"), claim("other"), claim("one")] == [True, True, False, True]
+    intents.withdraw("raise", "request-1")
+    assert [claim("other"), claim("one")] == [True, False]
+
+
+def test_a_duplicate_is_the_same_content_lately_that_was_not_refused() -> None:
+    """Of the same invoice, under another request."""
+    for subject, digest in (("a01:1", "d"), ("a01:2", "other"), ("a02:1", "d")):
+        intents.intend("credit", subject, digest=digest, actor=subject)
+
+    def found(*, minutes: int = 5, but: str = "a01:9") -> str | None:
+        since = datetime.now(UTC) - timedelta(minutes=minutes)
+        first = intents.find_duplicate("credit", "a01:", digest="d", but=but, since=since)
+        return first.subject if first else None
+
+    assert [found(), found(but="a01:1"), found(minutes=-1)] == ["a01:1", None, None]
+    intents.withdraw("credit", "a01:1")
+    assert found() is None
+
+
+def test_what_a_ledger_knows_is_not_written_over_when_it_is_rebuilt() -> None:
+    """What the services tell is added to it: an outcome that was missing, and nothing else."""
+    intents.decide("make", "done", digest="d", actor="run", outcome="made-1")
+    intents.intend("make", "begun", digest="d", actor="run")
+    told = [
+        intents.earlier(
+            "make", subject, digest="d", at=datetime.now(UTC), actor="rebuild", outcome="made-2"
+        )
+        for subject in ("done", "begun", "lost")
+    ]
+    assert [intents.restore(told), intents.restore(told)] == [2, 0]
+    kept = [intents.find("make", subject) for subject in ("done", "begun", "lost")]
+    assert [one and one.outcome for one in kept] == ["made-1", "made-2", "made-2"]
 
 
 def test_a_call_is_written_down_before_it_is_made() -> None:
@@ -483,6 +558,18 @@ def test_events_of_another_account_are_not_ours() -> None:
     """Several accounts may share one ledger."""
     inbox.receive([event(1)])
     assert inbox.claim("handler", account_id="acct_2", limit=10) == []
+
+
+def test_what_a_handler_works_on_is_its_own() -> None:
+    """Nobody replays it meanwhile, and whoever had it before cannot say that it failed."""
+    inbox.receive([event(1)])
+    [before] = inbox.claim(leases.owner_of("run", 1), account_id="acct_1", limit=1)
+    [row] = inbox.claim(leases.owner_of("run", 2), account_id="acct_1", limit=1)
+    assert inbox.replay("acct_1", EventFilter()) == 0
+    inbox.fail([row.id or 0], before.owner or "", "came too late", for_good=True)
+    assert inbox.backlog() == {"processing": 1}
+    inbox.finish([row.id or 0], row.owner or "")
+    assert inbox.backlog() == {}
 
 
 def test_dead_letters_can_be_replayed_by_choice() -> None:
