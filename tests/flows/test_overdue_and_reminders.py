@@ -14,6 +14,7 @@ from invoicing.errors import Misconfigured
 from invoicing.settings import settings
 from tests.conftest import Sandbox
 from tests.flows.conftest import NEXT_MONTH, Org
+from tests.flows.dialogues import Killed
 
 FIELDS = "Is_Overdue__c, Reminders_Sent__c, Last_Reminder_At__c, Status__c"
 
@@ -39,10 +40,6 @@ def told(org: Org) -> list[str]:
 def mails(sandbox: Sandbox) -> int:
     """How many e-mails customers got."""
     return len(sandbox.admin("GET", "mail")["data"])
-
-
-class Killed(BaseException):
-    """The process is gone."""
 
 
 @pytest.fixture
