@@ -19,6 +19,7 @@ from flows.void_invoice import void_invoice
 from flows.write_off_invoice import write_off_invoice
 from invoicing.domain.forms.parameters import CreditLine, InvoiceOutcome, Options
 from invoicing.errors import InvoicingError, Rejected
+from invoicing.settings import settings
 from tasks.corrections import duplicate_requests
 from tests.conftest import Sandbox
 from tests.flows.conftest import Org
@@ -278,7 +279,8 @@ def test_every_effect_is_asked_for_under_a_key_of_its_own(
         if one["method"] == "POST" and EFFECT.search(one["path"])
     }
     by_call = Counter(call for call, _ in keys)
-    assert not [call for call, key in keys if not key]
+    ours = settings().salesforce.org_id  # the SDK gives a key of its own to what has none
+    assert not [call for call, key in keys if ours not in (key or "")]
     each = dict.fromkeys(("invoices", "add_lines", "finalize", "send"), 4)
     assert by_call == each | dict.fromkeys(ASKED_FOR_ONCE, 1)
 
