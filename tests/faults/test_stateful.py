@@ -22,6 +22,7 @@ from hypothesis.stateful import (
 )
 
 from invoicing.domain.salesforce.queries import Query, equals
+from tasks.corrections.duplicate_requests import DUPLICATE_WINDOW
 from tests.faults import assertions
 from tests.faults.assertions import Facts
 from tests.faults.faults import at_call, kinds_of
@@ -266,7 +267,11 @@ def credit_there(world: World, name: str, way: str) -> None:
 
 
 def ask(world: World, name: str, action: str, given: str, seed: int) -> None:
-    """A user presses a button in Salesforce; its run may die, and is begun again."""
+    """A user presses a button in Salesforce; its run may die, and is begun again.
+
+    Whoever means the same once more waits until it cannot be a button pressed twice.
+    """
+    world.pass_time(DUPLICATE_WINDOW.total_seconds() + 1)  # Salesforce tells whole seconds
     by_hand(world, lambda: press(name, action, given))
     outcome = by_hand(world, lambda: outcome_of("watch-salesforce").sentence)
     endings = carry_out(world, seed)
@@ -519,7 +524,7 @@ class EverybodyAtOnce(RuleBasedStateMachine):
         model = self._some(number, "Open", "Paid")
         if model is None or model.is_disputed:
             return
-        asked = f"amount: {PART}\nmemo: Credit {self._script.requests}\ngive_back: "
+        asked = f"amount: {PART}\ngive_back: "
         if model.status == "Open" and model.left > PART:
             self._ask(model, "Credit", f"{asked}nothing", seed)
             self._lower(model)
@@ -533,8 +538,7 @@ class EverybodyAtOnce(RuleBasedStateMachine):
         """A part came in at the bank."""
         model = self._some(number, "Open")
         if model and model.left >= PART:
-            apart = f"reference: Line {self._script.requests}"
-            self._ask(model, "Record Payment", f"amount: {PART}\n{apart}", seed)
+            self._ask(model, "Record Payment", f"amount: {PART}", seed)
             model.paid += PART
             model.status = "Open" if model.left else "Paid"
             self._script.out_of_band += 1
@@ -546,8 +550,6 @@ class EverybodyAtOnce(RuleBasedStateMachine):
         model = self._some(number, "Draft" if action == "Send" else "Open")
         if model is None or (action == "Void" and (model.paid or model.credited)):
             return
-        if action == "Resend":
-            self._do(time_passes, 1)  # pressed again at once, it would be the same
         self._ask(model, action, "", seed)
         if action == "Send":
             self._sent(model)

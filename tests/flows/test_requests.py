@@ -193,6 +193,19 @@ def test_the_same_pressed_while_no_worker_ran_is_still_the_same(
     assert org.record(sent.name)["Amount_Paid__c"] == 100
 
 
+def test_two_cheques_over_one_sum_have_a_reference_each(
+    sent: InvoiceOutcome, org: Org, deployed: Deployed
+) -> None:
+    """They are two payments, however soon one follows the other."""
+    for number in (1, 2):
+        entered = f"amount: 100\npaid_by: cheque\nreference: Cheque {number}"
+        request = org.ask(sent.name, "Record Payment", entered)
+        watch_salesforce()
+        deployed.carry_out(record_payment)
+        assert org.request(request)["State__c"] == "Done"
+        assert org.record(sent.name)["Amount_Paid__c"] == 100 * number
+
+
 def test_each_request_by_itself(
     draft: Draft, sent: InvoiceOutcome, org: Org, deployed: Deployed
 ) -> None:
@@ -351,6 +364,40 @@ def test_killed_before_the_run_is_noted(
     assert deployed.runs("send-invoice") == 1
     deployed.carry_out(send_invoice)
     assert org.request(request)["State__c"] == "Done"
+
+
+def test_a_run_that_is_quicker_than_its_starter(
+    draft: Draft, org: Org, deployed: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What came of it stays on the request: that it is taken up was shown before."""
+    request, note = org.ask(draft().name, "Sync"), request_records.started
+
+    def and_it_runs(*noted: str) -> None:
+        note(*noted)
+        deployed.carry_out(sync_invoice)
+
+    monkeypatch.setattr(request_records, "started", and_it_runs)
+    watch_salesforce()
+    assert org.request(request)["State__c"] == "Done"
+
+
+def test_two_who_look_at_once(
+    draft: Draft, org: Org, deployed: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of them has started it, and it is done, when the other comes to it: nothing is left."""
+    request, read = org.ask(draft().name, "Sync"), request_records.open_requests
+
+    def and_the_other_looks() -> list[RequestRecord]:
+        waiting = read()
+        monkeypatch.setattr(request_records, "open_requests", read)
+        watch_salesforce()
+        deployed.carry_out(sync_invoice)
+        return waiting
+
+    monkeypatch.setattr(request_records, "open_requests", and_the_other_looks)
+    watch_salesforce()
+    assert org.request(request)["State__c"] == "Done"
+    assert deployed.runs("sync-invoice") == 1
 
 
 def test_the_outcome_is_told_later_if_it_cannot_be_told_now(
