@@ -25,7 +25,8 @@ def replace_invoice(
     """Make a new draft in place of an invoice that is wrong. Revise it, then send it.
 
     Both records are linked. The old invoice can be paid until the new one is sent; then Stripe
-    gives that a number of its own and voids the old one. Credit notes are not carried over.
+    gives that a number of its own and voids the old one. One that was credited is not replaced:
+    the new invoice would ask for that again.
 
     Args:
         invoice: The invoice's name (INV-0042), its Salesforce id or its Stripe id.

@@ -5,6 +5,7 @@ import shutil
 import socket
 import sys
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -48,14 +49,22 @@ def children(pid: int) -> list[int]:
 class Prefect:
     """Prefect's REST API, as a person with curl sees it."""
 
-    def __init__(self, url: str, auth: tuple[str, str] | None = None) -> None:
-        """Remember where it is, and the password where it has one."""
+    def __init__(
+        self, url: str, auth: tuple[str, str] | None = None, *, asks_again: bool = False
+    ) -> None:
+        """Remember where it is, and the password where it has one.
+
+        Whoever asks again does so after 503, which is Prefect's own answer on a busy SQLite.
+        """
         self.url = url
+        self._asks_again = asks_again
         self._http = httpx.Client(base_url=url, auth=auth, timeout=60)
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         """Call the API and return its JSON."""
         answer = self._http.request(method, path, json=body)
+        while self._asks_again and answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
+            answer = self._http.request(method, path, json=body)
         assert answer.is_success, answer.text
         return answer.json() if answer.content else None
 

@@ -89,17 +89,14 @@ def concluded(operation: str, subjects_from: str) -> list[Intent]:
         return list(ledger.exec(query.order_by(col(Intent.intended_at))))
 
 
-def find_duplicate(
-    operation: str, subjects_from: str, *, digest: str, but: str, since: datetime
-) -> Intent | None:
-    """The newest intent of the same content that another subject had lately.
+def find_alike(operation: str, subjects_from: str, *, digest: str, but: str) -> list[Intent]:
+    """Intents of the same content that other subjects had, newest first.
 
     Args:
         operation: What is done.
         subjects_from: How the subjects begin.
         digest: Fingerprint of the content.
         but: The subject that is asked about.
-        since: As a UTC instant.
     """
     query = select(Intent).where(
         Intent.operation == operation,
@@ -107,10 +104,9 @@ def find_duplicate(
         Intent.subject != but,
         Intent.digest == digest,
         col(Intent.refused).is_(False),
-        col(Intent.intended_at) >= since,
     )
     with session() as ledger:
-        return ledger.exec(query.order_by(col(Intent.intended_at).desc())).first()
+        return list(ledger.exec(query.order_by(col(Intent.intended_at).desc())))
 
 
 def unreported(operation: str, since: datetime, until: datetime) -> list[Intent]:

@@ -68,7 +68,13 @@ def check_credit(state: InvoiceState, request: CreditRequest, request_id: str) -
         zone=settings().business.zone,
     )
     twice = repeated_request_problems(
-        CREDIT, state, request_id, fingerprint(state.stripe_id, request)
+        CREDIT,
+        state,
+        request_id,
+        fingerprint(state.stripe_id, request),
+        effect=CREDIT,
+        find_effect=lambda other, since: _issued(state, other)(since),
+        set_apart="a memo",
     )
     if problems or twice:
         raise Rejected([*problems, *twice])

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 from invoicing.domain.stripe.transitions import InvoiceState
 from invoicing.errors import Rejected
-from invoicing.ledger import intents
+from invoicing.ledger import intents, request_records
+from invoicing.ledger.models import Intent
 from invoicing.settings import settings
 from tasks.runtime.run_page import run_id
 
@@ -16,7 +17,7 @@ CONTENT_KEY = "salesforce_request_content"
 """Metadata of the same: the fingerprint of what was asked for."""
 
 DUPLICATE_WINDOW = timedelta(minutes=5)
-"""So long the same request of another run is taken for a button that was pressed twice."""
+"""So long the same request is taken for a button that was pressed twice."""
 
 
 def request_subject(state: InvoiceState, request_id: str) -> str:
@@ -48,26 +49,64 @@ def earlier_outcome(
 
 
 def repeated_request_problems(
-    operation: str, state: InvoiceState, request_id: str, digest: str
+    operation: str,
+    state: InvoiceState,
+    request_id: str,
+    digest: str,
+    *,
+    effect: str,
+    find_effect: Callable[[str, datetime], str | None],
+    set_apart: str = "",
 ) -> list[str]:
-    """Reason why a request without an id is rejected, if another run has just had the same.
+    """Reason why a request is rejected, if another one has just been fulfilled, or may have been.
 
-    A button pressed twice is two runs with one request; whoever wants it twice can say so. What
-    was begun goes on.
+    A button pressed twice is two runs with one request, or two requests in Salesforce, one behind
+    the other; whoever wants it twice can say so. What was begun goes on, unless somebody had the
+    same done meanwhile.
+
+    Args:
+        operation: What is asked for.
+        state: The invoice.
+        request_id: Whoever chose one means what they ask for; a button's is nobody's choice.
+        digest: Fingerprint of what is asked for.
+        effect: The operation that has the effect, if that is its last step only.
+        find_effect: Looks in Stripe for the outcome of that, by its subject, since a UTC instant.
+        set_apart: What to enter that sets it apart from the other, as in ``a reference``.
     """
     subject = request_subject(state, request_id)
-    if request_id or intents.find(operation, subject):
+    pressed = request_records.find(request_id) if request_id else None
+    if request_id and not pressed:
         return []
-    since = datetime.now(UTC) - DUPLICATE_WINDOW
-    first = intents.find_duplicate(
-        operation, f"{state.record_id}:", digest=digest, but=subject, since=since
-    )
+    begun = intents.find(operation, subject)
+    asked_at = pressed.asked_at if pressed else datetime.now(UTC)
+    since = begun.intended_at if begun else asked_at - DUPLICATE_WINDOW
+
+    def done_at(subject: str) -> datetime | None:
+        done = intents.find(effect, subject)
+        if done is None:
+            return None
+        if done.outcome is None and (found := find_effect(subject, done.intended_at)):
+            intents.conclude(effect, subject, found)
+            return datetime.now(UTC)
+        return done.concluded_at
+
+    def counts(other: Intent) -> bool:
+        done = done_at(other.subject)
+        return done >= since if done else not begun and other.intended_at >= since
+
+    if begun and done_at(subject):
+        return []
+    alike = intents.find_alike(operation, f"{state.record_id}:", digest=digest, but=subject)
+    first = next(filter(counts, alike), None)
     if first is None:
         return []
     when = first.intended_at.astimezone(settings().business.zone)
     minutes = int(DUPLICATE_WINDOW.total_seconds() // 60)
+    ways = [f"enter {set_apart} that sets it apart"] if set_apart else []
+    ways += [] if pressed else ["give it a request id of its own"]
+    ways = [f"{', '.join(ways)}, or"] if ways else []
     return [
-        f"The same was asked for {state.name} at {when:%H:%M:%S}, by the run {first.actor}. If it "
-        f"is wanted once more, give it a request id of its own, or wait until {minutes} minutes "
-        "are over."
+        f"The same was asked for {state.name} at {when:%Y-%m-%d %H:%M:%S}, by the run "
+        f"{first.actor}. If it is wanted once more, "
+        f"{' '.join([*ways, f'wait until {minutes} minutes are over'])}."
     ]

@@ -1,7 +1,7 @@
 """Payments that came in outside Stripe: checked, reported, counted towards the invoice."""
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 
 from prefect import task
@@ -70,7 +70,15 @@ def check_payment(
     day = received_on or today()
     problems = [] if earlier else list(payment_problems(state, amount, day, today()))
     if not reference:
-        problems += repeated_request_problems(REPORT_PAYMENT, state, request_id, digest)
+        problems += repeated_request_problems(
+            REPORT_PAYMENT,
+            state,
+            request_id,
+            digest,
+            effect=ATTACH_PAYMENT,
+            find_effect=lambda other, _since: _counted(state, _reported(other)),
+            set_apart="a reference",
+        )
     dated = fingerprint(state.stripe_id, asked, day, paid_by, reference)
     undated = fingerprint(state.stripe_id, asked, None, paid_by, reference)
     if reference and _recorded_before(state, subject, day, dated, undated):
@@ -86,6 +94,20 @@ def check_payment(
     else:
         money = state.remaining if amount is None else Money.of(amount, state.currency)
     return Payment(state, money, day, paid_by, reference, subject, digest)
+
+
+def _reported(subject: str) -> str | None:
+    """The payment record that was made for a request."""
+    reported = intents.find(REPORT_PAYMENT, subject)
+    return reported.outcome if reported else None
+
+
+def _counted(state: InvoiceState, payment_record: str | None) -> str | None:
+    """The payment by which a reported one counts towards its invoice, if it does."""
+    for paid in stripe.client().paid_payments(state.stripe_id):
+        if payment_record and paid["payment"].get("payment_record") == payment_record:
+            return paid["id"]
+    return None
 
 
 def _recorded_before(
@@ -151,12 +173,6 @@ def attach_payment(payment: Payment, payment_record: str) -> None:
     client, stripe_id = stripe.client(), payment.state.stripe_id
     INVOICE.keep(payment.state.record_id)
 
-    def counted(_since: datetime) -> str | None:
-        for paid in client.paid_payments(stripe_id):
-            if paid["payment"].get("payment_record") == payment_record:
-                return paid["id"]
-        return None
-
     def attach(key: str) -> str:
         client.attach_payment(stripe_id, payment_record, key)
         return payment_record
@@ -166,6 +182,6 @@ def attach_payment(payment: Payment, payment_record: str) -> None:
         payment.subject,
         digest=fingerprint(payment_record),
         actor=run_id(),
-        evidence=counted,
+        evidence=lambda _since: _counted(payment.state, payment_record),
         act=attach,
     )

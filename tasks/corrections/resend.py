@@ -17,7 +17,7 @@ from tasks.corrections.duplicate_requests import (
 from tasks.corrections.invoice_state import check_allowed
 from tasks.records.locks import INVOICE
 from tasks.runtime.retries import STEP
-from tasks.sending.mail_once import is_mail_of, mail_once, mailed
+from tasks.sending.mail_once import find_mail, is_mail_of, mail_once, mailed
 
 # Mail again
 
@@ -42,7 +42,14 @@ def mail_again(state: InvoiceState, request_id: str) -> None:
     if earlier_outcome(RESEND, subject, digest, evidence) is None:
         check_allowed.fn(InvoiceAction.RESEND, state)
         _check_sent(state)
-        twice = repeated_request_problems(RESEND, state, request_id, digest)
+        twice = repeated_request_problems(
+            RESEND,
+            state,
+            request_id,
+            digest,
+            effect=RESEND,
+            find_effect=lambda other, since: find_mail(since, is_mail_of(RESEND, other)),
+        )
         if twice:
             raise Rejected(twice)
         INVOICE.keep(state.record_id)

@@ -52,11 +52,17 @@ def mailed(since: datetime, is_it: Callable[[Event], bool], forgotten: str) -> s
     Raises:
         Conflict: so long ago that Stripe no longer knows.
     """
+    found = find_mail(since, is_it)
+    if found is None and datetime.now(UTC) - since > EVENTS_KEPT:
+        raise Conflict(forgotten)
+    return found
+
+
+def find_mail(since: datetime, is_it: Callable[[Event], bool]) -> str | None:
+    """Unix time at which Stripe mailed an invoice since a UTC instant, as far as it still knows."""
     for event in stripe.client().events(since=since - CLOCK_SKEW, types=["invoice.sent"]):
         if is_it(event):
             return str(event["created"])
-    if datetime.now(UTC) - since > EVENTS_KEPT:
-        raise Conflict(forgotten)
     return None
 
 

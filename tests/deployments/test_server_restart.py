@@ -81,7 +81,7 @@ def outlive(program_of_the_server: tuple[str, ...], tmp_path: Path, own: dict[st
     worker_command = ["prefect", "worker", "start", "--pool", "p", "--type", "process"]
     with program("server", server_command, environment, ROOT) as server:
         server.until_ready(f"{url}/api/health")
-        prefect = Prefect(f"{url}/api")
+        prefect = Prefect(f"{url}/api", asks_again=True)
         prefect.call("POST", "/work_pools/", {"name": "p", "type": "process"})
         deployment = prefect.deploy("hold", project, "p")
         prefect.call("PATCH", f"/deployments/{deployment}", {"concurrency_limit": 1})

@@ -11,7 +11,7 @@ import orjson
 import requests
 
 from invoicing.domain.salesforce.queries import Query
-from invoicing.domain.salesforce.request_record import REQUEST
+from invoicing.domain.salesforce.request_record import ACTIONS, REQUEST
 from invoicing.domain.stripe.header_checksums import header_of
 from invoicing.domain.stripe.projection import ACCOUNT_KEY, RECORD_KEY
 from invoicing.domain.stripe.request_params import line_facts
@@ -32,7 +32,8 @@ from invoicing.ledger.models import (
     TimelineEntry,
 )
 from invoicing.ledger.personal_data import GONE
-from tests.faults.process_patches import now
+from tests.faults.listening import started_runs
+from tests.faults.process_patches import acting_in, now
 from tests.faults.runner import outcome_of
 
 Thing = dict[str, Any]
@@ -53,7 +54,7 @@ RECORD_FIELDS = (
 )
 
 
-REQUEST_FIELDS = ("Action__c", "State__c", "Outcome__c", "Open_Key__c")
+REQUEST_FIELDS = ("Action__c", "Invoice__c", "State__c", "Outcome__c", "Open_Key__c")
 
 TABLES = (
     *(Lease, Intent, InvoiceLink, LentEmail, Event, Request, RequestRecord),
@@ -89,6 +90,7 @@ class Facts:
     requests: Sequence[Request]
     request_records: Sequence[RequestRecord]
     asked: Sequence[Thing]
+    runs: Sequence[Thing]
     timeline: Sequence[TimelineEntry]
     told: Sequence[Thing]
     drift: Sequence[DriftRow]
@@ -116,6 +118,7 @@ def gather(syncs: Sequence[str]) -> Facts:
 
     from invoicing.connectors import salesforce
     from invoicing.ledger.database import session
+    from invoicing.settings import settings
 
     stripe = _Stripe()
     payments = list(stripe.all("/v1/invoice_payments"))
@@ -123,6 +126,8 @@ def gather(syncs: Sequence[str]) -> Facts:
     invoices = list(stripe.all("/v1/invoices"))
     with session() as ledger:
         tables: Mapping[Any, Any] = {table: list(ledger.exec(select(table))) for table in TABLES}
+    asked = salesforce.client().query(Query(REQUEST, ["Id", *REQUEST_FIELDS]))
+    anybody_asked = asked or tables[Request]
     return Facts(
         now=now(),
         invoices=invoices,
@@ -141,7 +146,8 @@ def gather(syncs: Sequence[str]) -> Facts:
         events=tables[Event],
         requests=tables[Request],
         request_records=tables[RequestRecord],
-        asked=salesforce.client().query(Query(REQUEST, ["Id", *REQUEST_FIELDS])),
+        asked=asked,
+        runs=started_runs(settings().prefect_api_url, acting_in[0]) if anybody_asked else (),
         timeline=sorted(tables[TimelineEntry], key=lambda entry: (entry.happened_at, entry.key)),
         drift=tables[DriftRow],
         told=salesforce.client().query(Query("Stripe_Invoice_Event__c", ["Key__c"])),
@@ -225,6 +231,7 @@ def violations(facts: Facts, wanted: Mapping[str, int]) -> list[str]:
     """
     return [
         *_once_each(facts, wanted),
+        *_started_once(facts),
         *_as_agreed(facts),
         *_given_back_once(facts),
         *_in_agreement(
@@ -269,6 +276,21 @@ def _is_somebodys(refund: Thing) -> bool:
     from tests.faults.stories import BY_SOMEBODY
 
     return BY_SOMEBODY in (refund["metadata"] or {})
+
+
+def _started_once(facts: Facts) -> Iterator[str]:
+    """No more runs were started of a flow on an invoice than people asked for in Salesforce.
+
+    Counted by what they do, not by the keys that keep them from being two.
+    """
+    from tasks.requests.action_field import FLOW_BY_ACTION
+
+    asked = Counter((ACTIONS[one["Action__c"]].flow, one["Invoice__c"]) for one in facts.asked)
+    asked.update((FLOW_BY_ACTION[one.action], one.record_id) for one in facts.requests)
+    started = Counter((run["flow"], run["parameters"].get("invoice")) for run in facts.runs)
+    for what, times in asked.items():
+        if started[what] > times:
+            yield f"{started[what]} runs of {what}, asked for {times} times"
 
 
 def _own_addresses(facts: Facts) -> Iterator[str]:

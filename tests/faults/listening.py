@@ -7,7 +7,9 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import count
 from types import SimpleNamespace
 from typing import Any
 
@@ -105,11 +107,35 @@ async def _at_rest(listener: Any, all_heard: asyncio.Event) -> None:
 
 def waiting_runs(api: str, moment: Moment) -> list[dict[str, Any]]:
     """The runs that somebody of a world has started, and that no worker has taken."""
-    ask = partial(requests.post, timeout=60)
     scheduled = {"state": {"type": {"any_": ["SCHEDULED"]}}}
-    query = {"flow_runs": scheduled, "sort": "START_TIME_DESC", "limit": 200}
-    runs = ask(f"{api}/flow_runs/filter", json=query).json()
-    mine = [run for run in runs if run["labels"].get(process_patches.WORLD) == moment.life]
+    return _runs(api, moment.life, scheduled)
+
+
+def started_runs(api: str, life: str) -> list[dict[str, Any]]:
+    """The runs of deployments that somebody of a world has started, taken or not."""
+    lately = (datetime.now(UTC) - LONGEST_LIFE).isoformat()
+    return _runs(
+        api, life, {"deployment_id": {"is_null_": False}, "expected_start_time": {"after_": lately}}
+    )
+
+
+LONGEST_LIFE = timedelta(hours=1)
+"""For how long a schedule is played at most, by the server's own clock."""
+
+PAGE_SIZE = 200
+
+
+def _runs(api: str, life: str, which: dict[str, Any]) -> list[dict[str, Any]]:
+    """Runs that were started in a world, newest first, with the names of their flows."""
+    ask = partial(requests.post, timeout=60)
+    query = {"flow_runs": which, "sort": "START_TIME_DESC", "limit": PAGE_SIZE}
+    found: dict[str, dict[str, Any]] = {}
+    for offset in count(0, PAGE_SIZE):
+        page = ask(f"{api}/flow_runs/filter", json=query | {"offset": offset}).json()
+        found |= {run["id"]: run for run in page}
+        if len(page) < PAGE_SIZE:
+            break
+    mine = [run for run in found.values() if run["labels"].get(process_patches.WORLD) == life]
     ids = {"id": {"any_": [run["flow_id"] for run in mine]}}
     flows = ask(f"{api}/flows/filter", json={"flows": ids}).json() if mine else ()
     names = {flow["id"]: flow["name"] for flow in flows}

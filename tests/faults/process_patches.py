@@ -91,7 +91,7 @@ def prepare_process() -> None:
     for module in product_modules():
         if vars(module).get("datetime") is standard.datetime:
             module.datetime = ShiftedDatetime
-    setattr(prefect, "run_labels", lambda: {WORLD: _acting_in[0]})  # noqa: B010
+    setattr(prefect, "run_labels", lambda: {WORLD: acting_in[0]})  # noqa: B010
     newest = ScriptDirectory.from_config(database._alembic()).get_current_head()
     setattr(ScriptDirectory, "get_current_head", lambda _: newest)  # noqa: B010
 
@@ -112,7 +112,8 @@ def hurry() -> None:
 WORLD = "proving.world"
 """The label of a run that says in which world it was started: they share a Prefect server."""
 
-_acting_in = [""]
+acting_in = [""]
+"""The life of the world that this process acts in."""
 
 
 class Moment(NamedTuple):
@@ -125,7 +126,7 @@ class Moment(NamedTuple):
 def enter(moment: Moment) -> None:
     """Act in a world from now on, in its time."""
     shift_time(moment.ahead)
-    _acting_in[0] = moment.life
+    acting_in[0] = moment.life
 
 
 def shift_time(seconds: float) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from tests.faults.runner import deployed
 from tests.faults.schedules import (
+    LEASES_OVER,
     PLAYED,
     Schedule,
     Sites,
@@ -80,6 +81,17 @@ def test_no_key_protects_anything(worlds: WorldPool, sites: dict[str, Sites], fl
     """The same of every effect that a story has in Stripe."""
     for verdict in worlds.do_all(perform, expired_keys(flow, sites[flow])):
         assert (verdict.kills, verdict.violations) == (1, []), verdict
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["the same run", "the next one"])
+def test_who_has_started_a_run_dies(
+    worlds: WorldPool, sites: dict[str, Sites], again: bool
+) -> None:
+    """Nobody has written down that it was started: whoever looks next comes to the same run."""
+    started = "after POST api/deployments/*/create_flow_run"
+    dies = Schedule("dies", "watch-salesforce", kills=(started,), again=again, pause=LEASES_OVER)
+    verdict = worlds.do(perform, dies)
+    assert (verdict.kills, verdict.violations) == (1, []), verdict
 
 
 @pytest.mark.long

@@ -22,6 +22,7 @@ from hypothesis.stateful import (
 )
 
 from invoicing.domain.salesforce.queries import Query, equals
+from tasks.corrections.duplicate_requests import DUPLICATE_WINDOW
 from tests.faults import assertions
 from tests.faults.assertions import Facts
 from tests.faults.faults import at_call, kinds_of
@@ -266,7 +267,11 @@ def credit_there(world: World, name: str, way: str) -> None:
 
 
 def ask(world: World, name: str, action: str, given: str, seed: int) -> None:
-    """A user presses a button in Salesforce; its run may die, and is begun again."""
+    """A user presses a button in Salesforce; its run may die, and is begun again.
+
+    Whoever means the same once more waits until it cannot be a button pressed twice.
+    """
+    world.pass_time(DUPLICATE_WINDOW.total_seconds() + 1)  # Salesforce tells whole seconds
     by_hand(world, lambda: press(name, action, given))
     outcome = by_hand(world, lambda: outcome_of("watch-salesforce").sentence)
     endings = carry_out(world, seed)

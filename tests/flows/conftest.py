@@ -20,6 +20,7 @@ from flows.full_sync import full_sync
 from flows.raise_invoice import raise_invoice
 from flows.record_payment import record_payment
 from flows.reject_invoice import reject_invoice
+from flows.resend_invoice import resend_invoice
 from flows.send_invoice import send_invoice
 from flows.sync_invoice import sync_invoice
 from invoicing.connectors import salesforce
@@ -104,6 +105,7 @@ def _deploy() -> None:
         record_payment,
         credit_invoice,
         reject_invoice,
+        resend_invoice,
     ):
         cast(RunnerDeployment, flow.to_deployment(name=flow.name)).apply()
 

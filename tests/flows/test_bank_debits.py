@@ -23,7 +23,8 @@ from invoicing.errors import Rejected
 from invoicing.ledger import intents
 from tests.conftest import Sandbox
 from tests.flows.conftest import NEXT_MONTH, Org
-from tests.flows.test_overdue_and_reminders import Killed, mails, on, policy, record
+from tests.flows.dialogues import Killed
+from tests.flows.test_overdue_and_reminders import mails, on, policy, record
 from tests.flows.test_payments_after_sending import money
 
 __all__ = ["policy"]

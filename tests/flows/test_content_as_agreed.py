@@ -20,8 +20,14 @@ from invoicing.domain.forms.parameters import (
     LineItem,
     Options,
 )
+from invoicing.domain.model.fingerprint import fingerprint
+from invoicing.domain.stripe.request_params import wanted_facts
 from invoicing.errors import Conflict, InvoicingError
+from invoicing.ledger import database
+from invoicing.ledger.intents import AGREE_CONTENT
+from invoicing.ledger.models import Intent
 from invoicing.settings import settings
+from tasks.records.invoices import read_invoice
 from tasks.sending.stripe_draft import fill_draft
 from tests.conftest import Sandbox
 from tests.flows.conftest import Org
@@ -228,6 +234,45 @@ def test_who_comes_after_a_kill_asks_though_the_record_has_the_new_lines_by_then
     assert mails(stripe_sandbox, newest(dashboard).id) == 0
     assert "was sent" in talk.answer(**YES)
     assert mails(stripe_sandbox, newest(dashboard).id) == 1
+
+
+@pytest.mark.parametrize(
+    ("discount", "moves", "said"),
+    [
+        ({}, False, "INV-0001 over 2,450.00 USD was sent to Acme Corporation"),
+        ({}, True, "1 of 'Consulting': 451.00 USD"),
+        ({"discount_percent": 10}, False, "450.00 USD less 45.00 USD, which was not agreed"),
+    ],
+    ids=["as agreed", "changed", "another way to count coupons"],
+)
+def test_a_sending_that_an_older_version_began(
+    draft: Raise,
+    moved: Edit,
+    at_the_last_moment: Callable[..., None],
+    dashboard: stripe.StripeClient,
+    stripe_sandbox: Sandbox,
+    discount: dict[str, Any],
+    moves: bool,
+    said: str,
+) -> None:
+    """It kept checksums of lines alone, without coupons: what these do not tell is asked."""
+    lines = [
+        LineItem(product="Consulting", quantity=3, **discount),
+        LineItem(product="Onboarding", unit_price="2000"),
+    ]
+    raised = draft(lines=lines)
+    agreed = wanted_facts(read_invoice(raised.record_id))
+    at_the_last_moment(moved if moves else lambda _stripe_id: None, then_die=True)
+    with pytest.raises(Killed):
+        send_invoice(raised.name)
+    old = [fingerprint(*line._replace(key="", coupons=""))[:12] for line in agreed]
+    with database.session() as ledger:
+        intent = ledger.get_one(Intent, (AGREE_CONTENT, raised.record_id))
+        intent.outcome = " ".join(sorted(old))
+        ledger.add(intent)
+    talk = Conversation(send_invoice, invoice=raised.name)
+    assert said in talk.said
+    assert mails(stripe_sandbox, newest(dashboard).id) == (0 if talk.waits else 1)
 
 
 def test_nothing_is_charged_for_other_lines(

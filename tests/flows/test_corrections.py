@@ -1,24 +1,35 @@
 """After an invoice was sent: void, write off, mail again, pay elsewhere, credit. Each once."""
 
+import re
+from collections import Counter
 from collections.abc import Callable
 from datetime import date, timedelta
 from decimal import Decimal
 from functools import partial
+from typing import Any
 
 import pytest
 import stripe
+from sqlmodel import select
 
 from flows.credit_invoice import credit_invoice
 from flows.record_payment import record_payment
 from flows.resend_invoice import resend_invoice
+from flows.send_invoice import send_invoice
 from flows.sync_invoice import sync_invoice
 from flows.void_invoice import void_invoice
 from flows.write_off_invoice import write_off_invoice
-from invoicing.domain.forms.parameters import CreditLine, InvoiceOutcome
+from invoicing.connectors.stripe import Stripe
+from invoicing.domain.forms.parameters import CreditLine, InvoiceOutcome, Options
 from invoicing.errors import InvoicingError, Rejected
+from invoicing.ledger import database
+from invoicing.ledger.models import Intent
+from invoicing.settings import settings
 from tasks.corrections import duplicate_requests
 from tests.conftest import Sandbox
 from tests.flows.conftest import Org
+from tests.flows.dialogues import Conversation, Killed
+from tests.flows.test_amount_due import save_card
 
 CARD = {"card": "4242424242424242"}
 
@@ -245,6 +256,97 @@ def test_the_same_by_another_run_is_a_button_pressed_twice(
     monkeypatch.setattr(duplicate_requests, "DUPLICATE_WINDOW", timedelta(0))
     act(sent.name)
     assert effects() - before == 3
+
+
+HAVING_THE_EFFECT = {"resend": "send", "credit": "create_credit_note", "pay": "attach_payment"}
+"""The calls to Stripe that mail, credit and count a payment."""
+
+
+@pytest.mark.parametrize("dies", ["before", "after"])
+@pytest.mark.parametrize("wish", WISHES)
+def test_what_died_and_was_asked_for_again_later_is_one(
+    sent: InvoiceOutcome,
+    dashboard: stripe.StripeClient,
+    stripe_sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    wish: str,
+    dies: str,
+) -> None:
+    """Nobody knows what a dead run has done, and hours later somebody asks for the same again.
+
+    Where it had been done, that is said; where it had not, it is done now, and the dead run, should
+    somebody begin it again, does not do it once more.
+    """
+    flow: Any = getattr(WISHES[wish], "func", WISHES[wish])
+    given: dict[str, Any] = {"invoice": sent.name} | ({} if wish == "resend" else {"amount": "450"})
+
+    def effects() -> int:
+        remaining = dashboard.v1.invoices.retrieve(sent.stripe_id).amount_remaining
+        mails = len(subjects(stripe_sandbox)) - 1
+        return mails if wish == "resend" else (245000 - remaining) // 45000
+
+    method = HAVING_THE_EFFECT[wish]
+    call = getattr(Stripe, method)
+
+    def dying(*arguments: Any) -> None:
+        if dies == "after":
+            call(*arguments)
+        raise Killed
+
+    with monkeypatch.context() as while_it_dies:
+        while_it_dies.setattr(Stripe, method, dying)
+        dead = Conversation(flow, **given)
+    assert dead.state.is_crashed()
+    with database.session() as ledger:
+        for intent in ledger.exec(select(Intent)):
+            intent.intended_at -= timedelta(hours=3)
+            ledger.add(intent)
+    again = Conversation(flow, **given)
+    assert effects() == 1
+    assert ("The same was asked for INV-0001 at" in again.said) == (dies == "after"), again.said
+    assert again.state.is_completed() == (dies == "before")
+    dead.go_on()
+    assert ("The same was asked" in dead.said) == (dies == "before"), dead.said
+    assert effects() == 1
+
+
+EFFECT = re.compile(
+    r"/v1/(customers|invoices|credit_notes)$|/v1/payment_records/report_payment$|/v1/invoices/\w+/"
+    r"(add_lines|remove_lines|finalize|send|pay|void|mark_uncollectible|attach_payment)$"
+)
+"""Calls of which a second one would be a second customer, invoice, mail, charge or credit."""
+
+
+def test_every_effect_is_asked_for_under_a_key_of_its_own(
+    draft: Callable[..., InvoiceOutcome], dashboard: stripe.StripeClient, stripe_sandbox: Sandbox
+) -> None:
+    """Where an answer is lost and no evidence is to be seen yet, the key alone protects."""
+    stripe_sandbox.admin("DELETE", "requests")
+    first, second, third = (send_invoice(draft().name).name for _ in range(3))
+    resend_invoice(first)
+    record_payment(first, Decimal("450"))
+    credit_invoice(first, Decimal("450"))
+    void_invoice(second)
+    write_off_invoice(third)
+    save_card(dashboard)
+    send_invoice(draft(due_date=None, options=Options(collection="Charge Automatically")).name)
+    asked = stripe_sandbox.admin("GET", "requests")["requests"]
+    keys = {
+        (one["path"].rpartition("/")[2], one["idempotency_key"])
+        for one in asked
+        if one["method"] == "POST" and EFFECT.search(one["path"])
+    }
+    by_call = Counter(call for call, _ in keys)
+    ours = settings().salesforce.org_id  # the SDK gives a key of its own to what has none
+    assert not [call for call, key in keys if ours not in (key or "")]
+    each = dict.fromkeys(("invoices", "add_lines", "finalize", "send"), 4)
+    assert by_call == each | dict.fromkeys(ASKED_FOR_ONCE, 1)
+
+
+ASKED_FOR_ONCE = (
+    *("customers", "pay", "report_payment", "attach_payment", "credit_notes"),
+    *("void", "mark_uncollectible"),
+)
 
 
 CALLS = [

@@ -1,10 +1,10 @@
 """Overdue by the business's calendar, and reminders exactly once."""
 
+from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Any
 
 import pytest
-import requests
 
 from flows.mark_overdue import mark_overdue
 from flows.poll_events import poll_events
@@ -14,6 +14,7 @@ from invoicing.errors import Misconfigured
 from invoicing.settings import settings
 from tests.conftest import Sandbox
 from tests.flows.conftest import NEXT_MONTH, Org
+from tests.flows.dialogues import Killed
 
 FIELDS = "Is_Overdue__c, Reminders_Sent__c, Last_Reminder_At__c, Status__c"
 
@@ -41,22 +42,6 @@ def mails(sandbox: Sandbox) -> int:
     return len(sandbox.admin("GET", "mail")["data"])
 
 
-class Killed(BaseException):
-    """The process is gone."""
-
-
-def killed_at(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Begin to remind, and die at a place."""
-
-    def die(*_: Any) -> None:
-        raise Killed
-
-    with monkeypatch.context() as patch:
-        patch.setattr(where, die)
-        with pytest.raises(Killed):
-            send_reminders()
-
-
 @pytest.fixture
 def policy(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three days before the due date, and one and seven days after it; twice at the most."""
@@ -64,6 +49,36 @@ def policy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INVOICING_REMINDERS__AFTER_DUE", "[1, 7]")
     monkeypatch.setenv("INVOICING_REMINDERS__AT_MOST", "2")
     settings.cache_clear()
+
+
+@pytest.fixture
+def killed_at(
+    policy: None,
+    sent: InvoiceOutcome,
+    stripe_sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[[str], int]:
+    """Begins to remind on the day after, and dies at a place; how many e-mails there had been."""
+
+    def begin(where: str) -> int:
+        def die(*_: Any) -> None:
+            raise Killed
+
+        on(monkeypatch, NEXT_MONTH + timedelta(days=1))
+        before = mails(stripe_sandbox)
+        with monkeypatch.context() as patch:
+            patch.setattr(where, die)
+            with pytest.raises(Killed):
+                send_reminders()
+        return before
+
+    return begin
+
+
+def a_month_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let what was begun be long over."""
+    monkeypatch.setattr("tasks.sending.reminders.UNREPORTED_AGE", (timedelta(days=60), timedelta()))
+    on(monkeypatch, NEXT_MONTH + timedelta(days=29))
 
 
 def test_overdue_from_the_day_after(
@@ -143,17 +158,10 @@ def test_each_planned_reminder_once(
 
 
 def test_killed_after_the_mail(
-    policy: None,
-    sent: InvoiceOutcome,
-    org: Org,
-    stripe_sandbox: Sandbox,
-    monkeypatch: pytest.MonkeyPatch,
+    killed_at: Callable[[str], int], org: Org, stripe_sandbox: Sandbox
 ) -> None:
     """The mail went out and the run died: the next one writes it down and mails nobody."""
-    on(monkeypatch, NEXT_MONTH + timedelta(days=1))
-    before = mails(stripe_sandbox)
-
-    killed_at("invoicing.ledger.intents.conclude", monkeypatch)
+    before = killed_at("invoicing.ledger.intents.conclude")
     assert mails(stripe_sandbox) == before + 1
     assert "1 reminder planned, 1 sent." in send_reminders().sentence
     assert mails(stripe_sandbox) == before + 1
@@ -166,19 +174,14 @@ def test_killed_after_the_mail(
 )
 def test_killed_after_the_mail_and_taken_up_a_month_later(
     where: str,
-    policy: None,
-    sent: InvoiceOutcome,
+    killed_at: Callable[[str], int],
     org: Org,
     stripe_sandbox: Sandbox,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Its day is long over, but what the customer got is on the record nevertheless."""
-    on(monkeypatch, NEXT_MONTH + timedelta(days=1))
-    before = mails(stripe_sandbox)
-
-    killed_at(where, monkeypatch)
-    monkeypatch.setattr("tasks.sending.reminders.UNREPORTED_AGE", (timedelta(days=60), timedelta()))
-    on(monkeypatch, NEXT_MONTH + timedelta(days=29))
+    before = killed_at(where)
+    a_month_later(monkeypatch)
     for told_again in ("1 reminder planned", "0 reminders planned, 0 sent."):
         assert told_again in send_reminders().sentence
         assert mails(stripe_sandbox) == before + 1
@@ -189,19 +192,14 @@ def test_killed_after_the_mail_and_taken_up_a_month_later(
 
 
 def test_what_was_begun_and_not_mailed_is_dropped_when_its_day_is_over(
-    policy: None,
-    sent: InvoiceOutcome,
+    killed_at: Callable[[str], int],
     org: Org,
     stripe_sandbox: Sandbox,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A reminder a month late is none; the run says so once."""
-    on(monkeypatch, NEXT_MONTH + timedelta(days=1))
-    before = mails(stripe_sandbox)
-
-    killed_at("invoicing.connectors.stripe.Stripe.send", monkeypatch)
-    monkeypatch.setattr("tasks.sending.reminders.UNREPORTED_AGE", (timedelta(days=60), timedelta()))
-    on(monkeypatch, NEXT_MONTH + timedelta(days=29))
+    before = killed_at("invoicing.connectors.stripe.Stripe.send")
+    a_month_later(monkeypatch)
     assert send_reminders().sentence == "1 reminder planned, 0 sent."
     assert send_reminders().sentence == "0 reminders planned, 0 sent."
     assert mails(stripe_sandbox) == before
@@ -209,15 +207,11 @@ def test_what_was_begun_and_not_mailed_is_dropped_when_its_day_is_over(
 
 
 def test_killed_before_the_mail_and_paid_meanwhile(
-    policy: None, sent: InvoiceOutcome, stripe_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    killed_at: Callable[[str], int], sent: InvoiceOutcome, stripe_sandbox: Sandbox
 ) -> None:
     """What a dead run had in mind is looked at again: nobody is reminded of what is paid."""
-    on(monkeypatch, NEXT_MONTH + timedelta(days=1))
-    before = mails(stripe_sandbox)
-
-    killed_at("invoicing.connectors.stripe.Stripe.send", monkeypatch)
-    form = {"card": "4242424242424242"}
-    requests.post(sent.hosted_invoice_url, data=form, timeout=60)
+    before = killed_at("invoicing.connectors.stripe.Stripe.send")
+    stripe_sandbox.post_form(sent.hosted_invoice_url, card="4242424242424242")
     assert send_reminders().sentence == "1 reminder planned, 0 sent."
     assert mails(stripe_sandbox) == before
 
@@ -228,8 +222,7 @@ def test_payment_stops_reminders(
     """Paid a minute ago, and Salesforce does not know yet: Stripe is asked before each mail."""
     on(monkeypatch, NEXT_MONTH + timedelta(days=1))
     before = mails(stripe_sandbox)
-    form = {"card": "4242424242424242"}
-    requests.post(sent.hosted_invoice_url, data=form, timeout=60)
+    stripe_sandbox.post_form(sent.hosted_invoice_url, card="4242424242424242")
     assert send_reminders().sentence == "1 reminder planned, 0 sent."
     assert mails(stripe_sandbox) == before
 
@@ -238,8 +231,7 @@ def test_a_dispute_stops_reminders(
     policy: None, sent: InvoiceOutcome, stripe_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever disputes a part payment is not reminded of the rest."""
-    form = {"card": "4242424242424242", "amount": "450.00"}
-    requests.post(sent.hosted_invoice_url, data=form, timeout=60)
+    stripe_sandbox.post_form(sent.hosted_invoice_url, card="4242424242424242", amount="450.00")
     stripe_sandbox.admin("POST", "disputes", invoice=sent.stripe_id)
     poll_events()
     on(monkeypatch, NEXT_MONTH + timedelta(days=1))

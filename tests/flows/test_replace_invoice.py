@@ -1,11 +1,14 @@
 """An invoice that was sent is replaced by another: Stripe's revision, both records linked."""
 
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 import stripe
 
+from flows.credit_invoice import credit_invoice
+from flows.delete_draft import delete_draft
 from flows.poll_events import poll_events
 from flows.replace_invoice import replace_invoice
 from flows.revise_invoice import revise_invoice
@@ -86,6 +89,27 @@ def test_paid_before_the_replacement_was_sent(
         send_invoice(name)
     assert org.record(name)["Sync_State__c"] == "Conflict"
     assert len(dashboard.v1.invoices.list().data) == 1
+
+
+def test_what_was_credited_is_not_asked_for_again(
+    sent: InvoiceOutcome, org: Org, dashboard: stripe.StripeClient
+) -> None:
+    """A revision has no credit notes: 450 dollars that need not be paid would be billed once more.
+
+    Source: https://docs.stripe.com/invoicing/invoice-edits
+    """
+    name = replace_invoice(sent.name).name
+    credit_invoice(sent.name, Decimal("450"))
+    with pytest.raises(Conflict, match=r"INV-0002 was not sent\. 450\.00 USD of INV-0001 was cred"):
+        send_invoice(name)
+    delete_draft(name)
+    with pytest.raises(Rejected, match="the new one would ask for that again"):
+        replace_invoice(sent.name)
+    assert [made.id for made in dashboard.v1.invoices.list().data] == [sent.stripe_id]
+    [note] = dashboard.v1.credit_notes.list({"invoice": str(sent.stripe_id)}).data
+    dashboard.v1.credit_notes.void_credit_note(note.id)
+    send_invoice(replace_invoice(sent.name).name)
+    assert dashboard.v1.invoices.list().data[0].amount_due == 245000
 
 
 def test_made_in_the_dashboard_it_was_billed_and_replaced_here(

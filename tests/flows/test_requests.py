@@ -1,23 +1,32 @@
 """A button in Salesforce makes a request: it is carried out once, and answered."""
 
 from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
+import stripe
+from prefect import Flow
 from prefect.client.schemas.objects import State
 from prefect.states import Cancelled, Crashed, Failed
+from sqlmodel import select
 
 from flows.credit_invoice import credit_invoice
 from flows.delete_draft import delete_draft
 from flows.record_payment import record_payment
+from flows.resend_invoice import resend_invoice
 from flows.send_invoice import send_invoice
 from flows.sync_invoice import sync_invoice
 from flows.watch_salesforce import watch_salesforce
 from invoicing.connectors.prefect import Prefect
 from invoicing.domain.forms.parameters import InvoiceOutcome
 from invoicing.errors import InvoicingError, NotFound
-from invoicing.ledger import request_records
+from invoicing.ledger import database, request_records
+from invoicing.ledger.intents import REPORT_PAYMENT
+from invoicing.ledger.models import Intent, RequestRecord
 from invoicing.settings import settings
+from tasks.corrections import duplicate_requests
 from tasks.runtime.clock import today
 from tests.conftest import Sandbox
 from tests.flows.conftest import Deployed, Org
@@ -118,12 +127,79 @@ def test_a_credit_is_asked_for_in_salesforce(
     assert amount == credited if credited else 0 < amount < 2450
 
 
-def test_the_same_asked_for_again_is_meant(
+PRESSED: dict[str, tuple[str, Flow[..., Any], str | None]] = {
+    "Record Payment": ("amount: 100\npaid_by: cheque", record_payment, "reference: No. 4712"),
+    "Credit": ("amount: 100\ngive_back: nothing", credit_invoice, "memo: The second day, too"),
+    "Resend": ("", resend_invoice, None),
+}
+"""What is entered, the flow that does it, and what sets another such request apart."""
+
+
+@pytest.mark.parametrize("action", PRESSED)
+def test_the_same_pressed_again_waits_or_says_what_sets_it_apart(
+    sent: InvoiceOutcome,
+    org: Org,
+    deployed: Deployed,
+    dashboard: stripe.StripeClient,
+    stripe_sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    action: str,
+) -> None:
+    """Salesforce takes the second click once the first is done: it is one payment, credit, mail."""
+
+    def effects() -> int:
+        remaining = dashboard.v1.invoices.retrieve(sent.stripe_id).amount_remaining
+        mails = stripe_sandbox.admin("GET", "mail")["data"]
+        return len(mails) - 1 if action == "Resend" else (245000 - remaining) // 10000
+
+    def press(entered: str) -> dict[str, Any]:
+        request = org.ask(sent.name, action, entered)
+        watch_salesforce()
+        deployed.carry_out(flow)
+        return org.request(request)
+
+    entered, flow, apart = PRESSED[action]
+    assert press(entered)["State__c"] == "Done"
+    told = press(entered)
+    assert (told["State__c"], effects()) == ("Refused", 1)
+    assert "The same was asked for INV-0001 at" in told["Outcome__c"]
+    assert "request id" not in told["Outcome__c"]
+    if apart:
+        assert f"enter a {apart.partition(':')[0]} that sets it apart" in told["Outcome__c"]
+        assert press(f"{entered}\n{apart}")["State__c"] == "Done"
+    else:
+        over = timedelta(minutes=-1)
+        monkeypatch.setattr(duplicate_requests, "DUPLICATE_WINDOW", over)
+        assert press(entered)["State__c"] == "Done"
+    assert effects() == 2
+
+
+def test_the_same_pressed_while_no_worker_ran_is_still_the_same(
     sent: InvoiceOutcome, org: Org, deployed: Deployed
 ) -> None:
-    """Two cheques over the same sum are two payments: there are two requests."""
+    """What counts is when it was asked for, not when somebody came to carry it out."""
+    outcome = record_payment(sent.name, Decimal("100"))
+    request = org.ask(sent.name, "Record Payment", "amount: 100")
+    watch_salesforce()
+    with database.session() as ledger:
+        [intent] = ledger.exec(select(Intent).where(Intent.operation == REPORT_PAYMENT))
+        row = ledger.get_one(RequestRecord, request)
+        intent.intended_at -= timedelta(hours=2)
+        row.asked_at = intent.intended_at + timedelta(minutes=1)
+        ledger.add_all([intent, row])
+    deployed.carry_out(record_payment)
+    assert outcome.status == "Open"
+    assert org.request(request)["State__c"] == "Refused"
+    assert org.record(sent.name)["Amount_Paid__c"] == 100
+
+
+def test_two_cheques_over_one_sum_have_a_reference_each(
+    sent: InvoiceOutcome, org: Org, deployed: Deployed
+) -> None:
+    """They are two payments, however soon one follows the other."""
     for number in (1, 2):
-        request = org.ask(sent.name, "Record Payment", "amount: 100\npaid_by: cheque")
+        entered = f"amount: 100\npaid_by: cheque\nreference: Cheque {number}"
+        request = org.ask(sent.name, "Record Payment", entered)
         watch_salesforce()
         deployed.carry_out(record_payment)
         assert org.request(request)["State__c"] == "Done"
@@ -288,6 +364,40 @@ def test_killed_before_the_run_is_noted(
     assert deployed.runs("send-invoice") == 1
     deployed.carry_out(send_invoice)
     assert org.request(request)["State__c"] == "Done"
+
+
+def test_a_run_that_is_quicker_than_its_starter(
+    draft: Draft, org: Org, deployed: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What came of it stays on the request: that it is taken up was shown before."""
+    request, note = org.ask(draft().name, "Sync"), request_records.started
+
+    def and_it_runs(*noted: str) -> None:
+        note(*noted)
+        deployed.carry_out(sync_invoice)
+
+    monkeypatch.setattr(request_records, "started", and_it_runs)
+    watch_salesforce()
+    assert org.request(request)["State__c"] == "Done"
+
+
+def test_two_who_look_at_once(
+    draft: Draft, org: Org, deployed: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of them has started it, and it is done, when the other comes to it: nothing is left."""
+    request, read = org.ask(draft().name, "Sync"), request_records.open_requests
+
+    def and_the_other_looks() -> list[RequestRecord]:
+        waiting = read()
+        monkeypatch.setattr(request_records, "open_requests", read)
+        watch_salesforce()
+        deployed.carry_out(sync_invoice)
+        return waiting
+
+    monkeypatch.setattr(request_records, "open_requests", and_the_other_looks)
+    watch_salesforce()
+    assert org.request(request)["State__c"] == "Done"
+    assert deployed.runs("sync-invoice") == 1
 
 
 def test_the_outcome_is_told_later_if_it_cannot_be_told_now(

@@ -1,6 +1,7 @@
 """A record asks for something, and it is done once."""
 
 from collections.abc import Callable
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -11,6 +12,7 @@ from flows.watch_salesforce import watch_salesforce
 from invoicing.connectors.prefect import Prefect
 from invoicing.domain.forms.parameters import InvoiceOutcome
 from invoicing.errors import InvoicingError
+from invoicing.ledger import action_field_requests
 from tasks.requests.action_field import FLOW_BY_ACTION
 from tests.conftest import ROOT, Sandbox
 from tests.flows.conftest import Deployed, Org
@@ -97,4 +99,27 @@ def test_prefect_away_between_clearing_and_starting(
             watch_salesforce()
     assert asks_for(org, name) is None
     assert watch_salesforce().sentence.endswith("1 run started: send-invoice.")
+    assert deployed.runs("send-invoice") == 1
+
+
+def test_killed_before_the_run_is_noted(
+    draft: Callable[..., InvoiceOutcome],
+    org: Org,
+    deployed: Deployed,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The run was started, and its starter died: it is the same run that is found again."""
+    org.set(draft().name, Action_Requested__c="Send")
+    note = action_field_requests.mark
+
+    def killed(number: int, *, run_id: str | None = None, **marked: Any) -> None:
+        if run_id:
+            raise InvoicingError("killed here")
+        note(number, **marked)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(action_field_requests, "mark", killed)
+        with pytest.raises(InvoicingError, match="killed here"):
+            watch_salesforce()
+    watch_salesforce()
     assert deployed.runs("send-invoice") == 1

@@ -159,11 +159,11 @@ def line_amount(quantity: Decimal, unit_price: Decimal, currency: str) -> Money:
         return Money.of(quantity * unit_price, currency)
 
 
-def share(amount: Money, percent: Decimal) -> Money:
-    """A percentage of an amount, rounded half up to what Stripe can charge."""
+def share(amount: Money, part: Decimal, whole: int = 100) -> Money:
+    """A part of an amount, a percentage by default, rounded half up to what Stripe can charge."""
     step = chargeable_step(amount.currency)
     with localcontext(prec=EXACT_DIGITS):
-        steps = (amount.minor * percent / 100 / step).quantize(Decimal(1), ROUND_HALF_UP)
+        steps = (amount.minor * part / (whole * step)).quantize(Decimal(1), ROUND_HALF_UP)
     return Money(amount.currency, int(steps) * step)
 
 

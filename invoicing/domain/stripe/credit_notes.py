@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from invoicing.domain.forms.parameters import CreditLine, CreditReason, GiveBack
 from invoicing.domain.model.invoice import Line
-from invoicing.domain.model.money import Money, line_amount
+from invoicing.domain.model.money import Money, line_amount, share
 from invoicing.domain.model.status import Status
 from invoicing.domain.stripe.payment_facts import MoneyBack
 from invoicing.domain.stripe.resources import CreditNoteLine, DiscountAmount, StripeLine, Tax
@@ -138,6 +138,8 @@ def _credit_problems(
     total, back = credit.total, credit.back
     if not state.creditable.minor:
         yield f"All of {state.name} has been credited already."
+    elif total.minor <= 0:
+        yield f"The lines that are named come to {total}; there is nothing to credit."
     elif total > state.creditable:
         yield f"Only {state.creditable} of {state.name} is left to credit, not {total}."
     elif credit.off.minor and credit.off > state.payable and state.under_way.minor:
@@ -311,6 +313,7 @@ def _line_credit(one: CreditLine, line: Line, left: Money, problems: list[str]) 
                 f"not {one.quantity}."
             )
         amount = line_amount(one.quantity, line.unit_price, left.currency)
+        problems += [f"{where}: {what}" for what in amount_problems(amount.decimal, left.currency)]
     else:
         return left
     if amount > left:
@@ -320,10 +323,10 @@ def _line_credit(one: CreditLine, line: Line, left: Money, problems: list[str]) 
 
 def _with_tax(line: StripeLine, amount: Money) -> Money:
     """A credited part of a line with its share of the line's discounts and added taxes."""
-    share = Decimal(amount.minor) / line["amount"] if line["amount"] else Decimal(0)
 
     def part(of: Tax | DiscountAmount) -> int:
-        return int((of["amount"] * share).quantize(Decimal(1), ROUND_HALF_UP))
+        whole = Money(amount.currency, of["amount"])
+        return share(whole, Decimal(amount.minor), line["amount"] or 1).minor
 
     taxes = [t for t in line["taxes"] or () if t["tax_behavior"] == "exclusive"]
     more = sum(map(part, taxes))

@@ -169,7 +169,10 @@ def invoice_state(
 
 
 def action_problems(act: InvoiceAction, state: InvoiceState) -> Iterator[str]:
-    """Say why an invoice's state does not allow an act."""
+    """Say why an invoice's state does not allow an act.
+
+    Source for credit notes: https://docs.stripe.com/invoicing/invoice-edits
+    """
     if state.status not in ALLOWED_STATUSES[act]:
         paid_twice = act is InvoiceAction.PAY and state.status is Status.PAID
         next_step = PAID_TWICE if paid_twice else NEXT_STEPS[state.status]
@@ -182,6 +185,13 @@ def action_problems(act: InvoiceAction, state: InvoiceState) -> Iterator[str]:
         )
     elif act in (InvoiceAction.VOID, InvoiceAction.REPLACE) and state.under_way.minor:
         yield f"{debit_under_way(state)} Until then it cannot be {act}."
+    elif act is InvoiceAction.REPLACE and state.credited.minor:
+        yield (
+            f"{state.credited} of {state.name} was credited, so it cannot be {act}: Stripe leaves "
+            "credit notes with the old invoice, and the new one would ask for that again. Void the "
+            "credit note in Stripe's dashboard first, which an open invoice allows; or credit all "
+            "that is left, and raise a new invoice."
+        )
     elif act is InvoiceAction.RESEND and not state.email:
         yield f"{state.name} has no e-mail address in Stripe, so it cannot be mailed again."
 

@@ -26,6 +26,7 @@ from invoicing.ledger import (
 from invoicing.ledger.inbox import EventFilter
 from invoicing.ledger.models import Event, Intent, Lease, RequestRecord
 from invoicing.ledger.run_durations import EndedRun
+from invoicing.settings import settings
 
 pytestmark = pytest.mark.usefixtures("ledger_url")
 
@@ -83,6 +84,15 @@ def test_one_run_at_a_time_holds_an_invoice() -> None:
     assert not leases.held("invoice", "second")
 
 
+def test_a_long_lease_is_not_shortened_by_being_renewed() -> None:
+    """Whoever took it for an hour has it for an hour, whatever step asks for it meanwhile."""
+    leases.acquire("invoice", "me", seconds=3600)
+    until = leases.expiry("invoice")
+    leases.acquire("invoice", "me")
+    leases.renew("me")
+    assert leases.expiry("invoice") == until
+
+
 def test_several_leases_at_once() -> None:
     """What is free is taken, what was ours is kept, what another has is said to be busy."""
     leases.acquire("ours", "me")
@@ -118,6 +128,7 @@ class Service:
         """Nothing has happened yet."""
         self.effects: dict[str, str] = {}
         self.keys: list[str] = []
+        self.looked_at = 0
 
     def act(
         self, failing: Exception | None = None, *, happens: bool = True
@@ -136,6 +147,7 @@ class Service:
 
     def evidence(self, _since: datetime) -> str | None:
         """What can be seen to have happened."""
+        self.looked_at += 1
         return next(iter(self.effects.values()), None)
 
 
@@ -151,7 +163,7 @@ def test_an_effect_happens_once_however_often_it_is_wanted() -> None:
     service = Service()
     assert once(service, service.act()) == "made-1"
     assert once(service, service.act(), digest="other") == "made-1"
-    assert len(service.keys) == 1
+    assert (len(service.keys), service.looked_at) == (1, 0)
 
 
 def test_a_lost_answer_is_found_by_its_evidence() -> None:
@@ -204,6 +216,109 @@ def test_after_23_hours_the_key_no_longer_counts() -> None:
     age(Intent, keyed_at=datetime.now(UTC) - timedelta(hours=23, seconds=1))
     once(service, service.act())
     assert service.keys[0] != service.keys[1]
+
+
+def test_other_content_needs_a_key_of_its_own() -> None:
+    """Stripe refuses other parameters under a key that it knows; the same again keep theirs."""
+    service = Service()
+    for digest in ("d", "other", "other"):
+        with pytest.raises(TransientError):
+            once(service, service.act(TransientError("time-out"), happens=False), digest=digest)
+    once(service, service.act(), digest="other")
+    first, *others = service.keys
+    assert len(set(others)) == 1
+    assert first not in others
+    assert [key.rpartition(":")[2] for key in service.keys] == ["d", "other", "other", "other"]
+
+
+def test_what_is_done_again_has_another_key() -> None:
+    """Its effect is known to be gone; under the old key Stripe would repeat its old answer."""
+    service = Service()
+    once(service, service.act())
+    service.effects.clear()
+    intents.reopen("make", "thing", "another run")
+    once(service, service.act())
+    first, second = service.keys
+    assert first != second
+
+
+def test_two_orgs_with_one_account_have_keys_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ids of records are the same in a copy of an org, and Stripe sees keys only."""
+    service = Service()
+    once(service, service.act())
+    [key] = service.keys
+    assert intents.is_key_of("make", "thing", key)
+    monkeypatch.setenv("INVOICING_SALESFORCE__ORG_ID", "00D000000000009AAA")
+    settings.cache_clear()
+    assert not intents.is_key_of("make", "thing", key)
+
+
+def test_a_request_id_stands_for_one_content() -> None:
+    """Another content is refused, unless the first came to nothing."""
+
+    def claim(digest: str) -> bool:
+        return intents.claim("raise", "request-1", digest=digest, actor="run")
+
+    assert [claim("one"), claim("one"), claim("other"), claim("one")] == [True, True, False, True]
+    intents.withdraw("raise", "request-1")
+    assert [claim("other"), claim("one")] == [True, False]
+
+
+def test_alike_is_the_same_content_that_was_not_refused() -> None:
+    """Of the same invoice, under another request, the newest first."""
+    alike = ("a01:1", "d"), ("a01:2", "other"), ("a02:1", "d"), ("a01:3", "d")
+    for subject, digest in alike:
+        intents.intend("credit", subject, digest=digest, actor=subject)
+
+    def found(but: str) -> list[str]:
+        return [one.subject for one in intents.find_alike("credit", "a01:", digest="d", but=but)]
+
+    assert [found("a01:9"), found("a01:1")] == [["a01:3", "a01:1"], ["a01:3"]]
+    intents.withdraw("credit", "a01:3")
+    assert found("a01:9") == ["a01:1"]
+
+
+def test_what_a_ledger_knows_is_not_written_over_when_it_is_rebuilt() -> None:
+    """What the services tell is added to it: an outcome that was missing, and nothing else."""
+    intents.decide("make", "done", digest="d", actor="run", outcome="made-1")
+    intents.intend("make", "begun", digest="d", actor="run")
+    told = [
+        intents.earlier(
+            "make", subject, digest="d", at=datetime.now(UTC), actor="rebuild", outcome="made-2"
+        )
+        for subject in ("done", "begun", "lost")
+    ]
+    assert [intents.restore(told), intents.restore(told)] == [2, 0]
+    kept = [intents.find("make", subject) for subject in ("done", "begun", "lost")]
+    assert [one and one.outcome for one in kept] == ["made-1", "made-2", "made-2"]
+
+
+def test_a_call_is_written_down_before_it_is_made() -> None:
+    """Whoever comes after a death in the middle of it finds what was intended, and by whom."""
+    seen: list[Intent | None] = []
+
+    def act(_key: str) -> str:
+        seen.append(intents.find("make", "thing"))
+        raise TransientError("killed here")
+
+    with pytest.raises(TransientError):
+        once(Service(), act)
+    [intent] = seen
+    assert intent
+    assert (intent.actor, intent.digest, intent.outcome) == ("run", "d", None)
+
+
+def test_a_refusal_after_a_lost_answer_may_come_of_its_effect() -> None:
+    """What is done already cannot be done: the refusal is no reason to think that it was not."""
+    service = Service()
+    with pytest.raises(TransientError):
+        once(service, service.act(TransientError("lost"), happens=False))
+
+    def act(_key: str) -> str:
+        service.effects["late"] = "made-late"
+        raise Rejected("it is void already")
+
+    assert once(service, act) == "made-late"
 
 
 def test_a_refused_call_did_not_begin() -> None:
@@ -442,6 +557,18 @@ def test_events_of_another_account_are_not_ours() -> None:
     """Several accounts may share one ledger."""
     inbox.receive([event(1)])
     assert inbox.claim("handler", account_id="acct_2", limit=10) == []
+
+
+def test_what_a_handler_works_on_is_its_own() -> None:
+    """Nobody replays it meanwhile, and whoever had it before cannot say that it failed."""
+    inbox.receive([event(1)])
+    [before] = inbox.claim(leases.owner_of("run", 1), account_id="acct_1", limit=1)
+    [row] = inbox.claim(leases.owner_of("run", 2), account_id="acct_1", limit=1)
+    assert inbox.replay("acct_1", EventFilter()) == 0
+    inbox.fail([row.id or 0], before.owner or "", "came too late", for_good=True)
+    assert inbox.backlog() == {"processing": 1}
+    inbox.finish([row.id or 0], row.owner or "")
+    assert inbox.backlog() == {}
 
 
 def test_dead_letters_can_be_replayed_by_choice() -> None:

@@ -1,5 +1,6 @@
 """What may be done after sending, in currencies of no, two and three decimals."""
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from invoicing.domain.forms.parameters import CreditLine
 from invoicing.domain.model.invoice import Line
 from invoicing.domain.model.status import Status
-from invoicing.domain.stripe.credit_notes import CreditRequest, plan_credit
+from invoicing.domain.stripe.credit_notes import Credit, CreditRequest, plan_credit
 from invoicing.domain.stripe.payment_facts import MoneyBack, PaymentName
 from invoicing.domain.stripe.transitions import (
     ALLOWED_STATUSES,
@@ -155,6 +156,55 @@ def test_lines_are_found_by_our_key_or_by_stripes() -> None:
     credit, problems = plan_credit(sent_invoice(), request, stripe_lines=[theirs], **came_in(0))
     assert (problems, credit.total.minor) == ([], 1400)
     assert credit.lines[0]["invoice_line_item"] == "il_1"
+
+
+@pytest.mark.parametrize(
+    ("currency", "price", "quantity", "said"),
+    [
+        ("isk", 100, "0.333", "33.30 ISK is not possible; ISK goes in steps of 1.00 ISK"),
+        ("kwd", 1, "0.005", "0.005 KWD is not possible; KWD goes in steps of 0.010 KWD"),
+        ("jpy", 100, "0.001", "The amount must be above zero"),
+        ("usd", 1, "0.001", "The amount must be above zero"),
+    ],
+)
+def test_a_part_of_a_line_is_what_the_currency_has(
+    currency: str, price: int, quantity: str, said: str
+) -> None:
+    """A third of a hundred krónur is 33.30, which nobody can be given back."""
+    credit = credit_of_line(currency, price, quantity)
+    assert any(said in problem for problem in credit[1]), credit
+
+
+def test_the_tax_on_a_part_is_what_the_currency_has() -> None:
+    """24 % of 999 krónur are 239.76: Stripe charges whole krónur, so 240 go back."""
+    credit, problems = credit_of_line("isk", 999, "1", tax=71900)
+    assert (problems, credit.total.minor) == ([], 99900 + 24000)
+
+
+def test_a_line_that_takes_something_off_is_not_credited_alone() -> None:
+    """That would ask the customer for more."""
+    [problem] = credit_of_line("usd", -7, None)[1]
+    assert problem == "The lines that are named come to -21.00 USD; there is nothing to credit."
+
+
+def credit_of_line(
+    currency: str, price: int, quantity: str | None, tax: int = 0
+) -> tuple[Credit, list[str]]:
+    """A credit of some of three units, with a tax on top of all of them."""
+    line = Line("a", 1, "Days", Decimal(3), Decimal(price))
+    amount = line.amount(currency).minor
+    state = replace(
+        sent_invoice(currency=currency, total=10**9, amount_remaining=10**9), lines=(line,)
+    )
+    theirs: Any = {
+        "id": "il_1",
+        "amount": amount,
+        "discount_amounts": [],
+        "metadata": {"salesforce_line_key": "a"},
+        "taxes": [{"amount": tax, "tax_behavior": "exclusive"}],
+    }
+    wanted = CreditLine(line=1, quantity=Decimal(quantity) if quantity else None)
+    return plan_credit(state, CreditRequest(lines=(wanted,)), stripe_lines=[theirs], **came_in(0))
 
 
 def test_a_sum_of_forty_digits_is_refused_like_any_other() -> None:
