@@ -7,7 +7,7 @@ from typing import NamedTuple
 from sqlalchemy import update
 from sqlmodel import col, select
 
-from invoicing.ledger.database import insert_missing, one_at_a_time, session
+from invoicing.ledger.database import insert_missing, one_at_a_time, read_all, session
 from invoicing.ledger.models import Cursor, RunTime
 
 CURSOR = "runs-counted"
@@ -55,8 +55,7 @@ def count(runs: Iterable[EndedRun], since: datetime | None, until: datetime) -> 
 
 def run_times() -> dict[tuple[str, str], list[RunTime]]:
     """Histograms by flow and state: a row for every bucket, in their order."""
-    with session() as ledger:
-        known = {(row.flow, row.state, row.within): row for row in ledger.exec(select(RunTime))}
+    known = {(row.flow, row.state, row.within): row for row in read_all(select(RunTime))}
     kinds = sorted({(flow, state) for flow, state, _ in known})
     return {
         (flow, state): [

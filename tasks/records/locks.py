@@ -73,11 +73,11 @@ class Lock:
             Those that are not free.
         """
         with heartbeat() as owner:
-            taken = leases.acquire_all(subjects, owner, what=self._what)
+            taken, busy = leases.acquire_all(subjects, owner, what=self._what)
             try:
-                yield taken.busy
+                yield busy
             finally:
-                _release(taken.new, owner)
+                _release(taken, owner)
 
     def keep(self, *subjects: str) -> None:
         """Stay the only one who works on some subjects; asked just before every effect.
@@ -86,7 +86,7 @@ class Lock:
             Busy: this process was away for so long that another run works on it.
             Superseded: another process has taken up this run.
         """
-        busy = leases.acquire_all(subjects, this_attempt(), what=self._what).busy
+        _, busy = leases.acquire_all(subjects, this_attempt(), what=self._what)
         for error in busy.values():
             raise error
 
