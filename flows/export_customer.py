@@ -2,18 +2,16 @@
 
 from typing import Annotated
 
-from prefect import flow
 from pydantic import Field
 
 from invoicing.domain.forms.parameters import Outcome
 from tasks.personal_data.known_as import check_id
 from tasks.personal_data.one_customer import export
 from tasks.records.environment_check import verify_environment
-from tasks.runtime.outcome import reports_outcome
+from tasks.runtime.outcome import invoicing_flow
 
 
-@flow(name="export-customer", flow_run_name="export what is held of {account}", persist_result=True)
-@reports_outcome
+@invoicing_flow("export what is held of {account}")
 def export_customer(
     account: Annotated[str, Field(examples=["001Hs00003XyZaBIAV"])],
 ) -> Outcome:

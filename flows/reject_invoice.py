@@ -1,15 +1,12 @@
 """Keep an invoice that waits for approval from being sent."""
 
-from prefect import flow
-
 from invoicing.domain.forms.parameters import InvoiceOutcome, InvoiceReference, RequestId
 from tasks.records.environment_check import verify_environment
-from tasks.runtime.outcome import reports_outcome
+from tasks.runtime.outcome import invoicing_flow
 from tasks.sending.approval_in_salesforce import reject
 
 
-@flow(name="reject-invoice", flow_run_name="reject {invoice}", persist_result=True)
-@reports_outcome
+@invoicing_flow("reject {invoice}")
 def reject_invoice(invoice: InvoiceReference, request_id: RequestId) -> InvoiceOutcome:
     """Keep an invoice that waits for approval from being sent; it can be changed and sent again.
 

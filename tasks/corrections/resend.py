@@ -2,8 +2,6 @@
 
 from datetime import datetime
 
-from prefect import task
-
 from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.stripe.transitions import InvoiceAction, InvoiceState
 from invoicing.errors import Rejected
@@ -16,13 +14,13 @@ from tasks.corrections.duplicate_requests import (
 )
 from tasks.corrections.invoice_state import check_allowed
 from tasks.records.locks import INVOICE
-from tasks.runtime.retries import STEP
+from tasks.runtime.retries import step
 from tasks.sending.mail_once import is_mail_of, mail_once, mailed
 
 # Mail again
 
 
-@task(task_run_name="mail it to {state.email} again", **STEP)
+@step("mail it to {state.email} again")
 def mail_again(state: InvoiceState, request_id: str) -> None:
     """Have Stripe e-mail an invoice once more, once for each request.
 

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from more_itertools import chunked
-from prefect import task
 
 from invoicing.connectors import salesforce
 from invoicing.connectors.salesforce import GRAPHS, NODES, GraphError, Record
@@ -21,7 +20,7 @@ from tasks.drafting.draft_record import draft_nodes, raised_entry
 from tasks.records.locks import Lock
 from tasks.records.record_writer import add_entries
 from tasks.records.soql_lists import select_in
-from tasks.runtime.retries import STEP
+from tasks.runtime.retries import step
 from tasks.runtime.run_page import publish_page, record_page
 
 DRAFT = Lock("these invoices")
@@ -48,7 +47,7 @@ class RaiseResult:
     problems: tuple[str, ...] = ()
 
 
-@task(task_run_name="write the drafts", **STEP)
+@step("write the drafts")
 def write_drafts(requested: Sequence[BulkItem], *, all_or_nothing: bool) -> list[RaiseResult]:
     """Write the drafts that are not there yet, each once for its key.
 
@@ -188,7 +187,7 @@ def _count(results: Sequence[RaiseResult]) -> _Counts:
     return counts
 
 
-@task(task_run_name="publish the outcome of each row", **STEP)
+@step("publish the outcome of each row")
 def publish_rows(results: Sequence[RaiseResult]) -> None:
     """Attach a table to the run: the outcome of each invoice that was asked for."""
     columns = ("Asked for in", "Invoice", "Account", ">Total", "Outcome")

@@ -8,8 +8,6 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
 
-from prefect import task
-
 from invoicing.connectors import salesforce, stripe
 from invoicing.connectors.salesforce import GRAPHS, NODES, GraphError
 from invoicing.domain.model.status import Status
@@ -25,7 +23,7 @@ from tasks.records.locks import INVOICE
 from tasks.records.record_writer import publish, written_lines
 from tasks.records.saved_values import Written, look_at
 from tasks.records.soql_lists import select_in
-from tasks.runtime.retries import STEP
+from tasks.runtime.retries import step
 from tasks.runtime.run_page import this_attempt
 from tasks.sync.new_records import (
     creation_entry,
@@ -65,7 +63,7 @@ class Call:
     unanswered: TransientError | None = None
 
 
-@task(task_run_name="create the records that are missing", **STEP)
+@step("create the records that are missing")
 def make_records(sync: SyncRun, rows: Sequence[drift.DriftedInvoice]) -> None:
     """Make the records of invoices, and write down the outcome of each.
 

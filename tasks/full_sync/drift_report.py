@@ -5,15 +5,13 @@ from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
-from prefect import task
-
 from invoicing.domain.model import csv_cells, markdown
 from invoicing.ledger import drift, rewritten_values
 from invoicing.ledger.models import DriftRow, SyncRun
 from invoicing.settings import settings
 from tasks.full_sync.missing_customer_ids import SilentAccount
 from tasks.records.saved_values import said
-from tasks.runtime.retries import STEP
+from tasks.runtime.retries import step
 from tasks.runtime.run_page import publish_page, publish_table, record_page, run_url, stripe_page
 
 MAX_ROWS_SHOWN = 500
@@ -34,7 +32,7 @@ COLUMNS = (
 )
 
 
-@task(task_run_name="publish the drift report", **STEP)
+@step("publish the drift report")
 def publish_drift(sync: SyncRun, silent: Sequence[SilentAccount] = ()) -> str:
     """Attach the report to the run, write the full list; returns how the differences came out."""
     in_stripe, in_salesforce = _counts(sync)

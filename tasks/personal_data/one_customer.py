@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from platform import node
 
-from prefect import task
 from prefect.client.orchestration import SyncPrefectClient, get_client
 
 from invoicing.domain.model.wording import counted
@@ -17,7 +16,7 @@ from tasks.personal_data import report_files, run_history
 from tasks.personal_data.known_as import KnownAs, known_as, open_invoices
 from tasks.personal_data.run_history import History
 from tasks.records.locks import ACCOUNT, INVOICE
-from tasks.runtime.retries import STEP
+from tasks.runtime.retries import step
 
 MATTERS_SHOWN = 5
 
@@ -48,7 +47,7 @@ class Erased:
         return ", ".join(told) or "nothing, for nothing was left"
 
 
-@task(task_run_name="write down what is held of {account_id}", **STEP)
+@step("write down what is held of {account_id}")
 def export(account_id: str) -> str:
     """Write what is held here of a customer into a file; returns where that is."""
     known = known_as(account_id)
@@ -64,7 +63,7 @@ def export(account_id: str) -> str:
     return f"{report_files.write_export(known.account_id, content)} on {node()}"
 
 
-@task(task_run_name="erase {account_id}", **STEP)
+@step("erase {account_id}")
 def erase(account_id: str) -> Erased:
     """Erase a customer wherever it is found here, while no other run works on it.
 

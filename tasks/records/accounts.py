@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterable, Mapping
 
-from prefect import task
 from prefect.logging import get_run_logger
 
 from invoicing.connectors import salesforce
@@ -18,7 +17,7 @@ from invoicing.mapping import org_field_reader
 from tasks.records.environment_check import account_fields, org_currency
 from tasks.records.locks import ACCOUNT
 from tasks.records.soql_lists import select_in, word_batches
-from tasks.runtime.retries import STEP
+from tasks.runtime.retries import step
 
 CUSTOMER_ID = "Stripe_Customer_Id__c"
 NOT_SHOWN = "does not show"
@@ -182,6 +181,6 @@ def show_customers(account_ids: Collection[str]) -> dict[str, str]:
     return refused
 
 
-@task(task_run_name="link the customer to the Account", **STEP)
+@step("link the customer to the Account")
 def _write_customer(account: Account, customer_id: str) -> None:
     salesforce.client().update("Account", account.id, {CUSTOMER_ID: customer_id})

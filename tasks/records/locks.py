@@ -8,14 +8,13 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 
-from prefect import task
 from prefect.logging import get_run_logger
 
 from invoicing.domain.model.status import SyncState
 from invoicing.errors import Busy, Conflict, Rejected, Superseded, TransientError
 from invoicing.ledger import inbox, leases
 from tasks.records.invoices import find_record, write_sync_message
-from tasks.runtime.retries import STEP
+from tasks.runtime.retries import step
 from tasks.runtime.run_page import this_attempt
 
 HEARTBEAT_SECONDS = 5.0
@@ -109,7 +108,7 @@ ACCOUNT = Lock("this Account's customer in Stripe")
 """Subjects are Account ids."""
 
 
-@task(task_run_name="wait until no other run works on it", **STEP)
+@step("wait until no other run works on it")
 def take_turn(record_id: str) -> None:
     """Become the only run that works on an invoice; waits a few minutes for its turn."""
     INVOICE.keep(record_id)

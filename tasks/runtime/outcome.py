@@ -1,4 +1,4 @@
-"""How a run says its outcome, in its final state, in one sentence."""
+"""What a flow is, and how its run says its outcome, in its final state, in one sentence."""
 
 from collections.abc import Callable, Iterable
 from functools import wraps
@@ -6,10 +6,13 @@ from inspect import Parameter, Signature, signature
 from itertools import chain
 from typing import Annotated, Any, ParamSpec, TypeVar, cast
 
+from prefect import Flow, flow
 from prefect.exceptions import Abort
+from prefect.futures import PrefectFuture
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
+from prefect.task_runners import TaskRunner
 from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
 from invoicing.domain.forms.mistakes import Mistakes, mistakes_in
@@ -29,23 +32,42 @@ MAX_ATTEMPTS = 5
 cannot tell a run that was unlucky from one that kills every process it is given."""
 
 
-def reports_outcome(flow: Callable[P, R]) -> Callable[P, R]:
-    """Make a flow's outcome, in one sentence, the message of its final state and its headline.
+def invoicing_flow(
+    run_name: str, *, task_runner: TaskRunner[PrefectFuture[Any]] | None = None
+) -> Callable[[Callable[P, R]], Flow[P, R]]:
+    """Make a function a flow of Prefect that has the same name, with dashes.
 
+    Its outcome, in one sentence, becomes the message of its final state and its headline.
     A refusal or a conflict ends the run as Failed with its reasons as the message, without
     a stack trace; so does the last of too many attempts. Anything unknown is raised as it is.
     A process whose run was taken over by another ends without a word about the run's state.
     Whoever asked for it in Salesforce is told the same on the request, before the run ends.
     Prefect takes the state as the run's end, and hands the outcome inside it to whoever called
     the flow.
+
+    Args:
+        run_name: What a run is called until it knows better; may name parameters in braces.
+        task_runner: For steps that are done side by side.
     """
 
-    @wraps(flow)
+    def made(function: Callable[P, R]) -> Flow[P, R]:
+        return flow(
+            name=function.__name__.replace("_", "-"),
+            flow_run_name=run_name,
+            task_runner=task_runner,
+            persist_result=True,
+        )(_reporting(function))
+
+    return made
+
+
+def _reporting(story: Callable[P, R]) -> Callable[P, R]:
+    @wraps(story)
     def run(*args: P.args, **kwargs: P.kwargs) -> Any:
         try:
             _count_attempts()
             _refuse_mistakes([*args, *kwargs.values()])
-            outcome = flow(*args, **kwargs)
+            outcome = story(*args, **kwargs)
         except Superseded as error:
             get_run_logger().warning(str(error))
             raise Abort(str(error)) from error
@@ -66,12 +88,12 @@ def reports_outcome(flow: Callable[P, R]) -> Callable[P, R]:
         headline(outcome.sentence)
         return Completed(message=outcome.sentence, data=outcome)
 
-    cast(Any, run).__signature__ = _as_form(signature(flow))
+    cast(Any, run).__signature__ = _as_form(signature(story))
     trace_runs()
     return cast(Callable[P, R], run)
 
 
-def _as_form(flow: Signature) -> Signature:
+def _as_form(story: Signature) -> Signature:
     """Label the form's fields as people write: "Due date", where Prefect would say due_date.
 
     What is filled in wrongly gets past Prefect, which would end the run with a program's words.
@@ -92,7 +114,7 @@ def _as_form(flow: Signature) -> Signature:
             annotation=Annotated[parameter.annotation, label, WrapValidator(checked)]
         )
 
-    return flow.replace(parameters=[labelled(one) for one in flow.parameters.values()])
+    return story.replace(parameters=[labelled(one) for one in story.parameters.values()])
 
 
 def _refuse_mistakes(values: Iterable[object]) -> None:

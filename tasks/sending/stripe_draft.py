@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from prefect import task
 from prefect.logging import get_run_logger
 
 from invoicing.connectors import salesforce, stripe
@@ -50,7 +49,7 @@ from tasks.records.locks import INVOICE
 from tasks.records.record_writer import add_entry, kept_of_lines
 from tasks.records.tax_rate_names import rate_ids, tax_behavior
 from tasks.runtime.clock import today
-from tasks.runtime.retries import STEP
+from tasks.runtime.retries import step
 from tasks.runtime.run_page import run_id
 from tasks.sending.agreed_content import (
     agree,
@@ -62,7 +61,7 @@ from tasks.sending.agreed_content import (
 )
 
 
-@task(task_run_name="make sure its products exist in Stripe", **STEP)
+@step("make sure its products exist in Stripe")
 def ensure_products(lines: Sequence[Line]) -> None:
     """Every product of the lines exists in Stripe, under an id made of its Salesforce id.
 
@@ -101,14 +100,14 @@ def ensure_coupons(invoice: Invoice) -> None:
         _ensure_coupons(coupons, invoice.currency)
 
 
-@task(task_run_name="make sure its discounts exist in Stripe", **STEP)
+@step("make sure its discounts exist in Stripe")
 def _ensure_coupons(coupons: Mapping[str, Discount], currency: str) -> None:
     for coupon_id, discount in coupons.items():
         params = request_params.coupon_params(discount, currency)
         stripe.client().ensure_coupon(coupon_id, params)
 
 
-@task(task_run_name="create the draft in Stripe", **STEP)
+@step("create the draft in Stripe")
 def create_draft(invoice: Invoice, customer_id: str) -> str:
     """The invoice's draft in Stripe, made once, and its id."""
     INVOICE.keep(invoice.record_id)
@@ -169,7 +168,7 @@ def _header_metadata(invoice: Invoice, header: object) -> dict[str, str]:
     return more | {HEADER_KEY: fingerprint([header, more])}
 
 
-@task(task_run_name="fill in header and lines in Stripe", **STEP)
+@step("fill in header and lines in Stripe")
 def fill_draft(stripe_id: str, invoice: Invoice) -> None:
     """Make the Stripe draft say exactly what the record says.
 
@@ -285,7 +284,7 @@ def _change_lines(
     )
 
 
-@task(task_run_name="compare the totals", **STEP)
+@step("compare the totals")
 def compare_totals(stripe_id: str, invoice: Invoice, customer_id: str) -> AmountDue:
     """Read the draft back and compare; the last step before anything reaches the customer.
 
