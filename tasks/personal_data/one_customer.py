@@ -9,7 +9,7 @@ from platform import node
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
 
-from invoicing.domain.model.wording import counted
+from invoicing.domain.model.wording import counted, first_of
 from invoicing.errors import Rejected
 from invoicing.ledger import personal_data
 from tasks.personal_data import report_files, run_history
@@ -79,11 +79,12 @@ def erase(account_id: str) -> Erased:
     """
     first = known_as(account_id)
     invoices = first.ids - first.customers - {first.account_id}
-    with ACCOUNT.held(first.account_id), INVOICE.held_if_free(invoices) as busy:
-        for error in busy.values():
-            raise error
-        with get_client(sync_client=True) as client:
-            return _erase(client, known_as(account_id))
+    with (
+        ACCOUNT.held(first.account_id),
+        INVOICE.held(*invoices),
+        get_client(sync_client=True) as client,
+    ):
+        return _erase(client, known_as(account_id))
 
 
 def _erase(client: SyncPrefectClient, known: KnownAs) -> Erased:
@@ -107,7 +108,5 @@ def _check_nothing_is_open(known: KnownAs, history: History) -> None:
         *history.unfinished,
     ]
     if matters:
-        more = len(matters) - MATTERS_SHOWN
-        rest = f" … and {more:,} more." if more > 0 else ""
-        told = " ".join(matters[:MATTERS_SHOWN])
-        raise Rejected(matters, f"Nothing was erased of {known.account_id}. {told}{rest}")
+        told = first_of(matters, MATTERS_SHOWN)
+        raise Rejected(matters, f"Nothing was erased of {known.account_id}. {told}")

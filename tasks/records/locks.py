@@ -53,13 +53,13 @@ class Lock:
         self._what = what
 
     @contextmanager
-    def held(self, subject: str) -> Iterator[None]:
-        """Work on a subject alone, as long as the block lasts.
+    def held(self, *subjects: str) -> Iterator[None]:
+        """Work on some subjects alone, as long as the block lasts.
 
         Raises:
-            Busy: another run works on it.
+            Busy: another run works on one of them.
         """
-        with self.held_if_free([subject]) as busy:
+        with self.held_if_free(subjects) as busy:
             for error in busy.values():
                 raise error
             yield

@@ -10,7 +10,7 @@ from invoicing.domain.forms.customer_links import LinkRequest
 from invoicing.domain.forms.parameters import LinkOutcome
 from invoicing.domain.model import markdown
 from invoicing.domain.model.invoice import Account
-from invoicing.domain.model.wording import counted
+from invoicing.domain.model.wording import counted, first_of
 from invoicing.domain.stripe.resources import Customer
 from invoicing.errors import Rejected
 from invoicing.ledger import intents, links
@@ -194,7 +194,8 @@ def outcome(results: Sequence[CustomerLink]) -> LinkOutcome:
     linked = [one for one in results if one.linked]
     reasons = [reason for one in results for reason in one.problems]
     if not linked:
-        raise Rejected(reasons, _summary(reasons, len(results)))
+        told = first_of(reasons, MAX_REASONS_SHOWN, ", all on the page link-customer of this run")
+        raise Rejected(reasons, f"None of {counted(len(results), 'Account')} was linked. {told}")
     sentence = f"{counted(len(linked), 'Account')} linked."
     if len(results) == 1 and linked[0].account:
         sentence = f"{linked[0].account.name} is billed as {linked[0].linked} from now on."
@@ -210,10 +211,3 @@ def outcome(results: Sequence[CustomerLink]) -> LinkOutcome:
         customers=[one.linked or "" for one in results],
         reasons=reasons,
     )
-
-
-def _summary(reasons: Sequence[str], accounts: int) -> str:
-    more = len(reasons) - MAX_REASONS_SHOWN
-    rest = f" … and {more:,} more, all on the page link-customer of this run." if more > 0 else ""
-    first = " ".join(reasons[:MAX_REASONS_SHOWN])
-    return f"None of {counted(accounts, 'Account')} was linked. {first}{rest}"
