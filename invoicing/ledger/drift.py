@@ -119,14 +119,14 @@ def kinds(run_id: str) -> dict[Kind, int]:
 
 
 def chunks(
-    run_id: str, only: Sequence[Kind] | None = None, *, unsettled: bool = False, size: int = CHUNK
+    run_id: str, only: Sequence[Kind] | None = None, *, untouched: bool = False, size: int = CHUNK
 ) -> Iterator[list[DriftRow]]:
     """The drift of a full sync in chunks, sorted by Account, so that its rows lie together.
 
     Args:
         run_id: The full sync.
         only: The kinds wanted.
-        unsettled: Only what nothing was done about yet.
+        untouched: Only what nothing was done about yet.
         size: Rows in a chunk.
     """
     place = ("", "")
@@ -134,7 +134,7 @@ def chunks(
     query = select(DriftRow).where(DriftRow.run_id == run_id).order_by(*order).limit(size)
     if only is not None:
         query = query.where(col(DriftRow.kind).in_(list(only)))
-    if unsettled:
+    if untouched:
         query = query.where(DriftRow.outcome == "found")
     while True:
         rows = read_all(query.where(tuple_(*order) > tuple_(*map(literal, place))))

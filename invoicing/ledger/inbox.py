@@ -268,7 +268,7 @@ def close_dead_letters(
         account_id: The Stripe account.
         invoice_ids: The invoices.
         before: What came in later is news (UTC).
-        payments: Whether also those are settled that are about refunds, disputes and the like.
+        payments: Whether also those are closed that are about refunds, disputes and the like.
 
     Returns:
         How many were closed.

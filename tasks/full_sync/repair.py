@@ -118,7 +118,7 @@ def repair(sync: SyncRun, only: Sequence[Kind]) -> None:
     if Kind.MISSING_IN_SALESFORCE in only:
         missing = drift.in_stripe_order(sync.id, [Kind.MISSING_IN_SALESFORCE], size=CREATE_CHUNK)
         _side_by_side(make_records, sync, missing, CREATE_CHUNKS_AT_ONCE)
-    for rows in drift.chunks(sync.id, only, unsettled=True, size=FRESH_CHUNK):
+    for rows in drift.chunks(sync.id, only, untouched=True, size=FRESH_CHUNK):
         repair_one_by_one(sync, [row.subject for row in rows])
 
 

@@ -193,7 +193,7 @@ def _deployments() -> str:
             continue
         different = [
             what
-            for what, wanted, is_so in _settled(entry, found[name])
+            for what, wanted, is_so in _compared(entry, found[name])
             if wanted is not None and wanted != is_so
         ]
         if different:
@@ -202,7 +202,9 @@ def _deployments() -> str:
     return "All are there, as prefect.yaml has them."
 
 
-def _settled(entry: Mapping[str, Any], found: DeploymentResponse) -> Iterator[tuple[str, Any, Any]]:
+def _compared(
+    entry: Mapping[str, Any], found: DeploymentResponse
+) -> Iterator[tuple[str, Any, Any]]:
     """What a deployment must have: what it is called, what it should be, what it is."""
     limit = found.global_concurrency_limit
     options = found.concurrency_options

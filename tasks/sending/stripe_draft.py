@@ -21,7 +21,7 @@ from invoicing.domain.salesforce.line_mirror import facts_in_stripe
 from invoicing.domain.salesforce.queries import Query, equals
 from invoicing.domain.stripe import request_params
 from invoicing.domain.stripe.balances import amount_due
-from invoicing.domain.stripe.header_checksums import Header, other_parts, said, told_header
+from invoicing.domain.stripe.header_checksums import other_parts, said, told_header
 from invoicing.domain.stripe.projection import (
     ACCOUNT_KEY,
     LINE_KEY,
@@ -200,7 +200,9 @@ def fill_draft(stripe_id: str, invoice: Invoice) -> None:
     edited = other_parts(there.header, told)
     revised = (draft["metadata"] or {}).get(HEADER_KEY) != metadata[HEADER_KEY]
     if edited and not revised:
-        _tell_edited(invoice, stripe_id, edited, there.header)
+        what = f"Changed in Stripe, and put back to what the record says: {said(edited)}"
+        seen = {name: there.header.get(name) for name in edited}
+        _tell_put_back(invoice, stripe_id, what, seen)
     if edited or revised:
         there = content_of(client.update_invoice(stripe_id, {**header, "metadata": metadata}))
     wanted = request_params.wanted_facts(invoice)
@@ -208,7 +210,9 @@ def fill_draft(stripe_id: str, invoice: Invoice) -> None:
         agree(invoice, told, wanted)
         return
     if differing := other_lines(invoice, there.facts):
-        _tell_other_lines(invoice, stripe_id, differing)
+        what = f"Lines changed in Stripe, and put back to what the record says: {differing}"
+        known = intents.find(AGREE_CONTENT, invoice.record_id)
+        _tell_put_back(invoice, stripe_id, what, differing, known and known.generation)
     content_may_change(invoice)
     if there.lines:
         ids = [line["id"] for line in there.lines]
@@ -234,20 +238,16 @@ def fill_draft(stripe_id: str, invoice: Invoice) -> None:
     agree(invoice, told, wanted)
 
 
-def _tell_other_lines(invoice: Invoice, stripe_id: str, differing: str) -> None:
-    """Tell on the timeline that lines which somebody changed in Stripe are the record's again."""
-    what = f"Lines changed in Stripe, and put back to what the record says: {differing}"
-    known = intents.find(AGREE_CONTENT, invoice.record_id)
-    key = f"{invoice.record_id}-{fingerprint(stripe_id, differing, known and known.generation)}"
-    add_entry(key, invoice.record_id, what, stripe_id=stripe_id)
-    get_run_logger().warning("%s. A draft of ours is edited in Salesforce.", what)
+def _tell_put_back(invoice: Invoice, stripe_id: str, what: str, *seen: object) -> None:
+    """Tell on the timeline that what somebody changed in Stripe is the record's again.
 
-
-def _tell_edited(invoice: Invoice, stripe_id: str, edited: Sequence[str], there: Header) -> None:
-    """Tell on the timeline that somebody's changes in Stripe give way to the record's content."""
-    what = f"Changed in Stripe, and put back to what the record says: {said(edited)}"
-    seen = {name: there.get(name) for name in edited}
-    key = f"{invoice.record_id}-{fingerprint(stripe_id, seen)}"
+    Args:
+        invoice: The record.
+        stripe_id: Its draft.
+        what: What was changed, in words.
+        seen: What it was changed to: the same is told once.
+    """
+    key = f"{invoice.record_id}-{fingerprint(stripe_id, *seen)}"
     add_entry(key, invoice.record_id, what, stripe_id=stripe_id)
     get_run_logger().warning("%s. A draft of ours is edited in Salesforce.", what)
 

@@ -26,7 +26,7 @@ from invoicing.errors import InvoicingError, TransientError, WriteRefused
 from invoicing.ledger import inbox, links, rewritten_values
 from invoicing.ledger.models import InvoiceLink
 from invoicing.settings import settings
-from tasks.records.accounts import CUSTOMER_ID, show_customers
+from tasks.records.accounts import show_customers
 from tasks.records.environment_check import text_lengths
 from tasks.records.invoices import find_record, synced_fields
 from tasks.records.locks import INVOICE
@@ -190,7 +190,7 @@ def _refresh_locked(
             changes.append(RefreshResult(stripe_id, gone=True))
     changes += _write(wanted, touch)
     rows = [row for row, _ in wanted.values()]
-    show_customers({row["Account__c"] for row in rows if not row["Account__r"][CUSTOMER_ID]})
+    show_customers({row["Account__c"] for row in rows if not row["Account__r"][record.CUSTOMER_ID]})
     return changes + _report_conflicts(conflicts)
 
 

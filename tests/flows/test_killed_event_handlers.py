@@ -79,9 +79,9 @@ def test_the_events_of_a_killed_handler_are_processed_by_the_next(
     stripe_sandbox.post_form(sent.hosted_invoice_url, card="4242424242424242")
     handler.kill()
 
-    def settled() -> bool:
+    def processed() -> bool:
         handle_events()
         return inbox.backlog() == {}
 
-    eventually(settled, 60)
+    eventually(processed, 60)
     assert org.record("INV-0001")["Status__c"] == "Paid"

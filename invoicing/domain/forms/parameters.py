@@ -32,7 +32,8 @@ OR_THOUSANDS = re.compile(r"-?[1-9]\d{0,2}\.\d\d0", re.ASCII)
 """A decimal that few write so, and that is a thousand times as much where points part thousands."""
 
 
-def _empty_is_none(value: object) -> object:
+def empty_is_none(value: object) -> object:
+    """What was left empty in a form was not given."""
     return value.strip() or None if isinstance(value, str) else value
 
 
@@ -57,7 +58,7 @@ def typed_number(value: object) -> object:
 
 
 def _optional_number(value: object) -> object:
-    given = _empty_is_none(value)
+    given = empty_is_none(value)
     return None if given is None else typed_number(given)
 
 
@@ -98,14 +99,14 @@ AccountReference = Annotated[
 
 OptionalDate = Annotated[
     date | None,
-    BeforeValidator(_empty_is_none),
+    BeforeValidator(empty_is_none),
     WithJsonSchema({"type": "string", "format": "date"}),
     OFFERED_EMPTY,
 ]
 
 OptionalMoment = Annotated[
     datetime | None,
-    BeforeValidator(_empty_is_none),
+    BeforeValidator(empty_is_none),
     WithJsonSchema({"type": "string", "format": "date-time"}),
     OFFERED_EMPTY,
 ]

@@ -27,7 +27,7 @@ from invoicing.domain.forms.dialogue import (
     read_answer,
 )
 from invoicing.domain.forms.draft_lines import PriceBookEntry
-from invoicing.domain.forms.parameters import LineItem, Number
+from invoicing.domain.forms.parameters import LineItem, Number, empty_is_none
 from invoicing.domain.model import markdown
 from invoicing.domain.model.invoice import Account, Line, draft_problems, line_problems
 from invoicing.domain.model.invoice_details import Terms
@@ -80,13 +80,9 @@ class Order:
     items: tuple[LineItem, ...] = field(default=())
 
 
-def _empty_is_none(value: object) -> object:
-    return value.strip() or None if isinstance(value, str) else value
-
-
 OptionalDate = Annotated[
     date | None,
-    BeforeValidator(_empty_is_none),
+    BeforeValidator(empty_is_none),
     WithJsonSchema({"type": "string", "format": "date"}),
 ]
 

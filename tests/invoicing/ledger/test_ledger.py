@@ -301,7 +301,7 @@ def test_a_run_that_is_begun_anew_has_its_events_back_at_once() -> None:
     assert inbox.backlog() == {"processing": 1}
 
 
-def test_settling_times_are_counted_once() -> None:
+def test_processing_times_are_counted_once() -> None:
     """In the transaction that marks the events as done; a replay years later is no slow event."""
     inbox.receive([event(1), event(2), event(3)])
     rows = inbox.claim("handler", account_id="acct_1", limit=10)
@@ -390,7 +390,7 @@ def test_a_failed_event_waits_longer_each_time_and_then_is_dead() -> None:
     assert timedelta(days=3) < timedelta(seconds=sum(waits)) < timedelta(days=5)
 
 
-def test_dead_letters_are_closed_by_what_settles_their_invoice() -> None:
+def test_dead_letters_are_closed_by_what_puts_their_invoice_right() -> None:
     """Not what came in since the invoice was read, nor payments that nobody looked into."""
     inbox.receive([event(1), event(2, type="charge.dispute.created"), event(3)])
     rows = inbox.claim("handler", account_id="acct_1", limit=10)
@@ -455,7 +455,7 @@ def test_dead_letters_can_be_replayed_by_choice() -> None:
 
 
 def test_bodies_are_kept_for_a_time_and_digests_for_good() -> None:
-    """What was settled long ago needs no body; what waits keeps it."""
+    """What was processed long ago needs no body; what waits keeps it."""
     inbox.receive([event(1), event(2)])
     [done] = inbox.claim("handler", account_id="acct_1", limit=1)
     inbox.finish([done.id or 0], "handler")
