@@ -11,6 +11,7 @@ from tasks.runtime.outcome import invoicing_flow
 from tasks.runtime.run_page import name_run
 from tasks.sending.approval import await_approval
 from tasks.sending.approval_in_salesforce import approve
+from tasks.sending.compare_totals import compare_totals
 from tasks.sending.customer import check_saved_payment, ensure_customer
 from tasks.sending.finalize_and_deliver import (
     charge,
@@ -22,7 +23,6 @@ from tasks.sending.finalize_and_deliver import (
     mail,
 )
 from tasks.sending.stripe_draft import (
-    compare_totals,
     create_draft,
     ensure_coupons,
     ensure_products,
