@@ -1,5 +1,6 @@
 """What holds across files: names, and locks; which file may import which is for `make lint`."""
 
+import re
 from importlib import import_module
 from pathlib import Path
 
@@ -18,6 +19,14 @@ def test_flow_file_and_deployment_have_the_same_name() -> None:
         assert entry["entrypoint"] == f"flows/{word}.py:{word}"
         assert getattr(import_module(f"flows.{word}"), word).name == entry["name"]
         assert entry["description"]
+
+
+def test_flows_and_steps_are_made_in_one_place() -> None:
+    """Nobody has to say again how they are named, retried and kept."""
+    for folder in ("flows", "tasks"):
+        for file in (ROOT / folder).rglob("*.py"):
+            made = re.findall(r"^@(?:flow|task)\b", file.read_text(), re.MULTILINE)
+            assert not made, file
 
 
 def test_no_registry_address_is_committed() -> None:
