@@ -1,5 +1,6 @@
 """What holds across files: names, and locks; which file may import which is for `make lint`."""
 
+import re
 from pathlib import Path
 
 import yaml
@@ -15,7 +16,8 @@ def test_flow_file_and_deployment_have_the_same_name() -> None:
     for entry in deployments:
         word = entry["name"].replace("-", "_")
         assert entry["entrypoint"] == f"flows/{word}.py:{word}"
-        assert f'name="{entry["name"]}"' in (ROOT / f"flows/{word}.py").read_text()
+        text = (ROOT / f"flows/{word}.py").read_text()
+        assert re.search(rf"^@reported_flow\(.+\)\ndef {word}\(", text, re.MULTILINE)
         assert entry["description"]
 
 
