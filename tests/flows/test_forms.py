@@ -93,7 +93,7 @@ MISTAKES_IN_LINES = [
         {"unit_price": "1.500"},
         "Line 2: Unit price: '1.500' can be read in two ways; write 1500 or 1.5.",
     ),
-    ({"prodcut": "Seat"}, "Line 2: there is no field 'prodcut'; did you mean 'product'?"),
+    ({"products": "Seat"}, "Line 2: there is no field 'products'; did you mean 'product'?"),
 ]
 
 
