@@ -74,6 +74,11 @@ MISTAKES: list[tuple[Flow[..., Any], dict[str, Any], str]] = [
     (revise_invoice, {"remove": ["last"]}, "Remove 1: 'last' is no whole number."),
     (
         revise_invoice,
+        {"options": {"payment_methods": ["card", 3]}},
+        "Options: Payment method 2: input should be a valid string.",
+    ),
+    (
+        revise_invoice,
         {"add": [{"product": "Seat"}, {"item": "Seat"}], "options": {"send_on": "soon"}},
         "Add 2: there is no field 'item', only 'product', 'quantity', 'unit_price', "
         "'description', 'discount_percent', 'discount_amount'. "

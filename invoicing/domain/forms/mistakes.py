@@ -90,10 +90,14 @@ def _path(title: str, path: Sequence[int | str], titles: Mapping[str, str]) -> s
     parts = [title] if title else []
     for part in path:
         if isinstance(part, int):
-            parts[-1:] = [f"{parts[-1].removesuffix('s')} {part + 1}"]
+            parts[-1:] = [f"{_one_of(parts[-1])} {part + 1}"]
         else:
             parts.append(titles.get(part, title_of(part)))
     return ": ".join(parts)
+
+
+def _one_of(several: str) -> str:
+    return f"{several[:-3]}y" if several.endswith("ies") else several.removesuffix("s")
 
 
 def _said(title: str, titles: Mapping[str, str], error: Any) -> str:
