@@ -23,7 +23,7 @@ from tasks.runtime.run_page import name_run, run_id
 def raise_invoice(
     account: AccountReference,
     description: Annotated[str, Field(examples=["November services"]), Needed("a description")],
-    lines: list[LineItem],
+    lines: Annotated[list[LineItem], Needed("a line")],
     due_date: OptionalDate = None,
     currency: Annotated[str, Field(examples=["EUR"])] = "",
     options: FoldedOptions = Options(),  # noqa: B008

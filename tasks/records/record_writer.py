@@ -25,7 +25,13 @@ from invoicing.domain.model.money import Money
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.line_mirror import Kept, facts_on_record, said
 from invoicing.domain.salesforce.queries import Condition, Query, is_in
-from invoicing.domain.salesforce.timeline_text import SIDE_BY_FLOW, Side, describe_change, listed
+from invoicing.domain.salesforce.timeline_text import (
+    SIDE_BY_FLOW,
+    Side,
+    describe_change,
+    has_news,
+    listed,
+)
 from invoicing.errors import InvoicingError, TransientError
 from invoicing.ledger import timeline
 from invoicing.ledger.models import EntryState, TimelineEntry
@@ -121,7 +127,7 @@ def write_changes(updates: Sequence[Update]) -> WriteResult:
     """
     _confirm_proposed(updates)
     writing = [update for update in updates if update.fields]
-    entries = {u.row["Id"]: _entry(u) for u in writing if u.changed}
+    entries = {u.row["Id"]: _entry(u) for u in writing if has_news(u.changed)}
     if entries:
         timeline.propose(list(entries.values()), this_attempt())
     failed, lines = _write_lines([update for update in writing if update.lines])

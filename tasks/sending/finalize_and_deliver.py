@@ -20,7 +20,7 @@ from invoicing.domain.stripe.payment_facts import payments_of, under_way
 from invoicing.domain.stripe.resources import WholeInvoice
 from invoicing.domain.stripe.transitions import ALLOWED_STATUSES, NEXT_STEPS, InvoiceAction
 from invoicing.errors import Conflict, InvoicingError, Rejected, TransientError
-from invoicing.ledger import intents, links
+from invoicing.ledger import intents
 from invoicing.ledger.intents import AGREE, AGREE_TOTAL, CHARGE, FINALIZE, MAIL, SEND
 from invoicing.settings import settings
 from tasks.records.balances import owed_before, stripe_customer
@@ -33,7 +33,7 @@ from tasks.runtime.clock import today
 from tasks.runtime.retries import step
 from tasks.runtime.run_page import run_id
 from tasks.sending.agreed_content import content_of, note_seen, other_content
-from tasks.sending.mail_once import mail_once, mailed
+from tasks.sending.mail_once import mail_once, mailed, write_down_mail
 from tasks.sending.one_off_email import give_back_emails, is_same_email, lend_email
 
 
@@ -216,9 +216,8 @@ def mail(stripe_id: str, record_id: str, email: str) -> None:
         return mailed(since, lambda event: event["data"]["object"]["id"] == stripe_id, forgotten)
 
     when = mail_once(MAIL, record_id, stripe_id, digest=fingerprint(stripe_id), evidence=evidence)
-    links.mark_sent(stripe_id, when)
     key = f"{record_id}-mailed-{int(when.timestamp())}"
-    add_entry(key, record_id, f"Mailed to {email}", stripe_id=stripe_id, happened_at=when)
+    write_down_mail(key, record_id, stripe_id, f"Mailed to {email}", when)
     get_run_logger().info("Stripe has mailed it to %s.", email)
 
 

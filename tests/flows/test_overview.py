@@ -130,8 +130,8 @@ def test_runs_are_counted_for_the_receivers_metrics(
     Conversation(preview_invoice, invoice=invoice)
     for _ in range(2):
         overview()
-    assert samples("void-invoice") == {"failed": 2}
-    assert samples("preview-invoice") == {"completed": 1}
+    assert samples("void-invoice") == {"crashed": 0, "failed": 2}
+    assert samples("preview-invoice") == {"completed": 1, "crashed": 0}
 
 
 def samples(flow: str) -> dict[str, float]:

@@ -81,8 +81,10 @@ class Needed:
     ) -> JsonSchemaValue:
         """Offered empty, and refused so."""
         schema = handler(field)
-        schema.pop("minLength", None)  # "'' should be non-empty"
-        return schema | {"default": "", "if": {"const": ""}, "then": {"const": self.what}}
+        for more in ("minLength", "minimum"):  # "'' should be non-empty", "0 is less than"
+            schema.pop(more, None)
+        empty: object = {"array": [], "integer": 0}.get(schema["type"], "")
+        return schema | {"default": empty, "if": {"const": empty}, "then": {"const": self.what}}
 
 
 InvoiceReference = Annotated[
@@ -96,6 +98,8 @@ AccountReference = Annotated[
     Field(examples=["001Hs00003XyZaBIAV", "Acme Corporation"], min_length=1),
     Needed("an Account"),
 ]
+
+LineNumber = Annotated[int, Field(ge=1), Needed("the number of a line")]
 
 OptionalDate = Annotated[
     date | None,
@@ -165,7 +169,7 @@ class LineChange(BaseModel):
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
-    line: int = Field(title="Line", description="Its position on the invoice, from 1.", ge=1)
+    line: LineNumber = Field(title="Line", description="Its position on the invoice, from 1.")
     product: str = Field(
         "",
         title="New product",
@@ -186,7 +190,7 @@ class CreditLine(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    line: int = Field(title="Line", description="Its position on the invoice, from 1.", ge=1)
+    line: LineNumber = Field(title="Line", description="Its position on the invoice, from 1.")
     quantity: OptionalNumber = Field(
         None, title="Quantity", description="How many of it, at the line's price.", examples=["1"]
     )

@@ -29,7 +29,13 @@ from invoicing.domain.forms.dialogue import (
 from invoicing.domain.forms.draft_lines import PriceBookEntry
 from invoicing.domain.forms.parameters import LineItem, Number, empty_is_none
 from invoicing.domain.model import markdown
-from invoicing.domain.model.invoice import Account, Line, draft_problems, line_problems
+from invoicing.domain.model.invoice import (
+    NOTHING_TO_PAY,
+    Account,
+    Line,
+    draft_problems,
+    line_problems,
+)
 from invoicing.domain.model.invoice_details import Terms
 from invoicing.domain.model.markdown import LINE_COLUMNS
 from invoicing.domain.model.money import Money, plain
@@ -361,7 +367,7 @@ def _name(context: WizardContext, item: LineItem) -> str:
     return item.description or names.get(item.product, item.product)
 
 
-def _summary(context: WizardContext, order: Order) -> tuple[str, str, str]:
+def _summary(context: WizardContext, order: Order) -> tuple[str, ...]:
     rows: list[tuple[object, ...]] = []
     total = Money(context.currency, 0)
     for number, item in enumerate(order.items, 1):
@@ -376,6 +382,7 @@ def _summary(context: WizardContext, order: Order) -> tuple[str, str, str]:
         f"Step 4 of 4: the invoice for {context.account.name}",
         said,
         markdown.table(LINE_COLUMNS, rows),
+        "" if total.minor or not order.items else NOTHING_TO_PAY,
     )
 
 

@@ -80,6 +80,18 @@ def describe_change(changed: Changes, currency: str, total: Any = None) -> Chang
     return ChangeText(text[:1].upper() + text[1:], _what_moved(sums) or over)
 
 
+def has_news(changed: Changes) -> bool:
+    """Whether a change says what nothing else tells.
+
+    A mail that went out has an entry of its own, which says to whom; the date of the last one,
+    which moves with it, is no news beside that.
+    """
+    if changed.keys() != {record.SENT_AT}:
+        return bool(changed)
+    was, now = (record.comparable(record.SENT_AT, each) or "" for each in changed[record.SENT_AT])
+    return was > now
+
+
 def _status(changed: Changes, over: Money | None) -> list[str]:
     if record.STATUS not in changed:
         return []

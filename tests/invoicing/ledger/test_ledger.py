@@ -316,7 +316,7 @@ def test_processing_times_are_counted_once() -> None:
 
 
 def test_runs_are_counted_once() -> None:
-    """Whoever has read the same runs beside another counts nothing of them."""
+    """Whoever has read the same runs beside another counts nothing of them; no crash is a zero."""
     began, ended = datetime.now(UTC) - timedelta(minutes=5), datetime.now(UTC)
     run_durations.count([], None, began)
     runs = [EndedRun("send-invoice", "completed", 1.5), EndedRun("send-invoice", "failed", 700)]
@@ -328,6 +328,7 @@ def test_runs_are_counted_once() -> None:
         kind: {row.within: row.runs for row in rows if row.runs} for kind, rows in found.items()
     }
     assert counts == {
+        ("send-invoice", "crashed"): {},
         ("send-invoice", "completed"): {"2": 2},
         ("send-invoice", "failed"): {"1800": 1},
     }
