@@ -9,10 +9,11 @@ goes before.
 import argparse
 import os
 import sys
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from prefect.settings import get_current_settings
+
+from invoicing.settings import is_loopback
 
 ORIGINS = ("PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS", "PREFECT_SERVER_CORS_ALLOWED_ORIGINS")
 UI_API = ("PREFECT_SERVER_UI_API_URL", "PREFECT_UI_API_URL")
@@ -46,14 +47,6 @@ def main() -> None:
         os.environ[LEASES] = LEASES_ON_DISK
     start = ["-m", "prefect", "server", "start", "--host", asked.host, "--port", str(asked.port)]
     os.execv(sys.executable, [sys.executable, *start, *others])  # noqa: S606
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches what listens there."""
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def own_origin(host: str, port: int, ui_api_url: str | None) -> str:

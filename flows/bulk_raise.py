@@ -2,7 +2,6 @@
 
 from typing import Annotated
 
-from prefect import flow
 from pydantic import Field
 
 from invoicing.domain.forms.parameters import (
@@ -22,7 +21,7 @@ from tasks.drafting.bulk_drafts import outcome, publish_rows, write_drafts
 from tasks.drafting.opportunity_drafts import check_opportunities
 from tasks.drafting.table_drafts import check_table, read_table
 from tasks.records.environment_check import verify_environment
-from tasks.runtime.outcome import reports_outcome
+from tasks.runtime.outcome import invoicing_flow
 from tasks.runtime.run_page import name_run, run_id
 
 EXAMPLE = """invoice,account,description,payment_terms,product,quantity,unit_price
@@ -31,8 +30,7 @@ A,Acme Corporation,,,Onboarding,1,2000
 """
 
 
-@flow(name="bulk-raise", flow_run_name="raise many invoices", persist_result=True)
-@reports_outcome
+@invoicing_flow("raise many invoices")
 def bulk_raise(
     csv: Annotated[str, Field(examples=[EXAMPLE])] = "",
     file: Annotated[str, Field(examples=["https://files.example.com/november.xlsx"])] = "",

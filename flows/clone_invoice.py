@@ -2,8 +2,6 @@
 
 from typing import Literal
 
-from prefect import flow
-
 from invoicing.domain.forms.parameters import (
     InvoiceOutcome,
     InvoiceReference,
@@ -15,12 +13,11 @@ from invoicing.domain.salesforce.copy_from_stripe import note_of_fields
 from tasks.drafting.clone_delete import write_clone
 from tasks.records.environment_check import verify_environment
 from tasks.records.invoices import find_record, read_invoice
-from tasks.runtime.outcome import reports_outcome
+from tasks.runtime.outcome import invoicing_flow
 from tasks.runtime.run_page import name_run
 
 
-@flow(name="clone-invoice", flow_run_name="clone {invoice}", persist_result=True)
-@reports_outcome
+@invoicing_flow("clone {invoice}")
 def clone_invoice(
     invoice: InvoiceReference,
     due_date: OptionalDate = None,

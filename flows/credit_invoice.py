@@ -2,7 +2,6 @@
 
 from typing import Annotated
 
-from prefect import flow
 from pydantic import Field
 
 from invoicing.domain.forms.parameters import (
@@ -19,14 +18,13 @@ from tasks.corrections.credit_note import check_credit, issue_credit_note
 from tasks.corrections.invoice_state import read_invoice_state
 from tasks.records.environment_check import verify_environment
 from tasks.records.locks import lock_invoice
-from tasks.runtime.outcome import reports_outcome
+from tasks.runtime.outcome import invoicing_flow
 from tasks.runtime.run_page import name_run
 from tasks.sync.refresh import refresh_after_act
 from tasks.sync.refresh_result import outcome_of_act
 
 
-@flow(name="credit-invoice", flow_run_name="credit {invoice}", persist_result=True)
-@reports_outcome
+@invoicing_flow("credit {invoice}")
 def credit_invoice(
     invoice: InvoiceReference,
     amount: Annotated[OptionalNumber, Field(examples=["100.00"])] = None,

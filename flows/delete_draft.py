@@ -1,7 +1,5 @@
 """Delete a draft that is not wanted, on both sides."""
 
-from prefect import flow
-
 from invoicing.domain.forms.parameters import InvoiceOutcome, InvoiceReference
 from tasks.drafting.clone_delete import (
     check_deletable,
@@ -12,12 +10,11 @@ from tasks.drafting.clone_delete import (
 from tasks.records.environment_check import verify_environment
 from tasks.records.invoices import read_invoice
 from tasks.records.locks import lock_invoice
-from tasks.runtime.outcome import reports_outcome
+from tasks.runtime.outcome import invoicing_flow
 from tasks.runtime.run_page import name_run
 
 
-@flow(name="delete-draft", flow_run_name="delete {invoice}", persist_result=True)
-@reports_outcome
+@invoicing_flow("delete {invoice}")
 def delete_draft(invoice: InvoiceReference) -> InvoiceOutcome:
     """Delete a draft invoice with its lines, first in Stripe, then in Salesforce.
 

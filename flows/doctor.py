@@ -1,17 +1,14 @@
 """Look at everything that an installation needs."""
 
-from prefect import flow
-
 from invoicing.doctor.checks import as_page, of, summary
 from invoicing.domain.forms.parameters import Outcome
 from invoicing.errors import EnvironmentMismatch
 from tasks.installation.examination import examine_installation
-from tasks.runtime.outcome import reports_outcome
+from tasks.runtime.outcome import invoicing_flow
 from tasks.runtime.run_page import publish_page
 
 
-@flow(name="doctor", flow_run_name="look at the installation", persist_result=True)
-@reports_outcome
+@invoicing_flow("look at the installation")
 def doctor() -> Outcome:
     """Look at everything that an installation needs, and say what is wrong.
 

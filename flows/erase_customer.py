@@ -2,20 +2,18 @@
 
 from typing import Annotated
 
-from prefect import flow
 from pydantic import Field
 
-from invoicing.domain.forms.parameters import Outcome
+from invoicing.domain.forms.parameters import Needed, Outcome
 from tasks.personal_data.known_as import check_id
 from tasks.personal_data.one_customer import erase
 from tasks.records.environment_check import verify_environment
-from tasks.runtime.outcome import reports_outcome
+from tasks.runtime.outcome import invoicing_flow
 
 
-@flow(name="erase-customer", flow_run_name="erase {account}", persist_result=True)
-@reports_outcome
+@invoicing_flow("erase {account}")
 def erase_customer(
-    account: Annotated[str, Field(examples=["001Hs00003XyZaBIAV"])],
+    account: Annotated[str, Field(examples=["001Hs00003XyZaBIAV"]), Needed("the id of an Account")],
 ) -> Outcome:
     """Erase what is held here of one customer, and keep what accounts and exactly-once rest on.
 

@@ -1,14 +1,11 @@
 """Delete what is old."""
 
-from prefect import flow
-
 from invoicing.domain.forms.parameters import Outcome
 from tasks.personal_data.retention import delete_old_reports, delete_old_runs, forget_texts
-from tasks.runtime.outcome import reports_outcome
+from tasks.runtime.outcome import invoicing_flow
 
 
-@flow(name="forget-old-data", flow_run_name="forget old data", persist_result=True)
-@reports_outcome
+@invoicing_flow("forget old data")
 def forget_old_data() -> Outcome:
     """Delete texts, runs and reports whose time is over.
 

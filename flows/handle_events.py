@@ -1,21 +1,13 @@
 """Process the events that wait in the inbox."""
 
-from prefect import flow
-
 from invoicing.domain.forms.parameters import Outcome
 from tasks.events.event_processing import drain, summary
 from tasks.records.environment_check import verify_environment
-from tasks.runtime.outcome import reports_outcome
+from tasks.runtime.outcome import invoicing_flow
 from tasks.runtime.retries import CONCURRENT
 
 
-@flow(
-    name="handle-events",
-    flow_run_name="handle events",
-    task_runner=CONCURRENT,
-    persist_result=True,
-)
-@reports_outcome
+@invoicing_flow("handle events", task_runner=CONCURRENT)
 def handle_events() -> Outcome:
     """Process all events in the inbox: one re-read and one write per touched invoice.
 

@@ -2,13 +2,12 @@
 
 from typing import Annotated
 
-from prefect import flow
 from pydantic import Field
 
 from invoicing.domain.forms.customer_links import read_requests
 from invoicing.domain.forms.parameters import LinkOutcome
 from tasks.records.environment_check import verify_environment
-from tasks.runtime.outcome import reports_outcome
+from tasks.runtime.outcome import invoicing_flow
 from tasks.runtime.run_page import name_run
 from tasks.sending.link_customers import check_links, link, outcome, publish_links, what_is_asked
 
@@ -18,8 +17,7 @@ Globex,new
 """
 
 
-@flow(name="link-customer", flow_run_name="link customers", persist_result=True)
-@reports_outcome
+@invoicing_flow("link customers")
 def link_customer(
     account: Annotated[str, Field(examples=["001Hs00003XyZaBIAV", "Acme Corporation"])] = "",
     customer: Annotated[str, Field(examples=["cus_NffrFeUfNV2Hib"])] = "",

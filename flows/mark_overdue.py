@@ -1,15 +1,12 @@
 """Mark what became overdue, and what no longer is."""
 
-from prefect import flow
-
 from invoicing.domain.forms.parameters import Outcome
 from tasks.records.environment_check import verify_environment
-from tasks.runtime.outcome import reports_outcome
+from tasks.runtime.outcome import invoicing_flow
 from tasks.sync.overdue import find_wrong_overdue_marks, mark_all
 
 
-@flow(name="mark-overdue", flow_run_name="mark overdue invoices", persist_result=True)
-@reports_outcome
+@invoicing_flow("mark overdue invoices")
 def mark_overdue() -> Outcome:
     """Mark open invoices as overdue when their due date has passed in the business's time zone.
 

@@ -1,15 +1,12 @@
 """Show people where to begin."""
 
-from prefect import flow
-
 from invoicing.domain.forms.parameters import Outcome
 from tasks.installation.overview import update_overview
 from tasks.installation.run_metrics import count_runs
-from tasks.runtime.outcome import reports_outcome
+from tasks.runtime.outcome import invoicing_flow
 
 
-@flow(name="overview", flow_run_name="overview", persist_result=True)
-@reports_outcome
+@invoicing_flow("overview")
 def overview() -> Outcome:
     """Bring the page *overview* up to date: where to begin.
 

@@ -3,24 +3,17 @@
 from datetime import timedelta
 from typing import Annotated
 
-from prefect import flow
 from pydantic import Field
 
 from invoicing.domain.forms.parameters import Outcome
 from tasks.events.event_processing import close_gap, drain, fetch_events, summary
 from tasks.records.environment_check import verify_environment
 from tasks.records.record_writer import complete_timelines
-from tasks.runtime.outcome import reports_outcome
+from tasks.runtime.outcome import invoicing_flow
 from tasks.runtime.retries import CONCURRENT
 
 
-@flow(
-    name="poll-events",
-    flow_run_name="poll events",
-    task_runner=CONCURRENT,
-    persist_result=True,
-)
-@reports_outcome
+@invoicing_flow("poll events", task_runner=CONCURRENT)
 def poll_events(lookback_hours: Annotated[int, Field(ge=1, le=720)] = 24) -> Outcome:
     """Fetch the events that no webhook brought, and process them.
 

@@ -1,20 +1,17 @@
 """Say what an invoice will come to, before it is sent."""
 
-from prefect import flow
-
 from invoicing.domain.forms.parameters import InvoiceOutcome, InvoiceReference
 from tasks.drafting.preview import ask_for_preview, check_billable, publish_preview, write_preview
 from tasks.records.environment_check import verify_environment
 from tasks.records.invoices import read_invoice
 from tasks.records.locks import lock_invoice
-from tasks.runtime.outcome import reports_outcome
+from tasks.runtime.outcome import invoicing_flow
 from tasks.runtime.run_page import name_run
 from tasks.sending.customer import check_customer
 from tasks.sending.stripe_draft import ensure_coupons, ensure_products
 
 
-@flow(name="preview-invoice", flow_run_name="preview {invoice}", persist_result=True)
-@reports_outcome
+@invoicing_flow("preview {invoice}")
 def preview_invoice(invoice: InvoiceReference) -> InvoiceOutcome:
     """Ask Stripe for the exact total of a draft, and what the customer would be asked for.
 

@@ -2,7 +2,6 @@
 
 from typing import Annotated
 
-from prefect import flow
 from pydantic import Field
 
 from invoicing.domain.forms.parameters import (
@@ -16,16 +15,15 @@ from invoicing.domain.forms.parameters import (
 )
 from tasks.drafting.draft_record import prepare_draft, write_draft
 from tasks.records.environment_check import verify_environment
-from tasks.runtime.outcome import reports_outcome
+from tasks.runtime.outcome import invoicing_flow
 from tasks.runtime.run_page import name_run, run_id
 
 
-@flow(name="raise-invoice", flow_run_name="raise an invoice for {account}", persist_result=True)
-@reports_outcome
+@invoicing_flow("raise an invoice for {account}")
 def raise_invoice(
     account: AccountReference,
     description: Annotated[str, Field(examples=["November services"]), Needed("a description")],
-    lines: list[LineItem],
+    lines: Annotated[list[LineItem], Needed("a line")],
     due_date: OptionalDate = None,
     currency: Annotated[str, Field(examples=["EUR"])] = "",
     options: FoldedOptions = Options(),  # noqa: B008

@@ -2,7 +2,6 @@
 
 from typing import Annotated
 
-from prefect import flow
 from pydantic import Field
 
 from invoicing.domain.forms.parameters import InvoiceOutcome
@@ -10,15 +9,12 @@ from invoicing.domain.forms.wizard import choose_account, compose
 from tasks.drafting.draft_record import write_draft
 from tasks.drafting.wizard_lookups import confirm_order, look_for_account, open_price_book
 from tasks.records.environment_check import verify_environment
-from tasks.runtime.outcome import reports_outcome
+from tasks.runtime.outcome import invoicing_flow
 from tasks.runtime.prompts import Prompts
 from tasks.runtime.run_page import name_run
 
 
-@flow(
-    name="raise-invoice-wizard", flow_run_name="raise an invoice step by step", persist_result=True
-)
-@reports_outcome
+@invoicing_flow("raise an invoice step by step")
 def raise_invoice_wizard(
     account: Annotated[str, Field(examples=["Acme Corporation"])] = "",
     answers: list[dict[str, str]] = [],  # noqa: B006

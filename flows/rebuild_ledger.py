@@ -1,7 +1,5 @@
 """Rebuild what the ledger must know, after it was restored from a copy, or lost."""
 
-from prefect import flow
-
 from invoicing.domain.forms.parameters import OptionalDate, Outcome
 from invoicing.domain.model.wording import counted
 from tasks.rebuild.from_salesforce import (
@@ -20,11 +18,10 @@ from tasks.rebuild.from_stripe import (
 )
 from tasks.records.environment_check import verify_environment
 from tasks.runtime.clock import day_before
-from tasks.runtime.outcome import reports_outcome
+from tasks.runtime.outcome import invoicing_flow
 
 
-@flow(name="rebuild-ledger", flow_run_name="rebuild the ledger", persist_result=True)
-@reports_outcome
+@invoicing_flow("rebuild the ledger")
 def rebuild_ledger(saved_on: OptionalDate = None) -> Outcome:
     """Read again in Stripe and Salesforce what the ledger must know, so that nothing is done twice.
 

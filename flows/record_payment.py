@@ -2,7 +2,6 @@
 
 from typing import Annotated
 
-from prefect import flow
 from pydantic import Field
 
 from invoicing.domain.forms.parameters import (
@@ -17,14 +16,13 @@ from tasks.corrections.invoice_state import read_invoice_state
 from tasks.corrections.recorded_payment import attach_payment, check_payment, report_payment
 from tasks.records.environment_check import verify_environment
 from tasks.records.locks import lock_invoice
-from tasks.runtime.outcome import reports_outcome
+from tasks.runtime.outcome import invoicing_flow
 from tasks.runtime.run_page import name_run
 from tasks.sync.refresh import refresh_after_act
 from tasks.sync.refresh_result import outcome_of_act
 
 
-@flow(name="record-payment", flow_run_name="record a payment of {invoice}", persist_result=True)
-@reports_outcome
+@invoicing_flow("record a payment of {invoice}")
 def record_payment(
     invoice: InvoiceReference,
     amount: Annotated[OptionalNumber, Field(examples=["950.00"])] = None,

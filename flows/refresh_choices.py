@@ -1,16 +1,13 @@
 """Refresh the products that forms offer to choose from."""
 
-from prefect import flow
-
 from invoicing.domain.forms.parameters import Outcome
 from invoicing.domain.model.wording import counted
 from tasks.drafting.product_options import MAX_CHOICES, publish_choices, read_choices
 from tasks.records.environment_check import verify_environment
-from tasks.runtime.outcome import reports_outcome
+from tasks.runtime.outcome import invoicing_flow
 
 
-@flow(name="refresh-choices", flow_run_name="refresh the forms' choices", persist_result=True)
-@reports_outcome
+@invoicing_flow("refresh the forms' choices")
 def refresh_choices() -> Outcome:
     """Put Salesforce's active products into the forms, as a list to choose from.
 

@@ -1,7 +1,5 @@
 """Replace an invoice that was sent: a new draft takes its place."""
 
-from prefect import flow
-
 from invoicing.domain.forms.parameters import (
     InvoiceOutcome,
     InvoiceReference,
@@ -13,12 +11,11 @@ from tasks.corrections.replacement_draft import write_replacement
 from tasks.records.environment_check import verify_environment
 from tasks.records.invoices import read_invoice
 from tasks.records.locks import lock_invoice
-from tasks.runtime.outcome import reports_outcome
+from tasks.runtime.outcome import invoicing_flow
 from tasks.runtime.run_page import name_run
 
 
-@flow(name="replace-invoice", flow_run_name="replace {invoice}", persist_result=True)
-@reports_outcome
+@invoicing_flow("replace {invoice}")
 def replace_invoice(
     invoice: InvoiceReference, due_date: OptionalDate = None, request_id: RequestId = ""
 ) -> InvoiceOutcome:

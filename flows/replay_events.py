@@ -2,7 +2,6 @@
 
 from typing import Annotated, Literal
 
-from prefect import flow
 from pydantic import Field
 
 from invoicing.domain.forms.parameters import OptionalMoment, Outcome
@@ -11,19 +10,13 @@ from invoicing.ledger.inbox import EventFilter
 from tasks.events.dead_letter_report import publish_dead_letters
 from tasks.events.event_processing import drain, replay, summary
 from tasks.records.environment_check import verify_environment
-from tasks.runtime.outcome import reports_outcome
+from tasks.runtime.outcome import invoicing_flow
 from tasks.runtime.retries import CONCURRENT
 
 State = Literal["received", "done", "failed", "dead"]
 
 
-@flow(
-    name="replay-events",
-    flow_run_name="replay events",
-    task_runner=CONCURRENT,
-    persist_result=True,
-)
-@reports_outcome
+@invoicing_flow("replay events", task_runner=CONCURRENT)
 def replay_events(
     states: list[State] = ["dead"],  # noqa: B006
     event_ids: list[str] = [],  # noqa: B006

@@ -1,20 +1,17 @@
 """Mail an invoice to its customer again."""
 
-from prefect import flow
-
 from invoicing.domain.forms.parameters import InvoiceOutcome, InvoiceReference, RequestId
 from tasks.corrections.invoice_state import read_invoice_state
 from tasks.corrections.resend import mail_again
 from tasks.records.environment_check import verify_environment
 from tasks.records.locks import lock_invoice
-from tasks.runtime.outcome import reports_outcome
+from tasks.runtime.outcome import invoicing_flow
 from tasks.runtime.run_page import name_run
 from tasks.sync.refresh import refresh_after_act
 from tasks.sync.refresh_result import outcome_of_act
 
 
-@flow(name="resend-invoice", flow_run_name="resend {invoice}", persist_result=True)
-@reports_outcome
+@invoicing_flow("resend {invoice}")
 def resend_invoice(invoice: InvoiceReference, request_id: RequestId = "") -> InvoiceOutcome:
     """Have Stripe e-mail an invoice to its customer once more.
 

@@ -1,7 +1,5 @@
 """Revise a draft: header, lines added, changed, removed."""
 
-from prefect import flow
-
 from invoicing.domain.forms.parameters import (
     Clearable,
     FoldedOptions,
@@ -16,12 +14,11 @@ from tasks.drafting.draft_revision import prepare_revision, write_revision
 from tasks.records.environment_check import verify_environment
 from tasks.records.invoices import read_invoice
 from tasks.records.locks import lock_invoice
-from tasks.runtime.outcome import reports_outcome
+from tasks.runtime.outcome import invoicing_flow
 from tasks.runtime.run_page import name_run, run_id
 
 
-@flow(name="revise-invoice", flow_run_name="revise {invoice}", persist_result=True)
-@reports_outcome
+@invoicing_flow("revise {invoice}")
 def revise_invoice(
     invoice: InvoiceReference,
     description: str = "",

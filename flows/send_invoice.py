@@ -1,7 +1,5 @@
 """Send a draft to its customer: a saga that may be killed anywhere and run again."""
 
-from prefect import flow
-
 from invoicing.domain.forms.parameters import InvoiceOutcome, InvoiceReference, RequestId
 from invoicing.domain.model.invoice_details import Collection
 from tasks.corrections.replacement_draft import check_replaceable
@@ -9,10 +7,11 @@ from tasks.records.accounts import link_customer
 from tasks.records.environment_check import verify_environment
 from tasks.records.invoices import read_invoice
 from tasks.records.locks import lock_invoice
-from tasks.runtime.outcome import reports_outcome
+from tasks.runtime.outcome import invoicing_flow
 from tasks.runtime.run_page import name_run
 from tasks.sending.approval import await_approval
 from tasks.sending.approval_in_salesforce import approve
+from tasks.sending.compare_totals import compare_totals
 from tasks.sending.customer import check_saved_payment, ensure_customer
 from tasks.sending.finalize_and_deliver import (
     charge,
@@ -24,7 +23,6 @@ from tasks.sending.finalize_and_deliver import (
     mail,
 )
 from tasks.sending.stripe_draft import (
-    compare_totals,
     create_draft,
     ensure_coupons,
     ensure_products,
@@ -34,8 +32,7 @@ from tasks.sync.refresh import refresh_after_act
 from tasks.sync.refresh_result import outcome_of_act
 
 
-@flow(name="send-invoice", flow_run_name="send {invoice}", persist_result=True)
-@reports_outcome
+@invoicing_flow("send {invoice}")
 def send_invoice(
     invoice: InvoiceReference, small_amount_is_meant: bool = False, request_id: RequestId = ""
 ) -> InvoiceOutcome:

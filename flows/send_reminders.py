@@ -1,15 +1,12 @@
 """Remind customers of open invoices, as the business planned it."""
 
-from prefect import flow
-
 from invoicing.domain.forms.parameters import Outcome
 from tasks.records.environment_check import verify_environment
-from tasks.runtime.outcome import reports_outcome
+from tasks.runtime.outcome import invoicing_flow
 from tasks.sending.reminders import plan_reminders, publish_reminders, remind_all
 
 
-@flow(name="send-reminders", flow_run_name="send reminders", persist_result=True)
-@reports_outcome
+@invoicing_flow("send reminders")
 def send_reminders() -> Outcome:
     """Have Stripe mail the reminders that are due today: days before and after the due date.
 

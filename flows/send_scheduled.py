@@ -1,17 +1,14 @@
 """Send the drafts whose sending date has come."""
 
-from prefect import flow
-
 from invoicing.domain.forms.parameters import Outcome
 from invoicing.domain.model.wording import counted
 from tasks.records.environment_check import verify_environment
-from tasks.runtime.outcome import reports_outcome
+from tasks.runtime.outcome import invoicing_flow
 from tasks.sending.approval import mark_expired
 from tasks.sending.scheduled import start_sending
 
 
-@flow(name="send-scheduled", flow_run_name="send scheduled drafts", persist_result=True)
-@reports_outcome
+@invoicing_flow("send scheduled drafts")
 def send_scheduled() -> Outcome:
     """Start send-invoice for every draft whose sending date is today or has passed.
 

@@ -1,18 +1,15 @@
 """Put one invoice right by hand: both sides read, Salesforce brought in step."""
 
-from prefect import flow
-
 from invoicing.domain.forms.parameters import InvoiceOutcome, InvoiceReference
 from tasks.records.environment_check import verify_environment
 from tasks.records.record_writer import publish_timeline
-from tasks.runtime.outcome import reports_outcome
+from tasks.runtime.outcome import invoicing_flow
 from tasks.runtime.run_page import name_run
 from tasks.sync.refresh import find_in_stripe, refresh
 from tasks.sync.refresh_result import to_outcome
 
 
-@flow(name="sync-invoice", flow_run_name="sync {invoice}", persist_result=True)
-@reports_outcome
+@invoicing_flow("sync {invoice}")
 def sync_invoice(invoice: InvoiceReference) -> InvoiceOutcome:
     """Bring one invoice's record in step with Stripe, and say what changed.
 

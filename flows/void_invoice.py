@@ -1,21 +1,18 @@
 """Void an invoice: it need not be paid, and stays on file."""
 
-from prefect import flow
-
 from invoicing.domain.forms.parameters import InvoiceOutcome, InvoiceReference
 from invoicing.domain.stripe.transitions import InvoiceAction
 from tasks.corrections.invoice_state import check_allowed, read_invoice_state
 from tasks.corrections.void_and_write_off import void
 from tasks.records.environment_check import verify_environment
 from tasks.records.locks import lock_invoice
-from tasks.runtime.outcome import reports_outcome
+from tasks.runtime.outcome import invoicing_flow
 from tasks.runtime.run_page import name_run
 from tasks.sync.refresh import refresh_after_act
 from tasks.sync.refresh_result import outcome_of_act
 
 
-@flow(name="void-invoice", flow_run_name="void {invoice}", persist_result=True)
-@reports_outcome
+@invoicing_flow("void {invoice}")
 def void_invoice(invoice: InvoiceReference) -> InvoiceOutcome:
     """Void an invoice that should never have been paid. That is final.
 

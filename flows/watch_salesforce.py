@@ -1,7 +1,5 @@
 """Do what records ask for, so that nothing depends on Salesforce reaching Prefect."""
 
-from prefect import flow
-
 from invoicing.domain.forms.parameters import Outcome
 from invoicing.domain.model.wording import counted
 from tasks.records.environment_check import verify_environment
@@ -16,12 +14,11 @@ from tasks.requests.request_records import (
     collect_request_records,
     start_requests,
 )
-from tasks.runtime.outcome import reports_outcome
+from tasks.runtime.outcome import invoicing_flow
 from tasks.sending.one_off_email import give_back_all_emails
 
 
-@flow(name="watch-salesforce", flow_run_name="watch Salesforce", persist_result=True)
-@reports_outcome
+@invoicing_flow("watch Salesforce")
 def watch_salesforce() -> Outcome:
     """Start what people ask for in Salesforce: send, void, resend and the like.
 

@@ -1,21 +1,18 @@
 """Write an invoice off: the money is not expected any more."""
 
-from prefect import flow
-
 from invoicing.domain.forms.parameters import InvoiceOutcome, InvoiceReference
 from invoicing.domain.stripe.transitions import InvoiceAction
 from tasks.corrections.invoice_state import check_allowed, read_invoice_state
 from tasks.corrections.void_and_write_off import write_off
 from tasks.records.environment_check import verify_environment
 from tasks.records.locks import lock_invoice
-from tasks.runtime.outcome import reports_outcome
+from tasks.runtime.outcome import invoicing_flow
 from tasks.runtime.run_page import name_run
 from tasks.sync.refresh import refresh_after_act
 from tasks.sync.refresh_result import outcome_of_act
 
 
-@flow(name="write-off-invoice", flow_run_name="write off {invoice}", persist_result=True)
-@reports_outcome
+@invoicing_flow("write off {invoice}")
 def write_off_invoice(invoice: InvoiceReference) -> InvoiceOutcome:
     """Write an open invoice off as uncollectible.
 

@@ -42,7 +42,7 @@ def _structural(error: ValidationError) -> list[str]:
         *where, last = map(str, found["loc"])
         place = ".".join(where) or "the file"
         if found["type"] == "extra_forbidden":
-            said.append(f"{place} knows no {last!r}{nearest(last, _words(where))}.")
+            said.append(f"{place} knows no {last!r}{nearest(last, _words(where))}")
         else:
             said.append(f"{'.'.join([*where, last])}: {found['msg']}.")
     return said

@@ -58,8 +58,7 @@ def data_mistakes(mapping: OrgMapping, org: Salesforce) -> Iterator[str]:
     name = mapping.price_book.name
     books = [row["Name"] for row in org.query(Query("Pricebook2", ["Name"]))] if name else []
     if name not in books and name:
-        guess = nearest(name, books) or "."
-        yield f"price_book.name: the org has no price book {name!r}{guess}"
+        yield f"price_book.name: the org has no price book {name!r}{nearest(name, books)}"
     asked = OrgFieldReader(mapping).contact_query("001000000000000")
     try:
         if asked:

@@ -369,15 +369,18 @@ class Retention(BaseModel):
     )
 
 
-def _is_overheard(url: str) -> bool:
-    """Whether requests leave this machine, and anybody on their way can read them."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
+def is_loopback(host: str) -> bool:
+    """Whether a host, by name or address, is this machine itself."""
     try:
-        here = ip_address(host).is_loopback
+        return ip_address(host.strip("[]")).is_loopback
     except ValueError:
-        here = host == "localhost"
-    return parts.scheme.lower() != "https" and not here
+        return host == "localhost"
+
+
+def _is_overheard(url: str) -> bool:
+    """Whether others than this machine see what is sent to a URL."""
+    parts = urlsplit(url)
+    return parts.scheme.lower() != "https" and not is_loopback(parts.hostname or "")
 
 
 class Settings(BaseSettings):

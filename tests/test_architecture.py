@@ -1,5 +1,7 @@
 """What holds across files: names, and locks; which file may import which is for `make lint`."""
 
+import re
+from importlib import import_module
 from pathlib import Path
 
 import yaml
@@ -15,8 +17,16 @@ def test_flow_file_and_deployment_have_the_same_name() -> None:
     for entry in deployments:
         word = entry["name"].replace("-", "_")
         assert entry["entrypoint"] == f"flows/{word}.py:{word}"
-        assert f'name="{entry["name"]}"' in (ROOT / f"flows/{word}.py").read_text()
+        assert getattr(import_module(f"flows.{word}"), word).name == entry["name"]
         assert entry["description"]
+
+
+def test_flows_and_steps_are_made_in_one_place() -> None:
+    """Nobody has to say again how they are named, retried and kept."""
+    for folder in ("flows", "tasks"):
+        for file in (ROOT / folder).rglob("*.py"):
+            made = re.findall(r"^@(?:flow|task)\b", file.read_text(), re.MULTILINE)
+            assert not made, file
 
 
 def test_no_registry_address_is_committed() -> None:

@@ -168,7 +168,7 @@ class Story:
         answer.raise_for_status()
         return answer.json()
 
-    def settle(self) -> None:
+    def wait_for_events(self) -> None:
         """Wait until every event so far was delivered and handled."""
         self.sandbox("POST", "deliveries/settle")
         patience = Patience(PATIENCE_SECONDS)
@@ -269,7 +269,7 @@ def miss_the_webhooks(story: Story) -> None:
     )
     name = story.newest_name()
     story.run("send-invoice", invoice=name)
-    story.settle()
+    story.wait_for_events()
     story.say("Webhooks are switched off, for good; scheduled polls wait.")
     story.prefect.pause("poll-events", paused=True)
     story.sandbox("POST", "webhooks", enabled=False, drop=True)
@@ -332,7 +332,7 @@ def leave_some_work(story: Story) -> None:
     paid = story.record(disputed)["Stripe_Invoice_Id__c"]
     story.pay(paid)
     story.wait_for(f"{disputed} is Paid", disputed, "Paid")
-    story.settle()
+    story.wait_for_events()
     story.sandbox("POST", "disputes", invoice=paid)
     story.wait_for("then its cardholder disputes it", disputed, "Disputed", "Payment_State__c")
 
@@ -349,7 +349,7 @@ def leave_some_work(story: Story) -> None:
         f"{waiting} waits for somebody who presses Approve or Reject on its page",
     )
     story.expect("1 run failed" in story.run("overview"), "the overview shows what failed and why")
-    story.settle()  # Stripe has a draft of what waits for approval
+    story.wait_for_events()  # Stripe has a draft of what waits for approval
 
 
 def bill_long_ago(story: Story) -> str:

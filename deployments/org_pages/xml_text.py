@@ -43,10 +43,6 @@ class Element:
             if child.tag == first:
                 yield from child.all(rest) if rest else (child,)
 
-    def first(self, path: str) -> "Element | None":
-        """The first element on a path of tags."""
-        return next(self.all(path), None)
-
     def texts(self, path: str) -> list[str]:
         """The texts of the elements on a path of tags."""
         return [element.text.strip() for element in self.all(path)]

@@ -5,9 +5,13 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal
 
+import requests
+
 from invoicing.domain.model.markdown import table
 from invoicing.domain.model.wording import counted
 from invoicing.errors import EnvironmentMismatch, InvoicingError, Rejected
+
+TIMEOUT_SECONDS = 10
 
 Verdict = Literal["pass", "fail", "unknown"]
 
@@ -23,6 +27,18 @@ class Wrong(Exception):
 
 class Untold(Wrong):
     """Something cannot be found out."""
+
+
+def ask(url: str, path: str, auth: tuple[str, str] | None = None) -> requests.Response:
+    """The answer of a server that has to be there, whatever it is.
+
+    Raises:
+        Wrong: nothing answers.
+    """
+    try:
+        return requests.get(f"{url.rstrip('/')}/{path}", auth=auth, timeout=TIMEOUT_SECONDS)
+    except requests.RequestException as error:
+        raise Wrong(f"Nothing answers at {url} ({type(error).__name__}).") from error
 
 
 @dataclass(frozen=True)

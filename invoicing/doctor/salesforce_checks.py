@@ -7,6 +7,7 @@ from invoicing.connectors import salesforce
 from invoicing.doctor import identity
 from invoicing.doctor.checks import Check, Untold, Wrong
 from invoicing.doctor.settings_checks import SETTINGS
+from invoicing.domain.model.wording import first_of
 from invoicing.domain.salesforce.field_mapping import Names, OrgMapping
 from invoicing.domain.salesforce.mapping_validation import (
     object_mistakes,
@@ -24,6 +25,8 @@ from invoicing.settings import settings
 LOGIN = "Salesforce login"
 NAMED_AT_MOST = 5
 """Mistakes of one object that are told one by one."""
+
+_check = partial(Check, "Salesforce")
 
 
 def salesforce_checks() -> list[Check]:
@@ -64,10 +67,6 @@ def salesforce_checks() -> list[Check]:
             LOGIN,
         ),
     ]
-
-
-def _check(name: str, look: Callable[[], str], remedy: str, after: str) -> Check:
-    return Check("Salesforce", name, look, remedy, after)
 
 
 def _login() -> str:
@@ -136,8 +135,7 @@ def _object(describe: Callable[[str], salesforce.Record | None], ours: str) -> s
 
 def _refuse(wrong: list[str]) -> None:
     if wrong:
-        more = f" And {len(wrong) - NAMED_AT_MOST} more." if len(wrong) > NAMED_AT_MOST else ""
-        raise Wrong(" ".join(wrong[:NAMED_AT_MOST]) + more)
+        raise Wrong(first_of(wrong, NAMED_AT_MOST))
 
 
 def _countries(describe: Callable[[str], salesforce.Record | None]) -> str:

@@ -1,6 +1,5 @@
 """The Stripe account: key, permissions, what it may do, and who hears of its events."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -72,6 +71,9 @@ def new_key_link() -> str:
     return f"https://dashboard.stripe.com/apikeys/create?name={quote('Invoices')}{asked}"
 
 
+_check = partial(Check, "Stripe")
+
+
 def stripe_checks() -> list[Check]:
     """One check for each precondition, those of the key first."""
     grant = "In Stripe, under Developers → API keys, edit the key: {}."
@@ -135,10 +137,6 @@ def stripe_checks() -> list[Check]:
             ENDPOINT,
         ),
     ]
-
-
-def _check(name: str, look: Callable[[], str], remedy: str, after: str) -> Check:
-    return Check("Stripe", name, look, remedy, after)
 
 
 def _key_mode() -> str:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sqlmodel import col, or_, select
 
-from invoicing.ledger.database import one_at_a_time, session
+from invoicing.ledger.database import one_at_a_time, read_all, session
 from invoicing.ledger.models import Request
 
 
@@ -28,19 +28,18 @@ def add(asked: Mapping[str, str], asked_at: Mapping[str, datetime]) -> None:
         )
         known = {request.record_id: request for request in ledger.exec(open_ones)}
         for record_id, action in asked.items():
-            request = known.get(record_id)
-            if request is None:
-                request = Request(record_id=record_id, action=action, asked_at=asked_at[record_id])
-            request.action = action
-            ledger.add(request)
+            if record_id in known:
+                known[record_id].action = action
+            else:
+                new = Request(record_id=record_id, action=action, asked_at=asked_at[record_id])
+                ledger.add(new)
 
 
 def unfinished() -> list[Request]:
     """Requests that still have to be cleared or started, oldest first."""
     waiting = or_(col(Request.cleared).is_(False), col(Request.run_id).is_(None))
     query = select(Request).where(waiting, col(Request.ended).is_(None))
-    with session() as ledger:
-        return list(ledger.exec(query.order_by(col(Request.id))))
+    return read_all(query.order_by(col(Request.id)))
 
 
 def mark(
@@ -56,4 +55,3 @@ def mark(
         request.cleared = request.cleared if cleared is None else cleared
         request.run_id = run_id or request.run_id
         request.ended = ended or request.ended
-        ledger.add(request)

@@ -10,19 +10,36 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import orjson
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, Table, event, make_url, text
+from sqlalchemy import (
+    ColumnElement,
+    CursorResult,
+    Delete,
+    Engine,
+    Table,
+    Update,
+    bindparam,
+    event,
+    make_url,
+    text,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 from sqlmodel import Session, SQLModel, create_engine
+from sqlmodel.sql.expression import SelectOfScalar
 
 from invoicing.errors import Misconfigured, TransientError
 from invoicing.settings import settings
+
+Row = TypeVar("Row")
+
+Model = TypeVar("Model", bound=SQLModel)
 
 BUSY_SECONDS = 30
 
@@ -111,6 +128,30 @@ def _translated_errors() -> Iterator[None]:
         raise TransientError(f"Another run wrote the same at this moment: {error.orig}") from error
 
 
+def read_all(query: SelectOfScalar[Row]) -> list[Row]:
+    """What a query finds, in a transaction of its own."""
+    with session() as ledger:
+        return list(ledger.exec(query))
+
+
+def read_first(query: SelectOfScalar[Row]) -> Row | None:
+    """The first that a query finds, in a transaction of its own."""
+    with session() as ledger:
+        return ledger.exec(query).first()
+
+
+def read_row(model: type[Model], key: object) -> Model | None:
+    """The row that has the primary key, in a transaction of its own."""
+    with session() as ledger:
+        return ledger.get(model, key)
+
+
+def execute(statement: Update | Delete) -> int:
+    """Change or delete rows in a transaction of its own; returns how many."""
+    with session() as ledger:
+        return cast(CursorResult[Any], ledger.execute(statement)).rowcount
+
+
 def one_at_a_time(ledger: Session, what: str) -> None:
     """Let no other transaction pass here until this one ends.
 
@@ -138,6 +179,34 @@ def insert_values(
     table = _table(model)
     insert = _dialect(ledger).insert(table).on_conflict_do_nothing()
     return list(ledger.execute(insert.returning(*table.primary_key), rows).all())
+
+
+def update_each(
+    ledger: Session,
+    model: type[SQLModel],
+    key: str,
+    rows: Mapping[str, Mapping[str, Any]],
+    *where: ColumnElement[bool],
+) -> None:
+    """Change thousands of rows of one table by one statement.
+
+    Args:
+        ledger: The transaction.
+        model: The table.
+        key: The column by which rows are found.
+        rows: The values of the same other columns, by key.
+        where: What else is so of the rows that are changed.
+    """
+    table, columns = _table(model), next(iter(rows.values()), None)
+    if columns is None:
+        return
+    values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in columns}
+    found = update(table).where(table.c[key] == bindparam("of_key"), *where)
+    each = [
+        {"of_key": of_key, **{f"new_{name}": value for name, value in row.items()}}
+        for of_key, row in rows.items()
+    ]
+    ledger.connection().execute(found.values(values), each)
 
 
 def _table(model: type[SQLModel]) -> Table:

@@ -5,11 +5,11 @@ from datetime import datetime
 from typing import NamedTuple
 
 from more_itertools import chunked
-from sqlalchemy import bindparam, delete, func, literal, text, true, tuple_, update
+from sqlalchemy import delete, func, literal, text, true, tuple_, update
 from sqlmodel import col, select
 
 from invoicing.domain.sync.drift_kinds import Kind
-from invoicing.ledger.database import session
+from invoicing.ledger.database import execute, read_all, read_first, session, update_each
 from invoicing.ledger.models import DriftRow, Event, StagedStripe, SyncRun
 
 CHUNK = 1_000
@@ -119,14 +119,14 @@ def kinds(run_id: str) -> dict[Kind, int]:
 
 
 def chunks(
-    run_id: str, only: Sequence[Kind] | None = None, *, unsettled: bool = False, size: int = CHUNK
+    run_id: str, only: Sequence[Kind] | None = None, *, untouched: bool = False, size: int = CHUNK
 ) -> Iterator[list[DriftRow]]:
     """The drift of a full sync in chunks, sorted by Account, so that its rows lie together.
 
     Args:
         run_id: The full sync.
         only: The kinds wanted.
-        unsettled: Only what nothing was done about yet.
+        untouched: Only what nothing was done about yet.
         size: Rows in a chunk.
     """
     place = ("", "")
@@ -134,11 +134,10 @@ def chunks(
     query = select(DriftRow).where(DriftRow.run_id == run_id).order_by(*order).limit(size)
     if only is not None:
         query = query.where(col(DriftRow.kind).in_(list(only)))
-    if unsettled:
+    if untouched:
         query = query.where(DriftRow.outcome == "found")
     while True:
-        with session() as ledger:
-            rows = list(ledger.exec(query.where(tuple_(*order) > tuple_(*map(literal, place)))))
+        rows = read_all(query.where(tuple_(*order) > tuple_(*map(literal, place))))
         if not rows:
             return
         yield rows
@@ -205,12 +204,11 @@ def record_created(run_id: str, records: Mapping[str, str]) -> None:
 
 def mark_unlinked(run_id: str, subjects: Sequence[str]) -> None:
     """Note that some invoices lack a record because their customer belongs to no Account."""
-    with session() as ledger:
-        ledger.execute(
-            update(DriftRow)
-            .where(col(DriftRow.run_id) == run_id, col(DriftRow.subject).in_(list(subjects)))
-            .values(kind=Kind.UNLINKED_CUSTOMER)
-        )
+    execute(
+        update(DriftRow)
+        .where(col(DriftRow.run_id) == run_id, col(DriftRow.subject).in_(list(subjects)))
+        .values(kind=Kind.UNLINKED_CUSTOMER)
+    )
 
 
 def invoices_with_events(since: datetime, *, size: int = CHUNK) -> Iterator[list[str]]:
@@ -219,8 +217,7 @@ def invoices_with_events(since: datetime, *, size: int = CHUNK) -> Iterator[list
     query = select(name).where(col(Event.received_at) >= since).distinct().order_by(name)
     last = ""
     while True:
-        with session() as ledger:
-            names = [each for each in ledger.exec(query.where(name > last).limit(size)) if each]
+        names = [each for each in read_all(query.where(name > last).limit(size)) if each]
         if not names:
             return
         yield names
@@ -246,14 +243,9 @@ def record_outcomes(run_id: str, outcomes: Mapping[str, str]) -> None:
 def _set(run_id: str, column: str, values: Mapping[str, str]) -> None:
     if not values:
         return
-    statement = (
-        update(DriftRow.__table__)  # type: ignore[attr-defined]
-        .where(col(DriftRow.run_id) == bindparam("run"), col(DriftRow.subject) == bindparam("key"))
-        .values({column: bindparam("now")})
-    )
-    rows = [{"run": run_id, "key": key, "now": value} for key, value in values.items()]
+    rows = {subject: {column: value} for subject, value in values.items()}
     with session() as ledger:
-        ledger.connection().execute(statement, rows)
+        update_each(ledger, DriftRow, "subject", rows, col(DriftRow.run_id) == run_id)
 
 
 def outcomes(run_id: str) -> dict[str, int]:
@@ -269,12 +261,9 @@ def outcomes(run_id: str) -> dict[str, int]:
 
 def record_totals(run_id: str, *, in_stripe: int, in_salesforce: int) -> None:
     """Note on the full sync what it came to, for the trend."""
-    differed, done = sum(kinds(run_id).values()), outcomes(run_id)
-    with session() as ledger:
-        run = ledger.get_one(SyncRun, run_id)
-        run.in_stripe, run.in_salesforce = in_stripe, in_salesforce
-        run.differed, run.settled = differed, differed - done.get("found", 0)
-        ledger.add(run)
+    differed = sum(kinds(run_id).values())
+    totals = {"in_stripe": in_stripe, "in_salesforce": in_salesforce, "differed": differed}
+    execute(update(SyncRun).where(col(SyncRun.id) == run_id).values(totals))
 
 
 def last_finished() -> SyncRun | None:
@@ -283,12 +272,10 @@ def last_finished() -> SyncRun | None:
         col(SyncRun.finished_at).is_not(None),
         col(SyncRun.in_stripe) + col(SyncRun.in_salesforce) > 0,
     )
-    with session() as ledger:
-        return ledger.exec(query.order_by(col(SyncRun.finished_at).desc()).limit(1)).first()
+    return read_first(query.order_by(col(SyncRun.finished_at).desc()).limit(1))
 
 
 def last_syncs(count: int) -> list[SyncRun]:
     """The newest full syncs that compared something, newest first."""
     query = select(SyncRun).where(col(SyncRun.in_stripe) + col(SyncRun.in_salesforce) > 0)
-    with session() as ledger:
-        return list(ledger.exec(query.order_by(col(SyncRun.started_at).desc()).limit(count)))
+    return read_all(query.order_by(col(SyncRun.started_at).desc()).limit(count))

@@ -1,13 +1,24 @@
 """What the ledger can do at this moment."""
 
+import logging
 from datetime import UTC, datetime
 
 from sqlalchemy import delete, false, func, select
 from sqlalchemy.exc import DBAPIError
 
-from invoicing.errors import Misconfigured
-from invoicing.ledger.database import session
+from invoicing.errors import Misconfigured, TransientError
+from invoicing.ledger.database import engine, session
 from invoicing.ledger.models import Binding
+
+
+def check_revision() -> None:
+    """Refuse a ledger of another revision; one that is away is waited for."""
+    try:
+        with session():
+            pass
+        engine().dispose()  # processes that are forked from this one open their own connections
+    except TransientError as error:
+        logging.warning("%s", error)
 
 
 def check_writable() -> None:

@@ -8,14 +8,23 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from operator import itemgetter
-from typing import Any, cast
+from typing import Any
 
 from more_itertools import chunked
-from sqlalchemy import ColumnElement, CursorResult, func, text, update
+from sqlalchemy import ColumnElement, func, text, update
 from sqlmodel import Session, col, or_, select
 
 from invoicing.domain.stripe.event_parsing import EventSummary, concerns_payments
-from invoicing.ledger.database import insert_missing, insert_new, one_at_a_time, session
+from invoicing.ledger.database import (
+    execute,
+    insert_missing,
+    insert_new,
+    one_at_a_time,
+    read_all,
+    read_first,
+    read_row,
+    session,
+)
 from invoicing.ledger.models import (
     PROCESSED_WITH_BODY,
     PROCESSING,
@@ -122,7 +131,6 @@ def claim(owner: str, *, account_id: str, limit: int) -> list[Event]:
             if event.attempts > MAX_ATTEMPTS:
                 event.state, event.lease_expires_at, event.done_at = EventState.DEAD, None, now
                 event.reason = f"{MAX_ATTEMPTS} handlers died of it."
-            ledger.add(event)
         return [event for event in events if event.state is EventState.PROCESSING]
 
 
@@ -138,8 +146,7 @@ def release(owner: str) -> None:
 
 def _change_claimed(owner: str, **values: Any) -> None:
     change = update(Event).where(text(PROCESSING), col(Event.owner) == owner).values(**values)
-    with session() as ledger:
-        ledger.execute(change)
+    execute(change)
 
 
 def finish(ids: Iterable[int], owner: str) -> None:
@@ -191,8 +198,7 @@ def objects_of(types: Sequence[str]) -> set[str]:
 def name_invoice(event: int, invoice_id: str) -> None:
     """Write down which invoice an event turned out to be about."""
     named = update(Event).where(col(Event.id) == event).values(invoice_id=invoice_id)
-    with session() as ledger:
-        ledger.execute(named)
+    execute(named)
 
 
 def fail(ids: Iterable[int], owner: str, reason: str, *, for_good: bool) -> None:
@@ -212,7 +218,6 @@ def fail(ids: Iterable[int], owner: str, reason: str, *, for_good: bool) -> None
             event.reason = reason
             event.lease_expires_at = None if dead else now + wait
             event.done_at = now if dead else None
-            ledger.add(event)
 
 
 def backlog() -> dict[str, int]:
@@ -227,8 +232,7 @@ def oldest_waiting() -> datetime | None:
     query = select(func.min(Event.received_at)).where(
         text(UNPROCESSED), col(Event.state) != EventState.DEAD
     )
-    with session() as ledger:
-        return ledger.exec(query).one()
+    return read_first(query)
 
 
 def processing_times() -> list[ProcessingTime]:
@@ -236,8 +240,7 @@ def processing_times() -> list[ProcessingTime]:
 
     What is replayed and processed again is not counted again.
     """
-    with session() as ledger:
-        known = {row.within: row for row in ledger.exec(select(ProcessingTime))}
+    known = {row.within: row for row in read_all(select(ProcessingTime))}
     return [known.get(within) or ProcessingTime(within=within) for within in BUCKETS]
 
 
@@ -253,8 +256,7 @@ def dead_letters(account_id: str) -> list[Event]:
         .where(text(UNPROCESSED), Event.account_id == account_id, Event.state == EventState.DEAD)
         .order_by(col(Event.id).desc())
     )
-    with session() as ledger:
-        return list(ledger.exec(query))
+    return read_all(query)
 
 
 def close_dead_letters(
@@ -266,7 +268,7 @@ def close_dead_letters(
         account_id: The Stripe account.
         invoice_ids: The invoices.
         before: What came in later is news (UTC).
-        payments: Whether also those are settled that are about refunds, disputes and the like.
+        payments: Whether also those are closed that are about refunds, disputes and the like.
 
     Returns:
         How many were closed.
@@ -284,7 +286,6 @@ def close_dead_letters(
         ]
         for event in closed:
             event.state, event.done_at, event.reason = EventState.DONE, datetime.now(UTC), None
-            ledger.add(event)
     if closed:
         move_cursor(_closed(account_id), datetime.now(UTC))
     return len(closed)
@@ -305,8 +306,7 @@ def last_dead_at(account_id: str) -> datetime | None:
     query = select(func.max(Event.done_at)).where(
         text(UNPROCESSED), Event.account_id == account_id, Event.state == EventState.DEAD
     )
-    with session() as ledger:
-        return ledger.exec(query).one()
+    return read_first(query)
 
 
 @dataclass(frozen=True, slots=True)
@@ -366,15 +366,13 @@ def delete_bodies(before: datetime) -> int:
         How many were dropped.
     """
     change = update(Event).where(text(PROCESSED_WITH_BODY), col(Event.received_at) < before)
-    with session() as ledger:
-        return cast(CursorResult[Any], ledger.execute(change.values(body=""))).rowcount
+    return execute(change.values(body=""))
 
 
 def cursor(name: str) -> datetime | None:
     """Position in a stream, as a UTC instant."""
-    with session() as ledger:
-        found = ledger.get(Cursor, name)
-        return found.position if found else None
+    found = read_row(Cursor, name)
+    return found.position if found else None
 
 
 def move_cursor(name: str, position: datetime) -> None:

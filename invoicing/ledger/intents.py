@@ -16,7 +16,7 @@ from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
 from invoicing.errors import Rejected, TransientError
-from invoicing.ledger.database import insert_missing, session
+from invoicing.ledger.database import insert_missing, read_all, read_row, session
 from invoicing.ledger.models import Intent, TimelineEntry
 from invoicing.settings import settings
 
@@ -74,8 +74,7 @@ UNKNOWN = ""
 
 def find(operation: str, subject: str) -> Intent | None:
     """The intent of an operation on a subject, if it was ever decided."""
-    with session() as ledger:
-        return ledger.get(Intent, (operation, subject))
+    return read_row(Intent, (operation, subject))
 
 
 def concluded(operation: str, subjects_from: str) -> list[Intent]:
@@ -85,8 +84,7 @@ def concluded(operation: str, subjects_from: str) -> list[Intent]:
         col(Intent.subject).startswith(subjects_from, autoescape=True),
         col(Intent.outcome).is_not(None),
     )
-    with session() as ledger:
-        return list(ledger.exec(query.order_by(col(Intent.intended_at))))
+    return read_all(query.order_by(col(Intent.intended_at)))
 
 
 def find_alike(operation: str, subjects_from: str, *, digest: str, but: str) -> list[Intent]:
@@ -105,8 +103,7 @@ def find_alike(operation: str, subjects_from: str, *, digest: str, but: str) -> 
         Intent.digest == digest,
         col(Intent.refused).is_(False),
     )
-    with session() as ledger:
-        return list(ledger.exec(query.order_by(col(Intent.intended_at).desc())))
+    return read_all(query.order_by(col(Intent.intended_at).desc()))
 
 
 def unreported(operation: str, since: datetime, until: datetime) -> list[Intent]:
@@ -118,8 +115,7 @@ def unreported(operation: str, since: datetime, until: datetime) -> list[Intent]
         col(Intent.intended_at).between(since, until),
         ~reported.exists(),
     )
-    with session() as ledger:
-        return list(ledger.exec(query.order_by(col(Intent.intended_at))))
+    return read_all(query.order_by(col(Intent.intended_at)))
 
 
 def unfinished(operation: str, begun_by: str) -> list[str]:
@@ -138,8 +134,7 @@ def unfinished(operation: str, begun_by: str) -> list[str]:
     query = select(Intent.subject).where(
         Intent.operation == operation, col(Intent.outcome).is_(None), begun.exists()
     )
-    with session() as ledger:
-        return list(ledger.exec(query.order_by(Intent.subject)))
+    return read_all(query.order_by(Intent.subject))
 
 
 def attempted(operation: str, subject: str) -> bool:
@@ -180,7 +175,6 @@ def claim(operation: str, subject: str, *, digest: str, actor: str) -> bool:
         intent = ledger.get_one(Intent, (operation, subject), with_for_update=True)
         if intent.refused:
             intent.digest, intent.actor, intent.refused = digest, actor, False
-            ledger.add(intent)
         return intent.digest == digest
 
 
@@ -195,7 +189,6 @@ def decide(operation: str, subject: str, *, digest: str, actor: str, outcome: st
         intent = ledger.get_one(Intent, (operation, subject), with_for_update=True)
         intent.digest, intent.actor = digest, actor
         intent.outcome, intent.concluded_at = outcome, datetime.now(UTC)
-        ledger.add(intent)
         return intent
 
 
@@ -222,7 +215,6 @@ def take_over(operation: str, subject: str, actor: str) -> None:
         intent = ledger.get(Intent, (operation, subject), with_for_update=True)
         if intent is not None and intent.outcome is None:
             intent.actor = actor
-            ledger.add(intent)
 
 
 def withdraw(operation: str, subject: str) -> None:
@@ -235,7 +227,6 @@ def conclude(operation: str, subject: str, outcome: str) -> None:
     with session() as ledger:
         intent = ledger.get_one(Intent, (operation, subject), with_for_update=True)
         intent.outcome, intent.concluded_at = outcome, datetime.now(UTC)
-        ledger.add(intent)
 
 
 def reopen(operation: str, subject: str, actor: str = "") -> None:
@@ -254,7 +245,6 @@ def reopen(operation: str, subject: str, actor: str = "") -> None:
             intent.generation += 1
             intent.actor = actor or intent.actor
             intent.intended_at = intent.keyed_at = datetime.now(UTC)
-            ledger.add(intent)
 
 
 def once(
@@ -362,7 +352,6 @@ def restore(found: Sequence[Intent]) -> int:
             if kept.outcome is None and intent.outcome is not None:
                 kept.outcome, kept.concluded_at = intent.outcome, intent.concluded_at
                 news += 1
-            ledger.add(kept)
     return news
 
 
@@ -391,7 +380,6 @@ def _ready_to_repeat(intent: Intent, digest: str) -> Intent:
         kept.digest = digest
         kept.answered = kept.refused = False
         kept.keyed_at = datetime.now(UTC)
-        ledger.add(kept)
         return kept
 
 
@@ -399,4 +387,3 @@ def _mark(operation: str, subject: str, *, refused: bool) -> None:
     with session() as ledger:
         intent = ledger.get_one(Intent, (operation, subject), with_for_update=True)
         intent.answered, intent.refused = True, refused
-        ledger.add(intent)

@@ -7,8 +7,7 @@ because the one before is dead or believed so; if that one still lives, it is ma
 
 import os
 import socket
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from more_itertools import chunked
@@ -16,7 +15,7 @@ from sqlalchemy import delete, update
 from sqlmodel import col, select
 
 from invoicing.errors import Busy, Superseded
-from invoicing.ledger.database import insert_values, session
+from invoicing.ledger.database import execute, insert_values, read_row, session
 from invoicing.ledger.models import Lease
 
 LEASE_SECONDS = 20
@@ -27,15 +26,6 @@ JUST_NOW_SECONDS = 2
 
 LEASES_PER_STATEMENT = 500
 """Leases that one statement takes; it is in memory as a whole."""
-
-
-@dataclass(frozen=True, slots=True)
-class AcquiredLeases:
-    """The leases that were taken of several, and those that others have."""
-
-    new: frozenset[str]
-    kept: frozenset[str]
-    busy: Mapping[str, Busy]
 
 
 def owner_of(run: str, attempt: int) -> str:
@@ -61,13 +51,13 @@ def acquire(subject: str, owner: str, *, what: str = "this", seconds: float = 0)
         Busy: another owner holds it.
         Superseded: a later attempt at the same run has it.
     """
-    for busy in acquire_all([subject], owner, what=what, seconds=seconds).busy.values():
+    for busy in acquire_all([subject], owner, what=what, seconds=seconds)[1].values():
         raise busy
 
 
 def acquire_all(
     subjects: Iterable[str], owner: str, *, what: str = "this", seconds: float = 0
-) -> AcquiredLeases:
+) -> tuple[set[str], dict[str, Busy]]:
     """Take or renew the leases that are free, in one transaction.
 
     Args:
@@ -76,6 +66,9 @@ def acquire_all(
         what: The subjects' kind, for whoever finds one busy: "this invoice".
         seconds: How long the leases last, instead of :data:`LEASE_SECONDS`.
 
+    Returns:
+        The subjects that are leased from now on, and why others cannot be.
+
     Raises:
         Superseded: a later attempt at the same run has one of them.
     """
@@ -83,10 +76,9 @@ def acquire_all(
     until = now + timedelta(seconds=seconds or LEASE_SECONDS)
     wanted = sorted(set(subjects))
     new: set[str] = set()
-    kept: set[str] = set()
     busy: dict[str, Busy] = {}
     if not wanted:
-        return AcquiredLeases(frozenset(), frozenset(), {})
+        return new, busy
     with session() as ledger:
         for some in chunked(wanted, LEASES_PER_STATEMENT):
             rows = [{"subject": one, "owner": owner, "expires_at": until} for one in some]
@@ -95,7 +87,7 @@ def acquire_all(
         query = select(Lease).where(col(Lease.subject).in_(others)).order_by(col(Lease.subject))
         for lease in ledger.exec(query.with_for_update()) if others else ():
             if lease.owner == owner:
-                kept.add(lease.subject)
+                lease.expires_at = max(lease.expires_at, until)
             elif _succeeds(lease.owner, owner):
                 raise Superseded("Another process has taken over this run; this one stops.")
             elif lease.expires_at > now and not _succeeds(owner, lease.owner):
@@ -103,14 +95,10 @@ def acquire_all(
                     f"Another run is working on {what}; it will be free by "
                     f"{lease.expires_at:%H:%M:%S} UTC at the latest."
                 )
-                continue
             else:
                 new.add(lease.subject)
-                lease.owner = owner
-            kept_for = lease.expires_at if lease.subject in kept else until
-            lease.expires_at = max(kept_for, until)
-            ledger.add(lease)
-    return AcquiredLeases(frozenset(new), frozenset(kept), busy)
+                lease.owner, lease.expires_at = owner, until
+    return new, busy
 
 
 def renew(owner: str) -> None:
@@ -121,22 +109,19 @@ def renew(owner: str) -> None:
     until = datetime.now(UTC) + timedelta(seconds=LEASE_SECONDS)
     due = until - timedelta(seconds=JUST_NOW_SECONDS)
     mine = (col(Lease.owner) == owner) & (col(Lease.expires_at) < due)
-    with session() as ledger:
-        ledger.execute(update(Lease).where(mine).values(expires_at=until))
+    execute(update(Lease).where(mine).values(expires_at=until))
 
 
 def release_all(subjects: Iterable[str], owner: str) -> None:
     """Give leases back; nothing happens to those that somebody else has by now."""
     mine = col(Lease.subject).in_(list(subjects)) & (col(Lease.owner) == owner)
-    with session() as ledger:
-        ledger.execute(delete(Lease).where(mine))
+    execute(delete(Lease).where(mine))
 
 
 def held(subject: str, owner: str) -> bool:
     """Whether the owner holds the lease on a subject now."""
-    with session() as ledger:
-        lease = ledger.get(Lease, subject)
-        return lease is not None and lease.owner == owner and lease.expires_at > datetime.now(UTC)
+    lease = read_row(Lease, subject)
+    return lease is not None and lease.owner == owner and lease.expires_at > datetime.now(UTC)
 
 
 def release(subject: str, owner: str) -> None:
@@ -146,6 +131,5 @@ def release(subject: str, owner: str) -> None:
 
 def expiry(subject: str) -> datetime | None:
     """Instant (UTC) at which the lease on a subject ends unless it is renewed."""
-    with session() as ledger:
-        lease = ledger.get(Lease, subject)
-        return lease.expires_at if lease else None
+    lease = read_row(Lease, subject)
+    return lease.expires_at if lease else None

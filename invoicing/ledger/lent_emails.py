@@ -2,7 +2,7 @@
 
 from sqlmodel import col, delete, select
 
-from invoicing.ledger.database import insert_missing, session
+from invoicing.ledger.database import execute, insert_missing, read_all, read_row, session
 from invoicing.ledger.models import LentEmail
 
 
@@ -15,21 +15,18 @@ def lend(customer_id: str, account_id: str, *, own: str | None, lent: str) -> No
 
 def lent(account_id: str) -> list[LentEmail]:
     """What the customers of an Account have for one invoice."""
-    with session() as ledger:
-        return list(ledger.exec(select(LentEmail).where(LentEmail.account_id == account_id)))
+    return read_all(select(LentEmail).where(LentEmail.account_id == account_id))
 
 
 def accounts() -> list[str]:
     """The Accounts whose customers have another address than their own."""
-    with session() as ledger:
-        return sorted(set(ledger.exec(select(LentEmail.account_id))))
+    return sorted(set(read_all(select(LentEmail.account_id))))
 
 
 def is_known(loan: LentEmail) -> bool:
     """Whether a customer is known to have this very address on loan."""
-    with session() as ledger:
-        known = ledger.get(LentEmail, loan.customer_id)
-        return known is not None and known.lent == loan.lent
+    known = read_row(LentEmail, loan.customer_id)
+    return known is not None and known.lent == loan.lent
 
 
 def restore(loan: LentEmail) -> None:
@@ -40,5 +37,4 @@ def restore(loan: LentEmail) -> None:
 
 def given_back(customer_id: str) -> None:
     """Write down that a customer has its own address again."""
-    with session() as ledger:
-        ledger.execute(delete(LentEmail).where(col(LentEmail.customer_id) == customer_id))
+    execute(delete(LentEmail).where(col(LentEmail.customer_id) == customer_id))

@@ -4,17 +4,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import bindparam, update
 from sqlmodel import col, select
 
-from invoicing.ledger.database import insert_missing, insert_values, session
+from invoicing.ledger.database import (
+    insert_missing,
+    insert_values,
+    read_all,
+    read_first,
+    read_row,
+    session,
+    update_each,
+)
 from invoicing.ledger.models import Binding, Customer, InvoiceLink
 
 
 def binding(stripe_account_id: str, *, livemode: bool) -> Binding | None:
     """The environment that a Stripe account and mode were bound to, if they were."""
-    with session() as ledger:
-        return ledger.get(Binding, (stripe_account_id, livemode))
+    return read_row(Binding, (stripe_account_id, livemode))
 
 
 def bind(verified: Binding) -> Binding:
@@ -28,7 +34,6 @@ def mark_sent(stripe_id: str, sent_at: datetime) -> None:
     with session() as ledger:
         link = ledger.get_one(InvoiceLink, stripe_id, with_for_update=True)
         link.sent_at = sent_at
-        ledger.add(link)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,38 +75,26 @@ def link_invoice(stripe_id: str, record_id: str) -> None:
 
 def relink(written: Sequence[LastWrite]) -> None:
     """Let links that name records of before name those that were made in their place."""
-    statement = (
-        update(InvoiceLink.__table__)  # type: ignore[attr-defined]
-        .where(col(InvoiceLink.stripe_id) == bindparam("key"))
-        .values(record_id=bindparam("now"))
-    )
-    if written:
-        with session() as ledger:
-            rows = [{"key": w.stripe_id, "now": w.record_id} for w in written]
-            ledger.connection().execute(statement, rows)
+    with session() as ledger:
+        rows = {one.stripe_id: {"record_id": one.record_id} for one in written}
+        update_each(ledger, InvoiceLink, "stripe_id", rows)
 
 
 def remember_many(written: Sequence[LastWrite]) -> None:
     """Remember what was written of thousands of invoices, by two statements."""
     if not written:
         return
-    statement = (
-        update(InvoiceLink.__table__)  # type: ignore[attr-defined]
-        .where(col(InvoiceLink.stripe_id) == bindparam("key"))
-        .values(status=bindparam("status_now"), digest=bindparam("digest_now"))
-    )
-    rows = [{"key": w.stripe_id, "status_now": w.status, "digest_now": w.digest} for w in written]
     with session() as ledger:
-        new = [{"stripe_id": w.stripe_id, "record_id": w.record_id} for w in written]
+        new = [{"stripe_id": one.stripe_id, "record_id": one.record_id} for one in written]
         insert_values(ledger, InvoiceLink, new)
-        ledger.connection().execute(statement, rows)
+        rows = {one.stripe_id: {"status": one.status, "digest": one.digest} for one in written}
+        update_each(ledger, InvoiceLink, "stripe_id", rows)
 
 
 def invoice_links(stripe_ids: Iterable[str]) -> dict[str, InvoiceLink]:
     """The links of Stripe invoices, as far as they are known, by Stripe id."""
     query = select(InvoiceLink).where(col(InvoiceLink.stripe_id).in_(list(stripe_ids)))
-    with session() as ledger:
-        return {link.stripe_id: link for link in ledger.exec(query)}
+    return {link.stripe_id: link for link in read_all(query)}
 
 
 def restore(found: Sequence[InvoiceLink]) -> int:
@@ -112,16 +105,11 @@ def restore(found: Sequence[InvoiceLink]) -> int:
     """
     if not found:
         return 0
-    sent = (
-        update(InvoiceLink.__table__)  # type: ignore[attr-defined]
-        .where(col(InvoiceLink.stripe_id) == bindparam("key"), col(InvoiceLink.sent_at).is_(None))
-        .values(sent_at=bindparam("sent_at_now"))
-    )
-    rows = [{"key": one.stripe_id, "sent_at_now": one.sent_at} for one in found if one.sent_at]
     with session() as ledger:
         new = insert_missing(ledger, found)
-        if rows:
-            ledger.connection().execute(sent, rows)
+        mailed = {one.stripe_id: {"sent_at": one.sent_at} for one in found if one.sent_at}
+        unknown = col(InvoiceLink.sent_at).is_(None)
+        update_each(ledger, InvoiceLink, "stripe_id", mailed, unknown)
     return len(new)
 
 
@@ -133,8 +121,7 @@ def stripe_id(record_id: str) -> str | None:
 def stripe_ids(record_ids: Iterable[str]) -> dict[str, str]:
     """The Stripe invoices of records, as far as they were made, by record."""
     query = select(InvoiceLink).where(col(InvoiceLink.record_id).in_(list(record_ids)))
-    with session() as ledger:
-        return {link.record_id: link.stripe_id for link in ledger.exec(query)}
+    return {link.record_id: link.stripe_id for link in read_all(query)}
 
 
 def customer_of(account_id: str) -> str | None:
@@ -142,8 +129,7 @@ def customer_of(account_id: str) -> str | None:
     query = select(Customer.stripe_id).where(
         Customer.account_id == account_id, col(Customer.is_primary)
     )
-    with session() as ledger:
-        return ledger.exec(query).first()
+    return read_first(query)
 
 
 def customers_of(account_ids: Iterable[str]) -> dict[str, str]:
@@ -151,15 +137,13 @@ def customers_of(account_ids: Iterable[str]) -> dict[str, str]:
     query = select(Customer).where(
         col(Customer.account_id).in_(list(account_ids)), col(Customer.is_primary)
     )
-    with session() as ledger:
-        return {customer.account_id: customer.stripe_id for customer in ledger.exec(query)}
+    return {customer.account_id: customer.stripe_id for customer in read_all(query)}
 
 
 def accounts_of(customer_ids: Iterable[str]) -> dict[str, str]:
     """The Accounts of Stripe customers, as far as they are known, by customer."""
     query = select(Customer).where(col(Customer.stripe_id).in_(list(customer_ids)))
-    with session() as ledger:
-        return {customer.stripe_id: customer.account_id for customer in ledger.exec(query)}
+    return {customer.stripe_id: customer.account_id for customer in read_all(query)}
 
 
 def link_customer(customer_id: str, account_id: str) -> None:
@@ -167,7 +151,6 @@ def link_customer(customer_id: str, account_id: str) -> None:
     with session() as ledger:
         for other in ledger.exec(select(Customer).where(Customer.account_id == account_id)):
             other.is_primary = other.merged = False
-            ledger.add(other)
         ledger.flush()
         ledger.merge(Customer(stripe_id=customer_id, account_id=account_id, is_primary=True))
 
@@ -193,7 +176,6 @@ def move_customers(merged: Mapping[str, str], customers: Mapping[str, str]) -> N
             moved.merged = moved.is_primary and ledger.exec(billed).first() is not None
             moved.is_primary = moved.is_primary and not moved.merged
             moved.account_id = stays
-            ledger.add(moved)
             ledger.flush()
 
 
@@ -202,8 +184,7 @@ def undecided_customers(account_id: str) -> list[str]:
     query = select(Customer.stripe_id).where(
         Customer.account_id == account_id, col(Customer.merged)
     )
-    with session() as ledger:
-        return list(ledger.exec(query.order_by(Customer.stripe_id)))
+    return read_all(query.order_by(Customer.stripe_id))
 
 
 def restore_customers(customers: Mapping[str, str]) -> int:

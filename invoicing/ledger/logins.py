@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 from cryptography.fernet import Fernet, InvalidToken
 
-from invoicing.ledger.database import session
+from invoicing.ledger.database import read_row, session
 from invoicing.ledger.models import SharedLogin
 from invoicing.typed_answers import decode
 
@@ -53,8 +53,7 @@ class Logins:
             ended: The token of a session that has ended, if one has.
             log_in: Logs in; returns token and host.
         """
-        with session() as ledger:
-            row = ledger.get(SharedLogin, self.subject)
+        row = read_row(SharedLogin, self.subject)
         known = self._opened(row) if row and datetime.now(UTC) - row.opened_at < LIFETIME else None
         if known and known.token != ended:
             return known

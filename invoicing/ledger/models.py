@@ -385,7 +385,7 @@ class SyncRun(SQLModel, table=True):
     in_stripe: int = 0
     in_salesforce: int = 0
     differed: int = 0
-    settled: int = 0
+    settled: int = Field(default=0, description="Not counted any more.")
 
 
 class SyncWindow(SQLModel, table=True):

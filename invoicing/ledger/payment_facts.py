@@ -7,7 +7,7 @@ from sqlmodel import col, select
 
 from invoicing.domain.model.status import PaymentState
 from invoicing.domain.stripe.payment_facts import NO_PAYMENT_FACTS, PaymentFacts
-from invoicing.ledger.database import session
+from invoicing.ledger.database import read_all, session
 from invoicing.ledger.models import KnownPayments
 
 FACTS = [field.name for field in fields(PaymentFacts)]
@@ -16,15 +16,13 @@ FACTS = [field.name for field in fields(PaymentFacts)]
 def known(stripe_ids: Iterable[str]) -> dict[str, PaymentFacts]:
     """Facts known of the payments of some invoices, by Stripe id; most have no entry."""
     query = select(KnownPayments).where(col(KnownPayments.stripe_id).in_(list(stripe_ids)))
-    with session() as ledger:
-        return {row.stripe_id: _facts(row) for row in ledger.exec(query)}
+    return {row.stripe_id: _facts(row) for row in read_all(query)}
 
 
 def processing() -> list[str]:
     """The invoices of which a bank debit was under way when they were read last, by Stripe id."""
     query = select(KnownPayments.stripe_id).where(col(KnownPayments.under_way) > 0)
-    with session() as ledger:
-        return list(ledger.exec(query.order_by(col(KnownPayments.stripe_id))))
+    return read_all(query.order_by(col(KnownPayments.stripe_id)))
 
 
 def _facts(row: KnownPayments) -> PaymentFacts:

@@ -15,8 +15,9 @@ from sqlalchemy import ColumnElement, CursorResult, Table, case, delete, func, o
 from sqlalchemy import select as rows_of
 from sqlmodel import Session, SQLModel, col, select
 
+from invoicing.domain.model.record_ids import same_id
 from invoicing.ledger import inbox, intents
-from invoicing.ledger.database import session
+from invoicing.ledger.database import execute, read_all, session
 from invoicing.ledger.models import (
     Binding,
     Cursor,
@@ -210,10 +211,10 @@ def customers_of(account_id: str) -> dict[str, str]:
         account_id: Its id, of 15 characters or 18.
     """
     like = col(Customer.account_id).startswith(account_id[:15], autoescape=True)
-    with session() as ledger:
-        found = ledger.exec(select(Customer).where(like)).all()
     return {
-        one.stripe_id: one.account_id for one in found if one.account_id[:15] == account_id[:15]
+        one.stripe_id: one.account_id
+        for one in read_all(select(Customer).where(like))
+        if same_id(one.account_id, account_id)
     }
 
 
@@ -281,11 +282,8 @@ def erase(ids: Collection[str]) -> dict[str, int]:
                 continue
             if table.name in over:
                 its &= over[table.name]
-            if holding.deleted:
-                change: Any = delete(table).where(its)
-            else:
-                change = _cleared(table, holding).where(its)
-            changed = cast(CursorResult[Any], ledger.execute(change)).rowcount
+            change = delete(table) if holding.deleted else _cleared(table, holding)
+            changed = cast(CursorResult[Any], ledger.execute(change.where(its))).rowcount
             if changed:
                 done[table.name] = done.get(table.name, 0) + changed
     return done
@@ -348,13 +346,9 @@ def forget(*, bodies: datetime, texts: datetime, reports: datetime) -> dict[str,
     over = _over()
     for model, is_old in old.items():
         table = SQLModel.metadata.tables[str(model.__tablename__)]
-        with session() as ledger:
-            change = _cleared(table, HOLDINGS[model]).where(over[model], is_old)
-            done[table.name] = cast(CursorResult[Any], ledger.execute(change)).rowcount
+        done[table.name] = execute(_cleared(table, HOLDINGS[model]).where(over[model], is_old))
     syncs = select(SyncRun.id).where(col(SyncRun.started_at) < reports)
-    with session() as ledger:
-        change = delete(DriftRow).where(col(DriftRow.run_id).in_(syncs))
-        done["drift"] = cast(CursorResult[Any], ledger.execute(change)).rowcount
+    done["drift"] = execute(delete(DriftRow).where(col(DriftRow.run_id).in_(syncs)))
     return {table: rows for table, rows in done.items() if rows}
 
 

@@ -8,7 +8,14 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import text, update
 from sqlmodel import col, select
 
-from invoicing.ledger.database import insert_missing, session
+from invoicing.ledger.database import (
+    execute,
+    insert_missing,
+    read_all,
+    read_first,
+    read_row,
+    session,
+)
 from invoicing.ledger.models import UNANSWERED, RequestRecord
 
 
@@ -23,9 +30,7 @@ def add(requests: Sequence[RequestRecord]) -> int:
 def open_requests() -> list[RequestRecord]:
     """Requests that still have to be started or answered, oldest first."""
     query = select(RequestRecord).where(text(UNANSWERED))
-    with session() as ledger:
-        found = ledger.exec(query.order_by(col(RequestRecord.asked_at), col(RequestRecord.id)))
-        return list(found)
+    return read_all(query.order_by(col(RequestRecord.asked_at), col(RequestRecord.id)))
 
 
 def unstarted(ids: Iterable[str]) -> set[str]:
@@ -33,27 +38,23 @@ def unstarted(ids: Iterable[str]) -> set[str]:
     query = select(RequestRecord.id).where(
         col(RequestRecord.id).in_(list(ids)), text(UNANSWERED), col(RequestRecord.run_id).is_(None)
     )
-    with session() as ledger:
-        return set(ledger.exec(query))
+    return set(read_all(query))
 
 
 def find(request_id: str) -> RequestRecord | None:
     """A request that was written down."""
-    with session() as ledger:
-        return ledger.get(RequestRecord, request_id)
+    return read_row(RequestRecord, request_id)
 
 
 def asked_for(run_id: str) -> RequestRecord | None:
     """The request that a run was started for, answered or not."""
-    with session() as ledger:
-        return ledger.exec(select(RequestRecord).where(RequestRecord.run_id == run_id)).first()
+    return read_first(select(RequestRecord).where(RequestRecord.run_id == run_id))
 
 
 def of_run(run_id: str) -> RequestRecord | None:
     """The request that a run was started for, unless it is answered."""
     query = select(RequestRecord).where(text(UNANSWERED), RequestRecord.run_id == run_id)
-    with session() as ledger:
-        return ledger.exec(query).first()
+    return read_first(query)
 
 
 def started(request_id: str, run_id: str) -> None:
@@ -68,5 +69,4 @@ def answered(request_id: str) -> None:
 
 def _change(request_id: str, **values: object) -> None:
     change = update(RequestRecord).where(col(RequestRecord.id) == request_id).values(**values)
-    with session() as ledger:
-        ledger.execute(change)
+    execute(change)

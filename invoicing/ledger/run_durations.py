@@ -7,11 +7,14 @@ from typing import NamedTuple
 from sqlalchemy import update
 from sqlmodel import col, select
 
-from invoicing.ledger.database import insert_missing, one_at_a_time, session
+from invoicing.ledger.database import insert_missing, one_at_a_time, read_all, session
 from invoicing.ledger.models import Cursor, RunTime
 
 CURSOR = "runs-counted"
 """Runs that ended before its position are counted."""
+
+CRASHED = "crashed"
+"""State of a run that died and was not begun again."""
 
 BUCKETS = ("1", "2", "5", "10", "30", "60", "300", "1800", "7200", "+Inf")
 """Upper bounds in seconds, as Prometheus spells them."""
@@ -54,10 +57,13 @@ def count(runs: Iterable[EndedRun], since: datetime | None, until: datetime) -> 
 
 
 def run_times() -> dict[tuple[str, str], list[RunTime]]:
-    """Histograms by flow and state: a row for every bucket, in their order."""
-    with session() as ledger:
-        known = {(row.flow, row.state, row.within): row for row in ledger.exec(select(RunTime))}
-    kinds = sorted({(flow, state) for flow, state, _ in known})
+    """Histograms by flow and state: a row for every bucket, in their order.
+
+    What is zero is there where an alarm waits for its growth: Prometheus sees none of a series
+    that begins with one.
+    """
+    known = {(row.flow, row.state, row.within): row for row in read_all(select(RunTime))}
+    kinds = sorted({(flow, one) for flow, state, _ in known for one in (state, CRASHED)})
     return {
         (flow, state): [
             known.get((flow, state, within)) or RunTime(flow=flow, state=state, within=within)

@@ -16,7 +16,7 @@ from sqlmodel import Session, SQLModel, col, select
 
 from invoicing.domain.sync.staged_rows import LinesRow, SalesforceRow, StripeRow
 from invoicing.errors import Superseded
-from invoicing.ledger.database import session
+from invoicing.ledger.database import execute, session
 from invoicing.ledger.models import (
     StagedLines,
     StagedSalesforce,
@@ -68,10 +68,8 @@ def begin(run_id: str, *, dry_run: bool) -> SyncRun:
                 ledger.execute(delete(table))
             if run is not None:
                 run.finished_at = now
-                ledger.add(run)
             run = ledger.merge(SyncRun(id=run_id, started_at=now, dry_run=dry_run))
             ledger.add_all(windows)
-        ledger.add(run)
         return run
 
 
@@ -113,10 +111,11 @@ def _unfinished(ledger: Session) -> SyncRun | None:
 
 def finish(run_id: str) -> None:
     """Close a full sync; its drift stays, and its staged rows until the next one begins."""
-    with session() as ledger:
-        run = ledger.get_one(SyncRun, run_id)
-        run.finished_at = datetime.now(UTC)
-        ledger.add(run)
+    _change_run(run_id, finished_at=datetime.now(UTC))
+
+
+def _change_run(run_id: str, **values: object) -> None:
+    execute(update(SyncRun).where(col(SyncRun.id) == run_id).values(**values))
 
 
 def take(owner: str) -> list[SyncWindow]:
@@ -170,13 +169,6 @@ def _pages_left(window: SyncWindow) -> float:
 
 def _seconds_a_page(window: SyncWindow, reached: int) -> float:
     return max(1.0, (window.until - reached) / window.pages)
-
-
-def all_read() -> bool:
-    """Whether no window is left to be read."""
-    with session() as ledger:
-        query = select(SyncWindow).where(col(SyncWindow.done).is_(False)).limit(1)
-        return ledger.exec(query).first() is None
 
 
 def advance(window: SyncWindow, rows: Sequence[StripeRow], *, at_end: bool) -> None:
@@ -252,10 +244,7 @@ def stage_lines(rows: Sequence[LinesRow]) -> None:
 
 def salesforce_was_read(run_id: str) -> None:
     """Remember that all of Salesforce's side is staged."""
-    with session() as ledger:
-        run = ledger.get_one(SyncRun, run_id)
-        run.salesforce_read = True
-        ledger.add(run)
+    _change_run(run_id, salesforce_read=True)
 
 
 def counts() -> tuple[int, int]:

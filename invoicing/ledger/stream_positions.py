@@ -2,22 +2,20 @@
 
 from datetime import UTC, datetime
 
-from invoicing.ledger.database import session
+from invoicing.ledger.database import read_row, session
 from invoicing.ledger.models import Subscription
 
 
 def place(name: str) -> bytes | None:
     """The place after which to go on; None where nothing was read yet."""
-    with session() as ledger:
-        found = ledger.get(Subscription, name)
-        return bytes.fromhex(found.replay_id) if found and found.replay_id else None
+    found = read_row(Subscription, name)
+    return bytes.fromhex(found.replay_id) if found and found.replay_id else None
 
 
 def heard_at(name: str) -> datetime | None:
     """When something was last heard of the stream, be it a sign of life; None: never."""
-    with session() as ledger:
-        found = ledger.get(Subscription, name)
-        return found.moved_at if found else None
+    found = read_row(Subscription, name)
+    return found.moved_at if found else None
 
 
 def move(name: str, replay_id: bytes | None) -> None:

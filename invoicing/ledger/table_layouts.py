@@ -3,7 +3,7 @@
 from sqlmodel import col, select
 
 from invoicing.domain.model.wording import caseless
-from invoicing.ledger.database import insert_missing, session
+from invoicing.ledger.database import insert_missing, read_all, read_row, session
 from invoicing.ledger.models import RememberedLayout
 
 
@@ -15,18 +15,14 @@ def remember(name: str, layout: str) -> None:
             return
         kept = ledger.get_one(RememberedLayout, caseless(name), with_for_update=True)
         kept.layout = layout
-        ledger.add(kept)
 
 
 def find(name: str) -> str | None:
     """The layout of a name, or None when there is none."""
-    with session() as ledger:
-        kept = ledger.get(RememberedLayout, caseless(name))
-        return None if kept is None else kept.layout
+    kept = read_row(RememberedLayout, caseless(name))
+    return None if kept is None else kept.layout
 
 
 def names() -> list[str]:
     """The names under which something is remembered."""
-    with session() as ledger:
-        shown = select(RememberedLayout.shown_name).order_by(col(RememberedLayout.name))
-        return list(ledger.exec(shown))
+    return read_all(select(RememberedLayout.shown_name).order_by(col(RememberedLayout.name)))

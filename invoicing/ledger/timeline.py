@@ -5,11 +5,11 @@ from datetime import datetime
 from typing import NamedTuple
 
 from more_itertools import chunked
-from sqlalchemy import bindparam, func, update
+from sqlalchemy import func, update
 from sqlmodel import col, delete, select
 
 from invoicing.errors import TransientError
-from invoicing.ledger.database import insert_missing, session
+from invoicing.ledger.database import execute, insert_missing, read_all, session, update_each
 from invoicing.ledger.models import EntryState, Lease, TimelineEntry
 
 CHUNK = 500
@@ -28,8 +28,7 @@ def proposed(
     if record_ids is not None:
         of_record = col(TimelineEntry.record_id).in_(record_ids)
         query = query.where(of_record | col(TimelineEntry.stripe_id).in_(stripe_ids))
-    with session() as ledger:
-        return list(ledger.exec(query))
+    return read_all(query)
 
 
 def propose(entries: Sequence[TimelineEntry], owner: str) -> None:
@@ -76,15 +75,9 @@ def confirm(happened: Collection[str], dropped: Collection[str] = ()) -> None:
 
 def assign_records(records: Mapping[str, str]) -> None:
     """Note which record entries are of that were proposed before it was there, by their keys."""
-    statement = (
-        update(TimelineEntry.__table__)  # type: ignore[attr-defined]
-        .where(col(TimelineEntry.key) == bindparam("entry"))
-        .values(record_id=bindparam("its_record"))
-    )
-    rows = [{"entry": key, "its_record": record_id} for key, record_id in records.items()]
-    if rows:
-        with session() as ledger:
-            ledger.connection().execute(statement, rows)
+    with session() as ledger:
+        rows = {key: {"record_id": record_id} for key, record_id in records.items()}
+        update_each(ledger, TimelineEntry, "key", rows)
 
 
 def add(entries: Sequence[TimelineEntry]) -> int:
@@ -121,15 +114,13 @@ def waiting(keys: Collection[str] | None = None) -> list[WaitingEntry]:
 def mark(keys: Iterable[str], state: EntryState) -> None:
     """Note that entries are in Salesforce, or that it does not take them."""
     change = update(TimelineEntry).where(col(TimelineEntry.key).in_(list(keys)))
-    with session() as ledger:
-        ledger.execute(change.values(state=state))
+    execute(change.values(state=state))
 
 
 def known(keys: Collection[str]) -> set[str]:
     """Those of some keys whose entries are there."""
     query = select(TimelineEntry.key).where(col(TimelineEntry.key).in_(keys))
-    with session() as ledger:
-        return set(ledger.exec(query))
+    return set(read_all(query))
 
 
 def of_record(record_id: str) -> list[TimelineEntry]:
@@ -138,5 +129,4 @@ def of_record(record_id: str) -> list[TimelineEntry]:
         TimelineEntry.record_id == record_id, TimelineEntry.state != EntryState.PROPOSED
     )
     order = (col(TimelineEntry.happened_at), col(TimelineEntry.number))
-    with session() as ledger:
-        return list(ledger.exec(query.order_by(*order)))
+    return read_all(query.order_by(*order))

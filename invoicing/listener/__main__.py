@@ -6,8 +6,8 @@ import logging
 import signal
 import sys
 
-from invoicing.errors import InvoicingError, TransientError
-from invoicing.ledger.database import session
+from invoicing.errors import InvoicingError
+from invoicing.ledger.health import check_revision
 from invoicing.listener.listening import Listener
 from invoicing.settings import settings
 from invoicing.tracing import switch
@@ -18,20 +18,11 @@ def main() -> None:
     argparse.ArgumentParser(prog="python -m invoicing.listener", description=__doc__).parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
     try:
-        _check_ledger()
+        check_revision()
         switch.begin("invoicing-listener")
         asyncio.run(_until_stopped())
     except InvoicingError as error:
         sys.exit(f"The listener cannot listen. {error}")
-
-
-def _check_ledger() -> None:
-    """Refuse a ledger of another revision; one that is away is waited for."""
-    try:
-        with session():
-            pass
-    except TransientError as error:
-        logging.warning("%s", error)
 
 
 async def _until_stopped() -> None:

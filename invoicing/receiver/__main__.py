@@ -1,12 +1,11 @@
 """Serve the webhook endpoint: ``python -m invoicing.receiver --port 8300 --workers 2``."""
 
 import argparse
-import logging
 import os
 import sys
 
-from invoicing.errors import InvoicingError, TransientError
-from invoicing.ledger.database import engine, session
+from invoicing.errors import InvoicingError
+from invoicing.ledger.health import check_revision
 from invoicing.log_lines import to_standard_error
 from invoicing.receiver.account_paths import endpoints_by_path
 from invoicing.receiver.server import serve
@@ -25,21 +24,10 @@ def main() -> None:
     to_standard_error()
     try:
         endpoints_by_path(settings())
-        check_ledger()
+        check_revision()
         serve(arguments.host, arguments.port, arguments.workers, fd=arguments.fd)
     except (InvoicingError, OSError) as error:
         sys.exit(f"The receiver cannot start. {error}")
-
-
-def check_ledger() -> None:
-    """Refuse a ledger of another revision; one that is away is waited for, answering 503."""
-    try:
-        with session():
-            pass
-    except TransientError as error:
-        logging.warning("%s", error)
-    else:
-        engine().dispose()  # the workers open their own connections
 
 
 if __name__ == "__main__":

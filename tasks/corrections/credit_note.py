@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from prefect import task
-
 from invoicing.connectors import stripe
 from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.model.money import Money
@@ -32,13 +30,13 @@ from tasks.corrections.duplicate_requests import (
     request_subject,
 )
 from tasks.records.locks import INVOICE
-from tasks.runtime.retries import STEP
+from tasks.runtime.retries import step
 from tasks.runtime.run_page import run_id
 
 # Credit
 
 
-@task(task_run_name="check the credit", **STEP)
+@step("check the credit")
 def check_credit(state: InvoiceState, request: CreditRequest, request_id: str) -> Credit:
     """Work a credit note out and check it; the one that was issued for the same request, if any.
 
@@ -81,7 +79,7 @@ def check_credit(state: InvoiceState, request: CreditRequest, request_id: str) -
     return credit
 
 
-@task(task_run_name="issue the credit note", **STEP)
+@step("issue the credit note")
 def issue_credit_note(
     state: InvoiceState, request: CreditRequest, credit: Credit, request_id: str
 ) -> str:

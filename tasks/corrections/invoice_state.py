@@ -1,7 +1,5 @@
 """An invoice's state in Stripe, and what it allows."""
 
-from prefect import task
-
 from invoicing.domain.model.status import DELETABLE, Status, vanished_message
 from invoicing.domain.stripe.transitions import (
     RESULTING_STATUS,
@@ -14,10 +12,10 @@ from invoicing.errors import Conflict, Rejected
 from invoicing.ledger import links
 from tasks.records.invoices import read_invoice
 from tasks.records.linked_invoice import own_stripe_id, stripe_invoice
-from tasks.runtime.retries import STEP
+from tasks.runtime.retries import step
 
 
-@task(task_run_name="read the invoice's state", **STEP)
+@step("read the invoice's state")
 def read_invoice_state(record_id: str) -> InvoiceState:
     """Read the record, and its invoice in Stripe as it is at this moment.
 
@@ -41,7 +39,7 @@ def read_invoice_state(record_id: str) -> InvoiceState:
     )
 
 
-@task(task_run_name="check that its state allows it", **STEP)
+@step("check that its state allows it")
 def check_allowed(act: InvoiceAction, state: InvoiceState) -> None:
     """Refuse what an invoice's state does not allow; what was reached already is fine.
 

@@ -4,8 +4,6 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
-from prefect import task
-
 from invoicing.connectors import stripe
 from invoicing.domain.forms.parameters import PaidBy
 from invoicing.domain.model.dates import start_of_day
@@ -30,7 +28,7 @@ from tasks.corrections.duplicate_requests import (
 )
 from tasks.records.locks import INVOICE
 from tasks.runtime.clock import today
-from tasks.runtime.retries import STEP
+from tasks.runtime.retries import step
 from tasks.runtime.run_page import run_id
 
 # Money that came in outside Stripe
@@ -49,7 +47,7 @@ class Payment:
     digest: str
 
 
-@task(task_run_name="check the payment", **STEP)
+@step("check the payment")
 def check_payment(
     state: InvoiceState,
     amount: Decimal | None,
@@ -136,7 +134,7 @@ def _recorded_before(
     return any(paid["payment"].get("payment_record") in reported for paid in counted)
 
 
-@task(task_run_name="report the payment of {payment.money}", **STEP)
+@step("report the payment of {payment.money}")
 def report_payment(payment: Payment) -> str:
     """Report a payment to Stripe with its reference and date; the id of its payment record.
 
@@ -167,7 +165,7 @@ def report_payment(payment: Payment) -> str:
     )
 
 
-@task(task_run_name="attach the payment to the invoice", **STEP)
+@step("attach the payment to the invoice")
 def attach_payment(payment: Payment, payment_record: str) -> None:
     """Count a reported payment towards its invoice, once."""
     client, stripe_id = stripe.client(), payment.state.stripe_id

@@ -8,8 +8,6 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
-from prefect import task
-
 from invoicing.connectors import salesforce
 from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.model.invoice import Invoice, draft_problems
@@ -27,7 +25,7 @@ from tasks.drafting.draft_record import Draft, used_before, write_draft
 from tasks.records.invoices import find_record, read_invoice
 from tasks.records.locks import INVOICE
 from tasks.runtime.clock import today
-from tasks.runtime.retries import STEP
+from tasks.runtime.retries import step
 from tasks.runtime.run_page import run_id
 
 Node = dict[str, Any]
@@ -42,7 +40,7 @@ NO_LONGER_REPLACING = (Status.DELETED, Status.VOID)
 """States of a replacement that leave the place free for another."""
 
 
-@task(task_run_name="write the replacement's draft", **STEP)
+@step("write the replacement's draft")
 def write_replacement(record_id: str, due_date: date | None, request_id: str) -> Invoice:
     """Write a draft with the content of a sent invoice, both records linked, once for a request.
 
@@ -150,7 +148,7 @@ def check_replaceable(draft: Invoice) -> None:
         _check_original(draft, draft.replaces)
 
 
-@task(task_run_name="check what it replaces", **STEP)
+@step("check what it replaces")
 def _check_original(draft: Invoice, replaces: str) -> None:
     if intents.attempted(FINALIZE, draft.record_id):
         return

@@ -2,12 +2,10 @@
 
 from datetime import datetime
 
-from prefect import task
-
 from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.stripe.transitions import InvoiceAction, InvoiceState
 from invoicing.errors import Rejected
-from invoicing.ledger import intents, links
+from invoicing.ledger import intents
 from invoicing.ledger.intents import FINALIZE, RESEND, SEND
 from tasks.corrections.duplicate_requests import (
     earlier_outcome,
@@ -16,13 +14,13 @@ from tasks.corrections.duplicate_requests import (
 )
 from tasks.corrections.invoice_state import check_allowed
 from tasks.records.locks import INVOICE
-from tasks.runtime.retries import STEP
-from tasks.sending.mail_once import find_mail, is_mail_of, mail_once, mailed
+from tasks.runtime.retries import step
+from tasks.sending.mail_once import find_mail, is_mail_of, mail_once, mailed, write_down_mail
 
 # Mail again
 
 
-@task(task_run_name="mail it to {state.email} again", **STEP)
+@step("mail it to {state.email} again")
 def mail_again(state: InvoiceState, request_id: str) -> None:
     """Have Stripe e-mail an invoice once more, once for each request.
 
@@ -54,7 +52,9 @@ def mail_again(state: InvoiceState, request_id: str) -> None:
             raise Rejected(twice)
         INVOICE.keep(state.record_id)
     when = mail_once(RESEND, subject, state.stripe_id, digest=digest, evidence=evidence)
-    links.mark_sent(state.stripe_id, when)
+    key = f"{state.record_id}-mailed-{fingerprint(subject)[:16]}"
+    what = f"Mailed to {state.email} again"
+    write_down_mail(key, state.record_id, state.stripe_id, what, when)
 
 
 def _check_sent(state: InvoiceState) -> None:

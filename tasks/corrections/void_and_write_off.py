@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from prefect import task
 from prefect.logging import get_run_logger
 
 from invoicing.connectors import stripe
@@ -19,17 +18,17 @@ from invoicing.ledger.intents import (
     WRITE_OFF,
 )
 from tasks.records.locks import INVOICE
-from tasks.runtime.retries import STEP
+from tasks.runtime.retries import step
 from tasks.runtime.run_page import run_id
 
 
-@task(task_run_name="void it", **STEP)
+@step("void it")
 def void(state: InvoiceState) -> None:
     """Void an invoice in Stripe, once and for good."""
     _move(VOID, state, Status.VOID, lambda key: stripe.client().void(state.stripe_id, key))
 
 
-@task(task_run_name="write it off", **STEP)
+@step("write it off")
 def write_off(state: InvoiceState) -> None:
     """Mark an invoice as uncollectible in Stripe, once."""
     _move(

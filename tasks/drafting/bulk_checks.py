@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
-from prefect import task
-
 from invoicing.domain.forms.draft_lines import chosen_details
 from invoicing.domain.forms.parameters import Options
 from invoicing.domain.model.invoice import Account, Line, draft_problems
@@ -13,7 +11,7 @@ from invoicing.domain.model.invoice_details import Details
 from invoicing.errors import Rejected
 from tasks.drafting.draft_record import Draft, options_problems
 from tasks.runtime.clock import today
-from tasks.runtime.retries import STEP
+from tasks.runtime.retries import step
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +40,7 @@ class BulkItem:
     problems: tuple[str, ...] = ()
 
 
-@task(task_run_name="check the options", **STEP)
+@step("check the options")
 def choose_defaults(description: str, due_date: date | None, options: Options) -> Defaults:
     """Check the values that are given for all drafts at once.
 

@@ -1,10 +1,9 @@
 """Many drafts, written many in a call, each once; and what came of each."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
-from more_itertools import chunked
-from prefect import task
+from more_itertools import chunked, constrained_batches
 
 from invoicing.connectors import salesforce
 from invoicing.connectors.salesforce import GRAPHS, NODES, GraphError, Record
@@ -12,7 +11,7 @@ from invoicing.domain.forms.parameters import BulkOutcome
 from invoicing.domain.model import markdown
 from invoicing.domain.model.money import Money
 from invoicing.domain.model.status import Status
-from invoicing.domain.model.wording import counted
+from invoicing.domain.model.wording import counted, first_of
 from invoicing.domain.salesforce import record
 from invoicing.errors import InvoicingError, Rejected
 from invoicing.ledger import timeline
@@ -21,7 +20,7 @@ from tasks.drafting.draft_record import draft_nodes, raised_entry
 from tasks.records.locks import Lock
 from tasks.records.record_writer import add_entries
 from tasks.records.soql_lists import select_in
-from tasks.runtime.retries import STEP
+from tasks.runtime.retries import step
 from tasks.runtime.run_page import publish_page, record_page
 
 DRAFT = Lock("these invoices")
@@ -48,7 +47,7 @@ class RaiseResult:
     problems: tuple[str, ...] = ()
 
 
-@task(task_run_name="write the drafts", **STEP)
+@step("write the drafts")
 def write_drafts(requested: Sequence[BulkItem], *, all_or_nothing: bool) -> list[RaiseResult]:
     """Write the drafts that are not there yet, each once for its key.
 
@@ -56,9 +55,7 @@ def write_drafts(requested: Sequence[BulkItem], *, all_or_nothing: bool) -> list
     to stand alone, it is taken back.
     """
     keys = [one.key for one in requested if one.key]
-    with DRAFT.held_if_free(keys) as busy:
-        for error in busy.values():
-            raise error
+    with DRAFT.held(*keys):
         there = _written(keys)
         before = _reported(there)
         wrong = {
@@ -117,7 +114,13 @@ def _write(requested: Sequence[BulkItem], *, together: bool) -> dict[str, tuple[
     """
     refused: dict[str, tuple[str, ...]] = {}
     transient: list[InvoicingError] = []
-    for batch in _batches(requested, together=together):
+    for batch in constrained_batches(
+        requested,
+        NODES,
+        None if together else GRAPHS,
+        get_len=lambda one: 1 + len(one.draft.lines if one.draft else ()),
+        strict=False,
+    ):
         named = {f"draft{number}": one for number, one in enumerate(batch)}
         graphs = [draft_nodes(one.draft, name) for name, one in named.items() if one.draft]
         if together:
@@ -136,20 +139,6 @@ def _write(requested: Sequence[BulkItem], *, together: bool) -> dict[str, tuple[
     for error in transient:
         raise error
     return refused
-
-
-def _batches(requested: Sequence[BulkItem], *, together: bool) -> Iterator[list[BulkItem]]:
-    batch: list[BulkItem] = []
-    nodes = 0
-    for one in requested:
-        size = 1 + len(one.draft.lines if one.draft else ())
-        if batch and (nodes + size > NODES or (len(batch) == GRAPHS and not together)):
-            yield batch
-            batch, nodes = [], 0
-        batch.append(one)
-        nodes += size
-    if batch:
-        yield batch
 
 
 def _untouched(row: Record) -> bool:
@@ -173,22 +162,7 @@ def _take_back(rows: Sequence[Record], keys: Sequence[str]) -> None:
         )
 
 
-@dataclass(slots=True)
-class _Counts:
-    raised: list[RaiseResult] = field(default_factory=list)
-    there: list[RaiseResult] = field(default_factory=list)
-    not_raised: list[RaiseResult] = field(default_factory=list)
-
-
-def _count(results: Sequence[RaiseResult]) -> _Counts:
-    counts = _Counts()
-    for one in results:
-        kind = counts.not_raised if one.row is None else counts.raised
-        (counts.there if one.row and not one.is_new else kind).append(one)
-    return counts
-
-
-@task(task_run_name="publish the outcome of each row", **STEP)
+@step("publish the outcome of each row")
 def publish_rows(results: Sequence[RaiseResult]) -> None:
     """Attach a table to the run: the outcome of each invoice that was asked for."""
     columns = ("Asked for in", "Invoice", "Account", ">Total", "Outcome")
@@ -214,39 +188,33 @@ def outcome(results: Sequence[RaiseResult]) -> BulkOutcome:
     Raises:
         Rejected: nothing was raised, and why.
     """
-    counts = _count(results)
-    reasons = [reason for one in counts.not_raised for reason in one.problems]
-    if reasons and not (counts.raised or counts.there):
-        raise Rejected(reasons, _summary(reasons, len(results)))
-    sentence = f"{counted(len(counts.raised), 'draft')} raised over {_sums(counts.raised)}."
-    if counts.there:
-        sentence += f" {counted(len(counts.there), 'invoice')} had been raised before."
-    if counts.not_raised:
+    there = [one.row for one in results if one.row]
+    new = [one.row for one in results if one.row and one.is_new]
+    before, not_raised = len(there) - len(new), len(results) - len(there)
+    reasons = [reason for one in results if one.row is None for reason in one.problems]
+    if reasons and not there:
+        told = first_of(reasons, MAX_REASONS_SHOWN, ", all on the page bulk-raise of this run")
+        raise Rejected(reasons, f"None of {counted(len(results), 'invoice')} was raised. {told}")
+    sentence = f"{counted(len(new), 'draft')} raised over {_sums(new)}."
+    if before:
+        sentence += f" {counted(before, 'invoice')} had been raised before."
+    if not_raised:
         sentence += (
-            f" {counted(len(counts.not_raised), 'invoice')} not raised; "
+            f" {counted(not_raised, 'invoice')} not raised; "
             "the page bulk-raise of this run says why."
         )
     return BulkOutcome(
         sentence=sentence,
-        raised=len(counts.raised),
-        there_before=len(counts.there),
-        not_raised=len(counts.not_raised),
-        names=[one.row["Name"] for one in results if one.row],
+        raised=len(new),
+        there_before=before,
+        not_raised=not_raised,
+        names=[row["Name"] for row in there],
         reasons=reasons,
     )
 
 
-def _sums(raised: Sequence[RaiseResult]) -> str:
+def _sums(rows: Sequence[Record]) -> str:
     sums: dict[str, Money] = {}
-    for one in raised:
-        if one.row:
-            amount = _total(one.row)
-            sums[amount.currency] = sums.get(amount.currency, Money(amount.currency, 0)) + amount
+    for amount in map(_total, rows):
+        sums[amount.currency] = sums.get(amount.currency, Money(amount.currency, 0)) + amount
     return ", ".join(map(str, sums.values())) or "nothing"
-
-
-def _summary(reasons: Sequence[str], invoices: int) -> str:
-    first = " ".join(reasons[:MAX_REASONS_SHOWN])
-    more = len(reasons) - MAX_REASONS_SHOWN
-    rest = f" … and {more:,} more, all on the page bulk-raise of this run." if more > 0 else ""
-    return f"None of {counted(invoices, 'invoice')} was raised. {first}{rest}"

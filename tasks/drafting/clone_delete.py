@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 
-from prefect import task
 from prefect.logging import get_run_logger
 
 from invoicing.connectors import salesforce, stripe
@@ -24,11 +23,11 @@ from tasks.records.invoices import find_record
 from tasks.records.linked_invoice import lost_draft, own_stripe_id, stripe_invoice
 from tasks.records.locks import INVOICE
 from tasks.runtime.clock import today
-from tasks.runtime.retries import STEP
+from tasks.runtime.retries import step
 from tasks.runtime.run_page import run_id
 
 
-@task(task_run_name="check whether {reference} is deleted already", **STEP)
+@step("check whether {reference} is deleted already")
 def deleted_before(reference: str) -> bool:
     """Whether the same was asked before, and what it was about is gone."""
     if intents.find(DELETE, reference.strip()) is None:
@@ -40,7 +39,7 @@ def deleted_before(reference: str) -> bool:
     return False
 
 
-@task(task_run_name="check that it can be deleted", **STEP)
+@step("check that it can be deleted")
 def check_deletable(draft: Invoice, reference: str) -> None:
     """Refuse what is more than a draft.
 
@@ -66,7 +65,7 @@ def _names(draft: Invoice) -> Iterator[str]:
         yield stripe_id
 
 
-@task(task_run_name="delete the draft in Stripe", **STEP)
+@step("delete the draft in Stripe")
 def delete_in_stripe(draft: Invoice) -> None:
     """Delete the draft's counterpart in Stripe, if it ever got one.
 
@@ -98,7 +97,7 @@ def _lost_draft(draft: Invoice) -> WholeInvoice | None:
     return lost_draft(draft.record_id, customer, earlier.intended_at)
 
 
-@task(task_run_name="delete the record", **STEP)
+@step("delete the record")
 def delete_record(draft: Invoice) -> None:
     """Delete the record with its lines and its timeline; nothing happens if it is gone."""
     INVOICE.keep(draft.record_id)
@@ -108,7 +107,7 @@ def delete_record(draft: Invoice) -> None:
         get_run_logger().info("%s was deleted already.", draft.name)
 
 
-@task(task_run_name="clone {original.name}", **STEP)
+@step("clone {original.name}")
 def write_clone(
     original: Invoice, due_date: date | None, terms: Terms | None, request_id: str
 ) -> Invoice:

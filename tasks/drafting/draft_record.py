@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from prefect import task
 from prefect.logging import get_run_logger
 
 from invoicing.connectors import salesforce
@@ -33,7 +32,7 @@ from tasks.records.price_books import read_price_book
 from tasks.records.record_writer import add_entries, make_entry
 from tasks.records.tax_rate_names import rate_problems
 from tasks.runtime.clock import today
-from tasks.runtime.retries import STEP
+from tasks.runtime.retries import step
 from tasks.runtime.run_page import run_id, run_url
 
 
@@ -62,7 +61,7 @@ class Draft:
         return total(self.lines, self.currency, self.details.discount)
 
 
-@task(task_run_name="check the form", **STEP)
+@step("check the form")
 def prepare_draft(
     account: str,
     description: str,
@@ -118,7 +117,7 @@ def options_problems(details: Details, before: Details | None = None) -> list[st
     return problems
 
 
-@task(task_run_name="write the draft", **STEP)
+@step("write the draft")
 def write_draft(draft: Draft) -> Invoice:
     """Write a draft and its lines in one all-or-nothing call, once for its key.
 

@@ -5,8 +5,6 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
-from prefect import task
-
 from invoicing.connectors import salesforce
 from invoicing.domain.forms.draft_lines import (
     changed_lines,
@@ -30,7 +28,7 @@ from tasks.records.locks import INVOICE
 from tasks.records.price_books import read_price_book
 from tasks.records.record_writer import add_entry
 from tasks.runtime.clock import today
-from tasks.runtime.retries import STEP
+from tasks.runtime.retries import step
 from tasks.runtime.run_page import run_id, run_url
 
 
@@ -43,7 +41,7 @@ class Revision:
     key: str
 
 
-@task(task_run_name="check the changes", **STEP)
+@step("check the changes")
 def prepare_revision(
     invoice: Invoice,
     *,
@@ -119,7 +117,7 @@ def _check_not_being_sent(invoice: Invoice) -> None:
         )
 
 
-@task(task_run_name="write the changes", **STEP)
+@step("write the changes")
 def write_revision(revision: Revision) -> Invoice:
     """Write a revised draft in one all-or-nothing call, once for its key.
 

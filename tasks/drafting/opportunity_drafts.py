@@ -3,8 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from prefect import task
-
 from invoicing.connectors.salesforce import Record
 from invoicing.domain.forms.invoice_table import MAX_INVOICES
 from invoicing.domain.model.invoice import Account, Line
@@ -17,10 +15,10 @@ from tasks.drafting.bulk_checks import BulkItem, Defaults, checked
 from tasks.records.accounts import read_accounts
 from tasks.records.environment_check import org_currency
 from tasks.records.soql_lists import select_in
-from tasks.runtime.retries import STEP
+from tasks.runtime.retries import step
 
 
-@task(task_run_name="check the Opportunities", **STEP)
+@step("check the Opportunities")
 def check_opportunities(references: Sequence[str], defaults: Defaults) -> list[BulkItem]:
     """Check Opportunities and their products, in a few queries for all of them.
 

@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-from prefect import task
-
 from invoicing.connectors import salesforce, stripe
 from invoicing.domain.model import markdown
 from invoicing.domain.model.amount_due import AmountDue, collection_problems, due_rows
@@ -21,7 +19,7 @@ from invoicing.ledger.intents import AGREE
 from tasks.records.balances import owed_before, stripe_customer
 from tasks.records.tax_rate_names import rate_ids, rate_problems, tax_behavior
 from tasks.runtime.clock import stamp_now, today
-from tasks.runtime.retries import STEP
+from tasks.runtime.retries import step
 from tasks.runtime.run_page import publish_page, run_id, run_url
 
 
@@ -50,7 +48,7 @@ class Preview:
         return " ".join([f"{comes}{self.asked.note}", *problems])
 
 
-@task(task_run_name="check that it can be billed", **STEP)
+@step("check that it can be billed")
 def check_billable(invoice: Invoice) -> None:
     """Refuse what Stripe could not bill.
 
@@ -64,7 +62,7 @@ def check_billable(invoice: Invoice) -> None:
         raise Rejected([f"{invoice.name} cannot be billed.", *problems])
 
 
-@task(task_run_name="ask Stripe what it would bill", **STEP)
+@step("ask Stripe what it would bill")
 def ask_for_preview(invoice: Invoice) -> Preview:
     """The exact total, taxes and discounts included; Stripe makes no invoice of it.
 
@@ -101,7 +99,7 @@ def ask_for_preview(invoice: Invoice) -> Preview:
     )
 
 
-@task(task_run_name="write the preview on the record", **STEP)
+@step("write the preview on the record")
 def write_preview(invoice: Invoice, preview: Preview) -> None:
     """Note on the record what would be billed; changing the draft takes the note away.
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from prefect import task
 from prefect.logging import get_run_logger
 
 from invoicing.connectors import prefect, salesforce
@@ -10,7 +9,7 @@ from invoicing.domain.forms.product_options import Product, choices_of, with_cho
 from invoicing.domain.salesforce.queries import Query, all_of, equals, is_in
 from invoicing.mapping import org_field_reader
 from tasks.records.price_books import price_book_condition
-from tasks.runtime.retries import STEP
+from tasks.runtime.retries import step
 
 FORMS = ("raise-invoice", "revise-invoice")
 """The deployments whose forms name products."""
@@ -19,7 +18,7 @@ MAX_CHOICES = 500
 """Products that a list in a form may have: the browser draws all of them for each line."""
 
 
-@task(task_run_name="read the products", **STEP)
+@step("read the products")
 def read_choices() -> list[str]:
     """Products to pick: those active in the price books that invoices use.
 
@@ -51,7 +50,7 @@ def read_choices() -> list[str]:
     )
 
 
-@task(task_run_name="publish the product options", **STEP)
+@step("publish the product options")
 def publish_choices(choices: Sequence[str]) -> list[str]:
     """Put the choices into the forms; returns the deployments that had others before."""
     server = prefect.client()

@@ -3,8 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from prefect import task
-
 from invoicing.domain.forms.draft_lines import PriceBook, discount_of, new_lines
 from invoicing.domain.forms.invoice_table import (
     Form,
@@ -31,11 +29,11 @@ from tasks.records.accounts import read_accounts
 from tasks.records.environment_check import org_currency
 from tasks.records.price_books import read_price_book
 from tasks.records.tax_rate_names import known_rate, rate_problems, read_taxes
-from tasks.runtime.retries import CACHED, STEP
+from tasks.runtime.retries import step
 from tasks.runtime.run_page import run_id
 
 
-@task(task_run_name="read the table", **CACHED)
+@step("read the table", cached=True)
 def read_table(csv: str, file: str, layout: TableLayout) -> Table | None:
     """Read a table as text or from where it is, with what is remembered of its layout.
 
@@ -75,7 +73,7 @@ def _remembered(layout: TableLayout) -> TableLayout:
     return layout.over(TableLayout.model_validate_json(found)) if found else layout
 
 
-@task(task_run_name="check the table", **STEP)
+@step("check the table")
 def check_table(table: Table | None, defaults: Defaults, request: str) -> list[BulkItem]:
     """Check a whole table against Salesforce, in a few queries for all of its rows.
 

@@ -1,7 +1,5 @@
 """What the wizard needs of Salesforce: the Account, its price book, and the draft in the end."""
 
-from prefect import task
-
 from invoicing.domain.forms.parameters import AccountReference
 from invoicing.domain.forms.wizard import Order, WizardContext, review
 from invoicing.domain.model.invoice import Account
@@ -13,11 +11,11 @@ from tasks.records.accounts import find_accounts
 from tasks.records.price_books import price_book_entries
 from tasks.runtime.clock import today
 from tasks.runtime.prompts import Prompts
-from tasks.runtime.retries import CACHED
+from tasks.runtime.retries import step
 from tasks.runtime.run_page import run_id
 
 
-@task(task_run_name="look for the Account {word}", **CACHED)
+@step("look for the Account {word}", cached=True)
 def look_for_account(word: AccountReference) -> list[Account]:
     """The Accounts that a word may mean: the one it names, else those it is a part of."""
     column = "Id" if looks_like_id(word, "001") else "Name"
@@ -28,7 +26,7 @@ def look_for_account(word: AccountReference) -> list[Account]:
     return find_accounts(Comparison("Name", "LIKE", part), limit=100)
 
 
-@task(task_run_name="open the price book", **CACHED)
+@step("open the price book", cached=True)
 def open_price_book(account: Account) -> WizardContext:
     """WizardContext of an Account: products and prices on this day."""
     book = price_book_entries(account.currency, account=account)

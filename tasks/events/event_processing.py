@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 
 import orjson
 from more_itertools import chunked, partition
-from prefect import task
 from prefect.logging import get_run_logger
 
 from invoicing.connectors import prefect, stripe
@@ -30,7 +29,7 @@ from tasks.events.dead_letter_report import publish_new_dead_letters
 from tasks.events.resolve_events import needs_its_invoice, resolve_invoices, update_accounts
 from tasks.records.locks import heartbeat
 from tasks.runtime.clock import today
-from tasks.runtime.retries import FEW_RETRIES, STEP
+from tasks.runtime.retries import FEW_RETRIES, step
 from tasks.runtime.run_page import publish_table
 from tasks.sync.refresh import refresh
 from tasks.sync.refresh_result import RefreshResult
@@ -64,7 +63,7 @@ class FetchResult:
         return f"Stripe listed {counted(self.seen, 'event')}, {self.new:,} of them new."
 
 
-@task(task_run_name="fetch events from Stripe", **STEP)
+@step("fetch events from Stripe")
 def fetch_events(lookback: timedelta) -> FetchResult:
     """Put every event since the last fetch into the inbox.
 
@@ -98,7 +97,7 @@ def fetch_events(lookback: timedelta) -> FetchResult:
     return fetched
 
 
-@task(task_run_name="check for missed events", **STEP)
+@step("check for missed events")
 def close_gap(fetched: FetchResult) -> None:
     """Where events may have been dropped by Stripe, have everything compared, and say so.
 
@@ -188,7 +187,7 @@ def _by_ordering_key(events: Sequence[Event]) -> list[list[Event]]:
     return shares
 
 
-@task(task_run_name="choose events to replay", **STEP)
+@step("choose events to replay")
 def replay(wanted: EventFilter) -> int:
     """Mark the chosen events to be handled again; returns their number."""
     return inbox.replay(settings().stripe.account_id, wanted)
@@ -206,7 +205,7 @@ def summary(changes: Sequence[RefreshResult]) -> str:
     return "; ".join(parts).rstrip(".") + "."
 
 
-@task(task_run_name="process a batch of events", **STEP)
+@step("process a batch of events")
 def process_events(events: Sequence[Event]) -> list[RefreshResult]:
     """Refresh each invoice that some claimed events are about, once, however many name it."""
     owner = events[0].owner or ""
@@ -319,7 +318,7 @@ def _unforeseen(error: Exception) -> str:
     return f"it could not be processed ({kind}{error})"
 
 
-@task(task_run_name="bring records in step with Stripe", **STEP | {"retries": FEW_RETRIES})
+@step("bring records in step with Stripe", retries=FEW_RETRIES)
 def refresh_free(
     stripe_ids: Sequence[str], reread_payments: Collection[str]
 ) -> list[RefreshResult]:

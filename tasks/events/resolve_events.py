@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
-from prefect import task
 from prefect.logging import get_run_logger
 
 from invoicing.connectors import salesforce, stripe
@@ -22,7 +21,7 @@ from invoicing.ledger import inbox
 from invoicing.ledger.models import Event
 from tasks.records.environment_check import text_lengths
 from tasks.records.soql_lists import select_in
-from tasks.runtime.retries import STEP
+from tasks.runtime.retries import step
 
 SHOWN_ATTRIBUTES = frozenset(["name", "email"])
 """Attributes of a Stripe customer that are shown on the Account."""
@@ -37,7 +36,7 @@ def needs_its_invoice(event: Event) -> bool:
     return bool(about and not event.invoice_id and event.body)
 
 
-@task(task_run_name="find the invoices of payments", **STEP)
+@step("find the invoices of payments")
 def resolve_invoices(events: Sequence[Event]) -> list[Event]:
     """Find the invoices of events that name them by a payment, each payment once.
 

@@ -1,20 +1,19 @@
 """Once more a night: the invoices that dead letters are about."""
 
 from more_itertools import chunked
-from prefect import task
 from prefect.logging import get_run_logger
 
 from invoicing.errors import TransientError
 from invoicing.ledger import inbox
 from invoicing.settings import settings
 from tasks.events.dead_letter_report import publish_new_dead_letters
-from tasks.runtime.retries import STEP
+from tasks.runtime.retries import step
 from tasks.sync.refresh import refresh
 
 AT_A_TIME = 500
 
 
-@task(task_run_name="look at the invoices of dead letters again", **STEP)
+@step("look at the invoices of dead letters again")
 def retry_dead_letters() -> None:
     """Refresh what dead letters are about, payments too; those that succeed are closed by it."""
     dead = inbox.dead_letters(settings().stripe.account_id)

@@ -3,12 +3,12 @@
 A record and its lines are written all or none, as many of them in a call as Salesforce takes.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
 
-from prefect import task
+from more_itertools import constrained_batches
 
 from invoicing.connectors import salesforce, stripe
 from invoicing.connectors.salesforce import GRAPHS, NODES, GraphError
@@ -25,7 +25,7 @@ from tasks.records.locks import INVOICE
 from tasks.records.record_writer import publish, written_lines
 from tasks.records.saved_values import Written, look_at
 from tasks.records.soql_lists import select_in
-from tasks.runtime.retries import STEP
+from tasks.runtime.retries import step
 from tasks.runtime.run_page import this_attempt
 from tasks.sync.new_records import (
     creation_entry,
@@ -65,7 +65,7 @@ class Call:
     unanswered: TransientError | None = None
 
 
-@task(task_run_name="create the records that are missing", **STEP)
+@step("create the records that are missing")
 def make_records(sync: SyncRun, rows: Sequence[drift.DriftedInvoice]) -> None:
     """Make the records of invoices, and write down the outcome of each.
 
@@ -170,27 +170,15 @@ def _write(
         )
         for one in lane
     )
-    for some in _in_calls(graphs):
+    for some in constrained_batches(
+        graphs, NODES, GRAPHS, get_len=lambda graph: len(graph[1]), strict=False
+    ):
         try:
             answers = salesforce.client().write_graphs([nodes for _, nodes in some])
         except TransientError as error:
             yield Call(some, [], unanswered=error)
             return
         yield Call(some, answers)
-
-
-def _in_calls(graphs: Iterable[Graph]) -> Iterator[list[Graph]]:
-    """As many records in a call as it takes."""
-    some: list[Graph] = []
-    nodes = 0
-    for graph in graphs:
-        if some and (len(some) == GRAPHS or nodes + len(graph[1]) > NODES):
-            yield some
-            some, nodes = [], 0
-        some.append(graph)
-        nodes += len(graph[1])
-    if some:
-        yield some
 
 
 def _note_made(sync: SyncRun, written: Sequence[links.LastWrite], keys: Mapping[str, str]) -> None:

@@ -1,25 +1,30 @@
 """The drift report: a page for people on the run, and every difference in a file."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
-from prefect import task
-
 from invoicing.domain.model import csv_cells, markdown
+from invoicing.domain.model.wording import counted
+from invoicing.domain.sync.drift_kinds import Kind
 from invoicing.ledger import drift, rewritten_values
 from invoicing.ledger.models import DriftRow, SyncRun
 from invoicing.settings import settings
 from tasks.full_sync.missing_customer_ids import SilentAccount
 from tasks.records.saved_values import said
-from tasks.runtime.retries import STEP
+from tasks.runtime.retries import step
 from tasks.runtime.run_page import publish_page, publish_table, record_page, run_url, stripe_page
 
 MAX_ROWS_SHOWN = 500
 """Differences in the table of the run; the file has all."""
 
 SYNCS_SHOWN = 14
+
+ONLY_IN_STRIPE = (Kind.MISSING_IN_SALESFORCE, Kind.UNLINKED_CUSTOMER, Kind.DUPLICATE)
+
+ONLY_IN_SALESFORCE = (Kind.MISSING_IN_STRIPE, Kind.DELETED)
+
 COLUMNS = (
     "kind",
     "name",
@@ -34,7 +39,7 @@ COLUMNS = (
 )
 
 
-@task(task_run_name="publish the drift report", **STEP)
+@step("publish the drift report")
 def publish_drift(sync: SyncRun, silent: Sequence[SilentAccount] = ()) -> str:
     """Attach the report to the run, write the full list; returns how the differences came out."""
     in_stripe, in_salesforce = _counts(sync)
@@ -43,7 +48,8 @@ def publish_drift(sync: SyncRun, silent: Sequence[SilentAccount] = ()) -> str:
     page = [
         "# Drift report",
         f"{in_stripe:,} invoices in Stripe, {in_salesforce:,} in Salesforce, "
-        f"**{sum(kinds.values()):,} differed**. All of them: `{file}`",
+        f"**{sum(kinds.values()):,} differed**. {_told_already(in_salesforce - in_stripe, kinds)}"
+        f"The worker has all that differed in a file: `{file}`",
         _table("kind", {kind.value: count for kind, count in kinds.items()}),
         _table("outcome", outcomes),
         *_changed_by_org(),
@@ -76,6 +82,24 @@ def publish_drift(sync: SyncRun, silent: Sequence[SilentAccount] = ()) -> str:
 def _counts(sync: SyncRun) -> tuple[int, int]:
     [now] = [run for run in drift.last_syncs(SYNCS_SHOWN) if run.id == sync.id] or [sync]
     return now.in_stripe, now.in_salesforce
+
+
+def _told_already(more_here: int, kinds: Mapping[Kind, int]) -> str:
+    """Why Salesforce has more of them than Stripe, and they are no difference.
+
+    Args:
+        more_here: So many more it has.
+        kinds: What differed, by kind.
+    """
+    only_there = sum(kinds.get(kind, 0) for kind in ONLY_IN_STRIPE)
+    only_here = sum(kinds.get(kind, 0) for kind in ONLY_IN_SALESFORCE)
+    deleted = more_here + only_there - only_here
+    if deleted < 1:
+        return ""
+    return (
+        f"{counted(deleted, 'record')} in Salesforce {'is' if deleted == 1 else 'are'} Deleted, as "
+        "the draft in Stripe is: that is no difference. "
+    )
 
 
 def _changed_by_org() -> list[str]:

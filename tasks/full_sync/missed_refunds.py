@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime, timedelta
 
-from prefect import task
 from prefect.logging import get_run_logger
 
 from invoicing.connectors import stripe
@@ -11,7 +10,7 @@ from invoicing.domain.stripe.payment_facts import PaymentName, named_payment
 from invoicing.errors import Rejected
 from invoicing.ledger import inbox, payment_facts
 from invoicing.settings import settings
-from tasks.runtime.retries import STEP
+from tasks.runtime.retries import step
 from tasks.sync.refresh import refresh
 
 OVERLAP = timedelta(days=1)
@@ -20,7 +19,7 @@ EVENT_TYPES = ("refund.created", "charge.dispute.created")
 """The events that tell of money that goes back, in both of Stripe's shapes."""
 
 
-@task(task_run_name="look for refunds, disputes and debits that no event reported", **STEP)
+@step("look for refunds, disputes and debits that no event reported")
 def find_missed_refunds() -> None:
     """Look into the payments of which money went back since the last look without an event.
 

@@ -4,15 +4,14 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from more_itertools import chunked
-from prefect import task
 
 from invoicing.connectors import salesforce
 from invoicing.domain.model.wording import counted
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.queries import Comparison, Query, all_of, equals, is_in
-from tasks.records.accounts import CUSTOMER_ID, NOT_SHOWN, show_customers
+from tasks.records.accounts import NOT_SHOWN, show_customers
 from tasks.records.soql_lists import select_in
-from tasks.runtime.retries import STEP
+from tasks.runtime.retries import step
 from tasks.sync.refresh import refresh
 
 
@@ -25,7 +24,7 @@ class SilentAccount:
     why: str
 
 
-@task(task_run_name="show customers on their Accounts", **STEP)
+@step("show customers on their Accounts")
 def show_missing_customers() -> list[SilentAccount]:
     """Write the customers on Accounts that do not show them: refused once, or cleared by somebody.
 
@@ -33,7 +32,7 @@ def show_missing_customers() -> list[SilentAccount]:
         The Accounts that still do not show theirs.
     """
     billed = Query(record.INVOICE, ["Account__c"], Comparison(record.STRIPE_ID, "!=", None))
-    silent = all_of(equals(CUSTOMER_ID, None), is_in("Id", billed))
+    silent = all_of(equals(record.CUSTOMER_ID, None), is_in("Id", billed))
     names = dict(salesforce.client().bulk_query(Query("Account", ["Id", "Name"], silent)))
     still: list[SilentAccount] = []
     for some in chunked(names, salesforce.COLLECTION):

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from more_itertools import chunked
-from prefect import Task, task
+from prefect import Task
 from prefect.futures import PrefectFuture, wait
 from prefect.logging import get_run_logger
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
@@ -32,7 +32,7 @@ from tasks.records.invoices import synced_fields
 from tasks.records.locks import INVOICE
 from tasks.records.record_writer import make_entry, publish
 from tasks.records.saved_values import Saved, look_at_many
-from tasks.runtime.retries import STEP
+from tasks.runtime.retries import step
 from tasks.sync.new_records import BilledTo, accounts_of, mirrored_fields, project_all
 from tasks.sync.refresh import close_dead_letters, refresh
 from tasks.sync.refresh_result import RefreshResult
@@ -70,7 +70,7 @@ Pair = tuple[drift.DriftedInvoice, Projection]
 """A drifted invoice, and its projection from Stripe."""
 
 
-@task(task_run_name="compare both sides", **STEP)
+@step("compare both sides")
 def find_drift(sync: SyncRun) -> tuple[int, int]:
     """Compare both sides in the ledger.
 
@@ -118,7 +118,7 @@ def repair(sync: SyncRun, only: Sequence[Kind]) -> None:
     if Kind.MISSING_IN_SALESFORCE in only:
         missing = drift.in_stripe_order(sync.id, [Kind.MISSING_IN_SALESFORCE], size=CREATE_CHUNK)
         _side_by_side(make_records, sync, missing, CREATE_CHUNKS_AT_ONCE)
-    for rows in drift.chunks(sync.id, only, unsettled=True, size=FRESH_CHUNK):
+    for rows in drift.chunks(sync.id, only, untouched=True, size=FRESH_CHUNK):
         repair_one_by_one(sync, [row.subject for row in rows])
 
 
@@ -143,7 +143,7 @@ def _side_by_side(
         written.result()
 
 
-@task(task_run_name="repair one by one", **STEP)
+@step("repair one by one")
 def repair_one_by_one(sync: SyncRun, subjects: Sequence[str]) -> None:
     """Repair some drift from a fresh reading, and write down the outcome of each."""
     try:
@@ -161,7 +161,7 @@ def _outcome(change: RefreshResult) -> str:
     return f"changed by the org: {change.note}" if change.note else "was in step by then"
 
 
-@task(task_run_name="repair in bulk", **STEP)
+@step("repair in bulk")
 def write_in_bulk(sync: SyncRun, rows: Sequence[drift.DriftedInvoice]) -> None:
     """Write what differs by Bulk jobs, each row's result looked at.
 
@@ -280,7 +280,7 @@ def _update(
     return {"Id": row.record_id} | fields | synced_fields(projection.status)
 
 
-@task(task_run_name="sync what has changed", **STEP)
+@step("sync what has changed")
 def sync_changed() -> str:
     """Refresh only what events or Salesforce say has changed since the last sync began.
 

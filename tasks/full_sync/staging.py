@@ -14,7 +14,6 @@ from math import inf
 from uuid import UUID
 
 from more_itertools import chunked
-from prefect import task
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.logging import get_run_logger
 
@@ -43,7 +42,7 @@ from tasks.records.locks import Lock
 from tasks.records.record_writer import kept_of_lines
 from tasks.records.saved_values import OF_LINE
 from tasks.runtime.clock import today
-from tasks.runtime.retries import STEP
+from tasks.runtime.retries import step
 from tasks.runtime.run_page import run_id, this_attempt
 
 STAGED_EVERY_SECONDS = 2.0
@@ -85,7 +84,7 @@ def lock_sync() -> Iterator[None]:
         yield
 
 
-@task(task_run_name="begin the sync, or go on with the last", **STEP)
+@step("begin the sync, or go on with the last")
 def begin_sync(dry_run: bool) -> SyncRun:
     """Begin a full sync, or go on with one that was cut short; stops when little is left to spend.
 
@@ -120,7 +119,7 @@ def check_api_usage() -> None:
         )
 
 
-@task(task_run_name="read Stripe", **STEP)
+@step("read Stripe")
 def read_stripe() -> None:
     """Stage all invoices of the account.
 
@@ -316,7 +315,7 @@ def _comparison() -> RecordComparison:
     return RecordComparison(keeps, kept_of_lines(), text_lengths(record.INVOICE))
 
 
-@task(task_run_name="read Salesforce", **STEP)
+@step("read Salesforce")
 def read_salesforce(sync: SyncRun) -> None:
     """Stage all invoice records that have a Stripe invoice, part by part, once for each sync."""
     if sync.salesforce_read:

@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import NamedTuple
 
-from prefect import task
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import (
     ArtifactCollectionFilter,
@@ -27,7 +26,7 @@ from invoicing.domain.model.wording import counted
 from invoicing.settings import settings
 from tasks.installation.automations import PREFECT_YAML, flows_of
 from tasks.runtime.prompts import HOW_TO_ANSWER
-from tasks.runtime.retries import STEP
+from tasks.runtime.retries import step
 from tasks.runtime.run_page import name_without_headline, publish_one_page, run_url, ui_page
 
 KEY = "overview"
@@ -66,7 +65,7 @@ class Overview(NamedTuple):
         return f"{waiting} {verb} for an answer, {failed} failed in the last seven days."
 
 
-@task(task_run_name="bring the page up to date", **STEP)
+@step("bring the page up to date")
 def update_overview() -> str:
     """Write the page, if it is another one than before; returns it in one sentence."""
     with get_client(sync_client=True) as client:

@@ -1,8 +1,8 @@
 """Prefect's server: there, ours alone, and with everything that is deployed to it."""
 
-import ipaddress
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from itertools import zip_longest
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,15 +14,16 @@ from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterNam
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import ObjectNotFound
 
-from invoicing.doctor.checks import Check, Untold, Wrong
+from invoicing.doctor.checks import Check, Untold, Wrong, ask
 from invoicing.doctor.settings_checks import SETTINGS
-from invoicing.settings import read, settings
+from invoicing.settings import is_loopback, read, settings
 from tasks.installation import alert_automations, automations, queues, server_owner
 from tasks.installation.server_owner import server
 
 SERVER, PASSWORD, POOL = "Prefect server", "Prefect password", "work pool"
-TIMEOUT_SECONDS = 10
 DEPLOY = "`make deploy`"
+
+_check = partial(Check, "Prefect")
 
 
 def prefect_checks() -> list[Check]:
@@ -84,10 +85,6 @@ def prefect_checks() -> list[Check]:
     ]
 
 
-def _check(name: str, look: Callable[[], str], remedy: str, after: str) -> Check:
-    return Check("Prefect", name, look, remedy, after)
-
-
 def _own_settings() -> str:
     read(queues.Limits)
     read(automations.Timing)
@@ -96,7 +93,7 @@ def _own_settings() -> str:
 
 
 def _reached() -> str:
-    answer = _ask("health")
+    answer = ask(settings().prefect_api_url, "health")
     if not answer.ok or answer.text.strip() != "true":
         raise Wrong(f"What answers at {settings().prefect_api_url} is no Prefect server.")
     return f"It answers at {settings().prefect_api_url}."
@@ -106,8 +103,8 @@ def _password() -> str:
     """Source: Prefect's server answers 401 to everything but its health, where it has one."""
     auth = settings().prefect_api_auth
     user, _, password = (auth.get_secret_value() if auth else "").partition(":")
-    if _ask("admin/version").status_code == requests.codes.unauthorized:
-        if not _ask("admin/version", (user, password)).ok:
+    if ask(settings().prefect_api_url, "admin/version").status_code == requests.codes.unauthorized:
+        if not ask(settings().prefect_api_url, "admin/version", (user, password)).ok:
             raise Wrong(
                 "The server does not accept the password of PREFECT_API_AUTH_STRING."
                 if auth
@@ -115,18 +112,9 @@ def _password() -> str:
                 "Set it to what the server has as PREFECT_SERVER_API_AUTH_STRING.",
             )
         return "The server asks for a password, and accepts ours."
-    if not _is_this_machine(urlsplit(settings().prefect_api_url).hostname or ""):
+    if not is_loopback(urlsplit(settings().prefect_api_url).hostname or ""):
         raise Wrong("The server asks for no password: whoever reaches it runs code with our keys.")
     return "The server asks for none, and is reached on this machine."
-
-
-def _is_this_machine(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _version() -> str:
@@ -205,7 +193,7 @@ def _deployments() -> str:
             continue
         different = [
             what
-            for what, wanted, is_so in _settled(entry, found[name])
+            for what, wanted, is_so in _compared(entry, found[name])
             if wanted is not None and wanted != is_so
         ]
         if different:
@@ -214,7 +202,9 @@ def _deployments() -> str:
     return "All are there, as prefect.yaml has them."
 
 
-def _settled(entry: Mapping[str, Any], found: DeploymentResponse) -> Iterator[tuple[str, Any, Any]]:
+def _compared(
+    entry: Mapping[str, Any], found: DeploymentResponse
+) -> Iterator[tuple[str, Any, Any]]:
     """What a deployment must have: what it is called, what it should be, what it is."""
     limit = found.global_concurrency_limit
     options = found.concurrency_options
@@ -294,12 +284,3 @@ def _refuse(wrong: Sequence[str]) -> None:
     if wrong:
         said = "; ".join(wrong)
         raise Wrong(f"{said[0].upper()}{said[1:]}.")
-
-
-def _ask(path: str, auth: tuple[str, str] | None = None) -> requests.Response:
-    url = f"{settings().prefect_api_url.rstrip('/')}/{path}"
-    try:
-        return requests.get(url, auth=auth, timeout=TIMEOUT_SECONDS)
-    except requests.RequestException as error:
-        told = f"Nothing answers at {settings().prefect_api_url} ({type(error).__name__})."
-        raise Wrong(told) from error

@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime, timedelta
 
-from prefect import task
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import (
     DeploymentFilter,
@@ -19,16 +18,16 @@ from invoicing.ledger import inbox, run_durations
 from invoicing.ledger.run_durations import EndedRun
 from tasks.installation.automations import PREFECT_YAML, flows_of
 from tasks.installation.overview import RUNS_READ
-from tasks.runtime.retries import STEP
+from tasks.runtime.retries import step
 
-SETTLED_AFTER = timedelta(minutes=2)
+COUNTED_AFTER = timedelta(minutes=2)
 """So long after its end a run is counted: what has crashed was begun again by then."""
 
 
-@task(task_run_name="count the runs that are over", **STEP)
+@step("count the runs that are over")
 def count_runs() -> None:
     """Count what ended since the last time; nothing of what was before the first."""
-    since, until = inbox.cursor(run_durations.CURSOR), datetime.now(UTC) - SETTLED_AFTER
+    since, until = inbox.cursor(run_durations.CURSOR), datetime.now(UTC) - COUNTED_AFTER
     run_durations.count(_ended(since, until) if since else [], since, until)
 
 

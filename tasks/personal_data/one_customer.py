@@ -7,17 +7,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from platform import node
 
-from prefect import task
 from prefect.client.orchestration import SyncPrefectClient, get_client
 
-from invoicing.domain.model.wording import counted
+from invoicing.domain.model.wording import counted, first_of
 from invoicing.errors import Rejected
 from invoicing.ledger import personal_data
 from tasks.personal_data import report_files, run_history
 from tasks.personal_data.known_as import KnownAs, known_as, open_invoices
 from tasks.personal_data.run_history import History
 from tasks.records.locks import ACCOUNT, INVOICE
-from tasks.runtime.retries import STEP
+from tasks.runtime.retries import step
 
 MATTERS_SHOWN = 5
 
@@ -48,7 +47,7 @@ class Erased:
         return ", ".join(told) or "nothing, for nothing was left"
 
 
-@task(task_run_name="write down what is held of {account_id}", **STEP)
+@step("write down what is held of {account_id}")
 def export(account_id: str) -> str:
     """Write what is held here of a customer into a file; returns where that is."""
     known = known_as(account_id)
@@ -64,7 +63,7 @@ def export(account_id: str) -> str:
     return f"{report_files.write_export(known.account_id, content)} on {node()}"
 
 
-@task(task_run_name="erase {account_id}", **STEP)
+@step("erase {account_id}")
 def erase(account_id: str) -> Erased:
     """Erase a customer wherever it is found here, while no other run works on it.
 
@@ -80,11 +79,12 @@ def erase(account_id: str) -> Erased:
     """
     first = known_as(account_id)
     invoices = first.ids - first.customers - {first.account_id}
-    with ACCOUNT.held(first.account_id), INVOICE.held_if_free(invoices) as busy:
-        for error in busy.values():
-            raise error
-        with get_client(sync_client=True) as client:
-            return _erase(client, known_as(account_id))
+    with (
+        ACCOUNT.held(first.account_id),
+        INVOICE.held(*invoices),
+        get_client(sync_client=True) as client,
+    ):
+        return _erase(client, known_as(account_id))
 
 
 def _erase(client: SyncPrefectClient, known: KnownAs) -> Erased:
@@ -108,7 +108,5 @@ def _check_nothing_is_open(known: KnownAs, history: History) -> None:
         *history.unfinished,
     ]
     if matters:
-        more = len(matters) - MATTERS_SHOWN
-        rest = f" … and {more:,} more." if more > 0 else ""
-        told = " ".join(matters[:MATTERS_SHOWN])
-        raise Rejected(matters, f"Nothing was erased of {known.account_id}. {told}{rest}")
+        told = first_of(matters, MATTERS_SHOWN)
+        raise Rejected(matters, f"Nothing was erased of {known.account_id}. {told}")

@@ -2,17 +2,16 @@
 
 from datetime import UTC, datetime, timedelta
 
-from prefect import task
 from prefect.client.orchestration import get_client
 
 from invoicing.domain.model.wording import counted
 from invoicing.ledger import personal_data
 from invoicing.settings import settings
 from tasks.personal_data import report_files, run_history
-from tasks.runtime.retries import STEP
+from tasks.runtime.retries import step
 
 
-@task(task_run_name="clear old texts of the ledger", **STEP)
+@step("clear old texts of the ledger")
 def forget_texts() -> str:
     """Clear the ledger's texts whose time is over; returns how many rows had one, in words."""
     kept = settings().retention
@@ -24,7 +23,7 @@ def forget_texts() -> str:
     return f"{counted(sum(rows.values()), 'row')} of the ledger"
 
 
-@task(task_run_name="delete old runs", **STEP)
+@step("delete old runs")
 def delete_old_runs() -> str:
     """Delete runs that ended long ago, with logs, pages and results; returns how many, in words."""
     with get_client(sync_client=True) as client:
@@ -32,7 +31,7 @@ def delete_old_runs() -> str:
     return f"{counted(runs, 'run')}, with logs, pages and results"
 
 
-@task(task_run_name="delete old reports", **STEP)
+@step("delete old reports")
 def delete_old_reports() -> str:
     """Delete drift lists and exports whose time is over; returns how many, in words."""
     return counted(report_files.delete_older(_before(settings().retention.report_days)), "report")

@@ -171,17 +171,15 @@ def _all(page: Callable[[int], list[T]]) -> Iterator[T]:
 
 
 def _runs(client: SyncPrefectClient, which: FlowRunFilter) -> Iterator[FlowRun]:
-    def page(offset: int) -> list[FlowRun]:
-        return client.read_flow_runs(flow_run_filter=which, limit=RUNS_READ, offset=offset)
-
-    return _all(page)
+    return _all(
+        lambda offset: client.read_flow_runs(flow_run_filter=which, limit=RUNS_READ, offset=offset)
+    )
 
 
 def _pages(client: SyncPrefectClient, which: FlowRunFilter) -> Iterator[Artifact]:
-    def page(offset: int) -> list[Artifact]:
-        return client.read_artifacts(flow_run_filter=which, limit=RUNS_READ, offset=offset)
-
-    return _all(page)
+    return _all(
+        lambda offset: client.read_artifacts(flow_run_filter=which, limit=RUNS_READ, offset=offset)
+    )
 
 
 def _log(client: SyncPrefectClient, run: FlowRun, mentions: Mentions) -> list[str]:

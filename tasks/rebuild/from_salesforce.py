@@ -4,7 +4,6 @@ import re
 from datetime import UTC, datetime
 
 from more_itertools import chunked
-from prefect import task
 
 from invoicing.connectors import salesforce
 from invoicing.domain.salesforce import record
@@ -12,7 +11,7 @@ from invoicing.domain.salesforce.queries import Comparison, Query, all_of
 from invoicing.ledger import intents, links, timeline
 from invoicing.ledger.intents import REMIND
 from invoicing.ledger.models import EntryState, InvoiceLink, TimelineEntry
-from tasks.runtime.retries import STEP
+from tasks.runtime.retries import step
 from tasks.runtime.run_page import run_id
 
 ROWS = 500
@@ -37,7 +36,7 @@ def _since(since: datetime | None) -> Comparison | None:
     return Comparison("SystemModstamp", ">=", since) if since else None
 
 
-@task(task_run_name="read the links of invoices in Salesforce", **STEP)
+@step("read the links of invoices in Salesforce")
 def restore_record_links(since: datetime | None) -> int:
     """Link invoices to the records that have their Stripe ids, and note when they were mailed.
 
@@ -71,7 +70,7 @@ def restore_record_links(since: datetime | None) -> int:
     )
 
 
-@task(task_run_name="read the customers of Accounts in Salesforce", **STEP)
+@step("read the customers of Accounts in Salesforce")
 def restore_customers(since: datetime | None) -> int:
     """Link Accounts to the Stripe customers that they name; returns how many were not known.
 
@@ -87,7 +86,7 @@ def restore_customers(since: datetime | None) -> int:
     return sum(links.restore_customers(dict(some)) for some in chunked(named_by, ROWS))
 
 
-@task(task_run_name="read the timelines in Salesforce", **STEP)
+@step("read the timelines in Salesforce")
 def restore_timelines(since: datetime | None) -> int:
     """Take the entries of timelines back, and the reminders that are told there.
 

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from itertools import takewhile
 
 from more_itertools import chunked
-from prefect import task
 
 from invoicing.connectors import prefect, salesforce, stripe
 from invoicing.domain.model.fingerprint import fingerprint
@@ -39,7 +38,7 @@ from invoicing.settings import settings
 from tasks.corrections.duplicate_requests import CONTENT_KEY, REQUEST_KEY
 from tasks.records.accounts import accounts_of_customers
 from tasks.records.soql_lists import select_in
-from tasks.runtime.retries import STEP
+from tasks.runtime.retries import step
 from tasks.runtime.run_page import run_id
 from tasks.sending.mail_once import EVENTS_KEPT
 
@@ -58,7 +57,7 @@ POLLED_AGAIN = EVENTS_KEPT * 0.8
 """How far back events are fetched again: what is older than 25 days counts as a gap."""
 
 
-@task(task_run_name="read the links of invoices in Stripe", **STEP)
+@step("read the links of invoices in Stripe")
 def restore_invoice_links(since: datetime | None) -> int:
     """Link all invoices that name a record of ours; returns how many links are new.
 
@@ -88,7 +87,7 @@ def restore_invoice_links(since: datetime | None) -> int:
     return new
 
 
-@task(task_run_name="read in Stripe's events what was done", **STEP)
+@step("read in Stripe's events what was done")
 def restore_acts(since: datetime | None) -> int:
     """Write down what was finalized, mailed and credited, as far back as Stripe has events.
 
@@ -146,7 +145,7 @@ def _known(operation: str, subject: str, digest: str, created: int, outcome: str
     )
 
 
-@task(task_run_name="read in Stripe's events whose addresses are lent", **STEP)
+@step("read in Stripe's events whose addresses are lent")
 def restore_lent_emails(since: datetime | None) -> int:
     """Write down which customers have another address than their own, as far back as Stripe tells.
 
@@ -185,7 +184,7 @@ def _loan(customer_id: str, account_id: str, lending: Event) -> LentEmail:
     return LentEmail(customer_id=customer_id, account_id=account_id, own=own, lent=lent)
 
 
-@task(task_run_name="read the credit notes in Stripe", **STEP)
+@step("read the credit notes in Stripe")
 def restore_credits(since: datetime | None) -> int:
     """Write down which requests have their credit notes; returns how many were not known.
 
@@ -200,7 +199,7 @@ def restore_credits(since: datetime | None) -> int:
     return sum(intents.restore(some) for some in chunked(known, ROWS))
 
 
-@task(task_run_name="read the payments from outside in Stripe", **STEP)
+@step("read the payments from outside in Stripe")
 def restore_payments(since: datetime | None) -> int:
     """Write down which requests have their payments noted; returns how many were not known.
 
@@ -235,7 +234,7 @@ def _content(made: CreditNote | PaymentRecord) -> str:
     return _metadata(made).get(CONTENT_KEY, UNKNOWN)
 
 
-@task(task_run_name="have all compared", **STEP)
+@step("have all compared")
 def compare_all() -> None:
     """Have events fetched from as far back as Stripe keeps them, and everything compared."""
     cursor = f"events:{settings().stripe.account_id}"
@@ -244,7 +243,7 @@ def compare_all() -> None:
     prefect.client().start("full-sync", {}, f"rebuild-{run_id()}")
 
 
-@task(task_run_name="name what was sent in part", **STEP)
+@step("name what was sent in part")
 def name_half_sent() -> str:
     """What was begun to be sent, and is not known to have gone out; and what to do."""
     ids = intents.unfinished(SEND, begun_by=FINALIZE)

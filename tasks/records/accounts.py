@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterable, Mapping
 
-from prefect import task
 from prefect.logging import get_run_logger
 
 from invoicing.connectors import salesforce
@@ -10,7 +9,7 @@ from invoicing.connectors.salesforce import Record
 from invoicing.domain.model.invoice import Account
 from invoicing.domain.model.record_ids import looks_like_id, short
 from invoicing.domain.model.wording import caseless
-from invoicing.domain.salesforce import record_reader
+from invoicing.domain.salesforce import record, record_reader
 from invoicing.domain.salesforce.queries import Comparison, Condition, Query, all_of, equals, is_in
 from invoicing.errors import Rejected, TransientError
 from invoicing.ledger import links
@@ -18,9 +17,8 @@ from invoicing.mapping import org_field_reader
 from tasks.records.environment_check import account_fields, org_currency
 from tasks.records.locks import ACCOUNT
 from tasks.records.soql_lists import select_in, word_batches
-from tasks.runtime.retries import STEP
+from tasks.runtime.retries import step
 
-CUSTOMER_ID = "Stripe_Customer_Id__c"
 NOT_SHOWN = "does not show"
 """What a record's note says of its Account, before the customer and the reason."""
 
@@ -110,13 +108,13 @@ def follow_merges(account_id: str | None = None) -> None:
     """
     stayed = equals("MasterRecordId", account_id) if account_id else None
     rows = _with_merged(all_of(Comparison("MasterRecordId", "!=", None), stayed))
-    named = {row["Id"]: row["Stripe_Customer_Id__c"] for row in rows}
+    named = {row["Id"]: row[record.CUSTOMER_ID] for row in rows}
     merged = {row["Id"]: row["MasterRecordId"] for row in rows}
     _move(merged, {id_: customer for id_, customer in named.items() if customer})
 
 
 def _with_merged(condition: Condition) -> list[Record]:
-    fields = ("Id", "IsDeleted", "MasterRecordId", "Stripe_Customer_Id__c")
+    fields = ("Id", "IsDeleted", "MasterRecordId", record.CUSTOMER_ID)
     return salesforce.client().query(Query("Account", fields, where=condition), deleted=True)
 
 
@@ -134,7 +132,7 @@ def _move(merged: Mapping[str, str], customers: Mapping[str, str]) -> None:
 def accounts_of_customers(customer_ids: Iterable[str]) -> dict[str, str]:
     """The Accounts of Stripe customers, by customer: as the ledger knows, else as Accounts say."""
     ids = set(customer_ids)
-    known, field = links.accounts_of(ids), CUSTOMER_ID
+    known, field = links.accounts_of(ids), record.CUSTOMER_ID
     found = select_in("Account", field, sorted(ids - known.keys()), ("Id", field))
     return known | {row[field]: row["Id"] for row in found}
 
@@ -171,7 +169,9 @@ def show_customers(account_ids: Collection[str]) -> dict[str, str]:
         return {}
     with ACCOUNT.held_if_free(account_ids) as busy:
         known = links.customers_of(account_ids - busy.keys())
-        rows = [{"Id": id_, CUSTOMER_ID: customer} for id_, customer in sorted(known.items())]
+        rows = [
+            {"Id": id_, record.CUSTOMER_ID: customer} for id_, customer in sorted(known.items())
+        ]
         try:
             failed = salesforce.client().update_many("Account", rows)
             refused = {rows[one.index]["Id"]: str(one.error) for one in failed}
@@ -182,6 +182,6 @@ def show_customers(account_ids: Collection[str]) -> dict[str, str]:
     return refused
 
 
-@task(task_run_name="link the customer to the Account", **STEP)
+@step("link the customer to the Account")
 def _write_customer(account: Account, customer_id: str) -> None:
-    salesforce.client().update("Account", account.id, {CUSTOMER_ID: customer_id})
+    salesforce.client().update("Account", account.id, {record.CUSTOMER_ID: customer_id})

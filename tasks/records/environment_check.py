@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
 
 import orjson
-from prefect import task
 
 from invoicing.connectors import salesforce, stripe
 from invoicing.connectors.salesforce import OrgFacts
@@ -21,7 +20,7 @@ from invoicing.ledger.models import Binding
 from invoicing.mapping import schema_fingerprint
 from invoicing.mapping_check import check_org, check_package
 from invoicing.settings import Settings, settings
-from tasks.runtime.retries import STEP
+from tasks.runtime.retries import step
 
 VERIFIED_FOR = timedelta(hours=1)
 """A schema changes by deployments, a few in a week. Asking for it costs an org with a field
@@ -29,7 +28,7 @@ mapping eleven calls, so 264 a day: 1.8 % of the 15,000 of the smallest edition.
 from one run to the next is checked by each: the credentials, the settings, the mapping."""
 
 
-@task(task_run_name="check that Stripe and Salesforce belong together", **STEP)
+@step("check that Stripe and Salesforce belong together")
 def verify_environment() -> None:
     """Make sure that org, Stripe account and mode are those this ledger is bound to.
 

@@ -5,7 +5,6 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from prefect import task
 from prefect.logging import get_run_logger
 
 from invoicing.connectors import salesforce
@@ -24,11 +23,11 @@ from tasks.records.environment_check import (
     text_lengths,
 )
 from tasks.runtime.clock import stamp_now
-from tasks.runtime.retries import STEP
+from tasks.runtime.retries import step
 from tasks.runtime.run_page import run_url
 
 
-@task(task_run_name="find {reference}", **STEP)
+@step("find {reference}")
 def find_record(reference: str) -> str:
     """The 18-character id of the record that people name by id, name or Stripe id.
 
@@ -51,7 +50,7 @@ def find_record(reference: str) -> str:
     return str(found[0]["Id"])
 
 
-@task(task_run_name="read the invoice", **STEP)
+@step("read the invoice")
 def read_invoice(record_id: str) -> Invoice:
     """The invoice record with its account and lines, in one call."""
     reader, currency = org_field_reader(), org_currency()
@@ -128,7 +127,7 @@ def _with_contact(invoice: Invoice) -> Invoice:
     return replace(invoice, email=org_field_reader().contact_email(found[0]) if found else None)
 
 
-@task(task_run_name="write on the record what went wrong", **STEP)
+@step("write on the record what went wrong")
 def write_sync_message(record_id: str, state: SyncState, message: str) -> None:
     """Write on the record what went wrong.
 
@@ -158,7 +157,7 @@ def say_on_record(record_id: str, fields: Mapping[str, Any]) -> None:
         get_run_logger().warning("The record does not say so itself. %s", error)
 
 
-@task(task_run_name="write on the record what came of it", **STEP)
+@step("write on the record what came of it")
 def _say(record_id: str, fields: Mapping[str, Any]) -> None:
     fitting = record.cut(dict(fields), text_lengths(record.INVOICE))
     salesforce.client().update(record.INVOICE, record_id, fitting)

@@ -8,14 +8,13 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 
-from prefect import task
 from prefect.logging import get_run_logger
 
 from invoicing.domain.model.status import SyncState
 from invoicing.errors import Busy, Conflict, Rejected, Superseded, TransientError
 from invoicing.ledger import inbox, leases
 from tasks.records.invoices import find_record, write_sync_message
-from tasks.runtime.retries import STEP
+from tasks.runtime.retries import step
 from tasks.runtime.run_page import this_attempt
 
 HEARTBEAT_SECONDS = 5.0
@@ -54,13 +53,13 @@ class Lock:
         self._what = what
 
     @contextmanager
-    def held(self, subject: str) -> Iterator[None]:
-        """Work on a subject alone, as long as the block lasts.
+    def held(self, *subjects: str) -> Iterator[None]:
+        """Work on some subjects alone, as long as the block lasts.
 
         Raises:
-            Busy: another run works on it.
+            Busy: another run works on one of them.
         """
-        with self.held_if_free([subject]) as busy:
+        with self.held_if_free(subjects) as busy:
             for error in busy.values():
                 raise error
             yield
@@ -73,11 +72,11 @@ class Lock:
             Those that are not free.
         """
         with heartbeat() as owner:
-            taken = leases.acquire_all(subjects, owner, what=self._what)
+            taken, busy = leases.acquire_all(subjects, owner, what=self._what)
             try:
-                yield taken.busy
+                yield busy
             finally:
-                _release(taken.new, owner)
+                _release(taken, owner)
 
     def keep(self, *subjects: str) -> None:
         """Stay the only one who works on some subjects; asked just before every effect.
@@ -86,7 +85,7 @@ class Lock:
             Busy: this process was away for so long that another run works on it.
             Superseded: another process has taken up this run.
         """
-        busy = leases.acquire_all(subjects, this_attempt(), what=self._what).busy
+        _, busy = leases.acquire_all(subjects, this_attempt(), what=self._what)
         for error in busy.values():
             raise error
 
@@ -109,7 +108,7 @@ ACCOUNT = Lock("this Account's customer in Stripe")
 """Subjects are Account ids."""
 
 
-@task(task_run_name="wait until no other run works on it", **STEP)
+@step("wait until no other run works on it")
 def take_turn(record_id: str) -> None:
     """Become the only run that works on an invoice; waits a few minutes for its turn."""
     INVOICE.keep(record_id)

@@ -14,7 +14,6 @@ from typing import Any
 
 import orjson
 from more_itertools import chunked, constrained_batches
-from prefect import task
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
@@ -26,7 +25,13 @@ from invoicing.domain.model.money import Money
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.line_mirror import Kept, facts_on_record, said
 from invoicing.domain.salesforce.queries import Condition, Query, is_in
-from invoicing.domain.salesforce.timeline_text import SIDE_BY_FLOW, Side, describe_change, listed
+from invoicing.domain.salesforce.timeline_text import (
+    SIDE_BY_FLOW,
+    Side,
+    describe_change,
+    has_news,
+    listed,
+)
 from invoicing.errors import InvoicingError, TransientError
 from invoicing.ledger import timeline
 from invoicing.ledger.models import EntryState, TimelineEntry
@@ -34,7 +39,7 @@ from invoicing.ledger.timeline import WaitingEntry
 from tasks.records.environment_check import text_lengths
 from tasks.records.locks import INVOICE
 from tasks.records.saved_values import look_at
-from tasks.runtime.retries import STEP
+from tasks.runtime.retries import step
 from tasks.runtime.run_page import publish_page, run_id, run_url, this_attempt
 
 BULK_THRESHOLD = 2_000
@@ -122,7 +127,7 @@ def write_changes(updates: Sequence[Update]) -> WriteResult:
     """
     _confirm_proposed(updates)
     writing = [update for update in updates if update.fields]
-    entries = {u.row["Id"]: _entry(u) for u in writing if u.changed}
+    entries = {u.row["Id"]: _entry(u) for u in writing if has_news(u.changed)}
     if entries:
         timeline.propose(list(entries.values()), this_attempt())
     failed, lines = _write_lines([update for update in writing if update.lines])
@@ -307,7 +312,7 @@ def publish(keys: Sequence[str]) -> None:
         _copy_all(timeline.waiting(keys=keys))
 
 
-@task(task_run_name="complete the timelines of invoices", **STEP)
+@step("complete the timelines of invoices")
 def complete_timelines() -> None:
     """Find out what runs that died had changed, and copy what is not in Salesforce yet."""
     ids = sorted({entry.record_id for entry in timeline.proposed() if entry.record_id})
@@ -367,7 +372,7 @@ def _fields(entry: WaitingEntry) -> dict[str, Any]:
     return record.cut(fields, text_lengths(record.EVENT))
 
 
-@task(task_run_name="show the timeline", **STEP)
+@step("show the timeline")
 def publish_timeline(record_id: str, name: str) -> None:
     """Attach a record's timeline to the run, for people."""
     rows = [

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Self
 
-from prefect import task
 from prefect.logging import get_run_logger
 
 from invoicing.connectors import prefect, salesforce
@@ -21,7 +20,7 @@ from invoicing.ledger.models import Request
 from invoicing.settings import settings
 from tasks.records.invoices import write_sync_message
 from tasks.records.locks import Lock
-from tasks.runtime.retries import FEW_RETRIES, STEP
+from tasks.runtime.retries import FEW_RETRIES, step
 
 FLOW_BY_ACTION: Mapping[str, str] = {
     name: action.flow for name, action in ACTIONS.items() if not action.decides and name != "Credit"
@@ -36,7 +35,7 @@ OVERLAP = timedelta(minutes=5)
 """Records that are committed late carry an earlier SystemModstamp."""
 
 
-@task(task_run_name="collect the requested actions", **STEP)
+@step("collect the requested actions")
 def collect_requests() -> int:
     """Write down every request that an action field makes; returns how many records ask.
 
@@ -126,10 +125,7 @@ def take_up_requests() -> TakenUp:
     return TakenUp(started, problems)
 
 
-@task(
-    task_run_name="start {request.action} for {request.record_id}",
-    **STEP | {"retries": FEW_RETRIES},
-)
+@step("start {request.action} for {request.record_id}", retries=FEW_RETRIES)
 def take_up(request: Request) -> str:
     """Clear the record's field, then start the flow, each once; returns the flow's name.
 

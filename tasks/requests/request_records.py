@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from prefect import task
 from prefect.logging import get_run_logger
 
 from invoicing.connectors import prefect, salesforce
@@ -22,7 +21,7 @@ from invoicing.settings import settings
 from tasks.records.locks import Lock
 from tasks.requests.action_field import OVERLAP
 from tasks.runtime.request_answer import answer_request
-from tasks.runtime.retries import STEP
+from tasks.runtime.retries import step
 
 ONE_REQUEST = Lock("this request")
 """Subjects are the records' ids."""
@@ -35,7 +34,7 @@ ENDED = {
 """What a run's last state means for whoever asked. A crashed run is begun again."""
 
 
-@task(task_run_name="collect the requests", **STEP)
+@step("collect the requests")
 def collect_request_records() -> int:
     """Write down the requests that are open in Salesforce; returns how many are new.
 
@@ -75,7 +74,7 @@ def _as_read(row: salesforce.Record) -> RequestRecord:
     )
 
 
-@task(task_run_name="start what is asked for", **STEP)
+@step("start what is asked for")
 def start_requests() -> list[str]:
     """Start the flow of every request that waits; returns the flows.
 
@@ -127,7 +126,7 @@ def _is_started(request: RequestRecord, given: dict[str, str]) -> bool:
     return True
 
 
-@task(task_run_name="answer the requests whose runs have ended", **STEP)
+@step("answer the requests whose runs have ended")
 def answer_ended_requests() -> None:
     """Answer the requests whose runs ended without a word: killed, cancelled, or not heard."""
     for request in request_records.open_requests():

@@ -1,4 +1,4 @@
-"""How a run says its outcome, in its final state, in one sentence."""
+"""What a flow is, and how its run says its outcome, in its final state, in one sentence."""
 
 from collections.abc import Callable, Iterable
 from functools import wraps
@@ -6,18 +6,30 @@ from inspect import Parameter, Signature, signature
 from itertools import chain
 from typing import Annotated, Any, ParamSpec, TypeVar, cast
 
+from prefect import Flow
+from prefect import flow as prefect_flow
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import FlowRun, State
 from prefect.exceptions import Abort
+from prefect.futures import PrefectFuture
 from prefect.logging import get_run_logger
-from prefect.runtime import flow_run
+from prefect.runtime import flow_run as this_run
 from prefect.states import Completed, Failed
+from prefect.task_runners import TaskRunner
 from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
-from invoicing.domain.forms.mistakes import Mistakes, mistakes_in
+from invoicing.domain.forms.mistakes import (
+    Mistakes,
+    mistakes_in,
+    names_that_do_not_fit,
+    title_of,
+    titles_in,
+)
 from invoicing.domain.forms.parameters import Outcome
 from invoicing.domain.salesforce.request_record import RequestState
 from invoicing.errors import Conflict, InvoicingError, Rejected, Superseded
 from tasks.runtime.request_answer import answer_own_request
-from tasks.runtime.run_page import headline
+from tasks.runtime.run_page import headline, with_headline
 from tasks.runtime.run_tracing import trace_runs
 
 P = ParamSpec("P")
@@ -29,23 +41,65 @@ MAX_ATTEMPTS = 5
 cannot tell a run that was unlucky from one that kills every process it is given."""
 
 
-def reports_outcome(flow: Callable[P, R]) -> Callable[P, R]:
-    """Make a flow's outcome, in one sentence, the message of its final state and its headline.
+def invoicing_flow(
+    run_name: str, *, task_runner: TaskRunner[PrefectFuture[Any]] | None = None
+) -> Callable[[Callable[P, R]], Flow[P, R]]:
+    """Make a function a flow of Prefect that has the same name, with dashes.
 
+    Its outcome, in one sentence, becomes the message of its final state and its headline.
     A refusal or a conflict ends the run as Failed with its reasons as the message, without
     a stack trace; so does the last of too many attempts. Anything unknown is raised as it is.
     A process whose run was taken over by another ends without a word about the run's state.
     Whoever asked for it in Salesforce is told the same on the request, before the run ends.
     Prefect takes the state as the run's end, and hands the outcome inside it to whoever called
     the flow.
+
+    Args:
+        run_name: What a run is called until it knows better; may name parameters in braces.
+        task_runner: For steps that are done side by side.
     """
 
-    @wraps(flow)
+    def made(function: Callable[P, R]) -> Flow[P, R]:
+        return prefect_flow(
+            name=function.__name__.replace("_", "-"),
+            flow_run_name=run_name,
+            task_runner=task_runner,
+            persist_result=True,
+            on_crashed=[_refuse_misnamed],
+        )(_reporting(function))
+
+    return made
+
+
+def _refuse_misnamed(
+    flow: Flow[..., Any],
+    flow_run: FlowRun,
+    state: State[Any],  # noqa: ARG001
+) -> None:
+    """Let a run whose parameters have wrong names end as Failed, in words.
+
+    Prefect fits them to the flow before that begins, and ends the process where it cannot: all that
+    is left to say it is what comes after a crash. A server only refuses what its schema knows.
+
+    Source: ``prefect.flow_engine._flow_parameters``
+    """
+    fields = signature(flow.fn).parameters.values()
+    needed = [field.name for field in fields if field.default is Parameter.empty]
+    wrong = names_that_do_not_fit(flow_run.parameters, [field.name for field in fields], needed)
+    if wrong:
+        sentence = " ".join(wrong)
+        with get_client(sync_client=True) as client:
+            client.update_flow_run(flow_run.id, name=with_headline(flow.name, sentence))
+            client.set_flow_run_state(flow_run.id, Failed(message=sentence), force=True)
+
+
+def _reporting(story: Callable[P, R]) -> Callable[P, R]:
+    @wraps(story)
     def run(*args: P.args, **kwargs: P.kwargs) -> Any:
         try:
             _count_attempts()
             _refuse_mistakes([*args, *kwargs.values()])
-            outcome = flow(*args, **kwargs)
+            outcome = story(*args, **kwargs)
         except Superseded as error:
             get_run_logger().warning(str(error))
             raise Abort(str(error)) from error
@@ -66,12 +120,12 @@ def reports_outcome(flow: Callable[P, R]) -> Callable[P, R]:
         headline(outcome.sentence)
         return Completed(message=outcome.sentence, data=outcome)
 
-    cast(Any, run).__signature__ = _as_form(signature(flow))
+    cast(Any, run).__signature__ = _as_form(signature(story))
     trace_runs()
     return cast(Callable[P, R], run)
 
 
-def _as_form(flow: Signature) -> Signature:
+def _as_form(story: Signature) -> Signature:
     """Label the form's fields as people write: "Due date", where Prefect would say due_date.
 
     What is filled in wrongly gets past Prefect, which would end the run with a program's words.
@@ -79,20 +133,20 @@ def _as_form(flow: Signature) -> Signature:
 
     def labelled(parameter: Parameter) -> Parameter:
         # Prefect sets every title to the parameter's name; only extra keywords come after that.
-        title = parameter.name.replace("_", " ").capitalize()
+        title = title_of(parameter.name)
         label = Field(json_schema_extra={"title": title})
 
         def checked(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
             try:
                 return check(value)
             except ValidationError as error:
-                return Mistakes(value, mistakes_in(error, title))
+                return Mistakes(value, mistakes_in(error, title, titles_in(parameter.annotation)))
 
         return parameter.replace(
             annotation=Annotated[parameter.annotation, label, WrapValidator(checked)]
         )
 
-    return flow.replace(parameters=[labelled(one) for one in flow.parameters.values()])
+    return story.replace(parameters=[labelled(one) for one in story.parameters.values()])
 
 
 def _refuse_mistakes(values: Iterable[object]) -> None:
@@ -102,7 +156,7 @@ def _refuse_mistakes(values: Iterable[object]) -> None:
 
 
 def _count_attempts() -> None:
-    if flow_run.run_count > MAX_ATTEMPTS:
+    if this_run.run_count > MAX_ATTEMPTS:
         raise InvoicingError(
             f"This run was begun {MAX_ATTEMPTS} times and never came to an end; it is not tried "
             "again. Its log says how far it came. Once the cause is removed, start a new run: "

@@ -75,12 +75,17 @@ def headline(sentence: str) -> None:
     It never is a reason for a run to fail.
     """
     try:
-        name = f"{_before(sentence)}{flow_run.name}"
+        name = with_headline(str(flow_run.name), sentence)
         if flow_run.id:
             with get_client(sync_client=True) as client:
                 client.update_flow_run(flow_run.id, name=name)
     except (httpx.HTTPError, PrefectException) as error:
         get_run_logger().warning("The run's name does not say its outcome: %s", error)
+
+
+def with_headline(name: str, sentence: str) -> str:
+    """A run's name behind what there is to say of it."""
+    return f"{_before(sentence)}{name}"
 
 
 def name_without_headline(name: str, sentence: str) -> str:

@@ -6,7 +6,6 @@ so that it no longer counts once the draft is changed. The record shows it to pe
 
 from datetime import UTC, datetime
 
-from prefect import task
 from prefect.logging import get_run_logger
 
 from invoicing.connectors import prefect, salesforce
@@ -28,7 +27,7 @@ from tasks.records.locks import INVOICE
 from tasks.records.record_writer import add_entry
 from tasks.runtime.clock import today
 from tasks.runtime.prompts import Prompts
-from tasks.runtime.retries import STEP
+from tasks.runtime.retries import step
 from tasks.runtime.run_page import run_id
 from tasks.sending.approval_in_salesforce import (
     NOT_SENT,
@@ -111,7 +110,7 @@ def _reason(draft: Invoice, asked: AmountDue) -> str | None:
     return f"Above {Money.of(allowed, draft.currency)}, somebody has to approve."
 
 
-@task(task_run_name="mark expired approvals", **STEP)
+@step("mark expired approvals")
 def mark_expired() -> int:
     """Say on records that no run waits for their approval any more; returns on how many.
 
@@ -186,7 +185,7 @@ def _is_final_for_no_known_reason(draft: Invoice, asked: AmountDue) -> bool:
     return lost and intents.attempted(FINALIZE, draft.record_id)
 
 
-@task(task_run_name="look whether it was approved", **STEP)
+@step("look whether it was approved")
 def is_approved(draft: Invoice, asked: AmountDue) -> bool:
     """Whether this very content was approved for so much, or is past asking: we finalized it."""
     if (
@@ -204,7 +203,7 @@ def is_approved(draft: Invoice, asked: AmountDue) -> bool:
     return approvers_agreed(draft.record_id, content, due)
 
 
-@task(task_run_name="write on the record that it waits for approval", **STEP)
+@step("write on the record that it waits for approval")
 def mark_waiting(draft: Invoice, asked: AmountDue, why: str) -> None:
     """Show on the record that somebody has to decide, and what about."""
     fields = record.approval_fields(status=WAITING, due=asked.due)
@@ -215,7 +214,7 @@ def mark_waiting(draft: Invoice, asked: AmountDue, why: str) -> None:
     get_run_logger().info("%s waits for approval. %s", draft.name, why)
 
 
-@task(task_run_name="record the decision", **STEP)
+@step("record the decision")
 def record_decision(draft: Invoice, asked: AmountDue, decision: Decision) -> None:
     """Keep who decided what, when and over which amount: on the record and in the ledger."""
     fields = record.approval_fields(

@@ -8,7 +8,6 @@ on the record decides nothing.
 
 from dataclasses import dataclass
 
-from prefect import task
 from prefect.logging import get_run_logger
 
 from invoicing.connectors import salesforce
@@ -31,7 +30,7 @@ from tasks.records.environment_check import text_lengths
 from tasks.records.invoices import read_invoice, write_sync_message
 from tasks.records.locks import INVOICE, lock_quietly
 from tasks.records.record_writer import add_entry
-from tasks.runtime.retries import STEP
+from tasks.runtime.retries import step
 from tasks.runtime.run_page import run_id
 
 GROUP, NOTIFICATION = "Invoice_Approvers", "Invoice_Approval"
@@ -130,7 +129,7 @@ def approvers_agreed(record_id: str, content: str, due: int) -> bool:
     return decided is not None and decided.digest == request_record.APPROVE
 
 
-@task(task_run_name="ask the approvers", **STEP)
+@step("ask the approvers")
 def ask_approvers(draft: Invoice, asked: AmountDue, why: str) -> str:
     """Let an invoice wait for approvers, and tell them, once for each content and amount.
 
@@ -182,7 +181,7 @@ def _tell_approvers(question: _Question, title: str, said: str) -> None:
     )
 
 
-@task(task_run_name="tell that no approval is needed any more", **STEP)
+@step("tell that no approval is needed any more")
 def withdraw_question(draft: Invoice) -> None:
     """End the question that approvers were asked: the invoice goes on without their answer."""
     INVOICE.keep(draft.record_id)
@@ -214,7 +213,7 @@ def approve(invoice: str, request_id: str) -> str:
         return _take_yes(record_id, request_id)
 
 
-@task(task_run_name="take the approval", **STEP)
+@step("take the approval")
 def _take_yes(record_id: str, request_id: str) -> str:
     request = _request(record_id, request_id, request_record.APPROVE)
     draft = read_invoice(record_id)
@@ -254,7 +253,7 @@ def reject(invoice: str, request_id: str) -> str:
         return _take_no(record_id, request_id)
 
 
-@task(task_run_name="take the rejection", **STEP)
+@step("take the rejection")
 def _take_no(record_id: str, request_id: str) -> str:
     request = _request(record_id, request_id, request_record.REJECT)
     draft = read_invoice(record_id)

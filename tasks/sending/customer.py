@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import partial
 
-from prefect import task
 from prefect.logging import get_run_logger
 
 from invoicing.connectors import stripe
@@ -21,7 +20,7 @@ from invoicing.settings import settings
 from tasks.records.accounts import accounts_of_customers, follow_merges
 from tasks.records.locks import ACCOUNT
 from tasks.records.soql_lists import select_in
-from tasks.runtime.retries import STEP
+from tasks.runtime.retries import step
 from tasks.runtime.run_page import run_id
 from tasks.sending.one_off_email import give_back_emails, is_same_email
 
@@ -29,7 +28,7 @@ MAX_NAMED = 5
 """Customers that a refusal names; more than that are counted."""
 
 
-@task(task_run_name="find or create the customer", **STEP)
+@step("find or create the customer")
 def ensure_customer(invoice: Invoice) -> str:
     """The Stripe customer of an invoice's Account, under the customer's own address.
 
@@ -56,7 +55,7 @@ def ensure_customer(invoice: Invoice) -> str:
     return customer["id"]
 
 
-@task(task_run_name="look for the customer", **STEP)
+@step("look for the customer")
 def check_customer(invoice: Invoice) -> None:
     """Make sure that it is known whom an invoice would be billed to: somebody, or nobody yet.
 
@@ -215,7 +214,7 @@ def check_saved_payment(invoice: Invoice, customer_id: str) -> None:
         _look_for_saved_payment(invoice, customer_id)
 
 
-@task(task_run_name="look for a saved payment method", **STEP)
+@step("look for a saved payment method")
 def _look_for_saved_payment(invoice: Invoice, customer_id: str) -> None:
     customer = stripe.client().customer(customer_id)
     default = customer["invoice_settings"] if customer else None

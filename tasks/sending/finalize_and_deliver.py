@@ -7,7 +7,6 @@ so it may be repeated at any time, by this run or by a later one.
 from dataclasses import replace
 from datetime import datetime
 
-from prefect import task
 from prefect.logging import get_run_logger
 
 from invoicing.connectors import stripe
@@ -21,7 +20,7 @@ from invoicing.domain.stripe.payment_facts import payments_of, under_way
 from invoicing.domain.stripe.resources import WholeInvoice
 from invoicing.domain.stripe.transitions import ALLOWED_STATUSES, NEXT_STEPS, InvoiceAction
 from invoicing.errors import Conflict, InvoicingError, Rejected, TransientError
-from invoicing.ledger import intents, links
+from invoicing.ledger import intents
 from invoicing.ledger.intents import AGREE, AGREE_TOTAL, CHARGE, FINALIZE, MAIL, SEND
 from invoicing.settings import settings
 from tasks.records.balances import owed_before, stripe_customer
@@ -31,14 +30,14 @@ from tasks.records.locks import ACCOUNT, INVOICE
 from tasks.records.record_writer import add_entry
 from tasks.records.tax_rate_names import rate_problems
 from tasks.runtime.clock import today
-from tasks.runtime.retries import STEP
+from tasks.runtime.retries import step
 from tasks.runtime.run_page import run_id
 from tasks.sending.agreed_content import content_of, note_seen, other_content
-from tasks.sending.mail_once import mail_once, mailed
+from tasks.sending.mail_once import mail_once, mailed, write_down_mail
 from tasks.sending.one_off_email import give_back_emails, is_same_email, lend_email
 
 
-@task(task_run_name="check that it can be sent", **STEP)
+@step("check that it can be sent")
 def check_sendable(invoice: Invoice, *, small_amount_is_meant: bool) -> None:
     """Refuse what cannot be sent; let a sending that was begun go on.
 
@@ -116,7 +115,7 @@ def _may_charge_again(invoice: Invoice) -> bool:
     return now is not None and now["status"] == "open" and not under_way(payments_of(now))
 
 
-@task(task_run_name="make the invoice final in Stripe", **STEP)
+@step("make the invoice final in Stripe")
 def finalize(stripe_id: str, invoice: Invoice, customer_id: str, asked: AmountDue) -> AmountDue:
     """Turn the draft into an open invoice, once, with the address that it is to go to.
 
@@ -200,7 +199,7 @@ def finalize(stripe_id: str, invoice: Invoice, customer_id: str, asked: AmountDu
     return replace(amount_due(now, agreed, agreed_total), other_content=differing)
 
 
-@task(task_run_name="mail it to {email}", **STEP)
+@step("mail it to {email}")
 def mail(stripe_id: str, record_id: str, email: str) -> None:
     """Have Stripe e-mail the invoice, once.
 
@@ -217,13 +216,12 @@ def mail(stripe_id: str, record_id: str, email: str) -> None:
         return mailed(since, lambda event: event["data"]["object"]["id"] == stripe_id, forgotten)
 
     when = mail_once(MAIL, record_id, stripe_id, digest=fingerprint(stripe_id), evidence=evidence)
-    links.mark_sent(stripe_id, when)
     key = f"{record_id}-mailed-{int(when.timestamp())}"
-    add_entry(key, record_id, f"Mailed to {email}", stripe_id=stripe_id, happened_at=when)
+    write_down_mail(key, record_id, stripe_id, f"Mailed to {email}", when)
     get_run_logger().info("Stripe has mailed it to %s.", email)
 
 
-@task(task_run_name="charge the saved payment method", **STEP)
+@step("charge the saved payment method")
 def charge(stripe_id: str, record_id: str) -> bool:
     """Charge the customer, once.
 
@@ -264,14 +262,14 @@ def enable_auto_advance(stripe_id: str) -> None:
         _enable_auto_advance(stripe_id)
 
 
-@task(task_run_name="let Stripe follow the payment from here", **STEP)
+@step("let Stripe follow the payment from here")
 def _enable_auto_advance(stripe_id: str) -> None:
     now = stripe.client().invoice(stripe_id)
     if now and now["status"] == "open":
         stripe.client().update_invoice(stripe_id, {"auto_advance": True})
 
 
-@task(task_run_name="write on the record that it was sent", **STEP)
+@step("write on the record that it was sent")
 def conclude_sending(
     record_id: str, stripe_id: str, asked: AmountDue, not_linked: str = ""
 ) -> None:

@@ -5,21 +5,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-from prefect import task
-
 from invoicing.connectors import salesforce, stripe
 from invoicing.domain.forms.customer_links import LinkRequest
 from invoicing.domain.forms.parameters import LinkOutcome
 from invoicing.domain.model import markdown
 from invoicing.domain.model.invoice import Account
-from invoicing.domain.model.wording import counted
+from invoicing.domain.model.wording import counted, first_of
 from invoicing.domain.stripe.resources import Customer
 from invoicing.errors import Rejected
 from invoicing.ledger import intents, links
 from invoicing.ledger.intents import CREATE_CUSTOMER
 from tasks.records.accounts import read_accounts
 from tasks.records.locks import ACCOUNT
-from tasks.runtime.retries import STEP
+from tasks.runtime.retries import step
 from tasks.runtime.run_page import publish_page, record_page, stripe_page
 from tasks.sending.customer import create_customer, describe, link_metadata, owners_of
 from tasks.sending.one_off_email import give_back_emails
@@ -57,7 +55,7 @@ def what_is_asked(requests: Sequence[LinkRequest]) -> str:
     return counted(len(requests), "Account")
 
 
-@task(task_run_name="check Accounts and customers", **STEP)
+@step("check Accounts and customers")
 def check_links(requests: Sequence[LinkRequest]) -> list[CustomerLink]:
     """Look everything up that was named, and say what is wrong; nothing is written."""
     accounts = read_accounts(request.account for request in requests)
@@ -144,7 +142,7 @@ def _link_or_say_why(one: CustomerLink) -> CustomerLink:
         return replace(one, problems=(f"{one.request.where}: {error}",))
 
 
-@task(task_run_name="link {wanted.request.account}", **STEP)
+@step("link {wanted.request.account}")
 def _link(wanted: CustomerLink) -> CustomerLink:
     """Link one Account: on the customer, in the ledger, on the Account."""
     account = wanted.account
@@ -163,7 +161,7 @@ def _link(wanted: CustomerLink) -> CustomerLink:
     return replace(wanted, linked=customer["id"])
 
 
-@task(task_run_name="publish the outcome of each row", **STEP)
+@step("publish the outcome of each row")
 def publish_links(results: Sequence[CustomerLink]) -> None:
     """Attach a table to the run: what each Account is linked to."""
     columns = ("Asked for in", "Account", "Customer", "Outcome")
@@ -196,7 +194,8 @@ def outcome(results: Sequence[CustomerLink]) -> LinkOutcome:
     linked = [one for one in results if one.linked]
     reasons = [reason for one in results for reason in one.problems]
     if not linked:
-        raise Rejected(reasons, _summary(reasons, len(results)))
+        told = first_of(reasons, MAX_REASONS_SHOWN, ", all on the page link-customer of this run")
+        raise Rejected(reasons, f"None of {counted(len(results), 'Account')} was linked. {told}")
     sentence = f"{counted(len(linked), 'Account')} linked."
     if len(results) == 1 and linked[0].account:
         sentence = f"{linked[0].account.name} is billed as {linked[0].linked} from now on."
@@ -212,10 +211,3 @@ def outcome(results: Sequence[CustomerLink]) -> LinkOutcome:
         customers=[one.linked or "" for one in results],
         reasons=reasons,
     )
-
-
-def _summary(reasons: Sequence[str], accounts: int) -> str:
-    more = len(reasons) - MAX_REASONS_SHOWN
-    rest = f" … and {more:,} more, all on the page link-customer of this run." if more > 0 else ""
-    first = " ".join(reasons[:MAX_REASONS_SHOWN])
-    return f"None of {counted(accounts, 'Account')} was linked. {first}{rest}"

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from invoicing.connectors import stripe
 from invoicing.domain.stripe.resources import Event
 from invoicing.errors import Conflict
-from invoicing.ledger import intents
+from invoicing.ledger import intents, links
+from tasks.records.record_writer import add_entry
 from tasks.runtime.clock import CLOCK_SKEW
 from tasks.runtime.run_page import run_id
 
@@ -39,6 +40,12 @@ def mail_once(
         operation, subject, digest=digest, actor=run_id(), evidence=evidence, act=send
     )
     return datetime.fromtimestamp(int(sent), UTC)
+
+
+def write_down_mail(key: str, record_id: str, stripe_id: str, what: str, when: datetime) -> None:
+    """Remember when an invoice was mailed last, and tell it on its timeline, once for each key."""
+    links.mark_sent(stripe_id, when)
+    add_entry(key, record_id, what, stripe_id=stripe_id, happened_at=when)
 
 
 def mailed(since: datetime, is_it: Callable[[Event], bool], forgotten: str) -> str | None:

@@ -9,8 +9,6 @@ repeated under its key until there is one: it would otherwise come late, over wh
 Source: https://docs.stripe.com/api/invoices/object (``customer_email``)
 """
 
-from prefect import task
-
 from invoicing.connectors import stripe
 from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.model.invoice import Invoice
@@ -18,7 +16,7 @@ from invoicing.errors import Conflict, TransientError
 from invoicing.ledger import intents, lent_emails
 from invoicing.ledger.intents import GIVE_BACK, LEND
 from tasks.records.locks import ACCOUNT
-from tasks.runtime.retries import STEP
+from tasks.runtime.retries import step
 from tasks.runtime.run_page import run_id
 
 
@@ -90,7 +88,7 @@ def give_back_emails(account_id: str) -> None:
         lent_emails.given_back(loan.customer_id)
 
 
-@task(task_run_name="give lent addresses back", **STEP)
+@step("give lent addresses back")
 def give_back_all_emails() -> None:
     """Give back what runs that died have left: each Account that nobody works on."""
     accounts = lent_emails.accounts()

@@ -6,7 +6,6 @@ from datetime import UTC, date, datetime, timedelta
 from functools import partial
 
 from more_itertools import chunked
-from prefect import task
 from prefect.logging import get_run_logger
 
 from invoicing.connectors import salesforce, stripe
@@ -26,7 +25,7 @@ from tasks.records.locks import INVOICE
 from tasks.records.record_writer import add_entries, make_entry
 from tasks.records.soql_lists import select_in
 from tasks.runtime.clock import today
-from tasks.runtime.retries import STEP
+from tasks.runtime.retries import step
 from tasks.runtime.run_page import publish_table, run_url
 from tasks.sending.mail_once import is_mail_of, mail_once, mailed
 
@@ -59,7 +58,7 @@ class Reminder:
         return f"{self.record_id}:{self.planned.isoformat()}"
 
 
-@task(task_run_name="plan the reminders", **STEP)
+@step("plan the reminders")
 def plan_reminders() -> list[Reminder]:
     """The reminders that are due by the policy, and those begun earlier that are on no timeline.
 
@@ -127,7 +126,7 @@ def remind_all(reminders: Sequence[Reminder]) -> list[Reminder]:
     return results
 
 
-@task(task_run_name="send some reminders", **STEP)
+@step("send some reminders")
 def remind(reminders: Sequence[Reminder]) -> list[Reminder]:
     """Send some reminders, each once; one that cannot be sent keeps no other from it.
 

@@ -2,8 +2,6 @@
 
 from functools import partial
 
-from prefect import task
-
 from invoicing.connectors import prefect, salesforce
 from invoicing.connectors.salesforce import Record
 from invoicing.domain.forms.approval import DECLINED
@@ -11,12 +9,12 @@ from invoicing.domain.model.status import Status
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.queries import Comparison, Query, all_of, equals
 from tasks.runtime.clock import today
-from tasks.runtime.retries import STEP
+from tasks.runtime.retries import step
 
 SEND = "send-invoice"
 
 
-@task(task_run_name="start scheduled sending", **STEP)
+@step("start scheduled sending")
 def start_sending() -> tuple[int, int]:
     """Start a run of send-invoice for each draft that is to be sent by today.
 

@@ -1,68 +1,49 @@
-"""The draft in Stripe: products and coupons, created once, filled in, compared with the record."""
+"""The draft in Stripe: products and coupons, created once, and filled in."""
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from prefect import task
 from prefect.logging import get_run_logger
 
-from invoicing.connectors import salesforce, stripe
-from invoicing.domain.model.amount_due import AmountDue
+from invoicing.connectors import stripe
 from invoicing.domain.model.dates import end_of_day
 from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.model.invoice import Invoice, Line
 from invoicing.domain.model.invoice_details import Discount
-from invoicing.domain.model.money import Money
-from invoicing.domain.model.wording import counted, label
-from invoicing.domain.salesforce import record
-from invoicing.domain.salesforce.line_mirror import facts_in_stripe
-from invoicing.domain.salesforce.queries import Query, equals
 from invoicing.domain.stripe import request_params
-from invoicing.domain.stripe.balances import amount_due
-from invoicing.domain.stripe.header_checksums import Header, other_parts, said, told_header
+from invoicing.domain.stripe.header_checksums import other_parts, said, told_header
 from invoicing.domain.stripe.projection import (
     ACCOUNT_KEY,
     LINE_KEY,
     ORG_KEY,
     RECORD_KEY,
-    project,
 )
 from invoicing.domain.stripe.request_params import LineFacts
-from invoicing.domain.stripe.resources import StripeLine, WholeInvoice
 from invoicing.domain.stripe.transitions import as_replacement
 from invoicing.errors import Conflict, EnvironmentMismatch, Rejected
-from invoicing.ledger import intents, links, rewritten_values
+from invoicing.ledger import intents, links
 from invoicing.ledger.intents import (
-    AGREE,
     AGREE_CONTENT,
-    AGREE_TOTAL,
     CREATE,
-    FINALIZE,
 )
 from invoicing.settings import settings
-from tasks.records.environment_check import text_lengths
-from tasks.records.invoices import check_lines
 from tasks.records.linked_invoice import lost_draft
 from tasks.records.locks import INVOICE
-from tasks.records.record_writer import add_entry, kept_of_lines
+from tasks.records.record_writer import add_entry
 from tasks.records.tax_rate_names import rate_ids, tax_behavior
 from tasks.runtime.clock import today
-from tasks.runtime.retries import STEP
+from tasks.runtime.retries import step
 from tasks.runtime.run_page import run_id
 from tasks.sending.agreed_content import (
     agree,
     content_may_change,
     content_of,
-    other_content,
     other_lines,
-    went_out,
 )
 
 
-@task(task_run_name="make sure its products exist in Stripe", **STEP)
+@step("make sure its products exist in Stripe")
 def ensure_products(lines: Sequence[Line]) -> None:
     """Every product of the lines exists in Stripe, under an id made of its Salesforce id.
 
@@ -101,14 +82,14 @@ def ensure_coupons(invoice: Invoice) -> None:
         _ensure_coupons(coupons, invoice.currency)
 
 
-@task(task_run_name="make sure its discounts exist in Stripe", **STEP)
+@step("make sure its discounts exist in Stripe")
 def _ensure_coupons(coupons: Mapping[str, Discount], currency: str) -> None:
     for coupon_id, discount in coupons.items():
         params = request_params.coupon_params(discount, currency)
         stripe.client().ensure_coupon(coupon_id, params)
 
 
-@task(task_run_name="create the draft in Stripe", **STEP)
+@step("create the draft in Stripe")
 def create_draft(invoice: Invoice, customer_id: str) -> str:
     """The invoice's draft in Stripe, made once, and its id."""
     INVOICE.keep(invoice.record_id)
@@ -169,7 +150,7 @@ def _header_metadata(invoice: Invoice, header: object) -> dict[str, str]:
     return more | {HEADER_KEY: fingerprint([header, more])}
 
 
-@task(task_run_name="fill in header and lines in Stripe", **STEP)
+@step("fill in header and lines in Stripe")
 def fill_draft(stripe_id: str, invoice: Invoice) -> None:
     """Make the Stripe draft say exactly what the record says.
 
@@ -201,7 +182,9 @@ def fill_draft(stripe_id: str, invoice: Invoice) -> None:
     edited = other_parts(there.header, told)
     revised = (draft["metadata"] or {}).get(HEADER_KEY) != metadata[HEADER_KEY]
     if edited and not revised:
-        _tell_edited(invoice, stripe_id, edited, there.header)
+        what = f"Changed in Stripe, and put back to what the record says: {said(edited)}"
+        seen = {name: there.header.get(name) for name in edited}
+        _tell_put_back(invoice, stripe_id, what, seen)
     if edited or revised:
         there = content_of(client.update_invoice(stripe_id, {**header, "metadata": metadata}))
     wanted = request_params.wanted_facts(invoice)
@@ -209,7 +192,9 @@ def fill_draft(stripe_id: str, invoice: Invoice) -> None:
         agree(invoice, told, wanted)
         return
     if differing := other_lines(invoice, there.facts):
-        _tell_other_lines(invoice, stripe_id, differing)
+        what = f"Lines changed in Stripe, and put back to what the record says: {differing}"
+        known = intents.find(AGREE_CONTENT, invoice.record_id)
+        _tell_put_back(invoice, stripe_id, what, differing, known and known.generation)
     content_may_change(invoice)
     if there.lines:
         ids = [line["id"] for line in there.lines]
@@ -235,20 +220,16 @@ def fill_draft(stripe_id: str, invoice: Invoice) -> None:
     agree(invoice, told, wanted)
 
 
-def _tell_other_lines(invoice: Invoice, stripe_id: str, differing: str) -> None:
-    """Tell on the timeline that lines which somebody changed in Stripe are the record's again."""
-    what = f"Lines changed in Stripe, and put back to what the record says: {differing}"
-    known = intents.find(AGREE_CONTENT, invoice.record_id)
-    key = f"{invoice.record_id}-{fingerprint(stripe_id, differing, known and known.generation)}"
-    add_entry(key, invoice.record_id, what, stripe_id=stripe_id)
-    get_run_logger().warning("%s. A draft of ours is edited in Salesforce.", what)
+def _tell_put_back(invoice: Invoice, stripe_id: str, what: str, *seen: object) -> None:
+    """Tell on the timeline that what somebody changed in Stripe is the record's again.
 
-
-def _tell_edited(invoice: Invoice, stripe_id: str, edited: Sequence[str], there: Header) -> None:
-    """Tell on the timeline that somebody's changes in Stripe give way to the record's content."""
-    what = f"Changed in Stripe, and put back to what the record says: {said(edited)}"
-    seen = {name: there.get(name) for name in edited}
-    key = f"{invoice.record_id}-{fingerprint(stripe_id, seen)}"
+    Args:
+        invoice: The record.
+        stripe_id: Its draft.
+        what: What was changed, in words.
+        seen: What it was changed to: the same is told once.
+    """
+    key = f"{invoice.record_id}-{fingerprint(stripe_id, *seen)}"
     add_entry(key, invoice.record_id, what, stripe_id=stripe_id)
     get_run_logger().warning("%s. A draft of ours is edited in Salesforce.", what)
 
@@ -283,137 +264,3 @@ def _change_lines(
         evidence=done,
         act=change_once,
     )
-
-
-@task(task_run_name="compare the totals", **STEP)
-def compare_totals(stripe_id: str, invoice: Invoice, customer_id: str) -> AmountDue:
-    """Read the draft back and compare; the last step before anything reaches the customer.
-
-    Compared are what both sides can work out: the lines after their own discounts, the total
-    after all discounts before the tax that Stripe puts on top, and the number of lines. Tax
-    itself is Stripe's alone.
-
-    One that we have made final over another total than was compared is for a person to judge.
-
-    Returns:
-        What the customer is billed, taxes included, and asked for; and what was agreed of it.
-
-    Raises:
-        Conflict: with the two sums; the draft is another customer's; somebody else made it final;
-            or Salesforce counts other lines than were read.
-    """
-    check_lines(invoice)
-    draft = stripe.client().invoice(stripe_id)
-    if draft is None:
-        raise Conflict(f"The draft of {invoice.name} was deleted in Stripe ({stripe_id}).")
-    _check_still_wanted(draft["status"], invoice)
-    if draft["status"] == "draft" and draft["customer"] != customer_id:
-        raise Conflict(
-            f"{invoice.name} was not sent: its draft in Stripe ({stripe_id}) was made for another "
-            f"customer than {invoice.account.name}. Clone the record, and delete this one."
-        )
-    finalized = draft["status"] != "draft"
-    if finalized and not intents.attempted(FINALIZE, invoice.record_id):
-        raise Conflict(
-            f"{invoice.name} was not sent: somebody made it final in Stripe ({stripe_id}). Press "
-            "Sync Invoice on its page and look at it; Resend mails it, if Stripe has not done so."
-        )
-    asked = amount_due(draft, _agreed(invoice, finalized=finalized), _agreed_total(invoice))
-    there = content_of(draft)
-    if finalized:
-        asked = replace(asked, other_content=other_content(invoice, there))
-    if asked.was_changed:
-        return asked
-    if invoice.made_in_stripe:
-        if not finalized:
-            _check_unchanged(draft, there.lines, invoice)
-            agree(invoice, there.header, there.facts)
-        return asked
-    subtotal = Money(draft["currency"], draft["subtotal"])
-    total = request_params.net_of_exclusive_tax(draft)
-    lines = len(there.lines)
-    if (subtotal, total, lines) != (invoice.subtotal, invoice.total, len(invoice.lines)):
-        off, stripe_off = invoice.subtotal - invoice.total, subtotal - total
-        raise Conflict(
-            f"{invoice.name} was not sent: before tax, Salesforce adds up to {invoice.total} on "
-            f"{len(invoice.lines)} lines with {off} discount, Stripe to {total} on {lines} lines "
-            f"with {stripe_off} discount. Compare the draft {stripe_id} in Stripe with the record."
-        )
-    if not finalized and (differing := other_content(invoice, there)):
-        raise Conflict(
-            f"{invoice.name} was not sent: somebody changes its draft {stripe_id} in Stripe. It "
-            f"has {differing}. Send it again, and its content is the record's again."
-        )
-    if not finalized:
-        agree(invoice, there.header, there.facts)
-    get_run_logger().info(
-        "Both sides add up to %s before tax on %s; Stripe adds %s tax.",
-        invoice.total,
-        counted(lines, "line"),
-        request_params.tax_of(draft),
-    )
-    return asked
-
-
-def _check_still_wanted(status: str, invoice: Invoice) -> None:
-    """Refuse to mail or charge what was given up since: Stripe can charge a written-off invoice.
-
-    Source: https://docs.stripe.com/invoicing/integration/workflow-transitions
-
-    Raises:
-        Rejected: it is void or written off, and did not go out.
-    """
-    if status in ("void", "uncollectible") and not went_out(invoice):
-        said = "void" if status == "void" else "written off"
-        raise Rejected(
-            f"{invoice.name} is {said} in Stripe, so it is neither mailed nor charged. Press Sync "
-            "Invoice, and Clone Invoice if it is to be billed after all."
-        )
-
-
-def _agreed_total(invoice: Invoice) -> Money | None:
-    """The total with which we were about to make the invoice final, if we were."""
-    known = intents.find(AGREE_TOTAL, invoice.record_id)
-    return Money(invoice.currency, int(known.outcome)) if known and known.outcome else None
-
-
-def _agreed(invoice: Invoice, *, finalized: bool) -> Money | None:
-    """The amount that was agreed: of this very content, until it is final."""
-    known = intents.find(AGREE, invoice.record_id)
-    if known is None or not (finalized or known.digest == invoice.content_digest):
-        return None
-    return Money(invoice.currency, int(known.outcome)) if known.outcome else None
-
-
-def _check_unchanged(draft: WholeInvoice, lines: Sequence[StripeLine], invoice: Invoice) -> None:
-    """Hold a draft that was made in Stripe to what its record says: that is what is sent.
-
-    Raises:
-        Conflict: it was changed since Salesforce heard of it.
-    """
-    kept = kept_of_lines()
-    facts = (facts_in_stripe(one, draft["currency"], ours=False, kept=kept) for one in lines)
-    there = Counter((one.text, one.amount) for one in facts)
-    here = Counter((one.label, one.amount(invoice.currency).minor) for one in invoice.lines)
-    changed = [label(name) for name in _header_changes(draft, invoice)]
-    if there != here:
-        changed.append("lines")
-    if changed:
-        total = Money(draft["currency"], draft["total"])
-        raise Conflict(
-            f"{invoice.name} was not sent: its draft {draft['id']} was made in Stripe, and was "
-            f"changed there since Salesforce heard of it ({', '.join(changed)}); it comes to "
-            f"{total} now. Press Sync Invoice, look at it, and send it again."
-        )
-
-
-def _header_changes(draft: WholeInvoice, invoice: Invoice) -> list[str]:
-    """Fields of a record that say otherwise than its draft in Stripe, which they mirror."""
-    seen = project(draft, today=today(), zone=settings().business.zone)
-    lengths, account = text_lengths(record.INVOICE), settings().stripe.account_id
-    there = record.projected_fields(seen, account, whole=True, lengths=lengths)
-    asked = Query(record.INVOICE, record.CONTENT_MIRRORED, where=equals("Id", invoice.record_id))
-    [row] = salesforce.client().query(asked)
-    by_org = rewritten_values.of_invoices([invoice.record_id]).get(invoice.record_id, {})
-    wanted = {name: there[name] for name in record.CONTENT_MIRRORED}
-    return list(record.differences(record.as_written(row, by_org), wanted))

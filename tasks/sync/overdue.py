@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from more_itertools import chunked
-from prefect import task
 
 from invoicing.connectors import salesforce
 from invoicing.connectors.salesforce import Record
@@ -15,7 +14,7 @@ from invoicing.errors import InvoicingError
 from tasks.records.locks import INVOICE
 from tasks.records.record_writer import Update, read_states, write_changes
 from tasks.runtime.clock import today
-from tasks.runtime.retries import STEP
+from tasks.runtime.retries import step
 from tasks.runtime.run_page import run_url
 
 
@@ -40,7 +39,7 @@ class MarkResult:
         return f"{text}{busy if self.left else ''}."
 
 
-@task(task_run_name="find wrong overdue marks", **STEP)
+@step("find wrong overdue marks")
 def find_wrong_overdue_marks() -> list[str]:
     """Ids of records whose overdue mark is wrong by today's date."""
     found = salesforce.client().query(Query(record.INVOICE, ["Id"], where=_wrong()))
@@ -60,7 +59,7 @@ def mark_all(record_ids: Sequence[str]) -> MarkResult:
     return marked
 
 
-@task(task_run_name="mark overdue invoices", **STEP)
+@step("mark overdue invoices")
 def mark(record_ids: Sequence[str]) -> MarkResult:
     """Put the marks of some records right, unless somebody works on them or did it meanwhile."""
     with INVOICE.held_if_free(record_ids) as busy:

@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from more_itertools import chunked
-from prefect import task
 from prefect.logging import get_run_logger
 
 from invoicing.connectors import salesforce, stripe
@@ -27,7 +26,7 @@ from invoicing.errors import InvoicingError, TransientError, WriteRefused
 from invoicing.ledger import inbox, links, rewritten_values
 from invoicing.ledger.models import InvoiceLink
 from invoicing.settings import settings
-from tasks.records.accounts import CUSTOMER_ID, show_customers
+from tasks.records.accounts import show_customers
 from tasks.records.environment_check import text_lengths
 from tasks.records.invoices import find_record, synced_fields
 from tasks.records.locks import INVOICE
@@ -39,7 +38,7 @@ from tasks.records.record_writer import (
     write_changes,
 )
 from tasks.records.saved_values import lines_as_written
-from tasks.runtime.retries import STEP
+from tasks.runtime.retries import step
 from tasks.runtime.run_page import run_url
 from tasks.sync.create_record import create_record
 from tasks.sync.matching_records import matching_records
@@ -69,7 +68,7 @@ def refresh_after_act(stripe_id: str, *, reread_payments: bool = False) -> Refre
     return change
 
 
-@task(task_run_name="find it in Stripe", **STEP)
+@step("find it in Stripe")
 def find_in_stripe(reference: str) -> str | None:
     """The Stripe id of an invoice as people name it; None when it is in Salesforce only.
 
@@ -86,7 +85,7 @@ def find_in_stripe(reference: str) -> str | None:
     return links.stripe_id(record_id) or (found[0][record.STRIPE_ID] if found else None)
 
 
-@task(task_run_name="bring records in step with Stripe", **STEP)
+@step("bring records in step with Stripe")
 def refresh(
     stripe_ids: Sequence[str], *, touch: bool = False, reread_payments: Collection[str] = ()
 ) -> list[RefreshResult]:
@@ -191,7 +190,7 @@ def _refresh_locked(
             changes.append(RefreshResult(stripe_id, gone=True))
     changes += _write(wanted, touch)
     rows = [row for row, _ in wanted.values()]
-    show_customers({row["Account__c"] for row in rows if not row["Account__r"][CUSTOMER_ID]})
+    show_customers({row["Account__c"] for row in rows if not row["Account__r"][record.CUSTOMER_ID]})
     return changes + _report_conflicts(conflicts)
 
 

@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -10,7 +11,8 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from invoicing.ledger import drift, staging
+from invoicing.ledger import drift, run_durations, staging
+from invoicing.ledger.run_durations import EndedRun
 from invoicing.receiver.metrics import Metrics
 from tasks.installation import alert_automations
 
@@ -49,6 +51,7 @@ def test_each_alarm_asks_for_a_metric_that_is_there(environment: None) -> None:
     staging.begin("night", dry_run=False)
     drift.record_totals("night", in_stripe=1, in_salesforce=1)
     staging.finish("night")
+    run_durations.count([EndedRun("send-invoice", "completed", 2)], None, datetime.now(UTC))
     metrics = Metrics()
     metrics.refused("signature")
     metrics.received(events=1, new=1)

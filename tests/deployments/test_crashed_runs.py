@@ -36,12 +36,10 @@ CHANGED = {
 
 POISON = f"""
 import os, signal, sys
-from prefect import flow
 sys.path.append({str(Path(__file__).parents[2])!r})
-from tasks.runtime.outcome import reports_outcome
+from tasks.runtime.outcome import invoicing_flow
 
-@flow
-@reports_outcome
+@invoicing_flow("poison")
 def poison():
     os.kill(os.getpid(), signal.SIGKILL)
 """

@@ -62,7 +62,7 @@ def test_sync_of_a_draft_says_that_there_is_nothing_yet(draft: Any) -> None:
 def test_polling_finds_what_no_webhook_brought(
     sent: InvoiceOutcome, org: Org, stripe_sandbox: Sandbox
 ) -> None:
-    """Webhooks were away; the poll settles it, and polling again finds nothing new."""
+    """Webhooks were away; the poll processes it, and polling again finds nothing new."""
     pay(stripe_sandbox, sent)
     outcome = poll_events()
     assert org.record("INV-0001")["Status__c"] == "Paid"
@@ -178,7 +178,7 @@ def artifact(key: str) -> str:
     return str(found.data)
 
 
-def test_what_cannot_be_settled_becomes_a_dead_letter_with_its_reason(
+def test_what_cannot_be_processed_becomes_a_dead_letter_with_its_reason(
     dashboard: stripe.StripeClient, org: Org
 ) -> None:
     """An invoice of a customer whom Salesforce does not know waits for a person."""

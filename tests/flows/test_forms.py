@@ -12,8 +12,12 @@ from prefect.client.orchestration import get_client
 from prefect.utilities.callables import parameter_schema
 from prefect.utilities.schema_tools.validation import validate
 
+from flows.credit_invoice import credit_invoice
+from flows.erase_customer import erase_customer
+from flows.export_customer import export_customer
 from flows.raise_invoice import raise_invoice
 from flows.record_payment import record_payment
+from flows.reject_invoice import reject_invoice
 from flows.revise_invoice import revise_invoice
 
 DEPLOYMENTS = yaml.safe_load(Path("prefect.yaml").read_text())["deployments"]
@@ -70,16 +74,42 @@ MISTAKES: list[tuple[Flow[..., Any], dict[str, Any], str]] = [
     (revise_invoice, {"remove": ["last"]}, "Remove 1: 'last' is no whole number."),
     (
         revise_invoice,
+        {"options": {"payment_methods": ["card", 3]}},
+        "Options: Payment method 2: input should be a valid string.",
+    ),
+    (
+        revise_invoice,
         {"add": [{"product": "Seat"}, {"item": "Seat"}], "options": {"send_on": "soon"}},
-        "Add 2, item: there is no such field. "
-        "Options, send on: 'soon' is no date; write it like 2026-12-31.",
+        "Add 2: there is no field 'item', only 'product', 'quantity', 'unit_price', "
+        "'description', 'discount_percent', 'discount_amount'. "
+        "Options: Sending date: 'soon' is no date; write it like 2026-12-31.",
     ),
     (
         revise_invoice,
         {"options": {"custom_fields": [{"name": "Project"}]}},
-        "Options, custom fields 1, value is missing.",
+        "Options: Custom field 1: Value is missing.",
     ),
 ]
+
+
+MISTAKES_IN_LINES = [
+    ({"quantity": "three"}, "Line 2: Quantity: 'three' is no number; write it like 1234.50."),
+    (
+        {"unit_price": "1.500"},
+        "Line 2: Unit price: '1.500' can be read in two ways; write 1500 or 1.5.",
+    ),
+    ({"products": "Seat"}, "Line 2: there is no field 'products'; did you mean 'product'?"),
+]
+
+
+@pytest.mark.parametrize(("line", "sentence"), MISTAKES_IN_LINES)
+def test_a_mistake_in_a_line_names_the_line_and_its_field(
+    line: dict[str, str], sentence: str
+) -> None:
+    """As the form has them: the second of the lines, and the titles beside the fields."""
+    lines: Any = [{"product": "Seat"}, line]
+    ended: Any = raise_invoice("Acme", "November", lines, return_state=True)
+    assert ended.message == sentence
 
 
 @pytest.mark.parametrize(("flow", "filled", "sentence"), MISTAKES)
@@ -99,7 +129,11 @@ def test_what_is_filled_in_wrongly_is_said_in_words(
     [
         (raise_invoice, "account", "'an Account' was expected"),
         (raise_invoice, "description", "'a description' was expected"),
+        (raise_invoice, "lines", "'a line' was expected"),
         (revise_invoice, "invoice", "'an invoice' was expected"),
+        (export_customer, "account", "'the id of an Account' was expected"),
+        (erase_customer, "account", "'the id of an Account' was expected"),
+        (reject_invoice, "request_id", "'the id of a request' was expected"),
     ],
 )
 def test_what_was_left_empty_is_said_beside_it(
@@ -107,6 +141,19 @@ def test_what_was_left_empty_is_said_beside_it(
 ) -> None:
     """In words, before there is a run; once each."""
     schema = parameter_schema(flow.fn).model_dump()
-    offered = {name: part.get("default", []) for name, part in schema["properties"].items()}
+    offered = {name: part.get("default") for name, part in schema["properties"].items()}
     found = [error for error in validate(offered, schema) if list(error.path) == [field]]
     assert [error.message for error in found] == [sentence]
+
+
+@pytest.mark.parametrize(("flow", "items"), [(revise_invoice, "change"), (credit_invoice, "lines")])
+def test_an_item_that_was_left_empty_asks_for_its_line(flow: Flow[..., Any], items: str) -> None:
+    """Beside the field, in words; a program that leaves it out is told by the run."""
+    schema = parameter_schema(flow.fn).model_dump()
+    [model] = [one for one in schema["definitions"].values() if "line" in one["properties"]]
+    offered = {name: part["default"] for name, part in model["properties"].items()}
+    found = validate({"invoice": "INV-0001", items: [offered]}, schema)
+    said = [error.message for error in found if list(error.path) == [items, 0, "line"]]
+    assert said == ["'the number of a line' was expected"]
+    ended: Any = flow("INV-0001", **{items: [{}]}, return_state=True)
+    assert ended.message.endswith("1: Line is missing.")

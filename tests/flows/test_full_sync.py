@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import stripe
+from prefect.artifacts import Artifact
 
 from flows.full_sync import full_sync
 from flows.poll_events import poll_events
@@ -51,6 +52,13 @@ def last_sync() -> str:
 def last_drift() -> dict[str, DriftRow]:
     """The drift of the newest full sync, by kind."""
     return {row.kind: row for rows in drift.chunks(last_sync()) for row in rows}
+
+
+def report() -> str:
+    """The page of the newest drift report."""
+    found = cast(Artifact | None, Artifact.get("drift-report"))
+    assert found is not None
+    return str(found.data)
 
 
 @pytest.fixture
@@ -97,6 +105,12 @@ def test_every_kind_of_drift_is_repaired_and_reported(drifted: Callable[[], Any]
     assert set(found) == {"status", "missing in Salesforce", "deleted"}
     assert all(row.outcome.startswith("repaired") for row in found.values())
     assert "3 differed: 3 repaired" in outcome.sentence
+    assert "Deleted, as" not in report()
+    full_sync()
+    assert report().startswith(
+        "# Drift report\n\n2 invoices in Stripe, 3 in Salesforce, **0 differed**. 1 record in "
+        "Salesforce is Deleted, as the draft in Stripe is: that is no difference."
+    )
 
 
 def test_a_sent_invoice_whose_record_was_deleted_is_named_and_made_again(

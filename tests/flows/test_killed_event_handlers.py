@@ -65,23 +65,23 @@ def test_a_handler_keeps_what_it_took_while_it_lives(
     over = time.monotonic() + 3 * LEASE_SECONDS
     while time.monotonic() < over:
         assert inbox.claim("next", account_id="acct_1SandboxAcme", limit=10) == []
-        assert sent.record_id in leases.acquire_all([sent.record_id], "next").busy
+        assert sent.record_id in leases.acquire_all([sent.record_id], "next")[1]
         time.sleep(LEASE_SECONDS / 8)
     handler.communicate("")
     assert len(inbox.claim("next", account_id="acct_1SandboxAcme", limit=10)) == 1
     leases.acquire(sent.record_id, "next")
 
 
-def test_the_events_of_a_killed_handler_are_settled_by_the_next(
+def test_the_events_of_a_killed_handler_are_processed_by_the_next(
     handler: subprocess.Popen[str], sent: InvoiceOutcome, org: Org, stripe_sandbox: Sandbox
 ) -> None:
     """SIGKILL: no farewell, and yet a lease later everything is done."""
     stripe_sandbox.post_form(sent.hosted_invoice_url, card="4242424242424242")
     handler.kill()
 
-    def settled() -> bool:
+    def processed() -> bool:
         handle_events()
         return inbox.backlog() == {}
 
-    eventually(settled, 60)
+    eventually(processed, 60)
     assert org.record("INV-0001")["Status__c"] == "Paid"

@@ -120,7 +120,7 @@ def test_runs_are_counted_for_the_receivers_metrics(
     draft: Raise, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """How many of each flow ended how and how long they worked; what was before the first not."""
-    monkeypatch.setattr("tasks.installation.run_metrics.SETTLED_AFTER", timedelta())
+    monkeypatch.setattr("tasks.installation.run_metrics.COUNTED_AFTER", timedelta())
     invoice = draft().name
     Conversation(void_invoice, invoice=invoice)
     overview()
@@ -130,8 +130,8 @@ def test_runs_are_counted_for_the_receivers_metrics(
     Conversation(preview_invoice, invoice=invoice)
     for _ in range(2):
         overview()
-    assert samples("void-invoice") == {"failed": 2}
-    assert samples("preview-invoice") == {"completed": 1}
+    assert samples("void-invoice") == {"crashed": 0, "failed": 2}
+    assert samples("preview-invoice") == {"completed": 1, "crashed": 0}
 
 
 def samples(flow: str) -> dict[str, float]:

@@ -287,7 +287,7 @@ def test_a_burst_about_one_payment_is_looked_up_once(
 def test_money_of_other_business_is_nothing_to_us(
     org: Org, dashboard: stripe.StripeClient, stripe_sandbox: Sandbox
 ) -> None:
-    """A refund of a payment without an invoice is settled without a word."""
+    """A refund of a payment without an invoice is passed over without a word."""
     intent = dashboard.v1.payment_intents.create(
         {"amount": 500, "currency": "usd", "payment_method": "pm_card_visa", "confirm": True}
     )

@@ -9,6 +9,7 @@ from prefect.client.orchestration import get_client
 from prefect.states import Crashed, Scheduled
 
 from flows.raise_invoice_wizard import raise_invoice_wizard
+from flows.send_invoice import send_invoice
 from invoicing.connectors import salesforce
 from invoicing.domain.forms import wizard
 from invoicing.errors import Rejected
@@ -130,6 +131,18 @@ def test_back_from_the_summary(org: Org) -> None:
     due = org.query("SELECT Description__c, Due_Date__c FROM Stripe_Invoice__c")[0]
     assert due["Description__c"] == "December services"
     assert date.fromisoformat(due["Due_Date__c"]) > date.today() + timedelta(days=80)
+
+
+def test_an_invoice_over_nothing_is_not_raised_without_a_word(org: Org) -> None:
+    """The summary says that it cannot be sent, as sending does; the draft may still be wanted."""
+    talk = begin()
+    talk.answer(purpose="November services", payment_terms="Net 30")
+    talk.answer(product=CONSULTING)
+    nothing = "The total is zero: there is nothing to pay, and such an invoice cannot be sent."
+    assert nothing in talk.answer(unit_price="0", quantity="3", more="No")
+    talk.answer(next=wizard.RAISE)
+    with pytest.raises(Rejected, match=nothing):
+        send_invoice("INV-0001")
 
 
 def test_without_lines_there_is_nothing_to_raise(org: Org) -> None:

@@ -8,6 +8,7 @@ import stripe
 
 from flows.full_sync import full_sync
 from flows.poll_events import poll_events
+from flows.resend_invoice import resend_invoice
 from flows.sync_invoice import sync_invoice
 from invoicing.connectors import salesforce
 from invoicing.domain.forms.parameters import InvoiceOutcome
@@ -45,6 +46,28 @@ def test_from_the_draft_to_the_money(sent: InvoiceOutcome, org: Org) -> None:
         ("Open → Paid; paid 2,000.00 USD more, 2,450.00 USD in all", "Stripe", 2000),
     ]
     assert "amount paid: 450" in entries(org)[-1]["Changes__c"]
+
+
+def test_a_mail_that_goes_out_again_is_told_once(sent: InvoiceOutcome, org: Org) -> None:
+    """To whom, in one sentence; that the record has another sending date is no news beside it."""
+    before = len(entries(org))
+    for request in ("first", "second"):
+        org.set(sent.name, Sent_At__c="2026-01-01T00:00:00.000+0000")
+        resend_invoice(sent.name, request_id=request)
+        poll_events()
+        sync_invoice(sent.name)
+    told = {row["What__c"] for row in entries(org)[before:]}
+    assert told == {"Mailed to billing@acme.example.com again"}
+    assert org.record(sent.name)["Sent_At__c"] > "2026-01-01"
+
+
+def test_a_sending_date_that_somebody_moved_is_told(sent: InvoiceOutcome, org: Org) -> None:
+    """Later than any mail went out: it is put right, and the timeline says so."""
+    before = len(entries(org))
+    org.set(sent.name, Sent_At__c="2099-01-01T00:00:00.000+0000")
+    sync_invoice(sent.name)
+    [told] = entries(org)[before:]
+    assert told["What__c"] == "Brought up to date: sent at"
 
 
 def test_killed_between_the_record_and_its_timeline(

@@ -72,3 +72,16 @@ def test_the_tutorial_goes_as_it_says(api: str) -> None:
     assert "There is no Account 'Nobody' in Salesforce." in refused
     assert "There is no Account 'Nobody' in Salesforce." in failed
     assert "finished successfully" in synced
+    assert re.search(r"\d+ invoices? compared, \d+ differed", synced)
+
+
+def test_the_command_line_says_what_came_of_a_run(api: str) -> None:
+    """Whoever watches a run reads its sentence before Prefect's own words for its end."""
+    command = ("-m", "prefect", "deployment", "run", "void-invoice/void-invoice")
+    watched = run(api, *command, "--param", "invoice=INV-9999", "--watch")
+    said = " ".join((watched.stdout + watched.stderr).split())
+    assert watched.returncode == 1
+    assert "There is no invoice 'INV-9999'" in said.partition("finished in state 'Failed'")[0]
+    misnamed = run(api, *command, "--param", "invioce=INV-9999", "--watch")
+    assert misnamed.returncode == 1
+    assert "not found on the deployment: 'invioce'" in " ".join(misnamed.stdout.split())

@@ -11,16 +11,16 @@ What is asked has the SDK's types. What is answered is held to the types of
 from functools import lru_cache
 
 from invoicing.connectors.stripe.catalogue import Catalogue
+from invoicing.connectors.stripe.credits_and_refunds import CreditsAndRefunds
 from invoicing.connectors.stripe.customers import Customers
 from invoicing.connectors.stripe.events import Events
 from invoicing.connectors.stripe.installation import Installation
 from invoicing.connectors.stripe.invoice_lists import InvoiceLists
 from invoicing.connectors.stripe.payments import Payments
-from invoicing.connectors.stripe.refunds import Refunds
 from invoicing.settings import settings
 
 
-class Stripe(Customers, Catalogue, InvoiceLists, Payments, Refunds, Events, Installation):
+class Stripe(Customers, Catalogue, InvoiceLists, Payments, CreditsAndRefunds, Events, Installation):
     """One Stripe account."""
 
 

@@ -1,19 +1,20 @@
 """What invoices refer to: products, coupons, tax rates."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from more_itertools import chunked
 
 from invoicing.connectors.stripe.answers import PAGE_SIZE, read, read_each, read_if_there
 from invoicing.connectors.stripe.connection import Connection
-from invoicing.connectors.stripe.errors import translated_errors
+from invoicing.connectors.stripe.errors import AlreadyThere, translated_errors
 from invoicing.domain.stripe.resources import (
     Coupon,
     Product,
     TaxRate,
 )
-from invoicing.errors import Conflict, Rejected
+from invoicing.errors import Conflict
 
 if TYPE_CHECKING:
     from stripe import params as sdk
@@ -36,12 +37,8 @@ class Catalogue(Connection):
         The id makes creating it twice impossible. A key of ours would only make Stripe repeat
         a failed answer for a day, or the product's that was deleted since.
         """
-        try:
-            with translated_errors("create the product"):
-                self._v1.products.create({"id": product_id, "name": name})
-        except Rejected as error:
-            if getattr(error.__cause__, "code", None) != "resource_already_exists":
-                raise
+        with suppress(AlreadyThere), translated_errors("create the product"):
+            self._v1.products.create({"id": product_id, "name": name})
 
     def update_product(self, product_id: str, params: "sdk.ProductUpdateParams") -> None:
         """Set fields of a product; the same update twice is one."""
@@ -59,9 +56,7 @@ class Catalogue(Connection):
         try:
             with translated_errors("create the coupon"):
                 self._v1.coupons.create({**params, "id": coupon_id})
-        except Rejected as error:
-            if getattr(error.__cause__, "code", None) != "resource_already_exists":
-                raise
+        except AlreadyThere as error:
             found = read("read the coupon", Coupon, self._v1.coupons.retrieve, coupon_id)
             wanted = [params.get("percent_off"), params.get("amount_off"), params.get("currency")]
             there = [found["percent_off"], found["amount_off"], found["currency"]]

@@ -23,6 +23,14 @@ ERROR_TEXTS = {
 """Refusals that Stripe explains to programmers, by their codes."""
 
 
+class AlreadyThere(Rejected):
+    """Something has this id already."""
+
+
+KINDS = {"resource_missing": NotFound, "resource_already_exists": AlreadyThere}
+"""What a refusal is by its code, if it is a kind of its own."""
+
+
 @contextmanager
 def translated_errors(doing: str) -> Iterator[None]:
     """Translate the SDK's errors, and answers of another shape, by what has to happen next.
@@ -66,7 +74,7 @@ def translated_errors(doing: str) -> Iterator[None]:
             raise TransientError(
                 f"Stripe's answer was unreadable, while trying to {doing}."
             ) from error
-        kind = NotFound if error.code == "resource_missing" else Rejected
+        kind = KINDS.get(error.code or "", Rejected)
         reason = ERROR_TEXTS.get(error.code or "") or error.user_message or error
         raise kind(f"Stripe refused to {doing}: {reason}") from error
     except msgspec.MsgspecError as error:

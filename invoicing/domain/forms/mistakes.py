@@ -1,10 +1,12 @@
 """Mistakes in a form, in words, under the names of its fields."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
+
+from invoicing.domain.model.wording import nearest
 
 EMPTY = frozenset(["missing", "string_too_short"])
 WRITTEN_LIKE = {
@@ -38,31 +40,77 @@ def mistakes_in(
     Args:
         error: All of them.
         title: The name of the field that was filled in wrongly.
-        titles: Names of fields below it, where they are not called as they are written.
+        titles: Titles of fields below it, where they are not called as they are written.
     """
-    return [
-        f"{''.join(_path(title, each['loc'], titles or {}))}{_said(each['type'], each)}."
-        for each in error.errors()
-    ]
+    known = titles or {}
+    return [_sentence(_said(title, known, each)) for each in error.errors()]
 
 
-def _path(title: str, path: Sequence[int | str], titles: Mapping[str, str]) -> Iterator[str]:
-    yield title
-    for number, part in enumerate(path):
+def titles_in(form: Any) -> dict[str, str]:
+    """Titles of all fields in the models that a field of a form is of, by their names."""
+    schema = TypeAdapter(form).json_schema()
+    models = [*schema.get("$defs", {}).values(), schema]
+    fields = [model.get("properties", {}) for model in models]
+    return {
+        name: each["title"] for some in fields for name, each in some.items() if "title" in each
+    }
+
+
+def title_of(name: str) -> str:
+    """The title of a field that has no other: ``Due date`` of ``due_date``."""
+    return name.replace("_", " ").capitalize()
+
+
+def names_that_do_not_fit(
+    given: Collection[str], taken: Collection[str], needed: Collection[str]
+) -> list[str]:
+    """What is wrong with the names under which a form was filled in, a sentence each.
+
+    Args:
+        given: Those that were used.
+        taken: All that there are.
+        needed: Those that cannot be left out.
+    """
+    unknown = [_no_such_field(name, taken) for name in given if name not in taken]
+    missing = [f"{title_of(name)} is missing" for name in needed if name not in given]
+    return [_sentence(each) for each in (*unknown, *missing)]
+
+
+def _sentence(said: str) -> str:
+    return said if said.endswith("?") else f"{said}."
+
+
+def _no_such_field(name: str, known: Collection[str]) -> str:
+    there = f", only {', '.join(map(repr, known))}" if known else ""
+    return f"There is no field {name!r}{nearest(name, known) or there}"
+
+
+def _path(title: str, path: Sequence[int | str], titles: Mapping[str, str]) -> str:
+    """The fields that lead to a mistake, as the form has them: ``Line 1: Quantity``."""
+    parts = [title] if title else []
+    for part in path:
         if isinstance(part, int):
-            yield f" {part + 1}"
-        elif part in titles:
-            yield titles[part]
+            parts[-1:] = [f"{_one_of(parts[-1])} {part + 1}"]
         else:
-            words = part.replace("_", " ")
-            yield f", {words}" if title or number else words.capitalize()
+            parts.append(titles.get(part, title_of(part)))
+    return ": ".join(parts)
 
 
-def _said(kind: str, error: Any) -> str:
+def _one_of(several: str) -> str:
+    return f"{several[:-3]}y" if several.endswith("ies") else several.removesuffix("s")
+
+
+def _said(title: str, titles: Mapping[str, str], error: Any) -> str:
+    path, kind = error["loc"], error["type"]
+    if kind == "extra_forbidden":
+        place, said = _path(title, path[:-1], titles), _no_such_field(path[-1], titles)
+        return f"{place}: {said[0].lower()}{said[1:]}" if place else said
+    return f"{_path(title, path, titles)}{_wrong(kind, error)}"
+
+
+def _wrong(kind: str, error: Any) -> str:
     if kind in EMPTY:
         return " is missing"
-    if kind == "extra_forbidden":
-        return ": there is no such field"
     given = repr(error["input"])
     if kind == "literal_error":
         return f": {given} is none of {error['ctx']['expected']}"

@@ -32,7 +32,8 @@ OR_THOUSANDS = re.compile(r"-?[1-9]\d{0,2}\.\d\d0", re.ASCII)
 """A decimal that few write so, and that is a thousand times as much where points part thousands."""
 
 
-def _empty_is_none(value: object) -> object:
+def empty_is_none(value: object) -> object:
+    """What was left empty in a form was not given."""
     return value.strip() or None if isinstance(value, str) else value
 
 
@@ -57,7 +58,7 @@ def typed_number(value: object) -> object:
 
 
 def _optional_number(value: object) -> object:
-    given = _empty_is_none(value)
+    given = empty_is_none(value)
     return None if given is None else typed_number(given)
 
 
@@ -80,8 +81,10 @@ class Needed:
     ) -> JsonSchemaValue:
         """Offered empty, and refused so."""
         schema = handler(field)
-        schema.pop("minLength", None)  # "'' should be non-empty"
-        return schema | {"default": "", "if": {"const": ""}, "then": {"const": self.what}}
+        for more in ("minLength", "minimum"):  # "'' should be non-empty", "0 is less than"
+            schema.pop(more, None)
+        empty: object = {"array": [], "integer": 0}.get(schema["type"], "")
+        return schema | {"default": empty, "if": {"const": empty}, "then": {"const": self.what}}
 
 
 InvoiceReference = Annotated[
@@ -96,16 +99,18 @@ AccountReference = Annotated[
     Needed("an Account"),
 ]
 
+LineNumber = Annotated[int, Field(ge=1), Needed("the number of a line")]
+
 OptionalDate = Annotated[
     date | None,
-    BeforeValidator(_empty_is_none),
+    BeforeValidator(empty_is_none),
     WithJsonSchema({"type": "string", "format": "date"}),
     OFFERED_EMPTY,
 ]
 
 OptionalMoment = Annotated[
     datetime | None,
-    BeforeValidator(_empty_is_none),
+    BeforeValidator(empty_is_none),
     WithJsonSchema({"type": "string", "format": "date-time"}),
     OFFERED_EMPTY,
 ]
@@ -164,7 +169,7 @@ class LineChange(BaseModel):
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
-    line: int = Field(title="Line", description="Its position on the invoice, from 1.", ge=1)
+    line: LineNumber = Field(title="Line", description="Its position on the invoice, from 1.")
     product: str = Field(
         "",
         title="New product",
@@ -185,7 +190,7 @@ class CreditLine(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    line: int = Field(title="Line", description="Its position on the invoice, from 1.", ge=1)
+    line: LineNumber = Field(title="Line", description="Its position on the invoice, from 1.")
     quantity: OptionalNumber = Field(
         None, title="Quantity", description="How many of it, at the line's price.", examples=["1"]
     )

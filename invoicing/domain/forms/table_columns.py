@@ -10,6 +10,7 @@ from invoicing.domain.forms.table_layout import TableLayout
 from invoicing.domain.forms.table_text import Sheet, plain_title
 from invoicing.domain.forms.table_values import MARKS, read_number, split_currency, split_title
 from invoicing.domain.model.money import CURRENCIES
+from invoicing.domain.model.wording import first_of
 from invoicing.errors import Rejected
 
 IGNORED = "ignore"
@@ -401,9 +402,7 @@ def columns_of(sheet: Sheet, layout: TableLayout) -> list[str]:
             "Say under Columns what a title means, or that it is ignored; Ignore other columns "
             f"ignores all that hold no amounts. The columns are: {', '.join(ALIASES)}."
         )
-        more = len(wrong) - MAX_SHOWN
-        rest = [f"… and {more:,} more."] if more > 0 else []
-        raise Rejected([*wrong, advice], " ".join([*wrong[:MAX_SHOWN], *rest, advice]))
+        raise Rejected([*wrong, advice], f"{first_of(wrong, MAX_SHOWN)} {advice}")
     return names
 
 

@@ -27,9 +27,15 @@ from invoicing.domain.forms.dialogue import (
     read_answer,
 )
 from invoicing.domain.forms.draft_lines import PriceBookEntry
-from invoicing.domain.forms.parameters import LineItem, Number
+from invoicing.domain.forms.parameters import LineItem, Number, empty_is_none
 from invoicing.domain.model import markdown
-from invoicing.domain.model.invoice import Account, Line, draft_problems, line_problems
+from invoicing.domain.model.invoice import (
+    NOTHING_TO_PAY,
+    Account,
+    Line,
+    draft_problems,
+    line_problems,
+)
 from invoicing.domain.model.invoice_details import Terms
 from invoicing.domain.model.markdown import LINE_COLUMNS
 from invoicing.domain.model.money import Money, plain
@@ -80,13 +86,9 @@ class Order:
     items: tuple[LineItem, ...] = field(default=())
 
 
-def _empty_is_none(value: object) -> object:
-    return value.strip() or None if isinstance(value, str) else value
-
-
 OptionalDate = Annotated[
     date | None,
-    BeforeValidator(_empty_is_none),
+    BeforeValidator(empty_is_none),
     WithJsonSchema({"type": "string", "format": "date"}),
 ]
 
@@ -365,7 +367,7 @@ def _name(context: WizardContext, item: LineItem) -> str:
     return item.description or names.get(item.product, item.product)
 
 
-def _summary(context: WizardContext, order: Order) -> tuple[str, str, str]:
+def _summary(context: WizardContext, order: Order) -> tuple[str, ...]:
     rows: list[tuple[object, ...]] = []
     total = Money(context.currency, 0)
     for number, item in enumerate(order.items, 1):
@@ -380,6 +382,7 @@ def _summary(context: WizardContext, order: Order) -> tuple[str, str, str]:
         f"Step 4 of 4: the invoice for {context.account.name}",
         said,
         markdown.table(LINE_COLUMNS, rows),
+        "" if total.minor or not order.items else NOTHING_TO_PAY,
     )
 
 

@@ -274,6 +274,10 @@ def draft_problems(
     return problems
 
 
+NOTHING_TO_PAY = "The total is zero: there is nothing to pay, and such an invoice cannot be sent."
+"""As the package's dialogue has it."""
+
+
 def billing_problems(invoice: Invoice, today: date) -> list[str]:
     """Say everything that keeps Stripe from billing a draft; empty when nothing does."""
     problems = draft_problems(
@@ -286,7 +290,7 @@ def billing_problems(invoice: Invoice, today: date) -> list[str]:
     )
     problems += invoice.org_fields.problems
     if invoice.lines and invoice.total.minor == 0:
-        problems.append("The invoice's total is zero; there is nothing to pay.")
+        problems.append(NOTHING_TO_PAY)
     if invoice.billed.automatic_tax and not invoice.account.address:
         problems.append(
             f"Stripe Tax needs to know where {invoice.account.name} is: give the Account a "

@@ -1,12 +1,18 @@
 """Figures and field names in words."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 
 def counted(number: int, what: str) -> str:
     """A number of things: ``1 line``, ``2 lines``, ``1,000 invoices``."""
     return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
+def first_of(sentences: Sequence[str], most: int, where: str = "") -> str:
+    """The first of many sentences, and how many more there are, and where."""
+    more = len(sentences) - most
+    return " ".join([*sentences[:most], *([f"… and {more:,} more{where}."] if more > 0 else [])])
 
 
 def label(field: str) -> str:
@@ -20,7 +26,7 @@ def caseless(name: str) -> str:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """Suggestion of the nearest known word; empty when nothing comes near."""
+    """The end of a sentence: the nearest known word as a question, or a full stop."""
     by_lower = {name.lower(): name for name in known}
     found = get_close_matches(word.lower(), by_lower, n=1, cutoff=0.5)
-    return f"; did you mean {by_lower[found[0]]!r}?" if found else ""
+    return f"; did you mean {by_lower[found[0]]!r}?" if found else "."

@@ -18,7 +18,7 @@ from invoicing.domain.model.invoice_details import (
     OrgFields,
 )
 from invoicing.domain.model.money import plain
-from invoicing.domain.salesforce.field_mapping import AUTOMATIC, Names, OrgMapping
+from invoicing.domain.salesforce.field_mapping import AUTOMATIC, Names, OrgMapping, value_at
 from invoicing.domain.salesforce.queries import Comparison, OrgCondition, Query, all_of, equals
 from invoicing.domain.salesforce.record import INVOICE
 
@@ -76,7 +76,7 @@ class OrgFieldReader:
     def with_org_fields(self, invoice: Invoice, record: Mapping[str, Any]) -> Invoice:
         """An invoice with what the org's own fields say of it."""
         account = self.with_price_book(invoice.account, record["Account__r"])
-        emails = [_text(_found(record, self._ours(path))) for path in self.mapping.email]
+        emails = [_text(value_at(record, self._ours(path))) for path in self.mapping.email]
         email = next(filter(None, emails), None) if emails else invoice.email
         metadata = self._read(self.mapping.metadata, record)
         shown = self._read(self.mapping.custom_fields, record)
@@ -91,11 +91,11 @@ class OrgFieldReader:
         return replace(invoice, account=account, email=email, org_fields=org_fields)
 
     def _read(self, fields: Mapping[str, str], record: Mapping[str, Any]) -> dict[str, str]:
-        return {name: _text(_found(record, self._ours(path))) for name, path in fields.items()}
+        return {name: _text(value_at(record, self._ours(path))) for name, path in fields.items()}
 
     def _tax_class(self, record: Mapping[str, Any]) -> str:
         field = self.mapping.tax.field
-        return _text(_found(record, self._ours(field))) if field else ""
+        return _text(value_at(record, self._ours(field))) if field else ""
 
     def _taxes(self, record: Mapping[str, Any]) -> str | list[str] | None:
         return self.mapping.tax.rates.get(self._tax_class(record))
@@ -124,18 +124,11 @@ class OrgFieldReader:
     def contact_email(self, record: Mapping[str, Any]) -> str | None:
         """The address from the answer to :meth:`contact_query`."""
         contact = self.mapping.billing_contact
-        return _text(_found(record, contact.email)) or None if contact else None
+        return _text(value_at(record, contact.email)) or None if contact else None
 
 
 def _listed(rates: str | list[str]) -> tuple[str, ...]:
     return (rates,) if isinstance(rates, str) else tuple(rates)
-
-
-def _found(record: Mapping[str, Any], path: str) -> Any:
-    value: Any = record
-    for step in path.split("."):
-        value = (value or {}).get(step)
-    return value
 
 
 def _text(value: Any) -> str:

@@ -249,6 +249,14 @@ def _installed(ours: str, schema: SObject, mapping: OrgMapping, namespace: str) 
     )
 
 
+def value_at(record: Mapping[str, Any] | None, path: str) -> Any:
+    """What a record has at the end of a path, such as Account__r.Name; None where it breaks off."""
+    value: Any = record
+    for step in path.split("."):
+        value = (value or {}).get(step)
+    return value
+
+
 class Record(dict[str, Any]):
     """A record under our names: what the org does not keep reads as None, and is not in it."""
 

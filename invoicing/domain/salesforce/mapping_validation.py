@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
+from more_itertools import duplicates_everseen
+
 from invoicing.domain.model.wording import nearest
 from invoicing.domain.salesforce.custom_fields import org_field_mistakes
 from invoicing.domain.salesforce.field_mapping import Names, ObjectMapping, OrgMapping
@@ -52,12 +54,8 @@ def own_mistakes(mapping: OrgMapping) -> list[str]:
         if ours in OBJECTS:
             wrong += _wrong_left_sides(ours, OBJECTS[ours], asked)
         else:
-            wrong.append(f"objects: we have no {ours!r}{_question(nearest(ours, OBJECTS))}")
+            wrong.append(f"objects: we have no {ours!r}{nearest(ours, OBJECTS)}")
     return [*wrong, *org_field_mistakes(mapping)]
-
-
-def _question(guess: str) -> str:
-    return guess or "."
 
 
 def _wrong_left_sides(ours: str, schema: SObject, asked: ObjectMapping) -> Iterator[str]:
@@ -66,28 +64,22 @@ def _wrong_left_sides(ours: str, schema: SObject, asked: ObjectMapping) -> Itera
     for name, theirs in asked.all_fields(schema).items():
         field = schema.fields.get(name)
         if field is None:
-            yield f"{ours}: we have no field {name!r}{_question(nearest(name, schema.fields))}"
+            yield f"{ours}: we have no field {name!r}{nearest(name, schema.fields)}"
         elif field.needed and not theirs:
             yield f"{ours}.{name} cannot be left out; map it to a field of the org."
     for name in asked.children.keys() - schema.children.keys():
-        guess = _question(nearest(name, schema.children))
-        yield f"{ours}: we read no child relationship {name!r}{guess}"
+        yield f"{ours}: we read no child relationship {name!r}{nearest(name, schema.children)}"
     if asked.new and ours not in (INVOICE, LINE):
         yield f"{ours}.new: only invoices and their lines are made with values of the org's own."
     for name, words in asked.values.items():
         known = schema.fields[name].values if name in schema.fields else ()
         if not known:
             picklists = [n for n, field in schema.fields.items() if field.values]
-            yield f"{ours}: we have no picklist {name!r}{_question(nearest(name, picklists))}"
+            yield f"{ours}: we have no picklist {name!r}{nearest(name, picklists)}"
         for word in [word for word in words if known and word not in known]:
-            yield f"{ours}.{name}: we have no value {word!r}{_question(nearest(word, known))}"
-    twice = _doubled(theirs for theirs in asked.fields.values() if theirs)
-    yield from (f"{ours}: two of our fields are mapped to {name!r}." for name in twice)
-
-
-def _doubled(names: Iterable[str]) -> list[str]:
-    seen: set[str] = set()
-    return sorted({name for name in names if name in seen or seen.add(name)})  # type: ignore[func-returns-value]
+            yield f"{ours}.{name}: we have no value {word!r}{nearest(word, known)}"
+    twice = duplicates_everseen(filter(None, asked.fields.values()))
+    yield from (f"{ours}: two of our fields are mapped to {name!r}." for name in sorted({*twice}))
 
 
 def mistakes(
@@ -140,7 +132,7 @@ def object_mistakes(
     found = describe(theirs)
     if found is None:
         there = list(existing())
-        guess = _of_a_namespace(theirs, there) or _question(nearest(theirs, there))
+        guess = _of_a_namespace(theirs, there) or nearest(theirs, there)
         tip = " Or do without it: leave_out = true." if schema.optional else ""
         return [f"{ours}: the org has no object {theirs!r}, or hides it{guess}{tip}"]
     return [
@@ -186,8 +178,7 @@ def _tax_mistakes(rates: Iterable[str], found: Description) -> Iterator[str]:
     offered = [value["value"] for value in found["picklistValues"] if value["active"]]
     for value in rates:
         if value not in offered:
-            guess = _question(nearest(value, offered))
-            yield f"tax.rates: {found['name']} offers no value {value!r}{guess}"
+            yield f"tax.rates: {found['name']} offers no value {value!r}{nearest(value, offered)}"
     for value in offered:
         if value not in rates:
             yield f"tax.rates: {found['name']} offers {value!r}, and no tax is named for it."
@@ -202,13 +193,12 @@ def _at(sobject: str, path: str, describe: Describe) -> Description | str:
             return f"the org has no object {sobject!r}, or hides it."
         ways = {f["relationshipName"]: f for f in found["fields"] if f["relationshipName"]}
         if step not in ways:
-            guess = _question(nearest(step, ways))
-            return f"{sobject} has no relationship {step!r}{guess}"
+            return f"{sobject} has no relationship {step!r}{nearest(step, ways)}"
         sobject = ways[step]["referenceTo"][0]
     end = describe(sobject) or {"fields": []}
     fields: dict[str, Description] = {field["name"]: field for field in end["fields"]}
     if last not in fields:
-        return f"{sobject} has no field {last!r}, or hides it{_question(nearest(last, fields))}"
+        return f"{sobject} has no field {last!r}, or hides it{nearest(last, fields)}"
     return fields[last]
 
 
@@ -229,7 +219,7 @@ def _object_mistakes(ours: str, schema: SObject, names: Names, found: Descriptio
             yield from _field_mistakes(where, wanted, fields[target], names, words)
         else:
             tip = "" if wanted.needed or name in mapped else f' Or leave it out: {name} = "".'
-            guess = _question(nearest(target, fields))
+            guess = nearest(target, fields)
             yield f"{where}: there is no such field, or it is hidden from us{guess}{tip}"
     yield from _child_mistakes(ours, schema, names, found)
     if "createable" in schema.rights:
@@ -295,8 +285,7 @@ def _value_mistakes(
     for value, words in said.items():
         for word in words:
             if word not in offered:
-                guess = _question(nearest(word, offered))
-                yield f"{where} offers no value {word!r} for our {value!r}{guess}"
+                yield f"{where} offers no value {word!r} for our {value!r}{nearest(word, offered)}"
     meant = {word for words in said.values() for word in words}
     if wanted.needed and wanted.values:
         for word in [word for word in offered if word not in meant]:
@@ -314,7 +303,7 @@ def _child_mistakes(ours: str, schema: SObject, names: Names, found: Description
         }
         if of_child.get(theirs) != by_field:
             right = [name for name, through in of_child.items() if through == by_field]
-            tip = f"; it is called {right[0]!r}." if right else nearest(theirs, of_child) or "."
+            tip = f"; it is called {right[0]!r}." if right else nearest(theirs, of_child)
             yield f"{found['name']} has no child relationship {theirs!r} (for our {relation}){tip}"
 
 

@@ -41,8 +41,7 @@ def new_value_mistakes(
         where = f"{found['name']}.{name} of new records"
         field = fields.get(name)
         if field is None:
-            guess = nearest(name, fields) or "."
-            yield f"{where}: there is no such field, or it is hidden from us{guess}"
+            yield f"{where}: there is no such field, or it is hidden from us{nearest(name, fields)}"
         elif not field["createable"]:
             yield f"{where} cannot be written: it is computed, or read-only for the integration."
         elif name in taken:
@@ -68,8 +67,10 @@ def _dynamic(
     elif value.record_type:
         types = [t["developerName"] for t in found["recordTypeInfos"] if t["available"]]
         if value.record_type not in types:
-            guess = nearest(value.record_type, types) or "."
-            yield f"{where}: there is no record type {value.record_type!r} for us{guess}"
+            yield (
+                f"{where}: there is no record type {value.record_type!r} for us"
+                f"{nearest(value.record_type, types)}"
+            )
     elif value.source:
         yield from _copied(ours, where, field, value.source, at)
 
@@ -108,7 +109,7 @@ def _constant(where: str, field: Mapping[str, Any], value: str | bool | float) -
     elif kind == "picklist" and field["restrictedPicklist"]:
         offered = [one["value"] for one in field["picklistValues"] if one["active"]]
         if value not in offered:
-            yield f"{where} offers no value {value!r}{nearest(str(value), offered) or '.'}"
+            yield f"{where} offers no value {value!r}{nearest(str(value), offered)}"
     elif kind == "reference" and not looks_like_id(str(value)):
         yield f"{where} takes the id of a record, and {value!r} is none."
     elif kind == "date" and not _is_date(str(value)):

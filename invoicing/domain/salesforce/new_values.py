@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from invoicing.domain.salesforce.field_mapping import ORG_PREFIX, Names, NewValue
+from invoicing.domain.salesforce.field_mapping import ORG_PREFIX, Names, NewValue, value_at
 
 SOURCES = {"Account": "Account__c", "Opportunity": "Opportunity__c"}
 """Objects that a new invoice can copy from, and the field of it that names the record."""
@@ -79,13 +79,6 @@ class NewValues:
             else:
                 start, _, path = value.source.partition(".")
                 parent = parents.get(start, {}).get(str(body.get(SOURCES[start])))
-                found = _at(parent, self.names.our_path(start, path))
+                found = value_at(parent, self.names.our_path(start, path))
                 if found is not None:
                     yield name, found
-
-
-def _at(record: Mapping[str, Any] | None, path: str) -> Any:
-    value: Any = record
-    for step in path.split("."):
-        value = (value or {}).get(step)
-    return value

@@ -42,10 +42,8 @@ AMOUNTS: Mapping[str, str] = {
 }
 """Amounts that tell what happened, the most telling first."""
 
-PAYMENT_STATE = "Payment_State__c"
 DISPUTE = "Dispute_Status__c"
 PROBLEM = "Payment_Problem__c"
-OVERDUE = "Is_Overdue__c"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +69,27 @@ def describe_change(changed: Changes, currency: str, total: Any = None) -> Chang
     parts += [_amount(AMOUNTS[name], was, now) for name, (was, now) in sums.items()]
     if DISPUTE in changed and changed[DISPUTE][1]:
         parts.append(f"dispute: {str(changed[DISPUTE][1]).lower()}")
-    if PAYMENT_STATE in changed and not parts:
-        parts.append("payment state: {} → {}".format(*changed[PAYMENT_STATE]))
+    if record.PAYMENT_STATE in changed and not parts:
+        parts.append("payment state: {} → {}".format(*changed[record.PAYMENT_STATE]))
     if PROBLEM in changed:
         parts.append(str(changed[PROBLEM][1] or "the payment problem is gone"))
-    if OVERDUE in changed:
-        parts.append("overdue" if changed[OVERDUE][1] else "no longer overdue")
+    if record.OVERDUE in changed:
+        parts.append("overdue" if changed[record.OVERDUE][1] else "no longer overdue")
     parts = parts or ["brought up to date: " + ", ".join(map(label, changed))]
     text = "; ".join(parts)
     return ChangeText(text[:1].upper() + text[1:], _what_moved(sums) or over)
+
+
+def has_news(changed: Changes) -> bool:
+    """Whether a change says what nothing else tells.
+
+    A mail that went out has an entry of its own, which says to whom; the date of the last one,
+    which moves with it, is no news beside that.
+    """
+    if changed.keys() != {record.SENT_AT}:
+        return bool(changed)
+    was, now = (record.comparable(record.SENT_AT, each) or "" for each in changed[record.SENT_AT])
+    return was > now
 
 
 def _status(changed: Changes, over: Money | None) -> list[str]:

@@ -293,7 +293,7 @@ def test_a_package_that_was_never_deployed(doctor: Doctor, salesforce_sandbox: S
     hidden = [f"Stripe_Invoice__c.{name}" for name in OBJECTS["Stripe_Invoice__c"].fields]
     salesforce_sandbox.admin("POST", "permissions", hidden=["Stripe_Invoice_Event__c", *hidden])
     failed = doctor.fails("Salesforce")
-    assert "And " in failed["object Stripe_Invoice__c"]
+    assert "… and " in failed["object Stripe_Invoice__c"]
     assert "hides it" in failed["object Stripe_Invoice_Event__c"]
 
 

@@ -97,13 +97,9 @@ def test_several_leases_at_once() -> None:
     """What is free is taken, what was ours is kept, what another has is said to be busy."""
     leases.acquire("ours", "me")
     leases.acquire("theirs", "somebody")
-    taken = leases.acquire_all(["free", "ours", "theirs"], "me")
-    assert [set(part) for part in (taken.new, taken.kept, taken.busy)] == [
-        {"free"},
-        {"ours"},
-        {"theirs"},
-    ]
-    leases.release_all(taken.new, "me")
+    taken, busy = leases.acquire_all(["free", "ours", "theirs"], "me")
+    assert (taken, set(busy)) == ({"free"}, {"theirs"})
+    leases.release_all(taken, "me")
     assert [leases.held(name, "me") for name in ("free", "ours")] == [False, True]
 
 
@@ -420,7 +416,7 @@ def test_a_run_that_is_begun_anew_has_its_events_back_at_once() -> None:
     assert inbox.backlog() == {"processing": 1}
 
 
-def test_settling_times_are_counted_once() -> None:
+def test_processing_times_are_counted_once() -> None:
     """In the transaction that marks the events as done; a replay years later is no slow event."""
     inbox.receive([event(1), event(2), event(3)])
     rows = inbox.claim("handler", account_id="acct_1", limit=10)
@@ -435,7 +431,7 @@ def test_settling_times_are_counted_once() -> None:
 
 
 def test_runs_are_counted_once() -> None:
-    """Whoever has read the same runs beside another counts nothing of them."""
+    """Whoever has read the same runs beside another counts nothing of them; no crash is a zero."""
     began, ended = datetime.now(UTC) - timedelta(minutes=5), datetime.now(UTC)
     run_durations.count([], None, began)
     runs = [EndedRun("send-invoice", "completed", 1.5), EndedRun("send-invoice", "failed", 700)]
@@ -447,6 +443,7 @@ def test_runs_are_counted_once() -> None:
         kind: {row.within: row.runs for row in rows if row.runs} for kind, rows in found.items()
     }
     assert counts == {
+        ("send-invoice", "crashed"): {},
         ("send-invoice", "completed"): {"2": 2},
         ("send-invoice", "failed"): {"1800": 1},
     }
@@ -509,7 +506,7 @@ def test_a_failed_event_waits_longer_each_time_and_then_is_dead() -> None:
     assert timedelta(days=3) < timedelta(seconds=sum(waits)) < timedelta(days=5)
 
 
-def test_dead_letters_are_closed_by_what_settles_their_invoice() -> None:
+def test_dead_letters_are_closed_by_what_puts_their_invoice_right() -> None:
     """Not what came in since the invoice was read, nor payments that nobody looked into."""
     inbox.receive([event(1), event(2, type="charge.dispute.created"), event(3)])
     rows = inbox.claim("handler", account_id="acct_1", limit=10)
@@ -586,7 +583,7 @@ def test_dead_letters_can_be_replayed_by_choice() -> None:
 
 
 def test_bodies_are_kept_for_a_time_and_digests_for_good() -> None:
-    """What was settled long ago needs no body; what waits keeps it."""
+    """What was processed long ago needs no body; what waits keeps it."""
     inbox.receive([event(1), event(2)])
     [done] = inbox.claim("handler", account_id="acct_1", limit=1)
     inbox.finish([done.id or 0], "handler")

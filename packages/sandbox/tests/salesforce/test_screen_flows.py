@@ -100,6 +100,19 @@ def invoice(org: Org, status: str = "Draft", **more: Any) -> str:
     return records.create(org, org.sobject("Stripe_Invoice__c"), body)
 
 
+def test_an_invoice_over_nothing_is_told_before_it_is_raised(org: Org) -> None:
+    """It cannot be sent; with an item that costs something, nothing more is said of it."""
+    nothing = "The total is zero: there is nothing to pay, and such an invoice cannot be sent."
+    interview = raise_on(org)
+    fill(interview, "Details", Description="Training", Due_Date="2099-12-24")
+    add_item(interview, "Training Day", Unit_Price="0")
+    assert nothing in said(interview)
+    fill(interview, "Summary", Next_Step="Items_Again")
+    add_item(interview, "Consulting")
+    assert at(interview) == "Summary"
+    assert nothing not in said(interview)
+
+
 def test_an_invoice_of_two_items_is_raised(org: Org) -> None:
     """Description and due date, a product, more items and back, the summary, the draft."""
     interview = raise_on(org)
