@@ -77,12 +77,13 @@ def names_that_do_not_fit(
 
 
 def _sentence(said: str) -> str:
-    return said if said.endswith("?") else f"{said}."
+    return said if said.endswith((".", "?")) else f"{said}."
 
 
 def _no_such_field(name: str, known: Collection[str]) -> str:
-    there = f", only {', '.join(map(repr, known))}" if known else ""
-    return f"There is no field {name!r}{nearest(name, known) or there}"
+    guess = nearest(name, known)
+    there = f", only {', '.join(map(repr, known))}." if known and guess == "." else guess
+    return f"There is no field {name!r}{there}"
 
 
 def _path(title: str, path: Sequence[int | str], titles: Mapping[str, str]) -> str:
