@@ -13,7 +13,7 @@ from invoicing.domain.salesforce.copy_from_stripe import note_of_fields
 from tasks.drafting.clone_delete import write_clone
 from tasks.records.environment_check import verify_environment
 from tasks.records.invoices import find_record, read_invoice
-from tasks.runtime.outcome import invoicing_flow
+from tasks.runtime.flow import invoicing_flow
 from tasks.runtime.run_page import name_run
 
 

@@ -4,7 +4,7 @@ from invoicing.doctor.checks import as_page, of, summary
 from invoicing.domain.forms.parameters import Outcome
 from invoicing.errors import EnvironmentMismatch
 from tasks.installation.examination import examine_installation
-from tasks.runtime.outcome import invoicing_flow
+from tasks.runtime.flow import invoicing_flow
 from tasks.runtime.run_page import publish_page
 
 

@@ -8,7 +8,7 @@ from invoicing.domain.forms.parameters import Needed, Outcome
 from tasks.personal_data.known_as import check_id
 from tasks.personal_data.one_customer import erase
 from tasks.records.environment_check import verify_environment
-from tasks.runtime.outcome import invoicing_flow
+from tasks.runtime.flow import invoicing_flow
 
 
 @invoicing_flow("erase {account}")

@@ -2,7 +2,7 @@
 
 from invoicing.domain.forms.parameters import Outcome
 from tasks.personal_data.retention import delete_old_reports, delete_old_runs, forget_texts
-from tasks.runtime.outcome import invoicing_flow
+from tasks.runtime.flow import invoicing_flow
 
 
 @invoicing_flow("forget old data")

@@ -16,7 +16,7 @@ from tasks.full_sync.missing_customer_ids import SilentAccount, show_missing_cus
 from tasks.full_sync.repair import SIDE_BY_SIDE, find_drift, repair, sync_changed
 from tasks.full_sync.staging import begin_sync, finish_sync, lock_sync, read_salesforce, read_stripe
 from tasks.records.environment_check import verify_environment
-from tasks.runtime.outcome import invoicing_flow
+from tasks.runtime.flow import invoicing_flow
 from tasks.sending.one_off_email import give_back_all_emails
 
 REPAIRABLE_KINDS = [kind for kind in Kind if kind not in KINDS_FOR_PEOPLE]

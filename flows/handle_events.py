@@ -3,8 +3,8 @@
 from invoicing.domain.forms.parameters import Outcome
 from tasks.events.event_processing import drain, summary
 from tasks.records.environment_check import verify_environment
-from tasks.runtime.outcome import invoicing_flow
-from tasks.runtime.retries import CONCURRENT
+from tasks.runtime.flow import invoicing_flow
+from tasks.runtime.step import CONCURRENT
 
 
 @invoicing_flow("handle events", task_runner=CONCURRENT)

@@ -7,7 +7,7 @@ from pydantic import Field
 from invoicing.domain.forms.customer_links import read_requests
 from invoicing.domain.forms.parameters import LinkOutcome
 from tasks.records.environment_check import verify_environment
-from tasks.runtime.outcome import invoicing_flow
+from tasks.runtime.flow import invoicing_flow
 from tasks.runtime.run_page import name_run
 from tasks.sending.link_customers import check_links, link, outcome, publish_links, what_is_asked
 

@@ -2,7 +2,7 @@
 
 from invoicing.domain.forms.parameters import Outcome
 from tasks.records.environment_check import verify_environment
-from tasks.runtime.outcome import invoicing_flow
+from tasks.runtime.flow import invoicing_flow
 from tasks.sync.overdue import find_wrong_overdue_marks, mark_all
 
 

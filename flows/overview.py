@@ -3,7 +3,7 @@
 from invoicing.domain.forms.parameters import Outcome
 from tasks.installation.overview import update_overview
 from tasks.installation.run_metrics import count_runs
-from tasks.runtime.outcome import invoicing_flow
+from tasks.runtime.flow import invoicing_flow
 
 
 @invoicing_flow("overview")

@@ -9,8 +9,8 @@ from invoicing.domain.forms.parameters import Outcome
 from tasks.events.event_processing import close_gap, drain, fetch_events, summary
 from tasks.records.environment_check import verify_environment
 from tasks.records.record_writer import complete_timelines
-from tasks.runtime.outcome import invoicing_flow
-from tasks.runtime.retries import CONCURRENT
+from tasks.runtime.flow import invoicing_flow
+from tasks.runtime.step import CONCURRENT
 
 
 @invoicing_flow("poll events", task_runner=CONCURRENT)

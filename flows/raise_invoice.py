@@ -15,7 +15,7 @@ from invoicing.domain.forms.parameters import (
 )
 from tasks.drafting.draft_record import prepare_draft, write_draft
 from tasks.records.environment_check import verify_environment
-from tasks.runtime.outcome import invoicing_flow
+from tasks.runtime.flow import invoicing_flow
 from tasks.runtime.run_page import name_run, run_id
 
 

@@ -9,7 +9,7 @@ from invoicing.domain.forms.wizard import choose_account, compose
 from tasks.drafting.draft_record import write_draft
 from tasks.drafting.wizard_lookups import confirm_order, look_for_account, open_price_book
 from tasks.records.environment_check import verify_environment
-from tasks.runtime.outcome import invoicing_flow
+from tasks.runtime.flow import invoicing_flow
 from tasks.runtime.prompts import Prompts
 from tasks.runtime.run_page import name_run
 

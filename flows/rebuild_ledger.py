@@ -18,7 +18,7 @@ from tasks.rebuild.from_stripe import (
 )
 from tasks.records.environment_check import verify_environment
 from tasks.runtime.clock import day_before
-from tasks.runtime.outcome import invoicing_flow
+from tasks.runtime.flow import invoicing_flow
 
 
 @invoicing_flow("rebuild the ledger")

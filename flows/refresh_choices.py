@@ -4,7 +4,7 @@ from invoicing.domain.forms.parameters import Outcome
 from invoicing.domain.model.wording import counted
 from tasks.drafting.product_options import MAX_CHOICES, publish_choices, read_choices
 from tasks.records.environment_check import verify_environment
-from tasks.runtime.outcome import invoicing_flow
+from tasks.runtime.flow import invoicing_flow
 
 
 @invoicing_flow("refresh the forms' choices")

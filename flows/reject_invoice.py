@@ -4,7 +4,7 @@ from typing import Annotated
 
 from invoicing.domain.forms.parameters import InvoiceOutcome, InvoiceReference, Needed, RequestId
 from tasks.records.environment_check import verify_environment
-from tasks.runtime.outcome import invoicing_flow
+from tasks.runtime.flow import invoicing_flow
 from tasks.sending.approval_in_salesforce import reject
 
 

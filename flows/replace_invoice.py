@@ -11,7 +11,7 @@ from tasks.corrections.replacement_draft import write_replacement
 from tasks.records.environment_check import verify_environment
 from tasks.records.invoices import read_invoice
 from tasks.records.locks import lock_invoice
-from tasks.runtime.outcome import invoicing_flow
+from tasks.runtime.flow import invoicing_flow
 from tasks.runtime.run_page import name_run
 
 

@@ -10,8 +10,8 @@ from invoicing.ledger.inbox import EventFilter
 from tasks.events.dead_letter_report import publish_dead_letters
 from tasks.events.event_processing import drain, replay, summary
 from tasks.records.environment_check import verify_environment
-from tasks.runtime.outcome import invoicing_flow
-from tasks.runtime.retries import CONCURRENT
+from tasks.runtime.flow import invoicing_flow
+from tasks.runtime.step import CONCURRENT
 
 State = Literal["received", "done", "failed", "dead"]
 

@@ -14,7 +14,7 @@ from tasks.drafting.draft_revision import prepare_revision, write_revision
 from tasks.records.environment_check import verify_environment
 from tasks.records.invoices import read_invoice
 from tasks.records.locks import lock_invoice
-from tasks.runtime.outcome import invoicing_flow
+from tasks.runtime.flow import invoicing_flow
 from tasks.runtime.run_page import name_run, run_id
 
 

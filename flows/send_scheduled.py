@@ -3,7 +3,7 @@
 from invoicing.domain.forms.parameters import Outcome
 from invoicing.domain.model.wording import counted
 from tasks.records.environment_check import verify_environment
-from tasks.runtime.outcome import invoicing_flow
+from tasks.runtime.flow import invoicing_flow
 from tasks.sending.approval import mark_expired
 from tasks.sending.scheduled import start_sending
 

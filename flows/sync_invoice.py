@@ -3,7 +3,7 @@
 from invoicing.domain.forms.parameters import InvoiceOutcome, InvoiceReference
 from tasks.records.environment_check import verify_environment
 from tasks.records.record_writer import publish_timeline
-from tasks.runtime.outcome import invoicing_flow
+from tasks.runtime.flow import invoicing_flow
 from tasks.runtime.run_page import name_run
 from tasks.sync.refresh import find_in_stripe, refresh
 from tasks.sync.refresh_result import to_outcome

@@ -6,7 +6,7 @@ from tasks.corrections.invoice_state import check_allowed, read_invoice_state
 from tasks.corrections.void_and_write_off import void
 from tasks.records.environment_check import verify_environment
 from tasks.records.locks import lock_invoice
-from tasks.runtime.outcome import invoicing_flow
+from tasks.runtime.flow import invoicing_flow
 from tasks.runtime.run_page import name_run
 from tasks.sync.refresh import refresh_after_act
 from tasks.sync.refresh_result import outcome_of_act

@@ -14,7 +14,7 @@ from tasks.requests.request_records import (
     collect_request_records,
     start_requests,
 )
-from tasks.runtime.outcome import invoicing_flow
+from tasks.runtime.flow import invoicing_flow
 from tasks.sending.one_off_email import give_back_all_emails
 
 

@@ -30,8 +30,8 @@ from tasks.corrections.duplicate_requests import (
     request_subject,
 )
 from tasks.records.locks import INVOICE
-from tasks.runtime.retries import step
 from tasks.runtime.run_page import run_id
+from tasks.runtime.step import step
 
 # Credit
 

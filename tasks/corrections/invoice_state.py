@@ -12,7 +12,7 @@ from invoicing.errors import Conflict, Rejected
 from invoicing.ledger import links
 from tasks.records.invoices import read_invoice
 from tasks.records.linked_invoice import own_stripe_id, stripe_invoice
-from tasks.runtime.retries import step
+from tasks.runtime.step import step
 
 
 @step("read the invoice's state")

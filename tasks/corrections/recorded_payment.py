@@ -28,8 +28,8 @@ from tasks.corrections.duplicate_requests import (
 )
 from tasks.records.locks import INVOICE
 from tasks.runtime.clock import today
-from tasks.runtime.retries import step
 from tasks.runtime.run_page import run_id
+from tasks.runtime.step import step
 
 # Money that came in outside Stripe
 

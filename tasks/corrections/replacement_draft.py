@@ -25,8 +25,8 @@ from tasks.drafting.draft_record import Draft, used_before, write_draft
 from tasks.records.invoices import find_record, read_invoice
 from tasks.records.locks import INVOICE
 from tasks.runtime.clock import today
-from tasks.runtime.retries import step
 from tasks.runtime.run_page import run_id
+from tasks.runtime.step import step
 
 Node = dict[str, Any]
 """One request of an all-or-nothing call to Salesforce."""

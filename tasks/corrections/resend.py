@@ -14,7 +14,7 @@ from tasks.corrections.duplicate_requests import (
 )
 from tasks.corrections.invoice_state import check_allowed
 from tasks.records.locks import INVOICE
-from tasks.runtime.retries import step
+from tasks.runtime.step import step
 from tasks.sending.mail_once import find_mail, is_mail_of, mail_once, mailed, write_down_mail
 
 # Mail again

@@ -18,8 +18,8 @@ from invoicing.ledger.intents import (
     WRITE_OFF,
 )
 from tasks.records.locks import INVOICE
-from tasks.runtime.retries import step
 from tasks.runtime.run_page import run_id
+from tasks.runtime.step import step
 
 
 @step("void it")

@@ -11,7 +11,7 @@ from invoicing.domain.model.invoice_details import Details
 from invoicing.errors import Rejected
 from tasks.drafting.draft_record import Draft, options_problems
 from tasks.runtime.clock import today
-from tasks.runtime.retries import step
+from tasks.runtime.step import step
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,8 @@ from tasks.drafting.draft_record import draft_nodes, raised_entry
 from tasks.records.locks import Lock
 from tasks.records.record_writer import add_entries
 from tasks.records.soql_lists import select_in
-from tasks.runtime.retries import step
 from tasks.runtime.run_page import publish_page, record_page
+from tasks.runtime.step import step
 
 DRAFT = Lock("these invoices")
 """Subjects are the keys that drafts are written under."""

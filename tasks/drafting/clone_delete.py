@@ -23,8 +23,8 @@ from tasks.records.invoices import find_record
 from tasks.records.linked_invoice import lost_draft, own_stripe_id, stripe_invoice
 from tasks.records.locks import INVOICE
 from tasks.runtime.clock import today
-from tasks.runtime.retries import step
 from tasks.runtime.run_page import run_id
+from tasks.runtime.step import step
 
 
 @step("check whether {reference} is deleted already")

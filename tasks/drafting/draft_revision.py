@@ -28,8 +28,8 @@ from tasks.records.locks import INVOICE
 from tasks.records.price_books import read_price_book
 from tasks.records.record_writer import add_entry
 from tasks.runtime.clock import today
-from tasks.runtime.retries import step
 from tasks.runtime.run_page import run_id, run_url
+from tasks.runtime.step import step
 
 
 @dataclass(frozen=True, slots=True)

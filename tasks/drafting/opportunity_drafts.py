@@ -15,7 +15,7 @@ from tasks.drafting.bulk_checks import BulkItem, Defaults, checked
 from tasks.records.accounts import read_accounts
 from tasks.records.environment_check import org_currency
 from tasks.records.soql_lists import select_in
-from tasks.runtime.retries import step
+from tasks.runtime.step import step
 
 
 @step("check the Opportunities")

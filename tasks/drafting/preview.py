@@ -19,8 +19,8 @@ from invoicing.ledger.intents import AGREE
 from tasks.records.balances import owed_before, stripe_customer
 from tasks.records.tax_rate_names import rate_ids, rate_problems, tax_behavior
 from tasks.runtime.clock import stamp_now, today
-from tasks.runtime.retries import step
 from tasks.runtime.run_page import publish_page, run_id, run_url
+from tasks.runtime.step import step
 
 
 @dataclass(frozen=True, slots=True)

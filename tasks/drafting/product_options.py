@@ -9,7 +9,7 @@ from invoicing.domain.forms.product_options import Product, choices_of, with_cho
 from invoicing.domain.salesforce.queries import Query, all_of, equals, is_in
 from invoicing.mapping import org_field_reader
 from tasks.records.price_books import price_book_condition
-from tasks.runtime.retries import step
+from tasks.runtime.step import step
 
 FORMS = ("raise-invoice", "revise-invoice")
 """The deployments whose forms name products."""

@@ -29,8 +29,8 @@ from tasks.records.accounts import read_accounts
 from tasks.records.environment_check import org_currency
 from tasks.records.price_books import read_price_book
 from tasks.records.tax_rate_names import known_rate, rate_problems, read_taxes
-from tasks.runtime.retries import step
 from tasks.runtime.run_page import run_id
+from tasks.runtime.step import step
 
 
 @step("read the table", cached=True)

@@ -11,8 +11,8 @@ from tasks.records.accounts import find_accounts
 from tasks.records.price_books import price_book_entries
 from tasks.runtime.clock import today
 from tasks.runtime.prompts import Prompts
-from tasks.runtime.retries import step
 from tasks.runtime.run_page import run_id
+from tasks.runtime.step import step
 
 
 @step("look for the Account {word}", cached=True)

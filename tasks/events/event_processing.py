@@ -29,8 +29,8 @@ from tasks.events.dead_letter_report import publish_new_dead_letters
 from tasks.events.resolve_events import needs_its_invoice, resolve_invoices, update_accounts
 from tasks.records.locks import heartbeat
 from tasks.runtime.clock import today
-from tasks.runtime.retries import FEW_RETRIES, step
 from tasks.runtime.run_page import publish_table
+from tasks.runtime.step import FEW_RETRIES, step
 from tasks.sync.refresh import refresh
 from tasks.sync.refresh_result import RefreshResult
 

@@ -21,7 +21,7 @@ from invoicing.ledger import inbox
 from invoicing.ledger.models import Event
 from tasks.records.environment_check import text_lengths
 from tasks.records.soql_lists import select_in
-from tasks.runtime.retries import step
+from tasks.runtime.step import step
 
 SHOWN_ATTRIBUTES = frozenset(["name", "email"])
 """Attributes of a Stripe customer that are shown on the Account."""

@@ -7,7 +7,7 @@ from invoicing.errors import TransientError
 from invoicing.ledger import inbox
 from invoicing.settings import settings
 from tasks.events.dead_letter_report import publish_new_dead_letters
-from tasks.runtime.retries import step
+from tasks.runtime.step import step
 from tasks.sync.refresh import refresh
 
 AT_A_TIME = 500

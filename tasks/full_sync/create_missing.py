@@ -25,8 +25,8 @@ from tasks.records.locks import INVOICE
 from tasks.records.record_writer import publish, written_lines
 from tasks.records.saved_values import Written, look_at
 from tasks.records.soql_lists import select_in
-from tasks.runtime.retries import step
 from tasks.runtime.run_page import this_attempt
+from tasks.runtime.step import step
 from tasks.sync.new_records import (
     creation_entry,
     named_record,

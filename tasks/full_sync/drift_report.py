@@ -13,8 +13,8 @@ from invoicing.ledger.models import DriftRow, SyncRun
 from invoicing.settings import settings
 from tasks.full_sync.missing_customer_ids import SilentAccount
 from tasks.records.saved_values import said
-from tasks.runtime.retries import step
 from tasks.runtime.run_page import publish_page, publish_table, record_page, run_url, stripe_page
+from tasks.runtime.step import step
 
 MAX_ROWS_SHOWN = 500
 """Differences in the table of the run; the file has all."""

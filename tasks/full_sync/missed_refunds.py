@@ -10,7 +10,7 @@ from invoicing.domain.stripe.payment_facts import PaymentName, named_payment
 from invoicing.errors import Rejected
 from invoicing.ledger import inbox, payment_facts
 from invoicing.settings import settings
-from tasks.runtime.retries import step
+from tasks.runtime.step import step
 from tasks.sync.refresh import refresh
 
 OVERLAP = timedelta(days=1)

@@ -11,7 +11,7 @@ from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.queries import Comparison, Query, all_of, equals, is_in
 from tasks.records.accounts import NOT_SHOWN, show_customers
 from tasks.records.soql_lists import select_in
-from tasks.runtime.retries import step
+from tasks.runtime.step import step
 from tasks.sync.refresh import refresh
 
 

@@ -32,7 +32,7 @@ from tasks.records.invoices import synced_fields
 from tasks.records.locks import INVOICE
 from tasks.records.record_writer import make_entry, publish
 from tasks.records.saved_values import Saved, look_at_many
-from tasks.runtime.retries import step
+from tasks.runtime.step import step
 from tasks.sync.new_records import BilledTo, accounts_of, mirrored_fields, project_all
 from tasks.sync.refresh import close_dead_letters, refresh
 from tasks.sync.refresh_result import RefreshResult

@@ -42,8 +42,8 @@ from tasks.records.locks import Lock
 from tasks.records.record_writer import kept_of_lines
 from tasks.records.saved_values import OF_LINE
 from tasks.runtime.clock import today
-from tasks.runtime.retries import step
 from tasks.runtime.run_page import run_id, this_attempt
+from tasks.runtime.step import step
 
 STAGED_EVERY_SECONDS = 2.0
 """Pages that are read are staged so often at least, and :data:`staging.PAGES_AT_ONCE` at most."""

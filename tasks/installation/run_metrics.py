@@ -18,7 +18,7 @@ from invoicing.ledger import inbox, run_durations
 from invoicing.ledger.run_durations import EndedRun
 from tasks.installation.automations import PREFECT_YAML, flows_of
 from tasks.installation.overview import RUNS_READ
-from tasks.runtime.retries import step
+from tasks.runtime.step import step
 
 COUNTED_AFTER = timedelta(minutes=2)
 """So long after its end a run is counted: what has crashed was begun again by then."""

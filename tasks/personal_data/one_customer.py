@@ -16,7 +16,7 @@ from tasks.personal_data import report_files, run_history
 from tasks.personal_data.known_as import KnownAs, known_as, open_invoices
 from tasks.personal_data.run_history import History
 from tasks.records.locks import ACCOUNT, INVOICE
-from tasks.runtime.retries import step
+from tasks.runtime.step import step
 
 MATTERS_SHOWN = 5
 

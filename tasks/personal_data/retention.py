@@ -8,7 +8,7 @@ from invoicing.domain.model.wording import counted
 from invoicing.ledger import personal_data
 from invoicing.settings import settings
 from tasks.personal_data import report_files, run_history
-from tasks.runtime.retries import step
+from tasks.runtime.step import step
 
 
 @step("clear old texts of the ledger")

@@ -17,7 +17,7 @@ from invoicing.mapping import org_field_reader
 from tasks.records.environment_check import account_fields, org_currency
 from tasks.records.locks import ACCOUNT
 from tasks.records.soql_lists import select_in, word_batches
-from tasks.runtime.retries import step
+from tasks.runtime.step import step
 
 NOT_SHOWN = "does not show"
 """What a record's note says of its Account, before the customer and the reason."""

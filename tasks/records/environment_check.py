@@ -20,7 +20,7 @@ from invoicing.ledger.models import Binding
 from invoicing.mapping import schema_fingerprint
 from invoicing.mapping_check import check_org, check_package
 from invoicing.settings import Settings, settings
-from tasks.runtime.retries import step
+from tasks.runtime.step import step
 
 VERIFIED_FOR = timedelta(hours=1)
 """A schema changes by deployments, a few in a week. Asking for it costs an org with a field

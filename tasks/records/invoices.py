@@ -23,8 +23,8 @@ from tasks.records.environment_check import (
     text_lengths,
 )
 from tasks.runtime.clock import stamp_now
-from tasks.runtime.retries import step
 from tasks.runtime.run_page import run_url
+from tasks.runtime.step import step
 
 
 @step("find {reference}")

@@ -39,8 +39,8 @@ from invoicing.ledger.timeline import WaitingEntry
 from tasks.records.environment_check import text_lengths
 from tasks.records.locks import INVOICE
 from tasks.records.saved_values import look_at
-from tasks.runtime.retries import step
 from tasks.runtime.run_page import publish_page, run_id, run_url, this_attempt
+from tasks.runtime.step import step
 
 BULK_THRESHOLD = 2_000
 """From so many entries on, they travel in one Bulk job instead of Collections calls."""

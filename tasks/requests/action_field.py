@@ -20,7 +20,7 @@ from invoicing.ledger.models import Request
 from invoicing.settings import settings
 from tasks.records.invoices import write_sync_message
 from tasks.records.locks import Lock
-from tasks.runtime.retries import FEW_RETRIES, step
+from tasks.runtime.step import FEW_RETRIES, step
 
 FLOW_BY_ACTION: Mapping[str, str] = {
     name: action.flow for name, action in ACTIONS.items() if not action.decides and name != "Credit"

@@ -21,7 +21,7 @@ from invoicing.settings import settings
 from tasks.records.locks import Lock
 from tasks.requests.action_field import OVERLAP
 from tasks.runtime.request_answer import answer_request
-from tasks.runtime.retries import step
+from tasks.runtime.step import step
 
 ONE_REQUEST = Lock("this request")
 """Subjects are the records' ids."""

@@ -27,8 +27,8 @@ from tasks.records.locks import INVOICE
 from tasks.records.record_writer import add_entry
 from tasks.runtime.clock import today
 from tasks.runtime.prompts import Prompts
-from tasks.runtime.retries import step
 from tasks.runtime.run_page import run_id
+from tasks.runtime.step import step
 from tasks.sending.approval_in_salesforce import (
     NOT_SENT,
     approvers_agreed,

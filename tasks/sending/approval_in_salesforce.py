@@ -30,8 +30,8 @@ from tasks.records.environment_check import text_lengths
 from tasks.records.invoices import read_invoice, write_sync_message
 from tasks.records.locks import INVOICE, lock_quietly
 from tasks.records.record_writer import add_entry
-from tasks.runtime.retries import step
 from tasks.runtime.run_page import run_id
+from tasks.runtime.step import step
 
 GROUP, NOTIFICATION = "Invoice_Approvers", "Invoice_Approval"
 """The public group that is told, and how. Who has a permission only View Setup may ask, which our

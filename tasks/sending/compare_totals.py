@@ -26,7 +26,7 @@ from tasks.records.environment_check import text_lengths
 from tasks.records.invoices import check_lines
 from tasks.records.record_writer import kept_of_lines
 from tasks.runtime.clock import today
-from tasks.runtime.retries import step
+from tasks.runtime.step import step
 from tasks.sending.agreed_content import Content, agree, content_of, other_content, went_out
 
 

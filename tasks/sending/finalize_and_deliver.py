@@ -30,8 +30,8 @@ from tasks.records.locks import ACCOUNT, INVOICE
 from tasks.records.record_writer import add_entry
 from tasks.records.tax_rate_names import rate_problems
 from tasks.runtime.clock import today
-from tasks.runtime.retries import step
 from tasks.runtime.run_page import run_id
+from tasks.runtime.step import step
 from tasks.sending.agreed_content import content_of, note_seen, other_content
 from tasks.sending.mail_once import mail_once, mailed, write_down_mail
 from tasks.sending.one_off_email import give_back_emails, is_same_email, lend_email

@@ -16,8 +16,8 @@ from invoicing.errors import Conflict, TransientError
 from invoicing.ledger import intents, lent_emails
 from invoicing.ledger.intents import GIVE_BACK, LEND
 from tasks.records.locks import ACCOUNT
-from tasks.runtime.retries import step
 from tasks.runtime.run_page import run_id
+from tasks.runtime.step import step
 
 
 def lend_email(stripe_id: str, invoice: Invoice, customer_id: str) -> None:

@@ -25,8 +25,8 @@ from tasks.records.locks import INVOICE
 from tasks.records.record_writer import add_entries, make_entry
 from tasks.records.soql_lists import select_in
 from tasks.runtime.clock import today
-from tasks.runtime.retries import step
 from tasks.runtime.run_page import publish_table, run_url
+from tasks.runtime.step import step
 from tasks.sending.mail_once import is_mail_of, mail_once, mailed
 
 CHUNK = 50

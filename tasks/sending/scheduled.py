@@ -9,7 +9,7 @@ from invoicing.domain.model.status import Status
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.queries import Comparison, Query, all_of, equals
 from tasks.runtime.clock import today
-from tasks.runtime.retries import step
+from tasks.runtime.step import step
 
 SEND = "send-invoice"
 

@@ -33,8 +33,8 @@ from tasks.records.locks import INVOICE
 from tasks.records.record_writer import add_entry
 from tasks.records.tax_rate_names import rate_ids, tax_behavior
 from tasks.runtime.clock import today
-from tasks.runtime.retries import step
 from tasks.runtime.run_page import run_id
+from tasks.runtime.step import step
 from tasks.sending.agreed_content import (
     agree,
     content_may_change,

@@ -14,8 +14,8 @@ from invoicing.errors import InvoicingError
 from tasks.records.locks import INVOICE
 from tasks.records.record_writer import Update, read_states, write_changes
 from tasks.runtime.clock import today
-from tasks.runtime.retries import step
 from tasks.runtime.run_page import run_url
+from tasks.runtime.step import step
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,8 +38,8 @@ from tasks.records.record_writer import (
     write_changes,
 )
 from tasks.records.saved_values import lines_as_written
-from tasks.runtime.retries import step
 from tasks.runtime.run_page import run_url
+from tasks.runtime.step import step
 from tasks.sync.create_record import create_record
 from tasks.sync.matching_records import matching_records
 from tasks.sync.new_records import (

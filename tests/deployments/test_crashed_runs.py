@@ -37,7 +37,7 @@ CHANGED = {
 POISON = f"""
 import os, signal, sys
 sys.path.append({str(Path(__file__).parents[2])!r})
-from tasks.runtime.outcome import invoicing_flow
+from tasks.runtime.flow import invoicing_flow
 
 @invoicing_flow("poison")
 def poison():

@@ -11,7 +11,7 @@ from itertools import accumulate, zip_longest
 from typing import Any
 from uuid import UUID
 
-from tasks.runtime.retries import exponential_delays
+from tasks.runtime.step import exponential_delays
 from tests.faults import assertions, process_patches
 from tests.faults.assertions import Facts, agrees
 from tests.faults.faults import Rule, at_call, away, kind_of, kinds_of, now_and_then
