@@ -655,7 +655,7 @@ def test_the_integration_needs_no_more_rights(
     watch_salesforce()
     deployed.carry_out(send_invoice)
     assert org.request(request)["State__c"] == "Done"
-    with pytest.raises(Rejected, match="may not create Invoice Request"):
+    with pytest.raises(Rejected, match="may not create records of Invoice Request"):
         salesforce.client().write_graph(
             [
                 {
