@@ -67,7 +67,7 @@ def server_command(folder: Path, port: int) -> list[str]:
     data = folder / "data"
     make = [str(binaries() / "initdb"), "--pgdata", str(data), "--username", "postgres"]
     command = [*other, *make, "--auth", "trust"]
-    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
     run = [str(binaries() / "postgres"), "-D", str(data), "-k", str(folder), "-p", str(port)]
     return [*other, *run]
 

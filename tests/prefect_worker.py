@@ -21,6 +21,9 @@ from tests.prefect_server import STOP_SECONDS, prefect_server
 STORIES = Path(__file__).parents[1] / "packages/warm_worker/tests/stories.py"
 PATIENCE_SECONDS = 240
 
+ANSWER_SECONDS = 60
+"""How long an answer may take, on a machine that has a processor for everybody."""
+
 Answer = TypeVar("Answer")
 
 
@@ -58,15 +61,19 @@ class Prefect:
         """
         self.url = url
         self._asks_again = asks_again
-        self._http = httpx.Client(base_url=url, auth=auth, timeout=60)
+        self._http = httpx.Client(base_url=url, auth=auth, timeout=ANSWER_SECONDS)
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         """Call the API and return its JSON."""
-        answer = self._http.request(method, path, json=body)
+        answer = self._answer(method, path, body)
         while self._asks_again and answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
-            answer = self._http.request(method, path, json=body)
+            answer = self._answer(method, path, body)
         assert answer.is_success, answer.text
         return answer.json() if answer.content else None
+
+    def _answer(self, method: str, path: str, body: Any) -> httpx.Response:
+        seconds = ANSWER_SECONDS * waiting.slowness()
+        return self._http.request(method, path, json=body, timeout=seconds)
 
     def deploy(self, flow: str, project: Path, pool: str, file: str = "stories.py") -> str:
         """Deploy a flow of a project the way `prefect deploy` does, and return its id."""

@@ -66,6 +66,7 @@ def test_an_invoice_is_billed_by_what_is_in_the_image(built: image.Image, folder
     """Server, deploying, worker, receiver and listener are the image's; the button is pressed."""
     state = folder / "state"
     state.mkdir()
+    state.chmod(0o755)  # whatever the umask is: importing the product closes files to others
     with production.production(state, built) as world:
         people = ProductionUsers(world)
         names = [people.bill(), people.bill()]  # one with the button in Salesforce

@@ -38,6 +38,7 @@ def dies_after_the_yes(world: World, point: str) -> list[str]:
     return wrong
 
 
+@pytest.mark.timeout(1800)  # one after the other; each has the limit of its world
 def test_killed_between_the_yes_and_the_mail(worlds: WorldPool) -> None:
     """Wherever it died, the same run goes on: one mail, and nobody is asked again."""
     points = worlds.do(points_of)

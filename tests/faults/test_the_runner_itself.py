@@ -123,3 +123,30 @@ def test_a_world_that_dies_costs_what_it_played_and_nothing_else(worlds: WorldPo
     said = list(worlds.do_all(die_if_told, [True, False], lambda *_: "lost"))
     assert sorted(said) == ["lives", "lost"]
     assert [worlds.do(die_if_told, False) for _ in range(2)] == ["lives", "lives"]
+
+
+class TooLong(BaseException):
+    """What pytest raises at its limit of time is no Exception either."""
+
+
+def speak(_: World, word: str) -> str:
+    """The process that has the world interrupts whoever asked, and then answers."""
+    if word == "too late":
+        os.kill(os.getppid(), signal.SIGUSR1)
+    return word
+
+
+@pytest.mark.long
+def test_an_interrupted_question_leaves_no_answer_to_the_next(worlds: WorldPool) -> None:
+    """As at pytest's limit of time: every world answers what it is asked after that."""
+
+    def interrupt(*_: object) -> None:
+        raise TooLong
+
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    try:
+        with pytest.raises(TooLong):
+            worlds.do(speak, "too late")
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert [worlds.do(speak, word) for word in ("a", "b", "c")] == ["a", "b", "c"]

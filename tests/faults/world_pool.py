@@ -58,6 +58,9 @@ class Place:
     def do(self, deed: Callable[..., T], *args: Any) -> T:
         """Do something in this world.
 
+        Whoever stops waiting, as at pytest's limit, leaves an answer under way, which the next
+        would take for its own: so the world is lost by that, too.
+
         Raises:
             Lost: with the trace, or how the process ended.
         """
@@ -66,11 +69,17 @@ class Place:
             answer, trace = self._answer()
         except (OSError, EOFError) as error:
             trace = f"the process of the world ended: {error!r}"
+        except BaseException:
+            self._replace()
+            raise
         if trace:
-            self.end(at_once=True)
-            self._begin()
+            self._replace()
             raise Lost(trace)
         return cast(T, answer)
+
+    def _replace(self) -> None:
+        self.end(at_once=True)
+        self._begin()
 
     def _answer(self) -> Any:
         patience = Patience(ENDLESS_SECONDS)
