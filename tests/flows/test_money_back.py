@@ -13,7 +13,9 @@ from flows.poll_events import poll_events
 from flows.record_payment import record_payment
 from flows.send_invoice import send_invoice
 from flows.sync_invoice import sync_invoice
+from invoicing.connectors.stripe import client
 from invoicing.domain.forms.parameters import CreditLine, InvoiceOutcome, LineItem
+from invoicing.domain.stripe.payment_facts import PaymentName
 from invoicing.errors import InvoicingError, Rejected
 from invoicing.ledger import inbox
 from tests.conftest import Sandbox
@@ -358,6 +360,7 @@ def test_charges_without_a_payment_intent_do_not_stop_the_night(
         v1.refunds.create({"charge": charge.id, "amount": 1000})
         about = {"charge": charge.id, "amount": 3700, "currency": "eur"}
         stripe_sandbox.admin("POST", "disputes", **about)
+        assert client().invoice_of_payment(PaymentName("charge", charge.id)) is None
     assert full_sync().sentence == IN_STEP
     poll_events()
     assert not inbox.backlog()
