@@ -8,18 +8,17 @@ from datetime import UTC, datetime
 
 from prefect.logging import get_run_logger
 
-from invoicing.connectors import prefect, salesforce
+from invoicing.connectors import salesforce
 from invoicing.domain.forms.approval import EXPIRED, WAITING, Decision, decide
 from invoicing.domain.model.amount_due import AmountDue
 from invoicing.domain.model.invoice import Invoice
 from invoicing.domain.model.money import Money
-from invoicing.domain.model.record_ids import short
 from invoicing.domain.model.status import Status, SyncState
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.queries import Query, all_of, equals, is_in
 from invoicing.errors import Rejected
 from invoicing.ledger import intents
-from invoicing.ledger.intents import APPROVE, FINALIZE, SEND
+from invoicing.ledger.intents import APPROVE, FINALIZE
 from invoicing.settings import settings
 from tasks.records.environment_check import text_lengths
 from tasks.records.invoices import write_sync_message
@@ -39,6 +38,7 @@ from tasks.sending.approval_in_salesforce import (
     way_on,
     withdraw_question,
 )
+from tasks.sending.under_way import being_sent, names
 
 
 def await_approval(draft: Invoice, asked: AmountDue, missing: str = "") -> str:
@@ -120,15 +120,14 @@ def mark_expired() -> int:
     ids = [row["Id"] for row in _waiting()]
     if not ids:
         return 0
-    server = prefect.client()
     with INVOICE.held_if_free(ids) as busy:
-        asking = {_word(run.get("invoice")) for run in server.unfinished(SEND)}
+        asking = being_sent()
         left = [
             row
             for row in _waiting()
             if row["Id"] in ids
             and row["Id"] not in busy
-            and not asking & _names(row)
+            and not asking & names(row)
             and not waits_for_approvers(row["Id"])
         ]
         for row in left:
@@ -148,20 +147,6 @@ def _waiting() -> list[salesforce.Record]:
             ),
         )
     )
-
-
-def _names(row: salesforce.Record) -> set[str]:
-    """Names by which a run may have been given an invoice."""
-    return {
-        _word(name)
-        for name in (row["Id"], short(row["Id"]), row["Name"], row[record.STRIPE_ID])
-        if name
-    }
-
-
-def _word(name: object) -> str:
-    """A name as it is compared: Salesforce finds records by their names in either case."""
-    return str(name or "").strip().casefold()
 
 
 def _mark_expired(row: salesforce.Record) -> None:

@@ -10,8 +10,7 @@ from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.queries import Comparison, Query, all_of, equals
 from tasks.runtime.clock import today
 from tasks.runtime.step import step
-
-SEND = "send-invoice"
+from tasks.sending.under_way import SEND, being_sent, names
 
 
 @step("start scheduled sending")
@@ -26,9 +25,9 @@ def start_sending() -> tuple[int, int]:
     Returns:
         How many drafts' day has come, and how many runs are new.
     """
-    under_way = {run.get("invoice") for run in prefect.client().unfinished(SEND)}
+    under_way = being_sent()
     due = _due()  # read after the runs, so that what has ended meanwhile shows here
-    left = [row for row in due if not under_way & {row["Id"], row["Name"]}]
+    left = [row for row in due if not under_way & names(row)]
     return len(due), sum(_start(row["Id"], row[record.SEND_ON]) for row in left)
 
 
@@ -42,7 +41,7 @@ def _due() -> list[Record]:
     return org.query(
         Query(
             record.INVOICE,
-            ["Id", "Name", record.SEND_ON],
+            ["Id", "Name", record.STRIPE_ID, record.SEND_ON],
             where=all_of(
                 equals(record.STATUS, Status.DRAFT),
                 Comparison(record.SEND_ON, "<=", today()),

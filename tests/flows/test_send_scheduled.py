@@ -8,6 +8,7 @@ from prefect.states import Failed, Suspended
 
 from flows.revise_invoice import revise_invoice
 from flows.send_scheduled import send_scheduled
+from invoicing.connectors import prefect
 from invoicing.domain.forms.parameters import InvoiceOutcome, Options
 from invoicing.errors import Rejected
 from tasks.runtime.clock import today
@@ -30,7 +31,9 @@ def test_each_draft_is_started_once_when_its_day_has_come(
     assert deployed.runs("send-invoice") == 2
 
 
-def test_what_failed_is_tried_once_more_a_day(draft: Raise, org: Org, deployed: Deployed) -> None:
+def test_what_failed_is_tried_once_more_a_day(
+    draft: Raise, org: Org, deployed: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A draft that could not be sent is not forgotten, and not tried every hour either."""
     name = draft(options=Options(send_on=today())).name
     send_scheduled()
@@ -39,6 +42,21 @@ def test_what_failed_is_tried_once_more_a_day(draft: Raise, org: Org, deployed: 
         revise_invoice(invoice=name, description="Put right")
         send_scheduled()
     assert deployed.runs("send-invoice") == 2
+    monkeypatch.setattr("tasks.sending.scheduled.today", lambda: today() + timedelta(days=1))
+    for _ in range(2):
+        send_scheduled()
+        deployed.put("send-invoice", Failed())
+    assert deployed.runs("send-invoice") == 3
+
+
+def test_another_day_is_another_attempt(draft: Raise, org: Org, deployed: Deployed) -> None:
+    """It failed twice on its day; put right and given another day, it is tried on that."""
+    name = draft(options=Options(send_on=today())).name
+    for _ in range(2):
+        send_scheduled()
+        deployed.put("send-invoice", Failed())
+    org.set(name, Send_On__c=(today() - timedelta(days=1)).isoformat())
+    assert send_scheduled().sentence == "The day of 1 draft has come; 1 run started."
 
 
 def test_what_waits_for_an_approval_is_not_started_again(
@@ -49,6 +67,19 @@ def test_what_waits_for_an_approval_is_not_started_again(
     send_scheduled()
     deployed.put("send-invoice", Suspended())
     org.set(name, Sync_State__c="Failed")
+    assert send_scheduled().sentence == "The day of 1 draft has come; 0 runs started."
+
+
+@pytest.mark.parametrize("named", [" inv-0001 ", "its short id", "its id in Stripe"])
+def test_what_somebody_has_sent_by_hand_is_left_to_that_run(
+    draft: Raise, org: Org, deployed: Deployed, named: str
+) -> None:
+    """By whichever name they know it; nobody is asked to approve it twice."""
+    name = draft(options=Options(send_on=today())).name
+    org.set(name, Stripe_Invoice_Id__c="in_1Draft")
+    names = {"its short id": str(org.record(name)["Id"])[:15], "its id in Stripe": "in_1Draft"}
+    prefect.client().start("send-invoice", {"invoice": names.get(named, named)}, "by hand")
+    deployed.put("send-invoice", Suspended())
     assert send_scheduled().sentence == "The day of 1 draft has come; 0 runs started."
 
 
