@@ -12,24 +12,52 @@ from sqlalchemy import select, update
 from sqlmodel import col
 
 from flows.forget_old_data import forget_old_data
+from flows.full_sync import full_sync
 from flows.handle_events import handle_events
 from flows.poll_events import poll_events
 from flows.replay_events import replay_events
 from flows.sync_invoice import sync_invoice
 from invoicing.connectors import salesforce
+from invoicing.connectors.prefect import Prefect
 from invoicing.domain.forms.parameters import InvoiceOutcome
-from invoicing.errors import EventsMissed, Rejected
+from invoicing.errors import EventsMissed, InvoicingError, Rejected
 from invoicing.ledger import database, inbox
 from invoicing.ledger.inbox import EventFilter
-from invoicing.ledger.models import Event
+from invoicing.ledger.models import Cursor, Event
+from tasks.sync.stripe_reader import read_invoices
 from tests.conftest import Sandbox
 from tests.flows.conftest import Deployed, Org
 from tests.flows.events import event_from
+
+FETCHED = "events:acct_1SandboxAcme"
+"""The cursor of the polls."""
+
+
+def nothing_fetched_for(age: timedelta) -> None:
+    """Let the last poll be long ago."""
+    inbox.move_cursor(FETCHED, datetime.now(UTC))
+    with database.session() as ledger:
+        long_ago = datetime.now(UTC) - age
+        ledger.execute(update(Cursor).where(col(Cursor.name) == FETCHED).values(position=long_ago))
 
 
 def pay(sandbox: Sandbox, invoice: InvoiceOutcome, **form: str) -> None:
     """Pay as the customer does, on the hosted page."""
     sandbox.post_form(invoice.hosted_invoice_url, card="4242424242424242", **form)
+
+
+def news_of(invoice: InvoiceOutcome, event_id: str) -> inbox.NewEvent:
+    """An event that names an invoice, and says no more."""
+    return event_from(
+        {
+            "id": event_id,
+            "object": "event",
+            "type": "invoice.updated",
+            "livemode": True,
+            "created": int(time.time()),
+            "data": {"object": {"object": "invoice", "id": invoice.stripe_id}},
+        }
+    )
 
 
 def test_sync_brings_a_payment_home(
@@ -81,6 +109,16 @@ def test_a_poll_goes_on_where_it_was_whatever_else_stripe_still_lists(
     assert "Stripe listed 0 events, 0 of them new" in poll_events().sentence
 
 
+def test_an_event_that_stripe_lists_late_is_fetched(
+    sent: InvoiceOutcome, org: Org, stripe_sandbox: Sandbox
+) -> None:
+    """A poll between the two has fetched one that is minutes younger."""
+    pay(stripe_sandbox, sent)
+    inbox.move_cursor(FETCHED, datetime.now(UTC) + timedelta(minutes=3))
+    poll_events()
+    assert org.record("INV-0001")["Status__c"] == "Paid"
+
+
 def test_events_late_doubled_and_out_of_order(
     sent: InvoiceOutcome, org: Org, stripe_sandbox: Sandbox, dashboard: stripe.StripeClient
 ) -> None:
@@ -100,22 +138,7 @@ def test_a_burst_costs_one_read_and_one_write(
 ) -> None:
     """Fifty events about one invoice are one look at it."""
     pay(stripe_sandbox, sent)
-    now = int(time.time())
-    inbox.receive(
-        [
-            event_from(
-                {
-                    "id": f"evt_{number}",
-                    "object": "event",
-                    "type": "invoice.updated",
-                    "livemode": True,
-                    "created": now,
-                    "data": {"object": {"object": "invoice", "id": sent.stripe_id}},
-                }
-            )
-            for number in range(50)
-        ]
-    )
+    inbox.receive([news_of(sent, f"evt_{number}") for number in range(50)])
     for sandbox in (stripe_sandbox, salesforce_sandbox):
         sandbox.admin("DELETE", "requests")
     outcome = handle_events()
@@ -237,16 +260,82 @@ def test_a_dead_letter_is_replayed_once_its_reason_is_gone(
     assert org.record("INV-0001")["Status__c"] == "Draft"
 
 
+def dead_letter(invoice: InvoiceOutcome, kind: str = "invoice.updated") -> None:
+    """Let there be an event about an invoice that nobody could process."""
+    inbox.receive([news_of(invoice, "evt_dead")])
+    with database.session() as ledger:
+        dead = update(Event).where(col(Event.event_id) == "evt_dead")
+        ledger.execute(dead.values(state="dead", type=kind))
+
+
+def test_a_dead_letter_about_money_back_is_not_closed_by_a_look_at_the_invoice(
+    sent: InvoiceOutcome,
+) -> None:
+    """An invoice's own events do not make us read its refunds; the night does."""
+    dead_letter(sent, "refund.created")
+    inbox.receive([news_of(sent, "evt_next")])
+    assert "1 invoice looked at" in handle_events().sentence
+    assert inbox.backlog() == {"dead": 1}
+    full_sync()
+    assert inbox.backlog() == {}
+
+
+def test_a_dead_letter_that_came_in_meanwhile_stays_open(
+    sent: InvoiceOutcome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The invoice had been read by then: what the letter is about may not have been there yet."""
+
+    def and_another_dies(*given: Any) -> Any:
+        answer = read_invoices(*given)
+        dead_letter(sent)
+        return answer
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tasks.sync.refresh.read_invoices", and_another_dies)
+        sync_invoice(sent.name)
+    assert inbox.backlog() == {"dead": 1}
+    sync_invoice(sent.name)
+    assert inbox.backlog() == {}
+
+
+def test_a_replayed_event_is_looked_at_though_it_says_nothing_new(
+    sent: InvoiceOutcome, org: Org
+) -> None:
+    """Somebody overwrote the record, and has the invoice's events handled again."""
+    poll_events()
+    org.set(sent.name, Status__c="Void")
+    replay_events(states=[], types=["invoice.finalized"])
+    assert org.record(sent.name)["Status__c"] == "Open"
+
+
 def test_a_poll_after_a_month_raises_the_alarm_and_has_everything_compared(
     sent: InvoiceOutcome, deployed: Deployed
 ) -> None:
-    """Events may be lost by then: the run says so, and a full sync is under way, once."""
-    long_ago = datetime.now(UTC) - timedelta(days=26)
-    inbox.move_cursor("events:acct_1SandboxAcme", long_ago)
-    with pytest.raises(EventsMissed, match="A full sync was started"):
+    """Events may be lost by then: the run says so, and a full sync is under way, once each time."""
+    for gap in (1, 2):
+        nothing_fetched_for(timedelta(days=26))
+        with pytest.raises(EventsMissed, match="A full sync was started"):
+            poll_events()
+        assert deployed.runs("full-sync") == gap
         poll_events()
-    assert deployed.runs("full-sync") == 1
-    poll_events()
+        assert deployed.runs("full-sync") == gap
+
+
+def test_a_gap_is_not_forgotten_while_prefect_is_away(
+    sent: InvoiceOutcome, deployed: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was listed is fetched already; the next poll still has everything compared."""
+
+    def away(*_: object) -> str:
+        raise InvoicingError("Prefect is away")
+
+    nothing_fetched_for(timedelta(days=26))
+    with monkeypatch.context() as patch:
+        patch.setattr(Prefect, "start", away)
+        with pytest.raises(InvoicingError, match="Prefect is away"):
+            poll_events()
+    with pytest.raises(EventsMissed):
+        poll_events()
     assert deployed.runs("full-sync") == 1
 
 

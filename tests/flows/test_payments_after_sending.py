@@ -12,6 +12,7 @@ from flows.full_sync import full_sync
 from flows.handle_events import handle_events
 from flows.poll_events import poll_events
 from flows.send_invoice import send_invoice
+from invoicing.connectors.stripe import Stripe
 from invoicing.domain.forms.parameters import InvoiceOutcome, Options
 from invoicing.errors import Rejected
 from invoicing.ledger import inbox
@@ -244,6 +245,23 @@ def test_refunds_and_disputes_that_nobody_told_of(
     full_sync()
     assert money(org)["Payment_State__c"] == "Disputed"
     assert full_sync().sentence == "1 invoice compared, 0 differed."
+
+
+def test_a_refund_that_stripe_lists_late(
+    paid: InvoiceOutcome,
+    org: Org,
+    dashboard: stripe.StripeClient,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The night that should have seen it did not; the next one does."""
+    intent = payment_intent(dashboard, paid)
+    dashboard.v1.refunds.create({"payment_intent": intent, "amount": 45000})
+    with monkeypatch.context() as patch:
+        patch.setattr(Stripe, "refunds_and_disputes", lambda *_: iter(()))
+        full_sync()
+    assert money(org)["Payment_State__c"] == "Paid"
+    full_sync()
+    assert money(org)["Payment_State__c"] == "Partly Refunded"
 
 
 def test_more_money_than_was_asked_for(
