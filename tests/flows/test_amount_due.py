@@ -521,6 +521,17 @@ def test_less_after_finalization_goes_out(
     assert "60.00 USD is due, after 40.00 USD" in send_invoice(name).sentence
 
 
+def test_no_more_than_was_previewed_goes_out(
+    known: None, draft: Raise, owe: Owe, moves: Callable[..., None]
+) -> None:
+    """A credit came in after the preview, and was gone again at the last moment."""
+    name = draft(**work("100")).name
+    preview_invoice(name)
+    owe(-4_000)
+    moves(4_000)
+    assert "over 100.00 USD was sent to Acme" in send_invoice(name).sentence
+
+
 def test_more_is_not_charged_unasked(
     known: None,
     draft: Raise,

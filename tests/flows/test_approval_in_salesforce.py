@@ -256,13 +256,20 @@ def test_not_by_whoever_raised_it(
     assert mails(stripe_sandbox) == 1
 
 
+@pytest.mark.parametrize("wrote", ["what is there", "a line of her own"])
 def test_not_by_whoever_wrote_its_lines(
-    raised: str, org: Org, deployed: Deployed, salesforce_sandbox: Sandbox
+    raised: str, org: Org, una: Person, deployed: Deployed, salesforce_sandbox: Sandbox, wrote: str
 ) -> None:
-    """Una raised it, Cleo made it dearer: then Cleo does not approve it."""
+    """Una raised it, Cleo made it dearer: then Cleo does not approve it, whoever wrote last."""
     both = Person(salesforce_sandbox, "Cleo Both", *APPROVER, *USER)
     [line] = org.record(raised)["Lines__r"]["records"]
-    assert both.change("Stripe_Invoice_Line__c", line["Id"], Unit_Price__c=9000).ok
+    if wrote == "what is there":
+        assert both.change("Stripe_Invoice_Line__c", line["Id"], Unit_Price__c=9000).ok
+    else:
+        more = {"Description__c": "More work", "Quantity__c": 1, "Unit_Price__c": 9000}
+        record_id = approval(org, raised)["Id"]
+        made = both.create("Stripe_Invoice_Line__c", Invoice__c=record_id, **more)
+        assert una.change("Stripe_Invoice_Line__c", made.json()["id"], Quantity__c=2).ok
     send_invoice(raised)
     refused = both.press("Approve", org, raised)
     watch_salesforce()
@@ -531,9 +538,11 @@ def test_edited_after_the_approval(
     send_invoice(raised)
     ann.press("Approve", org, raised)
     watch_salesforce()
-    org.set(raised, Due_Date__c="2020-01-01")
+    rule = {"kind": "refuse", "path": "*/finalize", "status": 400, "count": 1}
+    stripe_sandbox.admin("POST", "faults", rules=[rule])
     deployed.carry_out(send_invoice)
-    assert approval(org, raised)["Status__c"] == "Draft"
+    shown = approval(org, raised)
+    assert (shown["Status__c"], shown["Approval_Status__c"]) == ("Draft", "Approved")
     revise_invoice(raised, due_date=date(2099, 2, 28))
     assert "waits for approval" in send_invoice(raised).sentence
     assert mails(stripe_sandbox) == 0
@@ -633,8 +642,8 @@ def test_a_balance_that_grows_at_the_last_moment(
     assert mails(stripe_sandbox) == 1
 
 
-def test_a_request_that_is_no_decision(raised: str, org: Org, una: Person) -> None:
-    """Whoever reaches Prefect's API invents one, or takes the wrong one."""
+def test_a_request_that_is_no_decision(raised: str, org: Org, una: Person, ann: Person) -> None:
+    """Whoever reaches Prefect's API invents one, or takes the wrong one, or another invoice's."""
     with pytest.raises(Rejected, match="There is no request 'a0X' in Salesforce to approve"):
         send_invoice(raised, request_id="a0X")
     record_id = approval(org, raised)["Id"]
@@ -642,6 +651,13 @@ def test_a_request_that_is_no_decision(raised: str, org: Org, una: Person) -> No
     sync = una.create("Stripe_Invoice_Request__c", **fields).json()["id"]
     with pytest.raises(Rejected, match="There is no request"):
         reject_invoice(raised, sync)
+    send_invoice(raised)
+    others = ann.press(
+        "Approve", org, raise_by(una, org), key=approval(org, raised)["Approval_Key__c"]
+    )
+    watch_salesforce()
+    with pytest.raises(Rejected, match="There is no request"):
+        send_invoice(raised, request_id=others)
 
 
 def test_the_integration_needs_no_more_rights(
