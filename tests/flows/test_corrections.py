@@ -3,10 +3,11 @@
 import re
 from collections import Counter
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import stripe
@@ -82,10 +83,22 @@ def test_written_off_and_paid_after_all(sent: InvoiceOutcome, org: Org) -> None:
 
 
 def test_a_part_comes_by_bank_transfer_with_its_reference_and_date(
-    sent: InvoiceOutcome, org: Org, dashboard: stripe.StripeClient
+    sent: InvoiceOutcome,
+    org: Org,
+    dashboard: stripe.StripeClient,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Stripe knows what a bank statement says."""
+    """Stripe knows what a bank statement says; its day begins where the business is."""
     yesterday = date.today() - timedelta(days=1)
+    report = Stripe.report_payment
+    days: list[datetime] = []
+
+    def reported(self: Stripe, params: Any, key: str) -> Any:
+        moments = (params["initiated_at"], params["guaranteed"]["guaranteed_at"])
+        days.extend(datetime.fromtimestamp(one, ZoneInfo("Europe/Berlin")) for one in moments)
+        return report(self, params, key)
+
+    monkeypatch.setattr(Stripe, "report_payment", reported)
     record_payment(
         sent.name, Decimal("950"), received_on=yesterday, reference="Statement 11, line 7"
     )
@@ -99,6 +112,7 @@ def test_a_part_comes_by_bank_transfer_with_its_reference_and_date(
     assert noted.amount_guaranteed.value == 95000
     assert noted.processor_details.custom is not None
     assert noted.processor_details.custom.payment_reference == "Statement 11, line 7"
+    assert [f"{day:%Y-%m-%d %H:%M}" for day in days] == [f"{yesterday} 00:00"] * 2
 
 
 def test_the_same_request_is_one_payment_and_another_is_another(

@@ -154,6 +154,34 @@ def test_a_live_key_within_the_hour_is_noticed_before_anything_is_made(
     assert dashboard.v1.customers.list().data == []
 
 
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"STRIPE__ACCOUNT_ID": "acct_1Other"}, "The Stripe key belongs to acct_1SandboxAcme, but"),
+        ({"SALESFORCE__ORG_ID": "00DHs0000000009MAA"}, "The Salesforce login belongs to org"),
+    ],
+)
+def test_an_account_or_org_that_is_another_is_noticed_before_anything_is_made(
+    setting: Setting, salesforce_sandbox: Sandbox, wrong: dict[str, str], said: str
+) -> None:
+    """A new installation, with one value of the old one."""
+    setting(**wrong)
+    salesforce_sandbox.admin("DELETE", "requests")
+    with pytest.raises(EnvironmentMismatch, match=said):
+        raised()
+    assert written(salesforce_sandbox) == 0
+
+
+def test_a_ledger_is_of_one_org(setting: Setting, salesforce_sandbox: Sandbox) -> None:
+    """Another org with the same account needs another ledger."""
+    raised()
+    setting(SALESFORCE__ORG_ID="00DHs0000000009MAA")
+    salesforce_sandbox.admin("DELETE", "requests")
+    with pytest.raises(EnvironmentMismatch, match="Use another ledger for another org"):
+        raised()
+    assert written(salesforce_sandbox) == 0
+
+
 def test_another_login_within_the_hour_is_asked_who_it_is(
     setting: Setting, salesforce_sandbox: Sandbox
 ) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from flows.mark_overdue import mark_overdue
 from flows.poll_events import poll_events
+from flows.send_invoice import send_invoice
 from flows.send_reminders import send_reminders
 from invoicing.domain.forms.parameters import InvoiceOutcome
 from invoicing.errors import Misconfigured
@@ -250,6 +251,26 @@ def test_a_day_of_outage_is_made_up_for(
     on(monkeypatch, NEXT_MONTH + timedelta(days=10))
     assert send_reminders().sentence == "0 reminders planned, 0 sent."
     assert mails(stripe_sandbox) == before + 1
+
+
+@pytest.mark.parametrize(("mailed_at", "sent"), [("03:30", 1), ("05:30", 0)])
+def test_the_day_is_the_businesss_own(
+    policy: None,
+    draft: Callable[..., InvoiceOutcome],
+    org: Org,
+    monkeypatch: pytest.MonkeyPatch,
+    mailed_at: str,
+    sent: int,
+) -> None:
+    """In New York a due day ends when it is over in Greenwich; nobody hears twice on one day."""
+    monkeypatch.setenv("INVOICING_BUSINESS__TIME_ZONE", "America/New_York")
+    settings.cache_clear()
+    due = date(date.today().year + 1, 1, 20)
+    name = send_invoice(draft(due_date=due).name).name
+    planned = due - timedelta(days=3)
+    org.set(name, Sent_At__c=f"{planned}T{mailed_at}:00Z")
+    on(monkeypatch, planned)
+    assert send_reminders().sentence.endswith(f" {sent} sent.")
 
 
 def test_only_one_side_reminds(monkeypatch: pytest.MonkeyPatch) -> None:

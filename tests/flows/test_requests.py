@@ -1,7 +1,7 @@
 """A button in Salesforce makes a request: it is carried out once, and answered."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -22,7 +22,7 @@ from flows.watch_salesforce import watch_salesforce
 from invoicing.connectors.prefect import Prefect
 from invoicing.domain.forms.parameters import InvoiceOutcome
 from invoicing.errors import InvoicingError, NotFound
-from invoicing.ledger import database, request_records
+from invoicing.ledger import database, inbox, request_records
 from invoicing.ledger.intents import REPORT_PAYMENT
 from invoicing.ledger.models import Intent, RequestRecord
 from invoicing.settings import settings
@@ -92,6 +92,17 @@ def test_what_was_entered_reaches_the_flow(
     assert told["State__c"] == "Done"
     assert told["Outcome__c"].startswith(f"950.00 USD by cheque was noted on {sent.name}")
     assert org.record(sent.name)["Amount_Paid__c"] == 950
+
+
+def test_a_request_that_salesforce_commits_late_is_heard(
+    draft: Draft, org: Org, deployed: Deployed
+) -> None:
+    """Another one, that says it changed minutes later, was seen before it."""
+    request = org.ask(draft().name, "Sync")
+    seen = datetime.now(UTC) + timedelta(minutes=3)
+    inbox.move_cursor(f"request-records:{settings().salesforce.org_id}", seen)
+    watch_salesforce()
+    assert org.request(request)["State__c"] == "Running"
 
 
 def test_one_line_of_a_bank_statement_is_noted_once_whoever_presses(

@@ -1,6 +1,7 @@
 """A record asks for something, and it is done once."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from xml.etree import ElementTree
 
@@ -12,7 +13,8 @@ from flows.watch_salesforce import watch_salesforce
 from invoicing.connectors.prefect import Prefect
 from invoicing.domain.forms.parameters import InvoiceOutcome
 from invoicing.errors import InvoicingError
-from invoicing.ledger import action_field_requests
+from invoicing.ledger import action_field_requests, inbox
+from invoicing.settings import settings
 from tasks.requests.action_field import FLOW_BY_ACTION
 from tests.conftest import ROOT, Sandbox
 from tests.flows.conftest import Deployed, Org
@@ -60,6 +62,18 @@ def test_asking_again_is_another_request(
         org.set(name, Action_Requested__c="Sync")
         watch_salesforce()
     assert deployed.runs("sync-invoice") == 2
+
+
+def test_a_record_that_salesforce_commits_late_is_heard(
+    draft: Callable[..., InvoiceOutcome], org: Org, deployed: Deployed
+) -> None:
+    """Another one, that says it changed minutes later, was seen before it."""
+    org.set(draft().name, Action_Requested__c="Sync")
+    inbox.move_cursor(
+        f"requests:{settings().salesforce.org_id}", datetime.now(UTC) + timedelta(minutes=3)
+    )
+    watch_salesforce()
+    assert deployed.runs("sync-invoice") == 1
 
 
 @pytest.mark.parametrize("kind", ["lost", "refuse"])
