@@ -205,13 +205,28 @@ def test_an_answer_to_the_second_call_does_not_end_the_first() -> None:
 
 
 def test_after_23_hours_the_key_no_longer_counts() -> None:
-    """Stripe forgets keys after 24 hours; the evidence was read, then a new key is taken."""
+    """Stripe forgets keys after 24 hours; the evidence was read, then a new key is taken, once."""
     service = Service()
-    with pytest.raises(TransientError):
-        once(service, service.act(TransientError("time-out"), happens=False))
-    age(Intent, keyed_at=datetime.now(UTC) - timedelta(hours=23, seconds=1))
+    for hours in (23, 0, 0):
+        with pytest.raises(TransientError):
+            once(service, service.act(TransientError("time-out"), happens=False))
+        if hours:
+            age(Intent, keyed_at=datetime.now(UTC) - timedelta(hours=hours, seconds=1))
     once(service, service.act())
-    assert service.keys[0] != service.keys[1]
+    first, *others = service.keys
+    assert len(set(others)) == 1
+    assert first not in others
+
+
+def test_what_is_done_stays_with_whoever_did_it() -> None:
+    """Another run takes over what was begun, and nothing else."""
+    intents.intend("make", "thing", digest="d", actor="first")
+    intents.take_over("make", "thing", "second")
+    intents.conclude("make", "thing", "made")
+    intents.take_over("make", "thing", "third")
+    made = intents.find("make", "thing")
+    assert made is not None
+    assert made.actor == "second"
 
 
 def test_other_content_needs_a_key_of_its_own() -> None:
@@ -287,6 +302,31 @@ def test_what_a_ledger_knows_is_not_written_over_when_it_is_rebuilt() -> None:
     assert [intents.restore(told), intents.restore(told)] == [2, 0]
     kept = [intents.find("make", subject) for subject in ("done", "begun", "lost")]
     assert [one and one.outcome for one in kept] == ["made-1", "made-2", "made-2"]
+
+
+def test_a_backup_takes_no_key_again_that_was_used_since() -> None:
+    """Stripe's events tell of a later call of the same than the restored ledger knows."""
+    service = Service()
+    with pytest.raises(TransientError):
+        once(service, service.act(TransientError("time-out"), happens=False))
+    later = intents.earlier("make", "thing", digest="d", at=datetime.now(UTC), actor="rebuild")
+    later.generation = 2
+    intents.restore([later])
+    once(service, service.act())
+    assert [key.split(":")[3] for key in service.keys] == ["1", "2"]
+
+
+def test_only_a_key_of_ours_tells_what_a_call_was_for() -> None:
+    """Another org bills by the same account, and programs have keys of their own."""
+    service = Service()
+    once(service, service.act())
+    [key] = service.keys
+    now = datetime.now(UTC)
+    ours = intents.of_key(key, now, "rebuild")
+    assert ours is not None
+    assert (ours.operation, ours.subject, ours.digest) == ("make", "thing", "d")
+    for other in (key.replace(":00D", ":00E"), "0c5e-own-key", None):
+        assert intents.of_key(other, now, "rebuild") is None
 
 
 def test_a_call_is_written_down_before_it_is_made() -> None:
@@ -554,6 +594,13 @@ def test_events_of_another_account_are_not_ours() -> None:
     """Several accounts may share one ledger."""
     inbox.receive([event(1)])
     assert inbox.claim("handler", account_id="acct_2", limit=10) == []
+    [row] = inbox.claim("handler", account_id="acct_1", limit=10)
+    inbox.fail([row.id or 0], "handler", "locked", for_good=True)
+    now = datetime.now(UTC)
+    assert inbox.close_dead_letters("acct_2", ["in_1"], before=now, payments=True) == 0
+    assert inbox.replay("acct_2", EventFilter()) == 0
+    assert inbox.dead_letters("acct_2") == []
+    assert len(inbox.dead_letters("acct_1")) == 1
 
 
 def test_what_a_handler_works_on_is_its_own() -> None:
