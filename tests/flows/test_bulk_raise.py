@@ -190,6 +190,7 @@ def test_the_good_ones_may_be_raised_without_the_bad(org: Org) -> None:
     outcome = raised(csv=bad, all_or_nothing=False, request_id="n")
     assert (outcome.raised, outcome.not_raised) == (2, 1)
     assert "| Row 4 |  |  |  | Row 4: There is no Account 'Nobody Inc'" in page()
+    assert raised(csv=bad, request_id="n").there_before == 2
     outcome = raised(csv=TABLE, all_or_nothing=False, request_id="n")
     assert (outcome.raised, outcome.there_before) == (1, 2)
     assert org.count() == 3
@@ -276,6 +277,12 @@ def dies_at(monkeypatch: pytest.MonkeyPatch, call: int) -> None:
     monkeypatch.setattr(Salesforce, "write_graphs", write)
 
 
+def withdraw_consulting(org: Org) -> None:
+    """Let consulting be sold no longer."""
+    [product] = org.query("SELECT Id FROM Product2 WHERE Name = 'Consulting'")
+    salesforce.client().update("Product2", product["Id"], {"IsActive": False})
+
+
 @pytest.mark.parametrize("all_or_nothing", [True, False])
 def test_killed_half_way_and_run_again(
     org: Org, monkeypatch: pytest.MonkeyPatch, all_or_nothing: bool
@@ -302,11 +309,25 @@ def test_what_a_killed_run_wrote_is_taken_back_if_the_rest_is_refused(
         dies_at(patch, call=1)
         with pytest.raises(Killed):
             raised(**ask)
-    [product] = org.query("SELECT Id FROM Product2 WHERE Name = 'Consulting'")
-    salesforce.client().update("Product2", product["Id"], {"IsActive": False})
+    withdraw_consulting(org)
     assert "not active" in refused(**ask).reasons[0]
     assert org.count() == 0
     assert org.query("SELECT Id FROM Stripe_Invoice_Event__c") == []
+
+
+def test_what_somebody_has_sent_meanwhile_is_not_taken_back(
+    org: Org, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It lacks the beginning of its timeline, and is billed all the same."""
+    ask = {"csv": many(150), "request_id": "big"}
+    with monkeypatch.context() as patch:
+        dies_at(patch, call=1)
+        with pytest.raises(Killed):
+            raised(**ask)
+    org.set("INV-0001", Status__c="Open", Stripe_Invoice_Id__c="in_1Sent")
+    withdraw_consulting(org)
+    assert raised(**ask).names == ["INV-0001"]
+    assert org.count() == 1
 
 
 def test_what_only_salesforce_refuses_is_told_by_its_row(

@@ -20,7 +20,7 @@ from prefect.deployments.runner import RunnerDeployment
 from prefect.exceptions import ObjectNotFound
 from prefect.flow_engine import run_flow
 from prefect.settings import PREFECT_LOCAL_STORAGE_PATH, temporary_settings
-from prefect.states import Pending, Suspended
+from prefect.states import Completed, Crashed, Pending, Suspended
 from prefect.types import DateTime
 
 from flows.bulk_raise import bulk_raise
@@ -28,13 +28,14 @@ from flows.erase_customer import erase_customer
 from flows.export_customer import export_customer
 from flows.forget_old_data import forget_old_data
 from flows.full_sync import full_sync
+from flows.overview import overview
 from flows.poll_events import poll_events
 from flows.preview_invoice import preview_invoice
 from flows.send_invoice import send_invoice
 from flows.void_invoice import void_invoice
 from invoicing.domain.salesforce.queries import literal
-from invoicing.errors import NotFound, Rejected
-from invoicing.ledger import personal_data
+from invoicing.errors import Busy, NotFound, Rejected
+from invoicing.ledger import leases, personal_data
 from tasks.personal_data import retention
 from tests.conftest import Sandbox
 from tests.faults.process_patches import ShiftedDatetime, shift_time
@@ -68,6 +69,17 @@ class Office:
                 flow_run_id=run.id,
             )
             client.create_logs([log])
+        return run.id
+
+    def run_theirs(self) -> UUID:
+        """A run of another project's deployment on the same server, which has ended."""
+        theirs = preview_invoice.with_options(name="theirs").to_deployment(name="theirs")
+        with get_client(sync_client=True) as client:
+            deployed = cast(UUID, cast(RunnerDeployment, theirs).apply())
+            run = client.create_flow_run_from_deployment(
+                deployed, parameters={"invoice": "INV-0001"}, state=Pending()
+            )
+            client.set_flow_run_state(run.id, Completed(), force=True)
         return run.id
 
     def said(self, run: UUID) -> str:
@@ -233,8 +245,10 @@ def test_what_was_erased_is_not_done_again_and_agrees(
 def test_nothing_is_erased_while_anything_is_open(
     invoiced: str, office: Office, draft: Callable[..., Any], org: Org, tmp_path: Path
 ) -> None:
-    """An open invoice, a draft, a run that waits for an answer: each is named, by no name."""
-    waits = office.run(preview_invoice, invoice=draft().name)
+    """An open invoice, a draft, runs that wait or are begun again: each is named, by no name."""
+    name = draft().name
+    crashed, waits = (office.run(preview_invoice, invoice=name) for _ in range(2))
+    office.put(crashed, Crashed())
     office.put(waits, Suspended())
     said = office.said(office.run(erase_customer, account=invoiced))
     stripe_id = org.record("INV-0001")["Stripe_Invoice_Id__c"]
@@ -242,7 +256,20 @@ def test_nothing_is_erased_while_anything_is_open(
     assert "INV-0001 is open: it has to be paid, void or written off." in said
     assert "INV-0003 is a draft: send it, or delete it." in said
     assert f"A run of preview-invoice is not over yet (Suspended): {waits}." in said
+    assert f"A run of preview-invoice is not over yet (Crashed): {crashed}." in said
     assert ACME not in said
+    assert ACME in ledger(tmp_path)
+
+
+@pytest.mark.parametrize("subject", ["account", "invoice"])
+def test_nothing_is_erased_while_somebody_works_on_it(
+    paid: str, org: Org, tmp_path: Path, subject: str
+) -> None:
+    """A run is at its customer, or at one of its invoices, at this moment."""
+    held = {"account": paid, "invoice": org.record("INV-0001")["Id"]}[subject]
+    leases.acquire(held, "another run", seconds=3600)
+    with pytest.raises(Busy, match="Another run is working on"):
+        erase_customer(paid)
     assert ACME in ledger(tmp_path)
 
 
@@ -283,10 +310,11 @@ def test_what_is_old_is_deleted_and_what_goes_on_is_kept(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    """Months later: no run, result, page or report is left but of what waits for its answer."""
+    """Months later: no run, result, page or report of ours is left but of what waits."""
     monkeypatch.setattr(retention, "datetime", ShiftedDatetime)
-    waits = office.run(send_invoice, invoice="INV-0002")
+    waits, theirs = office.run(send_invoice, invoice="INV-0002"), office.run_theirs()
     office.put(waits, Suspended())
+    office.run(overview)
     at_once = forget_old_data().sentence
     assert at_once.startswith("Deleted: 0 rows of the ledger, 0 runs, ")
     assert ACME.encode() in results(tmp_path)
@@ -296,8 +324,10 @@ def test_what_is_old_is_deleted_and_what_goes_on_is_kept(
     finally:
         shift_time(0)
     assert said.startswith("Deleted: ")
-    assert said.endswith(" 6 runs, with logs, pages and results, 1 report.")
+    assert said.endswith(" 7 runs, with logs, pages and results, 1 report.")
     assert office.is_there(waits)
+    assert office.is_there(theirs)
+    assert "key='overview'" in office.everything()  # its address stays
     assert ACME.encode() not in results(tmp_path)
     assert b"INV-0002 is" in results(tmp_path)  # what waits goes on with it
     assert not [*(tmp_path / "reports").iterdir()]
