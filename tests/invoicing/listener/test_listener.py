@@ -21,6 +21,7 @@ from invoicing.connectors.salesforce import Salesforce, Session
 from invoicing.connectors.salesforce import pubsub_messages as messages
 from invoicing.connectors.salesforce.pubsub import UNREADABLE, Change, PubSub
 from invoicing.domain.salesforce.request_record import REQUEST
+from invoicing.flow_trigger import FlowTrigger
 from invoicing.ledger import stream_positions
 from invoicing.listener import listening
 from invoicing.listener.listening import Listener, is_news
@@ -278,6 +279,36 @@ def test_nothing_is_remembered_before_a_run_was_started(
     with listener():
         eventually(lambda: len(prefect.keys) > started, WAIT)
         eventually(lambda: stream_positions.place(NAME) != place, WAIT)
+
+
+def test_what_comes_while_a_run_is_started_is_the_next_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The run may have read the records before: until the next one is started, it is not kept."""
+    behind: list[bool] = []
+    kept: list[bytes] = []
+
+    async def keep(place: bytes) -> None:
+        kept.append(place)
+
+    async def start(trigger: FlowTrigger[bytes], _causes: object) -> bool:
+        behind.append(trigger.is_behind)
+        if not kept:
+            trigger.notify(b"second")
+        return True
+
+    async def listen() -> None:
+        trigger = FlowTrigger[bytes]("watch-salesforce", "listener", "http://none", None, keep)
+        async with trigger.running():
+            trigger.notify(b"first")
+            while len(kept) < 2:
+                await asyncio.sleep(0)
+
+    monkeypatch.setattr(flow_trigger, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(FlowTrigger, "_start", start)
+    asyncio.run(asyncio.wait_for(listen(), WAIT))
+    assert kept == [b"first", b"second"]
+    assert behind == [True, True]
 
 
 @pytest.mark.parametrize(
