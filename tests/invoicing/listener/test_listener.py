@@ -21,6 +21,7 @@ from invoicing.connectors.salesforce import Salesforce, Session
 from invoicing.connectors.salesforce import pubsub_messages as messages
 from invoicing.connectors.salesforce.pubsub import UNREADABLE, Change, PubSub
 from invoicing.domain.salesforce.request_record import REQUEST
+from invoicing.errors import TransientError
 from invoicing.flow_trigger import FlowTrigger
 from invoicing.ledger import stream_positions
 from invoicing.listener import listening
@@ -279,6 +280,21 @@ def test_nothing_is_remembered_before_a_run_was_started(
     with listener():
         eventually(lambda: len(prefect.keys) > started, WAIT)
         eventually(lambda: stream_positions.place(NAME) != place, WAIT)
+
+
+def test_a_place_that_cannot_be_written_down(
+    people: Requesters, prefect: PrefectServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ledger is away for a moment: what comes is heard of all the same."""
+
+    def away(*_: object) -> None:
+        raise TransientError("the ledger is away")
+
+    with heard(people, prefect) as more, monkeypatch.context() as patch:
+        patch.setattr(stream_positions, "move", away)
+        for _ in range(2):
+            people.ask()
+            more()
 
 
 def test_what_comes_while_a_run_is_started_is_the_next_runs(

@@ -1,7 +1,8 @@
 """The webhook endpoint, spoken to as Stripe speaks to it."""
 
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -14,6 +15,7 @@ from sqlalchemy import make_url
 
 from invoicing import flow_trigger
 from invoicing.ledger import database, drift, inbox, staging
+from invoicing.receiver import batch_writer
 from tests.invoicing.receiver.conftest import (
     SNAPSHOT,
     THIN,
@@ -89,6 +91,27 @@ def test_a_ledger_that_is_away_makes_stripe_try_again(receiver: str, ledger_url:
         assert requests.get(f"{receiver}/metrics", timeout=60).status_code == 200
     assert deliver(receiver, THIN).status_code == 200
     assert requests.get(f"{receiver}/ready", timeout=60).json()["inbox"] == {"received": 2}
+
+
+def test_a_ledger_that_takes_too_long_makes_stripe_try_again(
+    receiver: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody knows whether the event will be written; both deliveries together are one event."""
+    receive, goes_on = inbox.receive, threading.Event()
+
+    def stuck(events: Sequence[inbox.NewEvent]) -> int:
+        goes_on.wait()
+        return receive(events)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(inbox, "receive", stuck)
+        patch.setattr(batch_writer, "PATIENCE_SECONDS", 0.1)
+        try:
+            assert deliver(receiver, SNAPSHOT).status_code == 503
+        finally:
+            goes_on.set()
+    assert deliver(receiver, SNAPSHOT).status_code == 200
+    assert inbox.backlog() == {"received": 1}
 
 
 @contextmanager
