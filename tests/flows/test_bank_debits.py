@@ -1,13 +1,14 @@
 """Bank debits are under way for days: nobody is reminded, nothing is paid twice, some fail."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 import requests
 import stripe
+from sqlalchemy import update
 
 from flows.credit_invoice import credit_invoice
 from flows.full_sync import full_sync
@@ -20,7 +21,8 @@ from flows.void_invoice import void_invoice
 from invoicing.connectors.stripe import Stripe
 from invoicing.domain.forms.parameters import InvoiceOutcome, Options
 from invoicing.errors import Rejected
-from invoicing.ledger import intents
+from invoicing.ledger import database, intents
+from invoicing.ledger.models import Intent
 from tests.conftest import Sandbox
 from tests.flows.conftest import NEXT_MONTH, Org
 from tests.flows.dialogues import Killed
@@ -223,6 +225,32 @@ def test_killed_while_it_charges_again(
         patch.setattr(Stripe, "pay", deadly(Stripe.pay))
         with pytest.raises(Killed):
             send_invoice(charged.name)
+    send_invoice(charged.name)
+    assert len(dashboard.v1.charges.list().data) == 2
+    assert state(org) == ("Open", "Processing")
+
+
+def test_killed_after_it_was_charged_and_taken_up_days_later(
+    charged: InvoiceOutcome,
+    org: Org,
+    dashboard: stripe.StripeClient,
+    stripe_sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Stripe has forgotten the key by then; that a debit is under way is the evidence."""
+    stripe_sandbox.admin("POST", "debits", invoice=charged.stripe_id, **WHY)
+    pay = Stripe.pay
+
+    def and_die(*args: Any) -> None:
+        pay(*args)
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Stripe, "pay", and_die)
+        with pytest.raises(Killed):
+            send_invoice(charged.name)
+    with database.session() as ledger:
+        ledger.execute(update(Intent).values(keyed_at=datetime.now(UTC) - timedelta(days=2)))
     send_invoice(charged.name)
     assert len(dashboard.v1.charges.list().data) == 2
     assert state(org) == ("Open", "Processing")
