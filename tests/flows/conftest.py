@@ -32,6 +32,7 @@ from invoicing.settings import settings
 from tests.conftest import Sandbox
 from tests.faults.process_patches import hurry
 from tests.flow_runs import flows_run_here
+from tests.flows.moments import once
 
 NEXT_MONTH = date.today() + timedelta(days=30)
 
@@ -226,7 +227,13 @@ def draft(world: None) -> Callable[..., InvoiceOutcome]:
 
 
 @pytest.fixture
-def sent(draft: Callable[..., InvoiceOutcome]) -> InvoiceOutcome:
+def sent(
+    draft: Callable[..., InvoiceOutcome], stripe_sandbox: Sandbox, salesforce_sandbox: Sandbox
+) -> InvoiceOutcome:
     """An invoice that was sent to Acme."""
-    outcome: InvoiceOutcome = send_invoice(draft().name)
-    return outcome
+
+    def send() -> InvoiceOutcome:
+        outcome: InvoiceOutcome = send_invoice(draft().name)
+        return outcome
+
+    return once("sent", send, stripe_sandbox, salesforce_sandbox)
