@@ -30,7 +30,7 @@ from invoicing.ledger import database
 from invoicing.ledger.models import InvoiceLink
 from invoicing.settings import settings
 from tests.conftest import Sandbox
-from tests.faults.process_patches import hurry
+from tests.faults.process_patches import hurry, keep_frozen
 from tests.flow_runs import flows_run_here
 from tests.flows.moments import once
 
@@ -46,8 +46,9 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def hurried() -> None:
-    """Steps are tried again soon: there is nobody to be spared here."""
+    """Steps are tried again soon: there is nobody to be spared here. What is frozen stays so."""
     hurry()
+    keep_frozen()
 
 
 @pytest.fixture(autouse=True)
