@@ -1,8 +1,18 @@
 """What the tests of the product and those of `packages` have in common."""
 
+import gc
+
+import pytest
 from hypothesis import settings
 
 pytest_plugins = ["pytester", "tests.browser", "tests.prefect_worker", "tests.tiers"]
 
 settings.register_profile("no test is judged by its time", deadline=None)
 settings.load_profile("no test is judged by its time")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """Have the garbage collector not walk again and again what was imported for all tests."""
+    gc.freeze()
+    gc.set_threshold(10_000)

@@ -31,16 +31,20 @@ class Sandbox:
     def __init__(self, url: str) -> None:
         """Remember where it runs."""
         self.url = url
+        self.changed = False
+        """Whether anybody has ordered anything here since the last reset."""
         self._session = requests.Session()
 
     def admin(self, method: str, path: str, **body: Any) -> Any:
         """Call an admin endpoint, and return its JSON."""
+        self.changed = path != "reset" and (self.changed or method != "GET")
         answer = self._session.request(method, f"{self.url}/_sandbox/{path}", json=body or None)
         assert answer.ok, answer.text
         return answer.json()
 
     def post_form(self, url: str, **form: str) -> None:
         """Submit a form of one of its pages."""
+        self.changed = True
         answer = self._session.post(url, data=form)
         assert answer.ok, answer.text
 
@@ -94,9 +98,7 @@ def environment(
     salesforce_sandbox: Sandbox,
 ) -> Iterator[None]:
     """Settings that point at the sandboxes and at a new, migrated ledger."""
-    from invoicing.connectors import salesforce, stripe
     from invoicing.ledger import database
-    from invoicing.settings import settings
 
     pubsub = salesforce_sandbox.admin("GET", "pubsub")
     values = {
@@ -117,11 +119,19 @@ def environment(
     }
     for name, value in values.items():
         monkeypatch.setenv(f"INVOICING_{name}", value)
-    caches = (settings, database.engine, stripe.client, salesforce.client)
-    for cache in caches:
+    for cache in clients():
         cache.cache_clear()
     shutil.copy(migrated_ledger, tmp_path / "ledger.db")
     yield
     database.engine().dispose()
-    for cache in caches:
+    for cache in clients():
         cache.cache_clear()
+
+
+def clients() -> tuple[Any, ...]:
+    """What a process makes once: its settings, and a client of each of the two and the ledger."""
+    from invoicing.connectors import salesforce, stripe
+    from invoicing.ledger import database
+    from invoicing.settings import settings
+
+    return settings, database.engine, stripe.client, salesforce.client

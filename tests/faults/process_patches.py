@@ -81,12 +81,12 @@ def prepare_process() -> None:
     once, and ``datetime`` can be shifted.
     """
     from invoicing.ledger import leases
-    from tasks.full_sync import paced_pages, staging
+    from tasks.full_sync import paced_pages
     from tasks.records import locks
 
     leases.LEASE_SECONDS, locks.HEARTBEAT_SECONDS = LEASE_SECONDS, HEARTBEAT_SECONDS
     paced_pages.FEWEST_READERS = paced_pages.MOST_READERS = SYNC_READERS
-    setattr(staging, "gc", SimpleNamespace(freeze=lambda: None, unfreeze=lambda: None))  # noqa: B010
+    keep_frozen()
     hurry()
     for module in product_modules():
         if vars(module).get("datetime") is standard.datetime:
@@ -94,6 +94,13 @@ def prepare_process() -> None:
     setattr(prefect, "run_labels", lambda: {WORLD: acting_in[0]})  # noqa: B010
     newest = ScriptDirectory.from_config(database._alembic()).get_current_head()
     setattr(ScriptDirectory, "get_current_head", lambda _: newest)  # noqa: B010
+
+
+def keep_frozen() -> None:
+    """Have a full sync leave to the collector what it has, and thaw nothing that was frozen."""
+    from tasks.full_sync import staging
+
+    setattr(staging, "gc", SimpleNamespace(freeze=lambda: None, unfreeze=lambda: None))  # noqa: B010
 
 
 def hurry() -> None:

@@ -30,8 +30,9 @@ from invoicing.ledger import database
 from invoicing.ledger.models import InvoiceLink
 from invoicing.settings import settings
 from tests.conftest import Sandbox
-from tests.faults.process_patches import hurry
+from tests.faults.process_patches import hurry, keep_frozen
 from tests.flow_runs import flows_run_here
+from tests.flows.moments import once
 
 NEXT_MONTH = date.today() + timedelta(days=30)
 
@@ -45,8 +46,9 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def hurried() -> None:
-    """Steps are tried again soon: there is nobody to be spared here."""
+    """Steps are tried again soon: there is nobody to be spared here. What is frozen stays so."""
     hurry()
+    keep_frozen()
 
 
 @pytest.fixture(autouse=True)
@@ -226,7 +228,13 @@ def draft(world: None) -> Callable[..., InvoiceOutcome]:
 
 
 @pytest.fixture
-def sent(draft: Callable[..., InvoiceOutcome]) -> InvoiceOutcome:
+def sent(
+    draft: Callable[..., InvoiceOutcome], stripe_sandbox: Sandbox, salesforce_sandbox: Sandbox
+) -> InvoiceOutcome:
     """An invoice that was sent to Acme."""
-    outcome: InvoiceOutcome = send_invoice(draft().name)
-    return outcome
+
+    def send() -> InvoiceOutcome:
+        outcome: InvoiceOutcome = send_invoice(draft().name)
+        return outcome
+
+    return once("sent", send, stripe_sandbox, salesforce_sandbox)

@@ -29,6 +29,20 @@ def test_an_answer_lost_after_the_effect_leaves_the_record(sf: Any, acme: str, a
     assert sf.Stripe_Invoice__c.upsert("Local_Key__c/once", body) == 200
 
 
+def test_a_moment_that_was_kept_comes_back(sf: Any, acme: str, admin: Any) -> None:
+    """Records are as they were, again and again, and ids and auto numbers go on from there."""
+    before = sf.Stripe_Invoice__c.create({"Account__c": acme, "Currency__c": "USD"})["id"]
+    names = "SELECT Name FROM Stripe_Invoice__c"
+    admin("PUT", "moments/begun")
+    made = []
+    for _ in range(2):
+        sf.Stripe_Invoice__c.delete(before)
+        made.append(sf.Stripe_Invoice__c.create({"Account__c": acme, "Currency__c": "USD"})["id"])
+        admin("POST", "moments/begun")
+        assert [record["Name"] for record in sf.query(names)["records"]] == ["INV-0001"]
+    assert made[0] == made[1] != before
+
+
 @pytest.mark.parametrize(
     ("status", "code"),
     [

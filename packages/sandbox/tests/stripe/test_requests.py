@@ -37,6 +37,23 @@ def test_a_caller_that_goes_away_is_not_answered(admin: httpx.Client) -> None:
     assert requests[0]["status"] is None
 
 
+def test_a_moment_that_was_kept_comes_back(admin: httpx.Client, live: stripe.StripeClient) -> None:
+    """Objects and idempotency keys are as they were, again and again; the settings stay."""
+    customers = live.v1.customers
+    before = customers.create({"name": "Acme"}, {"idempotency_key": "first"})
+    admin.put("/_sandbox/moments/begun").raise_for_status()
+    admin.post("/_sandbox/settings", json={"search_lag": 1}).raise_for_status()
+    for _ in range(2):
+        customers.update(before.id, {"name": "Globex"})
+        customers.create({"name": "Initech"}, {"idempotency_key": "second"})
+        admin.post("/_sandbox/moments/begun").raise_for_status()
+        assert [found.name for found in customers.list().data] == ["Acme"]
+    assert customers.create({"name": "Acme"}, {"idempotency_key": "first"}).id == before.id
+    customers.create({"name": "Umbrella"}, {"idempotency_key": "second"})
+    assert admin.get("/_sandbox/settings").json()["search_lag"] == 1
+    assert admin.post("/_sandbox/moments/never").status_code == 404
+
+
 def test_another_account_is_refused(live: stripe.StripeClient) -> None:
     """A key opens its own account only."""
     assert live.v1.accounts.retrieve_current().id == "acct_1SandboxAcme"

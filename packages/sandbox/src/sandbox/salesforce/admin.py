@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from sandbox.common import moments
 from sandbox.common.admin import takes
 from sandbox.salesforce import custom_metadata, deletion, records
 from sandbox.salesforce.errors import SalesforceError
@@ -361,4 +362,5 @@ def routes(salesforce: Salesforce) -> list[Route]:
         Route("/_sandbox/merge", merge, methods=["POST"]),
         Route("/_sandbox/undelete", undelete, methods=["POST"]),
         Route("/_sandbox/recycle-bin", empty_recycle_bin, methods=["DELETE"]),
+        *moments.routes(org.store),
     ]

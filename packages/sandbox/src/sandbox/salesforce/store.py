@@ -12,6 +12,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
+from sandbox.common.moments import copied
 from sandbox.salesforce.ids import make_id
 from sandbox.salesforce.schema import Field, Schema, SObject
 
@@ -101,6 +102,16 @@ class Store:
             self.run("DELETE FROM _sequence")
             for sobject in schema:
                 self.run(f"DELETE FROM {quoted(sobject.name)}")
+
+    def copied(self) -> Callable[[], None]:
+        """Copy all that is there now; returns what puts it back."""
+        sequences, put_back = self._sequences.copy(), copied(self.connection)
+
+        def back() -> None:
+            put_back()
+            self._sequences = sequences.copy()
+
+        return back
 
     def close(self) -> None:
         """Close the database."""

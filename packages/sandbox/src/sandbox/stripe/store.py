@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from sandbox.common.moments import copied
+
 Doc = dict[str, Any]
 """A Stripe object, with its private facts under ``_``."""
 
@@ -188,6 +190,16 @@ class Store:
             self._deferred = {}
             for table in tables:
                 self.connection.execute(f"DELETE FROM {table}")  # noqa: S608 - our own names
+
+    def copied(self) -> Callable[[], None]:
+        """Copy all that is there now; returns what puts it back."""
+        deferred, put_back = self._deferred.copy(), copied(self.connection)
+
+        def back() -> None:
+            put_back()
+            self._deferred = deferred.copy()
+
+        return back
 
     def close(self) -> None:
         """Close the database."""
