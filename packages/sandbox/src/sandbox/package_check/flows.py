@@ -314,15 +314,8 @@ def _of_screens(flow: Flow) -> Iterator[str]:
     for shown in flow.component.root.iterfind("screens/fields"):
         first = shown.findtext("defaultSelectedChoiceReference")
         offered = [e.text for e in shown.iterfind("choiceReferences")]
-        yield (
-            f"{shown.findtext('name')} does not offer {first}."
-            if first
-            not in [
-                None,
-                *offered,
-            ]
-            else ""
-        )
+        wrong = first is not None and first not in offered
+        yield f"{shown.findtext('name')} does not offer {first}." if wrong else ""
         if shown.findtext("extensionName") == LOOKUP:
             yield _lookup_mistake(flow, shown)
 
