@@ -55,11 +55,16 @@ def of_invoices(record_ids: Collection[str]) -> Changed:
     return found
 
 
-def by_field() -> list[FieldChanged]:
-    """The fields that the org changes, the most frequent first."""
+def by_field(but: Collection[str] = ()) -> list[FieldChanged]:
+    """The fields that the org changes, the most frequent first.
+
+    Args:
+        but: Fields to leave out.
+    """
     invoices = func.count(col(OrgChange.invoice_id).distinct())
     first = func.min(col(OrgChange.record_id))
-    query = select(OrgChange.field, invoices, first).group_by(col(OrgChange.field))
+    query = select(OrgChange.field, invoices, first).where(col(OrgChange.field).not_in(but))
+    query = query.group_by(col(OrgChange.field))
     with session() as ledger:
         counted = ledger.exec(query.order_by(invoices.desc(), col(OrgChange.field))).all()
         examples = [ledger.get_one(OrgChange, (id_, field)) for field, _, id_ in counted]

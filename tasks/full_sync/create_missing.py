@@ -3,7 +3,7 @@
 A record and its lines are written all or none, as many of them in a call as Salesforce takes.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +27,7 @@ from tasks.records.saved_values import Written, look_at
 from tasks.records.soql_lists import select_in
 from tasks.runtime.run_page import this_attempt
 from tasks.runtime.step import step
+from tasks.sync.deleted_products import deleted_products_of
 from tasks.sync.new_records import (
     creation_entry,
     named_record,
@@ -120,8 +121,9 @@ def _make(sync: SyncRun, found: Sequence[MissingInvoice], known: Mapping[str, In
     entries = {one.invoice.stripe_id: creation_entry(one.invoice) for one in found}
     timeline.propose(list(entries.values()), this_attempt())
     fields = synced_fields(Status.OPEN)
+    gone = deleted_products_of(line for one in found for line in one.lines)
     writing = [
-        lane.submit(lambda some: list(_write(some, known, fields)), some)
+        lane.submit(lambda some: list(_write(some, known, fields, gone)), some)
         for lane, some in zip(_LANES, _by_lane(found), strict=True)
     ]
     wait(writing)  # all of them, whatever became of one: the leases are held until then
@@ -158,14 +160,17 @@ def _by_lane(found: Sequence[MissingInvoice]) -> list[list[MissingInvoice]]:
 
 
 def _write(
-    lane: Sequence[MissingInvoice], known: Mapping[str, InvoiceLink], fields: Mapping[str, Any]
+    lane: Sequence[MissingInvoice],
+    known: Mapping[str, InvoiceLink],
+    fields: Mapping[str, Any],
+    gone: Collection[str],
 ) -> Iterator[Call]:
     """Write records by one call after another, until one has no answer."""
     graphs = (
         (
             one.invoice,
             whole_nodes(
-                one.invoice, known.get(one.invoice.stripe_id), one.lines, one.account, fields
+                one.invoice, known.get(one.invoice.stripe_id), one.lines, one.account, fields, gone
             ),
         )
         for one in lane

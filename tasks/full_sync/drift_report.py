@@ -12,7 +12,7 @@ from invoicing.ledger import drift, rewritten_values
 from invoicing.ledger.models import DriftRow, SyncRun
 from invoicing.settings import settings
 from tasks.full_sync.missing_customer_ids import SilentAccount
-from tasks.records.saved_values import said
+from tasks.records.saved_values import PRODUCT_OF_LINE, said
 from tasks.runtime.run_page import publish_page, publish_table, record_page, run_url, stripe_page
 from tasks.runtime.step import step
 
@@ -104,7 +104,7 @@ def _told_already(more_here: int, kinds: Mapping[Kind, int]) -> str:
 
 def _changed_by_org() -> list[str]:
     """The texts that the org saves otherwise than they are written; they count as no difference."""
-    changed = rewritten_values.by_field()
+    changed = rewritten_values.by_field(but=[PRODUCT_OF_LINE])
     if not changed:
         return []
     rows = ((said(one.field), f"{one.invoices:,}", one.written, one.saved) for one in changed)

@@ -25,6 +25,9 @@ Written = Mapping[str, Mapping[str, Any]]
 OF_LINE = f"{record.LINES}."
 """Before the name of a line's field."""
 
+PRODUCT_OF_LINE = f"{OF_LINE}Product__c"
+"""A line's product, which Salesforce empties once the product is deleted."""
+
 IDS_PER_QUERY = 4_000
 """Records that a Bulk query names: a query has 100,000 characters, of which an id takes 22.
 

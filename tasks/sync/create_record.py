@@ -12,6 +12,7 @@ from tasks.records.invoices import synced_fields
 from tasks.records.record_writer import publish, written_lines
 from tasks.records.saved_values import look_at
 from tasks.runtime.run_page import this_attempt
+from tasks.sync.deleted_products import deleted_products_of
 from tasks.sync.new_records import (
     accounts_of,
     billed_to,
@@ -39,7 +40,8 @@ def create_record(invoice: Projection) -> RefreshResult:
     try:
         lines = stripe.client().invoice_lines(invoice.stripe_id)
         more = synced_fields(Status.OPEN) | link
-        nodes = [*whole_nodes(invoice, known, lines, account, more), *link_back]
+        gone = deleted_products_of(lines)
+        nodes = [*whole_nodes(invoice, known, lines, account, more, gone), *link_back]
         answers = salesforce.client().write_graph(nodes)
         created = str(answers["invoice"]["id"])
     except InvoicingError as error:

@@ -22,6 +22,7 @@ from tasks.records.accounts import accounts_of_customers, surviving_accounts
 from tasks.records.environment_check import text_lengths
 from tasks.records.record_writer import kept_of_lines, make_entry
 from tasks.runtime.clock import today
+from tasks.sync.deleted_products import without_products
 
 
 def is_ours(invoice: Projection) -> bool:
@@ -121,6 +122,7 @@ def whole_nodes(
     lines: Iterable[StripeLine],
     account: str,
     more: Mapping[str, Any],
+    gone: Collection[str] = (),
 ) -> list[dict[str, Any]]:
     """The subrequests that write an invoice's record, as ``invoice``, with its lines.
 
@@ -130,11 +132,13 @@ def whole_nodes(
         lines: Its lines in Stripe, all of them.
         account: Whom it bills.
         more: Further fields of its record.
+        gone: Products that Salesforce no longer has.
     """
     own = {"Account__c": account, record.LOCAL_KEY: invoice.stripe_id}
     header = mirrored_fields(invoice, link, whole=True) | own | dict(more)
     nodes = [subrequest("POST", record.INVOICE, "invoice", header)]
-    for position, line in enumerate(mirrored_lines(invoice, lines), 1):
+    mirrored = without_products(mirrored_lines(invoice, lines), gone)
+    for position, line in enumerate(mirrored, 1):
         fields = mirrored_line(line, position, invoice.currency)
         fields |= {"Invoice__c": "@{invoice.id}"}
         nodes.append(subrequest("POST", record.LINE, f"line{position}", fields))

@@ -41,6 +41,7 @@ from tasks.records.saved_values import lines_as_written
 from tasks.runtime.run_page import run_url
 from tasks.runtime.step import step
 from tasks.sync.create_record import create_record
+from tasks.sync.deleted_products import without_deleted_products
 from tasks.sync.matching_records import matching_records
 from tasks.sync.new_records import (
     cut_texts,
@@ -253,6 +254,9 @@ def _write(wanted: Mapping[str, Pair], touch: bool) -> list[RefreshResult]:
                 changes.append(failure(stripe_id, row, error))
                 continue
         if lines is not None:
+            there = lines_as_written(row[LINE_ROWS], by_org)
+            kept = kept_of_lines()
+            lines = without_deleted_products(lines, there, row["Id"], invoice.currency, kept)
             fields[record.LINES] = said((line.facts for line in lines), invoice.currency)
             if invoice.status is not Status.DRAFT:
                 frozen[stripe_id] = sum(line.facts.checksum for line in lines)

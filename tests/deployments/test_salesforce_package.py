@@ -100,6 +100,18 @@ def test_a_request_has_the_key_that_makes_it_the_only_one() -> None:
         twice = read_formula(str(formulas["Is_Asked_For"].findtext("expression"))).worked_out
         assert twice({"$Flow.FaultMessage": "DUPLICATE_VALUE: duplicate value found"})
         assert not twice({"$Flow.FaultMessage": "INSUFFICIENT_ACCESS"})
+    field = read(f"objects/{REQUEST}/fields/Open_Key__c.field-meta.xml")
+    assert (field.findtext("unique"), field.findtext("caseSensitive")) == ("true", "true")
+    longest = max(len(open_key("a00000000000001AAA", asked)) for asked in ACTIONS)
+    assert int(field.findtext("length") or 0) >= longest
+
+
+def test_what_keeps_people_from_changing_what_was_sent_is_switched_on() -> None:
+    """Rules and flows that a package switches off are deployed without a word, and do nothing."""
+    for path in SALESFORCE_PACKAGE.glob("objects/*/validationRules/*"):
+        assert read(str(path.relative_to(SALESFORCE_PACKAGE))).findtext("active") == "true", path
+    for path in SALESFORCE_PACKAGE.glob("flows/*"):
+        assert read(str(path.relative_to(SALESFORCE_PACKAGE))).findtext("status") == "Active", path
 
 
 def test_each_dialogue_ends_with_what_came_of_its_request() -> None:

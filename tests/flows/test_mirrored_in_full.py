@@ -120,6 +120,48 @@ def test_the_product_of_a_sent_line_is_put_right(
     assert full_sync().sentence == "1 invoice compared, 0 differed."
 
 
+@BY_ALL
+def test_a_product_that_was_deleted_in_salesforce_is_gone_from_its_lines(
+    draft: Raise, org: Org, put_right: PutRight
+) -> None:
+    """Salesforce cleared it on the line of a sent invoice, and nobody can write it again."""
+    items = [LineItem(product="Consulting", description="Advice"), LineItem(product="Onboarding")]
+    name = send_invoice(draft(lines=items).name).name
+    query = "SELECT Product__c FROM Stripe_Invoice_Line__c ORDER BY Position__c"
+    consulting, onboarding = (line["Product__c"] for line in org.query(query))
+    delete_product(org, consulting)
+    assert [line["Product__c"] for line in org.query(query)] == [None, onboarding]
+    put_right(name)
+    assert [line["Product__c"] for line in org.query(query)] == [None, onboarding]
+    assert full_sync().sentence == "1 invoice compared, 0 differed."
+    assert sync_invoice(name).sentence == "INV-0001 was in step already."
+
+
+@BY_ALL
+def test_a_record_is_made_again_without_a_product_that_is_gone(
+    draft: Raise, org: Org, put_right: PutRight
+) -> None:
+    """The record of a sent invoice was deleted, and one of its products too."""
+    items = [LineItem(product="Consulting", description="Advice"), LineItem(product="Onboarding")]
+    sent = send_invoice(draft(lines=items).name)
+    query = "SELECT Product__c FROM Stripe_Invoice_Line__c ORDER BY Position__c"
+    consulting, onboarding = (line["Product__c"] for line in org.query(query))
+    delete_product(org, consulting)
+    salesforce.client().delete("Stripe_Invoice__c", sent.record_id)
+    put_right(sent.stripe_id)
+    assert [line["Product__c"] for line in org.query(query)] == [None, onboarding]
+    full_sync()
+    assert full_sync().sentence == "1 invoice compared, 0 differed."
+
+
+def delete_product(org: Org, product: str) -> None:
+    """Delete a product, and take it off Opportunities, which hold it back."""
+    client = salesforce.client()
+    for sold in org.query(f"SELECT Id FROM OpportunityLineItem WHERE Product2Id = '{product}'"):
+        client.delete("OpportunityLineItem", sold["Id"])
+    client.delete("Product2", product)
+
+
 def test_what_people_say_of_a_line_that_was_made_in_stripe_stays(
     made_in_stripe: str, org: Org, dashboard: stripe.StripeClient
 ) -> None:

@@ -76,10 +76,11 @@ class MirroredLine(NamedTuple):
 def mirror_of(line: StripeLine, currency: str, *, ours: bool, kept: Kept) -> MirroredLine:
     """A line of Stripe's as the record is to have it; see :func:`facts_in_stripe`."""
     facts = facts_in_stripe(line, currency, ours=ours, kept=kept)
-    return MirroredLine(facts, _product_of(line))
+    return MirroredLine(facts, product_of(line))
 
 
-def _product_of(line: StripeLine) -> str | None:
+def product_of(line: StripeLine) -> str | None:
+    """The product of Salesforce's that a line is of; None where it is one of Stripe's, or none."""
     pricing = line["pricing"]
     details = pricing["price_details"] if pricing else None
     return salesforce_product(details["product"]) if details else None
@@ -115,7 +116,7 @@ def facts_in_stripe(line: StripeLine, currency: str, *, ours: bool, kept: Kept) 
         quantity,
         price,
         line["amount"],
-        _known(_product_of(line), key),
+        _known(product_of(line), key),
     )
 
 

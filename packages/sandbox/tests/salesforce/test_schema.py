@@ -82,3 +82,18 @@ def test_describe_tells_what_tools_need(sf: Any) -> None:
     assert children["Lines__r"]["cascadeDelete"] is True
     names = {o["name"] for o in sf.describe()["sobjects"]}
     assert {"Account", "PricebookEntry", "Stripe_Invoice__c", "Stripe_Invoice_Line__c"} <= names
+
+
+@pytest.mark.parametrize("constraint", ["Restrict", "Cascade"])
+@pytest.mark.parametrize("target", ["Product2", "User"])
+def test_no_lookup_holds_back_the_deletion_of_a_product_or_a_user(
+    tmp_path: Path, target: str, constraint: str
+) -> None:
+    """An org refuses the field, and with it the whole deploy; cleared it may be."""
+    shutil.copytree(METADATA, tmp_path, dirs_exist_ok=True)
+    path = tmp_path / "objects/Stripe_Invoice_Line__c/fields/Product__c.field-meta.xml"
+    field = path.read_text(encoding="utf-8").replace(">Product2<", f">{target}<")
+    load_schema(tmp_path)
+    path.write_text(field.replace(">SetNull<", f">{constraint}<"), encoding="utf-8")
+    with pytest.raises(ValueError, match=f"cascade or restrict options to {target}"):
+        load_schema(tmp_path)

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from sandbox.package_check.conditions import logic_mistake
 from sandbox.package_check.findings import Findings
 from sandbox.package_check.lightning_components import NAMESPACE, component_of, properties_of
 from sandbox.package_check.names import Org
@@ -43,8 +44,16 @@ REFERENCES = frozenset(
 )
 FORMULAS = frozenset(["expression", "formulaExpression", "filterFormula"])
 FLOW_VALUES = frozenset(["CurrentDate", "CurrentDateTime", "FaultMessage", "InterviewGuid"])
-OUTPUTS = {"flowruntime:lookup": frozenset(["recordId", "recordName"])}
+
+LOOKUP = "flowruntime:lookup"
+OUTPUTS = {LOOKUP: frozenset(["recordId", "recordName"])}
 """What components of the platform give back."""
+
+STARTED_WITH = {
+    "RecordBeforeDelete": frozenset(["Delete"]),
+    "RecordBeforeSave": frozenset(["Create", "CreateAndUpdate", "Update"]),
+}
+"""What starts a flow, by when it does."""
 
 ERROR_LENGTH = 255
 """The most characters of a custom error."""
@@ -171,6 +180,8 @@ class Flow:
     def field_of(self, name: str) -> Field | None:
         """The field of a record that a reference such as ``line.Quantity__c`` leads to."""
         first, _, path = name.partition(".")
+        if first == "$Record":
+            return self.org.field(self.component.text("start/object"), path)
         resource = self.resources.get(first)
         return self.org.field(resource.record, path) if resource and path else None
 
@@ -195,12 +206,25 @@ def check_flows(package: Package, org: Org, findings: Findings) -> None:
             flow = Flow(component, org)
             for wrong in _mistakes(flow, package):
                 findings.expect(not wrong, f"{component.path}: {wrong}")
+            started = component.name in _started(package) or component.text("start/triggerType")
+            findings.expect(bool(started), f"{component.path}: nothing starts it.")
+
+
+def _started(package: Package) -> set[str]:
+    """The flows that an action starts, or another flow."""
+    actions = {action.text("flowDefinition") for action in package.all("QuickAction")}
+    return actions | {
+        name for flow in package.all("Flow") for name in flow.texts("subflows/flowName")
+    }
 
 
 def _mistakes(flow: Flow, package: Package) -> Iterator[str]:
     yield from list(unsupported(flow.component.root)) or [""]
     yield from _of_names(flow)
     yield from _of_custom_errors(flow)
+    yield from _of_start(flow)
+    yield from _of_conditions(flow)
+    yield from _of_screens(flow)
     yield from _of_ways(flow)
     yield from _of_references(flow)
     yield from _of_formulas(flow)
@@ -241,6 +265,69 @@ def _of_custom_errors(flow: Flow) -> Iterator[str]:
             if length > ERROR_LENGTH
             else ""
         )
+
+
+def _of_start(flow: Flow) -> Iterator[str]:
+    """What starts a flow fits when it does."""
+    when, what = (flow.component.text(f"start/{p}Type") for p in ("trigger", "recordTrigger"))
+    fits = not when or what in STARTED_WITH.get(when, frozenset([what]))
+    yield "" if fits else f"{when} does not go with {what or 'nothing'}."
+
+
+def _of_conditions(flow: Flow) -> Iterator[str]:
+    """Conditions that are joined are all there, and ask picklists for values that they have."""
+    for element in flow.component.root.iter():
+        for part, joined in (("conditionLogic", "conditions"), ("filterLogic", "filters")):
+            logic = element.findtext(part)
+            if logic is not None:
+                yield logic_mistake(logic, len(element.findall(joined)))
+    for condition in flow.component.root.iter("conditions"):
+        name = condition.findtext("leftValueReference") or ""
+        value = condition.findtext("rightValue/stringValue")
+        yield _never(name, flow.field_of(name), value)
+    for node in [flow.component.root.find("start"), *flow.nodes.values()]:
+        sobject = node.findtext("object") if node is not None else None
+        if node is None or sobject is None:
+            continue
+        for asked in node.iterfind("filters"):
+            name = asked.findtext("field") or ""
+            field = flow.org.field(sobject, name)
+            yield "" if field else f"{sobject} has no field {name}."
+            yield _never(f"{sobject}.{name}", field, asked.findtext("value/stringValue"))
+
+
+def _never(name: str, field: Field | None, value: str | None) -> str:
+    """A value that a restricted picklist never has."""
+    possible = field is None or not field.restricted or not value or value in field.values
+    return "" if possible else f"{name} has no value {value}."
+
+
+def _of_screens(flow: Flow) -> Iterator[str]:
+    """People can leave each screen; what is chosen at first is offered; what is looked up is there.
+
+    Source: https://developer.salesforce.com/docs/atlas.en-us.api_meta.meta/api_meta/meta_visual_workflow.htm
+    (FlowScreen: "allowBack and allowFinish can't both be false").
+    """
+    for screen in flow.screens:
+        stuck = not (_true(screen, "allowBack") or _true(screen, "allowFinish"))
+        yield f"{screen.findtext('name')}: nobody can go on from it, or back." if stuck else ""
+    for shown in flow.component.root.iterfind("screens/fields"):
+        first = shown.findtext("defaultSelectedChoiceReference")
+        offered = [e.text for e in shown.iterfind("choiceReferences")]
+        wrong = first is not None and first not in offered
+        yield f"{shown.findtext('name')} does not offer {first}." if wrong else ""
+        if shown.findtext("extensionName") == LOOKUP:
+            yield _lookup_mistake(flow, shown)
+
+
+def _lookup_mistake(flow: Flow, shown: Element) -> str:
+    given = {
+        e.findtext("name"): e.findtext("value/stringValue") or ""
+        for e in shown.iterfind("inputParameters")
+    }
+    sobject, name = given.get("objectApiName", ""), given.get("fieldApiName", "")
+    field = flow.org.field(sobject, name)
+    return "" if field and field.to else f"{sobject}.{name} is no lookup."
 
 
 def _of_ways(flow: Flow) -> Iterator[str]:

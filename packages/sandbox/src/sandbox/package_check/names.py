@@ -96,7 +96,7 @@ def check_names(package: Package, findings: Findings) -> None:
             f"{component.path}: {name} cannot be a name; at most {most} letters, digits and single "
             "underscores can.",
         )
-        said = component.text("fullName")
+        said = component.text("fullName") or component.text("customNotifTypeName")
         findings.expect(
             not said or said == component.name.rpartition(".")[2],
             f"{component.path}: it calls itself {said}.",

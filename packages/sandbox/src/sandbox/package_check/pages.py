@@ -6,16 +6,59 @@ meta_layouts.htm, meta_listview.htm, meta_quickaction.htm of the same guide.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 
+from sandbox.package_check.conditions import logic_mistake
 from sandbox.package_check.findings import Findings
 from sandbox.package_check.names import Org
 from sandbox.package_check.source import Component, Element, Package
 from sandbox.salesforce.package import COLUMNS
 from sandbox.salesforce.pages.list_view import OPERATIONS
 from sandbox.salesforce.pages.record_page import COMPONENTS, OPERATORS, STANDARD_ACTIONS
-from sandbox.salesforce.schema import METADATA_TYPE
+from sandbox.salesforce.schema import METADATA_TYPE, Field
+
+OVERRIDDEN = frozenset(["Accept", "Clone", "Delete", "Edit", "List", "New", "Tab", "View"])
+"""Actions of an object that a page can take the place of.
+
+Source: https://developer.salesforce.com/docs/atlas.en-us.api_meta.meta/api_meta/meta_actionoverride.htm
+"""
+
+MOTIF = re.compile(r"Custom([1-9]|[1-9]\d|100): .+")
+"""The styles of tabs, by number and name."""
+
+MOST_COLUMNS = 15
+"""Columns that a list can have."""
+
+RELATIVE_DAYS = re.compile(
+    r"(TODAY|YESTERDAY|TOMORROW|(THIS|LAST|NEXT)_(WEEK|MONTH|QUARTER|YEAR|90_DAYS)"
+    r"|(LAST|NEXT)_N_(DAYS|WEEKS|MONTHS):\d+)"
+)
+"""Days that a filter names without a date."""
+
+TEMPLATE = "flexipage:recordHomeTemplateDesktop"
+"""The arrangement of a record's page that is known here; its regions are header, main, sidebar."""
+
+PROPERTIES = {
+    "flexipage:column": frozenset(["body"]),
+    "flexipage:fieldSection": frozenset(["columns", "horizontalAlignment", "label"]),
+    "flexipage:tab": frozenset(["active", "body", "title"]),
+    "flexipage:tabset": frozenset(["tabs"]),
+    "force:highlightsPanel": frozenset(
+        [
+            *("actionNames", "collapsed", "enableActionsConfiguration", "enableActionsInNative"),
+            *("hideChatterActions", "numVisibleActions"),
+        ]
+    ),
+    "force:relatedListSingleContainer": frozenset(
+        [
+            *("parentFieldApiName", "relatedListApiName", "relatedListComponentOverride"),
+            *("rowsToDisplay", "showActionBar"),
+        ]
+    ),
+}
+"""What components of pages are told, as published pages tell them."""
 
 
 def check_pages(package: Package, org: Org, findings: Findings) -> None:
@@ -34,6 +77,9 @@ def check_pages(package: Package, org: Org, findings: Findings) -> None:
         if component.kind in checks:
             for wrong in checks[component.kind](component, org):
                 findings.expect(not wrong, f"{component.path}: {wrong}")
+    labels = Counter((v.name.partition(".")[0], v.text("label")) for v in package.all("ListView"))
+    for (sobject, label), many in labels.items():
+        findings.expect(many == 1, f"{many} lists of {sobject} are called {label}.")
     own = [c.name for c in package.all("CustomObject") if c.folder == package.folder]
     for sobject in [name for name in own if not name.endswith(METADATA_TYPE)]:
         shown = {
@@ -53,6 +99,9 @@ def _quick_action(action: Component, org: Org) -> Iterator[str]:
     yield "" if org.sobject(sobject) else f"there is no object {sobject}."
     kind = action.text("type")
     yield "" if kind == "Flow" else f"actions of type {kind} are not known here."
+    flows = [a.text("flowDefinition") for a in org.package.all("QuickAction") if _of(a) == sobject]
+    once = flows.count(action.text("flowDefinition")) == 1
+    yield "" if once else f"several actions of {sobject} start {action.text('flowDefinition')}."
     flow = org.package.get("Flow", action.text("flowDefinition"))
     if flow is None:
         yield f"there is no flow {action.text('flowDefinition')}."
@@ -68,9 +117,15 @@ def _quick_action(action: Component, org: Org) -> Iterator[str]:
     yield "" if any(takes) else f"{flow.name} takes no recordId."
 
 
+def _of(part: Component) -> str:
+    return part.name.partition(".")[0]
+
+
 def _object(component: Component, org: Org) -> Iterator[str]:
     for override in component.root.iterfind("actionOverrides"):
         content = override.findtext("content") or ""
+        action = override.findtext("actionName") or ""
+        yield "" if action in OVERRIDDEN else f"there is no action {action} to override."
         if override.findtext("type") == "Flexipage":
             yield "" if org.package.has("FlexiPage", content) else f"there is no page {content}."
     compact = component.text("compactLayoutAssignment")
@@ -82,12 +137,14 @@ def _object(component: Component, org: Org) -> Iterator[str]:
 def _tab(tab: Component, org: Org) -> Iterator[str]:
     yield "" if org.package.has("CustomObject", tab.name) else f"there is no object {tab.name}."
     yield "" if not tab.text("label") else "the tab of an object takes the object's label."
+    yield "" if MOTIF.fullmatch(tab.text("motif")) else f"{tab.text('motif')} is no style of tabs."
     yield "" if tab.text("customObject") == "true" else "it does not say that it is an object's."
 
 
 def _application(app: Component, org: Org) -> Iterator[str]:
     for name in app.texts("tabs"):
-        there = name.startswith("standard-") or org.package.has("CustomTab", name)
+        standard = name.startswith("standard-") and org.sobject(name.removeprefix("standard-"))
+        there = standard or org.package.has("CustomTab", name)
         yield "" if there else f"there is no tab {name}."
 
 
@@ -95,6 +152,8 @@ def _compact_layout(layout: Component, org: Org) -> Iterator[str]:
     sobject = layout.name.partition(".")[0]
     for name in layout.texts("fields"):
         yield _field_mistake(org, sobject, name)
+        field = org.field(sobject, name)
+        yield f"{name} is a long text." if field and not field.filterable else ""
     many = len(layout.texts("fields"))
     yield "" if 1 <= many <= 10 else f"it has {many} fields; 1 to 10 can be shown."
 
@@ -103,17 +162,29 @@ def _list_view(view: Component, org: Org) -> Iterator[str]:
     sobject = view.name.partition(".")[0]
     for name in [*view.texts("columns"), *view.texts("filters/field")]:
         yield _field_mistake(org, sobject, COLUMNS.get(name, name))
+    columns = view.texts("columns")
+    for name, many in Counter(columns).items():
+        yield "" if many == 1 else f"{name} is a column more than once."
+    fit = len(columns) <= MOST_COLUMNS
+    yield "" if fit else f"it has {len(columns)} columns; {MOST_COLUMNS} fit."
     for operation in view.texts("filters/operation"):
         yield "" if operation in OPERATIONS else f"the operation {operation} is not known here."
     for asked in view.root.iterfind("filters"):
         found = org.field(sobject, asked.findtext("field") or "")
         values = (asked.findtext("value") or "").split(",")
-        strange = [v for v in values if found and found.restricted and v not in found.values]
+        strange = [v for v in values if found and _is_strange(found, v)]
+        yield f"{found.name} is a long text." if found and not found.filterable else ""
         yield f"{asked.findtext('field')} has no value {', '.join(strange)}." if strange else ""
-    logic, many = view.text("booleanFilter"), len(view.texts("filters/field"))
-    wanted = {str(number) for number in range(1, many + 1)}
-    used = {word for word in logic.replace("(", " ").replace(")", " ").split() if word.isdigit()}
-    yield "" if not logic or used == wanted else f"{logic} does not use filters 1 to {many}."
+    yield logic_mistake(view.text("booleanFilter"), len(view.texts("filters/field")))
+
+
+def _is_strange(field: Field, value: str) -> bool:
+    """Whether a filter asks for what a field never holds."""
+    if field.type == "boolean":
+        return value not in {"0", "1"}
+    if field.type in {"date", "datetime"}:
+        return not RELATIVE_DAYS.fullmatch(value) and not value[:1].isdigit()
+    return field.restricted and value not in field.values
 
 
 def _layout(layout: Component, org: Org) -> Iterator[str]:
@@ -126,6 +197,9 @@ def _layout(layout: Component, org: Org) -> Iterator[str]:
         yield "" if names.count(name) == 1 else f"{name} is on it more than once."
     for item in layout.root.iter("layoutItems"):
         yield _behavior_mistake(org, sobject, item)
+    of = org.sobject(sobject)
+    for field in of.required if of else ():
+        yield "" if field.name in names else f"{field.name} must be filled, and is not on it."
     for related in layout.root.iterfind("relatedLists"):
         child, _, reference = (related.findtext("relatedList") or "").partition(".")
         found = org.field(child, reference)
@@ -155,6 +229,14 @@ def _page(page: Component, org: Org) -> Iterator[str]:
     names = [e.text or "" for e in page.root.iter("identifier")]
     for name, many in Counter(names).items():
         yield "" if many == 1 else f"{name} identifies {many} things."
+    kind, template = page.text("type"), page.text("template/name")
+    yield "" if kind == "RecordPage" else f"pages of type {kind} are not known here."
+    yield "" if template == TEMPLATE else f"the template {template} is not known here."
+    shown_facets = {e.text for e in page.root.iter("value")}
+    for region in page.root.iterfind("flexiPageRegions"):
+        name = region.findtext("name")
+        lost = region.findtext("type") == "Facet" and name not in shown_facets
+        yield f"{name} is shown nowhere." if lost else ""
     facets = {r.findtext("name") for r in page.root.iterfind("flexiPageRegions")}
     for region in page.root.iterfind("flexiPageRegions"):
         for item in region.iterfind("itemInstances"):
@@ -175,9 +257,14 @@ def _component_mistakes(
     name = component.findtext("componentName")
     for prop in component.iterfind("componentInstanceProperties"):
         key, value = prop.findtext("name"), prop.findtext("value") or ""
+        known = key in PROPERTIES.get(name or "", (key,))
+        yield "" if known else f"{name} has no property {key}."
         if name == "force:highlightsPanel" and key == "actionNames":
-            for action in [e.text or "" for e in prop.iterfind("valueList/valueListItems/value")]:
+            actions = [e.text or "" for e in prop.iterfind("valueList/valueListItems/value")]
+            for action in actions:
                 yield _action_mistake(org, action)
+                once = actions.count(action) == 1
+                yield "" if once else f"the action {action} is on it more than once."
         if key == "relatedListApiName":
             there = org.schema.find_children(sobject, value) is not None
             yield "" if there else f"{sobject} has no related list {value}."
@@ -204,6 +291,7 @@ Source: https://help.salesforce.com/s/articleView?id=platform.lightning_page_com
 
 
 def _rule_mistakes(rule: Element, org: Org, sobject: str) -> Iterator[str]:
+    yield logic_mistake(rule.findtext("booleanFilter") or "", len(rule.findall("criteria")))
     for asked in rule.iterfind("criteria"):
         operator = asked.findtext("operator") or ""
         yield "" if operator in OPERATORS else f"the operator {operator} is not known here."

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sandbox.package_check.api_versions import check_api_versions
 from sandbox.package_check.custom_metadata import check_custom_metadata
 from sandbox.package_check.event_channels import check_event_channels
+from sandbox.package_check.fields import check_fields
 from sandbox.package_check.file_schema import check_files
 from sandbox.package_check.findings import Findings
 from sandbox.package_check.flows import check_flows
@@ -30,6 +32,7 @@ def check_project(project: Path) -> Findings:
     """
     findings = Findings()
     packages = read_project(project)
+    check_api_versions(project, packages, findings)
     for package in packages:
         check_files(package, findings)
         check_names(package, findings)
@@ -45,6 +48,7 @@ def _check_references(package: Package, core: Package, findings: Findings) -> No
         return
     findings.expect(True, "")
     org = Org(of_one_currency(schema) if package is core else schema, package)
+    check_fields(package, org, findings)
     check_flows(package, org, findings)
     check_components(package, org, findings)
     check_pages(package, org, findings)

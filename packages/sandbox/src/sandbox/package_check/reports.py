@@ -37,6 +37,8 @@ def check_reports(package: Package, org: Org, findings: Findings) -> None:
 
 def _report_type_mistakes(report_type: Component, org: Org) -> Iterator[str]:
     sobject = report_type.text("baseObject")
+    shown = report_type.text("deployed") == "true"
+    yield "" if shown else "it is not deployed, so that nobody can run its reports."
     yield "" if org.sobject(sobject) else f"there is no object {sobject}."
     for column in report_type.root.iterfind("sections/columns"):
         table, field = column.findtext("table") or "", column.findtext("field") or ""

@@ -8,6 +8,7 @@ platform.tips_for_using_picklist_formula_fields.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from sandbox.package_check.findings import Findings
@@ -17,6 +18,11 @@ from sandbox.salesforce.formula import read_formula
 
 OF_PICKLISTS = frozenset(["CASE", "ISCHANGED", "ISPICKVAL", "PRIORVALUE", "TEXT"])
 """Functions that take a picklist; nothing else does."""
+
+CHOSEN = re.compile(
+    r"""ISPICKVAL\(\s*(?:PRIORVALUE\(\s*)?([\w.]+)[\s)]*,\s*["']([^"']*)["']\s*\)"""
+)
+"""A question whether a picklist has a value, which is a text."""
 
 OF_THE_RECORD = frozenset(["ISCHANGED", "PRIORVALUE"])
 """Functions that take a field of the record itself."""
@@ -35,6 +41,10 @@ def _mistakes(rule: Component, org: Org) -> Iterator[str]:
     beside = rule.text("errorDisplayField")
     there = not beside or org.field(sobject, beside) is not None
     yield "" if there else f"{sobject} has no field {beside}."
+    for name, value in CHOSEN.findall(rule.text("errorConditionFormula")):
+        asked = org.field(sobject, name)
+        offered = not value or asked is None or value in asked.values
+        yield "" if offered else f"{name} has no value {value}."
     for name, function in sorted(read_formula(rule.text("errorConditionFormula")).uses):
         kind, _, rest = name.partition(".")
         if kind == "$Permission":

@@ -41,6 +41,12 @@ _TYPES = {
     "EncryptedText": "encryptedstring",
 }  # fmt: skip
 RECORD_TYPE = "012"
+NEVER_HELD = frozenset({"Group", "Product2", "Profile", "RecordType", "User"})
+"""Objects whose deletion no lookup of a custom field can hold back, or follow.
+
+Sources: https://suscosolutions.com/salesforce-relationships-gotcha (of products); for the sentence,
+and for the others, the deploy logs of public projects.
+"""
 _CONSTRAINTS: dict[str, OnDelete] = {
     "Cascade": "cascade",
     "Restrict": "restrict",
@@ -139,6 +145,12 @@ def _refuse_unknown_targets(schema: Schema) -> None:
             unknown = [target for target in f.to if target not in schema.objects]
             if unknown:
                 raise ValueError(f"{sobject.name}.{f.name} refers to {unknown}, which is not there")
+            held = NEVER_HELD.intersection(f.to) if f.on_delete in {"cascade", "restrict"} else ()
+            if f.custom and held:
+                raise ValueError(
+                    f"{sobject.name}.{f.name}: Cannot add a lookup relationship child with cascade "
+                    f"or restrict options to {', '.join(held)}"
+                )
 
 
 def _refuse_unknown_formulas(sobject: SObject) -> None:
