@@ -7,7 +7,8 @@ is the longer of both. Three nights: nothing differs, and the sync before told w
 in time; the first night of an org that has none of the invoices; and the first night of one where
 all of them differ. What is written is read in Stripe once more first, so that the bound of the last
 two has Stripe's pages twice. A call that makes records with their lines takes a second, and as many
-are under way as there are lanes; updates travel in Bulk jobs of ten thousand rows.
+are under way as there are lanes; updates travel in Bulk jobs of ten thousand rows. An invoice has
+one line here, so that none lies beyond a page.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 
 from benchmarks._sandboxes import admin, measured, sandbox
 from invoicing.connectors.salesforce import GRAPHS
@@ -104,12 +106,14 @@ def night(name: str, invoices: int, rate: float, limited: float, state: Path) ->
         limit(stripe_url, salesforce_url, limited)
         before = used(salesforce_url)
         httpx.delete(f"{stripe_url}/_sandbox/requests")
+        spent = processor()
         figures = measured([*command, str(rate)])
         if figures is None:
             raise SystemExit("the sync failed")
         asked = httpx.get(f"{stripe_url}/_sandbox/requests?path=/v1/invoices").json()
         refused = sum(one.get("status") == 429 for one in asked["requests"])
         calls = used(salesforce_url) - before
+        sandboxes = {name: round(now - spent[name], 1) for name, now in processor().items()}
     reading = stripe_bound(made["invoices"], limited)
     bounds = {
         "stripe": reading * (1 if name == "even" else 2),
@@ -125,6 +129,7 @@ def night(name: str, invoices: int, rate: float, limited: float, state: Path) ->
         "list_calls": asked["count"],
         "refused": refused,
         "salesforce_calls": calls,
+        "sandbox_processor_seconds": sandboxes,
         **figures,
     }
     print({name: found}, flush=True)
@@ -134,6 +139,12 @@ def night(name: str, invoices: int, rate: float, limited: float, state: Path) ->
 def used(salesforce_url: str) -> int:
     """How many calls the org has counted so far."""
     return int(httpx.get(f"{salesforce_url}/_sandbox/limits", timeout=60).json()["used"])
+
+
+def processor() -> dict[str, float]:
+    """Seconds of processor that each sandbox has spent so far, by its module."""
+    sandboxes = psutil.Process().children()
+    return {one.cmdline()[2]: sum(one.cpu_times()[:2]) for one in sandboxes}
 
 
 def main() -> None:

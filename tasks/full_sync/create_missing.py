@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
 
-from more_itertools import constrained_batches
+from more_itertools import constrained_batches, map_reduce
 
 from invoicing.connectors import salesforce, stripe
 from invoicing.connectors.salesforce import GRAPHS, NODES, GraphError
@@ -42,6 +42,9 @@ writes one locks the Account until the call is over."""
 
 _LANES = [ThreadPoolExecutor(1) for _ in range(LANES)]
 """All chunks share them, so that none of them rests while another one still writes."""
+
+_lane_of: dict[str, int] = {}
+"""By Account: the lane that had least to write in the chunk in which the Account came first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +157,9 @@ def _make(sync: SyncRun, found: Sequence[MissingInvoice], known: Mapping[str, In
 
 def _by_lane(found: Sequence[MissingInvoice]) -> list[list[MissingInvoice]]:
     lanes: list[list[MissingInvoice]] = [[] for _ in _LANES]
-    for one in found:
-        lanes[hash(one.account) % LANES].append(one)
+    for account, some in map_reduce(found, lambda one: one.account).items():
+        shortest = min(range(LANES), key=lambda lane: len(lanes[lane]))
+        lanes[_lane_of.setdefault(account, shortest)] += some
     return lanes
 
 

@@ -241,9 +241,10 @@ def _failures(
     Returns:
         Why rows were not written as they should, by their place; and what the org made of them.
     """
+    synced = synced_fields(Status.OPEN)
 
     def update(row: drift.DriftedInvoice, projection: Projection) -> dict[str, Any]:
-        return _update(row, projection, known.get(row.subject))
+        return {"Id": row.record_id} | mirrored_fields(projection, known.get(row.subject)) | synced
 
     errors = salesforce.client().bulk_update(record.INVOICE, (update(*pair) for pair in pairs))
     failed = {error.index: error.error for error in errors}
@@ -271,13 +272,6 @@ def _entry(sync: SyncRun, row: drift.DriftedInvoice, projection: Projection) -> 
         stripe_id=row.subject,
         amount=projection.total,
     )
-
-
-def _update(
-    row: drift.DriftedInvoice, projection: Projection, link: InvoiceLink | None
-) -> dict[str, Any]:
-    fields = mirrored_fields(projection, link)
-    return {"Id": row.record_id} | fields | synced_fields(projection.status)
 
 
 @step("sync what has changed")

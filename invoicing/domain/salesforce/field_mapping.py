@@ -277,6 +277,9 @@ class Names:
 
     mapping: OrgMapping
     _by_object: dict[str, _Names] = field(init=False, default_factory=dict)
+    _paths: dict[tuple[str, str], str | None] = field(
+        init=False, default_factory=dict, compare=False, repr=False
+    )
 
     def __post_init__(self) -> None:
         """Look every object up once."""
@@ -307,6 +310,11 @@ class Names:
 
     def path(self, sobject: str, path: str) -> str | None:
         """The org's path of fields for ours, such as ``Account__r.Name``; None: not kept."""
+        if (sobject, path) not in self._paths:
+            self._paths[sobject, path] = self._path(sobject, path)
+        return self._paths[sobject, path]
+
+    def _path(self, sobject: str, path: str) -> str | None:
         *steps, last = path.split(".")
         out: list[str | None] = []
         for step in steps:

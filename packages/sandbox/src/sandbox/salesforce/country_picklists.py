@@ -55,8 +55,10 @@ def completed(sobject: SObject, values: Row) -> Row:
     """
     more: Row = {}
     for name, value in values.items():
+        if f"{name.removesuffix('Code')}Code" not in sobject.fields:
+            continue
         kind = next((word for word in LISTS if name.endswith((word, f"{word}Code"))), "")
-        if not kind or f"{name.removesuffix('Code')}Code" not in sobject.fields:
+        if not kind:
             continue
         if name.endswith("Code"):
             more[name.removesuffix("Code")] = LISTS[kind].get(value or "")

@@ -11,6 +11,9 @@ from sandbox.salesforce.errors import SalesforceError
 BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _SUFFIX = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
 _POD = "Hs0"
+_CASES = {ord(char): "1" if char.isupper() else "0" for char in BASE62}
+_SUFFIX_OF = {f"{bits:05b}"[::-1]: char for bits, char in enumerate(_SUFFIX)}
+"""By which of five characters are upper case."""
 
 
 def make_id(prefix: str, number: int) -> str:
@@ -24,18 +27,15 @@ def make_id(prefix: str, number: int) -> str:
 
 def with_suffix(short: str) -> str:
     """The 18-character form of a 15-character id."""
-    chunks = (short[i : i + 5] for i in (0, 5, 10))
-    return short + "".join(
-        _SUFFIX[sum(1 << bit for bit, char in enumerate(chunk) if char.isupper())]
-        for chunk in chunks
-    )
+    cases = short.translate(_CASES)
+    return short + _SUFFIX_OF[cases[:5]] + _SUFFIX_OF[cases[5:10]] + _SUFFIX_OF[cases[10:]]
 
 
 def is_id(value: object) -> bool:
     """Whether a value has the shape of a record id; an 18-character one must check out."""
     if not isinstance(value, str) or not value.isascii() or not value.isalnum():
         return False
-    return len(value) == 15 or (len(value) == 18 and repaired(value) == value)
+    return len(value) == 15 or (len(value) == 18 and with_suffix(value[:15]) == value)
 
 
 def repaired(value: str) -> str:
@@ -62,6 +62,6 @@ def normalize(value: str) -> str:
     if isinstance(value, str) and value.isascii() and value.isalnum():
         if len(value) == 15:
             return with_suffix(value)
-        if len(value) == 18 and with_suffix(repaired(value)[:15]) == repaired(value):
-            return repaired(value)
+        if len(value) == 18 and (is_id(value) or is_id(value := repaired(value))):
+            return value
     raise SalesforceError("MALFORMED_ID", f"malformed id {value}", status=400)

@@ -208,14 +208,17 @@ def existing(org: Org, sobject: SObject, record_id: str) -> Row:
 
 def _checked(org: Org, sobject: SObject, body: Body, *, creating: bool) -> Row:
     values: Row = {}
+    writable = sobject.creatable_fields if creating else sobject.updatable_fields
     for name, raw in body.items():
         if name == "attributes":
             continue
-        relation = sobject.find_relationship(name)
-        if relation is not None and isinstance(raw, Mapping | None):
-            values[relation.name] = _referenced(org, relation, raw)
-            continue
-        field = _writable(sobject, name, creating=creating)
+        field = writable.get(name)
+        if field is None:
+            relation = sobject.find_relationship(name)
+            if relation is not None and isinstance(raw, Mapping | None):
+                values[relation.name] = _referenced(org, relation, raw)
+                continue
+            field = _writable(sobject, name, creating=creating)
         values[field.name] = to_stored(field, raw)
         if field.to and values[field.name] is not None:
             _check_reference(org, field, values[field.name])
@@ -327,9 +330,8 @@ def locked_parents(sobject: SObject, row: Row, written: Row) -> list[str]:
     """
     return [
         row[field.name]
-        for field in sobject.fields.values()
-        if row.get(field.name)
-        and (field.master or (field.on_delete in {"cascade", "restrict"} and field.name in written))
+        for field in sobject.locking
+        if row.get(field.name) and (field.master or field.name in written)
     ]
 
 

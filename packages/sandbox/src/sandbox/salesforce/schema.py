@@ -170,6 +170,28 @@ class SObject:
         return tuple(f for f in self.fields.values() if f.required and f.createable)
 
     @cached_property
+    def creatable_fields(self) -> dict[str, Field]:
+        """Fields that a create request may set, by name."""
+        return {f.name: f for f in self._plain if f.createable}
+
+    @cached_property
+    def updatable_fields(self) -> dict[str, Field]:
+        """Fields that an update request may set, by name."""
+        return {f.name: f for f in self._plain if f.updateable}
+
+    @property
+    def _plain(self) -> Iterator[Field]:
+        """Fields whose names are not those of relationships as well."""
+        taken = self._by_relationship.keys() | {"id"}
+        return (f for f in self.fields.values() if f.name.lower() not in taken)
+
+    @cached_property
+    def locking(self) -> tuple[Field, ...]:
+        """References whose parents a write may lock: masters, and those that cannot be cleared."""
+        lasting = {"cascade", "restrict"}
+        return tuple(f for f in self.fields.values() if f.master or f.on_delete in lasting)
+
+    @cached_property
     def formulas(self) -> tuple[Field, ...]:
         """Fields that follow from others of the same record."""
         return tuple(f for f in self.fields.values() if f.formula)
