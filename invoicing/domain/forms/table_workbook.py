@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from openpyxl import load_workbook
+from openpyxl.cell.rich_text import CellRichText, TextBlock
 from openpyxl.utils import get_column_letter
 from openpyxl.utils.exceptions import InvalidFileException
 
@@ -69,7 +70,7 @@ def read_workbook(raw: bytes, name: str = "") -> Sheet:
         if unpacked > MAX_UNPACKED:
             raise Rejected("The workbook is too large. Divide it, or save the sheet as CSV.")
         values = load_workbook(io.BytesIO(raw), data_only=True)
-        formulas = load_workbook(io.BytesIO(raw))
+        formulas = load_workbook(io.BytesIO(raw), rich_text=True)
     except UNREADABLE as error:
         raise Rejected(
             "This is no workbook that can be read; save it as .xlsx, or as CSV."
@@ -93,7 +94,23 @@ def read_workbook(raw: bytes, name: str = "") -> Sheet:
             f"The cells {sorted(map(str, sheet.merged_cells.ranges))[0]} are merged: part them, "
             "and write into each what it is meant to hold."
         )
-    return Sheet.of(_rows(sheet, formulas[sheet.title]))
+    written = formulas[sheet.title]
+    struck = next((cell for row in written.iter_rows() for cell in row if _is_struck(cell)), None)
+    if struck:
+        raise Rejected(
+            f"The cell {struck.coordinate} is struck out: delete what is not meant, or take the "
+            "line through it away."
+        )
+    return Sheet.of(_rows(sheet, written))
+
+
+def _is_struck(cell: Any) -> bool:
+    """Whether what a cell holds, or a part of it, has a line through it."""
+    if cell.value is None:
+        return False
+    parts = cell.value if isinstance(cell.value, CellRichText) else []
+    fonts = [cell.font, *(part.font for part in parts if isinstance(part, TextBlock))]
+    return any(font and font.strike for font in fonts)
 
 
 def _hides(sheet: Any, column: int) -> bool:
