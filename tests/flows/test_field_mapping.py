@@ -339,7 +339,7 @@ def test_a_mapping_that_does_not_fit_stops_every_flow_before_it_begins(
         "- price_book.name: the org has no price book 'Partner'.",
         "- tax.rates: 'A' is taxed by 'vat-02', which is neither a name in "
         "INVOICING_STRIPE__TAX_RATES nor an id (txr_…).",
-        "- Billing_Document__c.OwnerId of new records: there is no Group or User with the id "
+        "- Billing_Document__c.OwnerId of new records: there is no User with the id "
         "'001000000000001AAA', or it is hidden from us.",
     ]
     command = [sys.executable, "-m", "invoicing.mapping"]

@@ -167,6 +167,11 @@ def strike_a_part_out(workbook: Workbook) -> None:
     workbook["Sheet"]["A2"].value = CellRichText([struck, " Globex"])
 
 
+def touch_the_last_row(workbook: Workbook) -> None:
+    """A key pressed by mistake."""
+    workbook["Sheet"].cell(1_048_576, 2, " ")
+
+
 def add_sheet(workbook: Workbook) -> None:
     """With something in it."""
     workbook.create_sheet("Other").append(["account"])
@@ -178,6 +183,7 @@ def add_sheet(workbook: Workbook) -> None:
         (hide_row, "Row 2 of the sheet is hidden"),
         (hide_column, "Column A of the sheet is hidden: show it"),
         (fold_columns, "Column C of the sheet is hidden: show it"),
+        (touch_the_last_row, "The sheet reaches to cell B1048576, which is too far"),
         (strike_out, "The cell A2 is struck out"),
         (strike_a_part_out, "The cell A2 is struck out"),
         (merge, "The cells A2:A3 are merged"),
