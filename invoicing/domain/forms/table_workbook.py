@@ -32,7 +32,7 @@ MAX_UNPACKED = 50_000_000
 """Bytes that a workbook may unpack to: a small file can hold endless ones."""
 
 MAX_CELLS = 2_000_000
-"""Cells of a sheet, empty ones too: one that was touched in the last row there is makes millions."""
+"""Cells of a sheet, empty ones too: a key pressed in the last row there is makes millions."""
 
 SHOWN = re.compile(
     r'\[\$([^\]-]*)[^\]]*\]|\[[^\]]*\]|"([^"]*)"|\\(.)|[_*].|(E[+-]0+|General|[0#?.,@]+)|(.)'
@@ -80,9 +80,10 @@ def read_workbook(raw: bytes, name: str = "") -> Sheet:
         ) from error
     sheet = _chosen(values, name)
     if sheet.max_row * sheet.max_column > MAX_CELLS:
+        last = f"{get_column_letter(sheet.max_column)}{sheet.max_row}"
         raise Rejected(
-            f"The sheet reaches to cell {get_column_letter(sheet.max_column)}{sheet.max_row}, which "
-            "is too far: delete the rows below the table, or copy the table into a new sheet."
+            f"The sheet reaches to cell {last}, which is too far: delete the rows below the table, "
+            "or copy the table into a new sheet."
         )
     hidden = [number for number, row in sheet.row_dimensions.items() if row.hidden]
     filled = [n for n in hidden if any(cell.value is not None for cell in sheet[n])]
