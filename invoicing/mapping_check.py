@@ -90,7 +90,9 @@ def _record_mistakes(ours: str, names: Names, org: Salesforce, describe: Describ
     new = names.of(ours).mapping.new
     ids = {name: value for name, value in new.items() if looks_like_id(str(value))}
     found = describe(names.sobject(ours)) if ids else None
-    for field in found["fields"] if found else []:
+    if not found:
+        return
+    for field in found["fields"]:
         value, targets = str(ids.get(field["name"], "")), field["referenceTo"]
         if value and targets and not any(_is_there(org, one, value) for one in targets):
             yield (

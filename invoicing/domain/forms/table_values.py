@@ -221,7 +221,7 @@ def decide_days(
     def reader(order: str) -> Reader[date]:
         return lambda cell: read_day(cell, order, zone, utc=utc)
 
-    ways = {order: reader(order) for order in DATE_ORDERS}
+    ways: dict[str, Reader[date]] = {order: reader(order) for order in DATE_ORDERS}
     return _decide(
         cells,
         ways,
@@ -254,7 +254,7 @@ def _decide(
     first = next(iter(ways))
     if not fitting:
         misfits = [next(c for c, values in known if values[way] is None) for way in ways]
-        other, one = [*dict.fromkeys(misfits)][:2]
+        other, one = list(dict.fromkeys(misfits))[:2]
         return decision(first, f"is written in two ways, {one!r} and {other!r}; {how}")
     for cell, values in known:
         if len({values[way] for way in fitting}) > 1:

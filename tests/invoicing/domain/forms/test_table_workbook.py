@@ -164,7 +164,7 @@ def strike_out(workbook: Workbook) -> None:
 def strike_a_part_out(workbook: Workbook) -> None:
     """One word of a text."""
     struck = TextBlock(InlineFont(strike=True), "Acme")
-    workbook["Sheet"]["A2"].value = CellRichText([struck, " Globex"])
+    workbook["Sheet"]["A2"].value = CellRichText(struck, " Globex")
 
 
 def touch_the_last_row(workbook: Workbook) -> None:
