@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from functools import cache
 
 from invoicing.connectors.salesforce import Salesforce
-from invoicing.domain.model.wording import nearest
+from invoicing.domain.model.record_ids import looks_like_id
+from invoicing.domain.model.wording import caseless, nearest
 from invoicing.domain.salesforce.custom_fields import OrgFieldReader
-from invoicing.domain.salesforce.field_mapping import OrgMapping
+from invoicing.domain.salesforce.field_mapping import AUTOMATIC, Names, OrgMapping
 from invoicing.domain.salesforce.mapping_validation import (
     Describe,
     missing_names,
@@ -15,7 +16,8 @@ from invoicing.domain.salesforce.mapping_validation import (
     own_mistakes,
     shorter_texts,
 )
-from invoicing.domain.salesforce.queries import Query
+from invoicing.domain.salesforce.queries import Query, equals
+from invoicing.domain.salesforce.record import INVOICE, LINE
 from invoicing.errors import EnvironmentMismatch, InvoicingError, Misconfigured, Rejected
 from invoicing.mapping import all_mistakes, org_mapping
 from invoicing.settings import settings
@@ -36,7 +38,7 @@ def check_org(org: Salesforce, describe: Describe) -> dict[str, dict[str, int]]:
     """
     mapping = org_mapping() or OrgMapping()
     wrong = own_mistakes(mapping) + mistakes(mapping, describe, org.object_names)
-    wrong += data_mistakes(mapping, org)
+    wrong += data_mistakes(mapping, org, describe)
     if wrong:
         raise Misconfigured(all_mistakes(settings().mapping, wrong))
     return shorter_texts(mapping, describe)
@@ -53,8 +55,8 @@ def check_package(org: Salesforce, describe: Describe) -> None:
         raise Misconfigured(all_mistakes(None, wrong))
 
 
-def data_mistakes(mapping: OrgMapping, org: Salesforce) -> Iterator[str]:
-    """A price book that is not there, and a condition that is no SOQL."""
+def data_mistakes(mapping: OrgMapping, org: Salesforce, describe: Describe) -> Iterator[str]:
+    """Records and tax rates that are not there, and a condition that is no SOQL."""
     name = mapping.price_book.name
     books = [row["Name"] for row in org.query(Query("Pricebook2", ["Name"]))] if name else []
     if name not in books and name:
@@ -65,6 +67,46 @@ def data_mistakes(mapping: OrgMapping, org: Salesforce) -> Iterator[str]:
             org.query(asked)
     except (Rejected, EnvironmentMismatch) as error:
         yield f"billing_contact: {error}"
+    yield from _rate_mistakes(mapping)
+    for ours in (INVOICE, LINE):
+        yield from _record_mistakes(ours, Names(mapping), org, describe)
+
+
+def _rate_mistakes(mapping: OrgMapping) -> Iterator[str]:
+    """Names of taxes that the settings do not know."""
+    known = settings().stripe.tax_rates
+    for value, said in mapping.tax.rates.items():
+        rates = [said] if isinstance(said, str) else said
+        for rate in rates if said != AUTOMATIC else []:
+            if not rate.startswith("txr_") and caseless(rate) not in map(caseless, known):
+                yield (
+                    f"tax.rates: {value!r} is taxed by {rate!r}, which is neither a name in "
+                    f"INVOICING_STRIPE__TAX_RATES nor an id (txr_…){nearest(rate, known)}"
+                )
+
+
+def _record_mistakes(ours: str, names: Names, org: Salesforce, describe: Describe) -> Iterator[str]:
+    """Ids that new records are to point at, of records that the org does not have."""
+    new = names.of(ours).mapping.new
+    ids = {name: value for name, value in new.items() if looks_like_id(str(value))}
+    found = describe(names.sobject(ours)) if ids else None
+    if not found:
+        return
+    for field in found["fields"]:
+        value, targets = str(ids.get(field["name"], "")), field["referenceTo"]
+        if value and targets and not any(_is_there(org, one, value) for one in targets):
+            yield (
+                f"{found['name']}.{field['name']} of new records: there is no "
+                f"{' or '.join(targets)} with the id {value!r}, or it is hidden from us."
+            )
+
+
+def _is_there(org: Salesforce, sobject: str, record_id: str) -> bool:
+    """Whether a record exists, or nobody can tell."""
+    try:
+        return bool(org.query(Query(sobject, ["Id"], where=equals("Id", record_id))))
+    except (Rejected, EnvironmentMismatch):
+        return True
 
 
 def main() -> None:

@@ -121,7 +121,7 @@ def _mapping(describe: Callable[[str], salesforce.Record | None]) -> str:
     if mapping is None:
         return "There is none: the org has the package's own names."
     wrong = [*own_mistakes(mapping), *path_mistakes(mapping, describe)]
-    _refuse([*wrong, *data_mistakes(mapping, salesforce.client())])
+    _refuse([*wrong, *data_mistakes(mapping, salesforce.client(), describe)])
     return "What it names beside objects and their fields is there."
 
 

@@ -146,7 +146,7 @@ def _rates(forms: Sequence[Form], defaults: Defaults) -> Rates:
         if form.header.invoice_tax
         or form.header.invoice_total
         or form.header.amount_due
-        or any(c.tax_amount for c in form.claims)
+        or any(c.tax_amount or c.line_total_with_tax for c in form.claims)
     }
     wrong = {rate for rate, found in problems.items() if found}
     return Rates(problems, {rates: read_taxes(rates) for rates in used if not wrong & {*rates}})

@@ -14,7 +14,8 @@ import psutil
 import pytest
 
 from deployments.local.child_process import Service, StackError, port_or_free
-from deployments.local.stack import Stack
+from deployments.local.stack import SALESFORCE_ORG, STRIPE_KEY, Stack
+from sandbox.salesforce.org import ORGANIZATION_ID
 from tests.prefect_worker import Prefect, alive, eventually
 
 
@@ -26,6 +27,12 @@ def processes_using(directory: Path) -> list[str]:
             if any(str(directory) in value for value in process.environ().values()):
                 found.append(process.name())
     return found
+
+
+def test_its_names_have_the_shape_of_real_ones() -> None:
+    """Clients of others check both: the org's id by its suffix, a key by its length."""
+    assert SALESFORCE_ORG == ORGANIZATION_ID
+    assert len(STRIPE_KEY) == 107
 
 
 @pytest.mark.long

@@ -120,7 +120,10 @@ def test_what_a_row_leaves_open_is_given_for_all(org: Org) -> None:
         ("account,quantitty\nAcme,1\n", "no column 'quantitty'; did you mean 'quantity'?"),
         ("account,memo,description\nAcme,a,b\n", "'description' is there more than once"),
         ('account,product\n"Acme,Consulting\n', "not a CSV that can be read"),
-        ("account,product\n" + "Acme,Consulting\n" * 2001, "2,001 invoices; 2,000 go in one run"),
+        (
+            "account,product\n" + "Acme,Consulting\n" * 2001,
+            "more invoices than the 2,000 that go in one run",
+        ),
     ],
 )
 def test_what_is_no_table(org: Org, table: str, reason: str) -> None:

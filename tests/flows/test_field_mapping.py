@@ -324,7 +324,9 @@ def test_a_mapping_that_does_not_fit_stops_every_flow_before_it_begins(
     """All mistakes in one message; nothing was written, and the command says the same."""
     path = more(
         instead=("Gross__c", "Groß__c"),
-        after='[metadata]\ncost = "Costs_Center__c"\n[price_book]\nname = "Partner"',
+        after='[metadata]\ncost = "Costs_Center__c"\n[price_book]\nname = "Partner"\n'
+        '[tax]\nfield = "Cost_Center__c"\n[tax.rates]\nA = "vat-02"\nB = "automatic"\n'
+        '[objects.Stripe_Invoice__c.new]\nOwnerId = "001000000000001AAA"',
     )
     with pytest.raises(Misconfigured) as refused:
         raise_one()
@@ -335,6 +337,10 @@ def test_a_mapping_that_does_not_fit_stops_every_flow_before_it_begins(
         "- metadata.cost: Billing_Document__c has no field 'Costs_Center__c', or hides it; did "
         "you mean 'Cost_Center__c'?",
         "- price_book.name: the org has no price book 'Partner'.",
+        "- tax.rates: 'A' is taxed by 'vat-02', which is neither a name in "
+        "INVOICING_STRIPE__TAX_RATES nor an id (txr_…).",
+        "- Billing_Document__c.OwnerId of new records: there is no User with the id "
+        "'001000000000001AAA', or it is hidden from us.",
     ]
     command = [sys.executable, "-m", "invoicing.mapping"]
     checked = subprocess.run(command, capture_output=True, text=True, check=False)

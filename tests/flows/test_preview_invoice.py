@@ -22,7 +22,7 @@ def test_the_preview_is_what_is_billed(
     """Discounts, Stripe Tax and free text: on the record and in the sentence; then it is sent."""
     lines = [
         LineItem(product="Consulting", quantity="1.5", discount_percent="5"),
-        LineItem(description="Travel", unit_price="33.335"),
+        LineItem(description="Travel", quantity="0.5", unit_price="66.67"),
     ]
     options = Options(discount_amount="20", stripe_tax="on")
     name = draft(account="Soylent GmbH", lines=lines, options=options).name

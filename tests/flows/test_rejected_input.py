@@ -37,6 +37,7 @@ MISTAKES: list[Mistake] = [
     ({"product": "Consulting", "quantity": "1" + "0" * 70}, "the quantity must be above zero"),
     ({"product": "Consulting", "unit_price": "-0.01"}, "the unit price cannot be -0.01"),
     ({"product": "Consulting", "unit_price": "0.0000000000001"}, "has more than 12 decimals"),
+    ({"product": "Consulting", "unit_price": "0.005"}, "0.005 has more decimals than USD has"),
     ({"product": "Consulting", "unit_price": "99999999999"}, "more than Stripe can bill"),
     ({"description": "Free text"}, "a line without a product needs a unit price"),
     ({"unit_price": "5"}, "choose a product or write a description"),

@@ -98,7 +98,8 @@ def invoices(draw: st.DrawFn) -> Invoice:
             quantity, price = Decimal(draw(st.integers(1, 999))), step * draw(st.integers(1, 9999))
         else:
             quantity = draw(QUANTITIES)
-            price = draw(st.decimals("0", "99999", places=places))
+            finest = exponent(currency) if quantity == 1 else 12
+            price = draw(st.decimals("0", "99999", places=min(places, finest)))
         lines.append(line(position, quantity, price, draw(st.none() | PERCENTS)))
     invoice = invoice_of(currency, lines)
     return replace(invoice, details=Details(discount=draw(st.none() | PERCENTS)))

@@ -87,12 +87,14 @@ class RowClaims:
 
     Attributes:
         line_total: What the line comes to after its discount, before taxes.
+        line_total_with_tax: The same with its taxes.
         tax_amount: The line's tax.
         tax_rate: Names the line's tax.
         currencies: Signs and codes of currencies that stand beside its amounts.
     """
 
     line_total: Decimal | None = None
+    line_total_with_tax: Decimal | None = None
     tax_amount: Decimal | None = None
     tax_rate: str = ""
     currencies: frozenset[str] = frozenset()
@@ -185,6 +187,8 @@ def read_invoices(table: Table, request: str, zone: tzinfo) -> list[Form]:
         Rejected: the table as a whole cannot be read, or asks for too much.
     """
     sheet = without_footer(table.sheet)
+    if not sheet.titles:
+        raise Rejected("The table is empty.")
     names = columns_of(sheet, table.layout)
     refuse_broken_text(sheet, [n for n, name in enumerate(names) if name != IGNORED])
     readers = _readers(sheet, names, table.layout, zone)
@@ -202,6 +206,11 @@ def read_invoices(table: Table, request: str, zone: tzinfo) -> list[Form]:
             continue
         word = _word({name: cell for _, name, cell in cells}, same)
         form = forms.setdefault(word, Form(_key(request, word)))
+        if len(forms) > MAX_INVOICES:
+            raise Rejected(
+                f"The table asks for more invoices than the {MAX_INVOICES:,} that go in one run. "
+                "Divide it."
+            )
         if any(cell.strip() for cell in row[len(names) :]):
             form.problems.append(f"Row {number}: there are more cells than columns; quote texts.")
         _add(form, number, cells, readers, sheet.titles)
@@ -215,11 +224,6 @@ def read_invoices(table: Table, request: str, zone: tzinfo) -> list[Form]:
         )
     if not forms:
         raise Rejected("The table has no rows; write one for each line of an invoice.")
-    if len(forms) > MAX_INVOICES:
-        raise Rejected(
-            f"The table asks for {len(forms):,} invoices; {MAX_INVOICES:,} go in one run. "
-            "Divide it."
-        )
     return list(forms.values())
 
 
@@ -360,6 +364,7 @@ def _add(
     form.claims.append(
         RowClaims(
             line_total=values.get("line_total"),
+            line_total_with_tax=values.get("line_total_with_tax"),
             tax_amount=values.get("tax_amount"),
             tax_rate=values.get("tax_rate", ""),
             currencies=frozenset(filter(None, marks)),

@@ -22,7 +22,13 @@ STATE = "state"
 AMOUNTS = frozenset(
     [
         *("unit_price", "discount_amount", "tax_amount", "line_total"),
-        *("invoice_discount_amount", "invoice_subtotal", "invoice_tax", "invoice_total"),
+        *(
+            "line_total_with_tax",
+            "invoice_discount_amount",
+            "invoice_subtotal",
+            "invoice_tax",
+            "invoice_total",
+        ),
         "amount_due",
     ]
 )
@@ -64,6 +70,7 @@ ALIASES: Mapping[str, Sequence[str]] = {
     "tax_rate": ("tax code", "tax type", "tax name"),
     "tax_amount": ("item tax amount",),
     "line_total": ("line amount", "item amount", "item total"),
+    "line_total_with_tax": (),
     "invoice_discount_percent": (),
     "invoice_discount_amount": (),
     "invoice_subtotal": (),
@@ -170,6 +177,27 @@ EXPORTS = (
             *("ShipVia", "TrackingNo", "BillingAddress", "ShippingAddress", "Email", "EmailTo"),
         ),
     ),
+    # Its report Sales by Customer Detail, as published tests of importers have it; the customer
+    # stands in each row where it is not grouped. Its balance runs on from row to row.
+    Export(
+        "QuickBooks",
+        ("Num", "Sales Price", "Amount"),
+        {
+            "Num": "invoice",
+            "Customer": "account",
+            "Customer full name": "account",
+            "Product/Service": "product",
+            "Product/Service full name": "product",
+            "Memo/Description": "text",
+            "Description": "text",
+            "Qty": "quantity",
+            "Quantity": "quantity",
+            "Sales Price": "unit_price",
+            "Amount": "line_total",
+        },
+        ("Date", "Transaction Date", "Create Date", "Balance"),
+        ("Transaction Type",),
+    ),
     # https://central.xero.com: import invoices using a CSV file. Its discount is in percent. What
     # it exports has totals, and credit notes among the invoices: a published test of a reader,
     # xero-invoices-bills-parser.
@@ -218,12 +246,12 @@ EXPORTS = (
             "Quantity": "quantity",
             "Discount Percentage": "discount_percent",
             "Line Subtotal": "line_total",
+            "Line Total": "line_total_with_tax",
             "Tax 1 Type": "tax_rate",
             "Tax 1 Amount": "tax_amount",
             "Currency": "currency",
         },
-        # The line with its taxes: both are compared.
-        ("Date Issued", "Date Paid", "Line Total"),
+        ("Date Issued", "Date Paid"),
         ("Invoice Status",),
     ),
     # https://github.com/invoiceninja/invoiceninja: tests/Feature/Import/zoho_invoices.csv; the
@@ -254,7 +282,8 @@ EXPORTS = (
             "Balance": "amount_due",
         },
         (
-            *("Invoice Date", "Invoice ID", "Estimate Number", "Company Name"),
+            *("Invoice Date", "Invoice ID", "Estimate Number", "Company Name", "Issued Date"),
+            "Company Registration Number",
             *("Customer ID", "Branch ID", "Branch Name", "Expected Payment Date", "Account"),
             *("Template Name", "Exchange Rate", "Discount Type", "Is Discount Before Tax", "SKU"),
             *("Usage unit", "Expense Reference ID", "Project ID", "Project Name", "Item Type"),
@@ -329,6 +358,9 @@ LIKENESS = 0.75
 SHORTEST_WORD = 5
 """How like a known title is to be, and how long one inside of another, for a good guess."""
 
+GROUPED = 3
+"""More known titles are a row of titles, though the customer's is not among them."""
+
 KINDS, DATES = ("status", "type"), ("date", "datum")
 """Ends of titles about something else than the titles that they are like."""
 
@@ -390,7 +422,10 @@ def columns_of(sheet: Sheet, layout: TableLayout) -> list[str]:
         raise Rejected(f"The titles seem to be in row {row}: delete the rows above it.")
     wrong += _twice(sheet, names)
     if not wrong and "account" not in names:
-        wrong.append("The column 'account' is missing.")
+        wrong.append(
+            "The column 'account' is missing: write each row's customer under this title, also "
+            "where a report says it once above its rows."
+        )
     if wrong:
         titles = set(map(plain_title, sheet.titles))
         wrong += [
@@ -517,9 +552,12 @@ def _twice(sheet: Sheet, names: Sequence[str]) -> Iterator[str]:
 
 
 def _titles_elsewhere(sheet: Sheet) -> int | None:
-    """The row in which the titles seem to stand, if it is further down."""
+    """The row in which the titles seem to stand, if it is further down.
+
+    A report that is grouped by customer has none among its titles, but many others.
+    """
     for number, cells in sheet.rows[:30]:
-        found = {COLUMNS.get(plain_title(cell)) for cell in cells}
-        if "account" in found and len(found - {None}) > 1:
+        found = {COLUMNS.get(plain_title(cell)) for cell in cells} - {None}
+        if len(found) > (1 if "account" in found else GROUPED):
             return number
     return None

@@ -27,6 +27,7 @@ Means = Literal[
     "tax_rate",
     "tax_amount",
     "line_total",
+    "line_total_with_tax",
     "invoice_discount_percent",
     "invoice_discount_amount",
     "invoice_subtotal",
@@ -82,7 +83,9 @@ class TableLayout(BaseModel):
         "", title="Decimal mark", description="How decimals are written: 1234.50 or 1234,50."
     )
     date_order: DateOrder = Field(
-        "", title="Order of dates", description="Whether 08/12/2026 is in December or in August."
+        "",
+        title="Order of dates",
+        description="Whether 08/12/2026 is in December or in August, and 26/12/08 in 2026.",
     )
     separator: Separator = Field(
         "", title="Separator", description="What parts the columns of a CSV."

@@ -28,7 +28,8 @@ BESIDE_A_TOTAL = re.compile(
 
 NO_INVOICE = re.compile(
     r"void(ed)?|deleted|cancel+ed|uncollectible|written ?off|(auto-?)?paid|partial(ly paid)?|"
-    r".*\b(credit ?note|overpayment|prepayment|refund)|bill"
+    r".*\b(credit ?(note|memo)|overpayment|prepayment|refund|receipt)|bill|"
+    r"estimate|payment|deposit|journal( entry)?|charge|credit"
 )
 """States and kinds of what is not to be paid, or not as the row says: nothing to raise anew."""
 

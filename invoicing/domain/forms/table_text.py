@@ -68,6 +68,14 @@ MARKED = (
 )
 """What a file begins with that says its own encoding."""
 
+OTHER_KINDS = {
+    b"%PDF": "a PDF",
+    b"<": "HTML or XML, whatever its name says",
+    b"[": "JSON",
+    b"{": "JSON",
+}
+"""What files begin with that are no tables, and what they are."""
+
 SEP_LINE = re.compile(r'"?sep=([^\w\s]|\t)"?[,;\t]*(\r\n|\r|\n)', re.IGNORECASE)
 """The first line by which a CSV tells spreadsheets its separator; they show it as no row."""
 
@@ -142,8 +150,13 @@ def decode(raw: bytes, encoding: Encoding = "") -> str:
     """The text of a file: as it says itself, as it can only be, or as somebody chose.
 
     Raises:
-        Rejected: it can be read in several ways, or not as it was said.
+        Rejected: it is no table, can be read in several ways, or not as it was said.
     """
+    for mark, kind in OTHER_KINDS.items():
+        if raw.removeprefix(codecs.BOM_UTF8).lstrip().startswith(mark):
+            raise Rejected(
+                f"The file is {kind}: open it in a spreadsheet, and save it as XLSX or CSV UTF-8."
+            )
     codec = next((codec for mark, codec in MARKED if raw.startswith(mark)), "")
     if b"\0" in raw:
         codec = codec or CODECS["UTF-16"]
@@ -220,21 +233,26 @@ def read_text(text: str, known: Container[str], separator: Separator = "") -> Sh
     Raises:
         Rejected: it is no CSV, or its separator cannot be told.
     """
+    if "\0" in text:
+        raise Rejected("The table holds signs that are no text: save it as XLSX or CSV UTF-8.")
     text = text.removeprefix("\ufeff")
     said = SEP_LINE.match(text)
     if said:
         text = text[said.end() :]
     delimiter = SEPARATORS.get(separator) or (said[1] if said else _separator(text, known))
+    cells = csv.reader(_lines(text), delimiter=delimiter, strict=True)
     try:
-        return Sheet.of(iter(_cells(text, delimiter)))
+        return Sheet.of(cells)
     except csv.Error as error:
-        raise Rejected(f"This is not a CSV that can be read: {error}.") from None
+        raise Rejected(
+            f"This is not a CSV that can be read: {error}, at line {cells.line_num:,}. Perhaps a "
+            "quotation mark is missing there or above; inside of a text it is written twice."
+        ) from None
 
 
-def _cells(text: str, delimiter: str) -> Iterator[list[str]]:
+def _lines(text: str) -> io.StringIO:
     # Without universal line ends, a file of an old Mac would be one line.
-    lines = io.StringIO(text, newline=None)
-    return csv.reader(lines, delimiter=delimiter, strict=True)
+    return io.StringIO(text, newline=None)
 
 
 def _separator(text: str, known: Container[str]) -> str:
@@ -242,7 +260,8 @@ def _separator(text: str, known: Container[str]) -> str:
     scores: dict[str, tuple[int, int]] = {}
     for delimiter in SEPARATORS.values():
         try:
-            titles = next(filter(any, _cells(text, delimiter)), [])
+            cells = csv.reader(_lines(text), delimiter=delimiter, strict=True)
+            titles: list[str] = next(filter(any, cells), [])
         except csv.Error:
             continue
         scores[delimiter] = (sum(plain_title(t) in known for t in titles), len(titles))

@@ -56,15 +56,17 @@ def total_problems(
         for mark in sorted(claims.currencies):
             if mark != currency and currency not in SYMBOLS.get(mark, ()):
                 yield f"Row {number}: an amount is in {mark}, the invoice would be in {currency}."
+        place, net = f"Row {number}", line.net(currency)
         if claims.line_total is not None:
-            net = line.net(currency)
-            yield from _differs(f"Row {number}", "line total", claims.line_total, [net])
-        if claims.tax_amount:
-            place, tax = f"Row {number}", claims.tax_amount
-            if taxes is None or (discount and taxes):
-                yield f"{place}: {_UNKNOWN.format(what='tax amount', said=tax)}"
-            else:
-                yield from _differs(place, "tax amount", tax, [_tax(line.net(currency), taxes)])
+            yield from _differs(place, "line total", claims.line_total, [net])
+        for what, said, billed in (
+            ("tax amount", claims.tax_amount or None, _tax(net, taxes or ())),
+            ("line total with tax", claims.line_total_with_tax, net + _tax(net, _added(taxes))),
+        ):
+            if said is not None and (taxes is None or (discount and taxes)):
+                yield f"{place}: {_UNKNOWN.format(what=what, said=said)}"
+            elif said is not None:
+                yield from _differs(place, what, said, [billed])
     where, header = form.where, form.header
     if header.invoice_subtotal is not None:
         yield from _differs(where, "subtotal", header.invoice_subtotal, [subtotal(lines, currency)])
@@ -108,8 +110,12 @@ def _totals(
 ) -> list[Money]:
     """What the invoice comes to."""
     whole = total(lines, currency, discount)
-    added = [tax for tax in taxes if not tax.inclusive]
-    return [whole + tax for tax in _tax_sums(lines, currency, discount, added)]
+    return [whole + tax for tax in _tax_sums(lines, currency, discount, _added(taxes))]
+
+
+def _added(taxes: Sequence[Tax] | None) -> list[Tax]:
+    """The taxes that prices do not contain."""
+    return [tax for tax in taxes or () if not tax.inclusive]
 
 
 def _tax_sums(

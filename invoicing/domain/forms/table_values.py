@@ -20,7 +20,8 @@ Reader = Callable[[str], Value | None]
 DecimalMark = Literal["", "point", "comma"]
 MARKS: Mapping[str, str] = {"point": ".", "comma": ","}
 
-DateOrder = Literal["", "day first", "month first"]
+DateOrder = Literal["", "day first", "month first", "year first"]
+DATE_ORDERS: Sequence[DateOrder] = ("day first", "month first", "year first")
 
 NUMBER_LENGTH = 40
 
@@ -45,8 +46,14 @@ NAMED = re.compile(rf"(.*?[^\s(\[/_])(?:[\s(\[/_]+(?:in )?|(?<=[a-z]))({_SIGN})[
 LATEST_YEAR = 2199
 """A later one is a slip, or of another calendar: 2569 is Thailand's 2026."""
 
+EARLIEST_SHORT_YEAR = 20
+"""Two digits below it are no year of what is still to be paid: they are a day or a month."""
+
 YEAR_FIRST = re.compile(r"(\d{4})([-/.])(\d{1,2})\2(\d{1,2})(?:[ T](\d{2}):(\d{2})(\S*))?", re.A)
-YEAR_LAST = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4}|\d{2})", re.A)
+IN_NUMBERS = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4}|\d{2})", re.A)
+PLACES = {"day first": (4, 3, 1), "month first": (4, 1, 3), "year first": (1, 3, 4)}
+"""Where year, month and day stand in it."""
+
 IN_WORDS = re.compile(
     r"(?:([0-9]{1,2})[ .-]+)?(?:de )?([^\W\d_]{3,12})\.?[ -]+(?:de )?"
     r"(?:([0-9]{1,2}),? +)?([0-9]{4}|(?<=-)[0-9]{2})"
@@ -106,14 +113,15 @@ def read_number(cell: str, mark: str) -> Decimal | None:
 
 
 def read_day(cell: str, order: str, zone: tzinfo, *, utc: bool = False) -> date | None:
-    """A date, the day before the month or after it; None too where its year can be no due date's.
+    """A date in some order of day, month and year; None too where its year can be no due date's.
 
     Dates with dots are written with the day first wherever they are written so
-    (https://cldr.unicode.org: no locale's short date has dots and the month first).
+    (https://cldr.unicode.org: no locale's short date has dots and the month first, nor two digits
+    of a year and no blank).
 
     Args:
         cell: What is written. Two digits of a year are of this century.
-        order: ``day first`` or ``month first``.
+        order: One of `DATE_ORDERS`; the last is about years of two digits, as in 26/12/08.
         zone: The business's, in which a moment of UTC has its day.
         utc: Whether moments are in UTC without saying so.
     """
@@ -127,17 +135,22 @@ def _day(cell: str, order: str, zone: tzinfo, *, utc: bool) -> date | None:
         if found := YEAR_FIRST.fullmatch(text):
             whole = date(int(found[1]), int(found[3]), int(found[4]))
             return _day_of_moment(whole, found, zone, utc=utc) if found[5] else whole
-        if found := YEAR_LAST.fullmatch(text):
-            day, month = int(found[1]), int(found[3])
-            if order == "month first" and found[2] != ".":
-                day, month = month, day
-            year = int(found[4]) if len(found[4]) == 4 else 2000 + int(found[4])
-            return date(year, month, day)
+        if found := IN_NUMBERS.fullmatch(text):
+            return _day_in_numbers(found, "day first" if found[2] == "." else order)
         if found := IN_WORDS.fullmatch(text):
             return _day_in_words(found)
     except ValueError:
         pass
     return None
+
+
+def _day_in_numbers(found: re.Match[str], order: str) -> date | None:
+    year, month, day = (found[place] for place in PLACES[order])
+    if len(year) == 4:
+        return date(int(year), int(month), int(day))
+    if len(year) < 2 or int(year) < EARLIEST_SHORT_YEAR:
+        return None
+    return date(2000 + int(year), int(month), int(day))
 
 
 def _day_of_moment(day: date, found: re.Match[str], zone: tzinfo, *, utc: bool) -> date | None:
@@ -208,13 +221,13 @@ def decide_days(
     def reader(order: str) -> Reader[date]:
         return lambda cell: read_day(cell, order, zone, utc=utc)
 
-    ways = {order: reader(order) for order in ("day first", "month first")}
+    ways: dict[str, Reader[date]] = {order: reader(order) for order in DATE_ORDERS}
     return _decide(
         cells,
         ways,
         order,
         exact=reader("day first"),
-        how="choose its Order of dates, day first or month first",
+        how=f"choose its Order of dates, {', '.join(DATE_ORDERS[:-1])} or {DATE_ORDERS[-1]}",
     )
 
 
@@ -240,12 +253,13 @@ def _decide(
     fitting = [way for way in ways if all(values[way] is not None for _, values in known)]
     first = next(iter(ways))
     if not fitting:
-        samples = [next(c for c, values in known if values[way] is None) for way in ways]
-        return decision(first, f"is written in two ways, {samples[1]!r} and {samples[0]!r}; {how}")
+        misfits = [next(c for c, values in known if values[way] is None) for way in ways]
+        other, one = list(dict.fromkeys(misfits))[:2]
+        return decision(first, f"is written in two ways, {one!r} and {other!r}; {how}")
     for cell, values in known:
         if len({values[way] for way in fitting}) > 1:
-            means = " or ".join(_shown(values[way]) for way in fitting)
-            doubt = f"can be read in two ways: {cell!r} may be {means}, and no cell decides; {how}"
+            means = " or ".join(dict.fromkeys(_shown(values[way]) for way in fitting))
+            doubt = f"can be read in several ways: {cell!r} may be {means}; no cell decides; {how}"
             return decision(first, doubt)
     return decision(fitting[0])
 

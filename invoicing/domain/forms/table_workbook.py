@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from openpyxl import load_workbook
+from openpyxl.cell.rich_text import CellRichText, TextBlock
 from openpyxl.utils import get_column_letter
 from openpyxl.utils.exceptions import InvalidFileException
 
@@ -29,6 +30,9 @@ UNREADABLE = (
 
 MAX_UNPACKED = 50_000_000
 """Bytes that a workbook may unpack to: a small file can hold endless ones."""
+
+MAX_CELLS = 2_000_000
+"""Cells of a sheet, empty ones too: a key pressed in the last row there is makes millions."""
 
 SHOWN = re.compile(
     r'\[\$([^\]-]*)[^\]]*\]|\[[^\]]*\]|"([^"]*)"|\\(.)|[_*].|(E[+-]0+|General|[0#?.,@]+)|(.)'
@@ -69,12 +73,18 @@ def read_workbook(raw: bytes, name: str = "") -> Sheet:
         if unpacked > MAX_UNPACKED:
             raise Rejected("The workbook is too large. Divide it, or save the sheet as CSV.")
         values = load_workbook(io.BytesIO(raw), data_only=True)
-        formulas = load_workbook(io.BytesIO(raw))
+        formulas = load_workbook(io.BytesIO(raw), rich_text=True)
     except UNREADABLE as error:
         raise Rejected(
             "This is no workbook that can be read; save it as .xlsx, or as CSV."
         ) from error
     sheet = _chosen(values, name)
+    if sheet.max_row * sheet.max_column > MAX_CELLS:
+        last = f"{get_column_letter(sheet.max_column)}{sheet.max_row}"
+        raise Rejected(
+            f"The sheet reaches to cell {last}, which is too far: delete the rows below the table, "
+            "or copy the table into a new sheet."
+        )
     hidden = [number for number, row in sheet.row_dimensions.items() if row.hidden]
     filled = [n for n in hidden if any(cell.value is not None for cell in sheet[n])]
     if filled:
@@ -93,7 +103,23 @@ def read_workbook(raw: bytes, name: str = "") -> Sheet:
             f"The cells {sorted(map(str, sheet.merged_cells.ranges))[0]} are merged: part them, "
             "and write into each what it is meant to hold."
         )
-    return Sheet.of(_rows(sheet, formulas[sheet.title]))
+    written = formulas[sheet.title]
+    struck = next((cell for row in written.iter_rows() for cell in row if _is_struck(cell)), None)
+    if struck:
+        raise Rejected(
+            f"The cell {struck.coordinate} is struck out: delete what is not meant, or take the "
+            "line through it away."
+        )
+    return Sheet.of(_rows(sheet, written))
+
+
+def _is_struck(cell: Any) -> bool:
+    """Whether what a cell holds, or a part of it, has a line through it."""
+    if cell.value is None:
+        return False
+    parts = cell.value if isinstance(cell.value, CellRichText) else []
+    fonts = [cell.font, *(part.font for part in parts if isinstance(part, TextBlock))]
+    return any(font and font.strike for font in fonts)
 
 
 def _hides(sheet: Any, column: int) -> bool:

@@ -160,6 +160,8 @@ def path_mistakes(mapping: OrgMapping, describe: Describe) -> Iterator[str]:
         found = _at(invoice, path, describe)
         if isinstance(found, str):
             yield f"{where}: {found}"
+        elif where == "email" and found["type"] not in COMPATIBLE_TYPES["text"]:
+            yield f"email: {path} is of type {found['type']}, and an address is needed."
     if mapping.tax.field:
         found = _at(invoice, mapping.tax.field, describe)
         if isinstance(found, str):
@@ -282,13 +284,17 @@ def _value_mistakes(
 ) -> Iterator[str]:
     offered = [value["value"] for value in found["picklistValues"] if value["active"]]
     said = {value: labels.get(value, [value]) for value in wanted.values}
+    every = [(word, value) for value, words in said.items() for word in dict.fromkeys(words)]
+    for word in dict.fromkeys(duplicates_everseen(word for word, _ in every)):
+        meant = " and ".join(repr(value) for one, value in every if one == word)
+        yield f"{where} has {word!r} for our {meant}; a word of the org means one of ours."
     for value, words in said.items():
         for word in words:
             if word not in offered:
                 yield f"{where} offers no value {word!r} for our {value!r}{nearest(word, offered)}"
-    meant = {word for words in said.values() for word in words}
+    known = {word for word, _ in every}
     if wanted.needed and wanted.values:
-        for word in [word for word in offered if word not in meant]:
+        for word in [word for word in offered if word not in known]:
             yield f"{where} offers {word!r}, which is none of ours; say which of ours it means."
 
 

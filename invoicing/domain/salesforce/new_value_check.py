@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import date
+from decimal import Decimal
 from typing import Any, Protocol
 
+from invoicing.domain.model.money import decimals
 from invoicing.domain.model.record_ids import looks_like_id
 from invoicing.domain.model.wording import nearest
 from invoicing.domain.salesforce.field_mapping import Names, NewValue
@@ -112,10 +114,22 @@ def _constant(where: str, field: Mapping[str, Any], value: str | bool | float) -
             yield f"{where} offers no value {value!r}{nearest(str(value), offered)}"
     elif kind == "reference" and not looks_like_id(str(value)):
         yield f"{where} takes the id of a record, and {value!r} is none."
+    elif kind in NUMBERS and not _holds(field, value):
+        yield (
+            f"{where} keeps {field['precision'] - field['scale']} digits and {field['scale']} "
+            f"decimals, and {value!r} has more."
+        )
     elif kind == "date" and not _is_date(str(value)):
         yield f"{where} takes a date such as 2027-01-31, and {value!r} is none."
     elif kind in TEXTS - {"picklist"} and len(str(value)) > field["length"]:
         yield f"{where} holds {field['length']} characters, and {value!r} has more."
+
+
+def _holds(field: Mapping[str, Any], value: Any) -> bool:
+    """Whether a number stays what it is; of whole numbers the org tells no precision."""
+    digits, scale = field["precision"] - field["scale"], field["scale"]
+    number = Decimal(str(value))
+    return not field["precision"] or (decimals(number) <= scale and abs(number) < 10**digits)
 
 
 def _is_date(text: str) -> bool:

@@ -3,9 +3,12 @@
 from datetime import date
 from decimal import Decimal
 
+import pytest
+
 from invoicing.domain.forms.draft_lines import PriceBook, PriceBookEntry, changed_lines, new_lines
 from invoicing.domain.forms.parameters import LineChange, LineItem
 from invoicing.domain.model.invoice import draft_problems
+from invoicing.domain.model.money import plain
 
 TODAY = date(2026, 11, 23)
 
@@ -88,6 +91,33 @@ def test_krona_goes_by_whole_units() -> None:
     lines, _ = new_lines([LineItem(product="Seat", unit_price="10.50")], BOOK, key="k")
     [problem] = draft_problems(due_date=TODAY, currency="ISK", lines=lines, today=TODAY)
     assert "10.50 ISK cannot be charged; ISK goes in steps of 1.00 ISK" in problem
+
+
+@pytest.mark.parametrize(
+    ("currency", "quantity", "price", "amount"),
+    [
+        ("JPY", "1", "1000.50", None),
+        ("USD", "1", "0.005", None),
+        ("KWD", "1", "1.2345", None),
+        ("JPY", "1", "1000.00", Decimal(1000)),
+        ("USD", "1", "10.5000", Decimal("10.5")),
+        ("USD", "1000", "0.0015", Decimal("1.5")),
+        ("JPY", "3", "0.5", Decimal(2)),
+    ],
+)
+def test_an_amount_finer_than_its_currency(
+    currency: str, quantity: str, price: str, amount: Decimal | None
+) -> None:
+    """Refused where one is billed; of many it is a price, and what they come to is rounded."""
+    item = LineItem(description="Work", quantity=quantity, unit_price=price)
+    lines, _ = new_lines([item], PriceBook([], currency), key="k")
+    problems = draft_problems(due_date=TODAY, currency=currency, lines=lines, today=TODAY)
+    if amount is None:
+        said = f"Line 1 (Work): {plain(Decimal(price))} has more decimals than {currency} has."
+        assert problems == [said]
+    else:
+        assert problems == []
+        assert lines[0].amount(currency).decimal == amount
 
 
 def test_changes_and_removals_by_position() -> None:

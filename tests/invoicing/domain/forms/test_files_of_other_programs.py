@@ -118,11 +118,86 @@ def test_what_freshbooks_exports() -> None:
     [form] = forms(exported(FRESHBOOKS))
     assert form.problems == []
     assert [form.items[0].quantity, form.items[0].unit_price] == [4, 150]
-    assert form.claims[0].line_total == 600
+    assert [form.claims[0].line_total, form.claims[0].line_total_with_tax] == [600, 600]
     assert form.header.due_date == date(2026, 12, 29)
     assert "the Tax 2 Amount '6.00' would not be billed" in problems(
         exported(FRESHBOOKS, **{"Tax 2 Amount": "6.00"})
     )
+
+
+def test_what_freshbooks_says_of_a_line_with_its_tax() -> None:
+    """Held to what would be billed, as each figure of money."""
+    taxed = {"Tax 1 Type": "GST", "Tax 1 Amount": "60.00", "Line Total": "660.00"}
+    [form] = forms(exported(FRESHBOOKS, **taxed))
+    assert form.problems == []
+    assert [form.claims[0].tax_amount, form.claims[0].line_total_with_tax] == [60, 660]
+
+
+SALES_BY_CUSTOMER = """Ridgeline Tree Co
+Sales by Customer Detail
+All Dates
+
+,Transaction date,Transaction type,Num,Product/Service full name,Description,Quantity,\
+Sales price,Amount,Balance
+Mike Sanderson,,,,,,,,,
+,03/02/2026,Invoice,2001,Removal,Oak,2.00,"1,000.00","2,000.00","2,000.00"
+,03/02/2026,Invoice,2001,Removal,Stump,1.00,400.00,400.00,"2,400.00"
+Total for Mike Sanderson,,,,,,,,"$2,400.00",
+"""
+
+
+def test_a_report_of_quickbooks() -> None:
+    """Grouped it says its customers once, above their rows; else it is understood whole."""
+    assert "The titles seem to be in row 5: delete the rows above it." in problems(
+        SALES_BY_CUSTOMER
+    )
+    titles = SALES_BY_CUSTOMER.index(",Transaction date")
+    assert "is not understood" in problems(SALES_BY_CUSTOMER[titles:])
+    rows = SALES_BY_CUSTOMER[titles:].replace("Mike Sanderson,,,,,,,,,\n", "")
+    rows = rows[: rows.index("Total for")].replace("\n,03", "\nMike Sanderson,03")
+    assert "The column 'account' is missing: write each row's customer" in problems(rows[1:])
+    [form] = forms(f"Customer{rows}")
+    assert form.problems == []
+    assert [claims.line_total for claims in form.claims] == [2000, 400]
+    assert form.header.amount_due is None
+
+
+@pytest.mark.parametrize("kind", ["Credit Memo", "Estimate", "Sales Receipt", "Payment"])
+def test_what_quickbooks_reports_besides_invoices(kind: str) -> None:
+    """Paid already, money given back, or no invoice yet."""
+    titles = "Transaction Type,Num,Customer,Description,Sales Price,Amount"
+    file = f"{titles}\n{{}},1,Acme,x,5.00,5.00\n"
+    assert problems(file.format("Invoice")) == ""
+    assert "says that this is no invoice that is to be paid" in problems(file.format(kind))
+
+
+def test_prices_of_zoho_that_contain_the_tax() -> None:
+    """A column that says so refuses its row, for ours may not."""
+    file = (
+        "Invoice Number,Issued Date,Customer Name,Is Inclusive Tax,Item Price,Item Desc\n"
+        "1,2026-11-01,Acme,{},119.00,Work\n"
+    )
+    assert problems(file.format("false")) == ""
+    assert "the Is Inclusive Tax 'true' would not be billed" in problems(file.format("true"))
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        (b"", "The table is empty."),
+        (b"\xef\xbb\xbf\r\n", "The table is empty."),
+        (b"%PDF-1.7 \xe2\xe3", "The file is a PDF: open it in a spreadsheet"),
+        (b"\xef\xbb\xbf \n<html><table><tr><td>customer", "The file is HTML or XML"),
+        (b'[{"customer": "Acme"}]', "The file is JSON"),
+        ("customer,text,price\nAcme,Work,1.00\n".encode("utf-32"), "signs that are no text"),
+        (b'customer,text\nAcme,a\nAcme,"b\nAcme,c\n', "at line 4. Perhaps a quotation mark"),
+        (b'customer,text\nAcme,"a" b\nAcme,c\n', "at line 2. Perhaps a quotation mark"),
+    ],
+    ids=["empty", "blank", "PDF", "HTML", "JSON", "UTF-32", "open quote", "text after a quote"],
+)
+def test_files_that_are_no_table(raw: bytes, said: str) -> None:
+    """Said as what they are, and what to do."""
+    assert said in problems(raw)
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,7 @@ def problems(
     [
         ("line_total", ["0.99", "9.00", "5"]),
         ("line_total", ["", "", ""]),
+        ("line_total_with_tax", ["0.99", "9.00", "5"]),
         ("invoice_subtotal", ["14.99"]),
         ("invoice_total", ["14.99"]),
         ("amount_due", ["14.9900"]),
@@ -56,6 +57,11 @@ def test_figures_that_agree(column: str, cells: list[str]) -> None:
     ("column", "cells", "said"),
     [
         ("line_total", ["0.99", "10.00", ""], "Row 3: the line total 10.00 is not the 9.00 EUR"),
+        (
+            "line_total_with_tax",
+            ["0.99", "9.01", ""],
+            "Row 3: the line total with tax 9.01 is not the 9.00 EUR",
+        ),
         ("invoice_subtotal", ["15"], "Rows 2 to 4: the subtotal 15 is not the 14.99 EUR"),
         ("invoice_total", ["14.98"], "Rows 2 to 4: the total 14.98 is not the 14.99 EUR"),
         ("amount_due", ["0"], "Rows 2 to 4: the amount due 0 is not the 14.99 EUR"),
@@ -78,6 +84,10 @@ def test_taxes_are_worked_out() -> None:
     assert problems("invoice_tax", "2.39", taxes=[INCLUDED]) == []
     assert problems("invoice_tax", "2.80", taxes=[VAT])
     assert problems("tax_amount", "0.16", "1.44", "0.80", taxes=[INCLUDED]) == []
+    whole = ["1.18", "10.71", "5.95"]
+    assert problems("line_total_with_tax", *whole, taxes=[VAT]) == []
+    assert problems("line_total_with_tax", "0.99", "9.00", "5.00", taxes=[INCLUDED]) == []
+    assert problems("line_total_with_tax", *whole)
     assert problems("invoice_total", "14.99", taxes=[INCLUDED]) == []
     assert problems("invoice_total", "14.99", taxes=[VAT])
 
@@ -95,6 +105,7 @@ def test_what_stripe_tax_will_add_cannot_be_told() -> None:
     """Refused rather than believed."""
     assert "look at the preview" in problems("invoice_total", "14.99", taxes=None)[0]
     assert "look at the preview" in problems("invoice_tax", "1", taxes=None)[0]
+    assert "look at the preview" in problems("line_total_with_tax", "0.99", taxes=None)[0]
     assert problems("invoice_subtotal", "14.99", taxes=None) == []
 
 

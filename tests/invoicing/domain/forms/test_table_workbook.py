@@ -8,6 +8,9 @@ from zipfile import ZIP_DEFLATED, ZipFile
 
 import pytest
 from openpyxl import Workbook
+from openpyxl.cell.rich_text import CellRichText, TextBlock
+from openpyxl.cell.text import InlineFont
+from openpyxl.styles import Font
 from openpyxl.utils.datetime import CALENDAR_MAC_1904
 
 from invoicing.domain.forms.table_text import Broken, Exact
@@ -153,6 +156,22 @@ def merge(workbook: Workbook) -> None:
     workbook["Sheet"].merge_cells("A2:A3")
 
 
+def strike_out(workbook: Workbook) -> None:
+    """As people do with what is off."""
+    workbook["Sheet"]["A2"].font = Font(strike=True)
+
+
+def strike_a_part_out(workbook: Workbook) -> None:
+    """One word of a text."""
+    struck = TextBlock(InlineFont(strike=True), "Acme")
+    workbook["Sheet"]["A2"].value = CellRichText(struck, " Globex")
+
+
+def touch_the_last_row(workbook: Workbook) -> None:
+    """A key pressed by mistake."""
+    workbook["Sheet"].cell(1_048_576, 2, " ")
+
+
 def add_sheet(workbook: Workbook) -> None:
     """With something in it."""
     workbook.create_sheet("Other").append(["account"])
@@ -164,6 +183,9 @@ def add_sheet(workbook: Workbook) -> None:
         (hide_row, "Row 2 of the sheet is hidden"),
         (hide_column, "Column A of the sheet is hidden: show it"),
         (fold_columns, "Column C of the sheet is hidden: show it"),
+        (touch_the_last_row, "The sheet reaches to cell B1048576, which is too far"),
+        (strike_out, "The cell A2 is struck out"),
+        (strike_a_part_out, "The cell A2 is struck out"),
         (merge, "The cells A2:A3 are merged"),
         (add_sheet, "Say under Sheet which one is meant; the workbook has 'Sheet', 'Other'"),
     ],

@@ -89,6 +89,32 @@ def test_words_that_the_org_does_not_have_are_named(toml: dict[str, Any]) -> Non
     ]
 
 
+def test_a_word_that_means_two_things_is_named(toml: dict[str, Any]) -> None:
+    """What is paid would be read as a draft; one word twice for the same is none."""
+    words = toml["objects"][INVOICE]["values"]["Status__c"]
+    words["Draft"] = ["Entwurf", "Entwurf", "In Prüfung"]
+    assert problems(toml) == []
+    words["Draft"] += ["Bezahlt"]
+    assert problems(toml) == [
+        "Billing_Document__c.State__c (for our Status__c) has 'Bezahlt' for our 'Draft' and "
+        "'Paid'; a word of the org means one of ours."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("Recipient__c", "email: Recipient__c is of type reference, and an address is needed."),
+        ("Gross__c", "email: Gross__c is of type double, and an address is needed."),
+        ("Recipient__r.Emial", "email: Contact has no field 'Emial', or hides it; did you mean"),
+    ],
+)
+def test_a_field_that_holds_no_address_is_named(toml: dict[str, Any], path: str, said: str) -> None:
+    """Nobody would get the invoice."""
+    [problem] = problems(toml | {"email": [path]})
+    assert problem.startswith(said)
+
+
 def test_a_missing_object_and_a_missing_relationship_are_named(toml: dict[str, Any]) -> None:
     """Both with what they are really called."""
     toml["objects"][INVOICE]["children"]["Lines__r"] = "Lines__r"

@@ -64,6 +64,18 @@ def test_a_value_that_does_not_fit_is_named(name: str, value: Any, said: str) ->
     assert said in problem
 
 
+@pytest.mark.parametrize("number", [0.125, 1e16, -1e16])
+def test_a_number_that_would_be_rounded_or_refused_is_named(number: float) -> None:
+    """Of a field that keeps sixteen digits and two decimals."""
+    line = "Stripe_Invoice_Line__c"
+    assert problems({"Weight__c": 0.25}, on=line) == []
+    [problem] = problems({"Weight__c": number}, on=line)
+    assert problem == (
+        "Billing_Position__c.Weight__c of new records keeps 16 digits and 2 decimals, and "
+        f"{number!r} has more."
+    )
+
+
 def test_what_the_org_demands_is_asked_for() -> None:
     """Without its value, a field that the org requires is missed."""
     [problem] = problems({}, "Dated__c")
