@@ -276,6 +276,11 @@ def test_settings_that_salesforce_contradicts(
             "cannot be written",
         ),
         ({"hidden": ["PricebookEntry"]}, "object PricebookEntry", "or hides it"),
+        (
+            {"hidden": ["Mirror_Stripe"]},
+            "permission to mirror Stripe",
+            "refuses what it writes of invoices that were sent",
+        ),
     ],
 )
 def test_the_user_may_not(
@@ -337,6 +342,43 @@ def test_dialogues_that_bill_in_another_currency(
     assert remedy in found.remedy
 
 
+@pytest.mark.parametrize(
+    ("version", "said"),
+    [
+        (None, "does not say its version, and 1 is needed"),
+        ("0", "is version 0, and 1 is needed"),
+        ("1", ""),
+        ("2", ""),
+    ],
+)
+def test_a_package_of_another_release(
+    doctor: Doctor, salesforce_sandbox: Sandbox, version: str | None, said: str
+) -> None:
+    """One that is older than what the worker needs is named, though no field is missing."""
+    named = {"name": "Invoicing_Setting.Package", "values": {"Version__c": version}}
+    salesforce_sandbox.admin("POST", "custom-metadata", **named)
+    failed = doctor.fails("Salesforce")
+    assert list(failed) == (["package version"] if said else [])
+    assert said in failed.get("package version", "")
+
+
+def test_a_package_from_before_there_were_versions(
+    doctor: Doctor, salesforce_sandbox: Sandbox
+) -> None:
+    """Its custom metadata has no field for one; a user without the type does not see it either."""
+    salesforce_sandbox.admin("POST", "permissions", hidden=["Invoicing_Setting__mdt.Version__c"])
+    assert "does not say its version" in doctor.fails("Salesforce")["package version"]
+    salesforce_sandbox.admin("POST", "permissions", hidden=["Invoicing_Setting__mdt"])
+    assert "may not read it" in doctor.fails("Salesforce")["package version"]
+
+
+def test_custom_permissions_that_nobody_tells(doctor: Doctor, salesforce_sandbox: Sandbox) -> None:
+    """An org that does not answer the question is no org without the permission."""
+    salesforce_sandbox.admin("POST", "permissions", hidden=["UserSetupEntityAccess"])
+    assert doctor.fails("Salesforce") == {}
+    assert "permission to mirror Stripe" in doctor.cannot_tell("Salesforce")
+
+
 def test_dialogues_of_a_package_with_a_namespace(doctor: Doctor) -> None:
     """Their setting and its field have the prefix as everything else that the package brings."""
     with running(
@@ -349,7 +391,9 @@ def test_dialogues_of_a_package_with_a_namespace(doctor: Doctor) -> None:
         assert "does not know in which currency it bills" in said
         record, wanted = "Invoicing_Setting.Default", {"acme__Currency__c": "EUR"}
         org.admin("POST", "custom-metadata", name=record, values=wanted)
-        assert doctor.looks("Salesforce")["currency of the dialogues"].verdict == "pass"
+        found = doctor.looks("Salesforce")
+        for name in ("currency of the dialogues", "package version", "permission to mirror Stripe"):
+            assert found[name].verdict == "pass"
 
 
 def test_dialogues_of_which_the_user_knows_nothing(
@@ -358,6 +402,7 @@ def test_dialogues_of_which_the_user_knows_nothing(
     """A former package, or a permission set that does not name the type."""
     salesforce_sandbox.admin("POST", "permissions", hidden=["Invoicing_Setting__mdt"])
     failed = doctor.fails("Salesforce")
+    assert set(failed) == {"currency of the dialogues", "package version"}
     assert "may not read it" in failed["currency of the dialogues"]
 
 
@@ -376,6 +421,20 @@ def test_a_mapping_that_leads_nowhere(doctor: Doctor, tmp_path: Path) -> None:
     failed = doctor.fails("Salesforce")
     assert list(failed) == ["field mapping"]
     assert "Emial" in failed["field mapping"]
+
+
+def test_an_org_with_objects_of_its_own(
+    doctor: Doctor, salesforce_sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """It needs neither the package's version nor its custom permission."""
+    file = tmp_path / "mapping.toml"
+    file.write_text('[objects.Stripe_Invoice__c]\nname = "Bill__c"\n', encoding="utf-8")
+    doctor.set(MAPPING=str(file))
+    hidden = ["Invoicing_Setting__mdt", "Mirror_Stripe"]
+    salesforce_sandbox.admin("POST", "permissions", hidden=hidden)
+    failed = doctor.fails("Salesforce")
+    assert "no object 'Bill__c'" in failed["object Stripe_Invoice__c"]
+    assert not {"package version", "permission to mirror Stripe"} & set(failed)
 
 
 # The listener
