@@ -268,15 +268,20 @@ def _secret() -> str:
 
 
 def _deliveries() -> str:
-    now = datetime.now(UTC)
+    """Source: https://docs.stripe.com/api/events/list (``delivery_success``)."""
+    now, account = datetime.now(UTC), stripe.client()
     try:
-        stuck = stripe.client().undelivered(now - LOOKED_BACK, now - DELIVERED_WITHIN)
+        stuck = account.undelivered(now - LOOKED_BACK, now - DELIVERED_WITHIN)
+        if stuck is None:
+            return "Since yesterday, nothing was left undelivered."
+        taken = account.delivered_after(stuck, HANDLED_TYPES)
     except EnvironmentMismatch as error:
         raise Untold(str(error), "Give the key Events: Read.") from error
-    if not stuck:
-        return "Since yesterday, nothing was left undelivered."
-    enabled = [one for one in stripe.client().webhook_endpoints() if is_enabled(one)]
-    said = f"Events since yesterday were not delivered, such as {stuck[0]['id']}"
+    then = datetime.fromtimestamp(stuck["created"], UTC)
+    said = f"Events until {then:%Y-%m-%d %H:%M} UTC were not delivered, such as {stuck['id']}"
+    if taken:
+        return f"{said}; later ones were."
+    enabled = [one for one in account.webhook_endpoints() if is_enabled(one)]
     if len(enabled) > 1:
         raise Untold(f"{said}, to one of the account's {len(enabled)} endpoints.")
     raise Wrong(f"{said}.")

@@ -1,12 +1,15 @@
 """What is wrong, missing or expired in an installation is named, each thing with its remedy."""
 
 import os
+import shutil
+import sqlite3
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+import requests
 from sqlalchemy import delete
 
 from deployments.local.stack import SALESFORCE_PACKAGE
@@ -24,6 +27,7 @@ from sandbox.salesforce.org import open_org
 from tests.conftest import Sandbox
 from tests.invoicing.conftest import new_database
 from tests.invoicing.doctor.conftest import Doctor
+from tests.prefect_worker import eventually
 
 ROOT = Path(__file__).parents[3]
 RIGHTS = [permission.name for permission in PERMISSIONS]
@@ -46,7 +50,7 @@ def test_a_check_that_falls_ill_is_a_finding() -> None:
         raise ZeroDivisionError("1 / 0")
 
     def wrong() -> str:
-        raise Wrong("It is | not.")
+        raise Wrong("It is |\n not.")
 
     checks = [
         Check("A", "ill", ill, ""),
@@ -69,11 +73,12 @@ def test_a_check_that_falls_ill_is_a_finding() -> None:
 
 def test_settings_that_cannot_be_read(doctor: Doctor) -> None:
     """Each variable is named, and whatever needs them waits."""
-    doctor.set(STRIPE__API_KEYS="x", BUSINESS__TIME_ZONE="Berlin")
+    doctor.set(STRIPE__API_KEYS="x", BUSINESS__TIME_ZONE="Berlin", SALESFORCE__ORG_ID="northwind")
     [(name, said)] = doctor.fails().items()
     assert name == "settings"
     assert "did you mean INVOICING_STRIPE__API_KEY?" in said
     assert "no time zone 'Berlin'" in said
+    assert "INVOICING_SALESFORCE__ORG_ID has to look like 00D" in said
     assert doctor.cannot_tell() == {}
 
 
@@ -206,6 +211,41 @@ def test_events_that_are_not_delivered(doctor: Doctor, stripe_sandbox: Sandbox) 
     customer = client().create_customer({"email": "a@b.example"}, "deaf")
     client().update_customer(customer["id"], {"name": "Acme"})
     assert list(doctor.fails("Stripe")) == ["webhook deliveries"]
+    stripe_sandbox.admin("POST", "clock", advance=60)
+    client()._v1.products.create({"name": "Of a type that the endpoint is not sent"})
+    assert list(doctor.fails("Stripe")) == ["webhook deliveries"]
+
+
+def test_deliveries_that_go_well_again(doctor: Doctor, stripe_sandbox: Sandbox) -> None:
+    """Nobody is alarmed until tomorrow by what was mended since."""
+    stripe_sandbox.admin("POST", "webhooks", enabled=False)
+    stripe_sandbox.admin("POST", "clock", advance=-3_600)
+    customer = client().create_customer({"email": "a@b.example"}, "deaf")
+    client().update_customer(customer["id"], {"name": "Acme"})
+    stripe_sandbox.admin("POST", "clock", advance=60)
+    endpoints = client()._v1.webhook_endpoints
+    [ours] = endpoints.list().data
+    endpoints.update(ours.id, {"disabled": True})  # Stripe has nothing left to deliver
+    client().update_customer(customer["id"], {"name": "Acme Inc"})
+    endpoints.update(ours.id, {"disabled": False})
+    found = doctor.looks("Stripe")["webhook deliveries"]
+    assert found.verdict == "pass"
+    assert "later ones were" in found.said
+
+
+def test_a_secret_of_another_endpoint(doctor: Doctor, stripe_sandbox: Sandbox) -> None:
+    """It looks like one, and the receiver refuses what Stripe signs: that is seen by what waits."""
+    stripe_sandbox.admin("POST", "clock", advance=-3_600)
+    assert doctor.fails("Stripe") == {}
+    customer = client().create_customer({"email": "a@b.example"}, "elsewhere")
+    client().update_customer(customer["id"], {"name": "Acme"})
+    receiver = os.environ["INVOICING_RECEIVER__URL"]
+    refused = 'invoicing_events_refused_total{reason="signature"}'
+    eventually(lambda: refused in requests.get(f"{receiver}/metrics", timeout=60).text)
+    found = doctor.looks("Stripe")
+    assert found["webhook secret"].verdict == "pass"
+    assert found["webhook deliveries"].verdict == "fail"
+    assert "the secret is another's" in found["webhook deliveries"].remedy
 
 
 def test_stripe_is_away(doctor: Doctor, stripe_sandbox: Sandbox) -> None:
@@ -224,6 +264,12 @@ def test_no_receiver(doctor: Doctor) -> None:
     assert "Nothing answers" in doctor.fails("Receiver")["receiver"]
     doctor.set(RECEIVER__URL=os.environ["INVOICING_STRIPE__BASE_URL"])
     assert "is not the receiver" in doctor.fails("Receiver")["receiver"]
+
+
+def test_a_receiver_that_cannot_write(doctor: Doctor, tmp_path: Path) -> None:
+    """It answers, and its ledger is not of this release."""
+    doctor.set(LEDGER__URL=f"sqlite:///{tmp_path}/empty.db")
+    assert set(doctor.fails("Receiver")) == {"receiver's ledger"}
 
 
 def test_a_receiver_that_nobody_names(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -487,6 +533,31 @@ def test_no_ledger(doctor: Doctor, tmp_path: Path) -> None:
     assert "did not answer" in doctor.fails("Ledger")["ledger"]
     doctor.set(LEDGER__URL=f"sqlite:///{tmp_path}/empty.db")
     assert "python -m invoicing.ledger" in doctor.fails("Ledger")["ledger"]
+
+
+@pytest.mark.parametrize(
+    ("revision", "todo"), [("0001", "migrate it"), ("9999", "a newer one migrated it")]
+)
+def test_a_ledger_of_another_release(
+    doctor: Doctor, tmp_path: Path, revision: str, todo: str
+) -> None:
+    """An older one is to be migrated; a newer one belongs to a newer release."""
+    other = shutil.copy(tmp_path / "ledger.db", tmp_path / "other.db")
+    with sqlite3.connect(other) as ledger:
+        ledger.execute("UPDATE alembic_version SET version_num = ?", [revision])
+    doctor.set(LEDGER__URL=f"sqlite:///{other}")
+    [(check, said)] = doctor.fails("Ledger").items()
+    assert check == "ledger"
+    assert f"at revision {revision}" in said
+    assert todo in said
+
+
+def test_a_ledger_of_one_file_that_takes_no_writes(doctor: Doctor, tmp_path: Path) -> None:
+    """SQLite's file was opened to be read."""
+    doctor.set(LEDGER__URL=f"sqlite:///file:{tmp_path}/ledger.db?mode=ro&uri=true")
+    failed = doctor.fails("Ledger")
+    assert list(failed) == ["ledger's writes"]
+    assert "readonly" in failed["ledger's writes"]
 
 
 def test_a_ledger_on_postgresql(doctor: Doctor, postgres: str, tmp_path: Path) -> None:
