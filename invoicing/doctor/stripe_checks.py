@@ -21,6 +21,9 @@ RESTRICTED = "rk_"
 NOBODY = "made_up_to_ask_what_this_key_may_do"
 """An id that no object has."""
 
+NAMED_AT_MOST = 5
+"""Types of events that are told one by one."""
+
 DELIVERED_WITHIN = timedelta(minutes=10)
 LOOKED_BACK = timedelta(days=1)
 
@@ -254,7 +257,9 @@ def _endpoint_version() -> str:
 def _endpoint_types() -> str:
     missing = missing_types(_ours())
     if missing:
-        raise Wrong(f"It is not sent {', '.join(missing)}.")
+        others = len(missing) - NAMED_AT_MOST
+        named = ", ".join(missing[:NAMED_AT_MOST]) + (f" and {others} more" if others > 0 else "")
+        raise Wrong(f"It is not sent {named}.")
     return "It is sent every type that moves an invoice."
 
 

@@ -13,6 +13,7 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.actions import DeploymentUpdate, WorkPoolUpdate
 from prefect.client.schemas.schedules import SCHEDULE_TYPES, CronSchedule
 
+from deployments.deploy import work_pool
 from deployments.fixes import deployed, fix, webhook_endpoint
 from deployments.local.stack import POOL, ROOT
 from deployments.server import LEASES, LEASES_ON_DISK
@@ -196,6 +197,11 @@ def test_from_nothing_to_an_installation(doctor: Doctor, tmp_path: Path) -> None
     told, wrong = doctor.run(**new, STRIPE__WEBHOOK_SECRETS=secret)
     assert wrong == NOT_HERE, told
     assert "is as it should be" in webhook_endpoint()
+    with server() as client:
+        resume = pause_the_pool(client)
+        assert "is paused" in work_pool()
+        resume(client)
+    assert "There is a work pool" in work_pool()
 
 
 @pytest.mark.long
