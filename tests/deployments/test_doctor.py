@@ -14,7 +14,7 @@ from prefect.client.schemas.actions import DeploymentUpdate, WorkPoolUpdate
 from prefect.client.schemas.schedules import SCHEDULE_TYPES, CronSchedule
 
 from deployments.deploy import work_pool
-from deployments.fixes import deployed, fix, webhook_endpoint
+from deployments.fixes import fix, webhook_endpoint
 from deployments.local.stack import POOL, ROOT
 from deployments.server import LEASES, LEASES_ON_DISK
 from invoicing.connectors import stripe
@@ -73,7 +73,8 @@ def delete_a_deployment(client: SyncPrefectClient) -> Callable[[SyncPrefectClien
     client.delete_deployment(client.read_deployment_by_name("void-invoice/void-invoice").id)
 
     def again(_client: SyncPrefectClient) -> None:
-        deployed()
+        command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--name"]
+        subprocess.run([*command, "void-invoice"], cwd=ROOT, check=True)
 
     return again
 
