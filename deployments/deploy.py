@@ -44,7 +44,10 @@ def work_pool() -> str:
     """
     with server_owner.server() as client:
         try:
-            return f"There is a work pool of type {client.read_work_pool(POOL).type}."
+            pool = client.read_work_pool(POOL)
+            if pool.is_paused:
+                return f"The work pool {POOL!r} is paused; whoever paused it resumes it in Prefect."
+            return f"There is a work pool of type {pool.type}."
         except ObjectNotFound:
             kind = "warm" if find_spec("warm_worker") else "process"
             client.create_work_pool(WorkPoolCreate(name=POOL, type=kind))

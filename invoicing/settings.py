@@ -83,7 +83,11 @@ class Stripe(BaseModel):
     """The Stripe account that bills, and how to reach it."""
 
     api_key: SecretStr = Field(description="Secret or restricted key of the account.")
-    account_id: str = Field(pattern=r"^acct_", description="The account the key must belong to.")
+    account_id: str = Field(
+        pattern=r"^acct_",
+        description="The account the key must belong to.",
+        examples=["acct_1NvAbCdEfGhIjKlM"],
+    )
     livemode: bool = Field(description="Whether the key must be a live key.")
     base_url: str = Field("https://api.stripe.com", description="Where Stripe's API answers.")
     webhook_secrets: Listed[SecretStr] = Field(
@@ -115,6 +119,7 @@ class Salesforce(BaseModel):
     org_id: str = Field(
         pattern=r"^00D[A-Za-z0-9]{12}([A-Za-z0-9]{3})?$",
         description="The org that the login must belong to.",
+        examples=["00D5g000001AbCdEAK"],
     )
     domain: str = Field(description="My Domain without .salesforce.com, for example acme.my")
     consumer_key: SecretStr = Field(description="Of the connected app, or external client app.")
@@ -139,6 +144,7 @@ class Salesforce(BaseModel):
         max_length=15,
         description="Of the Salesforce package, where it was installed with one: there its names "
         "begin with this and two underscores, unless a field mapping says others.",
+        examples=["acme"],
     )
     request_channel: str = Field(
         "/data/Invoice_Requests__chn",
@@ -227,6 +233,7 @@ class Receiver(BaseModel):
         pattern=r"^https?://[^/]+(/.*[^/])?$",
         description="Where Stripe reaches the receiver, without /webhooks/stripe and what follows: "
         "https://invoices.example.com. `make doctor` compares Stripe's webhook endpoint with it.",
+        examples=["https://invoices.example.com"],
     )
     token: Token | None = Field(
         None,
@@ -247,6 +254,7 @@ class Business(BaseModel):
         pattern=r"^[A-Z]{3}$",
         description="Of an org of one currency. The org is asked; where this is set and the org "
         "says otherwise, nothing is done.",
+        examples=["EUR"],
     )
 
     @field_validator("time_zone")
@@ -499,8 +507,12 @@ def _wrong(
         yield message.removeprefix("Value error, ")
         return
     name = prefix + "__".join(map(str, place)).upper()
-    needed = [leaf for leaf, field in leaves(model, prefix) if field.is_required()]
-    if kind == "missing":
+    fields = dict(leaves(model, prefix))
+    needed = [leaf for leaf, field in fields.items() if field.is_required()]
+    examples = fields[name].examples if name in fields else None
+    if kind == "string_pattern_mismatch" and examples:
+        yield f"{name} has to look like {examples[0]}"
+    elif kind == "missing":
         yield from (f"{leaf} is missing" for leaf in needed if f"{leaf}__".startswith(f"{name}__"))
     else:
         yield f"{name}: {message.removeprefix('Value error, ')}"

@@ -96,16 +96,19 @@ def _finding(check: Check) -> Finding:
         return Finding(check.group, check.name, "pass", check.look())
     except Wrong as wrong:
         verdict: Verdict = "unknown" if isinstance(wrong, Untold) else "fail"
-        return Finding(check.group, check.name, verdict, str(wrong), wrong.remedy or check.remedy)
+        return _found(check, verdict, str(wrong), wrong.remedy or check.remedy)
     except (EnvironmentMismatch, Rejected) as error:
-        return Finding(check.group, check.name, "fail", str(error), check.remedy)
+        return _found(check, "fail", str(error), check.remedy)
     except InvoicingError as error:
-        return Finding(check.group, check.name, "unknown", str(error), "Ask again later.")
+        return _found(check, "unknown", str(error), "Ask again later.")
     except Exception as error:  # a doctor does not fall ill
         said = f"The check itself failed: {type(error).__name__}: {error}"
-        return Finding(
-            check.group, check.name, "unknown", said, "Report this as a mistake of ours."
-        )
+        return _found(check, "unknown", said, "Report this as a mistake of ours.")
+
+
+def _found(check: Check, verdict: Verdict, said: str, remedy: str) -> Finding:
+    """A finding of one line, whatever lines its words came in."""
+    return Finding(check.group, check.name, verdict, " ".join(said.split()), remedy)
 
 
 def of(findings: Iterable[Finding], verdict: Verdict) -> list[Finding]:

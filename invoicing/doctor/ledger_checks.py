@@ -17,7 +17,8 @@ def ledger_checks() -> list[Check]:
             "Ledger",
             LEDGER,
             _current,
-            "Start the database that INVOICING_LEDGER__URL names; `make deploy` migrates it.",
+            "Start the database that INVOICING_LEDGER__URL names; `make deploy` migrates one that "
+            "is older than this release.",
             SETTINGS,
         ),
         Check(

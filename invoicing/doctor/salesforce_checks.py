@@ -15,7 +15,16 @@ from invoicing.domain.salesforce.mapping_validation import (
     path_mistakes,
 )
 from invoicing.domain.salesforce.queries import Query, equals
-from invoicing.domain.salesforce.record import CURRENCY, SETTING, SETTING_NAME
+from invoicing.domain.salesforce.record import (
+    CURRENCY,
+    INVOICE,
+    MIRROR,
+    PACKAGE_VERSION,
+    SETTING,
+    SETTING_NAME,
+    VERSION,
+    VERSION_NAME,
+)
 from invoicing.domain.salesforce.required_schema import OBJECTS
 from invoicing.errors import EnvironmentMismatch, Rejected
 from invoicing.mapping import org_mapping
@@ -59,6 +68,19 @@ def salesforce_checks() -> list[Check]:
             _check(f"object {ours}", partial(_object, describe, ours), deploy, LOGIN)
             for ours in OBJECTS
         ),
+        _check(
+            "package version",
+            partial(_package, describe),
+            "Deploy deployments/salesforce/force-app of this release.",
+            LOGIN,
+        ),
+        _check(
+            "permission to mirror Stripe",
+            _mirror,
+            "Assign the permission set Invoice Integration to the integration user, or give a set "
+            "of its own the custom permission Mirror Stripe.",
+            LOGIN,
+        ),
         _check("country of an Account", partial(_countries, describe), deploy, LOGIN),
         _check(
             "API calls",
@@ -90,21 +112,11 @@ def _currency() -> str:
 
 def _dialogues(describe: Callable[[str], salesforce.Record | None]) -> str:
     """What the package's dialogues take the org's currency for is what it is."""
-    namespace = settings().salesforce.namespace
-    setting, currency = (
-        f"{namespace}__{name}" if namespace else name for name in (SETTING, CURRENCY)
-    )
-    if describe(setting) is None:
-        if settings().mapping:
-            return "The org has dialogues of its own."
-        raise Wrong(f"There is no custom metadata type {setting}, or the user may not read it.")
-    client = salesforce.client()
-    org = client.org()
+    if _has_own_type(describe):
+        return "The org has dialogues of its own."
+    said, org = _setting(describe, SETTING_NAME, CURRENCY), salesforce.client().org()
     if org.multi_currency:
         return "Each record has its own, once the package's directory multi-currency is deployed."
-    is_named_so = equals("DeveloperName", SETTING_NAME)
-    found = client.query(Query(setting, [currency], where=is_named_so))
-    said = found[0][currency] if found else None
     wanted = org.currency or settings().business.currency
     if said != wanted:
         bills = f"bills in {said}" if said else "does not know in which currency it bills"
@@ -114,6 +126,61 @@ def _dialogues(describe: Callable[[str], salesforce.Record | None]) -> str:
             f"Records, let {SETTING_NAME} have the Currency {wanted}.",
         )
     return f"Raise Invoice bills in {said}."
+
+
+def _package(describe: Callable[[str], salesforce.Record | None]) -> str:
+    """The package is not older than this release, in what no describe of an object shows."""
+    if _has_own_type(describe):
+        return "The org has objects of its own."
+    said = _setting(describe, VERSION_NAME, VERSION)
+    if not (said and said.isdecimal()):
+        raise Wrong(f"The org's package does not say its version, and {PACKAGE_VERSION} is needed.")
+    if int(said) < PACKAGE_VERSION:
+        raise Wrong(f"The org's package is version {said}, and {PACKAGE_VERSION} is needed.")
+    return f"The org's package is version {said}, and {PACKAGE_VERSION} is needed."
+
+
+def _mirror() -> str:
+    """Source: Object Reference, "UserSetupEntityAccess": custom permissions of the running user."""
+    if Names(org_mapping() or OrgMapping()).sobject(INVOICE) != _installed(INVOICE):
+        return "The org has objects of its own, and no rule of the package is about these."
+    asked = Query("UserSetupEntityAccess", ["DeveloperName"], where=equals("DeveloperName", MIRROR))
+    try:
+        found = salesforce.client().query(asked)
+    except (EnvironmentMismatch, Rejected) as error:
+        told = "Look in Setup → Users → the integration user → View Summary → Custom Permissions."
+        raise Untold(str(error), told) from error
+    if not found:
+        raise Wrong(
+            "The integration user has no custom permission Mirror Stripe: the org refuses what it "
+            "writes of invoices that were sent."
+        )
+    return "The integration user may write what Stripe owns."
+
+
+def _installed(name: str) -> str:
+    """What the package brings has its namespace before its name."""
+    namespace = settings().salesforce.namespace
+    return f"{namespace}__{name}" if namespace else name
+
+
+def _has_own_type(describe: Callable[[str], salesforce.Record | None]) -> bool:
+    """Whether the org does without the package's settings, having a mapping of its own."""
+    return bool(settings().mapping) and describe(_installed(SETTING)) is None
+
+
+def _setting(
+    describe: Callable[[str], salesforce.Record | None], record: str, field: str
+) -> str | None:
+    """What a record of the package's custom metadata says; None: there is none, or it is empty."""
+    kind, column = _installed(SETTING), _installed(field)
+    described = describe(kind)
+    if described is None:
+        raise Wrong(f"There is no custom metadata type {kind}, or the user may not read it.")
+    if column not in {each["name"] for each in described["fields"]}:
+        return None
+    found = salesforce.client().query(Query(kind, [column], where=equals("DeveloperName", record)))
+    return found[0][column] if found else None
 
 
 def _mapping(describe: Callable[[str], salesforce.Record | None]) -> str:

@@ -21,6 +21,9 @@ RESTRICTED = "rk_"
 NOBODY = "made_up_to_ask_what_this_key_may_do"
 """An id that no object has."""
 
+NAMED_AT_MOST = 5
+"""Types of events that are told one by one."""
+
 DELIVERED_WITHIN = timedelta(minutes=10)
 LOOKED_BACK = timedelta(days=1)
 
@@ -254,7 +257,9 @@ def _endpoint_version() -> str:
 def _endpoint_types() -> str:
     missing = missing_types(_ours())
     if missing:
-        raise Wrong(f"It is not sent {', '.join(missing)}.")
+        others = len(missing) - NAMED_AT_MOST
+        named = ", ".join(missing[:NAMED_AT_MOST]) + (f" and {others} more" if others > 0 else "")
+        raise Wrong(f"It is not sent {named}.")
     return "It is sent every type that moves an invoice."
 
 
@@ -268,15 +273,20 @@ def _secret() -> str:
 
 
 def _deliveries() -> str:
-    now = datetime.now(UTC)
+    """Source: https://docs.stripe.com/api/events/list (``delivery_success``)."""
+    now, account = datetime.now(UTC), stripe.client()
     try:
-        stuck = stripe.client().undelivered(now - LOOKED_BACK, now - DELIVERED_WITHIN)
+        stuck = account.undelivered(now - LOOKED_BACK, now - DELIVERED_WITHIN)
+        if stuck is None:
+            return "Since yesterday, nothing was left undelivered."
+        taken = account.delivered_after(stuck, HANDLED_TYPES)
     except EnvironmentMismatch as error:
         raise Untold(str(error), "Give the key Events: Read.") from error
-    if not stuck:
-        return "Since yesterday, nothing was left undelivered."
-    enabled = [one for one in stripe.client().webhook_endpoints() if is_enabled(one)]
-    said = f"Events since yesterday were not delivered, such as {stuck[0]['id']}"
+    then = datetime.fromtimestamp(stuck["created"], UTC)
+    said = f"Events until {then:%Y-%m-%d %H:%M} UTC were not delivered, such as {stuck['id']}"
+    if taken:
+        return f"{said}; later ones were."
+    enabled = [one for one in account.webhook_endpoints() if is_enabled(one)]
     if len(enabled) > 1:
         raise Untold(f"{said}, to one of the account's {len(enabled)} endpoints.")
     raise Wrong(f"{said}.")

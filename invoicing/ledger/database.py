@@ -51,7 +51,9 @@ def _alembic() -> Config:
 
 
 # Done once when this is imported, or each forked run would do it again.
-HEAD = ScriptDirectory.from_config(_alembic()).get_current_head()
+_SCRIPTS = ScriptDirectory.from_config(_alembic())
+HEAD = _SCRIPTS.get_current_head()
+REVISIONS = frozenset(script.revision for script in _SCRIPTS.walk_revisions())
 for _name in ("sqlite", "postgresql+psycopg"):
     make_url(f"{_name}://").get_dialect().import_dbapi()
 
@@ -94,6 +96,11 @@ def engine() -> Engine:
             current = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
         except (OperationalError, ProgrammingError):  # an empty database
             current = None
+    if current is not None and current not in REVISIONS:
+        raise Misconfigured(
+            f"The ledger is at revision {current}, which this release does not know: a newer one "
+            "migrated it. Run that one, or restore the ledger from before."
+        )
     if current != HEAD:
         raise Misconfigured(
             f"The ledger is at revision {current}, this code needs {HEAD}: "

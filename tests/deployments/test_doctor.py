@@ -4,14 +4,16 @@ import os
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.actions import DeploymentUpdate, WorkPoolUpdate
+from prefect.client.schemas.schedules import SCHEDULE_TYPES, CronSchedule
 
+from deployments.deploy import work_pool
 from deployments.fixes import fix, webhook_endpoint
 from deployments.local.stack import POOL, ROOT
 from deployments.server import LEASES, LEASES_ON_DISK
@@ -66,6 +68,29 @@ def move_a_deployment(client: SyncPrefectClient) -> Callable[[SyncPrefectClient]
     return moved
 
 
+def delete_a_deployment(client: SyncPrefectClient) -> Callable[[SyncPrefectClient], None]:
+    """Nobody can start it."""
+    client.delete_deployment(client.read_deployment_by_name("void-invoice/void-invoice").id)
+
+    def again(_client: SyncPrefectClient) -> None:
+        command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--name"]
+        subprocess.run([*command, "void-invoice"], cwd=ROOT, check=True)
+
+    return again
+
+
+def move_a_schedule(client: SyncPrefectClient) -> Callable[[SyncPrefectClient], None]:
+    """The nightly comparison comes at noon, by another clock."""
+    nightly = client.read_deployment_by_name("full-sync/full-sync")
+    [schedule] = nightly.schedules
+
+    def moved(client: SyncPrefectClient, when: SCHEDULE_TYPES = schedule.schedule) -> None:
+        client.update_deployment_schedule(nightly.id, schedule.id, schedule=when)
+
+    moved(client, CronSchedule(cron="0 12 * * *", timezone="Asia/Tokyo"))
+    return moved
+
+
 def switch_a_schedule_off(client: SyncPrefectClient) -> Callable[[SyncPrefectClient], None]:
     """The nightly comparison does not come."""
     nightly = client.read_deployment_by_name("full-sync/full-sync")
@@ -85,13 +110,23 @@ def delete_an_automation(client: SyncPrefectClient) -> Callable[[SyncPrefectClie
     return again
 
 
-BROKEN: Mapping[str, Break] = {
-    "work pool": pause_the_pool,
-    "queues": narrow_a_queue,
-    "schedules": switch_a_schedule_off,
-    "automations": delete_an_automation,
-    "deployments": move_a_deployment,
-}
+def switch_an_automation_off(client: SyncPrefectClient) -> Callable[[SyncPrefectClient], None]:
+    """It is there, and does nothing."""
+    found = client.read_automations()[0]
+    client.pause_automation(found.id)
+    return lambda client: client.resume_automation(found.id)
+
+
+BROKEN: Sequence[tuple[str, Break]] = (
+    ("work pool", pause_the_pool),
+    ("queues", narrow_a_queue),
+    ("schedules", switch_a_schedule_off),
+    ("schedules", move_a_schedule),
+    ("automations", delete_an_automation),
+    ("automations", switch_an_automation_off),
+    ("deployments", move_a_deployment),
+    ("deployments", delete_a_deployment),
+)
 
 
 @pytest.fixture(scope="module")
@@ -163,6 +198,11 @@ def test_from_nothing_to_an_installation(doctor: Doctor, tmp_path: Path) -> None
     told, wrong = doctor.run(**new, STRIPE__WEBHOOK_SECRETS=secret)
     assert wrong == NOT_HERE, told
     assert "is as it should be" in webhook_endpoint()
+    with server() as client:
+        resume = pause_the_pool(client)
+        assert "is paused" in work_pool()
+        resume(client)
+    assert "There is a work pool" in work_pool()
 
 
 @pytest.mark.long
@@ -173,7 +213,7 @@ def test_what_somebody_changes_in_prefect_is_named(
     if doctor.fails():
         assert "Not done" not in "".join(fix())
     assert doctor.fails() == {}
-    for check, breaks in BROKEN.items():
+    for check, breaks in BROKEN:
         with server() as client:
             mend = breaks(client)
         [(failed, said)] = doctor.fails().items()
@@ -208,6 +248,12 @@ def test_a_server_as_it_comes(
     assert found["Prefect password"].verdict == "pass"
     assert found["slots of runs"].verdict == "fail"
     assert found["Prefect version"].verdict == "pass"
+    assert found["Prefect's installation"].verdict == "unknown"
+    assert doctor.fails()["work pool"] == "There is no work pool 'invoices'."
+    monkeypatch.setattr("prefect.__version__", "99.0.1")
+    assert "which is older than 99.0.1 here" in doctor.fails()["Prefect version"]
+    monkeypatch.setenv("PREFECT_API_URL", prefect.url.replace("127.0.0.1", "0.0.0.0"))  # noqa: S104
+    assert "asks for no password" in doctor.fails()["Prefect password"]
 
 
 def test_an_endpoint_is_put_right(doctor: Doctor, tmp_path: Path) -> None:

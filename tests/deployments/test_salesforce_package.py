@@ -8,7 +8,13 @@ import pytest
 from deployments.local.stack import SALESFORCE_PACKAGE
 from invoicing.domain.model.invoice_details import Terms
 from invoicing.domain.model.status import Status
-from invoicing.domain.salesforce.record import DRAFT_MIRRORED_FIELDS, MIRRORED_FIELDS
+from invoicing.domain.salesforce.record import (
+    DRAFT_MIRRORED_FIELDS,
+    MIRRORED_FIELDS,
+    PACKAGE_VERSION,
+    VERSION,
+    VERSION_NAME,
+)
 from invoicing.domain.salesforce.request_record import ACTIONS, RequestState, open_key
 from invoicing.domain.salesforce.required_schema import OBJECTS
 from invoicing.domain.stripe.transitions import ALLOWED_STATUSES, InvoiceAction
@@ -266,6 +272,14 @@ def test_whoever_presses_a_button_may_run_its_dialogue() -> None:
         granted[name] = {e.text for e in found}
     assert granted["Invoice_Approver"] == {f"Invoice_{value}" for value in DECISIONS}
     assert granted["Invoice_User"] == flows - granted["Invoice_Approver"]
+
+
+def test_a_deploy_says_which_package_it_brought() -> None:
+    """The record that each deploy writes is the version that this release's worker needs."""
+    record = read(f"customMetadata/Invoicing_Setting.{VERSION_NAME}.md-meta.xml")
+    assert {
+        value.findtext("field"): value.findtext("value") for value in record.iterfind("values")
+    } == {VERSION: str(PACKAGE_VERSION)}
 
 
 LINE = "Stripe_Invoice_Line__c"

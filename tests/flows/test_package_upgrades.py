@@ -47,6 +47,7 @@ def former_package(folder: Path) -> Path:
         *package.glob("objects/*/validationRules"),
         *package.glob("platformEventChannel*"),
         *package.glob("customPermissions"),
+        *package.glob("customMetadata"),
     ]:
         shutil.rmtree(path, ignore_errors=True)  # some stand in others
     for sobject, names in NEW.items():

@@ -10,10 +10,7 @@ from more_itertools import chunked
 from invoicing.connectors.stripe.answers import PAGE_SIZE, Page, read, read_each
 from invoicing.connectors.stripe.connection import Connection
 from invoicing.connectors.stripe.errors import translated_errors
-from invoicing.domain.stripe.resources import (
-    Event,
-    Identified,
-)
+from invoicing.domain.stripe.resources import Dated, Event
 from invoicing.errors import NotFound
 from invoicing.typed_answers import convert
 
@@ -48,14 +45,31 @@ class Events(Connection):
                     convert(event, Event)
                     yield cast(Event, event)
 
-    def undelivered(self, since: datetime, until: datetime) -> list[Identified]:
-        """The newest events of a time that a webhook endpoint of the account has not taken."""
+    def undelivered(self, since: datetime, until: datetime) -> Dated | None:
+        """The newest event of a time that a webhook endpoint of the account has not taken."""
         created: sdk.EventListParamsCreated = {
             "gte": int(since.timestamp()),
             "lte": int(until.timestamp()),
         }
-        params: sdk.EventListParams = {"created": created, "delivery_success": False}
-        return read("list events", Page[Identified], self._v1.events.list, params)["data"]
+        params: sdk.EventListParams = {"created": created, "delivery_success": False, "limit": 1}
+        found = read("list events", Page[Dated], self._v1.events.list, params)["data"]
+        return found[0] if found else None
+
+    def delivered_after(self, event: Dated, types: Sequence[str]) -> bool:
+        """Whether the endpoints have taken an event of some types that is younger than another.
+
+        Of a type that no endpoint is sent, each counts as delivered.
+        """
+        for some in chunked(types, EVENT_TYPES):
+            params: sdk.EventListParams = {
+                "created": {"gt": event["created"]},
+                "delivery_success": True,
+                "types": some,
+                "limit": 1,
+            }
+            if read("list events", Page[Dated], self._v1.events.list, params)["data"]:
+                return True
+        return False
 
     def read(self, url: str) -> dict[str, Any] | None:
         """The object at a path such as a thin event names it; None when it is gone."""

@@ -34,6 +34,16 @@ EVENT = "Stripe_Invoice_Event__c"
 SETTING, SETTING_NAME = "Invoicing_Setting__mdt", "Default"
 """What the package's dialogues know of how the org bills: a record of custom metadata."""
 
+VERSION, VERSION_NAME = "Version__c", "Package"
+"""Which package was deployed: another record of the same type, which each deploy writes."""
+
+PACKAGE_VERSION = 1
+"""The package that this release needs. It is raised there and here when something of the package
+changes that no describe of an object shows: a rule, a dialogue, a permission set."""
+
+MIRROR = "Mirror_Stripe"
+"""The custom permission of whoever may write what Stripe owns; the package keeps others from it."""
+
 STRIPE_ID = "Stripe_Invoice_Id__c"
 CUSTOMER_ID = "Stripe_Customer_Id__c"
 LOCAL_KEY = "Local_Key__c"

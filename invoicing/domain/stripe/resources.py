@@ -17,6 +17,13 @@ class Identified(TypedDict):
     id: str
 
 
+class Dated(TypedDict):
+    """An object of which it is read when it was made, too."""
+
+    id: str
+    created: int
+
+
 # Whom invoices go to
 
 

@@ -1,18 +1,27 @@
 """What is wrong, missing or expired in an installation is named, each thing with its remedy."""
 
 import os
+import shutil
+import sqlite3
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+import requests
 from sqlalchemy import delete
 
 from deployments.local.stack import SALESFORCE_PACKAGE
 from invoicing.connectors.stripe import client
 from invoicing.doctor.checks import Check, Wrong, as_page, as_text, examine, summary
-from invoicing.doctor.stripe_checks import BESIDES, PERMISSIONS, endpoint_url, new_key_link
+from invoicing.doctor.stripe_checks import (
+    BESIDES,
+    NAMED_AT_MOST,
+    PERMISSIONS,
+    endpoint_url,
+    new_key_link,
+)
 from invoicing.domain.salesforce.request_record import REQUEST
 from invoicing.domain.salesforce.required_schema import OBJECTS
 from invoicing.ledger import database
@@ -24,6 +33,7 @@ from sandbox.salesforce.org import open_org
 from tests.conftest import Sandbox
 from tests.invoicing.conftest import new_database
 from tests.invoicing.doctor.conftest import Doctor
+from tests.prefect_worker import eventually
 
 ROOT = Path(__file__).parents[3]
 RIGHTS = [permission.name for permission in PERMISSIONS]
@@ -46,7 +56,7 @@ def test_a_check_that_falls_ill_is_a_finding() -> None:
         raise ZeroDivisionError("1 / 0")
 
     def wrong() -> str:
-        raise Wrong("It is | not.")
+        raise Wrong("It is |\n not.")
 
     checks = [
         Check("A", "ill", ill, ""),
@@ -69,11 +79,12 @@ def test_a_check_that_falls_ill_is_a_finding() -> None:
 
 def test_settings_that_cannot_be_read(doctor: Doctor) -> None:
     """Each variable is named, and whatever needs them waits."""
-    doctor.set(STRIPE__API_KEYS="x", BUSINESS__TIME_ZONE="Berlin")
+    doctor.set(STRIPE__API_KEYS="x", BUSINESS__TIME_ZONE="Berlin", SALESFORCE__ORG_ID="northwind")
     [(name, said)] = doctor.fails().items()
     assert name == "settings"
     assert "did you mean INVOICING_STRIPE__API_KEY?" in said
     assert "no time zone 'Berlin'" in said
+    assert "INVOICING_SALESFORCE__ORG_ID has to look like 00D" in said
     assert doctor.cannot_tell() == {}
 
 
@@ -196,7 +207,9 @@ def test_the_endpoint_in_stripe(
         params: Any = endpoint | {"url": endpoint_url(settings())}
         made = sdk.webhook_endpoints.create(params)
         sdk.webhook_endpoints.update(made.id, {"disabled": disabled})
-    assert "".join(doctor.fails("Stripe")) == check
+    failed = doctor.fails("Stripe")
+    assert "".join(failed) == check
+    assert all(said.count(",") < NAMED_AT_MOST for said in failed.values())
 
 
 def test_events_that_are_not_delivered(doctor: Doctor, stripe_sandbox: Sandbox) -> None:
@@ -206,6 +219,41 @@ def test_events_that_are_not_delivered(doctor: Doctor, stripe_sandbox: Sandbox) 
     customer = client().create_customer({"email": "a@b.example"}, "deaf")
     client().update_customer(customer["id"], {"name": "Acme"})
     assert list(doctor.fails("Stripe")) == ["webhook deliveries"]
+    stripe_sandbox.admin("POST", "clock", advance=60)
+    client()._v1.products.create({"name": "Of a type that the endpoint is not sent"})
+    assert list(doctor.fails("Stripe")) == ["webhook deliveries"]
+
+
+def test_deliveries_that_go_well_again(doctor: Doctor, stripe_sandbox: Sandbox) -> None:
+    """Nobody is alarmed until tomorrow by what was mended since."""
+    stripe_sandbox.admin("POST", "webhooks", enabled=False)
+    stripe_sandbox.admin("POST", "clock", advance=-3_600)
+    customer = client().create_customer({"email": "a@b.example"}, "deaf")
+    client().update_customer(customer["id"], {"name": "Acme"})
+    stripe_sandbox.admin("POST", "clock", advance=60)
+    endpoints = client()._v1.webhook_endpoints
+    [ours] = endpoints.list().data
+    endpoints.update(ours.id, {"disabled": True})  # Stripe has nothing left to deliver
+    client().update_customer(customer["id"], {"name": "Acme Inc"})
+    endpoints.update(ours.id, {"disabled": False})
+    found = doctor.looks("Stripe")["webhook deliveries"]
+    assert found.verdict == "pass"
+    assert "later ones were" in found.said
+
+
+def test_a_secret_of_another_endpoint(doctor: Doctor, stripe_sandbox: Sandbox) -> None:
+    """It looks like one, and the receiver refuses what Stripe signs: that is seen by what waits."""
+    stripe_sandbox.admin("POST", "clock", advance=-3_600)
+    assert doctor.fails("Stripe") == {}
+    customer = client().create_customer({"email": "a@b.example"}, "elsewhere")
+    client().update_customer(customer["id"], {"name": "Acme"})
+    receiver = os.environ["INVOICING_RECEIVER__URL"]
+    refused = 'invoicing_events_refused_total{reason="signature"}'
+    eventually(lambda: refused in requests.get(f"{receiver}/metrics", timeout=60).text)
+    found = doctor.looks("Stripe")
+    assert found["webhook secret"].verdict == "pass"
+    assert found["webhook deliveries"].verdict == "fail"
+    assert "the secret is another's" in found["webhook deliveries"].remedy
 
 
 def test_stripe_is_away(doctor: Doctor, stripe_sandbox: Sandbox) -> None:
@@ -224,6 +272,12 @@ def test_no_receiver(doctor: Doctor) -> None:
     assert "Nothing answers" in doctor.fails("Receiver")["receiver"]
     doctor.set(RECEIVER__URL=os.environ["INVOICING_STRIPE__BASE_URL"])
     assert "is not the receiver" in doctor.fails("Receiver")["receiver"]
+
+
+def test_a_receiver_that_cannot_write(doctor: Doctor, tmp_path: Path) -> None:
+    """It answers, and its ledger is not of this release."""
+    doctor.set(LEDGER__URL=f"sqlite:///{tmp_path}/empty.db")
+    assert set(doctor.fails("Receiver")) == {"receiver's ledger"}
 
 
 def test_a_receiver_that_nobody_names(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -276,6 +330,11 @@ def test_settings_that_salesforce_contradicts(
             "cannot be written",
         ),
         ({"hidden": ["PricebookEntry"]}, "object PricebookEntry", "or hides it"),
+        (
+            {"hidden": ["Mirror_Stripe"]},
+            "permission to mirror Stripe",
+            "refuses what it writes of invoices that were sent",
+        ),
     ],
 )
 def test_the_user_may_not(
@@ -337,6 +396,43 @@ def test_dialogues_that_bill_in_another_currency(
     assert remedy in found.remedy
 
 
+@pytest.mark.parametrize(
+    ("version", "said"),
+    [
+        (None, "does not say its version, and 1 is needed"),
+        ("0", "is version 0, and 1 is needed"),
+        ("1", ""),
+        ("2", ""),
+    ],
+)
+def test_a_package_of_another_release(
+    doctor: Doctor, salesforce_sandbox: Sandbox, version: str | None, said: str
+) -> None:
+    """One that is older than what the worker needs is named, though no field is missing."""
+    named = {"name": "Invoicing_Setting.Package", "values": {"Version__c": version}}
+    salesforce_sandbox.admin("POST", "custom-metadata", **named)
+    failed = doctor.fails("Salesforce")
+    assert list(failed) == (["package version"] if said else [])
+    assert said in failed.get("package version", "")
+
+
+def test_a_package_from_before_there_were_versions(
+    doctor: Doctor, salesforce_sandbox: Sandbox
+) -> None:
+    """Its custom metadata has no field for one; a user without the type does not see it either."""
+    salesforce_sandbox.admin("POST", "permissions", hidden=["Invoicing_Setting__mdt.Version__c"])
+    assert "does not say its version" in doctor.fails("Salesforce")["package version"]
+    salesforce_sandbox.admin("POST", "permissions", hidden=["Invoicing_Setting__mdt"])
+    assert "may not read it" in doctor.fails("Salesforce")["package version"]
+
+
+def test_custom_permissions_that_nobody_tells(doctor: Doctor, salesforce_sandbox: Sandbox) -> None:
+    """An org that does not answer the question is no org without the permission."""
+    salesforce_sandbox.admin("POST", "permissions", hidden=["UserSetupEntityAccess"])
+    assert doctor.fails("Salesforce") == {}
+    assert "permission to mirror Stripe" in doctor.cannot_tell("Salesforce")
+
+
 def test_dialogues_of_a_package_with_a_namespace(doctor: Doctor) -> None:
     """Their setting and its field have the prefix as everything else that the package brings."""
     with running(
@@ -349,7 +445,9 @@ def test_dialogues_of_a_package_with_a_namespace(doctor: Doctor) -> None:
         assert "does not know in which currency it bills" in said
         record, wanted = "Invoicing_Setting.Default", {"acme__Currency__c": "EUR"}
         org.admin("POST", "custom-metadata", name=record, values=wanted)
-        assert doctor.looks("Salesforce")["currency of the dialogues"].verdict == "pass"
+        found = doctor.looks("Salesforce")
+        for name in ("currency of the dialogues", "package version", "permission to mirror Stripe"):
+            assert found[name].verdict == "pass"
 
 
 def test_dialogues_of_which_the_user_knows_nothing(
@@ -358,6 +456,7 @@ def test_dialogues_of_which_the_user_knows_nothing(
     """A former package, or a permission set that does not name the type."""
     salesforce_sandbox.admin("POST", "permissions", hidden=["Invoicing_Setting__mdt"])
     failed = doctor.fails("Salesforce")
+    assert set(failed) == {"currency of the dialogues", "package version"}
     assert "may not read it" in failed["currency of the dialogues"]
 
 
@@ -376,6 +475,20 @@ def test_a_mapping_that_leads_nowhere(doctor: Doctor, tmp_path: Path) -> None:
     failed = doctor.fails("Salesforce")
     assert list(failed) == ["field mapping"]
     assert "Emial" in failed["field mapping"]
+
+
+def test_an_org_with_objects_of_its_own(
+    doctor: Doctor, salesforce_sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """It needs neither the package's version nor its custom permission."""
+    file = tmp_path / "mapping.toml"
+    file.write_text('[objects.Stripe_Invoice__c]\nname = "Bill__c"\n', encoding="utf-8")
+    doctor.set(MAPPING=str(file))
+    hidden = ["Invoicing_Setting__mdt", "Mirror_Stripe"]
+    salesforce_sandbox.admin("POST", "permissions", hidden=hidden)
+    failed = doctor.fails("Salesforce")
+    assert "no object 'Bill__c'" in failed["object Stripe_Invoice__c"]
+    assert not {"package version", "permission to mirror Stripe"} & set(failed)
 
 
 # The listener
@@ -428,6 +541,31 @@ def test_no_ledger(doctor: Doctor, tmp_path: Path) -> None:
     assert "did not answer" in doctor.fails("Ledger")["ledger"]
     doctor.set(LEDGER__URL=f"sqlite:///{tmp_path}/empty.db")
     assert "python -m invoicing.ledger" in doctor.fails("Ledger")["ledger"]
+
+
+@pytest.mark.parametrize(
+    ("revision", "todo"), [("0001", "migrate it"), ("9999", "a newer one migrated it")]
+)
+def test_a_ledger_of_another_release(
+    doctor: Doctor, tmp_path: Path, revision: str, todo: str
+) -> None:
+    """An older one is to be migrated; a newer one belongs to a newer release."""
+    other = shutil.copy(tmp_path / "ledger.db", tmp_path / "other.db")
+    with sqlite3.connect(other) as ledger:
+        ledger.execute("UPDATE alembic_version SET version_num = ?", [revision])
+    doctor.set(LEDGER__URL=f"sqlite:///{other}")
+    [(check, said)] = doctor.fails("Ledger").items()
+    assert check == "ledger"
+    assert f"at revision {revision}" in said
+    assert todo in said
+
+
+def test_a_ledger_of_one_file_that_takes_no_writes(doctor: Doctor, tmp_path: Path) -> None:
+    """SQLite's file was opened to be read."""
+    doctor.set(LEDGER__URL=f"sqlite:///file:{tmp_path}/ledger.db?mode=ro&uri=true")
+    failed = doctor.fails("Ledger")
+    assert list(failed) == ["ledger's writes"]
+    assert "readonly" in failed["ledger's writes"]
 
 
 def test_a_ledger_on_postgresql(doctor: Doctor, postgres: str, tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def user(admin: Any) -> Iterator[Callable[..., None]]:
 
 def test_a_record_is_read_and_not_written(sf: Any, written: None, refused: Refused) -> None:
     """It is metadata: no program creates, changes or deletes it as data."""
-    [row] = sf.query(ALL)["records"]
+    row, _ = sf.query(f"{ALL} ORDER BY DeveloperName")["records"]
     assert (row["DeveloperName"], row["MasterLabel"], row["Currency__c"]) == (
         ("Default", "Default", "EUR")
     )
@@ -56,7 +56,7 @@ def test_a_type_is_granted_by_itself(
 ) -> None:
     """Who has no permission set that names the type does not see that it is there."""
     user("Invoice_Integration")
-    assert sf.query(ALL)["totalSize"] == 1
+    assert sf.query(ALL)["totalSize"] == 2
     user("Invoice_Approver")
     with refused("INVALID_TYPE"):
         sf.query(ALL)
@@ -64,7 +64,8 @@ def test_a_type_is_granted_by_itself(
 
 def currencies(org: Org) -> list[Any]:
     """What the records say."""
-    rows = org.store.where(org.sobject("Invoicing_Setting__mdt"), "1 = 1", [])
+    of_dialogues = "DeveloperName = 'Default'"
+    rows = org.store.where(org.sobject("Invoicing_Setting__mdt"), of_dialogues, [])
     return [row["Currency__c"] for row in rows]
 
 
@@ -79,4 +80,20 @@ def test_a_deploy_without_the_record_leaves_it(tmp_path: Path) -> None:
     upgraded = open_org(CORE, data)
     application(upgraded, "http://localhost")
     assert currencies(upgraded) == ["EUR"]
+    upgraded.store.close()
+
+
+def test_a_deploy_with_the_record_writes_it_anew(tmp_path: Path) -> None:
+    """Whatever it said before: which package an org has is what was deployed last."""
+    data, version = str(tmp_path / "org.db"), {"Version__c": "0"}
+    org = open_org(CORE, data)
+    application(org, "http://localhost")
+    custom_metadata.save(org, "Invoicing_Setting.Package", version)
+    org.store.close()
+    upgraded = open_org(CORE, data)
+    application(upgraded, "http://localhost")
+    [row] = upgraded.store.where(
+        upgraded.sobject("Invoicing_Setting__mdt"), "DeveloperName = 'Package'", []
+    )
+    assert row["Version__c"] == "1"
     upgraded.store.close()

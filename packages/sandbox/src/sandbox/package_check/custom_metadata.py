@@ -1,4 +1,4 @@
-"""Custom metadata: its types have the fields that records fill in, and something reads each.
+"""Custom metadata: its types have the fields that records fill in, and none that nobody needs.
 
 Source: https://developer.salesforce.com/docs/atlas.en-us.api_meta.meta/api_meta/meta_custommetadata.htm
 """
@@ -21,8 +21,8 @@ def check_custom_metadata(package: Package, org: Org, findings: Findings) -> Non
                 findings.expect(not wrong, f"{component.path}: {wrong}")
         of, _, name = component.name.partition(".")
         if component.kind == "CustomField" and of.endswith(METADATA_TYPE):
-            read = _is_read(of, name, package)
-            findings.expect(read, f"{component.path}: no flow reads it.")
+            told = _is_read(of, name, package) or _is_said(of, name, package)
+            findings.expect(told, f"{component.path}: no flow reads it, and no record has it.")
 
 
 def _record_mistakes(record: Component, org: Org) -> Iterator[str]:
@@ -34,6 +34,18 @@ def _record_mistakes(record: Component, org: Org) -> Iterator[str]:
         yield "" if field else f"{kind} has no field {name}."
         fits = field is None or not field.length or len(value) <= field.length
         yield "" if fits else f"{name} has {len(value)} characters, more than fit."
+
+
+def _is_said(sobject: str, field: str, package: Package) -> bool:
+    """Whether the package's own records say it, to programs outside."""
+    return any(
+        f"{record.name.partition('.')[0]}{METADATA_TYPE}" == sobject
+        and given.findtext("field") == field
+        and given.findtext("value")
+        for record in package.own()
+        if record.kind == "CustomMetadata"
+        for given in record.root.iterfind("values")
+    )
 
 
 def _is_read(sobject: str, field: str, package: Package) -> bool:

@@ -23,5 +23,5 @@ def application(
     if is_empty(org):
         seed(org, first)
     else:
-        custom_metadata.deploy(org)
+        custom_metadata.deploy(org, again=True)
     return app

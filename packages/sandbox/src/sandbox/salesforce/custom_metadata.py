@@ -1,7 +1,8 @@
 """Custom metadata: records that are deployed or edited in Setup, and read like any others.
 
-Nobody creates, changes or deletes them through the data API. A deploy leaves those whose files it
-does not bring; here, unlike there, also those that it brings and that were written before.
+Nobody creates, changes or deletes them through the data API. A deploy writes those whose files it
+brings, whatever they said, and leaves the others. An org that is opened with a package has it
+deployed; what the Metadata API deploys here, unlike there, leaves records that are there already.
 Sources: https://developer.salesforce.com/docs/atlas.en-us.api_meta.meta/api_meta/
 meta_custommetadata.htm; https://developer.salesforce.com/docs/atlas.en-us.object_reference.meta/
 object_reference/sforce_api_objects_custommetadatatype__mdt.htm
@@ -17,11 +18,16 @@ from sandbox.salesforce.schema import METADATA_TYPE
 from sandbox.salesforce.values import to_stored
 
 
-def deploy(org: Org) -> None:
-    """Write the records whose files the org's package brings, where the org has none yet."""
+def deploy(org: Org, *, again: bool = False) -> None:
+    """Write the records whose files the org's package brings.
+
+    Args:
+        org: Where.
+        again: Those that the org has already, too.
+    """
     for name, part in org.package.custom_metadata.items():
         values = {value.text("field"): value.text("value") or None for value in part.all("values")}
-        if _find(org, name) is None:
+        if again or _find(org, name) is None:
             save(org, name, values, part.text("label"))
 
 

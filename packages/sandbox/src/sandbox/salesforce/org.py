@@ -172,7 +172,8 @@ class Org:
     def custom_permissions(self) -> frozenset[str]:
         """The custom permissions of whoever is asking."""
         administrator = _person.get() is not None and self._sets is None
-        return self.package.custom_permissions(() if administrator else self._sets)
+        granted = self.package.custom_permissions(() if administrator else self._sets)
+        return granted if _person.get() else granted - self.withheld.hidden
 
     def may_start(self, flow: str) -> bool:
         """Whether whoever is asking may start a flow.

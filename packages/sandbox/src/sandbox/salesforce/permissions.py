@@ -17,7 +17,10 @@ from xml.etree import ElementTree as ET
 from sandbox.salesforce.schema import Field, Schema, SObject
 
 EVERYBODY_READS = frozenset(
-    {"User", "Organization", "CurrencyType", "RecordType", "Group", "CustomNotificationType"}
+    {
+        *("User", "Organization", "CurrencyType", "RecordType", "Group", "CustomNotificationType"),
+        "UserSetupEntityAccess",
+    }
 )
 RIGHTS = {"create": "allowCreate", "update": "allowEdit", "delete": "allowDelete"}
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sandbox.salesforce import deletion, records
+from sandbox.salesforce import custom_permissions, deletion, records
 from sandbox.salesforce.cursors import MIN_PAGE_SIZE, PAGE_SIZE, Cursors, attributes
 from sandbox.salesforce.describe import (
     describe_global,
@@ -113,6 +113,8 @@ class Rest:
         soql = call.params.get("q")
         if not soql:
             raise SalesforceError("MALFORMED_QUERY", "A query string has to be specified")
+        if custom_permissions.OBJECT.lower() in soql.lower():
+            custom_permissions.show(self._org)
         if call.params.get("columns") == "true":
             return Answer(body=describe_columns(translate(self._org, soql, all_rows=all_rows)))
         size = _page_size(call.headers.get("sforce-query-options", ""))

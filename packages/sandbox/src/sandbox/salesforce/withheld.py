@@ -21,7 +21,7 @@ class Withheld:
     """What the user would see and could do otherwise.
 
     Attributes:
-        hidden: Objects, and fields as ``Account.Invoice_Email__c``.
+        hidden: Objects, fields as ``Account.Invoice_Email__c``, and custom permissions.
         read_only: Fields.
         denied: By object, any of ``createable``, ``updateable``, ``deletable``.
     """
