@@ -5,7 +5,7 @@ from typing import Annotated
 from prefect.futures import wait
 from pydantic import Field
 
-from invoicing.domain.forms.parameters import Outcome
+from invoicing.domain.forms.outcomes import Outcome
 from invoicing.domain.model.wording import counted
 from invoicing.domain.sync.drift_kinds import KINDS_FOR_PEOPLE, Kind
 from tasks.events.retry_dead_letters import retry_dead_letters

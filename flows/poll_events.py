@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from invoicing.domain.forms.parameters import Outcome
+from invoicing.domain.forms.outcomes import Outcome
 from tasks.events.event_processing import close_gap, drain, fetch_events, summary
 from tasks.records.environment_check import verify_environment
 from tasks.records.record_writer import complete_timelines

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from invoicing.domain.forms.parameters import InvoiceOutcome
+from invoicing.domain.forms.outcomes import InvoiceOutcome
 from invoicing.domain.forms.wizard import choose_account, compose
 from tasks.drafting.draft_record import write_draft
 from tasks.drafting.wizard_lookups import confirm_order, look_for_account, open_price_book

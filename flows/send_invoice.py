@@ -1,6 +1,7 @@
 """Send a draft to its customer: a saga that may be killed anywhere and run again."""
 
-from invoicing.domain.forms.parameters import InvoiceOutcome, InvoiceReference, RequestId
+from invoicing.domain.forms.outcomes import InvoiceOutcome
+from invoicing.domain.forms.parameters import InvoiceReference, RequestId
 from invoicing.domain.model.invoice_details import Collection
 from tasks.corrections.replacement_draft import check_replaceable
 from tasks.records.accounts import link_customer

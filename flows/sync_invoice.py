@@ -1,6 +1,7 @@
 """Put one invoice right by hand: both sides read, Salesforce brought in step."""
 
-from invoicing.domain.forms.parameters import InvoiceOutcome, InvoiceReference
+from invoicing.domain.forms.outcomes import InvoiceOutcome
+from invoicing.domain.forms.parameters import InvoiceReference
 from tasks.records.environment_check import verify_environment
 from tasks.records.record_writer import publish_timeline
 from tasks.runtime.flow import invoicing_flow

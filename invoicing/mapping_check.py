@@ -6,7 +6,6 @@ from functools import cache
 
 from invoicing.connectors.salesforce import Salesforce
 from invoicing.domain.model.wording import nearest
-from invoicing.domain.salesforce.custom_fields import OrgFieldReader
 from invoicing.domain.salesforce.field_mapping import OrgMapping
 from invoicing.domain.salesforce.mapping_validation import (
     Describe,
@@ -15,6 +14,7 @@ from invoicing.domain.salesforce.mapping_validation import (
     own_mistakes,
     shorter_texts,
 )
+from invoicing.domain.salesforce.org_fields import OrgFieldReader
 from invoicing.domain.salesforce.queries import Query
 from invoicing.errors import EnvironmentMismatch, InvoicingError, Misconfigured, Rejected
 from invoicing.mapping import all_mistakes, org_mapping

@@ -15,7 +15,7 @@ from invoicing.domain.model.invoice_details import Details
 from invoicing.domain.model.status import Status
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.queries import Comparison, Condition, Query, all_of, equals
-from invoicing.domain.stripe.transitions import InvoiceAction, action_problems
+from invoicing.domain.stripe.action_rules import InvoiceAction, action_problems
 from invoicing.errors import Conflict, Rejected
 from invoicing.ledger import intents
 from invoicing.ledger.intents import FINALIZE, RAISE

@@ -7,7 +7,7 @@ from more_itertools import chunked, constrained_batches
 
 from invoicing.connectors import salesforce
 from invoicing.connectors.salesforce import GRAPHS, NODES, GraphError, Record
-from invoicing.domain.forms.parameters import BulkOutcome
+from invoicing.domain.forms.outcomes import BulkOutcome
 from invoicing.domain.model import markdown
 from invoicing.domain.model.money import Money
 from invoicing.domain.model.status import Status

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from invoicing.domain.forms.draft_lines import PriceBook, discount_of, new_lines
+from invoicing.domain.forms.draft_lines import discount_of, new_lines
 from invoicing.domain.forms.invoice_table import (
     Form,
     Table,
@@ -13,6 +13,7 @@ from invoicing.domain.forms.invoice_table import (
     says_nothing,
 )
 from invoicing.domain.forms.parameters import LineItem
+from invoicing.domain.forms.price_book import PriceBook
 from invoicing.domain.forms.table_layout import TableLayout
 from invoicing.domain.forms.table_totals import Tax, agreed, total_problems
 from invoicing.domain.model.fingerprint import fingerprint

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from invoicing.connectors import salesforce, stripe
 from invoicing.connectors.salesforce import Record
-from invoicing.domain.model.mentions import Mentions
+from invoicing.domain.model.name_matching import Mentions
 from invoicing.domain.model.record_ids import looks_like_id, short
 from invoicing.domain.model.status import Status
 from invoicing.domain.salesforce import record

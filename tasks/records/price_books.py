@@ -3,10 +3,7 @@
 from collections.abc import Iterable
 
 from invoicing.connectors import salesforce
-from invoicing.domain.forms.draft_lines import (
-    PriceBook,
-    PriceBookEntry,
-)
+from invoicing.domain.forms.price_book import PriceBook, PriceBookEntry
 from invoicing.domain.model.invoice import Account
 from invoicing.domain.model.record_ids import looks_like_id
 from invoicing.domain.salesforce import record

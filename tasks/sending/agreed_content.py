@@ -10,13 +10,8 @@ from urllib.parse import quote, unquote
 
 from invoicing.connectors import stripe
 from invoicing.domain.model.invoice import Invoice
-from invoicing.domain.stripe.header_checksums import Header, checksums, header_of, other_parts, said
-from invoicing.domain.stripe.request_params import (
-    LineFacts,
-    line_facts,
-    lines_apart,
-    wanted_facts,
-)
+from invoicing.domain.stripe.invoice_header import Header, checksums, header_of, other_parts, said
+from invoicing.domain.stripe.line_facts import LineFacts, line_facts, lines_apart, wanted_facts
 from invoicing.domain.stripe.resources import Coupon, StripeLine, WholeInvoice
 from invoicing.ledger import intents
 from invoicing.ledger.intents import AGREE_CONTENT, CHARGE, MAIL

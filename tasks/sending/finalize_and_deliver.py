@@ -15,10 +15,10 @@ from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.model.invoice import Invoice, sending_problems
 from invoicing.domain.model.status import Status
 from invoicing.domain.salesforce import record
+from invoicing.domain.stripe.action_rules import ALLOWED_STATUSES, NEXT_STEPS, InvoiceAction
 from invoicing.domain.stripe.balances import amount_due
 from invoicing.domain.stripe.payment_facts import payments_of, under_way
 from invoicing.domain.stripe.resources import WholeInvoice
-from invoicing.domain.stripe.transitions import ALLOWED_STATUSES, NEXT_STEPS, InvoiceAction
 from invoicing.errors import Conflict, InvoicingError, Rejected, TransientError
 from invoicing.ledger import intents
 from invoicing.ledger.intents import AGREE, AGREE_TOTAL, CHARGE, FINALIZE, MAIL, SEND

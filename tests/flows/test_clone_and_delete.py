@@ -10,7 +10,7 @@ from prefect import flow
 from flows.clone_invoice import clone_invoice
 from flows.delete_draft import delete_draft
 from flows.poll_events import poll_events
-from invoicing.domain.forms.parameters import InvoiceOutcome
+from invoicing.domain.forms.outcomes import InvoiceOutcome
 from invoicing.errors import Conflict, NotFound, Rejected
 from invoicing.ledger import timeline
 from invoicing.ledger.models import EntryState

@@ -11,7 +11,8 @@ from flows.raise_invoice import raise_invoice
 from flows.send_invoice import send_invoice
 from invoicing.connectors import salesforce
 from invoicing.connectors import stripe as connector
-from invoicing.domain.forms.parameters import InvoiceOutcome, LineItem, Options
+from invoicing.domain.forms.outcomes import InvoiceOutcome
+from invoicing.domain.forms.parameters import LineItem, Options
 from invoicing.errors import EnvironmentMismatch
 from invoicing.settings import settings
 from tests.conftest import Sandbox

@@ -17,7 +17,7 @@ from flows.poll_events import poll_events
 from flows.replay_events import replay_events
 from flows.sync_invoice import sync_invoice
 from invoicing.connectors import salesforce
-from invoicing.domain.forms.parameters import InvoiceOutcome
+from invoicing.domain.forms.outcomes import InvoiceOutcome
 from invoicing.errors import EventsMissed, Rejected
 from invoicing.ledger import database, inbox
 from invoicing.ledger.inbox import EventFilter

@@ -18,7 +18,7 @@ from flows.send_invoice import send_invoice
 from flows.sync_invoice import sync_invoice
 from flows.void_invoice import void_invoice
 from invoicing.connectors import salesforce
-from invoicing.domain.forms.parameters import InvoiceOutcome
+from invoicing.domain.forms.outcomes import InvoiceOutcome
 from invoicing.domain.model.money import Money
 from invoicing.domain.salesforce.queries import Query, equals
 from invoicing.domain.salesforce.record import INVOICE, number

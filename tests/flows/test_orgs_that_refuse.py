@@ -19,7 +19,7 @@ from flows.sync_invoice import sync_invoice
 from flows.void_invoice import void_invoice
 from flows.watch_salesforce import watch_salesforce
 from invoicing.connectors import salesforce
-from invoicing.domain.forms.parameters import InvoiceOutcome
+from invoicing.domain.forms.outcomes import InvoiceOutcome
 from invoicing.errors import Rejected
 from invoicing.ledger import action_field_requests, database, drift, inbox
 from invoicing.ledger.models import Event

@@ -17,7 +17,7 @@ from flows.overview import overview
 from flows.preview_invoice import preview_invoice
 from flows.send_invoice import send_invoice
 from flows.void_invoice import void_invoice
-from invoicing.domain.forms.parameters import InvoiceOutcome
+from invoicing.domain.forms.outcomes import InvoiceOutcome
 from invoicing.receiver.metrics import Metrics
 from invoicing.settings import settings
 from tests.flows.conftest import Deployed

@@ -20,7 +20,7 @@ from flows.send_invoice import send_invoice
 from flows.sync_invoice import sync_invoice
 from flows.watch_salesforce import watch_salesforce
 from invoicing.connectors.prefect import Prefect
-from invoicing.domain.forms.parameters import InvoiceOutcome
+from invoicing.domain.forms.outcomes import InvoiceOutcome
 from invoicing.errors import InvoicingError, NotFound
 from invoicing.ledger import database, request_records
 from invoicing.ledger.intents import REPORT_PAYMENT

@@ -11,7 +11,7 @@ from flows.poll_events import poll_events
 from flows.resend_invoice import resend_invoice
 from flows.sync_invoice import sync_invoice
 from invoicing.connectors import salesforce
-from invoicing.domain.forms.parameters import InvoiceOutcome
+from invoicing.domain.forms.outcomes import InvoiceOutcome
 from invoicing.ledger import timeline
 from tests.conftest import Sandbox
 from tests.flows.conftest import Org

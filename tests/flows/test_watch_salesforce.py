@@ -10,7 +10,7 @@ import yaml
 from deployments.local.stack import SALESFORCE_PACKAGE
 from flows.watch_salesforce import watch_salesforce
 from invoicing.connectors.prefect import Prefect
-from invoicing.domain.forms.parameters import InvoiceOutcome
+from invoicing.domain.forms.outcomes import InvoiceOutcome
 from invoicing.errors import InvoicingError
 from invoicing.ledger import action_field_requests
 from tasks.requests.action_field import FLOW_BY_ACTION

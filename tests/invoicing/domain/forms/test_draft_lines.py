@@ -3,8 +3,9 @@
 from datetime import date
 from decimal import Decimal
 
-from invoicing.domain.forms.draft_lines import PriceBook, PriceBookEntry, changed_lines, new_lines
+from invoicing.domain.forms.draft_lines import changed_lines, new_lines
 from invoicing.domain.forms.parameters import LineChange, LineItem
+from invoicing.domain.forms.price_book import PriceBook, PriceBookEntry
 from invoicing.domain.model.invoice import draft_problems
 
 TODAY = date(2026, 11, 23)
