@@ -109,7 +109,7 @@ def write_preview(invoice: Invoice, preview: Preview) -> None:
     fields: dict[str, Any] = record.preview_fields(asked.total, preview.tax, asked.due, stamp_now())
     fields[record.LAST_RUN_URL] = run_url()
     salesforce.client().update(record.INVOICE, invoice.record_id, fields)
-    intents.decide(
+    intents.set_decision(
         AGREE,
         invoice.record_id,
         digest=invoice.content_digest,

@@ -21,7 +21,7 @@ from invoicing.domain.stripe.event_parsing import (
 )
 from invoicing.domain.stripe.projection import project
 from invoicing.errors import EventsMissed, InvoicingError, Superseded, TransientError
-from invoicing.ledger import inbox, links
+from invoicing.ledger import inbox, links, stream_positions
 from invoicing.ledger.inbox import EventFilter
 from invoicing.ledger.models import Event, InvoiceLink
 from invoicing.settings import STRIPE_API_VERSION, settings
@@ -76,7 +76,7 @@ def fetch_events(lookback: timedelta) -> FetchResult:
     account = settings().stripe.account_id
     name = f"events:{account}"
     began = datetime.now(UTC)
-    cursor = inbox.cursor(name)
+    cursor = stream_positions.cursor(name)
     since = (cursor or began - lookback) - OVERLAP
     seen = new = 0
     latest = began - OVERLAP
@@ -92,7 +92,7 @@ def fetch_events(lookback: timedelta) -> FetchResult:
     gap = cursor is not None and began - cursor > MAX_CURSOR_AGE
     fetched = FetchResult(seen, new, since, gap)
     if not gap:
-        inbox.move_cursor(name, latest)
+        stream_positions.move_cursor(name, latest)
     get_run_logger().info(fetched.sentence)
     return fetched
 
@@ -112,7 +112,7 @@ def close_gap(fetched: FetchResult) -> None:
     account = settings().stripe.account_id
     server = prefect.client()
     run = server.start("full-sync", {}, f"gap-{account}-{fetched.since.isoformat()}")
-    inbox.move_cursor(f"events:{account}", datetime.now(UTC) - OVERLAP)
+    stream_positions.move_cursor(f"events:{account}", datetime.now(UTC) - OVERLAP)
     raise EventsMissed(
         f"No events were fetched since {fetched.since:%Y-%m-%d}, and Stripe keeps them for 30 "
         f"days only: some may be lost. A full sync was started to put everything right ({run})."

@@ -27,12 +27,7 @@ from tasks.records.saved_values import Written, look_at
 from tasks.records.soql_lists import select_in
 from tasks.runtime.run_page import this_attempt
 from tasks.runtime.step import step
-from tasks.sync.new_records import (
-    creation_entry,
-    named_record,
-    project_all,
-    whole_nodes,
-)
+from tasks.sync.new_records import creation_entry, named_record, project_all, whole_nodes
 
 LANES = 4
 """Calls to Salesforce side by side. All records of an Account are in one lane, because whoever
@@ -185,7 +180,7 @@ def _note_made(sync: SyncRun, written: Sequence[links.LastWrite], keys: Mapping[
     """Note whose records were made, by the keys of their timelines' first entries."""
     made = {one.stripe_id: one.record_id for one in written}
     links.relink(written)
-    links.remember_many(written)
+    links.remember_written_in_bulk(written)
     drift.record_created(sync.id, made)
     timeline.assign_records({keys[stripe_id]: record_id for stripe_id, record_id in made.items()})
     timeline.confirm([keys[stripe_id] for stripe_id in made])

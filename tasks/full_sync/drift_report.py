@@ -8,7 +8,7 @@ from pathlib import Path
 from invoicing.domain.model import csv_cells, markdown
 from invoicing.domain.model.wording import counted
 from invoicing.domain.sync.drift_kinds import Kind
-from invoicing.ledger import drift, rewritten_values
+from invoicing.ledger import drift, rewritten_values, sync_runs
 from invoicing.ledger.models import DriftRow, SyncRun
 from invoicing.settings import settings
 from tasks.full_sync.missing_customer_ids import SilentAccount
@@ -80,7 +80,7 @@ def publish_drift(sync: SyncRun, silent: Sequence[SilentAccount] = ()) -> str:
 
 
 def _counts(sync: SyncRun) -> tuple[int, int]:
-    [now] = [run for run in drift.last_syncs(SYNCS_SHOWN) if run.id == sync.id] or [sync]
+    [now] = [run for run in sync_runs.last_syncs(SYNCS_SHOWN) if run.id == sync.id] or [sync]
     return now.in_stripe, now.in_salesforce
 
 
@@ -140,7 +140,7 @@ def _trend() -> str:
             f"{run.differed:,}",
             f"{run.differed / max(1, run.in_stripe):.2%}",
         )
-        for run in drift.last_syncs(SYNCS_SHOWN)
+        for run in sync_runs.last_syncs(SYNCS_SHOWN)
     )
     return markdown.table(("began (UTC)", ">invoices", ">differed", ">share"), rows)
 

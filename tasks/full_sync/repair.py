@@ -23,7 +23,7 @@ from invoicing.domain.salesforce.queries import Comparison, Query, all_of
 from invoicing.domain.stripe.projection import Projection
 from invoicing.domain.sync.drift_kinds import BULK_REPAIRABLE_KINDS, Kind
 from invoicing.errors import InvoicingError, Rejected, TransientError
-from invoicing.ledger import drift, links, staging, timeline
+from invoicing.ledger import drift, links, staging, sync_runs, timeline
 from invoicing.ledger.models import InvoiceLink, SyncRun, TimelineEntry
 from tasks.full_sync.create_missing import LANES, make_records
 from tasks.full_sync.paced_pages import read_again
@@ -82,7 +82,7 @@ def find_drift(sync: SyncRun) -> tuple[int, int]:
         _name_accounts(sync)
         kinds = drift.kinds(sync.id)
     in_stripe, in_salesforce = staging.counts()
-    drift.record_totals(sync.id, in_stripe=in_stripe, in_salesforce=in_salesforce)
+    sync_runs.record_totals(sync.id, in_stripe=in_stripe, in_salesforce=in_salesforce)
     differ = sum(kinds.values())
     get_run_logger().info(
         "%s in Stripe, %s in Salesforce, %s differ.",
@@ -217,7 +217,7 @@ def _write(sync: SyncRun, pairs: Sequence[Pair], known: Mapping[str, InvoiceLink
     failed, saved = _failures(pairs, known)
     written = [pair for index, pair in enumerate(pairs) if index not in failed]
     close_dead_letters([row.subject for row, _ in written], began)
-    links.remember_many(
+    links.remember_written_in_bulk(
         [links.LastWrite(row.subject, str(row.record_id), p.status, p.digest) for row, p in written]
     )
     entries = [_entry(sync, *pair) for pair in written]
@@ -290,7 +290,7 @@ def sync_changed() -> str:
     Raises:
         Rejected: there was no full sync yet to go on from.
     """
-    last = next(iter(drift.last_syncs(1)), None)
+    last = next(iter(sync_runs.last_syncs(1)), None)
     if last is None:
         raise Rejected("There was no full sync yet; the first one has to read everything.")
     named = differed = failed = 0

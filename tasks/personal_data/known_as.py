@@ -82,7 +82,7 @@ def known_as(account_id: str) -> KnownAs:
         customers=frozenset(linked),
         ids=frozenset(ids),
         records=tuple(records),
-        runs=frozenset(personal_data.runs(held)),
+        runs=frozenset(personal_data.flow_runs(held)),
         mentions=Mentions([*ids, *(short(id_) for id_ in ids if looks_like_id(id_)), *names]),
     )
 

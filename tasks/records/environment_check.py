@@ -15,7 +15,7 @@ from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.mapping_validation import Describe
 from invoicing.domain.salesforce.record import OrgCurrency
 from invoicing.errors import EnvironmentMismatch
-from invoicing.ledger import links
+from invoicing.ledger import environment_binding
 from invoicing.ledger.models import Binding
 from invoicing.mapping import schema_fingerprint
 from invoicing.mapping_check import check_org, check_package
@@ -83,7 +83,7 @@ def _lengths(_org: salesforce.Salesforce) -> dict[str, dict[str, int]]:
 
 
 def _bound(wanted: Settings) -> Binding | None:
-    return links.binding(wanted.stripe.account_id, livemode=wanted.stripe.livemode)
+    return environment_binding.binding(wanted.stripe.account_id, livemode=wanted.stripe.livemode)
 
 
 def _verified() -> Binding:
@@ -109,7 +109,7 @@ def _verified() -> Binding:
     elif not as_before:
         check_package(salesforce.client(), describe)
     prefix, country_codes = _described(describe)
-    return links.bind(
+    return environment_binding.bind(
         Binding(
             stripe_account_id=wanted.stripe.account_id,
             livemode=wanted.stripe.livemode,

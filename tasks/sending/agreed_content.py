@@ -45,7 +45,7 @@ def content_of(invoice: WholeInvoice) -> Content:
 
 def agree(invoice: Invoice, header: Header, lines: Sequence[LineFacts]) -> None:
     """Write down which content the draft in Stripe has."""
-    intents.decide(
+    intents.set_decision(
         AGREE_CONTENT,
         invoice.record_id,
         digest=invoice.content_digest,
@@ -69,7 +69,7 @@ def note_seen(invoice: Invoice) -> bool:
     known = intents.find(AGREE_CONTENT, invoice.record_id)
     if known and known.actor == run_id():
         return known.digest == invoice.content_digest
-    intents.decide(
+    intents.set_decision(
         AGREE_CONTENT,
         invoice.record_id,
         digest=invoice.content_digest,

@@ -232,7 +232,7 @@ def record_decision(draft: Invoice, asked: AmountDue, decision: Decision) -> Non
         amount=asked.due,
     )
     if decision.approved:
-        intents.decide(
+        intents.set_decision(
             APPROVE,
             f"{draft.record_id}:{decided_about(draft, asked)}",
             digest=draft.content_digest,

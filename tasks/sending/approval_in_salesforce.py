@@ -156,7 +156,9 @@ def _ask(record_id: str, content: str, due: int) -> _Question:
     """A question that is none of those before, even if it is about the same."""
     intents.reopen(ASK_APPROVAL, record_id)
     return _question(
-        intents.decide(ASK_APPROVAL, record_id, digest=content, actor=run_id(), outcome=str(due))
+        intents.set_decision(
+            ASK_APPROVAL, record_id, digest=content, actor=run_id(), outcome=str(due)
+        )
     )
 
 
@@ -172,7 +174,7 @@ def _tell_approvers(question: _Question, title: str, said: str) -> None:
     except InvoicingError as error:
         get_run_logger().warning("The approvers were not notified: %s", error)
         return
-    intents.decide(
+    intents.set_decision(
         TELL_APPROVERS,
         question.key,
         digest=question.content,
@@ -326,7 +328,7 @@ def _is_enough(question: _Question, request: RequestRecord, name: str) -> bool:
         raise Rejected(
             f"You raised {name}, or wrote on its lines, so somebody else has to approve it."
         )
-    intents.decide(
+    intents.set_decision(
         APPROVED_BY,
         f"{question.key}:{short(request.asked_by)}",
         digest=question.content,

@@ -138,7 +138,7 @@ def finalize(stripe_id: str, invoice: Invoice, customer_id: str, asked: AmountDu
     client = stripe.client()
     agreed = asked.agreed or asked.due
     if asked.agreed is None:
-        intents.decide(
+        intents.set_decision(
             AGREE,
             invoice.record_id,
             digest=invoice.content_digest,
@@ -146,7 +146,7 @@ def finalize(stripe_id: str, invoice: Invoice, customer_id: str, asked: AmountDu
             outcome=str(agreed.minor),
         )
     if not asked.finalized:
-        intents.decide(
+        intents.set_decision(
             AGREE_TOTAL,
             invoice.record_id,
             digest=invoice.content_digest,

@@ -170,10 +170,10 @@ def test_another_login_within_the_hour_is_asked_who_it_is(
 
 def test_no_secret_is_in_the_ledger(world: None) -> None:
     """What the check is remembered by tells nothing of the key."""
-    from invoicing.ledger import links
+    from invoicing.ledger import environment_binding
 
     raised()
-    bound = links.binding("acct_1SandboxAcme", livemode=True)
+    bound = environment_binding.binding("acct_1SandboxAcme", livemode=True)
     assert bound is not None
     assert len(bound.access) == 32
     assert "sk_live" not in str(bound.model_dump())

@@ -19,7 +19,7 @@ from flows.sync_invoice import sync_invoice
 from invoicing.connectors import salesforce
 from invoicing.domain.forms.outcomes import InvoiceOutcome
 from invoicing.errors import EventsMissed, Rejected
-from invoicing.ledger import database, inbox
+from invoicing.ledger import database, inbox, stream_positions
 from invoicing.ledger.inbox import EventFilter
 from invoicing.ledger.models import Event
 from tests.conftest import Sandbox
@@ -242,7 +242,7 @@ def test_a_poll_after_a_month_raises_the_alarm_and_has_everything_compared(
 ) -> None:
     """Events may be lost by then: the run says so, and a full sync is under way, once."""
     long_ago = datetime.now(UTC) - timedelta(days=26)
-    inbox.move_cursor("events:acct_1SandboxAcme", long_ago)
+    stream_positions.move_cursor("events:acct_1SandboxAcme", long_ago)
     with pytest.raises(EventsMissed, match="A full sync was started"):
         poll_events()
     assert deployed.runs("full-sync") == 1
@@ -255,7 +255,7 @@ def test_wrong_key_is_one_clear_error(
 ) -> None:
     """A key of another account, or none at all, stops every run before it writes."""
     from invoicing.connectors import stripe as connector
-    from invoicing.ledger import links
+    from invoicing.ledger import environment_binding
     from invoicing.settings import settings
 
     monkeypatch.setenv("INVOICING_STRIPE__API_KEY", "sk_live_wrong")
@@ -263,7 +263,7 @@ def test_wrong_key_is_one_clear_error(
     connector.client.cache_clear()
     with pytest.raises(Exception, match="Stripe does not accept the API key"):
         sync_invoice(sent.name)
-    assert links.binding("acct_1SandboxAcme", livemode=True) is not None
+    assert environment_binding.binding("acct_1SandboxAcme", livemode=True) is not None
 
 
 def test_refused_is_not_retried(sent: InvoiceOutcome) -> None:
