@@ -12,7 +12,7 @@ from tasks.runtime.flow import invoicing_flow
 from tasks.runtime.run_page import name_run
 from tasks.sending.approval import await_approval
 from tasks.sending.approval_in_salesforce import approve
-from tasks.sending.compare_totals import compare_totals
+from tasks.sending.compare_draft import compare_totals
 from tasks.sending.customer import check_saved_payment, ensure_customer
 from tasks.sending.finalize_and_deliver import (
     charge,

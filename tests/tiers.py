@@ -33,7 +33,7 @@ LONG_FILES = frozenset(
         "test_raise_invoice_wizard.py",
         "test_rotated_keys.py",
         "test_spreadsheets.py",
-        "test_table_download.py",
+        "test_table_source.py",
         "test_timeline.py",
     ]
 )

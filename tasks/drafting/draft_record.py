@@ -26,11 +26,11 @@ from invoicing.ledger import intents
 from invoicing.ledger.intents import RAISE
 from invoicing.ledger.models import TimelineEntry
 from tasks.records.accounts import read_account
-from tasks.records.environment_check import org_currency
 from tasks.records.invoices import read_invoice
+from tasks.records.org_facts import org_currency
 from tasks.records.price_books import read_price_book
-from tasks.records.record_writer import add_entries, make_entry
 from tasks.records.tax_rate_names import rate_problems
+from tasks.records.timeline import add_entries, make_entry
 from tasks.runtime.clock import today
 from tasks.runtime.run_page import run_id, run_url
 from tasks.runtime.step import step

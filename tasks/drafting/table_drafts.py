@@ -25,9 +25,9 @@ from invoicing.ledger import intents, table_layouts
 from invoicing.settings import settings
 from tasks.drafting.bulk_checks import BulkItem, Defaults, checked
 from tasks.drafting.draft_record import options_problems
-from tasks.drafting.table_download import read_file_at
+from tasks.drafting.table_source import read_file_at
 from tasks.records.accounts import read_accounts
-from tasks.records.environment_check import org_currency
+from tasks.records.org_facts import org_currency
 from tasks.records.price_books import read_price_book
 from tasks.records.tax_rate_names import known_rate, rate_problems, read_taxes
 from tasks.runtime.run_page import run_id

@@ -12,7 +12,7 @@ from invoicing.ledger import drift, rewritten_values, sync_runs
 from invoicing.ledger.models import DriftRow, SyncRun
 from invoicing.settings import settings
 from tasks.full_sync.missing_customer_ids import SilentAccount
-from tasks.records.saved_values import said
+from tasks.records.rewritten_values import field_label
 from tasks.runtime.run_page import publish_page, publish_table, record_page, run_url, stripe_page
 from tasks.runtime.step import step
 
@@ -107,7 +107,9 @@ def _changed_by_org() -> list[str]:
     changed = rewritten_values.by_field()
     if not changed:
         return []
-    rows = ((said(one.field), f"{one.invoices:,}", one.written, one.saved) for one in changed)
+    rows = (
+        (field_label(one.field), f"{one.invoices:,}", one.written, one.saved) for one in changed
+    )
     return [
         "## Changed by the org as it saves",
         "A flow or a trigger of the org changes these texts, and is let have its way. Once it no "

@@ -9,7 +9,7 @@ from invoicing.domain.model.record_ids import looks_like_id
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.queries import Condition, Query, all_of, any_of, equals, is_in
 from invoicing.mapping import org_field_reader
-from tasks.records.environment_check import org_currency
+from tasks.records.org_facts import org_currency
 from tasks.records.soql_lists import word_batches
 
 

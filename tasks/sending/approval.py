@@ -21,10 +21,10 @@ from invoicing.errors import Rejected
 from invoicing.ledger import intents
 from invoicing.ledger.intents import APPROVE, FINALIZE, SEND
 from invoicing.settings import settings
-from tasks.records.environment_check import text_lengths
 from tasks.records.invoices import write_sync_message
 from tasks.records.locks import INVOICE
-from tasks.records.record_writer import add_entry
+from tasks.records.org_facts import text_lengths
+from tasks.records.timeline import add_entry
 from tasks.runtime.clock import today
 from tasks.runtime.prompts import Prompts
 from tasks.runtime.run_page import run_id

@@ -26,10 +26,10 @@ from invoicing.ledger import intents, request_records
 from invoicing.ledger.intents import APPROVED_BY, ASK_APPROVAL, DECIDE, SEND, TELL_APPROVERS
 from invoicing.ledger.models import Intent, RequestRecord
 from invoicing.settings import settings
-from tasks.records.environment_check import text_lengths
 from tasks.records.invoices import read_invoice, write_sync_message
 from tasks.records.locks import INVOICE, lock_quietly
-from tasks.records.record_writer import add_entry
+from tasks.records.org_facts import text_lengths
+from tasks.records.timeline import add_entry
 from tasks.runtime.run_page import run_id
 from tasks.runtime.step import step
 

@@ -30,8 +30,8 @@ from invoicing.ledger.intents import (
 from invoicing.settings import settings
 from tasks.records.linked_invoice import lost_draft
 from tasks.records.locks import INVOICE
-from tasks.records.record_writer import add_entry
 from tasks.records.tax_rate_names import rate_ids, tax_behavior
+from tasks.records.timeline import add_entry
 from tasks.runtime.clock import today
 from tasks.runtime.run_page import run_id
 from tasks.runtime.step import step

@@ -16,7 +16,7 @@ from invoicing.ledger import timeline
 from invoicing.ledger.models import EntryState
 from tasks.records.invoices import read_invoice
 from tasks.records.locks import lock_invoice
-from tasks.records.record_writer import make_entry
+from tasks.records.timeline import make_entry
 from tasks.sending.customer import ensure_customer
 from tasks.sending.stripe_draft import create_draft
 from tests.conftest import Sandbox

@@ -29,7 +29,7 @@ from invoicing.ledger.database import session
 from invoicing.ledger.models import DriftRow, SyncRun
 from invoicing.settings import settings
 from tasks.full_sync import repair
-from tasks.full_sync.staging import SUBJECT, lock_sync
+from tasks.full_sync.sync_run import SUBJECT, lock_sync
 from tasks.records.accounts import surviving_accounts
 from tasks.sync.stripe_reader import read_invoices
 from tests.conftest import Sandbox

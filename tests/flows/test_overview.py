@@ -120,7 +120,7 @@ def test_runs_are_counted_for_the_receivers_metrics(
     draft: Raise, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """How many of each flow ended how and how long they worked; what was before the first not."""
-    monkeypatch.setattr("tasks.installation.run_metrics.COUNTED_AFTER", timedelta())
+    monkeypatch.setattr("tasks.installation.run_durations.COUNTED_AFTER", timedelta())
     invoice = draft().name
     Conversation(void_invoice, invoice=invoice)
     overview()

@@ -19,7 +19,7 @@ from invoicing.domain.model.invoice import Invoice
 from invoicing.domain.stripe.hosted_page_links import page_of
 from invoicing.errors import Conflict, InvoicingError, Rejected
 from invoicing.settings import settings
-from tasks.sending.compare_totals import compare_totals
+from tasks.sending.compare_draft import compare_totals
 from tests.conftest import Sandbox
 from tests.flows.conftest import Org
 
