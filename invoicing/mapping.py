@@ -90,4 +90,4 @@ def schema_fingerprint() -> str:
 
 
 if __name__ == "__main__":  # what asks the org reads its mapping here, so it is not imported
-    runpy.run_module("invoicing.mapping_check", run_name="__main__")
+    runpy.run_module("invoicing.org_check", run_name="__main__")

@@ -16,7 +16,7 @@ from invoicing.errors import EnvironmentMismatch
 from invoicing.ledger import environment_binding
 from invoicing.ledger.models import Binding
 from invoicing.mapping import schema_fingerprint
-from invoicing.mapping_check import check_org, check_package
+from invoicing.org_check import check_org, check_package
 from invoicing.settings import Settings, settings
 from tasks.runtime.step import step
 
