@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from sandbox.package_check.findings import Findings
-from sandbox.package_check.names import Org
+from sandbox.package_check.org_names import Org
 from sandbox.package_check.source import Component, Element, Package
 from sandbox.salesforce.package import COLUMNS
 from sandbox.salesforce.pages.list_view import OPERATIONS
