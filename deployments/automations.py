@@ -25,7 +25,7 @@ def main() -> None:
             sys.stdout.write(
                 f"address of notifications: {alert_automations.keep_address(client)}\n"
             )
-            wanted = alert_automations.wanted(client)
+            wanted = alert_automations.all_automations(client)
         for name, what in automation_sync.apply(wanted).items():
             sys.stdout.write(f"{name}: {what}\n")
     except (InvoicingError, httpx.HTTPError) as error:

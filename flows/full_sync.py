@@ -13,7 +13,11 @@ from tasks.full_sync.approval import await_approval
 from tasks.full_sync.drift_report import publish_drift
 from tasks.full_sync.find_drift import find_drift
 from tasks.full_sync.missed_refunds import find_missed_refunds
-from tasks.full_sync.missing_customer_ids import SilentAccount, show_missing_customers, silence
+from tasks.full_sync.missing_customer_ids import (
+    SilentAccount,
+    show_missing_customers,
+    silent_accounts_message,
+)
 from tasks.full_sync.repair import SIDE_BY_SIDE, repair
 from tasks.full_sync.staging import read_salesforce, read_stripe
 from tasks.full_sync.sync_changed import sync_changed
@@ -73,5 +77,5 @@ def full_sync(
     ending = f": {outcomes}." if differ else "."
     return Outcome(
         sentence=f"{counted(compared, 'invoice')} compared, {differ:,} differed{ending}"
-        f"{silence(silent)}"
+        f"{silent_accounts_message(silent)}"
     )

@@ -21,7 +21,7 @@ from invoicing.ledger import intents
 from invoicing.ledger.intents import FINALIZE, RAISE
 from tasks.corrections.invoice_state import read_invoice_state
 from tasks.drafting.billed_content import read_billed
-from tasks.drafting.draft_record import Draft, used_before, write_draft
+from tasks.drafting.draft_record import Draft, used_before_message, write_draft
 from tasks.records.invoices import find_record, read_invoice
 from tasks.records.locks import INVOICE
 from tasks.runtime.clock import today
@@ -53,7 +53,7 @@ def write_replacement(record_id: str, due_date: date | None, request_id: str) ->
     made = _replacement(equals(record.LOCAL_KEY, key))
     if made:
         if not intents.claim(RAISE, key, digest=asked, actor=run_id()):
-            raise Rejected(used_before(made["Name"]))
+            raise Rejected(used_before_message(made["Name"]))
         return read_invoice.fn(str(made["Id"]))
     state, old = read_invoice_state.fn(record_id), read_invoice.fn(record_id)
     problems = list(action_problems(InvoiceAction.REPLACE, state))

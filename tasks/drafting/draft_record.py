@@ -129,7 +129,7 @@ def write_draft(draft: Draft) -> Invoice:
     named = equals(record.LOCAL_KEY, draft.key)
     found = client.query(Query(record.INVOICE, ["Id", "Name", "Account__c"], where=named))
     if not same or (found and found[0]["Account__c"] != draft.account.id):
-        raise Rejected(used_before(found[0]["Name"] if found else ""))
+        raise Rejected(used_before_message(found[0]["Name"] if found else ""))
     if found:
         get_run_logger().info("This request has already raised its invoice.")
         return _raised(found[0]["Id"], draft)
@@ -141,7 +141,7 @@ def write_draft(draft: Draft) -> Invoice:
     return _raised(answers["invoice"]["id"], draft)
 
 
-def used_before(name: str) -> str:
+def used_before_message(name: str) -> str:
     """The refusal of a request id that stands for something else already."""
     raised = f" for {name}" if name else ""
     return (

@@ -93,7 +93,7 @@ class Notifications(BaseSettings):
     )
 
 
-def wanted(client: SyncPrefectClient) -> list[AutomationCore]:
+def all_automations(client: SyncPrefectClient) -> list[AutomationCore]:
     """All automations of this installation: what is done about dead runs, and what is told.
 
     Raises:

@@ -257,7 +257,7 @@ def _when(schedule: tuple[str, str] | None) -> str:
 
 def _automations() -> str:
     with server() as client:
-        wanted = alert_automations.wanted(client)
+        wanted = alert_automations.all_automations(client)
         present = automation_sync.present(client)
         wrong = alert_automations.mistakes(client)
     for automation in wanted:

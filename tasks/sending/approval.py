@@ -35,8 +35,8 @@ from tasks.sending.approval_in_salesforce import (
     ask_approvers,
     decided_about,
     decides_in_salesforce,
+    next_step,
     waits_for_approvers,
-    way_on,
     withdraw_question,
 )
 
@@ -76,7 +76,7 @@ def await_approval(draft: Invoice, asked: AmountDue, missing: str = "") -> str:
     record_decision(draft, asked, decision)
     if not decision.approved:
         said = f"{draft.name} was declined by {decision.by}: {decision.comment}"
-        raise Rejected(f"{said}. {way_on(draft.name)}" if asked.finalized else said)
+        raise Rejected(f"{said}. {next_step(draft.name)}" if asked.finalized else said)
     return ""
 
 
@@ -171,7 +171,7 @@ def _mark_expired(row: salesforce.Record) -> None:
         SyncState.FAILED,
         f"{row['Name']} was not sent: nobody approved or declined it before its run had ended. "
         + (
-            way_on(row["Name"])
+            next_step(row["Name"])
             if row[record.STATUS] == Status.OPEN
             else "Send it again, and the approvers are asked again."
         ),

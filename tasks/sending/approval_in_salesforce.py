@@ -52,7 +52,7 @@ DECIDED = {
 NOT_SENT = "It is open in Stripe, and was neither mailed nor charged."
 
 
-def way_on(name: str) -> str:
+def next_step(name: str) -> str:
     """What to do about an invoice that is final and did not go out."""
     return (
         f"{NOT_SENT} Run send-invoice again to be asked again, or void-invoice if {name} is not "
@@ -268,7 +268,7 @@ def _take_no(record_id: str, request_id: str) -> str:
     comment = request_record.read_parameters(request.parameters).get("comment", "")
     said = f"{draft.name} was declined by {name}: {comment or 'no reason was given'}."
     if draft.status is not Status.DRAFT:
-        said += f" {way_on(draft.name)}"
+        said += f" {next_step(draft.name)}"
     write_sync_message(record_id, SyncState.FAILED, said)
     _tell_whoever_sent(question, f"{draft.name} was declined", said)
     return said

@@ -74,7 +74,7 @@ def client(
     ):
         settings.cache_clear()
         assert alert_automations.keep_address(client) == "created"
-        automation_sync.apply(alert_automations.wanted(client))
+        automation_sync.apply(alert_automations.all_automations(client))
         yield client
 
 
@@ -160,7 +160,7 @@ def test_the_address_is_kept_as_a_secret_and_follows_the_settings(
     before = len(client.read_automations())
     monkeypatch.delenv("INVOICING_NOTIFICATIONS_URL")
     assert alert_automations.keep_address(client) == "deleted"
-    automation_sync.apply(alert_automations.wanted(client))
+    automation_sync.apply(alert_automations.all_automations(client))
     assert len(client.read_automations()) == before - 7
     assert alert_automations.mistakes(client) == []
 
