@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sandbox.common.admin import takes
-from sandbox.salesforce import custom_metadata, deletion, records
+from sandbox.salesforce import custom_metadata, deletion, merge, records
 from sandbox.salesforce.asgi import Salesforce
 from sandbox.salesforce.errors import SalesforceError
 from sandbox.salesforce.generate import Size, generate
