@@ -303,7 +303,7 @@ def measure(state: Path, ledger_url: str | None, given: argparse.Namespace) -> d
         world = World(stack)
         prefect = Prefect(stack.urls.prefect_api)
         for flow in ("poll-events", "full-sync"):
-            prefect.pause(flow, paused=True)
+            prefect.set_paused(flow, paused=True)
         lock_sync = given.lock_sync + 1
         world.fill(lock_sync + given.burst + given.killed)
         names = [invoice["id"] for invoice in world.invoices()]

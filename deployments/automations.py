@@ -12,7 +12,7 @@ from prefect.client.orchestration import get_client
 
 from invoicing.errors import InvoicingError
 from invoicing.settings import read
-from tasks.installation import alert_automations, automations, queues
+from tasks.installation import alert_automations, automation_sync, queues
 
 
 def main() -> None:
@@ -25,8 +25,8 @@ def main() -> None:
             sys.stdout.write(
                 f"address of notifications: {alert_automations.keep_address(client)}\n"
             )
-            wanted = alert_automations.wanted(client)
-        for name, what in automations.apply(wanted).items():
+            wanted = alert_automations.all_automations(client)
+        for name, what in automation_sync.apply(wanted).items():
             sys.stdout.write(f"{name}: {what}\n")
     except (InvoicingError, httpx.HTTPError) as error:
         sys.exit(f"Queues and automations are not complete. {error or type(error).__name__}")

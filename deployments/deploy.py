@@ -12,7 +12,7 @@ from prefect.exceptions import ObjectNotFound
 from invoicing.connectors import prefect
 from invoicing.errors import Misconfigured
 from invoicing.ledger.database import migrate
-from tasks.installation import server_owner
+from tasks.installation import prefect_server
 from tasks.installation.queues import POOL
 
 ROOT = Path(__file__).parents[1]
@@ -25,8 +25,8 @@ def deploy() -> None:
     Raises:
         InvoicingError: what is in the way; the programs that are started say it themselves.
     """
-    environment = os.environ | server_owner.variables()
-    server_owner.claim()
+    environment = os.environ | prefect_server.variables()
+    prefect_server.claim()
     migrate()
     work_pool()
     for program in PROGRAMS:
@@ -42,7 +42,7 @@ def work_pool() -> str:
     Returns:
         What was done, as a sentence.
     """
-    with server_owner.server() as client:
+    with prefect_server.server() as client:
         try:
             pool = client.read_work_pool(POOL)
             if pool.is_paused:

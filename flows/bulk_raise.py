@@ -4,9 +4,9 @@ from typing import Annotated
 
 from pydantic import Field
 
+from invoicing.domain.forms.outcomes import BulkOutcome
 from invoicing.domain.forms.parameters import (
     NOTHING_GIVEN,
-    BulkOutcome,
     Folded,
     FoldedOptions,
     OptionalDate,

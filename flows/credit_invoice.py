@@ -4,11 +4,11 @@ from typing import Annotated
 
 from pydantic import Field
 
+from invoicing.domain.forms.outcomes import InvoiceOutcome
 from invoicing.domain.forms.parameters import (
     CreditLine,
     CreditReason,
     GiveBack,
-    InvoiceOutcome,
     InvoiceReference,
     OptionalNumber,
     RequestId,

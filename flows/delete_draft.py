@@ -1,6 +1,7 @@
 """Delete a draft that is not wanted, on both sides."""
 
-from invoicing.domain.forms.parameters import InvoiceOutcome, InvoiceReference
+from invoicing.domain.forms.outcomes import InvoiceOutcome
+from invoicing.domain.forms.parameters import InvoiceReference
 from tasks.drafting.clone_delete import (
     check_deletable,
     delete_in_stripe,

@@ -1,7 +1,7 @@
 """Look at everything that an installation needs."""
 
 from invoicing.doctor.checks import as_page, of, summary
-from invoicing.domain.forms.parameters import Outcome
+from invoicing.domain.forms.outcomes import Outcome
 from invoicing.errors import EnvironmentMismatch
 from tasks.installation.examination import examine_installation
 from tasks.runtime.flow import invoicing_flow

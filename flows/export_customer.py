@@ -4,7 +4,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from invoicing.domain.forms.parameters import Needed, Outcome
+from invoicing.domain.forms.outcomes import Outcome
+from invoicing.domain.forms.parameters import Needed
 from tasks.personal_data.known_as import check_id
 from tasks.personal_data.one_customer import export
 from tasks.records.environment_check import verify_environment

@@ -1,6 +1,6 @@
 """Delete what is old."""
 
-from invoicing.domain.forms.parameters import Outcome
+from invoicing.domain.forms.outcomes import Outcome
 from tasks.personal_data.retention import delete_old_reports, delete_old_runs, forget_texts
 from tasks.runtime.flow import invoicing_flow
 

@@ -5,16 +5,23 @@ from typing import Annotated
 from prefect.futures import wait
 from pydantic import Field
 
-from invoicing.domain.forms.parameters import Outcome
+from invoicing.domain.forms.outcomes import Outcome
 from invoicing.domain.model.wording import counted
 from invoicing.domain.sync.drift_kinds import KINDS_FOR_PEOPLE, Kind
 from tasks.events.retry_dead_letters import retry_dead_letters
 from tasks.full_sync.approval import await_approval
 from tasks.full_sync.drift_report import publish_drift
+from tasks.full_sync.find_drift import find_drift
 from tasks.full_sync.missed_refunds import find_missed_refunds
-from tasks.full_sync.missing_customer_ids import SilentAccount, show_missing_customers, silence
-from tasks.full_sync.repair import SIDE_BY_SIDE, find_drift, repair, sync_changed
-from tasks.full_sync.staging import begin_sync, finish_sync, lock_sync, read_salesforce, read_stripe
+from tasks.full_sync.missing_customer_ids import (
+    SilentAccount,
+    show_missing_customers,
+    silent_accounts_message,
+)
+from tasks.full_sync.repair import SIDE_BY_SIDE, repair
+from tasks.full_sync.staging import read_salesforce, read_stripe
+from tasks.full_sync.sync_changed import sync_changed
+from tasks.full_sync.sync_run import begin_sync, finish_sync, lock_sync
 from tasks.records.environment_check import verify_environment
 from tasks.runtime.flow import invoicing_flow
 from tasks.sending.one_off_email import give_back_all_emails
@@ -70,5 +77,5 @@ def full_sync(
     ending = f": {outcomes}." if differ else "."
     return Outcome(
         sentence=f"{counted(compared, 'invoice')} compared, {differ:,} differed{ending}"
-        f"{silence(silent)}"
+        f"{silent_accounts_message(silent)}"
     )

@@ -1,6 +1,6 @@
 """Process the events that wait in the inbox."""
 
-from invoicing.domain.forms.parameters import Outcome
+from invoicing.domain.forms.outcomes import Outcome
 from tasks.events.event_processing import drain, summary
 from tasks.records.environment_check import verify_environment
 from tasks.runtime.flow import invoicing_flow

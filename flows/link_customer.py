@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from invoicing.domain.forms.customer_links import read_requests
-from invoicing.domain.forms.parameters import LinkOutcome
+from invoicing.domain.forms.outcomes import LinkOutcome
 from tasks.records.environment_check import verify_environment
 from tasks.runtime.flow import invoicing_flow
 from tasks.runtime.run_page import name_run

@@ -1,6 +1,6 @@
 """Mark what became overdue, and what no longer is."""
 
-from invoicing.domain.forms.parameters import Outcome
+from invoicing.domain.forms.outcomes import Outcome
 from tasks.records.environment_check import verify_environment
 from tasks.runtime.flow import invoicing_flow
 from tasks.sync.overdue import find_wrong_overdue_marks, mark_all

@@ -1,8 +1,8 @@
 """Show people where to begin."""
 
-from invoicing.domain.forms.parameters import Outcome
+from invoicing.domain.forms.outcomes import Outcome
 from tasks.installation.overview import update_overview
-from tasks.installation.run_metrics import count_runs
+from tasks.installation.run_durations import count_runs
 from tasks.runtime.flow import invoicing_flow
 
 

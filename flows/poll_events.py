@@ -5,8 +5,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from invoicing.domain.forms.parameters import Outcome
-from tasks.events.event_processing import close_gap, drain, fetch_events, summary
+from invoicing.domain.forms.outcomes import Outcome
+from tasks.events.event_fetching import close_gap, fetch_events
+from tasks.events.event_processing import drain, summary
 from tasks.records.environment_check import verify_environment
 from tasks.records.record_writer import complete_timelines
 from tasks.runtime.flow import invoicing_flow

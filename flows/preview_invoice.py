@@ -1,6 +1,7 @@
 """Say what an invoice will come to, before it is sent."""
 
-from invoicing.domain.forms.parameters import InvoiceOutcome, InvoiceReference
+from invoicing.domain.forms.outcomes import InvoiceOutcome
+from invoicing.domain.forms.parameters import InvoiceReference
 from tasks.drafting.preview import ask_for_preview, check_billable, publish_preview, write_preview
 from tasks.records.environment_check import verify_environment
 from tasks.records.invoices import read_invoice

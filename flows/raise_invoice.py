@@ -4,10 +4,10 @@ from typing import Annotated
 
 from pydantic import Field
 
+from invoicing.domain.forms.outcomes import InvoiceOutcome
 from invoicing.domain.forms.parameters import (
     AccountReference,
     FoldedOptions,
-    InvoiceOutcome,
     LineItem,
     Needed,
     OptionalDate,

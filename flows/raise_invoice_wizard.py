@@ -4,10 +4,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from invoicing.domain.forms.parameters import InvoiceOutcome
+from invoicing.domain.forms.outcomes import InvoiceOutcome
 from invoicing.domain.forms.wizard import choose_account, compose
 from tasks.drafting.draft_record import write_draft
-from tasks.drafting.wizard_lookups import confirm_order, look_for_account, open_price_book
+from tasks.drafting.wizard_steps import confirm_order, look_for_account, open_price_book
 from tasks.records.environment_check import verify_environment
 from tasks.runtime.flow import invoicing_flow
 from tasks.runtime.prompts import Prompts

@@ -1,6 +1,7 @@
 """Rebuild what the ledger must know, after it was restored from a copy, or lost."""
 
-from invoicing.domain.forms.parameters import OptionalDate, Outcome
+from invoicing.domain.forms.outcomes import Outcome
+from invoicing.domain.forms.parameters import OptionalDate
 from invoicing.domain.model.wording import counted
 from tasks.rebuild.from_salesforce import (
     restore_customers,

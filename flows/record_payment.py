@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import Field
 
+from invoicing.domain.forms.outcomes import InvoiceOutcome
 from invoicing.domain.forms.parameters import (
-    InvoiceOutcome,
     InvoiceReference,
     OptionalDate,
     OptionalNumber,

@@ -1,6 +1,6 @@
 """Refresh the products that forms offer to choose from."""
 
-from invoicing.domain.forms.parameters import Outcome
+from invoicing.domain.forms.outcomes import Outcome
 from invoicing.domain.model.wording import counted
 from tasks.drafting.product_options import MAX_CHOICES, publish_choices, read_choices
 from tasks.records.environment_check import verify_environment

@@ -2,7 +2,8 @@
 
 from typing import Annotated
 
-from invoicing.domain.forms.parameters import InvoiceOutcome, InvoiceReference, Needed, RequestId
+from invoicing.domain.forms.outcomes import InvoiceOutcome
+from invoicing.domain.forms.parameters import InvoiceReference, Needed, RequestId
 from tasks.records.environment_check import verify_environment
 from tasks.runtime.flow import invoicing_flow
 from tasks.sending.approval_in_salesforce import reject

@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from invoicing.domain.forms.parameters import OptionalMoment, Outcome
+from invoicing.domain.forms.outcomes import Outcome
+from invoicing.domain.forms.parameters import OptionalMoment
 from invoicing.domain.model.wording import counted
 from invoicing.ledger.inbox import EventFilter
 from tasks.events.dead_letter_report import publish_dead_letters

@@ -1,6 +1,7 @@
 """Mail an invoice to its customer again."""
 
-from invoicing.domain.forms.parameters import InvoiceOutcome, InvoiceReference, RequestId
+from invoicing.domain.forms.outcomes import InvoiceOutcome
+from invoicing.domain.forms.parameters import InvoiceReference, RequestId
 from tasks.corrections.invoice_state import read_invoice_state
 from tasks.corrections.resend import mail_again
 from tasks.records.environment_check import verify_environment

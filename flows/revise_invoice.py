@@ -1,9 +1,9 @@
 """Revise a draft: header, lines added, changed, removed."""
 
+from invoicing.domain.forms.outcomes import InvoiceOutcome
 from invoicing.domain.forms.parameters import (
     Clearable,
     FoldedOptions,
-    InvoiceOutcome,
     InvoiceReference,
     LineChange,
     LineItem,

@@ -1,6 +1,7 @@
 """Send a draft to its customer: a saga that may be killed anywhere and run again."""
 
-from invoicing.domain.forms.parameters import InvoiceOutcome, InvoiceReference, RequestId
+from invoicing.domain.forms.outcomes import InvoiceOutcome
+from invoicing.domain.forms.parameters import InvoiceReference, RequestId
 from invoicing.domain.model.invoice_details import Collection
 from tasks.corrections.replacement_draft import check_replaceable
 from tasks.records.accounts import link_customer
@@ -11,7 +12,7 @@ from tasks.runtime.flow import invoicing_flow
 from tasks.runtime.run_page import name_run
 from tasks.sending.approval import await_approval
 from tasks.sending.approval_in_salesforce import approve
-from tasks.sending.compare_totals import compare_totals
+from tasks.sending.compare_draft import compare_totals
 from tasks.sending.customer import check_saved_payment, ensure_customer
 from tasks.sending.finalize_and_deliver import (
     charge,

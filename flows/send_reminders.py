@@ -1,6 +1,6 @@
 """Remind customers of open invoices, as the business planned it."""
 
-from invoicing.domain.forms.parameters import Outcome
+from invoicing.domain.forms.outcomes import Outcome
 from tasks.records.environment_check import verify_environment
 from tasks.runtime.flow import invoicing_flow
 from tasks.sending.reminders import plan_reminders, publish_reminders, remind_all

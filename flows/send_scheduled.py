@@ -1,6 +1,6 @@
 """Send the drafts whose sending date has come."""
 
-from invoicing.domain.forms.parameters import Outcome
+from invoicing.domain.forms.outcomes import Outcome
 from invoicing.domain.model.wording import counted
 from tasks.records.environment_check import verify_environment
 from tasks.runtime.flow import invoicing_flow

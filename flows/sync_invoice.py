@@ -1,11 +1,13 @@
 """Put one invoice right by hand: both sides read, Salesforce brought in step."""
 
-from invoicing.domain.forms.parameters import InvoiceOutcome, InvoiceReference
+from invoicing.domain.forms.outcomes import InvoiceOutcome
+from invoicing.domain.forms.parameters import InvoiceReference
 from tasks.records.environment_check import verify_environment
-from tasks.records.record_writer import publish_timeline
+from tasks.records.linked_invoice import find_in_stripe
+from tasks.records.timeline import publish_timeline
 from tasks.runtime.flow import invoicing_flow
 from tasks.runtime.run_page import name_run
-from tasks.sync.refresh import find_in_stripe, refresh
+from tasks.sync.refresh import refresh
 from tasks.sync.refresh_result import to_outcome
 
 

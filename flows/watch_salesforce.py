@@ -1,6 +1,6 @@
 """Do what records ask for, so that nothing depends on Salesforce reaching Prefect."""
 
-from invoicing.domain.forms.parameters import Outcome
+from invoicing.domain.forms.outcomes import Outcome
 from invoicing.domain.model.wording import counted
 from tasks.records.environment_check import verify_environment
 from tasks.requests.action_field import (

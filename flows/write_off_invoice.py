@@ -1,7 +1,8 @@
 """Write an invoice off: the money is not expected any more."""
 
-from invoicing.domain.forms.parameters import InvoiceOutcome, InvoiceReference
-from invoicing.domain.stripe.transitions import InvoiceAction
+from invoicing.domain.forms.outcomes import InvoiceOutcome
+from invoicing.domain.forms.parameters import InvoiceReference
+from invoicing.domain.stripe.action_rules import InvoiceAction
 from tasks.corrections.invoice_state import check_allowed, read_invoice_state
 from tasks.corrections.void_and_write_off import write_off
 from tasks.records.environment_check import verify_environment

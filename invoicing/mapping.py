@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.model.wording import nearest
-from invoicing.domain.salesforce.custom_fields import OrgFieldReader
 from invoicing.domain.salesforce.field_mapping import OrgMapping, with_namespace
+from invoicing.domain.salesforce.org_fields import OrgFieldReader
 from invoicing.domain.salesforce.required_schema import OBJECTS
 from invoicing.errors import Misconfigured
 from invoicing.settings import settings
@@ -90,4 +90,4 @@ def schema_fingerprint() -> str:
 
 
 if __name__ == "__main__":  # what asks the org reads its mapping here, so it is not imported
-    runpy.run_module("invoicing.mapping_check", run_name="__main__")
+    runpy.run_module("invoicing.org_check", run_name="__main__")

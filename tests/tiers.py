@@ -27,13 +27,13 @@ LONG_FILES = frozenset(
         "test_wrong_stripe_id.py",
         "test_orgs_that_refuse.py",
         "test_package_upgrades.py",
-        "test_other_shapes.py",
+        "test_org_shapes.py",
         "test_personal_data.py",
-        "test_prefect_lost.py",
+        "test_prefect_database_lost.py",
         "test_raise_invoice_wizard.py",
         "test_rotated_keys.py",
         "test_spreadsheets.py",
-        "test_table_download.py",
+        "test_table_source.py",
         "test_timeline.py",
     ]
 )

@@ -32,7 +32,7 @@ from invoicing.connectors.prefect import Prefect
 from invoicing.connectors.salesforce import Salesforce
 from invoicing.domain.salesforce.queries import Query, equals
 from invoicing.domain.salesforce.record import INVOICE
-from invoicing.domain.stripe.hosted_page import page_of
+from invoicing.domain.stripe.hosted_page_links import page_of
 from invoicing.settings import Salesforce as SalesforceSettings
 
 STATE = Path(".demo")
@@ -271,7 +271,7 @@ def miss_the_webhooks(story: Story) -> None:
     story.run("send-invoice", invoice=name)
     story.wait_for_events()
     story.say("Webhooks are switched off, for good; scheduled polls wait.")
-    story.prefect.pause("poll-events", paused=True)
+    story.prefect.set_paused("poll-events", paused=True)
     story.sandbox("POST", "webhooks", enabled=False, drop=True)
     story.pay(story.record(name)["Stripe_Invoice_Id__c"])
     story.expect(story.record(name)["Status__c"] == "Open", "Salesforce has not heard of it")
@@ -316,7 +316,7 @@ def drift_apart(story: Story) -> None:
     )
     story.expect("0 differed" in story.run("full-sync"), "a second sync finds nothing")
     story.sandbox("POST", "webhooks", enabled=True)
-    story.prefect.pause("poll-events", paused=False)
+    story.prefect.set_paused("poll-events", paused=False)
 
 
 def leave_some_work(story: Story) -> None:

@@ -160,7 +160,7 @@ class Prefect:
         state = run["state"] or _State()
         return RunState(run["name"], state.get("type", "SCHEDULED"), state.get("message") or "")
 
-    def pause(self, flow: str, *, paused: bool) -> None:
+    def set_paused(self, flow: str, *, paused: bool) -> None:
         """Switch a deployment's schedules off or on."""
         self._request("PATCH", f"/deployments/{self._deployment(flow)}", {"paused": paused})
 

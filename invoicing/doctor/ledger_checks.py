@@ -3,7 +3,7 @@
 from invoicing.doctor.checks import Check, Wrong
 from invoicing.doctor.settings_checks import SETTINGS
 from invoicing.errors import TransientError
-from invoicing.ledger import database, health
+from invoicing.ledger import database, readiness
 
 LEDGER = "ledger"
 APART_SECONDS = 10
@@ -45,14 +45,14 @@ def _current() -> str:
 
 def _writable() -> str:
     try:
-        health.check_writable()
+        readiness.check_writable()
     except TransientError as error:
         raise Wrong(str(error)) from error
     return "It takes writes."
 
 
 def _clock() -> str:
-    ahead = health.seconds_ahead()
+    ahead = readiness.seconds_ahead()
     if abs(ahead) > APART_SECONDS:
         raise Wrong(
             f"Its clock is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} ours."

@@ -28,7 +28,7 @@ from invoicing.domain.salesforce.record import (
 from invoicing.domain.salesforce.required_schema import OBJECTS
 from invoicing.errors import EnvironmentMismatch, Rejected
 from invoicing.mapping import org_mapping
-from invoicing.mapping_check import data_mistakes
+from invoicing.org_check import data_mistakes
 from invoicing.settings import settings
 
 LOGIN = "Salesforce login"

@@ -179,7 +179,7 @@ def _mails() -> str:
 def _permitted(permission: Permission) -> str:
     if not settings().stripe.api_key.get_secret_value().startswith(RESTRICTED):
         return "A secret key may do everything."
-    refusal = stripe.client().refusal(*permission.call)
+    refusal = stripe.client().try_call(*permission.call)
     if refusal:
         raise Wrong(refusal)
     return "The restricted key has it."

@@ -22,18 +22,17 @@ from invoicing.ledger.database import (
     one_at_a_time,
     read_all,
     read_first,
-    read_row,
     session,
 )
 from invoicing.ledger.models import (
     PROCESSED_WITH_BODY,
     PROCESSING,
     UNPROCESSED,
-    Cursor,
     Event,
     EventState,
     ProcessingTime,
 )
+from invoicing.ledger.stream_positions import cursor, move_cursor
 
 MAX_ATTEMPTS = 8
 """Handlers that may die of an event, one after another."""
@@ -367,17 +366,3 @@ def delete_bodies(before: datetime) -> int:
     """
     change = update(Event).where(text(PROCESSED_WITH_BODY), col(Event.received_at) < before)
     return execute(change.values(body=""))
-
-
-def cursor(name: str) -> datetime | None:
-    """Position in a stream, as a UTC instant."""
-    found = read_row(Cursor, name)
-    return found.position if found else None
-
-
-def move_cursor(name: str, position: datetime) -> None:
-    """Remember how far a stream was read; never moves backwards."""
-    with session() as ledger:
-        found = ledger.get(Cursor, name, with_for_update=True)
-        if found is None or found.position < position:
-            ledger.merge(Cursor(name=name, position=position, moved_at=datetime.now(UTC)))

@@ -178,7 +178,7 @@ def claim(operation: str, subject: str, *, digest: str, actor: str) -> bool:
         return intent.digest == digest
 
 
-def decide(operation: str, subject: str, *, digest: str, actor: str, outcome: str) -> Intent:
+def set_decision(operation: str, subject: str, *, digest: str, actor: str, outcome: str) -> Intent:
     """Write down what was decided for a content, in place of what was decided before.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Links between Salesforce records and Stripe objects, and the environment of both."""
+"""Links between Salesforce records and Stripe objects."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,22 +11,10 @@ from invoicing.ledger.database import (
     insert_values,
     read_all,
     read_first,
-    read_row,
     session,
     update_each,
 )
-from invoicing.ledger.models import Binding, Customer, InvoiceLink
-
-
-def binding(stripe_account_id: str, *, livemode: bool) -> Binding | None:
-    """The environment that a Stripe account and mode were bound to, if they were."""
-    return read_row(Binding, (stripe_account_id, livemode))
-
-
-def bind(verified: Binding) -> Binding:
-    """Remember an environment that was verified."""
-    with session() as ledger:
-        return ledger.merge(verified)
+from invoicing.ledger.models import Customer, InvoiceLink
 
 
 def mark_sent(stripe_id: str, sent_at: datetime) -> None:
@@ -80,7 +68,7 @@ def relink(written: Sequence[LastWrite]) -> None:
         update_each(ledger, InvoiceLink, "stripe_id", rows)
 
 
-def remember_many(written: Sequence[LastWrite]) -> None:
+def remember_written_in_bulk(written: Sequence[LastWrite]) -> None:
     """Remember what was written of thousands of invoices, by two statements."""
     if not written:
         return

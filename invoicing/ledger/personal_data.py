@@ -257,7 +257,7 @@ def rows(ids: Collection[str]) -> dict[str, list[dict[str, Any]]]:
     return {table: some for table, some in found.items() if some}
 
 
-def runs(held: Mapping[str, Iterable[Mapping[str, Any]]]) -> set[str]:
+def flow_runs(held: Mapping[str, Iterable[Mapping[str, Any]]]) -> set[str]:
     """The flow runs that rows name: those that wrote them, or work on them."""
     named = (
         str(row.get(column) or "").partition("#")[0]

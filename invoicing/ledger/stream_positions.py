@@ -1,9 +1,9 @@
-"""How far the streams of events were read that give their places no order."""
+"""How far streams were read: by instants where their places have an order, else by replay ids."""
 
 from datetime import UTC, datetime
 
 from invoicing.ledger.database import read_row, session
-from invoicing.ledger.models import Subscription
+from invoicing.ledger.models import Cursor, Subscription
 
 
 def place(name: str) -> bytes | None:
@@ -25,3 +25,17 @@ def move(name: str, replay_id: bytes | None) -> None:
     )
     with session() as ledger:
         ledger.merge(moved)
+
+
+def cursor(name: str) -> datetime | None:
+    """Position in a stream, as a UTC instant."""
+    found = read_row(Cursor, name)
+    return found.position if found else None
+
+
+def move_cursor(name: str, position: datetime) -> None:
+    """Remember how far a stream was read; never moves backwards."""
+    with session() as ledger:
+        found = ledger.get(Cursor, name, with_for_update=True)
+        if found is None or found.position < position:
+            ledger.merge(Cursor(name=name, position=position, moved_at=datetime.now(UTC)))

@@ -7,7 +7,7 @@ import signal
 import sys
 
 from invoicing.errors import InvoicingError
-from invoicing.ledger.health import check_revision
+from invoicing.ledger.readiness import check_revision
 from invoicing.listener.listening import Listener
 from invoicing.settings import settings
 from invoicing.tracing import switch

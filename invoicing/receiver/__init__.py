@@ -1,6 +1,6 @@
 """The endpoint that takes Stripe's webhooks: one file for each part of its work.
 
-``endpoint_config`` (which account is meant), ``verification`` (what is accepted),
+``account_paths`` (which account is meant), ``verification`` (what is accepted),
 ``batch_writer`` (writing down), ``metrics``,
 ``app`` (all of it together), ``server`` (processes and sockets).
 """

@@ -6,19 +6,12 @@ named, of a status its code, and of a URL the words of the three APIs.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-from opentelemetry.context import Context
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.instrumentation.threading import ThreadingInstrumentor
-from opentelemetry.instrumentation.urllib3 import URLLib3Instrumentor
-from opentelemetry.sdk.trace import Event, ReadableSpan, Span, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.trace import Link, Status, StatusCode
 from opentelemetry.util.types import Attributes, AttributeValue
-
-NameOf = Callable[[ReadableSpan], str | None]
 
 KEPT_ATTRIBUTES = frozenset(
     [
@@ -53,47 +46,6 @@ their ``_`` (https://docs.stripe.com/api/invoices/object), not always a digit am
 Salesforce and Prefect have digits."""
 
 ENDED_BADLY = ("FAILED", "CRASHED")
-
-
-class Traces:
-    """Makes spans of calls over HTTP, and of whatever its provider is asked for."""
-
-    def __init__(self, name_of: NameOf | None) -> None:
-        """Begin; the last spans are sent when the process ends."""
-        self.provider = TracerProvider()
-        self.provider.add_span_processor(_Redacting(name_of or (lambda _: None)))
-        URLLib3Instrumentor().instrument(tracer_provider=self.provider, url_filter=template_of)
-        ThreadingInstrumentor().instrument()
-
-
-class _Redacting(BatchSpanProcessor):
-    """Sends spans once they may leave; those that nobody has ended end with the process.
-
-    Prefect leaves the span of a run open that is suspended or taken over.
-    Source: ``prefect.flow_engine`` (a suspension is raised before the span is ended)
-    """
-
-    def __init__(self, name_of: NameOf) -> None:
-        super().__init__(OTLPSpanExporter())
-        self._name_of = name_of
-        self._open: dict[int, Span] = {}
-
-    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        """Remember a span."""
-        super().on_start(span, parent_context)
-        self._open[span.get_span_context().span_id] = span
-
-    def on_end(self, span: ReadableSpan) -> None:
-        """Hand over what may leave of a span."""
-        if span.context:
-            self._open.pop(span.context.span_id, None)
-        super().on_end(redacted(span, self._name_of(span) or span.name))
-
-    def shutdown(self) -> None:
-        """End what is open, and send all."""
-        for span in list(self._open.values()):
-            span.end()
-        super().shutdown()  # type: ignore[no-untyped-call]
 
 
 def redacted(span: ReadableSpan, name: str) -> ReadableSpan:

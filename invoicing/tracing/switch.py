@@ -16,7 +16,7 @@ from invoicing.settings import file
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-    from invoicing.tracing.redaction import NameOf, Traces
+    from invoicing.tracing.export import NameOf, Traces
 
 PREFIX = "OTEL_"
 
@@ -44,7 +44,7 @@ def traces(service: str, name_of: "NameOf | None" = None) -> "Traces | None":
         return None
     given = {name: value for name, value in variables.items() if name.startswith(PREFIX) and value}
     os.environ |= DEFAULTS | {"OTEL_SERVICE_NAME": service} | given
-    from invoicing.tracing.redaction import Traces
+    from invoicing.tracing.export import Traces
 
     return Traces(name_of)
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from invoicing.connectors import stripe
 from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.model.money import Money
+from invoicing.domain.stripe.action_rules import InvoiceState
 from invoicing.domain.stripe.credit_notes import (
     Credit,
     CreditRequest,
@@ -15,7 +16,6 @@ from invoicing.domain.stripe.credit_notes import (
 from invoicing.domain.stripe.payment_facts import MoneyBack
 from invoicing.domain.stripe.projection import RECORD_KEY
 from invoicing.domain.stripe.resources import CreditNote
-from invoicing.domain.stripe.transitions import InvoiceState
 from invoicing.errors import Rejected
 from invoicing.ledger import intents
 from invoicing.ledger.intents import (

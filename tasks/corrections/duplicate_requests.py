@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from invoicing.domain.stripe.transitions import InvoiceState
+from invoicing.domain.stripe.action_rules import InvoiceState
 from invoicing.errors import Rejected
 from invoicing.ledger import intents, request_records
 from invoicing.ledger.models import Intent

@@ -1,7 +1,7 @@
 """An invoice's state in Stripe, and what it allows."""
 
 from invoicing.domain.model.status import DELETABLE, Status, vanished_message
-from invoicing.domain.stripe.transitions import (
+from invoicing.domain.stripe.action_rules import (
     RESULTING_STATUS,
     InvoiceAction,
     InvoiceState,

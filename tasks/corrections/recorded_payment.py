@@ -10,8 +10,8 @@ from invoicing.domain.model.dates import start_of_day
 from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.model.money import Money, plain
 from invoicing.domain.stripe import request_params
+from invoicing.domain.stripe.action_rules import InvoiceState, payment_problems
 from invoicing.domain.stripe.projection import RECORD_KEY
-from invoicing.domain.stripe.transitions import InvoiceState, payment_problems
 from invoicing.errors import Rejected
 from invoicing.ledger import intents
 from invoicing.ledger.intents import (

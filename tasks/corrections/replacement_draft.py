@@ -15,13 +15,13 @@ from invoicing.domain.model.invoice_details import Details
 from invoicing.domain.model.status import Status
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.queries import Comparison, Condition, Query, all_of, equals
-from invoicing.domain.stripe.transitions import InvoiceAction, action_problems
+from invoicing.domain.stripe.action_rules import InvoiceAction, action_problems
 from invoicing.errors import Conflict, Rejected
 from invoicing.ledger import intents
 from invoicing.ledger.intents import FINALIZE, RAISE
 from tasks.corrections.invoice_state import read_invoice_state
-from tasks.drafting.copy_from_stripe import read_billed
-from tasks.drafting.draft_record import Draft, used_before, write_draft
+from tasks.drafting.billed_content import read_billed
+from tasks.drafting.draft_record import Draft, used_before_message, write_draft
 from tasks.records.invoices import find_record, read_invoice
 from tasks.records.locks import INVOICE
 from tasks.runtime.clock import today
@@ -53,7 +53,7 @@ def write_replacement(record_id: str, due_date: date | None, request_id: str) ->
     made = _replacement(equals(record.LOCAL_KEY, key))
     if made:
         if not intents.claim(RAISE, key, digest=asked, actor=run_id()):
-            raise Rejected(used_before(made["Name"]))
+            raise Rejected(used_before_message(made["Name"]))
         return read_invoice.fn(str(made["Id"]))
     state, old = read_invoice_state.fn(record_id), read_invoice.fn(record_id)
     problems = list(action_problems(InvoiceAction.REPLACE, state))

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from invoicing.domain.model.fingerprint import fingerprint
-from invoicing.domain.stripe.transitions import InvoiceAction, InvoiceState
+from invoicing.domain.stripe.action_rules import InvoiceAction, InvoiceState
 from invoicing.errors import Rejected
 from invoicing.ledger import intents
 from invoicing.ledger.intents import FINALIZE, RESEND, SEND

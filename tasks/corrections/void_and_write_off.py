@@ -8,10 +8,8 @@ from prefect.logging import get_run_logger
 from invoicing.connectors import stripe
 from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.model.status import Status
+from invoicing.domain.stripe.action_rules import InvoiceState
 from invoicing.domain.stripe.resources import WholeInvoice
-from invoicing.domain.stripe.transitions import (
-    InvoiceState,
-)
 from invoicing.ledger import intents
 from invoicing.ledger.intents import (
     VOID,

@@ -7,7 +7,7 @@ from more_itertools import chunked, constrained_batches
 
 from invoicing.connectors import salesforce
 from invoicing.connectors.salesforce import GRAPHS, NODES, GraphError, Record
-from invoicing.domain.forms.parameters import BulkOutcome
+from invoicing.domain.forms.outcomes import BulkOutcome
 from invoicing.domain.model import markdown
 from invoicing.domain.model.money import Money
 from invoicing.domain.model.status import Status
@@ -18,8 +18,8 @@ from invoicing.ledger import timeline
 from tasks.drafting.bulk_checks import BulkItem
 from tasks.drafting.draft_record import draft_nodes, raised_entry
 from tasks.records.locks import Lock
-from tasks.records.record_writer import add_entries
 from tasks.records.soql_lists import select_in
+from tasks.records.timeline import add_entries
 from tasks.runtime.run_page import publish_page, record_page
 from tasks.runtime.step import step
 

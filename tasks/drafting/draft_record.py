@@ -26,11 +26,11 @@ from invoicing.ledger import intents
 from invoicing.ledger.intents import RAISE
 from invoicing.ledger.models import TimelineEntry
 from tasks.records.accounts import read_account
-from tasks.records.environment_check import org_currency
 from tasks.records.invoices import read_invoice
+from tasks.records.org_facts import org_currency
 from tasks.records.price_books import read_price_book
-from tasks.records.record_writer import add_entries, make_entry
 from tasks.records.tax_rate_names import rate_problems
+from tasks.records.timeline import add_entries, make_entry
 from tasks.runtime.clock import today
 from tasks.runtime.run_page import run_id, run_url
 from tasks.runtime.step import step
@@ -129,7 +129,7 @@ def write_draft(draft: Draft) -> Invoice:
     named = equals(record.LOCAL_KEY, draft.key)
     found = client.query(Query(record.INVOICE, ["Id", "Name", "Account__c"], where=named))
     if not same or (found and found[0]["Account__c"] != draft.account.id):
-        raise Rejected(used_before(found[0]["Name"] if found else ""))
+        raise Rejected(used_before_message(found[0]["Name"] if found else ""))
     if found:
         get_run_logger().info("This request has already raised its invoice.")
         return _raised(found[0]["Id"], draft)
@@ -141,7 +141,7 @@ def write_draft(draft: Draft) -> Invoice:
     return _raised(answers["invoice"]["id"], draft)
 
 
-def used_before(name: str) -> str:
+def used_before_message(name: str) -> str:
     """The refusal of a request id that stands for something else already."""
     raised = f" for {name}" if name else ""
     return (

@@ -26,7 +26,7 @@ from tasks.drafting.draft_record import line_subrequest, options_problems
 from tasks.records.invoices import read_invoice
 from tasks.records.locks import INVOICE
 from tasks.records.price_books import read_price_book
-from tasks.records.record_writer import add_entry
+from tasks.records.timeline import add_entry
 from tasks.runtime.clock import today
 from tasks.runtime.run_page import run_id, run_url
 from tasks.runtime.step import step

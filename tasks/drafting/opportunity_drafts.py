@@ -13,7 +13,7 @@ from invoicing.domain.salesforce import record
 from invoicing.errors import Rejected
 from tasks.drafting.bulk_checks import BulkItem, Defaults, checked
 from tasks.records.accounts import read_accounts
-from tasks.records.environment_check import org_currency
+from tasks.records.org_facts import org_currency
 from tasks.records.soql_lists import select_in
 from tasks.runtime.step import step
 

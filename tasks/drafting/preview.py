@@ -16,7 +16,7 @@ from invoicing.domain.stripe.balances import amount_due
 from invoicing.errors import Conflict, Rejected
 from invoicing.ledger import intents
 from invoicing.ledger.intents import AGREE
-from tasks.records.balances import owed_before, stripe_customer
+from tasks.records.customer_balance import owed_before, stripe_customer
 from tasks.records.tax_rate_names import rate_ids, rate_problems, tax_behavior
 from tasks.runtime.clock import stamp_now, today
 from tasks.runtime.run_page import publish_page, run_id, run_url
@@ -109,7 +109,7 @@ def write_preview(invoice: Invoice, preview: Preview) -> None:
     fields: dict[str, Any] = record.preview_fields(asked.total, preview.tax, asked.due, stamp_now())
     fields[record.LAST_RUN_URL] = run_url()
     salesforce.client().update(record.INVOICE, invoice.record_id, fields)
-    intents.decide(
+    intents.set_decision(
         AGREE,
         invoice.record_id,
         digest=invoice.content_digest,

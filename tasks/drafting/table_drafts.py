@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from invoicing.domain.forms.draft_lines import PriceBook, discount_of, new_lines
+from invoicing.domain.forms.draft_lines import discount_of, new_lines
 from invoicing.domain.forms.invoice_table import (
     Form,
     Table,
@@ -13,6 +13,7 @@ from invoicing.domain.forms.invoice_table import (
     says_nothing,
 )
 from invoicing.domain.forms.parameters import LineItem
+from invoicing.domain.forms.price_book import PriceBook
 from invoicing.domain.forms.table_layout import TableLayout
 from invoicing.domain.forms.table_totals import Tax, agreed, total_problems
 from invoicing.domain.model.fingerprint import fingerprint
@@ -24,9 +25,9 @@ from invoicing.ledger import intents, table_layouts
 from invoicing.settings import settings
 from tasks.drafting.bulk_checks import BulkItem, Defaults, checked
 from tasks.drafting.draft_record import options_problems
-from tasks.drafting.table_download import read_file_at
+from tasks.drafting.table_source import read_file_at
 from tasks.records.accounts import read_accounts
-from tasks.records.environment_check import org_currency
+from tasks.records.org_facts import org_currency
 from tasks.records.price_books import read_price_book
 from tasks.records.tax_rate_names import known_rate, rate_problems, read_taxes
 from tasks.runtime.run_page import run_id

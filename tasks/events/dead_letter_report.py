@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from invoicing.domain.model import markdown
 from invoicing.domain.model.wording import counted
-from invoicing.ledger import inbox
+from invoicing.ledger import inbox, stream_positions
 from invoicing.ledger.models import Event
 from invoicing.settings import settings
 from tasks.runtime.run_page import publish_page, stripe_page
@@ -29,14 +29,17 @@ def publish_dead_letters() -> int:
     dead = inbox.dead_letters(account)
     publish_page(ARTIFACT_KEY, dead_letter_page(dead), "Events that are not retried by themselves.")
     if changed:
-        inbox.move_cursor(_cursor(account), changed)
+        stream_positions.move_cursor(_cursor(account), changed)
     return len(dead)
 
 
 def publish_new_dead_letters() -> None:
     """Bring the list up to date if an event has died since it was written, or was closed."""
     account = settings().stripe.account_id
-    newest, published = inbox.dead_letters_changed_at(account), inbox.cursor(_cursor(account))
+    newest, published = (
+        inbox.dead_letters_changed_at(account),
+        stream_positions.cursor(_cursor(account)),
+    )
     if newest and (published is None or newest > published):
         publish_dead_letters()
 

@@ -1,32 +1,29 @@
-"""Steps on events: fetch them, claim them, process them."""
+"""Steps on events: claim them, process them, choose some to be processed again."""
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
 
 import orjson
-from more_itertools import chunked, partition
+from more_itertools import partition
 from prefect.logging import get_run_logger
 
-from invoicing.connectors import prefect, stripe
 from invoicing.domain.model.status import Status
 from invoicing.domain.model.wording import counted, label
 from invoicing.domain.stripe.event_parsing import (
-    HANDLED_TYPES,
     concerns_payments,
     invoice_snapshot,
-    parse_event,
     status_said,
 )
 from invoicing.domain.stripe.projection import project
-from invoicing.errors import EventsMissed, InvoicingError, Superseded, TransientError
+from invoicing.errors import InvoicingError, Superseded, TransientError
 from invoicing.ledger import inbox, links
 from invoicing.ledger.inbox import EventFilter
 from invoicing.ledger.models import Event, InvoiceLink
 from invoicing.settings import STRIPE_API_VERSION, settings
+from tasks.events.account_updates import update_accounts
 from tasks.events.dead_letter_report import publish_new_dead_letters
-from tasks.events.resolve_events import needs_its_invoice, resolve_invoices, update_accounts
+from tasks.events.resolve_events import needs_its_invoice, resolve_invoices
 from tasks.records.locks import heartbeat
 from tasks.runtime.clock import today
 from tasks.runtime.run_page import publish_table
@@ -39,84 +36,6 @@ BATCH_SIZE = 800
 
 CONCURRENT_SHARES = 4
 """Shares of a batch that are processed side by side."""
-
-OVERLAP = timedelta(minutes=5)
-PAGE_SIZE = 200
-"""Events written down in one transaction."""
-
-MAX_CURSOR_AGE = timedelta(days=25)
-"""Age of the cursor past which events may be lost before they are fetched."""
-
-
-@dataclass(frozen=True, slots=True)
-class FetchResult:
-    """Outcome of a fetch of events."""
-
-    seen: int
-    new: int
-    since: datetime
-    gap: bool
-
-    @property
-    def sentence(self) -> str:
-        """The outcome in one sentence."""
-        return f"Stripe listed {counted(self.seen, 'event')}, {self.new:,} of them new."
-
-
-@step("fetch events from Stripe")
-def fetch_events(lookback: timedelta) -> FetchResult:
-    """Put every event since the last fetch into the inbox.
-
-    Reads five minutes further back than the cursor, because events become visible late and
-    out of order; what is in the inbox already is skipped.
-
-    Args:
-        lookback: How far to go back when there is no cursor yet.
-    """
-    account = settings().stripe.account_id
-    name = f"events:{account}"
-    began = datetime.now(UTC)
-    cursor = inbox.cursor(name)
-    since = (cursor or began - lookback) - OVERLAP
-    seen = new = 0
-    latest = began - OVERLAP
-    for page in chunked(stripe.client().events(since=since, types=HANDLED_TYPES), PAGE_SIZE):
-        rows = []
-        for found in page:
-            event = parse_event(found)
-            latest = max(latest, event.occurred_at)
-            body = orjson.dumps(found, default=str).decode()
-            rows.append(inbox.new_event(event, body, account_id=account, source="poll"))
-        seen += len(rows)
-        new += inbox.receive(rows)
-    gap = cursor is not None and began - cursor > MAX_CURSOR_AGE
-    fetched = FetchResult(seen, new, since, gap)
-    if not gap:
-        inbox.move_cursor(name, latest)
-    get_run_logger().info(fetched.sentence)
-    return fetched
-
-
-@step("check for missed events")
-def close_gap(fetched: FetchResult) -> None:
-    """Where events may have been dropped by Stripe, have everything compared, and say so.
-
-    Stripe keeps events for 30 days; past 25 without a fetch, a full sync is started, once
-    for each gap, and only then does the cursor move on.
-
-    Raises:
-        EventsMissed: after the full sync was started.
-    """
-    if not fetched.gap:
-        return
-    account = settings().stripe.account_id
-    server = prefect.client()
-    run = server.start("full-sync", {}, f"gap-{account}-{fetched.since.isoformat()}")
-    inbox.move_cursor(f"events:{account}", datetime.now(UTC) - OVERLAP)
-    raise EventsMissed(
-        f"No events were fetched since {fetched.since:%Y-%m-%d}, and Stripe keeps them for 30 "
-        f"days only: some may be lost. A full sync was started to put everything right ({run})."
-    )
 
 
 def drain() -> list[RefreshResult]:

@@ -22,9 +22,10 @@ from invoicing.ledger.models import InvoiceLink, SyncRun
 from tasks.full_sync.paced_pages import read_again
 from tasks.records.invoices import synced_fields
 from tasks.records.locks import INVOICE
-from tasks.records.record_writer import publish, written_lines
-from tasks.records.saved_values import Written, look_at
+from tasks.records.record_writer import written_lines
+from tasks.records.rewritten_values import Written, check_saved
 from tasks.records.soql_lists import select_in
+from tasks.records.timeline import publish
 from tasks.runtime.run_page import this_attempt
 from tasks.runtime.step import step
 from tasks.sync.deleted_products import deleted_products_of
@@ -38,6 +39,9 @@ from tasks.sync.new_records import (
 LANES = 4
 """Calls to Salesforce side by side. All records of an Account are in one lane, because whoever
 writes one locks the Account until the call is over."""
+
+CREATE_CHUNK = LANES * (10 * GRAPHS - 25)
+"""Records to make: ten calls in each lane, with room for Accounts, which are not divided."""
 
 
 _LANES = [ThreadPoolExecutor(1) for _ in range(LANES)]
@@ -145,7 +149,7 @@ def _make(sync: SyncRun, found: Sequence[MissingInvoice], known: Mapping[str, In
             elif not isinstance(answer.error, TransientError):
                 refused[invoice.stripe_id] = f"not repaired: {answer.error}"
     _note_made(sync, written, {id_: entry.key for id_, entry in entries.items()})
-    saved = look_at(parts)
+    saved = check_saved(parts)
     for one in written:
         if error := saved.errors.get(one.record_id):
             refused[one.stripe_id] = f"not repaired: {error}"
@@ -194,7 +198,7 @@ def _note_made(sync: SyncRun, written: Sequence[links.LastWrite], keys: Mapping[
     """Note whose records were made, by the keys of their timelines' first entries."""
     made = {one.stripe_id: one.record_id for one in written}
     links.relink(written)
-    links.remember_many(written)
+    links.remember_written_in_bulk(written)
     drift.record_created(sync.id, made)
     timeline.assign_records({keys[stripe_id]: record_id for stripe_id, record_id in made.items()})
     timeline.confirm([keys[stripe_id] for stripe_id in made])

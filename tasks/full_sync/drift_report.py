@@ -8,11 +8,11 @@ from pathlib import Path
 from invoicing.domain.model import csv_cells, markdown
 from invoicing.domain.model.wording import counted
 from invoicing.domain.sync.drift_kinds import Kind
-from invoicing.ledger import drift, rewritten_values
+from invoicing.ledger import drift, rewritten_values, sync_runs
 from invoicing.ledger.models import DriftRow, SyncRun
 from invoicing.settings import settings
 from tasks.full_sync.missing_customer_ids import SilentAccount
-from tasks.records.saved_values import PRODUCT_OF_LINE, said
+from tasks.records.rewritten_values import PRODUCT_OF_LINE, field_label
 from tasks.runtime.run_page import publish_page, publish_table, record_page, run_url, stripe_page
 from tasks.runtime.step import step
 
@@ -80,7 +80,7 @@ def publish_drift(sync: SyncRun, silent: Sequence[SilentAccount] = ()) -> str:
 
 
 def _counts(sync: SyncRun) -> tuple[int, int]:
-    [now] = [run for run in drift.last_syncs(SYNCS_SHOWN) if run.id == sync.id] or [sync]
+    [now] = [run for run in sync_runs.last_syncs(SYNCS_SHOWN) if run.id == sync.id] or [sync]
     return now.in_stripe, now.in_salesforce
 
 
@@ -107,7 +107,9 @@ def _changed_by_org() -> list[str]:
     changed = rewritten_values.by_field(but=[PRODUCT_OF_LINE])
     if not changed:
         return []
-    rows = ((said(one.field), f"{one.invoices:,}", one.written, one.saved) for one in changed)
+    rows = (
+        (field_label(one.field), f"{one.invoices:,}", one.written, one.saved) for one in changed
+    )
     return [
         "## Changed by the org as it saves",
         "A flow or a trigger of the org changes these texts, and is let have its way. Once it no "
@@ -140,7 +142,7 @@ def _trend() -> str:
             f"{run.differed:,}",
             f"{run.differed / max(1, run.in_stripe):.2%}",
         )
-        for run in drift.last_syncs(SYNCS_SHOWN)
+        for run in sync_runs.last_syncs(SYNCS_SHOWN)
     )
     return markdown.table(("began (UTC)", ">invoices", ">differed", ">share"), rows)
 

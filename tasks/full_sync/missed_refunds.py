@@ -8,7 +8,7 @@ from invoicing.connectors import stripe
 from invoicing.domain.model.wording import counted
 from invoicing.domain.stripe.payment_facts import PaymentName, named_payment
 from invoicing.errors import Rejected
-from invoicing.ledger import inbox, payment_facts
+from invoicing.ledger import inbox, payment_facts, stream_positions
 from invoicing.settings import settings
 from tasks.runtime.step import step
 from tasks.sync.refresh import refresh
@@ -31,14 +31,14 @@ def find_missed_refunds() -> None:
     began = datetime.now(UTC)
     reported = inbox.objects_of([*EVENT_TYPES, *(f"v1.{kind}" for kind in EVENT_TYPES)])
     missed: dict[PaymentName, str] = {}
-    for thing in stripe.client().refunds_and_disputes(inbox.cursor(name)):
+    for thing in stripe.client().refunds_and_disputes(stream_positions.cursor(name)):
         if thing["id"] not in reported:
             missed[named_payment(thing)] = thing["id"]
     found = {_invoice_of(payment, missed[payment]) for payment in sorted(missed)}
     invoices = sorted(id_ for id_ in found | set(payment_facts.processing()) if id_)
     changes = refresh(invoices, reread_payments=invoices) if invoices else []
     if not any(change.transient for change in changes):
-        inbox.move_cursor(name, began - OVERLAP)
+        stream_positions.move_cursor(name, began - OVERLAP)
     changed = sum(bool(change.changed) for change in changes)
     get_run_logger().info(
         "%s looked into for refunds, disputes and debits, %s changed.",

@@ -42,7 +42,7 @@ def show_missing_customers() -> list[SilentAccount]:
     return still
 
 
-def silence(silent: Collection[SilentAccount]) -> str:
+def silent_accounts_message(silent: Collection[SilentAccount]) -> str:
     """What a full sync says of them, beside the invoices."""
     if not silent:
         return ""

@@ -1,40 +1,38 @@
-"""Steps of the full sync after the reading: what differs, its repair, and the report."""
+"""Repair what differs: in bulk where that is much, else one by one from a fresh reading."""
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from more_itertools import chunked
 from prefect import Task
 from prefect.futures import PrefectFuture, wait
-from prefect.logging import get_run_logger
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from prefect.utilities.annotations import quote
 
 from invoicing.connectors import salesforce, stripe
-from invoicing.connectors.salesforce import GRAPHS
 from invoicing.domain.model.status import Status
-from invoicing.domain.model.wording import counted
 from invoicing.domain.salesforce import record
-from invoicing.domain.salesforce.queries import Comparison, Query, all_of
 from invoicing.domain.stripe.projection import Projection
 from invoicing.domain.sync.drift_kinds import BULK_REPAIRABLE_KINDS, Kind
-from invoicing.errors import InvoicingError, Rejected, TransientError
-from invoicing.ledger import drift, links, staging, timeline
+from invoicing.errors import InvoicingError, TransientError
+from invoicing.ledger import drift, links, timeline
 from invoicing.ledger.models import InvoiceLink, SyncRun, TimelineEntry
-from tasks.full_sync.create_missing import LANES, make_records
+from tasks.full_sync.create_missing import CREATE_CHUNK, make_records
 from tasks.full_sync.paced_pages import read_again
-from tasks.full_sync.staging import check_api_usage, short_lived_objects
+from tasks.full_sync.staging import short_lived_objects
+from tasks.full_sync.sync_run import check_api_usage
 from tasks.records.invoices import synced_fields
 from tasks.records.locks import INVOICE
-from tasks.records.record_writer import make_entry, publish
-from tasks.records.saved_values import Saved, look_at_many
+from tasks.records.rewritten_values import Saved, check_saved_in_bulk
+from tasks.records.timeline import make_entry, publish
 from tasks.runtime.step import step
-from tasks.sync.new_records import BilledTo, accounts_of, mirrored_fields, project_all
-from tasks.sync.refresh import close_dead_letters, refresh
+from tasks.sync.dead_letters import close_dead_letters
+from tasks.sync.mirrored_fields import mirrored_fields
+from tasks.sync.new_records import project_all
+from tasks.sync.refresh import refresh
 from tasks.sync.refresh_result import RefreshResult
 
 MAX_SINGLE_REPAIRS = 2_000
@@ -54,8 +52,6 @@ READ_AT_ONCE = 2
 meanwhile, for if all of them were read before the first is written, each service waited for the
 other. A chunk that waits for its turn locks no invoices."""
 
-CREATE_CHUNK = LANES * (10 * GRAPHS - 25)
-"""Records to make: ten calls in each lane, with room for Accounts, which are not divided."""
 
 CREATE_CHUNKS_AT_ONCE = 3
 """Chunks under way: one is read, one is written, one is written down."""
@@ -68,39 +64,6 @@ SIDE_BY_SIDE = cast(
 
 Pair = tuple[drift.DriftedInvoice, Projection]
 """A drifted invoice, and its projection from Stripe."""
-
-
-@step("compare both sides")
-def find_drift(sync: SyncRun) -> tuple[int, int]:
-    """Compare both sides in the ledger.
-
-    Returns:
-        How many invoices Stripe has, and on how many the two sides differ.
-    """
-    kinds = drift.find(sync.id)
-    if Kind.MISSING_IN_SALESFORCE in kinds:
-        _name_accounts(sync)
-        kinds = drift.kinds(sync.id)
-    in_stripe, in_salesforce = staging.counts()
-    drift.record_totals(sync.id, in_stripe=in_stripe, in_salesforce=in_salesforce)
-    differ = sum(kinds.values())
-    get_run_logger().info(
-        "%s in Stripe, %s in Salesforce, %s differ.",
-        counted(in_stripe, "invoice"),
-        f"{in_salesforce:,}",
-        f"{differ:,}",
-    )
-    return in_stripe, differ
-
-
-def _name_accounts(sync: SyncRun) -> None:
-    """Tell invoices whose customer belongs to no Account from those that can be made."""
-    for rows in drift.in_stripe_order(sync.id, [Kind.MISSING_IN_SALESFORCE], size=CREATE_CHUNK):
-        billed = [BilledTo(row.subject, row.named_account, row.customer_id) for row in rows]
-        accounts = accounts_of(billed)
-        drift.set_accounts(sync.id, accounts)
-        unlinked = [one.stripe_id for one in billed if one.stripe_id not in accounts]
-        drift.mark_unlinked(sync.id, unlinked)
 
 
 def repair(sync: SyncRun, only: Sequence[Kind]) -> None:
@@ -217,7 +180,7 @@ def _write(sync: SyncRun, pairs: Sequence[Pair], known: Mapping[str, InvoiceLink
     failed, saved = _failures(pairs, known)
     written = [pair for index, pair in enumerate(pairs) if index not in failed]
     close_dead_letters([row.subject for row, _ in written], began)
-    links.remember_many(
+    links.remember_written_in_bulk(
         [links.LastWrite(row.subject, str(row.record_id), p.status, p.digest) for row, p in written]
     )
     entries = [_entry(sync, *pair) for pair in written]
@@ -249,7 +212,7 @@ def _failures(
     errors = salesforce.client().bulk_update(record.INVOICE, (update(*pair) for pair in pairs))
     failed = {error.index: error.error for error in errors}
     written = {str(row.record_id): at for at, (row, _) in enumerate(pairs) if at not in failed}
-    saved = look_at_many(list(written), lambda id_: update(*pairs[written[id_]]))
+    saved = check_saved_in_bulk(list(written), lambda id_: update(*pairs[written[id_]]))
     wrong = {written[id_]: error for id_, error in saved.errors.items()}
     return failed | wrong, saved
 
@@ -272,41 +235,3 @@ def _entry(sync: SyncRun, row: drift.DriftedInvoice, projection: Projection) -> 
         stripe_id=row.subject,
         amount=projection.total,
     )
-
-
-@step("sync what has changed")
-def sync_changed() -> str:
-    """Refresh only what events or Salesforce say has changed since the last sync began.
-
-    Returns:
-        The outcome, in one sentence; what could not be put right is in the log.
-
-    Raises:
-        Rejected: there was no full sync yet to go on from.
-    """
-    last = next(iter(drift.last_syncs(1)), None)
-    if last is None:
-        raise Rejected("There was no full sync yet; the first one has to read everything.")
-    named = differed = failed = 0
-    for names in _named_since(last.started_at):
-        changes = refresh(names)
-        named += len(names)
-        differed += sum(bool(change.created or change.changed) for change in changes)
-        wrong = [change.sentence for change in changes if change.problem]
-        failed += len(wrong)
-        for sentence in wrong:
-            get_run_logger().warning(sentence)
-    failures = f", {failed:,} could not be put right: see the log" if failed else ""
-    return f"{counted(named, 'invoice')} named, {differed:,} differed{failures}."
-
-
-def _named_since(since: datetime) -> Iterator[list[str]]:
-    """Stripe ids that events name, then those that only Salesforce names: each once, in chunks."""
-    began = datetime.now(UTC)
-    yield from drift.invoices_with_events(since, size=FRESH_CHUNK)
-    linked = Comparison(record.STRIPE_ID, "!=", None)
-    modified = all_of(linked, Comparison("SystemModstamp", ">=", since))
-    rows = salesforce.client().bulk_query(Query(record.INVOICE, [record.STRIPE_ID], modified))
-    for names in chunked((name for [name] in rows), FRESH_CHUNK):
-        if alone := drift.invoices_without_events(names, since, began):
-            yield alone

@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from functools import partial
 from math import inf
 from uuid import UUID
@@ -31,18 +30,16 @@ from invoicing.domain.sync.staged_rows import (
     salesforce_rows,
     stripe_rows,
 )
-from invoicing.errors import Busy, NotFound, Rejected
-from invoicing.ledger import drift, leases, rewritten_values, staging
+from invoicing.errors import NotFound
+from invoicing.ledger import rewritten_values, staging, sync_runs
 from invoicing.ledger.models import SyncRun, SyncWindow
 from invoicing.settings import settings
 from tasks.full_sync import paced_pages
-from tasks.records.accounts import follow_merges
-from tasks.records.environment_check import text_lengths
-from tasks.records.locks import Lock
+from tasks.records.org_facts import text_lengths
 from tasks.records.record_writer import kept_of_lines
-from tasks.records.saved_values import OF_LINE
+from tasks.records.rewritten_values import OF_LINE
 from tasks.runtime.clock import today
-from tasks.runtime.run_page import run_id, this_attempt
+from tasks.runtime.run_page import this_attempt
 from tasks.runtime.step import step
 
 STAGED_EVERY_SECONDS = 2.0
@@ -60,63 +57,7 @@ READER_MARGIN = 1.5
 LATENCY_WEIGHT = 8
 """The time of an answer is smoothed over about so many."""
 
-SUBJECT = "full sync"
-FULL_SYNC = Lock("the full sync")
-WAIT_SECONDS = 0.5
 PROGRESS_SECONDS = 10
-
-
-@contextmanager
-def lock_sync() -> Iterator[None]:
-    """Lock the full sync as long as the block lasts.
-
-    A killed one keeps others waiting until its lease ends; a live one renews it.
-
-    Raises:
-        Busy: another one is at work.
-    """
-    seen = leases.expiry(SUBJECT)
-    while seen and seen > datetime.now(UTC) and leases.expiry(SUBJECT) == seen:
-        time.sleep(WAIT_SECONDS)
-    with FULL_SYNC.held_if_free([SUBJECT]) as busy:
-        if busy:
-            raise Busy("Another full sync is under way; run this one when it has ended.")
-        yield
-
-
-@step("begin the sync, or go on with the last")
-def begin_sync(dry_run: bool) -> SyncRun:
-    """Begin a full sync, or go on with one that was cut short; stops when little is left to spend.
-
-    Raises:
-        Rejected: too large a share of the day's Salesforce calls is used already.
-    """
-    check_api_usage()
-    follow_merges()
-    sync = staging.begin(run_id(), dry_run=dry_run)
-    if sync.id != run_id():
-        read = staging.counts()[0]
-        get_run_logger().info("Going on with an unfinished sync: %s invoices read.", f"{read:,}")
-    return sync
-
-
-def finish_sync(sync: SyncRun) -> None:
-    """Close a full sync: the next one reads everything again."""
-    staging.finish(sync.id)
-
-
-def check_api_usage() -> None:
-    """Stop bulk work before it takes the calls that people need.
-
-    Raises:
-        Rejected: the set share of the day's API calls is used.
-    """
-    used, most = salesforce.client().api_usage(), settings().salesforce.api_usage_limit
-    if used >= most:
-        raise Rejected(
-            f"{used:.0%} of Salesforce's API calls of 24 hours are used, and bulk work stops at "
-            f"{most:.0%}. Run it again later: it goes on from here."
-        )
 
 
 @step("read Stripe")
@@ -166,7 +107,7 @@ class Progress:
     ) -> None:
         """Guess the end from the sync before."""
         self._logger = logger
-        self._expected = next((run.in_stripe for run in drift.last_syncs(1)), 0)
+        self._expected = next((run.in_stripe for run in sync_runs.last_syncs(1)), 0)
         self._before = self._rows = staging.counts()[0]
         self._began = self._told = time.monotonic()
         self._lock = threading.Lock()

@@ -22,9 +22,9 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from invoicing.settings import read
-from tasks.installation.automations import (
+from tasks.installation.automation_sync import OURS
+from tasks.installation.crash_recovery import (
     ENDED,
-    OURS,
     PAUSED_STATES,
     PREFECT_YAML,
     RUNNING,
@@ -93,7 +93,7 @@ class Notifications(BaseSettings):
     )
 
 
-def wanted(client: SyncPrefectClient) -> list[AutomationCore]:
+def all_automations(client: SyncPrefectClient) -> list[AutomationCore]:
     """All automations of this installation: what is done about dead runs, and what is told.
 
     Raises:

@@ -17,8 +17,14 @@ from prefect.exceptions import ObjectNotFound
 from invoicing.doctor.checks import Check, Untold, Wrong, ask
 from invoicing.doctor.settings_checks import SETTINGS
 from invoicing.settings import is_loopback, read, settings
-from tasks.installation import alert_automations, automations, queues, server_owner
-from tasks.installation.server_owner import server
+from tasks.installation import (
+    alert_automations,
+    automation_sync,
+    crash_recovery,
+    prefect_server,
+    queues,
+)
+from tasks.installation.prefect_server import server
 
 SERVER, PASSWORD, POOL = "Prefect server", "Prefect password", "work pool"
 DEPLOY = "`make deploy`"
@@ -87,7 +93,7 @@ def prefect_checks() -> list[Check]:
 
 def _own_settings() -> str:
     read(queues.Limits)
-    read(automations.Timing)
+    read(crash_recovery.Timing)
     read(alert_automations.Notifications)
     return "Each one is known and well-formed."
 
@@ -141,8 +147,8 @@ def _leases() -> str:
 
 
 def _owner() -> str:
-    found = server_owner.owner()
-    server_owner.check_owner(found)
+    found = prefect_server.owner()
+    prefect_server.check_owner(found)
     if found is None:
         raise Untold("The server does not say which installation it works for.", DEPLOY)
     return f"The server works for {found}."
@@ -251,14 +257,14 @@ def _when(schedule: tuple[str, str] | None) -> str:
 
 def _automations() -> str:
     with server() as client:
-        wanted = alert_automations.wanted(client)
-        present = automations.present(client)
+        wanted = alert_automations.all_automations(client)
+        present = automation_sync.present(client)
         wrong = alert_automations.mistakes(client)
     for automation in wanted:
         found = present.get(automation.name)
         if found is None:
             wrong.append(f"there is no automation {automation.name!r}")
-        elif automations.as_wanted(found) != automation:
+        elif automation_sync.as_wanted(found) != automation:
             wrong.append(f"the automation {automation.name!r} is off, or not as deployed")
     _refuse(wrong)
     told = read(alert_automations.Notifications).url
@@ -267,7 +273,7 @@ def _automations() -> str:
 
 
 def _entries() -> list[Mapping[str, Any]]:
-    entries: list[Mapping[str, Any]] = yaml.safe_load(automations.PREFECT_YAML.read_text())[
+    entries: list[Mapping[str, Any]] = yaml.safe_load(crash_recovery.PREFECT_YAML.read_text())[
         "deployments"
     ]
     return entries

@@ -1,23 +1,16 @@
 """Who a customer is: everything by which it is known here, in Stripe and in Salesforce."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from invoicing.connectors import salesforce, stripe
 from invoicing.connectors.salesforce import Record
-from invoicing.domain.model.mentions import Mentions
+from invoicing.domain.model.name_matching import Mentions
 from invoicing.domain.model.record_ids import looks_like_id, short
-from invoicing.domain.model.status import Status
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.queries import Query, equals
 from invoicing.errors import NotFound, Rejected
 from invoicing.ledger import personal_data
-
-BEGINNING = datetime(2011, 1, 1, tzinfo=UTC)
-"""Stripe has no invoices from before."""
-
-UNFINISHED = frozenset({Status.DRAFT, Status.OPEN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +75,7 @@ def known_as(account_id: str) -> KnownAs:
         customers=frozenset(linked),
         ids=frozenset(ids),
         records=tuple(records),
-        runs=frozenset(personal_data.runs(held)),
+        runs=frozenset(personal_data.flow_runs(held)),
         mentions=Mentions([*ids, *(short(id_) for id_ in ids if looks_like_id(id_)), *names]),
     )
 
@@ -90,21 +83,3 @@ def known_as(account_id: str) -> KnownAs:
 def _read(sobject: str, fields: Iterable[str], name: str, id_: str) -> list[Record]:
     query = Query(sobject, list(fields), where=equals(name, short(id_)))  # whatever its suffix
     return salesforce.client().query(query, deleted=True)
-
-
-def open_invoices(known: KnownAs) -> Iterator[str]:
-    """Invoices that are drafts or not paid yet, on either side, each a sentence."""
-    for customer in sorted(known.customers):
-        for invoice in stripe.client().invoices_of(customer, BEGINNING):
-            status = Status.of_stripe(str(invoice["status"]))
-            if status in UNFINISHED:
-                yield _sentence(f"{invoice['id']} in Stripe", status)
-    for row in known.records:
-        if row[record.STATUS] in UNFINISHED and not row["IsDeleted"]:
-            yield _sentence(row["Name"], Status(row[record.STATUS]))
-
-
-def _sentence(name: str, status: Status) -> str:
-    if status is Status.DRAFT:
-        return f"{name} is a draft: send it, or delete it."
-    return f"{name} is open: it has to be paid, void or written off."

@@ -3,20 +3,30 @@
 No step returns what it found, for Prefect would keep that as a result.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from platform import node
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
 
+from invoicing.connectors import stripe
+from invoicing.domain.model.status import Status
 from invoicing.domain.model.wording import counted, first_of
+from invoicing.domain.salesforce import record
 from invoicing.errors import Rejected
 from invoicing.ledger import personal_data
 from tasks.personal_data import report_files, run_history
-from tasks.personal_data.known_as import KnownAs, known_as, open_invoices
+from tasks.personal_data.known_as import KnownAs, known_as
 from tasks.personal_data.run_history import History
 from tasks.records.locks import ACCOUNT, INVOICE
 from tasks.runtime.step import step
+
+BEGINNING = datetime(2011, 1, 1, tzinfo=UTC)
+"""Stripe has no invoices from before."""
+
+UNFINISHED = frozenset({Status.DRAFT, Status.OPEN})
+
 
 MATTERS_SHOWN = 5
 
@@ -110,3 +120,21 @@ def _check_nothing_is_open(known: KnownAs, history: History) -> None:
     if matters:
         told = first_of(matters, MATTERS_SHOWN)
         raise Rejected(matters, f"Nothing was erased of {known.account_id}. {told}")
+
+
+def open_invoices(known: KnownAs) -> Iterator[str]:
+    """Invoices that are drafts or not paid yet, on either side, each a sentence."""
+    for customer in sorted(known.customers):
+        for invoice in stripe.client().invoices_of(customer, BEGINNING):
+            status = Status.of_stripe(str(invoice["status"]))
+            if status in UNFINISHED:
+                yield _sentence(f"{invoice['id']} in Stripe", status)
+    for row in known.records:
+        if row[record.STATUS] in UNFINISHED and not row["IsDeleted"]:
+            yield _sentence(row["Name"], Status(row[record.STATUS]))
+
+
+def _sentence(name: str, status: Status) -> str:
+    if status is Status.DRAFT:
+        return f"{name} is a draft: send it, or delete it."
+    return f"{name} is open: it has to be paid, void or written off."

@@ -32,8 +32,8 @@ from prefect.exceptions import ObjectNotFound
 from prefect.filesystems import LocalFileSystem
 from prefect.results import get_default_result_storage
 
-from invoicing.domain.model.mentions import Mentions
-from tasks.installation.automations import PREFECT_YAML, flows_of
+from invoicing.domain.model.name_matching import Mentions
+from tasks.installation.crash_recovery import PREFECT_YAML, flows_of
 from tasks.installation.overview import KEY as OVERVIEW
 from tasks.installation.overview import PEOPLE, RUNS_READ
 from tasks.personal_data.known_as import KnownAs

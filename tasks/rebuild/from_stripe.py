@@ -17,7 +17,7 @@ from invoicing.domain.model.status import Status, SyncState
 from invoicing.domain.salesforce import record
 from invoicing.domain.stripe.projection import record_in_org
 from invoicing.domain.stripe.resources import CreditNote, Event, PaymentRecord
-from invoicing.ledger import inbox, intents, lent_emails, links
+from invoicing.ledger import intents, lent_emails, links, stream_positions
 from invoicing.ledger.intents import (
     ATTACH_PAYMENT,
     CHARGE,
@@ -238,8 +238,8 @@ def _content(made: CreditNote | PaymentRecord) -> str:
 def compare_all() -> None:
     """Have events fetched from as far back as Stripe keeps them, and everything compared."""
     cursor = f"events:{settings().stripe.account_id}"
-    if inbox.cursor(cursor) is None:
-        inbox.move_cursor(cursor, datetime.now(UTC) - POLLED_AGAIN)
+    if stream_positions.cursor(cursor) is None:
+        stream_positions.move_cursor(cursor, datetime.now(UTC) - POLLED_AGAIN)
     prefect.client().start("full-sync", {}, f"rebuild-{run_id()}")
 
 

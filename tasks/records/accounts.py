@@ -14,8 +14,8 @@ from invoicing.domain.salesforce.queries import Comparison, Condition, Query, al
 from invoicing.errors import Rejected, TransientError
 from invoicing.ledger import links
 from invoicing.mapping import org_field_reader
-from tasks.records.environment_check import account_fields, org_currency
 from tasks.records.locks import ACCOUNT
+from tasks.records.org_facts import account_fields, org_currency
 from tasks.records.soql_lists import select_in, word_batches
 from tasks.runtime.step import step
 

@@ -1,8 +1,7 @@
 """Before a run's first write: org, Stripe account and mode are those that the ledger knows."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from functools import cache, lru_cache
+from functools import cache
 
 import orjson
 
@@ -13,12 +12,11 @@ from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.model.record_ids import same_id
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.mapping_validation import Describe
-from invoicing.domain.salesforce.record import OrgCurrency
 from invoicing.errors import EnvironmentMismatch
-from invoicing.ledger import links
+from invoicing.ledger import environment_binding
 from invoicing.ledger.models import Binding
 from invoicing.mapping import schema_fingerprint
-from invoicing.mapping_check import check_org, check_package
+from invoicing.org_check import check_org, check_package
 from invoicing.settings import Settings, settings
 from tasks.runtime.step import step
 
@@ -42,48 +40,13 @@ def verify_environment() -> None:
     _verified()
 
 
-def org_currency() -> OrgCurrency:
-    """The currencies of the org, as it says itself; from the ledger."""
-    return _currency(_known())
-
-
-def account_fields() -> tuple[str, ...]:
-    """The fields of an Account that this org has, of those that are read."""
-    bound = _known()
-    codes = record.ADDRESS_CODES if bound.country_codes else ()
-    return (*record.ACCOUNT_FIELDS, *_currency(bound).fields, *codes)
-
-
-def invoice_prefix() -> str:
-    """How the ids of the org's invoices begin."""
-    return _known().invoice_prefix
-
-
-def _known() -> Binding:
+def known_binding() -> Binding:
+    """The environment that the ledger knows, verified first where it knows none."""
     return _bound(settings()) or _verified()
 
 
-def _currency(bound: Binding) -> OrgCurrency:
-    return OrgCurrency(several=bound.multi_currency, own=bound.currency)
-
-
-def text_lengths(sobject: str) -> Mapping[str, int]:
-    """Characters that an org's own fields hold, where that is less than ours; by our names.
-
-    From the ledger, once for each process: as the org described itself when it was checked.
-    """
-    return _lengths(salesforce.client()).get(sobject, {}) if settings().mapping else {}
-
-
-@lru_cache(maxsize=1)
-def _lengths(_org: salesforce.Salesforce) -> dict[str, dict[str, int]]:
-    bound = _bound(settings()) or _verified()
-    found: dict[str, dict[str, int]] = orjson.loads(bound.lengths or "{}")
-    return found
-
-
 def _bound(wanted: Settings) -> Binding | None:
-    return links.binding(wanted.stripe.account_id, livemode=wanted.stripe.livemode)
+    return environment_binding.binding(wanted.stripe.account_id, livemode=wanted.stripe.livemode)
 
 
 def _verified() -> Binding:
@@ -109,7 +72,7 @@ def _verified() -> Binding:
     elif not as_before:
         check_package(salesforce.client(), describe)
     prefix, country_codes = _described(describe)
-    return links.bind(
+    return environment_binding.bind(
         Binding(
             stripe_account_id=wanted.stripe.account_id,
             livemode=wanted.stripe.livemode,

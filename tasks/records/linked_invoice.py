@@ -12,7 +12,9 @@ from invoicing.domain.stripe.resources import PaidInvoice, WholeInvoice
 from invoicing.errors import Conflict
 from invoicing.ledger import links
 from invoicing.settings import settings
+from tasks.records.invoices import find_record
 from tasks.runtime.clock import CLOCK_SKEW
+from tasks.runtime.step import step
 
 
 def stripe_invoice(invoice: Invoice) -> PaidInvoice | None:
@@ -81,3 +83,20 @@ def _check_owner(invoice: Invoice, stripe_id: str, owner: str | None) -> None:
             f"{found[0]['Name']}. Nothing was done to it. Put the field Stripe Invoice Id right on "
             "both records, then try again."
         )
+
+
+@step("find it in Stripe")
+def find_in_stripe(reference: str) -> str | None:
+    """The Stripe id of an invoice as people name it; None when it is in Salesforce only.
+
+    Raises:
+        NotFound: there is no such invoice.
+    """
+    word = reference.strip()
+    if word.startswith("in_"):
+        return word
+    record_id = find_record(word)
+    found = salesforce.client().query(
+        Query(record.INVOICE, [record.STRIPE_ID], where=equals("Id", record_id))
+    )
+    return links.stripe_id(record_id) or (found[0][record.STRIPE_ID] if found else None)

@@ -3,16 +3,13 @@
 from collections.abc import Iterable
 
 from invoicing.connectors import salesforce
-from invoicing.domain.forms.draft_lines import (
-    PriceBook,
-    PriceBookEntry,
-)
+from invoicing.domain.forms.price_book import PriceBook, PriceBookEntry
 from invoicing.domain.model.invoice import Account
 from invoicing.domain.model.record_ids import looks_like_id
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.queries import Condition, Query, all_of, any_of, equals, is_in
 from invoicing.mapping import org_field_reader
-from tasks.records.environment_check import org_currency
+from tasks.records.org_facts import org_currency
 from tasks.records.soql_lists import word_batches
 
 

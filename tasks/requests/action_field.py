@@ -15,7 +15,7 @@ from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.queries import Comparison, Query, all_of
 from invoicing.domain.salesforce.request_record import ACTIONS
 from invoicing.errors import InvoicingError, NotFound, Rejected, Superseded
-from invoicing.ledger import action_field_requests, inbox
+from invoicing.ledger import action_field_requests, stream_positions
 from invoicing.ledger.models import Request
 from invoicing.settings import settings
 from tasks.records.invoices import write_sync_message
@@ -42,7 +42,7 @@ def collect_requests() -> int:
     Reads by ``SystemModstamp``, which is indexed and cannot be set by hand, with an overlap.
     """
     name = _subject()
-    since = (inbox.cursor(name) or datetime.fromtimestamp(0, UTC) + OVERLAP) - OVERLAP
+    since = (stream_positions.cursor(name) or datetime.fromtimestamp(0, UTC) + OVERLAP) - OVERLAP
     asking = salesforce.client().query(
         Query(
             record.INVOICE,
@@ -57,7 +57,7 @@ def collect_requests() -> int:
         stamps = {row["Id"]: datetime.fromisoformat(row["SystemModstamp"]) for row in asking}
         WATCH.require(name)
         action_field_requests.add({row["Id"]: row[record.ACTION] for row in asking}, stamps)
-        inbox.move_cursor(name, max(stamps.values()))
+        stream_positions.move_cursor(name, max(stamps.values()))
     return len(asking)
 
 

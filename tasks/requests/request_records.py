@@ -15,7 +15,7 @@ from invoicing.domain.salesforce.request_record import (
     run_parameters,
 )
 from invoicing.errors import InvoicingError, NotFound, Rejected, TransientError
-from invoicing.ledger import inbox, request_records
+from invoicing.ledger import request_records, stream_positions
 from invoicing.ledger.models import RequestRecord
 from invoicing.settings import settings
 from tasks.records.locks import Lock
@@ -44,7 +44,7 @@ def collect_request_records() -> int:
     client, name = salesforce.client(), f"request-records:{settings().salesforce.org_id}"
     if not client.has(REQUEST):
         return 0
-    since = (inbox.cursor(name) or datetime.fromtimestamp(0, UTC) + OVERLAP) - OVERLAP
+    since = (stream_positions.cursor(name) or datetime.fromtimestamp(0, UTC) + OVERLAP) - OVERLAP
     waiting = client.query(
         Query(
             REQUEST,
@@ -58,7 +58,7 @@ def collect_request_records() -> int:
     )
     new = request_records.add([_as_read(row) for row in waiting])
     if waiting:
-        inbox.move_cursor(name, datetime.fromisoformat(waiting[-1]["SystemModstamp"]))
+        stream_positions.move_cursor(name, datetime.fromisoformat(waiting[-1]["SystemModstamp"]))
     return new
 
 

@@ -25,7 +25,7 @@ from invoicing.domain.forms.mistakes import (
     title_of,
     titles_in,
 )
-from invoicing.domain.forms.parameters import Outcome
+from invoicing.domain.forms.outcomes import Outcome
 from invoicing.domain.salesforce.request_record import RequestState
 from invoicing.errors import Conflict, InvoicingError, Rejected, Superseded
 from tasks.runtime.request_answer import answer_own_request

@@ -10,13 +10,8 @@ from urllib.parse import quote, unquote
 
 from invoicing.connectors import stripe
 from invoicing.domain.model.invoice import Invoice
-from invoicing.domain.stripe.header_checksums import Header, checksums, header_of, other_parts, said
-from invoicing.domain.stripe.request_params import (
-    LineFacts,
-    line_facts,
-    lines_apart,
-    wanted_facts,
-)
+from invoicing.domain.stripe.invoice_header import Header, checksums, header_of, other_parts, said
+from invoicing.domain.stripe.line_facts import LineFacts, line_facts, lines_apart, wanted_facts
 from invoicing.domain.stripe.resources import Coupon, StripeLine, WholeInvoice
 from invoicing.ledger import intents
 from invoicing.ledger.intents import AGREE_CONTENT, CHARGE, MAIL
@@ -50,7 +45,7 @@ def content_of(invoice: WholeInvoice) -> Content:
 
 def agree(invoice: Invoice, header: Header, lines: Sequence[LineFacts]) -> None:
     """Write down which content the draft in Stripe has."""
-    intents.decide(
+    intents.set_decision(
         AGREE_CONTENT,
         invoice.record_id,
         digest=invoice.content_digest,
@@ -74,7 +69,7 @@ def note_seen(invoice: Invoice) -> bool:
     known = intents.find(AGREE_CONTENT, invoice.record_id)
     if known and known.actor == run_id():
         return known.digest == invoice.content_digest
-    intents.decide(
+    intents.set_decision(
         AGREE_CONTENT,
         invoice.record_id,
         digest=invoice.content_digest,

@@ -20,10 +20,10 @@ from invoicing.errors import Rejected
 from invoicing.ledger import intents
 from invoicing.ledger.intents import APPROVE, FINALIZE
 from invoicing.settings import settings
-from tasks.records.environment_check import text_lengths
 from tasks.records.invoices import write_sync_message
 from tasks.records.locks import INVOICE
-from tasks.records.record_writer import add_entry
+from tasks.records.org_facts import text_lengths
+from tasks.records.timeline import add_entry
 from tasks.runtime.clock import today
 from tasks.runtime.prompts import Prompts
 from tasks.runtime.run_page import run_id
@@ -34,8 +34,8 @@ from tasks.sending.approval_in_salesforce import (
     ask_approvers,
     decided_about,
     decides_in_salesforce,
+    next_step,
     waits_for_approvers,
-    way_on,
     withdraw_question,
 )
 from tasks.sending.under_way import being_sent, names
@@ -76,7 +76,7 @@ def await_approval(draft: Invoice, asked: AmountDue, missing: str = "") -> str:
     record_decision(draft, asked, decision)
     if not decision.approved:
         said = f"{draft.name} was declined by {decision.by}: {decision.comment}"
-        raise Rejected(f"{said}. {way_on(draft.name)}" if asked.finalized else said)
+        raise Rejected(f"{said}. {next_step(draft.name)}" if asked.finalized else said)
     return ""
 
 
@@ -156,7 +156,7 @@ def _mark_expired(row: salesforce.Record) -> None:
         SyncState.FAILED,
         f"{row['Name']} was not sent: nobody approved or declined it before its run had ended. "
         + (
-            way_on(row["Name"])
+            next_step(row["Name"])
             if row[record.STATUS] == Status.OPEN
             else "Send it again, and the approvers are asked again."
         ),
@@ -217,7 +217,7 @@ def record_decision(draft: Invoice, asked: AmountDue, decision: Decision) -> Non
         amount=asked.due,
     )
     if decision.approved:
-        intents.decide(
+        intents.set_decision(
             APPROVE,
             f"{draft.record_id}:{decided_about(draft, asked)}",
             digest=draft.content_digest,

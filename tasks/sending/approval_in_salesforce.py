@@ -26,10 +26,10 @@ from invoicing.ledger import intents, request_records
 from invoicing.ledger.intents import APPROVED_BY, ASK_APPROVAL, DECIDE, SEND, TELL_APPROVERS
 from invoicing.ledger.models import Intent, RequestRecord
 from invoicing.settings import settings
-from tasks.records.environment_check import text_lengths
 from tasks.records.invoices import read_invoice, write_sync_message
 from tasks.records.locks import INVOICE, lock_quietly
-from tasks.records.record_writer import add_entry
+from tasks.records.org_facts import text_lengths
+from tasks.records.timeline import add_entry
 from tasks.runtime.run_page import run_id
 from tasks.runtime.step import step
 
@@ -52,7 +52,7 @@ DECIDED = {
 NOT_SENT = "It is open in Stripe, and was neither mailed nor charged."
 
 
-def way_on(name: str) -> str:
+def next_step(name: str) -> str:
     """What to do about an invoice that is final and did not go out."""
     return (
         f"{NOT_SENT} Run send-invoice again to be asked again, or void-invoice if {name} is not "
@@ -156,7 +156,9 @@ def _ask(record_id: str, content: str, due: int) -> _Question:
     """A question that is none of those before, even if it is about the same."""
     intents.reopen(ASK_APPROVAL, record_id)
     return _question(
-        intents.decide(ASK_APPROVAL, record_id, digest=content, actor=run_id(), outcome=str(due))
+        intents.set_decision(
+            ASK_APPROVAL, record_id, digest=content, actor=run_id(), outcome=str(due)
+        )
     )
 
 
@@ -172,7 +174,7 @@ def _tell_approvers(question: _Question, title: str, said: str) -> None:
     except InvoicingError as error:
         get_run_logger().warning("The approvers were not notified: %s", error)
         return
-    intents.decide(
+    intents.set_decision(
         TELL_APPROVERS,
         question.key,
         digest=question.content,
@@ -266,7 +268,7 @@ def _take_no(record_id: str, request_id: str) -> str:
     comment = request_record.read_parameters(request.parameters).get("comment", "")
     said = f"{draft.name} was declined by {name}: {comment or 'no reason was given'}."
     if draft.status is not Status.DRAFT:
-        said += f" {way_on(draft.name)}"
+        said += f" {next_step(draft.name)}"
     write_sync_message(record_id, SyncState.FAILED, said)
     _tell_whoever_sent(question, f"{draft.name} was declined", said)
     return said
@@ -326,7 +328,7 @@ def _is_enough(question: _Question, request: RequestRecord, name: str) -> bool:
         raise Rejected(
             f"You raised {name}, or wrote on its lines, so somebody else has to approve it."
         )
-    intents.decide(
+    intents.set_decision(
         APPROVED_BY,
         f"{question.key}:{short(request.asked_by)}",
         digest=question.content,

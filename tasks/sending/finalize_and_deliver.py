@@ -15,20 +15,20 @@ from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.model.invoice import Invoice, sending_problems
 from invoicing.domain.model.status import Status
 from invoicing.domain.salesforce import record
+from invoicing.domain.stripe.action_rules import ALLOWED_STATUSES, NEXT_STEPS, InvoiceAction
 from invoicing.domain.stripe.balances import amount_due
 from invoicing.domain.stripe.payment_facts import payments_of, under_way
 from invoicing.domain.stripe.resources import WholeInvoice
-from invoicing.domain.stripe.transitions import ALLOWED_STATUSES, NEXT_STEPS, InvoiceAction
 from invoicing.errors import Conflict, InvoicingError, Rejected, TransientError
 from invoicing.ledger import intents
 from invoicing.ledger.intents import AGREE, AGREE_TOTAL, CHARGE, FINALIZE, MAIL, SEND
 from invoicing.settings import settings
-from tasks.records.balances import owed_before, stripe_customer
+from tasks.records.customer_balance import owed_before, stripe_customer
 from tasks.records.invoices import say_on_record
 from tasks.records.linked_invoice import own_stripe_id
 from tasks.records.locks import ACCOUNT, INVOICE
-from tasks.records.record_writer import add_entry
 from tasks.records.tax_rate_names import rate_problems
+from tasks.records.timeline import add_entry
 from tasks.runtime.clock import today
 from tasks.runtime.run_page import run_id
 from tasks.runtime.step import step
@@ -138,7 +138,7 @@ def finalize(stripe_id: str, invoice: Invoice, customer_id: str, asked: AmountDu
     client = stripe.client()
     agreed = asked.agreed or asked.due
     if asked.agreed is None:
-        intents.decide(
+        intents.set_decision(
             AGREE,
             invoice.record_id,
             digest=invoice.content_digest,
@@ -146,7 +146,7 @@ def finalize(stripe_id: str, invoice: Invoice, customer_id: str, asked: AmountDu
             outcome=str(agreed.minor),
         )
     if not asked.finalized:
-        intents.decide(
+        intents.set_decision(
             AGREE_TOTAL,
             invoice.record_id,
             digest=invoice.content_digest,

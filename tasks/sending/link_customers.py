@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from invoicing.connectors import salesforce, stripe
 from invoicing.domain.forms.customer_links import LinkRequest
-from invoicing.domain.forms.parameters import LinkOutcome
+from invoicing.domain.forms.outcomes import LinkOutcome
 from invoicing.domain.model import markdown
 from invoicing.domain.model.invoice import Account
 from invoicing.domain.model.wording import counted, first_of

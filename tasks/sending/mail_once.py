@@ -7,7 +7,7 @@ from invoicing.connectors import stripe
 from invoicing.domain.stripe.resources import Event
 from invoicing.errors import Conflict
 from invoicing.ledger import intents, links
-from tasks.records.record_writer import add_entry
+from tasks.records.timeline import add_entry
 from tasks.runtime.clock import CLOCK_SKEW
 from tasks.runtime.run_page import run_id
 

@@ -22,8 +22,8 @@ from invoicing.ledger.intents import REMIND
 from invoicing.ledger.models import Intent, TimelineEntry
 from invoicing.settings import settings
 from tasks.records.locks import INVOICE
-from tasks.records.record_writer import add_entries, make_entry
 from tasks.records.soql_lists import select_in
+from tasks.records.timeline import add_entries, make_entry
 from tasks.runtime.clock import today
 from tasks.runtime.run_page import publish_table, run_url
 from tasks.runtime.step import step

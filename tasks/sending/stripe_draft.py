@@ -11,16 +11,16 @@ from invoicing.domain.model.dates import end_of_day
 from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.model.invoice import Invoice, Line
 from invoicing.domain.model.invoice_details import Discount
-from invoicing.domain.stripe import request_params
-from invoicing.domain.stripe.header_checksums import other_parts, said, told_header
+from invoicing.domain.stripe import line_facts, request_params
+from invoicing.domain.stripe.action_rules import as_replacement
+from invoicing.domain.stripe.invoice_header import other_parts, said, told_header
+from invoicing.domain.stripe.line_facts import LineFacts
 from invoicing.domain.stripe.projection import (
     ACCOUNT_KEY,
     LINE_KEY,
     ORG_KEY,
     RECORD_KEY,
 )
-from invoicing.domain.stripe.request_params import LineFacts
-from invoicing.domain.stripe.transitions import as_replacement
 from invoicing.errors import Conflict, EnvironmentMismatch, Rejected
 from invoicing.ledger import intents, links
 from invoicing.ledger.intents import (
@@ -30,8 +30,8 @@ from invoicing.ledger.intents import (
 from invoicing.settings import settings
 from tasks.records.linked_invoice import lost_draft
 from tasks.records.locks import INVOICE
-from tasks.records.record_writer import add_entry
 from tasks.records.tax_rate_names import rate_ids, tax_behavior
+from tasks.records.timeline import add_entry
 from tasks.runtime.clock import today
 from tasks.runtime.run_page import run_id
 from tasks.runtime.step import step
@@ -187,7 +187,7 @@ def fill_draft(stripe_id: str, invoice: Invoice) -> None:
         _tell_put_back(invoice, stripe_id, what, seen)
     if edited or revised:
         there = content_of(client.update_invoice(stripe_id, {**header, "metadata": metadata}))
-    wanted = request_params.wanted_facts(invoice)
+    wanted = line_facts.wanted_facts(invoice)
     if sorted(there.facts) == sorted(wanted):
         agree(invoice, told, wanted)
         return

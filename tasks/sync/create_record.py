@@ -9,16 +9,16 @@ from invoicing.errors import InvoicingError
 from invoicing.ledger import links, timeline
 from tasks.corrections.replacement_draft import replacement_links
 from tasks.records.invoices import synced_fields
-from tasks.records.record_writer import publish, written_lines
-from tasks.records.saved_values import look_at
+from tasks.records.record_writer import written_lines
+from tasks.records.rewritten_values import check_saved
+from tasks.records.timeline import publish
 from tasks.runtime.run_page import this_attempt
 from tasks.sync.deleted_products import deleted_products_of
+from tasks.sync.mirrored_fields import cut_texts, mirrored_lines
 from tasks.sync.new_records import (
     accounts_of,
     billed_to,
     creation_entry,
-    cut_texts,
-    mirrored_lines,
     whole_nodes,
 )
 from tasks.sync.refresh_result import RefreshResult, failure, problem_of
@@ -53,7 +53,7 @@ def create_record(invoice: Projection) -> RefreshResult:
         [links.LastWrite(invoice.stripe_id, created, invoice.status, invoice.digest)]
     )
     header = nodes[0]["body"]
-    saved = look_at({created: {created: header} | written_lines(nodes, answers)})
+    saved = check_saved({created: {created: header} | written_lines(nodes, answers)})
     notes = (cut_texts(header, mirrored_lines(invoice, lines)), saved.notes.get(created, ""))
     change = RefreshResult(
         invoice.stripe_id,

@@ -11,7 +11,7 @@ from invoicing.domain.salesforce.line_mirror import Kept, MirroredLine, facts_on
 from invoicing.domain.stripe.resources import StripeLine
 from invoicing.ledger import rewritten_values
 from invoicing.ledger.models import OrgChange
-from tasks.records.saved_values import PRODUCT_OF_LINE
+from tasks.records.rewritten_values import PRODUCT_OF_LINE
 from tasks.records.soql_lists import select_in
 
 

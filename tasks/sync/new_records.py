@@ -1,14 +1,10 @@
-"""Fields of new records, for invoices that exist in Stripe only, one or many."""
+"""New records for invoices that exist in Stripe only, with their fields."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from invoicing.connectors import salesforce
-from invoicing.domain.model.wording import label
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.line_mirror import (
-    MirroredLine,
-    mirror_of,
     mirrored_line,
 )
 from invoicing.domain.salesforce.record import subrequest
@@ -19,10 +15,10 @@ from invoicing.ledger import payment_facts
 from invoicing.ledger.models import EntryState, InvoiceLink, TimelineEntry
 from invoicing.settings import settings
 from tasks.records.accounts import accounts_of_customers, surviving_accounts
-from tasks.records.environment_check import text_lengths
-from tasks.records.record_writer import kept_of_lines, make_entry
+from tasks.records.timeline import make_entry
 from tasks.runtime.clock import today
 from tasks.sync.deleted_products import without_products
+from tasks.sync.mirrored_fields import mirrored_fields, mirrored_lines
 
 
 def is_ours(invoice: Projection) -> bool:
@@ -76,44 +72,6 @@ def project_all(invoices: Sequence[StripeInvoice]) -> list[Projection]:
         project(i, today=day, zone=zone, known=known.get(i["id"], NO_PAYMENT_FACTS))
         for i in invoices
     ]
-
-
-def mirrored_fields(
-    invoice: Projection, link: InvoiceLink | None, *, whole: bool = False
-) -> dict[str, Any]:
-    """What a record mirrors of its invoice: the one projection onto it, whoever writes it.
-
-    Args:
-        invoice: The invoice in Stripe.
-        link: What the ledger knows of it, as when it was mailed.
-        whole: All of it though it is a draft: it was made in Stripe, or has no record yet.
-    """
-    account = settings().stripe.account_id
-    lengths = text_lengths(record.INVOICE)
-    fields = record.projected_fields(invoice, account, whole=whole, lengths=lengths)
-    if link and link.sent_at:
-        fields[record.SENT_AT] = record.stamp(link.sent_at)
-    client = salesforce.client()
-    return {name: value for name, value in fields.items() if client.keeps(record.INVOICE, name)}
-
-
-def cut_texts(fields: Mapping[str, Any], lines: Iterable[MirroredLine] | None) -> str:
-    """Which texts the org's shorter fields cut off, in a sentence; empty for none."""
-    filled = [
-        f"{label(name)} after {length} characters"
-        for name, length in text_lengths(record.INVOICE).items()
-        if len(fields.get(name) or "") == length
-    ]
-    length = text_lengths(record.LINE).get("Description__c")
-    if length and any(len(line.facts.text) == length for line in lines or ()):
-        filled.append(f"a line's description after {length} characters")
-    return f"The org's fields end {', '.join(filled)}." if filled else ""
-
-
-def mirrored_lines(invoice: Projection, lines: Iterable[StripeLine]) -> list[MirroredLine]:
-    """What a record's lines mirror of an invoice's lines, in their order."""
-    ours, kept = invoice.record_id is not None, kept_of_lines()
-    return [mirror_of(line, invoice.currency, ours=ours, kept=kept) for line in lines]
 
 
 def whole_nodes(

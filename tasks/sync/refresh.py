@@ -16,20 +16,17 @@ from prefect.logging import get_run_logger
 from invoicing.connectors import salesforce, stripe
 from invoicing.connectors.salesforce import Record
 from invoicing.domain.model.status import DELETABLE, Status, SyncState, vanished_message
-from invoicing.domain.model.wording import counted
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.line_mirror import MirroredLine, facts_on_record, said
 from invoicing.domain.salesforce.line_mirror import changes as line_changes
-from invoicing.domain.salesforce.queries import Query, equals
 from invoicing.domain.stripe.projection import Projection, tombstone
 from invoicing.errors import InvoicingError, TransientError, WriteRefused
-from invoicing.ledger import inbox, links, rewritten_values
+from invoicing.ledger import links, rewritten_values
 from invoicing.ledger.models import InvoiceLink
-from invoicing.settings import settings
 from tasks.records.accounts import show_customers
-from tasks.records.environment_check import text_lengths
-from tasks.records.invoices import find_record, synced_fields
+from tasks.records.invoices import synced_fields
 from tasks.records.locks import INVOICE
+from tasks.records.org_facts import text_lengths
 from tasks.records.record_writer import (
     LINE_ROWS,
     Update,
@@ -37,18 +34,15 @@ from tasks.records.record_writer import (
     lines_said,
     write_changes,
 )
-from tasks.records.saved_values import lines_as_written
+from tasks.records.rewritten_values import lines_as_written
 from tasks.runtime.run_page import run_url
 from tasks.runtime.step import step
 from tasks.sync.create_record import create_record
+from tasks.sync.dead_letters import close_dead_letters
 from tasks.sync.deleted_products import without_deleted_products
 from tasks.sync.matching_records import matching_records
-from tasks.sync.new_records import (
-    cut_texts,
-    mirrored_fields,
-    mirrored_lines,
-    named_record,
-)
+from tasks.sync.mirrored_fields import cut_texts, mirrored_fields, mirrored_lines
+from tasks.sync.new_records import named_record
 from tasks.sync.refresh_result import RefreshResult, failure, problem_of
 from tasks.sync.stripe_reader import ReadInvoice, read_invoices
 
@@ -67,23 +61,6 @@ def refresh_after_act(stripe_id: str, *, reread_payments: bool = False) -> Refre
     except TransientError as error:
         return RefreshResult(stripe_id, problem=str(error), transient=True)
     return change
-
-
-@step("find it in Stripe")
-def find_in_stripe(reference: str) -> str | None:
-    """The Stripe id of an invoice as people name it; None when it is in Salesforce only.
-
-    Raises:
-        NotFound: there is no such invoice.
-    """
-    word = reference.strip()
-    if word.startswith("in_"):
-        return word
-    record_id = find_record(word)
-    found = salesforce.client().query(
-        Query(record.INVOICE, [record.STRIPE_ID], where=equals("Id", record_id))
-    )
-    return links.stripe_id(record_id) or (found[0][record.STRIPE_ID] if found else None)
 
 
 @step("bring records in step with Stripe")
@@ -142,25 +119,6 @@ def _refresh_some(
         for id_ in stripe_ids
         if subjects[id_] in busy
     ]
-
-
-def close_dead_letters(
-    stripe_ids: Collection[str], read_at: datetime, reread_payments: Collection[str] = ()
-) -> None:
-    """Close the dead letters of invoices that are in step by now.
-
-    Args:
-        stripe_ids: The invoices.
-        read_at: Before this instant (UTC) their state in Stripe was not read yet.
-        reread_payments: Those whose refunds and disputes were read, too.
-    """
-    account, reread = settings().stripe.account_id, set(reread_payments)
-    closed = 0
-    for ids, payments in ((set(stripe_ids) & reread, True), (set(stripe_ids) - reread, False)):
-        if ids:
-            closed += inbox.close_dead_letters(account, ids, before=read_at, payments=payments)
-    if closed:
-        get_run_logger().info("%s closed: it is in step.", counted(closed, "dead letter"))
 
 
 def _refresh_locked(

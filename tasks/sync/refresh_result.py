@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from invoicing.connectors.salesforce import Record
-from invoicing.domain.forms.parameters import InvoiceOutcome
+from invoicing.domain.forms.outcomes import InvoiceOutcome
 from invoicing.domain.model.status import SyncState
 from invoicing.domain.model.wording import label
 from invoicing.domain.salesforce import record

@@ -18,7 +18,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Completed, Crashed, Failed, Running, Scheduled, Suspended
 
 from invoicing.settings import settings
-from tasks.installation import alert_automations, automations
+from tasks.installation import alert_automations, automation_sync, crash_recovery
 from tests.prefect_server import QUIET, prefect_server
 from tests.prefect_worker import eventually
 
@@ -74,7 +74,7 @@ def client(
     ):
         settings.cache_clear()
         assert alert_automations.keep_address(client) == "created"
-        automations.apply(alert_automations.wanted(client))
+        automation_sync.apply(alert_automations.all_automations(client))
         yield client
 
 
@@ -160,14 +160,14 @@ def test_the_address_is_kept_as_a_secret_and_follows_the_settings(
     before = len(client.read_automations())
     monkeypatch.delenv("INVOICING_NOTIFICATIONS_URL")
     assert alert_automations.keep_address(client) == "deleted"
-    automations.apply(alert_automations.wanted(client))
+    automation_sync.apply(alert_automations.all_automations(client))
     assert len(client.read_automations()) == before - 7
     assert alert_automations.mistakes(client) == []
 
 
 def test_what_is_told_of_is_deployed() -> None:
     """Names of flows that are told of are names of deployments."""
-    flows = set(automations.flows_of(automations.PREFECT_YAML))
+    flows = set(crash_recovery.flows_of(crash_recovery.PREFECT_YAML))
     assert flows >= {*alert_automations.SENDINGS, *alert_automations.BY_THEMSELVES}
     assert (
         alert_automations.Notifications(url=None).silent_seconds > timedelta(days=1).total_seconds()

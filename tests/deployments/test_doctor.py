@@ -23,9 +23,9 @@ from invoicing.doctor.settings_checks import settings_checks
 from invoicing.doctor.stripe_checks import endpoint_url
 from invoicing.domain.stripe.event_parsing import HANDLED_TYPES
 from invoicing.settings import settings
-from tasks.installation import automations
+from tasks.installation import automation_sync
 from tasks.installation.prefect_checks import prefect_checks
-from tasks.installation.server_owner import server
+from tasks.installation.prefect_server import server
 from tests.prefect_server import QUIET, prefect_server
 from tests.prefect_worker import Prefect
 
@@ -105,7 +105,7 @@ def delete_an_automation(client: SyncPrefectClient) -> Callable[[SyncPrefectClie
     client.delete_automation(found.id)
 
     def again(client: SyncPrefectClient) -> None:
-        client.create_automation(automations.as_wanted(found))
+        client.create_automation(automation_sync.as_wanted(found))
 
     return again
 

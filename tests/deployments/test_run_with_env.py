@@ -83,7 +83,7 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 def test_one_server_works_for_one_installation(prefect: Prefect, tmp_path: Path) -> None:
     """Deploying a second one to it is refused before anything is written."""
     first = written(tmp_path, "test.env", prefect.url)
-    claim = "from tasks.installation.server_owner import claim; claim()"
+    claim = "from tasks.installation.prefect_server import claim; claim()"
     claimed = run("deployments.run_with_env", str(first), "python", "-c", claim)
     assert claimed.returncode == 0, claimed.stderr
 

@@ -17,7 +17,7 @@ from invoicing.domain.salesforce.record import (
 )
 from invoicing.domain.salesforce.request_record import ACTIONS, RequestState, open_key
 from invoicing.domain.salesforce.required_schema import OBJECTS
-from invoicing.domain.stripe.transitions import ALLOWED_STATUSES, InvoiceAction
+from invoicing.domain.stripe.action_rules import ALLOWED_STATUSES, InvoiceAction
 from sandbox.salesforce.formula import BEFORE, NEW, read_formula
 from tasks.requests.action_field import FLOW_BY_ACTION
 

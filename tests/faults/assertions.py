@@ -12,9 +12,9 @@ import requests
 
 from invoicing.domain.salesforce.queries import Query
 from invoicing.domain.salesforce.request_record import ACTIONS, REQUEST
-from invoicing.domain.stripe.header_checksums import header_of
+from invoicing.domain.stripe.invoice_header import header_of
+from invoicing.domain.stripe.line_facts import line_facts
 from invoicing.domain.stripe.projection import ACCOUNT_KEY, RECORD_KEY
-from invoicing.domain.stripe.request_params import line_facts
 from invoicing.domain.stripe.resources import WholeInvoice
 from invoicing.domain.sync.drift_kinds import Kind
 from invoicing.ledger.intents import AGREE, AGREE_CONTENT, AGREE_TOTAL, APPROVE, CHARGE, MAIL

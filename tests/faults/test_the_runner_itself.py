@@ -52,7 +52,7 @@ def more_than_was_agreed(world: World) -> list[str]:
 
         named = Comparison("Name", "=", sent())
         [record] = salesforce.client().query(Query("Stripe_Invoice__c", ["Id"], where=named))
-        intents.decide(intents.AGREE, record["Id"], digest="", actor="nobody", outcome="100")
+        intents.set_decision(intents.AGREE, record["Id"], digest="", actor="nobody", outcome="100")
 
     by_hand(world, forget)
     return assertions.violations(come_to_rest(world), {})

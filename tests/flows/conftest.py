@@ -24,7 +24,8 @@ from flows.resend_invoice import resend_invoice
 from flows.send_invoice import send_invoice
 from flows.sync_invoice import sync_invoice
 from invoicing.connectors import salesforce
-from invoicing.domain.forms.parameters import InvoiceOutcome, LineItem
+from invoicing.domain.forms.outcomes import InvoiceOutcome
+from invoicing.domain.forms.parameters import LineItem
 from invoicing.domain.salesforce.queries import BuiltQuery, Query, literal
 from invoicing.ledger import database
 from invoicing.ledger.models import InvoiceLink

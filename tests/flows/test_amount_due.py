@@ -19,7 +19,8 @@ from flows.sync_invoice import sync_invoice
 from flows.void_invoice import void_invoice
 from flows.write_off_invoice import write_off_invoice
 from invoicing.connectors.stripe import Stripe
-from invoicing.domain.forms.parameters import InvoiceOutcome, LineItem, Options
+from invoicing.domain.forms.outcomes import InvoiceOutcome
+from invoicing.domain.forms.parameters import LineItem, Options
 from invoicing.errors import Rejected
 from invoicing.settings import settings
 from tests.conftest import Sandbox

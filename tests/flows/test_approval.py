@@ -11,7 +11,7 @@ from flows.send_invoice import send_invoice
 from flows.send_scheduled import send_scheduled
 from invoicing.connectors import salesforce
 from invoicing.connectors.stripe import Stripe
-from invoicing.domain.forms.parameters import InvoiceOutcome
+from invoicing.domain.forms.outcomes import InvoiceOutcome
 from invoicing.errors import Rejected
 from invoicing.ledger import leases
 from invoicing.settings import settings

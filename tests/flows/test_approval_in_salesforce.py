@@ -16,7 +16,8 @@ from flows.send_scheduled import send_scheduled
 from flows.watch_salesforce import watch_salesforce
 from invoicing.connectors import salesforce
 from invoicing.connectors.stripe import Stripe
-from invoicing.domain.forms.parameters import InvoiceOutcome, LineItem
+from invoicing.domain.forms.outcomes import InvoiceOutcome
+from invoicing.domain.forms.parameters import LineItem
 from invoicing.errors import Rejected
 from invoicing.settings import settings
 from tests.conftest import Sandbox

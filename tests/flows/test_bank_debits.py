@@ -19,7 +19,8 @@ from flows.send_invoice import send_invoice
 from flows.send_reminders import send_reminders
 from flows.void_invoice import void_invoice
 from invoicing.connectors.stripe import Stripe
-from invoicing.domain.forms.parameters import InvoiceOutcome, Options
+from invoicing.domain.forms.outcomes import InvoiceOutcome
+from invoicing.domain.forms.parameters import Options
 from invoicing.errors import Rejected
 from invoicing.ledger import database, intents
 from invoicing.ledger.models import Intent

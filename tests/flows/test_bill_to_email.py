@@ -14,7 +14,8 @@ from flows.sync_invoice import sync_invoice
 from flows.watch_salesforce import watch_salesforce
 from invoicing.connectors import salesforce
 from invoicing.connectors.stripe import Stripe
-from invoicing.domain.forms.parameters import InvoiceOutcome, Options
+from invoicing.domain.forms.outcomes import InvoiceOutcome
+from invoicing.domain.forms.parameters import Options
 from invoicing.errors import Conflict, InvoicingError, Rejected
 from invoicing.ledger import lent_emails
 from invoicing.ledger.models import Lease

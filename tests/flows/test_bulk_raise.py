@@ -12,7 +12,8 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from flows.bulk_raise import bulk_raise
 from invoicing.connectors import salesforce
 from invoicing.connectors.salesforce import Salesforce
-from invoicing.domain.forms.parameters import BulkOutcome, Options
+from invoicing.domain.forms.outcomes import BulkOutcome
+from invoicing.domain.forms.parameters import Options
 from invoicing.errors import Rejected
 from tasks.drafting import bulk_drafts
 from tasks.drafting.draft_record import draft_nodes

@@ -10,13 +10,13 @@ from prefect import flow
 from flows.clone_invoice import clone_invoice
 from flows.delete_draft import delete_draft
 from flows.poll_events import poll_events
-from invoicing.domain.forms.parameters import InvoiceOutcome
+from invoicing.domain.forms.outcomes import InvoiceOutcome
 from invoicing.errors import Conflict, NotFound, Rejected
 from invoicing.ledger import timeline
 from invoicing.ledger.models import EntryState
 from tasks.records.invoices import read_invoice
 from tasks.records.locks import lock_invoice
-from tasks.records.record_writer import make_entry
+from tasks.records.timeline import make_entry
 from tasks.sending.customer import ensure_customer
 from tasks.sending.stripe_draft import create_draft
 from tests.conftest import Sandbox

@@ -13,15 +13,10 @@ from flows.revise_invoice import revise_invoice
 from flows.send_invoice import send_invoice
 from flows.sync_invoice import sync_invoice
 from invoicing.connectors.stripe import Stripe
-from invoicing.domain.forms.parameters import (
-    CustomFieldItem,
-    InvoiceOutcome,
-    LineChange,
-    LineItem,
-    Options,
-)
+from invoicing.domain.forms.outcomes import InvoiceOutcome
+from invoicing.domain.forms.parameters import CustomFieldItem, LineChange, LineItem, Options
 from invoicing.domain.model.fingerprint import fingerprint
-from invoicing.domain.stripe.request_params import wanted_facts
+from invoicing.domain.stripe.line_facts import wanted_facts
 from invoicing.errors import Conflict, InvoicingError
 from invoicing.ledger import database
 from invoicing.ledger.intents import AGREE_CONTENT

@@ -21,7 +21,8 @@ from flows.sync_invoice import sync_invoice
 from flows.void_invoice import void_invoice
 from flows.write_off_invoice import write_off_invoice
 from invoicing.connectors.stripe import Stripe
-from invoicing.domain.forms.parameters import CreditLine, InvoiceOutcome, Options
+from invoicing.domain.forms.outcomes import InvoiceOutcome
+from invoicing.domain.forms.parameters import CreditLine, Options
 from invoicing.errors import InvoicingError, Rejected
 from invoicing.ledger import database
 from invoicing.ledger.models import Intent

@@ -8,7 +8,8 @@ import stripe
 from flows.preview_invoice import preview_invoice
 from flows.send_invoice import send_invoice
 from invoicing.connectors import salesforce
-from invoicing.domain.forms.parameters import InvoiceOutcome, Options
+from invoicing.domain.forms.outcomes import InvoiceOutcome
+from invoicing.domain.forms.parameters import Options
 from invoicing.errors import Rejected
 from tests.conftest import Sandbox
 from tests.flows.conftest import Org

@@ -16,7 +16,8 @@ from flows.send_invoice import send_invoice
 from flows.void_invoice import void_invoice
 from invoicing.connectors import stripe
 from invoicing.doctor.stripe_checks import PERMISSIONS
-from invoicing.domain.forms.parameters import InvoiceOutcome, Options
+from invoicing.domain.forms.outcomes import InvoiceOutcome
+from invoicing.domain.forms.parameters import Options
 from invoicing.settings import settings
 from sandbox.salesforce.oauth import CONSUMER_SECRET
 from tests.conftest import Sandbox

@@ -12,7 +12,7 @@ import pytest
 from deployments.local.stack import SALESFORCE_PACKAGE
 from flows.send_invoice import send_invoice
 from invoicing.connectors import salesforce
-from invoicing.domain.forms.parameters import InvoiceOutcome
+from invoicing.domain.forms.outcomes import InvoiceOutcome
 from invoicing.domain.model.invoice_details import Discount
 from invoicing.domain.salesforce import record
 from invoicing.errors import Conflict

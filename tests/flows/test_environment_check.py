@@ -11,7 +11,8 @@ from flows.raise_invoice import raise_invoice
 from flows.send_invoice import send_invoice
 from invoicing.connectors import salesforce
 from invoicing.connectors import stripe as connector
-from invoicing.domain.forms.parameters import InvoiceOutcome, LineItem, Options
+from invoicing.domain.forms.outcomes import InvoiceOutcome
+from invoicing.domain.forms.parameters import LineItem, Options
 from invoicing.errors import EnvironmentMismatch
 from invoicing.settings import settings
 from tests.conftest import Sandbox
@@ -197,10 +198,10 @@ def test_another_login_within_the_hour_is_asked_who_it_is(
 
 def test_no_secret_is_in_the_ledger(world: None) -> None:
     """What the check is remembered by tells nothing of the key."""
-    from invoicing.ledger import links
+    from invoicing.ledger import environment_binding
 
     raised()
-    bound = links.binding("acct_1SandboxAcme", livemode=True)
+    bound = environment_binding.binding("acct_1SandboxAcme", livemode=True)
     assert bound is not None
     assert len(bound.access) == 32
     assert "sk_live" not in str(bound.model_dump())

@@ -19,9 +19,9 @@ from flows.replay_events import replay_events
 from flows.sync_invoice import sync_invoice
 from invoicing.connectors import salesforce
 from invoicing.connectors.prefect import Prefect
-from invoicing.domain.forms.parameters import InvoiceOutcome
+from invoicing.domain.forms.outcomes import InvoiceOutcome
 from invoicing.errors import EventsMissed, InvoicingError, Rejected
-from invoicing.ledger import database, inbox
+from invoicing.ledger import database, inbox, stream_positions
 from invoicing.ledger.inbox import EventFilter
 from invoicing.ledger.models import Cursor, Event
 from tasks.sync.stripe_reader import read_invoices
@@ -35,7 +35,7 @@ FETCHED = "events:acct_1SandboxAcme"
 
 def nothing_fetched_for(age: timedelta) -> None:
     """Let the last poll be long ago."""
-    inbox.move_cursor(FETCHED, datetime.now(UTC))
+    stream_positions.move_cursor(FETCHED, datetime.now(UTC))
     with database.session() as ledger:
         long_ago = datetime.now(UTC) - age
         ledger.execute(update(Cursor).where(col(Cursor.name) == FETCHED).values(position=long_ago))
@@ -114,7 +114,7 @@ def test_an_event_that_stripe_lists_late_is_fetched(
 ) -> None:
     """A poll between the two has fetched one that is minutes younger."""
     pay(stripe_sandbox, sent)
-    inbox.move_cursor(FETCHED, datetime.now(UTC) + timedelta(minutes=3))
+    stream_positions.move_cursor(FETCHED, datetime.now(UTC) + timedelta(minutes=3))
     poll_events()
     assert org.record("INV-0001")["Status__c"] == "Paid"
 
@@ -344,7 +344,7 @@ def test_wrong_key_is_one_clear_error(
 ) -> None:
     """A key of another account, or none at all, stops every run before it writes."""
     from invoicing.connectors import stripe as connector
-    from invoicing.ledger import links
+    from invoicing.ledger import environment_binding
     from invoicing.settings import settings
 
     monkeypatch.setenv("INVOICING_STRIPE__API_KEY", "sk_live_wrong")
@@ -352,7 +352,7 @@ def test_wrong_key_is_one_clear_error(
     connector.client.cache_clear()
     with pytest.raises(Exception, match="Stripe does not accept the API key"):
         sync_invoice(sent.name)
-    assert links.binding("acct_1SandboxAcme", livemode=True) is not None
+    assert environment_binding.binding("acct_1SandboxAcme", livemode=True) is not None
 
 
 def test_refused_is_not_retried(sent: InvoiceOutcome) -> None:

@@ -18,10 +18,11 @@ from flows.revise_invoice import revise_invoice
 from flows.send_invoice import send_invoice
 from flows.sync_invoice import sync_invoice
 from invoicing.connectors import salesforce
-from invoicing.domain.forms.parameters import InvoiceOutcome, LineChange, LineItem, Options
+from invoicing.domain.forms.outcomes import InvoiceOutcome
+from invoicing.domain.forms.parameters import LineChange, LineItem, Options
 from invoicing.errors import Misconfigured, Rejected
 from invoicing.mapping import org_field_reader, org_mapping
-from invoicing.mapping_check import main
+from invoicing.org_check import main
 from invoicing.settings import settings
 from sandbox.common.serve import running
 from sandbox.salesforce.app import application

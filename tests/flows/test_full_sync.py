@@ -18,7 +18,7 @@ from flows.send_invoice import send_invoice
 from flows.sync_invoice import sync_invoice
 from flows.void_invoice import void_invoice
 from invoicing.connectors import salesforce
-from invoicing.domain.forms.parameters import InvoiceOutcome
+from invoicing.domain.forms.outcomes import InvoiceOutcome
 from invoicing.domain.model.money import Money
 from invoicing.domain.salesforce.queries import Query, equals
 from invoicing.domain.salesforce.record import INVOICE, number
@@ -29,7 +29,7 @@ from invoicing.ledger.database import session
 from invoicing.ledger.models import DriftRow, SyncRun
 from invoicing.settings import settings
 from tasks.full_sync import repair
-from tasks.full_sync.staging import SUBJECT, lock_sync
+from tasks.full_sync.sync_run import SUBJECT, lock_sync
 from tasks.records.accounts import surviving_accounts
 from tasks.sync.stripe_reader import read_invoices
 from tests.conftest import Sandbox

@@ -10,13 +10,8 @@ import stripe
 from flows.clone_invoice import clone_invoice
 from flows.revise_invoice import revise_invoice
 from flows.send_invoice import send_invoice
-from invoicing.domain.forms.parameters import (
-    CustomFieldItem,
-    InvoiceOutcome,
-    LineChange,
-    LineItem,
-    Options,
-)
+from invoicing.domain.forms.outcomes import InvoiceOutcome
+from invoicing.domain.forms.parameters import CustomFieldItem, LineChange, LineItem, Options
 from invoicing.domain.model.dates import end_of_day
 from invoicing.errors import Rejected
 from invoicing.settings import settings

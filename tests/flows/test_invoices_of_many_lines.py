@@ -6,7 +6,8 @@ import pytest
 
 from flows.send_invoice import send_invoice
 from invoicing.connectors import salesforce
-from invoicing.domain.forms.parameters import InvoiceOutcome, LineItem
+from invoicing.domain.forms.outcomes import InvoiceOutcome
+from invoicing.domain.forms.parameters import LineItem
 from invoicing.domain.salesforce import record
 from invoicing.errors import Conflict
 from tasks.records.invoices import check_lines, read_invoice

@@ -10,7 +10,7 @@ import pytest
 
 from deployments.local.waiting import eventually, slowness
 from flows.handle_events import handle_events
-from invoicing.domain.forms.parameters import InvoiceOutcome
+from invoicing.domain.forms.outcomes import InvoiceOutcome
 from invoicing.ledger import inbox, leases
 from tests.conftest import Sandbox
 from tests.flows.conftest import Org

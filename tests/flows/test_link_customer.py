@@ -7,7 +7,7 @@ import stripe
 
 from flows.link_customer import link_customer
 from flows.send_invoice import send_invoice
-from invoicing.domain.forms.parameters import InvoiceOutcome, LinkOutcome
+from invoicing.domain.forms.outcomes import InvoiceOutcome, LinkOutcome
 from invoicing.errors import Rejected
 from tests.conftest import Sandbox
 from tests.flows.conftest import Org

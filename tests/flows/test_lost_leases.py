@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import stripe
 
-from invoicing.domain.forms.parameters import InvoiceOutcome, Options
+from invoicing.domain.forms.outcomes import InvoiceOutcome
+from invoicing.domain.forms.parameters import Options
 from invoicing.errors import Busy
 from invoicing.ledger import leases
 from tasks.runtime.run_page import this_attempt

@@ -15,7 +15,7 @@ from flows.revise_invoice import revise_invoice
 from flows.send_invoice import send_invoice
 from flows.sync_invoice import sync_invoice
 from invoicing.connectors import salesforce
-from invoicing.domain.forms.parameters import InvoiceOutcome
+from invoicing.domain.forms.outcomes import InvoiceOutcome
 from invoicing.errors import Conflict, InvoicingError, Rejected
 from tests.conftest import Sandbox
 from tests.flows.conftest import NEXT_MONTH, Org

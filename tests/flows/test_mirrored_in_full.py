@@ -11,7 +11,8 @@ from flows.poll_events import poll_events
 from flows.send_invoice import send_invoice
 from flows.sync_invoice import sync_invoice
 from invoicing.connectors import salesforce
-from invoicing.domain.forms.parameters import InvoiceOutcome, LineItem
+from invoicing.domain.forms.outcomes import InvoiceOutcome
+from invoicing.domain.forms.parameters import LineItem
 from invoicing.domain.salesforce import record
 from invoicing.errors import InvoicingError
 from invoicing.settings import settings

@@ -14,7 +14,8 @@ from flows.record_payment import record_payment
 from flows.send_invoice import send_invoice
 from flows.sync_invoice import sync_invoice
 from invoicing.connectors.stripe import client
-from invoicing.domain.forms.parameters import CreditLine, InvoiceOutcome, LineItem
+from invoicing.domain.forms.outcomes import InvoiceOutcome
+from invoicing.domain.forms.parameters import CreditLine, LineItem
 from invoicing.domain.stripe.payment_facts import PaymentName
 from invoicing.errors import InvoicingError, Rejected
 from invoicing.ledger import inbox

@@ -10,7 +10,7 @@ from flows.mark_overdue import mark_overdue
 from flows.poll_events import poll_events
 from flows.send_invoice import send_invoice
 from flows.send_reminders import send_reminders
-from invoicing.domain.forms.parameters import InvoiceOutcome
+from invoicing.domain.forms.outcomes import InvoiceOutcome
 from invoicing.errors import Misconfigured
 from invoicing.settings import settings
 from tests.conftest import Sandbox

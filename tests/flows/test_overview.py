@@ -17,7 +17,7 @@ from flows.overview import overview
 from flows.preview_invoice import preview_invoice
 from flows.send_invoice import send_invoice
 from flows.void_invoice import void_invoice
-from invoicing.domain.forms.parameters import InvoiceOutcome
+from invoicing.domain.forms.outcomes import InvoiceOutcome
 from invoicing.receiver.metrics import Metrics
 from invoicing.settings import settings
 from tests.flows.conftest import Deployed
@@ -120,7 +120,7 @@ def test_runs_are_counted_for_the_receivers_metrics(
     draft: Raise, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """How many of each flow ended how and how long they worked; what was before the first not."""
-    monkeypatch.setattr("tasks.installation.run_metrics.COUNTED_AFTER", timedelta())
+    monkeypatch.setattr("tasks.installation.run_durations.COUNTED_AFTER", timedelta())
     invoice = draft().name
     Conversation(void_invoice, invoice=invoice)
     overview()

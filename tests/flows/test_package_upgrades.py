@@ -13,7 +13,7 @@ from flows.full_sync import full_sync
 from flows.record_payment import record_payment
 from flows.send_invoice import send_invoice
 from invoicing.connectors import salesforce
-from invoicing.domain.forms.parameters import InvoiceOutcome
+from invoicing.domain.forms.outcomes import InvoiceOutcome
 from invoicing.domain.salesforce import record
 from invoicing.errors import EnvironmentMismatch
 from invoicing.mapping import org_field_reader, org_mapping

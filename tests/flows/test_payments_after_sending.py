@@ -13,7 +13,8 @@ from flows.handle_events import handle_events
 from flows.poll_events import poll_events
 from flows.send_invoice import send_invoice
 from invoicing.connectors.stripe import Stripe
-from invoicing.domain.forms.parameters import InvoiceOutcome, Options
+from invoicing.domain.forms.outcomes import InvoiceOutcome
+from invoicing.domain.forms.parameters import Options
 from invoicing.errors import Rejected
 from invoicing.ledger import inbox
 from tests.conftest import Sandbox

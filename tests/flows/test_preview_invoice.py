@@ -8,7 +8,8 @@ import stripe
 from flows.preview_invoice import preview_invoice
 from flows.revise_invoice import revise_invoice
 from flows.send_invoice import send_invoice
-from invoicing.domain.forms.parameters import InvoiceOutcome, LineItem, Options
+from invoicing.domain.forms.outcomes import InvoiceOutcome
+from invoicing.domain.forms.parameters import LineItem, Options
 from invoicing.errors import Rejected
 from tests.flows.conftest import Org
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import stripe
 
-from invoicing.domain.forms.parameters import InvoiceOutcome, LineItem, Options
+from invoicing.domain.forms.outcomes import InvoiceOutcome
+from invoicing.domain.forms.parameters import LineItem, Options
 from invoicing.errors import Rejected
 from tests.conftest import Sandbox
 from tests.flows.conftest import Org

@@ -22,7 +22,7 @@ from flows.resend_invoice import resend_invoice
 from flows.send_invoice import send_invoice
 from flows.watch_salesforce import watch_salesforce
 from invoicing.connectors.stripe import Stripe
-from invoicing.domain.forms.parameters import InvoiceOutcome
+from invoicing.domain.forms.outcomes import InvoiceOutcome
 from invoicing.errors import InvoicingError, Rejected
 from invoicing.ledger import database, lent_emails
 from invoicing.settings import settings

@@ -16,7 +16,8 @@ from flows.raise_invoice import raise_invoice
 from flows.refresh_choices import refresh_choices
 from flows.revise_invoice import revise_invoice
 from invoicing.connectors import salesforce
-from invoicing.domain.forms.parameters import InvoiceOutcome, LineItem
+from invoicing.domain.forms.outcomes import InvoiceOutcome
+from invoicing.domain.forms.parameters import LineItem
 from invoicing.domain.forms.product_options import Product, choices_of
 from invoicing.domain.salesforce.queries import Query, equals
 from invoicing.errors import Rejected

@@ -10,13 +10,8 @@ import pytest
 from flows.raise_invoice import raise_invoice
 from flows.revise_invoice import revise_invoice
 from invoicing.connectors import salesforce
-from invoicing.domain.forms.parameters import (
-    CustomFieldItem,
-    InvoiceOutcome,
-    LineChange,
-    LineItem,
-    Options,
-)
+from invoicing.domain.forms.outcomes import InvoiceOutcome
+from invoicing.domain.forms.parameters import CustomFieldItem, LineChange, LineItem, Options
 from invoicing.domain.model.invoice import MAX_LINES
 from invoicing.errors import Rejected
 from invoicing.settings import settings

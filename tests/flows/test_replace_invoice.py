@@ -14,7 +14,8 @@ from flows.replace_invoice import replace_invoice
 from flows.revise_invoice import revise_invoice
 from flows.send_invoice import send_invoice
 from flows.write_off_invoice import write_off_invoice
-from invoicing.domain.forms.parameters import InvoiceOutcome, LineChange
+from invoicing.domain.forms.outcomes import InvoiceOutcome
+from invoicing.domain.forms.parameters import LineChange
 from invoicing.errors import Conflict, InvoicingError, Rejected
 from tests.conftest import Sandbox
 from tests.flows.conftest import Org

@@ -20,9 +20,9 @@ from flows.send_invoice import send_invoice
 from flows.sync_invoice import sync_invoice
 from flows.watch_salesforce import watch_salesforce
 from invoicing.connectors.prefect import Prefect
-from invoicing.domain.forms.parameters import InvoiceOutcome
+from invoicing.domain.forms.outcomes import InvoiceOutcome
 from invoicing.errors import InvoicingError, NotFound
-from invoicing.ledger import database, inbox, request_records
+from invoicing.ledger import database, request_records, stream_positions
 from invoicing.ledger.intents import REPORT_PAYMENT
 from invoicing.ledger.models import Intent, RequestRecord
 from invoicing.settings import settings
@@ -100,7 +100,7 @@ def test_a_request_that_salesforce_commits_late_is_heard(
     """Another one, that says it changed minutes later, was seen before it."""
     request = org.ask(draft().name, "Sync")
     seen = datetime.now(UTC) + timedelta(minutes=3)
-    inbox.move_cursor(f"request-records:{settings().salesforce.org_id}", seen)
+    stream_positions.move_cursor(f"request-records:{settings().salesforce.org_id}", seen)
     watch_salesforce()
     assert org.request(request)["State__c"] == "Running"
 

@@ -6,7 +6,8 @@ import pytest
 
 from flows.revise_invoice import revise_invoice
 from flows.send_invoice import send_invoice
-from invoicing.domain.forms.parameters import InvoiceOutcome, LineChange, LineItem
+from invoicing.domain.forms.outcomes import InvoiceOutcome
+from invoicing.domain.forms.parameters import LineChange, LineItem
 from invoicing.domain.model.invoice import Invoice
 from invoicing.errors import Rejected
 from invoicing.ledger import leases

@@ -8,7 +8,7 @@ import stripe as sdk
 from flows.poll_events import poll_events
 from flows.send_invoice import send_invoice
 from invoicing.connectors import stripe
-from invoicing.domain.forms.parameters import InvoiceOutcome
+from invoicing.domain.forms.outcomes import InvoiceOutcome
 from invoicing.errors import EnvironmentMismatch
 from invoicing.settings import settings
 from tests.conftest import Sandbox

@@ -11,7 +11,7 @@ from prefect.client.schemas.objects import State
 from flows.full_sync import full_sync
 from flows.send_invoice import send_invoice
 from flows.void_invoice import void_invoice
-from invoicing.domain.forms.parameters import InvoiceOutcome
+from invoicing.domain.forms.outcomes import InvoiceOutcome
 from invoicing.settings import settings
 from tasks.runtime import run_page
 from tests.flows.dialogues import Conversation

@@ -12,13 +12,14 @@ from flows.revise_invoice import revise_invoice
 from flows.send_invoice import send_invoice
 from flows.sync_invoice import sync_invoice
 from invoicing.connectors import salesforce
-from invoicing.domain.forms.parameters import InvoiceOutcome, LineChange, LineItem
+from invoicing.domain.forms.outcomes import InvoiceOutcome
+from invoicing.domain.forms.parameters import LineChange, LineItem
 from invoicing.domain.model.amount_due import AmountDue
 from invoicing.domain.model.invoice import Invoice
-from invoicing.domain.stripe.hosted_page import page_of
+from invoicing.domain.stripe.hosted_page_links import page_of
 from invoicing.errors import Conflict, InvoicingError, Rejected
 from invoicing.settings import settings
-from tasks.sending.compare_totals import compare_totals
+from tasks.sending.compare_draft import compare_totals
 from tests.conftest import Sandbox
 from tests.flows.conftest import Org
 

@@ -9,7 +9,8 @@ from prefect.states import Failed, Suspended
 from flows.revise_invoice import revise_invoice
 from flows.send_scheduled import send_scheduled
 from invoicing.connectors import prefect
-from invoicing.domain.forms.parameters import InvoiceOutcome, Options
+from invoicing.domain.forms.outcomes import InvoiceOutcome
+from invoicing.domain.forms.parameters import Options
 from invoicing.errors import Rejected
 from tasks.runtime.clock import today
 from tests.flows.conftest import Deployed, Org

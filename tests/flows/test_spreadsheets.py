@@ -15,7 +15,8 @@ from flows.bulk_raise import bulk_raise
 from invoicing.connectors import salesforce
 from invoicing.connectors.salesforce import Salesforce
 from invoicing.domain.forms.invoice_table import read_file
-from invoicing.domain.forms.parameters import BulkOutcome, Options
+from invoicing.domain.forms.outcomes import BulkOutcome
+from invoicing.domain.forms.parameters import Options
 from invoicing.domain.forms.table_layout import ColumnChoice, TableLayout
 from invoicing.errors import Rejected
 from invoicing.settings import settings

@@ -11,7 +11,7 @@ from flows.poll_events import poll_events
 from flows.resend_invoice import resend_invoice
 from flows.sync_invoice import sync_invoice
 from invoicing.connectors import salesforce
-from invoicing.domain.forms.parameters import InvoiceOutcome
+from invoicing.domain.forms.outcomes import InvoiceOutcome
 from invoicing.ledger import timeline
 from tests.conftest import Sandbox
 from tests.flows.conftest import Org
@@ -154,7 +154,7 @@ def test_what_the_full_sync_repairs_is_told_in_bulk(
     before = len(entries(org))
     pay(sent)
     monkeypatch.setattr("tasks.full_sync.repair.MAX_SINGLE_REPAIRS", 0)
-    monkeypatch.setattr("tasks.records.record_writer.BULK_THRESHOLD", 0)
+    monkeypatch.setattr("tasks.records.timeline.BULK_THRESHOLD", 0)
     assert "1 differed" in full_sync().sentence
     [told] = entries(org)[before:]
     assert told["Side__c"] == "Full Sync"

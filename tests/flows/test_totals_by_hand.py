@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from flows.preview_invoice import preview_invoice
 from flows.send_invoice import send_invoice
-from invoicing.domain.forms.parameters import InvoiceOutcome, LineItem, Options
+from invoicing.domain.forms.outcomes import InvoiceOutcome
+from invoicing.domain.forms.parameters import LineItem, Options
 from tests.conftest import Sandbox
 from tests.flows.conftest import Org
 

@@ -11,9 +11,9 @@ import yaml
 from deployments.local.stack import SALESFORCE_PACKAGE
 from flows.watch_salesforce import watch_salesforce
 from invoicing.connectors.prefect import Prefect
-from invoicing.domain.forms.parameters import InvoiceOutcome
+from invoicing.domain.forms.outcomes import InvoiceOutcome
 from invoicing.errors import InvoicingError
-from invoicing.ledger import action_field_requests, inbox
+from invoicing.ledger import action_field_requests, stream_positions
 from invoicing.settings import settings
 from tasks.requests.action_field import FLOW_BY_ACTION
 from tests.conftest import ROOT, Sandbox
@@ -69,7 +69,7 @@ def test_a_record_that_salesforce_commits_late_is_heard(
 ) -> None:
     """Another one, that says it changed minutes later, was seen before it."""
     org.set(draft().name, Action_Requested__c="Sync")
-    inbox.move_cursor(
+    stream_positions.move_cursor(
         f"requests:{settings().salesforce.org_id}", datetime.now(UTC) + timedelta(minutes=3)
     )
     watch_salesforce()

@@ -19,7 +19,7 @@ from flows.send_reminders import send_reminders
 from flows.sync_invoice import sync_invoice
 from flows.void_invoice import void_invoice
 from flows.write_off_invoice import write_off_invoice
-from invoicing.domain.forms.parameters import InvoiceOutcome
+from invoicing.domain.forms.outcomes import InvoiceOutcome
 from invoicing.errors import Conflict, InvoicingError, Rejected
 from tests.conftest import Sandbox
 from tests.flows.conftest import NEXT_MONTH, Org, forget_links

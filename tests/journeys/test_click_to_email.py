@@ -19,9 +19,9 @@ WAIT = 120.0
 def people(shared_stack: Stack) -> Iterator[SalesforceUsers]:
     """The stack without one of its schedules: only the listener has anything taken up."""
     prefect = Prefect(shared_stack.urls.prefect_api)
-    prefect.pause("watch-salesforce", paused=True)
+    prefect.set_paused("watch-salesforce", paused=True)
     yield SalesforceUsers(shared_stack)
-    prefect.pause("watch-salesforce", paused=False)
+    prefect.set_paused("watch-salesforce", paused=False)
 
 
 def test_a_button_mails_once_and_says_so(people: SalesforceUsers) -> None:

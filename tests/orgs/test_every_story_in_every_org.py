@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from invoicing.mapping_check import main
+from invoicing.org_check import main
 from sandbox.salesforce import org, org_rules
 from tests.conftest import ROOT
 from tests.faults.stories import STORIES

@@ -7,7 +7,7 @@ from typing import Any, TypedDict
 
 from invoicing.connectors.salesforce.errors import by_code, errors_of
 from invoicing.connectors.salesforce.org import Org
-from invoicing.domain.salesforce.new_values import NewValues
+from invoicing.domain.salesforce.default_values import DefaultValues
 from invoicing.domain.salesforce.queries import Query, is_in
 from invoicing.domain.salesforce.record import INVOICE
 from invoicing.errors import InvoicingError, TransientError
@@ -104,7 +104,7 @@ class Graphs(Org):
         self, graphs: Sequence[Sequence[Mapping[str, Any]]]
     ) -> Sequence[Sequence[Mapping[str, Any]]]:
         """Graphs whose new records have what the field mapping adds to our fields."""
-        new = NewValues(self._names)
+        new = DefaultValues(self._names)
         made = [
             (request["path"].split("/")[1], request["body"])
             for requests in graphs

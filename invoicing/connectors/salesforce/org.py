@@ -1,14 +1,13 @@
-"""What the org is: its id and user, its schema, its limits; and its notifications."""
+"""What the org is: its id and user, its schema, its limits."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypedDict
 from xml.etree import ElementTree
 
-from invoicing.connectors.salesforce.connection import Record
 from invoicing.connectors.salesforce.errors import by_code, translated_errors
+from invoicing.connectors.salesforce.org_call import Record
 from invoicing.connectors.salesforce.queries import Queries
-from invoicing.domain.salesforce.queries import Query, equals
 from invoicing.errors import EnvironmentMismatch, InvoicingError, NotFound, TransientError
 from invoicing.settings import SALESFORCE_API_VERSION
 
@@ -64,7 +63,7 @@ class _Objects(TypedDict):
 
 
 class Org(Queries):
-    """What an org says of itself, and what it says to its users."""
+    """What an org says of itself."""
 
     def org(self) -> OrgFacts:
         """What the org says of itself to whoever is logged in; one call.
@@ -106,40 +105,6 @@ class Org(Queries):
         """The API names of all objects that the org shows us."""
         answer = self._call("read the schema", "sobjects/", _Objects)
         return [sobject["name"] for sobject in answer["sobjects"]]
-
-    def notify(self, kind: str, user_id: str, title: str, body: str, target: str) -> None:
-        """Tell a user something, by the platform's own notifications; two calls.
-
-        Args:
-            kind: The name of the custom notification type.
-            user_id: Who is told.
-            title: At most 250 characters are shown.
-            body: At most 750.
-            target: The record that a click leads to.
-
-        Raises:
-            EnvironmentMismatch: the org has no such type.
-            Rejected: our user may not, or the user cannot be told.
-
-        Source: https://developer.salesforce.com/docs/atlas.en-us.262.0.pushImplGuide.meta/
-        pushImplGuide/actions_obj_custom_notification.htm
-        """
-        types = self.query(
-            Query("CustomNotificationType", ["Id"], where=equals("DeveloperName", kind))
-        )
-        if not types:
-            raise EnvironmentMismatch(
-                f"Salesforce has no notification type {kind}. Deploy deployments/salesforce."
-            )
-        asked = {
-            "customNotifTypeId": types[0]["Id"],
-            "recipientIds": [user_id],
-            "title": title[:250],
-            "body": body[:750],
-            "targetId": target,
-        }
-        path = "actions/standard/customNotificationAction"
-        self._call("notify a user", path, object, "POST", {"inputs": [asked]})
 
     def api_usage(self) -> float:
         """Share of the day's API calls that are used, as the last answer said; costs one call.

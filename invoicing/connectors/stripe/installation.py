@@ -26,7 +26,7 @@ class Installation(Connection):
         """The account that the key belongs to."""
         return read("read the account", Account, self._v1.accounts.retrieve_current)
 
-    def refusal(self, method: str, path: str) -> str | None:
+    def try_call(self, method: str, path: str) -> str | None:
         """Why the key may not make calls of a kind, in Stripe's words; None if it may.
 
         The call is made, so it has to be one that does nothing: a list, or a write that cannot

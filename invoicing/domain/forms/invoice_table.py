@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from invoicing.domain.forms.parameters import LineItem
+from invoicing.domain.forms.skipped_rows import is_total, refuse_state, without_footer
 from invoicing.domain.forms.table_columns import (
     AMOUNTS,
     IGNORED,
@@ -19,7 +20,6 @@ from invoicing.domain.forms.table_columns import (
     columns_of,
 )
 from invoicing.domain.forms.table_layout import TableLayout
-from invoicing.domain.forms.table_rows import is_total, refuse_state, without_footer
 from invoicing.domain.forms.table_text import (
     Broken,
     Sheet,

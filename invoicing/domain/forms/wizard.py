@@ -26,8 +26,8 @@ from invoicing.domain.forms.dialogue import (
     question_text,
     read_answer,
 )
-from invoicing.domain.forms.draft_lines import PriceBookEntry
 from invoicing.domain.forms.parameters import LineItem, Number, empty_is_none
+from invoicing.domain.forms.price_book import PriceBookEntry
 from invoicing.domain.model import markdown
 from invoicing.domain.model.invoice import (
     NOTHING_TO_PAY,

@@ -20,9 +20,9 @@ from invoicing.domain.model.invoice import (
 )
 from invoicing.domain.model.money import Money, decimals, exponent, line_amount, plain
 from invoicing.domain.salesforce import record
+from invoicing.domain.stripe.action_rules import line_key
 from invoicing.domain.stripe.request_params import salesforce_product
 from invoicing.domain.stripe.resources import StripeLine
-from invoicing.domain.stripe.transitions import line_key
 
 CHECKSUM_DIGITS = 10
 """Of a line's fingerprint: what all lines of an invoice add up to fits into a ledger's integer."""

@@ -10,9 +10,9 @@ from typing import Any
 from more_itertools import duplicates_everseen
 
 from invoicing.domain.model.wording import nearest
-from invoicing.domain.salesforce.custom_fields import org_field_mistakes
+from invoicing.domain.salesforce.default_value_validation import default_value_mistakes
 from invoicing.domain.salesforce.field_mapping import Names, ObjectMapping, OrgMapping
-from invoicing.domain.salesforce.new_value_check import new_value_mistakes
+from invoicing.domain.salesforce.org_fields import org_field_mistakes
 from invoicing.domain.salesforce.record import INVOICE, LINE
 from invoicing.domain.salesforce.required_schema import OBJECTS, Field, SObject
 
@@ -137,7 +137,7 @@ def object_mistakes(
         return [f"{ours}: the org has no object {theirs!r}, or hides it{guess}{tip}"]
     return [
         *_object_mistakes(ours, schema, names, found),
-        *new_value_mistakes(ours, names, found, partial(_at, describe=describe)),
+        *default_value_mistakes(ours, names, found, partial(_at, describe=describe)),
     ]
 
 

@@ -10,9 +10,7 @@ from invoicing.domain.forms.parameters import CreditLine, CreditReason, GiveBack
 from invoicing.domain.model.invoice import Line
 from invoicing.domain.model.money import Money, line_amount, share
 from invoicing.domain.model.status import Status
-from invoicing.domain.stripe.payment_facts import MoneyBack
-from invoicing.domain.stripe.resources import CreditNoteLine, DiscountAmount, StripeLine, Tax
-from invoicing.domain.stripe.transitions import (
+from invoicing.domain.stripe.action_rules import (
     InvoiceAction,
     InvoiceState,
     action_problems,
@@ -20,6 +18,8 @@ from invoicing.domain.stripe.transitions import (
     debit_under_way,
     line_key,
 )
+from invoicing.domain.stripe.payment_facts import MoneyBack
+from invoicing.domain.stripe.resources import CreditNoteLine, DiscountAmount, StripeLine, Tax
 
 if TYPE_CHECKING:
     from stripe import params as sdk

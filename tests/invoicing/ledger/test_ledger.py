@@ -22,6 +22,7 @@ from invoicing.ledger import (
     leases,
     request_records,
     run_durations,
+    stream_positions,
 )
 from invoicing.ledger.inbox import EventFilter
 from invoicing.ledger.models import Event, Intent, Lease, RequestRecord
@@ -291,7 +292,7 @@ def test_alike_is_the_same_content_that_was_not_refused() -> None:
 
 def test_what_a_ledger_knows_is_not_written_over_when_it_is_rebuilt() -> None:
     """What the services tell is added to it: an outcome that was missing, and nothing else."""
-    intents.decide("make", "done", digest="d", actor="run", outcome="made-1")
+    intents.set_decision("make", "done", digest="d", actor="run", outcome="made-1")
     intents.intend("make", "begun", digest="d", actor="run")
     told = [
         intents.earlier(
@@ -657,9 +658,9 @@ def test_a_request_is_one_until_it_is_cleared() -> None:
 def test_the_cursor_never_moves_backwards() -> None:
     """Two polls that overtake each other lose nothing."""
     now = datetime.now(UTC).replace(microsecond=0)
-    inbox.move_cursor("events", now)
-    inbox.move_cursor("events", now - timedelta(hours=1))
-    assert inbox.cursor("events") == now
+    stream_positions.move_cursor("events", now)
+    stream_positions.move_cursor("events", now - timedelta(hours=1))
+    assert stream_positions.cursor("events") == now
 
 
 def test_a_request_record_is_written_down_started_and_answered_once() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from sandbox.package_check.component_tools import run_component_tests
 from sandbox.package_check.findings import Findings
-from sandbox.package_check.report import check_project
+from sandbox.package_check.project_check import check_project
 
 PROJECT = Path(__file__).parents[4] / "deployments/salesforce"
 CORE = "force-app/main/default"

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import stripe
 
-from sandbox.evidence import stripe_shapes, stripe_stories
+from sandbox.evidence import state_stories, stripe_shapes
 from sandbox.evidence.response_types import ResponseTypes, fetched
-from sandbox.stripe import invoicing
+from sandbox.stripe import invoice_object
 from sandbox.stripe.app import make_app
 
 pytestmark = [pytest.mark.standard, pytest.mark.xdist_group("shapes")]
@@ -63,18 +63,18 @@ def test_the_check_fails_for_a_property_that_is_lost_and_for_what_no_story_tells
     types: ResponseTypes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A property is taken off the invoices, and a story of a new call and its states is missing."""
-    whole = invoicing.new_invoice
+    whole = invoice_object.new_invoice
 
     def without(*args: Any) -> Invoice:
         invoice = whole(*args)
         del invoice["receipt_number"]
         return invoice
 
-    monkeypatch.setattr(invoicing, "new_invoice", without)
-    told = dict(stripe_stories.STORIES)
+    monkeypatch.setattr(invoice_object, "new_invoice", without)
+    told = dict(state_stories.STORIES)
     for name in [name for name in told if name.startswith(("Banks are debited", "A card is ch"))]:
         del told[name]
-    monkeypatch.setattr(stripe_stories, "STORIES", told)
+    monkeypatch.setattr(state_stories, "STORIES", told)
     failures = stripe_shapes.judged(types, make_app)["failures"]
     assert failures["invoice (open)"] == "receipt_number is missing"
     assert failures["operation: POST /v1/charges"] == "no story calls it"

@@ -5,8 +5,9 @@ from decimal import Decimal
 
 import pytest
 
-from invoicing.domain.forms.draft_lines import PriceBook, PriceBookEntry, changed_lines, new_lines
+from invoicing.domain.forms.draft_lines import changed_lines, new_lines
 from invoicing.domain.forms.parameters import LineChange, LineItem
+from invoicing.domain.forms.price_book import PriceBook, PriceBookEntry
 from invoicing.domain.model.invoice import draft_problems
 from invoicing.domain.model.money import plain
 

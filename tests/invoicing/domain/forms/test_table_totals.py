@@ -6,8 +6,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from invoicing.domain.forms.draft_lines import PriceBook, new_lines
+from invoicing.domain.forms.draft_lines import new_lines
 from invoicing.domain.forms.invoice_table import Table, read_csv, read_invoices
+from invoicing.domain.forms.price_book import PriceBook
 from invoicing.domain.forms.table_layout import TableLayout
 from invoicing.domain.forms.table_totals import Tax, agreed, total_problems
 from invoicing.domain.model.invoice_details import Discount

@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from sandbox.common.clock import Clock
 from sandbox.common.faults import Rule
-from sandbox.common.traffic import Traffic
+from sandbox.common.request_middleware import Traffic
 
 Model = TypeVar("Model", bound=BaseModel)
 

@@ -13,8 +13,8 @@ import tempfile
 from pathlib import Path
 
 from sandbox.common.serve import running
-from sandbox.evidence.fetched import python_packages
-from sandbox.evidence.mirrored import KEY, compared, counted, generate
+from sandbox.evidence.mirror_comparison import KEY, compared, counted, generate
+from sandbox.evidence.pypi import python_packages
 from sandbox.evidence.verdict import Verdict, unavailable
 from sandbox.stripe.app import make_app
 

@@ -23,7 +23,7 @@ import httpx
 import orjson
 
 from sandbox.common.serve import running
-from sandbox.evidence.fetched import source_distribution
+from sandbox.evidence.pypi import source_distribution
 from sandbox.evidence.verdict import Verdict, unavailable, verdict
 from sandbox.stripe.api import OPERATIONS, Operation
 from sandbox.stripe.app import make_app

@@ -16,7 +16,7 @@ import httpx
 from starlette.types import ASGIApp
 
 from sandbox.common.serve import running
-from sandbox.evidence import stripe_stories
+from sandbox.evidence import state_stories
 from sandbox.evidence.response_types import DEPTH, STRIPE, ResponseTypes, fetched
 from sandbox.evidence.verdict import Verdict, unavailable, verdict
 from sandbox.stripe.api import OPERATIONS
@@ -152,13 +152,13 @@ def judged(types: ResponseTypes, app: Callable[[str], ASGIApp]) -> Verdict:
         running(app) as url,
         httpx.Client(base_url=url, timeout=30, event_hooks=hooks) as client,
     ):
-        told = stripe_stories.Account(client, judge.look)
-        for name, story in stripe_stories.STORIES.items():
+        told = state_stories.Account(client, judge.look)
+        for name, story in state_stories.STORIES.items():
             judge.cases[f"story: {name}"] = _told(story, told)
         judge.cases["story: everything is read again"] = _told(
-            stripe_stories.Account.read_everything, told
+            state_stories.Account.read_everything, told
         )
-        for (kind, field), values in stripe_stories.REACHED.items():
+        for (kind, field), values in state_stories.REACHED.items():
             missing = values - judge.values[kind, field]
             judge.cases[f"states: {kind}.{field}"] = (
                 f"never {', '.join(sorted(missing))}" if missing else ""
@@ -187,10 +187,10 @@ def _all_there_is(judge: Judge, called: set[tuple[str, str]]) -> dict[str, str]:
     return cases
 
 
-def _told(story: Callable[[stripe_stories.Account], None], account: stripe_stories.Account) -> str:
+def _told(story: Callable[[state_stories.Account], None], account: state_stories.Account) -> str:
     try:
         story(account)
-    except stripe_stories.StoryError as error:
+    except state_stories.StoryError as error:
         return str(error)
     return ""
 
@@ -235,7 +235,7 @@ def _expanded(judge: Judge, client: httpx.Client) -> dict[str, str]:
 def _is_there(client: httpx.Client, doc: Doc) -> bool:
     """Whether an object can be read: previews and what was deleted cannot."""
     where = RETRIEVED[doc["object"]].format_map(doc)
-    return client.get(where, auth=(stripe_stories.KEY, "")).status_code == 200
+    return client.get(where, auth=(state_stories.KEY, "")).status_code == 200
 
 
 def _paths(types: ResponseTypes, name: str) -> dict[str, set[str]]:
@@ -247,7 +247,7 @@ def _all_fine(
 ) -> str:
     for doc in docs:
         where = (address or RETRIEVED[doc["object"]]).format_map(doc)
-        answer = client.get(where, params={"expand[]": path}, auth=(stripe_stories.KEY, ""))
+        answer = client.get(where, params={"expand[]": path}, auth=(state_stories.KEY, ""))
         if answer.status_code != 200:
             return str(answer.json()["error"]["message"])
         judge.look(answer.json())
@@ -260,7 +260,7 @@ def _all_fine(
 def _refused(client: httpx.Client, docs: list[Doc], path: str, address: str = "") -> str:
     for doc in docs[:1]:
         where = (address or RETRIEVED[doc["object"]]).format_map(doc)
-        answer = client.get(where, params={"expand[]": path}, auth=(stripe_stories.KEY, ""))
+        answer = client.get(where, params={"expand[]": path}, auth=(state_stories.KEY, ""))
         if answer.status_code != 400:
             return f"{answer.status_code} instead of 400"
     return ""

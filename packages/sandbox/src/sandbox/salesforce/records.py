@@ -17,7 +17,7 @@ from sandbox.salesforce import (
     person_accounts,
     roll_ups,
     standard_rules,
-    validation,
+    validation_rules,
 )
 from sandbox.salesforce.errors import SalesforceError, deleted, json_error, not_found
 from sandbox.salesforce.ids import normalize
@@ -77,7 +77,7 @@ def create(org: Org, sobject: SObject, body: Body) -> str:
         standard_rules.check(org, sobject, row)
         row |= _auto_numbers(org, sobject) | standard_rules.derived(org, sobject, row)
         row |= computed.formulas(sobject, row)
-        validation.check(org, sobject, row, None)
+        validation_rules.check(org, sobject, row, None)
         org.store.insert(sobject, row)
         org.changes.tell("CREATE", sobject, org.user_id, str(row["Id"]), row, {})
         standard_rules.carry_over(org, sobject, row)
@@ -108,7 +108,7 @@ def update(org: Org, sobject: SObject, record_id: str, body: Body) -> str:
         row = current | values
         values |= standard_rules.derived(org, sobject, row) | stamps(org, creating=False)
         values |= computed.formulas(sobject, row)
-        validation.check(org, sobject, current | values, current)
+        validation_rules.check(org, sobject, current | values, current)
         org.store.update(sobject, current["Id"], values)
         org.changes.tell("UPDATE", sobject, org.user_id, current["Id"], row, values)
         standard_rules.carry_over(org, sobject, row)

@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sandbox.salesforce import custom_permissions, deletion, records
-from sandbox.salesforce.cursors import MIN_PAGE_SIZE, PAGE_SIZE, Cursors, attributes
 from sandbox.salesforce.describe import (
     describe_global,
     describe_layouts,
@@ -21,8 +20,9 @@ from sandbox.salesforce.http import Answer, Call, Handler
 from sandbox.salesforce.ids import normalize
 from sandbox.salesforce.limits import Usage
 from sandbox.salesforce.org import DATA_PATH, Org
+from sandbox.salesforce.query_results import MIN_PAGE_SIZE, PAGE_SIZE, Cursors, attributes
 from sandbox.salesforce.schema import Field, SObject
-from sandbox.salesforce.soql.columns import describe_columns
+from sandbox.salesforce.soql.column_metadata import describe_columns
 from sandbox.salesforce.soql.to_sql import translate
 from sandbox.salesforce.store import Row, quoted
 from sandbox.salesforce.values import stamp, to_json, to_stored

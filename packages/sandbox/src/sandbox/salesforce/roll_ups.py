@@ -13,7 +13,7 @@ people from saving details).
 
 from __future__ import annotations
 
-from sandbox.salesforce import computed, validation
+from sandbox.salesforce import computed, validation_rules
 from sandbox.salesforce.org import Org
 from sandbox.salesforce.record_triggered_flows import changed_before_save
 from sandbox.salesforce.schema import Field, SObject
@@ -41,7 +41,7 @@ def _roll_up(org: Org, parent: SObject, fields: list[Field], record_id: str) -> 
     if any(current[name] != value for name, value in values.items()):
         if not current["IsDeleted"]:
             values |= changed_before_save(org, parent, current | values, current)
-            validation.check(org, parent, current | values, current)
+            validation_rules.check(org, parent, current | values, current)
         org.store.update(parent, record_id, values | {"SystemModstamp": org.now()})
 
 

@@ -14,8 +14,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sandbox.common.admin import takes
-from sandbox.common.traffic import Traffic
-from sandbox.stripe import lifecycle, payments, refunds
+from sandbox.common.request_middleware import Traffic
+from sandbox.stripe import disputes, lifecycle, payments, refunds
 from sandbox.stripe.context import Context, Sandbox, Settings
 from sandbox.stripe.errors import StripeError, no_such
 from sandbox.stripe.generate import Generator, Order
@@ -148,7 +148,7 @@ def routes(sandbox: Sandbox, courier: Courier, traffic: Traffic) -> list[Route]:
 
         def close() -> Doc:
             context, found = _found(sandbox, "dispute", verdict.dispute)
-            return refunds.close_dispute(context, found, verdict.status)
+            return disputes.close_dispute(context, found, verdict.status)
 
         return acted(close)
 
@@ -246,7 +246,7 @@ def _dispute(sandbox: Sandbox, order: DisputeOrder) -> Doc:
 
 
 def _opened(context: Context, charge: Doc, order: DisputeOrder) -> Doc:
-    return refunds.open_dispute(
+    return disputes.open_dispute(
         context, charge, order.reason, amount=order.amount, currency=order.currency
     )
 

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp
 
 from sandbox.common import admin as common_admin
 from sandbox.common import moments, page_templates
-from sandbox.common.traffic import Traffic
+from sandbox.common.request_middleware import Traffic
 from sandbox.stripe import admin, api, objects
 from sandbox.stripe.advancement import Advancement
 from sandbox.stripe.context import Sandbox

@@ -3,7 +3,7 @@
 Source: https://docs.stripe.com/billing/customer/balance
 """
 
-from sandbox.stripe import invoicing
+from sandbox.stripe import invoice_object
 from sandbox.stripe.context import Context
 from sandbox.stripe.ids import new_id
 from sandbox.stripe.store import Doc
@@ -29,7 +29,7 @@ def change(
         others = customer["_"].setdefault("balances", {})
         others[currency] = others.get(currency, 0) + amount
     context.space.update("customer", customer)
-    invoicing.follow_customer(context, customer, beside=invoice)
+    invoice_object.follow_customer(context, customer, beside=invoice)
     return note(context, customer, amount, kind, currency, invoice)
 
 
@@ -53,7 +53,7 @@ def note(
         "customer": customer["id"],
         "customer_account": None,
         "description": None,
-        "ending_balance": invoicing.balance_in(customer, currency),
+        "ending_balance": invoice_object.balance_in(customer, currency),
         "invoice": invoice["id"] if invoice else None,
         "livemode": context.livemode,
         "metadata": {},

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from sandbox.stripe import balances, invoicing, mail, money, payments, refunds
+from sandbox.stripe import balances, invoice_object, mail, money, payments, refunds
 from sandbox.stripe.api import Params
 from sandbox.stripe.apply_params import number, put_metadata
 from sandbox.stripe.context import Context
@@ -44,7 +44,7 @@ def issue(context: Context, note: Doc, params: Params) -> Doc:
     context.add("credit_note", note)
     invoice["pre_payment_credit_notes_amount"] += note["pre_payment_amount"]
     invoice["post_payment_credit_notes_amount"] += note["post_payment_amount"]
-    invoicing.settle(invoice, invoice["amount_due"] - note["pre_payment_amount"])
+    invoice_object.settle(invoice, invoice["amount_due"] - note["pre_payment_amount"])
     if note["pre_payment_amount"] and invoice["amount_remaining"] == 0:
         payments.mark_paid(context, invoice, collected=False)
     else:
@@ -63,7 +63,7 @@ def void(context: Context, note: Doc) -> Doc:
     note |= {"status": "void", "voided_at": context.now}
     context.space.update("credit_note", note)
     invoice["pre_payment_credit_notes_amount"] -= note["pre_payment_amount"]
-    invoicing.settle(invoice, invoice["amount_due"] + note["pre_payment_amount"])
+    invoice_object.settle(invoice, invoice["amount_due"] + note["pre_payment_amount"])
     payments.keep_in_step(context, invoice)
     context.save("invoice", invoice, "invoice.updated")
     context.emit("credit_note.voided", note)
@@ -97,7 +97,7 @@ def _invoice_line(
     or by quantity as they did.
     Source: https://docs.stripe.com/invoicing/integration/programmatic-credit-notes
     """
-    lines = {line["id"]: line for line in invoicing.all_lines(invoice)}
+    lines = {line["id"]: line for line in invoice_object.all_lines(invoice)}
     line = lines.get(entry.get("invoice_line_item", ""))
     if line is None:
         raise no_such("invoice line item", str(entry.get("invoice_line_item")), param, 400)

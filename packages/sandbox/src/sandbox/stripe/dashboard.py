@@ -9,7 +9,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from sandbox.common.hosted_invoice_url import dated
-from sandbox.stripe import invoicing, lifecycle, mail, refunds
+from sandbox.stripe import disputes, invoice_object, lifecycle, mail, refunds
 from sandbox.stripe.context import Context, Sandbox
 from sandbox.stripe.errors import StripeError
 from sandbox.stripe.objects import invoices
@@ -49,7 +49,7 @@ INVOICE_ACTIONS: dict[str, Act] = {
 
 CHARGE_ACTIONS: dict[str, Act] = {
     "refund": refunds.refund,
-    "dispute": refunds.open_dispute,
+    "dispute": disputes.open_dispute,
 }
 
 
@@ -101,7 +101,7 @@ class Dashboard:
             "dashboard_invoice.html",
             402 if error else 200,
             invoice=invoice,
-            lines=invoicing.all_lines(invoice),
+            lines=invoice_object.all_lines(invoice),
             payments=context.space.find("invoice_payment", of_invoice),
             notes=context.space.find("credit_note", of_invoice),
             events=self._events_of(context, invoice["id"]),

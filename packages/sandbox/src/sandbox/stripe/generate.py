@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sandbox.common import made_up_business
 from sandbox.common.hosted_invoice_url import READ, page_name
 from sandbox.common.made_up_business import PlannedAccount
-from sandbox.stripe import invoicing
+from sandbox.stripe import invoice_object
 from sandbox.stripe.context import Context
 from sandbox.stripe.generated_rows import (
     BEHIND,
@@ -66,7 +66,7 @@ class Order(BaseModel):
         False, description="The same business that a generated Salesforce org tells of."
     )
     days: int = Field(365, ge=1, description="How far back the invoices go.")
-    max_lines: int = Field(3, ge=1, le=invoicing.SUBLIST)
+    max_lines: int = Field(3, ge=1, le=invoice_object.SUBLIST)
     currencies: list[str] = Field(default=["usd", "eur", "gbp", "jpy"], min_length=1)
     states: dict[State, float] = Field(default=STATES, description="State to its share.")
     customer_metadata: dict[str, str] = Field(

@@ -4,7 +4,7 @@ The table of https://docs.stripe.com/invoicing/integration/workflow-transitions.
 """
 
 from sandbox.common.hosted_invoice_url import PAGE_LENGTH, READ, page_name
-from sandbox.stripe import balances, invoicing, mail, money, payment_objects, payments
+from sandbox.stripe import balances, invoice_object, mail, money, payment_objects, payments
 from sandbox.stripe.context import Context
 from sandbox.stripe.errors import StripeError, invalid, wrong_state
 from sandbox.stripe.ids import token
@@ -35,8 +35,8 @@ def finalize(context: Context, invoice: Doc) -> Doc:
         )
     check_due_date(context, invoice["due_date"])
     customer = context.require("customer", invoice["customer"])
-    invoicing.mirror_customer(invoice, customer)
-    invoicing.recompute(context, invoice)
+    invoice_object.mirror_customer(invoice, customer)
+    invoice_object.recompute(context, invoice)
     if invoice["automatic_tax"]["status"] == "requires_location_inputs":
         raise _failed(context, invoice)
     if not invoice["account_tax_ids"]:
@@ -132,7 +132,7 @@ def pay_out_of_band(context: Context, invoice: Doc) -> Doc:
     earlier = invoice["_"].get("paid_off_stripe", 0)
     invoice["_"]["paid_off_stripe"] = earlier + invoice["amount_remaining"]
     invoice["amount_paid"] = invoice["amount_due"]
-    invoicing.settle(invoice, invoice["amount_due"])
+    invoice_object.settle(invoice, invoice["amount_due"])
     return payments.mark_paid(context, invoice, collected=False)
 
 
@@ -276,7 +276,7 @@ def _apply_balance(context: Context, invoice: Doc) -> None:
         kind = "invoice_too_small" if small else "invoice_too_large"
         balances.change(context, customer["id"], due, kind, invoice["currency"], invoice)
         invoice["ending_balance"] += due
-        invoicing.settle(invoice, 0)
+        invoice_object.settle(invoice, 0)
 
 
 def _return_balance(context: Context, invoice: Doc) -> None:

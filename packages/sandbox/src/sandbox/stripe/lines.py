@@ -6,7 +6,7 @@ from sandbox.stripe.context import Context
 from sandbox.stripe.discounts import redeemed
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.ids import new_id
-from sandbox.stripe.invoicing import line_settings
+from sandbox.stripe.invoice_object import line_settings
 from sandbox.stripe.pricing import cost
 from sandbox.stripe.store import Doc, public
 from sandbox.stripe.tax import given_amounts

@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from sandbox.common.hosted_invoice_url import dated, page_name
 from sandbox.stripe import (
-    invoicing,
+    invoice_object,
     lifecycle,
     mail,
     money,
@@ -192,7 +192,7 @@ class Pages:
             "hosted_invoice.html",
             status,
             invoice=invoice,
-            lines=invoicing.all_lines(invoice),
+            lines=invoice_object.all_lines(invoice),
             cards=CARDS,
             partial=self.sandbox.settings.partial_payments,
             overdue=bool(invoice["due_date"]) and invoice["due_date"] < self.sandbox.clock.time(),

@@ -5,9 +5,9 @@ from dataclasses import replace
 from sandbox.stripe import (
     account_balance,
     balances,
-    invoicing,
+    disputes,
+    invoice_object,
     payment_methods,
-    refunds,
     three_d_secure,
 )
 from sandbox.stripe.cards import CARDS, Card
@@ -203,7 +203,7 @@ def end_debit(context: Context, intent: Doc, code: str | None = None) -> Doc:
     if attached:
         settle_payment(context, attached[1], attached[0], intent["amount"])
     if debit.disputed:
-        refunds.open_dispute(context, pending)
+        disputes.open_dispute(context, pending)
     return intent
 
 
@@ -239,7 +239,7 @@ def settle_payment(context: Context, invoice: Doc, payment: Doc, amount: int) ->
     overpaid = max(0, amount - invoice["amount_remaining"])
     invoice["amount_paid"] += amount - overpaid
     invoice["amount_overpaid"] += overpaid
-    invoicing.settle(invoice, invoice["amount_due"])
+    invoice_object.settle(invoice, invoice["amount_due"])
     if overpaid:
         currency = invoice["currency"]
         balances.change(
@@ -362,7 +362,7 @@ def _collect(
         payment, invoice = attached
         settled = settle_payment(context, invoice, payment, intent["amount"])
     if card.disputed:
-        refunds.open_dispute(context, paid_charge)
+        disputes.open_dispute(context, paid_charge)
     return settled
 
 

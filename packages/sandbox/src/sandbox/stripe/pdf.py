@@ -7,7 +7,7 @@ from fpdf import FPDF
 
 from sandbox.stripe import money
 from sandbox.stripe.context import Account
-from sandbox.stripe.invoicing import all_lines
+from sandbox.stripe.invoice_object import all_lines
 from sandbox.stripe.store import Doc
 
 COLUMNS = (95, 20, 35, 40)

@@ -1,6 +1,6 @@
 """Revisions: a new draft that replaces a finalized invoice."""
 
-from sandbox.stripe import invoicing, lines
+from sandbox.stripe import invoice_object, lines
 from sandbox.stripe.api import Params
 from sandbox.stripe.context import Context
 from sandbox.stripe.errors import invalid, wrong_state
@@ -39,7 +39,7 @@ def begun(context: Context, params: Params) -> Doc:
             param="from_invoice[invoice]",
         )
     customer = context.require("customer", original["customer"])
-    invoice = invoicing.new_invoice(context, customer, original["currency"])
+    invoice = invoice_object.new_invoice(context, customer, original["currency"])
     invoice |= {name: original[name] for name in COPIED}
     invoice["from_invoice"] = {"action": "revision", "invoice": original["id"]}
     if original["due_date"] and original["due_date"] > context.now:
@@ -51,7 +51,7 @@ def copy_lines(context: Context, invoice: Doc) -> list[Doc]:
     """Copy the original's lines onto its revision, each with an item of its own."""
     original = context.require("invoice", invoice["from_invoice"]["invoice"])
     copied = []
-    for line in invoicing.all_lines(original):
+    for line in invoice_object.all_lines(original):
         item = lines.item_of(context, line) | {
             "id": new_id("invoiceitem"),
             "date": context.now,

@@ -29,8 +29,8 @@ from sandbox.salesforce.lightning_components.bundle import NotBuilt, bundle_of
 from sandbox.salesforce.oauth import CONSUMER_KEY, CONSUMER_SECRET, Sessions
 from sandbox.salesforce.org import AT_A_PAGE, ORGANIZATION_ID, USER_ID, Org, Person
 from sandbox.salesforce.pages import presentation, record_form
-from sandbox.salesforce.pages.dialogues import Dialogue, Dialogues
 from sandbox.salesforce.pages.list_view import list_of
+from sandbox.salesforce.pages.open_interviews import Dialogue, Dialogues
 from sandbox.salesforce.pages.record_page import RelatedList, Section, form_of, page_of
 from sandbox.salesforce.pages.ui_records import ui_record
 from sandbox.salesforce.schema import Field, SObject

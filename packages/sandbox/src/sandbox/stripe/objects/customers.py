@@ -1,6 +1,6 @@
 """Customers."""
 
-from sandbox.stripe import balances, invoicing, tax
+from sandbox.stripe import balances, invoice_object, tax
 from sandbox.stripe.api import Listing, Params, operation
 from sandbox.stripe.apply_params import address, put, put_metadata, shipping
 from sandbox.stripe.context import Context
@@ -94,7 +94,7 @@ def update(context: Context, params: Params, customer_id: str) -> Doc:
         moved = customer["balance"] - balance
         balances.note(context, customer, moved, "adjustment", customer["currency"])
     context.save("customer", customer, "customer.updated")
-    invoicing.follow_customer(context, customer)
+    invoice_object.follow_customer(context, customer)
     return customer
 
 

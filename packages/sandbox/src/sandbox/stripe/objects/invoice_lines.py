@@ -2,7 +2,7 @@
 
 import orjson
 
-from sandbox.stripe import invoicing, lines
+from sandbox.stripe import invoice_object, lines
 from sandbox.stripe.api import Listing, Params, operation
 from sandbox.stripe.apply_params import put_metadata
 from sandbox.stripe.context import Context
@@ -17,7 +17,7 @@ def list_lines(context: Context, params: Params, invoice_id: str) -> Listing:
     invoice = context.require("invoice", invoice_id)
     limit, cursor = paging(params)
     return Listing(
-        sliced(invoicing.all_lines(invoice), limit, cursor, "line item"),
+        sliced(invoice_object.all_lines(invoice), limit, cursor, "line item"),
         f"/v1/invoices/{invoice_id}/lines",
         of="line_item",
     )
@@ -26,35 +26,35 @@ def list_lines(context: Context, params: Params, invoice_id: str) -> Listing:
 @operation("POST", "/v1/invoices/{invoice}/add_lines", "InvoiceAddLinesParams")
 def add_lines(context: Context, params: Params, invoice_id: str) -> Doc:
     """Add lines to a draft."""
-    invoice = invoicing.require_draft(context, invoice_id)
+    invoice = invoice_object.require_draft(context, invoice_id)
     put_metadata(invoice, {"metadata": params.get("invoice_metadata", {})})
     added = [_added(context, invoice, line) for line in params["lines"]]
-    return invoicing.revise(context, invoice, [*invoicing.all_lines(invoice), *added])
+    return invoice_object.revise(context, invoice, [*invoice_object.all_lines(invoice), *added])
 
 
 @operation("POST", "/v1/invoices/{invoice}/update_lines", "InvoiceUpdateLinesParams")
 def update_lines(context: Context, params: Params, invoice_id: str) -> Doc:
     """Change lines of a draft."""
-    invoice = invoicing.require_draft(context, invoice_id)
+    invoice = invoice_object.require_draft(context, invoice_id)
     put_metadata(invoice, {"metadata": params.get("invoice_metadata", {})})
-    all_lines = invoicing.all_lines(invoice)
+    all_lines = invoice_object.all_lines(invoice)
     for change in params["lines"]:
         _change(context, invoice, _line(all_lines, change["id"]), change)
-    return invoicing.revise(context, invoice, all_lines)
+    return invoice_object.revise(context, invoice, all_lines)
 
 
 @operation("POST", "/v1/invoices/{invoice}/remove_lines", "InvoiceRemoveLinesParams")
 def remove_lines(context: Context, params: Params, invoice_id: str) -> Doc:
     """Take lines off a draft: delete them, or leave them pending."""
-    invoice = invoicing.require_draft(context, invoice_id)
+    invoice = invoice_object.require_draft(context, invoice_id)
     put_metadata(invoice, {"metadata": params.get("invoice_metadata", {})})
-    all_lines = invoicing.all_lines(invoice)
+    all_lines = invoice_object.all_lines(invoice)
     behaviors = {entry["id"]: entry["behavior"] for entry in params["lines"]}
     for line_id, behavior in behaviors.items():
         item = lines.item_of(context, _line(all_lines, line_id))
         (_delete_item if behavior == "delete" else _unassign_item)(context, item)
     kept = [line for line in all_lines if line["id"] not in behaviors]
-    return invoicing.revise(context, invoice, kept)
+    return invoice_object.revise(context, invoice, kept)
 
 
 @operation(
@@ -64,11 +64,11 @@ def remove_lines(context: Context, params: Params, invoice_id: str) -> Doc:
 )
 def update_line(context: Context, params: Params, invoice_id: str, line_id: str) -> Doc:
     """Change one line of a draft."""
-    invoice = invoicing.require_draft(context, invoice_id)
-    all_lines = invoicing.all_lines(invoice)
+    invoice = invoice_object.require_draft(context, invoice_id)
+    all_lines = invoice_object.all_lines(invoice)
     line = _line(all_lines, line_id)
     _change(context, invoice, line, params)
-    invoicing.revise(context, invoice, all_lines)
+    invoice_object.revise(context, invoice, all_lines)
     return line
 
 

@@ -1,6 +1,6 @@
 """Invoice items: lines of an invoice, or charges waiting for one."""
 
-from sandbox.stripe import invoicing, lines, money
+from sandbox.stripe import invoice_object, lines, money
 from sandbox.stripe.api import Listing, Params, operation
 from sandbox.stripe.context import Context
 from sandbox.stripe.errors import invalid, missing_param
@@ -17,7 +17,7 @@ def create(context: Context, params: Params) -> Doc:
     customer = context.require("customer", params["customer"], "customer")
     invoice = None
     if "invoice" in params:
-        invoice = invoicing.require_draft(context, params["invoice"], "invoice")
+        invoice = invoice_object.require_draft(context, params["invoice"], "invoice")
         if invoice["customer"] != customer["id"]:
             raise invalid("The invoice belongs to a different customer.", "invoice")
     currency = _currency(context, params, customer, invoice)
@@ -27,7 +27,7 @@ def create(context: Context, params: Params) -> Doc:
     item["invoice"], item["_"]["pending"] = invoice["id"], False
     context.add("invoiceitem", item)
     line = lines.new_line(context, invoice, item)
-    invoicing.revise(context, invoice, [*invoicing.all_lines(invoice), line])
+    invoice_object.revise(context, invoice, [*invoice_object.all_lines(invoice), line])
     return item
 
 
@@ -42,11 +42,11 @@ def update(context: Context, params: Params, item_id: str) -> Doc:
     lines.change_item(context, item, params)
     context.space.update("invoiceitem", item)
     if invoice:
-        all_lines = invoicing.all_lines(invoice)
+        all_lines = invoice_object.all_lines(invoice)
         for line in all_lines:
             if lines.item_id(line) == item_id:
                 lines.show_item(invoice, line, item)
-        invoicing.revise(context, invoice, all_lines)
+        invoice_object.revise(context, invoice, all_lines)
     return item
 
 
@@ -58,8 +58,10 @@ def delete(context: Context, _: Params, item_id: str) -> Doc:
     context.space.delete("invoiceitem", item_id)
     context.emit("invoiceitem.deleted", item)
     if invoice:
-        kept = [line for line in invoicing.all_lines(invoice) if lines.item_id(line) != item_id]
-        invoicing.revise(context, invoice, kept)
+        kept = [
+            line for line in invoice_object.all_lines(invoice) if lines.item_id(line) != item_id
+        ]
+        invoice_object.revise(context, invoice, kept)
     return {"id": item_id, "object": "invoiceitem", "deleted": True}
 
 
@@ -75,7 +77,7 @@ def list_items(context: Context, params: Params) -> Listing:
 def _editable_invoice(context: Context, item: Doc) -> Doc | None:
     if item["invoice"] is None:
         return None
-    return invoicing.require_draft(context, item["invoice"])
+    return invoice_object.require_draft(context, item["invoice"])
 
 
 def _currency(context: Context, params: Params, customer: Doc, invoice: Doc | None) -> str:

@@ -2,7 +2,7 @@
 
 from sandbox.stripe import (
     discounts,
-    invoicing,
+    invoice_object,
     lifecycle,
     lines,
     money,
@@ -81,7 +81,7 @@ def create(context: Context, params: Params) -> Doc:
     customer = context.require("customer", params["customer"], "customer")
     default: str = customer["currency"] or context.account.currency
     currency = money.check_currency(params.get("currency", default))
-    invoice = invoicing.new_invoice(context, customer, currency)
+    invoice = invoice_object.new_invoice(context, customer, currency)
     _inherit(invoice, customer)
     _apply(context, invoice, params)
     _check_collection(invoice)
@@ -110,7 +110,7 @@ def _revise(context: Context, params: Params) -> Doc:
     _apply(context, invoice, params)
     _check_collection(invoice)
     context.space.insert("invoice", invoice)
-    invoicing.recompute(context, invoice, revisions.copy_lines(context, invoice))
+    invoice_object.recompute(context, invoice, revisions.copy_lines(context, invoice))
     context.space.update("invoice", invoice)
     context.emit("invoice.created", invoice)
     return invoice
@@ -128,7 +128,7 @@ def update(context: Context, params: Params, invoice_id: str) -> Doc:
     _apply(context, invoice, params)
     _check_collection(invoice)
     if invoice["status"] == "draft":
-        return invoicing.revise(context, invoice)
+        return invoice_object.revise(context, invoice)
     return context.save("invoice", invoice, "invoice.updated")
 
 
@@ -141,7 +141,7 @@ def delete(context: Context, _: Params, invoice_id: str) -> Doc:
             "You can only delete draft invoices; void a finalized one instead.",
             "invoice_not_editable",
         )
-    for line in invoicing.all_lines(invoice):
+    for line in invoice_object.all_lines(invoice):
         context.space.delete("invoiceitem", lines.item_id(line))
     context.space.delete("invoice", invoice_id)
     context.emit("invoice.deleted", invoice)
@@ -319,4 +319,4 @@ def _take_pending(context: Context, invoice: Doc, behavior: str) -> None:
             for item in reversed(pending)
             if item["currency"] == invoice["currency"]
         ]
-    invoicing.recompute(context, invoice, taken)
+    invoice_object.recompute(context, invoice, taken)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sandbox.stripe import discounts, invoicing, lines, money, tax
+from sandbox.stripe import discounts, invoice_object, lines, money, tax
 from sandbox.stripe.api import Params, operation
 from sandbox.stripe.apply_params import address, shipping
 from sandbox.stripe.context import Context
@@ -31,7 +31,7 @@ def _previewed(context: Context, params: Params) -> Doc:
     if "currency" not in params and given and given[0].get("currency"):
         default = given[0]["currency"]
     currency = money.check_currency(params.get("currency", default))
-    invoice = invoicing.new_invoice(context, customer, currency)
+    invoice = invoice_object.new_invoice(context, customer, currency)
     invoice["id"] = f"upcoming_{invoice['id']}"
     invoice["lines"]["url"] = f"/v1/invoices/{invoice['id']}/lines"
     if "discounts" in params:
@@ -44,7 +44,7 @@ def _previewed(context: Context, params: Params) -> Doc:
     items = [item for item in reversed(pending) if item["currency"] == currency]
     items += [_item(context, customer["id"], currency, dict(entry)) for entry in given]
     made = [lines.new_line(context, invoice, item) for item in items]
-    invoicing.recompute(context, invoice, made)
+    invoice_object.recompute(context, invoice, made)
     return invoice
 
 

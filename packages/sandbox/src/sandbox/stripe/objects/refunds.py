@@ -1,4 +1,4 @@
-"""Refunds and disputes."""
+"""Refunds."""
 
 from sandbox.stripe import refunds
 from sandbox.stripe.api import Params, operation
@@ -46,31 +46,3 @@ def cancel(context: Context, _: Params, refund_id: str) -> Doc:
 
 
 lists("refund", "/v1/refunds", "RefundListParams")
-
-
-retrieves("dispute", "/v1/disputes/{dispute}", "DisputeRetrieveParams")
-
-
-@operation("POST", "/v1/disputes/{dispute}", "DisputeUpdateParams")
-def update_dispute(context: Context, params: Params, dispute_id: str) -> Doc:
-    """Give evidence; it is submitted to the bank unless told otherwise."""
-    dispute = context.require("dispute", dispute_id)
-    put_metadata(dispute, params)
-    if "evidence" in params:
-        dispute["evidence"] |= params["evidence"]
-        details = dispute["evidence_details"]
-        details["has_evidence"] = True
-        if params.get("submit", True):
-            details["submission_count"] += 1
-            details["submission_method"] = "manual"
-            dispute["status"] = "under_review"
-    return context.save("dispute", dispute, "charge.dispute.updated")
-
-
-@operation("POST", "/v1/disputes/{dispute}/close", "DisputeCloseParams")
-def close_dispute(context: Context, _: Params, dispute_id: str) -> Doc:
-    """Accept a dispute as lost."""
-    return refunds.close_dispute(context, context.require("dispute", dispute_id), "lost")
-
-
-lists("dispute", "/v1/disputes", "DisputeListParams")

@@ -14,9 +14,9 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun
 from prefect.client.schemas.sorting import FlowRunSort
 
-from invoicing.ledger import inbox, run_durations
+from invoicing.ledger import run_durations, stream_positions
 from invoicing.ledger.run_durations import EndedRun
-from tasks.installation.automations import PREFECT_YAML, flows_of
+from tasks.installation.crash_recovery import PREFECT_YAML, flows_of
 from tasks.installation.overview import RUNS_READ
 from tasks.runtime.step import step
 
@@ -27,7 +27,7 @@ COUNTED_AFTER = timedelta(minutes=2)
 @step("count the runs that are over")
 def count_runs() -> None:
     """Count what ended since the last time; nothing of what was before the first."""
-    since, until = inbox.cursor(run_durations.CURSOR), datetime.now(UTC) - COUNTED_AFTER
+    since, until = stream_positions.cursor(run_durations.CURSOR), datetime.now(UTC) - COUNTED_AFTER
     run_durations.count(_ended(since, until) if since else [], since, until)
 
 

@@ -53,7 +53,7 @@ class Saved:
     errors: Mapping[str, InvoicingError] = field(default_factory=dict)
 
 
-def look_at(written: Mapping[str, Written]) -> Saved:
+def check_saved(written: Mapping[str, Written]) -> Saved:
     """Read records that were written just now, and remember what the org made of them.
 
     The caller holds their leases; one call for each 200 records.
@@ -71,8 +71,10 @@ def look_at(written: Mapping[str, Written]) -> Saved:
     return replace(_compared(rows.values(), written.__getitem__, written), rows=rows)
 
 
-def look_at_many(record_ids: Sequence[str], written: Callable[[str], Mapping[str, Any]]) -> Saved:
-    """Look at thousands of records of which no lines were written, as :func:`look_at` does.
+def check_saved_in_bulk(
+    record_ids: Sequence[str], written: Callable[[str], Mapping[str, Any]]
+) -> Saved:
+    """Look at thousands of records of which no lines were written, as :func:`check_saved` does.
 
     One Bulk query for each :data:`IDS_PER_QUERY`; of the records nothing is kept.
 
@@ -156,12 +158,12 @@ def _text(value: Any) -> str | None:
 def describe(change: OrgChange | rewritten_values.FieldChanged) -> str:
     """A change as people read it: ``number as it saves it: “1” becomes “US-1”``."""
     return (
-        f"{said(change.field)} as it saves it: “{change.written or ''}” becomes "
+        f"{field_label(change.field)} as it saves it: “{change.written or ''}” becomes "
         f"“{change.saved or ''}”"
     )
 
 
-def said(field_: str) -> str:
+def field_label(field_: str) -> str:
     """A field as people read it."""
     return ("a line's " if field_.startswith(OF_LINE) else "") + label(_name(field_))
 

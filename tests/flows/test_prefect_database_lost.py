@@ -9,7 +9,8 @@ from flows.rebuild_ledger import rebuild_ledger
 from flows.send_invoice import send_invoice
 from flows.send_scheduled import send_scheduled
 from flows.watch_salesforce import watch_salesforce
-from invoicing.domain.forms.parameters import InvoiceOutcome, LineItem
+from invoicing.domain.forms.outcomes import InvoiceOutcome
+from invoicing.domain.forms.parameters import LineItem
 from invoicing.settings import settings
 from tests.conftest import Sandbox
 from tests.flows.conftest import Deployed, Org

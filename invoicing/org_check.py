@@ -7,7 +7,6 @@ from functools import cache
 from invoicing.connectors.salesforce import Salesforce
 from invoicing.domain.model.record_ids import looks_like_id
 from invoicing.domain.model.wording import caseless, nearest
-from invoicing.domain.salesforce.custom_fields import OrgFieldReader
 from invoicing.domain.salesforce.field_mapping import AUTOMATIC, Names, OrgMapping
 from invoicing.domain.salesforce.mapping_validation import (
     Describe,
@@ -16,6 +15,7 @@ from invoicing.domain.salesforce.mapping_validation import (
     own_mistakes,
     shorter_texts,
 )
+from invoicing.domain.salesforce.org_fields import OrgFieldReader
 from invoicing.domain.salesforce.queries import Query, equals
 from invoicing.domain.salesforce.record import INVOICE, LINE
 from invoicing.errors import EnvironmentMismatch, InvoicingError, Misconfigured, Rejected

@@ -15,16 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import StateType
 from prefect.events.actions import ChangeFlowRunState
-from prefect.events.schemas.automations import Automation, AutomationCore, EventTrigger, Posture
+from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from tasks.installation.automation_sync import OURS
+
 PREFECT_YAML = Path(__file__).parents[2] / "prefect.yaml"
-OURS = "salesforce-stripe-invoices"
-"""The tag by which automations of this project are known, those of earlier releases included."""
 
 HEARTBEAT = "heartbeat"
 ENDED = frozenset(["Completed", "Failed", "TimedOut", "Crashed", "Cancelled"])
@@ -174,39 +173,3 @@ def flows_of(prefect_yaml: Path) -> list[str]:
     """The flows that are deployed; a deployment is named like its flow."""
     deployments = yaml.safe_load(prefect_yaml.read_text())["deployments"]
     return [deployment["name"] for deployment in deployments]
-
-
-def present(client: SyncPrefectClient) -> dict[str, Automation]:
-    """The server's automations of this project, by their names."""
-    return {each.name: each for each in client.read_automations() if OURS in each.tags}
-
-
-def as_wanted(found: Automation) -> AutomationCore:
-    """An automation of the server, to be compared."""
-    return AutomationCore(**found.model_dump())
-
-
-def apply(wanted: list[AutomationCore]) -> dict[str, str]:
-    """Make the server's automations of this project the wanted ones.
-
-    Returns:
-        What became of each by its name: created, updated, unchanged or deleted.
-    """
-    done = {}
-    with get_client(sync_client=True) as client:
-        others = present(client)
-        for automation in wanted:
-            found = others.pop(automation.name, None)
-            if found is None:
-                client.create_automation(automation)
-                done[automation.name] = "created"
-            elif as_wanted(found) != automation:
-                complete = AutomationCore(**automation.model_dump(exclude={"owner_resource"}))
-                client.update_automation(found.id, complete)
-                done[automation.name] = "updated"
-            else:
-                done[automation.name] = "unchanged"
-        for name, obsolete in others.items():
-            client.delete_automation(obsolete.id)
-            done[name] = "deleted"
-    return done

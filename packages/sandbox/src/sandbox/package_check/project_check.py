@@ -12,7 +12,8 @@ from sandbox.package_check.file_schema import check_files
 from sandbox.package_check.findings import Findings
 from sandbox.package_check.flows import check_flows
 from sandbox.package_check.lightning_components import check_components
-from sandbox.package_check.names import Org, check_names
+from sandbox.package_check.names import check_names
+from sandbox.package_check.org_names import Org
 from sandbox.package_check.pages import check_pages
 from sandbox.package_check.permissions import check_permissions
 from sandbox.package_check.reports import check_reports

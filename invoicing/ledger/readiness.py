@@ -1,4 +1,4 @@
-"""What the ledger can do at this moment."""
+"""Whether the ledger has this release's tables, takes writes, and what its clock says."""
 
 import logging
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""What new records get beside our fields, by the field mapping: constants, copies and the like."""
+"""Default values of new records, by the field mapping: constants, copies, record types, the day."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ Parents = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
 
 @dataclass(frozen=True)
-class NewValues:
+class DefaultValues:
     """Fills new records as the field mapping says."""
 
     names: Names

@@ -17,13 +17,12 @@ from starlette.types import Scope
 from sandbox.common import admin as common_admin
 from sandbox.common import page_templates
 from sandbox.common.faults import Rule
-from sandbox.common.traffic import Traffic
+from sandbox.common.request_middleware import Traffic
 from sandbox.salesforce import soap
 from sandbox.salesforce.bulk_ingest import BulkIngest
 from sandbox.salesforce.bulk_query import BulkQuery
 from sandbox.salesforce.collections import Collections
 from sandbox.salesforce.composite import Composite
-from sandbox.salesforce.cursors import Cursors
 from sandbox.salesforce.errors import OAuthError, SalesforceError, not_found
 from sandbox.salesforce.http import Answer, Call, Resources
 from sandbox.salesforce.limits import Usage
@@ -32,6 +31,7 @@ from sandbox.salesforce.notifications import Notifications
 from sandbox.salesforce.oauth import Authority, Sessions
 from sandbox.salesforce.org import ORGANIZATION_ID, Org
 from sandbox.salesforce.pages.routes import Pages
+from sandbox.salesforce.query_results import Cursors
 from sandbox.salesforce.records import MultipleMatches
 from sandbox.salesforce.rest import Rest
 from sandbox.salesforce.seed import Seed, seed

@@ -22,8 +22,8 @@ from invoicing.errors import Conflict, Rejected
 from invoicing.ledger import intents, rewritten_values
 from invoicing.ledger.intents import AGREE, AGREE_TOTAL, FINALIZE
 from invoicing.settings import settings
-from tasks.records.environment_check import text_lengths
 from tasks.records.invoices import check_lines
+from tasks.records.org_facts import text_lengths
 from tasks.records.record_writer import kept_of_lines
 from tasks.runtime.clock import today
 from tasks.runtime.step import step

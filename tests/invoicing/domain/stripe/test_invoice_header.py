@@ -4,7 +4,7 @@ from typing import Any, cast
 
 import pytest
 
-from invoicing.domain.stripe.header_checksums import (
+from invoicing.domain.stripe.invoice_header import (
     WORDS,
     checksums,
     header_of,

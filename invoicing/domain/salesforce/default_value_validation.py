@@ -1,4 +1,4 @@
-"""Whether what new records are to have beside our fields fits what the org says of its fields."""
+"""Whether the default values of new records fit what the org says of its fields."""
 
 from collections.abc import Iterator, Mapping
 from datetime import date
@@ -8,8 +8,8 @@ from typing import Any, Protocol
 from invoicing.domain.model.money import decimals
 from invoicing.domain.model.record_ids import looks_like_id
 from invoicing.domain.model.wording import nearest
+from invoicing.domain.salesforce.default_values import SOURCES
 from invoicing.domain.salesforce.field_mapping import Names, NewValue
-from invoicing.domain.salesforce.new_values import SOURCES
 from invoicing.domain.salesforce.record import INVOICE
 
 TEXTS = frozenset(
@@ -25,7 +25,7 @@ class Lookup(Protocol):
         """The field, or the reason."""
 
 
-def new_value_mistakes(
+def default_value_mistakes(
     ours: str, names: Names, found: Mapping[str, Any], at: Lookup
 ) -> Iterator[str]:
     """Everything in which the values of new records do not fit.

@@ -11,7 +11,7 @@ from starlette.routing import Route
 from invoicing.errors import Rejected, TransientError
 from invoicing.settings import settings
 from sandbox.common.serve import running
-from tasks.drafting.table_download import MAX_BYTES, read_file_at
+from tasks.drafting.table_source import MAX_BYTES, read_file_at
 
 TABLE = b"customer,text,price\nGlobex,Work,10\n"
 

@@ -11,9 +11,7 @@ import pytest
 from invoicing.domain.forms.parameters import CreditLine
 from invoicing.domain.model.invoice import Line
 from invoicing.domain.model.status import Status
-from invoicing.domain.stripe.credit_notes import Credit, CreditRequest, plan_credit
-from invoicing.domain.stripe.payment_facts import MoneyBack, PaymentName
-from invoicing.domain.stripe.transitions import (
+from invoicing.domain.stripe.action_rules import (
     ALLOWED_STATUSES,
     RESULTING_STATUS,
     InvoiceAction,
@@ -23,6 +21,8 @@ from invoicing.domain.stripe.transitions import (
     invoice_state,
     payment_problems,
 )
+from invoicing.domain.stripe.credit_notes import Credit, CreditRequest, plan_credit
+from invoicing.domain.stripe.payment_facts import MoneyBack, PaymentName
 
 TODAY = date(2026, 11, 23)
 LINES = (Line(key="a", position=1, description="Days", quantity=Decimal(3), unit_price=Decimal(7)),)

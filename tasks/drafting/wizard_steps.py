@@ -1,4 +1,4 @@
-"""What the wizard needs of Salesforce: the Account, its price book, and the draft in the end."""
+"""Steps of the wizard: find the Account, open its price book, check the order in the end."""
 
 from invoicing.domain.forms.parameters import AccountReference
 from invoicing.domain.forms.wizard import Order, WizardContext, review

@@ -22,7 +22,7 @@ from invoicing.domain.forms.parameters import LineChange, LineItem
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.queries import Query, equals
 from invoicing.mapping import org_field_reader, org_mapping
-from invoicing.mapping_check import main
+from invoicing.org_check import main
 from invoicing.settings import settings
 from sandbox.common.serve import running
 from sandbox.salesforce.app import application

@@ -1,0 +1,160 @@
+"""Entries of records' timelines: kept in the ledger, copied to Salesforce, shown to people."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import orjson
+from more_itertools import chunked
+from prefect.logging import get_run_logger
+from prefect.runtime import flow_run
+
+from invoicing.connectors import salesforce
+from invoicing.connectors.salesforce import RowError
+from invoicing.domain.model import markdown
+from invoicing.domain.model.money import Money
+from invoicing.domain.salesforce import record
+from invoicing.domain.salesforce.timeline_text import (
+    SIDE_BY_FLOW,
+    Side,
+    listed,
+)
+from invoicing.errors import TransientError
+from invoicing.ledger import timeline
+from invoicing.ledger.models import EntryState, TimelineEntry
+from invoicing.ledger.timeline import WaitingEntry
+from tasks.records.org_facts import text_lengths
+from tasks.runtime.run_page import publish_page, run_id, run_url
+from tasks.runtime.step import step
+
+BULK_THRESHOLD = 2_000
+"""From so many entries on, they travel in one Bulk job instead of Collections calls."""
+
+
+def side() -> Side:
+    """Origin of what this run changes."""
+    return SIDE_BY_FLOW.get(str(flow_run.flow_name), Side.SALESFORCE)
+
+
+def make_entry(
+    key: str,
+    what: str,
+    *,
+    record_id: str | None,
+    stripe_id: str | None = None,
+    amount: Money | None = None,
+    happened_at: datetime | None = None,
+    changed: Mapping[str, tuple[Any, Any]] | None = None,
+    state: EntryState = EntryState.HAPPENED,
+) -> TimelineEntry:
+    """An entry of this run; see :class:`TimelineEntry`."""
+    return TimelineEntry(
+        key=key,
+        record_id=record_id,
+        stripe_id=stripe_id,
+        happened_at=happened_at or datetime.now(UTC),
+        side=side(),
+        what=what,
+        changes=orjson.dumps(dict(changed or {}), default=_as_json).decode(),
+        amount=float(amount.decimal) if amount else None,
+        currency=amount.currency if amount else None,
+        run_id=run_id(),
+        run_url=run_url(),
+        state=state,
+    )
+
+
+def _as_json(value: Any) -> Any:
+    return float(value) if isinstance(value, Decimal) else str(value)
+
+
+def add_entry(
+    key: str,
+    record_id: str,
+    what: str,
+    *,
+    stripe_id: str | None = None,
+    amount: Money | None = None,
+    happened_at: datetime | None = None,
+) -> None:
+    """Tell on a record's timeline what happened, once for each key (at most 64 characters).
+
+    For acts that have a key of their own: a draft raised or revised, a mail.
+    """
+    entry = make_entry(
+        key,
+        what,
+        record_id=record_id,
+        stripe_id=stripe_id,
+        amount=amount,
+        happened_at=happened_at,
+    )
+    add_entries([entry])
+
+
+def add_entries(entries: Sequence[TimelineEntry]) -> None:
+    """Tell what has happened on many timelines, once for each key."""
+    timeline.add(entries)
+    publish([entry.key for entry in entries])
+
+
+def publish(keys: Sequence[str]) -> None:
+    """Copy entries to Salesforce; what does not get there now, the next poll copies."""
+    if keys:
+        copy_entries(timeline.waiting(keys=keys))
+
+
+def copy_entries(entries: Iterable[WaitingEntry]) -> None:
+    """Copy entries to Salesforce, as far as they have a record."""
+    for some in chunked((entry for entry in entries if entry.record_id), salesforce.BULK_ROWS):
+        _copy(some)
+
+
+def _copy(entries: Sequence[WaitingEntry]) -> None:
+    client, rows = salesforce.client(), [_fields(entry) for entry in entries]
+    write = client.bulk_upsert if len(entries) > BULK_THRESHOLD else client.upsert_many
+    try:
+        errors: list[RowError] = write(record.EVENT, record.EVENT_KEY, rows)
+    except TransientError as error:
+        get_run_logger().warning("Timelines will be completed later: %s", error)
+        return
+    failed = {row.index: row.error for row in errors}
+    refused = [i for i, error in failed.items() if not isinstance(error, TransientError)]
+    for index in refused:
+        get_run_logger().warning("%s is not on a timeline: %s", entries[index].key, failed[index])
+    there = [entry.key for index, entry in enumerate(entries) if index not in failed]
+    timeline.mark(there, EntryState.PUBLISHED)
+    timeline.mark([entries[index].key for index in refused], EntryState.REFUSED)
+
+
+def _fields(entry: WaitingEntry) -> dict[str, Any]:
+    fields = record.event_fields(
+        key=entry.key,
+        record_id=str(entry.record_id),
+        happened_at=entry.happened_at,
+        side=entry.side,
+        what=entry.what,
+        changes=listed(orjson.loads(entry.changes)),
+        amount=entry.amount,
+        currency=entry.currency,
+        run_url=entry.run_url,
+    )
+    return record.cut(fields, text_lengths(record.EVENT))
+
+
+@step("show the timeline")
+def publish_timeline(record_id: str, name: str) -> None:
+    """Attach a record's timeline to the run, for people."""
+    rows = [
+        (
+            f"{entry.happened_at:%Y-%m-%d %H:%M}",
+            entry.side,
+            entry.what,
+            markdown.link(entry.run_url and "run", entry.run_url),
+        )
+        for entry in timeline.of_record(record_id)
+    ]
+    table = markdown.table(("When (UTC)", "From", "What", "By"), rows)
+    body = table if rows else "Nothing has happened to it yet."
+    publish_page("timeline", f"# {name}\n\n{body}\n", f"What happened to {name}.")
