@@ -11,7 +11,7 @@ from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.model.money import Money, plain
 from invoicing.domain.stripe import request_params
 from invoicing.domain.stripe.projection import RECORD_KEY
-from invoicing.domain.stripe.transitions import InvoiceState, payment_problems
+from invoicing.domain.stripe.transitions import InvoiceAction, InvoiceState, payment_problems
 from invoicing.errors import Rejected
 from invoicing.ledger import intents
 from invoicing.ledger.intents import (
@@ -26,6 +26,7 @@ from tasks.corrections.duplicate_requests import (
     repeated_request_problems,
     request_subject,
 )
+from tasks.corrections.invoice_state import refusal_explained, refuse_changed, state_now
 from tasks.records.locks import INVOICE
 from tasks.runtime.clock import today
 from tasks.runtime.run_page import run_id
@@ -165,6 +166,17 @@ def report_payment(payment: Payment) -> str:
     )
 
 
+def _check_still_payable(payment: Payment) -> None:
+    """Refuse a payment that no longer fits, because the customer has paid meanwhile.
+
+    Raises:
+        Rejected: the payment counts for nothing yet.
+    """
+    now = state_now(payment.state)
+    day = payment.received_on
+    refuse_changed(now, payment_problems(now, payment.money.decimal, day, day))
+
+
 @step("attach the payment to the invoice")
 def attach_payment(payment: Payment, payment_record: str) -> None:
     """Count a reported payment towards its invoice, once."""
@@ -172,7 +184,9 @@ def attach_payment(payment: Payment, payment_record: str) -> None:
     INVOICE.keep(payment.state.record_id)
 
     def attach(key: str) -> str:
-        client.attach_payment(stripe_id, payment_record, key)
+        _check_still_payable(payment)
+        with refusal_explained(InvoiceAction.PAY, payment.state):
+            client.attach_payment(stripe_id, payment_record, key)
         return payment_record
 
     intents.once(
