@@ -41,6 +41,7 @@ def read_invoice_state(record_id: str) -> InvoiceState:
         currency=record.currency,
         status=Status.DELETED if stripe_id and not invoice else record.status,
         invoice=invoice,
+        email=record.email or "",
     )
 
 

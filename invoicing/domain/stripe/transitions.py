@@ -114,6 +114,10 @@ class InvoiceState:
     under_way: Money
     """Amount of bank debits that may still succeed or fail."""
     email: str = ""
+    """The address that its letters go to: the customer's when it was sent."""
+    email_in_salesforce: str = ""
+    """The address that an invoice like this would have today."""
+    customer_id: str = ""
 
     @property
     def currency(self) -> str:
@@ -140,6 +144,7 @@ def invoice_state(
     currency: str,
     status: Status,
     invoice: PaidInvoice | None,
+    email: str = "",
 ) -> InvoiceState:
     """The state of an invoice; without one in Stripe only the record's status is known."""
     if invoice is None:
@@ -165,6 +170,8 @@ def invoice_state(
         overpaid=money(invoice["amount_overpaid"]),
         under_way=money(under_way(payments_of(invoice))),
         email=invoice["customer_email"] or "",
+        email_in_salesforce=email,
+        customer_id=invoice["customer"],
     )
 
 
