@@ -158,13 +158,13 @@ def test_paid_before_its_end_was_tried_again(
 
 
 @pytest.mark.parametrize("end", ENDS)
-def test_paid_in_the_moment_of_its_end(
-    sent: InvoiceOutcome, at_the_call: Before, end: str
-) -> None:
+def test_paid_in_the_moment_of_its_end(sent: InvoiceOutcome, at_the_call: Before, end: str) -> None:
     """Stripe refuses, in words for programs; what is said is what can be done."""
     act, method = ENDS[end]
     at_the_call(method, lambda: pay(sent))
-    with pytest.raises(Rejected, match=r"changed in Stripe meanwhile\. .* press Credit on its page"):
+    with pytest.raises(
+        Rejected, match=r"changed in Stripe meanwhile\. .* press Credit on its page"
+    ):
         act(sent.name)
 
 

@@ -340,7 +340,9 @@ def test_what_died_and_was_asked_for_again_later_is_one(
             ledger.add(intent)
     again = Conversation(flow, **given)
     assert effects() == 1
-    assert ("The same was asked for INV-0001 already" in again.said) == (dies == "after"), again.said
+    assert ("The same was asked for INV-0001 already" in again.said) == (dies == "after"), (
+        again.said
+    )
     assert again.state.is_completed() == (dies == "before")
     dead.go_on()
     assert ("The same was asked" in dead.said) == (dies == "before"), dead.said
