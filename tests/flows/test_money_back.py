@@ -147,6 +147,44 @@ def test_a_part_lost_and_the_rest_given_back(
     assert customer.balance == -200000
 
 
+def test_a_refund_that_failed_behind_its_credit_note(
+    paid: InvoiceOutcome, org: Org, dashboard: stripe.StripeClient, stripe_sandbox: Sandbox
+) -> None:
+    """The credit note stays, the money is with us: the record says so until it is refunded anew."""
+    credit_invoice(paid.name, Decimal("450"), give_back="refund")
+    [refund] = dashboard.v1.refunds.list().data
+    stripe_sandbox.admin("POST", "refunds/fail", refund=refund.id)
+    poll_events()
+    assert state(org) == ("Paid", "Paid")
+    assert str(money(org)["Payment_Problem__c"]).startswith(
+        "450.00 USD that a credit note says is refunded never arrived: the bank returned it"
+    )
+    assert full_sync().sentence == IN_STEP
+    intent = payment_intent(dashboard, paid)
+    dashboard.v1.refunds.create({"payment_intent": intent, "amount": 45000})
+    poll_events()
+    assert money(org)["Payment_Problem__c"] is None
+    assert state(org) == ("Paid", "Partly Refunded")
+
+
+def test_an_inquiry_takes_nothing(
+    paid: InvoiceOutcome, org: Org, dashboard: stripe.StripeClient, stripe_sandbox: Sandbox
+) -> None:
+    """The bank only asks: nothing is withdrawn, and a refund is the way to have it closed."""
+    asked = stripe_sandbox.admin("POST", "disputes", invoice=paid.stripe_id, inquiry=True)
+    poll_events()
+    assert state(org) == ("Paid", "Paid")
+    record = money(org)
+    assert record["Dispute_Status__c"] == "Warning needs response"
+    assert record["Amount_Disputed__c"] is None
+    credit_invoice(paid.name, give_back="refund")
+    assert [refund.amount for refund in dashboard.v1.refunds.list().data] == [245000]
+    stripe_sandbox.admin("POST", "disputes/close", dispute=asked["id"], status="warning_closed")
+    poll_events()
+    assert state(org) == ("Paid", "Refunded")
+    assert full_sync().sentence == IN_STEP
+
+
 def test_what_is_disputed_is_not_given_back_meanwhile(
     paid: InvoiceOutcome, stripe_sandbox: Sandbox
 ) -> None:
