@@ -9,6 +9,7 @@ from invoicing.domain.forms.parameters import PaidBy
 from invoicing.domain.model.dates import start_of_day
 from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.model.money import Money, plain
+from invoicing.domain.model.status import Status
 from invoicing.domain.stripe import request_params
 from invoicing.domain.stripe.projection import RECORD_KEY
 from invoicing.domain.stripe.transitions import InvoiceAction, InvoiceState, payment_problems
@@ -26,7 +27,12 @@ from tasks.corrections.duplicate_requests import (
     repeated_request_problems,
     request_subject,
 )
-from tasks.corrections.invoice_state import refusal_explained, refuse_changed, state_now
+from tasks.corrections.invoice_state import (
+    invoice_now,
+    refusal_explained,
+    refuse_changed,
+    state_now,
+)
 from tasks.records.locks import INVOICE
 from tasks.runtime.clock import today
 from tasks.runtime.run_page import run_id
@@ -67,7 +73,8 @@ def check_payment(
     digest = fingerprint(state.stripe_id, asked, received_on, paid_by, reference)
     earlier = earlier_outcome(REPORT_PAYMENT, subject, digest, lambda _since: None)
     day = received_on or today()
-    problems = [] if earlier else list(payment_problems(state, amount, day, today()))
+    lost = _lost(state) if state.status is Status.PAID and not earlier else 0
+    problems = [] if earlier else list(payment_problems(state, amount, day, today(), lost))
     if not reference:
         problems += repeated_request_problems(
             REPORT_PAYMENT,
@@ -93,6 +100,11 @@ def check_payment(
     else:
         money = state.remaining if amount is None else Money.of(amount, state.currency)
     return Payment(state, money, day, paid_by, reference, subject, digest)
+
+
+def _lost(state: InvoiceState) -> int:
+    """What disputes took back of an invoice for good, in minor units."""
+    return stripe.client().money_back(invoice_now(state)).lost
 
 
 def _reported(subject: str) -> str | None:

@@ -488,11 +488,11 @@ def test_a_number_or_tax_ids_that_somebody_chose_in_stripe_are_told(
 ) -> None:
     """They go out, for no record says others, and the timeline names them."""
     drafted = draft().name
-    fill = sending.fill_draft
 
     def and_chosen(stripe_id: str, invoice: Any) -> None:
-        dashboard.v1.invoices.update(stripe_id, {name: CHOSEN[name]})  # type: ignore[misc]
-        fill(stripe_id, invoice)
+        chosen: Any = {name: CHOSEN[name]}
+        dashboard.v1.invoices.update(stripe_id, chosen)
+        fill_draft(stripe_id, invoice)
 
     monkeypatch.setattr(sending, "fill_draft", and_chosen)
     assert "was sent" in send_invoice(drafted).sentence
@@ -514,15 +514,15 @@ def test_another_number_or_other_tax_ids_at_the_last_moment_are_asked_about(
 ) -> None:
     """Once somebody has chosen them they are part of what was agreed."""
     drafted = draft().name
-    fill = sending.fill_draft
-    other = {"number": "2026-0816", "account_tax_ids": ["atxi_3"]}[name]
+    other: Any = {name: {"number": "2026-0816", "account_tax_ids": ["atxi_3"]}[name]}
 
     def and_chosen(stripe_id: str, invoice: Any) -> None:
-        dashboard.v1.invoices.update(stripe_id, {name: CHOSEN[name]})  # type: ignore[misc]
-        fill(stripe_id, invoice)
+        chosen: Any = {name: CHOSEN[name]}
+        dashboard.v1.invoices.update(stripe_id, chosen)
+        fill_draft(stripe_id, invoice)
 
     monkeypatch.setattr(sending, "fill_draft", and_chosen)
-    at_the_last_moment(lambda id_: dashboard.v1.invoices.update(id_, {name: other}))  # type: ignore[misc]
+    at_the_last_moment(lambda id_: dashboard.v1.invoices.update(id_, other))
     Conversation(send_invoice, invoice=drafted)
     assert stripe_sandbox.admin("GET", "mail")["data"] == []
 

@@ -133,6 +133,15 @@ def test_what_a_lost_dispute_took_is_credited_for_the_books_only(
     assert money(org)["Payment_Problem__c"] is None
 
 
+def test_what_a_lost_dispute_took_is_paid_again(
+    paid: InvoiceOutcome, stripe_sandbox: Sandbox
+) -> None:
+    """Nobody is told to send that money back: it belongs on a new invoice."""
+    lose(stripe_sandbox, paid)
+    with pytest.raises(Rejected, match=r"2,450.00 USD went back by a dispute.*raise a new invoice"):
+        record_payment(paid.name, Decimal("2450"))
+
+
 def test_a_part_lost_and_the_rest_given_back(
     paid: InvoiceOutcome, dashboard: stripe.StripeClient, stripe_sandbox: Sandbox
 ) -> None:
