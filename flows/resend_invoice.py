@@ -27,6 +27,6 @@ def resend_invoice(invoice: InvoiceReference, request_id: RequestId = "") -> Inv
     with lock_invoice(invoice) as record_id:
         sent = read_invoice_state(record_id)
         name_run(f"resend {sent.name} to {sent.account}")
-        mail_again(sent, request_id)
+        other_address = mail_again(sent, request_id)
         change = refresh_after_act(sent.stripe_id)
-    return outcome_of_act(change, f"{sent.name} was mailed to {sent.email} again.")
+    return outcome_of_act(change, f"{sent.name} was mailed to {sent.email} again.{other_address}")

@@ -6,7 +6,7 @@ from datetime import datetime
 from invoicing.connectors import stripe
 from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.model.money import Money
-from invoicing.domain.stripe.action_rules import InvoiceState
+from invoicing.domain.stripe.action_rules import InvoiceAction, InvoiceState
 from invoicing.domain.stripe.credit_notes import (
     Credit,
     CreditRequest,
@@ -28,6 +28,12 @@ from tasks.corrections.duplicate_requests import (
     earlier_outcome,
     repeated_request_problems,
     request_subject,
+)
+from tasks.corrections.invoice_state import (
+    invoice_now,
+    refusal_explained,
+    refuse_changed,
+    state_now,
 )
 from tasks.records.locks import INVOICE
 from tasks.runtime.run_page import run_id
@@ -57,14 +63,7 @@ def check_credit(state: InvoiceState, request: CreditRequest, request_id: str) -
                 Money(state.currency, note["post_payment_amount"]),
                 lost=money_back.books_a_dispute(note),
             )
-    credit, problems = plan_credit(
-        state,
-        request,
-        stripe_lines=client.invoice_lines(state.stripe_id) if request.lines and invoice else [],
-        credited_lines=client.credited_lines(money_back.notes) if request.lines else [],
-        money_back=money_back,
-        zone=settings().business.zone,
-    )
+    credit, problems = _plan(state, request, money_back)
     twice = repeated_request_problems(
         CREDIT,
         state,
@@ -89,16 +88,53 @@ def issue_credit_note(
     metadata = {RECORD_KEY: state.record_id, REQUEST_KEY: subject, CONTENT_KEY: digest}
     params = credit_note_params(state, request, credit, metadata)
     INVOICE.keep(state.record_id)
+
+    def issue(key: str) -> str:
+        _check_still_right(state, request, credit)
+        with refusal_explained(InvoiceAction.CREDIT, state):
+            return stripe.client().create_credit_note(params, key)["id"]
+
     intents.once(
         CREDIT,
         subject,
         digest=digest,
         actor=run_id(),
         evidence=_issued(state, subject),
-        act=lambda key: stripe.client().create_credit_note(params, key)["id"],
+        act=issue,
     )
     note = _note(state, subject)
     return note["number"] if note else ""
+
+
+def _plan(
+    state: InvoiceState, request: CreditRequest, money_back: MoneyBack
+) -> tuple[Credit, list[str]]:
+    client, by_line = stripe.client(), bool(request.lines and state.stripe_id)
+    return plan_credit(
+        state,
+        request,
+        stripe_lines=client.invoice_lines(state.stripe_id) if by_line else [],
+        credited_lines=client.credited_lines(money_back.notes) if by_line else [],
+        money_back=money_back,
+        zone=settings().business.zone,
+    )
+
+
+def _check_still_right(state: InvoiceState, request: CreditRequest, credit: Credit) -> None:
+    """Refuse a credit that was worked out before somebody paid, credited or gave money back.
+
+    Raises:
+        Rejected: with what is in the way now.
+    """
+    invoice = invoice_now(state)
+    now = state_now(state, invoice)
+    planned, problems = _plan(now, request, stripe.client().money_back(invoice))
+    if not problems and planned != credit:
+        problems = [
+            f"What was checked was {credit.describe(request.give_back)}; now it would be "
+            f"{planned.describe(request.give_back)}. Nothing was credited; ask for it once more."
+        ]
+    refuse_changed(state, problems)
 
 
 def _note(state: InvoiceState, subject: str) -> CreditNote | None:

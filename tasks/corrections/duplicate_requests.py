@@ -8,7 +8,7 @@ from invoicing.errors import Rejected
 from invoicing.ledger import intents, request_records
 from invoicing.ledger.models import Intent
 from invoicing.settings import settings
-from tasks.runtime.run_page import run_id
+from tasks.runtime.run_page import run_id, run_in_words
 
 REQUEST_KEY = "salesforce_request"
 """Metadata of what was made in Stripe: the request that it was made for."""
@@ -106,7 +106,7 @@ def repeated_request_problems(
     ways += [] if pressed else ["give it a request id of its own"]
     ways = [f"{', '.join(ways)}, or"] if ways else []
     return [
-        f"The same was asked for {state.name} at {when:%Y-%m-%d %H:%M:%S}, by the run "
-        f"{first.actor}. If it is wanted once more, "
+        f"The same was asked for {state.name} already, on {when:%Y-%m-%d} at {when:%H:%M:%S}: "
+        f"{run_in_words(first.actor)}. If it is wanted once more, "
         f"{' '.join([*ways, f'wait until {minutes} minutes are over'])}."
     ]

@@ -1,5 +1,9 @@
 """An invoice's state in Stripe, and what it allows."""
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from invoicing.connectors import stripe
 from invoicing.domain.model.status import DELETABLE, Status, vanished_message
 from invoicing.domain.stripe.action_rules import (
     RESULTING_STATUS,
@@ -8,6 +12,7 @@ from invoicing.domain.stripe.action_rules import (
     action_problems,
     invoice_state,
 )
+from invoicing.domain.stripe.resources import PaidInvoice
 from invoicing.errors import Conflict, Rejected
 from invoicing.ledger import links
 from tasks.records.invoices import read_invoice
@@ -36,6 +41,7 @@ def read_invoice_state(record_id: str) -> InvoiceState:
         currency=record.currency,
         status=Status.DELETED if stripe_id and not invoice else record.status,
         invoice=invoice,
+        email=record.email or "",
     )
 
 
@@ -49,3 +55,56 @@ def check_allowed(act: InvoiceAction, state: InvoiceState) -> None:
     problems = list(action_problems(act, state))
     if problems and RESULTING_STATUS.get(act) is not state.status:
         raise Rejected(problems)
+
+
+def invoice_now(state: InvoiceState) -> PaidInvoice:
+    """The invoice in Stripe as it is at this moment, with its payments.
+
+    A step that is tried again may come minutes after the invoice was looked at.
+
+    Raises:
+        Conflict: it is gone.
+    """
+    invoice = stripe.client().invoice_with_payments(state.stripe_id)
+    if invoice is None:
+        raise Conflict(f"{state.name}: {vanished_message(state.stripe_id, state.status)}")
+    return invoice
+
+
+def state_now(state: InvoiceState, invoice: PaidInvoice | None = None) -> InvoiceState:
+    """The state at this moment, or of an invoice that was just read."""
+    return invoice_state(
+        state.record_id,
+        state.name,
+        state.account,
+        state.lines,
+        currency=state.currency,
+        status=state.status,
+        invoice=invoice or invoice_now(state),
+    )
+
+
+def refuse_changed(
+    state: InvoiceState, problems: Iterable[str], cause: Exception | None = None
+) -> None:
+    """Refuse what became impossible after it was checked.
+
+    Raises:
+        Rejected: with what is in the way now, if anything is.
+    """
+    if now := list(problems):
+        raise Rejected([f"{state.name} changed in Stripe meanwhile.", *now]) from cause
+
+
+@contextmanager
+def refusal_explained(act: InvoiceAction, state: InvoiceState) -> Iterator[None]:
+    """Say in our own words why Stripe refuses an act, if the invoice's state is why.
+
+    Raises:
+        Rejected: with what is in the way and what to do, or Stripe's own reason.
+    """
+    try:
+        yield
+    except Rejected as error:
+        refuse_changed(state, action_problems(act, state_now(state)), error)
+        raise

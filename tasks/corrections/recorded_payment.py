@@ -9,8 +9,9 @@ from invoicing.domain.forms.parameters import PaidBy
 from invoicing.domain.model.dates import start_of_day
 from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.model.money import Money, plain
+from invoicing.domain.model.status import Status
 from invoicing.domain.stripe import request_params
-from invoicing.domain.stripe.action_rules import InvoiceState, payment_problems
+from invoicing.domain.stripe.action_rules import InvoiceAction, InvoiceState, payment_problems
 from invoicing.domain.stripe.projection import RECORD_KEY
 from invoicing.errors import Rejected
 from invoicing.ledger import intents
@@ -25,6 +26,12 @@ from tasks.corrections.duplicate_requests import (
     earlier_outcome,
     repeated_request_problems,
     request_subject,
+)
+from tasks.corrections.invoice_state import (
+    invoice_now,
+    refusal_explained,
+    refuse_changed,
+    state_now,
 )
 from tasks.records.locks import INVOICE
 from tasks.runtime.clock import today
@@ -66,7 +73,8 @@ def check_payment(
     digest = fingerprint(state.stripe_id, asked, received_on, paid_by, reference)
     earlier = earlier_outcome(REPORT_PAYMENT, subject, digest, lambda _since: None)
     day = received_on or today()
-    problems = [] if earlier else list(payment_problems(state, amount, day, today()))
+    lost = _lost(state) if state.status is Status.PAID and not earlier else 0
+    problems = [] if earlier else list(payment_problems(state, amount, day, today(), lost))
     if not reference:
         problems += repeated_request_problems(
             REPORT_PAYMENT,
@@ -92,6 +100,11 @@ def check_payment(
     else:
         money = state.remaining if amount is None else Money.of(amount, state.currency)
     return Payment(state, money, day, paid_by, reference, subject, digest)
+
+
+def _lost(state: InvoiceState) -> int:
+    """What disputes took back of an invoice for good, in minor units."""
+    return stripe.client().money_back(invoice_now(state)).lost
 
 
 def _reported(subject: str) -> str | None:
@@ -165,6 +178,17 @@ def report_payment(payment: Payment) -> str:
     )
 
 
+def _check_still_payable(payment: Payment) -> None:
+    """Refuse a payment that no longer fits, because the customer has paid meanwhile.
+
+    Raises:
+        Rejected: the payment counts for nothing yet.
+    """
+    now = state_now(payment.state)
+    day = payment.received_on
+    refuse_changed(now, payment_problems(now, payment.money.decimal, day, day))
+
+
 @step("attach the payment to the invoice")
 def attach_payment(payment: Payment, payment_record: str) -> None:
     """Count a reported payment towards its invoice, once."""
@@ -172,7 +196,9 @@ def attach_payment(payment: Payment, payment_record: str) -> None:
     INVOICE.keep(payment.state.record_id)
 
     def attach(key: str) -> str:
-        client.attach_payment(stripe_id, payment_record, key)
+        _check_still_payable(payment)
+        with refusal_explained(InvoiceAction.PAY, payment.state):
+            client.attach_payment(stripe_id, payment_record, key)
         return payment_record
 
     intents.once(

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from invoicing.connectors import stripe
 from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.stripe.action_rules import InvoiceAction, InvoiceState
 from invoicing.errors import Rejected
@@ -16,19 +17,27 @@ from tasks.corrections.invoice_state import check_allowed
 from tasks.records.locks import INVOICE
 from tasks.runtime.step import step
 from tasks.sending.mail_once import find_mail, is_mail_of, mail_once, mailed, write_down_mail
+from tasks.sending.one_off_email import is_same_email
 
 # Mail again
 
 
 @step("mail it to {state.email} again")
-def mail_again(state: InvoiceState, request_id: str) -> None:
+def mail_again(state: InvoiceState, request_id: str) -> str:
     """Have Stripe e-mail an invoice once more, once for each request.
+
+    Returns:
+        A sentence, if it has another address in Salesforce by now.
 
     Raises:
         Rejected: the invoice's state does not allow it.
         Conflict: so long ago that Stripe no longer knows whether the mail went out.
     """
-    subject, digest = request_subject(state, request_id), fingerprint(state.stripe_id)
+    subject = request_subject(state, request_id)
+    begun = intents.find(RESEND, subject)
+    customer = stripe.client().customer(state.customer_id) if state.customer_id else None
+    addresses = [state.email, state.email_in_salesforce, customer and customer["email"]]
+    digest = (begun and begun.digest) or fingerprint(state.stripe_id, *addresses)
 
     def evidence(since: datetime) -> str | None:
         forgotten = (
@@ -55,6 +64,10 @@ def mail_again(state: InvoiceState, request_id: str) -> None:
     key = f"{state.record_id}-mailed-{fingerprint(subject)[:16]}"
     what = f"Mailed to {state.email} again"
     write_down_mail(key, state.record_id, state.stripe_id, what, when)
+    new = state.email_in_salesforce
+    if not new or is_same_email(new, state.email):
+        return ""
+    return f" In Salesforce its address is {new}; an invoice keeps the one that it was sent with."
 
 
 def _check_sent(state: InvoiceState) -> None:

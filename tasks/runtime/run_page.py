@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from textwrap import shorten
 from typing import Any, cast
+from uuid import UUID
 
 import httpx
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
@@ -36,6 +37,20 @@ def run_url(run: str | None = None) -> str | None:
     """URL of a run in the Prefect UI, for the Salesforce record; of this one by default."""
     run = run or flow_run.id
     return ui_page(f"runs/flow-run/{run}") if run else None
+
+
+def run_in_words(run: str) -> str:
+    """A run by its name, which says what came of it once that is known, and its page.
+
+    One that Prefect does not know any more has its id only.
+    """
+    try:
+        with get_client(sync_client=True) as client:
+            words = client.read_flow_run(UUID(run)).name
+    except (ValueError, httpx.HTTPError, PrefectException):
+        words = f"run {run}"
+    url = run_url(run)
+    return f"{words} ({url})" if url else words
 
 
 def ui_page(path: str) -> str | None:

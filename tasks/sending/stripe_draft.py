@@ -13,7 +13,12 @@ from invoicing.domain.model.invoice import Invoice, Line
 from invoicing.domain.model.invoice_details import Discount
 from invoicing.domain.stripe import line_facts, request_params
 from invoicing.domain.stripe.action_rules import as_replacement
-from invoicing.domain.stripe.invoice_header import other_parts, said, told_header
+from invoicing.domain.stripe.invoice_header import (
+    STRIPES_UNLESS_CHOSEN,
+    other_parts,
+    said,
+    told_header,
+)
 from invoicing.domain.stripe.line_facts import LineFacts
 from invoicing.domain.stripe.projection import (
     ACCOUNT_KEY,
@@ -184,7 +189,11 @@ def fill_draft(stripe_id: str, invoice: Invoice) -> None:
     if edited and not revised:
         what = f"Changed in Stripe, and put back to what the record says: {said(edited)}"
         seen = {name: there.header.get(name) for name in edited}
-        _tell_put_back(invoice, stripe_id, what, seen)
+        _tell_edited(invoice, stripe_id, what, seen)
+    if kept := [name for name in STRIPES_UNLESS_CHOSEN if name in there.header]:
+        chosen = [there.header[name] for name in kept]
+        words = f"Chosen in Stripe, and sent as it is there: {said(kept)}"
+        _tell_edited(invoice, stripe_id, words, chosen)
     if edited or revised:
         there = content_of(client.update_invoice(stripe_id, {**header, "metadata": metadata}))
     wanted = line_facts.wanted_facts(invoice)
@@ -194,7 +203,7 @@ def fill_draft(stripe_id: str, invoice: Invoice) -> None:
     if differing := other_lines(invoice, there.facts):
         what = f"Lines changed in Stripe, and put back to what the record says: {differing}"
         known = intents.find(AGREE_CONTENT, invoice.record_id)
-        _tell_put_back(invoice, stripe_id, what, differing, known and known.generation)
+        _tell_edited(invoice, stripe_id, what, differing, known and known.generation)
     content_may_change(invoice)
     if there.lines:
         ids = [line["id"] for line in there.lines]
@@ -220,8 +229,8 @@ def fill_draft(stripe_id: str, invoice: Invoice) -> None:
     agree(invoice, told, wanted)
 
 
-def _tell_put_back(invoice: Invoice, stripe_id: str, what: str, *seen: object) -> None:
-    """Tell on the timeline that what somebody changed in Stripe is the record's again.
+def _tell_edited(invoice: Invoice, stripe_id: str, what: str, *seen: object) -> None:
+    """Tell on the timeline what somebody changed on a draft of ours, and what became of it.
 
     Args:
         invoice: The record.

@@ -473,6 +473,55 @@ def test_what_stripe_itself_adds_is_no_change(
     assert newest(dashboard).account_tax_ids == ["atxi_1"]
 
 
+CHOSEN: dict[str, Any] = {"number": "2026-0815", "account_tax_ids": ["atxi_2"]}
+"""What Stripe would choose by itself, chosen by somebody on a draft."""
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_a_number_or_tax_ids_that_somebody_chose_in_stripe_are_told(
+    draft: Raise, dashboard: stripe.StripeClient, org: Org, monkeypatch: Any, name: str
+) -> None:
+    """They go out, for no record says others, and the timeline names them."""
+    drafted = draft().name
+
+    def and_chosen(stripe_id: str, invoice: Any) -> None:
+        chosen: Any = {name: CHOSEN[name]}
+        dashboard.v1.invoices.update(stripe_id, chosen)
+        fill_draft(stripe_id, invoice)
+
+    monkeypatch.setattr(sending, "fill_draft", and_chosen)
+    assert "was sent" in send_invoice(drafted).sentence
+    assert getattr(newest(dashboard), name) == CHOSEN[name]
+    rows = org.query("SELECT What__c FROM Stripe_Invoice_Event__c")
+    words = {"number": "number", "account_tax_ids": "your own tax ids"}[name]
+    told_once = f"Chosen in Stripe, and sent as it is there: {words}"
+    assert [row["What__c"] for row in rows].count(told_once) == 1
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_another_number_or_other_tax_ids_at_the_last_moment_are_asked_about(
+    draft: Raise,
+    dashboard: stripe.StripeClient,
+    at_the_last_moment: Callable[..., None],
+    monkeypatch: Any,
+    stripe_sandbox: Sandbox,
+    name: str,
+) -> None:
+    """Once somebody has chosen them they are part of what was agreed."""
+    drafted = draft().name
+    other: Any = {name: {"number": "2026-0816", "account_tax_ids": ["atxi_3"]}[name]}
+
+    def and_chosen(stripe_id: str, invoice: Any) -> None:
+        chosen: Any = {name: CHOSEN[name]}
+        dashboard.v1.invoices.update(stripe_id, chosen)
+        fill_draft(stripe_id, invoice)
+
+    monkeypatch.setattr(sending, "fill_draft", and_chosen)
+    at_the_last_moment(lambda id_: dashboard.v1.invoices.update(id_, other))
+    Conversation(send_invoice, invoice=drafted)
+    assert stripe_sandbox.admin("GET", "mail")["data"] == []
+
+
 @pytest.fixture
 def made(sent: InvoiceOutcome, dashboard: stripe.StripeClient) -> str:
     """A draft of two lines over 150.00, made in Stripe; its record is INV-0002."""

@@ -20,6 +20,7 @@ from flows.send_invoice import send_invoice
 from flows.sync_invoice import sync_invoice
 from flows.void_invoice import void_invoice
 from flows.write_off_invoice import write_off_invoice
+from invoicing.connectors import salesforce
 from invoicing.connectors.stripe import Stripe
 from invoicing.domain.forms.outcomes import InvoiceOutcome
 from invoicing.domain.forms.parameters import CreditLine, Options
@@ -240,11 +241,46 @@ def test_each_wanted_mail_goes_out_once(sent: InvoiceOutcome, stripe_sandbox: Sa
     assert subjects(stripe_sandbox) == ["Invoice"] * 3
 
 
+def test_a_resend_to_another_address_is_no_second_press(
+    sent: InvoiceOutcome, org: Org, dashboard: stripe.StripeClient, stripe_sandbox: Sandbox
+) -> None:
+    """It goes out at once, and says where to; the same pressed twice is one mail as before."""
+    resend_invoice(sent.name)
+    account = org.query("SELECT Id FROM Account WHERE Name = 'Acme Corporation'")[0]["Id"]
+    new = {"Invoice_Email__c": "new@acme.example.com"}
+    salesforce.client().update("Account", account, new)
+    told = resend_invoice(sent.name).sentence
+    assert "In Salesforce its address is new@acme.example.com; an invoice keeps the one" in told
+    with pytest.raises(Rejected, match="The same was asked for INV-0001 already"):
+        resend_invoice(sent.name)
+    [customer] = dashboard.v1.customers.list().data
+    dashboard.v1.customers.update(customer.id, {"email": "other@acme.example.com"})
+    resend_invoice(sent.name)
+    with pytest.raises(Rejected, match="The same was asked for INV-0001 already"):
+        resend_invoice(sent.name)
+    assert subjects(stripe_sandbox) == ["Invoice"] * 4
+
+
+def test_a_request_that_goes_on_after_the_address_was_changed_mails_once(
+    sent: InvoiceOutcome, dashboard: stripe.StripeClient, stripe_sandbox: Sandbox
+) -> None:
+    """What was begun for one address is not begun anew for another."""
+    resend_invoice(sent.name, request_id="one")
+    [customer] = dashboard.v1.customers.list().data
+    dashboard.v1.customers.update(customer.id, {"email": "other@acme.example.com"})
+    resend_invoice(sent.name, request_id="one")
+    assert subjects(stripe_sandbox) == ["Invoice"] * 2
+
+
 WISHES: dict[str, Callable[..., InvoiceOutcome]] = {
     "resend": resend_invoice,
     "credit": partial(credit_invoice, amount=Decimal("450")),
     "pay": partial(record_payment, amount=Decimal("450")),
 }
+
+
+FIRST_RUN = {"resend": "resend", "credit": "credit", "pay": "record a payment of"}
+"""How the run that did it is called, behind what came of it."""
 
 
 @pytest.mark.parametrize("wish", WISHES)
@@ -263,8 +299,9 @@ def test_the_same_by_another_run_is_a_button_pressed_twice(
 
     act, before = WISHES[wish], effects()
     act(sent.name)
-    with pytest.raises(Rejected, match=r"The same was asked for INV-0001 at .* by the run"):
+    with pytest.raises(Rejected, match="The same was asked for INV-0001 already, on ") as refusal:
         act(sent.name)
+    assert re.search(rf"\d: .*INV-0001.* · {FIRST_RUN[wish]} INV-0001", str(refusal.value))
     assert effects() - before == 1
     act(sent.name, request_id="once-more")
     assert effects() - before == 2
@@ -318,7 +355,9 @@ def test_what_died_and_was_asked_for_again_later_is_one(
             ledger.add(intent)
     again = Conversation(flow, **given)
     assert effects() == 1
-    assert ("The same was asked for INV-0001 at" in again.said) == (dies == "after"), again.said
+    assert ("The same was asked for INV-0001 already" in again.said) == (dies == "after"), (
+        again.said
+    )
     assert again.state.is_completed() == (dies == "before")
     dead.go_on()
     assert ("The same was asked" in dead.said) == (dies == "before"), dead.said

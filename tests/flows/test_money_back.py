@@ -134,6 +134,15 @@ def test_what_a_lost_dispute_took_is_credited_for_the_books_only(
     assert money(org)["Payment_Problem__c"] is None
 
 
+def test_what_a_lost_dispute_took_is_paid_again(
+    paid: InvoiceOutcome, stripe_sandbox: Sandbox
+) -> None:
+    """Nobody is told to send that money back: it belongs on a new invoice."""
+    lose(stripe_sandbox, paid)
+    with pytest.raises(Rejected, match=r"2,450.00 USD went back by a dispute.*raise a new invoice"):
+        record_payment(paid.name, Decimal("2450"))
+
+
 def test_a_part_lost_and_the_rest_given_back(
     paid: InvoiceOutcome, dashboard: stripe.StripeClient, stripe_sandbox: Sandbox
 ) -> None:
@@ -146,6 +155,44 @@ def test_a_part_lost_and_the_rest_given_back(
     assert [note.post_payment_amount for note in notes(dashboard)] == [200000, 45000]
     [customer] = dashboard.v1.customers.list().data
     assert customer.balance == -200000
+
+
+def test_a_refund_that_failed_behind_its_credit_note(
+    paid: InvoiceOutcome, org: Org, dashboard: stripe.StripeClient, stripe_sandbox: Sandbox
+) -> None:
+    """The credit note stays, the money is with us: the record says so until it is refunded anew."""
+    credit_invoice(paid.name, Decimal("450"), give_back="refund")
+    [refund] = dashboard.v1.refunds.list().data
+    stripe_sandbox.admin("POST", "refunds/fail", refund=refund.id)
+    poll_events()
+    assert state(org) == ("Paid", "Paid")
+    assert str(money(org)["Payment_Problem__c"]).startswith(
+        "450.00 USD that a credit note says is refunded never arrived: the bank returned it"
+    )
+    assert full_sync().sentence == IN_STEP
+    intent = payment_intent(dashboard, paid)
+    dashboard.v1.refunds.create({"payment_intent": intent, "amount": 45000})
+    poll_events()
+    assert money(org)["Payment_Problem__c"] is None
+    assert state(org) == ("Paid", "Partly Refunded")
+
+
+def test_an_inquiry_takes_nothing(
+    paid: InvoiceOutcome, org: Org, dashboard: stripe.StripeClient, stripe_sandbox: Sandbox
+) -> None:
+    """The bank only asks: nothing is withdrawn, and a refund is the way to have it closed."""
+    asked = stripe_sandbox.admin("POST", "disputes", invoice=paid.stripe_id, inquiry=True)
+    poll_events()
+    assert state(org) == ("Paid", "Paid")
+    record = money(org)
+    assert record["Dispute_Status__c"] == "Warning needs response"
+    assert record["Amount_Disputed__c"] is None
+    credit_invoice(paid.name, give_back="refund")
+    assert [refund.amount for refund in dashboard.v1.refunds.list().data] == [245000]
+    stripe_sandbox.admin("POST", "disputes/close", dispute=asked["id"], status="warning_closed")
+    poll_events()
+    assert state(org) == ("Paid", "Refunded")
+    assert full_sync().sentence == IN_STEP
 
 
 def test_what_is_disputed_is_not_given_back_meanwhile(

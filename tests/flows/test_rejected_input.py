@@ -39,7 +39,7 @@ MISTAKES: list[Mistake] = [
     ({"product": "Consulting", "description": "x" * 256}, "more than 255 characters"),
     (
         {"product": "Consulting", "discount_percent": "5", "discount_amount": "5"},
-        "the discount is both a percentage and an amount",
+        "the discount has a percentage and an amount; fill in Discount Percent",
     ),
     ({"product": "Consulting", "discount_percent": "100.01"}, "at most 100 percent"),
     ({"product": "Consulting", "discount_percent": "0"}, "must be above 0"),
@@ -124,7 +124,7 @@ HEADER: list[Mistake] = [
     ),
     (
         {"options": Options(discount_percent="5", discount_amount="5")},
-        "The discount is both a percentage and an amount",
+        "The discount has a percentage and an amount; fill in Discount Percent",
     ),
     ({"options": Options(discount_amount="150.01")}, "more than the 150.00 USD"),
     ({"options": Options(tax_rates=["VAT"])}, "There is no tax rate 'VAT'"),

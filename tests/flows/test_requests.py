@@ -173,7 +173,7 @@ def test_the_same_pressed_again_waits_or_says_what_sets_it_apart(
     assert press(entered)["State__c"] == "Done"
     told = press(entered)
     assert (told["State__c"], effects()) == ("Refused", 1)
-    assert "The same was asked for INV-0001 at" in told["Outcome__c"]
+    assert "The same was asked for INV-0001 already" in told["Outcome__c"]
     assert "request id" not in told["Outcome__c"]
     if apart:
         assert f"enter a {apart.partition(':')[0]} that sets it apart" in told["Outcome__c"]

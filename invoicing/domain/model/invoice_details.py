@@ -124,7 +124,10 @@ class Discount:
     def problems(self, nets: Sequence[Money]) -> Iterable[str]:
         """Say what is wrong with it, in words that follow ``the discount``."""
         if self.percent is not None and self.amount is not None:
-            yield "is both a percentage and an amount; choose one."
+            yield (
+                "has a percentage and an amount; fill in Discount Percent or Discount Amount, not "
+                "both."
+            )
             return
         if self.percent is not None:
             if not 0 < self.percent <= 100:

@@ -72,6 +72,19 @@ PAID_TWICE = (
 """The next step where a payment finds its invoice paid."""
 
 
+def taken_back_next_step(lost: Money) -> str:
+    """The next step where what paid an invoice was taken back: Stripe leaves it paid.
+
+    So it is too where a bank returns a debit that had succeeded:
+    https://docs.stripe.com/payments/ach-direct-debit#disputed-payments
+    """
+    return (
+        f"Of what paid it, {lost} went back by a dispute that was lost; Stripe leaves it Paid all "
+        "the same. If this is that money, paid again, raise a new invoice over it and record the "
+        "payment there."
+    )
+
+
 def as_replacement(
     params: "sdk.InvoiceCreateParams", ours: Mapping[str, str], original: str
 ) -> "sdk.InvoiceCreateParams":
@@ -114,6 +127,10 @@ class InvoiceState:
     under_way: Money
     """Amount of bank debits that may still succeed or fail."""
     email: str = ""
+    """The address that its letters go to: the customer's when it was sent."""
+    email_in_salesforce: str = ""
+    """The address that an invoice like this would have today."""
+    customer_id: str = ""
 
     @property
     def currency(self) -> str:
@@ -140,6 +157,7 @@ def invoice_state(
     currency: str,
     status: Status,
     invoice: PaidInvoice | None,
+    email: str = "",
 ) -> InvoiceState:
     """The state of an invoice; without one in Stripe only the record's status is known."""
     if invoice is None:
@@ -165,6 +183,8 @@ def invoice_state(
         overpaid=money(invoice["amount_overpaid"]),
         under_way=money(under_way(payments_of(invoice))),
         email=invoice["customer_email"] or "",
+        email_in_salesforce=email,
+        customer_id=invoice["customer"] or "",
     )
 
 
@@ -217,10 +237,20 @@ def amount_problems(amount: Decimal, currency: str) -> Iterator[str]:
 
 
 def payment_problems(
-    state: InvoiceState, amount: Decimal | None, received_on: date, today: date
+    state: InvoiceState, amount: Decimal | None, received_on: date, today: date, lost: int = 0
 ) -> Iterator[str]:
-    """Say everything that is wrong with a payment that was received outside Stripe."""
+    """Say everything that is wrong with a payment that was received outside Stripe.
+
+    Args:
+        state: The invoice.
+        amount: What came in; None for all that remains.
+        received_on: When.
+        today: The business's day.
+        lost: What disputes took back for good, in minor units.
+    """
     yield from action_problems(InvoiceAction.PAY, state)
+    if lost:
+        yield taken_back_next_step(Money(state.currency, lost))
     if amount is None and state.under_way.minor:
         yield debit_under_way(state)
     elif amount is not None:

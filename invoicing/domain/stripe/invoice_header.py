@@ -4,7 +4,7 @@ https://docs.stripe.com/api/invoices/object
 """
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.model.invoice_details import PO_NUMBER
@@ -46,8 +46,16 @@ WORDS = {
     "shipping_cost": "shipping costs",
     "shipping_details": "shipping address",
     "statement_descriptor": "text on statements of cards",
+    "number": "number",
 }
 """What people call the parts of a header."""
+
+
+STRIPES_UNLESS_CHOSEN: tuple[Literal["number", "account_tax_ids"], ...] = (
+    "number",
+    "account_tax_ids",
+)
+"""What finalization adds to an invoice that has none."""
 
 
 def told_header(params: "sdk.InvoiceUpdateParams") -> Header:
@@ -69,11 +77,12 @@ def told_header(params: "sdk.InvoiceUpdateParams") -> Header:
 
 
 def header_of(invoice: WholeInvoice, coupons: Mapping[str, Coupon]) -> Header:
-    """The header that an invoice has, whole, but for its number and whom it is mailed to.
+    """The header that an invoice has, whole, but for whom it is mailed to.
 
-    Of the account's own tax ids only those that somebody has chosen: Stripe adds the usual ones
-    when it finalizes an invoice that has none.
-    Source: https://docs.stripe.com/invoicing/taxes/account-tax-ids
+    Number and own tax ids are in it once somebody has chosen them: Stripe adds its own when it
+    finalizes an invoice that has none.
+    Sources: https://docs.stripe.com/invoicing/taxes/account-tax-ids, and ``number`` of
+    https://docs.stripe.com/api/invoices/update
 
     Args:
         invoice: The invoice.
@@ -106,8 +115,7 @@ def header_of(invoice: WholeInvoice, coupons: Mapping[str, Coupon]) -> Header:
         "shipping_details": invoice["shipping_details"],
         "statement_descriptor": invoice["statement_descriptor"],
     }
-    if invoice["account_tax_ids"]:
-        there["account_tax_ids"] = invoice["account_tax_ids"]
+    there |= {name: invoice[name] for name in STRIPES_UNLESS_CHOSEN if invoice[name]}
     return _comparable(there, invoice["custom_fields"] or ())
 
 

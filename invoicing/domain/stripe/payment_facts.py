@@ -26,8 +26,11 @@ PROBLEM_LENGTH = 255
 FAILED_REFUNDS = frozenset(["failed", "canceled"])
 """Refunds in these states moved no money in the end."""
 
-DISPUTES_NOT_LOST = frozenset(["won", "warning_closed", "prevented"])
-"""Disputes in these states leave, or gave back, the money."""
+DISPUTES_NOT_LOST = frozenset(
+    ["won", "prevented", "warning_needs_response", "warning_under_review", "warning_closed"]
+)
+"""Disputes in these states leave, or gave back, the money. A warning is an inquiry: the bank asks,
+and withdraws nothing: https://docs.stripe.com/disputes/how-disputes-work"""
 
 
 class PaymentName(NamedTuple):
@@ -62,6 +65,8 @@ class PaymentFacts:
     """Amount that credit notes say is paid back outside Stripe."""
     under_way: int = 0
     """Amount of bank debits that may still succeed or fail."""
+    never_arrived: int = 0
+    """Amount that credit notes say is refunded, of refunds that failed afterwards."""
 
 
 NO_PAYMENT_FACTS = PaymentFacts()
@@ -103,6 +108,17 @@ class MoneyBack:
                 named[link["refund"]] = named.get(link["refund"], 0) + link["amount_refunded"]
         rests = [(refund, refund["amount"] - named.get(refund["id"], 0)) for refund in self._made()]
         return [(refund, rest) for refund, rest in rests if rest > 0]
+
+    @property
+    def never_arrived(self) -> int:
+        """What credit notes say is refunded, and is not: the refund failed, and none was made anew.
+
+        The money is back with the merchant then: https://docs.stripe.com/refunds#failed-refunds
+        """
+        failed = {one["id"] for one in self.refunds if one["status"] in FAILED_REFUNDS}
+        links = (link for note in self._issued() for link in note["refunds"])
+        named = sum(link["amount_refunded"] for link in links if link["refund"] in failed)
+        return max(0, named - sum(rest for _, rest in self.unnoted))
 
     @property
     def disputed(self) -> int:
@@ -176,6 +192,7 @@ class MoneyBack:
             lost=self.lost,
             on_balance=self.on_balance,
             out_of_band=self.out_of_band,
+            never_arrived=self.never_arrived,
         )
 
     def _made(self) -> list[Refund]:

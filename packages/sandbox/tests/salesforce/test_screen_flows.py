@@ -18,6 +18,7 @@ from sandbox.salesforce.store import Row
 PACKAGE = Path(__file__).parents[4] / "deployments/salesforce"
 CORE = PACKAGE / "force-app/main/default"
 SETTINGS = PACKAGE / "custom-metadata/main/default"
+INVOICE = "Stripe_Invoice__c"
 MULTI_CURRENCY = PACKAGE / "multi-currency/main/default"
 
 
@@ -274,6 +275,35 @@ def test_each_action_of_an_invoice_can_be_run_to_its_end(org: Org, action: str) 
         assert at(interview) == ""
         written.add(org.store.connection.total_changes > made)
     assert written == {True, False} or action in {"Clone_Invoice", "Sync_Invoice"}
+
+
+IN_THE_WAY = [
+    ("Replace", {"Amount_Credited__c": 50}, "50 USD of INV-0001 was credited, so it cannot be"),
+    ("Replace", {"Amount_Paid__c": 50}, "50 USD was paid on INV-0001, so it cannot be replaced"),
+    ("Replace", {"Payment_State__c": "Processing"}, "A bank debit is under way on INV-0001"),
+    ("Void", {"Amount_Paid__c": 50}, "50 USD was paid on INV-0001, so it cannot be voided"),
+    ("Void", {"Payment_State__c": "Processing"}, "A bank debit is under way on INV-0001"),
+]
+
+
+@pytest.mark.parametrize(("action", "money", "words"), IN_THE_WAY)
+def test_money_that_is_in_the_way_is_said_before_anything_is_asked_for(
+    org: Org, action: str, money: dict[str, Any], words: str
+) -> None:
+    """What the worker would refuse after minutes is on the record, so the dialogue says it."""
+    flow = org.package.actions[f"Stripe_Invoice__c.{action}"].flow
+    assert at(Interview(org, flow, {"recordId": invoice(org, "Open", **money)})) != "Confirm"
+    assert words in said(Interview(org, flow, {"recordId": id_of(org, INVOICE, "INV-0001")}))
+    none = {"Amount_Paid__c": 0, "Amount_Credited__c": 0, "Payment_State__c": "Unpaid"}
+    assert at(Interview(org, flow, {"recordId": invoice(org, "Open", **none)})) == "Confirm"
+    paid = invoice(org, "Paid", **money)
+    assert at(Interview(org, flow, {"recordId": paid})) == "Not_Possible"
+
+
+def test_a_credited_invoice_can_be_voided(org: Org) -> None:
+    """Nothing would be asked for again; the worker allows it, so the dialogue does."""
+    credited = invoice(org, "Open", Amount_Credited__c=50)
+    assert at(Interview(org, "Invoice_Void", {"recordId": credited})) == "Confirm"
 
 
 def test_a_second_press_says_what_is_asked_for_already(org: Org) -> None:

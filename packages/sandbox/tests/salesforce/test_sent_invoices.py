@@ -128,6 +128,27 @@ def test_what_people_own_stays_theirs(org: Org, url: str, sent: str, admin: Call
     assert admin("PATCH", f"{INVOICE}/{sent}", Total__c=100, Footer__c=None) == (204, "")
 
 
+def test_a_discount_is_a_percentage_or_an_amount(
+    org: Org, url: str, draft: str, admin: Call
+) -> None:
+    """Said where it is entered, not when somebody asks for a preview; of lines as of invoices."""
+    una = caller(url, "Una Sales", ["Invoice_User"])
+    both = {"Discount_Percent__c": 10, "Discount_Amount__c": 5}
+    line = {"Invoice__c": draft, "Quantity__c": 1, "Unit_Price__c": 9}
+    said = "Fill in Discount Percent or Discount Amount, not both."
+    refused = [
+        una("PATCH", f"{INVOICE}/{draft}", **both),
+        una("POST", LINE, **line, **both),
+        admin("PATCH", f"{INVOICE}/{draft}", **both),
+    ]
+    for status, text in refused:
+        assert (status, said in text, '"Discount_Amount__c"' in text) == (400, True, True)
+    assert una("PATCH", f"{INVOICE}/{draft}", Discount_Percent__c=10) == (204, "")
+    other = {"Discount_Percent__c": None, "Discount_Amount__c": 5}
+    assert una("PATCH", f"{INVOICE}/{draft}", **other) == (204, "")
+    assert una("POST", LINE, **line, Discount_Amount__c=5)[0] == 201
+
+
 def test_a_draft_is_the_peoples(org: Org, url: str, draft: str) -> None:
     """Its content and its lines; its status and its ids in Stripe are nobody's."""
     una = caller(url, "Una Sales", ["Invoice_User"])

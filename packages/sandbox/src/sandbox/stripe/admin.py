@@ -46,6 +46,9 @@ class DisputeOrder(BaseModel):
     currency: str | None = None
     """Of the dispute, where its bank converted the amount."""
 
+    inquiry: bool = False
+    """Whether the bank only asks, and withdraws nothing."""
+
 
 class ChargeOrder(BaseModel):
     """Which invoice was paid as those before payment intents were."""
@@ -61,7 +64,7 @@ class DisputeVerdict(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     dispute: str
-    status: Literal["won", "lost"]
+    status: Literal["won", "lost", "warning_closed"]
 
 
 class DebitOutcome(BaseModel):
@@ -247,7 +250,12 @@ def _dispute(sandbox: Sandbox, order: DisputeOrder) -> Doc:
 
 def _opened(context: Context, charge: Doc, order: DisputeOrder) -> Doc:
     return disputes.open_dispute(
-        context, charge, order.reason, amount=order.amount, currency=order.currency
+        context,
+        charge,
+        order.reason,
+        amount=order.amount,
+        currency=order.currency,
+        inquiry=order.inquiry,
     )
 
 

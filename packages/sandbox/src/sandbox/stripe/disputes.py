@@ -48,11 +48,15 @@ def open_dispute(
     *,
     amount: int | None = None,
     currency: str | None = None,
+    inquiry: bool = False,
 ) -> Doc:
     """Let a cardholder dispute a charge; the money is withdrawn until it is settled.
 
-    Amount and currency are the dispute's own, and may differ from the charge's.
-    Source: the SDK's docstring of ``Dispute.amount`` (currencies fluctuate, parts are disputed)
+    Amount and currency are the dispute's own, and may differ from the charge's. An inquiry
+    withdraws nothing, and the charge can still be refunded.
+    Sources: the SDK's docstrings of ``Dispute.amount`` (currencies fluctuate, parts are disputed),
+    ``balance_transactions`` (none, one or two) and ``is_charge_refundable``, and
+    https://docs.stripe.com/disputes/how-disputes-work
     """
     if charge["disputed"] or not charge["paid"]:
         raise wrong_state("This charge cannot be disputed.", "charge_disputed")
@@ -77,19 +81,28 @@ def open_dispute(
             "submission_method": "not_submitted",
         },
         "intended_submission_method": None,
-        "is_charge_refundable": False,
+        "is_charge_refundable": inquiry,
         "livemode": context.livemode,
         "metadata": {},
         "network_reason_code": "10.4",
         "payment_intent": charge["payment_intent"],
         **_disputed_card(charge),
         "reason": reason,
-        "status": "needs_response",
+        "status": "warning_needs_response" if inquiry else "needs_response",
     }
-    _move(context, dispute, -dispute["amount"], "dispute", fee=DISPUTE_FEE)
+    if not inquiry:
+        _move(context, dispute, -dispute["amount"], "dispute", fee=DISPUTE_FEE)
     context.add("dispute", dispute, "charge.dispute.created")
+    if inquiry:
+        return dispute
     context.emit("charge.dispute.funds_withdrawn", dispute)
     return dispute
+
+
+def open_disputes(context: Context, charge: Doc) -> list[Doc]:
+    """The disputes of a charge that were not won, nor closed as an inquiry."""
+    found = context.space.find("dispute", {"charge": charge["id"]})
+    return [one for one in found if one["status"] not in ("won", "warning_closed")]
 
 
 def _disputed_card(charge: Doc) -> Doc:
@@ -110,17 +123,21 @@ def _move(context: Context, dispute: Doc, amount: int, category: str, *, fee: in
 
 
 def close_dispute(context: Context, dispute: Doc, status: str) -> Doc:
-    """Settle a dispute: ``won`` gives the money back, ``lost`` does not."""
-    if dispute["status"] in ("won", "lost"):
+    """Settle a dispute: ``won`` gives the money back, ``lost`` does not.
+
+    ``warning_closed`` ends an inquiry, of which nothing was withdrawn.
+    """
+    if dispute["status"] in ("won", "lost", "warning_closed"):
         raise wrong_state(f"This dispute is already {dispute['status']}.")
     dispute["status"] = status
     if status == "won":
         _move(context, dispute, dispute["amount"], "dispute_reversal")
     context.space.update("dispute", dispute)
     context.emit("charge.dispute.closed", dispute)
-    if status == "won":
+    if status in ("won", "warning_closed"):
         charge = context.require("charge", dispute["charge"])
         charge["disputed"] = False
         context.space.update("charge", charge)
+    if status == "won":
         context.emit("charge.dispute.funds_reinstated", dispute)
     return dispute

@@ -1,6 +1,6 @@
 """Money going back: refunds of charges."""
 
-from sandbox.stripe import account_balance
+from sandbox.stripe import account_balance, disputes
 from sandbox.stripe.context import Context
 from sandbox.stripe.errors import invalid, wrong_state
 from sandbox.stripe.ids import new_id
@@ -16,7 +16,7 @@ def refund(
         StripeError: If nothing of the charge is left to refund, or less than asked for.
     """
     left = charge["amount_captured"] - charge["amount_refunded"]
-    if charge["disputed"]:
+    if any(not one["is_charge_refundable"] for one in disputes.open_disputes(context, charge)):
         raise wrong_state("Charge has been charged back.", "charge_disputed")
     if not charge["paid"] or left == 0:
         raise wrong_state("Charge has already been refunded.", "charge_already_refunded")
