@@ -98,8 +98,7 @@ def invoices(draw: st.DrawFn) -> Invoice:
             quantity, price = Decimal(draw(st.integers(1, 999))), step * draw(st.integers(1, 9999))
         else:
             quantity = draw(QUANTITIES)
-            finest = exponent(currency) if quantity == 1 else 12
-            price = draw(st.decimals("0", "99999", places=min(places, finest)))
+            price = draw(st.decimals("0", "99999", places=places))
         lines.append(line(position, quantity, price, draw(st.none() | PERCENTS)))
     invoice = invoice_of(currency, lines)
     return replace(invoice, details=Details(discount=draw(st.none() | PERCENTS)))

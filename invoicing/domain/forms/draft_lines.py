@@ -10,6 +10,7 @@ from invoicing.domain.forms.parameters import Clearable, LineChange, LineItem, O
 from invoicing.domain.forms.price_book import PriceBook, PriceBookEntry
 from invoicing.domain.model.invoice import Line
 from invoicing.domain.model.invoice_details import Collection, CustomField, Details, Discount, Terms
+from invoicing.domain.model.money import decimals, exponent, plain
 
 
 def discount_of(percent: Decimal | None, amount: Decimal | None) -> Discount | None:
@@ -38,6 +39,8 @@ def new_lines(
         if isinstance(found, str):
             problems.append(f"Line {start + offset}: {found}")
             found = PriceBookEntry("", "", item.product, book.currency, Decimal(0), active=False)
+        elif finer := _finer(item.unit_price, item.quantity, book.currency):
+            problems.append(f"Line {start + offset}: {finer}")
         lines.append(
             Line(
                 key=f"{key}-{offset + 1}",
@@ -66,7 +69,7 @@ def changed_lines(
     lines: Sequence[Line],
     changes: Sequence[LineChange],
     remove: Sequence[int],
-    book: PriceBook | None = None,
+    book: PriceBook,
 ) -> tuple[list[Line], list[str]]:
     """Apply changes and removals to existing lines, by position.
 
@@ -103,8 +106,18 @@ def changed_lines(
     return list(kept.values()), problems
 
 
-def _changed(line: Line, change: LineChange, book: PriceBook | None) -> Line | str:
-    if change.product and book:
+def _finer(unit_price: Decimal | None, quantity: Decimal, currency: str) -> str:
+    """Say that an amount, a price for one, is finer than its currency: Stripe would round it.
+
+    Prices for many may be, and so may the price book's own.
+    """
+    if unit_price is None or quantity != 1 or decimals(unit_price) <= exponent(currency):
+        return ""
+    return f"{plain(unit_price)} has more decimals than {currency} has."
+
+
+def _changed(line: Line, change: LineChange, book: PriceBook) -> Line | str:
+    if change.product:
         entry = book.find(change.product)
         if isinstance(entry, str):
             return entry
@@ -118,9 +131,12 @@ def _changed(line: Line, change: LineChange, book: PriceBook | None) -> Line | s
         line = replace(line, discount=None)
     if "text" in change.clear:
         line = replace(line, description="")
+    quantity = line.quantity if change.quantity is None else change.quantity
+    if finer := _finer(change.unit_price, quantity, book.currency):
+        return finer
     return replace(
         line,
-        quantity=line.quantity if change.quantity is None else change.quantity,
+        quantity=quantity,
         unit_price=line.unit_price if change.unit_price is None else change.unit_price,
         description=change.description or line.description,
         discount=discount_of(change.discount_percent, change.discount_amount) or line.discount,

@@ -18,7 +18,6 @@ from invoicing.domain.model.money import (
     Money,
     chargeable_step,
     decimals,
-    exponent,
     line_amount,
     plain,
 )
@@ -226,9 +225,7 @@ def _number_problems(line: Line) -> Iterable[str]:
 
 def _amount_problems(line: Line, currency: str) -> Iterable[str]:
     amount = line.amount(currency)
-    if line.quantity == 1 and decimals(line.unit_price) > exponent(currency):
-        yield f"{plain(line.unit_price)} has more decimals than {currency} has."
-    elif amount.minor % chargeable_step(currency):
+    if amount.minor % chargeable_step(currency):
         step = Money(currency, chargeable_step(currency))
         yield f"{amount} cannot be charged; {currency} goes in steps of {step}."
     if amount.minor > MAX_MINOR:

@@ -111,11 +111,14 @@ def test_an_amount_finer_than_its_currency(
 ) -> None:
     """Refused where one is billed; of many it is a price, and what they come to is rounded."""
     item = LineItem(description="Work", quantity=quantity, unit_price=price)
-    lines, _ = new_lines([item], PriceBook([], currency), key="k")
-    problems = draft_problems(due_date=TODAY, currency=currency, lines=lines, today=TODAY)
+    book = PriceBook([], currency)
+    lines, problems = new_lines([item], book, key="k")
+    change = LineChange(line=1, quantity=quantity, unit_price=price)
+    assert changed_lines(lines, [change], [], book)[1] == problems
     if amount is None:
-        said = f"Line 1 (Work): {plain(Decimal(price))} has more decimals than {currency} has."
-        assert problems == [said]
+        assert problems == [
+            f"Line 1: {plain(Decimal(price))} has more decimals than {currency} has."
+        ]
     else:
         assert problems == []
         assert lines[0].amount(currency).decimal == amount
@@ -124,10 +127,10 @@ def test_an_amount_finer_than_its_currency(
 def test_changes_and_removals_by_position() -> None:
     """What is not named stays; positions that do not exist are named."""
     lines, _ = new_lines([LineItem(product="Seat"), LineItem(product="API")], BOOK, key="k")
-    kept, problems = changed_lines(lines, [LineChange(line=1, quantity="5")], [2])
+    kept, problems = changed_lines(lines, [LineChange(line=1, quantity="5")], [2], BOOK)
     assert problems == []
     assert [(line.quantity, line.unit_price) for line in kept] == [(Decimal(5), Decimal(20))]
-    _, problems = changed_lines(lines, [LineChange(line=2, quantity="5")], [2, 7])
+    _, problems = changed_lines(lines, [LineChange(line=2, quantity="5")], [2, 7], BOOK)
     assert problems == [
         "There is no line 7 on the invoice; its lines are 1, 2.",
         "Line 2 is named more than once; say once what happens to it.",
