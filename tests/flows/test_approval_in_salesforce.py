@@ -643,7 +643,9 @@ def test_a_balance_that_grows_at_the_last_moment(
     assert mails(stripe_sandbox) == 1
 
 
-def test_a_request_that_is_no_decision(raised: str, org: Org, una: Person, ann: Person) -> None:
+def test_a_request_that_is_no_decision(
+    raised: str, org: Org, una: Person, ann: Person, deployed: Deployed
+) -> None:
     """Whoever reaches Prefect's API invents one, or takes the wrong one, or another invoice's."""
     with pytest.raises(Rejected, match="There is no request 'a0X' in Salesforce to approve"):
         send_invoice(raised, request_id="a0X")

@@ -139,6 +139,7 @@ def org(
     mapping.write_text(shape.mapping(), encoding="utf-8")
     monkeypatch.setenv("INVOICING_SALESFORCE__URL", org_process.url)
     monkeypatch.setenv("INVOICING_MAPPING", str(mapping))
+    monkeypatch.setenv("INVOICING_STRIPE__TAX_RATES", "vat-20=txr_1Vat20")
     forget()
     people = OrgClient(org_process.url)
     people.sell("" if shape.one_currency else shape.currency, Consulting=150, Onboarding=2000)
