@@ -1,9 +1,12 @@
 """What the tests of the product and those of `packages` have in common."""
 
 import gc
+import sqlite3
+from typing import Any
 
 import pytest
 from hypothesis import settings
+from sqlalchemy import Pool, event
 
 pytest_plugins = ["pytester", "tests.browser", "tests.prefect_worker", "tests.tiers"]
 
@@ -16,3 +19,10 @@ def pytest_collection_finish() -> None:
     """Have the garbage collector not walk again and again what was imported for all tests."""
     gc.freeze()
     gc.set_threshold(10_000)
+
+
+@event.listens_for(Pool, "checkout")
+def no_power_cut(connection: Any, *_: object) -> None:
+    """Have SQLite wait for no disk in this process: who is killed has handed over what it wrote."""
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA synchronous = OFF")

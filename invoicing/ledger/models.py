@@ -178,7 +178,7 @@ class KnownPayments(SQLModel, table=True):
     on_balance: int = Field(default=0, description="By credit notes.", sa_type=BigInteger)
     out_of_band: int = Field(default=0, description="By credit notes.", sa_type=BigInteger)
     under_way: int = Field(default=0, description="By bank debits.", sa_type=BigInteger)
-    never_arrived: int = Field(
+    failed_refunds: int = Field(
         default=0, description="Of refunds that failed, by credit notes.", sa_type=BigInteger
     )
     payment_state: str | None = Field(

@@ -131,7 +131,7 @@ HOLDINGS: Mapping[type[SQLModel], Holding] = {
     KnownPayments: Holding(
         _columns(
             "stripe_id refunded disputed dispute_status problem credited unnoted lost on_balance "
-            "out_of_band under_way payment_state shown_problem"
+            "out_of_band under_way failed_refunds payment_state shown_problem"
         ),
         found_by=["stripe_id"],
     ),

@@ -1,15 +1,20 @@
 """One Prefect server for all flow tests, and both services as their own users see them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date, timedelta
 from typing import Any, cast
 
 import pytest
 import stripe
 from prefect import Flow
-from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterName
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import (
+    DeploymentFilter,
+    DeploymentFilterId,
+    DeploymentFilterName,
+)
 from prefect.client.schemas.objects import State
+from prefect.client.schemas.responses import DeploymentResponse
 from prefect.deployments.runner import RunnerDeployment
 from prefect.flow_engine import run_flow
 from prefect.settings import PREFECT_API_URL
@@ -94,33 +99,51 @@ def deployed(
     """The deployments that flows start by themselves; nothing executes their runs here."""
     monkeypatch.setenv("PREFECT_API_URL", str(PREFECT_API_URL.value()))
     settings.cache_clear()
-    _undeploy()
-    _deploy()
+    _forget_runs()
     yield Deployed()
-    _undeploy()
+    _forget_runs()
+
+
+STARTED_BY_FLOWS = (
+    send_invoice,
+    sync_invoice,
+    full_sync,
+    record_payment,
+    credit_invoice,
+    reject_invoice,
+    resend_invoice,
+)
 
 
 def _deploy() -> None:
-    for flow in (
-        send_invoice,
-        sync_invoice,
-        full_sync,
-        record_payment,
-        credit_invoice,
-        reject_invoice,
-        resend_invoice,
-    ):
+    for flow in STARTED_BY_FLOWS:
         cast(RunnerDeployment, flow.to_deployment(name=flow.name)).apply()
 
 
 def _undeploy() -> None:
-    """Delete all deployments with their runs, so that none of an earlier test is found again."""
+    """Delete all deployments with their runs."""
     with get_client(sync_client=True) as client:
-        for deployment in client.read_deployments():
-            its = DeploymentFilter(name=DeploymentFilterName(any_=[deployment.name]))
-            for run in client.read_flow_runs(deployment_filter=its):
-                client.delete_flow_run(run.id)
+        deployments = client.read_deployments()
+        _delete_runs_of(client, deployments)
+        for deployment in deployments:
             client.delete_deployment(deployment.id)
+
+
+def _forget_runs() -> None:
+    """Delete the runs of all deployments, so that none of an earlier test is found again."""
+    with get_client(sync_client=True) as client:
+        deployments = client.read_deployments()
+        _delete_runs_of(client, deployments)
+    if {one.name for one in deployments} != {flow.name for flow in STARTED_BY_FLOWS}:
+        _undeploy()
+        _deploy()
+
+
+def _delete_runs_of(client: SyncPrefectClient, deployments: Iterable[DeploymentResponse]) -> None:
+    ids = DeploymentFilter(id=DeploymentFilterId(any_=[one.id for one in deployments]))
+    while runs := client.read_flow_runs(deployment_filter=ids):
+        for run in runs:
+            client.delete_flow_run(run.id)
 
 
 @pytest.fixture

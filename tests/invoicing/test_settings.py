@@ -109,7 +109,7 @@ def test_a_table_has_commas_or_is_json(limits: str, monkeypatch: pytest.MonkeyPa
         ("BUSINESS__TIME_ZONE", "Europe/Berlni", "write it like "),
         ("APPROVAL__LIMITS", "10000", "write it like EUR=10000, USD=12000"),
         ("APPROVAL__LIMITS", "{EUR: 1}", "it begins like JSON and is none"),
-        ("STRIPE__ACCOUNT_ID", "1", "INVOICING_STRIPE__ACCOUNT_ID: "),
+        ("STRIPE__ACCOUNT_ID", "1", "INVOICING_STRIPE__ACCOUNT_ID has to look like acct_1"),
         ("TABLES__URLS", "files.example.com", "write it like https://files.example.com/"),
         ("TABLES__URLS", "https://me@files.example.com/", "write it like https://"),
         ("REMINDERS__AFTER_DUE", "-1", "days are counted from the due date, without a sign"),

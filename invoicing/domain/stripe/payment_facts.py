@@ -65,7 +65,7 @@ class PaymentFacts:
     """Amount that credit notes say is paid back outside Stripe."""
     under_way: int = 0
     """Amount of bank debits that may still succeed or fail."""
-    never_arrived: int = 0
+    failed_refunds: int = 0
     """Amount that credit notes say is refunded, of refunds that failed afterwards."""
 
 
@@ -110,7 +110,7 @@ class MoneyBack:
         return [(refund, rest) for refund, rest in rests if rest > 0]
 
     @property
-    def never_arrived(self) -> int:
+    def failed_refunds(self) -> int:
         """What credit notes say is refunded, and is not: the refund failed, and none was made anew.
 
         The money is back with the merchant then: https://docs.stripe.com/refunds#failed-refunds
@@ -192,7 +192,7 @@ class MoneyBack:
             lost=self.lost,
             on_balance=self.on_balance,
             out_of_band=self.out_of_band,
-            never_arrived=self.never_arrived,
+            failed_refunds=self.failed_refunds,
         )
 
     def _made(self) -> list[Refund]:

@@ -140,9 +140,9 @@ def given_twice(invoice: StripeInvoice, known: PaymentFacts) -> int:
 def _payment_problem(invoice: StripeInvoice, currency: str, known: PaymentFacts) -> str | None:
     """What is wrong with an invoice's payments, in words."""
     twice = given_twice(invoice, known)
-    if known.never_arrived and not twice:
+    if known.failed_refunds and not twice:
         return (
-            f"{Money(currency, known.never_arrived)} that a credit note says is refunded never "
+            f"{Money(currency, known.failed_refunds)} that a credit note says is refunded never "
             "arrived: the bank returned it, and it is with you. Pay it back another way, or refund "
             "it in Stripe once more."
         )

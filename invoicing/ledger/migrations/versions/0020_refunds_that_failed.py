@@ -11,10 +11,10 @@ depends_on = None
 
 def upgrade() -> None:
     """Apply."""
-    amount = sa.Column("never_arrived", sa.BigInteger(), nullable=False, server_default="0")
+    amount = sa.Column("failed_refunds", sa.BigInteger(), nullable=False, server_default="0")
     op.add_column("known_payments", amount)
 
 
 def downgrade() -> None:
     """Take back."""
-    op.drop_column("known_payments", "never_arrived")
+    op.drop_column("known_payments", "failed_refunds")

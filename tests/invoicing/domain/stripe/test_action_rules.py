@@ -42,6 +42,7 @@ def sent_invoice(status: str = "open", currency: str = "usd", **facts: Any) -> I
         "post_payment_credit_notes_amount": 0,
         "amount_remaining": 2100,
         "customer_email": "pay@example.com",
+        "customer": "cus_1",
         **facts,
     }
     return invoice_state(

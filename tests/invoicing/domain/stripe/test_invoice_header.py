@@ -58,6 +58,7 @@ def there(**changed: Any) -> WholeInvoice:
         "shipping_cost": None,
         "shipping_details": None,
         "statement_descriptor": None,
+        "number": "ACME-0001",
     }
     return cast(WholeInvoice, itself | changed)
 
@@ -102,6 +103,7 @@ NOT_ASKED_FOR: Any = [
     ("shipping costs", "shipping_cost", {"amount_total": 500}),
     ("shipping address", "shipping_details", {"name": "Bo"}),
     ("text on statements of cards", "statement_descriptor", "ACME MAY"),
+    ("number", "number", "ACME-0002"),
 ]
 """The same of each part that a customer reads besides."""
 
@@ -130,8 +132,8 @@ def test_each_part_has_a_case() -> None:
 
 
 def test_what_finalization_itself_adds_is_no_change() -> None:
-    """Its date of issue, and tax ids of the account's own where nobody has chosen any."""
-    agreed = checksums(header_of(there(account_tax_ids=None), COUPONS))
+    """Its date of issue; a number and the account's own tax ids, where nobody has chosen any."""
+    agreed = checksums(header_of(there(account_tax_ids=None, number=None), COUPONS))
     times = {"finalized_at": 1_790_000_000}
     final = there(effective_at=1_790_000_000, status_transitions=times)
     assert other_parts(checksums(header_of(final, COUPONS)), agreed) == []
