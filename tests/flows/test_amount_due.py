@@ -26,6 +26,7 @@ from invoicing.settings import settings
 from tests.conftest import Sandbox
 from tests.flows.conftest import Deployed, Org
 from tests.flows.dialogues import Conversation, Killed
+from tests.flows.moments import once
 from tests.flows.test_send_invoice import contact
 
 Raise = Callable[..., InvoiceOutcome]
@@ -63,9 +64,9 @@ def owe(org: Org, dashboard: stripe.StripeClient) -> Owe:
 
 
 @pytest.fixture
-def known(draft: Raise) -> None:
+def known(draft: Raise, stripe_sandbox: Sandbox, salesforce_sandbox: Sandbox) -> None:
     """Acme has had an invoice over a dollar before, so Stripe knows it."""
-    send_invoice(draft(**work("1")).name)
+    once("known", lambda: send_invoice(draft(**work("1")).name), stripe_sandbox, salesforce_sandbox)
 
 
 @pytest.fixture
