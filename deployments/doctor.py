@@ -7,7 +7,7 @@ work pool, its queues, the deployments and automations. It changes nothing that 
 import argparse
 import sys
 
-from deployments.fixes import fix
+from deployments.doctor_fixes import fix
 from invoicing.doctor.checks import as_text, of
 from tasks.installation.examination import examine_installation
 

@@ -10,15 +10,15 @@ from pydantic.fields import FieldInfo
 from invoicing.settings import FILE, PREFIX, Settings, leaves
 from invoicing.tracing.switch import ENDPOINT
 from tasks.installation.alert_automations import Notifications
-from tasks.installation.crash_recovery import Timing
 from tasks.installation.queues import Limits
+from tasks.installation.recovery_automations import Timing
 
 ROOT = Path(__file__).parents[1]
 
 HEAD = """# Settings
 
 Written by `make docs` from [invoicing/settings.py](../invoicing/settings.py),
-[tasks/installation/crash_recovery.py](../tasks/installation/crash_recovery.py) and, of the queues,
+[tasks/installation/recovery_automations.py](../tasks/installation/recovery_automations.py) and, of the queues,
 [tasks/installation/queues.py](../tasks/installation/queues.py). Values come from the environment
 or from a file ([.env.example](../.env.example)). Lists are written with commas (`1, 7`) and tables
 as `EUR=10000, USD=12000`, either as JSON too. A name that is not here is refused. Which matter is

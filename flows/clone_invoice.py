@@ -5,7 +5,7 @@ from typing import Literal
 from invoicing.domain.forms.outcomes import InvoiceOutcome
 from invoicing.domain.forms.parameters import InvoiceReference, OptionalDate, RequestId
 from invoicing.domain.model.invoice_details import Terms
-from invoicing.domain.salesforce.billed_copy import note_of_fields
+from invoicing.domain.salesforce.draft_from_billed import note_of_fields
 from tasks.drafting.clone_delete import write_clone
 from tasks.records.environment_check import verify_environment
 from tasks.records.invoices import find_record, read_invoice

@@ -8,7 +8,7 @@ from pydantic import Field
 from invoicing.domain.forms.outcomes import Outcome
 from invoicing.domain.model.wording import counted
 from invoicing.domain.sync.drift_kinds import KINDS_FOR_PEOPLE, Kind
-from tasks.events.retry_dead_letters import retry_dead_letters
+from tasks.events.refresh_dead_letters import retry_dead_letters
 from tasks.full_sync.approval import await_approval
 from tasks.full_sync.drift_report import publish_drift
 from tasks.full_sync.find_drift import find_drift

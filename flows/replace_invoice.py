@@ -2,7 +2,7 @@
 
 from invoicing.domain.forms.outcomes import InvoiceOutcome
 from invoicing.domain.forms.parameters import InvoiceReference, OptionalDate, RequestId
-from invoicing.domain.salesforce.billed_copy import note_of_fields
+from invoicing.domain.salesforce.draft_from_billed import note_of_fields
 from tasks.corrections.replacement_draft import write_replacement
 from tasks.records.environment_check import verify_environment
 from tasks.records.invoices import read_invoice

@@ -20,7 +20,7 @@ from invoicing.errors import Conflict, Rejected
 from invoicing.ledger import intents
 from invoicing.ledger.intents import FINALIZE, RAISE
 from tasks.corrections.invoice_state import read_invoice_state
-from tasks.drafting.billed_content import read_billed
+from tasks.drafting.billed_lines import read_billed
 from tasks.drafting.draft_record import Draft, used_before_message, write_draft
 from tasks.records.invoices import find_record, read_invoice
 from tasks.records.locks import INVOICE

@@ -17,7 +17,7 @@ from invoicing.domain.stripe.resources import WholeInvoice
 from invoicing.errors import Conflict, NotFound, Rejected
 from invoicing.ledger import intents, links
 from invoicing.ledger.intents import CREATE, DELETE, FINALIZE
-from tasks.drafting.billed_content import read_billed
+from tasks.drafting.billed_lines import read_billed
 from tasks.drafting.draft_record import Draft, was_raised, write_draft
 from tasks.records.invoices import find_record
 from tasks.records.linked_invoice import lost_draft, own_stripe_id, stripe_invoice

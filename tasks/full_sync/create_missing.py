@@ -29,7 +29,7 @@ from tasks.records.timeline import publish
 from tasks.runtime.run_page import this_attempt
 from tasks.runtime.step import step
 from tasks.sync.deleted_products import deleted_products_of
-from tasks.sync.new_records import (
+from tasks.sync.new_record_fields import (
     creation_entry,
     named_record,
     project_all,

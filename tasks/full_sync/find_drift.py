@@ -8,7 +8,7 @@ from invoicing.ledger import drift, staging, sync_runs
 from invoicing.ledger.models import SyncRun
 from tasks.full_sync.create_missing import CREATE_CHUNK
 from tasks.runtime.step import step
-from tasks.sync.new_records import BilledTo, accounts_of
+from tasks.sync.new_record_fields import BilledTo, accounts_of
 
 
 @step("compare both sides")

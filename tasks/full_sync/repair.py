@@ -29,9 +29,9 @@ from tasks.records.locks import INVOICE
 from tasks.records.rewritten_values import Saved, check_saved_in_bulk
 from tasks.records.timeline import make_entry, publish
 from tasks.runtime.step import step
-from tasks.sync.dead_letters import close_dead_letters
+from tasks.sync.close_dead_letters import close_dead_letters
 from tasks.sync.mirrored_fields import mirrored_fields
-from tasks.sync.new_records import project_all
+from tasks.sync.new_record_fields import project_all
 from tasks.sync.refresh import refresh
 from tasks.sync.refresh_result import RefreshResult
 

@@ -23,7 +23,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from invoicing.settings import read
 from tasks.installation.automation_sync import OURS
-from tasks.installation.crash_recovery import (
+from tasks.installation.recovery_automations import (
     ENDED,
     PAUSED_STATES,
     PREFECT_YAML,

@@ -24,7 +24,7 @@ from prefect.client.schemas.sorting import FlowRunSort
 from invoicing.domain.model import markdown
 from invoicing.domain.model.wording import counted
 from invoicing.settings import settings
-from tasks.installation.crash_recovery import PREFECT_YAML, flows_of
+from tasks.installation.recovery_automations import PREFECT_YAML, flows_of
 from tasks.runtime.prompts import HOW_TO_ANSWER
 from tasks.runtime.run_page import name_without_headline, publish_one_page, run_url, ui_page
 from tasks.runtime.step import step

@@ -20,9 +20,9 @@ from invoicing.settings import is_loopback, read, settings
 from tasks.installation import (
     alert_automations,
     automation_sync,
-    crash_recovery,
     prefect_server,
     queues,
+    recovery_automations,
 )
 from tasks.installation.prefect_server import server
 
@@ -93,7 +93,7 @@ def prefect_checks() -> list[Check]:
 
 def _own_settings() -> str:
     read(queues.Limits)
-    read(crash_recovery.Timing)
+    read(recovery_automations.Timing)
     read(alert_automations.Notifications)
     return "Each one is known and well-formed."
 
@@ -273,9 +273,9 @@ def _automations() -> str:
 
 
 def _entries() -> list[Mapping[str, Any]]:
-    entries: list[Mapping[str, Any]] = yaml.safe_load(crash_recovery.PREFECT_YAML.read_text())[
-        "deployments"
-    ]
+    entries: list[Mapping[str, Any]] = yaml.safe_load(
+        recovery_automations.PREFECT_YAML.read_text()
+    )["deployments"]
     return entries
 
 

@@ -16,8 +16,8 @@ from prefect.client.schemas.sorting import FlowRunSort
 
 from invoicing.ledger import run_durations, stream_positions
 from invoicing.ledger.run_durations import EndedRun
-from tasks.installation.crash_recovery import PREFECT_YAML, flows_of
 from tasks.installation.overview import RUNS_READ
+from tasks.installation.recovery_automations import PREFECT_YAML, flows_of
 from tasks.runtime.step import step
 
 COUNTED_AFTER = timedelta(minutes=2)

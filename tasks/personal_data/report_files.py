@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import mkstemp
 from typing import Any
 
-from invoicing.domain.model.name_matching import Mentions
+from invoicing.domain.model.names_in_text import Mentions
 from invoicing.settings import settings
 
 LISTS, EXPORTS = "drift-*.csv", "customer-*.json"

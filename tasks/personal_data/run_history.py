@@ -32,10 +32,10 @@ from prefect.exceptions import ObjectNotFound
 from prefect.filesystems import LocalFileSystem
 from prefect.results import get_default_result_storage
 
-from invoicing.domain.model.name_matching import Mentions
-from tasks.installation.crash_recovery import PREFECT_YAML, flows_of
+from invoicing.domain.model.names_in_text import Mentions
 from tasks.installation.overview import KEY as OVERVIEW
 from tasks.installation.overview import PEOPLE, RUNS_READ
+from tasks.installation.recovery_automations import PREFECT_YAML, flows_of
 from tasks.personal_data.known_as import KnownAs
 
 BEGUN_AGAIN_WITHIN = timedelta(hours=1)

@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote
 
 from invoicing.connectors import stripe
 from invoicing.domain.model.invoice import Invoice
-from invoicing.domain.stripe.invoice_header import Header, checksums, header_of, other_parts, said
+from invoicing.domain.stripe.header_facts import Header, checksums, header_of, other_parts, said
 from invoicing.domain.stripe.line_facts import LineFacts, line_facts, lines_apart, wanted_facts
 from invoicing.domain.stripe.resources import Coupon, StripeLine, WholeInvoice
 from invoicing.ledger import intents

@@ -13,7 +13,7 @@ from invoicing.domain.model.invoice import Invoice, Line
 from invoicing.domain.model.invoice_details import Discount
 from invoicing.domain.stripe import line_facts, request_params
 from invoicing.domain.stripe.action_rules import as_replacement
-from invoicing.domain.stripe.invoice_header import (
+from invoicing.domain.stripe.header_facts import (
     STRIPES_UNLESS_CHOSEN,
     other_parts,
     said,

@@ -15,7 +15,7 @@ from tasks.records.timeline import publish
 from tasks.runtime.run_page import this_attempt
 from tasks.sync.deleted_products import deleted_products_of
 from tasks.sync.mirrored_fields import cut_texts, mirrored_lines
-from tasks.sync.new_records import (
+from tasks.sync.new_record_fields import (
     accounts_of,
     billed_to,
     creation_entry,

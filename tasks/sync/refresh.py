@@ -37,12 +37,12 @@ from tasks.records.record_writer import (
 from tasks.records.rewritten_values import lines_as_written
 from tasks.runtime.run_page import run_url
 from tasks.runtime.step import step
+from tasks.sync.close_dead_letters import close_dead_letters
 from tasks.sync.create_record import create_record
-from tasks.sync.dead_letters import close_dead_letters
 from tasks.sync.deleted_products import without_deleted_products
 from tasks.sync.matching_records import matching_records
 from tasks.sync.mirrored_fields import cut_texts, mirrored_fields, mirrored_lines
-from tasks.sync.new_records import named_record
+from tasks.sync.new_record_fields import named_record
 from tasks.sync.refresh_result import RefreshResult, failure, problem_of
 from tasks.sync.stripe_reader import ReadInvoice, read_invoices
 

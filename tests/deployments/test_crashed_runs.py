@@ -20,7 +20,7 @@ from deployments.local.child_process import Service
 from deployments.local.stack import PORTS, Stack
 from deployments.local.waiting import slowness
 from tasks.installation.automation_sync import apply
-from tasks.installation.crash_recovery import Timing, automations
+from tasks.installation.recovery_automations import Timing, automations
 from tests.postgres import start_postgres
 from tests.prefect_worker import Prefect, alive, eventually
 

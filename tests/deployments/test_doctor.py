@@ -14,7 +14,7 @@ from prefect.client.schemas.actions import DeploymentUpdate, WorkPoolUpdate
 from prefect.client.schemas.schedules import SCHEDULE_TYPES, CronSchedule
 
 from deployments.deploy import work_pool
-from deployments.fixes import fix, webhook_endpoint
+from deployments.doctor_fixes import fix, webhook_endpoint
 from deployments.local.stack import POOL, ROOT
 from deployments.server import LEASES, LEASES_ON_DISK
 from invoicing.connectors import stripe

@@ -12,7 +12,7 @@ import pytest
 from deployments.local.waiting import eventually
 from tests.deployments import image, production
 from tests.deployments.production import PATIENCE_SECONDS
-from tests.deployments.production_users import ProductionUsers
+from tests.deployments.production_work import ProductionUsers
 
 MISSING = f"{image.missing_packages()} {production.missing_packages()}".strip()
 

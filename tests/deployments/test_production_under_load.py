@@ -15,7 +15,7 @@ from tests.deployments.production import (
     missing_packages,
     production,
 )
-from tests.deployments.production_users import ProductionUsers
+from tests.deployments.production_work import ProductionUsers
 from tests.prefect_worker import make_project
 
 pytestmark = [

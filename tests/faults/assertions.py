@@ -12,7 +12,7 @@ import requests
 
 from invoicing.domain.salesforce.queries import Query
 from invoicing.domain.salesforce.request_record import ACTIONS, REQUEST
-from invoicing.domain.stripe.invoice_header import header_of
+from invoicing.domain.stripe.header_facts import header_of
 from invoicing.domain.stripe.line_facts import line_facts
 from invoicing.domain.stripe.projection import ACCOUNT_KEY, RECORD_KEY
 from invoicing.domain.stripe.resources import WholeInvoice

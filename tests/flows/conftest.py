@@ -38,7 +38,7 @@ from invoicing.settings import settings
 from tests.conftest import Sandbox
 from tests.faults.process_patches import hurry, keep_frozen
 from tests.flow_runs import flows_run_here
-from tests.flows.moments import once
+from tests.flows.saved_beginnings import once
 
 NEXT_MONTH = date.today() + timedelta(days=30)
 

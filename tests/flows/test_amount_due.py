@@ -26,7 +26,7 @@ from invoicing.settings import settings
 from tests.conftest import Sandbox
 from tests.flows.conftest import Deployed, Org
 from tests.flows.dialogues import Conversation, Killed
-from tests.flows.moments import once
+from tests.flows.saved_beginnings import once
 from tests.flows.test_send_invoice import contact
 
 Raise = Callable[..., InvoiceOutcome]

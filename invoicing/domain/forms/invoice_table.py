@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from invoicing.domain.forms.parameters import LineItem
-from invoicing.domain.forms.skipped_rows import is_total, refuse_state, without_footer
+from invoicing.domain.forms.rows_without_lines import is_total, refuse_state, without_footer
 from invoicing.domain.forms.table_columns import (
     AMOUNTS,
     IGNORED,

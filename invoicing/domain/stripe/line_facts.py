@@ -8,7 +8,7 @@ from typing import NamedTuple
 from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.model.invoice import Invoice
 from invoicing.domain.model.money import Money, plain, unit_amount_decimal
-from invoicing.domain.stripe.invoice_header import coupon_of
+from invoicing.domain.stripe.header_facts import coupon_of
 from invoicing.domain.stripe.projection import LINE_KEY
 from invoicing.domain.stripe.request_params import coupon_id, salesforce_product, stripe_product
 from invoicing.domain.stripe.resources import Coupon, StripeLine

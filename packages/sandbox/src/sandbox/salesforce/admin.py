@@ -10,14 +10,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox.common import moments
+from sandbox.common import saved_states
 from sandbox.common.admin import takes
 from sandbox.salesforce import custom_metadata, deletion, merge, records
-from sandbox.salesforce.asgi import Salesforce
 from sandbox.salesforce.errors import SalesforceError
 from sandbox.salesforce.generate import Size, generate
 from sandbox.salesforce.org_rules import PROFILES, OrgRule
 from sandbox.salesforce.seed import Seed
+from sandbox.salesforce.transport import Salesforce
 from sandbox.salesforce.withheld import Withheld
 
 
@@ -362,5 +362,5 @@ def routes(salesforce: Salesforce) -> list[Route]:
         Route("/_sandbox/merge", merge_records, methods=["POST"]),
         Route("/_sandbox/undelete", undelete, methods=["POST"]),
         Route("/_sandbox/recycle-bin", empty_recycle_bin, methods=["DELETE"]),
-        *moments.routes(org.store),
+        *saved_states.routes(org.store),
     ]

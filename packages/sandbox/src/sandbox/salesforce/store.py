@@ -12,7 +12,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from sandbox.common.moments import copied
+from sandbox.common.saved_states import copied
 from sandbox.salesforce.ids import make_id
 from sandbox.salesforce.schema import Field, Schema, SObject
 

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from sandbox.common import admin as common_admin
-from sandbox.common import moments, page_templates
+from sandbox.common import page_templates, saved_states
 from sandbox.common.request_middleware import Traffic
 from sandbox.stripe import admin, api, objects
 from sandbox.stripe.advancement import Advancement
@@ -51,7 +51,7 @@ def make_app(base_url: str, data: Path | None = None) -> ASGIApp:
             *Dashboard(sandbox, courier).routes(),
             *admin.routes(sandbox, courier, traffic),
             *common_admin.routes(sandbox.clock, traffic),
-            *moments.routes(sandbox.store),
+            *saved_states.routes(sandbox.store),
             page_templates.static(),
         ]
     )

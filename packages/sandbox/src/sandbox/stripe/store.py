@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from sandbox.common.moments import copied
+from sandbox.common.saved_states import copied
 
 Doc = dict[str, Any]
 """A Stripe object, with its private facts under ``_``."""

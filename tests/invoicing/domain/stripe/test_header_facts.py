@@ -4,7 +4,7 @@ from typing import Any, cast
 
 import pytest
 
-from invoicing.domain.stripe.invoice_header import (
+from invoicing.domain.stripe.header_facts import (
     WORDS,
     checksums,
     header_of,

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from invoicing.connectors import salesforce, stripe
 from invoicing.domain.model.invoice import Invoice
 from invoicing.domain.model.status import Status
-from invoicing.domain.salesforce.billed_copy import billed_copy, copy_problem
+from invoicing.domain.salesforce.draft_from_billed import billed_copy, copy_problem
 from invoicing.domain.salesforce.record import INVOICE
 from invoicing.domain.stripe.projection import project
 from invoicing.mapping import org_field_reader
