@@ -18,8 +18,8 @@ ROOT = Path(__file__).parents[1]
 HEAD = """# Settings
 
 Written by `make docs` from [invoicing/settings.py](../invoicing/settings.py),
-[tasks/installation/recovery_automations.py](../tasks/installation/recovery_automations.py) and, of the queues,
-[tasks/installation/queues.py](../tasks/installation/queues.py). Values come from the environment
+[recovery_automations.py](../tasks/installation/recovery_automations.py) and, of the queues,
+[queues.py](../tasks/installation/queues.py). Values come from the environment
 or from a file ([.env.example](../.env.example)). Lists are written with commas (`1, 7`) and tables
 as `EUR=10000, USD=12000`, either as JSON too. A name that is not here is refused. Which matter is
 said [elsewhere](running.md#settings-that-matter).

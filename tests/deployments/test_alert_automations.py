@@ -18,7 +18,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Completed, Crashed, Failed, Running, Scheduled, Suspended
 
 from invoicing.settings import settings
-from tasks.installation import alert_automations, automation_sync
+from tasks.installation import alert_automations, automation_sync, recovery_automations
 from tests.prefect_server import QUIET, prefect_server
 from tests.prefect_worker import eventually
 

@@ -1,4 +1,4 @@
-"""Events: listed, read again, and what proves that one is genuine."""
+"""Events: listed, and read again."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
