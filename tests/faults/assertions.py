@@ -12,7 +12,7 @@ import requests
 
 from invoicing.domain.salesforce.queries import Query
 from invoicing.domain.salesforce.request_record import ACTIONS, REQUEST
-from invoicing.domain.stripe.header_facts import header_of
+from invoicing.domain.stripe.header_facts import STRIPES_UNLESS_CHOSEN, header_of
 from invoicing.domain.stripe.line_facts import line_facts
 from invoicing.domain.stripe.projection import ACCOUNT_KEY, RECORD_KEY
 from invoicing.domain.stripe.resources import WholeInvoice
@@ -372,22 +372,30 @@ def _as_agreed(facts: Facts) -> Iterator[str]:
                 f"{record['Id']}:total-{total}" not in decided
             ):
                 yield f"{record['Name']} is over {total}, {totals[record['Id']]} was compared"
-            there = _content(invoice)
-            if content.get(record["Id"], there) != there and (
-                f"{record['Id']}:total-{total}" not in decided
+            wanted = content.get(record["Id"])
+            if (
+                wanted is not None
+                and _content(invoice, wanted) != wanted
+                and (f"{record['Id']}:total-{total}" not in decided)
             ):
                 yield f"{record['Name']} went out with other content than was agreed: {invoice}"
 
 
-def _content(invoice: Thing) -> list[str]:
-    """What an invoice says, as the ledger keeps it, but for its coupons, whose ids it lacks."""
+def _content(invoice: Thing, wanted: Iterable[str]) -> list[str]:
+    """What an invoice says, as the ledger keeps it, but for its coupons, whose ids it lacks.
+
+    What Stripe adds by itself counts only where somebody has chosen it.
+    """
     from tasks.sending.agreed_content import as_agreed
 
     rates = [rate["id"] for rate in invoice["default_tax_rates"]]
     taxed = invoice["automatic_tax"]["enabled"]
     facts = [line_facts(one, None if taxed else rates, {}) for one in invoice["lines"]["data"]]
     header = header_of(cast(WholeInvoice, invoice), {})
-    return [part for part in as_agreed(header, facts) if not part.startswith("discounts=")]
+    chosen = {part.partition("=")[0] for part in wanted}
+    passed_over = {"discounts", *STRIPES_UNLESS_CHOSEN} - (chosen & {*STRIPES_UNLESS_CHOSEN})
+    parts = as_agreed(header, facts)
+    return [part for part in parts if part.partition("=")[0] not in passed_over]
 
 
 def _told_once(facts: Facts, *, edited: bool) -> Iterator[str]:

@@ -46,7 +46,9 @@ class FileSchema:
 
     def _ordered(self, element: Element, kind: str) -> Element:
         order = self._order(kind)
-        copy = etree.Element(f"{{{NAMESPACE}}}{element.tag}", nsmap={None: NAMESPACE})
+        copy = etree.Element(
+            f"{{{NAMESPACE}}}{element.tag}", nsmap={**element.nsmap, None: NAMESPACE}
+        )
         if kind == "base64Binary":  # a file has its content as it is
             return copy
         copy.text = element.text
