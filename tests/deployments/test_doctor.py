@@ -27,7 +27,6 @@ from tasks.installation import automation_sync
 from tasks.installation.prefect_checks import prefect_checks
 from tasks.installation.prefect_server import server
 from tests.prefect_server import QUIET, prefect_server
-from tests.prefect_worker import Prefect
 
 PASSWORD = "admin:a-long-one"
 NOT_HERE = {"worker", "receiver"}
@@ -240,20 +239,21 @@ def test_what_somebody_changes_in_prefect_is_named(
 
 
 def test_a_server_as_it_comes(
-    doctor: Doctor, prefect: Prefect, monkeypatch: pytest.MonkeyPatch
+    doctor: Doctor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No password is no matter on this machine; slots in memory are one."""
-    monkeypatch.setenv("PREFECT_API_URL", prefect.url)
-    found = doctor.looks()
-    assert found["Prefect password"].verdict == "pass"
-    assert found["slots of runs"].verdict == "fail"
-    assert found["Prefect version"].verdict == "pass"
-    assert found["Prefect's installation"].verdict == "unknown"
-    assert doctor.fails()["work pool"] == "There is no work pool 'invoices'."
-    monkeypatch.setattr("prefect.__version__", "99.0.1")
-    assert "which is older than 99.0.1 here" in doctor.fails()["Prefect version"]
-    monkeypatch.setenv("PREFECT_API_URL", prefect.url.replace("127.0.0.1", "0.0.0.0"))  # noqa: S104
-    assert "asks for no password" in doctor.fails()["Prefect password"]
+    with prefect_server(tmp_path, QUIET) as url:
+        monkeypatch.setenv("PREFECT_API_URL", url)
+        found = doctor.looks()
+        assert found["Prefect password"].verdict == "pass"
+        assert found["slots of runs"].verdict == "fail"
+        assert found["Prefect version"].verdict == "pass"
+        assert found["Prefect's installation"].verdict == "unknown"
+        assert doctor.fails()["work pool"] == "There is no work pool 'invoices'."
+        monkeypatch.setattr("prefect.__version__", "99.0.1")
+        assert "which is older than 99.0.1 here" in doctor.fails()["Prefect version"]
+        monkeypatch.setenv("PREFECT_API_URL", url.replace("127.0.0.1", "0.0.0.0"))  # noqa: S104
+        assert "asks for no password" in doctor.fails()["Prefect password"]
 
 
 def test_an_endpoint_is_put_right(doctor: Doctor, tmp_path: Path) -> None:
