@@ -300,6 +300,17 @@ def test_money_that_is_in_the_way_is_said_before_anything_is_asked_for(
     assert at(Interview(org, flow, {"recordId": paid})) == "Not_Possible"
 
 
+def test_what_was_chosen_is_asked_for_by_its_value(org: Org) -> None:
+    """A text would have the label that people read, which nobody behind it knows."""
+    credit = Interview(org, "Invoice_Credit", {"recordId": invoice(org, "Open")})
+    credit.next(as_shown(credit) | {"Give_Back": "Back_Refund", "Reason": "Why_Order_Change"})
+    payment = Interview(org, "Invoice_Record_Payment", {"recordId": invoice(org, "Open")})
+    payment.next(as_shown(payment) | {"Paid_By": "By_Bank_Transfer"})
+    asked = "\n".join(row["Parameters__c"] for row in all_of(org, "Stripe_Invoice_Request__c"))
+    assert "give_back: refund\nreason: order change\n" in asked
+    assert "paid_by: bank transfer\n" in asked
+
+
 def test_a_credited_invoice_can_be_voided(org: Org) -> None:
     """Nothing would be asked for again; the worker allows it, so the dialogue does."""
     credited = invoice(org, "Open", Amount_Credited__c=50)
