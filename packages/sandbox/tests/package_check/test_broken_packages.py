@@ -766,6 +766,12 @@ BROKEN = {
         "<defaultSelectedChoiceReference>Why_Other<",
         "Give_Back does not offer Why_Other",
     ),
+    "a dropdown that begins with whatever is on top": (
+        RAISE,
+        "<defaultSelectedChoiceReference>No_Terms</defaultSelectedChoiceReference>",
+        "",
+        "Payment_Terms does not say what is chosen at first",
+    ),
     "a text that would have a choice's label": (
         CREDIT,
         "give_back: {!Give_Back_Value}",

@@ -144,6 +144,16 @@ def test_an_invoice_of_two_items_is_raised(org: Org) -> None:
     assert at(interview) == ""
 
 
+def test_no_payment_terms_are_chosen_for_somebody_who_gives_a_due_date(org: Org) -> None:
+    """A dropdown begins with what is on top, and that is none."""
+    interview = raise_on(org)
+    interview.next(as_shown(interview) | {"Due_Date": "2099-12-24"})
+    add_item(interview, "Consulting")
+    fill(interview, "Summary", Next_Step="Create_Draft")
+    [draft] = all_of(org, "Stripe_Invoice__c")
+    assert (draft["Due_Date__c"], draft["Payment_Terms__c"]) == ("2099-12-24", None)
+
+
 def test_what_is_missing_or_wrong_is_asked_for_again(org: Org) -> None:
     """Each mistake is said beside its field or on the screen, and what was typed stays."""
     interview = raise_on(org)

@@ -307,7 +307,8 @@ def _of_screens(flow: Flow) -> Iterator[str]:
     """People can leave each screen; what is chosen at first is offered; what is looked up is there.
 
     Source: https://developer.salesforce.com/docs/atlas.en-us.api_meta.meta/api_meta/meta_visual_workflow.htm
-    (FlowScreen: "allowBack and allowFinish can't both be false").
+    (FlowScreen: "allowBack and allowFinish can't both be false"; FlowScreenField: a dropdown that
+    says no first choice begins with the one on top).
     """
     for screen in flow.screens:
         stuck = not (_true(screen, "allowBack") or _true(screen, "allowFinish"))
@@ -317,6 +318,8 @@ def _of_screens(flow: Flow) -> Iterator[str]:
         offered = [e.text for e in shown.iterfind("choiceReferences")]
         wrong = first is not None and first not in offered
         yield f"{shown.findtext('name')} does not offer {first}." if wrong else ""
+        silent = first is None and shown.findtext("fieldType") == "DropdownBox"
+        yield f"{shown.findtext('name')} does not say what is chosen at first." if silent else ""
         if shown.findtext("extensionName") == LOOKUP:
             yield _lookup_mistake(flow, shown)
 
