@@ -766,6 +766,24 @@ BROKEN = {
         "<defaultSelectedChoiceReference>Why_Other<",
         "Give_Back does not offer Why_Other",
     ),
+    "a dropdown that begins with whatever is on top": (
+        RAISE,
+        "<defaultSelectedChoiceReference>No_Terms</defaultSelectedChoiceReference>",
+        "",
+        "Payment_Terms does not say what is chosen at first",
+    ),
+    "a text that would have a choice's label": (
+        CREDIT,
+        "give_back: {!Give_Back_Value}",
+        "give_back: {!Give_Back_Value}{!Give_Back}",
+        "Parameters takes Give_Back, and would say Nothing was paid of it",
+    ),
+    "a formula that would have a choice's label": (
+        CREDIT,
+        "ISBLANK({!Amount}), ",
+        "ISBLANK({!Give_Back}), ",
+        "Amount_Text takes Give_Back, and would say Nothing was paid of it",
+    ),
     "a screen without a way on": (
         SEND,
         "<allowFinish>true<",

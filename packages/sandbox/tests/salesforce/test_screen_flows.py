@@ -144,6 +144,16 @@ def test_an_invoice_of_two_items_is_raised(org: Org) -> None:
     assert at(interview) == ""
 
 
+def test_no_payment_terms_are_chosen_for_somebody_who_gives_a_due_date(org: Org) -> None:
+    """A dropdown begins with what is on top, and that is none."""
+    interview = raise_on(org)
+    interview.next(as_shown(interview) | {"Due_Date": "2099-12-24"})
+    add_item(interview, "Consulting")
+    fill(interview, "Summary", Next_Step="Create_Draft")
+    [draft] = all_of(org, "Stripe_Invoice__c")
+    assert (draft["Due_Date__c"], draft["Payment_Terms__c"]) == ("2099-12-24", None)
+
+
 def test_what_is_missing_or_wrong_is_asked_for_again(org: Org) -> None:
     """Each mistake is said beside its field or on the screen, and what was typed stays."""
     interview = raise_on(org)
@@ -298,6 +308,17 @@ def test_money_that_is_in_the_way_is_said_before_anything_is_asked_for(
     assert at(Interview(org, flow, {"recordId": invoice(org, "Open", **none)})) == "Confirm"
     paid = invoice(org, "Paid", **money)
     assert at(Interview(org, flow, {"recordId": paid})) == "Not_Possible"
+
+
+def test_what_was_chosen_is_asked_for_by_its_value(org: Org) -> None:
+    """A text would have the label that people read, which nobody behind it knows."""
+    credit = Interview(org, "Invoice_Credit", {"recordId": invoice(org, "Open")})
+    credit.next(as_shown(credit) | {"Give_Back": "Back_Refund", "Reason": "Why_Order_Change"})
+    payment = Interview(org, "Invoice_Record_Payment", {"recordId": invoice(org, "Open")})
+    payment.next(as_shown(payment) | {"Paid_By": "By_Bank_Transfer"})
+    asked = "\n".join(row["Parameters__c"] for row in all_of(org, "Stripe_Invoice_Request__c"))
+    assert "give_back: refund\nreason: order change\n" in asked
+    assert "paid_by: bank transfer\n" in asked
 
 
 def test_a_credited_invoice_can_be_voided(org: Org) -> None:

@@ -228,6 +228,7 @@ def _mistakes(flow: Flow, package: Package) -> Iterator[str]:
     yield from _of_ways(flow)
     yield from _of_references(flow)
     yield from _of_formulas(flow)
+    yield from _of_choices(flow)
     yield from _of_records(flow)
     yield from _of_subflows(flow, package)
     yield from _of_components(flow, package)
@@ -306,7 +307,8 @@ def _of_screens(flow: Flow) -> Iterator[str]:
     """People can leave each screen; what is chosen at first is offered; what is looked up is there.
 
     Source: https://developer.salesforce.com/docs/atlas.en-us.api_meta.meta/api_meta/meta_visual_workflow.htm
-    (FlowScreen: "allowBack and allowFinish can't both be false").
+    (FlowScreen: "allowBack and allowFinish can't both be false"; FlowScreenField: a dropdown that
+    says no first choice begins with the one on top).
     """
     for screen in flow.screens:
         stuck = not (_true(screen, "allowBack") or _true(screen, "allowFinish"))
@@ -316,6 +318,8 @@ def _of_screens(flow: Flow) -> Iterator[str]:
         offered = [e.text for e in shown.iterfind("choiceReferences")]
         wrong = first is not None and first not in offered
         yield f"{shown.findtext('name')} does not offer {first}." if wrong else ""
+        silent = first is None and shown.findtext("fieldType") == "DropdownBox"
+        yield f"{shown.findtext('name')} does not say what is chosen at first." if silent else ""
         if shown.findtext("extensionName") == LOOKUP:
             yield _lookup_mistake(flow, shown)
 
@@ -402,6 +406,38 @@ def _of_formulas(flow: Flow) -> Iterator[str]:
             yield f"{element.text}: {error}."
         else:
             yield ""
+
+
+def _of_choices(flow: Flow) -> Iterator[str]:
+    """No text that goes on into a record takes a choice, whose label it would have, not its value.
+
+    Sources: https://help.salesforce.com/s/articleView?id=platform.flow_ref_resources_choice.htm of
+    formulas of type text; https://developer.salesforce.com/blogs/engineering/2012/03/working-with-choices-in-the-visual-workflow-cloud-flow-designer-oh-the-possibilities.html
+    of text templates. An assignment takes the value.
+    """
+    root = flow.component.root
+    written = {e.findtext("name") or "": _labels_apart(flow, e) for e in root.iter("fields")}
+    texts = [(e, MERGED.findall(e.findtext("text") or "")) for e in root.iterfind("textTemplates")]
+    texts += [
+        (e, [*_names_in(e.findtext("expression") or "")])
+        for e in root.iterfind("formulas")
+        if e.findtext("dataType") == "String"
+    ]
+    for element, names in texts:
+        for name in names:
+            apart = written.get(name, "")
+            wrong = f"{element.findtext('name')} takes {name}, and would say {apart}."
+            yield wrong if apart else ""
+
+
+def _labels_apart(flow: Flow, shown: Element) -> str:
+    """The first label of the choices that a field offers which is not the value behind it."""
+    for reference in shown.iterfind("choiceReferences"):
+        choice = flow.resources.get(reference.text or "")
+        element = choice.element if choice else None
+        if element is not None and element.findtext("choiceText") != element.findtext("value/*"):
+            return element.findtext("choiceText") or ""
+    return ""
 
 
 def _of_records(flow: Flow) -> Iterator[str]:

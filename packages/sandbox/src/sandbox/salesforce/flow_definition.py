@@ -182,6 +182,13 @@ class Flow:
         """Its variables, formulas, choices and the like by name."""
         return {part.text("name"): part for part in self.root if part.kind in RESOURCES}
 
+    @cached_property
+    def choices(self) -> dict[str, tuple[str, ...]]:
+        """The choices that each field of a screen offers which offers some."""
+        shown = [part for screen in self.root.all("screens") for part in screen.all("fields")]
+        offered = {part.text("name"): tuple(part.texts("choiceReferences")) for part in shown}
+        return {name: choices for name, choices in offered.items() if choices}
+
 
 def read_flow(path: Path) -> Flow:
     """Read a flow's file.

@@ -128,17 +128,31 @@ class Frame:
         return value
 
     def merged(self, text: str) -> str:
-        """A text with values in place of its references."""
-        return _MERGED.sub(lambda found: as_text(self.read(found[1])), text)
+        """A text with values in place of its references, or the label of what was chosen."""
+        return _MERGED.sub(lambda found: as_text(self.labelled(found[1])), text)
 
-    def formula(self, text: str) -> Any:
-        """The value of a formula.
+    def labelled(self, reference: str) -> Any:
+        """What texts say of a reference: the label of what was chosen, else its value.
+
+        Sources: https://help.salesforce.com/s/articleView?id=platform.flow_ref_resources_choice.htm
+        ("Choice Value vs. Choice Label Used at Runtime") of texts on a screen and of formulas of
+        type text; https://developer.salesforce.com/blogs/engineering/2012/03/working-with-choices-in-the-visual-workflow-cloud-flow-designer-oh-the-possibilities.html
+        of text templates.
+        """
+        value = self.read(reference)
+        for name in self.flow.choices.get(reference, ()):
+            if self.read(name) == value:
+                return self.merged(self.flow.resources[name].text("choiceText"))
+        return value
+
+    def formula(self, text: str, *, labels: bool = False) -> Any:
+        """The value of a formula; one of type text says labels of what was chosen.
 
         Raises:
             Fault: It cannot be worked out.
         """
         try:
-            return read_formula(text).worked_out(_References(self))
+            return read_formula(text).worked_out(_References(self, labels=labels))
         except (Unreadable, WorkedOutWrong) as error:
             raise Fault(f"{self.flow.name}: {text}: {error}") from None
 
@@ -179,7 +193,8 @@ class Frame:
             raise Fault(f"{self.flow.name}: nothing is called {name}.")
         match resource.kind:
             case "formulas":
-                return self.formula(resource.text("expression"))
+                labels = resource.text("dataType") == "String"
+                return self.formula(resource.text("expression"), labels=labels)
             case "textTemplates":
                 return self.merged(resource.text("text"))
         return self.value(resource.find("value"))
@@ -236,11 +251,12 @@ class Frame:
 class _References(Mapping[str, Any]):
     """The names of a formula, as a flow has them."""
 
-    def __init__(self, frame: Frame) -> None:
+    def __init__(self, frame: Frame, *, labels: bool) -> None:
         self._frame = frame
+        self._read = frame.labelled if labels else frame.read
 
     def __getitem__(self, name: str) -> Any:
-        return self._frame.read(name)
+        return self._read(name)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._frame.values)

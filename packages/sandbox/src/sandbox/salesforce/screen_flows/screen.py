@@ -179,6 +179,8 @@ class Screen:
             except ValueError:
                 return _NOTHING_FOUND
         chosen = part.text("defaultSelectedChoiceReference")
+        if not chosen and part.text("fieldType") == "DropdownBox":
+            chosen = part.text("choiceReferences")  # the first: Metadata API, FlowScreenField
         value = self._frame.read(chosen) if chosen else self._frame.value(part.find("defaultValue"))
         return False if value is None and part.text("dataType") == "Boolean" else value
 
