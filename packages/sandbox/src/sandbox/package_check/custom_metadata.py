@@ -12,7 +12,6 @@ from sandbox.package_check.org_names import Org
 from sandbox.package_check.source import Component, Package
 from sandbox.salesforce.schema import METADATA_TYPE
 
-
 NEVER_SAID = ("deploymentStatus", "nameField", "sharingModel")
 """What an object says and a type of custom metadata cannot (deploy logs of public projects)."""
 
