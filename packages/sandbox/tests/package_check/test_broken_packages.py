@@ -619,6 +619,67 @@ BROKEN = {
         "<deleteConstraint>Restrict<",
         "Cannot add a lookup relationship child with cascade or restrict options to Product2",
     ),
+    "parts of one name that stand apart": (
+        USERS,
+        "<label>Invoice User</label>",
+        "<label>Invoice User</label><flowAccesses><enabled>true</enabled>"
+        "<flow>Invoice_Approve</flow></flowAccesses>",
+        "Element flowAccesses is duplicated at this location",
+    ),
+    "a folder for everybody who is a group": (
+        "extras/main/default/reports/Stripe_Invoices.reportFolder-meta.xml",
+        "<sharedToType>Organization<",
+        "<sharedToType>Group<",
+        "AllInternalUsers goes with the type Organization alone",
+    ),
+    "a dashboard's folder for an organization that is a group": (
+        "extras/main/default/dashboards/Stripe_Invoices.dashboardFolder-meta.xml",
+        "<sharedTo>AllInternalUsers<",
+        "<sharedTo>Invoice_Approvers<",
+        "AllInternalUsers goes with the type Organization alone",
+    ),
+    "a column of a list that is called as its field": (
+        DRAFTS,
+        "<columns>NAME<",
+        "<columns>Name<",
+        "Name has another name in lists",
+    ),
+    "a custom metadata type that is deployed": (
+        f"{CORE}/objects/Invoicing_Setting__mdt/Invoicing_Setting__mdt.object-meta.xml",
+        "<description>",
+        "<deploymentStatus>Deployed</deploymentStatus><description>",
+        "a custom metadata type cannot say deploymentStatus",
+    ),
+    "a lookup that deletes what refers to it": (
+        f"{INVOICE}/fields/Bill_To__c.field-meta.xml",
+        "<deleteConstraint>SetNull<",
+        "<deleteConstraint>Cascade<",
+        "only Salesforce lets a lookup delete what refers to it",
+    ),
+    "a lookup with an order of masters": (
+        f"{INVOICE}/fields/Bill_To__c.field-meta.xml",
+        "<required>",
+        "<relationshipOrder>0</relationshipOrder><required>",
+        "a Lookup cannot say relationshipOrder",
+    ),
+    "a count of a field": (
+        f"{INVOICE}/fields/Draft_Subtotal__c.field-meta.xml",
+        "<summaryOperation>sum<",
+        "<summaryOperation>count<",
+        "a count is of records, everything else of a field",
+    ),
+    "a roll-up with decimals of its own": (
+        f"{INVOICE}/fields/Draft_Subtotal__c.field-meta.xml",
+        "<summarizedField>",
+        "<scale>3</scale><summarizedField>",
+        "a Summary cannot say scale",
+    ),
+    "a formula that is unique": (
+        f"{LINE}/fields/Draft_Amount__c.field-meta.xml",
+        "<unique>false<",
+        "<unique>true<",
+        "a formula cannot be unique",
+    ),
     "a lookup that must be filled and is emptied": (
         f"{INVOICE}/fields/Account__c.field-meta.xml",
         "<deleteConstraint>Restrict<",

@@ -12,6 +12,9 @@ from sandbox.package_check.org_names import Org
 from sandbox.package_check.source import Component, Package
 from sandbox.salesforce.schema import METADATA_TYPE
 
+NEVER_SAID = ("deploymentStatus", "nameField", "sharingModel")
+"""What an object says and a type of custom metadata cannot (deploy logs of public projects)."""
+
 
 def check_custom_metadata(package: Package, org: Org, findings: Findings) -> None:
     """Check each record and each field of a type that a package directory brings."""
@@ -19,6 +22,12 @@ def check_custom_metadata(package: Package, org: Org, findings: Findings) -> Non
         if component.kind == "CustomMetadata":
             for wrong in _record_mistakes(component, org):
                 findings.expect(not wrong, f"{component.path}: {wrong}")
+        if component.kind == "CustomObject" and component.name.endswith(METADATA_TYPE):
+            for part in NEVER_SAID:
+                findings.expect(
+                    component.root.find(part) is None,
+                    f"{component.path}: a custom metadata type cannot say {part}.",
+                )
         of, _, name = component.name.partition(".")
         if component.kind == "CustomField" and of.endswith(METADATA_TYPE):
             told = _is_read(of, name, package) or _is_said(of, name, package)

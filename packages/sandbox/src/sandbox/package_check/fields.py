@@ -32,9 +32,10 @@ NEEDS = {
 
 REFUSES = {
     "Checkbox": ("length", "required", "unique"),
+    "Lookup": ("relationshipOrder", "reparentableMasterDetail", "writeRequiresMasterRead"),
     "LongTextArea": ("externalId", "required", "unique"),
     "MasterDetail": ("deleteConstraint", "required"),
-    "Summary": ("required",),
+    "Summary": ("length", "precision", "required", "scale"),
     "TextArea": ("length",),
 }
 """By type: what no field can say."""
@@ -90,6 +91,7 @@ def _field_mistakes(field: Component) -> Iterator[str]:
     for value, many in Counter(values).items():
         yield "" if many == 1 else f"it has the value {value} {many} times."
     yield from _relationship_mistakes(field)
+    yield from _summary_mistakes(field)
 
 
 def _relationship_mistakes(field: Component) -> Iterator[str]:
@@ -100,9 +102,19 @@ def _relationship_mistakes(field: Component) -> Iterator[str]:
     constraint = field.text("deleteConstraint") or "SetNull"
     empties = field.text("required") == "true" and constraint == "SetNull"
     yield "a lookup that must be filled cannot be emptied (deleteConstraint)." if empties else ""
+    cascades = constraint == "Cascade"
+    yield "only Salesforce lets a lookup delete what refers to it." if cascades else ""
     itself = field.text("referenceTo") == field.name.partition(".")[0]
     held = itself and constraint != "SetNull"
     yield "a lookup to its own object holds back no deletion." if held else ""
+
+
+def _summary_mistakes(field: Component) -> Iterator[str]:
+    """Records are counted, fields are summed up."""
+    if field.text("type") != "Summary":
+        return
+    counts, of = field.text("summaryOperation") == "count", field.text("summarizedField")
+    yield "" if counts != bool(of) else "a count is of records, everything else of a field."
 
 
 def _formula_mistakes(field: Component, org: Org) -> Iterator[str]:
@@ -113,6 +125,8 @@ def _formula_mistakes(field: Component, org: Org) -> Iterator[str]:
     if field.text("type") in {"Currency", "Number", "Percent"}:
         for part in ("precision", "scale"):
             yield "" if field.text(part) else f"a formula that is a number says its {part}."
+    for part in ("externalId", "required", "unique"):
+        yield f"a formula cannot be {part}." if field.text(part) == "true" else ""
     sobject = field.name.partition(".")[0]
     for name in sorted(read_formula(formula).names):
         used = org.field(sobject, name)

@@ -1,14 +1,17 @@
 """Each file against the Metadata API's own schema.
 
 The schema is the WSDL that simple-salesforce brings. It is older than the newest API version, and
-newer ones only add to it, so a file that is valid here may be sent to either.
-Source: https://developer.salesforce.com/docs/atlas.en-us.api_meta.meta/api_meta/meta_intro.htm
+newer ones only add to it, so a file that is valid here may be sent to either. Parts of one name
+stand together: a deploy refuses others as "duplicated at this location".
+Sources: https://developer.salesforce.com/docs/atlas.en-us.api_meta.meta/api_meta/meta_intro.htm;
+for the order, the deploy logs of public projects.
 """
 
 from __future__ import annotations
 
 from functools import cache
 from importlib.resources import files
+from itertools import groupby
 
 from lxml import etree
 
@@ -23,7 +26,7 @@ _Order = dict[str, tuple[int, str]]
 class FileSchema:
     """The Metadata API's schema, for files as people and tools write them.
 
-    A deploy takes the parts of a file in any order, the schema in one: they are sorted first.
+    A deploy takes groups of parts in any order, the schema in one: they are sorted first.
     """
 
     def __init__(self) -> None:
@@ -89,3 +92,8 @@ def check_files(package: Package, findings: Findings) -> None:
     for component in package.own():
         mistakes = file_schema().mistakes(component)
         findings.expect(not mistakes, f"{component.path}: {'; '.join(mistakes)}")
+        groups = [str(name) for name, _ in groupby(component.root, key=lambda part: part.tag)]
+        for name in sorted({name for name in groups if groups.count(name) > 1}):
+            findings.expect(
+                False, f"{component.path}: Element {name} is duplicated at this location."
+            )

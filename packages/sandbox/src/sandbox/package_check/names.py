@@ -12,7 +12,7 @@ API_NAME = re.compile(r"[A-Za-z](?:_?[A-Za-z0-9])*")
 """Letters, digits and single underscores, none at the end."""
 
 FORMULA_LENGTH = 3_900
-"""Characters of a formula. What it compiles to may be too long as well, and only an org knows.
+"""Characters of a formula. What it compiles to may have 15,000, and only an org counts them.
 
 Source: https://help.salesforce.com/s/articleView?id=000385791&type=1
 """

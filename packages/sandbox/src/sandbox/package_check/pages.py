@@ -1,7 +1,8 @@
 """What people see: actions, pages, layouts, lists, tabs, apps; all that they name is there.
 
 Sources: https://developer.salesforce.com/docs/atlas.en-us.api_meta.meta/api_meta/meta_flexipage.htm,
-meta_layouts.htm, meta_listview.htm, meta_quickaction.htm of the same guide.
+meta_layouts.htm, meta_listview.htm, meta_quickaction.htm of the same guide; for what lists call
+fields, https://github.com/forcedotcom/sf-skills, platform-list-view-generate.
 """
 
 from __future__ import annotations
@@ -163,6 +164,9 @@ def _list_view(view: Component, org: Org) -> Iterator[str]:
     for name in [*view.texts("columns"), *view.texts("filters/field")]:
         yield _field_mistake(org, sobject, COLUMNS.get(name, name))
     columns = view.texts("columns")
+    for name in [*columns, *view.texts("filters/field")]:
+        called = name in COLUMNS or name.endswith("__c")
+        yield "" if called else f"{name} has another name in lists, such as NAME."
     for name, many in Counter(columns).items():
         yield "" if many == 1 else f"{name} is a column more than once."
     fit = len(columns) <= MOST_COLUMNS

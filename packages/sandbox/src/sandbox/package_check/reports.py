@@ -3,7 +3,8 @@
 A column is called after its report type: ``Thing__c$Amount__c``. What a report groups by is none of
 its columns. Amounts of records that say their own currency are added up in each currency alone.
 Sources: the types of the Metadata API's WSDL; for the names of columns and for grouping by a
-formula of the rows, the reports of SalesforceFoundation/OutboundFundsModule, which an org wrote.
+formula of the rows, the reports of SalesforceFoundation/OutboundFundsModule, which an org wrote;
+for whom a folder is shared with, the folders of jongpie/NebulaLogger and jsforce's test package.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ OWNER = "Owner"
 CURRENCY = "Currency__c"
 """The field in which a record of a package says its currency."""
 
+EVERYBODY = "AllInternalUsers"
+"""Whom a folder is shared with that everybody inside may open."""
+
 
 def check_reports(package: Package, org: Org, findings: Findings) -> None:
     """Check each report type, report and dashboard that a package directory brings."""
@@ -28,6 +32,8 @@ def check_reports(package: Package, org: Org, findings: Findings) -> None:
         "ReportType": _report_type_mistakes,
         "Report": _report_mistakes,
         "Dashboard": _dashboard_mistakes,
+        "DashboardFolder": _share_mistakes,
+        "ReportFolder": _share_mistakes,
     }
     for component in package.own():
         if component.kind in checks:
@@ -124,3 +130,11 @@ def _folder_mistakes(component: Component, org: Org) -> Iterator[str]:
     folder = component.name.partition("/")[0]
     there = org.package.has(f"{component.kind}Folder", folder)
     yield "" if there else f"there is no folder {folder}."
+
+
+def _share_mistakes(folder: Component, _: Org) -> Iterator[str]:
+    """Everybody inside is the organization itself, and no group that somebody made."""
+    for share in folder.root.iterfind("folderShares"):
+        everybody = share.findtext("sharedTo") == EVERYBODY
+        whole = share.findtext("sharedToType") == "Organization"
+        yield "" if everybody == whole else f"{EVERYBODY} goes with the type Organization alone."
