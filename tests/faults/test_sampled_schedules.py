@@ -95,7 +95,7 @@ def test_who_has_started_a_run_dies(
 
 
 @pytest.mark.long
-@pytest.mark.timeout(3600)  # a busy machine takes ten times as long; each has the limit of its world
+@pytest.mark.timeout(3600)  # each has the limit of its world
 def test_many_troubles_at_once(worlds: WorldPool, sites: dict[str, Sites]) -> None:
     """The same, some hundred times."""
     schedules = [at_random(seed, list(STORIES), sites) for seed in range(4, 4 + MANY)]
