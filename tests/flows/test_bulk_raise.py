@@ -281,6 +281,16 @@ def dies_at(monkeypatch: pytest.MonkeyPatch, call: int) -> None:
     monkeypatch.setattr(Salesforce, "write_graphs", write)
 
 
+def killed_early(monkeypatch: pytest.MonkeyPatch, **options: Any) -> dict[str, Any]:
+    """Let a run of a large table die after its first call that writes; what it was asked."""
+    ask = {"csv": many(150), "request_id": "big"} | options
+    with monkeypatch.context() as patch:
+        dies_at(patch, call=1)
+        with pytest.raises(Killed):
+            raised(**ask)
+    return ask
+
+
 def withdraw_consulting(org: Org) -> None:
     """Let consulting be sold no longer."""
     [product] = org.query("SELECT Id FROM Product2 WHERE Name = 'Consulting'")
@@ -292,11 +302,7 @@ def test_killed_half_way_and_run_again(
     org: Org, monkeypatch: pytest.MonkeyPatch, all_or_nothing: bool
 ) -> None:
     """What is there stays, the rest follows: one set."""
-    ask = {"csv": many(150), "all_or_nothing": all_or_nothing, "request_id": "big"}
-    with monkeypatch.context() as patch:
-        dies_at(patch, call=1)
-        with pytest.raises(Killed):
-            raised(**ask)
+    ask = killed_early(monkeypatch, all_or_nothing=all_or_nothing)
     assert 0 < org.count() < 150
     assert raised(**ask).names
     assert org.count() == 150
@@ -308,11 +314,7 @@ def test_what_a_killed_run_wrote_is_taken_back_if_the_rest_is_refused(
     org: Org, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All or nothing also when something turned wrong meanwhile."""
-    ask = {"csv": many(150), "request_id": "big"}
-    with monkeypatch.context() as patch:
-        dies_at(patch, call=1)
-        with pytest.raises(Killed):
-            raised(**ask)
+    ask = killed_early(monkeypatch)
     withdraw_consulting(org)
     assert "not active" in refused(**ask).reasons[0]
     assert org.count() == 0
@@ -323,11 +325,7 @@ def test_what_somebody_has_sent_meanwhile_is_not_taken_back(
     org: Org, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It lacks the beginning of its timeline, and is billed all the same."""
-    ask = {"csv": many(150), "request_id": "big"}
-    with monkeypatch.context() as patch:
-        dies_at(patch, call=1)
-        with pytest.raises(Killed):
-            raised(**ask)
+    ask = killed_early(monkeypatch)
     org.set("INV-0001", Status__c="Open", Stripe_Invoice_Id__c="in_1Sent")
     withdraw_consulting(org)
     assert raised(**ask).names == ["INV-0001"]

@@ -64,6 +64,14 @@ def test_an_org_of_euros_bills_euros(dashboard: stripe.StripeClient) -> None:
     assert (invoice.currency, invoice.total) == ("eur", 42000)
 
 
+def refused_before_anything_is_made(salesforce_sandbox: Sandbox, said: str) -> None:
+    """Raise an invoice, be refused, and have written nothing."""
+    salesforce_sandbox.admin("DELETE", "requests")
+    with pytest.raises(EnvironmentMismatch, match=said):
+        raised()
+    assert written(salesforce_sandbox) == 0
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
@@ -76,10 +84,7 @@ def test_settings_cannot_make_euros_dollars(
 ) -> None:
     """What the org says otherwise is refused before anything is written."""
     setting(**wrong)
-    salesforce_sandbox.admin("DELETE", "requests")
-    with pytest.raises(EnvironmentMismatch, match=said):
-        raised()
-    assert written(salesforce_sandbox) == 0
+    refused_before_anything_is_made(salesforce_sandbox, said)
 
 
 def won_in_yen(org: Org) -> str:
@@ -167,20 +172,14 @@ def test_an_account_or_org_that_is_another_is_noticed_before_anything_is_made(
 ) -> None:
     """A new installation, with one value of the old one."""
     setting(**wrong)
-    salesforce_sandbox.admin("DELETE", "requests")
-    with pytest.raises(EnvironmentMismatch, match=said):
-        raised()
-    assert written(salesforce_sandbox) == 0
+    refused_before_anything_is_made(salesforce_sandbox, said)
 
 
 def test_a_ledger_is_of_one_org(setting: Setting, salesforce_sandbox: Sandbox) -> None:
     """Another org with the same account needs another ledger."""
     raised()
     setting(SALESFORCE__ORG_ID="00DHs0000000009MAA")
-    salesforce_sandbox.admin("DELETE", "requests")
-    with pytest.raises(EnvironmentMismatch, match="Use another ledger for another org"):
-        raised()
-    assert written(salesforce_sandbox) == 0
+    refused_before_anything_is_made(salesforce_sandbox, "Use another ledger for another org")
 
 
 def test_another_login_within_the_hour_is_asked_who_it_is(

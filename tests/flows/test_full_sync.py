@@ -22,13 +22,14 @@ from invoicing.domain.forms.outcomes import InvoiceOutcome
 from invoicing.domain.model.money import Money
 from invoicing.domain.salesforce.queries import Query, equals
 from invoicing.domain.salesforce.record import INVOICE, number
+from invoicing.domain.stripe.projection import Projection
 from invoicing.domain.sync.drift_kinds import Kind
 from invoicing.errors import Busy, Conflict, Rejected, TransientError
 from invoicing.ledger import drift, leases, links, staging
 from invoicing.ledger.database import session
 from invoicing.ledger.models import DriftRow, SyncRun
 from invoicing.settings import settings
-from tasks.full_sync import repair
+from tasks.full_sync import create_missing, repair
 from tasks.full_sync.sync_run import SUBJECT, lock_sync
 from tasks.records.accounts import surviving_accounts
 from tasks.sync.stripe_reader import read_invoices
@@ -535,6 +536,18 @@ def test_killed_while_it_makes_many_records(
     poll_events()
     assert are_there_once(org, stripe_sandbox)
     assert ", 0 differed" in full_sync().sentence
+
+
+def test_all_records_of_an_account_are_in_one_lane(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a later chunk, too, whichever lane has less to write: a call locks its Accounts."""
+    monkeypatch.setattr(create_missing, "_lane_of", {})
+
+    def lanes(*accounts: str) -> list[set[str]]:
+        some = [create_missing.MissingInvoice(cast(Projection, None), (), one) for one in accounts]
+        return [{one.account for one in lane} for lane in create_missing._by_lane(some)]
+
+    assert lanes("a", "a", "b", "c", "d", "e") == [{"a"}, {"b", "e"}, {"c"}, {"d"}]
+    assert lanes("e", "e", "e", "b", "a", "f") == [{"a"}, {"b", "e"}, {"f"}, set()]
 
 
 def test_many_records_whose_answers_were_lost_are_there_once(

@@ -27,7 +27,7 @@ def postgres() -> Iterator[str]:
         server.cleanup()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.standard)])
 def ledger_url(
     request: pytest.FixtureRequest,
     tmp_path: Path,

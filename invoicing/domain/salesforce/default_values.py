@@ -1,6 +1,6 @@
 """Default values of new records, by the field mapping: constants, copies, record types, the day."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -58,27 +58,18 @@ class DefaultValues:
             record_type: The id of a record type, by its developer name.
             today: The business's date.
         """
-        more = dict(self._values(sobject, body, parents, record_type, today))
-        return {**body, **{ORG_PREFIX + name: value for name, value in more.items()}}
-
-    def _values(
-        self,
-        sobject: str,
-        body: Mapping[str, Any],
-        parents: Parents,
-        record_type: Callable[[str], str | None],
-        today: date,
-    ) -> Iterator[tuple[str, Any]]:
+        more: dict[str, Any] = {}
         for name, value in self.wanted(sobject).items():
             if not isinstance(value, NewValue):
-                yield name, value
+                more[name] = value
             elif value.today:
-                yield name, today.isoformat()
+                more[name] = today.isoformat()
             elif value.record_type:
-                yield name, record_type(value.record_type)
+                more[name] = record_type(value.record_type)
             else:
                 start, _, path = value.source.partition(".")
                 parent = parents.get(start, {}).get(str(body.get(SOURCES[start])))
                 found = value_at(parent, self.names.our_path(start, path))
                 if found is not None:
-                    yield name, found
+                    more[name] = found
+        return {**body, **{ORG_PREFIX + name: value for name, value in more.items()}}
