@@ -8,9 +8,10 @@ from invoicing.domain.forms.approval import DECLINED
 from invoicing.domain.model.status import Status
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.queries import Comparison, Query, all_of, equals
+from invoicing.ledger.intents import SEND
 from tasks.runtime.clock import today
 from tasks.runtime.step import step
-from tasks.sending.under_way import SEND, being_sent, names
+from tasks.sending.under_way import being_sent, names
 
 
 @step("start scheduled sending")

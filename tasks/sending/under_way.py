@@ -4,8 +4,7 @@ from invoicing.connectors import prefect
 from invoicing.connectors.salesforce import Record
 from invoicing.domain.model.record_ids import short
 from invoicing.domain.salesforce import record
-
-SEND = "send-invoice"
+from invoicing.ledger.intents import SEND
 
 
 def being_sent() -> set[str]:
