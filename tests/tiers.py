@@ -10,6 +10,8 @@ TIERS = ("fast", "standard", "system", "long")
 FAST = frozenset(["invoicing", "sandbox"])
 SERVERS = frozenset(["doctor", "listener", "receiver"])
 """Rooms of ``invoicing`` whose tests start servers of their own, again and again."""
+POSTGRESQL = "postgresql"
+"""The parameter of a test on a ledger that is a server."""
 SYSTEM = frozenset(["deployments", "faults", "journeys", "real", "warm_worker"])
 SYSTEM_FILES = frozenset(["test_broken_packages.py", "test_rebuild_ledger.py"])
 """Whole packages that are broken, whole ledgers that are lost."""
@@ -94,7 +96,7 @@ def tier(item: pytest.Item) -> str:
         return "system"
     if directory(item) in SYSTEM or "browser" in getattr(item, "fixturenames", ()):
         return "system"
-    if item.path.parent.name in SERVERS:
+    if item.path.parent.name in SERVERS or f"[{POSTGRESQL}]" in item.name:
         return "standard"
     return "fast" if directory(item) in FAST or not directory(item) else "standard"
 

@@ -11,6 +11,7 @@ import pytest
 from invoicing.ledger import database
 from invoicing.settings import settings
 from tests.postgres import start_postgres
+from tests.tiers import POSTGRESQL
 
 TEMPLATE = "migrated"
 
@@ -27,7 +28,7 @@ def postgres() -> Iterator[str]:
         server.cleanup()
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.standard)])
+@pytest.fixture(params=["sqlite", POSTGRESQL])
 def ledger_url(
     request: pytest.FixtureRequest,
     tmp_path: Path,
