@@ -8,8 +8,10 @@ ROOT = Path(__file__).parents[1]
 
 TIERS = ("fast", "standard", "system", "long")
 FAST = frozenset(["invoicing", "sandbox"])
-SERVERS = frozenset(["doctor", "listener", "receiver"])
+SERVERS = frozenset(["doctor"])
 """Rooms of ``invoicing`` whose tests start servers of their own, again and again."""
+PROGRAMS = frozenset(["listener", "receiver"])
+"""Rooms of ``invoicing`` whose tests start and kill the programs that they are of."""
 POSTGRESQL = "postgresql"
 """The parameter of a test on a ledger that is a server."""
 SYSTEM = frozenset(["deployments", "faults", "journeys", "real", "warm_worker"])
@@ -94,7 +96,8 @@ def tier(item: pytest.Item) -> str:
         return "long"
     if item.path.name in SYSTEM_FILES:
         return "system"
-    if directory(item) in SYSTEM or "browser" in getattr(item, "fixturenames", ()):
+    program = directory(item) in SYSTEM or item.path.parent.name in PROGRAMS
+    if program or "browser" in getattr(item, "fixturenames", ()):
         return "system"
     if item.path.parent.name in SERVERS or f"[{POSTGRESQL}]" in item.name:
         return "standard"

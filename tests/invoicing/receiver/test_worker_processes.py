@@ -17,8 +17,6 @@ from prometheus_client.parser import text_string_to_metric_families
 from invoicing.ledger import inbox
 from tests.invoicing.receiver.conftest import PrefectServer, deliver, event, wait_until
 
-pytestmark = pytest.mark.system
-
 ROOT = Path(__file__).parents[3]
 PROGRAM = (sys.executable, "-m", "invoicing.receiver")
 WORKERS = 2
