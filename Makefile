@@ -51,7 +51,7 @@ test-system: install ## Run the tests of the whole: stack, worker, demo, browser
 	@$(PYTEST) -m system $(ARGS)
 
 test-all: install ## Run every test, those that take long too
-	@echo "Running all tests (half an hour or so); what is skipped for want of a program is named at the end ..."
+	@echo "Running all tests (an hour or so); what is skipped for want of a program is named at the end ..."
 	@$(PYTEST) -rs $(ARGS)
 
 lint: install ## Check style, imports, dependencies and types
