@@ -4,6 +4,8 @@ import sys
 from collections.abc import Iterator
 from functools import cache
 
+from more_itertools import always_iterable
+
 from invoicing.connectors.salesforce import Salesforce
 from invoicing.domain.model.record_ids import looks_like_id
 from invoicing.domain.model.wording import caseless, nearest
@@ -37,8 +39,11 @@ def check_org(org: Salesforce, describe: Describe) -> dict[str, dict[str, int]]:
         Misconfigured: with every mistake, and the nearest name that exists.
     """
     mapping = org_mapping() or OrgMapping()
-    wrong = own_mistakes(mapping) + mistakes(mapping, describe, org.object_names)
-    wrong += data_mistakes(mapping, org, describe)
+    wrong = [
+        *own_mistakes(mapping),
+        *mistakes(mapping, describe, org.object_names),
+        *data_mistakes(mapping, org, describe),
+    ]
     if wrong:
         raise Misconfigured(all_mistakes(settings().mapping, wrong))
     return shorter_texts(mapping, describe)
@@ -76,8 +81,7 @@ def _rate_mistakes(mapping: OrgMapping) -> Iterator[str]:
     """Names of taxes that the settings do not know."""
     known = settings().stripe.tax_rates
     for value, said in mapping.tax.rates.items():
-        rates = [said] if isinstance(said, str) else said
-        for rate in rates if said != AUTOMATIC else []:
+        for rate in always_iterable(said) if said != AUTOMATIC else []:
             if not rate.startswith("txr_") and caseless(rate) not in map(caseless, known):
                 yield (
                     f"tax.rates: {value!r} is taxed by {rate!r}, which is neither a name in "

@@ -15,11 +15,7 @@ from invoicing.connectors.salesforce import RowError
 from invoicing.domain.model import markdown
 from invoicing.domain.model.money import Money
 from invoicing.domain.salesforce import record
-from invoicing.domain.salesforce.timeline_text import (
-    SIDE_BY_FLOW,
-    Side,
-    listed,
-)
+from invoicing.domain.salesforce.timeline_text import SIDE_BY_FLOW, Side, listed
 from invoicing.errors import TransientError
 from invoicing.ledger import timeline
 from invoicing.ledger.models import EntryState, TimelineEntry
@@ -30,11 +26,6 @@ from tasks.runtime.step import step
 
 BULK_THRESHOLD = 2_000
 """From so many entries on, they travel in one Bulk job instead of Collections calls."""
-
-
-def side() -> Side:
-    """Origin of what this run changes."""
-    return SIDE_BY_FLOW.get(str(flow_run.flow_name), Side.SALESFORCE)
 
 
 def make_entry(
@@ -54,7 +45,7 @@ def make_entry(
         record_id=record_id,
         stripe_id=stripe_id,
         happened_at=happened_at or datetime.now(UTC),
-        side=side(),
+        side=SIDE_BY_FLOW.get(str(flow_run.flow_name), Side.SALESFORCE),
         what=what,
         changes=orjson.dumps(dict(changed or {}), default=_as_json).decode(),
         amount=float(amount.decimal) if amount else None,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from more_itertools import always_iterable
 from pydantic import BaseModel, ConfigDict, Field
 
 from invoicing.domain.model.wording import label
@@ -156,9 +157,8 @@ class _Names:
     @cached_property
     def _taken(self) -> set[str]:
         """Names of ours that mean something else in the org, or nothing."""
-        fields = self.fields
-        references = {relationship(name) for name in fields if self._refers(name)}
-        return {*fields, *references, *self.mapping.children}
+        references = {relationship(name) for name in self.fields if self._refers(name)}
+        return {*self.fields, *references, *self.mapping.children}
 
     def _refers(self, name: str) -> bool:
         return name in self.schema.fields and self.schema.fields[name].to != ""
@@ -195,7 +195,7 @@ class _Names:
     def labels(self) -> dict[str, dict[str, list[str]]]:
         """By our field: the org's words for each of our values, the one to write first."""
         return {
-            name: {ours: [said] if isinstance(said, str) else said for ours, said in words.items()}
+            name: {ours: list(always_iterable(said)) for ours, said in words.items()}
             for name, words in self.mapping.values.items()
         }
 
@@ -276,16 +276,17 @@ class Names:
     """Translates between our names and an org's."""
 
     mapping: OrgMapping
-    _by_object: dict[str, _Names] = field(init=False, default_factory=dict)
     _paths: dict[tuple[str, str], str | None] = field(
         init=False, default_factory=dict, compare=False, repr=False
     )
 
-    def __post_init__(self) -> None:
-        """Look every object up once."""
-        for name, schema in OBJECTS.items():
-            own = self.mapping.objects.get(name, ObjectMapping())
-            self._by_object[name] = _Names(schema, own)
+    @cached_property
+    def _by_object(self) -> dict[str, _Names]:
+        objects = self.mapping.objects
+        return {
+            name: _Names(schema, objects.get(name, ObjectMapping()))
+            for name, schema in OBJECTS.items()
+        }
 
     def of(self, sobject: str) -> _Names:
         """The names of one of our objects; those of any other object stay as they are."""
@@ -303,10 +304,7 @@ class Names:
 
     def our_sobject(self, theirs: str) -> str:
         """Our name of the org's object."""
-        for ours in self._by_object:
-            if self.sobject(ours) == theirs:
-                return ours
-        return theirs
+        return next((ours for ours in self._by_object if self.sobject(ours) == theirs), theirs)
 
     def path(self, sobject: str, path: str) -> str | None:
         """The org's path of fields for ours, such as ``Account__r.Name``; None: not kept."""
@@ -315,23 +313,19 @@ class Names:
         return self._paths[sobject, path]
 
     def _path(self, sobject: str, path: str) -> str | None:
-        *steps, last = path.split(".")
-        out: list[str | None] = []
-        for step in steps:
-            theirs, sobject = self.of(sobject).target(step)
-            out.append(theirs)
-        out.append(self.of(sobject).out(last))
-        return ".".join(map(str, out)) if all(out) else None
+        step, dot, rest = path.partition(".")
+        if not dot:
+            return self.of(sobject).out(path)
+        theirs, target = self.of(sobject).target(step)
+        end = self.path(target, rest)
+        return f"{theirs}.{end}" if theirs and end else None
 
     def our_path(self, sobject: str, path: str) -> str:
         """Our path for one in the org's names, to be read and looked up under our names."""
-        *steps, last = path.split(".")
-        out = []
-        for step in steps:
-            ours = self.of(sobject).back(step)
-            sobject = self.of(sobject).target(ours)[1]
-            out.append(ours)
-        return ".".join([*out, self.of(sobject).back(last)])
+        step, dot, rest = path.partition(".")
+        names = self.of(sobject)
+        ours = names.back(step)
+        return f"{ours}.{self.our_path(names.target(ours)[1], rest)}" if dot else ours
 
     def labels(self, sobject: str, path: str) -> dict[str, list[str]]:
         """The org's words for our values of a picklist field; empty where they are the same."""
@@ -344,10 +338,9 @@ class Names:
         return names.meanings.get(last, {})
 
     def _end(self, sobject: str, path: str) -> tuple[_Names, str]:
-        *steps, last = path.split(".")
-        for step in steps:
-            sobject = self.of(sobject).target(step)[1]
-        return self.of(sobject), last
+        step, dot, rest = path.partition(".")
+        names = self.of(sobject)
+        return self._end(names.target(step)[1], rest) if dot else (names, path)
 
     def fields(self, sobject: str, values: Mapping[str, Any]) -> dict[str, Any]:
         """A record as it is written to the org: what the org does not keep is left out.
@@ -376,8 +369,7 @@ class Names:
         if sobject is None:
             sobject = self.our_sobject(answer.get("attributes", {}).get("type", ""))
         names = self.of(sobject)
-        values = dict(self._values(names, answer))
-        return Record(values, names.dropped)
+        return Record(dict(self._values(names, answer)), names.dropped)
 
     def _values(self, names: _Names, answer: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         for name, value in answer.items():

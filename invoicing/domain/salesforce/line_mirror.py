@@ -72,6 +72,12 @@ class MirroredLine(NamedTuple):
     facts: MirroredFacts
     product_id: str | None
 
+    def line(self, position: int) -> Line:
+        """The line of an invoice of ours, at a place in it."""
+        facts, product = self
+        quantity, price = Decimal(facts.quantity), Decimal(facts.price)
+        return Line(facts.key, position, facts.text, quantity, price, product)
+
 
 def mirror_of(line: StripeLine, currency: str, *, ours: bool, kept: Kept) -> MirroredLine:
     """A line of Stripe's as the record is to have it; see :func:`facts_in_stripe`."""
@@ -207,14 +213,14 @@ def changes(
         kept: What the org keeps.
     """
     missing = Counter(line.facts for line in wanted)
-    left = []
+    left = {}
     for row in rows:
         facts = facts_on_record(row, currency, kept)
         if missing[facts]:
             missing[facts] -= 1
         else:
-            left.append((facts.key, row["Id"]))
-    ids = {key: row_id for key, row_id in left if key}
+            left[row["Id"]] = facts.key
+    ids = {key: row_id for row_id, key in left.items() if key}
     nodes = []
     for position, line in enumerate(wanted, 1):
         if not missing[line.facts]:
@@ -225,7 +231,7 @@ def changes(
         if row_id:
             same = {"Position__c", record.LOCAL_KEY}
             fields = {name: value for name, value in fields.items() if name not in same}
-            left = [(key, id_) for key, id_ in left if id_ != row_id]
+            del left[row_id]
             nodes.append(
                 record.subrequest("PATCH", f"{record.LINE}/{row_id}", f"line{position}", fields)
             )
@@ -234,22 +240,14 @@ def changes(
             nodes.append(record.subrequest("POST", record.LINE, f"line{position}", fields))
     gone = [
         record.subrequest("DELETE", f"{record.LINE}/{row_id}", f"gone{number}")
-        for number, (_, row_id) in enumerate(left, 1)
+        for number, row_id in enumerate(left, 1)
     ]
     return gone + nodes
 
 
 def mirrored_line(mirrored: MirroredLine, position: int, currency: str) -> dict[str, Any]:
     """The fields of a line that mirrors one of Stripe's."""
-    facts = mirrored.facts
-    line = Line(
-        facts.key,
-        position,
-        facts.text,
-        Decimal(facts.quantity),
-        Decimal(facts.price),
-        mirrored.product_id,
-    )
-    fields = record.line_fields(line, currency)
+    fields = record.line_fields(mirrored.line(position), currency)
     fields = {name: fields[name] for name in fields if name not in record.DISCOUNT_FIELDS}
-    return fields | ({record.LOCAL_KEY: facts.key} if facts.key else {})
+    key = mirrored.facts.key
+    return fields | ({record.LOCAL_KEY: key} if key else {})
