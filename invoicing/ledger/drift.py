@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from more_itertools import chunked
-from sqlalchemy import delete, func, literal, text, true, tuple_, update
+from sqlalchemy import delete, func, literal, text, true, tuple_
 from sqlmodel import col, select
 
 from invoicing.domain.sync.drift_kinds import Kind
-from invoicing.ledger.database import execute, read_all, session, update_each
+from invoicing.ledger.database import read_all, session, update_each
 from invoicing.ledger.models import DriftRow, Event, StagedStripe
 
 CHUNK = 1_000
@@ -136,10 +136,7 @@ def chunks(
         query = query.where(col(DriftRow.kind).in_(list(only)))
     if untouched:
         query = query.where(DriftRow.outcome == "found")
-    while True:
-        rows = read_all(query.where(tuple_(*order) > tuple_(*map(literal, place))))
-        if not rows:
-            return
+    while rows := read_all(query.where(tuple_(*order) > tuple_(*map(literal, place)))):
         yield rows
         place = (rows[-1].account_id, rows[-1].subject)
 
@@ -181,34 +178,28 @@ def in_stripe_order(
         .limit(max(size, ROWS_PER_SORT))
     )
     rest = query
-    while True:
-        with session() as ledger:
-            rows = [DriftedInvoice(*row) for row in ledger.exec(rest)]
-        if not rows:
-            return
+    while rows := [DriftedInvoice(*row) for row in read_all(rest)]:
         yield from chunked(rows, size)
         last = rows[-1]
         earlier = (order[0] == last.created) & (order[1] < last.subject)
         rest = query.where((order[0] < last.created) | earlier)
 
 
-def set_accounts(run_id: str, accounts: Mapping[str, str]) -> None:
-    """Note to which Accounts the records that are missing will belong, by Stripe id."""
-    _set(run_id, "account_id", accounts)
+def note(
+    run_id: str,
+    column: Literal["account_id", "record_id", "kind", "outcome"],
+    values: Mapping[str, str],
+) -> None:
+    """Write down what is known of differences by now, or what was done about them.
 
-
-def record_created(run_id: str, records: Mapping[str, str]) -> None:
-    """Note which records were made for what was missing, by Stripe id."""
-    _set(run_id, "record_id", records)
-
-
-def mark_unlinked(run_id: str, subjects: Sequence[str]) -> None:
-    """Note that some invoices lack a record because their customer belongs to no Account."""
-    execute(
-        update(DriftRow)
-        .where(col(DriftRow.run_id) == run_id, col(DriftRow.subject).in_(list(subjects)))
-        .values(kind=Kind.UNLINKED_CUSTOMER)
-    )
+    Args:
+        run_id: The full sync.
+        column: Where; an invoice that lacks a record gets its Account and the record.
+        values: What, by Stripe id.
+    """
+    rows: Mapping[str, Mapping[str, str]] = {id_: {column: value} for id_, value in values.items()}
+    with session() as ledger:
+        update_each(ledger, DriftRow, "subject", rows, col(DriftRow.run_id) == run_id)
 
 
 def invoices_with_events(since: datetime, *, size: int = CHUNK) -> Iterator[list[str]]:
@@ -216,10 +207,7 @@ def invoices_with_events(since: datetime, *, size: int = CHUNK) -> Iterator[list
     name = col(Event.invoice_id)
     query = select(name).where(col(Event.received_at) >= since).distinct().order_by(name)
     last = ""
-    while True:
-        names = [each for each in read_all(query.where(name > last).limit(size)) if each]
-        if not names:
-            return
+    while names := [each for each in read_all(query.where(name > last).limit(size)) if each]:
         yield names
         last = names[-1]
 
@@ -227,25 +215,11 @@ def invoices_with_events(since: datetime, *, size: int = CHUNK) -> Iterator[list
 def invoices_without_events(names: Sequence[str], since: datetime, until: datetime) -> list[str]:
     """Those of some invoices that no event named in a span of time, UTC."""
     came = col(Event.received_at)
-    query = select(Event.invoice_id).where(
+    query = select(col(Event.invoice_id)).where(
         col(Event.invoice_id).in_(list(names)), came >= since, came < until
     )
-    with session() as ledger:
-        named = set(ledger.exec(query))
+    named = set(read_all(query))
     return [name for name in names if name not in named]
-
-
-def record_outcomes(run_id: str, outcomes: Mapping[str, str]) -> None:
-    """Write down what was done about drift, by subject."""
-    _set(run_id, "outcome", outcomes)
-
-
-def _set(run_id: str, column: str, values: Mapping[str, str]) -> None:
-    if not values:
-        return
-    rows = {subject: {column: value} for subject, value in values.items()}
-    with session() as ledger:
-        update_each(ledger, DriftRow, "subject", rows, col(DriftRow.run_id) == run_id)
 
 
 def outcomes(run_id: str) -> dict[str, int]:

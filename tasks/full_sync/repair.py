@@ -17,7 +17,7 @@ from invoicing.domain.model.status import Status
 from invoicing.domain.salesforce import record
 from invoicing.domain.stripe.projection import Projection
 from invoicing.domain.sync.drift_kinds import BULK_REPAIRABLE_KINDS, Kind
-from invoicing.errors import InvoicingError, TransientError
+from invoicing.errors import TransientError
 from invoicing.ledger import drift, links, timeline
 from invoicing.ledger.models import InvoiceLink, SyncRun, TimelineEntry
 from tasks.full_sync.create_missing import CREATE_CHUNK, make_records
@@ -26,14 +26,14 @@ from tasks.full_sync.staging import short_lived_objects
 from tasks.full_sync.sync_run import check_api_usage
 from tasks.records.invoices import synced_fields
 from tasks.records.locks import INVOICE
-from tasks.records.rewritten_values import Saved, check_saved_in_bulk
+from tasks.records.rewritten_values import check_saved_in_bulk
 from tasks.records.timeline import make_entry, publish
 from tasks.runtime.step import step
 from tasks.sync.close_dead_letters import close_dead_letters
 from tasks.sync.mirrored_fields import mirrored_fields
 from tasks.sync.new_record_fields import project_all
 from tasks.sync.refresh import refresh
-from tasks.sync.refresh_result import RefreshResult
+from tasks.sync.refresh_result import RefreshResult, failure
 
 MAX_SINGLE_REPAIRS = 2_000
 """So much drift is repaired invoice by invoice, each read again. Bulk jobs pay from there on:
@@ -112,8 +112,8 @@ def repair_one_by_one(sync: SyncRun, subjects: Sequence[str]) -> None:
     try:
         changes = refresh(subjects)
     except TransientError as error:
-        changes = [RefreshResult(id_, problem=str(error), transient=True) for id_ in subjects]
-    drift.record_outcomes(sync.id, {change.stripe_id: _outcome(change) for change in changes})
+        changes = [failure(id_, None, error) for id_ in subjects]
+    drift.note(sync.id, "outcome", {change.stripe_id: _outcome(change) for change in changes})
 
 
 def _outcome(change: RefreshResult) -> str:
@@ -176,8 +176,16 @@ def _write(sync: SyncRun, pairs: Sequence[Pair], known: Mapping[str, InvoiceLink
     """
     if not pairs:
         return []
-    began = datetime.now(UTC)
-    failed, saved = _failures(pairs, known)
+    began, synced = datetime.now(UTC), synced_fields(Status.OPEN)
+
+    def update(row: drift.DriftedInvoice, projection: Projection) -> dict[str, Any]:
+        return {"Id": row.record_id} | mirrored_fields(projection, known.get(row.subject)) | synced
+
+    errors = salesforce.client().bulk_update(record.INVOICE, (update(*pair) for pair in pairs))
+    failed = {error.index: error.error for error in errors}
+    places = {str(row.record_id): at for at, (row, _) in enumerate(pairs) if at not in failed}
+    saved = check_saved_in_bulk(list(places), lambda id_: update(*pairs[places[id_]]))
+    failed |= {places[id_]: error for id_, error in saved.errors.items()}
     written = [pair for index, pair in enumerate(pairs) if index not in failed]
     close_dead_letters([row.subject for row, _ in written], began)
     links.remember_written_in_bulk(
@@ -192,29 +200,8 @@ def _write(sync: SyncRun, pairs: Sequence[Pair], known: Mapping[str, InvoiceLink
     for index, error in failed.items():
         if not isinstance(error, TransientError):
             outcomes[pairs[index][0].subject] = f"not repaired: {error}"
-    drift.record_outcomes(sync.id, outcomes)
+    drift.note(sync.id, "outcome", outcomes)
     return [entry.key for entry in entries]
-
-
-def _failures(
-    pairs: Sequence[Pair], known: Mapping[str, InvoiceLink]
-) -> tuple[dict[int, InvoicingError], Saved]:
-    """Write by one Bulk job, and look at what was saved.
-
-    Returns:
-        Why rows were not written as they should, by their place; and what the org made of them.
-    """
-    synced = synced_fields(Status.OPEN)
-
-    def update(row: drift.DriftedInvoice, projection: Projection) -> dict[str, Any]:
-        return {"Id": row.record_id} | mirrored_fields(projection, known.get(row.subject)) | synced
-
-    errors = salesforce.client().bulk_update(record.INVOICE, (update(*pair) for pair in pairs))
-    failed = {error.index: error.error for error in errors}
-    written = {str(row.record_id): at for at, (row, _) in enumerate(pairs) if at not in failed}
-    saved = check_saved_in_bulk(list(written), lambda id_: update(*pairs[written[id_]]))
-    wrong = {written[id_]: error for id_, error in saved.errors.items()}
-    return failed | wrong, saved
 
 
 def _says(projection: Projection) -> str:

@@ -5,7 +5,7 @@ projected in one way only. Work on an invoice is serialised by its lease, and St
 inside the lease: a late or doubled event can never overwrite newer state.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -30,6 +30,7 @@ from tasks.records.org_facts import text_lengths
 from tasks.records.record_writer import (
     LINE_ROWS,
     Update,
+    WriteResult,
     kept_of_lines,
     lines_said,
     write_changes,
@@ -59,7 +60,7 @@ def refresh_after_act(stripe_id: str, *, reread_payments: bool = False) -> Refre
     try:
         [change] = refresh([stripe_id], touch=True, reread_payments=reread)
     except TransientError as error:
-        return RefreshResult(stripe_id, problem=str(error), transient=True)
+        return failure(stripe_id, None, error)
     return change
 
 
@@ -77,9 +78,11 @@ def refresh(
     Raises:
         Busy: only when there is one invoice, and another run works on it.
     """
-    changes: list[RefreshResult] = []
-    for some in chunked(stripe_ids, salesforce.COLLECTION):
-        changes += _refresh_some(some, touch, reread_payments)
+    changes = [
+        change
+        for some in chunked(stripe_ids, salesforce.COLLECTION)
+        for change in _refresh_some(some, touch, reread_payments)
+    ]
     if len(changes) == 1 and changes[0].transient:
         raise TransientError(changes[0].sentence)
     for change in changes:
@@ -103,8 +106,9 @@ def _refresh_some(
         invoices = read_invoices(free, reread_payments)
         named = {
             id_: record_id
-            for id_ in free
-            if id_ not in known and (record_id := _record_named(invoices[id_]))
+            for id_, read in invoices.items()
+            if id_ not in known and isinstance(read, ReadInvoice)
+            if (record_id := named_record(read.invoice))
         }
         subjects |= named
         with INVOICE.held_if_free(named.values()) as busy_too:
@@ -115,9 +119,7 @@ def _refresh_some(
     done = [change.stripe_id for change in changes if not (change.problem or change.gone)]
     close_dead_letters(done, began, reread_payments)
     return changes + [
-        RefreshResult(id_, problem=str(busy[subjects[id_]]), transient=True)
-        for id_ in stripe_ids
-        if subjects[id_] in busy
+        failure(id_, None, busy[subjects[id_]]) for id_ in stripe_ids if subjects[id_] in busy
     ]
 
 
@@ -141,7 +143,7 @@ def _refresh_locked(
             changes.append(_duplicate(stripe_id, found))
         elif invoice and found is None:
             changes.append(create_record(invoice.invoice))
-        elif found and invoice is None and not _is_deletable(found):
+        elif found and not invoice and (found[record.STATUS] or Status.DRAFT) not in DELETABLE:
             conflicts[stripe_id] = (found, vanished_message(stripe_id, found[record.STATUS]))
         elif found:
             wanted[stripe_id] = (found, invoice)
@@ -151,15 +153,6 @@ def _refresh_locked(
     rows = [row for row, _ in wanted.values()]
     show_customers({row["Account__c"] for row in rows if not row["Account__r"][record.CUSTOMER_ID]})
     return changes + _report_conflicts(conflicts)
-
-
-def _record_named(read: ReadInvoice | InvoicingError | None) -> str | None:
-    """The record of ours that an invoice says it is of."""
-    return named_record(read.invoice) if isinstance(read, ReadInvoice) else None
-
-
-def _is_deletable(row: Record) -> bool:
-    return (row[record.STATUS] or Status.DRAFT) in DELETABLE
 
 
 def _report_conflicts(conflicts: Mapping[str, tuple[Record, str]]) -> list[RefreshResult]:
@@ -221,9 +214,7 @@ def _write(wanted: Mapping[str, Pair], touch: bool) -> list[RefreshResult]:
         cut[stripe_id] = cut_texts(fields, lines)
         updates[stripe_id] = _update(row, by_org, fields, lines, touch, read and read.invoice)
     result = write_changes(list(updates.values()))
-    failed = result.failed
-    _mark_failed([update for update in updates.values() if update.row["Id"] in failed], failed)
-    done = {id_: update for id_, update in updates.items() if update.row["Id"] not in failed}
+    _mark_failed(updates.values(), result.failed)
     links.remember_written(
         [
             links.LastWrite(
@@ -233,34 +224,29 @@ def _write(wanted: Mapping[str, Pair], touch: bool) -> list[RefreshResult]:
                 digest=read.invoice.digest if read else None,
                 lines=frozen.get(id_),
             )
-            for id_, update in done.items()
+            for id_, update in updates.items()
+            if update.row["Id"] not in result.failed
             for read in [wanted[id_][1]]
         ]
     )
-    for id_, update in updates.items():
-        record_id = update.row["Id"]
-        change = _changed(id_, update, wanted[id_][1], result.unmoved.get(record_id, frozenset()))
-        notes = (cut[id_] if update.changed else "", result.notes.get(record_id, ""))
-        change = replace(change, note=" ".join(filter(None, notes)))
-        if wrong := failed.get(record_id):
-            change = replace(change, changed={}, **problem_of(wrong))
-        changes.append(change)
-    return changes
+    return changes + [
+        _written(id_, update, wanted[id_][1], cut[id_], result) for id_, update in updates.items()
+    ]
 
 
-def _mark_failed(updates: Sequence[Update], failed: Mapping[str, InvoicingError]) -> None:
+def _mark_failed(updates: Iterable[Update], failed: Mapping[str, InvoicingError]) -> None:
     """Say on records that Salesforce did not take what Stripe says; where it takes that.
 
     A rule that refuses one field often lets others be written. What cannot be said on the record
     is on the list of events that wait.
     """
-    rows = []
-    for update in updates:
-        row, error = update.row, failed[update.row["Id"]]
-        if not isinstance(error, WriteRefused) or update.status == Status.DRAFT:
-            continue
-        message = f"What Stripe says of it could not be written, and is tried again: {error}"
-        rows.append({"Id": row["Id"], **_sync_fields(SyncState.FAILED, message)})
+    message = "What Stripe says of it could not be written, and is tried again:"
+    rows = [
+        {"Id": update.row["Id"], **_sync_fields(SyncState.FAILED, f"{message} {error}")}
+        for update in updates
+        if isinstance(error := failed.get(update.row["Id"]), WriteRefused)
+        if update.status != Status.DRAFT
+    ]
     try:
         refused = salesforce.client().update_many(record.INVOICE, rows)
     except InvoicingError as error:
@@ -337,13 +323,22 @@ def _moment_of(
     }.get(invoice.status)
 
 
-def _changed(
-    stripe_id: str, update: Update, read: ReadInvoice | None, unmoved: frozenset[str]
+def _written(
+    stripe_id: str, update: Update, read: ReadInvoice | None, cut: str, result: WriteResult
 ) -> RefreshResult:
-    row = update.row
+    """What came of an update, with what the org made of it."""
+    row, record_id = update.row, update.row["Id"]
+    error, unmoved = result.failed.get(record_id), result.unmoved.get(record_id, ())
     moved = {name: values for name, values in update.changed.items() if name not in unmoved}
+    notes = (cut if update.changed else "", result.notes.get(record_id, ""))
     change = RefreshResult(
-        stripe_id, row["Id"], row["Name"], row["Account__r"]["Name"], changed=moved
+        stripe_id,
+        record_id,
+        row["Name"],
+        row["Account__r"]["Name"],
+        changed={} if error else moved,
+        note=" ".join(filter(None, notes)),
+        **problem_of(error),
     )
     if read is None:
         return replace(change, status=Status.DELETED)
