@@ -3,9 +3,15 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from pydantic import BaseModel, Field, create_model
+from pydantic import BaseModel, Field
 
-from invoicing.domain.forms.dialogue import Dialogue, Question, choice, question_text
+from invoicing.domain.forms.dialogue import (
+    Dialogue,
+    Question,
+    choice,
+    form_model,
+    question_text,
+)
 from invoicing.domain.model import markdown
 from invoicing.domain.model.amount_due import AmountDue, due_rows
 from invoicing.domain.model.invoice import Invoice
@@ -93,10 +99,9 @@ def _text(invoice: Invoice, asked: AmountDue, why: str, reason: str) -> str:
 def _form(approvers: Sequence[str]) -> type[BaseModel]:
     who = choice(approvers) if approvers else str
     comment = "Kept with the decision; needed for declining."
-    form: type[BaseModel] = create_model(
+    return form_model(
         "Approval",
         decision=(choice([APPROVE, DECLINE]), Field(title="Decision")),
         approver=(who, Field(title="Your name", min_length=1)),
         comment=(str, Field("", title="Comment", description=comment)),
     )
-    return form
