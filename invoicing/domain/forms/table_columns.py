@@ -1,7 +1,6 @@
 """What the columns of a table mean: by their titles, by whose export it is, by choice."""
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -422,11 +421,12 @@ def columns_of(sheet: Sheet, layout: TableLayout) -> list[str]:
     """
     export = export_of(sheet.titles)
     known = {**COLUMNS, **(export.meanings if export else {})}
-    names, wrong = [], []
-    for index, title in enumerate(sheet.titles):
-        name, question = _meaning(title, sheet.column(index), known, layout)
-        names.append(name)
-        wrong += [question] if question else []
+    meanings = [
+        _meaning(title, sheet.column(index), known, layout)
+        for index, title in enumerate(sheet.titles)
+    ]
+    names = [name for name, _ in meanings]
+    wrong = [question for _, question in meanings if question]
     if "account" not in names and (row := _titles_elsewhere(sheet)):
         raise Rejected(f"The titles seem to be in row {row}: delete the rows above it.")
     wrong += _twice(sheet, names)
@@ -542,12 +542,9 @@ def _amount_in(title: str, cells: Sequence[str]) -> str:
 
 
 def _twice(sheet: Sheet, names: Sequence[str]) -> Iterator[str]:
-    counts = Counter(name for name in names if name not in {"", IGNORED, MONEY, STATE, "currency"})
-    for name, count in sorted(counts.items()):
-        if count > 1:
-            titles = [
-                title for title, meant in zip(sheet.titles, names, strict=True) if meant == name
-            ]
+    for name in sorted({*names} - {"", IGNORED, MONEY, STATE, "currency"}):
+        titles = [title for title, meant in zip(sheet.titles, names, strict=True) if meant == name]
+        if len(titles) > 1:
             yield f"The column {name!r} is there more than once: {', '.join(map(repr, titles))}."
 
 

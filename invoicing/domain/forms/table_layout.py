@@ -100,7 +100,6 @@ class TableLayout(FieldGroup, title="How the table is read"):
 
     def over(self, remembered: "TableLayout") -> "TableLayout":
         """These choices, and for what they leave open the remembered ones."""
-        own = {plain_title(choice.title) for choice in self.columns}
-        rest = [one for one in remembered.columns if plain_title(one.title) not in own]
+        rest = [one for one in remembered.columns if not self.choice(one.title)]
         given = {name: value for name, value in self if value}
         return remembered.model_copy(update=given | {"columns": self.columns + rest})

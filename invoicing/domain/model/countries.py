@@ -54,10 +54,8 @@ def _plain(said: str) -> str:
 @lru_cache(maxsize=1)
 def _codes() -> frozenset[str]:
     """All codes of countries; CLDR has regions and inventions of its own beside them."""
-    numbered = (
-        codes for number, codes in get_global("territory_aliases").items() if number.isdigit()
-    )
-    known = {codes[0] for codes in numbered if len(codes) == 1}
+    aliases = get_global("territory_aliases").items()
+    known = {codes[0] for number, codes in aliases if number.isdigit() and len(codes) == 1}
     return frozenset(known & Locale.parse("en").territories.keys()) - NO_COUNTRIES
 
 
