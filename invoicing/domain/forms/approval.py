@@ -15,7 +15,6 @@ from invoicing.domain.forms.dialogue import (
 from invoicing.domain.model import markdown
 from invoicing.domain.model.amount_due import AmountDue, due_rows
 from invoicing.domain.model.invoice import Invoice
-from invoicing.domain.model.markdown import LINE_COLUMNS
 from invoicing.domain.model.money import plain
 
 APPROVE, DECLINE = "Approve", "Decline"
@@ -91,7 +90,7 @@ def _text(invoice: Invoice, asked: AmountDue, why: str, reason: str) -> str:
         f"May {invoice.name} be sent to {invoice.account.name}?",
         f"{invoice.description} · {invoice.due_words} · to {invoice.email}",
         why,
-        markdown.table(LINE_COLUMNS, rows),
+        markdown.table(markdown.LINE_COLUMNS, rows),
         reason=reason,
     )
 

@@ -32,7 +32,6 @@ from invoicing.domain.model.invoice import (
     line_problems,
 )
 from invoicing.domain.model.invoice_details import Terms
-from invoicing.domain.model.markdown import LINE_COLUMNS
 from invoicing.domain.model.money import Money, line_amount, plain
 from invoicing.domain.model.wording import counted
 
@@ -69,10 +68,6 @@ class WizardContext:
     currency: str
     entries: tuple[PriceBookEntry, ...]
     today: date
-
-    def price(self, amount: Decimal) -> str:
-        """A unit price for people; it may have more decimals than its currency."""
-        return f"{plain(amount)} {self.currency}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +252,7 @@ def _narrowed(context: WizardContext, search: str) -> dict[str, PriceBookEntry]:
     labels = {}
     for entry in found:
         which = f" [{entry.code or entry.product_id}]" if names.count(entry.name) > 1 else ""
-        labels[f"{entry.name}{which} ({context.price(entry.unit_price)})"] = entry
+        labels[f"{entry.name}{which} ({plain(entry.unit_price)} {context.currency})"] = entry
     return labels
 
 
@@ -361,7 +356,7 @@ def _summary(context: WizardContext, order: Order) -> tuple[str, ...]:
     return (
         f"Step 4 of 4: the invoice for {context.account.name}",
         f"{order.description} · due {order.due_date}",
-        markdown.table(LINE_COLUMNS, rows),
+        markdown.table(markdown.LINE_COLUMNS, rows),
         "" if total.minor or not order.items else NOTHING_TO_PAY,
     )
 
