@@ -398,8 +398,8 @@ def _merge(form: Form, row: Mapping[str, Any], unreadable: Container[str]) -> It
         was, said = getattr(form.header, each.name), row.get(each.name)
         if said in (None, ""):
             continue
-        if was not in (None, "", said) and each.name not in unreadable:
-            called = _called(each.name.replace("_", " "), said)
-            yield (f"{called} differs from {str(was)[:60]!r} in a row before, of the same invoice.")
         if was in (None, ""):
             form.header = replace(form.header, **{each.name: said})
+        elif was != said and each.name not in unreadable:
+            called = _called(each.name.replace("_", " "), said)
+            yield f"{called} differs from {str(was)[:60]!r} in a row before, of the same invoice."

@@ -89,19 +89,18 @@ def choose_account(word: str, find: Callable[[str], Sequence[Account]]) -> Dialo
         word: What is known already: an id, a name, a part of a name, or nothing.
         find: Finds the Accounts that a word may mean.
     """
-    reason = ""
     while True:
         found = find(word) if word else []
         if len(found) == 1:
             return found[0]
         labels = {f"{account.name} ({account.id})": account for account in found}
-        if word and not found:
-            reason = f"There is no Account {word!r} in Salesforce."
+        nobody = bool(word) and not found
+        reason = f"There is no Account {word!r} in Salesforce." if nobody else ""
         answer = yield _account_question(list(labels), reason)
         chosen, search = str(answer.get("account", "")), str(answer.get("search", ""))
         if chosen in labels and not search.strip():
             return labels[chosen]
-        word, reason = (search if labels else chosen).strip(), ""
+        word = (search if labels else chosen).strip()
 
 
 def _account_question(labels: Sequence[str], reason: str) -> Question:
