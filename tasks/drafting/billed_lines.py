@@ -1,7 +1,5 @@
 """Copies of what Stripe bills: read when an invoice is cloned or replaced."""
 
-from collections.abc import Sequence
-
 from invoicing.connectors import salesforce, stripe
 from invoicing.domain.model.invoice import Invoice
 from invoicing.domain.model.status import Status
@@ -37,8 +35,10 @@ def read_billed(original: Invoice, act: str, instead: str) -> tuple[Invoice, lis
     if there is None or (there["status"] == "draft" and not original.made_in_stripe):
         return original, []
     lines = client.invoice_lines(stripe_id)
-    itself = salesforce.client().keeps(INVOICE, "Tax_Rates__c")
-    itself = itself and not org_field_reader().account_has_taxes
+    itself = (
+        salesforce.client().keeps(INVOICE, "Tax_Rates__c")
+        and not org_field_reader().account_has_taxes
+    )
     taxes = original.details if itself else original.billed
     discounted = there["discounts"] or any(line["discounts"] for line in lines)
     copy, lacking = billed_copy(
@@ -52,9 +52,8 @@ def read_billed(original: Invoice, act: str, instead: str) -> tuple[Invoice, lis
         tax_behavior=settings().stripe.tax_behavior,
         exact_prices=kept_of_lines().exact_prices,
     )
-    problems = list(copy_problem(original.name, act, lacking, instead))
-    return copy, problems + _new_rate_problems(copy.details.tax_rates, original.details.tax_rates)
-
-
-def _new_rate_problems(rates: Sequence[str], before: Sequence[str]) -> list[str]:
-    return rate_problems([rate for rate in rates if rate not in before])
+    new_rates = [r for r in copy.details.tax_rates if r not in original.details.tax_rates]
+    return copy, [
+        *copy_problem(original.name, act, lacking, instead),
+        *rate_problems(new_rates),
+    ]

@@ -1,7 +1,7 @@
 """Many drafts that are asked for at once: what all have in common, and what is wrong with one."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 
 from invoicing.domain.forms.draft_lines import chosen_details
@@ -48,14 +48,13 @@ def choose_defaults(description: str, due_date: date | None, options: Options) -
         Rejected: with everything that is wrong with the options.
     """
     details = chosen_details(options)
-    problems = options_problems(details)
-    if problems:
+    if problems := options_problems(details):
         raise Rejected(problems)
     return Defaults(description.strip(), due_date, details)
 
 
 def checked(
-    requested: BulkItem,
+    key: str,
     customer: Account | str,
     currency: str,
     description: str,
@@ -63,8 +62,8 @@ def checked(
     lines: Sequence[Line],
     details: Details,
     opportunity: str | None = None,
-) -> BulkItem:
-    """A requested invoice with its draft, or with its mistakes."""
+) -> tuple[Draft | None, list[str]]:
+    """The draft of a requested invoice, and everything that is wrong: then there is no draft."""
     problems = [customer] if isinstance(customer, str) else []
     problems += draft_problems(
         due_date=due_date,
@@ -75,9 +74,9 @@ def checked(
         details=details,
     )
     if problems or isinstance(customer, str):
-        return replace(requested, problems=tuple(problems))
+        return None, problems
     draft = Draft(
-        key=requested.key,
+        key=key,
         account=customer,
         currency=currency,
         description=description,
@@ -86,4 +85,4 @@ def checked(
         details=details,
         opportunity=opportunity,
     )
-    return replace(requested, draft=draft)
+    return draft, []

@@ -13,7 +13,7 @@ from invoicing.domain.model.money import Money
 from invoicing.domain.model.status import Status
 from invoicing.domain.model.wording import counted, first_of
 from invoicing.domain.salesforce import record
-from invoicing.errors import InvoicingError, Rejected
+from invoicing.errors import Rejected
 from invoicing.ledger import timeline
 from tasks.drafting.bulk_checks import BulkItem
 from tasks.drafting.draft_record import draft_nodes, raised_entry
@@ -113,7 +113,6 @@ def _write(requested: Sequence[BulkItem], *, together: bool) -> dict[str, tuple[
             call.
     """
     refused: dict[str, tuple[str, ...]] = {}
-    transient: list[InvoicingError] = []
     for batch in constrained_batches(
         requested,
         NODES,
@@ -129,15 +128,12 @@ def _write(requested: Sequence[BulkItem], *, together: bool) -> dict[str, tuple[
             if not isinstance(answer, GraphError):
                 continue
             if not isinstance(answer.error, Rejected):
-                transient.append(answer.error)
-                continue
+                raise answer.error
             name = answer.reference.partition("_")[0] or f"draft{number}"
             one = named.get(name, batch[0])
             refused[_name(one)] = (f"{one.where}: {answer.error}",)
-        if transient or (together and refused):
+        if together and refused:
             break
-    for error in transient:
-        raise error
     return refused
 
 

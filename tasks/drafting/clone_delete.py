@@ -1,6 +1,5 @@
 """Steps on drafts as a whole: delete them on both sides, clone invoices into new ones."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 
@@ -16,9 +15,9 @@ from invoicing.domain.salesforce import record
 from invoicing.domain.stripe.resources import WholeInvoice
 from invoicing.errors import Conflict, NotFound, Rejected
 from invoicing.ledger import intents, links
-from invoicing.ledger.intents import CREATE, DELETE, FINALIZE
 from tasks.drafting.billed_lines import read_billed
 from tasks.drafting.draft_record import Draft, was_raised, write_draft
+from tasks.drafting.draft_revision import check_not_being_sent
 from tasks.records.invoices import find_record
 from tasks.records.linked_invoice import lost_draft, own_stripe_id, stripe_invoice
 from tasks.records.locks import INVOICE
@@ -30,7 +29,7 @@ from tasks.runtime.step import step
 @step("check whether {reference} is deleted already")
 def deleted_before(reference: str) -> bool:
     """Whether the same was asked before, and what it was about is gone."""
-    if intents.find(DELETE, reference.strip()) is None:
+    if intents.find(intents.DELETE, reference.strip()) is None:
         return False
     try:
         find_record.fn(reference)
@@ -51,18 +50,11 @@ def check_deletable(draft: Invoice, reference: str) -> None:
         raise Rejected(
             f"{draft.name} is {draft.status}, and only a draft can be deleted; void it instead."
         )
-    if draft.status is Status.DRAFT and intents.attempted(FINALIZE, draft.record_id):
-        raise Rejected(f"{draft.name} is being sent; press Send To Customer again to finish that.")
-    for name in {reference.strip(), *_names(draft)}:
-        intents.intend(DELETE, name, digest=draft.content_digest, actor=run_id())
-
-
-def _names(draft: Invoice) -> Iterator[str]:
-    """Names by which people may ask for it again when it is gone."""
-    yield from (draft.name, draft.record_id, short(draft.record_id))
-    stripe_id = own_stripe_id(draft)
-    if stripe_id:
-        yield stripe_id
+    if draft.status is Status.DRAFT:
+        check_not_being_sent(draft)
+    ids = {draft.record_id, short(draft.record_id), own_stripe_id(draft)}
+    for name in filter(None, {reference.strip(), draft.name, *ids}):  # as people may ask again
+        intents.intend(intents.DELETE, name, digest=draft.content_digest, actor=run_id())
 
 
 @step("delete the draft in Stripe")
@@ -90,7 +82,7 @@ def delete_in_stripe(draft: Invoice) -> None:
 
 def _lost_draft(draft: Invoice) -> WholeInvoice | None:
     """A draft whose creation nobody heard the answer of."""
-    earlier = intents.find(CREATE, draft.record_id)
+    earlier = intents.find(intents.CREATE, draft.record_id)
     customer = links.customer_of(draft.account.id) or draft.account.stripe_customer_id
     if earlier is None or customer is None:
         return None
@@ -126,14 +118,17 @@ def write_clone(
     if due_date and terms:
         raise Rejected("Choose a due date or payment terms, not both.")
     asked = fingerprint(original.record_id, due_date, terms)
-    original, problems = read_billed(original, "cloned", CLONE_INSTEAD)
-    details = replace(original.details, send_on=None)
-    if due_date or terms:
-        details = replace(details, terms=terms)
-    due = due_date or (None if terms else original.due_date)
+    instead = (
+        "Copy it in Stripe's dashboard, and the new invoice comes here by itself; or raise an "
+        "invoice with what is missing."
+    )
+    original, problems = read_billed(original, "cloned", instead)
+    if not due_date and not terms:
+        due_date, terms = original.due_date, original.details.terms
+    details = replace(original.details, send_on=None, terms=terms)
     lines = tuple(replace(line, key=f"{key}-{n}") for n, line in enumerate(original.lines, 1))
     problems += draft_problems(
-        due_date=due,
+        due_date=due_date,
         currency=original.currency,
         lines=lines,
         today=today(),
@@ -148,16 +143,10 @@ def write_clone(
             account=original.account,
             currency=original.currency,
             description=original.description,
-            due_date=due,
+            due_date=due_date,
             lines=lines,
             details=details,
             bill_to=original.bill_to,
             asked=asked,
         )
     )
-
-
-CLONE_INSTEAD = (
-    "Copy it in Stripe's dashboard, and the new invoice comes here by itself; or raise an invoice "
-    "with what is missing."
-)

@@ -20,10 +20,8 @@ from invoicing.domain.model.money import Money
 from invoicing.domain.model.status import Status, SyncState
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.queries import Query, equals
-from invoicing.domain.salesforce.record import subrequest
 from invoicing.errors import Rejected
 from invoicing.ledger import intents
-from invoicing.ledger.intents import RAISE
 from invoicing.ledger.models import TimelineEntry
 from tasks.records.accounts import read_account
 from tasks.records.invoices import read_invoice
@@ -76,19 +74,13 @@ def prepare_draft(
     Raises:
         Rejected: with every mistake of the form; nothing was written.
     """
-    customer = read_account(account)
-    problems = [customer] if isinstance(customer, str) else []
-    fallback = org_currency().own if isinstance(customer, str) else customer.currency
+    found = read_account(account)
+    problems = [found] if isinstance(found, str) else []
+    customer = None if isinstance(found, str) else found
+    fallback = customer.currency if customer else org_currency().own
     code = (currency.strip() or fallback).upper()
-    lines, wrong = new_lines(
-        items,
-        read_price_book(
-            code,
-            [item.product for item in items],
-            None if isinstance(customer, str) else customer,
-        ),
-        key=key,
-    )
+    book = read_price_book(code, [item.product for item in items], customer)
+    lines, wrong = new_lines(items, book, key=key)
     problems += wrong
     details = chosen_details(options or Options())
     problems += draft_problems(
@@ -100,7 +92,7 @@ def prepare_draft(
         details=details,
     )
     problems += options_problems(details)
-    if problems or isinstance(customer, str):
+    if problems or customer is None:
         raise Rejected(problems)
     asked = fingerprint(customer.id, description, due_date, list(items), currency, options)
     return Draft(
@@ -108,11 +100,13 @@ def prepare_draft(
     )
 
 
-def options_problems(details: Details, before: Details | None = None) -> list[str]:
+def options_problems(
+    details: Details,
+    before: Details = Details(),  # noqa: B008  (immutable)
+) -> list[str]:
     """Mistakes of options just chosen, by today's date and the tax rates there are."""
-    earlier = before or Details()
-    problems = rate_problems([r for r in details.tax_rates if r not in earlier.tax_rates])
-    if details.send_on and details.send_on != earlier.send_on and details.send_on < today():
+    problems = rate_problems([r for r in details.tax_rates if r not in before.tax_rates])
+    if details.send_on and details.send_on != before.send_on and details.send_on < today():
         problems.append(f"The sending date {details.send_on} has passed; choose today or later.")
     return problems
 
@@ -125,7 +119,7 @@ def write_draft(draft: Draft) -> Invoice:
         Rejected: the key was used before, for another content.
     """
     client = salesforce.client()
-    same = intents.claim(RAISE, draft.key, digest=draft.asked, actor=run_id())
+    same = intents.claim(intents.RAISE, draft.key, digest=draft.asked, actor=run_id())
     named = equals(record.LOCAL_KEY, draft.key)
     found = client.query(Query(record.INVOICE, ["Id", "Name", "Account__c"], where=named))
     if not same or (found and found[0]["Account__c"] != draft.account.id):
@@ -136,7 +130,7 @@ def write_draft(draft: Draft) -> Invoice:
     try:
         answers = client.write_graph(draft_nodes(draft))
     except Rejected:
-        intents.withdraw(RAISE, draft.key)
+        intents.withdraw(intents.RAISE, draft.key)
         raise
     return _raised(answers["invoice"]["id"], draft)
 
@@ -173,10 +167,13 @@ def draft_nodes(draft: Draft, name: str = "invoice") -> list[dict[str, Any]]:
         record.SYNC_STATE: SyncState.CLEAN,
         record.LAST_RUN_URL: run_url(),
     }
-    header |= {record.BILL_TO: draft.bill_to} if draft.bill_to else {}
-    header |= {record.REPLACES: draft.replaces} if draft.replaces else {}
-    header |= {record.OPPORTUNITY: draft.opportunity} if draft.opportunity else {}
-    nodes = [subrequest("POST", record.INVOICE, name, header)]
+    related = {
+        record.BILL_TO: draft.bill_to,
+        record.REPLACES: draft.replaces,
+        record.OPPORTUNITY: draft.opportunity,
+    }
+    header |= {name: id_ for name, id_ in related.items() if id_}
+    nodes = [record.subrequest("POST", record.INVOICE, name, header)]
     nodes += [
         line_subrequest(
             line, draft.currency, f"@{{{name}.id}}", reference=f"{name}_{line.position}"
@@ -186,7 +183,7 @@ def draft_nodes(draft: Draft, name: str = "invoice") -> list[dict[str, Any]]:
     if draft.replaces:
         replaced = {record.REPLACED_BY: f"@{{{name}.id}}"}
         nodes.append(
-            subrequest("PATCH", f"{record.INVOICE}/{draft.replaces}", "replaced", replaced)
+            record.subrequest("PATCH", f"{record.INVOICE}/{draft.replaces}", "replaced", replaced)
         )
     return nodes
 
@@ -209,4 +206,4 @@ def line_subrequest(
     """The part of a graph that makes a line of an invoice."""
     fields = record.line_fields(line, currency)
     fields |= {"Invoice__c": parent, record.LOCAL_KEY: line.key}
-    return subrequest("POST", record.LINE, reference or f"line{line.position}", fields)
+    return record.subrequest("POST", record.LINE, reference or f"line{line.position}", fields)

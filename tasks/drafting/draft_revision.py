@@ -18,10 +18,8 @@ from invoicing.domain.model.invoice import Invoice, draft_problems
 from invoicing.domain.model.status import Status, SyncState
 from invoicing.domain.model.wording import counted
 from invoicing.domain.salesforce import record
-from invoicing.domain.salesforce.record import subrequest
 from invoicing.errors import Rejected
 from invoicing.ledger import intents
-from invoicing.ledger.intents import FINALIZE, REVISE
 from tasks.drafting.draft_record import line_subrequest, options_problems
 from tasks.records.invoices import read_invoice
 from tasks.records.locks import INVOICE
@@ -51,15 +49,15 @@ def prepare_revision(
     change: Sequence[LineChange],
     remove: Sequence[int],
     key: str,
-    options: Options | None = None,
-    clear: Sequence[Clearable] = (),
+    options: Options,
+    clear: Sequence[Clearable],
 ) -> Revision:
     """Apply changes to a draft, and check the whole.
 
     Raises:
         Rejected: with every mistake; nothing was written.
     """
-    earlier = intents.find(REVISE, key)
+    earlier = intents.find(intents.REVISE, key)
     if earlier and (earlier.outcome or earlier.digest == invoice.content_digest):
         return Revision(invoice, invoice, key)
     if invoice.status is not Status.DRAFT:
@@ -72,18 +70,15 @@ def prepare_revision(
             f"{invoice.name} was made in Stripe and is changed there; Salesforce follows. To have "
             "one that is changed here, clone it and delete this one."
         )
-    _check_not_being_sent(invoice)
+    check_not_being_sent(invoice)
     named = [item.product for item in add] + [item.product for item in change]
     book = read_price_book(invoice.currency, named, invoice.account)
     kept, problems = changed_lines(invoice.lines, change, remove, book)
     start = max((line.position for line in invoice.lines), default=0) + 1
     added, wrong = new_lines(add, book, key=key, start=start)
-    renumbered = [
-        replace(line, position=position) for position, line in enumerate([*kept, *added], 1)
-    ]
     due, details = chosen_due_date(
         due_date,
-        chosen_details(options or Options(), invoice.details, clear),
+        chosen_details(options, invoice.details, clear),
         (invoice.due_date, invoice.details),
         clear,
     )
@@ -92,7 +87,7 @@ def prepare_revision(
         invoice,
         description=description.strip() if description else memo,
         due_date=due,
-        lines=tuple(renumbered),
+        lines=tuple(replace(line, position=n) for n, line in enumerate([*kept, *added], 1)),
         details=details,
     )
     problems += wrong
@@ -110,8 +105,13 @@ def prepare_revision(
     return Revision(invoice, after, key)
 
 
-def _check_not_being_sent(invoice: Invoice) -> None:
-    if intents.attempted(FINALIZE, invoice.record_id):
+def check_not_being_sent(invoice: Invoice) -> None:
+    """Refuse a draft whose sending has begun.
+
+    Raises:
+        Rejected: it is being sent.
+    """
+    if intents.attempted(intents.FINALIZE, invoice.record_id):
         raise Rejected(
             f"{invoice.name} is being sent; press Send To Customer again to finish that."
         )
@@ -131,20 +131,20 @@ def write_revision(revision: Revision) -> Invoice:
 
     def write(_key: str) -> str:
         INVOICE.keep(after.record_id)
-        _check_not_being_sent(after)
+        check_not_being_sent(after)
         salesforce.client().write_graph(_revision_nodes(revision))
         return "revised"
 
     if revision.before != after:
         intents.once(
-            REVISE,
+            intents.REVISE,
             revision.key,
             digest=after.content_digest,
             actor=run_id(),
             evidence=written,
             act=write,
         )
-    if intents.attempted(REVISE, revision.key):
+    if intents.attempted(intents.REVISE, revision.key):
         act = fingerprint(revision.key)[:16]
         what = f"Revised: {after.total} on {counted(len(after.lines), 'line')}"
         key = f"{after.record_id}-revised-{act}"
@@ -164,7 +164,7 @@ def _revision_nodes(revision: Revision) -> list[dict[str, Any]]:
     )
     header[record.SYNC_STATE] = SyncState.PENDING if after.stripe_id else SyncState.CLEAN
     header[record.LAST_RUN_URL] = run_url()
-    nodes = [subrequest("PATCH", f"{record.INVOICE}/{after.record_id}", "invoice", header)]
+    nodes = [record.subrequest("PATCH", f"{record.INVOICE}/{after.record_id}", "invoice", header)]
     before = {line.record_id: line for line in revision.before.lines}
     for line in after.lines:
         if line.record_id is None:
@@ -172,10 +172,10 @@ def _revision_nodes(revision: Revision) -> list[dict[str, Any]]:
         elif line != before[line.record_id]:
             fields = record.line_fields(line, after.currency)
             path = f"{record.LINE}/{line.record_id}"
-            nodes.append(subrequest("PATCH", path, f"line{line.position}", fields))
+            nodes.append(record.subrequest("PATCH", path, f"line{line.position}", fields))
     stay = {line.record_id for line in after.lines}
     nodes += [
-        subrequest("DELETE", f"{record.LINE}/{gone}", f"gone{number}")
+        record.subrequest("DELETE", f"{record.LINE}/{gone}", f"gone{number}")
         for number, gone in enumerate(before, 1)
         if gone not in stay
     ]

@@ -1,7 +1,6 @@
 """Opportunities that were won, and the drafts that bill them."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 
 from invoicing.connectors.salesforce import Record
 from invoicing.domain.forms.invoice_table import MAX_INVOICES
@@ -88,8 +87,8 @@ def _of_opportunity(
         problems.append(f"it is in stage {row['StageName']!r}; only one that is won can be billed.")
     if not products:
         problems.append("it has no products; add some, or raise the invoice by hand.")
-    requested = checked(
-        BulkItem(where, key),
+    draft, wrong = checked(
+        key,
         customer if row["AccountId"] else "it has no Account.",
         org_currency().of(row),
         defaults.description or row["Name"],
@@ -98,11 +97,9 @@ def _of_opportunity(
         defaults.details,
         opportunity=row["Id"],
     )
-    problems += [
-        p for p in requested.problems if products or not p.startswith("The invoice has no")
-    ]
+    problems += [p for p in wrong if products or not p.startswith("The invoice has no")]
     placed = tuple(f"{where}: {problem}" for problem in problems)
-    return replace(requested, problems=placed, draft=None if placed else requested.draft)
+    return BulkItem(where, key, None if placed else draft, placed)
 
 
 def _line(key: str, number: int, product: Record) -> Line:

@@ -15,7 +15,6 @@ from invoicing.domain.stripe import request_params
 from invoicing.domain.stripe.balances import amount_due
 from invoicing.errors import Conflict, Rejected
 from invoicing.ledger import intents
-from invoicing.ledger.intents import AGREE
 from tasks.records.customer_balance import owed_before, stripe_customer
 from tasks.records.tax_rate_names import rate_ids, rate_problems, tax_behavior
 from tasks.runtime.clock import stamp_now, today
@@ -110,7 +109,7 @@ def write_preview(invoice: Invoice, preview: Preview) -> None:
     fields[record.LAST_RUN_URL] = run_url()
     salesforce.client().update(record.INVOICE, invoice.record_id, fields)
     intents.set_decision(
-        AGREE,
+        intents.AGREE,
         invoice.record_id,
         digest=invoice.content_digest,
         actor=run_id(),

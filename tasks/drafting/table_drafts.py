@@ -165,8 +165,7 @@ def _details(form: Form, defaults: Defaults) -> Details:
     header, details = form.header, defaults.details
     if header.due_date or header.payment_terms:
         details = replace(details, terms=header.payment_terms)
-    rates = _named_rates(form) - {""}
-    if rates:
+    if rates := _named_rates(form) - {""}:
         taxes = tuple(sorted(rates - {NO_TAX}))
         details = replace(details, tax_rates=taxes, automatic_tax=False)
     own = {name: getattr(header, name) for name in ("po_number", "footer", "send_on")}
@@ -187,8 +186,8 @@ def _asked(
     problems += options_problems(Details(send_on=header.send_on))
     problems += _tax_problems(form, rates)
     details = _with_own_discount(form, details, lines, book.currency)
-    requested = checked(
-        BulkItem(form.where, form.key),
+    draft, wrong = checked(
+        form.key,
         customer,
         book.currency,
         header.description or defaults.description,
@@ -196,12 +195,12 @@ def _asked(
         lines,
         details,
     )
-    problems += requested.problems
+    problems += wrong
     placed = form.problems + [form.placed(problem) for problem in problems]
     if not placed:
         taxes = None if details.automatic_tax else rates.taxes.get(details.tax_rates, ())
         placed += total_problems(form, lines, book.currency, details.discount, taxes)
-    return replace(requested, problems=tuple(placed), draft=None if placed else requested.draft)
+    return BulkItem(form.where, form.key, None if placed else draft, tuple(placed))
 
 
 def _tax_problems(form: Form, rates: Rates) -> Iterator[str]:

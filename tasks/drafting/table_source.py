@@ -40,7 +40,8 @@ def _read(place: str) -> bytes:
             f"There is no file {place!r} in the folders that are allowed "
             f"({', '.join(map(str, folders))})."
         )
-    return _content(allowed[0])
+    with allowed[0].open("rb") as file:
+        return _small(file.read(MAX_BYTES + 1))
 
 
 def _inside(folder: Path, place: str) -> Path | None:
@@ -50,11 +51,6 @@ def _inside(folder: Path, place: str) -> Path | None:
         return path if path.is_relative_to(folder) and path.is_file() else None
     except (OSError, ValueError):  # too long for a name, or no name at all
         return None
-
-
-def _content(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return _small(file.read(MAX_BYTES + 1))
 
 
 def _small(content: bytes) -> bytes:

@@ -3,13 +3,18 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from pydantic import BaseModel, Field, create_model
+from pydantic import BaseModel, Field
 
-from invoicing.domain.forms.dialogue import Dialogue, Question, choice, question_text
+from invoicing.domain.forms.dialogue import (
+    Dialogue,
+    Question,
+    choice,
+    form_model,
+    question_text,
+)
 from invoicing.domain.model import markdown
 from invoicing.domain.model.amount_due import AmountDue, due_rows
 from invoicing.domain.model.invoice import Invoice
-from invoicing.domain.model.markdown import LINE_COLUMNS
 from invoicing.domain.model.money import plain
 
 APPROVE, DECLINE = "Approve", "Decline"
@@ -85,7 +90,7 @@ def _text(invoice: Invoice, asked: AmountDue, why: str, reason: str) -> str:
         f"May {invoice.name} be sent to {invoice.account.name}?",
         f"{invoice.description} · {invoice.due_words} · to {invoice.email}",
         why,
-        markdown.table(LINE_COLUMNS, rows),
+        markdown.table(markdown.LINE_COLUMNS, rows),
         reason=reason,
     )
 
@@ -93,10 +98,9 @@ def _text(invoice: Invoice, asked: AmountDue, why: str, reason: str) -> str:
 def _form(approvers: Sequence[str]) -> type[BaseModel]:
     who = choice(approvers) if approvers else str
     comment = "Kept with the decision; needed for declining."
-    form: type[BaseModel] = create_model(
+    return form_model(
         "Approval",
         decision=(choice([APPROVE, DECLINE]), Field(title="Decision")),
         approver=(who, Field(title="Your name", min_length=1)),
         comment=(str, Field("", title="Comment", description=comment)),
     )
-    return form

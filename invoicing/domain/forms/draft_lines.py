@@ -158,31 +158,29 @@ FIELD_BY_NAME: Mapping[Clearable, str] = {
 
 
 def chosen_details(
-    options: Options, details: Details | None = None, clear: Sequence[Clearable] = ()
+    options: Options,
+    details: Details = Details(),  # noqa: B008  (immutable)
+    clear: Sequence[Clearable] = (),
 ) -> Details:
     """Details with what is cleared emptied, and what a form gives put in.
 
     Args:
         options: The form's options.
-        details: As they were; None for a new invoice.
+        details: As they were, before anything is chosen.
         clear: What to empty first.
     """
-    before, none = details or Details(), Details()
-    gone = {
-        FIELD_BY_NAME[word]: getattr(none, FIELD_BY_NAME[word])
-        for word in clear
-        if word in FIELD_BY_NAME
+    cleared = {
+        name: getattr(Details(), name) for word, name in FIELD_BY_NAME.items() if word in clear
     }
-    return replace(before, **gone | _given(options))
+    return replace(details, **cleared | _given(options))
 
 
 def _given(options: Options) -> dict[str, Any]:
-    fields = [CustomField(entry.name, entry.value) for entry in options.custom_fields]
     given = {
         "terms": options.payment_terms and Terms(options.payment_terms),
         "po_number": options.po_number,
         "footer": options.footer,
-        "custom_fields": tuple(fields),
+        "custom_fields": tuple(CustomField(one.name, one.value) for one in options.custom_fields),
         "discount": discount_of(options.discount_percent, options.discount_amount),
         "tax_rates": tuple(filter(None, (rate.strip() for rate in options.tax_rates))),
         "collection": options.collection and Collection(options.collection),

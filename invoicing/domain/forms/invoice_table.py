@@ -45,7 +45,11 @@ MAX_INVOICES = 2_000
 
 DAYS = frozenset(["due_date", "send_on"])
 PERCENTAGES = frozenset(["discount_percent", "invoice_discount_percent"])
-NUMBERS = AMOUNTS | PERCENTAGES | {"quantity"}
+NUMBERS: Mapping[str, NumberKind] = {
+    **dict.fromkeys(AMOUNTS, "amount"),
+    **dict.fromkeys(PERCENTAGES, "percentage"),
+    "quantity": "quantity",
+}
 DISCOUNTS = PERCENTAGES | {"discount_amount", "invoice_discount_amount"}
 
 NOTHING = frozenset(
@@ -103,6 +107,7 @@ class RowClaims:
 PLACEHOLDERS: Mapping[str, Any] = {
     "due_date": date.max,
     "payment_terms": Terms.NET_30,
+    "quantity": Decimal(1),
     "unit_price": Decimal(0),
 }
 """For what cannot be read, so that it is not called missing as well."""
@@ -139,8 +144,7 @@ class Form:
 
     def placed(self, problem: str) -> str:
         """A sentence about one of the lines, or about the invoice, with the row it is about."""
-        line = re.match(r"Line (\d+)", problem)
-        if line:
+        if line := re.match(r"Line (\d+)", problem):
             return f"Row {self.rows[int(line[1]) - 1]}{problem[line.end() :]}"
         return f"{self.where}: {problem}"
 
@@ -161,7 +165,7 @@ def read_file(raw: bytes, layout: TableLayout) -> Sheet:
     """
     if is_workbook(raw):
         return read_workbook(raw, layout.sheet)
-    return read_text(decode(raw, layout.encoding), KNOWN_TITLES, layout.separator)
+    return read_csv(decode(raw, layout.encoding), layout)
 
 
 def read_csv(text: str, layout: TableLayout) -> Sheet:
@@ -241,10 +245,10 @@ def _readers(
         cells = [cell if type(cell) is not str else cell.strip() for cell in sheet.column(index)]
         own = layout.choice(sheet.titles[index])
         doubt = ""
+        readers[index] = OTHER_READERS.get(name, str)
         if name in NUMBERS:
             mark = (own and own.decimal_mark) or layout.decimal_mark
-            kind: NumberKind = "percentage" if name in PERCENTAGES else "amount"
-            numbers = decide_numbers(cells, mark, "quantity" if name == "quantity" else kind)
+            numbers = decide_numbers(cells, mark, NUMBERS[name])
             like = "1234,50, as its Decimal mark says" if mark == "comma" else "1234.50"
             readers[index] = _needs(numbers.read, f"is not a number; write it like {like}.")
             doubt = numbers.doubt
@@ -254,12 +258,6 @@ def _readers(
             days = decide_days(cells, order, zone, utc=utc)
             readers[index] = _needs(days.read, "is not a date; write it like 2026-12-31.")
             doubt = days.doubt
-        elif name == "payment_terms":
-            readers[index] = _terms
-        elif name == MONEY:
-            readers[index] = _no_money
-        elif name == STATE:
-            readers[index] = refuse_state
         if doubt:
             doubts.append(
                 f"The column {sheet.titles[index]!r} {doubt}, or write all of it in one way."
@@ -301,6 +299,14 @@ def _terms(value: str) -> Terms:
     raise ValueError(f"are none of ours; choose {', '.join(Terms)}.")
 
 
+OTHER_READERS: Mapping[str, Reader] = {
+    "payment_terms": _terms,
+    MONEY: _no_money,
+    STATE: refuse_state,
+}
+"""How the cells of columns without numbers and days are read that are no texts."""
+
+
 def _word(cells: Mapping[str, str], same: Counter[str]) -> str:
     """Tells one invoice from another: by its key, or by its content and how often that came."""
     if "invoice" in cells:
@@ -332,7 +338,7 @@ def _add(
         try:
             if isinstance(cell, Broken):
                 raise ValueError(str(cell))
-            value = readers.get(index, str)(cell)
+            value = readers[index](cell)
         except ValueError as error:
             wrong.append(f"{called} {error}")
             unreadable[name] = cell
@@ -355,7 +361,7 @@ def _add(
         LineItem(
             product=values.get("product", ""),
             description=values.get("text", ""),
-            quantity=_or(values.get("quantity"), Decimal(1)),
+            quantity=values.get("quantity", Decimal(1)),
             unit_price=values.get("unit_price"),
             discount_percent=values.get("discount_percent"),
             discount_amount=values.get("discount_amount"),
@@ -382,10 +388,6 @@ def _fractions(values: Mapping[str, Any], cells: Sequence[tuple[int, str, str]])
             yield f"{called} may be {plain(part)}% or {plain(part * 100)}%; write the percent sign."
 
 
-def _or(value: Decimal | None, otherwise: Decimal) -> Decimal:
-    return otherwise if value is None else value
-
-
 def _called(what: str, value: object) -> str:
     return f"the {what} {str(value)[:60]!r}"
 
@@ -396,8 +398,8 @@ def _merge(form: Form, row: Mapping[str, Any], unreadable: Container[str]) -> It
         was, said = getattr(form.header, each.name), row.get(each.name)
         if said in (None, ""):
             continue
-        if was not in (None, "", said) and each.name not in unreadable:
-            called = _called(each.name.replace("_", " "), said)
-            yield (f"{called} differs from {str(was)[:60]!r} in a row before, of the same invoice.")
         if was in (None, ""):
             form.header = replace(form.header, **{each.name: said})
+        elif was != said and each.name not in unreadable:
+            called = _called(each.name.replace("_", " "), said)
+            yield f"{called} differs from {str(was)[:60]!r} in a row before, of the same invoice."

@@ -42,8 +42,7 @@ def mistakes_in(
         title: The name of the field that was filled in wrongly.
         titles: Titles of fields below it, where they are not called as they are written.
     """
-    known = titles or {}
-    return [_sentence(_said(title, known, each)) for each in error.errors()]
+    return [_sentence(_said(title, titles or {}, each)) for each in error.errors()]
 
 
 def titles_in(form: Any) -> dict[str, str]:
@@ -115,8 +114,7 @@ def _wrong(kind: str, error: Any) -> str:
     given = repr(error["input"])
     if kind == "literal_error":
         return f": {given} is none of {error['ctx']['expected']}"
-    asked = WRITTEN_LIKE.get(kind.partition("_")[0])
-    if asked:
+    if asked := WRITTEN_LIKE.get(kind.partition("_")[0]):
         return f": {given} is no {asked}"
     message = str(error["msg"]).removeprefix("Value error, ")
     return f": {message[0].lower()}{message[1:]}"

@@ -56,11 +56,6 @@ def typed_number(value: object) -> object:
     raise ValueError(f"{text!r} is no number; write it like 1234.50")
 
 
-def _optional_number(value: object) -> object:
-    given = empty_is_none(value)
-    return None if given is None else typed_number(given)
-
-
 # Forms send their defaults back, and Prefect takes no null where the schema says text.
 OFFERED_EMPTY = Field(json_schema_extra={"default": ""})
 
@@ -103,12 +98,13 @@ AccountId = Annotated[str, Field(examples=["001Hs00003XyZaBIAV"]), Needed("the i
 
 LineNumber = Annotated[int, Field(ge=1), Needed("the number of a line")]
 
-OptionalDate = Annotated[
+DateOrEmpty = Annotated[
     date | None,
     BeforeValidator(empty_is_none),
     WithJsonSchema({"type": "string", "format": "date"}),
-    OFFERED_EMPTY,
 ]
+
+OptionalDate = Annotated[DateOrEmpty, OFFERED_EMPTY]
 
 OptionalMoment = Annotated[
     datetime | None,
@@ -122,16 +118,21 @@ Number = Annotated[Decimal, BeforeValidator(typed_number), WithJsonSchema({"type
 
 OptionalNumber = Annotated[
     Decimal | None,
-    BeforeValidator(_optional_number),
+    BeforeValidator(typed_number),  # the last one is asked first
+    BeforeValidator(empty_is_none),
     WithJsonSchema({"type": "string"}),
     OFFERED_EMPTY,
 ]
 
 
-class LineItem(BaseModel):
-    """One line: a product or a text, how many, and at what price."""
+class FieldGroup(BaseModel):
+    """Fields of a form that belong together; any other is a mistake, and blanks around are none."""
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+
+class LineItem(FieldGroup):
+    """One line: a product or a text, how many, and at what price."""
 
     product: str = Field(
         "",
@@ -166,10 +167,8 @@ class LineItem(BaseModel):
     )
 
 
-class LineChange(BaseModel):
+class LineChange(FieldGroup):
     """A change of an existing line; what stays empty stays as it is."""
-
-    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
     line: LineNumber = Field(title="Line", description="Its position on the invoice, from 1.")
     product: str = Field(
@@ -187,10 +186,8 @@ class LineChange(BaseModel):
     )
 
 
-class CreditLine(BaseModel):
+class CreditLine(FieldGroup):
     """The part of one line that is credited; only its number for the whole line."""
-
-    model_config = ConfigDict(extra="forbid")
 
     line: LineNumber = Field(title="Line", description="Its position on the invoice, from 1.")
     quantity: OptionalNumber = Field(
@@ -219,19 +216,15 @@ RequestId = Annotated[str, Field(max_length=50, pattern=r"^[\w.-]*$")]
 """For programs: the same request id asks for the same thing once."""
 
 
-class CustomFieldItem(BaseModel):
+class CustomFieldItem(FieldGroup):
     """A name and a value beside the invoice's number."""
-
-    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
     name: str = Field(title="Name", description="Up to 40 characters.", examples=["Project"])
     value: str = Field(title="Value", description="Up to 140 characters.", examples=["Apollo"])
 
 
-class Options(BaseModel):
+class Options(FieldGroup, title="More options"):
     """More options of an invoice; what stays empty is left as it is."""
-
-    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, title="More options")
 
     payment_terms: PaymentTerms = Field(
         "",

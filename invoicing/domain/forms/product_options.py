@@ -1,7 +1,7 @@
 """Products as choices of a form: what a person picks there, and how the form's schema says so."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +10,7 @@ LISTED_PRODUCT = "Listed product"
 OTHER_PRODUCT = "Another product"
 """The two ways to name a product in a form that has choices."""
 
-LINES = ("LineItem", "LineChange")
+LINES = frozenset(["LineItem", "LineChange"])
 """The groups of fields that name a product, as the forms' schemas call them."""
 
 
@@ -51,7 +51,9 @@ def with_choices(schema: Mapping[str, Any], choices: Sequence[str]) -> dict[str,
         choices: What can be picked; none makes the field an ordinary text again.
     """
     changed = deepcopy(dict(schema))
-    for field in _products(changed):
+    definitions = changed.get("definitions", {})
+    for group in LINES & definitions.keys():
+        field = definitions[group]["properties"]["product"]
         field.pop("anyOf", None)
         if choices:
             field["anyOf"] = [
@@ -59,10 +61,3 @@ def with_choices(schema: Mapping[str, Any], choices: Sequence[str]) -> dict[str,
                 {"title": OTHER_PRODUCT, "type": "string"},
             ]
     return changed
-
-
-def _products(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    definitions = schema.get("definitions", {})
-    for group in LINES:
-        if group in definitions:
-            yield definitions[group]["properties"]["product"]

@@ -1,7 +1,6 @@
 """What the columns of a table mean: by their titles, by whose export it is, by choice."""
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -123,6 +122,16 @@ class Export:
     columns: Mapping[str, str]
     ignored: Sequence[str] = ()
     states: Sequence[str] = ()
+
+    @property
+    def meanings(self) -> dict[str, str]:
+        """What its titles mean, by titles that are plain: columns, `STATE` or `IGNORED`."""
+        known = {
+            **dict.fromkeys(self.ignored, IGNORED),
+            **dict.fromkeys(self.states, STATE),
+            **self.columns,
+        }
+        return {plain_title(title): name for title, name in known.items()}
 
 
 _SALESFORCE = {
@@ -364,9 +373,7 @@ GROUPED = 3
 KINDS, DATES = ("status", "type"), ("date", "datum")
 """Ends of titles about something else than the titles that they are like."""
 
-KNOWN_TITLES = {*COLUMNS, *_ASKED} | {
-    plain_title(title) for one in EXPORTS for title in (*one.columns, *one.ignored, *one.states)
-}
+KNOWN_TITLES = {*COLUMNS, *_ASKED}.union(*(export.meanings for export in EXPORTS))
 """Titles, plain, by which a table is recognised as one."""
 
 MONEY_TITLES = (
@@ -413,11 +420,13 @@ def columns_of(sheet: Sheet, layout: TableLayout) -> list[str]:
         Rejected: with every column that nobody understands, and how to say what it means.
     """
     export = export_of(sheet.titles)
-    names, wrong = [], []
-    for index, title in enumerate(sheet.titles):
-        name, question = _meaning(title, sheet.column(index), export, layout)
-        names.append(name)
-        wrong += [question] if question else []
+    known = {**COLUMNS, **(export.meanings if export else {})}
+    meanings = [
+        _meaning(title, sheet.column(index), known, layout)
+        for index, title in enumerate(sheet.titles)
+    ]
+    names = [name for name, _ in meanings]
+    wrong = [question for _, question in meanings if question]
     if "account" not in names and (row := _titles_elsewhere(sheet)):
         raise Rejected(f"The titles seem to be in row {row}: delete the rows above it.")
     wrong += _twice(sheet, names)
@@ -450,34 +459,31 @@ def export_of(titles: Sequence[str]) -> Export | None:
 def _meaning(
     title: str,
     cells: Sequence[str],
-    export: Export | None,
+    known: Mapping[str, str],
     layout: TableLayout,
 ) -> tuple[str, str]:
-    """A column's meaning, and what has to be asked about it; empty where nothing has."""
+    """A column's meaning, and what has to be asked about it; empty where nothing has.
+
+    Args:
+        title: The column's.
+        cells: Those of it that are not empty.
+        known: What titles mean, by titles that are plain.
+        layout: What was chosen.
+    """
     plain = plain_title(title)
     if choice := layout.choice(title):
         ignored = choice.means == IGNORED
         return (MONEY if ignored and _carries_money(title, cells) else choice.means), ""
-    if export:
-        for known, name in export.columns.items():
-            if plain_title(known) == plain:
-                return name, ""
-        if plain in map(plain_title, export.states):
-            return STATE, ""
-        if plain in map(plain_title, export.ignored):
-            return IGNORED, ""
-    if plain in COLUMNS:
-        return COLUMNS[plain], ""
+    if plain in known:
+        return known[plain], ""
     if not cells:
         return IGNORED, ""
-    bare, currency = split_title(title)
-    if currency and COLUMNS.get(plain_title(bare)) in AMOUNTS:
-        return COLUMNS[plain_title(bare)], ""
-    if currency and plain_title(bare) in _ASKED:
-        plain = plain_title(bare)
+    bare = plain_title(split_title(title)[0])
+    if COLUMNS.get(bare) in AMOUNTS:
+        return COLUMNS[bare], ""
     called = f"The column {title!r}" if title else f"The column without a title ({cells[0][:40]!r})"
-    if plain in _ASKED:
-        return "", f"{called} can mean {' or '.join(_ASKED[plain])}."
+    if asked := _ASKED.get(bare) or _ASKED.get(plain):
+        return "", f"{called} can mean {' or '.join(asked)}."
     if _carries_money(title, cells):
         return MONEY, ""
     if layout.ignore_others:
@@ -497,17 +503,11 @@ def _guess(plain: str, cells: Sequence[str]) -> str:
         return ""
     if plain.endswith(DATES) or plain.startswith(DATES):
         return "due_date" if "due" in plain else ""
-    if likely := _like(plain):
-        return likely
+    near = get_close_matches(plain, COLUMNS, n=1, cutoff=LIKENESS)
+    inside = [word for word in COLUMNS if len(word) >= SHORTEST_WORD and word in plain]
+    if near or inside:
+        return COLUMNS[near[0] if near else max(inside, key=len)]
     return "currency" if all(cell.strip().upper() in CURRENCIES for cell in cells) else ""
-
-
-def _like(plain: str) -> str:
-    """The column that has a title like this one, or one that stands in it."""
-    for near in get_close_matches(plain, COLUMNS, n=1, cutoff=LIKENESS):
-        return COLUMNS[near]
-    words = {word for word in COLUMNS if len(word) >= SHORTEST_WORD and word in plain}
-    return COLUMNS[max(words, key=len)] if words else ""
 
 
 def _carries_money(title: str, cells: Sequence[str]) -> bool:
@@ -542,12 +542,9 @@ def _amount_in(title: str, cells: Sequence[str]) -> str:
 
 
 def _twice(sheet: Sheet, names: Sequence[str]) -> Iterator[str]:
-    counts = Counter(name for name in names if name not in {"", IGNORED, MONEY, STATE, "currency"})
-    for name, count in sorted(counts.items()):
-        if count > 1:
-            titles = [
-                title for title, meant in zip(sheet.titles, names, strict=True) if meant == name
-            ]
+    for name in sorted({*names} - {"", IGNORED, MONEY, STATE, "currency"}):
+        titles = [title for title, meant in zip(sheet.titles, names, strict=True) if meant == name]
+        if len(titles) > 1:
             yield f"The column {name!r} is there more than once: {', '.join(map(repr, titles))}."
 
 

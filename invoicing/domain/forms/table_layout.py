@@ -2,8 +2,9 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from invoicing.domain.forms.parameters import FieldGroup
 from invoicing.domain.forms.table_text import Encoding, Separator, plain_title
 from invoicing.domain.forms.table_values import DateOrder, DecimalMark
 
@@ -37,10 +38,8 @@ Means = Literal[
 ]
 
 
-class ColumnChoice(BaseModel):
+class ColumnChoice(FieldGroup):
     """What one column of a table means."""
-
-    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
     title: str = Field(
         title="Title", description="As the table has it.", examples=["Reference"], min_length=1
@@ -56,12 +55,8 @@ class ColumnChoice(BaseModel):
     )
 
 
-class TableLayout(BaseModel):
+class TableLayout(FieldGroup, title="How the table is read"):
     """How a table is to be read; what stays empty is found out from the table itself."""
-
-    model_config = ConfigDict(
-        extra="forbid", str_strip_whitespace=True, title="How the table is read"
-    )
 
     name: str = Field(
         "",
@@ -105,7 +100,6 @@ class TableLayout(BaseModel):
 
     def over(self, remembered: "TableLayout") -> "TableLayout":
         """These choices, and for what they leave open the remembered ones."""
-        own = {plain_title(choice.title) for choice in self.columns}
-        rest = [one for one in remembered.columns if plain_title(one.title) not in own]
+        rest = [one for one in remembered.columns if not self.choice(one.title)]
         given = {name: value for name, value in self if value}
         return remembered.model_copy(update=given | {"columns": self.columns + rest})

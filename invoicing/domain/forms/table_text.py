@@ -236,8 +236,7 @@ def read_text(text: str, known: Container[str], separator: Separator = "") -> Sh
     if "\0" in text:
         raise Rejected("The table holds signs that are no text: save it as XLSX or CSV UTF-8.")
     text = text.removeprefix("\ufeff")
-    said = SEP_LINE.match(text)
-    if said:
+    if said := SEP_LINE.match(text):
         text = text[said.end() :]
     delimiter = SEPARATORS.get(separator) or (said[1] if said else _separator(text, known))
     cells = csv.reader(_lines(text), delimiter=delimiter, strict=True)
@@ -303,9 +302,9 @@ def refuse_broken_text(sheet: Sheet, used: Sequence[int]) -> None:
 
 
 def _is_broken(text: str) -> bool:
-    if text.isascii():
-        return False
-    return "\ufffd" in text or (is_bad(text) and fix_encoding(text) != text)
+    return not text.isascii() and (
+        "\ufffd" in text or (is_bad(text) and fix_encoding(text) != text)
+    )
 
 
 def _mended(text: str) -> str:

@@ -52,44 +52,40 @@ def total_problems(
         discount: Off the whole invoice.
         taxes: Of the whole invoice; None where Stripe works them out when it is sent.
     """
+    known, added = taxes or (), [tax for tax in taxes or () if not tax.inclusive]
     for number, line, claims in zip(form.rows, lines, form.claims, strict=True):
+        where, net = f"Row {number}", line.net(currency)
         for mark in sorted(claims.currencies):
             if mark != currency and currency not in SYMBOLS.get(mark, ()):
-                yield f"Row {number}: an amount is in {mark}, the invoice would be in {currency}."
-        place, net = f"Row {number}", line.net(currency)
-        if claims.line_total is not None:
-            yield from _differs(place, "line total", claims.line_total, [net])
-        for what, said, billed in (
-            ("tax amount", claims.tax_amount or None, _tax(net, taxes or ())),
-            ("line total with tax", claims.line_total_with_tax, net + _tax(net, _added(taxes))),
-        ):
-            if said is not None and (taxes is None or (discount and taxes)):
-                yield f"{place}: {_UNKNOWN.format(what=what, said=said)}"
-            elif said is not None:
-                yield from _differs(place, what, said, [billed])
-    where, header = form.where, form.header
-    if header.invoice_subtotal is not None:
-        yield from _differs(where, "subtotal", header.invoice_subtotal, [subtotal(lines, currency)])
-    if header.invoice_tax and taxes is None:
-        yield f"{where}: {_UNKNOWN.format(what='tax', said=header.invoice_tax)}"
-    elif header.invoice_tax is not None:
-        sums = _tax_sums(lines, currency, discount, taxes or ())
-        yield from _differs(where, "tax", header.invoice_tax, sums)
-    for what, said in (("total", header.invoice_total), ("amount due", header.amount_due)):
-        if said is not None and taxes is None:
-            yield f"{where}: {_UNKNOWN.format(what=what, said=said)}"
-        elif said is not None:
-            yield from _differs(where, what, said, _totals(lines, currency, discount, taxes or ()))
+                yield f"{where}: an amount is in {mark}, the invoice would be in {currency}."
+        tax, with_tax = [_tax(net, known)], [net + _tax(net, added)]
+        if taxes is None or (discount and taxes):  # nobody knows the line's part of it
+            tax = with_tax = []
+        yield from _differs(where, "line total", claims.line_total, [net])
+        yield from _differs(where, "tax amount", claims.tax_amount or None, tax)
+        yield from _differs(where, "line total with tax", claims.line_total_with_tax, with_tax)
+    where, header, whole = form.where, form.header, total(lines, currency, discount)
+    sums = _tax_sums(lines, currency, discount, known)
+    totals = [whole + tax for tax in _tax_sums(lines, currency, discount, added)]
+    if taxes is None:
+        sums = totals = []
+    no_tax_is_right = not taxes and not header.invoice_tax
+    yield from _differs(where, "subtotal", header.invoice_subtotal, [subtotal(lines, currency)])
+    yield from _differs(where, "tax", None if no_tax_is_right else header.invoice_tax, sums)
+    yield from _differs(where, "total", header.invoice_total, totals)
+    yield from _differs(where, "amount due", header.amount_due, totals)
 
 
-_UNKNOWN = (
-    "the {what} {said} cannot be compared, since Stripe works the tax out when the invoice is "
-    "sent; empty the column, and look at the preview."
-)
-
-
-def _differs(where: str, what: str, said: Decimal, billed: Sequence[Money]) -> Iterator[str]:
-    if Money.of(said, billed[0].currency) not in billed:
+def _differs(where: str, what: str, said: Decimal | None, billed: Sequence[Money]) -> Iterator[str]:
+    """Say that a figure is none of those that would be billed, or that nobody knows them: empty."""
+    if said is None:
+        return
+    if not billed:
+        yield (
+            f"{where}: the {what} {said} cannot be compared, since Stripe works the tax out when "
+            "the invoice is sent; empty the column, and look at the preview."
+        )
+    elif Money.of(said, billed[0].currency) not in billed:
         yield f"{where}: the {what} {said} is not the {billed[0]} that would be billed."
 
 
@@ -103,19 +99,6 @@ def _tax(net: Money, taxes: Sequence[Tax]) -> Money:
         else:
             parts.append(share(net, tax.percent))
     return sum(parts, Money(net.currency, 0))
-
-
-def _totals(
-    lines: Sequence[Line], currency: str, discount: Discount | None, taxes: Sequence[Tax]
-) -> list[Money]:
-    """What the invoice comes to."""
-    whole = total(lines, currency, discount)
-    return [whole + tax for tax in _tax_sums(lines, currency, discount, _added(taxes))]
-
-
-def _added(taxes: Sequence[Tax] | None) -> list[Tax]:
-    """The taxes that prices do not contain."""
-    return [tax for tax in taxes or () if not tax.inclusive]
 
 
 def _tax_sums(

@@ -5,13 +5,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, tzinfo
 from decimal import Decimal
-from functools import lru_cache
+from functools import lru_cache, partial
+from itertools import product
 from typing import Generic, Literal, TypeVar
 
 from babel import Locale
 
 from invoicing.domain.forms.table_text import Broken, Exact
-from invoicing.domain.model.countries import LANGUAGES
+from invoicing.domain.model.countries import LANGUAGES, one_meaning_each
 from invoicing.domain.model.money import CURRENCIES, plain
 
 Value = TypeVar("Value", Decimal, date)
@@ -146,11 +147,10 @@ def _day(cell: str, order: str, zone: tzinfo, *, utc: bool) -> date | None:
 
 def _day_in_numbers(found: re.Match[str], order: str) -> date | None:
     year, month, day = (found[place] for place in PLACES[order])
-    if len(year) == 4:
-        return date(int(year), int(month), int(day))
-    if len(year) < 2 or int(year) < EARLIEST_SHORT_YEAR:
+    if len(year) < 4 and int(year) < EARLIEST_SHORT_YEAR:
         return None
-    return date(2000 + int(year), int(month), int(day))
+    century = 0 if len(year) == 4 else 2000
+    return date(century + int(year), int(month), int(day))
 
 
 def _day_of_moment(day: date, found: re.Match[str], zone: tzinfo, *, utc: bool) -> date | None:
@@ -176,14 +176,13 @@ def _months() -> dict[str, int | None]:
 
     Names are those of Unicode's CLDR.
     """
-    found: dict[str, int | None] = {"sept": 9}
-    for language in LANGUAGES:
-        for width in ("wide", "abbreviated"):
-            for use in ("format", "stand-alone"):
-                for month, name in Locale.parse(language).months[use][width].items():
-                    word = name.casefold().rstrip(".")
-                    found[word] = month if found.get(word, month) == month else None
-    return found
+    named = (
+        (name.casefold().rstrip("."), month)
+        for language in LANGUAGES
+        for width, use in product(("wide", "abbreviated"), ("format", "stand-alone"))
+        for month, name in Locale.parse(language).months[use][width].items()
+    )
+    return one_meaning_each([("sept", 9), *named])
 
 
 NumberKind = Literal["amount", "percentage", "quantity"]
@@ -207,7 +206,7 @@ def decide_numbers(
 
     def exact(cell: str) -> Decimal | None:
         kept = re.sub(r"[^\d.%-]", "", cell) if kind == "quantity" else cell
-        return reader(".")(kept)
+        return ways["point"](kept)
 
     ways = {word: reader(mark) for word, mark in MARKS.items()}
     return _decide(cells, ways, mark, exact=exact, how="choose its Decimal mark, point or comma")
@@ -217,16 +216,14 @@ def decide_days(
     cells: Sequence[str], order: DateOrder, zone: tzinfo, *, utc: bool = False
 ) -> Decision[date]:
     """How the dates of a column are read: by their own cells, or by somebody's choice."""
-
-    def reader(order: str) -> Reader[date]:
-        return lambda cell: read_day(cell, order, zone, utc=utc)
-
-    ways: dict[str, Reader[date]] = {order: reader(order) for order in DATE_ORDERS}
+    ways: dict[str, Reader[date]] = {
+        way: partial(read_day, order=way, zone=zone, utc=utc) for way in DATE_ORDERS
+    }
     return _decide(
         cells,
         ways,
         order,
-        exact=reader("day first"),
+        exact=ways["day first"],
         how=f"choose its Order of dates, {', '.join(DATE_ORDERS[:-1])} or {DATE_ORDERS[-1]}",
     )
 
@@ -249,7 +246,9 @@ def _decide(
         return decision(chosen)
     texts = dict.fromkeys(cell for cell in cells if not isinstance(cell, Exact | Broken))
     readings = [(cell, {way: read(cell) for way, read in ways.items()}) for cell in texts]
-    known = [(cell, values) for cell, values in readings if any(_there(values))]
+    known = [
+        (cell, values) for cell, values in readings if any(v is not None for v in values.values())
+    ]
     fitting = [way for way in ways if all(values[way] is not None for _, values in known)]
     first = next(iter(ways))
     if not fitting:
@@ -266,7 +265,3 @@ def _decide(
 
 def _shown(value: object) -> str:
     return plain(value) if isinstance(value, Decimal) else str(value)
-
-
-def _there(values: Mapping[str, object]) -> list[bool]:
-    return [value is not None for value in values.values()]

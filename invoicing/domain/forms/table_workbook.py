@@ -3,7 +3,6 @@
 import io
 import re
 import zipfile
-from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
@@ -110,7 +109,8 @@ def read_workbook(raw: bytes, name: str = "") -> Sheet:
             f"The cell {struck.coordinate} is struck out: delete what is not meant, or take the "
             "line through it away."
         )
-    return Sheet.of(_rows(sheet, written))
+    rows = zip(sheet.iter_rows(), written.iter_rows(), strict=True)
+    return Sheet.of([_cell(*pair) for pair in zip(*row, strict=True)] for row in rows)
 
 
 def _is_struck(cell: Any) -> bool:
@@ -140,12 +140,6 @@ def _chosen(workbook: Any, name: str) -> Any:
     raise Rejected(f"Say under Sheet which one is meant; the workbook has {names}.")
 
 
-def _rows(values: Any, formulas: Any) -> Iterator[Sequence[str]]:
-    pairs = zip(values.iter_rows(), formulas.iter_rows(), strict=True)
-    for row, written in pairs:
-        yield [_cell(cell, one) for cell, one in zip(row, written, strict=True)]
-
-
 def _cell(cell: Any, written: Any) -> str:
     value = cell.value
     if value is None and written.data_type == "f" and cell.data_type != "str":
@@ -165,11 +159,11 @@ def _cell(cell: Any, written: Any) -> str:
 
 def _number(value: float, shown_as: str) -> str:
     """A number, with the percent sign, the currency or the words that the sheet shows beside it."""
-    number = Decimal(f"{value:.{SIGNIFICANT_DIGITS}g}") if isinstance(value, float) else value
+    number = Decimal(f"{value:.{SIGNIFICANT_DIGITS}g}" if isinstance(value, float) else value)
     before, digits, after, percent = _parts(shown_as.partition(";")[0])
-    text = plain(Decimal(number) * 100 if percent else Decimal(number))
+    text = plain(number * 100 if percent else number)
     if re.fullmatch("0{2,}", digits) and not percent:
-        text = f"{Decimal(number):0{len(digits)}f}"
+        text = f"{number:0{len(digits)}f}"
     sign = (before + after).strip()
     if sign in SYMBOLS or re.fullmatch("[A-Z]{3}", sign):
         return f"{sign} {text}"

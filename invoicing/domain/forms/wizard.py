@@ -9,14 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    Field,
-    WithJsonSchema,
-)
+from pydantic import BaseModel, Field
 
 from invoicing.domain.forms.dialogue import (
     Dialogue,
@@ -26,7 +21,7 @@ from invoicing.domain.forms.dialogue import (
     question_text,
     read_answer,
 )
-from invoicing.domain.forms.parameters import LineItem, Number, empty_is_none
+from invoicing.domain.forms.parameters import DateOrEmpty, LineItem, Number
 from invoicing.domain.forms.price_book import PriceBookEntry
 from invoicing.domain.model import markdown
 from invoicing.domain.model.invoice import (
@@ -37,8 +32,7 @@ from invoicing.domain.model.invoice import (
     line_problems,
 )
 from invoicing.domain.model.invoice_details import Terms
-from invoicing.domain.model.markdown import LINE_COLUMNS
-from invoicing.domain.model.money import Money, plain
+from invoicing.domain.model.money import Money, line_amount, plain
 from invoicing.domain.model.wording import counted
 
 MAX_LISTED = 100
@@ -62,6 +56,9 @@ ON_A_DATE = "Due on a date"
 
 TERMS = {terms.value: terms.days for terms in Terms}
 
+ANYTHING = Line("", 1, "anything", Decimal(1), Decimal(1))
+"""A line with which a header is right or wrong by itself."""
+
 
 @dataclass(frozen=True, slots=True)
 class WizardContext:
@@ -71,10 +68,6 @@ class WizardContext:
     currency: str
     entries: tuple[PriceBookEntry, ...]
     today: date
-
-    def price(self, amount: Decimal) -> str:
-        """A unit price for people; it may have more decimals than its currency."""
-        return f"{plain(amount)} {self.currency}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +79,6 @@ class Order:
     items: tuple[LineItem, ...] = field(default=())
 
 
-OptionalDate = Annotated[
-    date | None,
-    BeforeValidator(empty_is_none),
-    WithJsonSchema({"type": "string", "format": "date"}),
-]
-
 # Step 1: the customer
 
 
@@ -102,31 +89,30 @@ def choose_account(word: str, find: Callable[[str], Sequence[Account]]) -> Dialo
         word: What is known already: an id, a name, a part of a name, or nothing.
         find: Finds the Accounts that a word may mean.
     """
-    reason = ""
     while True:
         found = find(word) if word else []
         if len(found) == 1:
             return found[0]
         labels = {f"{account.name} ({account.id})": account for account in found}
-        if word and not found:
-            reason = f"There is no Account {word!r} in Salesforce."
+        nobody = bool(word) and not found
+        reason = f"There is no Account {word!r} in Salesforce." if nobody else ""
         answer = yield _account_question(list(labels), reason)
         chosen, search = str(answer.get("account", "")), str(answer.get("search", ""))
         if chosen in labels and not search.strip():
             return labels[chosen]
-        word, reason = (search if labels else chosen).strip(), ""
+        word = (search if labels else chosen).strip()
 
 
 def _account_question(labels: Sequence[str], reason: str) -> Question:
-    text = question_text("Who is billed?", reason=reason)
-    if not labels:
+    if labels:
+        matches = f"{counted(len(labels), 'Account')} match."
+        form = _searchable("ChooseAccount", "account", "Account", [*labels, SEARCH])
+    else:
+        matches = ""
         title = "The Account's name, a part of it, or its Salesforce id."
         account = (str, Field(title="Account", description=title, min_length=1))
-        return Question(text, form_model("ChooseAccount", account=account))
-    text = question_text(
-        "Who is billed?", f"{counted(len(labels), 'Account')} match.", reason=reason
-    )
-    return Question(text, _searchable("ChooseAccount", "account", "Account", [*labels, SEARCH]))
+        form = form_model("ChooseAccount", account=account)
+    return Question(question_text("Who is billed?", matches, reason=reason), form)
 
 
 def _searchable(name: str, what: str, title: str, choices: Sequence[str]) -> type[BaseModel]:
@@ -154,33 +140,26 @@ def ask_header(context: WizardContext, order: Order) -> Dialogue[Order]:
             ),
             form,
         )
-        filled = read_answer(form, (yield question))
+        filled: Any = read_answer(form, (yield question))
         if isinstance(filled, str):
             reason = filled
             continue
-        header: Any = filled
-        due = header.due_date
-        if header.payment_terms in TERMS:
-            due = context.today + timedelta(days=TERMS[header.payment_terms])
-        order = replace(order, description=header.purpose.strip(), due_date=due)
+        due = filled.due_date
+        if filled.payment_terms in TERMS:
+            due = context.today + timedelta(days=TERMS[filled.payment_terms])
+        order = replace(order, description=filled.purpose.strip(), due_date=due)
         problems = [] if order.description else ["The description is missing."]
-        if header.payment_terms not in (*TERMS, ON_A_DATE):
-            problems.append(f"There are no payment terms {header.payment_terms!r}.")
-        problems += _header_problems(context, due)
+        if filled.payment_terms not in (*TERMS, ON_A_DATE):
+            problems.append(f"There are no payment terms {filled.payment_terms!r}.")
+        problems += draft_problems(
+            due_date=due, currency=context.currency, lines=[ANYTHING], today=context.today
+        )
         if not problems:
             return order
         reason = " ".join(problems)
 
 
-def _header_problems(context: WizardContext, due: date | None) -> list[str]:
-    anything = Line("", 1, "anything", Decimal(1), Decimal(1))
-    return draft_problems(
-        due_date=due, currency=context.currency, lines=[anything], today=context.today
-    )
-
-
 def _header_form(order: Order) -> type[BaseModel]:
-    terms = ON_A_DATE if order.due_date else "Net 30"
     due = order.due_date
     return form_model(
         "DescribeInvoice",
@@ -195,13 +174,13 @@ def _header_form(order: Order) -> type[BaseModel]:
         payment_terms=(
             choice([*TERMS, ON_A_DATE]),
             Field(
-                terms,
+                ON_A_DATE if due else "Net 30",
                 title="Payment terms",
                 description=f"Days from today, or '{ON_A_DATE}' and the date below.",
             ),
         ),
         due_date=(
-            OptionalDate,
+            DateOrEmpty,
             Field(
                 due.isoformat() if due else "",  # the form sends it back, and may send no null
                 title="Due date",
@@ -272,7 +251,7 @@ def _narrowed(context: WizardContext, search: str) -> dict[str, PriceBookEntry]:
     labels = {}
     for entry in found:
         which = f" [{entry.code or entry.product_id}]" if names.count(entry.name) > 1 else ""
-        labels[f"{entry.name}{which} ({context.price(entry.unit_price)})"] = entry
+        labels[f"{entry.name}{which} ({plain(entry.unit_price)} {context.currency})"] = entry
     return labels
 
 
@@ -310,15 +289,12 @@ def _ask_price(
         if isinstance(filled, str):
             reason = filled
             continue
-        line = Line("", number, filled.text.strip(), filled.quantity, filled.unit_price)
-        named = replace(line, product_name=entry.name)
-        problems = list(line_problems(number, named, context.currency))
+        text, quantity, price = filled.text.strip(), filled.quantity, filled.unit_price
+        line = Line("", number, text, quantity, price, product_name=entry.name)
+        problems = list(line_problems(number, line, context.currency))
         if not problems:
             item = LineItem(
-                product=entry.product_id,
-                quantity=line.quantity,
-                unit_price=line.unit_price,
-                description=line.description,
+                product=entry.product_id, quantity=quantity, unit_price=price, description=text
             )
             return item, filled.more == YES
         reason = " ".join(problems)
@@ -372,16 +348,14 @@ def _summary(context: WizardContext, order: Order) -> tuple[str, ...]:
     total = Money(context.currency, 0)
     for number, item in enumerate(order.items, 1):
         price = item.unit_price or Decimal(0)
-        line = Line("", number, "", item.quantity, price)
-        amount = line.amount(context.currency)
+        amount = line_amount(item.quantity, price, context.currency)
         total += amount
         rows.append((number, _name(context, item), plain(item.quantity), plain(price), amount))
     rows.append(("", "**Total**", "", "", f"**{total}**"))
-    said = f"{order.description} · due {order.due_date}"
     return (
         f"Step 4 of 4: the invoice for {context.account.name}",
-        said,
-        markdown.table(LINE_COLUMNS, rows),
+        f"{order.description} · due {order.due_date}",
+        markdown.table(markdown.LINE_COLUMNS, rows),
         "" if total.minor or not order.items else NOTHING_TO_PAY,
     )
 

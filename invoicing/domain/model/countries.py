@@ -1,9 +1,13 @@
 """Countries, as people write them on an Account, and their codes of two letters (ISO 3166-1)."""
 
+from collections.abc import Iterable
 from functools import lru_cache
+from typing import TypeVar
 
 from babel import Locale
 from babel.core import get_global
+
+Meaning = TypeVar("Meaning")
 
 LANGUAGES = (
     *("en", "de", "fr", "es", "it", "nl", "pt", "pl", "sv", "da", "nb", "fi", "is", "cs", "sk"),
@@ -50,20 +54,25 @@ def _plain(said: str) -> str:
 @lru_cache(maxsize=1)
 def _codes() -> frozenset[str]:
     """All codes of countries; CLDR has regions and inventions of its own beside them."""
-    numbered = (
-        codes for number, codes in get_global("territory_aliases").items() if number.isdigit()
-    )
-    known = {codes[0] for codes in numbered if len(codes) == 1}
+    aliases = get_global("territory_aliases").items()
+    known = {codes[0] for number, codes in aliases if number.isdigit() and len(codes) == 1}
     return frozenset(known & Locale.parse("en").territories.keys()) - NO_COUNTRIES
 
 
 @lru_cache(maxsize=1)
 def _by_name() -> dict[str, str | None]:
     """Codes by name in all languages; None where the name has several."""
-    found: dict[str, str | None] = {}
-    for language in LANGUAGES:
-        for code, name in Locale.parse(language).territories.items():
-            if code in _codes():
-                word = _plain(name)
-                found[word] = code if found.get(word, code) == code else None
+    return one_meaning_each(
+        (_plain(name), code)
+        for language in LANGUAGES
+        for code, name in Locale.parse(language).territories.items()
+        if code in _codes()
+    )
+
+
+def one_meaning_each(words: Iterable[tuple[str, Meaning]]) -> dict[str, Meaning | None]:
+    """What each word means; None where it means several things."""
+    found: dict[str, Meaning | None] = {}
+    for word, meaning in words:
+        found[word] = meaning if found.get(word, meaning) == meaning else None
     return found

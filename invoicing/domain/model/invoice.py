@@ -138,14 +138,12 @@ class Invoice:
     def billed(self) -> Details:
         """The details as Stripe is given them: together with what the org's own fields say."""
         own, more = self.details, self.org_fields
-        fields = own.custom_fields + more.custom_fields
-        if own.automatic_tax or own.tax_rates:
-            return replace(own, custom_fields=fields)
+        taxes = own if own.automatic_tax or own.tax_rates else more
         return replace(
             own,
-            custom_fields=fields,
-            automatic_tax=more.automatic_tax,
-            tax_rates=more.tax_rates,
+            custom_fields=own.custom_fields + more.custom_fields,
+            automatic_tax=taxes.automatic_tax,
+            tax_rates=taxes.tax_rates,
         )
 
     @property

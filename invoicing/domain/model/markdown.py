@@ -24,11 +24,8 @@ def link(label: str | None, url: str | None) -> str:
     """A link, or its label alone where there is nowhere on the web to go."""
     if not label or not url or not WEB_ADDRESS.fullmatch(url):
         return label or ""
-    return f"[{NOT_IN_A_LABEL.sub(_escape, label)}]({url})"
-
-
-def _escape(found: re.Match[str]) -> str:
-    return f"\\{found[0]}"
+    escaped = NOT_IN_A_LABEL.sub(r"\\\g<0>", label)
+    return f"[{escaped}]({url})"
 
 
 def _row(cells: Sequence[object]) -> str:

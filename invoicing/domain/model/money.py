@@ -9,23 +9,7 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 
 ZERO_DECIMAL = frozenset(
-    [
-        "BIF",
-        "CLP",
-        "DJF",
-        "GNF",
-        "JPY",
-        "KMF",
-        "KRW",
-        "MGA",
-        "PYG",
-        "RWF",
-        "VND",
-        "VUV",
-        "XAF",
-        "XOF",
-        "XPF",
-    ]
+    "BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF VND VUV XAF XOF XPF".split()  # noqa: SIM905
 )
 THREE_DECIMAL = frozenset(["BHD", "JOD", "KWD", "OMR", "TND"])
 TWO_DECIMAL = frozenset(
@@ -80,24 +64,22 @@ https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts"""
 EXACT_DIGITS = 60
 """Digits that products of quantities and prices are worked out with; none is lost."""
 
-# Two decimals in Stripe's API for history's sake, though the currency has no minor unit.
-WHOLE_UNITS_ONLY = frozenset(["ISK", "UGX"])
+EXPONENTS = {**dict.fromkeys(ZERO_DECIMAL, 0), **dict.fromkeys(THREE_DECIMAL, 3)}
+"""Decimals of currencies in Stripe's API that are not two."""
+
+STEPS = {"ISK": 100, "UGX": 100, **dict.fromkeys(THREE_DECIMAL, 10)}
+"""In minor units, where it is not one. ISK and UGX have two decimals in Stripe's API for history's
+sake, though they have no minor unit."""
 
 
 def exponent(currency: str) -> int:
     """Number of decimals of a currency in Stripe's API: 0, 2 or 3."""
-    code = currency.upper()
-    if code in ZERO_DECIMAL:
-        return 0
-    return 3 if code in THREE_DECIMAL else 2
+    return EXPONENTS.get(currency.upper(), 2)
 
 
 def chargeable_step(currency: str) -> int:
     """The smallest amount, in minor units, that Stripe charges: amounts are its multiples."""
-    code = currency.upper()
-    if code in WHOLE_UNITS_ONLY:
-        return 100
-    return 10 if code in THREE_DECIMAL else 1
+    return STEPS.get(currency.upper(), 1)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -114,7 +96,7 @@ class Money:
     @classmethod
     def of(cls, amount: Decimal | int | str, currency: str) -> "Money":
         """Make money of a decimal amount, rounding half up to the minor unit."""
-        return cls(currency.upper(), to_minor(Decimal(amount), currency))
+        return cls(currency, to_minor(Decimal(amount), currency))
 
     @property
     def decimal(self) -> Decimal:
