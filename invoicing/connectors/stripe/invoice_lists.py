@@ -1,22 +1,15 @@
 """Many invoices, page by page, as they were sent: of a million, only a few fields are read."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import msgspec
+import stripe
 
 from invoicing.connectors.stripe.answers import PAGE_SIZE, Page, read_all
 from invoicing.connectors.stripe.errors import translated_errors
 from invoicing.connectors.stripe.invoices import Invoices
-from invoicing.domain.stripe.resources import (
-    ListedInvoice,
-    StripeInvoice,
-    WholeInvoice,
-)
-
-if TYPE_CHECKING:
-    from stripe import params as sdk
-
+from invoicing.domain.stripe.resources import ListedInvoice, StripeInvoice, WholeInvoice
 
 T = TypeVar("T")
 
@@ -30,9 +23,16 @@ class InvoiceLists(Invoices):
 
     def invoices_of(self, customer_id: str, since: datetime) -> list[WholeInvoice]:
         """A customer's invoices created at or after a UTC instant, newest first."""
-        params: sdk.InvoiceListParams = {"customer": customer_id, "limit": PAGE_SIZE}
-        params["created"] = {"gte": int(since.timestamp())}
-        return read_all("look for the invoice", WholeInvoice, self._v1.invoices.list, params)
+        return read_all(
+            "look for the invoice",
+            WholeInvoice,
+            self._v1.invoices.list,
+            {
+                "customer": customer_id,
+                "created": {"gte": int(since.timestamp())},
+                "limit": PAGE_SIZE,
+            },
+        )
 
     def invoice_page(
         self, since: int, until: int, after: str | None
@@ -74,9 +74,9 @@ class InvoiceLists(Invoices):
         self,
         decoder: msgspec.json.Decoder[Page[T]],
         after: str | None,
-        created: "sdk.InvoiceListParamsCreated",
+        created: "stripe.params.InvoiceListParamsCreated",
     ) -> Page[T]:
-        params: sdk.InvoiceListParams = {"created": created, "limit": PAGE_SIZE}
+        params: stripe.params.InvoiceListParams = {"created": created, "limit": PAGE_SIZE}
         if after:
             params["starting_after"] = after
         with translated_errors("list invoices"):

@@ -18,8 +18,6 @@ T = TypeVar("T")
 CONNECTIONS = 48
 """Connections kept open for list pages that are read side by side."""
 
-ENCODING = {"Accept-Encoding": "gzip"}
-
 
 class KeptBodies(stripe.HTTPClient):
     """Keeps the bodies of answers as they came, and shows the SDK that they came.
@@ -48,7 +46,7 @@ class KeptBodies(stripe.HTTPClient):
         **_: Any,
     ) -> Any:
         """Send a request as the SDK asks for it."""
-        sent = {**ENCODING, **(headers or {})}
+        sent = {"Accept-Encoding": "gzip", **(headers or {})}
         try:
             answer = self._send(method, url, headers=sent, body=post_data)
         except HTTPError as error:
