@@ -5,7 +5,6 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any, cast
 
-import msgspec
 import stripe
 from more_itertools import chunked, first
 
@@ -14,12 +13,10 @@ from invoicing.connectors.stripe.connection import Connection
 from invoicing.connectors.stripe.errors import translated_errors
 from invoicing.domain.stripe.resources import Dated, Event
 from invoicing.errors import NotFound
-from invoicing.typed_answers import convert
+from invoicing.typed_answers import convert, decode
 
 EVENT_TYPES = 20
 """The most types by which one list of events may be filtered."""
-
-_OBJECT = msgspec.json.Decoder(dict[str, Any])
 
 
 class Events(Connection):
@@ -76,5 +73,5 @@ class Events(Connection):
         """The object at a path such as a thin event names it; None when it is gone."""
         with suppress(NotFound), translated_errors("read what an event is about"):
             self._pages.raw_request("get", url)
-            return self._bodies.decoded(_OBJECT)
+            return decode(self._bodies.last(), dict[str, Any])
         return None

@@ -3,19 +3,15 @@
 from datetime import datetime
 from typing import TypeVar
 
-import msgspec
 import stripe
 
 from invoicing.connectors.stripe.answers import PAGE_SIZE, Page, read_all
 from invoicing.connectors.stripe.errors import translated_errors
 from invoicing.connectors.stripe.invoices import Invoices
 from invoicing.domain.stripe.resources import ListedInvoice, StripeInvoice, WholeInvoice
+from invoicing.typed_answers import decode
 
 T = TypeVar("T")
-
-_LISTED = msgspec.json.Decoder(Page[ListedInvoice])
-_PROJECTED = msgspec.json.Decoder(Page[StripeInvoice])
-_WHOLE = msgspec.json.Decoder(Page[WholeInvoice])
 
 
 class InvoiceLists(Invoices):
@@ -47,7 +43,7 @@ class InvoiceLists(Invoices):
         Returns:
             Of each invoice what a full sync compares, and whether there are more after them.
         """
-        page = self._listed(_LISTED, after, {"gte": since, "lt": until})
+        page = self._listed(ListedInvoice, after, {"gte": since, "lt": until})
         return page["data"], page["has_more"]
 
     def facts_page(self, until: int, after: str | None) -> list[StripeInvoice]:
@@ -60,11 +56,11 @@ class InvoiceLists(Invoices):
         Returns:
             A page, which is empty when there are no more.
         """
-        return self._listed(_PROJECTED, after, {"lt": until})["data"]
+        return self._listed(StripeInvoice, after, {"lt": until})["data"]
 
     def whole_page(self, until: int, after: str | None) -> list[WholeInvoice]:
         """The same as :meth:`facts_page`, with all their lines."""
-        page = self._listed(_WHOLE, after, {"lt": until})["data"]
+        page = self._listed(WholeInvoice, after, {"lt": until})["data"]
         for invoice in page:
             if invoice["lines"]["has_more"]:
                 invoice["lines"] = {"data": self.invoice_lines(invoice["id"]), "has_more": False}
@@ -72,7 +68,7 @@ class InvoiceLists(Invoices):
 
     def _listed(
         self,
-        decoder: msgspec.json.Decoder[Page[T]],
+        shape: type[T],
         after: str | None,
         created: "stripe.params.InvoiceListParamsCreated",
     ) -> Page[T]:
@@ -81,4 +77,4 @@ class InvoiceLists(Invoices):
             params["starting_after"] = after
         with translated_errors("list invoices"):
             self._pages.raw_request("get", "/v1/invoices", **params)
-            return self._bodies.decoded(decoder)
+            return decode(self._bodies.last(), Page[shape])  # type: ignore[valid-type]
