@@ -261,7 +261,6 @@ class PaymentIntent(Identified):
 class Means(TypedDict):
     """What an invoice was paid by; the intent is whole where it was asked for."""
 
-    type: str
     charge: NotRequired[str | None]
     payment_intent: NotRequired[str | PaymentIntent | None]
     payment_record: NotRequired[str | None]
@@ -293,7 +292,6 @@ class PaidInvoice(WholeInvoice):
 class Refund(Dated):
     """Money given back, in minor units."""
 
-    object: str
     amount: int
     status: str | None
     charge: str | None
@@ -303,7 +301,6 @@ class Refund(Dated):
 class Dispute(Dated):
     """Money that a customer's bank claims back, in minor units."""
 
-    object: str
     amount: int
     currency: str
     status: str
