@@ -27,7 +27,7 @@ from tasks.records.org_facts import text_lengths
 from tasks.records.record_writer import kept_of_lines
 from tasks.runtime.clock import today
 from tasks.runtime.step import step
-from tasks.sending.agreed_content import Content, agree, content_of, other_content, went_out
+from tasks.sending.agreed_content import agree, content_of, other_content, went_out
 
 
 @step("compare the totals")
@@ -59,7 +59,13 @@ def compare_totals(stripe_id: str, invoice: Invoice, customer_id: str) -> Amount
     if not invoice.made_in_stripe:
         _check_sums(draft, len(there.lines), invoice)
     if not finalized:
-        _check_content(draft, there, invoice)
+        if invoice.made_in_stripe:
+            _check_unchanged(draft, there.lines, invoice)
+        elif differing := other_content(invoice, there):
+            raise Conflict(
+                f"{invoice.name} was not sent: somebody changes its draft {stripe_id} in Stripe. "
+                f"It has {differing}. Send it again, and its content is the record's again."
+            )
         agree(invoice, there.header, there.facts)
     return asked
 
@@ -101,17 +107,6 @@ def _check_sums(draft: WholeInvoice, lines: int, invoice: Invoice) -> None:
         counted(lines, "line"),
         request_params.tax_of(draft),
     )
-
-
-def _check_content(draft: WholeInvoice, there: Content, invoice: Invoice) -> None:
-    """Hold what a draft bills to what was filled in, or to what its record mirrors of it."""
-    if invoice.made_in_stripe:
-        _check_unchanged(draft, there.lines, invoice)
-    elif differing := other_content(invoice, there):
-        raise Conflict(
-            f"{invoice.name} was not sent: somebody changes its draft {draft['id']} in Stripe. It "
-            f"has {differing}. Send it again, and its content is the record's again."
-        )
 
 
 def _check_still_wanted(status: str, invoice: Invoice) -> None:

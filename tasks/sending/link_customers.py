@@ -107,16 +107,13 @@ def _new_problems(account: Account) -> Iterator[str]:
     if not account.invoice_email:
         yield f"{account.name} has no e-mail address for invoices; fill Invoice E-mail on it."
     linked = links.customer_of(account.id) or account.stripe_customer_id
-    if linked and not _is_made_for(account, linked) and stripe.client().customer(linked):
+    made = intents.find(CREATE_CUSTOMER, account.id)
+    is_made_for_it = made is not None and made.outcome == linked
+    if linked and not is_made_for_it and stripe.client().customer(linked):
         yield (
             f"{account.name} is billed as {linked}. Name another customer by its id, or delete "
             "that one in Stripe first."
         )
-
-
-def _is_made_for(account: Account, customer_id: str) -> bool:
-    made = intents.find(CREATE_CUSTOMER, account.id)
-    return made is not None and made.outcome == customer_id
 
 
 def link(checked: Sequence[CustomerLink], *, all_or_nothing: bool) -> list[CustomerLink]:

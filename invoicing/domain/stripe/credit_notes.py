@@ -177,8 +177,9 @@ def _given_back_problems(
     def money(minor: int) -> Money:
         return Money(state.currency, minor)
 
-    unnoted, lost = _refunded_without_note(state, money_back), money(money_back.lost)
-    undecided = money_back.undecided
+    # A refund of what was paid too much is not of the invoice's own sum, and needs no credit note.
+    unnoted = money(max(0, sum(rest for _, rest in money_back.unnoted) - state.overpaid.minor))
+    lost, undecided = money(money_back.lost), money_back.undecided
     if give_back == "nothing":
         already = " Or refunded already: a refund of it lacks its credit note."
         yield (
@@ -218,15 +219,6 @@ def _given_back_problems(
             f"{money(money_back.refundable)} of it, and cannot refund {back}. Choose out of band, "
             "and pay it back the way it came."
         )
-
-
-def _refunded_without_note(state: InvoiceState, money_back: MoneyBack) -> Money:
-    """What was refunded of an invoice's own sum without a credit note.
-
-    A refund of what was paid too much is not of it, and needs none.
-    """
-    unnoted = sum(rest for _, rest in money_back.unnoted)
-    return Money(state.currency, max(0, unnoted - state.overpaid.minor))
 
 
 def _linked(money_back: MoneyBack, back: Money) -> "tuple[sdk.CreditNoteCreateParamsRefund, ...]":
