@@ -50,7 +50,13 @@ def compare_totals(stripe_id: str, invoice: Invoice, customer_id: str) -> Amount
     check_lines(invoice)
     draft = _read_draft(stripe_id, invoice, customer_id)
     finalized = draft["status"] != "draft"
-    asked = amount_due(draft, _agreed(invoice, finalized=finalized), _agreed_total(invoice))
+    # Until it is final, what was agreed counts for this very content only.
+    content = None if finalized else invoice.content_digest
+    asked = amount_due(
+        draft,
+        agreed=_agreed(AGREE, invoice, content),
+        agreed_total=_agreed(AGREE_TOTAL, invoice),
+    )
     there = content_of(draft)
     if finalized:
         asked = replace(asked, other_content=other_content(invoice, there))
@@ -125,18 +131,12 @@ def _check_still_wanted(status: str, invoice: Invoice) -> None:
         )
 
 
-def _agreed_total(invoice: Invoice) -> Money | None:
-    """The total with which we were about to make the invoice final, if we were."""
-    known = intents.find(AGREE_TOTAL, invoice.record_id)
-    return Money(invoice.currency, int(known.outcome)) if known and known.outcome else None
-
-
-def _agreed(invoice: Invoice, *, finalized: bool) -> Money | None:
-    """The amount that was agreed: of this very content, until it is final."""
-    known = intents.find(AGREE, invoice.record_id)
-    if known is None or not (finalized or known.digest == invoice.content_digest):
+def _agreed(operation: str, invoice: Invoice, content: str | None = None) -> Money | None:
+    """The amount that was written down, if it was: of whatever content, or of one only."""
+    known = intents.find(operation, invoice.record_id)
+    if known is None or not known.outcome or content not in (None, known.digest):
         return None
-    return Money(invoice.currency, int(known.outcome)) if known.outcome else None
+    return Money(invoice.currency, int(known.outcome))
 
 
 def _check_unchanged(draft: WholeInvoice, lines: Sequence[StripeLine], invoice: Invoice) -> None:
