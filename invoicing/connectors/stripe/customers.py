@@ -82,6 +82,11 @@ class Customers(Connection):
         self, customer_id: str, params: "stripe.params.CustomerUpdateParams", key: str | None = None
     ) -> Customer:
         """Set fields of a customer; without a key, a late one overwrites what came after it."""
-        options = idempotent(key) if key else None
-        update = self._v1.customers.update
-        return read("update the customer", Customer, update, customer_id, params, options)
+        return read(
+            "update the customer",
+            Customer,
+            self._v1.customers.update,
+            customer_id,
+            params,
+            idempotent(key) if key else None,
+        )
