@@ -1,8 +1,5 @@
 """Credit notes: worked out, checked, issued once."""
 
-from collections.abc import Callable
-from datetime import datetime
-
 from invoicing.connectors import stripe
 from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.model.money import Money
@@ -18,9 +15,7 @@ from invoicing.domain.stripe.projection import RECORD_KEY
 from invoicing.domain.stripe.resources import CreditNote
 from invoicing.errors import Rejected
 from invoicing.ledger import intents
-from invoicing.ledger.intents import (
-    CREDIT,
-)
+from invoicing.ledger.intents import CREDIT
 from invoicing.settings import settings
 from tasks.corrections.duplicate_requests import (
     CONTENT_KEY,
@@ -39,8 +34,6 @@ from tasks.records.locks import INVOICE
 from tasks.runtime.run_page import run_id
 from tasks.runtime.step import step
 
-# Credit
-
 
 @step("check the credit")
 def check_credit(state: InvoiceState, request: CreditRequest, request_id: str) -> Credit:
@@ -50,27 +43,25 @@ def check_credit(state: InvoiceState, request: CreditRequest, request_id: str) -
         Rejected: with every mistake; nothing was written to Stripe.
     """
     client, subject = stripe.client(), request_subject(state, request_id)
+    digest = fingerprint(state.stripe_id, request)
     invoice = client.invoice_with_payments(state.stripe_id) if state.stripe_id else None
     money_back = client.money_back(invoice) if invoice else MoneyBack(state.currency, {})
-    if earlier_outcome(
-        CREDIT, subject, fingerprint(state.stripe_id, request), _issued(state, subject)
-    ):
-        note = _note(state, subject)
-        if note:
-            return Credit(
-                Money(state.currency, note["amount"]),
-                Money(state.currency, note["pre_payment_amount"]),
-                Money(state.currency, note["post_payment_amount"]),
-                lost=money_back.books_a_dispute(note),
-            )
+    earlier = earlier_outcome(CREDIT, subject, digest, lambda _since: _issued(state, subject))
+    if earlier and (note := _note(state, subject)):
+        return Credit(
+            Money(state.currency, note["amount"]),
+            Money(state.currency, note["pre_payment_amount"]),
+            Money(state.currency, note["post_payment_amount"]),
+            lost=money_back.books_a_dispute(note),
+        )
     credit, problems = _plan(state, request, money_back)
     twice = repeated_request_problems(
         CREDIT,
         state,
         request_id,
-        fingerprint(state.stripe_id, request),
+        digest,
         effect=CREDIT,
-        find_effect=lambda other, since: _issued(state, other)(since),
+        find_effect=lambda other, _since: _issued(state, other),
         set_apart="a memo",
     )
     if problems or twice:
@@ -99,7 +90,7 @@ def issue_credit_note(
         subject,
         digest=digest,
         actor=run_id(),
-        evidence=_issued(state, subject),
+        evidence=lambda _since: _issued(state, subject),
         act=issue,
     )
     note = _note(state, subject)
@@ -139,15 +130,10 @@ def _check_still_right(state: InvoiceState, request: CreditRequest, credit: Cred
 
 def _note(state: InvoiceState, subject: str) -> CreditNote | None:
     """The credit note that was issued for a request."""
-    for note in stripe.client().credit_notes(state.stripe_id):
-        if (note["metadata"] or {}).get(REQUEST_KEY) == subject:
-            return note
-    return None
+    notes = stripe.client().credit_notes(state.stripe_id)
+    return next((one for one in notes if (one["metadata"] or {}).get(REQUEST_KEY) == subject), None)
 
 
-def _issued(state: InvoiceState, subject: str) -> Callable[[datetime], str | None]:
-    def evidence(_since: datetime) -> str | None:
-        note = _note(state, subject)
-        return note["id"] if note else None
-
-    return evidence
+def _issued(state: InvoiceState, subject: str) -> str | None:
+    note = _note(state, subject)
+    return note["id"] if note else None

@@ -101,12 +101,12 @@ def repeated_request_problems(
     if first is None:
         return []
     when = first.intended_at.astimezone(settings().business.zone)
-    minutes = int(DUPLICATE_WINDOW.total_seconds() // 60)
     ways = [f"enter {set_apart} that sets it apart"] if set_apart else []
     ways += [] if pressed else ["give it a request id of its own"]
-    ways = [f"{', '.join(ways)}, or"] if ways else []
+    wait = f"wait until {DUPLICATE_WINDOW // timedelta(minutes=1)} minutes are over"
+    ways += [f"or {wait}" if ways else wait]
     return [
         f"The same was asked for {state.name} already, on {when:%Y-%m-%d} at {when:%H:%M:%S}: "
         f"{run_in_words(first.actor)}. If it is wanted once more, "
-        f"{' '.join([*ways, f'wait until {minutes} minutes are over'])}."
+        f"{', '.join(ways)}."
     ]

@@ -15,10 +15,7 @@ from invoicing.domain.stripe.action_rules import InvoiceAction, InvoiceState, pa
 from invoicing.domain.stripe.projection import RECORD_KEY
 from invoicing.errors import Rejected
 from invoicing.ledger import intents
-from invoicing.ledger.intents import (
-    ATTACH_PAYMENT,
-    REPORT_PAYMENT,
-)
+from invoicing.ledger.intents import ATTACH_PAYMENT, REPORT_PAYMENT
 from invoicing.settings import settings
 from tasks.corrections.duplicate_requests import (
     CONTENT_KEY,
@@ -37,8 +34,6 @@ from tasks.records.locks import INVOICE
 from tasks.runtime.clock import today
 from tasks.runtime.run_page import run_id
 from tasks.runtime.step import step
-
-# Money that came in outside Stripe
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +68,11 @@ def check_payment(
     digest = fingerprint(state.stripe_id, asked, received_on, paid_by, reference)
     earlier = earlier_outcome(REPORT_PAYMENT, subject, digest, lambda _since: None)
     day = received_on or today()
-    lost = _lost(state) if state.status is Status.PAID and not earlier else 0
-    problems = [] if earlier else list(payment_problems(state, amount, day, today(), lost))
+    problems: list[str] = []
+    if not earlier:
+        paid = state.status is Status.PAID
+        lost = stripe.client().money_back(invoice_now(state)).lost if paid else 0
+        problems += payment_problems(state, amount, day, today(), lost)
     if not reference:
         problems += repeated_request_problems(
             REPORT_PAYMENT,
@@ -102,11 +100,6 @@ def check_payment(
     return Payment(state, money, day, paid_by, reference, subject, digest)
 
 
-def _lost(state: InvoiceState) -> int:
-    """What disputes took back of an invoice for good, in minor units."""
-    return stripe.client().money_back(invoice_now(state)).lost
-
-
 def _reported(subject: str) -> str | None:
     """The payment record that was made for a request."""
     reported = intents.find(REPORT_PAYMENT, subject)
@@ -115,10 +108,9 @@ def _reported(subject: str) -> str | None:
 
 def _counted(state: InvoiceState, payment_record: str | None) -> str | None:
     """The payment by which a reported one counts towards its invoice, if it does."""
-    for paid in stripe.client().paid_payments(state.stripe_id):
-        if payment_record and paid["payment"].get("payment_record") == payment_record:
-            return paid["id"]
-    return None
+    paid = stripe.client().paid_payments(state.stripe_id) if payment_record else []
+    records = ((one["id"], one["payment"].get("payment_record")) for one in paid)
+    return next((id_ for id_, reported in records if reported == payment_record), None)
 
 
 def _recorded_before(
@@ -178,25 +170,19 @@ def report_payment(payment: Payment) -> str:
     )
 
 
-def _check_still_payable(payment: Payment) -> None:
-    """Refuse a payment that no longer fits, because the customer has paid meanwhile.
-
-    Raises:
-        Rejected: the payment counts for nothing yet.
-    """
-    now = state_now(payment.state)
-    day = payment.received_on
-    refuse_changed(now, payment_problems(now, payment.money.decimal, day, day))
-
-
 @step("attach the payment to the invoice")
 def attach_payment(payment: Payment, payment_record: str) -> None:
-    """Count a reported payment towards its invoice, once."""
+    """Count a reported payment towards its invoice, once.
+
+    Raises:
+        Rejected: it no longer fits, because the customer has paid meanwhile; it counts for nothing.
+    """
     client, stripe_id = stripe.client(), payment.state.stripe_id
     INVOICE.keep(payment.state.record_id)
 
     def attach(key: str) -> str:
-        _check_still_payable(payment)
+        now, day = state_now(payment.state), payment.received_on
+        refuse_changed(now, payment_problems(now, payment.money.decimal, day, day))
         with refusal_explained(InvoiceAction.PAY, payment.state):
             client.attach_payment(stripe_id, payment_record, key)
         return payment_record

@@ -28,9 +28,6 @@ from tasks.runtime.clock import today
 from tasks.runtime.run_page import run_id
 from tasks.runtime.step import step
 
-Node = dict[str, Any]
-"""One request of an all-or-nothing call to Salesforce."""
-
 REPLACE_INSTEAD = (
     "Edit the invoice in Stripe's dashboard: that keeps them, and the new invoice comes here by "
     "itself."
@@ -112,14 +109,15 @@ def _replacement(where: Condition) -> salesforce.Record | None:
     return found[0] if found else None
 
 
-def replacement_links(original: str | None) -> tuple[dict[str, str], list[Node]]:
+def replacement_links(original: str | None) -> tuple[dict[str, str], list[dict[str, Any]]]:
     """Links between a new record and the one that it replaces, if we have that.
 
     Args:
         original: The Stripe invoice whose place the new record's invoice takes.
 
     Returns:
-        Fields of the new record, which the same call makes as ``invoice``, and the link back.
+        Fields of the new record, which the same call makes as ``invoice``, and the link back: one
+        more request of that call.
     """
     if original is None:
         return {}, []
@@ -129,12 +127,8 @@ def replacement_links(original: str | None) -> tuple[dict[str, str], list[Node]]
     if not found:
         return {}, []
     old = str(found[0]["Id"])
-    back = {
-        "method": "PATCH",
-        "path": f"sobjects/{record.INVOICE}/{old}",
-        "referenceId": "replaced",
-        "body": {record.REPLACED_BY: "@{invoice.id}"},
-    }
+    body = {record.REPLACED_BY: "@{invoice.id}"}
+    back = record.subrequest("PATCH", f"{record.INVOICE}/{old}", "replaced", body)
     return {record.REPLACES: old}, [back]
 
 

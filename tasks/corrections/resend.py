@@ -19,8 +19,6 @@ from tasks.runtime.step import step
 from tasks.sending.mail_once import find_mail, is_mail_of, mail_once, mailed, write_down_mail
 from tasks.sending.one_off_email import is_same_email
 
-# Mail again
-
 
 @step("mail it to {state.email} again")
 def mail_again(state: InvoiceState, request_id: str) -> str:

@@ -151,8 +151,7 @@ def take_up(request: Request) -> str:
         write_sync_message(request.record_id, SyncState.FAILED, unknown)
         raise Rejected(unknown)
     key = f"request-{request.record_id}-{number}-{request.asked_at.isoformat()}"
-    server = prefect.client()
-    run = server.start(flow, {"invoice": request.record_id}, key)
+    run = prefect.client().start(flow, {"invoice": request.record_id}, key)
     action_field_requests.mark(number, run_id=run)
     get_run_logger().info("%s asked for %s.", request.record_id, flow)
     return flow

@@ -48,10 +48,11 @@ def answer_request(request: RequestRecord, state: RequestState, sentence: str) -
         return
     request_records.answered(request.id)
     if state in TITLES:
-        _notify(request, TITLES[state].format(request.action), sentence)
+        notify(request, TITLES[state].format(request.action), sentence)
 
 
-def _notify(request: RequestRecord, title: str, sentence: str) -> None:
+def notify(request: RequestRecord, title: str, sentence: str) -> None:
+    """Notify whoever made a request; it is no reason to fail."""
     target = request.invoice_id or request.id
     try:
         salesforce.client().notify(NOTIFICATION, request.asked_by, title, sentence, target)

@@ -79,12 +79,6 @@ def note_seen(invoice: Invoice) -> bool:
     return True
 
 
-def content_may_change(invoice: Invoice) -> None:
-    """Write down that we change it now: until that is done, nothing is known of it."""
-    if intents.find(AGREE_CONTENT, invoice.record_id):
-        intents.reopen(AGREE_CONTENT, invoice.record_id)
-
-
 def other_content(invoice: Invoice, there: Content) -> str:
     """How an invoice in Stripe differs from what was agreed, for people.
 

@@ -30,6 +30,7 @@ from tasks.records.invoices import read_invoice, write_sync_message
 from tasks.records.locks import INVOICE, lock_quietly
 from tasks.records.org_facts import text_lengths
 from tasks.records.timeline import add_entry
+from tasks.runtime.request_answer import notify
 from tasks.runtime.run_page import run_id
 from tasks.runtime.step import step
 
@@ -85,10 +86,6 @@ class _Question:
     content: str
     due: int
     asked_by: str
-
-    def is_about(self, draft: Invoice) -> bool:
-        """Whether the invoice is still what was asked about; a final one cannot change."""
-        return self.content == draft.content_digest or self.content.startswith(TOTAL_PREFIX)
 
     @property
     def decision(self) -> Intent | None:
@@ -223,7 +220,8 @@ def _take_yes(record_id: str, request_id: str) -> str:
     due, kept = Money(draft.currency, question.due), f"{request_id}-approved"
     INVOICE.keep(record_id)
     if question.decision is None:
-        if not question.is_about(draft):
+        is_final = question.content.startswith(TOTAL_PREFIX)
+        if not is_final and question.content != draft.content_digest:
             return f"{draft.name} was changed after it was sent for approval. "
         if not _is_enough(question, request, draft.name):
             add_entry(kept, record_id, f"Approved by {name}", amount=due)
@@ -270,7 +268,8 @@ def _take_no(record_id: str, request_id: str) -> str:
     if draft.status is not Status.DRAFT:
         said += f" {next_step(draft.name)}"
     write_sync_message(record_id, SyncState.FAILED, said)
-    _tell_whoever_sent(question, f"{draft.name} was declined", said)
+    if sender := request_records.asked_for(question.asked_by):
+        notify(sender, f"{draft.name} was declined", said)
     return said
 
 
@@ -362,14 +361,3 @@ def _show_decision(request: RequestRecord, status: str, by: str, due: Money) -> 
     )
     fields = record.cut(fields, text_lengths(record.INVOICE))
     salesforce.client().update(record.INVOICE, str(request.invoice_id), fields)
-
-
-def _tell_whoever_sent(question: _Question, title: str, said: str) -> None:
-    asked = request_records.asked_for(question.asked_by)
-    if asked is None:
-        return
-    try:
-        org = salesforce.client()
-        org.notify("Invoice_Request", asked.asked_by, title, said, question.record_id)
-    except InvoicingError as error:
-        get_run_logger().warning("Whoever sent it was not notified: %s", error)

@@ -27,7 +27,7 @@ from tasks.records.org_facts import text_lengths
 from tasks.records.record_writer import kept_of_lines
 from tasks.runtime.clock import today
 from tasks.runtime.step import step
-from tasks.sending.agreed_content import Content, agree, content_of, other_content, went_out
+from tasks.sending.agreed_content import agree, content_of, other_content, went_out
 
 
 @step("compare the totals")
@@ -50,7 +50,13 @@ def compare_totals(stripe_id: str, invoice: Invoice, customer_id: str) -> Amount
     check_lines(invoice)
     draft = _read_draft(stripe_id, invoice, customer_id)
     finalized = draft["status"] != "draft"
-    asked = amount_due(draft, _agreed(invoice, finalized=finalized), _agreed_total(invoice))
+    # Until it is final, what was agreed counts for this very content only.
+    content = None if finalized else invoice.content_digest
+    asked = amount_due(
+        draft,
+        agreed=_agreed(AGREE, invoice, content),
+        agreed_total=_agreed(AGREE_TOTAL, invoice),
+    )
     there = content_of(draft)
     if finalized:
         asked = replace(asked, other_content=other_content(invoice, there))
@@ -59,7 +65,13 @@ def compare_totals(stripe_id: str, invoice: Invoice, customer_id: str) -> Amount
     if not invoice.made_in_stripe:
         _check_sums(draft, len(there.lines), invoice)
     if not finalized:
-        _check_content(draft, there, invoice)
+        if invoice.made_in_stripe:
+            _check_unchanged(draft, there.lines, invoice)
+        elif differing := other_content(invoice, there):
+            raise Conflict(
+                f"{invoice.name} was not sent: somebody changes its draft {stripe_id} in Stripe. "
+                f"It has {differing}. Send it again, and its content is the record's again."
+            )
         agree(invoice, there.header, there.facts)
     return asked
 
@@ -103,17 +115,6 @@ def _check_sums(draft: WholeInvoice, lines: int, invoice: Invoice) -> None:
     )
 
 
-def _check_content(draft: WholeInvoice, there: Content, invoice: Invoice) -> None:
-    """Hold what a draft bills to what was filled in, or to what its record mirrors of it."""
-    if invoice.made_in_stripe:
-        _check_unchanged(draft, there.lines, invoice)
-    elif differing := other_content(invoice, there):
-        raise Conflict(
-            f"{invoice.name} was not sent: somebody changes its draft {draft['id']} in Stripe. It "
-            f"has {differing}. Send it again, and its content is the record's again."
-        )
-
-
 def _check_still_wanted(status: str, invoice: Invoice) -> None:
     """Refuse to mail or charge what was given up since: Stripe can charge a written-off invoice.
 
@@ -130,18 +131,12 @@ def _check_still_wanted(status: str, invoice: Invoice) -> None:
         )
 
 
-def _agreed_total(invoice: Invoice) -> Money | None:
-    """The total with which we were about to make the invoice final, if we were."""
-    known = intents.find(AGREE_TOTAL, invoice.record_id)
-    return Money(invoice.currency, int(known.outcome)) if known and known.outcome else None
-
-
-def _agreed(invoice: Invoice, *, finalized: bool) -> Money | None:
-    """The amount that was agreed: of this very content, until it is final."""
-    known = intents.find(AGREE, invoice.record_id)
-    if known is None or not (finalized or known.digest == invoice.content_digest):
+def _agreed(operation: str, invoice: Invoice, content: str | None = None) -> Money | None:
+    """The amount that was written down, if it was: of whatever content, or of one only."""
+    known = intents.find(operation, invoice.record_id)
+    if known is None or not known.outcome or content not in (None, known.digest):
         return None
-    return Money(invoice.currency, int(known.outcome)) if known.outcome else None
+    return Money(invoice.currency, int(known.outcome))
 
 
 def _check_unchanged(draft: WholeInvoice, lines: Sequence[StripeLine], invoice: Invoice) -> None:

@@ -198,10 +198,8 @@ def create_customer(account: Account, email: str) -> Customer:
 
 
 def _made_for(account: Account, email: str, _since: datetime) -> str | None:
-    for customer in stripe.client().customers_by_email(email):
-        if _names(customer, account):
-            return customer["id"]
-    return None
+    there = stripe.client().customers_by_email(email)
+    return next((customer["id"] for customer in there if _names(customer, account)), None)
 
 
 def check_saved_payment(invoice: Invoice, customer_id: str) -> None:

@@ -168,9 +168,7 @@ def finalize(stripe_id: str, invoice: Invoice, customer_id: str, asked: AmountDu
 
     def finalized(_since: datetime) -> str | None:
         now = client.invoice(stripe_id)
-        if now is None or now["status"] == "draft":
-            return None
-        return frozen(now)
+        return frozen(now) if now and now["status"] != "draft" else None
 
     with ACCOUNT.held(invoice.account.id):
         lend_email(stripe_id, invoice, customer_id)

@@ -63,32 +63,23 @@ def check_links(requests: Sequence[LinkRequest]) -> list[CustomerLink]:
     with ThreadPoolExecutor(READERS) as pool:
         found = dict(zip(wanted, pool.map(stripe.client().customer, wanted), strict=True))
     owners = owners_of(one for one in found.values() if one)
-    names = Counter(account.id for account in _accounts(requests, accounts))
+    known = {name: one for name, one in accounts.items() if isinstance(one, Account)}
+    names = Counter(known[one.account].id for one in requests if one.account in known)
     uses = Counter(request.customer for request in requests if request.customer)
     checked = []
     for request in requests:
-        account = accounts[request.account]
-        customer = found.get(request.customer or "")
-        problems = [account] if isinstance(account, str) else []
-        if not isinstance(account, str):
-            problems += _problems(request, account, customer, owners)
+        account, customer = known.get(request.account), found.get(request.customer or "")
+        if account:
+            problems = list(_problems(request, account, customer, owners))
             if names[account.id] > 1:
                 problems.append(f"{account.name} is named more than once.")
+        else:
+            problems = [str(accounts[request.account])]
         if request.customer and uses[request.customer] > 1:
             problems.append(f"{request.customer} is named for more than one Account.")
         placed = tuple(f"{request.where}: {problem}" for problem in problems)
-        known = None if isinstance(account, str) else account
-        checked.append(CustomerLink(request, known, customer, placed))
+        checked.append(CustomerLink(request, account, customer, placed))
     return checked
-
-
-def _accounts(
-    requests: Sequence[LinkRequest], accounts: Mapping[str, Account | str]
-) -> Iterator[Account]:
-    for request in requests:
-        account = accounts[request.account]
-        if not isinstance(account, str):
-            yield account
 
 
 def _problems(
@@ -116,16 +107,13 @@ def _new_problems(account: Account) -> Iterator[str]:
     if not account.invoice_email:
         yield f"{account.name} has no e-mail address for invoices; fill Invoice E-mail on it."
     linked = links.customer_of(account.id) or account.stripe_customer_id
-    if linked and not _is_made_for(account, linked) and stripe.client().customer(linked):
+    made = intents.find(CREATE_CUSTOMER, account.id)
+    is_made_for_it = made is not None and made.outcome == linked
+    if linked and not is_made_for_it and stripe.client().customer(linked):
         yield (
             f"{account.name} is billed as {linked}. Name another customer by its id, or delete "
             "that one in Stripe first."
         )
-
-
-def _is_made_for(account: Account, customer_id: str) -> bool:
-    made = intents.find(CREATE_CUSTOMER, account.id)
-    return made is not None and made.outcome == customer_id
 
 
 def link(checked: Sequence[CustomerLink], *, all_or_nothing: bool) -> list[CustomerLink]:
@@ -178,11 +166,8 @@ def _row(one: CustomerLink) -> tuple[str, ...]:
     customer = one.linked or one.request.customer or "new"
     if customer.startswith("cus_"):
         customer = markdown.link(customer, stripe_page("customers", customer))
-    return (one.request.where, name, customer, _outcome(one))
-
-
-def _outcome(one: CustomerLink) -> str:
-    return "Linked." if one.linked else " ".join(one.problems) or "Not linked."
+    said = "Linked." if one.linked else " ".join(one.problems) or "Not linked."
+    return (one.request.where, name, customer, said)
 
 
 def outcome(results: Sequence[CustomerLink]) -> LinkOutcome:

@@ -67,10 +67,8 @@ def mailed(since: datetime, is_it: Callable[[Event], bool], forgotten: str) -> s
 
 def find_mail(since: datetime, is_it: Callable[[Event], bool]) -> str | None:
     """Unix time at which Stripe mailed an invoice since a UTC instant, as far as it still knows."""
-    for event in stripe.client().events(since=since - CLOCK_SKEW, types=["invoice.sent"]):
-        if is_it(event):
-            return str(event["created"])
-    return None
+    events = stripe.client().events(since=since - CLOCK_SKEW, types=["invoice.sent"])
+    return next((str(event["created"]) for event in events if is_it(event)), None)
 
 
 def is_mail_of(operation: str, subject: str) -> Callable[[Event], bool]:

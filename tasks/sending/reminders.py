@@ -9,7 +9,6 @@ from more_itertools import chunked
 from prefect.logging import get_run_logger
 
 from invoicing.connectors import salesforce, stripe
-from invoicing.connectors.salesforce import Record
 from invoicing.domain.model.dates import local_date
 from invoicing.domain.model.reminder_dates import due_dates, planned_day
 from invoicing.domain.model.wording import counted
@@ -86,7 +85,7 @@ def _unreported(due: Collection[str]) -> list[Reminder]:
     return [_reminder(row, date.fromisoformat(day), late=True) for row, day in planned if row]
 
 
-def _planned(row: Record, day: date, offsets: Sequence[int]) -> Reminder | None:
+def _planned(row: salesforce.Record, day: date, offsets: Sequence[int]) -> Reminder | None:
     due = date.fromisoformat(row[record.DUE_DATE])
     planned = planned_day(due, day, offsets)
     mailed = datetime.fromisoformat(row[record.SENT_AT])
@@ -95,7 +94,7 @@ def _planned(row: Record, day: date, offsets: Sequence[int]) -> Reminder | None:
     return _reminder(row, planned)
 
 
-def _reminder(row: Record, planned: date, *, late: bool = False) -> Reminder:
+def _reminder(row: salesforce.Record, planned: date, *, late: bool = False) -> Reminder:
     return Reminder(
         record_id=row["Id"],
         name=row["Name"],

@@ -3,7 +3,6 @@
 from functools import partial
 
 from invoicing.connectors import prefect, salesforce
-from invoicing.connectors.salesforce import Record
 from invoicing.domain.forms.approval import DECLINED
 from invoicing.domain.model.status import Status
 from invoicing.domain.salesforce import record
@@ -32,7 +31,7 @@ def start_sending() -> tuple[int, int]:
     return len(due), sum(_start(row["Id"], row[record.SEND_ON]) for row in left)
 
 
-def _due() -> list[Record]:
+def _due() -> list[salesforce.Record]:
     """The drafts to be sent by today, the business's date; what was declined waits for a person.
 
     In SOQL, ``!=`` finds empty fields, too.

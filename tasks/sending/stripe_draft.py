@@ -20,18 +20,10 @@ from invoicing.domain.stripe.header_facts import (
     told_header,
 )
 from invoicing.domain.stripe.line_facts import LineFacts
-from invoicing.domain.stripe.projection import (
-    ACCOUNT_KEY,
-    LINE_KEY,
-    ORG_KEY,
-    RECORD_KEY,
-)
+from invoicing.domain.stripe.projection import ACCOUNT_KEY, LINE_KEY, ORG_KEY, RECORD_KEY
 from invoicing.errors import Conflict, EnvironmentMismatch, Rejected
 from invoicing.ledger import intents, links
-from invoicing.ledger.intents import (
-    AGREE_CONTENT,
-    CREATE,
-)
+from invoicing.ledger.intents import AGREE_CONTENT, CREATE
 from invoicing.settings import settings
 from tasks.records.linked_invoice import lost_draft
 from tasks.records.locks import INVOICE
@@ -40,12 +32,7 @@ from tasks.records.timeline import add_entry
 from tasks.runtime.clock import today
 from tasks.runtime.run_page import run_id
 from tasks.runtime.step import step
-from tasks.sending.agreed_content import (
-    agree,
-    content_may_change,
-    content_of,
-    other_lines,
-)
+from tasks.sending.agreed_content import agree, content_of, other_lines
 
 
 @step("make sure its products exist in Stripe")
@@ -204,14 +191,14 @@ def fill_draft(stripe_id: str, invoice: Invoice) -> None:
         what = f"Lines changed in Stripe, and put back to what the record says: {differing}"
         known = intents.find(AGREE_CONTENT, invoice.record_id)
         _tell_edited(invoice, stripe_id, what, differing, known and known.generation)
-    content_may_change(invoice)
+    intents.reopen(AGREE_CONTENT, invoice.record_id)  # until it is filled in, nothing is known
     if there.lines:
         ids = [line["id"] for line in there.lines]
         _change_lines(
             "remove-lines",
             stripe_id,
             ids,
-            lambda key: client.remove_lines(stripe_id, ids, key),
+            lambda key: client.remove_lines(stripe_id, ids, key)["id"],
             until=[],
         )
     behavior = tax_behavior(invoice)
@@ -223,7 +210,7 @@ def fill_draft(stripe_id: str, invoice: Invoice) -> None:
         "add-lines",
         stripe_id,
         wanted,
-        lambda key: client.add_lines(stripe_id, lines, key),
+        lambda key: client.add_lines(stripe_id, lines, key)["id"],
         until=wanted,
     )
     agree(invoice, told, wanted)
@@ -247,7 +234,7 @@ def _change_lines(
     operation: str,
     stripe_id: str,
     change: Sequence[Any],
-    act: Callable[[str], object],
+    act: Callable[[str], str],
     *,
     until: list[LineFacts],
 ) -> None:
@@ -256,11 +243,7 @@ def _change_lines(
 
     def done(_since: datetime) -> str | None:
         now = stripe.client().invoice(stripe_id)
-        return "done" if now and sorted(content_of(now).facts) == sorted(until) else None
-
-    def change_once(key: str) -> str:
-        act(key)
-        return "done"
+        return stripe_id if now and sorted(content_of(now).facts) == sorted(until) else None
 
     before = intents.find(operation, subject)
     if before and before.outcome:
@@ -271,5 +254,5 @@ def _change_lines(
         digest=fingerprint(until),
         actor=run_id(),
         evidence=done,
-        act=change_once,
+        act=act,
     )

@@ -1,7 +1,6 @@
 """Which invoices a run is about to send, or waits with for somebody's decision."""
 
-from invoicing.connectors import prefect
-from invoicing.connectors.salesforce import Record
+from invoicing.connectors import prefect, salesforce
 from invoicing.domain.model.record_ids import short
 from invoicing.domain.salesforce import record
 from invoicing.ledger.intents import SEND
@@ -12,7 +11,7 @@ def being_sent() -> set[str]:
     return {_word(run.get("invoice")) for run in prefect.client().unfinished(SEND)}
 
 
-def names(row: Record) -> set[str]:
+def names(row: salesforce.Record) -> set[str]:
     """What a run may call the invoice of a record, which has its name and Stripe id with it."""
     known = (row["Id"], short(row["Id"]), row["Name"], row[record.STRIPE_ID])
     return {_word(name) for name in known if name}

@@ -1,6 +1,7 @@
 """Calls of the SDK, and what is read of their answers."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any, Generic, ParamSpec, TypedDict, TypeVar
 
 import stripe
@@ -38,13 +39,11 @@ def read_if_there(
 
     Of a deleted object, Stripe gives little more than the id.
     """
-    try:
-        with translated_errors(doing):
-            plain = _plain(call(*args, **kwargs))
-            deleted = isinstance(plain, dict) and plain.get("deleted")
-            return None if deleted else convert(plain, shape)
-    except NotFound:
-        return None
+    with suppress(NotFound), translated_errors(doing):
+        plain = _plain(call(*args, **kwargs))
+        deleted = isinstance(plain, dict) and plain.get("deleted")
+        return None if deleted else convert(plain, shape)
+    return None
 
 
 def read_each(

@@ -2,22 +2,15 @@
 
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
+import stripe
 from more_itertools import chunked
 
 from invoicing.connectors.stripe.answers import PAGE_SIZE, read, read_each, read_if_there
 from invoicing.connectors.stripe.connection import Connection
 from invoicing.connectors.stripe.errors import AlreadyThere, translated_errors
-from invoicing.domain.stripe.resources import (
-    Coupon,
-    Product,
-    TaxRate,
-)
+from invoicing.domain.stripe.resources import Coupon, Product, TaxRate
 from invoicing.errors import Conflict
-
-if TYPE_CHECKING:
-    from stripe import params as sdk
 
 
 class Catalogue(Connection):
@@ -25,11 +18,12 @@ class Catalogue(Connection):
 
     def products(self, product_ids: Iterable[str]) -> list[Product]:
         """Those of some products that exist, archived ones included."""
-        found: list[Product] = []
-        for some in chunked(product_ids, PAGE_SIZE):
-            asked: sdk.ProductListParams = {"ids": some, "limit": PAGE_SIZE}
-            found += read_each("read the products", Product, self._v1.products.list, asked)
-        return found
+        doing, asked = "read the products", self._v1.products.list
+        return [
+            product
+            for some in chunked(product_ids, PAGE_SIZE)
+            for product in read_each(doing, Product, asked, {"ids": some, "limit": PAGE_SIZE})
+        ]
 
     def create_product(self, product_id: str, name: str) -> None:
         """Create a product under this id, unless it exists.
@@ -40,12 +34,12 @@ class Catalogue(Connection):
         with suppress(AlreadyThere), translated_errors("create the product"):
             self._v1.products.create({"id": product_id, "name": name})
 
-    def update_product(self, product_id: str, params: "sdk.ProductUpdateParams") -> None:
+    def update_product(self, product_id: str, params: "stripe.params.ProductUpdateParams") -> None:
         """Set fields of a product; the same update twice is one."""
         with translated_errors("update the product"):
             self._v1.products.update(product_id, params)
 
-    def ensure_coupon(self, coupon_id: str, params: "sdk.CouponCreateParams") -> None:
+    def ensure_coupon(self, coupon_id: str, params: "stripe.params.CouponCreateParams") -> None:
         """Make sure that a coupon of these terms exists under this id.
 
         The id makes creating it twice impossible, and the terms of a coupon never change.

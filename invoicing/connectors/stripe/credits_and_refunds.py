@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import TYPE_CHECKING
+
+import stripe
 
 from invoicing.connectors.stripe.answers import PAGE_SIZE, read, read_all, read_each
 from invoicing.connectors.stripe.connection import Connection, idempotent
@@ -20,9 +21,6 @@ from invoicing.domain.stripe.resources import (
     PaidInvoice,
     Refund,
 )
-
-if TYPE_CHECKING:
-    from stripe import params as sdk
 
 
 class CreditsAndRefunds(Connection):
@@ -44,27 +42,35 @@ class CreditsAndRefunds(Connection):
 
     def refunds(self, payment: PaymentName) -> list[Refund]:
         """All refunds of one payment."""
-        params: sdk.RefundListParams = {"limit": PAGE_SIZE}
+        params: stripe.params.RefundListParams = {"limit": PAGE_SIZE}
         params[payment.kind] = payment.id
         return read_all("read the refunds", Refund, self._v1.refunds.list, params)
 
     def disputes(self, payment: PaymentName) -> list[Dispute]:
         """All disputes about one payment."""
-        params: sdk.DisputeListParams = {"limit": PAGE_SIZE}
+        params: stripe.params.DisputeListParams = {"limit": PAGE_SIZE}
         params[payment.kind] = payment.id
         return read_all("read the disputes", Dispute, self._v1.disputes.list, params)
 
     def refunds_and_disputes(self, since: datetime | None) -> Iterator[Refund | Dispute]:
         """All refunds and disputes of the account created since a UTC instant, newest first."""
-        after: sdk.RefundListParamsCreated = {"gte": int(since.timestamp()) if since else 0}
+        start = int(since.timestamp()) if since else 0
         yield from read_each(
-            "list refunds", Refund, self._v1.refunds.list, {"created": after, "limit": PAGE_SIZE}
+            "list refunds",
+            Refund,
+            self._v1.refunds.list,
+            {"created": {"gte": start}, "limit": PAGE_SIZE},
         )
         yield from read_each(
-            "list disputes", Dispute, self._v1.disputes.list, {"created": after, "limit": PAGE_SIZE}
+            "list disputes",
+            Dispute,
+            self._v1.disputes.list,
+            {"created": {"gte": start}, "limit": PAGE_SIZE},
         )
 
-    def create_credit_note(self, params: "sdk.CreditNoteCreateParams", key: str) -> CreditNote:
+    def create_credit_note(
+        self, params: "stripe.params.CreditNoteCreateParams", key: str
+    ) -> CreditNote:
         """Issue a credit note on a finalized invoice."""
         return read(
             "issue the credit note",
@@ -76,32 +82,32 @@ class CreditsAndRefunds(Connection):
 
     def credit_notes(self, invoice_id: str) -> list[CreditNote]:
         """The credit notes of an invoice, newest first."""
-        params: sdk.CreditNoteListParams = {"invoice": invoice_id, "limit": PAGE_SIZE}
         return read_all(
-            "read the invoice's credit notes", CreditNote, self._v1.credit_notes.list, params
+            "read the invoice's credit notes",
+            CreditNote,
+            self._v1.credit_notes.list,
+            {"invoice": invoice_id, "limit": PAGE_SIZE},
         )
 
     def all_credit_notes(self, since: datetime | None) -> Iterator[CreditNote]:
         """All credit notes, since a UTC instant if one is given, newest first."""
-        params: sdk.CreditNoteListParams = {"limit": PAGE_SIZE}
+        params: stripe.params.CreditNoteListParams = {"limit": PAGE_SIZE}
         if since:
             params["created"] = {"gte": int(since.timestamp())}
         return read_each("list credit notes", CreditNote, self._v1.credit_notes.list, params)
 
     def credited_lines(self, notes: Iterable[CreditNote]) -> list[CreditNoteLine]:
         """The lines of credit notes that count."""
-        lines: list[CreditNoteLine] = []
-        for note in notes:
-            if note["status"] == "void":
-                continue
-            if not note["lines"]["has_more"]:
-                lines += note["lines"]["data"]
-                continue
-            lines += read_each(
-                "read the credit note's lines",
-                CreditNoteLine,
-                self._v1.credit_notes.line_items.list,
-                note["id"],
-                {"limit": PAGE_SIZE},
-            )
-        return lines
+        count = (note for note in notes if note["status"] != "void")
+        return [line for note in count for line in self._lines_of(note)]
+
+    def _lines_of(self, note: CreditNote) -> Iterable[CreditNoteLine]:
+        if not note["lines"]["has_more"]:
+            return note["lines"]["data"]
+        return read_each(
+            "read the credit note's lines",
+            CreditNoteLine,
+            self._v1.credit_notes.line_items.list,
+            note["id"],
+            {"limit": PAGE_SIZE},
+        )

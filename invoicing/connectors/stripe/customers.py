@@ -1,18 +1,12 @@
 """Customers, with their balances and tax ids."""
 
-from typing import TYPE_CHECKING
+import stripe
 
 from invoicing.connectors.stripe.answers import PAGE_SIZE, read, read_all, read_if_there
 from invoicing.connectors.stripe.connection import Connection, idempotent
 from invoicing.domain.model.money import Money
-from invoicing.domain.stripe.resources import (
-    Customer,
-    TaxId,
-)
+from invoicing.domain.stripe.resources import Customer, TaxId
 from invoicing.errors import Rejected
-
-if TYPE_CHECKING:
-    from stripe import params as sdk
 
 
 class Customers(Connection):
@@ -33,13 +27,12 @@ class Customers(Connection):
         code = currency.lower()
         if (customer.get("currency") or code) == code:
             return Money(currency, customer.get("balance") or 0)
-        asked: sdk.CustomerRetrieveParams = {"expand": ["invoice_credit_balance"]}
         found = read(
             "read the customer's balances",
             Customer,
             self._v1.customers.retrieve,
             customer["id"],
-            asked,
+            {"expand": ["invoice_credit_balance"]},
         )
         credit = found.get("invoice_credit_balance") or {}
         return Money(currency, -credit.get(code, 0))
@@ -59,9 +52,13 @@ class Customers(Connection):
         None where the account's country has no search: https://docs.stripe.com/search
         """
         quoted = email.replace("\\", "\\\\").replace('"', '\\"')
-        asked: sdk.CustomerSearchParams = {"query": f'email:"{quoted}"', "limit": PAGE_SIZE}
         try:
-            return read_all("search for the customer", Customer, self._v1.customers.search, asked)
+            return read_all(
+                "search for the customer",
+                Customer,
+                self._v1.customers.search,
+                {"query": f'email:"{quoted}"', "limit": PAGE_SIZE},
+            )
         except Rejected:
             return []
 
@@ -75,16 +72,21 @@ class Customers(Connection):
             {"limit": PAGE_SIZE},
         )
 
-    def create_customer(self, params: "sdk.CustomerCreateParams", key: str) -> Customer:
+    def create_customer(self, params: "stripe.params.CustomerCreateParams", key: str) -> Customer:
         """Create a customer."""
         return read(
             "create the customer", Customer, self._v1.customers.create, params, idempotent(key)
         )
 
     def update_customer(
-        self, customer_id: str, params: "sdk.CustomerUpdateParams", key: str | None = None
+        self, customer_id: str, params: "stripe.params.CustomerUpdateParams", key: str | None = None
     ) -> Customer:
         """Set fields of a customer; without a key, a late one overwrites what came after it."""
-        options = idempotent(key) if key else None
-        update = self._v1.customers.update
-        return read("update the customer", Customer, update, customer_id, params, options)
+        return read(
+            "update the customer",
+            Customer,
+            self._v1.customers.update,
+            customer_id,
+            params,
+            idempotent(key) if key else None,
+        )

@@ -1,22 +1,17 @@
 """The account itself, what its key may do, and its webhook endpoints."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import Any
 
 import stripe
 
 from invoicing.connectors.stripe.answers import PAGE_SIZE, read, read_all
 from invoicing.connectors.stripe.connection import Connection
 from invoicing.connectors.stripe.errors import translated_errors
-from invoicing.domain.stripe.resources import (
-    Account,
-    WebhookEndpoint,
-)
+from invoicing.domain.stripe.resources import Account, WebhookEndpoint
 from invoicing.errors import Rejected
 from invoicing.settings import STRIPE_API_VERSION
-
-if TYPE_CHECKING:
-    pass
 
 
 class Installation(Connection):
@@ -33,14 +28,11 @@ class Installation(Connection):
         succeed, because it names nothing that exists or lacks what it needs.
         """
         params = {"limit": 1} if method == "get" else {}
-        try:
-            with translated_errors("find out what the key may do"):
-                try:
-                    self._client.raw_request(method, path, **params)
-                except stripe.PermissionError as error:
-                    return error.user_message or str(error)
-        except Rejected:
-            pass
+        with suppress(Rejected), translated_errors("find out what the key may do"):
+            try:
+                self._client.raw_request(method, path, **params)
+            except stripe.PermissionError as error:
+                return error.user_message or str(error)
         return None
 
     def webhook_endpoints(self) -> list[WebhookEndpoint]:

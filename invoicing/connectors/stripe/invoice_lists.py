@@ -1,28 +1,17 @@
 """Many invoices, page by page, as they were sent: of a million, only a few fields are read."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
-import msgspec
+import stripe
 
 from invoicing.connectors.stripe.answers import PAGE_SIZE, Page, read_all
 from invoicing.connectors.stripe.errors import translated_errors
 from invoicing.connectors.stripe.invoices import Invoices
-from invoicing.domain.stripe.resources import (
-    ListedInvoice,
-    StripeInvoice,
-    WholeInvoice,
-)
-
-if TYPE_CHECKING:
-    from stripe import params as sdk
-
+from invoicing.domain.stripe.resources import ListedInvoice, StripeInvoice, WholeInvoice
+from invoicing.typed_answers import decode
 
 T = TypeVar("T")
-
-_LISTED = msgspec.json.Decoder(Page[ListedInvoice])
-_PROJECTED = msgspec.json.Decoder(Page[StripeInvoice])
-_WHOLE = msgspec.json.Decoder(Page[WholeInvoice])
 
 
 class InvoiceLists(Invoices):
@@ -30,9 +19,16 @@ class InvoiceLists(Invoices):
 
     def invoices_of(self, customer_id: str, since: datetime) -> list[WholeInvoice]:
         """A customer's invoices created at or after a UTC instant, newest first."""
-        params: sdk.InvoiceListParams = {"customer": customer_id, "limit": PAGE_SIZE}
-        params["created"] = {"gte": int(since.timestamp())}
-        return read_all("look for the invoice", WholeInvoice, self._v1.invoices.list, params)
+        return read_all(
+            "look for the invoice",
+            WholeInvoice,
+            self._v1.invoices.list,
+            {
+                "customer": customer_id,
+                "created": {"gte": int(since.timestamp())},
+                "limit": PAGE_SIZE,
+            },
+        )
 
     def invoice_page(
         self, since: int, until: int, after: str | None
@@ -47,7 +43,7 @@ class InvoiceLists(Invoices):
         Returns:
             Of each invoice what a full sync compares, and whether there are more after them.
         """
-        page = self._listed(_LISTED, after, {"gte": since, "lt": until})
+        page = self._listed(ListedInvoice, after, {"gte": since, "lt": until})
         return page["data"], page["has_more"]
 
     def facts_page(self, until: int, after: str | None) -> list[StripeInvoice]:
@@ -60,11 +56,11 @@ class InvoiceLists(Invoices):
         Returns:
             A page, which is empty when there are no more.
         """
-        return self._listed(_PROJECTED, after, {"lt": until})["data"]
+        return self._listed(StripeInvoice, after, {"lt": until})["data"]
 
     def whole_page(self, until: int, after: str | None) -> list[WholeInvoice]:
         """The same as :meth:`facts_page`, with all their lines."""
-        page = self._listed(_WHOLE, after, {"lt": until})["data"]
+        page = self._listed(WholeInvoice, after, {"lt": until})["data"]
         for invoice in page:
             if invoice["lines"]["has_more"]:
                 invoice["lines"] = {"data": self.invoice_lines(invoice["id"]), "has_more": False}
@@ -72,13 +68,13 @@ class InvoiceLists(Invoices):
 
     def _listed(
         self,
-        decoder: msgspec.json.Decoder[Page[T]],
+        shape: type[T],
         after: str | None,
-        created: "sdk.InvoiceListParamsCreated",
+        created: "stripe.params.InvoiceListParamsCreated",
     ) -> Page[T]:
-        params: sdk.InvoiceListParams = {"created": created, "limit": PAGE_SIZE}
+        params: stripe.params.InvoiceListParams = {"created": created, "limit": PAGE_SIZE}
         if after:
             params["starting_after"] = after
         with translated_errors("list invoices"):
             self._pages.raw_request("get", "/v1/invoices", **params)
-            return self._bodies.decoded(decoder)
+            return decode(self._bodies.last(), Page[shape])  # type: ignore[valid-type]

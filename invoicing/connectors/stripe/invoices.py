@@ -1,7 +1,8 @@
 """One invoice, from its preview to its end."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+
+import stripe
 
 from invoicing.connectors.stripe.answers import PAGE_SIZE, read, read_all, read_each, read_if_there
 from invoicing.connectors.stripe.connection import Connection, idempotent
@@ -14,14 +15,11 @@ from invoicing.domain.stripe.resources import (
     WholeInvoice,
 )
 
-if TYPE_CHECKING:
-    from stripe import params as sdk
-
 
 class Invoices(Connection):
     """The invoices of an account, one by one."""
 
-    def preview(self, params: "sdk.InvoiceCreatePreviewParams") -> Totals:
+    def preview(self, params: "stripe.params.InvoiceCreatePreviewParams") -> Totals:
         """Preview of an invoice; nothing is created."""
         return read("preview the invoice", Totals, self._v1.invoices.create_preview, params)
 
@@ -44,14 +42,19 @@ class Invoices(Connection):
     def coupons_of(self, invoice_id: str) -> dict[str, Coupon]:
         """Coupons of an invoice's own discounts and those of its lines, by the discount's id."""
         doing = "read the invoice's discounts"
-        own: sdk.InvoiceRetrieveParams = {"expand": ["discounts.source.coupon"]}
-        of_lines: sdk.InvoiceLineItemListParams = {
-            "expand": ["data.discounts.source.coupon"],
-            "limit": PAGE_SIZE,
-        }
-        whole = read(doing, Discounted, self._v1.invoices.retrieve, invoice_id, own)
+        whole = read(
+            doing,
+            Discounted,
+            self._v1.invoices.retrieve,
+            invoice_id,
+            {"expand": ["discounts.source.coupon"]},
+        )
         lines = read_each(
-            doing, Discounted, self._v1.invoices.line_items.list, invoice_id, of_lines
+            doing,
+            Discounted,
+            self._v1.invoices.line_items.list,
+            invoice_id,
+            {"expand": ["data.discounts.source.coupon"], "limit": PAGE_SIZE},
         )
         return {
             discount["id"]: coupon
@@ -60,18 +63,20 @@ class Invoices(Connection):
             if (coupon := discount["source"]["coupon"])
         }
 
-    def create_invoice(self, params: "sdk.InvoiceCreateParams", key: str) -> WholeInvoice:
+    def create_invoice(self, params: "stripe.params.InvoiceCreateParams", key: str) -> WholeInvoice:
         """Create a draft."""
         return read(
             "create the invoice", WholeInvoice, self._v1.invoices.create, params, idempotent(key)
         )
 
-    def update_invoice(self, invoice_id: str, params: "sdk.InvoiceUpdateParams") -> WholeInvoice:
+    def update_invoice(
+        self, invoice_id: str, params: "stripe.params.InvoiceUpdateParams"
+    ) -> WholeInvoice:
         """Set fields of a draft; the same update twice is one."""
         return read("update the draft", WholeInvoice, self._v1.invoices.update, invoice_id, params)
 
     def add_lines(
-        self, invoice_id: str, lines: Sequence["sdk.InvoiceAddLinesParamsLine"], key: str
+        self, invoice_id: str, lines: Sequence["stripe.params.InvoiceAddLinesParamsLine"], key: str
     ) -> WholeInvoice:
         """Add lines to a draft, all in one call."""
         return read(

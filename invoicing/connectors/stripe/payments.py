@@ -2,21 +2,12 @@
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import TYPE_CHECKING
 
-from invoicing.connectors.stripe.answers import (
-    PAGE_SIZE,
-    read,
-    read_all,
-    read_each,
-    read_if_there,
-)
+import stripe
+
+from invoicing.connectors.stripe.answers import PAGE_SIZE, read, read_all, read_each, read_if_there
 from invoicing.connectors.stripe.connection import Connection, idempotent
-from invoicing.domain.stripe.payment_facts import (
-    PaymentName,
-    payments_of,
-    successful_payments,
-)
+from invoicing.domain.stripe.payment_facts import PaymentName, payments_of, successful_payments
 from invoicing.domain.stripe.resources import (
     Charge,
     InvoicePayment,
@@ -24,9 +15,6 @@ from invoicing.domain.stripe.resources import (
     PaymentRecord,
     WholeInvoice,
 )
-
-if TYPE_CHECKING:
-    from stripe import params as sdk
 
 
 class Payments(Connection):
@@ -38,38 +26,38 @@ class Payments(Connection):
         One call, unless there are more payments than an invoice carries. None as for
         :meth:`invoice`.
         """
-        expand = ["payments.data.payment.payment_intent"]
         found = read_if_there(
             "read the invoice",
             PaidInvoice,
             self._v1.invoices.retrieve,
             invoice_id,
-            {"expand": expand},
+            {"expand": ["payments.data.payment.payment_intent"]},
         )
         return self._with_all_payments(found) if found else None
 
     def _with_all_payments(self, invoice: PaidInvoice) -> PaidInvoice:
         """An invoice that carries its first payments, with all of them."""
         if invoice["payments"] and invoice["payments"]["has_more"]:
-            params: sdk.InvoicePaymentListParams = {"invoice": invoice["id"], "limit": PAGE_SIZE}
-            params["expand"] = ["data.payment.payment_intent"]
             every = read_all(
                 "read the invoice's payments",
                 InvoicePayment,
                 self._v1.invoice_payments.list,
-                params,
+                {
+                    "invoice": invoice["id"],
+                    "expand": ["data.payment.payment_intent"],
+                    "limit": PAGE_SIZE,
+                },
             )
             invoice["payments"] = {"data": every, "has_more": False}
         return invoice
 
     def paid_payments(self, invoice_id: str) -> list[InvoicePayment]:
         """The payments that count towards an invoice."""
-        params: sdk.InvoicePaymentListParams = {"invoice": invoice_id, "limit": PAGE_SIZE}
         return read_all(
             "read the invoice's payments",
             InvoicePayment,
             self._v1.invoice_payments.list,
-            {**params, "status": "paid"},
+            {"invoice": invoice_id, "status": "paid", "limit": PAGE_SIZE},
         )
 
     def invoice_of_payment(self, payment: PaymentName) -> str | None:
@@ -85,16 +73,12 @@ class Payments(Connection):
             if charge is None or charge["payment_intent"] is None:
                 return self._invoice_of_charge(charge) if charge else None
             intent = charge["payment_intent"]
-        by: sdk.InvoicePaymentListParamsPayment = {
-            "type": "payment_intent",
-            "payment_intent": intent,
-        }
         found = next(
             read_each(
                 "find the payment's invoice",
                 InvoicePayment,
                 self._v1.invoice_payments.list,
-                {"payment": by, "limit": 1},
+                {"payment": {"type": "payment_intent", "payment_intent": intent}, "limit": 1},
             ),
             None,
         )
@@ -104,10 +88,11 @@ class Payments(Connection):
         """The invoice that a charge without an intent paid, as it says itself."""
         if charge["customer"] is None:
             return None
-        params: sdk.InvoiceListParams = {"customer": charge["customer"], "limit": PAGE_SIZE}
-        params["expand"] = ["data.payments"]
         for invoice in read_each(
-            "find the charge's invoice", PaidInvoice, self._v1.invoices.list, params
+            "find the charge's invoice",
+            PaidInvoice,
+            self._v1.invoices.list,
+            {"customer": charge["customer"], "expand": ["data.payments"], "limit": PAGE_SIZE},
         ):
             paid = successful_payments(payments_of(self._with_all_payments(invoice)))
             if PaymentName("charge", charge["id"]) in paid:
@@ -115,7 +100,7 @@ class Payments(Connection):
         return None
 
     def report_payment(
-        self, params: "sdk.PaymentRecordReportPaymentParams", key: str
+        self, params: "stripe.params.PaymentRecordReportPaymentParams", key: str
     ) -> PaymentRecord:
         """Report a payment made outside Stripe; it counts once it is attached to an invoice."""
         return read(
@@ -137,7 +122,7 @@ class Payments(Connection):
 
     def payment_records(self, since: datetime | None) -> Iterator[PaymentRecord]:
         """All payments that were reported, since a UTC instant if one is given, newest first."""
-        params: sdk.PaymentRecordListParams = {"limit": PAGE_SIZE}
+        params: stripe.params.PaymentRecordListParams = {"limit": PAGE_SIZE}
         if since:
             params["created_after"] = int(since.timestamp()) - 1
         return read_each(

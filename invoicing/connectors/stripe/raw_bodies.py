@@ -4,21 +4,16 @@ import threading
 from collections.abc import Mapping
 from functools import partial
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 
-import msgspec
 import stripe
 from requests.utils import get_environ_proxies
 from urllib3 import PoolManager, ProxyManager
 from urllib3.exceptions import HTTPError
 
-T = TypeVar("T")
-
 CONNECTIONS = 48
 """Connections kept open for list pages that are read side by side."""
-
-ENCODING = {"Accept-Encoding": "gzip"}
 
 
 class KeptBodies(stripe.HTTPClient):
@@ -48,7 +43,7 @@ class KeptBodies(stripe.HTTPClient):
         **_: Any,
     ) -> Any:
         """Send a request as the SDK asks for it."""
-        sent = {**ENCODING, **(headers or {})}
+        sent = {"Accept-Encoding": "gzip", **(headers or {})}
         try:
             answer = self._send(method, url, headers=sent, body=post_data)
         except HTTPError as error:
@@ -59,7 +54,7 @@ class KeptBodies(stripe.HTTPClient):
         self._kept.body = answer.data
         return b"{}", answer.status, answer.headers
 
-    def decoded(self, decoder: msgspec.json.Decoder[T]) -> T:
-        """The JSON of this thread's last answer."""
+    def last(self) -> bytes:
+        """The body of this thread's last answer, which is kept no longer."""
         body, self._kept.body = self._kept.body, b""
-        return decoder.decode(body)
+        return bytes(body)

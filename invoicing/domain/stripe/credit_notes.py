@@ -1,10 +1,12 @@
 """Credit notes: what is credited, how it goes back, and what is wrong with it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from zoneinfo import ZoneInfo
+
+from more_itertools import duplicates_everseen
 
 from invoicing.domain.forms.parameters import CreditLine, CreditReason, GiveBack
 from invoicing.domain.model.invoice import Line
@@ -23,6 +25,16 @@ from invoicing.domain.stripe.resources import CreditNoteLine, DiscountAmount, St
 
 if TYPE_CHECKING:
     from stripe import params as sdk
+
+
+GIVEN_BACK_AS: Mapping[
+    GiveBack, Literal["refund_amount", "credit_amount", "out_of_band_amount"]
+] = {
+    "refund": "refund_amount",
+    "customer balance": "credit_amount",
+    "out of band": "out_of_band_amount",
+}
+"""In which parameter of a credit note Stripe is told what goes back in a way."""
 
 
 @dataclass(frozen=True)
@@ -165,8 +177,9 @@ def _given_back_problems(
     def money(minor: int) -> Money:
         return Money(state.currency, minor)
 
-    unnoted, lost = _refunded_without_note(state, money_back), money(money_back.lost)
-    undecided = money_back.undecided
+    # A refund of what was paid too much is not of the invoice's own sum, and needs no credit note.
+    unnoted = money(max(0, sum(rest for _, rest in money_back.unnoted) - state.overpaid.minor))
+    lost, undecided = money(money_back.lost), money_back.undecided
     if give_back == "nothing":
         already = " Or refunded already: a refund of it lacks its credit note."
         yield (
@@ -208,15 +221,6 @@ def _given_back_problems(
         )
 
 
-def _refunded_without_note(state: InvoiceState, money_back: MoneyBack) -> Money:
-    """What was refunded of an invoice's own sum without a credit note.
-
-    A refund of what was paid too much is not of it, and needs none.
-    """
-    unnoted = sum(rest for _, rest in money_back.unnoted)
-    return Money(state.currency, max(0, unnoted - state.overpaid.minor))
-
-
 def _linked(money_back: MoneyBack, back: Money) -> "tuple[sdk.CreditNoteCreateParamsRefund, ...]":
     """The refunds that a credit note is for; one of just that sum first, then the newest."""
     links: list[sdk.CreditNoteCreateParamsRefund] = []
@@ -254,7 +258,8 @@ def _credited_lines(
             problems.append(f"There is no line {one.line} on the invoice; its lines are {there}.")
             continue
         before = [each for each in earlier if each.get("invoice_line_item") == theirs["id"]]
-        amount = _line_credit(one, ours, _left(theirs, before, state.currency), problems)
+        left = theirs["amount"] - sum(each["amount"] for each in before)
+        amount = _line_credit(one, ours, Money(state.currency, left), problems)
         param: sdk.CreditNoteCreateParamsLine = {
             "type": "invoice_line_item",
             "invoice_line_item": theirs["id"],
@@ -267,18 +272,9 @@ def _credited_lines(
             param["amount"] = amount.minor
         params.append(param)
         total += _with_tax(theirs, amount)
-    named = [one.line for one in wanted]
-    problems += [
-        f"Line {position} is named more than once."
-        for position in sorted(set(named))
-        if named.count(position) > 1
-    ]
+    twice = set(duplicates_everseen(one.line for one in wanted))
+    problems += [f"Line {position} is named more than once." for position in sorted(twice)]
     return params, total
-
-
-def _left(line: StripeLine, before: Sequence[CreditNoteLine], currency: str) -> Money:
-    """What earlier credit notes have left of a line."""
-    return Money(currency, line["amount"] - sum(each["amount"] for each in before))
 
 
 def _units(
@@ -347,17 +343,10 @@ def credit_note_params(
         params["lines"] = list(credit.lines)
     else:
         params["amount"] = credit.total.minor
-    match credit.back.minor, request.give_back:
-        case 0, _:
-            pass
-        case back, "refund":
-            params["refund_amount"] = back
-        case back, "customer balance":
-            params["credit_amount"] = back
-        case back, "out of band":
-            params["out_of_band_amount"] = back
-        case _, "refunded already":
-            params["refunds"] = list(credit.refunds)
+    if credit.refunds:
+        params["refunds"] = list(credit.refunds)
+    elif credit.back.minor and request.give_back in GIVEN_BACK_AS:
+        params[GIVEN_BACK_AS[request.give_back]] = credit.back.minor
     if request.reason != "other":
         params["reason"] = request.reason.replace(" ", "_")
     if request.memo:

@@ -6,6 +6,7 @@ Sources: https://docs.stripe.com/api/events and https://docs.stripe.com/event-de
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import msgspec
 
 from invoicing.domain.model.status import Status
-from invoicing.domain.stripe.payment_facts import PaymentName
+from invoicing.domain.stripe.payment_facts import PaymentName, payment_name
 from invoicing.domain.stripe.resources import StripeInvoice
 from invoicing.typed_answers import convert
 
@@ -99,19 +100,9 @@ def is_of_customer(event_type: str) -> bool:
 
 def payment_of(thing: Mapping[str, Any]) -> PaymentName | None:
     """The payment that a refund, dispute, charge or intent belongs to."""
-    if thing.get("object") == "payment_intent":
-        return PaymentName("payment_intent", str(thing["id"]))
-    intent, charge = _id_of(thing.get("payment_intent")), _id_of(thing.get("charge"))
-    if intent:
-        return PaymentName("payment_intent", intent)
-    if charge:
-        return PaymentName("charge", charge)
-    return PaymentName("charge", str(thing["id"])) if thing.get("object") == "charge" else None
-
-
-def _id_of(named: Any) -> str | None:
-    """The id of an object that stands in another one by its id, or whole."""
-    return str(named["id"]) if isinstance(named, dict) else named
+    kind = thing.get("object")
+    intent = thing if kind == "payment_intent" else thing.get("payment_intent")
+    return payment_name(intent, thing if kind == "charge" else thing.get("charge"))
 
 
 def parse_event(event: Mapping[str, Any]) -> EventSummary:
@@ -147,15 +138,12 @@ def parse_event(event: Mapping[str, Any]) -> EventSummary:
 
 def invoice_snapshot(event: Mapping[str, Any], api_version: str) -> StripeInvoice | None:
     """The invoice inside a snapshot event, if it is rendered whole, at an API version."""
-    if event.get("object") != "event" or event.get("api_version") != api_version:
+    invoice = _invoice_in(event)
+    if not invoice or event.get("api_version") != api_version:
         return None
-    snapshot = event["data"]["object"]
-    if snapshot.get("object") != "invoice":
-        return None
-    try:
-        return convert(snapshot, StripeInvoice)
-    except msgspec.ValidationError:
-        return None
+    with suppress(msgspec.ValidationError):
+        return convert(invoice, StripeInvoice)
+    return None
 
 
 STATUS_BY_TYPE = {
@@ -171,10 +159,15 @@ STATUS_BY_TYPE = {
 
 def status_said(event: Mapping[str, Any]) -> Status | None:
     """The status of an invoice by an event about it; None where it does not say."""
-    snapshot = event["data"]["object"] if event.get("object") == "event" else {}
-    if snapshot.get("object") == "invoice" and snapshot.get("status"):
-        return Status.of_stripe(snapshot["status"])
+    if status := _invoice_in(event).get("status"):
+        return Status.of_stripe(status)
     return STATUS_BY_TYPE.get(event["type"].removeprefix("v1."))
+
+
+def _invoice_in(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The invoice that a snapshot event carries; empty for any other event."""
+    snapshot = event["data"]["object"] if event.get("object") == "event" else {}
+    return snapshot if snapshot.get("object") == "invoice" else {}
 
 
 def invoice_of(snapshot: Mapping[str, Any]) -> str | None:

@@ -126,27 +126,26 @@ def lines_apart(
     Returns:
         ``1 of 'A': 5.00 USD instead of 2 of 'B': 5.00 USD``; nothing where they are the same.
     """
-    left, new = Counter(agreed), []
-    for line in there:
-        if left[line.checksum]:
-            left[line.checksum] -= 1
-        else:
-            new.append(line)
-    if not new and not +left:
+    known = [line.checksum for line in there]
+    if Counter(known) == Counter(agreed):
         return ""
-    known = Counter(line.checksum for line in there)
-    gone = []
-    for line in here:
-        if known[line.checksum]:
-            known[line.checksum] -= 1
-        else:
-            gone.append(line)
-    now, before = _named(new, currency), _named(gone, currency)
+    now, before = _named(_beyond(there, agreed), currency), _named(_beyond(here, known), currency)
     if now == before:
         return f"{now}, of another product or with other discounts or taxes"
     if now and before:
         return f"{now} instead of {before}"
     return f"{now}, which was not agreed" if now else f"without {before or 'a line'}"
+
+
+def _beyond(lines: Sequence[LineFacts], known: Collection[str]) -> list[LineFacts]:
+    """Lines that are not among those of some checksums, each of which is one line's."""
+    left, beyond = Counter(known), []
+    for line in lines:
+        if left[line.checksum]:
+            left[line.checksum] -= 1
+        else:
+            beyond.append(line)
+    return beyond
 
 
 def _named(lines: Sequence[LineFacts], currency: str) -> str:

@@ -7,7 +7,7 @@ to those: https://docs.stripe.com/changelog/basil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 from invoicing.domain.model.dates import local_date
@@ -31,6 +31,10 @@ DISPUTES_NOT_LOST = frozenset(
 )
 """Disputes in these states leave, or gave back, the money. A warning is an inquiry: the bank asks,
 and withdraws nothing: https://docs.stripe.com/disputes/how-disputes-work"""
+
+
+Named = Mapping[str, Any] | str | None
+"""An object that stands in another one: whole, by its id, or not at all."""
 
 
 class PaymentName(NamedTuple):
@@ -159,8 +163,7 @@ class MoneyBack:
     @property
     def out_of_band(self) -> int:
         """What credit notes say is paid back outside Stripe, without those that book disputes."""
-        every = sum(note["out_of_band_amount"] or 0 for note in self._issued())
-        return every - self._booked()
+        return sum(note["out_of_band_amount"] or 0 for note in self._issued()) - self._booked()
 
     @property
     def refundable(self) -> int:
@@ -169,7 +172,8 @@ class MoneyBack:
 
     def books_a_dispute(self, note: CreditNote) -> bool:
         """Whether a credit note out of band only books what a lost dispute took before."""
-        return bool(note["out_of_band_amount"]) and note["created"] >= self._first_lost()
+        lost = (one["created"] for one in self.disputes if one["status"] == "lost")
+        return bool(note["out_of_band_amount"]) and any(note["created"] >= at for at in lost)
 
     def refunded_on(self, zone: ZoneInfo) -> list[date]:
         """Days of the refunds that no credit note names, in a time zone."""
@@ -219,10 +223,6 @@ class MoneyBack:
     def _lost(self) -> int:
         return sum(self._held(one) for one in self.disputes if one["status"] == "lost")
 
-    def _first_lost(self) -> float:
-        lost = (one["created"] for one in self.disputes if one["status"] == "lost")
-        return min(lost, default=float("inf"))
-
     def _booked(self) -> int:
         notes = [note for note in self._issued() if self.books_a_dispute(note)]
         return min(self._lost(), sum(note["out_of_band_amount"] or 0 for note in notes))
@@ -230,9 +230,18 @@ class MoneyBack:
 
 def named_payment(thing: Refund | Dispute) -> PaymentName:
     """The payment that a refund or a dispute names."""
-    if thing["payment_intent"]:
-        return PaymentName("payment_intent", thing["payment_intent"])
-    return PaymentName("charge", thing["charge"] or "")
+    return payment_name(thing["payment_intent"], thing["charge"]) or PaymentName("charge", "")
+
+
+def payment_name(intent: Named, charge: Named) -> PaymentName | None:
+    """What a payment is called by its intent, or else by its charge; None if it has neither."""
+    if intent:
+        return PaymentName("payment_intent", _id_of(intent))
+    return PaymentName("charge", _id_of(charge)) if charge else None
+
+
+def _id_of(named: Mapping[str, Any] | str) -> str:
+    return named if isinstance(named, str) else str(named["id"])
 
 
 def payments_of(invoice: PaidInvoice) -> list[InvoicePayment]:
@@ -248,16 +257,9 @@ def successful_payments(payments: Iterable[InvoicePayment]) -> dict[PaymentName,
     paid: dict[PaymentName, int] = {}
     for payment in payments:
         means = payment["payment"]
-        intent, charge = means.get("payment_intent"), means.get("charge")
-        if payment["status"] != "paid" or not (intent or charge):
-            continue
-        if intent:
-            name = PaymentName(
-                "payment_intent", intent if isinstance(intent, str) else intent["id"]
-            )
-        else:
-            name = PaymentName("charge", charge or "")
-        paid[name] = payment["amount_paid"] or 0
+        name = payment_name(means.get("payment_intent"), means.get("charge"))
+        if name and payment["status"] == "paid":
+            paid[name] = payment["amount_paid"] or 0
     return paid
 
 

@@ -149,9 +149,12 @@ def _payment_problem(invoice: StripeInvoice, currency: str, known: PaymentFacts)
     if not twice:
         return known.problem or None if invoice["status"] in UNPAID_STATUSES else None
     on_balance = invoice["amount_overpaid"] + known.on_balance
-    ways = ["on the customer's balance"] if on_balance else []
-    ways += ["by a refund"] if known.refunded else []
-    ways += ["by a lost dispute"] if known.lost else []
+    amounts = {
+        "on the customer's balance": on_balance,
+        "by a refund": known.refunded,
+        "by a lost dispute": known.lost,
+    }
+    ways = [way for way, amount in amounts.items() if amount]
     what = "take it off the customer's balance in Stripe" if on_balance else "ask for it back"
     return (
         f"{Money(currency, twice)} went back twice: {' and '.join(ways)}. "

@@ -8,16 +8,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from invoicing.domain.model.invoice import Account, Address, Invoice, Line
-from invoicing.domain.model.invoice_details import Collection as CollectionMethod
-from invoicing.domain.model.invoice_details import Discount
+from invoicing.domain.model.invoice_details import Collection, Discount
 from invoicing.domain.model.money import Money, plain, unit_amount_decimal
 from invoicing.domain.stripe.projection import LINE_KEY
-from invoicing.domain.stripe.resources import (
-    Customer,
-    StripeAddress,
-    TaxId,
-    Totals,
-)
+from invoicing.domain.stripe.resources import Customer, StripeAddress, TaxId, Totals
 
 if TYPE_CHECKING:
     from stripe import params as sdk
@@ -82,9 +76,7 @@ def header_params(
         due: Unix time at which payment is due; None when the customer is charged.
         rates: Stripe's ids of the tax rates.
     """
-    params: sdk.InvoiceUpdateParams = {}
-    if not rates:
-        params["default_tax_rates"] = ""
+    params: sdk.InvoiceUpdateParams = {} if rates else {"default_tax_rates": ""}
     return _with_header(params, invoice, due=due, rates=rates)
 
 
@@ -111,7 +103,7 @@ def _with_header(
     params: Header, invoice: Invoice, *, due: int | None, rates: Sequence[str]
 ) -> Header:
     details = invoice.billed
-    charged = details.collection is CollectionMethod.CHARGE
+    charged = details.collection is Collection.CHARGE
     params["description"] = invoice.description
     params["footer"] = details.footer
     params["custom_fields"] = [
@@ -151,15 +143,13 @@ def line_params(
         price["product"] = stripe_product(line.product_id)
     else:
         price["product_data"] = {"name": line.label}
-    params: sdk.InvoiceAddLinesParamsLine = {
+    return {
         "description": line.label,
         "quantity_decimal": PlainDecimal(plain(line.quantity)),
         "metadata": {LINE_KEY: line.key},
         "price_data": price,
+        "discounts": _redeemed(line.discount, currency),
     }
-    if line.discount:
-        params["discounts"] = _redeemed(line.discount, currency)
-    return params
 
 
 def _unit_amount(line: Line, currency: str) -> Decimal:
@@ -187,8 +177,7 @@ def preview_params(
         tax_behavior: How Stripe Tax takes the prices; None without Stripe Tax.
     """
     details = _customer_details(invoice.account.address, customer)
-    if tax_ids:
-        details["tax_ids"] = [{"type": one["type"], "value": one["value"]} for one in tax_ids]
+    details["tax_ids"] = [{"type": one["type"], "value": one["value"]} for one in tax_ids]
     return {
         "currency": invoice.currency.lower(),
         "customer_details": details,
@@ -245,10 +234,10 @@ def _with_whom(params: Whom, account: Account, email: str) -> Whom:
 def is_in_step(customer: Customer, account: Account, email: str) -> bool:
     """Whether a customer is already what :func:`customer_params` would make of it."""
     there = customer.get("address")
-    has = _filled(there).items() if there else {}.items()
-    wanted = address_params(account.address).items() if account.address else {}.items()
+    has = _filled(there) if there else {}
+    wanted = address_params(account.address) if account.address else {}
     named = (customer["email"] or "", customer.get("name")) == (email, account.name)
-    return named and wanted <= has
+    return named and wanted.items() <= has.items()
 
 
 def address_params(address: Address) -> "sdk.CustomerUpdateParamsAddress":
@@ -277,11 +266,9 @@ def _preview_item(
     params: sdk.InvoiceCreatePreviewParamsInvoiceItem = {
         "description": line.label,
         "quantity_decimal": PlainDecimal(plain(line.quantity)),
+        "discounts": _redeemed(line.discount, currency),
+        "tax_rates": list(rates),
     }
-    if line.discount:
-        params["discounts"] = _redeemed(line.discount, currency)
-    if rates:
-        params["tax_rates"] = list(rates)
     if line.product_id:
         params["price_data"] = {
             "currency": currency.lower(),

@@ -12,15 +12,14 @@ Metadata = dict[str, str]
 
 
 class Identified(TypedDict):
-    """An object of which nothing but its id is read."""
+    """Any object: it has an id."""
 
     id: str
 
 
-class Dated(TypedDict):
-    """An object of which it is read when it was made, too."""
+class Dated(Identified):
+    """An object of which it is read when it was made."""
 
-    id: str
     created: int
 
 
@@ -106,30 +105,25 @@ class CustomField(TypedDict):
     value: str
 
 
-class StripeInvoice(TypedDict):
+class StripeInvoice(Dated, Totals):
     """All of an invoice that its projection looks at."""
 
-    id: str
-    created: int
     status: str
     customer: str | None
     metadata: Metadata | None
     number: str | None
     due_date: int | None
-    total: int
     amount_paid: int
     amount_remaining: int
     amount_overpaid: int
     pre_payment_credit_notes_amount: int
     post_payment_credit_notes_amount: int
     from_invoice: FromInvoice | None
-    currency: str
     livemode: bool
     description: str | None
     hosted_invoice_url: NotRequired[str | None]
     invoice_pdf: NotRequired[str | None]
     subtotal: int
-    total_taxes: list[Tax] | None
     total_discount_amounts: list[DiscountAmount] | None
     amount_due: int
     status_transitions: StatusTransitions
@@ -158,10 +152,9 @@ class Period(TypedDict):
     end: int
 
 
-class StripeLine(TypedDict):
+class StripeLine(Identified):
     """A line of an invoice."""
 
-    id: str
     amount: int
     description: str | None
     quantity: int | None
@@ -186,12 +179,6 @@ class ListedInvoice(StripeInvoice):
 
     discounts: list[str]
     lines: Lines
-
-
-class GivenRate(TypedDict):
-    """A tax rate that lines have unless they have their own."""
-
-    id: str
 
 
 class AutomaticTax(TypedDict):
@@ -238,7 +225,7 @@ class WholeInvoice(ListedInvoice):
     customer_tax_ids: list[InvoiceTaxId] | None
     starting_balance: int
     ending_balance: int | None
-    default_tax_rates: list[GivenRate]
+    default_tax_rates: list[Identified]
     automatic_tax: AutomaticTax
     payment_settings: PaymentSettings
     rendering: Rendering | None
@@ -264,10 +251,9 @@ class PaymentError(TypedDict):
     message: NotRequired[str | None]
 
 
-class PaymentIntent(TypedDict):
+class PaymentIntent(Identified):
     """A payment through Stripe."""
 
-    id: str
     status: str
     last_payment_error: PaymentError | None
 
@@ -275,16 +261,14 @@ class PaymentIntent(TypedDict):
 class Means(TypedDict):
     """What an invoice was paid by; the intent is whole where it was asked for."""
 
-    type: str
     charge: NotRequired[str | None]
     payment_intent: NotRequired[str | PaymentIntent | None]
     payment_record: NotRequired[str | None]
 
 
-class InvoicePayment(TypedDict):
+class InvoicePayment(Identified):
     """A payment on an invoice, or the attempt at one, in minor units."""
 
-    id: str
     invoice: str
     status: str
     amount_paid: int | None
@@ -305,35 +289,28 @@ class PaidInvoice(WholeInvoice):
     payments: Payments | None
 
 
-class Refund(TypedDict):
+class Refund(Dated):
     """Money given back, in minor units."""
 
-    id: str
-    object: str
     amount: int
-    created: int
     status: str | None
     charge: str | None
     payment_intent: str | None
 
 
-class Dispute(TypedDict):
+class Dispute(Dated):
     """Money that a customer's bank claims back, in minor units."""
 
-    id: str
-    object: str
     amount: int
     currency: str
-    created: int
     status: str
     charge: str
     payment_intent: str | None
 
 
-class Charge(TypedDict):
+class Charge(Identified):
     """A charge, of which a payment intent may have made several."""
 
-    id: str
     customer: str | None
     payment_intent: str | None
 
@@ -345,11 +322,9 @@ class AmountRequested(TypedDict):
     value: int
 
 
-class PaymentRecord(TypedDict):
+class PaymentRecord(Dated):
     """A payment that was reported to Stripe."""
 
-    id: str
-    created: int
     metadata: Metadata
     amount_requested: AmountRequested
 
@@ -376,13 +351,11 @@ class CreditNoteLines(TypedDict):
     has_more: bool
 
 
-class CreditNote(TypedDict):
+class CreditNote(Dated):
     """A credit note, in minor units."""
 
-    id: str
     number: str
     status: str
-    created: int
     amount: int
     pre_payment_amount: int
     post_payment_amount: int
@@ -401,10 +374,9 @@ class InvoiceSettings(TypedDict):
     default_payment_method: str | None
 
 
-class Customer(TypedDict):
+class Customer(Identified):
     """A customer."""
 
-    id: str
     email: str | None
     balance: NotRequired[int | None]
     currency: NotRequired[str | None]
@@ -425,18 +397,16 @@ class TaxId(TypedDict):
     value: str
 
 
-class Product(TypedDict):
+class Product(Identified):
     """A product; one that is archived is not active."""
 
-    id: str
     active: bool
     name: str
 
 
-class Coupon(TypedDict):
+class Coupon(Identified):
     """The terms of a coupon."""
 
-    id: str
     amount_off: int | None
     currency: str | None
     percent_off: float | None
@@ -449,10 +419,9 @@ class DiscountSource(TypedDict):
     coupon: Coupon | None
 
 
-class Discount(TypedDict):
+class Discount(Identified):
     """A discount that was asked for with its coupon."""
 
-    id: str
     source: DiscountSource
 
 
@@ -462,10 +431,9 @@ class Discounted(TypedDict):
     discounts: list[Discount]
 
 
-class TaxRate(TypedDict):
+class TaxRate(Identified):
     """A tax rate; ``percentage`` is out of 100."""
 
-    id: str
     active: bool
     percentage: float
     inclusive: bool
@@ -487,11 +455,9 @@ class EventRequest(TypedDict):
     idempotency_key: str | None
 
 
-class Event(TypedDict):
+class Event(Dated):
     """An event of the kind that carries its object."""
 
-    id: str
-    created: int
     type: str
     data: EventData
     request: EventRequest | None
@@ -500,17 +466,15 @@ class Event(TypedDict):
 # The installation
 
 
-class Account(TypedDict):
+class Account(Identified):
     """The account that a key belongs to."""
 
-    id: str
     charges_enabled: NotRequired[bool]
 
 
-class WebhookEndpoint(TypedDict):
+class WebhookEndpoint(Identified):
     """Where Stripe sends events; its secret is in the answer to its creation only."""
 
-    id: str
     url: str
     status: str
     enabled_events: list[str]
