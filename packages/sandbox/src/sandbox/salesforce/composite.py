@@ -1,4 +1,9 @@
-"""Many requests in one call, which may refer to earlier ones: Composite, Composite Graph."""
+"""Many requests in one call, which may refer to earlier ones: Composite, Composite Graph.
+
+A subrequest inherits three headers of the call, which it may not give itself; what else is asked by
+a header holds for a subrequest whose own ``httpHeaders`` say it.
+Source: REST API Developer Guide, "Composite Subrequest" (``httpHeaders``)
+"""
 
 from __future__ import annotations
 
@@ -18,6 +23,9 @@ from sandbox.salesforce.records import MultipleMatches
 MAX_SUBREQUESTS = 25
 MAX_GRAPHS = 75
 MAX_NODES = 500
+
+INHERITED = frozenset({"accept", "authorization", "content-type"})
+"""Headers of the call that hold for its subrequests."""
 
 _REFERENCE = re.compile(r"@\{([^}]+)\}")
 _STEP = re.compile(r"\.?([^.\[\]]+)|\[(\d+)\]")
@@ -102,6 +110,7 @@ class Composite:
     def _run(self, requests: list[_Subrequest], *, all_or_none: bool) -> tuple[list[Result], bool]:
         """The answers in order, and whether all-or-none had all."""
         _refuse_repeated(requests)
+        _refuse_inherited(requests)
         answers: list[Result] = []
         known: dict[str, Any] = {}
         try:
@@ -122,8 +131,10 @@ class Composite:
 
     def _one(self, request: _Subrequest, known: dict[str, Any]) -> Result:
         try:
-            with self._org.store.transaction():
-                answer = self._answer(_call(request, known))
+            call = _call(request, known)
+            save_duplicates = call.headers.get("sforce-duplicate-rule-header", "")
+            with self._org.store.transaction(), self._org.rules.for_request(save_duplicates):
+                answer = self._answer(call)
         except SalesforceError as error:
             answer = Answer(error.status, error.as_response())
         except MultipleMatches as several:
@@ -149,6 +160,12 @@ def _refuse_repeated(requests: list[_Subrequest]) -> None:
     references = [request.reference for request in requests]
     if len(set(references)) < len(references):
         raise json_error("Duplicate referenceId in the composite request")
+
+
+def _refuse_inherited(requests: list[_Subrequest]) -> None:
+    given = {name.lower() for request in requests for name in request.headers}
+    if given & INHERITED:
+        raise json_error("A subrequest inherits Accept, Authorization and Content-Type")
 
 
 def _halted() -> Answer:
