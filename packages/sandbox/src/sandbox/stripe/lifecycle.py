@@ -51,7 +51,7 @@ def finalize(context: Context, invoice: Doc) -> Doc:
     context.save("invoice", invoice, "invoice.updated")
     context.emit("invoice.finalized", invoice)
     if not invoice["amount_due"]:
-        invoice = payments.mark_paid(context, invoice, collected=True)
+        invoice = payments.mark_paid(context, invoice, collected=False)
     if invoice["from_invoice"]:
         void(context, context.require("invoice", invoice["from_invoice"]["invoice"]))
     return invoice

@@ -261,8 +261,10 @@ def mark_paid(context: Context, invoice: Doc, *, collected: bool) -> Doc:
     Args:
         context: The act.
         invoice: The invoice.
-        collected: Stripe itself collected it (or there was nothing to collect), rather than the
-            merchant saying it was settled elsewhere.
+        collected: A payment through Stripe succeeded, which alone ``invoice.payment_succeeded``
+            tells of; not so where nothing was due, or too little to be charged.
+
+    Source: https://docs.stripe.com/invoicing/overview, "Paid invoices"
     """
     close_default(context, invoice)
     invoice |= {"status": "paid", "attempted": True, "next_payment_attempt": None}
