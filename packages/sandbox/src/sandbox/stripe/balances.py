@@ -1,8 +1,8 @@
 """A customer's balances, one a currency: every change is on record, and drafts show it at once.
 
-Sources: https://docs.stripe.com/billing/customer/balance; that ``customer.updated`` tells of each
-change with the balance before, https://github.com/LIT-Protocol/chipotle (21 of 21 in a test account,
-for balance transactions that calls made; of those that Stripe makes by itself it is believed).
+Sources: https://docs.stripe.com/billing/customer/balance; that ``customer.updated`` tells a change
+and the balance before, https://github.com/LIT-Protocol/chipotle (21 of 21, in test mode, of balance
+transactions that calls made; of those that Stripe makes by itself it is believed).
 """
 
 from sandbox.stripe import invoice_object
