@@ -312,8 +312,14 @@ def _update(
 def _moment_of(
     changed: Mapping[str, tuple[Any, Any]], invoice: Projection | None
 ) -> datetime | None:
-    """Instant (UTC) at which the status changed by Stripe, if it did."""
+    """Instant (UTC) at which the status changed by Stripe, if it did and that is known.
+
+    Of a paid invoice that is open again Stripe tells only when it was finalized.
+    Source: https://docs.stripe.com/invoicing/payment-application
+    """
     if invoice is None or record.STATUS not in changed:
+        return None
+    if changed[record.STATUS] == (Status.PAID, Status.OPEN):
         return None
     return {
         Status.OPEN: invoice.finalized_at,

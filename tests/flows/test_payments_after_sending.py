@@ -80,6 +80,24 @@ def test_a_refund_that_the_bank_returns(
     assert money(org)["Amount_Refunded__c"] is None
 
 
+def test_a_payment_that_is_unapplied_opens_its_invoice_again(
+    paid: InvoiceOutcome, org: Org, stripe_sandbox: Sandbox
+) -> None:
+    """In the dashboard; the record is open, is to be paid again, and can be."""
+    stripe_sandbox.admin("POST", "payments/unapply", invoice=paid.stripe_id)
+    assert "1 invoice looked at, 1 changed" in poll_events().sentence
+    record = money(org)
+    assert (record["Status__c"], record["Payment_State__c"]) == ("Open", "Unpaid")
+    assert (record["Amount_Paid__c"], record["Amount_Remaining__c"]) == (0, 2450)
+    [*_, reopened] = org.query(
+        "SELECT What__c FROM Stripe_Invoice_Event__c ORDER BY Happened_At__c, Name"
+    )
+    assert reopened["What__c"].startswith("Paid → Open")
+    pay(paid)
+    poll_events()
+    assert (money(org)["Status__c"], money(org)["Payment_State__c"]) == ("Paid", "Paid")
+
+
 @pytest.mark.parametrize(
     ("verdict", "state", "held"), [("won", "Paid", None), ("lost", "Disputed", 2450)]
 )

@@ -7,6 +7,7 @@ from typing import Any, TypedDict
 
 from invoicing.connectors.salesforce.errors import by_code, errors_of
 from invoicing.connectors.salesforce.org import Org
+from invoicing.connectors.salesforce.org_call import SAVE_DUPLICATES
 from invoicing.domain.salesforce.default_values import SOURCES, copied_fields, with_default_values
 from invoicing.domain.salesforce.queries import Query, is_in
 from invoicing.errors import InvoicingError, TransientError
@@ -71,14 +72,18 @@ class Graphs(Org):
     ) -> list[dict[str, Any] | GraphError]:
         """Write several graphs in one call, each all or none; at most 500 nodes in 75 graphs.
 
+        Those that a duplicate rule refuses are written once more, with the header that passes an
+        alert: subrequests do not inherit it, and those that say it themselves are not collated.
+
         Args:
             graphs: Subrequests, as :meth:`write_graph` takes them.
 
         Returns:
             For each graph the answers' bodies by reference id, or why nothing of it was written.
 
-        Source: https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest/
-        resources_composite_graph_limits.htm
+        Sources: https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest/
+        resources_composite_graph_limits.htm; of the same guide requests_composite.htm
+        (``collateSubrequests``) and "Composite Subrequest" (``httpHeaders``)
         """
         root = f"/services/data/v{SALESFORCE_API_VERSION}/"
         graphs = self._filled(graphs)
@@ -86,16 +91,23 @@ class Graphs(Org):
             f"graph{number}": [self._node(request, root) for request in requests]
             for number, requests in enumerate(graphs)
         }
-        body = {"graphs": [{"graphId": id_, "compositeRequest": n} for id_, n in asked.items()]}
-        path = "composite/graph"
-        said = self._call("write the invoice", path, _Graphs, "POST", body)["graphs"]
+        said = self._written(asked)
+        alerted = [id_ for id_ in asked if id_ in said and _is_duplicate(said[id_])]
+        if alerted:
+            insisting = {"httpHeaders": SAVE_DUPLICATES}
+            said |= self._written({id_: [n | insisting for n in asked[id_]] for id_ in alerted})
         written = {
             node["referenceId"]: self._writing(_sobject(node)) for nodes in graphs for node in nodes
         }
-        by_id = {graph["graphId"]: _graph_answer(graph, written) for graph in said}
+        by_id = {id_: _graph_answer(graph, written) for id_, graph in said.items()}
         if by_id.keys() != asked.keys():
             raise TransientError("Salesforce did not say how each of the records was written.")
         return [by_id[id_] for id_ in asked]
+
+    def _written(self, asked: Mapping[str, list[dict[str, Any]]]) -> dict[str, _Graph]:
+        body = {"graphs": [{"graphId": id_, "compositeRequest": n} for id_, n in asked.items()]}
+        said = self._call("write the invoice", "composite/graph", _Graphs, "POST", body)
+        return {graph["graphId"]: graph for graph in said["graphs"]}
 
     def _filled(
         self, graphs: Sequence[Sequence[Mapping[str, Any]]]
@@ -151,8 +163,21 @@ def _graph_answer(graph: _Graph, doing: Mapping[str, str]) -> dict[str, Any] | G
     answers = graph["graphResponse"]["compositeResponse"]
     if graph["isSuccessful"]:
         return {answer["referenceId"]: answer["body"] for answer in answers}
-    errors = [(a["referenceId"], error) for a in answers for error in errors_of(a["body"])]
-    own = [told for told in errors if told[1].get("errorCode") != "PROCESSING_HALTED"] or errors
+    own = _reasons(graph)
     reference = own[0][0] if own else ""
     what, reasons = doing.get(reference, "write the invoice"), [error for _, error in own]
     return GraphError(reference, by_code(what, 400, reasons, writing=True, racing=True))
+
+
+def _reasons(graph: _Graph) -> list[tuple[str, Mapping[str, Any]]]:
+    """Each reason why nothing of a graph was written, after the subrequest that it is about."""
+    answers = graph["graphResponse"]["compositeResponse"]
+    errors = [(a["referenceId"], error) for a in answers for error in errors_of(a["body"])]
+    return [told for told in errors if told[1].get("errorCode") != "PROCESSING_HALTED"] or errors
+
+
+def _is_duplicate(graph: _Graph) -> bool:
+    """Whether a duplicate rule refused a graph."""
+    return not graph["isSuccessful"] and any(
+        error.get("errorCode") == "DUPLICATES_DETECTED" for _, error in _reasons(graph)
+    )

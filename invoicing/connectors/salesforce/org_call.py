@@ -21,6 +21,10 @@ T = TypeVar("T")
 Record = dict[str, Any]
 
 
+SAVE_DUPLICATES = {"Sforce-Duplicate-Rule-Header": "allowSave=true"}
+"""The header that passes duplicate rules which only alert."""
+
+
 class Connection:
     """One Salesforce org, and our login there."""
 
@@ -47,7 +51,7 @@ class Connection:
         session = requests.Session()
         session.mount("https://", Transport(settings.url, settings.timeout_seconds))
         # A rule that only alerts asks whoever types; there is nobody here who could answer.
-        session.headers["Sforce-Duplicate-Rule-Header"] = "allowSave=true"
+        session.headers.update(SAVE_DUPLICATES)
         with translated_errors("log in"):
             self._client = Client(
                 logins,

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from invoicing.connectors import salesforce
-from invoicing.connectors.salesforce import Salesforce
+from invoicing.connectors.salesforce import GraphError, Salesforce
 from invoicing.domain.salesforce.queries import Query, equals
 from invoicing.errors import InvoicingError, NotFound, TransientError, WriteRefused
 from tests.conftest import Sandbox
@@ -125,6 +125,28 @@ def test_a_duplicate_rule_that_only_alerts_stops_nobody(
     salesforce_sandbox.admin("POST", "rules", profiles=["duplicates-alerted"])
     client.update("Account", acme, {"Invoice_Email__c": "new@acme.example.com"})
     assert client.update_many("Account", [{"Id": acme, "Name": "Acme"}]) == []
+    path = f"sobjects/Account/{acme}"
+    node = {"method": "PATCH", "path": path, "referenceId": "x", "body": {"Name": "Acme"}}
+    assert client.write_graph([node]) == {"x": None}
+
+
+def test_a_duplicate_rule_that_blocks_refuses_a_graph(
+    client: Salesforce, acme: str, salesforce_sandbox: Sandbox
+) -> None:
+    """And no other graph of the call."""
+    salesforce_sandbox.admin("POST", "rules", profiles=["duplicates-blocked"])
+    [globex] = client.query(Query("Contact", ["Id"], limit=1))
+    nodes = [
+        {"method": "PATCH", "path": path, "referenceId": "x", "body": body}
+        for path, body in (
+            (f"sobjects/Account/{acme}", {"Name": "Acme"}),
+            (f"sobjects/Contact/{globex['Id']}", {"LastName": "Globex"}),
+        )
+    ]
+    refused, written = client.write_graphs([[node] for node in nodes])
+    assert isinstance(refused, GraphError)
+    assert "the duplicate rule" in str(refused.error)
+    assert written == {"x": None}
 
 
 def test_a_unique_value_that_is_taken_is_final_for_an_update_and_a_race_for_who_creates(

@@ -94,9 +94,10 @@ def balance_of_a_customer_without_invoices(account: Account) -> Observed:
 
 @experiment
 def events_of_a_balance(account: Account) -> Observed:
-    """A balance that moves sends no customer.updated; a new name sends one."""
+    """A balance that a call or an invoice moves sends a customer.updated, as a new name does."""
     customer = account.customer()
     _balance(account, customer, 500)
+    account.open(customer, 10_000)
     account.v1.customers.update(customer, {"name": f"{MARK} {MARK}"})
     return {"events": account.events(customer, "customer.updated")}
 

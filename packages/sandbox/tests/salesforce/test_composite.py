@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 DATA = "/services/data/v67.0"
 
 
@@ -115,6 +117,28 @@ def test_graphs_succeed_and_fail_each_for_itself(sf: Any, acme: str) -> None:
     assert failed["body"][0]["errorCode"] == "REQUIRED_FIELD_MISSING"
     assert sf.query("SELECT COUNT() FROM Stripe_Invoice__c")["totalSize"] == 1
     assert sf.query("SELECT COUNT() FROM Stripe_Invoice_Line__c")["totalSize"] == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "reference"),
+    [
+        ("GET", "query/?q=SELECT+Id+FROM+Account", "all"),
+        ("POST", "composite/sobjects", "many"),
+        ("GET", "sobjects/Account", "described"),
+        ("POST", "sobjects/Account", "an-account"),
+    ],
+)
+def test_a_graph_is_of_records_with_plain_names(
+    sf: Any, refused: Any, method: str, path: str, reference: str
+) -> None:
+    """Neither queries nor collections, and no hyphens: the call is refused as a whole."""
+    node = {"method": method, "url": f"{DATA}/{path}", "referenceId": reference, "body": {}}
+    with refused("JSON_PARSER_ERROR"):
+        sf.restful(
+            "composite/graph",
+            method="POST",
+            json={"graphs": [{"graphId": "one", "compositeRequest": [node]}]},
+        )
 
 
 def test_a_composite_takes_twenty_five_subrequests(sf: Any, refused: Any) -> None:

@@ -99,6 +99,35 @@ def test_duplicates_are_saved_by_who_insists_where_the_rule_only_alerts(
             sf.Account.update(acme, {"Name": "Acme"}, headers=insisting)
 
 
+@pytest.mark.parametrize(("resource", "graph"), [("composite", False), ("composite/graph", True)])
+def test_a_subrequest_insists_by_its_own_header(
+    sf: Any, acme: str, admin: Any, resource: str, *, graph: bool
+) -> None:
+    """It inherits three headers of the call, and may not give these itself."""
+    rules(admin, "duplicates-alerted")
+    header = {"Sforce-Duplicate-Rule-Header": "allowSave=true"}
+
+    def status(own: dict[str, str]) -> int:
+        node = {
+            "method": "PATCH",
+            "url": f"/services/data/v67.0/sobjects/Account/{acme}",
+            "referenceId": "acme",
+            "body": {"Name": "Acme"},
+            "httpHeaders": own,
+        }
+        one = {"compositeRequest": [node]}
+        body = {"graphs": [one | {"graphId": "a"}]} if graph else one
+        answer = sf.restful(resource, method="POST", json=body, headers=header)
+        [response] = (answer["graphs"][0]["graphResponse"] if graph else answer)[
+            "compositeResponse"
+        ]
+        return int(response["httpStatusCode"])
+
+    assert (status({}), status(header)) == (400, 204)
+    with pytest.raises(SalesforceError, match="inherits Accept"):
+        status({"Content-Type": "application/json"})
+
+
 def test_a_formula_or_a_profile_that_is_none_is_refused(sf: Any, base_url: str) -> None:
     """At once, with the reason."""
     rule = {"kind": "validation", "sobject": "Account", "when": "SPLIT(Name)"}

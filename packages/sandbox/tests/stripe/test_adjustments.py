@@ -202,6 +202,7 @@ def test_disputes(
     assert charge_of(live, paid).disputed
     admin.post("/_sandbox/disputes/close", json={"dispute": dispute.id, "status": "won"})
     assert types()[-2:] == ["charge.dispute.closed", "charge.dispute.funds_reinstated"]
+    assert charge_of(live, paid).disputed  # has been, though it was won
 
 
 def test_a_card_that_is_disputed(

@@ -52,6 +52,31 @@ def test_a_credit_covers_an_invoice_whole(
     assert moves(live, customer)[-1] == ("applied_to_invoice", 10_000, -5_000)
 
 
+def test_each_move_of_a_balance_is_told(
+    live: stripe.StripeClient, customer: stripe.Customer, make_draft: MakeDraft
+) -> None:
+    """By an event of the customer, with the balance from before."""
+    owes(live, customer, -15_000)
+    live.v1.invoices.finalize_invoice(make_draft().id)
+    events = live.v1.events.list({"type": "customer.updated"}).data[::-1]
+    told = [event.to_dict()["data"] for event in events]
+    assert [
+        (data["previous_attributes"]["balance"], data["object"]["balance"]) for data in told
+    ] == [(0, -15_000), (-15_000, -5_000)]
+
+
+@pytest.mark.parametrize("amount", [10_000, 30])
+def test_no_payment_has_succeeded_where_nothing_is_charged(
+    live: stripe.StripeClient, customer: stripe.Customer, make_draft: MakeDraft, amount: int
+) -> None:
+    """Because a credit covers it, or because it is too little: the invoice is paid all the same."""
+    if amount > 50:
+        owes(live, customer, -amount)
+    live.v1.invoices.finalize_invoice(make_draft(amount).id)
+    types = {event.type for event in live.v1.events.list({"limit": 100}).data}
+    assert types & {"invoice.paid", "invoice.payment_succeeded"} == {"invoice.paid"}
+
+
 @pytest.mark.parametrize(("currency", "amount"), [("usd", 49), ("gbp", 29), ("jpy", 49)])
 def test_too_little_to_charge_goes_onto_the_next_invoice(
     live: stripe.StripeClient,

@@ -22,6 +22,26 @@ def intent_of(live: stripe.StripeClient, invoice: stripe.Invoice) -> str:
     return str(payment.payment.payment_intent)
 
 
+def test_a_payment_is_taken_off_its_invoice(
+    live: stripe.StripeClient, admin: httpx.Client, paid: stripe.Invoice
+) -> None:
+    """The invoice is open again, asks for all of it by a new default payment, and can be paid."""
+    order = {"invoice": paid.id}
+    assert admin.post("/_sandbox/payments/unapply", json=order).json()["status"] == "open"
+    invoice = live.v1.invoices.retrieve(paid.id, {"expand": ["payments"]})
+    assert (invoice.amount_due, invoice.amount_paid, invoice.amount_remaining) == (
+        10_000,
+        0,
+        10_000,
+    )
+    assert invoice.status_transitions.paid_at is None
+    assert invoice.payments
+    payments = [(one.status, one.amount_requested) for one in invoice.payments.data]
+    assert sorted(payments) == [("canceled", 10_000), ("open", 10_000)]
+    assert admin.post("/_sandbox/payments/unapply", json=order).status_code == 400
+    assert live.v1.invoices.pay(paid.id, {"payment_method": "pm_card_visa"}).status == "paid"
+
+
 def test_a_line_is_credited_once(live: stripe.StripeClient, paid: stripe.Invoice) -> None:
     """Of a line of 100.00, 60.00 are credited; another 60.00 are refused, 40.00 are not."""
     line = paid.lines.data[0].id

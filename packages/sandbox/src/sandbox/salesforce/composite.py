@@ -1,4 +1,10 @@
-"""Many requests in one call, which may refer to earlier ones: Composite, Composite Graph."""
+"""Many requests in one call, which may refer to earlier ones: Composite, Composite Graph.
+
+A subrequest inherits three headers of the call, which it may not give itself; what else is asked by
+a header holds for a subrequest whose own ``httpHeaders`` say it. A graph is of records alone.
+Sources: REST API Developer Guide, "Composite Subrequest" (``httpHeaders``), "Composite Subrequest
+Result" (what a reference id is made of), "Using Composite Graphs" (which requests)
+"""
 
 from __future__ import annotations
 
@@ -19,6 +25,15 @@ MAX_SUBREQUESTS = 25
 MAX_GRAPHS = 75
 MAX_NODES = 500
 
+INHERITED = frozenset({"accept", "authorization", "content-type"})
+"""Headers of the call that hold for its subrequests."""
+
+_REFERENCE_ID = re.compile(r"\w+", re.ASCII)
+_IN_A_GRAPH = re.compile(
+    r"POST /services/data/v[\d.]+/sobjects/\w+/?"
+    r"|(GET|PATCH|DELETE) /services/data/v[\d.]+/sobjects/\w+/\w+/?"
+    r"|(GET|PATCH|DELETE|POST) /services/data/v[\d.]+/sobjects/\w+/\w+/[^/]+/?"
+)
 _REFERENCE = re.compile(r"@\{([^}]+)\}")
 _STEP = re.compile(r"\.?([^.\[\]]+)|\[(\d+)\]")
 _HALTED = SalesforceError(
@@ -92,6 +107,8 @@ class Composite:
         return Answer(body={"graphs": [self._graph(graph) for graph in graphs]})
 
     def _graph(self, graph: _Graph) -> Result:
+        for request in graph.requests:
+            _refuse_outside_a_graph(request)
         responses, succeeded = self._run(graph.requests, all_or_none=True)
         return {
             "graphId": graph.graph_id,
@@ -101,7 +118,8 @@ class Composite:
 
     def _run(self, requests: list[_Subrequest], *, all_or_none: bool) -> tuple[list[Result], bool]:
         """The answers in order, and whether all-or-none had all."""
-        _refuse_repeated(requests)
+        _refuse_references(requests)
+        _refuse_inherited(requests)
         answers: list[Result] = []
         known: dict[str, Any] = {}
         try:
@@ -122,8 +140,10 @@ class Composite:
 
     def _one(self, request: _Subrequest, known: dict[str, Any]) -> Result:
         try:
-            with self._org.store.transaction():
-                answer = self._answer(_call(request, known))
+            call = _call(request, known)
+            save_duplicates = call.headers.get("sforce-duplicate-rule-header", "")
+            with self._org.store.transaction(), self._org.rules.for_request(save_duplicates):
+                answer = self._answer(call)
         except SalesforceError as error:
             answer = Answer(error.status, error.as_response())
         except MultipleMatches as several:
@@ -145,10 +165,24 @@ def _refuse_over(count: int, most: int, what: str) -> None:
         raise SalesforceError("LIMIT_EXCEEDED", f"The request has more than {most} {what}.")
 
 
-def _refuse_repeated(requests: list[_Subrequest]) -> None:
+def _refuse_references(requests: list[_Subrequest]) -> None:
     references = [request.reference for request in requests]
     if len(set(references)) < len(references):
         raise json_error("Duplicate referenceId in the composite request")
+    if not all(map(_REFERENCE_ID.fullmatch, references)):
+        raise json_error("A referenceId has letters, digits and underscores only")
+
+
+def _refuse_outside_a_graph(request: _Subrequest) -> None:
+    asked = f"{request.method.upper()} {request.url.partition('?')[0]}"
+    if not _IN_A_GRAPH.fullmatch(asked):
+        raise json_error(f"Unsupported in a composite graph: {asked}")
+
+
+def _refuse_inherited(requests: list[_Subrequest]) -> None:
+    given = {name.lower() for request in requests for name in request.headers}
+    if given & INHERITED:
+        raise json_error("A subrequest inherits Accept, Authorization and Content-Type")
 
 
 def _halted() -> Answer:

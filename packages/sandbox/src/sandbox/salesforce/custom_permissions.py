@@ -1,7 +1,7 @@
 """The custom permissions of whoever asks, as a query finds them.
 
 Source: Object Reference, "UserSetupEntityAccess": the enabled custom permissions of the running
-user, to be queried by everybody, from version 48.0.
+user, to be queried by everybody, without View Setup and Configuration too, from version 48.0.
 """
 
 from __future__ import annotations

@@ -138,11 +138,12 @@ class OrgRules:
     @contextmanager
     def for_request(self, header: str) -> Iterator[None]:
         """Take what a request says of duplicates: ``Sforce-Duplicate-Rule-Header``."""
+        before = self._duplicates_may_be_saved
         self._duplicates_may_be_saved = "allowsave=true" in header.replace(" ", "").lower()
         try:
             yield
         finally:
-            self._duplicates_may_be_saved = False
+            self._duplicates_may_be_saved = before
 
     def check_locks(self, sobject: SObject, row: Row, *, creating: bool = False) -> None:
         """Pass what is not locked.

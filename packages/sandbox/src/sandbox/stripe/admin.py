@@ -58,6 +58,14 @@ class ChargeOrder(BaseModel):
     invoice: str
 
 
+class UnapplyOrder(BaseModel):
+    """Which paid invoice somebody takes a payment off."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    invoice: str
+
+
 class DisputeVerdict(BaseModel):
     """How a dispute ends."""
 
@@ -142,6 +150,10 @@ def routes(sandbox: Sandbox, courier: Courier, traffic: Traffic) -> list[Route]:
     async def charge(order: ChargeOrder) -> Response:
         return acted(lambda: _charge(sandbox, order))
 
+    @takes(UnapplyOrder)
+    async def unapply(order: UnapplyOrder) -> Response:
+        return acted(lambda: payments.unapply(*_found(sandbox, "invoice", order.invoice)))
+
     @takes(DebitOutcome)
     async def end_debit(outcome: DebitOutcome) -> Response:
         return acted(lambda: _end_debit(sandbox, outcome))
@@ -195,6 +207,7 @@ def routes(sandbox: Sandbox, courier: Courier, traffic: Traffic) -> list[Route]:
         Route("/_sandbox/debits", end_debit, methods=["POST"]),
         Route("/_sandbox/disputes", dispute, methods=["POST"]),
         Route("/_sandbox/disputes/close", close_dispute, methods=["POST"]),
+        Route("/_sandbox/payments/unapply", unapply, methods=["POST"]),
         Route("/_sandbox/refunds/fail", fail_refund, methods=["POST"]),
         Route("/_sandbox/settings", get_settings, methods=["GET"]),
         Route("/_sandbox/settings", set_settings, methods=["POST"]),

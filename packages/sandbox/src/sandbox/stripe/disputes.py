@@ -58,7 +58,7 @@ def open_dispute(
     ``balance_transactions`` (none, one or two) and ``is_charge_refundable``, and
     https://docs.stripe.com/disputes/how-disputes-work
     """
-    if charge["disputed"] or not charge["paid"]:
+    if open_disputes(context, charge) or not charge["paid"]:
         raise wrong_state("This charge cannot be disputed.", "charge_disputed")
     charge["disputed"] = True
     context.space.update("charge", charge)
@@ -125,7 +125,8 @@ def _move(context: Context, dispute: Doc, amount: int, category: str, *, fee: in
 def close_dispute(context: Context, dispute: Doc, status: str) -> Doc:
     """Settle a dispute: ``won`` gives the money back, ``lost`` does not.
 
-    ``warning_closed`` ends an inquiry, of which nothing was withdrawn.
+    ``warning_closed`` ends an inquiry, of which nothing was withdrawn. The charge was disputed all
+    the same (the SDK's docstring of ``Charge.disputed``).
     """
     if dispute["status"] in ("won", "lost", "warning_closed"):
         raise wrong_state(f"This dispute is already {dispute['status']}.")
@@ -134,10 +135,6 @@ def close_dispute(context: Context, dispute: Doc, status: str) -> Doc:
         _move(context, dispute, dispute["amount"], "dispute_reversal")
     context.space.update("dispute", dispute)
     context.emit("charge.dispute.closed", dispute)
-    if status in ("won", "warning_closed"):
-        charge = context.require("charge", dispute["charge"])
-        charge["disputed"] = False
-        context.space.update("charge", charge)
     if status == "won":
         context.emit("charge.dispute.funds_reinstated", dispute)
     return dispute

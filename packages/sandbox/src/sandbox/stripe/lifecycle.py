@@ -1,6 +1,7 @@
 """The invoice's states and the moves between them.
 
-The table of https://docs.stripe.com/invoicing/integration/workflow-transitions.
+The table of https://docs.stripe.com/invoicing/integration/workflow-transitions; that a paid invoice
+can be open again, which that table leaves out, is in ``payments``.
 """
 
 from sandbox.common.hosted_invoice_url import PAGE_LENGTH, READ, page_name
@@ -51,7 +52,7 @@ def finalize(context: Context, invoice: Doc) -> Doc:
     context.save("invoice", invoice, "invoice.updated")
     context.emit("invoice.finalized", invoice)
     if not invoice["amount_due"]:
-        invoice = payments.mark_paid(context, invoice, collected=True)
+        invoice = payments.mark_paid(context, invoice, collected=False)
     if invoice["from_invoice"]:
         void(context, context.require("invoice", invoice["from_invoice"]["invoice"]))
     return invoice
@@ -282,7 +283,7 @@ def _apply_balance(context: Context, invoice: Doc) -> None:
 def _return_balance(context: Context, invoice: Doc) -> None:
     """Give a voided invoice's share of the customer's balance back.
 
-    Source: Stripe's changes of 2019-12-03, quoted in https://metacpan.org/pod/Net::API::Stripe
+    Source: https://docs.stripe.com/billing/customer/balance#types (unapplied_from_invoice)
     """
     applied = invoice["_"].get("balance_applied", 0)
     if applied:

@@ -261,8 +261,10 @@ def mark_paid(context: Context, invoice: Doc, *, collected: bool) -> Doc:
     Args:
         context: The act.
         invoice: The invoice.
-        collected: Stripe itself collected it (or there was nothing to collect), rather than the
-            merchant saying it was settled elsewhere.
+        collected: A payment through Stripe succeeded, which alone ``invoice.payment_succeeded``
+            tells of; not so where nothing was due, or too little to be charged.
+
+    Source: https://docs.stripe.com/invoicing/overview, "Paid invoices"
     """
     close_default(context, invoice)
     invoice |= {"status": "paid", "attempted": True, "next_payment_attempt": None}
@@ -274,6 +276,33 @@ def mark_paid(context: Context, invoice: Doc, *, collected: bool) -> Doc:
     if invoice["amount_overpaid"]:
         context.emit("invoice.overpaid", invoice)
     return invoice
+
+
+def unapply(context: Context, invoice: Doc) -> Doc:
+    """Take the newest payment off a paid invoice, as people do in the dashboard: it is open again.
+
+    A default payment asks for what is due again. That the payment is canceled, that nothing tells
+    when the invoice was paid, and that of events there is ``invoice.updated``, is believed.
+    Sources: https://docs.stripe.com/invoicing/payment-application and
+    https://docs.stripe.com/changelog/clover/2026-01-28/detach-payment-from-invoice (a preview)
+
+    Raises:
+        StripeError: It is not paid, or by no payment.
+    """
+    paid = context.space.find("invoice_payment", {"invoice": invoice["id"], "status": "paid"})
+    if invoice["status"] != "paid" or not paid:
+        raise wrong_state("Only a payment of a paid invoice can be unapplied.")
+    payment = paid[-1]
+    invoice["amount_paid"] -= payment["amount_paid"]
+    payment |= {"amount_paid": None, "status": "canceled"}
+    payment["status_transitions"] |= {"canceled_at": context.now, "paid_at": None}
+    context.space.update("invoice_payment", payment)
+    invoice["status"] = "open"
+    invoice["status_transitions"]["paid_at"] = None
+    invoice_object.settle(invoice, invoice["amount_due"])
+    open_default(context, invoice)
+    keep_in_step(context, invoice)
+    return context.save("invoice", invoice, "invoice.updated")
 
 
 def keep_in_step(context: Context, invoice: Doc) -> None:
