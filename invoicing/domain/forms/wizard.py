@@ -29,6 +29,7 @@ from invoicing.domain.forms.dialogue import (
 from invoicing.domain.forms.parameters import LineItem, Number, empty_is_none
 from invoicing.domain.forms.price_book import PriceBookEntry
 from invoicing.domain.model import markdown
+from invoicing.domain.model.dates import written
 from invoicing.domain.model.invoice import (
     NOTHING_TO_PAY,
     Account,
@@ -38,7 +39,7 @@ from invoicing.domain.model.invoice import (
 )
 from invoicing.domain.model.invoice_details import Terms
 from invoicing.domain.model.markdown import LINE_COLUMNS
-from invoicing.domain.model.money import Money, plain
+from invoicing.domain.model.money import Money, exponent, plain, shown
 from invoicing.domain.model.wording import counted
 
 MAX_LISTED = 100
@@ -375,9 +376,11 @@ def _summary(context: WizardContext, order: Order) -> tuple[str, ...]:
         line = Line("", number, "", item.quantity, price)
         amount = line.amount(context.currency)
         total += amount
-        rows.append((number, _name(context, item), plain(item.quantity), plain(price), amount))
+        each = shown(price, exponent(context.currency))
+        rows.append((number, _name(context, item), shown(item.quantity), each, amount))
     rows.append(("", "**Total**", "", "", f"**{total}**"))
-    said = f"{order.description} · due {order.due_date}"
+    due = f"due {written(order.due_date)}" if order.due_date else "no due date"
+    said = f"{order.description} · {due}"
     return (
         f"Step 4 of 4: the invoice for {context.account.name}",
         said,
