@@ -291,7 +291,7 @@ def test_list_views_filter_and_show_what_they_say(pages: str, org: Org) -> None:
     paid = {"Paid_At__c": "2026-12-02T08:30:00Z", "Total__c": 450}
     for more in (
         {},
-        {"Status__c": "Open", "Sync_State__c": "Failed"},
+        {"Status__c": "Open", "Sync_State__c": "Failed", "Sync_Message__c": "No address."},
         {"Status__c": "Paid", **paid},
         {"Status__c": "Paid", "Paid_At__c": "2026-11-30T08:30:00Z"},
         {"Status__c": "Open", "Sync_State__c": "Conflict", "Is_Overdue__c": True},
@@ -313,6 +313,7 @@ def test_list_views_filter_and_show_what_they_say(pages: str, org: Org) -> None:
     text = get(f"{url}?filterName=Paid_This_Month")
     assert "450.00 USD" in text
     assert "2 Dec 2026, 08:30 UTC" in text
+    assert "No address." in get(f"{url}?filterName=Failed_Or_Conflicting")
     assert requests.get(f"{url}?filterName=Nope", timeout=60).status_code == 404
 
 
