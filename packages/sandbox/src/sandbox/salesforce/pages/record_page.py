@@ -131,7 +131,7 @@ class Tabs:
 
 @dataclass(frozen=True)
 class _Arrangement:
-    """Which columns a related list has, by their names in lists, by which it is sorted, its name."""
+    """Columns of a related list, by their names in lists, what it is sorted by, and its heading."""
 
     columns: Sequence[str] = ()
     order: str = ""
