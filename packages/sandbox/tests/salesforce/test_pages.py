@@ -192,6 +192,26 @@ def test_lines_can_be_added_to_a_draft_only(pages: str, org: Org) -> None:
     assert ">Amount</th>" in after
 
 
+def test_what_stays_empty_is_shown_on_a_draft_only(pages: str, org: Org) -> None:
+    """Nobody can fill it in any more; what was filled in stays, and a deleted draft has no page."""
+    invoice, ordered = draft(org), draft(org, PO_Number__c="PO-17")
+    optional = {"PO_Number__c", "Payment_Terms__c"}
+    assert optional < shown_fields(get(f"{pages}/{invoice}"))
+    for record_id in (invoice, ordered):
+        records.update(org, org.sobject(INVOICE), record_id, {"Status__c": "Open"})
+    sent = shown_fields(get(f"{pages}/{invoice}"))
+    assert not {*optional, "Payment_Problem__c"} & sent
+    assert optional & shown_fields(get(f"{pages}/{ordered}")) == {"PO_Number__c"}
+    assert "Hosted_Invoice_URL__c" in sent
+    records.update(org, org.sobject(INVOICE), invoice, {"Status__c": "Deleted"})
+    assert "Hosted_Invoice_URL__c" not in shown_fields(get(f"{pages}/{invoice}"))
+
+
+def shown_fields(text: str) -> set[str]:
+    """The fields that a record's page shows, filled in or not."""
+    return set(re.findall(r'data-field="(\w+)"', text))
+
+
 def related(text: str, relationship: str) -> str:
     """A related list on a record's page."""
     found = text[text.index(f'id="{relationship}"') :]
