@@ -304,7 +304,7 @@ def test_amounts_are_written_as_people_read_them(
 ) -> None:
     """Thousands set apart, and the decimals of the currency, in every dialogue that names one."""
     waits = {"Approval_Status__c": "Waiting", "Approval_Key__c": "key", "Sync_Message__c": "Why."}
-    said_of = {
+    said_of: dict[str, tuple[str, dict[str, Any], str]] = {
         "Approve": ("Draft", {"Approved_Amount__c": amount, **waits}, "asked for {}, tax"),
         "Reject": ("Draft", {"Approved_Amount__c": amount, **waits}, "asked for {}."),
         "Credit": ("Open", {"Amount_Remaining__c": amount}, "{} remain to be paid"),
