@@ -44,11 +44,12 @@ def publish_drift(sync: SyncRun, silent: Sequence[SilentAccount] = ()) -> str:
     in_stripe, in_salesforce = staging.counts()
     file = _write_list(sync)
     kinds, outcomes = drift.kinds(sync.id), drift.outcomes(sync.id)
+    differed = sum(kinds.values())
     page = [
         "# Drift report",
         f"{in_stripe:,} invoices in Stripe, {in_salesforce:,} in Salesforce, "
-        f"**{sum(kinds.values()):,} differed**. {_told_already(in_salesforce - in_stripe, kinds)}"
-        f"The worker has all that differed in a file: `{file}`",
+        f"**{differed:,} differed**. {_told_already(in_salesforce - in_stripe, kinds)}"
+        f"{_where_listed(differed, file)}".rstrip(),
         _table("kind", {kind.value: count for kind, count in kinds.items()}),
         _table("outcome", outcomes),
         *_changed_by_org(),
@@ -75,6 +76,19 @@ def publish_drift(sync: SyncRun, silent: Sequence[SilentAccount] = ()) -> str:
             f"The first {len(shown):,} differences, and what was done about each.",
         )
     return ", ".join(f"{count:,} {outcome}" for outcome, count in outcomes.items())
+
+
+def _where_listed(differed: int, file: Path) -> str:
+    """Where each difference can be read; a file is only for what a page cannot hold."""
+    where = "in the table *drift*, under *Artifacts* of this run"
+    if not differed:
+        return ""
+    if differed <= MAX_ROWS_SHOWN:
+        return f"Each is {where}."
+    return (
+        f"The first {MAX_ROWS_SHOWN:,} are {where}; whoever runs the worker finds all of them in "
+        f"its reports, in `{file.name}`."
+    )
 
 
 def _told_already(more_here: int, kinds: Mapping[Kind, int]) -> str:

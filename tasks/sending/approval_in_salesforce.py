@@ -56,8 +56,8 @@ NOT_SENT = "It is open in Stripe, and was neither mailed nor charged."
 def next_step(name: str) -> str:
     """What to do about an invoice that is final and did not go out."""
     return (
-        f"{NOT_SENT} Run send-invoice again to be asked again, or void-invoice if {name} is not "
-        "to be paid."
+        f"{NOT_SENT} Run send-invoice in Prefect to ask again; if {name} is not to be paid, press "
+        "Void on its page, or run void-invoice."
     )
 
 

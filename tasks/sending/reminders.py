@@ -9,7 +9,7 @@ from more_itertools import chunked
 from prefect.logging import get_run_logger
 
 from invoicing.connectors import salesforce, stripe
-from invoicing.domain.model.dates import local_date
+from invoicing.domain.model.dates import local_date, written
 from invoicing.domain.model.reminder_dates import due_dates, planned_day
 from invoicing.domain.model.wording import counted
 from invoicing.domain.salesforce import record
@@ -226,7 +226,7 @@ def _when(intent: Intent) -> datetime:
 
 
 def _entry(reminder: Reminder, intent: Intent, number: int) -> TimelineEntry:
-    planned = intent.subject.partition(":")[2]
+    planned = written(date.fromisoformat(intent.subject.partition(":")[2]))
     return make_entry(
         intent.subject,
         f"Reminder {number} mailed, planned for {planned}",

@@ -105,9 +105,10 @@ def whole_nodes(
 
 def creation_entry(invoice: Projection) -> TimelineEntry:
     """The beginning of the timeline of an invoice that was made in Stripe."""
+    number = f" as {invoice.number}" if invoice.number else ""
     return make_entry(
         f"made-{invoice.stripe_id}"[: record.KEY_LENGTH],
-        f"Made for Stripe's {invoice.stripe_id}, {invoice.status} over {invoice.total}.",
+        f"Made in Stripe{number}, {invoice.status} over {invoice.total}.",
         record_id=None,
         stripe_id=invoice.stripe_id,
         amount=invoice.total,

@@ -12,11 +12,12 @@ from flows.send_scheduled import send_scheduled
 from invoicing.connectors import salesforce
 from invoicing.connectors.stripe import Stripe
 from invoicing.domain.forms.outcomes import InvoiceOutcome
+from invoicing.domain.model.dates import written
 from invoicing.errors import Rejected
 from invoicing.ledger import leases
 from invoicing.settings import settings
 from tests.conftest import Sandbox
-from tests.flows.conftest import Deployed, Org
+from tests.flows.conftest import NEXT_MONTH, Deployed, Org
 from tests.flows.dialogues import Conversation
 
 Raise = Callable[..., InvoiceOutcome]
@@ -46,6 +47,8 @@ def test_it_waits_for_a_yes_and_holds_nothing(
     talk = Conversation(send_invoice, invoice=name)
     assert "May INV-0001 be sent to Acme Corporation?" in talk.said
     assert "2,450.00 USD" in talk.said
+    assert "| 2,000.00 | 2,000.00 USD |" in talk.said
+    assert f"due {written(NEXT_MONTH)}" in talk.said
     waiting = approval(org, name)
     assert waiting["Approval_Status__c"] == "Waiting"
     assert leases.expiry(waiting["Id"]) is None

@@ -570,6 +570,16 @@ def test_every_difference_is_in_a_file(drifted: Callable[[], Any], tmp_path: Pat
     assert {row["kind"] for row in rows} == {"status", "missing in Salesforce", "deleted"}
     assert all(f"/live/invoices/{row['stripe_invoice']}" in row["stripe_url"] for row in rows)
     assert not any(row["run_url"] for row in rows)
+    assert "Each is in the table *drift*, under *Artifacts* of this run." in report()
+    assert str(tmp_path) not in report()
+
+
+def test_nothing_that_differed_leads_nowhere(sent: InvoiceOutcome) -> None:
+    """The page of a night without differences names no list and no file."""
+    full_sync()
+    assert "**0 differed**" in report()
+    assert "Artifacts" not in report()
+    assert ".csv" not in report()
 
 
 def test_between_nights_only_what_is_named_is_read(

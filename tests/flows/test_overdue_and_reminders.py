@@ -11,6 +11,7 @@ from flows.poll_events import poll_events
 from flows.send_invoice import send_invoice
 from flows.send_reminders import send_reminders
 from invoicing.domain.forms.outcomes import InvoiceOutcome
+from invoicing.domain.model.dates import written
 from invoicing.errors import Misconfigured
 from invoicing.settings import settings
 from tests.conftest import Sandbox
@@ -153,8 +154,8 @@ def test_each_planned_reminder_once(
     first, second = NEXT_MONTH - timedelta(days=3), NEXT_MONTH + timedelta(days=1)
     reminders = [what for what in told(org) if "Reminder" in what]
     assert reminders == [
-        f"Reminder 2 mailed, planned for {second}",
-        f"Reminder 1 mailed, planned for {first}",
+        f"Reminder 2 mailed, planned for {written(second)}",
+        f"Reminder 1 mailed, planned for {written(first)}",
     ]
 
 
@@ -188,7 +189,7 @@ def test_killed_after_the_mail_and_taken_up_a_month_later(
         assert mails(stripe_sandbox) == before + 1
         assert record(org)["Reminders_Sent__c"] == 1
         assert [what for what in told(org) if "Reminder" in what] == [
-            f"Reminder 1 mailed, planned for {NEXT_MONTH + timedelta(days=1)}"
+            f"Reminder 1 mailed, planned for {written(NEXT_MONTH + timedelta(days=1))}"
         ]
 
 

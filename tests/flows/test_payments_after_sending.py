@@ -146,7 +146,10 @@ def test_a_refused_card_is_said_in_words(
     poll_events()
     record = money(org)
     assert (record["Status__c"], record["Payment_State__c"]) == ("Open", "Unpaid")
-    assert record["Payment_Problem__c"] == "Your card was declined. Reason: insufficient funds."
+    assert (
+        record["Payment_Problem__c"]
+        == "The customer's card was declined. Reason: insufficient funds."
+    )
     pay(sent)
     poll_events()
     assert money(org)["Payment_Problem__c"] is None

@@ -143,7 +143,7 @@ def test_an_invoice_made_in_the_dashboard_begins_its_timeline(
     )
     poll_events()
     [told] = entries(org)[before:]
-    assert told["What__c"].startswith("Made for Stripe's in_")
+    assert told["What__c"].startswith("Made in Stripe")
     assert told["Side__c"] == "Stripe"
 
 

@@ -13,7 +13,7 @@ from deployments.local.stack import Stack
 from deployments.local.waiting import slowness
 from invoicing.domain.salesforce.queries import Query, all_of, equals
 from tests.journeys import pictures
-from tests.journeys.org_client import Org, in_days
+from tests.journeys.org_client import Org, typed_day
 from tests.prefect_worker import eventually
 
 PATIENCE_MILLISECONDS = 60_000
@@ -81,7 +81,7 @@ class Clerk:
         picture("raise-1-account")
         page.get_by_role("button", name="Raise Invoice").click()
         page.get_by_label("Description").fill(description or items[0][0])
-        page.get_by_label("Due Date").fill(in_days(30))
+        page.get_by_label("Due Date").fill(typed_day(30))
         picture("raise-2-details")
         self.next()
         for number, (product, quantity, price) in enumerate(items, 1):

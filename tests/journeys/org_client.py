@@ -1,11 +1,12 @@
 """Salesforce's API, as somebody with a session of their own calls it."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import httpx
 
 from deployments.local.stack import SALESFORCE_KEY, SALESFORCE_SECRET, Stack
+from invoicing.domain.model.dates import written
 
 
 class Org:
@@ -57,5 +58,10 @@ def integration_user(stack: Stack) -> str:
 
 
 def in_days(number: int) -> str:
-    """A day from today on, as forms and records take it."""
+    """A day from today on, as records take it."""
     return (datetime.now(UTC).date() + timedelta(days=number)).isoformat()
+
+
+def typed_day(number: int) -> str:
+    """A day from today on, as people type it on a page."""
+    return written(date.fromisoformat(in_days(number)))

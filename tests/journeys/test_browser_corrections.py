@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.journeys.clerk import Clerk
-from tests.journeys.org_client import in_days
+from tests.journeys.org_client import typed_day
 
 pytestmark = pytest.mark.long
 
@@ -48,12 +48,12 @@ def test_a_draft_goes_out_on_its_day(dana: Clerk) -> None:
     dana.open(invoice)
     assert "would bill Globex 1,800.00 USD" in dana.ask("Preview Total", "draft-1-preview")
     expect(dana.shown("Previewed_Total__c")).to_have_text("1,800.00 USD")
-    dana.edit("draft-2-edit", PO_Number="PO-4711", Send_On=in_days(1))
+    dana.edit("draft-2-edit", PO_Number="PO-4711", Send_On=typed_day(1))
     expect(dana.shown("PO_Number__c")).to_have_text("PO-4711")
     dana.picture("draft-3-send-on")
     dana.story.run("send-scheduled")
     assert dana.record(invoice)["Status__c"] == "Draft"
-    dana.edit(Send_On=in_days(0))
+    dana.edit(Send_On=typed_day(0))
     dana.story.run("send-scheduled")
     dana.sees("Status__c", "Open")
     assert dana.mails(invoice) == 1

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import msgspec
 import stripe
 
+from invoicing.domain.model.wording import of_the_customer
 from invoicing.errors import (
     Conflict,
     EnvironmentMismatch,
@@ -69,13 +70,14 @@ def translated_errors(doing: str) -> Iterator[None]:
                 answered=True,
                 replayed=replayed,
             ) from error
-        said = error.json_body
-        if status < 400 or not (isinstance(said, dict) and "error" in said):
+        body = error.json_body
+        if status < 400 or not (isinstance(body, dict) and "error" in body):
             raise TransientError(
                 f"Stripe's answer was unreadable, while trying to {doing}."
             ) from error
         kind = KINDS.get(error.code or "", Rejected)
-        reason = ERROR_TEXTS.get(error.code or "") or error.user_message or error
+        said = of_the_customer(error.user_message or str(error))
+        reason = ERROR_TEXTS.get(error.code or "") or said
         raise kind(f"Stripe refused to {doing}: {reason}") from error
     except msgspec.MsgspecError as error:
         raise TransientError(

@@ -15,7 +15,7 @@ from invoicing.domain.forms.dialogue import (
 from invoicing.domain.model import markdown
 from invoicing.domain.model.amount_due import AmountDue, due_rows
 from invoicing.domain.model.invoice import Invoice
-from invoicing.domain.model.money import plain
+from invoicing.domain.model.money import exponent, shown
 
 APPROVE, DECLINE = "Approve", "Decline"
 WAITING, APPROVED, DECLINED, EXPIRED = "Waiting", "Approved", "Declined", "Expired"
@@ -78,8 +78,8 @@ def _text(invoice: Invoice, asked: AmountDue, why: str, reason: str) -> str:
         (
             number,
             line.label,
-            plain(line.quantity),
-            plain(line.unit_price),
+            shown(line.quantity),
+            shown(line.unit_price, exponent(invoice.currency)),
             line.net(invoice.currency),
         )
         for number, line in enumerate(invoice.lines, 1)

@@ -24,6 +24,7 @@ from invoicing.domain.forms.dialogue import (
 from invoicing.domain.forms.parameters import DateOrEmpty, LineItem, Number
 from invoicing.domain.forms.price_book import PriceBookEntry
 from invoicing.domain.model import markdown
+from invoicing.domain.model.dates import written
 from invoicing.domain.model.invoice import (
     NOTHING_TO_PAY,
     Account,
@@ -32,7 +33,7 @@ from invoicing.domain.model.invoice import (
     line_problems,
 )
 from invoicing.domain.model.invoice_details import Terms
-from invoicing.domain.model.money import Money, line_amount, plain
+from invoicing.domain.model.money import Money, exponent, line_amount, plain, shown
 from invoicing.domain.model.wording import counted
 
 MAX_LISTED = 100
@@ -350,11 +351,13 @@ def _summary(context: WizardContext, order: Order) -> tuple[str, ...]:
         price = item.unit_price or Decimal(0)
         amount = line_amount(item.quantity, price, context.currency)
         total += amount
-        rows.append((number, _name(context, item), plain(item.quantity), plain(price), amount))
+        each = shown(price, exponent(context.currency))
+        rows.append((number, _name(context, item), shown(item.quantity), each, amount))
     rows.append(("", "**Total**", "", "", f"**{total}**"))
+    due = f"due {written(order.due_date)}" if order.due_date else "no due date"
     return (
         f"Step 4 of 4: the invoice for {context.account.name}",
-        f"{order.description} · due {order.due_date}",
+        f"{order.description} · {due}",
         markdown.table(markdown.LINE_COLUMNS, rows),
         "" if total.minor or not order.items else NOTHING_TO_PAY,
     )

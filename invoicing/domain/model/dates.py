@@ -23,6 +23,11 @@ def local_date(instant: int, zone: ZoneInfo) -> date:
     return datetime.fromtimestamp(instant, zone).date()
 
 
+def written(day: date) -> str:
+    """A day as sentences have it, in no country's order of figures: ``30 Dec 2026``."""
+    return f"{day.day} {day:%b %Y}"
+
+
 def moment(instant: int | None) -> datetime | None:
     """A Unix time as an aware UTC datetime."""
     return None if instant is None else datetime.fromtimestamp(instant, UTC)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 
+from invoicing.domain.model.dates import written
 from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.model.invoice_details import (
     Collection,
@@ -166,7 +167,7 @@ class Invoice:
         """The due date or terms, in words."""
         if self.details.collection is Collection.CHARGE:
             return "charged when it is sent"
-        return f"due {self.due_date}" if self.due_date else f"due {self.details.terms}"
+        return f"due {written(self.due_date) if self.due_date else self.details.terms}"
 
     @property
     def content_digest(self) -> str:

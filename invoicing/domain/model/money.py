@@ -159,6 +159,16 @@ def unit_amount_decimal(unit_price: Decimal, currency: str) -> str:
     return plain(unit_price.scaleb(exponent(currency)))
 
 
+def shown(number: Decimal, least_decimals: int = 0) -> str:
+    """A price or a quantity for people: thousands set apart, no needless zeros.
+
+    Args:
+        number: What is shown.
+        least_decimals: How many decimals it has in any case, as its currency's.
+    """
+    return f"{number:,.{max(least_decimals, decimals(number))}f}"
+
+
 def plain(number: Decimal) -> str:
     """A decimal in plain notation, without exponent or trailing zeros."""
     text = f"{number:f}"

@@ -15,6 +15,15 @@ def first_of(sentences: Sequence[str], most: int, where: str = "") -> str:
     return " ".join([*sentences[:most], *([f"… and {more:,} more{where}."] if more > 0 else [])])
 
 
+def of_the_customer(said: str) -> str:
+    """What Stripe says of a card to whoever pays with it, as anybody else reads it.
+
+    Source: https://docs.stripe.com/api/errors#errors-message (of cards it can be shown to users)
+    """
+    card = said.removeprefix("Your card")
+    return said if card == said else f"The customer's card{card}"
+
+
 def label(field: str) -> str:
     """A field's API name as people read it."""
     return field.removesuffix("__c").removesuffix("__r").replace("_", " ").lower()

@@ -42,6 +42,11 @@ AMOUNTS: Mapping[str, str] = {
 }
 """Amounts that tell what happened, the most telling first."""
 
+LINK = frozenset(
+    ["Stripe_Invoice_Id__c", "Stripe_Account_Id__c", "Stripe_Customer_Id__c", "Livemode__c"]
+)
+"""What says which invoice of Stripe's it is, and tells people nothing more."""
+
 DISPUTE = "Dispute_Status__c"
 PROBLEM = "Payment_Problem__c"
 
@@ -75,10 +80,16 @@ def describe_change(changed: Changes, currency: str, total: Any = None) -> Chang
         parts.append(str(changed[PROBLEM][1] or "the payment problem is gone"))
     if record.OVERDUE in changed:
         parts.append("overdue" if changed[record.OVERDUE][1] else "no longer overdue")
-    parts = parts or ["brought up to date: " + ", ".join(map(label, changed))]
+    parts = parts or _other(changed)
     text = "; ".join(parts)
     moved = next((now - was for was, now in sums.values()), over)
     return ChangeText(text[:1].upper() + text[1:], moved)
+
+
+def _other(changed: Changes) -> list[str]:
+    parts = ["linked to its invoice in Stripe"] if record.STRIPE_ID in changed else []
+    fields = [label(name) for name in changed if not (parts and name in LINK)]
+    return [*parts, "brought up to date: " + ", ".join(fields)] if fields else parts
 
 
 def has_news(changed: Changes) -> bool:

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from invoicing.domain.model.dates import local_date
 from invoicing.domain.model.money import Money
+from invoicing.domain.model.wording import of_the_customer
 from invoicing.domain.stripe.resources import (
     CreditNote,
     Dispute,
@@ -299,4 +300,5 @@ def problem(payments: Iterable[InvoicePayment]) -> str:
 def _in_words(error: PaymentError) -> str:
     reason = str(error.get("decline_code") or error.get("code") or "").replace("_", " ")
     said = str(error.get("message") or "The payment failed.")
-    return f"{said} Reason: {reason}." if reason else said
+    told = of_the_customer(said)
+    return f"{told} Reason: {reason}." if reason else told

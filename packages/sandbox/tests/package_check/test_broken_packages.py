@@ -923,6 +923,30 @@ BROKEN = {
         "<name>relatedListName<",
         "force:relatedListSingleContainer has no property relatedListName",
     ),
+    "a list of a page's own that shows what is not there": (
+        PAGE,
+        "<value>Draft_Amount__c<",
+        "<value>Drafted_Amount__c<",
+        "Stripe_Invoice_Line__c has no field Drafted_Amount__c",
+    ),
+    "a list of a page's own that is sorted by what is not there": (
+        PAGE,
+        "<value>Position__c<",
+        "<value>Place__c<",
+        "Stripe_Invoice_Line__c has no field Place__c",
+    ),
+    "a list of a page's own that is sorted in no known way": (
+        PAGE,
+        "<value>Ascending<",
+        "<value>Asc<",
+        "Lines__r cannot be sorted Asc",
+    ),
+    "a list of a page's own with an action that is not known": (
+        PAGE,
+        "<value>New<",
+        "<value>MassChangeOwner<",
+        "Lines__r cannot offer MassChangeOwner",
+    ),
     "a rule of a page that leaves out a condition": (
         PAGE,
         "<booleanFilter>1 OR 2 OR 3 OR 4 OR 5<",

@@ -86,7 +86,10 @@ def test_a_person_raises_an_invoice_on_an_account(pages: str, org: Org, page: Pa
     page.get_by_role("link", name="Acme Corporation").click()
     page.get_by_role("button", name="Raise Invoice").click()
     page.get_by_label("Description").fill("November services")
-    page.get_by_label("Due Date").fill("2099-12-24")
+    page.get_by_label("Due Date").fill("24/12/2099")
+    page.get_by_role("button", name="Next").click()
+    expect(page.get_by_text("does not match the allowed format 31 Dec 2026")).to_be_visible()
+    page.get_by_label("Due Date").fill("24 Dec 2099")
     page.get_by_role("button", name="Next").click()
     page.get_by_label("Product").fill("consu")
     page.get_by_role("option", name="Consulting").click()
@@ -122,6 +125,8 @@ def test_a_draft_is_changed_where_it_stands(pages: str, org: Org, page: Page) ->
     invoice = draft(org)
     page.goto(f"{pages}/{invoice}")
     page.get_by_role("link", name="Edit").click()
+    expect(page.get_by_label("Due Date")).to_have_value("24 Dec 2026")
+    page.get_by_label("Send On").fill("1 Dec 2026")
     page.get_by_label("PO Number").fill("PO-17")
     page.get_by_label("Bill To").fill("Wile")
     page.get_by_role("option", name="Wile Coyote").click()
@@ -131,6 +136,7 @@ def test_a_draft_is_changed_where_it_stands(pages: str, org: Org, page: Page) ->
     page.get_by_label("Account", exact=False).first.fill("Acme Corporation")
     page.get_by_role("button", name="Save").click()
     expect(page.locator("[data-field=PO_Number__c]")).to_have_text("PO-17")
+    expect(page.locator("[data-field=Send_On__c]")).to_have_text("1 Dec 2026")
     expect(page.locator("[data-field=Bill_To__c]")).to_have_text("Wile Coyote")
     page.locator("#Lines__r").get_by_role("link", name="New").click()
     page.get_by_label("Product").fill("Training")
@@ -172,6 +178,55 @@ def test_a_button_is_there_when_its_rule_says_so(pages: str, org: Org) -> None:
     after = buttons(get(url))
     assert {"Resend", "Record Payment", "Replace", "Write Off", "Void"} < set(after)
     assert not {"Send To Customer", "Delete Draft", "Preview Total"} & set(after)
+
+
+def test_lines_can_be_added_to_a_draft_only(pages: str, org: Org) -> None:
+    """What was sent shows no New, which a rule would refuse, and what its lines were billed at."""
+    invoice = draft(org)
+    url = f"{pages}/{invoice}"
+    before = related(get(url), "Lines__r")
+    assert (">New<" in before, "Draft Amount Before Tax" in before) == (True, True)
+    records.update(org, org.sobject(INVOICE), invoice, {"Status__c": "Open"})
+    after = related(get(url), "Lines__r")
+    assert (">New<" in after, "Draft Amount Before Tax" in after) == (False, False)
+    assert ">Amount</th>" in after
+
+
+def test_what_stays_empty_is_shown_on_a_draft_only(pages: str, org: Org) -> None:
+    """Nobody can fill it in any more; what was filled in stays, and a deleted draft has no page."""
+    invoice, ordered = draft(org), draft(org, PO_Number__c="PO-17")
+    optional = {"PO_Number__c", "Payment_Terms__c"}
+    assert optional < shown_fields(get(f"{pages}/{invoice}"))
+    for record_id in (invoice, ordered):
+        records.update(org, org.sobject(INVOICE), record_id, {"Status__c": "Open"})
+    sent = shown_fields(get(f"{pages}/{invoice}"))
+    assert not {*optional, "Payment_Problem__c"} & sent
+    assert optional & shown_fields(get(f"{pages}/{ordered}")) == {"PO_Number__c"}
+    assert "Hosted_Invoice_URL__c" in sent
+    records.update(org, org.sobject(INVOICE), invoice, {"Status__c": "Deleted"})
+    assert "Hosted_Invoice_URL__c" not in shown_fields(get(f"{pages}/{invoice}"))
+
+
+def shown_fields(text: str) -> set[str]:
+    """The fields that a record's page shows, filled in or not."""
+    return set(re.findall(r'data-field="(\w+)"', text))
+
+
+def related(text: str, relationship: str) -> str:
+    """A related list on a record's page."""
+    found = text[text.index(f'id="{relationship}"') :]
+    return found[: found.index("</section>")]
+
+
+def test_products_of_an_opportunity_have_names_and_plain_quantities(pages: str, org: Org) -> None:
+    """A number is no amount of money, and a product is called by its name, not by its id."""
+    [line, *_] = of(org, "OpportunityLineItem")
+    [product] = [p for p in of(org, "Product2") if p["Id"] == line["Product2Id"]]
+    shown = related(get(f"{pages}/{line['OpportunityId']}"), "OpportunityLineItems")
+    assert product["Name"] in shown
+    assert line["Product2Id"] not in shown
+    assert f"<dt>Quantity</dt><dd>{line['Quantity']:,.2f}</dd>" in re.sub(r"\s*\n\s*", "", shown)
+    assert f"{line['UnitPrice']:,.2f} USD" in shown
 
 
 class Dialogue:
@@ -256,7 +311,7 @@ def test_list_views_filter_and_show_what_they_say(pages: str, org: Org) -> None:
     paid = {"Paid_At__c": "2026-12-02T08:30:00Z", "Total__c": 450}
     for more in (
         {},
-        {"Status__c": "Open", "Sync_State__c": "Failed"},
+        {"Status__c": "Open", "Sync_State__c": "Failed", "Sync_Message__c": "No address."},
         {"Status__c": "Paid", **paid},
         {"Status__c": "Paid", "Paid_At__c": "2026-11-30T08:30:00Z"},
         {"Status__c": "Open", "Sync_State__c": "Conflict", "Is_Overdue__c": True},
@@ -278,6 +333,7 @@ def test_list_views_filter_and_show_what_they_say(pages: str, org: Org) -> None:
     text = get(f"{url}?filterName=Paid_This_Month")
     assert "450.00 USD" in text
     assert "2 Dec 2026, 08:30 UTC" in text
+    assert "No address." in get(f"{url}?filterName=Failed_Or_Conflicting")
     assert requests.get(f"{url}?filterName=Nope", timeout=60).status_code == 404
 
 

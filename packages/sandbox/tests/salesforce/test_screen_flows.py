@@ -122,9 +122,10 @@ def test_an_invoice_of_two_items_is_raised(org: Org) -> None:
     )
     fill(interview, "Details", Description="Training", Due_Date="2099-12-24")
     add_item(interview, "Training Day", Quantity="2", Create_More="on")
-    assert "So far: 3600.00 USD" in said(interview)
+    assert "So far: 3,600.00 USD" in said(interview)
     add_item(interview, "Consulting", Unit_Price="99.50", Line_Text="Preparing it")
     assert "2. Preparing it: 1 at 99.50 = 99.50 USD" in said(interview)
+    assert "due 24 Dec 2099<" in said(interview)
     assert all_of(org, "Stripe_Invoice__c") == []
     fill(interview, "Summary", Next_Step="Create_Draft")
     assert at(interview) == "Done"
@@ -287,11 +288,65 @@ def test_each_action_of_an_invoice_can_be_run_to_its_end(org: Org, action: str) 
     assert written == {True, False} or action in {"Clone_Invoice", "Sync_Invoice"}
 
 
+@pytest.mark.parametrize(
+    ("amount", "currency", "text"),
+    [
+        (0, "USD", "0.00"),
+        (999.5, "USD", "999.50"),
+        (1800, "USD", "1,800.00"),
+        (1000000, "JPY", "1,000,000"),
+        (1234567.25, "KWD", "1,234,567.250"),
+        (12003004005.6, "EUR", "12,003,004,005.60"),
+    ],
+)
+def test_amounts_are_written_as_people_read_them(
+    org: Org, amount: float, currency: str, text: str
+) -> None:
+    """Thousands set apart, and the decimals of the currency, in every dialogue that names one."""
+    waits = {"Approval_Status__c": "Waiting", "Approval_Key__c": "key", "Sync_Message__c": "Why."}
+    said_of: dict[str, tuple[str, dict[str, Any], str]] = {
+        "Approve": ("Draft", {"Approved_Amount__c": amount, **waits}, "asked for {}, tax"),
+        "Reject": ("Draft", {"Approved_Amount__c": amount, **waits}, "asked for {}."),
+        "Credit": ("Open", {"Amount_Remaining__c": amount}, "{} remain to be paid"),
+        "Record_Payment": ("Open", {"Amount_Remaining__c": amount}, "{} remain to be paid"),
+        "Write_Off": ("Open", {"Amount_Remaining__c": amount}, "</b>, {}, as uncollectible"),
+    }
+    if amount:
+        said_of["Void"] = ("Open", {"Amount_Paid__c": amount}, "{} was paid on")
+        said_of["Replace"] = ("Open", {"Amount_Credited__c": amount}, "{} of INV-")
+    for action, (status, more, words) in said_of.items():
+        flow = org.package.actions[f"Stripe_Invoice__c.{action}"].flow
+        record = invoice(org, status, **more, Currency__c=currency)
+        dialogue = said(Interview(org, flow, {"recordId": record}))
+        assert words.format(f"{text} {currency}") in dialogue, action
+
+
+def test_prices_and_totals_are_written_as_people_read_them(org: Org) -> None:
+    """The price book's, the one that was typed, what an item comes to, and the total."""
+    interview = raise_on(org)
+    fill(interview, "Details", Payment_Terms="Net_30")
+    fill(interview, "Item", **{"Product.search": "Training Day"})
+    assert "Standard Price Book: 1,800.00 USD" in said(interview)
+    fill(interview, "Price", Unit_Price="1234.5678", Quantity="1000")
+    assert "1. Training Day: 1000 at 1,234.5678 = 1,234,567.80 USD" in said(interview)
+    assert "Total before tax: 1,234,567.80 USD" in said(interview)
+    assert "payment terms Net 30<" in said(interview)
+    fill(interview, "Summary", Next_Step="Create_Draft")
+    assert "1,234,567.80 USD before tax" in said(interview)
+
+
+def test_an_approver_reads_why_somebody_has_to_decide(org: Org) -> None:
+    """In the dialogue that asks, not on the page beneath it."""
+    why = "Above 10,000.00 USD, somebody has to approve."
+    waits = {"Approval_Status__c": "Waiting", "Approval_Key__c": "key", "Sync_Message__c": why}
+    assert why in said(Interview(org, "Invoice_Approve", {"recordId": invoice(org, **waits)}))
+
+
 IN_THE_WAY = [
-    ("Replace", {"Amount_Credited__c": 50}, "50 USD of INV-0001 was credited, so it cannot be"),
-    ("Replace", {"Amount_Paid__c": 50}, "50 USD was paid on INV-0001, so it cannot be replaced"),
+    ("Replace", {"Amount_Credited__c": 50}, "50.00 USD of INV-0001 was credited, so it cannot be"),
+    ("Replace", {"Amount_Paid__c": 50}, "50.00 USD was paid on INV-0001, so it cannot be replaced"),
     ("Replace", {"Payment_State__c": "Processing"}, "A bank debit is under way on INV-0001"),
-    ("Void", {"Amount_Paid__c": 50}, "50 USD was paid on INV-0001, so it cannot be voided"),
+    ("Void", {"Amount_Paid__c": 50}, "50.00 USD was paid on INV-0001, so it cannot be voided"),
     ("Void", {"Payment_State__c": "Processing"}, "A bank debit is under way on INV-0001"),
 ]
 

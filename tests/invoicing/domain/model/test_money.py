@@ -13,6 +13,7 @@ from invoicing.domain.model.money import (
     chargeable_step,
     exponent,
     line_amount,
+    shown,
     to_minor,
     unit_amount_decimal,
 )
@@ -28,6 +29,24 @@ def test_an_amount_survives_the_way_to_people_and_back(currency: str, minor: int
     """Minor units to decimals and back is the same amount."""
     money = Money(currency, minor)
     assert Money.of(money.decimal, currency) == money
+
+
+@pytest.mark.parametrize(
+    ("number", "least_decimals", "text"),
+    [
+        ("12000", 2, "12,000.00"),
+        ("1234567.5000", 2, "1,234,567.50"),
+        ("0.0045", 2, "0.0045"),
+        ("1000000", 0, "1,000,000"),
+        ("2.50", 0, "2.5"),
+        ("1E+3", 0, "1,000"),
+    ],
+)
+def test_prices_and_quantities_are_shown_as_people_read_them(
+    number: str, least_decimals: int, text: str
+) -> None:
+    """Thousands set apart, the currency's decimals, and no needless zeros."""
+    assert shown(Decimal(number), least_decimals) == text
 
 
 @given(CURRENCIES, QUANTITIES, PRICES)

@@ -31,6 +31,16 @@ PAID = "Amount_Paid__c"
         ({"Is_Overdue__c": (False, True)}, "Overdue", None),
         ({"Payment_Problem__c": ("No.", None)}, "The payment problem is gone", None),
         ({"Number__c": (None, "A-1")}, "Brought up to date: number", None),
+        (
+            {"Stripe_Invoice_Id__c": (None, "in_1"), "Livemode__c": (False, True)},
+            "Linked to its invoice in Stripe",
+            None,
+        ),
+        (
+            {"Stripe_Invoice_Id__c": (None, "in_1"), "Number__c": (None, "A-1")},
+            "Linked to its invoice in Stripe; brought up to date: number",
+            None,
+        ),
     ],
 )
 def test_a_change_is_said_with_its_amount(

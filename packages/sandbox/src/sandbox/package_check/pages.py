@@ -17,7 +17,13 @@ from sandbox.package_check.org_names import Org
 from sandbox.package_check.source import Component, Element, Package
 from sandbox.salesforce.package import COLUMNS
 from sandbox.salesforce.pages.list_view import OPERATIONS
-from sandbox.salesforce.pages.record_page import COMPONENTS, OPERATORS, STANDARD_ACTIONS
+from sandbox.salesforce.pages.record_page import (
+    COMPONENTS,
+    LIST_ACTIONS,
+    LIST_DEFAULT,
+    OPERATORS,
+    STANDARD_ACTIONS,
+)
 from sandbox.salesforce.schema import METADATA_TYPE, Field
 
 OVERRIDDEN = frozenset(["Accept", "Clone", "Delete", "Edit", "List", "New", "Tab", "View"])
@@ -31,6 +37,15 @@ MOTIF = re.compile(r"Custom([1-9]|[1-9]\d|100): .+")
 
 MOST_COLUMNS = 15
 """Columns that a list can have."""
+
+MOST_LIST_COLUMNS = 10
+"""Columns that a related list of a page's own can have."""
+
+LIST_ORDERS = frozenset(["Ascending", "Default", "Descending"])
+"""How such a list can be sorted.
+
+Source of both: https://github.com/forcedotcom/sf-skills, lst-dynamicRelatedList.md
+"""
 
 RELATIVE_DAYS = re.compile(
     r"(TODAY|YESTERDAY|TOMORROW|(THIS|LAST|NEXT)_(WEEK|MONTH|QUARTER|YEAR|90_DAYS)"
@@ -56,6 +71,13 @@ PROPERTIES = {
         [
             *("parentFieldApiName", "relatedListApiName", "relatedListComponentOverride"),
             *("rowsToDisplay", "showActionBar"),
+        ]
+    ),
+    "lst:dynamicRelatedList": frozenset(
+        [
+            *("actionNames", "adminFilters", "maxRecordsToDisplay", "parentFieldApiName"),
+            *("relatedListApiName", "relatedListDisplayType", "relatedListFieldAliases"),
+            *("relatedListLabel", "showActionBar", "sortFieldAlias", "sortFieldOrder"),
         ]
     ),
 }
@@ -272,8 +294,32 @@ def _component_mistakes(
         if key == "relatedListApiName":
             there = org.schema.find_children(sobject, value) is not None
             yield "" if there else f"{sobject} has no related list {value}."
+            if there and name == "lst:dynamicRelatedList":
+                yield from _own_list_mistakes(component, org, sobject, value)
         if value.startswith("Facet-") or key in {"body", "tabs", "columns"}:
             yield "" if value in facets else f"there is no region {value}."
+
+
+def _own_list_mistakes(
+    component: Element, org: Org, sobject: str, relationship: str
+) -> Iterator[str]:
+    """A list that says its columns, order and actions itself."""
+    told = {
+        prop.findtext("name"): [e.text or "" for e in prop.iter("value")]
+        for prop in component.iterfind("componentInstanceProperties")
+    }
+    relation = org.schema.find_children(sobject, relationship)
+    child = relation.child if relation else ""
+    columns = told.get("relatedListFieldAliases", [])
+    order = [name for name in told.get("sortFieldAlias", []) if name != LIST_DEFAULT]
+    for name in [*columns, *order]:
+        yield _field_mistake(org, child, COLUMNS.get(name, name))
+    fit = 1 <= len(columns) <= MOST_LIST_COLUMNS
+    yield "" if fit else f"{relationship} has {len(columns)} columns; 1 to {MOST_LIST_COLUMNS} fit."
+    for action in told.get("actionNames", []):
+        yield "" if action in LIST_ACTIONS else f"{relationship} cannot offer {action} here."
+    way = told.get("sortFieldOrder", ["Default"])
+    yield "" if set(way) <= LIST_ORDERS else f"{relationship} cannot be sorted {way[0]}."
 
 
 def _shown_mistake(shown: Element, org: Org, sobject: str) -> str:

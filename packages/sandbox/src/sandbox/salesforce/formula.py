@@ -2,8 +2,8 @@
 
 The operators and functions that packages here use; a formula with another one is refused when it is
 read, not taken for something else. Numbers are exact, and a half is rounded away from zero.
-Sources: https://help.salesforce.com/s/articleView?id=platform.customize_functions.htm and, for the
-half of a negative number, ?id=platform.customize_functions_round.htm
+Sources: https://help.salesforce.com/s/articleView?id=platform.customize_functions.htm and, for
+negative numbers, ?id=platform.customize_functions_round.htm and customize_functions_floor.htm
 """
 
 from __future__ import annotations
@@ -11,7 +11,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal, DivisionByZero, InvalidOperation, localcontext
+from decimal import (
+    ROUND_DOWN,
+    ROUND_HALF_UP,
+    Decimal,
+    DivisionByZero,
+    InvalidOperation,
+    localcontext,
+)
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -269,6 +276,14 @@ def _rounded(number: Any, digits: Any) -> Decimal | None:
         return _number(number).quantize(Decimal(1).scaleb(-int(digits)), ROUND_HALF_UP)
 
 
+def _without_fraction(number: Any) -> Decimal | None:
+    return None if number is None else _number(number).to_integral_value(ROUND_DOWN)
+
+
+def _last_letters(text: str | None, count: Any) -> str | None:
+    return None if text is None else text[max(len(text) - int(count), 0) :]
+
+
 def _is_number(text: Any) -> bool:
     return isinstance(text, str) and re.fullmatch(r"\s*[-+]?(\d+\.?\d*|\.\d+)\s*", text) is not None
 
@@ -344,6 +359,7 @@ _FUNCTIONS: dict[str, tuple[int, int, Callable[..., Any]]] = {
     "ABS": (1, 1, lambda number: None if number is None else abs(_number(number))),
     "BLANKVALUE": (2, 2, lambda value, other: other if value in (None, "") else value),
     "CONTAINS": (2, 2, lambda text, part: (part or "") in (text or "")),
+    "FLOOR": (1, 1, _without_fraction),
     "ISBLANK": (1, 1, lambda value: value in (None, "")),
     "ISNUMBER": (1, 1, _is_number),
     "ISPICKVAL": (2, 2, _equal),
@@ -352,6 +368,7 @@ _FUNCTIONS: dict[str, tuple[int, int, Callable[..., Any]]] = {
     "MAX": (1, _MANY, lambda *values: max(map(_number, values))),
     "MIN": (1, _MANY, lambda *values: min(map(_number, values))),
     "NOT": (1, 1, lambda value: not value),
+    "RIGHT": (2, 2, _last_letters),
     "ROUND": (2, 2, _rounded),
     "TEXT": (1, 1, _text),
     "UPPER": (1, 1, lambda text: None if text is None else text.upper()),

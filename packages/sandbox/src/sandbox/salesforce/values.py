@@ -7,6 +7,7 @@ date-times keep whole seconds, picklists that are restricted refuse what they do
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from datetime import UTC, date, datetime, time
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any
@@ -18,6 +19,7 @@ from sandbox.salesforce.schema import NUMERIC, Field
 STAMP = "%Y-%m-%dT%H:%M:%S.000+0000"
 """How date-times are stored and answered: UTC, whole seconds."""
 
+_DAYS = ("%d %b %Y", "%Y-%m-%d")
 _EMAIL = re.compile(r"[^@\s,;<>()\[\]\"]+@[A-Za-z0-9](?:[A-Za-z0-9-]*\.)+[A-Za-z]{2,}")
 
 
@@ -180,6 +182,21 @@ def typed(field: Field, stored: Any) -> Any:
     return stored
 
 
+def day_of(text: str) -> date:
+    """A day as people write it, 31 Dec 2026, or as programs do.
+
+    Source: https://developer.salesforce.com/docs/platform/lightning-component-reference/guide/lightning-input.html
+    (an input of the type date holds the day as the user's locale writes it, and takes it so).
+
+    Raises:
+        ValueError: It is none; the message is for people.
+    """
+    for written in _DAYS:
+        with suppress(ValueError):
+            return datetime.strptime(text, written).date()
+    raise ValueError("Your entry does not match the allowed format 31 Dec 2026.")
+
+
 def as_text(value: Any) -> str:
     """A value inside a text: numbers without needless zeros, days as people write them."""
     if value is None:
@@ -200,8 +217,6 @@ def as_input(value: Any) -> str:
     """A value, as formulas and flows have it, the way an input of a form holds it."""
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%dT%H:%M}"
-    if isinstance(value, date):
-        return value.isoformat()
     if isinstance(value, bool):
         return "true" if value else ""
     return as_text(value)

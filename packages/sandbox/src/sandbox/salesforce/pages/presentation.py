@@ -16,6 +16,7 @@ _BADGES = {
     "warn": {"Partly Paid", "Overpaid", "Partly Refunded", "Uncollectible", "Disputed"},
     "bad": {"Failed", "Conflict", "Closed Lost"},
 }
+_NO_MONEY = {"Quantity__c", "Discount_Percent__c"}
 _LISTS = {
     "Account": ("Name", "CurrencyIsoCode", "BillingCity", "BillingCountry", "Invoice_Email__c"),
     "Product2": ("Name", "ProductCode", "Family", "IsActive"),
@@ -52,11 +53,16 @@ def amount(value: float | None, currency: str | None) -> str:
 
 
 def plain(value: Any, field: Field) -> str:
-    """A value as text: dates as people write them, numbers without needless zeros."""
+    """A value as text: dates as people write them, numbers of the platform with all decimals.
+
+    Those of the package are without needless zeros, which an org shows too.
+    """
     if value is None:
         return ""
     if field.type == "boolean":
         return "Yes" if value else "No"
+    if field.type in NUMERIC and not field.custom:
+        return f"{value:,.{field.scale}f}"
     if field.type in NUMERIC:
         return f"{value:,.6f}".rstrip("0").rstrip(".")
     return as_text(typed(field, value))
@@ -68,10 +74,10 @@ def badge(value: str | None) -> str:
 
 
 def is_money(field: Field) -> bool:
-    """Whether a number is an amount of money, by the package's or the platform's fields."""
-    return field.type == "currency" or (
-        field.type == "double" and field.scale > 0 and field.name != "Quantity__c"
-    )
+    """Whether a number is an amount of money: all that have decimals, of those of the package."""
+    if field.type != "double" or not field.custom:
+        return field.type == "currency"
+    return field.scale > 0 and field.name not in _NO_MONEY
 
 
 FILTERS: dict[str, Callable[..., Any]] = {

@@ -12,7 +12,7 @@ from sandbox.salesforce.pages.record_page import Placed, Section
 from sandbox.salesforce.schema import NUMERIC, Field
 from sandbox.salesforce.screen_flows.screen import SEARCH
 from sandbox.salesforce.store import Row
-from sandbox.salesforce.values import as_input, typed
+from sandbox.salesforce.values import as_input, day_of, typed
 
 
 def editable(sections: Iterable[Section]) -> list[Placed]:
@@ -59,6 +59,8 @@ def read(
 
 
 def _is_changed(field: Field, stored: Any, value: Any) -> bool:
+    if field.type == "date":
+        return bool(stored != value)
     return held(field, stored) != ("true" if value is True else str(value or ""))
 
 
@@ -75,6 +77,8 @@ def _value(org: Org, field: Field, given: Mapping[str, str]) -> Any:
         return None
     if field.type in NUMERIC:
         return _number(text)
+    if field.type == "date":
+        return day_of(text).isoformat()
     return f"{text}:00Z" if field.type == "datetime" and len(text) == 16 else text
 
 

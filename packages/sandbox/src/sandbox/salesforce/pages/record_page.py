@@ -28,7 +28,7 @@ COMPONENTS = frozenset(
     [
         *("flexipage:column", "flexipage:fieldSection", "flexipage:tab", "flexipage:tabset"),
         *("force:detailPanel", "force:highlightsPanel", "force:relatedListContainer"),
-        "force:relatedListSingleContainer",
+        *("force:relatedListSingleContainer", "lst:dynamicRelatedList"),
     ]
 )
 """Components that pages here can be made of."""
@@ -81,6 +81,15 @@ _HIGHLIGHTED = 7
 
 _ROWS = 6
 
+LIST_DEFAULT = "__DEFAULT__"
+"""What a list of a page's own is sorted by that does not say how.
+
+Source: https://github.com/forcedotcom/sf-skills, lst-dynamicRelatedList.md
+"""
+
+LIST_ACTIONS = frozenset(["New"])
+"""Actions of such a list that pages here can offer."""
+
 
 @dataclass(frozen=True)
 class Placed:
@@ -118,6 +127,16 @@ class Tabs:
     """Blocks behind one another, by what their tabs say."""
 
     tabs: tuple[tuple[str, tuple[Block, ...]], ...]
+
+
+@dataclass(frozen=True)
+class _Arrangement:
+    """Columns of a related list, by their names in lists, what it is sorted by, and its heading."""
+
+    columns: Sequence[str] = ()
+    order: str = ""
+    descending: bool = False
+    heading: str = ""
 
 
 Block: TypeAlias = "Section | RelatedList | Tabs"
@@ -292,6 +311,8 @@ class _Builder:
                     yield from self._all_related()
                 case "force:relatedListSingleContainer":
                     yield from self._chosen_list(component)
+                case "lst:dynamicRelatedList":
+                    yield from self._own_list(component)
 
     def _tabs(self, component: Part) -> Tabs:
         facet = self._facets[_property(component, "tabs")]
@@ -361,9 +382,27 @@ class _Builder:
         if relation is not None:
             yield self._related(
                 relation,
+                self._as_laid_out(relation),
                 int(_property(component, "rowsToDisplay") or _ROWS),
                 _property(component, "showActionBar") == "true",
             )
+
+    def _own_list(self, component: Part) -> Iterator[RelatedList]:
+        """A list that says itself which columns and actions it has, whatever the layout says."""
+        name = _property(component, "relatedListApiName")
+        relation = self._org.schema.find_children(self._sobject.name, name)
+        if relation is None:
+            return
+        order = _property(component, "sortFieldAlias")
+        arranged = _Arrangement(
+            _properties(component, "relatedListFieldAliases"),
+            "" if order == LIST_DEFAULT else order,
+            descending=_property(component, "sortFieldOrder") == "Descending",
+            heading=_property(component, "relatedListLabel"),
+        )
+        most = int(_property(component, "maxRecordsToDisplay") or _ROWS)
+        offered = _properties(component, "actionNames")
+        yield self._related(relation, arranged, most, "New" in offered)
 
     def _all_related(self) -> Iterator[RelatedList]:
         """Those of the layout in its order, or all that the object has where no layout says."""
@@ -375,7 +414,9 @@ class _Builder:
             names = sorted(known, key=lambda name: not known[name].field.custom)
         for name in names:
             if name in known:
-                yield self._related(known[name], _ROWS, offers_new=False)
+                yield self._related(
+                    known[name], self._as_laid_out(known[name]), _ROWS, offers_new=False
+                )
 
     def _relation(self, name: str) -> str:
         """A layout's related list as the field of its records that refers to this one."""
@@ -383,16 +424,17 @@ class _Builder:
         found = self._org.schema.find_children(self._sobject.name, standard) if standard else None
         return f"{found.child}.{found.field.name}" if found else name
 
-    def _related(self, relation: ChildRelationship, most: int, offers_new: bool) -> RelatedList:
+    def _related(
+        self, relation: ChildRelationship, arranged: _Arrangement, most: int, offers_new: bool
+    ) -> RelatedList:
         child = self._org.sobject(relation.child)
         condition = f"{quoted(relation.field.name)} = ? AND IsDeleted = 0"
-        listed = self._listed(relation)
         columns = COLUMNS | STANDARD_COLUMNS
-        names = [columns.get(name, name) for name in listed.texts("fields")] if listed else []
+        names = [columns.get(name, name) for name in arranged.columns]
         fields = [child.fields[name] for name in names if name in child.fields]
         order = "rowid DESC"
-        if listed and (by := listed.text("sortField")):
-            way = "DESC" if listed.text("sortOrder") == "Desc" else "ASC"
+        if by := arranged.order:
+            way = "DESC" if arranged.descending else "ASC"
             order = f"{quoted(COLUMNS.get(by, by))} {way}, rowid {way}"
         parent = [self._row["Id"]]
         rows = self._org.store.where(child, f"{condition} ORDER BY {order} LIMIT {most}", parent)
@@ -401,7 +443,7 @@ class _Builder:
             parent,
         )
         return RelatedList(
-            relation.field.children_label or child.plural,
+            arranged.heading or relation.field.children_label or child.plural,
             str(relation.name),
             child,
             relation.field,
@@ -411,12 +453,16 @@ class _Builder:
             offers_new,
         )
 
-    def _listed(self, relation: ChildRelationship) -> Part | None:
-        """A related list as the layout has it."""
+    def _as_laid_out(self, relation: ChildRelationship) -> _Arrangement:
+        """How the layout has a related list."""
         wanted = f"{relation.child}.{relation.field.name}"
         listed = self._layout.all("relatedLists") if self._layout else []
         ours = (part for part in listed if self._relation(part.text("relatedList")) == wanted)
-        return next(ours, None)
+        part = next(ours, None)
+        if part is None:
+            return _Arrangement()
+        descending = part.text("sortOrder") == "Desc"
+        return _Arrangement(part.texts("fields"), part.text("sortField"), descending=descending)
 
 
 def _spread(blocks: Sequence[Block]) -> Iterator[Section | RelatedList]:
@@ -431,6 +477,17 @@ def _spread(blocks: Sequence[Block]) -> Iterator[Section | RelatedList]:
 def _placed(field: Field, behavior: str) -> Placed:
     required = field.required or behavior == "Required"
     return Placed(field, required, behavior == "Readonly" or not field.createable)
+
+
+def _properties(part: Part, name: str) -> list[str]:
+    """The values of a property that is a list."""
+    props = part.all("componentInstanceProperties")
+    return [
+        value
+        for prop in props
+        if prop.text("name") == name
+        for value in prop.texts("valueList/valueListItems/value")
+    ]
 
 
 def _property(part: Part, name: str, kind: str = "componentInstanceProperties") -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal
 
@@ -14,7 +14,7 @@ from sandbox.salesforce.flow_frame import Frame, wire
 from sandbox.salesforce.ids import is_id
 from sandbox.salesforce.metadata_file import Part
 from sandbox.salesforce.org import Org
-from sandbox.salesforce.values import as_input
+from sandbox.salesforce.values import as_input, day_of
 
 Kind = Literal["text", "input", "area", "tick", "choice", "radio", "lookup", "component"]
 Given = Mapping[str, str]
@@ -27,7 +27,7 @@ _KINDS: dict[str, Kind] = {
     "RadioButtons": "radio",
     "ComponentInstance": "lookup",
 }
-_INPUTS = {"Date": "date", "DateTime": "datetime-local"}
+_INPUTS = {"DateTime": "datetime-local"}
 _TEXT_LENGTH = 255
 
 SEARCH = ".search"
@@ -298,9 +298,9 @@ def _value_of(part: Part, text: str) -> Any:
         case "Number" | "Currency":
             return _number(text, part.number("scale"))
         case "Date":
-            return _moment(date.fromisoformat, text)
+            return day_of(text)
         case "DateTime":
-            return _moment(datetime.fromisoformat, text).replace(tzinfo=UTC)
+            return _moment(text)
     if part.text("fieldType") == "InputField" and len(text) > _TEXT_LENGTH:
         raise ValueError(f"At most {_TEXT_LENGTH} characters fit.")
     return text
@@ -319,8 +319,8 @@ def _number(text: str, scale: int) -> Decimal:
     return number
 
 
-def _moment(read: Any, text: str) -> Any:
+def _moment(text: str) -> datetime:
     try:
-        return read(text)
+        return datetime.fromisoformat(text).replace(tzinfo=UTC)
     except ValueError:
         raise ValueError("Enter a valid date.") from None
