@@ -173,8 +173,10 @@ def insert_missing(ledger: Session, rows: Sequence[SQLModel]) -> list[Any]:
 
     Two processes may do this with the same rows at the same moment.
     """
+    if not rows:
+        return []
     model = type(rows[0])
-    keys = _table(model).primary_key
+    keys = table_of(model).primary_key
     generated = {key.name for key in keys if getattr(rows[0], key.name) is None}
     return insert_values(ledger, model, [row.model_dump(exclude=generated) for row in rows])
 
@@ -183,9 +185,24 @@ def insert_values(
     ledger: Session, model: type[SQLModel], rows: Sequence[Mapping[str, Any]]
 ) -> list[Any]:
     """What :func:`insert_missing` does, of thousands of rows of which nobody needs the objects."""
-    table = _table(model)
+    table = table_of(model)
     insert = _dialect(ledger).insert(table).on_conflict_do_nothing()
     return list(ledger.execute(insert.returning(*table.primary_key), rows).all())
+
+
+def add_up(ledger: Session, rows: Sequence[SQLModel], counters: Sequence[str]) -> None:
+    """Insert the rows of one table; those that are there have these added to their counters.
+
+    Whoever does this with several rows has them always in the same order, lest two processes wait
+    for each other.
+    """
+    if rows:
+        table = table_of(type(rows[0]))
+        new = _dialect(ledger).insert(table)
+        sums = {name: table.c[name] + new.excluded[name] for name in counters}
+        keys = list(table.primary_key)
+        added = new.on_conflict_do_update(index_elements=keys, set_=sums)
+        ledger.execute(added, [row.model_dump() for row in rows])
 
 
 def update_each(
@@ -204,7 +221,7 @@ def update_each(
         rows: The values of the same other columns, by key.
         where: What else is so of the rows that are changed.
     """
-    table, columns = _table(model), next(iter(rows.values()), None)
+    table, columns = table_of(model), next(iter(rows.values()), None)
     if columns is None:
         return
     values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in columns}
@@ -216,7 +233,8 @@ def update_each(
     ledger.connection().execute(found.values(values), each)
 
 
-def _table(model: type[SQLModel]) -> Table:
+def table_of(model: type[SQLModel]) -> Table:
+    """The table of a model."""
     return SQLModel.metadata.tables[str(model.__tablename__)]
 
 
@@ -229,25 +247,21 @@ def insert_new(model: type[SQLModel], rows: Sequence[Mapping[str, Any]]) -> int:
     Raises:
         TransientError: as :func:`session` does.
     """
-    table = _table(model)
+    table = table_of(model)
     with _translated_errors():
         if engine().dialect.name == "postgresql":
-            statement = _insert_from_json(table.name, tuple(rows[0]))
+            columns = ", ".join(rows[0])
+            statement = (
+                f"INSERT INTO {table.name} ({columns}) SELECT {columns} "  # noqa: S608
+                f"FROM json_populate_recordset(NULL::{table.name}, %s::json) "
+                "ON CONFLICT DO NOTHING"
+            )
             with engine().connect().execution_options(isolation_level="AUTOCOMMIT") as alone:
                 return alone.exec_driver_sql(statement, (orjson.dumps(rows).decode(),)).rowcount
         counting = {"preserve_rowcount": True}
         with engine().begin() as ledger:
             insert = sqlite.insert(table).on_conflict_do_nothing()
             return ledger.execute(insert, rows, execution_options=counting).rowcount
-
-
-def _insert_from_json(table: str, columns: Sequence[str]) -> str:
-    names = ", ".join(columns)
-    return (
-        f"INSERT INTO {table} ({names}) "  # noqa: S608
-        f"SELECT {names} FROM json_populate_recordset(NULL::{table}, %s::json) "
-        "ON CONFLICT DO NOTHING"
-    )
 
 
 def _dialect(ledger: Session) -> Any:

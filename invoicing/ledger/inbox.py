@@ -10,14 +10,14 @@ from datetime import UTC, datetime, timedelta
 from operator import itemgetter
 from typing import Any
 
-from more_itertools import chunked
+from more_itertools import chunked, map_reduce
 from sqlalchemy import ColumnElement, func, text, update
 from sqlmodel import Session, col, or_, select
 
 from invoicing.domain.stripe.event_parsing import EventSummary, concerns_payments
 from invoicing.ledger.database import (
+    add_up,
     execute,
-    insert_missing,
     insert_new,
     one_at_a_time,
     read_all,
@@ -144,8 +144,7 @@ def release(owner: str) -> None:
 
 
 def _change_claimed(owner: str, **values: Any) -> None:
-    change = update(Event).where(text(PROCESSING), col(Event.owner) == owner).values(**values)
-    execute(change)
+    execute(update(Event).where(text(PROCESSING), col(Event.owner) == owner).values(**values))
 
 
 def finish(ids: Iterable[int], owner: str) -> None:
@@ -171,33 +170,25 @@ def finish(ids: Iterable[int], owner: str) -> None:
 
 def _count(ledger: Session, took: Sequence[float]) -> None:
     """Add processing times to their buckets, always in the same order, lest two wait in a ring."""
-    buckets: dict[str, list[float]] = {}
-    for seconds in sorted(took):
-        within = next(bound for bound in BUCKETS if seconds <= float(bound))
-        buckets.setdefault(within, []).append(seconds)
-    if buckets:
-        insert_missing(ledger, [ProcessingTime(within=within) for within in buckets])
-    for within, these in buckets.items():
-        values = {
-            "events": col(ProcessingTime.events) + len(these),
-            "seconds": col(ProcessingTime.seconds) + sum(these),
-        }
-        ledger.execute(
-            update(ProcessingTime).where(col(ProcessingTime.within) == within).values(values)
-        )
+    buckets = map_reduce(
+        sorted(took), lambda seconds: next(one for one in BUCKETS if seconds <= float(one))
+    )
+    rows = [
+        ProcessingTime(within=within, events=len(these), seconds=sum(these))
+        for within, these in buckets.items()
+    ]
+    add_up(ledger, rows, ["events", "seconds"])
 
 
 def objects_of(types: Sequence[str]) -> set[str]:
     """The ids of all objects that events of some types were about; reads the whole inbox."""
-    query = select(Event.object_id).where(col(Event.type).in_(types)).distinct()
-    with session() as ledger:
-        return {object_id for object_id in ledger.exec(query) if object_id}
+    query = select(col(Event.object_id)).where(col(Event.type).in_(types)).distinct()
+    return {object_id for object_id in read_all(query) if object_id}
 
 
 def name_invoice(event: int, invoice_id: str) -> None:
     """Write down which invoice an event turned out to be about."""
-    named = update(Event).where(col(Event.id) == event).values(invoice_id=invoice_id)
-    execute(named)
+    execute(update(Event).where(col(Event.id) == event).values(invoice_id=invoice_id))
 
 
 def fail(ids: Iterable[int], owner: str, reason: str, *, for_good: bool) -> None:
@@ -329,15 +320,13 @@ def replay(account_id: str, wanted: EventFilter) -> int:
         col(Event.account_id) == account_id,
         col(Event.state) != EventState.PROCESSING,
     ]
-    for column, values in (
+    named = (
         (Event.event_id, wanted.event_ids),
         (Event.type, wanted.types),
         (Event.state, wanted.states),
-    ):
-        if values:
-            chosen.append(col(column).in_(values))
-    if wanted.invoice_id:
-        chosen.append(col(Event.invoice_id) == wanted.invoice_id)
+        (Event.invoice_id, [wanted.invoice_id] if wanted.invoice_id else ()),
+    )
+    chosen += [col(column).in_(values) for column, values in named if values]
     if wanted.since:
         chosen.append(col(Event.occurred_at) >= wanted.since)
     if wanted.until:

@@ -21,8 +21,6 @@ from invoicing.ledger.models import UNANSWERED, RequestRecord
 
 def add(requests: Sequence[RequestRecord]) -> int:
     """Write requests down that are not known yet; returns how many these are."""
-    if not requests:
-        return 0
     with session() as ledger:
         return len(insert_missing(ledger, requests))
 
@@ -68,5 +66,4 @@ def answered(request_id: str) -> None:
 
 
 def _change(request_id: str, **values: object) -> None:
-    change = update(RequestRecord).where(col(RequestRecord.id) == request_id).values(**values)
-    execute(change)
+    execute(update(RequestRecord).where(col(RequestRecord.id) == request_id).values(**values))

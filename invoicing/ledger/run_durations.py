@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from sqlalchemy import update
-from sqlmodel import col, select
+from more_itertools import map_reduce
+from sqlmodel import select
 
-from invoicing.ledger.database import insert_missing, one_at_a_time, read_all, session
+from invoicing.ledger.database import add_up, one_at_a_time, read_all, session
 from invoicing.ledger.models import Cursor, RunTime
 
 CURSOR = "runs-counted"
@@ -30,30 +30,23 @@ class EndedRun(NamedTuple):
 
 def count(runs: Iterable[EndedRun], since: datetime | None, until: datetime) -> None:
     """Count the runs that ended between two instants, unless somebody else has counted them."""
-    counts: dict[tuple[str, str, str], list[float]] = {}
-    for run in sorted(runs):
-        within = next(bound for bound in BUCKETS if run.seconds <= float(bound))
-        counts.setdefault((run.flow, run.state, within), []).append(run.seconds)
+    buckets = map_reduce(sorted(runs), _bucket, lambda run: run.seconds)
+    rows = [
+        RunTime(flow=flow, state=state, within=within, runs=len(took), seconds=sum(took))
+        for (flow, state, within), took in buckets.items()
+    ]
     with session() as ledger:
         one_at_a_time(ledger, CURSOR)
         known = ledger.get(Cursor, CURSOR)
         if (known.position if known else None) != since:
             return
         ledger.merge(Cursor(name=CURSOR, position=until, moved_at=datetime.now(UTC)))
-        if counts:
-            rows = [RunTime(flow=flow, state=state, within=w) for flow, state, w in counts]
-            insert_missing(ledger, rows)
-        for (flow, state, within), took in counts.items():
-            same = (
-                col(RunTime.flow) == flow,
-                col(RunTime.state) == state,
-                col(RunTime.within) == within,
-            )
-            more = {
-                "runs": col(RunTime.runs) + len(took),
-                "seconds": col(RunTime.seconds) + sum(took),
-            }
-            ledger.execute(update(RunTime).where(*same).values(more))
+        add_up(ledger, rows, ["runs", "seconds"])
+
+
+def _bucket(run: EndedRun) -> tuple[str, str, str]:
+    within = next(bound for bound in BUCKETS if run.seconds <= float(bound))
+    return run.flow, run.state, within
 
 
 def run_times() -> dict[tuple[str, str], list[RunTime]]:
