@@ -12,11 +12,12 @@ itself is read first.
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
+from sqlalchemy import update
 from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
 from invoicing.errors import Rejected, TransientError
-from invoicing.ledger.database import insert_missing, read_all, read_row, session
+from invoicing.ledger.database import execute, insert_missing, read_all, read_row, session
 from invoicing.ledger.models import Intent, TimelineEntry
 from invoicing.settings import settings
 
@@ -146,19 +147,30 @@ def attempted(operation: str, subject: str) -> bool:
 def intend(operation: str, subject: str, *, digest: str, actor: str) -> tuple[Intent, bool]:
     """Write an intent down; returns it, and whether it is new."""
     with session() as ledger:
-        new = insert_missing(ledger, [_new(operation, subject, digest, actor)])
+        new = insert_missing(ledger, [new_intent(operation, subject, digest=digest, actor=actor)])
         return ledger.get_one(Intent, (operation, subject)), bool(new)
 
 
-def _new(operation: str, subject: str, digest: str, actor: str) -> Intent:
-    now = datetime.now(UTC)
+def new_intent(
+    operation: str,
+    subject: str,
+    *,
+    digest: str,
+    actor: str,
+    at: datetime | None = None,
+    outcome: str | None = None,
+) -> Intent:
+    """An intent of now, or of an earlier UTC instant; in doubt unless its outcome is known."""
+    at = at or datetime.now(UTC)
     return Intent(
         operation=operation,
         subject=subject,
         digest=digest,
         actor=actor,
-        intended_at=now,
-        keyed_at=now,
+        intended_at=at,
+        keyed_at=at,
+        outcome=outcome,
+        concluded_at=None if outcome is None else at,
     )
 
 
@@ -185,7 +197,7 @@ def set_decision(operation: str, subject: str, *, digest: str, actor: str, outco
         The decision.
     """
     with session() as ledger:
-        insert_missing(ledger, [_new(operation, subject, digest, actor)])
+        insert_missing(ledger, [new_intent(operation, subject, digest=digest, actor=actor)])
         intent = ledger.get_one(Intent, (operation, subject), with_for_update=True)
         intent.digest, intent.actor = digest, actor
         intent.outcome, intent.concluded_at = outcome, datetime.now(UTC)
@@ -201,9 +213,7 @@ def decide_once(operation: str, subject: str, *, digest: str, actor: str, outcom
     Returns:
         The decision that counts.
     """
-    intent = earlier(
-        operation, subject, digest=digest, at=datetime.now(UTC), actor=actor, outcome=outcome
-    )
+    intent = new_intent(operation, subject, digest=digest, actor=actor, outcome=outcome)
     with session() as ledger:
         insert_missing(ledger, [intent])
         return ledger.get_one(Intent, (operation, subject))
@@ -211,10 +221,15 @@ def decide_once(operation: str, subject: str, *, digest: str, actor: str, outcom
 
 def take_over(operation: str, subject: str, actor: str) -> None:
     """Write down that another run does from now on what was begun, unless it is done."""
-    with session() as ledger:
-        intent = ledger.get(Intent, (operation, subject), with_for_update=True)
-        if intent is not None and intent.outcome is None:
-            intent.actor = actor
+    execute(
+        update(Intent)
+        .where(
+            col(Intent.operation) == operation,
+            col(Intent.subject) == subject,
+            col(Intent.outcome).is_(None),
+        )
+        .values(actor=actor)
+    )
 
 
 def withdraw(operation: str, subject: str) -> None:
@@ -237,14 +252,21 @@ def reopen(operation: str, subject: str, actor: str = "") -> None:
         subject: What it was done to.
         actor: The flow run that wants it now, if it is another one.
     """
-    with session() as ledger:
-        intent = ledger.get(Intent, (operation, subject), with_for_update=True)
-        if intent is not None:
-            intent.outcome = intent.concluded_at = None
-            intent.answered = intent.refused = False
-            intent.generation += 1
-            intent.actor = actor or intent.actor
-            intent.intended_at = intent.keyed_at = datetime.now(UTC)
+    now = datetime.now(UTC)
+    execute(
+        update(Intent)
+        .where(col(Intent.operation) == operation, col(Intent.subject) == subject)
+        .values(
+            outcome=None,
+            concluded_at=None,
+            answered=False,
+            refused=False,
+            generation=col(Intent.generation) + 1,
+            actor=actor or col(Intent.actor),
+            intended_at=now,
+            keyed_at=now,
+        )
+    )
 
 
 def once(
@@ -311,24 +333,8 @@ def of_key(key: str | None, at: datetime, actor: str) -> Intent | None:
     org, _, subject = subject.partition(":")
     if org != settings().salesforce.org_id or len(call) != 2 or not call[0].isdecimal():
         return None
-    intent = earlier(operation, subject, digest=call[1], at=at, actor=actor)
+    intent = new_intent(operation, subject, digest=call[1], at=at, actor=actor)
     intent.generation = int(call[0])
-    return intent
-
-
-def earlier(
-    operation: str,
-    subject: str,
-    *,
-    digest: str,
-    at: datetime,
-    actor: str,
-    outcome: str | None = None,
-) -> Intent:
-    """An intent of an earlier UTC instant, to be restored; in doubt unless its outcome is known."""
-    intent = _new(operation, subject, digest, actor)
-    intent.intended_at = intent.keyed_at = at
-    intent.outcome, intent.concluded_at = outcome, at if outcome is not None else None
     return intent
 
 

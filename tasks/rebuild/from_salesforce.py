@@ -107,7 +107,7 @@ def restore_timelines(since: datetime | None) -> int:
         new += timeline.add(entries)
         intents.restore(
             [
-                intents.earlier(
+                intents.new_intent(
                     REMIND,
                     entry.key,
                     digest=entry.key.partition(":")[2],

@@ -140,7 +140,7 @@ def _told_by(event: Event) -> Iterator[Intent]:
 
 def _known(operation: str, subject: str, digest: str, created: int, outcome: str | None) -> Intent:
     at = datetime.fromtimestamp(created, UTC)
-    return intents.earlier(
+    return intents.new_intent(
         operation, subject, digest=digest, at=at, actor=run_id(), outcome=outcome
     )
 

@@ -295,7 +295,7 @@ def test_what_a_ledger_knows_is_not_written_over_when_it_is_rebuilt() -> None:
     intents.set_decision("make", "done", digest="d", actor="run", outcome="made-1")
     intents.intend("make", "begun", digest="d", actor="run")
     told = [
-        intents.earlier(
+        intents.new_intent(
             "make", subject, digest="d", at=datetime.now(UTC), actor="rebuild", outcome="made-2"
         )
         for subject in ("done", "begun", "lost")
@@ -310,7 +310,7 @@ def test_a_backup_takes_no_key_again_that_was_used_since() -> None:
     service = Service()
     with pytest.raises(TransientError):
         once(service, service.act(TransientError("time-out"), happens=False))
-    later = intents.earlier("make", "thing", digest="d", at=datetime.now(UTC), actor="rebuild")
+    later = intents.new_intent("make", "thing", digest="d", at=datetime.now(UTC), actor="rebuild")
     later.generation = 2
     intents.restore([later])
     once(service, service.act())
