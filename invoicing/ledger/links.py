@@ -4,13 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlmodel import col, select
+from sqlmodel import col, delete, select
 
 from invoicing.ledger.database import (
+    execute,
     insert_missing,
     insert_values,
     read_all,
-    read_first,
     session,
     update_each,
 )
@@ -61,21 +61,19 @@ def link_invoice(stripe_id: str, record_id: str) -> None:
     remember_written([LastWrite(stripe_id, record_id)])
 
 
-def relink(written: Sequence[LastWrite]) -> None:
-    """Let links that name records of before name those that were made in their place."""
-    with session() as ledger:
-        rows = {one.stripe_id: {"record_id": one.record_id} for one in written}
-        update_each(ledger, InvoiceLink, "stripe_id", rows)
-
-
 def remember_written_in_bulk(written: Sequence[LastWrite]) -> None:
-    """Remember what was written of thousands of invoices, by two statements."""
+    """Remember what was written of thousands of invoices, by two statements.
+
+    A link that names a record of before names from now on the one that was made in its place.
+    """
     if not written:
         return
+    rows = {
+        one.stripe_id: {"record_id": one.record_id, "status": one.status, "digest": one.digest}
+        for one in written
+    }
     with session() as ledger:
-        new = [{"stripe_id": one.stripe_id, "record_id": one.record_id} for one in written]
-        insert_values(ledger, InvoiceLink, new)
-        rows = {one.stripe_id: {"status": one.status, "digest": one.digest} for one in written}
+        insert_values(ledger, InvoiceLink, [{"stripe_id": id_} | row for id_, row in rows.items()])
         update_each(ledger, InvoiceLink, "stripe_id", rows)
 
 
@@ -91,8 +89,6 @@ def restore(found: Sequence[InvoiceLink]) -> int:
     Returns:
         The number of links that are new.
     """
-    if not found:
-        return 0
     with session() as ledger:
         new = insert_missing(ledger, found)
         mailed = {one.stripe_id: {"sent_at": one.sent_at} for one in found if one.sent_at}
@@ -114,10 +110,7 @@ def stripe_ids(record_ids: Iterable[str]) -> dict[str, str]:
 
 def customer_of(account_id: str) -> str | None:
     """The Stripe customer that an Account is billed as, if known."""
-    query = select(Customer.stripe_id).where(
-        Customer.account_id == account_id, col(Customer.is_primary)
-    )
-    return read_first(query)
+    return customers_of([account_id]).get(account_id)
 
 
 def customers_of(account_ids: Iterable[str]) -> dict[str, str]:
@@ -183,12 +176,9 @@ def restore_customers(customers: Mapping[str, str]) -> int:
         )
         missing = customers.keys() - ledger.exec(known).all()
         rows = [Customer(stripe_id=customers[id_], account_id=id_) for id_ in sorted(missing)]
-        return len(insert_missing(ledger, rows)) if rows else 0
+        return len(insert_missing(ledger, rows))
 
 
 def unlink_customer(customer_id: str) -> None:
     """Forget a customer that no longer exists in Stripe."""
-    with session() as ledger:
-        customer = ledger.get(Customer, customer_id)
-        if customer is not None:
-            ledger.delete(customer)
+    execute(delete(Customer).where(col(Customer.stripe_id) == customer_id))

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields
 
-from sqlmodel import col, select
+from sqlmodel import col, delete, select
 
 from invoicing.domain.model.status import PaymentState
 from invoicing.domain.stripe.payment_facts import NO_PAYMENT_FACTS, PaymentFacts
@@ -16,17 +16,16 @@ FACTS = [field.name for field in fields(PaymentFacts)]
 def known(stripe_ids: Iterable[str]) -> dict[str, PaymentFacts]:
     """Facts known of the payments of some invoices, by Stripe id; most have no entry."""
     query = select(KnownPayments).where(col(KnownPayments.stripe_id).in_(list(stripe_ids)))
-    return {row.stripe_id: _facts(row) for row in read_all(query)}
+    return {
+        row.stripe_id: PaymentFacts(**{name: getattr(row, name) for name in FACTS})
+        for row in read_all(query)
+    }
 
 
 def processing() -> list[str]:
     """The invoices of which a bank debit was under way when they were read last, by Stripe id."""
     query = select(KnownPayments.stripe_id).where(col(KnownPayments.under_way) > 0)
     return read_all(query.order_by(col(KnownPayments.stripe_id)))
-
-
-def _facts(row: KnownPayments) -> PaymentFacts:
-    return PaymentFacts(**{name: getattr(row, name) for name in FACTS})
 
 
 def remember(facts: Mapping[str, tuple[PaymentFacts, PaymentState | None, str | None]]) -> None:
@@ -41,10 +40,8 @@ def remember(facts: Mapping[str, tuple[PaymentFacts, PaymentState | None, str | 
     with session() as ledger:
         for stripe_id, (read, state, problem) in facts.items():
             if read == NO_PAYMENT_FACTS:
-                row = ledger.get(KnownPayments, stripe_id)
-                if row is not None:
-                    ledger.delete(row)
-                continue
-            row = KnownPayments(stripe_id=stripe_id, payment_state=state, **asdict(read))
-            row.shown_problem = problem
-            ledger.merge(row)
+                mine = col(KnownPayments.stripe_id) == stripe_id
+                ledger.execute(delete(KnownPayments).where(mine))
+            else:
+                more = {"payment_state": state, "shown_problem": problem, **asdict(read)}
+                ledger.merge(KnownPayments(stripe_id=stripe_id, **more))

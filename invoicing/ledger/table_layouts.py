@@ -11,10 +11,8 @@ def remember(name: str, layout: str) -> None:
     """Keep a layout under a name, in place of what was there."""
     new = RememberedLayout(name=caseless(name), shown_name=name, layout=layout)
     with session() as ledger:
-        if insert_missing(ledger, [new]):
-            return
-        kept = ledger.get_one(RememberedLayout, caseless(name), with_for_update=True)
-        kept.layout = layout
+        insert_missing(ledger, [new])
+        ledger.get_one(RememberedLayout, new.name, with_for_update=True).layout = layout
 
 
 def find(name: str) -> str | None:

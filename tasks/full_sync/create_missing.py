@@ -197,7 +197,6 @@ def _write(
 def _note_made(sync: SyncRun, written: Sequence[links.LastWrite], keys: Mapping[str, str]) -> None:
     """Note whose records were made, by the keys of their timelines' first entries."""
     made = {one.stripe_id: one.record_id for one in written}
-    links.relink(written)
     links.remember_written_in_bulk(written)
     drift.record_created(sync.id, made)
     timeline.assign_records({keys[stripe_id]: record_id for stripe_id, record_id in made.items()})
