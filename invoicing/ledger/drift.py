@@ -136,10 +136,7 @@ def chunks(
         query = query.where(col(DriftRow.kind).in_(list(only)))
     if untouched:
         query = query.where(DriftRow.outcome == "found")
-    while True:
-        rows = read_all(query.where(tuple_(*order) > tuple_(*map(literal, place))))
-        if not rows:
-            return
+    while rows := read_all(query.where(tuple_(*order) > tuple_(*map(literal, place)))):
         yield rows
         place = (rows[-1].account_id, rows[-1].subject)
 
@@ -181,11 +178,7 @@ def in_stripe_order(
         .limit(max(size, ROWS_PER_SORT))
     )
     rest = query
-    while True:
-        with session() as ledger:
-            rows = [DriftedInvoice(*row) for row in ledger.exec(rest)]
-        if not rows:
-            return
+    while rows := [DriftedInvoice(*row) for row in read_all(rest)]:
         yield from chunked(rows, size)
         last = rows[-1]
         earlier = (order[0] == last.created) & (order[1] < last.subject)
@@ -216,10 +209,7 @@ def invoices_with_events(since: datetime, *, size: int = CHUNK) -> Iterator[list
     name = col(Event.invoice_id)
     query = select(name).where(col(Event.received_at) >= since).distinct().order_by(name)
     last = ""
-    while True:
-        names = [each for each in read_all(query.where(name > last).limit(size)) if each]
-        if not names:
-            return
+    while names := [each for each in read_all(query.where(name > last).limit(size)) if each]:
         yield names
         last = names[-1]
 
@@ -227,11 +217,10 @@ def invoices_with_events(since: datetime, *, size: int = CHUNK) -> Iterator[list
 def invoices_without_events(names: Sequence[str], since: datetime, until: datetime) -> list[str]:
     """Those of some invoices that no event named in a span of time, UTC."""
     came = col(Event.received_at)
-    query = select(Event.invoice_id).where(
+    query = select(col(Event.invoice_id)).where(
         col(Event.invoice_id).in_(list(names)), came >= since, came < until
     )
-    with session() as ledger:
-        named = set(ledger.exec(query))
+    named = set(read_all(query))
     return [name for name in names if name not in named]
 
 
@@ -241,8 +230,6 @@ def record_outcomes(run_id: str, outcomes: Mapping[str, str]) -> None:
 
 
 def _set(run_id: str, column: str, values: Mapping[str, str]) -> None:
-    if not values:
-        return
     rows = {subject: {column: value} for subject, value in values.items()}
     with session() as ledger:
         update_each(ledger, DriftRow, "subject", rows, col(DriftRow.run_id) == run_id)

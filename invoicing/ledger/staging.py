@@ -5,7 +5,8 @@ one begins. Windows remember what is read: of a run that is taken up again, what
 never read twice.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from math import sqrt
@@ -142,10 +143,8 @@ def split(reading: Sequence[SyncWindow], *, worth: float = SPLIT_PAGES) -> SyncW
         return None
     edge = _middle(widest, widest.reached)
     older = SyncWindow(since=widest.since, until=edge, owner=widest.owner)
-    with session() as ledger:
-        _save(ledger, widest, since=edge)
+    with _changed(widest, since=edge) as ledger:
         ledger.add(older)
-    widest.since = edge
     return older
 
 
@@ -185,16 +184,14 @@ def advance(window: SyncWindow, rows: Sequence[StripeRow], *, at_end: bool) -> N
     """
     last = rows[-1] if rows else None
     reached = last.created if last else window.reached
-    changed = {
-        "cursor": last.stripe_id if last else window.cursor,
-        "reached": reached,
-        "pages": window.pages,
-        "done": at_end or (reached is not None and reached < window.since),
-    }
-    with session() as ledger:
-        _save(ledger, window, **changed)
+    with _changed(
+        window,
+        cursor=last.stripe_id if last else window.cursor,
+        reached=reached,
+        pages=window.pages,
+        done=at_end or (reached is not None and reached < window.since),
+    ) as ledger:
         insert(ledger, StagedStripe, [row for row in rows if row.created >= window.since])
-    _note(window, changed)
 
 
 def begin_again(window: SyncWindow) -> None:
@@ -203,23 +200,21 @@ def begin_again(window: SyncWindow) -> None:
     Raises:
         Superseded: another run has taken the windows.
     """
-    changed = {"cursor": None, "reached": None, "pages": 0}
     mine = (col(StagedStripe.created) >= window.since, col(StagedStripe.created) < window.until)
-    with session() as ledger:
-        _save(ledger, window, **changed)
+    with _changed(window, cursor=None, reached=None, pages=0) as ledger:
         ledger.execute(delete(StagedStripe).where(*mine))
-    _note(window, changed)
 
 
-def _save(ledger: Session, window: SyncWindow, **changed: Any) -> None:
+@contextmanager
+def _changed(window: SyncWindow, **values: Any) -> Iterator[Session]:
+    """A transaction that changes a window; in memory it changes once that is committed."""
     mine = (col(SyncWindow.number) == window.number, col(SyncWindow.owner) == window.owner)
-    saved: Any = ledger.execute(update(SyncWindow).where(*mine).values(changed))
-    if not saved.rowcount:
-        raise Superseded("Another run has taken over this reading; this one stops.")
-
-
-def _note(window: SyncWindow, changed: Mapping[str, Any]) -> None:
-    for name, value in changed.items():
+    with session() as ledger:
+        saved: Any = ledger.execute(update(SyncWindow).where(*mine).values(values))
+        if not saved.rowcount:
+            raise Superseded("Another run has taken over this reading; this one stops.")
+        yield ledger
+    for name, value in values.items():
         setattr(window, name, value)
 
 
