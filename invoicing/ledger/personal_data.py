@@ -5,19 +5,20 @@ what names somebody: they are cleared, once Salesforce has them and their time i
 customer is erased. A column that is added to a table is added here, too.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast
 
 from more_itertools import chunked
-from sqlalchemy import ColumnElement, CursorResult, Table, case, delete, func, or_, update
+from sqlalchemy import ColumnElement, CursorResult, Update, case, delete, func, or_, true, update
 from sqlalchemy import select as rows_of
 from sqlmodel import Session, SQLModel, col, select
 
 from invoicing.domain.model.record_ids import same_id
 from invoicing.ledger import inbox, intents
-from invoicing.ledger.database import execute, read_all, session
+from invoicing.ledger.database import execute, read_all, session, table_of
 from invoicing.ledger.models import (
     Binding,
     Cursor,
@@ -203,6 +204,16 @@ HOLDINGS: Mapping[type[SQLModel], Holding] = {
 """Every table. Staged tables are emptied by the next full sync; a remembered layout has titles of
 columns; a payment's problem is Stripe's reason, and is compared each night."""
 
+OVER: Mapping[type[SQLModel], ColumnElement[bool]] = {
+    Event: col(Event.state) == EventState.DONE,
+    TimelineEntry: col(TimelineEntry.state) == EntryState.PUBLISHED,
+    Request: col(Request.ended).is_not(None)
+    | (col(Request.cleared) & col(Request.run_id).is_not(None)),
+    RequestRecord: col(RequestRecord.answered).is_(True),
+    Intent: col(Intent.operation).in_(NAMING),
+}
+"""Of rows whose texts somebody may still act on: when nobody does."""
+
 
 def customers_of(account_id: str) -> dict[str, str]:
     """The Stripe customers that are known of an Account, and its whole id for each.
@@ -250,7 +261,8 @@ def rows(ids: Collection[str]) -> dict[str, list[dict[str, Any]]]:
     """Everything that the ledger holds of a customer, by table."""
     found: dict[str, list[dict[str, Any]]] = {}
     with session() as ledger:
-        for table, _, its in _of_customer(ids):
+        for model, its in _of_customer(ids):
+            table = table_of(model)
             for row in ledger.execute(rows_of(table).where(its)).mappings():
                 if dict(row) not in found.setdefault(table.name, []):
                     found[table.name].append(dict(row))
@@ -274,55 +286,36 @@ def erase(ids: Collection[str]) -> dict[str, int]:
     Returns:
         Number of rows that were changed, by table; none the second time.
     """
-    done: dict[str, int] = {}
-    over = {str(model.__tablename__): is_over for model, is_over in _over().items()}
+    done = Counter[str]()
     with session() as ledger:
-        for table, holding, its in _of_customer(ids):
-            if not holding.texts:
-                continue
-            if table.name in over:
-                its &= over[table.name]
-            change = delete(table) if holding.deleted else _cleared(table, holding)
-            changed = cast(CursorResult[Any], ledger.execute(change.where(its))).rowcount
-            if changed:
-                done[table.name] = done.get(table.name, 0) + changed
-    return done
+        for model, its in _of_customer(ids):
+            table, holding = table_of(model), HOLDINGS[model]
+            if holding.texts:
+                change = delete(table) if holding.deleted else _cleared(model)
+                over = change.where(its, OVER.get(model, true()))
+                done[table.name] += cast(CursorResult[Any], ledger.execute(over)).rowcount
+    return {table: rows for table, rows in done.items() if rows}
 
 
 def _of_customer(
     ids: Collection[str],
-) -> Iterator[tuple[Table, Holding, ColumnElement[bool]]]:
+) -> Iterator[tuple[type[SQLModel], ColumnElement[bool]]]:
     """Each table with a condition for rows of a customer; several for one where ids are many."""
     for model, holding in HOLDINGS.items():
-        table = SQLModel.metadata.tables[str(model.__tablename__)]
+        table = table_of(model)
         for some in chunked(sorted(ids), IDS_PER_STATEMENT) if holding.found_by else ():
             its: list[ColumnElement[bool]] = [table.c[name].in_(some) for name in holding.found_by]
             if model is Intent:
                 its += [table.c.subject.startswith(f"{id_}:", autoescape=True) for id_ in some]
-            yield table, holding, or_(*its)
+            yield model, or_(*its)
 
 
-def _cleared(table: Table, holding: Holding) -> Any:
+def _cleared(model: type[SQLModel]) -> Update:
     """An update that clears the texts of rows which have any."""
-    left = [
-        table.c[name].is_not(None) & (table.c[name] != text) for name, text in holding.texts.items()
-    ]
-    values = {
-        name: case((table.c[name].is_not(None), text)) for name, text in holding.texts.items()
-    }
+    table, texts = table_of(model), HOLDINGS[model].texts
+    left = (table.c[name].is_not(None) & (table.c[name] != text) for name, text in texts.items())
+    values = {name: case((table.c[name].is_not(None), text)) for name, text in texts.items()}
     return update(table).where(or_(*left)).values(values)
-
-
-def _over() -> Mapping[type[SQLModel], ColumnElement[bool]]:
-    """Of rows whose texts somebody may still act on: when nobody does."""
-    return {
-        Event: col(Event.state) == EventState.DONE,
-        TimelineEntry: col(TimelineEntry.state) == EntryState.PUBLISHED,
-        Request: col(Request.ended).is_not(None)
-        | (col(Request.cleared) & col(Request.run_id).is_not(None)),
-        RequestRecord: col(RequestRecord.answered).is_(True),
-        Intent: col(Intent.operation).in_(NAMING),
-    }
 
 
 def forget(*, bodies: datetime, texts: datetime, reports: datetime) -> dict[str, int]:
@@ -343,10 +336,9 @@ def forget(*, bodies: datetime, texts: datetime, reports: datetime) -> dict[str,
         Intent: col(Intent.concluded_at) < texts,
     }
     done = {"event": inbox.delete_bodies(bodies)}
-    over = _over()
     for model, is_old in old.items():
-        table = SQLModel.metadata.tables[str(model.__tablename__)]
-        done[table.name] = execute(_cleared(table, HOLDINGS[model]).where(over[model], is_old))
+        change = _cleared(model).where(OVER[model], is_old)
+        done[table_of(model).name] = execute(change)
     syncs = select(SyncRun.id).where(col(SyncRun.started_at) < reports)
     done["drift"] = execute(delete(DriftRow).where(col(DriftRow.run_id).in_(syncs)))
     return {table: rows for table, rows in done.items() if rows}
