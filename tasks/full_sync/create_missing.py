@@ -3,7 +3,7 @@
 A record and its lines are written all or none, as many of them in a call as Salesforce takes.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
@@ -60,17 +60,8 @@ class MissingInvoice:
     account: str
 
 
-Graph = tuple[Projection, list[dict[str, Any]]]
-"""An invoice, and the subrequests that write its record."""
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A call that makes records: of which invoices, and its answer for each, if it had one."""
-
-    graphs: Sequence[Graph]
-    answers: Sequence[dict[str, Any] | GraphError]
-    unanswered: TransientError | None = None
+Answered = tuple[Projection, list[dict[str, Any]], dict[str, Any] | GraphError]
+"""An invoice, the subrequests that were to write its record, and what came of them."""
 
 
 @step("create the records that are missing")
@@ -129,34 +120,30 @@ def _make(sync: SyncRun, found: Sequence[MissingInvoice], known: Mapping[str, In
     timeline.propose(list(entries.values()), this_attempt())
     fields = synced_fields(Status.OPEN)
     gone = deleted_products_of(line for one in found for line in one.lines)
+    answered: list[Answered] = []
     writing = [
-        lane.submit(lambda some: list(_write(some, known, fields, gone)), some)
+        lane.submit(_write, some, known, fields, gone, answered)
         for lane, some in zip(_LANES, _by_lane(found), strict=True)
     ]
     wait(writing)  # all of them, whatever became of one: the leases are held until then
-    calls = [call for lane in writing for call in lane.result()]
     written: list[links.LastWrite] = []
     parts: dict[str, Written] = {}
     refused: dict[str, str] = {}
-    for call in calls:
-        for (invoice, nodes), answer in zip(call.graphs, call.answers, strict=False):
-            if not isinstance(answer, GraphError):
-                made = str(answer["invoice"]["id"])
-                parts[made] = {made: nodes[0]["body"]} | written_lines(nodes, answer)
-                written.append(
-                    links.LastWrite(invoice.stripe_id, made, invoice.status, invoice.digest)
-                )
-            elif not isinstance(answer.error, TransientError):
-                refused[invoice.stripe_id] = f"not repaired: {answer.error}"
+    for invoice, nodes, answer in answered:
+        if not isinstance(answer, GraphError):
+            made = str(answer["invoice"]["id"])
+            parts[made] = {made: nodes[0]["body"]} | written_lines(nodes, answer)
+            written.append(links.LastWrite(invoice.stripe_id, made, invoice.status, invoice.digest))
+        elif not isinstance(answer.error, TransientError):
+            refused[invoice.stripe_id] = f"not repaired: {answer.error}"
     _note_made(sync, written, {id_: entry.key for id_, entry in entries.items()})
     saved = check_saved(parts)
     for one in written:
         if error := saved.errors.get(one.record_id):
             refused[one.stripe_id] = f"not repaired: {error}"
     drift.record_outcomes(sync.id, refused)
-    for call in calls:
-        if call.unanswered:
-            raise call.unanswered
+    for lane in writing:
+        lane.result()  # or why a call of it had none
 
 
 def _by_lane(found: Sequence[MissingInvoice]) -> list[list[MissingInvoice]]:
@@ -172,8 +159,13 @@ def _write(
     known: Mapping[str, InvoiceLink],
     fields: Mapping[str, Any],
     gone: Collection[str],
-) -> Iterator[Call]:
-    """Write records by one call after another, until one has no answer."""
+    answered: list[Answered],
+) -> None:
+    """Write records by one call after another, until one has no answer, and add what came of each.
+
+    Raises:
+        TransientError: a call had no answer.
+    """
     graphs = (
         (
             one.invoice,
@@ -186,12 +178,8 @@ def _write(
     for some in constrained_batches(
         graphs, NODES, GRAPHS, get_len=lambda graph: len(graph[1]), strict=False
     ):
-        try:
-            answers = salesforce.client().write_graphs([nodes for _, nodes in some])
-        except TransientError as error:
-            yield Call(some, [], unanswered=error)
-            return
-        yield Call(some, answers)
+        answers = salesforce.client().write_graphs([nodes for _, nodes in some])
+        answered += [(*graph, answer) for graph, answer in zip(some, answers, strict=True)]
 
 
 def _note_made(sync: SyncRun, written: Sequence[links.LastWrite], keys: Mapping[str, str]) -> None:

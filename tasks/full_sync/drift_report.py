@@ -2,13 +2,12 @@
 
 import csv
 from collections.abc import Mapping, Sequence
-from itertools import islice
 from pathlib import Path
 
 from invoicing.domain.model import csv_cells, markdown
 from invoicing.domain.model.wording import counted
 from invoicing.domain.sync.drift_kinds import Kind
-from invoicing.ledger import drift, rewritten_values, sync_runs
+from invoicing.ledger import drift, rewritten_values, staging, sync_runs
 from invoicing.ledger.models import DriftRow, SyncRun
 from invoicing.settings import settings
 from tasks.full_sync.missing_customer_ids import SilentAccount
@@ -42,7 +41,7 @@ COLUMNS = (
 @step("publish the drift report")
 def publish_drift(sync: SyncRun, silent: Sequence[SilentAccount] = ()) -> str:
     """Attach the report to the run, write the full list; returns how the differences came out."""
-    in_stripe, in_salesforce = _counts(sync)
+    in_stripe, in_salesforce = staging.counts()
     file = _write_list(sync)
     kinds, outcomes = drift.kinds(sync.id), drift.outcomes(sync.id)
     page = [
@@ -58,8 +57,7 @@ def publish_drift(sync: SyncRun, silent: Sequence[SilentAccount] = ()) -> str:
         _trend(),
     ]
     publish_page("drift-report", "\n\n".join(page), "What differed between Salesforce and Stripe.")
-    shown = list(islice((row for rows in drift.chunks(sync.id) for row in rows), MAX_ROWS_SHOWN))
-    if shown:
+    if shown := next(drift.chunks(sync.id, size=MAX_ROWS_SHOWN), None):
         publish_table(
             "drift",
             [
@@ -77,11 +75,6 @@ def publish_drift(sync: SyncRun, silent: Sequence[SilentAccount] = ()) -> str:
             f"The first {len(shown):,} differences, and what was done about each.",
         )
     return ", ".join(f"{count:,} {outcome}" for outcome, count in outcomes.items())
-
-
-def _counts(sync: SyncRun) -> tuple[int, int]:
-    [now] = [run for run in sync_runs.last_syncs(SYNCS_SHOWN) if run.id == sync.id] or [sync]
-    return now.in_stripe, now.in_salesforce
 
 
 def _told_already(more_here: int, kinds: Mapping[Kind, int]) -> str:

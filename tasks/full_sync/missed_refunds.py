@@ -30,10 +30,11 @@ def find_missed_refunds() -> None:
     name = f"money-back:{settings().stripe.account_id}"
     began = datetime.now(UTC)
     reported = inbox.objects_of([*EVENT_TYPES, *(f"v1.{kind}" for kind in EVENT_TYPES)])
-    missed: dict[PaymentName, str] = {}
-    for thing in stripe.client().refunds_and_disputes(stream_positions.cursor(name)):
-        if thing["id"] not in reported:
-            missed[named_payment(thing)] = thing["id"]
+    missed = {
+        named_payment(thing): thing["id"]
+        for thing in stripe.client().refunds_and_disputes(stream_positions.cursor(name))
+        if thing["id"] not in reported
+    }
     found = {_invoice_of(payment, missed[payment]) for payment in sorted(missed)}
     invoices = sorted(id_ for id_ in found | set(payment_facts.processing()) if id_)
     changes = refresh(invoices, reread_payments=invoices) if invoices else []

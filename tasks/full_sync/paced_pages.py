@@ -41,18 +41,17 @@ def readers() -> int:
 
 def read_page(budget: RateLimiter, ask: Callable[[], T]) -> T:
     """Ask Stripe for a page when it is its turn, and a few times if that fails in passing."""
-    for last in [False] * (MAX_PAGE_ATTEMPTS - 1) + [True]:
+    attempts = 0
+    while True:
         budget.wait()
+        attempts += 1
         try:
             return ask()
-        except Throttled:
-            budget.slow_down()
-            if last:
+        except TransientError as error:
+            if isinstance(error, Throttled):
+                budget.slow_down()
+            if attempts == MAX_PAGE_ATTEMPTS:
                 raise
-        except TransientError:
-            if last:
-                raise
-    raise AssertionError("a page is asked for at least once")
 
 
 def read_again(
