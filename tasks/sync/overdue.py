@@ -1,6 +1,6 @@
 """Overdue by the business's local date, from what Salesforce holds; Stripe is not read."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from more_itertools import chunked
@@ -10,7 +10,6 @@ from invoicing.connectors.salesforce import Record
 from invoicing.domain.model.wording import counted
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.queries import Condition, Query, all_of, any_of, is_in
-from invoicing.errors import InvoicingError
 from tasks.records.locks import INVOICE
 from tasks.records.record_writer import Update, read_states, write_changes
 from tasks.runtime.clock import today
@@ -53,26 +52,19 @@ def _wrong() -> Condition:
 
 def mark_all(record_ids: Sequence[str]) -> MarkResult:
     """Put the marks right, as many records at a time as one call takes."""
-    marked = MarkResult()
-    for some in chunked(record_ids, salesforce.COLLECTION):
-        marked += mark(some)
-    return marked
+    return sum((mark(some) for some in chunked(record_ids, salesforce.COLLECTION)), MarkResult())
 
 
 @step("mark overdue invoices")
 def mark(record_ids: Sequence[str]) -> MarkResult:
     """Put the marks of some records right, unless somebody works on them or did it meanwhile."""
     with INVOICE.held_if_free(record_ids) as busy:
-        rows = _read([id_ for id_ in record_ids if id_ not in busy])
+        free = [id_ for id_ in record_ids if id_ not in busy]
+        rows = read_states(all_of(is_in("Id", free), _wrong())) if free else []
         failed = write_changes([_update(row) for row in rows]).failed
-    return _marked(rows, failed, len(busy))
-
-
-def _read(record_ids: Sequence[str]) -> list[Record]:
-    if not record_ids:
-        return []
-    mine = all_of(is_in("Id", record_ids), _wrong())
-    return read_states(mine)
+    done = [row for row in rows if row["Id"] not in failed]
+    ceased = sum(bool(row[record.OVERDUE]) for row in done)
+    return MarkResult(len(done) - ceased, ceased, len(failed) + len(busy))
 
 
 def _update(row: Record) -> Update:
@@ -80,9 +72,3 @@ def _update(row: Record) -> Update:
     fields = {record.OVERDUE: not was, record.LAST_RUN_URL: run_url()}
     changed = {record.OVERDUE: (was, not was)}
     return Update(row, fields, changed, row[record.STRIPE_ID])
-
-
-def _marked(rows: Sequence[Record], failed: Mapping[str, InvoicingError], busy: int) -> MarkResult:
-    done = [row for row in rows if row["Id"] not in failed]
-    ceased = sum(bool(row[record.OVERDUE]) for row in done)
-    return MarkResult(len(done) - ceased, ceased, len(failed) + busy)

@@ -5,7 +5,7 @@ projected in one way only. Work on an invoice is serialised by its lease, and St
 inside the lease: a late or doubled event can never overwrite newer state.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -77,9 +77,11 @@ def refresh(
     Raises:
         Busy: only when there is one invoice, and another run works on it.
     """
-    changes: list[RefreshResult] = []
-    for some in chunked(stripe_ids, salesforce.COLLECTION):
-        changes += _refresh_some(some, touch, reread_payments)
+    changes = [
+        change
+        for some in chunked(stripe_ids, salesforce.COLLECTION)
+        for change in _refresh_some(some, touch, reread_payments)
+    ]
     if len(changes) == 1 and changes[0].transient:
         raise TransientError(changes[0].sentence)
     for change in changes:
@@ -222,8 +224,7 @@ def _write(wanted: Mapping[str, Pair], touch: bool) -> list[RefreshResult]:
         updates[stripe_id] = _update(row, by_org, fields, lines, touch, read and read.invoice)
     result = write_changes(list(updates.values()))
     failed = result.failed
-    _mark_failed([update for update in updates.values() if update.row["Id"] in failed], failed)
-    done = {id_: update for id_, update in updates.items() if update.row["Id"] not in failed}
+    _mark_failed(updates.values(), failed)
     links.remember_written(
         [
             links.LastWrite(
@@ -233,7 +234,8 @@ def _write(wanted: Mapping[str, Pair], touch: bool) -> list[RefreshResult]:
                 digest=read.invoice.digest if read else None,
                 lines=frozen.get(id_),
             )
-            for id_, update in done.items()
+            for id_, update in updates.items()
+            if update.row["Id"] not in failed
             for read in [wanted[id_][1]]
         ]
     )
@@ -248,7 +250,7 @@ def _write(wanted: Mapping[str, Pair], touch: bool) -> list[RefreshResult]:
     return changes
 
 
-def _mark_failed(updates: Sequence[Update], failed: Mapping[str, InvoicingError]) -> None:
+def _mark_failed(updates: Iterable[Update], failed: Mapping[str, InvoicingError]) -> None:
     """Say on records that Salesforce did not take what Stripe says; where it takes that.
 
     A rule that refuses one field often lets others be written. What cannot be said on the record
@@ -256,7 +258,7 @@ def _mark_failed(updates: Sequence[Update], failed: Mapping[str, InvoicingError]
     """
     rows = []
     for update in updates:
-        row, error = update.row, failed[update.row["Id"]]
+        row, error = update.row, failed.get(update.row["Id"])
         if not isinstance(error, WriteRefused) or update.status == Status.DRAFT:
             continue
         message = f"What Stripe says of it could not be written, and is tried again: {error}"

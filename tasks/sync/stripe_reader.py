@@ -26,14 +26,19 @@ READERS = 8
 
 
 class ReadInvoice(NamedTuple):
-    """An invoice as it was read: its projection, and its first lines or all."""
+    """An invoice as it was read.
+
+    Attributes:
+        invoice: Its projection.
+        lines: Its first lines, or all.
+        known: What is known of its payments.
+        payment_state: Where the money stands, if that decides it.
+    """
 
     invoice: Projection
     lines: Lines
-
-
-Reading = tuple[ReadInvoice, PaymentFacts, PaymentState | None] | InvoicingError | None
-"""An invoice, what is known of its payments, and its payment state if that decides it."""
+    known: PaymentFacts
+    payment_state: PaymentState | None
 
 
 def read_invoices(
@@ -54,7 +59,7 @@ def read_invoices(
         return {}
     before = payment_facts.known(ids)
 
-    def read(stripe_id: str) -> Reading:
+    def read(stripe_id: str) -> ReadInvoice | InvoicingError | None:
         try:
             return _read(
                 stripe_id, before.get(stripe_id, NO_PAYMENT_FACTS), stripe_id in reread_payments
@@ -66,15 +71,15 @@ def read_invoices(
         found = dict(zip(ids, pool.map(read, ids), strict=True))
     payment_facts.remember(
         {
-            id_: (*reading[1:], reading[0].invoice.payment_problem)
-            for id_, reading in found.items()
-            if isinstance(reading, tuple) and (id_ in before or reading[1] != NO_PAYMENT_FACTS)
+            id_: (one.known, one.payment_state, one.invoice.payment_problem)
+            for id_, one in found.items()
+            if isinstance(one, ReadInvoice) and (id_ in before or one.known != NO_PAYMENT_FACTS)
         }
     )
-    return {id_: r[0] if isinstance(r, tuple) else r for id_, r in found.items()}
+    return found
 
 
-def _read(stripe_id: str, before: PaymentFacts, look: bool) -> Reading:
+def _read(stripe_id: str, before: PaymentFacts, look: bool) -> ReadInvoice | None:
     invoice = stripe.client().invoice_with_payments(stripe_id)
     if invoice is None:
         return None
@@ -82,8 +87,8 @@ def _read(stripe_id: str, before: PaymentFacts, look: bool) -> Reading:
     zone = settings().business.zone
     projection = project(invoice, today=today(), zone=zone, known=known)
     alone = projection.payment_state is payment_state(invoice)
-    read = ReadInvoice(projection, invoice["lines"])
-    return read, known, None if alone else projection.payment_state
+    decided = None if alone else projection.payment_state
+    return ReadInvoice(projection, invoice["lines"], known, decided)
 
 
 def _known_now(invoice: PaidInvoice, before: PaymentFacts, look: bool) -> PaymentFacts:
