@@ -37,8 +37,7 @@ def update_accounts(events: Sequence[Event]) -> list[Event]:
     except InvoicingError as error:
         failed = dict.fromkeys(changed, error)
     for event in about:
-        wrong = failed.get(event.object_id or "")
-        if wrong:
+        if wrong := failed.get(event.object_id or ""):
             inbox.fail([event.id or 0], owner, str(wrong), for_good=not may_pass(wrong))
     inbox.finish([e.id for e in about if e.id is not None and e.object_id not in failed], owner)
     return [event for event in events if not is_of_customer(event.type)]

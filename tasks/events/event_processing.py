@@ -5,7 +5,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 import orjson
-from more_itertools import partition
+from more_itertools import map_reduce, partition
 from prefect.logging import get_run_logger
 
 from invoicing.domain.model.status import Status
@@ -97,9 +97,7 @@ def _by_ordering_key(events: Sequence[Event]) -> list[list[Event]]:
     Some events name their invoice and not its customer; they go where the invoice goes.
     """
     customers = {e.invoice_id: e.lane for e in events if e.invoice_id and e.lane != e.invoice_id}
-    by_key: dict[str, list[Event]] = {}
-    for event in events:
-        by_key.setdefault(customers.get(event.invoice_id or "", event.lane), []).append(event)
+    by_key = map_reduce(events, lambda event: customers.get(event.invoice_id or "", event.lane))
     shares: list[list[Event]] = [[] for _ in range(min(CONCURRENT_SHARES, len(by_key)))]
     for ordered in sorted(by_key.values(), key=len, reverse=True):
         min(shares, key=len).extend(ordered)
@@ -128,19 +126,14 @@ def summary(changes: Sequence[RefreshResult]) -> str:
 def process_events(events: Sequence[Event]) -> list[RefreshResult]:
     """Refresh each invoice that some claimed events are about, once, however many name it."""
     owner = events[0].owner or ""
-    by_invoice: dict[str | None, list[Event]] = {}
-    for event in update_accounts(events):
-        by_invoice.setdefault(event.invoice_id, []).append(event)
-    old = by_invoice.pop(None, [])
+    by_invoice = map_reduce(update_accounts(events), lambda event: event.invoice_id)
     known = links.invoice_links(filter(None, by_invoice))
-    unknown = {}
-    for invoice_id, about in by_invoice.items():
-        if invoice_id and not all(
-            _is_known_already(event, known.get(invoice_id)) for event in about
-        ):
-            unknown[invoice_id] = about
-        else:
-            old += about
+    unknown = {
+        id_: about
+        for id_, about in by_invoice.items()
+        if id_ and not all(_is_known_already(event, known.get(id_)) for event in about)
+    }
+    old = [event for id_, about in by_invoice.items() if id_ not in unknown for event in about]
     inbox.finish(_ids(old), owner)
     get_run_logger().info(
         "%s: %s to refresh, %s known already.",

@@ -82,8 +82,7 @@ def restore_customers(since: datetime | None) -> int:
     named = Comparison("Stripe_Customer_Id__c", "!=", None)
     query = Query("Account", ["Id", "Stripe_Customer_Id__c"], where=all_of(named, _since(since)))
     rows = salesforce.client().bulk_query(query)
-    named_by = ((account_id, customer_id) for account_id, customer_id in rows)
-    return sum(links.restore_customers(dict(some)) for some in chunked(named_by, ROWS))
+    return sum(links.restore_customers(dict(some)) for some in chunked(rows, ROWS))
 
 
 @step("read the timelines in Salesforce")

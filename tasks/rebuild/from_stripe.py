@@ -5,7 +5,7 @@ to what, and the content: https://docs.stripe.com/api/events/object (``request``
 reported payments carry the request in their metadata, for good.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import takewhile
 
@@ -222,16 +222,12 @@ def _noted(subject: str, payment: PaymentRecord) -> Iterator[Intent]:
     yield _known(ATTACH_PAYMENT, subject, fingerprint(id_), made, None)
 
 
-def _metadata(made: CreditNote | PaymentRecord) -> Mapping[str, str]:
-    return made["metadata"] or {}
-
-
 def _request(made: CreditNote | PaymentRecord) -> str | None:
-    return _metadata(made).get(REQUEST_KEY)
+    return (made["metadata"] or {}).get(REQUEST_KEY)
 
 
 def _content(made: CreditNote | PaymentRecord) -> str:
-    return _metadata(made).get(CONTENT_KEY, UNKNOWN)
+    return (made["metadata"] or {}).get(CONTENT_KEY, UNKNOWN)
 
 
 @step("have all compared")

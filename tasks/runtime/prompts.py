@@ -78,9 +78,7 @@ class Prompts:
     def has_later_answer(self) -> bool:
         """Whether another question has been asked and answered already."""
         after = self._asked + 1
-        if after <= len(self._beforehand):
-            return True
-        return _answer(f"{self._name}-{after}-1") is not None
+        return after <= len(self._beforehand) or _answer(f"{self._name}-{after}-1") is not None
 
 
 def _answer(key: str) -> Answer | None:
