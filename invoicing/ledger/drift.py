@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from more_itertools import chunked
-from sqlalchemy import delete, func, literal, text, true, tuple_, update
+from sqlalchemy import delete, func, literal, text, true, tuple_
 from sqlmodel import col, select
 
 from invoicing.domain.sync.drift_kinds import Kind
-from invoicing.ledger.database import execute, read_all, session, update_each
+from invoicing.ledger.database import read_all, session, update_each
 from invoicing.ledger.models import DriftRow, Event, StagedStripe
 
 CHUNK = 1_000
@@ -185,23 +185,21 @@ def in_stripe_order(
         rest = query.where((order[0] < last.created) | earlier)
 
 
-def set_accounts(run_id: str, accounts: Mapping[str, str]) -> None:
-    """Note to which Accounts the records that are missing will belong, by Stripe id."""
-    _set(run_id, "account_id", accounts)
+def note(
+    run_id: str,
+    column: Literal["account_id", "record_id", "kind", "outcome"],
+    values: Mapping[str, str],
+) -> None:
+    """Write down what is known of differences by now, or what was done about them.
 
-
-def record_created(run_id: str, records: Mapping[str, str]) -> None:
-    """Note which records were made for what was missing, by Stripe id."""
-    _set(run_id, "record_id", records)
-
-
-def mark_unlinked(run_id: str, subjects: Sequence[str]) -> None:
-    """Note that some invoices lack a record because their customer belongs to no Account."""
-    execute(
-        update(DriftRow)
-        .where(col(DriftRow.run_id) == run_id, col(DriftRow.subject).in_(list(subjects)))
-        .values(kind=Kind.UNLINKED_CUSTOMER)
-    )
+    Args:
+        run_id: The full sync.
+        column: Where; an invoice that lacks a record gets its Account and the record.
+        values: What, by Stripe id.
+    """
+    rows: Mapping[str, Mapping[str, str]] = {id_: {column: value} for id_, value in values.items()}
+    with session() as ledger:
+        update_each(ledger, DriftRow, "subject", rows, col(DriftRow.run_id) == run_id)
 
 
 def invoices_with_events(since: datetime, *, size: int = CHUNK) -> Iterator[list[str]]:
@@ -222,17 +220,6 @@ def invoices_without_events(names: Sequence[str], since: datetime, until: dateti
     )
     named = set(read_all(query))
     return [name for name in names if name not in named]
-
-
-def record_outcomes(run_id: str, outcomes: Mapping[str, str]) -> None:
-    """Write down what was done about drift, by subject."""
-    _set(run_id, "outcome", outcomes)
-
-
-def _set(run_id: str, column: str, values: Mapping[str, str]) -> None:
-    rows = {subject: {column: value} for subject, value in values.items()}
-    with session() as ledger:
-        update_each(ledger, DriftRow, "subject", rows, col(DriftRow.run_id) == run_id)
 
 
 def outcomes(run_id: str) -> dict[str, int]:

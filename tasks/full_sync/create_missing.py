@@ -141,7 +141,7 @@ def _make(sync: SyncRun, found: Sequence[MissingInvoice], known: Mapping[str, In
     for one in written:
         if error := saved.errors.get(one.record_id):
             refused[one.stripe_id] = f"not repaired: {error}"
-    drift.record_outcomes(sync.id, refused)
+    drift.note(sync.id, "outcome", refused)
     for lane in writing:
         lane.result()  # or why a call of it had none
 
@@ -186,8 +186,8 @@ def _note_made(sync: SyncRun, written: Sequence[links.LastWrite], keys: Mapping[
     """Note whose records were made, by the keys of their timelines' first entries."""
     made = {one.stripe_id: one.record_id for one in written}
     links.remember_written_in_bulk(written)
-    drift.record_created(sync.id, made)
+    drift.note(sync.id, "record_id", made)
     timeline.assign_records({keys[stripe_id]: record_id for stripe_id, record_id in made.items()})
     timeline.confirm([keys[stripe_id] for stripe_id in made])
-    drift.record_outcomes(sync.id, dict.fromkeys(made, "repaired: made in Salesforce."))
+    drift.note(sync.id, "outcome", dict.fromkeys(made, "repaired: made in Salesforce."))
     publish([keys[stripe_id] for stripe_id in made])

@@ -39,6 +39,6 @@ def _name_accounts(sync: SyncRun) -> None:
     for rows in drift.in_stripe_order(sync.id, [Kind.MISSING_IN_SALESFORCE], size=CREATE_CHUNK):
         billed = [BilledTo(row.subject, row.named_account, row.customer_id) for row in rows]
         accounts = accounts_of(billed)
-        drift.set_accounts(sync.id, accounts)
+        drift.note(sync.id, "account_id", accounts)
         unlinked = [one.stripe_id for one in billed if one.stripe_id not in accounts]
-        drift.mark_unlinked(sync.id, unlinked)
+        drift.note(sync.id, "kind", dict.fromkeys(unlinked, Kind.UNLINKED_CUSTOMER))

@@ -113,7 +113,7 @@ def repair_one_by_one(sync: SyncRun, subjects: Sequence[str]) -> None:
         changes = refresh(subjects)
     except TransientError as error:
         changes = [RefreshResult(id_, problem=str(error), transient=True) for id_ in subjects]
-    drift.record_outcomes(sync.id, {change.stripe_id: _outcome(change) for change in changes})
+    drift.note(sync.id, "outcome", {change.stripe_id: _outcome(change) for change in changes})
 
 
 def _outcome(change: RefreshResult) -> str:
@@ -192,7 +192,7 @@ def _write(sync: SyncRun, pairs: Sequence[Pair], known: Mapping[str, InvoiceLink
     for index, error in failed.items():
         if not isinstance(error, TransientError):
             outcomes[pairs[index][0].subject] = f"not repaired: {error}"
-    drift.record_outcomes(sync.id, outcomes)
+    drift.note(sync.id, "outcome", outcomes)
     return [entry.key for entry in entries]
 
 

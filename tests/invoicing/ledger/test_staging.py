@@ -161,7 +161,7 @@ def test_drift_comes_in_chunks_by_account_until_something_is_done_about_it(ledge
     drift.find(sync)
     chunks = list(drift.chunks(sync, [Kind.STATUS], size=2))
     assert [row.account_id for rows in chunks for row in rows] == sorted(accounts)
-    drift.record_outcomes(sync, {"in_0": "repaired: now Void.", "in_1": "repaired: now Void."})
+    drift.note(sync, "outcome", {"in_0": "repaired: now Void.", "in_1": "repaired: now Void."})
     assert drift.outcomes(sync) == {"found": 3, "repaired": 2}
     left = [row.subject for rows in drift.chunks(sync, untouched=True) for row in rows]
     assert sorted(left) == ["in_2", "in_3", "in_4"]
