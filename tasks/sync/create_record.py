@@ -1,7 +1,5 @@
 """The record of an invoice that exists in Stripe only, made by one call."""
 
-from dataclasses import replace
-
 from invoicing.connectors import salesforce, stripe
 from invoicing.domain.model.status import Status
 from invoicing.domain.stripe.projection import Projection
@@ -55,12 +53,11 @@ def create_record(invoice: Projection) -> RefreshResult:
     header = nodes[0]["body"]
     saved = check_saved({created: {created: header} | written_lines(nodes, answers)})
     notes = (cut_texts(header, mirrored_lines(invoice, lines)), saved.notes.get(created, ""))
-    change = RefreshResult(
+    return RefreshResult(
         invoice.stripe_id,
         created,
         saved.rows[created]["Name"] if created in saved.rows else "",
         created=True,
         note=" ".join(filter(None, notes)),
+        **problem_of(saved.errors.get(created)),
     )
-    wrong = saved.errors.get(created)
-    return replace(change, **problem_of(wrong)) if wrong else change

@@ -30,6 +30,7 @@ from tasks.records.org_facts import text_lengths
 from tasks.records.record_writer import (
     LINE_ROWS,
     Update,
+    WriteResult,
     kept_of_lines,
     lines_said,
     write_changes,
@@ -105,8 +106,9 @@ def _refresh_some(
         invoices = read_invoices(free, reread_payments)
         named = {
             id_: record_id
-            for id_ in free
-            if id_ not in known and (record_id := _record_named(invoices[id_]))
+            for id_, read in invoices.items()
+            if id_ not in known and isinstance(read, ReadInvoice)
+            if (record_id := named_record(read.invoice))
         }
         subjects |= named
         with INVOICE.held_if_free(named.values()) as busy_too:
@@ -143,7 +145,7 @@ def _refresh_locked(
             changes.append(_duplicate(stripe_id, found))
         elif invoice and found is None:
             changes.append(create_record(invoice.invoice))
-        elif found and invoice is None and not _is_deletable(found):
+        elif found and not invoice and (found[record.STATUS] or Status.DRAFT) not in DELETABLE:
             conflicts[stripe_id] = (found, vanished_message(stripe_id, found[record.STATUS]))
         elif found:
             wanted[stripe_id] = (found, invoice)
@@ -153,15 +155,6 @@ def _refresh_locked(
     rows = [row for row, _ in wanted.values()]
     show_customers({row["Account__c"] for row in rows if not row["Account__r"][record.CUSTOMER_ID]})
     return changes + _report_conflicts(conflicts)
-
-
-def _record_named(read: ReadInvoice | InvoicingError | None) -> str | None:
-    """The record of ours that an invoice says it is of."""
-    return named_record(read.invoice) if isinstance(read, ReadInvoice) else None
-
-
-def _is_deletable(row: Record) -> bool:
-    return (row[record.STATUS] or Status.DRAFT) in DELETABLE
 
 
 def _report_conflicts(conflicts: Mapping[str, tuple[Record, str]]) -> list[RefreshResult]:
@@ -239,15 +232,9 @@ def _write(wanted: Mapping[str, Pair], touch: bool) -> list[RefreshResult]:
             for read in [wanted[id_][1]]
         ]
     )
-    for id_, update in updates.items():
-        record_id = update.row["Id"]
-        change = _changed(id_, update, wanted[id_][1], result.unmoved.get(record_id, frozenset()))
-        notes = (cut[id_] if update.changed else "", result.notes.get(record_id, ""))
-        change = replace(change, note=" ".join(filter(None, notes)))
-        if wrong := failed.get(record_id):
-            change = replace(change, changed={}, **problem_of(wrong))
-        changes.append(change)
-    return changes
+    return changes + [
+        _written(id_, update, wanted[id_][1], cut[id_], result) for id_, update in updates.items()
+    ]
 
 
 def _mark_failed(updates: Iterable[Update], failed: Mapping[str, InvoicingError]) -> None:
@@ -339,13 +326,22 @@ def _moment_of(
     }.get(invoice.status)
 
 
-def _changed(
-    stripe_id: str, update: Update, read: ReadInvoice | None, unmoved: frozenset[str]
+def _written(
+    stripe_id: str, update: Update, read: ReadInvoice | None, cut: str, result: WriteResult
 ) -> RefreshResult:
-    row = update.row
+    """What came of an update, with what the org made of it."""
+    row, record_id = update.row, update.row["Id"]
+    error, unmoved = result.failed.get(record_id), result.unmoved.get(record_id, ())
     moved = {name: values for name, values in update.changed.items() if name not in unmoved}
+    notes = (cut if update.changed else "", result.notes.get(record_id, ""))
     change = RefreshResult(
-        stripe_id, row["Id"], row["Name"], row["Account__r"]["Name"], changed=moved
+        stripe_id,
+        record_id,
+        row["Name"],
+        row["Account__r"]["Name"],
+        changed={} if error else moved,
+        note=" ".join(filter(None, notes)),
+        **problem_of(error),
     )
     if read is None:
         return replace(change, status=Status.DELETED)

@@ -116,10 +116,10 @@ def failure(stripe_id: str, row: Record | None, error: InvoicingError) -> Refres
     )
 
 
-def problem_of(error: InvoicingError) -> dict[str, Any]:
-    """What an error says of a result."""
+def problem_of(error: InvoicingError | None) -> dict[str, Any]:
+    """What an error says of a result, if there was one."""
     return {
-        "problem": str(error),
+        "problem": str(error or ""),
         "transient": isinstance(error, TransientError),
         "refused": isinstance(error, WriteRefused),
     }
