@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable
 from functools import wraps
 from inspect import Parameter, Signature, signature
-from itertools import chain
 from typing import Annotated, Any, ParamSpec, TypeVar, cast
 
 from prefect import Flow
@@ -150,9 +149,9 @@ def _as_form(story: Signature) -> Signature:
 
 
 def _refuse_mistakes(values: Iterable[object]) -> None:
-    wrong = [value.sentences for value in values if isinstance(value, Mistakes)]
+    wrong = [one for value in values if isinstance(value, Mistakes) for one in value.sentences]
     if wrong:
-        raise Rejected(list(chain.from_iterable(wrong)))
+        raise Rejected(wrong)
 
 
 def _count_attempts() -> None:

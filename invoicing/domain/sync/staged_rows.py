@@ -101,17 +101,13 @@ class RecordComparison:
     ) -> None:
         """Take whether the org keeps a field of invoices, and what it keeps of lines and texts."""
         self.lines, self.lengths = lines, lengths
-        self._keeps = {name for name in QUERIED_FIELDS if keeps(name)}
+        self.keeps = {name for name in QUERIED_FIELDS if keeps(name)}
         self._fields = [
             name
             for name in record.MIRRORED_FIELDS
-            if name not in NOT_ON_THE_PAGE and name in self._keeps
+            if name not in NOT_ON_THE_PAGE and name in self.keeps
         ]
         self._of_drafts = [n for n in self._fields if n in record.DRAFT_MIRRORED_FIELDS]
-
-    def kept_of(self, texts: Mapping[str, str], name: str) -> str | None:
-        """What a record says in a field; None where the org has no such field."""
-        return texts[name] if name in self._keeps else None
 
     def digest(self, fields: Mapping[str, Any], *, of_draft: bool = False) -> str:
         """Fingerprint of what a record's fields say."""
@@ -216,7 +212,7 @@ def _salesforce_row(texts: Mapping[str, str], comparison: RecordComparison) -> S
     currency, stripe_id = texts[record.CURRENCY], texts[record.STRIPE_ID]
     made_here = texts[record.STATUS] == Status.DRAFT and texts[record.LOCAL_KEY] != stripe_id
     credited, refunded, disputed, dispute, problem, sent = (
-        comparison.kept_of(texts, name) for name in WHERE_KEPT
+        texts[name] if name in comparison.keeps else None for name in WHERE_KEPT
     )
     return SalesforceRow(
         texts["Id"],
