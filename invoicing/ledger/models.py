@@ -6,6 +6,7 @@ Instants are aware UTC datetimes.
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from pydantic.alias_generators import to_snake
 from sqlalchemy import (
     BigInteger,
     DateTime,
@@ -16,7 +17,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.orm import configure_mappers
+from sqlalchemy.orm import configure_mappers, declared_attr
 from sqlmodel import Field, SQLModel
 
 
@@ -37,10 +38,17 @@ class Instant(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC)
 
 
-class Binding(SQLModel, table=True):
-    """The Salesforce org that a Stripe account and mode belong to; decided once."""
+class LedgerTable(SQLModel):
+    """A table that is named as its class, with underscores, unless it says otherwise."""
 
-    __tablename__ = "binding"
+    @declared_attr.directive
+    def __tablename__(cls) -> str:  # noqa: N805
+        """The name of the table."""
+        return to_snake(cls.__name__)
+
+
+class Binding(LedgerTable, table=True):
+    """The Salesforce org that a Stripe account and mode belong to; decided once."""
 
     stripe_account_id: str = Field(primary_key=True)
     livemode: bool = Field(primary_key=True)
@@ -59,34 +67,28 @@ class Binding(SQLModel, table=True):
     verified_at: datetime = Field(sa_type=Instant)
 
 
-class SharedLogin(SQLModel, table=True):
+class SharedLogin(LedgerTable, table=True):
     """A login that processes share, sealed by the credential that it was opened with."""
-
-    __tablename__ = "shared_login"
 
     subject: str = Field(primary_key=True, description="Fingerprint of whose login where it is.")
     sealed: str = Field(sa_type=Text)
     opened_at: datetime = Field(sa_type=Instant)
 
 
-class Lease(SQLModel, table=True):
+class Lease(LedgerTable, table=True):
     """One run's exclusive right to work on a subject, until it is released or expires."""
-
-    __tablename__ = "lease"
 
     subject: str = Field(primary_key=True)
     owner: str
     expires_at: datetime = Field(sa_type=Instant)
 
 
-class Intent(SQLModel, table=True):
+class Intent(LedgerTable, table=True):
     """A side effect that was decided on, and its outcome.
 
     Written before the call and completed after it, so that whoever comes after a lost
     answer knows that the effect may have happened, and under which idempotency key.
     """
-
-    __tablename__ = "intent"
 
     operation: str = Field(primary_key=True)
     subject: str = Field(primary_key=True)
@@ -101,10 +103,8 @@ class Intent(SQLModel, table=True):
     concluded_at: datetime | None = Field(default=None, sa_type=Instant)
 
 
-class Customer(SQLModel, table=True):
+class Customer(LedgerTable, table=True):
     """A Stripe customer of a Salesforce Account."""
-
-    __tablename__ = "customer"
 
     stripe_id: str = Field(primary_key=True)
     account_id: str = Field(index=True)
@@ -115,10 +115,8 @@ class Customer(SQLModel, table=True):
     )
 
 
-class LentEmail(SQLModel, table=True):
+class LentEmail(LedgerTable, table=True):
     """An e-mail address that a Stripe customer has for one invoice, until that has frozen it."""
-
-    __tablename__ = "lent_email"
 
     customer_id: str = Field(primary_key=True)
     account_id: str
@@ -126,7 +124,7 @@ class LentEmail(SQLModel, table=True):
     lent: str
 
 
-class RememberedLayout(SQLModel, table=True):
+class RememberedLayout(LedgerTable, table=True):
     """What somebody said of a kind of table, for the next of its kind."""
 
     __tablename__ = "table_layout"
@@ -136,10 +134,8 @@ class RememberedLayout(SQLModel, table=True):
     layout: str = Field(sa_type=Text, description="JSON of the form's choices.")
 
 
-class InvoiceLink(SQLModel, table=True):
+class InvoiceLink(LedgerTable, table=True):
     """A Salesforce record and its Stripe invoice."""
-
-    __tablename__ = "invoice_link"
 
     stripe_id: str = Field(primary_key=True)
     record_id: str = Field(unique=True)
@@ -153,13 +149,11 @@ class InvoiceLink(SQLModel, table=True):
     )
 
 
-class KnownPayments(SQLModel, table=True):
+class KnownPayments(LedgerTable, table=True):
     """Facts last read of an invoice's payments; its page in a list does not have them.
 
     Only of invoices where there is something to say. Amounts are minor units.
     """
-
-    __tablename__ = "known_payments"
 
     stripe_id: str = Field(primary_key=True)
     refunded: int = Field(default=0, sa_type=BigInteger)
@@ -189,10 +183,8 @@ class KnownPayments(SQLModel, table=True):
     )
 
 
-class OrgChange(SQLModel, table=True):
+class OrgChange(LedgerTable, table=True):
     """A text that the org changes before it saves it; in the form in which texts are compared."""
-
-    __tablename__ = "org_change"
 
     record_id: str = Field(primary_key=True, description="The invoice's, or its line's.")
     field: str = Field(primary_key=True, description="Ours; of a line with Lines__r before it.")
@@ -210,7 +202,7 @@ class EntryState(StrEnum):
     REFUSED = "refused"
 
 
-class TimelineEntry(SQLModel, table=True):
+class TimelineEntry(LedgerTable, table=True):
     """One change of an invoice: when, what, from which side, by which run.
 
     Proposed before the record is changed and confirmed afterwards, so that whoever comes after
@@ -256,10 +248,9 @@ def _index_where(name: str, columns: list[str], condition: str) -> Index:
     return Index(name, *columns, sqlite_where=where, postgresql_where=where)
 
 
-class Event(SQLModel, table=True):
+class Event(LedgerTable, table=True):
     """An event of Stripe in the inbox: the notification that an object changed."""
 
-    __tablename__ = "event"
     __table_args__ = (
         UniqueConstraint("account_id", "event_id"),
         _index_where("ix_event_unsettled", ["account_id", "id"], UNPROCESSED),
@@ -292,7 +283,7 @@ class Event(SQLModel, table=True):
     )
 
 
-class ProcessingTime(SQLModel, table=True):
+class ProcessingTime(LedgerTable, table=True):
     """Number of events that were processed within so many seconds of coming in, and in no fewer.
 
     One row for each bucket of a histogram, counted in the transaction that marks events as done.
@@ -305,13 +296,11 @@ class ProcessingTime(SQLModel, table=True):
     seconds: float = Field(default=0, description="What they took, added up.")
 
 
-class RunTime(SQLModel, table=True):
+class RunTime(LedgerTable, table=True):
     """Number of runs of a flow that ended in a state after so many seconds of work, and no fewer.
 
     One row for each bucket of a histogram, counted from Prefect's runs by ``overview``.
     """
-
-    __tablename__ = "run_time"
 
     flow: str = Field(primary_key=True)
     state: str = Field(primary_key=True, description="The type of its last state.")
@@ -320,10 +309,8 @@ class RunTime(SQLModel, table=True):
     seconds: float = Field(default=0, description="What they took, added up.")
 
 
-class Request(SQLModel, table=True):
+class Request(LedgerTable, table=True):
     """A request made in a Salesforce record's action field, started once."""
-
-    __tablename__ = "request"
 
     id: int | None = Field(default=None, primary_key=True)
     record_id: str = Field(index=True)
@@ -338,10 +325,9 @@ UNANSWERED = "NOT answered"
 """The requests that are open, in the words of their index."""
 
 
-class RequestRecord(SQLModel, table=True):
+class RequestRecord(LedgerTable, table=True):
     """A request that is a record of its own in Salesforce; started and answered once."""
 
-    __tablename__ = "request_record"
     __table_args__ = (_index_where("ix_request_record_open", ["run_id"], UNANSWERED),)
 
     id: str = Field(primary_key=True, description="The record's id.")
@@ -355,30 +341,24 @@ class RequestRecord(SQLModel, table=True):
     answered: bool = Field(default=False, description="The record says what came of it.")
 
 
-class Cursor(SQLModel, table=True):
+class Cursor(LedgerTable, table=True):
     """Position of a reader in a stream."""
-
-    __tablename__ = "cursor"
 
     name: str = Field(primary_key=True)
     position: datetime = Field(sa_type=Instant)
     moved_at: datetime = Field(sa_type=Instant)
 
 
-class Subscription(SQLModel, table=True):
+class Subscription(LedgerTable, table=True):
     """Place in a stream whose places have no order: what its owner gave us, and nothing else."""
-
-    __tablename__ = "subscription"
 
     name: str = Field(primary_key=True)
     replay_id: str = Field(description="Hexadecimal; empty: what comes from now on.")
     moved_at: datetime = Field(sa_type=Instant)
 
 
-class SyncRun(SQLModel, table=True):
+class SyncRun(LedgerTable, table=True):
     """One full sync: begun, and perhaps finished. At most one is unfinished."""
-
-    __tablename__ = "sync_run"
 
     id: str = Field(primary_key=True, description="The flow run that began it.")
     started_at: datetime = Field(sa_type=Instant)
@@ -391,13 +371,11 @@ class SyncRun(SQLModel, table=True):
     settled: int = Field(default=0, description="Not counted any more.")
 
 
-class SyncWindow(SQLModel, table=True):
+class SyncWindow(LedgerTable, table=True):
     """A stretch of creation times in Stripe, read from its end towards its beginning.
 
     Unix seconds; ``until`` is excluded. Windows are split, so ``since`` moves.
     """
-
-    __tablename__ = "sync_window"
 
     number: int | None = Field(default=None, primary_key=True)
     since: int = Field(sa_type=BigInteger)
@@ -411,10 +389,8 @@ class SyncWindow(SQLModel, table=True):
     owner: str | None = Field(default=None, description="Who reads it.")
 
 
-class StagedStripe(SQLModel, table=True):
+class StagedStripe(LedgerTable, table=True):
     """An invoice as the full sync read it in Stripe. Amounts are minor units."""
-
-    __tablename__ = "staged_stripe"
 
     stripe_id: str = Field(primary_key=True)
     created: int = Field(sa_type=BigInteger)
@@ -439,10 +415,8 @@ class StagedStripe(SQLModel, table=True):
     lines_amount: int = Field(default=0, sa_type=BigInteger)
 
 
-class StagedSalesforce(SQLModel, table=True):
+class StagedSalesforce(LedgerTable, table=True):
     """An invoice record as the full sync read it in Salesforce. Amounts are minor units."""
-
-    __tablename__ = "staged_salesforce"
 
     record_id: str = Field(primary_key=True)
     stripe_id: str = Field(index=True)
@@ -466,10 +440,8 @@ class StagedSalesforce(SQLModel, table=True):
     sent: bool | None = None
 
 
-class StagedLines(SQLModel, table=True):
+class StagedLines(LedgerTable, table=True):
     """Lines of one invoice record, as the full sync read them one after another."""
-
-    __tablename__ = "staged_lines"
 
     line_id: str = Field(primary_key=True, description="The first of them.")
     record_id: str = Field(index=True)
@@ -477,7 +449,7 @@ class StagedLines(SQLModel, table=True):
     amount: int = Field(sa_type=BigInteger)
 
 
-class DriftRow(SQLModel, table=True):
+class DriftRow(LedgerTable, table=True):
     """One difference that a full sync found, and what was done about it."""
 
     __tablename__ = "drift"
