@@ -59,8 +59,9 @@ def begin(run_id: str, *, dry_run: bool) -> SyncRun:
     The caller makes sure that no other full sync is at work.
     """
     now = datetime.now(UTC)
+    unfinished = select(SyncRun).where(col(SyncRun.finished_at).is_(None))
     with session() as ledger:
-        run = _unfinished(ledger)
+        run = ledger.exec(unfinished.order_by(col(SyncRun.started_at).desc())).first()
         if run is not None and now - run.started_at < RESUME_WITHIN:
             run.dry_run = dry_run
         else:
@@ -103,11 +104,6 @@ def _full_pages(seconds: Iterable[Sequence[int]]) -> Iterator[int]:
             older, held = older + held, 0
             room = PAGE_SIZE * max(1, older // (PAGE_SIZE * SHARES))
         held += count
-
-
-def _unfinished(ledger: Session) -> SyncRun | None:
-    query = select(SyncRun).where(col(SyncRun.finished_at).is_(None))
-    return ledger.exec(query.order_by(col(SyncRun.started_at).desc())).first()
 
 
 def finish(run_id: str) -> None:

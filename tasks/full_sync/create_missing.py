@@ -15,7 +15,7 @@ from invoicing.connectors.salesforce import GRAPHS, NODES, GraphError
 from invoicing.domain.model.status import Status
 from invoicing.domain.salesforce import record
 from invoicing.domain.stripe.projection import Projection
-from invoicing.domain.stripe.resources import StripeLine, WholeInvoice
+from invoicing.domain.stripe.resources import StripeLine
 from invoicing.errors import TransientError
 from invoicing.ledger import drift, links, timeline
 from invoicing.ledger.models import InvoiceLink, SyncRun
@@ -85,14 +85,11 @@ def make_records(sync: SyncRun, rows: Sequence[drift.DriftedInvoice]) -> None:
         free = [row for row in rows if not {row.subject, linked.get(row.subject)} & {*busy}]
         accounts = {row.subject: row.account_id for row in free}
         wholes = read_again(free, stripe.client().whole_page)
-        _make(sync, _without_record(_projected(wholes, accounts), linked), known)
-
-
-def _projected(wholes: Sequence[WholeInvoice], accounts: Mapping[str, str]) -> list[MissingInvoice]:
-    return [
-        MissingInvoice(invoice, whole["lines"]["data"], accounts[whole["id"]])
-        for whole, invoice in zip(wholes, project_all(wholes), strict=True)
-    ]
+        found = [
+            MissingInvoice(invoice, whole["lines"]["data"], accounts[whole["id"]])
+            for whole, invoice in zip(wholes, project_all(wholes), strict=True)
+        ]
+        _make(sync, _without_record(found, linked), known)
 
 
 def _without_record(

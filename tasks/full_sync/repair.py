@@ -17,7 +17,7 @@ from invoicing.domain.model.status import Status
 from invoicing.domain.salesforce import record
 from invoicing.domain.stripe.projection import Projection
 from invoicing.domain.sync.drift_kinds import BULK_REPAIRABLE_KINDS, Kind
-from invoicing.errors import InvoicingError, TransientError
+from invoicing.errors import TransientError
 from invoicing.ledger import drift, links, timeline
 from invoicing.ledger.models import InvoiceLink, SyncRun, TimelineEntry
 from tasks.full_sync.create_missing import CREATE_CHUNK, make_records
@@ -26,7 +26,7 @@ from tasks.full_sync.staging import short_lived_objects
 from tasks.full_sync.sync_run import check_api_usage
 from tasks.records.invoices import synced_fields
 from tasks.records.locks import INVOICE
-from tasks.records.rewritten_values import Saved, check_saved_in_bulk
+from tasks.records.rewritten_values import check_saved_in_bulk
 from tasks.records.timeline import make_entry, publish
 from tasks.runtime.step import step
 from tasks.sync.close_dead_letters import close_dead_letters
@@ -176,8 +176,16 @@ def _write(sync: SyncRun, pairs: Sequence[Pair], known: Mapping[str, InvoiceLink
     """
     if not pairs:
         return []
-    began = datetime.now(UTC)
-    failed, saved = _failures(pairs, known)
+    began, synced = datetime.now(UTC), synced_fields(Status.OPEN)
+
+    def update(row: drift.DriftedInvoice, projection: Projection) -> dict[str, Any]:
+        return {"Id": row.record_id} | mirrored_fields(projection, known.get(row.subject)) | synced
+
+    errors = salesforce.client().bulk_update(record.INVOICE, (update(*pair) for pair in pairs))
+    failed = {error.index: error.error for error in errors}
+    places = {str(row.record_id): at for at, (row, _) in enumerate(pairs) if at not in failed}
+    saved = check_saved_in_bulk(list(places), lambda id_: update(*pairs[places[id_]]))
+    failed |= {places[id_]: error for id_, error in saved.errors.items()}
     written = [pair for index, pair in enumerate(pairs) if index not in failed]
     close_dead_letters([row.subject for row, _ in written], began)
     links.remember_written_in_bulk(
@@ -194,27 +202,6 @@ def _write(sync: SyncRun, pairs: Sequence[Pair], known: Mapping[str, InvoiceLink
             outcomes[pairs[index][0].subject] = f"not repaired: {error}"
     drift.note(sync.id, "outcome", outcomes)
     return [entry.key for entry in entries]
-
-
-def _failures(
-    pairs: Sequence[Pair], known: Mapping[str, InvoiceLink]
-) -> tuple[dict[int, InvoicingError], Saved]:
-    """Write by one Bulk job, and look at what was saved.
-
-    Returns:
-        Why rows were not written as they should, by their place; and what the org made of them.
-    """
-    synced = synced_fields(Status.OPEN)
-
-    def update(row: drift.DriftedInvoice, projection: Projection) -> dict[str, Any]:
-        return {"Id": row.record_id} | mirrored_fields(projection, known.get(row.subject)) | synced
-
-    errors = salesforce.client().bulk_update(record.INVOICE, (update(*pair) for pair in pairs))
-    failed = {error.index: error.error for error in errors}
-    written = {str(row.record_id): at for at, (row, _) in enumerate(pairs) if at not in failed}
-    saved = check_saved_in_bulk(list(written), lambda id_: update(*pairs[written[id_]]))
-    wrong = {written[id_]: error for id_, error in saved.errors.items()}
-    return failed | wrong, saved
 
 
 def _says(projection: Projection) -> str:
