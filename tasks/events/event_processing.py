@@ -29,7 +29,7 @@ from tasks.runtime.clock import today
 from tasks.runtime.run_page import publish_table
 from tasks.runtime.step import FEW_RETRIES, step
 from tasks.sync.refresh import refresh
-from tasks.sync.refresh_result import RefreshResult
+from tasks.sync.refresh_result import RefreshResult, failure
 
 BATCH_SIZE = 800
 """Events that a handler takes at a time."""
@@ -208,9 +208,7 @@ def _refresh_all(
         try:
             refreshed = refresh_free(left, reread_payments)
         except TransientError as error:
-            return changes + [
-                RefreshResult(id_, problem=str(error), transient=True) for id_ in left
-            ]
+            return changes + [failure(id_, None, error) for id_ in left]
         except Superseded:
             raise
         except Exception as error:

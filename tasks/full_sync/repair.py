@@ -33,7 +33,7 @@ from tasks.sync.close_dead_letters import close_dead_letters
 from tasks.sync.mirrored_fields import mirrored_fields
 from tasks.sync.new_record_fields import project_all
 from tasks.sync.refresh import refresh
-from tasks.sync.refresh_result import RefreshResult
+from tasks.sync.refresh_result import RefreshResult, failure
 
 MAX_SINGLE_REPAIRS = 2_000
 """So much drift is repaired invoice by invoice, each read again. Bulk jobs pay from there on:
@@ -112,7 +112,7 @@ def repair_one_by_one(sync: SyncRun, subjects: Sequence[str]) -> None:
     try:
         changes = refresh(subjects)
     except TransientError as error:
-        changes = [RefreshResult(id_, problem=str(error), transient=True) for id_ in subjects]
+        changes = [failure(id_, None, error) for id_ in subjects]
     drift.note(sync.id, "outcome", {change.stripe_id: _outcome(change) for change in changes})
 
 

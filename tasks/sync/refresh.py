@@ -60,7 +60,7 @@ def refresh_after_act(stripe_id: str, *, reread_payments: bool = False) -> Refre
     try:
         [change] = refresh([stripe_id], touch=True, reread_payments=reread)
     except TransientError as error:
-        return RefreshResult(stripe_id, problem=str(error), transient=True)
+        return failure(stripe_id, None, error)
     return change
 
 
@@ -119,9 +119,7 @@ def _refresh_some(
     done = [change.stripe_id for change in changes if not (change.problem or change.gone)]
     close_dead_letters(done, began, reread_payments)
     return changes + [
-        RefreshResult(id_, problem=str(busy[subjects[id_]]), transient=True)
-        for id_ in stripe_ids
-        if subjects[id_] in busy
+        failure(id_, None, busy[subjects[id_]]) for id_ in stripe_ids if subjects[id_] in busy
     ]
 
 
@@ -216,8 +214,7 @@ def _write(wanted: Mapping[str, Pair], touch: bool) -> list[RefreshResult]:
         cut[stripe_id] = cut_texts(fields, lines)
         updates[stripe_id] = _update(row, by_org, fields, lines, touch, read and read.invoice)
     result = write_changes(list(updates.values()))
-    failed = result.failed
-    _mark_failed(updates.values(), failed)
+    _mark_failed(updates.values(), result.failed)
     links.remember_written(
         [
             links.LastWrite(
@@ -228,7 +225,7 @@ def _write(wanted: Mapping[str, Pair], touch: bool) -> list[RefreshResult]:
                 lines=frozen.get(id_),
             )
             for id_, update in updates.items()
-            if update.row["Id"] not in failed
+            if update.row["Id"] not in result.failed
             for read in [wanted[id_][1]]
         ]
     )
@@ -243,13 +240,13 @@ def _mark_failed(updates: Iterable[Update], failed: Mapping[str, InvoicingError]
     A rule that refuses one field often lets others be written. What cannot be said on the record
     is on the list of events that wait.
     """
-    rows = []
-    for update in updates:
-        row, error = update.row, failed.get(update.row["Id"])
-        if not isinstance(error, WriteRefused) or update.status == Status.DRAFT:
-            continue
-        message = f"What Stripe says of it could not be written, and is tried again: {error}"
-        rows.append({"Id": row["Id"], **_sync_fields(SyncState.FAILED, message)})
+    message = "What Stripe says of it could not be written, and is tried again:"
+    rows = [
+        {"Id": update.row["Id"], **_sync_fields(SyncState.FAILED, f"{message} {error}")}
+        for update in updates
+        if isinstance(error := failed.get(update.row["Id"]), WriteRefused)
+        if update.status != Status.DRAFT
+    ]
     try:
         refused = salesforce.client().update_many(record.INVOICE, rows)
     except InvoicingError as error:
