@@ -7,9 +7,8 @@ from typing import Any, TypedDict
 
 from invoicing.connectors.salesforce.errors import by_code, errors_of
 from invoicing.connectors.salesforce.org import Org
-from invoicing.domain.salesforce.default_values import DefaultValues
+from invoicing.domain.salesforce.default_values import SOURCES, copied_fields, with_default_values
 from invoicing.domain.salesforce.queries import Query, is_in
-from invoicing.domain.salesforce.record import INVOICE
 from invoicing.errors import InvoicingError, TransientError
 from invoicing.settings import SALESFORCE_API_VERSION, settings
 
@@ -91,9 +90,7 @@ class Graphs(Org):
         path = "composite/graph"
         said = self._call("write the invoice", path, _Graphs, "POST", body)["graphs"]
         written = {
-            node["referenceId"]: self._writing(node["path"].split("/")[1])
-            for nodes in graphs
-            for node in nodes
+            node["referenceId"]: self._writing(_sobject(node)) for nodes in graphs for node in nodes
         }
         by_id = {graph["graphId"]: _graph_answer(graph, written) for graph in said}
         if by_id.keys() != asked.keys():
@@ -104,32 +101,22 @@ class Graphs(Org):
         self, graphs: Sequence[Sequence[Mapping[str, Any]]]
     ) -> Sequence[Sequence[Mapping[str, Any]]]:
         """Graphs whose new records have what the field mapping adds to our fields."""
-        new = DefaultValues(self._names)
-        made = [
-            (request["path"].split("/")[1], request["body"])
-            for requests in graphs
-            for request in requests
-            if request["method"] == "POST"
-        ]
-        if not any(new.wanted(sobject) for sobject in {sobject for sobject, _ in made}):
-            return graphs
-        paths = new.sources(INVOICE)
-        parents = {
-            start: {
-                row["Id"]: row
-                for row in self.query(Query(start, ["Id", *paths[start]], where=is_in("Id", ids)))
-            }
-            for start, ids in new.parents(made).items()
-            if ids
-        }
-        today = datetime.now(settings().business.zone).date()
+        made = [node["body"] for nodes in graphs for node in nodes if node["method"] == "POST"]
+        parents = {}
+        for start, paths in copied_fields(self._names).items():
+            ids = {str(body[SOURCES[start]]) for body in made if body.get(SOURCES[start])}
+            rows = self.query(Query(start, ["Id", *paths], where=is_in("Id", ids))) if ids else []
+            parents[start] = {row["Id"]: row for row in rows}
 
         def filled(request: Mapping[str, Any]) -> Mapping[str, Any]:
-            sobject = request["path"].split("/")[1]
-            if request["method"] != "POST" or not new.wanted(sobject):
+            sobject = _sobject(request)
+            if request["method"] != "POST" or not self._names.of(sobject).mapping.new:
                 return request
-            of = self._record_types(sobject).get
-            return {**request, "body": new.filled(sobject, request["body"], parents, of, today)}
+            today = datetime.now(settings().business.zone).date()
+            types = self._record_types(sobject)
+            fields = request["body"]
+            body = with_default_values(self._names, sobject, fields, parents, types, today)
+            return {**request, "body": body}
 
         return [[filled(request) for request in requests] for requests in graphs]
 
@@ -153,6 +140,11 @@ class Graphs(Org):
         if "body" in request:
             node["body"] = self._fields(sobject, request["body"])
         return node
+
+
+def _sobject(request: Mapping[str, Any]) -> str:
+    """Our object, of which a subrequest writes a record."""
+    return str(request["path"].split("/")[1])
 
 
 def _graph_answer(graph: _Graph, doing: Mapping[str, str]) -> dict[str, Any] | GraphError:
