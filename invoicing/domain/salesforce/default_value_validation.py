@@ -1,9 +1,9 @@
 """Whether the default values of new records fit what the org says of its fields."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any
 
 from invoicing.domain.model.money import decimals
 from invoicing.domain.model.record_ids import looks_like_id
@@ -17,12 +17,8 @@ TEXTS = frozenset(
 )
 NUMBERS = frozenset(["double", "currency", "percent", "int", "long"])
 
-
-class Lookup(Protocol):
-    """Finds the field at the end of a path in the org's names, or says why there is none."""
-
-    def __call__(self, sobject: str, path: str) -> Mapping[str, Any] | str:
-        """The field, or the reason."""
+Lookup = Callable[[str, str], Mapping[str, Any] | str]
+"""Finds an object's field at the end of a path in the org's names, or says why there is none."""
 
 
 def default_value_mistakes(

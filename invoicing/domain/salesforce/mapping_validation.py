@@ -10,7 +10,11 @@ from typing import Any
 from more_itertools import duplicates_everseen
 
 from invoicing.domain.model.wording import nearest
-from invoicing.domain.salesforce.default_value_validation import default_value_mistakes
+from invoicing.domain.salesforce.default_value_validation import (
+    NUMBERS,
+    TEXTS,
+    default_value_mistakes,
+)
 from invoicing.domain.salesforce.field_mapping import Names, ObjectMapping, OrgMapping
 from invoicing.domain.salesforce.own_field_values import org_field_mistakes
 from invoicing.domain.salesforce.record import INVOICE, LINE
@@ -27,10 +31,8 @@ Describe = Callable[[str], Description | None]
 """Asks the org for one of its objects, by its own name."""
 
 COMPATIBLE_TYPES: Mapping[str, frozenset[str]] = {
-    "text": frozenset(
-        ["string", "textarea", "email", "url", "phone", "picklist", "combobox", "encryptedstring"]
-    ),
-    "number": frozenset(["double", "currency", "percent", "int", "long"]),
+    "text": TEXTS,
+    "number": NUMBERS,
     "boolean": frozenset(["boolean"]),
     "date": frozenset(["date"]),
     "datetime": frozenset(["datetime"]),
@@ -109,9 +111,9 @@ def missing_names(
         found = describe(names.sobject(ours)) if names.keeps(ours) else None
         if found is not None:
             there = {field["name"] for field in found["fields"]}
-            mapped = names.of(ours).fields
+            of = names.of(ours)
             for name, wanted in schema.fields.items():
-                target = mapped.get(name, name)
+                target = of.out(name)
                 if target and target not in there and not wanted.if_there:
                     yield f"{found['name']}.{target}: there is no such field, or it is hidden."
         elif ours.endswith("__c") or not schema.optional:
@@ -125,7 +127,7 @@ def object_mistakes(
     existing: Callable[[], Iterable[str]] = tuple,
 ) -> list[str]:
     """The same of one of our objects; nothing where the org does without it."""
-    names, schema = Names(mapping), OBJECTS[ours]
+    names = Names(mapping)
     if not names.keeps(ours):
         return []
     theirs = names.sobject(ours)
@@ -133,10 +135,10 @@ def object_mistakes(
     if found is None:
         there = list(existing())
         guess = _of_a_namespace(theirs, there) or nearest(theirs, there)
-        tip = " Or do without it: leave_out = true." if schema.optional else ""
+        tip = " Or do without it: leave_out = true." if OBJECTS[ours].optional else ""
         return [f"{ours}: the org has no object {theirs!r}, or hides it{guess}{tip}"]
     return [
-        *_object_mistakes(ours, schema, names, found),
+        *_object_mistakes(ours, names, found),
         *default_value_mistakes(ours, names, found, partial(_at, describe=describe)),
     ]
 
@@ -153,27 +155,24 @@ def _of_a_namespace(name: str, existing: Iterable[str]) -> str:
 def path_mistakes(mapping: OrgMapping, describe: Describe) -> Iterator[str]:
     """Paths that lead nowhere, and values of the tax field that no tax is named for."""
     invoice = Names(mapping).sobject(INVOICE)
-    asked = [("email", path) for path in mapping.email]
-    asked += [(f"metadata.{name}", path) for name, path in mapping.metadata.items()]
-    asked += [(f"custom_fields.{name}", path) for name, path in mapping.custom_fields.items()]
-    for where, path in asked:
-        found = _at(invoice, path, describe)
+    tax, book = mapping.tax.field, mapping.price_book.account_field
+    asked = [
+        *(("email", invoice, path) for path in mapping.email),
+        *((f"metadata.{name}", invoice, path) for name, path in mapping.metadata.items()),
+        *((f"custom_fields.{name}", invoice, path) for name, path in mapping.custom_fields.items()),
+        *([("tax.field", invoice, tax)] if tax else []),
+        *([("price_book.account_field", "Account", book)] if book else []),
+    ]
+    for where, sobject, path in asked:
+        found = _at(sobject, path, describe)
         if isinstance(found, str):
             yield f"{where}: {found}"
-        elif where == "email" and found["type"] not in COMPATIBLE_TYPES["text"]:
+        elif where == "email" and found["type"] not in TEXTS:
             yield f"email: {path} is of type {found['type']}, and an address is needed."
-    if mapping.tax.field:
-        found = _at(invoice, mapping.tax.field, describe)
-        if isinstance(found, str):
-            yield f"tax.field: {found}"
-        elif found["type"] == "picklist":
+        elif where == "tax.field" and found["type"] == "picklist":
             yield from _tax_mistakes(mapping.tax.rates, found)
-    if mapping.price_book.account_field:
-        found = _at("Account", mapping.price_book.account_field, describe)
-        if isinstance(found, str):
-            yield f"price_book.account_field: {found}"
-        elif "Pricebook2" not in found["referenceTo"]:
-            yield f"price_book.account_field: {found['name']} is no lookup to a price book."
+        elif where == "price_book.account_field" and "Pricebook2" not in found["referenceTo"]:
+            yield f"{where}: {found['name']} is no lookup to a price book."
 
 
 def _tax_mistakes(rates: Iterable[str], found: Description) -> Iterator[str]:
@@ -204,29 +203,28 @@ def _at(sobject: str, path: str, describe: Describe) -> Description | str:
     return fields[last]
 
 
-def _object_mistakes(ours: str, schema: SObject, names: Names, found: Description) -> Iterator[str]:
+def _object_mistakes(ours: str, names: Names, found: Description) -> Iterator[str]:
     theirs = str(found["name"])
-    for right in schema.rights:
+    of = names.of(ours)
+    for right in of.schema.rights:
         if not found.get(right):
             yield f"{theirs}: the integration user may not {RIGHTS[right]} its records."
     fields = {field["name"]: field for field in found["fields"]}
-    mapped = names.of(ours).fields
-    for name, wanted in schema.fields.items():
-        target = mapped.get(name, name)
-        if not target or (wanted.if_there and name not in mapped and name not in fields):
+    for name, wanted in of.schema.fields.items():
+        target = of.out(name)
+        if not target or (wanted.if_there and name not in of.fields and name not in fields):
             continue
         where = f"{theirs}.{target} (for our {name})"
         if target in fields:
-            words = names.of(ours).labels.get(name, {})
+            words = of.labels.get(name, {})
             yield from _field_mistakes(where, wanted, fields[target], names, words)
         else:
-            tip = "" if wanted.needed or name in mapped else f' Or leave it out: {name} = "".'
+            tip = "" if wanted.needed or name in of.fields else f' Or leave it out: {name} = "".'
             guess = nearest(target, fields)
             yield f"{where}: there is no such field, or it is hidden from us{guess}{tip}"
-    yield from _child_mistakes(ours, schema, names, found)
-    if "createable" in schema.rights:
-        new = names.of(ours).mapping.new
-        yield from _unfilled(ours, theirs, mapped, schema, fields, new)
+    yield from _child_mistakes(ours, names, found)
+    if "createable" in of.schema.rights:
+        yield from _unfilled(ours, names, found)
 
 
 def _field_mistakes(
@@ -298,8 +296,8 @@ def _value_mistakes(
             yield f"{where} offers {word!r}, which is none of ours; say which of ours it means."
 
 
-def _child_mistakes(ours: str, schema: SObject, names: Names, found: Description) -> Iterator[str]:
-    for relation, (child, field) in schema.children.items():
+def _child_mistakes(ours: str, names: Names, found: Description) -> Iterator[str]:
+    for relation, (child, field) in OBJECTS[ours].children.items():
         theirs = names.of(ours).mapping.children.get(relation, relation)
         by_field = names.path(child, field)
         of_child = {
@@ -313,20 +311,14 @@ def _child_mistakes(ours: str, schema: SObject, names: Names, found: Description
             yield f"{found['name']} has no child relationship {theirs!r} (for our {relation}){tip}"
 
 
-def _unfilled(
-    ours: str,
-    theirs: str,
-    mapped: Mapping[str, str],
-    schema: SObject,
-    fields: Mapping[str, Description],
-    new: Iterable[str],
-) -> Iterator[str]:
+def _unfilled(ours: str, names: Names, found: Description) -> Iterator[str]:
     """Fields the org demands on new records, and nothing fills."""
-    filled = {mapped.get(name, name) for name in schema.fields} | set(new)
-    for name, field in fields.items():
+    of = names.of(ours)
+    filled = {of.out(name) for name in of.schema.fields} | of.mapping.new.keys()
+    for field in found["fields"]:
         demanded = field["createable"] and not field["nillable"] and not field["defaultedOnCreate"]
-        if demanded and name not in filled and field["type"] != "boolean":
+        if demanded and field["name"] not in filled and field["type"] != "boolean":
             yield (
-                f"{theirs}.{name} is required by the org, and nothing here fills it; "
-                f"give it a default value, or a value in [objects.{ours}.new]."
+                f"{found['name']}.{field['name']} is required by the org, and nothing here fills "
+                f"it; give it a default value, or a value in [objects.{ours}.new]."
             )
