@@ -4,6 +4,8 @@ import sys
 from collections.abc import Iterator
 from functools import cache
 
+from more_itertools import always_iterable
+
 from invoicing.connectors.salesforce import Salesforce
 from invoicing.domain.model.record_ids import looks_like_id
 from invoicing.domain.model.wording import caseless, nearest
@@ -76,8 +78,7 @@ def _rate_mistakes(mapping: OrgMapping) -> Iterator[str]:
     """Names of taxes that the settings do not know."""
     known = settings().stripe.tax_rates
     for value, said in mapping.tax.rates.items():
-        rates = [said] if isinstance(said, str) else said
-        for rate in rates if said != AUTOMATIC else []:
+        for rate in always_iterable(said) if said != AUTOMATIC else []:
             if not rate.startswith("txr_") and caseless(rate) not in map(caseless, known):
                 yield (
                     f"tax.rates: {value!r} is taxed by {rate!r}, which is neither a name in "

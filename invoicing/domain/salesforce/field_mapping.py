@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from more_itertools import always_iterable
 from pydantic import BaseModel, ConfigDict, Field
 
 from invoicing.domain.model.wording import label
@@ -156,9 +157,8 @@ class _Names:
     @cached_property
     def _taken(self) -> set[str]:
         """Names of ours that mean something else in the org, or nothing."""
-        fields = self.fields
-        references = {relationship(name) for name in fields if self._refers(name)}
-        return {*fields, *references, *self.mapping.children}
+        references = {relationship(name) for name in self.fields if self._refers(name)}
+        return {*self.fields, *references, *self.mapping.children}
 
     def _refers(self, name: str) -> bool:
         return name in self.schema.fields and self.schema.fields[name].to != ""
@@ -195,7 +195,7 @@ class _Names:
     def labels(self) -> dict[str, dict[str, list[str]]]:
         """By our field: the org's words for each of our values, the one to write first."""
         return {
-            name: {ours: [said] if isinstance(said, str) else said for ours, said in words.items()}
+            name: {ours: list(always_iterable(said)) for ours, said in words.items()}
             for name, words in self.mapping.values.items()
         }
 
@@ -276,16 +276,17 @@ class Names:
     """Translates between our names and an org's."""
 
     mapping: OrgMapping
-    _by_object: dict[str, _Names] = field(init=False, default_factory=dict)
     _paths: dict[tuple[str, str], str | None] = field(
         init=False, default_factory=dict, compare=False, repr=False
     )
 
-    def __post_init__(self) -> None:
-        """Look every object up once."""
-        for name, schema in OBJECTS.items():
-            own = self.mapping.objects.get(name, ObjectMapping())
-            self._by_object[name] = _Names(schema, own)
+    @cached_property
+    def _by_object(self) -> dict[str, _Names]:
+        objects = self.mapping.objects
+        return {
+            name: _Names(schema, objects.get(name, ObjectMapping()))
+            for name, schema in OBJECTS.items()
+        }
 
     def of(self, sobject: str) -> _Names:
         """The names of one of our objects; those of any other object stay as they are."""
@@ -303,10 +304,7 @@ class Names:
 
     def our_sobject(self, theirs: str) -> str:
         """Our name of the org's object."""
-        for ours in self._by_object:
-            if self.sobject(ours) == theirs:
-                return ours
-        return theirs
+        return next((ours for ours in self._by_object if self.sobject(ours) == theirs), theirs)
 
     def path(self, sobject: str, path: str) -> str | None:
         """The org's path of fields for ours, such as ``Account__r.Name``; None: not kept."""
@@ -376,8 +374,7 @@ class Names:
         if sobject is None:
             sobject = self.our_sobject(answer.get("attributes", {}).get("type", ""))
         names = self.of(sobject)
-        values = dict(self._values(names, answer))
-        return Record(values, names.dropped)
+        return Record(dict(self._values(names, answer)), names.dropped)
 
     def _values(self, names: _Names, answer: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         for name, value in answer.items():

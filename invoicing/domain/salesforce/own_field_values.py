@@ -10,6 +10,8 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
+from more_itertools import always_iterable
+
 from invoicing.domain.model.invoice import Account, Invoice
 from invoicing.domain.model.invoice_details import (
     CUSTOM_NAME_LENGTH,
@@ -76,36 +78,33 @@ class OrgFieldReader:
     def with_org_fields(self, invoice: Invoice, record: Mapping[str, Any]) -> Invoice:
         """An invoice with what the org's own fields say of it."""
         account = self.with_price_book(invoice.account, record["Account__r"])
-        emails = [_text(value_at(record, self._ours(path))) for path in self.mapping.email]
+        emails = [self._text_at(record, path) for path in self.mapping.email]
         email = next(filter(None, emails), None) if emails else invoice.email
         metadata = self._read(self.mapping.metadata, record)
         shown = self._read(self.mapping.custom_fields, record)
-        taxes = self._taxes(record)
+        tax_class = self._text_at(record, self.mapping.tax.field)
+        taxes = self.mapping.tax.rates.get(tax_class)
         org_fields = OrgFields(
             metadata=tuple(metadata.items()),
             custom_fields=tuple(CustomField(name, text) for name, text in shown.items() if text),
             automatic_tax=taxes == AUTOMATIC,
-            tax_rates=() if taxes in (None, AUTOMATIC) else _listed(taxes),
-            problems=(*_too_long(metadata), *self._tax_problems(record)),
+            tax_rates=() if taxes == AUTOMATIC else tuple(always_iterable(taxes)),
+            problems=(*_too_long(metadata), *self._tax_problems(tax_class)),
         )
         return replace(invoice, account=account, email=email, org_fields=org_fields)
 
     def _read(self, fields: Mapping[str, str], record: Mapping[str, Any]) -> dict[str, str]:
-        return {name: _text(value_at(record, self._ours(path))) for name, path in fields.items()}
+        return {name: self._text_at(record, path) for name, path in fields.items()}
 
-    def _tax_class(self, record: Mapping[str, Any]) -> str:
-        field = self.mapping.tax.field
-        return _text(value_at(record, self._ours(field))) if field else ""
+    def _text_at(self, record: Mapping[str, Any], path: str) -> str:
+        """What a record says at a path in the org's names; empty without a path."""
+        return _text(value_at(record, self._ours(path))) if path else ""
 
-    def _taxes(self, record: Mapping[str, Any]) -> str | list[str] | None:
-        return self.mapping.tax.rates.get(self._tax_class(record))
-
-    def _tax_problems(self, record: Mapping[str, Any]) -> Iterator[str]:
-        said = self._tax_class(record)
-        if said and said not in self.mapping.tax.rates:
+    def _tax_problems(self, tax_class: str) -> Iterator[str]:
+        if tax_class and tax_class not in self.mapping.tax.rates:
             yield (
-                f"{self.mapping.tax.field} says {said!r}, for which the field mapping names no "
-                "tax; add it under [tax.rates], with an empty list where no tax is due."
+                f"{self.mapping.tax.field} says {tax_class!r}, for which the field mapping names "
+                "no tax; add it under [tax.rates], with an empty list where no tax is due."
             )
 
     def contact_query(self, account_id: str) -> Query | None:
@@ -125,10 +124,6 @@ class OrgFieldReader:
         """The address from the answer to :meth:`contact_query`."""
         contact = self.mapping.billing_contact
         return _text(value_at(record, contact.email)) or None if contact else None
-
-
-def _listed(rates: str | list[str]) -> tuple[str, ...]:
-    return (rates,) if isinstance(rates, str) else tuple(rates)
 
 
 def _text(value: Any) -> str:
@@ -154,8 +149,7 @@ def _too_long(metadata: Mapping[str, str]) -> Iterator[str]:
 
 def org_field_mistakes(mapping: OrgMapping) -> Iterator[str]:
     """Mistakes in what is to be copied to Stripe, whatever the org."""
-    if len(mapping.metadata) > METADATA_KEYS - OWN_KEYS:
-        most = METADATA_KEYS - OWN_KEYS
+    if len(mapping.metadata) > (most := METADATA_KEYS - OWN_KEYS):
         yield f"metadata: {len(mapping.metadata)} names are too many; there is room for {most}."
     for name in mapping.metadata:
         if not 0 < len(name) <= METADATA_KEY_LENGTH or set(name) & set("[]"):
@@ -166,8 +160,10 @@ def org_field_mistakes(mapping: OrgMapping) -> Iterator[str]:
         if name.startswith("salesforce_"):
             yield f"metadata: {name!r} begins like our own names, salesforce_; choose another."
     if len(mapping.custom_fields) > MAX_CUSTOM_FIELDS:
-        given = len(mapping.custom_fields)
-        yield f"custom_fields: {given} are too many; Stripe allows {MAX_CUSTOM_FIELDS}."
+        yield (
+            f"custom_fields: {len(mapping.custom_fields)} are too many; "
+            f"Stripe allows {MAX_CUSTOM_FIELDS}."
+        )
     for name in mapping.custom_fields:
         if not 0 < len(name) <= CUSTOM_NAME_LENGTH or ":" in name:
             yield f"custom_fields: {name!r} must have 1 to {CUSTOM_NAME_LENGTH} characters."
