@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
+from xml.etree import ElementTree
 
 import msgspec
 import requests
@@ -86,6 +87,21 @@ RIGHTS = {"inserted": "create", "updated": "change"}
 SCHEMA_CODES = frozenset(["INVALID_FIELD", "INVALID_TYPE", "INVALID_FIELD_FOR_INSERT_UPDATE"])
 
 
+UNREADABLE = "Salesforce's answer was unreadable, while trying to {doing}."
+
+PASSING: Mapping[type[Exception], str] = {
+    SalesforceOperationError: "Salesforce's bulk job failed, while trying to {doing}: {error}",
+    msgspec.ValidationError: (
+        "Salesforce's answer was not what it should be, while trying to {doing}: {error}."
+    ),
+    requests.exceptions.InvalidJSONError: UNREADABLE,
+    requests.exceptions.RequestException: "Salesforce did not answer, while trying to {doing}.",
+    ElementTree.ParseError: UNREADABLE,
+    ValueError: UNREADABLE,
+}
+"""What passes with time, and its message; the first that fits counts."""
+
+
 class SessionEnded(TransientError):
     """The session is over; the next one may do better."""
 
@@ -115,31 +131,14 @@ def translated_errors(doing: str, *, writing: bool = False) -> Iterator[None]:
         ) from error
     except SalesforceError as error:
         raise by_code(doing, error.status, errors_of(error.content), writing=writing) from error
-    except SalesforceOperationError as error:
-        raise TransientError(
-            f"Salesforce's bulk job failed, while trying to {doing}: {error}"
-        ) from error
-    except msgspec.ValidationError as error:
-        raise TransientError(
-            f"Salesforce's answer was not what it should be, while trying to {doing}: {error}."
-        ) from error
-    except requests.exceptions.InvalidJSONError as error:
-        raise TransientError(
-            f"Salesforce's answer was unreadable, while trying to {doing}."
-        ) from error
-    except requests.exceptions.RequestException as error:
-        raise TransientError(f"Salesforce did not answer, while trying to {doing}.") from error
-    except ValueError as error:
-        raise TransientError(
-            f"Salesforce's answer was unreadable, while trying to {doing}."
-        ) from error
+    except tuple(PASSING) as error:
+        said = next(said for kind, said in PASSING.items() if isinstance(error, kind))
+        raise TransientError(said.format(doing=doing, error=error)) from error
 
 
 def errors_of(content: Any) -> list[Mapping[str, Any]]:
     """The errors that an answer lists."""
-    if isinstance(content, list):
-        return [error for error in content if isinstance(error, Mapping)]
-    return []
+    return [one for one in content if isinstance(one, Mapping)] if isinstance(content, list) else []
 
 
 def by_code(

@@ -11,11 +11,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from simple_salesforce.api import Salesforce as SalesforceClient
 
-from invoicing.connectors.salesforce.errors import (
-    SessionEnded,
-    is_transient,
-    translated_errors,
-)
+from invoicing.connectors.salesforce.errors import SessionEnded, is_transient, translated_errors
 from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.errors import Misconfigured
 from invoicing.ledger.logins import LIFETIME, Logins

@@ -4,11 +4,9 @@ import csv
 import io
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Any, NotRequired, TypedDict
+from typing import NotRequired, TypedDict
 
-from invoicing.connectors.salesforce.errors import (
-    translated_errors,
-)
+from invoicing.connectors.salesforce.errors import translated_errors
 from invoicing.connectors.salesforce.org_call import Connection, Record
 from invoicing.domain.salesforce.queries import Query
 from invoicing.errors import TransientError
@@ -51,7 +49,7 @@ class Queries(Connection):
             for record in found:
                 for value in record.values():
                     if isinstance(value, dict) and "records" in value:
-                        self._complete(value)
+                        value["records"] = self._whole(value)["records"]
         return [self._names.record(row) for row in found] if self._renames else found
 
     def aggregate(self, query: Query) -> list[Decimal]:
@@ -78,10 +76,6 @@ class Queries(Connection):
         if came != announced:
             raise TransientError(f"Salesforce gave {came} of {announced} records; ask again.")
         return page
-
-    def _complete(self, children: dict[str, Any]) -> None:
-        """Fetch what a list of child records was cut by."""
-        children["records"] = self._whole(children)["records"]
 
     def bulk_query(self, query: Query) -> Iterator[list[str]]:
         """The rows of a large query one by one, values as CSV text in the query's order.
