@@ -9,15 +9,12 @@ from typing import Any
 
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto as Kind
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
-from google.protobuf.descriptor_pool import DescriptorPool
-from google.protobuf.message_factory import GetMessageClass
+from google.protobuf.message_factory import GetMessages
 
 PACKAGE = "eventbus.v1"
 
-_TEXT, _BYTES, _NUMBER, _FLAG = (
-    *(Kind.TYPE_STRING, Kind.TYPE_BYTES),
-    *(Kind.TYPE_INT32, Kind.TYPE_BOOL),
-)
+_TEXT, _BYTES = Kind.TYPE_STRING, Kind.TYPE_BYTES
+_NUMBER, _FLAG = Kind.TYPE_INT32, Kind.TYPE_BOOL
 
 FIELDS: Mapping[str, tuple[tuple[str, int, Any], ...]] = {
     "TopicRequest": (("topic_name", 1, _TEXT),),
@@ -54,11 +51,7 @@ def _classes() -> dict[str, Any]:
                 added.type, added.type_name = Kind.TYPE_MESSAGE, f".{PACKAGE}.{of}"
             else:
                 added.type = of
-    pool = DescriptorPool()
-    pool.Add(file)
-    return {
-        name: GetMessageClass(pool.FindMessageTypeByName(f"{PACKAGE}.{name}")) for name in FIELDS
-    }
+    return {name.rpartition(".")[2]: made for name, made in GetMessages([file]).items()}
 
 
 _CLASSES = _classes()
