@@ -7,6 +7,9 @@ copy is made of that: of what the customer was asked for, whatever its record sh
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
+
+from more_itertools import map_reduce
 
 from invoicing.domain.model.invoice import Invoice, Line
 from invoicing.domain.model.invoice_details import Collection, Details, Discount
@@ -145,29 +148,20 @@ def _copied(
 ) -> Iterator[Line]:
     """Stripe's lines in the record's order, as the record has them where it has the same."""
     currency = original.currency
-    known: dict[MirroredFacts, list[Line]] = {}
-    for line in original.lines:
-        known.setdefault(_facts(line, currency), []).append(line)
+    known = map_reduce(original.lines, partial(_facts, currency=currency))
     copied = []
     for position, there in enumerate(lines, 1):
-        facts, product = mirror_of(there, currency, ours=False, kept=kept)
-        same = known.get(facts)
-        line = same.pop(0) if same else _new_line(facts, position, product)
+        mirrored = mirror_of(there, currency, ours=False, kept=kept)
+        same = known.get(mirrored.facts)
+        line = same.pop(0) if same else mirrored.line(position)
         copied.append(replace(line, discount=_terms(there["discounts"], coupons, currency)))
     copied.sort(key=lambda line: line.position)
     yield from (replace(line, position=n) for n, line in enumerate(copied, 1))
 
 
 def _facts(line: Line, currency: str) -> MirroredFacts:
-    amount = line.amount(currency).minor
-    return MirroredFacts(
-        "", line.label.strip(), plain(line.quantity), plain(line.unit_price), amount
-    )
-
-
-def _new_line(facts: MirroredFacts, position: int, product: str | None) -> Line:
-    quantity, price = Decimal(facts.quantity), Decimal(facts.price)
-    return Line("", position, facts.text, quantity, price, product)
+    quantity, price = plain(line.quantity), plain(line.unit_price)
+    return MirroredFacts("", line.label.strip(), quantity, price, line.amount(currency).minor)
 
 
 def _discounts_not_held(

@@ -72,6 +72,12 @@ class MirroredLine(NamedTuple):
     facts: MirroredFacts
     product_id: str | None
 
+    def line(self, position: int) -> Line:
+        """The line of an invoice of ours, at a place in it."""
+        facts, product = self
+        quantity, price = Decimal(facts.quantity), Decimal(facts.price)
+        return Line(facts.key, position, facts.text, quantity, price, product)
+
 
 def mirror_of(line: StripeLine, currency: str, *, ours: bool, kept: Kept) -> MirroredLine:
     """A line of Stripe's as the record is to have it; see :func:`facts_in_stripe`."""
@@ -241,15 +247,7 @@ def changes(
 
 def mirrored_line(mirrored: MirroredLine, position: int, currency: str) -> dict[str, Any]:
     """The fields of a line that mirrors one of Stripe's."""
-    facts = mirrored.facts
-    line = Line(
-        facts.key,
-        position,
-        facts.text,
-        Decimal(facts.quantity),
-        Decimal(facts.price),
-        mirrored.product_id,
-    )
-    fields = record.line_fields(line, currency)
+    fields = record.line_fields(mirrored.line(position), currency)
     fields = {name: fields[name] for name in fields if name not in record.DISCOUNT_FIELDS}
-    return fields | ({record.LOCAL_KEY: facts.key} if facts.key else {})
+    key = mirrored.facts.key
+    return fields | ({record.LOCAL_KEY: key} if key else {})
