@@ -71,10 +71,9 @@ def find_accounts(condition: Condition, limit: int = 2) -> list[Account]:
     found = salesforce.client().query(
         Query("Account", fields, where=condition, order="Name, Id", limit=limit)
     )
-    accounts = [record_reader.read_account(row, currency) for row in found]
     return [
-        org_field_reader().with_price_book(account, row)
-        for account, row in zip(accounts, found, strict=True)
+        org_field_reader().with_price_book(record_reader.read_account(row, currency), row)
+        for row in found
     ]
 
 

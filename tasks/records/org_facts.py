@@ -44,6 +44,4 @@ def text_lengths(sobject: str) -> Mapping[str, int]:
 
 @lru_cache(maxsize=1)
 def _lengths(_org: salesforce.Salesforce) -> dict[str, dict[str, int]]:
-    bound = known_binding()
-    found: dict[str, dict[str, int]] = orjson.loads(bound.lengths or "{}")
-    return found
+    return dict(orjson.loads(known_binding().lengths or "{}"))

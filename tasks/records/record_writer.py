@@ -20,10 +20,7 @@ from invoicing.domain.model.invoice import TEXT_LENGTH
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.line_mirror import Kept, facts_on_record, said
 from invoicing.domain.salesforce.queries import Condition, Query, is_in
-from invoicing.domain.salesforce.timeline_text import (
-    describe_change,
-    has_news,
-)
+from invoicing.domain.salesforce.timeline_text import describe_change, has_news
 from invoicing.errors import InvoicingError
 from invoicing.ledger import timeline
 from invoicing.ledger.models import EntryState, TimelineEntry

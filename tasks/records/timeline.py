@@ -15,11 +15,7 @@ from invoicing.connectors.salesforce import RowError
 from invoicing.domain.model import markdown
 from invoicing.domain.model.money import Money
 from invoicing.domain.salesforce import record
-from invoicing.domain.salesforce.timeline_text import (
-    SIDE_BY_FLOW,
-    Side,
-    listed,
-)
+from invoicing.domain.salesforce.timeline_text import SIDE_BY_FLOW, Side, listed
 from invoicing.errors import TransientError
 from invoicing.ledger import timeline
 from invoicing.ledger.models import EntryState, TimelineEntry

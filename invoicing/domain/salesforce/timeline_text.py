@@ -77,7 +77,8 @@ def describe_change(changed: Changes, currency: str, total: Any = None) -> Chang
         parts.append("overdue" if changed[record.OVERDUE][1] else "no longer overdue")
     parts = parts or ["brought up to date: " + ", ".join(map(label, changed))]
     text = "; ".join(parts)
-    return ChangeText(text[:1].upper() + text[1:], _what_moved(sums) or over)
+    moved = next((now - was for was, now in sums.values()), over)
+    return ChangeText(text[:1].upper() + text[1:], moved)
 
 
 def has_news(changed: Changes) -> bool:
@@ -111,16 +112,8 @@ def _money(value: Any, currency: str) -> Money:
 def _amount(verb: str, was: Money, now: Money) -> str:
     if not was.minor:
         return f"{verb} {now}"
-    changed = Money(now.currency, now.minor - was.minor)
-    return (
-        f"{verb} {changed} more, {now} in all" if changed.minor > 0 else f"{verb} {now}, was {was}"
-    )
-
-
-def _what_moved(sums: Mapping[str, tuple[Money, Money]]) -> Money | None:
-    for was, now in sums.values():
-        return Money(now.currency, now.minor - was.minor)
-    return None
+    more = now - was
+    return f"{verb} {more} more, {now} in all" if more.minor > 0 else f"{verb} {now}, was {was}"
 
 
 def listed(changed: Changes) -> str:
