@@ -7,6 +7,7 @@ mapping (:mod:`invoicing.domain.salesforce.field_mapping`) says which.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Literal
 
 Kind = Literal["text", "number", "boolean", "date", "datetime", "picklist", "reference"]
@@ -65,29 +66,26 @@ class SObject:
     beside: str = ""
 
 
-def text(length: int, *, needed: bool = False, unique: bool = False) -> Field:
-    """A text of any sort that holds so many characters."""
-    return Field("text", length=length, needed=needed, unique=unique)
+text = partial(Field, "text")
+"""A text of any sort that holds so many characters."""
 
+prose = partial(Field, "text", cut=True)
+"""A text for people; an org may have a shorter field for it."""
 
-def prose(length: int, *, needed: bool = False) -> Field:
-    """A text for people; an org may have a shorter field for it."""
-    return Field("text", length=length, needed=needed, cut=True)
+read_text = partial(Field, "text", read_only=True)
+"""A text of any length that is read and never written."""
 
+number = partial(Field, "number")
+"""A number that must keep so many decimals."""
 
-def amount(*, needed: bool = False) -> Field:
-    """Money in major units. Two decimals, or three where the org bills in dinars."""
-    return Field("number", scale=2, needed=needed)
+amount = partial(number, scale=2)
+"""Money in major units. Two decimals, or three where the org bills in dinars."""
 
+worked_out = partial(number, read_only=True, optional=True)
+"""A number that Salesforce works out by itself, for people and as a second opinion."""
 
-def number(scale: int, *, needed: bool = False) -> Field:
-    """A number that must keep so many decimals."""
-    return Field("number", scale=scale, needed=needed)
-
-
-def reference(to: str, *, needed: bool = False) -> Field:
-    """A lookup or a master-detail."""
-    return Field("reference", to=to, needed=needed)
+reference = partial(Field, "reference")
+"""A lookup or a master-detail."""
 
 
 def picklist(*values: str, needed: bool = False) -> Field:
@@ -100,18 +98,7 @@ def asked(what: Field) -> Field:
     return replace(what, asked=True)
 
 
-def worked_out(scale: int) -> Field:
-    """A number that Salesforce works out by itself, for people and as a second opinion."""
-    return Field("number", scale=scale, read_only=True, optional=True)
-
-
-def read_text(*, if_there: bool = False) -> Field:
-    """A text of any length that is read and never written."""
-    return Field("text", read_only=True, if_there=if_there)
-
-
 CHECKBOX = Field("boolean")
-DATE = Field("date")
 INSTANT = Field("datetime")
 
 ACTIONS = (
@@ -124,7 +111,7 @@ OBJECTS: Mapping[str, SObject] = {
         children={"Lines__r": ("Stripe_Invoice_Line__c", "Invoice__c")},
         fields={
             "Name": Field("text", needed=True, read_only=True),
-            "Account__c": reference("Account", needed=True),
+            "Account__c": reference(to="Account", needed=True),
             "Action_Requested__c": picklist(*ACTIONS),
             "Amount_Credited__c": amount(),
             "Amount_Discounted__c": amount(),
@@ -141,16 +128,16 @@ OBJECTS: Mapping[str, SObject] = {
             "Approved_At__c": INSTANT,
             "Approved_By__c": text(120),
             "Automatic_Tax__c": asked(CHECKBOX),
-            "Bill_To__c": asked(reference("Contact")),
+            "Bill_To__c": asked(reference(to="Contact")),
             "Collection_Method__c": asked(picklist("Send Invoice", "Charge Automatically")),
             "Currency__c": text(3, needed=True),
             "Custom_Fields__c": asked(prose(1000)),
             "Description__c": prose(1500, needed=True),
             "Discount_Amount__c": asked(amount()),
-            "Discount_Percent__c": asked(number(2)),
+            "Discount_Percent__c": asked(number(scale=2)),
             "Dispute_Status__c": text(40),
-            "Draft_Lines__c": worked_out(0),
-            "Draft_Subtotal__c": worked_out(2),
+            "Draft_Lines__c": worked_out(scale=0),
+            "Draft_Subtotal__c": worked_out(scale=2),
             "Due_Date__c": Field("date", needed=True),
             "Finalized_At__c": INSTANT,
             "Footer__c": asked(prose(5000)),
@@ -163,7 +150,7 @@ OBJECTS: Mapping[str, SObject] = {
             "Livemode__c": CHECKBOX,
             "Local_Key__c": text(64, needed=True, unique=True),
             "Number__c": text(255, needed=True),
-            "Opportunity__c": reference("Opportunity"),
+            "Opportunity__c": reference(to="Opportunity"),
             "PO_Number__c": asked(prose(140)),
             "Paid_At__c": INSTANT,
             "Payment_Methods__c": asked(text(255)),
@@ -184,11 +171,11 @@ OBJECTS: Mapping[str, SObject] = {
             "Previewed_At__c": INSTANT,
             "Previewed_Tax__c": amount(),
             "Previewed_Total__c": amount(),
-            "Reminders_Sent__c": number(0),
+            "Reminders_Sent__c": number(scale=0),
             "Rendering_Template__c": asked(text(255)),
-            "Replaced_By__c": reference("Stripe_Invoice__c"),
-            "Replaces__c": asked(reference("Stripe_Invoice__c")),
-            "Send_On__c": asked(DATE),
+            "Replaced_By__c": reference(to="Stripe_Invoice__c"),
+            "Replaces__c": asked(reference(to="Stripe_Invoice__c")),
+            "Send_On__c": asked(Field("date")),
             "Sent_At__c": INSTANT,
             "Status__c": picklist(
                 "Draft", "Open", "Paid", "Uncollectible", "Void", "Deleted", needed=True
@@ -210,18 +197,18 @@ OBJECTS: Mapping[str, SObject] = {
     "Stripe_Invoice_Line__c": SObject(
         fields={
             "Amount__c": amount(),
-            "Currency__c": replace(text(3), optional=True),
+            "Currency__c": text(3, optional=True),
             "Description__c": prose(255, needed=True),
             "Discount_Amount__c": asked(amount()),
-            "Discount_Percent__c": asked(number(2)),
-            "Draft_Amount__c": worked_out(2),
-            "Invoice__c": reference("Stripe_Invoice__c", needed=True),
+            "Discount_Percent__c": asked(number(scale=2)),
+            "Draft_Amount__c": worked_out(scale=2),
+            "Invoice__c": reference(to="Stripe_Invoice__c", needed=True),
             "Local_Key__c": text(64, unique=True),
-            "Position__c": number(0, needed=True),
-            "Product__c": reference("Product2", needed=True),
-            "Quantity__c": number(6, needed=True),
+            "Position__c": number(scale=0, needed=True),
+            "Product__c": reference(to="Product2", needed=True),
+            "Quantity__c": number(scale=6, needed=True),
             "Unit_Price_Exact__c": asked(text(40)),
-            "Unit_Price__c": number(6, needed=True),
+            "Unit_Price__c": number(scale=6, needed=True),
         },
         rights=("queryable", "createable", "updateable", "deletable"),
     ),
@@ -231,7 +218,7 @@ OBJECTS: Mapping[str, SObject] = {
             "Changes__c": prose(4000),
             "Currency__c": text(3),
             "Happened_At__c": INSTANT,
-            "Invoice__c": reference("Stripe_Invoice__c"),
+            "Invoice__c": reference(to="Stripe_Invoice__c"),
             "Key__c": text(64, unique=True),
             "Run_URL__c": text(255),
             "Side__c": picklist("Salesforce", "Stripe", "Full Sync", "Calendar"),
@@ -242,7 +229,7 @@ OBJECTS: Mapping[str, SObject] = {
     "Stripe_Invoice_Request__c": SObject(
         fields={
             "Action__c": picklist(*ACTIONS, "Credit", "Approve", "Reject", needed=True),
-            "Invoice__c": reference("Stripe_Invoice__c", needed=True),
+            "Invoice__c": reference(to="Stripe_Invoice__c", needed=True),
             "Open_Key__c": text(64, needed=True, unique=True),
             "Outcome__c": text(4000, needed=True),
             "Parameters__c": text(4000),
