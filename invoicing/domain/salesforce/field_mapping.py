@@ -313,23 +313,19 @@ class Names:
         return self._paths[sobject, path]
 
     def _path(self, sobject: str, path: str) -> str | None:
-        *steps, last = path.split(".")
-        out: list[str | None] = []
-        for step in steps:
-            theirs, sobject = self.of(sobject).target(step)
-            out.append(theirs)
-        out.append(self.of(sobject).out(last))
-        return ".".join(map(str, out)) if all(out) else None
+        step, dot, rest = path.partition(".")
+        if not dot:
+            return self.of(sobject).out(path)
+        theirs, target = self.of(sobject).target(step)
+        end = self.path(target, rest)
+        return f"{theirs}.{end}" if theirs and end else None
 
     def our_path(self, sobject: str, path: str) -> str:
         """Our path for one in the org's names, to be read and looked up under our names."""
-        *steps, last = path.split(".")
-        out = []
-        for step in steps:
-            ours = self.of(sobject).back(step)
-            sobject = self.of(sobject).target(ours)[1]
-            out.append(ours)
-        return ".".join([*out, self.of(sobject).back(last)])
+        step, dot, rest = path.partition(".")
+        names = self.of(sobject)
+        ours = names.back(step)
+        return f"{ours}.{self.our_path(names.target(ours)[1], rest)}" if dot else ours
 
     def labels(self, sobject: str, path: str) -> dict[str, list[str]]:
         """The org's words for our values of a picklist field; empty where they are the same."""
@@ -342,10 +338,9 @@ class Names:
         return names.meanings.get(last, {})
 
     def _end(self, sobject: str, path: str) -> tuple[_Names, str]:
-        *steps, last = path.split(".")
-        for step in steps:
-            sobject = self.of(sobject).target(step)[1]
-        return self.of(sobject), last
+        step, dot, rest = path.partition(".")
+        names = self.of(sobject)
+        return self._end(names.target(step)[1], rest) if dot else (names, path)
 
     def fields(self, sobject: str, values: Mapping[str, Any]) -> dict[str, Any]:
         """A record as it is written to the org: what the org does not keep is left out.

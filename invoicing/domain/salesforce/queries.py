@@ -57,18 +57,14 @@ class Comparison:
                 f"This org keeps no {label(self.field)!r} of its invoices (see the field "
                 "mapping), and what was asked for cannot be done without."
             )
-        listed = isinstance(self.value, Query | tuple)
         if isinstance(self.value, Query):
-            right = self.value.build(names).soql
-        else:
-            values = self.value if isinstance(self.value, tuple) else (self.value,)
-            labels: Mapping[str, Sequence[Value]] = names.labels(sobject, self.field)
-            words = [word for v in values for word in (labels.get(str(v)) or [v])]
-            listed = listed or len(words) > 1
-            right = ", ".join(map(literal, words))
-        if listed:
-            return f"{theirs} {LIST_OPERATORS[self.operator]} ({right})"
-        return f"{theirs} {self.operator} {right}"
+            return f"{theirs} {LIST_OPERATORS[self.operator]} ({self.value.build(names).soql})"
+        values = self.value if isinstance(self.value, tuple) else (self.value,)
+        labels: Mapping[str, Sequence[Value]] = names.labels(sobject, self.field)
+        words = [literal(word) for v in values for word in (labels.get(str(v)) or [v])]
+        if isinstance(self.value, tuple) or len(words) > 1:
+            return f"{theirs} {LIST_OPERATORS[self.operator]} ({', '.join(words)})"
+        return f"{theirs} {self.operator} {words[0]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,10 +200,10 @@ class Query:
         order = [f"{key}{by}{how}" for path, by, how in keys if (key := names.path(sobject, path))]
         text += f" ORDER BY {', '.join(order)}" if order else ""
         text += "" if self.limit is None else f" LIMIT {self.limit}"
-        words = {
-            position: names.meanings(sobject, item)
-            for position, item in enumerate(self.fields)
-            if isinstance(item, str)
-        }
         dropped = tuple(position for position, item in enumerate(asked) if item is None)
-        return BuiltQuery(text, dropped, {at: some for at, some in words.items() if some})
+        words = {
+            position: meanings
+            for position, item in enumerate(self.fields)
+            if isinstance(item, str) and (meanings := names.meanings(sobject, item))
+        }
+        return BuiltQuery(text, dropped, words)
