@@ -213,14 +213,14 @@ def changes(
         kept: What the org keeps.
     """
     missing = Counter(line.facts for line in wanted)
-    left = []
+    left = {}
     for row in rows:
         facts = facts_on_record(row, currency, kept)
         if missing[facts]:
             missing[facts] -= 1
         else:
-            left.append((facts.key, row["Id"]))
-    ids = {key: row_id for key, row_id in left if key}
+            left[row["Id"]] = facts.key
+    ids = {key: row_id for row_id, key in left.items() if key}
     nodes = []
     for position, line in enumerate(wanted, 1):
         if not missing[line.facts]:
@@ -231,7 +231,7 @@ def changes(
         if row_id:
             same = {"Position__c", record.LOCAL_KEY}
             fields = {name: value for name, value in fields.items() if name not in same}
-            left = [(key, id_) for key, id_ in left if id_ != row_id]
+            del left[row_id]
             nodes.append(
                 record.subrequest("PATCH", f"{record.LINE}/{row_id}", f"line{position}", fields)
             )
@@ -240,7 +240,7 @@ def changes(
             nodes.append(record.subrequest("POST", record.LINE, f"line{position}", fields))
     gone = [
         record.subrequest("DELETE", f"{record.LINE}/{row_id}", f"gone{number}")
-        for number, (_, row_id) in enumerate(left, 1)
+        for number, row_id in enumerate(left, 1)
     ]
     return gone + nodes
 
