@@ -74,10 +74,10 @@ class Bulk(Connection):
 def _csv_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Rows as a Bulk job takes them; what one of them lacks is empty, and left alone."""
     table = io.StringIO()
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(map(row.get, columns) for row in rows)
+    columns = dict.fromkeys(name for row in rows for name in row)
+    writer = csv.DictWriter(table, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
     return table.getvalue()
 
 
