@@ -28,11 +28,6 @@ BULK_THRESHOLD = 2_000
 """From so many entries on, they travel in one Bulk job instead of Collections calls."""
 
 
-def side() -> Side:
-    """Origin of what this run changes."""
-    return SIDE_BY_FLOW.get(str(flow_run.flow_name), Side.SALESFORCE)
-
-
 def make_entry(
     key: str,
     what: str,
@@ -50,7 +45,7 @@ def make_entry(
         record_id=record_id,
         stripe_id=stripe_id,
         happened_at=happened_at or datetime.now(UTC),
-        side=side(),
+        side=SIDE_BY_FLOW.get(str(flow_run.flow_name), Side.SALESFORCE),
         what=what,
         changes=orjson.dumps(dict(changed or {}), default=_as_json).decode(),
         amount=float(amount.decimal) if amount else None,

@@ -106,7 +106,8 @@ def _accepted(request: RequestRecord) -> dict[str, str] | None:
 def _show_running(requests: Sequence[RequestRecord]) -> None:
     """Let people see that requests are taken up, before a run may say that it is done."""
     ONE_REQUEST.keep(*(request.id for request in requests))
-    rows = [{"Id": request.id, **request_record.running()} for request in requests]
+    running = {request_record.STATE: RequestState.RUNNING}
+    rows = [{"Id": request.id, **running} for request in requests]
     for row in salesforce.client().update_many(REQUEST, rows):
         get_run_logger().warning("%s is not shown as running: %s", rows[row.index]["Id"], row.error)
 

@@ -164,11 +164,6 @@ def open_key(invoice_id: str, action: str) -> str:
     return f"{invoice_id}:{action}"
 
 
-def running() -> dict[str, Any]:
-    """The fields of a request that is taken up."""
-    return {STATE: RequestState.RUNNING}
-
-
 def answer(state: RequestState, sentence: str, run_url: str | None) -> dict[str, Any]:
     """The fields of a request that is closed; the same may be asked for again then."""
     said = {STATE: state, OUTCOME: sentence[:OUTCOME_LENGTH], OPEN_KEY: None}
