@@ -5,6 +5,7 @@
 
 import runpy
 import tomllib
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 
@@ -35,17 +36,15 @@ def read_mapping(path: Path) -> OrgMapping:
         raise Misconfigured(all_mistakes(path, _structural(error))) from None
 
 
-def _structural(error: ValidationError) -> list[str]:
+def _structural(error: ValidationError) -> Iterator[str]:
     """Mistakes that pydantic found, in words; unknown words with the nearest known ones."""
-    said = []
     for found in error.errors(include_input=False):
         *where, last = map(str, found["loc"])
         place = ".".join(where) or "the file"
         if found["type"] == "extra_forbidden":
-            said.append(f"{place} knows no {last!r}{nearest(last, _words(where))}")
+            yield f"{place} knows no {last!r}{nearest(last, _words(where))}"
         else:
-            said.append(f"{'.'.join([*where, last])}: {found['msg']}.")
-    return said
+            yield f"{'.'.join([*where, last])}: {found['msg']}."
 
 
 def _words(where: list[str]) -> list[str]:
@@ -56,7 +55,7 @@ def _words(where: list[str]) -> list[str]:
     return tables.get(where[0] if where else "", list(schema["properties"]))
 
 
-def all_mistakes(path: Path | None, wrong: list[str]) -> str:
+def all_mistakes(path: Path | None, wrong: Iterable[str]) -> str:
     """Everything that is wrong with a mapping, or with an org that has none, as one message."""
     what = f"The field mapping {path} does not fit:" if path else "The org lacks what is needed:"
     return "\n".join([what, *(f"- {line}" for line in wrong)])

@@ -39,8 +39,11 @@ def check_org(org: Salesforce, describe: Describe) -> dict[str, dict[str, int]]:
         Misconfigured: with every mistake, and the nearest name that exists.
     """
     mapping = org_mapping() or OrgMapping()
-    wrong = own_mistakes(mapping) + mistakes(mapping, describe, org.object_names)
-    wrong += data_mistakes(mapping, org, describe)
+    wrong = [
+        *own_mistakes(mapping),
+        *mistakes(mapping, describe, org.object_names),
+        *data_mistakes(mapping, org, describe),
+    ]
     if wrong:
         raise Misconfigured(all_mistakes(settings().mapping, wrong))
     return shorter_texts(mapping, describe)

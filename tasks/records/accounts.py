@@ -41,12 +41,11 @@ def read_accounts(references: Iterable[str]) -> dict[str, Account | str]:
             for account in find_accounts(is_in(column, batch), limit=ACCOUNTS_AT_MOST):
                 word = short(account.id) if column == "Id" else caseless(account.name)
                 found.setdefault(word, {})[account.id] = account
-    if gone := {word for word in ids if short(word) not in found}:
-        stayed = surviving_accounts(gone)
-        for batch in word_batches(stayed.values()):
-            for account in find_accounts(is_in("Id", batch), limit=ACCOUNTS_AT_MOST):
-                for word in (word for word, id_ in stayed.items() if id_ == account.id):
-                    found.setdefault(short(word), {})[account.id] = account
+    stayed = surviving_accounts(word for word in ids if short(word) not in found)
+    for batch in word_batches(stayed.values()):
+        for account in find_accounts(is_in("Id", batch), limit=ACCOUNTS_AT_MOST):
+            for word in (word for word, id_ in stayed.items() if id_ == account.id):
+                found.setdefault(short(word), {})[account.id] = account
     return {
         reference: _only(word, found.get(short(word) if word in ids else caseless(word), {}))
         for reference, word in words.items()
@@ -107,9 +106,8 @@ def follow_merges(account_id: str | None = None) -> None:
     """
     stayed = equals("MasterRecordId", account_id) if account_id else None
     rows = _with_merged(all_of(Comparison("MasterRecordId", "!=", None), stayed))
-    named = {row["Id"]: row[record.CUSTOMER_ID] for row in rows}
-    merged = {row["Id"]: row["MasterRecordId"] for row in rows}
-    _move(merged, {id_: customer for id_, customer in named.items() if customer})
+    customers = {row["Id"]: row[record.CUSTOMER_ID] for row in rows if row[record.CUSTOMER_ID]}
+    _move({row["Id"]: row["MasterRecordId"] for row in rows}, customers)
 
 
 def _with_merged(condition: Condition) -> list[Record]:
