@@ -13,26 +13,28 @@ from google.protobuf.message_factory import GetMessages
 
 PACKAGE = "eventbus.v1"
 
-_TEXT, _BYTES = Kind.TYPE_STRING, Kind.TYPE_BYTES
-_NUMBER, _FLAG = Kind.TYPE_INT32, Kind.TYPE_BOOL
+_TEXT, _BYTES = {"type": Kind.TYPE_STRING}, {"type": Kind.TYPE_BYTES}
+_NUMBER, _FLAG = {"type": Kind.TYPE_INT32}, {"type": Kind.TYPE_BOOL}
+_PRODUCED = {"type": Kind.TYPE_MESSAGE, "type_name": f".{PACKAGE}.ProducerEvent"}
+_CONSUMED = {"type": Kind.TYPE_MESSAGE, "type_name": f".{PACKAGE}.ConsumerEvent"}
 
-FIELDS: Mapping[str, tuple[tuple[str, int, Any], ...]] = {
+FIELDS: Mapping[str, tuple[tuple[str, int, dict[str, Any]], ...]] = {
     "TopicRequest": (("topic_name", 1, _TEXT),),
     "TopicInfo": (("topic_name", 1, _TEXT), ("can_subscribe", 4, _FLAG)),
     "SchemaRequest": (("schema_id", 1, _TEXT),),
     "SchemaInfo": (("schema_json", 1, _TEXT), ("schema_id", 2, _TEXT)),
     "ProducerEvent": (("id", 1, _TEXT), ("schema_id", 2, _TEXT), ("payload", 3, _BYTES)),
-    "ConsumerEvent": (("event", 1, "ProducerEvent"), ("replay_id", 2, _BYTES)),
+    "ConsumerEvent": (("event", 1, _PRODUCED), ("replay_id", 2, _BYTES)),
     "FetchRequest": (
         *(("topic_name", 1, _TEXT), ("replay_preset", 2, _NUMBER), ("replay_id", 3, _BYTES)),
         ("num_requested", 4, _NUMBER),
     ),
     "FetchResponse": (
-        *(("events", 1, ["ConsumerEvent"]), ("latest_replay_id", 2, _BYTES)),
-        ("pending_num_requested", 4, _NUMBER),
+        ("events", 1, _CONSUMED | {"label": Kind.LABEL_REPEATED}),
+        *(("latest_replay_id", 2, _BYTES), ("pending_num_requested", 4, _NUMBER)),
     ),
 }
-"""By message: the fields, their numbers and their types; in brackets, several of them."""
+"""By message: the fields, their numbers and their types, as descriptors have them."""
 
 LATEST, CUSTOM = 0, 2
 """Where a subscription begins: with what comes from now on, or after a place that is named."""
@@ -43,14 +45,7 @@ def _classes() -> dict[str, Any]:
     for name, fields in FIELDS.items():
         message = file.message_type.add(name=name)
         for field, number, kind in fields:
-            several = isinstance(kind, list)
-            label = Kind.LABEL_REPEATED if several else Kind.LABEL_OPTIONAL
-            added = message.field.add(name=field, number=number, label=label)
-            of = kind[0] if several else kind
-            if isinstance(of, str):
-                added.type, added.type_name = Kind.TYPE_MESSAGE, f".{PACKAGE}.{of}"
-            else:
-                added.type = of
+            message.field.add(name=field, number=number, **kind)
     return {name.rpartition(".")[2]: made for name, made in GetMessages([file]).items()}
 
 
