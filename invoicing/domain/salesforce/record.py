@@ -396,9 +396,33 @@ def _discount_fields(discount: Discount | None) -> dict[str, Any]:
     }
 
 
-def detail_fields(details: Details) -> dict[str, Any]:
-    """The Salesforce fields of everything that is optional about an invoice."""
+def header_fields(
+    *,
+    description: str,
+    due_date: date | None,
+    currency: str,
+    total: Money,
+    subtotal: Money,
+    details: Details,
+) -> dict[str, Any]:
+    """The Salesforce fields of a draft's header, and that no preview is of this content.
+
+    Args:
+        description: The memo.
+        due_date: The last day for payment.
+        currency: ISO 4217 code.
+        total: After all discounts, before taxes.
+        subtotal: Before the invoice's own discount.
+        details: Everything that is optional.
+    """
     return {
+        "Description__c": description,
+        "Due_Date__c": due_date.isoformat() if due_date else None,
+        "Currency__c": currency,
+        "Subtotal__c": float(subtotal.decimal),
+        "Total__c": float(total.decimal),
+        SYNC_MESSAGE: None,
+        **dict.fromkeys(PREVIEW_FIELDS),
         "Payment_Terms__c": details.terms,
         "PO_Number__c": details.po_number or None,
         "Footer__c": details.footer or None,
@@ -410,37 +434,6 @@ def detail_fields(details: Details) -> dict[str, Any]:
         "Send_On__c": details.send_on.isoformat() if details.send_on else None,
         "Payment_Methods__c": ", ".join(details.payment_methods) or None,
         "Rendering_Template__c": details.template or None,
-    }
-
-
-def header_fields(
-    *,
-    description: str,
-    due_date: date | None,
-    currency: str,
-    total: Money,
-    subtotal: Money | None = None,
-    details: Details | None = None,
-) -> dict[str, Any]:
-    """The Salesforce fields of a draft's header, and that no preview is of this content.
-
-    Args:
-        description: The memo.
-        due_date: The last day for payment.
-        currency: ISO 4217 code.
-        total: After all discounts, before taxes.
-        subtotal: Before the invoice's own discount; None where there is none.
-        details: Everything that is optional; None leaves it as it is.
-    """
-    return {
-        "Description__c": description,
-        "Due_Date__c": due_date.isoformat() if due_date else None,
-        "Currency__c": currency,
-        "Subtotal__c": float((subtotal or total).decimal),
-        "Total__c": float(total.decimal),
-        SYNC_MESSAGE: None,
-        **dict.fromkeys(PREVIEW_FIELDS),
-        **(detail_fields(details) if details else {}),
     }
 
 
