@@ -2,6 +2,8 @@
 
 from datetime import datetime
 
+from more_itertools import first_true
+
 from invoicing.connectors import salesforce, stripe
 from invoicing.domain.model.invoice import Invoice
 from invoicing.domain.model.record_ids import same_id
@@ -57,10 +59,10 @@ def lost_draft(record_id: str, customer_id: str, since: datetime) -> WholeInvoic
         customer_id: Whom it was made for.
         since: When it was about to be made (UTC).
     """
-    for candidate in stripe.client().invoices_of(customer_id, since - CLOCK_SKEW):
-        if (candidate["metadata"] or {}).get(projection.RECORD_KEY) == record_id:
-            return candidate
-    return None
+    return first_true(
+        stripe.client().invoices_of(customer_id, since - CLOCK_SKEW),
+        pred=lambda made: (made["metadata"] or {}).get(projection.RECORD_KEY) == record_id,
+    )
 
 
 def other_invoice(name: str, own: str, said: str) -> str:

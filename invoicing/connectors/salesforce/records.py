@@ -36,8 +36,7 @@ class Records(Connection):
     def update(self, sobject: str, record_id: str, fields: Mapping[str, Any]) -> None:
         """Set fields of one record."""
         path = f"sobjects/{self.own_object(sobject)}/{record_id}"
-        written = self._fields(sobject, fields)
-        self._call(self._writing(sobject), path, object, "PATCH", written)
+        self._call(self._writing(sobject), path, object, "PATCH", self._fields(sobject, fields))
 
     def delete(self, sobject: str, record_id: str) -> None:
         """Delete one record with its details; NotFound if there is none."""
