@@ -24,12 +24,12 @@ def word_batches(words: Iterable[str], *, named: int = 1) -> Iterator[tuple[str,
         words: What is looked for.
         named: How many times the query names each.
     """
-
-    def length(word: str) -> int:
-        return named * len(quote(f"{literal(word)}, "))
-
     return constrained_batches(
-        dict.fromkeys(words), LIST_LENGTH, salesforce.COLLECTION, get_len=length, strict=False
+        dict.fromkeys(words),
+        LIST_LENGTH,
+        salesforce.COLLECTION,
+        get_len=lambda word: named * len(quote(f"{literal(word)}, ")),
+        strict=False,
     )
 
 
