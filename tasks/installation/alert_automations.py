@@ -15,23 +15,22 @@ from uuid import UUID
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.events.actions import SendNotification
-from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
+from prefect.events.schemas.automations import AutomationCore, Posture
 from prefect.exceptions import ObjectNotFound
 from prefect.types import SecretDict
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from invoicing.settings import read
-from tasks.installation.automation_sync import OURS
+from tasks.installation.deployed_flows import flows
 from tasks.installation.recovery_automations import (
     ENDED,
     PAUSED_STATES,
-    PREFECT_YAML,
     RUNNING,
     Timing,
+    automation,
     automations,
     events,
-    flows_of,
 )
 
 BLOCK = "invoicing-notifications"
@@ -99,10 +98,9 @@ def all_automations(client: SyncPrefectClient) -> list[AutomationCore]:
     Raises:
         Misconfigured: Settings of either group are wrong.
     """
-    flows = flows_of(PREFECT_YAML)
-    address = _address(client)
-    told = notifications(read(Notifications), flows, address) if address else []
-    return automations(read(Timing), flows) + told
+    deployed, address = flows(), _address(client)
+    told = notifications(read(Notifications), deployed, address) if address else []
+    return automations(read(Timing), deployed) + told
 
 
 def keep_address(client: SyncPrefectClient) -> str:
@@ -135,94 +133,81 @@ def mistakes(client: SyncPrefectClient) -> list[str]:
 def notifications(told: Notifications, flows: list[str], address: UUID) -> list[AutomationCore]:
     """Automations that tell of failures, crashes, questions, late nights and silence."""
 
-    def automation(
-        name: str, description: str, about: list[str], body: str, trigger: dict[str, Any]
+    def tell(
+        when: str, description: str, about: list[str], body: str, **trigger: Any
     ) -> AutomationCore:
-        role = {"prefect.resource.role": "flow", "prefect.resource.name": about}
-        trigger = {
-            "match": {"prefect.resource.id": "prefect.flow-run.*"},
-            "match_related": [role, {"prefect.resource.role": "deployment"}],
-            "threshold": 1,
-        } | trigger
-        return AutomationCore(
-            name=f"{OURS}: tell when {name}",
-            description=description,
-            tags=[OURS],
-            trigger=EventTrigger(**trigger),
-            actions=[SendNotification(block_document_id=address, subject=name, body=body)],
-        )
+        message = SendNotification(block_document_id=address, subject=when, body=body)
+        return automation(f"tell when {when}", description, about, message, **trigger)
 
     run = "{{ flow_run.name }}\n{{ flow_run|ui_url }}"
-    each: dict[str, Any] = {"for_each": {"prefect.resource.id"}, "within": timedelta(0)}
+    at_once: dict[str, Any] = {
+        "posture": Posture.Reactive,
+        "for_each": {"prefect.resource.id"},
+        "within": timedelta(0),
+    }
+    failed = at_once | {"expect": events({"Failed", "TimedOut"})}
     return [
-        automation(
+        tell(
             "an invoice was not sent",
             "A sending failed, was refused or given up: its sentence says why.",
             SENDINGS,
             run,
-            each | {"posture": Posture.Reactive, "expect": events({"Failed", "TimedOut"})},
+            **failed,
         ),
-        automation(
+        tell(
             "something failed that runs by itself",
             "Events, the nightly comparison, the doctor: its sentence says why.",
             BY_THEMSELVES,
             run,
-            each | {"posture": Posture.Reactive, "expect": events({"Failed", "TimedOut"})},
+            **failed,
         ),
-        automation(
+        tell(
             "somebody has to decide",
             "An approval, or a question of the nightly comparison: the run's name says which.",
             flows,
             run,
-            each | {"posture": Posture.Reactive, "expect": events(PAUSED_STATES)},
+            expect=events(PAUSED_STATES),
+            **at_once,
         ),
-        automation(
+        tell(
             "no run begins",
             "Runs are due and none begins: the worker is away, or the pool is paused.",
             flows,
             "Look at the worker and at `make doctor`. What is due begins when there is one.",
-            {
-                "posture": Posture.Proactive,
-                "after": events({"Late"}),
-                "expect": events(RUNNING),
-                "within": timedelta(seconds=told.idle_seconds),
-            },
+            posture=Posture.Proactive,
+            after=events({"Late"}),
+            expect=events(RUNNING),
+            within=timedelta(seconds=told.idle_seconds),
         ),
-        automation(
+        tell(
             "runs crash again and again",
             "Processes of runs die: the worker's, or a machine's memory, is in a bad way.",
             flows,
             run,
-            {
-                "posture": Posture.Reactive,
-                "expect": events({"Crashed"}),
-                "threshold": told.crashes,
-                "within": timedelta(hours=1),
-            },
+            posture=Posture.Reactive,
+            expect=events({"Crashed"}),
+            threshold=told.crashes,
+            within=timedelta(hours=1),
         ),
-        automation(
+        tell(
             "the full sync is late",
             "It has begun and not ended.",
             [NIGHTLY],
             run,
-            {
-                "posture": Posture.Proactive,
-                "for_each": {"prefect.resource.id"},
-                "after": events({"Running"}),
-                "expect": events(ENDED | PAUSED_STATES),
-                "within": timedelta(seconds=told.late_seconds),
-            },
+            posture=Posture.Proactive,
+            for_each={"prefect.resource.id"},
+            after=events({"Running"}),
+            expect=events(ENDED | PAUSED_STATES),
+            within=timedelta(seconds=told.late_seconds),
         ),
-        automation(
+        tell(
             "no full sync came to its end",
             "Nothing was compared for long: schedule, worker or server stand still.",
             [NIGHTLY],
             "Look at its schedule, at the worker and at `make doctor`.",
-            {
-                "posture": Posture.Proactive,
-                "expect": events({"Completed"}),
-                "within": timedelta(seconds=told.silent_seconds),
-            },
+            posture=Posture.Proactive,
+            expect=events({"Completed"}),
+            within=timedelta(seconds=told.silent_seconds),
         ),
     ]
 

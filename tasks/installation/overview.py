@@ -9,13 +9,9 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import (
     ArtifactCollectionFilter,
     ArtifactCollectionFilterKey,
-    DeploymentFilter,
-    DeploymentFilterName,
     DeploymentFilterTags,
     FlowRunFilter,
     FlowRunFilterEndTime,
-    FlowRunFilterState,
-    FlowRunFilterStateType,
 )
 from prefect.client.schemas.objects import ArtifactCollection, FlowRun, StateType
 from prefect.client.schemas.responses import DeploymentResponse
@@ -24,7 +20,7 @@ from prefect.client.schemas.sorting import FlowRunSort
 from invoicing.domain.model import markdown
 from invoicing.domain.model.wording import counted
 from invoicing.settings import settings
-from tasks.installation.recovery_automations import PREFECT_YAML, flows_of
+from tasks.installation.deployed_flows import READ_AT_ONCE, flows, in_state, our_deployments
 from tasks.runtime.prompts import HOW_TO_ANSWER
 from tasks.runtime.run_page import name_without_headline, publish_one_page, run_url, ui_page
 from tasks.runtime.step import step
@@ -34,8 +30,6 @@ PEOPLE = "people"
 """The tag of what people start."""
 
 FAILURES_SHOWN = timedelta(days=7)
-RUNS_READ = 200
-"""As many as Prefect lists at once."""
 
 REPORTS = {
     "drift-report": "What differed between Salesforce and Stripe, and what became of it",
@@ -78,14 +72,13 @@ def update_overview() -> str:
 
 def _read(client: SyncPrefectClient) -> Overview:
     """What there is to show of this project's deployments."""
-    ours = DeploymentFilter(name=DeploymentFilterName(any_=flows_of(PREFECT_YAML)))
-    for_people = ours.model_copy(update={"tags": DeploymentFilterTags(all_=[PEOPLE])})
     week = FlowRunFilterEndTime(after_=datetime.now(UTC) - FAILURES_SHOWN)
-    failed = FlowRunFilter(state=_is(StateType.FAILED, StateType.CRASHED), end_time=week)
+    failed = FlowRunFilter(state=in_state(StateType.FAILED, StateType.CRASHED), end_time=week)
+    for_people = our_deployments(tags=DeploymentFilterTags(all_=[PEOPLE]))
     keys = ArtifactCollectionFilter(key=ArtifactCollectionFilterKey(any_=list(REPORTS)))
     return Overview(
-        _runs(client, ours, FlowRunFilter(state=_is(StateType.PAUSED))),
-        _runs(client, ours, failed),
+        _runs(client, FlowRunFilter(state=in_state(StateType.PAUSED))),
+        _runs(client, failed),
         client.read_deployments(deployment_filter=for_people),
         client.read_latest_artifacts(artifact_filter=keys),
     )
@@ -93,7 +86,8 @@ def _read(client: SyncPrefectClient) -> Overview:
 
 def as_page(overview: Overview) -> str:
     """The page, in Markdown."""
-    tasks = sorted(overview.tasks, key=lambda each: flows_of(PREFECT_YAML).index(each.name))
+    order = flows()
+    tasks = sorted(overview.tasks, key=lambda each: order.index(each.name))
     return "\n\n".join(
         [
             "# Overview",
@@ -193,17 +187,13 @@ def _end(run: FlowRun) -> datetime:
     return run.end_time or datetime.min.replace(tzinfo=UTC)
 
 
-def _runs(client: SyncPrefectClient, ours: DeploymentFilter, which: FlowRunFilter) -> list[FlowRun]:
+def _runs(client: SyncPrefectClient, which: FlowRunFilter) -> list[FlowRun]:
     return client.read_flow_runs(
-        deployment_filter=ours,
+        deployment_filter=our_deployments(),
         flow_run_filter=which,
         sort=FlowRunSort.EXPECTED_START_TIME_DESC,
-        limit=RUNS_READ,
+        limit=READ_AT_ONCE,
     )
-
-
-def _is(*types: StateType) -> FlowRunFilterState:
-    return FlowRunFilterState(type=FlowRunFilterStateType(any_=list(types)))
 
 
 def _moment(moment: datetime | None) -> str:

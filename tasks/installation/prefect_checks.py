@@ -9,8 +9,6 @@ from urllib.parse import urlsplit
 
 import prefect
 import requests
-import yaml
-from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterName
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import ObjectNotFound
 
@@ -24,6 +22,7 @@ from tasks.installation import (
     queues,
     recovery_automations,
 )
+from tasks.installation.deployed_flows import entries, our_deployments
 from tasks.installation.prefect_server import server
 
 SERVER, PASSWORD, POOL = "Prefect server", "Prefect password", "work pool"
@@ -192,7 +191,7 @@ def _queues() -> str:
 
 def _deployments() -> str:
     found, wrong = _deployed(), []
-    for entry in _entries():
+    for entry in entries():
         name = entry["name"]
         if name not in found:
             wrong.append(f"{name!r} is not deployed")
@@ -228,7 +227,7 @@ def _compared(
 
 def _schedules() -> str:
     found, wrong = _deployed(), []
-    for entry in _entries():
+    for entry in entries():
         name = entry["name"]
         if name not in found or "schedules" not in entry:
             continue
@@ -272,18 +271,10 @@ def _automations() -> str:
     return f"All are there: runs that die are begun again; {whom}."
 
 
-def _entries() -> list[Mapping[str, Any]]:
-    entries: list[Mapping[str, Any]] = yaml.safe_load(
-        recovery_automations.PREFECT_YAML.read_text()
-    )["deployments"]
-    return entries
-
-
 def _deployed() -> dict[str, DeploymentResponse]:
-    names = [entry["name"] for entry in _entries()]
     with server() as client:
-        named = DeploymentFilter(name=DeploymentFilterName(any_=names))
-        return {found.name: found for found in client.read_deployments(deployment_filter=named)}
+        found = client.read_deployments(deployment_filter=our_deployments())
+    return {each.name: each for each in found}
 
 
 def _refuse(wrong: Sequence[str]) -> None:

@@ -11,19 +11,16 @@ Source: https://docs.prefect.io/v3/advanced/detect-zombie-flows
 """
 
 from datetime import timedelta
-from pathlib import Path
+from functools import partial
 from typing import Any
 
-import yaml
 from prefect.client.schemas.objects import StateType
-from prefect.events.actions import ChangeFlowRunState
+from prefect.events.actions import ActionTypes, ChangeFlowRunState
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tasks.installation.automation_sync import OURS
-
-PREFECT_YAML = Path(__file__).parents[2] / "prefect.yaml"
 
 HEARTBEAT = "heartbeat"
 ENDED = frozenset(["Completed", "Failed", "TimedOut", "Crashed", "Cancelled"])
@@ -70,91 +67,82 @@ class Timing(BaseSettings):
 
 def automations(timing: Timing, flows: list[str]) -> list[AutomationCore]:
     """What is done about dead runs of certain flows."""
-    related = [
-        {"prefect.resource.role": "flow", "prefect.resource.name": flows},
-        {"prefect.resource.role": "deployment"},
-    ]
-
-    def automation(
-        name: str, description: str, trigger: dict[str, Any], action: ChangeFlowRunState
-    ) -> AutomationCore:
-        any_run = {"prefect.resource.id": "prefect.flow-run.*"}
-        trigger = {"match": any_run, "match_related": related, "threshold": 1} | trigger
-        return AutomationCore(
-            name=f"{OURS}: {name}",
-            description=description,
-            tags=[OURS],
-            trigger=EventTrigger(for_each={"prefect.resource.id"}, **trigger),
-            actions=[action],
-        )
-
+    each_run = partial(automation, flows=flows, for_each={"prefect.resource.id"})
     return [
-        automation(
+        each_run(
             "silent runs have crashed",
             "Neither a heartbeat nor an end: the run died together with its worker.",
-            {
-                "posture": Posture.Proactive,
-                "after": events({HEARTBEAT} | RUNNING),
-                "expect": events(
-                    {HEARTBEAT, "Cancelling"} | ENDED | PAUSED_STATES | WAITING_STATES
-                ),
-                "within": timedelta(seconds=timing.silent_seconds),
-            },
-            ChangeFlowRunState(
+            action=ChangeFlowRunState(
                 state=StateType.CRASHED,
                 message=f"Nothing was heard of this run for {timing.silent_seconds} seconds.",
             ),
+            posture=Posture.Proactive,
+            after=events({HEARTBEAT} | RUNNING),
+            expect=events({HEARTBEAT, "Cancelling"} | ENDED | PAUSED_STATES | WAITING_STATES),
+            within=timedelta(seconds=timing.silent_seconds),
         ),
-        automation(
+        each_run(
             "crashed runs are taken up again",
             "The same run, with the same parameters, on any worker that lives.",
-            {
-                "posture": Posture.Proactive,
-                "after": events({"Crashed"}),
-                "expect": events(
-                    {HEARTBEAT, "Pending", "Cancelling"}
-                    | (ENDED - {"Crashed"})
-                    | PAUSED_STATES
-                    | WAITING_STATES
-                    | RUNNING
-                ),
-                "within": timedelta(seconds=timing.crashed_seconds),
-            },
-            again("This run had crashed and is taken up again."),
+            action=again("This run had crashed and is taken up again."),
+            posture=Posture.Proactive,
+            after=events({"Crashed"}),
+            expect=events(
+                {HEARTBEAT, "Pending", "Cancelling"}
+                | (ENDED - {"Crashed"})
+                | PAUSED_STATES
+                | WAITING_STATES
+                | RUNNING
+            ),
+            within=timedelta(seconds=timing.crashed_seconds),
         ),
-        automation(
+        each_run(
             "stuck runs are handed out again",
             "Its worker died with the run in hand, before it could begin.",
-            {
-                "posture": Posture.Proactive,
-                "after": events({"Pending"}),
-                "expect": events(
-                    {HEARTBEAT, "Cancelling"} | ENDED | PAUSED_STATES | WAITING_STATES | RUNNING
-                ),
-                "within": timedelta(seconds=timing.pending_seconds),
-            },
-            again("This run had not begun and is handed out again."),
+            action=again("This run had not begun and is handed out again."),
+            posture=Posture.Proactive,
+            after=events({"Pending"}),
+            expect=events(
+                {HEARTBEAT, "Cancelling"} | ENDED | PAUSED_STATES | WAITING_STATES | RUNNING
+            ),
+            within=timedelta(seconds=timing.pending_seconds),
         ),
-        automation(
+        each_run(
             "stillborn runs are given up",
             "A flow counts its own attempts, unless it never begins.",
-            {
-                "posture": Posture.Reactive,
-                "match": {
-                    "prefect.resource.id": "prefect.flow-run.*",
-                    "prefect.run-count": "0",
-                },
-                "expect": events({"Crashed"}),
-                "threshold": timing.stillborn_limit,
-                "within": timedelta(days=1),
-            },
-            ChangeFlowRunState(
+            action=ChangeFlowRunState(
                 state=StateType.FAILED,
                 message=f"This run could not begin {timing.stillborn_limit} times and is given "
                 "up. See its log, then start a new one.",
             ),
+            posture=Posture.Reactive,
+            match={"prefect.resource.id": "prefect.flow-run.*", "prefect.run-count": "0"},
+            expect=events({"Crashed"}),
+            threshold=timing.stillborn_limit,
+            within=timedelta(days=1),
         ),
     ]
+
+
+def automation(
+    name: str, description: str, flows: list[str], action: ActionTypes, **trigger: Any
+) -> AutomationCore:
+    """What is done about runs of certain flows, and when."""
+    usual = {
+        "match": {"prefect.resource.id": "prefect.flow-run.*"},
+        "match_related": [
+            {"prefect.resource.role": "flow", "prefect.resource.name": flows},
+            {"prefect.resource.role": "deployment"},
+        ],
+        "threshold": 1,
+    }
+    return AutomationCore(
+        name=f"{OURS}: {name}",
+        description=description,
+        tags=[OURS],
+        trigger=EventTrigger(**usual | trigger),
+        actions=[action],
+    )
 
 
 def events(states: set[str] | frozenset[str]) -> set[str]:
@@ -167,9 +155,3 @@ def again(message: str) -> ChangeFlowRunState:
     return ChangeFlowRunState(
         state=StateType.SCHEDULED, name="AwaitingRetry", message=message, force=True
     )
-
-
-def flows_of(prefect_yaml: Path) -> list[str]:
-    """The flows that are deployed; a deployment is named like its flow."""
-    deployments = yaml.safe_load(prefect_yaml.read_text())["deployments"]
-    return [deployment["name"] for deployment in deployments]

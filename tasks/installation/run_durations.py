@@ -3,21 +3,12 @@
 from datetime import UTC, datetime, timedelta
 
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import (
-    DeploymentFilter,
-    DeploymentFilterName,
-    FlowRunFilter,
-    FlowRunFilterEndTime,
-    FlowRunFilterState,
-    FlowRunFilterStateType,
-)
-from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun
-from prefect.client.schemas.sorting import FlowRunSort
+from prefect.client.schemas.filters import FlowRunFilterEndTime
+from prefect.client.schemas.objects import TERMINAL_STATES
 
 from invoicing.ledger import run_durations, stream_positions
 from invoicing.ledger.run_durations import EndedRun
-from tasks.installation.overview import RUNS_READ
-from tasks.installation.recovery_automations import PREFECT_YAML, flows_of
+from tasks.installation.deployed_flows import in_state, our_deployments, read_all, runs_of
 from tasks.runtime.step import step
 
 COUNTED_AFTER = timedelta(minutes=2)
@@ -33,28 +24,21 @@ def count_runs() -> None:
 
 def _ended(since: datetime, until: datetime) -> list[EndedRun]:
     """Our deployments' runs that ended from one instant on and before another."""
-    ours = DeploymentFilter(name=DeploymentFilterName(any_=flows_of(PREFECT_YAML)))
-    over = FlowRunFilter(
-        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(TERMINAL_STATES))),
-        end_time=FlowRunFilterEndTime(after_=since, before_=until),
-    )
-    found: list[FlowRun] = []
     with get_client(sync_client=True) as client:
-        flows = {each.id: each.name for each in client.read_deployments(deployment_filter=ours)}
-        while page := client.read_flow_runs(
-            deployment_filter=ours,
-            flow_run_filter=over,
-            sort=FlowRunSort.ID_DESC,
-            limit=RUNS_READ,
-            offset=len(found),
-        ):
-            found += page
+        ours = client.read_deployments(deployment_filter=our_deployments())
+        flows = {each.id: each.name for each in ours}
+        over = runs_of(
+            list(flows),
+            state=in_state(*TERMINAL_STATES),
+            end_time=FlowRunFilterEndTime(after_=since, before_=until),
+        )
+        found = {run.id: run for run in read_all(client.read_flow_runs, flow_run_filter=over)}
     return [
         EndedRun(
             flows[run.deployment_id],
             run.state_type.value.lower(),
             run.total_run_time.total_seconds(),
         )
-        for run in {run.id: run for run in found}.values()
+        for run in found.values()
         if run.deployment_id in flows and run.state_type and run.end_time and run.end_time < until
     ]

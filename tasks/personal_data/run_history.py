@@ -5,21 +5,17 @@ Its events, a week of them, are the server's alone: nobody can delete one.
 
 import json
 from base64 import b64decode
-from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 from more_itertools import chunked
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import (
-    DeploymentFilter,
-    DeploymentFilterName,
     FlowRunFilter,
-    FlowRunFilterDeploymentId,
     FlowRunFilterEndTime,
     FlowRunFilterId,
     FlowRunFilterState,
@@ -33,9 +29,15 @@ from prefect.filesystems import LocalFileSystem
 from prefect.results import get_default_result_storage
 
 from invoicing.domain.model.names_in_text import Mentions
+from tasks.installation.deployed_flows import (
+    READ_AT_ONCE,
+    in_state,
+    our_deployments,
+    read_all,
+    runs_of,
+)
 from tasks.installation.overview import KEY as OVERVIEW
-from tasks.installation.overview import PEOPLE, RUNS_READ
-from tasks.installation.recovery_automations import PREFECT_YAML, flows_of
+from tasks.installation.overview import PEOPLE
 from tasks.personal_data.known_as import KnownAs
 
 BEGUN_AGAIN_WITHIN = timedelta(hours=1)
@@ -46,8 +48,6 @@ BULK = 50
 ERASE = "erase-customer"
 """The flow whose runs stay, but for those that were refused: they name an id, and prove that the
 customer was erased."""
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,19 +74,20 @@ def find(client: SyncPrefectClient, known: KnownAs) -> History:
     A run is if the ledger names it in a row of the customer's, or if people started it and its
     name, parameters or outcome mention the customer. Of any run's pages, those are that do.
     """
-    deployments = {each.id: each for each in _deployments(client)}
+    deployed = client.read_deployments(deployment_filter=our_deployments())
+    deployments: dict[Any, Any] = {each.id: each for each in deployed}
     ours, people = list(deployments), [i for i, d in deployments.items() if PEOPLE in d.tags]
     named = [UUID(run) for run in sorted(known.runs) if _is_id(run)]
     runs = {
         run.id: run
-        for some in chunked(named, RUNS_READ)
+        for some in chunked(named, READ_AT_ONCE)
         for run in client.read_flow_runs(
-            flow_run_filter=_of(ours, id=FlowRunFilterId(any_=some)), limit=RUNS_READ
+            flow_run_filter=runs_of(ours, id=FlowRunFilterId(any_=some)), limit=READ_AT_ONCE
         )
     }
     runs |= {
         run.id: run
-        for run in _runs(client, _of(people))
+        for run in read_all(client.read_flow_runs, flow_run_filter=runs_of(people))
         if known.mentions.about(_texts(run)) is not None
     }
     flows = {run.id: deployments[run.deployment_id].name for run in runs.values()}
@@ -95,7 +96,7 @@ def find(client: SyncPrefectClient, known: KnownAs) -> History:
     ]
     pages = [
         page
-        for page in _pages(client, _of(ours))
+        for page in read_all(client.read_artifacts, flow_run_filter=runs_of(ours))
         if page.key != OVERVIEW and known.mentions.about(_data(page)) is not None
     ]
     return History(flows, found, pages)
@@ -146,45 +147,15 @@ def delete_older(client: SyncPrefectClient, end: datetime) -> int:
     Returns:
         Number of runs.
     """
-    ours = [each.id for each in _deployments(client)]
-    ended = FlowRunFilterState(type=FlowRunFilterStateType(any_=sorted(TERMINAL_STATES)))
-    old = _of(ours, state=ended, end_time=FlowRunFilterEndTime(before_=end))
+    ours = [each.id for each in client.read_deployments(deployment_filter=our_deployments())]
     _delete_old_results(client, ours, end)
-    return _delete_runs(client, old)
-
-
-def _deployments(client: SyncPrefectClient) -> list[Any]:
-    ours = DeploymentFilter(name=DeploymentFilterName(any_=flows_of(PREFECT_YAML)))
-    return client.read_deployments(deployment_filter=ours)
-
-
-def _of(deployments: list[UUID], **also: Any) -> FlowRunFilter:
-    return FlowRunFilter(deployment_id=FlowRunFilterDeploymentId(any_=deployments), **also)
-
-
-def _all(page: Callable[[int], list[T]]) -> Iterator[T]:
-    """Everything that a list has, page by page from an offset."""
-    offset = 0
-    while some := page(offset):
-        yield from some
-        offset += len(some)
-
-
-def _runs(client: SyncPrefectClient, which: FlowRunFilter) -> Iterator[FlowRun]:
-    return _all(
-        lambda offset: client.read_flow_runs(flow_run_filter=which, limit=RUNS_READ, offset=offset)
-    )
-
-
-def _pages(client: SyncPrefectClient, which: FlowRunFilter) -> Iterator[Artifact]:
-    return _all(
-        lambda offset: client.read_artifacts(flow_run_filter=which, limit=RUNS_READ, offset=offset)
-    )
+    ended = FlowRunFilterEndTime(before_=end)
+    return _delete_runs(client, runs_of(ours, state=in_state(*TERMINAL_STATES), end_time=ended))
 
 
 def _log(client: SyncPrefectClient, run: FlowRun, mentions: Mentions) -> list[str]:
     its = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run.id]))
-    lines = _all(lambda offset: client.read_logs(its, limit=RUNS_READ, offset=offset))
+    lines = read_all(client.read_logs, log_filter=its)
     return [mine for line in lines if (mine := mentions.about(line.message))]
 
 
@@ -215,7 +186,7 @@ def _delete_runs(client: SyncPrefectClient, which: FlowRunFilter) -> int:
     """Delete ended runs, after their pages, which would stay; Prefect deletes their logs itself."""
     while pages := [
         page
-        for page in client.read_artifacts(flow_run_filter=which, limit=RUNS_READ)
+        for page in client.read_artifacts(flow_run_filter=which, limit=READ_AT_ONCE)
         if page.key != OVERVIEW
     ]:
         for page in pages:
@@ -236,7 +207,10 @@ def _delete_page(client: SyncPrefectClient, page: Artifact) -> None:
 def _delete_old_results(client: SyncPrefectClient, ours: list[UUID], end: datetime) -> None:
     """Delete old files of results, but none that a run which goes on may still want."""
     going_on = FlowRunFilterStateType(not_any_=sorted(TERMINAL_STATES))
-    living = _runs(client, _of(ours, state=FlowRunFilterState(type=going_on)))
+    living = read_all(
+        client.read_flow_runs,
+        flow_run_filter=runs_of(ours, state=FlowRunFilterState(type=going_on)),
+    )
     begun = min([end, *(run.start_time for run in living if run.start_time)]).timestamp()
     for path in _result_files():
         with suppress(FileNotFoundError):

@@ -19,7 +19,8 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Completed, Crashed, Failed, Running, Scheduled, Suspended
 
 from invoicing.settings import settings
-from tasks.installation import alert_automations, automation_sync, recovery_automations
+from tasks.installation import alert_automations, automation_sync
+from tasks.installation.deployed_flows import flows
 from tests.prefect_server import QUIET, prefect_server
 from tests.prefect_worker import eventually
 
@@ -178,8 +179,7 @@ def test_the_address_is_kept_as_a_secret_and_follows_the_settings(
 
 def test_what_is_told_of_is_deployed() -> None:
     """Names of flows that are told of are names of deployments."""
-    flows = set(recovery_automations.flows_of(recovery_automations.PREFECT_YAML))
-    assert flows >= {*alert_automations.SENDINGS, *alert_automations.BY_THEMSELVES}
+    assert set(flows()) >= {*alert_automations.SENDINGS, *alert_automations.BY_THEMSELVES}
     assert (
         alert_automations.Notifications(url=None).silent_seconds > timedelta(days=1).total_seconds()
     )
