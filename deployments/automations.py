@@ -4,7 +4,6 @@
 `python -m deployments` does both. It is the server of ``PREFECT_API_URL``.
 """
 
-import asyncio
 import sys
 
 import httpx
@@ -18,8 +17,7 @@ from tasks.installation import alert_automations, automation_sync, queues
 def main() -> None:
     """Apply automations and queues, and say what was done, or what is in the way."""
     try:
-        limits = read(queues.Limits)
-        for name, what in asyncio.run(queues.apply(limits)).items():
+        for name, what in queues.apply(read(queues.Limits)).items():
             sys.stdout.write(f"queue {name}: {what}\n")
         with get_client(sync_client=True) as client:
             sys.stdout.write(

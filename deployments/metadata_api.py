@@ -13,14 +13,16 @@ import shutil
 import subprocess
 import time
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
 import requests
+from more_itertools import map_reduce
 from simple_salesforce.api import Salesforce
 from simple_salesforce.exceptions import SalesforceError
 
@@ -92,8 +94,7 @@ def _asked(program: str, *command: str) -> Mapping[str, Any]:
     if ran.returncode or "result" not in answer:
         why = str(answer.get("message") or ran.stderr or f"status {ran.returncode}")
         raise Misconfigured(f"sf {' '.join(command)} failed: {' '.join(why.split())}")
-    result: Mapping[str, Any] = answer["result"]
-    return result
+    return dict(answer["result"])
 
 
 @dataclass(frozen=True)
@@ -139,16 +140,11 @@ class MetadataApi:
         Raises:
             InvoicingError: the org does not answer, or refuses.
         """
-        asked: dict[str, list[str]] = {}
-        for kind, name in components:
-            asked.setdefault(kind, []).append(escape(name))
+        asked = {kind: [*map(escape, names)] for kind, names in _by_kind(components).items()}
         with _translated_errors():
             api = self._client.mdapi
             process = _begun(api.retrieve("", single_package=True, unpackaged=asked))
-            for _ in _patience("retrieve", process):
-                state, why, _ = api.check_retrieve_status(process)
-                if state not in UNDER_WAY:
-                    break
+            state, why, _ = _ended("retrieve", process, api.check_retrieve_status)
             if state != "Succeeded":
                 raise Rejected(f"Salesforce did not retrieve the pages: {why or state}")
             _, _, _, content = api.retrieve_zip(process)
@@ -169,10 +165,7 @@ class MetadataApi:
             api = self._client.mdapi
             options = {"checkOnly": str(check_only).lower(), "ignoreWarnings": "true"}
             process = _begun(api.deploy(io.BytesIO(content), sandbox=False, **options))
-            for _ in _patience("deploy", process):
-                state, detail, components, tests = api.check_deploy_status(process)
-                if state not in UNDER_WAY:
-                    break
+            state, detail, components, tests = _ended("deploy", process, api.check_deploy_status)
         found = [
             Problem(str(error["file"] or error["type"]), str(error["message"]))
             for error in (components or {}).get("errors", ())
@@ -204,17 +197,18 @@ def packed(files: Mapping[str, bytes], components: Iterable[Component]) -> bytes
 
 def manifest(components: Iterable[Component]) -> str:
     """A ``package.xml``."""
-    by_kind: dict[str, list[str]] = {}
-    for kind, name in sorted(components):
-        by_kind.setdefault(kind, []).append(f"        <members>{escape(name)}</members>\n")
-    types = "".join(
-        f"    <types>\n{''.join(members)}        <name>{kind}</name>\n    </types>\n"
-        for kind, members in by_kind.items()
-    )
+    types = ""
+    for kind, names in _by_kind(sorted(components)).items():
+        members = "".join(f"        <members>{escape(name)}</members>\n" for name in names)
+        types += f"    <types>\n{members}        <name>{kind}</name>\n    </types>\n"
     return (
         f'<?xml version="1.0" encoding="UTF-8"?>\n<Package xmlns="{NAMESPACE}">\n{types}'
         f"    <version>{SALESFORCE_API_VERSION}</version>\n</Package>\n"
     )
+
+
+def _by_kind(components: Iterable[Component]) -> dict[str, list[str]]:
+    return map_reduce(components, itemgetter(0), itemgetter(1))
 
 
 def _begun(answer: tuple[str | None, str | None]) -> str:
@@ -229,18 +223,22 @@ def _begun(answer: tuple[str | None, str | None]) -> str:
     return process
 
 
-def _patience(what: str, process: str) -> Iterator[None]:
-    """Come back each second, for half an hour.
+def _ended(
+    what: str, process: str, status: Callable[[str], tuple[Any, ...]]
+) -> tuple[Any, ...]:
+    """The status of what the org does, once that has ended; it is asked each second.
 
     Raises:
-        TransientError: it is over.
+        TransientError: it has not ended within half an hour.
     """
     ends = time.monotonic() + PATIENCE_SECONDS
-    yield
-    while time.monotonic() < ends:
+    while (answer := status(process))[0] in UNDER_WAY:
+        if time.monotonic() >= ends:
+            raise TransientError(
+                f"Salesforce has not ended the {what} {process} within half an hour."
+            )
         time.sleep(POLL_SECONDS)
-        yield
-    raise TransientError(f"Salesforce has not ended the {what} {process} within half an hour.")
+    return answer
 
 
 @contextmanager

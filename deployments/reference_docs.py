@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -86,12 +86,11 @@ def errors_page() -> str:
     return ERRORS + "".join(rows) + last
 
 
-def error_kinds() -> Iterator[type[errors.InvoicingError]]:
+def error_kinds() -> list[type[errors.InvoicingError]]:
     """Every kind of error that is raised on purpose, the base of all aside."""
-    defined = {each for each in vars(errors).values() if isinstance(each, type)}
-    for each in defined - {errors.InvoicingError}:
-        if issubclass(each, errors.InvoicingError):
-            yield each
+    base = errors.InvoicingError
+    defined = {each for each in vars(errors).values() if isinstance(each, type)}  # each by any name
+    return [each for each in defined - {base} if issubclass(each, base)]
 
 
 def permissions_page() -> str:
@@ -154,7 +153,8 @@ def _kind(field: dict[str, Any], schema: dict[str, Any]) -> str:
     field = held[0] if held else field
     if "$ref" in field:
         name = field["$ref"].rpartition("/")[2]
-        return _kind(schema["definitions"][name], schema) if _is_choice(name, schema) else name
+        group = schema["definitions"][name]
+        return name if "properties" in group else _kind(group, schema)
     if "enum" in field:
         return " · ".join(f"`{each}`" for each in field["enum"] if each)
     if field.get("type") == "array":
@@ -165,10 +165,6 @@ def _kind(field: dict[str, Any], schema: dict[str, Any]) -> str:
 def _alternatives(field: dict[str, Any]) -> list[dict[str, Any]]:
     """What a field may hold, where that is a group or left as usual."""
     return [*field.get("allOf", ()), *field.get("anyOf", ())]
-
-
-def _is_choice(name: str, schema: dict[str, Any]) -> bool:
-    return "properties" not in schema["definitions"][name]
 
 
 def _default(value: object) -> str:

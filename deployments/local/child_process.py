@@ -67,11 +67,6 @@ class Service:
         """The process, also the id of its group."""
         return self._process.pid
 
-    @property
-    def ended_well(self) -> bool:
-        """Whether it has done its work and is gone."""
-        return self._process.poll() == 0
-
     def check(self) -> None:
         """Make sure that it runs.
 

@@ -17,15 +17,15 @@ import requests
 import stripe
 from pydantic import SecretStr
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from deployments.local.child_process import StackError
 from deployments.local.stack import (
     SALESFORCE_KEY,
     SALESFORCE_ORG,
     SALESFORCE_SECRET,
-    STRIPE_KEY,
     Stack,
+    stripe_client,
 )
 from deployments.local.waiting import POLL_SECONDS, Patience
 from invoicing.connectors.prefect import Prefect
@@ -82,11 +82,7 @@ class Story:
                 url=urls.salesforce,
             )
         )
-        base = dict.fromkeys(("api", "connect", "files", "meter_events"), urls.stripe)
-        self.dashboard = stripe.StripeClient(
-            STRIPE_KEY,
-            base_addresses=base,  # type: ignore[arg-type]
-        ).v1
+        self.dashboard = stripe_client(urls)
 
     def step(self, number: int, title: str) -> None:
         """Begin a chapter."""
@@ -167,6 +163,17 @@ class Story:
         )
         answer.raise_for_status()
         return answer.json()
+
+    def in_dashboard(self, due_days: int, line: dict[str, Any] | None = None) -> stripe.Invoice:
+        """Make an invoice of the story's first customer in Stripe; a draft where it has no line."""
+        customer = self.record("INV-0001")["Stripe_Customer_Id__c"]
+        new: Any = {"customer": customer, "collection_method": "send_invoice"}
+        made = self.dashboard.invoices.create(new | {"days_until_due": due_days})
+        if line:
+            lines: Any = {"lines": [line]}
+            self.dashboard.invoices.add_lines(made.id, lines)
+            self.dashboard.invoices.finalize_invoice(made.id)
+        return made
 
     def wait_for_events(self) -> None:
         """Wait until every event so far was delivered and handled."""
@@ -259,15 +266,7 @@ def send_and_pay(story: Story, name: str) -> None:
 def miss_the_webhooks(story: Story) -> None:
     """Step 5, after which events stay switched off."""
     story.step(5, "Webhooks are down, and a customer pays")
-    due = (date.today() + timedelta(days=14)).isoformat()
-    story.run(
-        "raise-invoice",
-        account="Soylent GmbH",
-        description="Schulung",
-        due_date=due,
-        lines=[{"product": "Training Day", "quantity": "2"}],
-    )
-    name = story.newest_name()
+    name = draft(story, "Soylent GmbH", "Training Day", "2", description="Schulung")
     story.run("send-invoice", invoice=name)
     story.wait_for_events()
     story.say("Webhooks are switched off, for good; scheduled polls wait.")
@@ -283,10 +282,7 @@ def drift_apart(story: Story) -> None:
     """Step 6."""
     story.step(6, "Both sides drift apart, and the nightly sync repairs them")
     overwritten = story.record("INV-0001")
-    customer = overwritten["Stripe_Customer_Id__c"]
-    new: Any = {"customer": customer, "collection_method": "send_invoice", "days_until_due": 30}
-
-    draft = story.dashboard.invoices.create(new)
+    draft = story.in_dashboard(30)
     story.say("Somebody makes a draft in Stripe's dashboard, and syncs it to Salesforce …")
     story.run("sync-invoice", invoice=draft.id)
     tombstone = story.newest_name()
@@ -296,10 +292,7 @@ def drift_apart(story: Story) -> None:
     story.salesforce.update("Stripe_Invoice__c", overwritten["Id"], {"Status__c": "Void"})
     story.say("Somebody overwrites INV-0001's status in Salesforce: Paid becomes Void.")
 
-    made = story.dashboard.invoices.create(new)
-    lines: Any = {"lines": [{"amount": 49900, "description": "Support, by phone"}]}
-    story.dashboard.invoices.add_lines(made.id, lines)
-    story.dashboard.invoices.finalize_invoice(made.id)
+    made = story.in_dashboard(30, {"amount": 49900, "description": "Support, by phone"})
     story.say(f"Somebody bills Acme in Stripe's dashboard only: {made.id}.")
 
     said = story.run("full-sync")
@@ -354,27 +347,24 @@ def leave_some_work(story: Story) -> None:
 
 def bill_long_ago(story: Story) -> str:
     """Let somebody have billed a customer in Stripe's dashboard a while ago; returns its id."""
-    customer = story.record("INV-0001")["Stripe_Customer_Id__c"]
     away = timedelta(days=45).total_seconds()
     story.sandbox("POST", "webhooks", enabled=False, drop=True)
     story.sandbox("POST", "clock", advance=-away)
-    new: Any = {"customer": customer, "collection_method": "send_invoice", "days_until_due": 14}
-    made = story.dashboard.invoices.create(new)
-    lines: Any = {"lines": [{"amount": 89000, "description": "Support in October"}]}
-    story.dashboard.invoices.add_lines(made.id, lines)
-    story.dashboard.invoices.finalize_invoice(made.id)
+    made = story.in_dashboard(14, {"amount": 89000, "description": "Support in October"})
     story.sandbox("POST", "clock", advance=away)
     story.sandbox("POST", "webhooks", enabled=True)
     story.say(f"Acme was billed in Stripe's dashboard 45 days ago and has not paid: {made.id}.")
     return made.id
 
 
-def draft(story: Story, account: str, product: str, quantity: str = "1") -> str:
+def draft(
+    story: Story, account: str, product: str, quantity: str = "1", description: str = ""
+) -> str:
     """Raise a draft of one product, due in two weeks; returns its name."""
     story.run(
         "raise-invoice",
         account=account,
-        description=product,
+        description=description or product,
         due_date=(date.today() + timedelta(days=14)).isoformat(),
         lines=[{"product": product, "quantity": quantity}],
     )
@@ -387,12 +377,12 @@ def closing_table(story: Story) -> Table:
     Raises:
         NotAsToldError: they do not agree.
     """
-    table = Table(title="Both systems, side by side", title_justify="left")
-    for heading in ("Invoice", "Account", "Number"):
-        table.add_column(heading)
-    for heading in ("Salesforce", "Stripe"):
-        table.add_column(heading, justify="right")
-    table.add_column("")
+    sides = [Column(side, justify="right") for side in ("Salesforce", "Stripe")]
+    table = Table(
+        *("Invoice", "Account", "Number", *sides, ""),
+        title="Both systems, side by side",
+        title_justify="left",
+    )
     disagree = []
     for record in story.records():
         ours = f"{record['Status__c']} {record['Total__c'] or 0:,.2f} {record['Currency__c']}"

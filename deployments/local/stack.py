@@ -16,7 +16,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +30,7 @@ import stripe
 from deployments.local import prefect_database_cache
 from deployments.local.child_process import POLL_SECONDS, Service, StackError, listen, reserve
 from deployments.server import LEASES, LEASES_ON_DISK
+from invoicing.settings import STRIPE_API_VERSION
 
 ROOT = Path(__file__).parents[2]
 SALESFORCE_PACKAGE = ROOT / "deployments/salesforce/force-app/main/default"
@@ -52,7 +53,6 @@ STOP_SECONDS = 20
 
 STRIPE_KEY = "sk_live_51" + ("Sandbox" * 14)[:97]  # what the sandboxes expect, long as a real one
 STRIPE_ACCOUNT = "acct_1SandboxAcme"
-STRIPE_API_VERSION = "2026-10-28.endive"
 SALESFORCE_ORG = "00DHs0000000001MAA"
 SALESFORCE_KEY = "3MVG9sandboxConsumerKey"
 SALESFORCE_SECRET = "sandbox-consumer-secret"  # noqa: S105
@@ -140,6 +140,12 @@ def environment(
     )
 
 
+def stripe_client(urls: Urls) -> stripe.V1Services:
+    """Stripe's SDK, as whoever has the account's key uses it."""
+    base: Any = dict.fromkeys(("api", "connect", "files", "meter_events"), urls.stripe)
+    return stripe.StripeClient(STRIPE_KEY, base_addresses=base).v1
+
+
 class Stack:
     """All programs of the project on one machine, for as long as a `with` block lasts."""
 
@@ -194,7 +200,7 @@ class Stack:
         """
         with ExitStack() as exits:
             exits.enter_context(occupied(self.state))
-            exits.enter_context(termination_as_exit())
+            exits.enter_context(signals_handled([signal.SIGTERM], exit_as_told))
             exits.callback(self._stop)
             self._prepare()
             self._start()
@@ -211,9 +217,8 @@ class Stack:
         Raises:
             StackError: Names the program that does not, with the end of its log.
         """
-        for name, service in self._services.items():
-            if not (name in ERRANDS and service.ended_well):
-                service.check()
+        for service in self._services.values():
+            service.check()
 
     def start_worker(self, pool: str, worker_type: WorkerType) -> None:
         """Create a work pool and start a worker for it; returns when the pool is served."""
@@ -307,14 +312,12 @@ class Stack:
         return {"SF_ACCESS_TOKEN": token, "SF_ORG_INSTANCE_URL": self.urls.salesforce}
 
     def _register_webhook(self) -> str:
-        base: Any = dict.fromkeys(("api", "connect", "files", "meter_events"), self.urls.stripe)
         endpoint: Any = {
             "url": self.urls.webhook,
             "enabled_events": ["*"],
             "api_version": STRIPE_API_VERSION,
         }
-        client = stripe.StripeClient(STRIPE_KEY, base_addresses=base)
-        secret = client.v1.webhook_endpoints.create(endpoint).secret
+        secret = stripe_client(self.urls).webhook_endpoints.create(endpoint).secret
         if not secret:
             raise StackError("The Stripe sandbox gave no signing secret")
         return secret
@@ -347,7 +350,8 @@ class Stack:
 
     def _until_served(self, pool: str) -> None:
         """Wait until a pool has a worker, all programs running."""
-        while self._get_pool(pool)["status"] != "READY":
+        url = f"{self.urls.prefect_api}/work_pools/{pool}"
+        while self._http.get(url).raise_for_status().json()["status"] != "READY":
             self.check()
             time.sleep(POLL_SECONDS)
         self._report(worker_of(pool), "ready")
@@ -368,10 +372,6 @@ class Stack:
     def _launch_worker(self, pool: str) -> None:
         self._launch(worker_of(pool), "prefect", "worker", "start", "--pool", pool)
 
-    def _get_pool(self, pool: str) -> dict[str, Any]:
-        answer = self._http.get(f"{self.urls.prefect_api}/work_pools/{pool}")
-        return dict(answer.raise_for_status().json())
-
     @property
     def _prefect_home(self) -> Path:
         return self.state / "prefect"
@@ -379,7 +379,7 @@ class Stack:
     def _stop(self) -> None:
         workers = [s for s in self._services.values() if s.name.startswith("worker")]
         others = [s for s in self._services.values() if s not in workers]
-        with interrupts_ignored():
+        with signals_handled([signal.SIGINT, signal.SIGTERM], signal.SIG_IGN):
             for group in (workers, others):
                 for service in group:
                     service.terminate()
@@ -433,26 +433,18 @@ def occupied(state: Path) -> Iterator[None]:
 
 
 @contextmanager
-def termination_as_exit() -> Iterator[None]:
-    """Let SIGTERM leave `with` blocks the way Ctrl-C does."""
-
-    def leave(number: int, _frame: object) -> None:
-        raise SystemExit(128 + number)
-
-    before = signal.signal(signal.SIGTERM, leave)
+def signals_handled(
+    numbers: Iterable[signal.Signals], handler: Callable[[int, Any], None] | signal.Handlers
+) -> Iterator[None]:
+    """Handle signals in another way than before."""
+    before = {number: signal.signal(number, handler) for number in numbers}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, usual in before.items():
+            signal.signal(number, usual)
 
 
-@contextmanager
-def interrupts_ignored() -> Iterator[None]:
-    """Let nothing stop the stopping."""
-    signals = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, signal.SIG_IGN) for number in signals]
-    try:
-        yield
-    finally:
-        for number, handler in zip(signals, before, strict=True):
-            signal.signal(number, handler)
+def exit_as_told(number: int, _frame: object) -> None:
+    """Let a signal leave `with` blocks the way Ctrl-C does."""
+    raise SystemExit(128 + number)

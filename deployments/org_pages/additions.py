@@ -9,7 +9,7 @@ forcedotcom/sf-skills.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import count
+from itertools import chain, count
 from textwrap import indent
 from urllib.parse import unquote
 
@@ -111,11 +111,10 @@ def completed(page: Page) -> Change:
     sobject = object_of(page)
     if sobject is None:
         raise ValueError(f"{page.title} is of another object")
-    steps = _LAYOUT_STEPS if page.kind == LAYOUT else _LIGHTNING_PAGE_STEPS
     text = page.text
     added: list[str] = []
     left: list[str] = []
-    for step in steps:
+    for step in _STEPS[page.kind]:
         became, said = step(text, read(text), sobject)
         if said:
             (left if became == text else added).append(said)
@@ -193,7 +192,8 @@ def _page_action(text: bytes, root: Element, sobject: str) -> tuple[bytes, str]:
     action, panel = action_of(sobject), next(_components(root, HIGHLIGHTS), None)
     if panel is None:
         return text, "It has no highlights panel, where actions are."
-    own, item = _property(panel, "actionNames"), _item(action)
+    own = _property(panel, "actionNames")
+    item = _block("valueListItems", _line("value", action))
     there = list(own.all("valueList/valueListItems")) if own else []
     configured = _said(panel, "enableActionsConfiguration")
     if configured == "false" or (not there and configured != "true"):
@@ -222,6 +222,7 @@ def _page_list(text: bytes, root: Element, sobject: str) -> tuple[bytes, str]:
         item for item in root.all("flexiPageRegions/itemInstances") if last in item.children
     )
     taken = {name for one in _components(root) for name in one.texts("identifier")}
+    identifiers = chain(["invoices"], (f"invoices{number}" for number in count(2)))
     properties = {
         "parentFieldApiName": f"{sobject}.Id",
         "relatedListApiName": LIST,
@@ -236,7 +237,7 @@ def _page_list(text: bytes, root: Element, sobject: str) -> tuple[bytes, str]:
             for name, value in properties.items()
         ),
         _line("componentName", SINGLE_LISTS[0]),
-        _line("identifier", next(n for n in _names("invoices") if n not in taken)),
+        _line("identifier", next(name for name in identifiers if name not in taken)),
     )
     return put_after(text, place, _block("itemInstances", component)), _LIST
 
@@ -266,16 +267,7 @@ def _said(component: Element, name: str) -> str:
     return found.said("value") if found else ""
 
 
-def _item(action: str) -> str:
-    return _block("valueListItems", _line("value", action))
-
-
 # -- XML
-
-
-def _names(name: str) -> Iterator[str]:
-    yield name
-    yield from (f"{name}{number}" for number in count(2))
 
 
 def _line(tag: str, text: str) -> str:
@@ -289,5 +281,7 @@ def _block(tag: str, *inner: str) -> str:
 _ACTION = "the action Raise Invoice, last of its actions"
 _LIST = "the related list Invoices"
 _EMAIL = "the field Invoice E-mail, in a section Invoicing"
-_LAYOUT_STEPS = (_layout_action, _layout_email, _layout_list)
-_LIGHTNING_PAGE_STEPS = (_page_action, _page_email, _page_list)
+_STEPS = {
+    LAYOUT: (_layout_action, _layout_email, _layout_list),
+    LIGHTNING_PAGE: (_page_action, _page_email, _page_list),
+}

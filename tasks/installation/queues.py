@@ -52,30 +52,28 @@ def wanted(limits: Limits) -> list[Queue]:
     ]
 
 
-async def apply(limits: Limits, pool: str = POOL) -> dict[str, str]:
+def apply(limits: Limits, pool: str = POOL) -> dict[str, str]:
     """Make the pool's queues the wanted ones; others keep their order behind them.
 
     Returns:
         What became of each by its name: created, updated or unchanged.
     """
     done = {}
-    async with get_client() as client:
-        present = {queue.name: queue for queue in await client.read_work_queues(pool)}
+    with get_client(sync_client=True) as client:
+        present = {queue.name: queue for queue in client.read_work_queues(pool)}
         for queue in wanted(limits):
             found = present.get(queue.name)
-            if found is None:
-                found = await client.create_work_queue(queue.name, work_pool_name=pool)
-                done[queue.name] = "created"
-            elif as_wanted(found) == queue:
+            if found and as_wanted(found) == queue:
                 done[queue.name] = "unchanged"
                 continue
-            await client.update_work_queue(
+            done[queue.name] = "updated" if found else "created"
+            found = found or client.create_work_queue(queue.name, work_pool_name=pool)
+            client.update_work_queue(
                 found.id,
                 priority=queue.priority,
                 concurrency_limit=queue.limit,
                 description=queue.description,
             )
-            done.setdefault(queue.name, "updated")
     return done
 
 

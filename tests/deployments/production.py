@@ -27,12 +27,12 @@ from deployments.local.child_process import Service, StackError, port_or_free
 from deployments.local.stack import (
     ROOT,
     SALESFORCE_PACKAGE,
-    STRIPE_API_VERSION,
     STRIPE_KEY,
     Urls,
     environment,
 )
 from deployments.local.waiting import eventually
+from invoicing.settings import STRIPE_API_VERSION
 from tests.deployments.image import Image
 from tests.prefect_worker import Prefect
 

@@ -1,6 +1,5 @@
 """Who goes first when many runs are asked for at once."""
 
-import asyncio
 from pathlib import Path
 
 from prefect.settings import PREFECT_API_URL, temporary_settings
@@ -15,7 +14,7 @@ POOL = "crowded"
 def apply(prefect: Prefect, limits: Limits) -> dict[str, str]:
     """Apply the queues to the pool of this test."""
     with temporary_settings({PREFECT_API_URL: prefect.url}):
-        return asyncio.run(queues.apply(limits, POOL))
+        return queues.apply(limits, POOL)
 
 
 def next_runs(prefect: Prefect) -> list[str]:
