@@ -1,6 +1,7 @@
 """A check, what comes of it, and all of them in a row."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal
@@ -27,6 +28,17 @@ class Wrong(Exception):
 
 class Untold(Wrong):
     """Something cannot be found out."""
+
+
+@contextmanager
+def found_as(
+    finding: type[Wrong], *errors: type[InvoicingError], remedy: str = ""
+) -> Iterator[None]:
+    """Let errors be a finding, with their own words."""
+    try:
+        yield
+    except errors as error:
+        raise finding(str(error), remedy) from error
 
 
 def ask(url: str, path: str, auth: tuple[str, str] | None = None) -> requests.Response:

@@ -1,6 +1,6 @@
 """The ledger: there, of this release, writable, and of the same time."""
 
-from invoicing.doctor.checks import Check, Wrong
+from invoicing.doctor.checks import Check, Wrong, found_as
 from invoicing.doctor.settings_checks import SETTINGS
 from invoicing.errors import TransientError
 from invoicing.ledger import database, readiness
@@ -35,19 +35,14 @@ def ledger_checks() -> list[Check]:
 
 
 def _current() -> str:
-    try:
-        with database.session():
-            pass
-    except TransientError as error:
-        raise Wrong(str(error)) from error
+    with found_as(Wrong, TransientError), database.session():
+        pass
     return f"It answers, at revision {database.HEAD}."
 
 
 def _writable() -> str:
-    try:
+    with found_as(Wrong, TransientError):
         readiness.check_writable()
-    except TransientError as error:
-        raise Wrong(str(error)) from error
     return "It takes writes."
 
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from invoicing.connectors import salesforce
 from invoicing.connectors.salesforce.pubsub import SILENCE_SECONDS, may_subscribe
-from invoicing.doctor.checks import Check, Untold, Wrong
+from invoicing.doctor.checks import Check, Untold, Wrong, found_as
 from invoicing.doctor.ledger_checks import LEDGER
 from invoicing.doctor.salesforce_checks import LOGIN
 from invoicing.errors import TransientError
@@ -36,13 +36,11 @@ def listener_checks() -> list[Check]:
 
 def _channel() -> str:
     ours = settings().salesforce
-    try:
+    reach = f"Let whoever listens reach {ours.pubsub_url}; this was asked from this machine."
+    with found_as(Untold, TransientError, remedy=reach):
         allowed = may_subscribe(
             ours.pubsub_url, salesforce.client().session(), ours.request_channel
         )
-    except TransientError as error:
-        told = f"Let whoever listens reach {ours.pubsub_url}; this was asked from this machine."
-        raise Untold(str(error), told) from error
     if not allowed:
         raise Wrong(f"The integration user may not subscribe to {ours.request_channel}.")
     return f"{ours.request_channel} is there, and the integration user may subscribe."

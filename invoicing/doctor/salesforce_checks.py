@@ -1,15 +1,15 @@
 """The Salesforce org: login, what the integration user may see and do, and what the org is like."""
 
-from collections.abc import Callable
 from functools import cache, partial
 
 from invoicing.connectors import salesforce
 from invoicing.doctor import identity
-from invoicing.doctor.checks import Check, Untold, Wrong
+from invoicing.doctor.checks import Check, Untold, Wrong, found_as
 from invoicing.doctor.settings_checks import SETTINGS
 from invoicing.domain.model.wording import first_of
 from invoicing.domain.salesforce.field_mapping import Names, OrgMapping
 from invoicing.domain.salesforce.mapping_validation import (
+    Describe,
     object_mistakes,
     own_mistakes,
     path_mistakes,
@@ -110,7 +110,7 @@ def _currency() -> str:
     return f"The org's one currency is {org.currency or settings().business.currency}."
 
 
-def _dialogues(describe: Callable[[str], salesforce.Record | None]) -> str:
+def _dialogues(describe: Describe) -> str:
     """What the package's dialogues take the org's currency for is what it is."""
     if _has_own_type(describe):
         return "The org has dialogues of its own."
@@ -128,7 +128,7 @@ def _dialogues(describe: Callable[[str], salesforce.Record | None]) -> str:
     return f"Raise Invoice bills in {said}."
 
 
-def _package(describe: Callable[[str], salesforce.Record | None]) -> str:
+def _package(describe: Describe) -> str:
     """The package is not older than this release, in what no describe of an object shows."""
     if _has_own_type(describe):
         return "The org has objects of its own."
@@ -145,11 +145,9 @@ def _mirror() -> str:
     if Names(org_mapping() or OrgMapping()).sobject(INVOICE) != _installed(INVOICE):
         return "The org has objects of its own, and no rule of the package is about these."
     asked = Query("UserSetupEntityAccess", ["DeveloperName"], where=equals("DeveloperName", MIRROR))
-    try:
+    look = "Look in Setup → Users → the integration user → View Summary → Custom Permissions."
+    with found_as(Untold, EnvironmentMismatch, Rejected, remedy=look):
         found = salesforce.client().query(asked)
-    except (EnvironmentMismatch, Rejected) as error:
-        told = "Look in Setup → Users → the integration user → View Summary → Custom Permissions."
-        raise Untold(str(error), told) from error
     if not found:
         raise Wrong(
             "The integration user has no custom permission Mirror Stripe: the org refuses what it "
@@ -164,14 +162,12 @@ def _installed(name: str) -> str:
     return f"{namespace}__{name}" if namespace else name
 
 
-def _has_own_type(describe: Callable[[str], salesforce.Record | None]) -> bool:
+def _has_own_type(describe: Describe) -> bool:
     """Whether the org does without the package's settings, having a mapping of its own."""
     return bool(settings().mapping) and describe(_installed(SETTING)) is None
 
 
-def _setting(
-    describe: Callable[[str], salesforce.Record | None], record: str, field: str
-) -> str | None:
+def _setting(describe: Describe, record: str, field: str) -> str | None:
     """What a record of the package's custom metadata says; None: there is none, or it is empty."""
     kind, column = _installed(SETTING), _installed(field)
     described = describe(kind)
@@ -183,7 +179,7 @@ def _setting(
     return found[0][column] if found else None
 
 
-def _mapping(describe: Callable[[str], salesforce.Record | None]) -> str:
+def _mapping(describe: Describe) -> str:
     mapping = org_mapping()
     if mapping is None:
         return "There is none: the org has the package's own names."
@@ -192,7 +188,7 @@ def _mapping(describe: Callable[[str], salesforce.Record | None]) -> str:
     return "What it names beside objects and their fields is there."
 
 
-def _object(describe: Callable[[str], salesforce.Record | None], ours: str) -> str:
+def _object(describe: Describe, ours: str) -> str:
     mapping, client = org_mapping() or OrgMapping(), salesforce.client()
     if not Names(mapping).keeps(ours):
         return "The org does without it."
@@ -205,7 +201,7 @@ def _refuse(wrong: list[str]) -> None:
         raise Wrong(first_of(wrong, NAMED_AT_MOST))
 
 
-def _countries(describe: Callable[[str], salesforce.Record | None]) -> str:
+def _countries(describe: Describe) -> str:
     """Source: Salesforce's help on state and country picklists (fields with Code at the end)."""
     account = describe("Account")
     if account is None:
@@ -222,11 +218,9 @@ def _countries(describe: Callable[[str], salesforce.Record | None]) -> str:
 
 def _api_calls() -> str:
     limit = settings().salesforce.api_usage_limit
-    try:
+    grant = "Grant View Setup and Configuration, or look in Setup → Company Information."
+    with found_as(Untold, EnvironmentMismatch, Rejected, remedy=grant):
         used = salesforce.client().api_usage()
-    except (EnvironmentMismatch, Rejected) as error:
-        told = "Grant View Setup and Configuration, or look in Setup → Company Information."
-        raise Untold(str(error), told) from error
     if used >= limit:
         raise Wrong(f"{used:.0%} of the day's calls are used, and bulk work stops at {limit:.0%}.")
     return f"{used:.0%} of the day's calls are used."

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from invoicing.connectors import stripe
 from invoicing.doctor import identity
-from invoicing.doctor.checks import Check, Untold, Wrong
+from invoicing.doctor.checks import Check, Untold, Wrong, found_as
 from invoicing.doctor.settings_checks import SETTINGS
 from invoicing.domain.model.wording import counted
 from invoicing.domain.stripe.event_parsing import HANDLED_TYPES
@@ -17,7 +17,6 @@ from invoicing.receiver.account_paths import PATH, path_of
 from invoicing.settings import STRIPE_API_VERSION, Settings, settings
 
 KEY, ENDPOINT = "Stripe key", "webhook endpoint"
-RESTRICTED = "rk_"
 NOBODY = "made_up_to_ask_what_this_key_may_do"
 """An id that no object has."""
 
@@ -177,7 +176,7 @@ def _mails() -> str:
 
 
 def _permitted(permission: Permission) -> str:
-    if not settings().stripe.api_key.get_secret_value().startswith(RESTRICTED):
+    if not settings().stripe.api_key.get_secret_value().startswith("rk_"):
         return "A secret key may do everything."
     refusal = stripe.client().try_call(*permission.call)
     if refusal:
@@ -275,13 +274,11 @@ def _secret() -> str:
 def _deliveries() -> str:
     """Source: https://docs.stripe.com/api/events/list (``delivery_success``)."""
     now, account = datetime.now(UTC), stripe.client()
-    try:
+    with found_as(Untold, EnvironmentMismatch, remedy="Give the key Events: Read."):
         stuck = account.undelivered(now - LOOKED_BACK, now - DELIVERED_WITHIN)
         if stuck is None:
             return "Since yesterday, nothing was left undelivered."
         taken = account.delivered_after(stuck, HANDLED_TYPES)
-    except EnvironmentMismatch as error:
-        raise Untold(str(error), "Give the key Events: Read.") from error
     then = datetime.fromtimestamp(stuck["created"], UTC)
     said = f"Events until {then:%Y-%m-%d %H:%M} UTC were not delivered, such as {stuck['id']}"
     if taken:
