@@ -14,15 +14,16 @@ from invoicing.tracing.redaction import redacted, template_of
 NameOf = Callable[[ReadableSpan], str | None]
 
 
-class Traces:
-    """Makes spans of calls over HTTP, and of whatever its provider is asked for."""
+def provider(name_of: NameOf | None) -> TracerProvider:
+    """Makes spans of calls over HTTP, and of whatever it is asked for, from here on.
 
-    def __init__(self, name_of: NameOf | None) -> None:
-        """Begin; the last spans are sent when the process ends."""
-        self.provider = TracerProvider()
-        self.provider.add_span_processor(_Redacting(name_of or (lambda _: None)))
-        URLLib3Instrumentor().instrument(tracer_provider=self.provider, url_filter=template_of)
-        ThreadingInstrumentor().instrument()
+    The last are sent when the process ends.
+    """
+    made = TracerProvider()
+    made.add_span_processor(_Redacting(name_of or (lambda _: None)))
+    URLLib3Instrumentor().instrument(tracer_provider=made, url_filter=template_of)
+    ThreadingInstrumentor().instrument()
+    return made
 
 
 class _Redacting(BatchSpanProcessor):

@@ -6,7 +6,6 @@ named, of a status its code, and of a URL the words of the three APIs.
 """
 
 import re
-from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from opentelemetry.sdk.trace import Event, ReadableSpan
@@ -31,7 +30,7 @@ KEPT_ATTRIBUTES = frozenset(
         "url.full",
     ]
 )
-"""The attributes that leave; ``url.full`` is set by :class:`Traces` alone, as a template."""
+"""The attributes that leave; ``url.full`` is set by :func:`provider` alone, as a template."""
 
 APIS = ("/v1/", "/services/", "/api/")
 """How paths of Stripe, Salesforce and Prefect begin."""
@@ -44,8 +43,6 @@ WORD = re.compile(
 """A part of a path that is the API's own. Ids of Stripe have fourteen characters or more behind
 their ``_`` (https://docs.stripe.com/api/invoices/object), not always a digit among them; those of
 Salesforce and Prefect have digits."""
-
-ENDED_BADLY = ("FAILED", "CRASHED")
 
 
 def redacted(span: ReadableSpan, name: str) -> ReadableSpan:
@@ -71,12 +68,8 @@ def template_of(url: str) -> str:
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     path = parts.path if parts.path.startswith(APIS) else "/"
-    return f"{parts.scheme}://{host}{'/'.join(_words(path.split('/')))}"
-
-
-def _words(segments: Iterable[str]) -> Iterable[str]:
-    for segment in segments:
-        yield segment if not segment or WORD.fullmatch(segment) else "{}"
+    words = (part if not part or WORD.fullmatch(part) else "{}" for part in path.split("/"))
+    return f"{parts.scheme}://{host}{'/'.join(words)}"
 
 
 def _kept(attributes: Attributes) -> dict[str, AttributeValue]:
@@ -90,4 +83,4 @@ def _code(span: ReadableSpan) -> StatusCode:
     """
     states = [(event.attributes or {}).get("prefect.state.type") for event in span.events]
     last = next((state for state in reversed(states) if state), None)
-    return StatusCode.ERROR if last in ENDED_BADLY else span.status.status_code
+    return StatusCode.ERROR if last in ("FAILED", "CRASHED") else span.status.status_code

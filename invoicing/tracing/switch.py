@@ -14,11 +14,10 @@ from opentelemetry import trace
 from invoicing.settings import file
 
 if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import TracerProvider
     from starlette.types import ASGIApp
 
-    from invoicing.tracing.export import NameOf, Traces
-
-PREFIX = "OTEL_"
+    from invoicing.tracing.export import NameOf
 
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 
@@ -32,7 +31,7 @@ DEFAULTS = {
 }
 
 
-def traces(service: str, name_of: "NameOf | None" = None) -> "Traces | None":
+def traces(service: str, name_of: "NameOf | None" = None) -> "TracerProvider | None":
     """Begin to trace this process; None where traces are off, and then nothing is imported.
 
     Args:
@@ -42,30 +41,30 @@ def traces(service: str, name_of: "NameOf | None" = None) -> "Traces | None":
     variables = dotenv_values(file()) | os.environ
     if not any(variables.get(endpoint) for endpoint in ENDPOINTS):
         return None
-    given = {name: value for name, value in variables.items() if name.startswith(PREFIX) and value}
+    given = {name: value for name, value in variables.items() if name.startswith("OTEL_") and value}
     os.environ |= DEFAULTS | {"OTEL_SERVICE_NAME": service} | given
-    from invoicing.tracing.export import Traces
+    from invoicing.tracing.export import provider
 
-    return Traces(name_of)
+    return provider(name_of)
 
 
 @dataclass(frozen=True)
 class Program:
     """A program of ours that is traced, or is not."""
 
-    traces: "Traces | None"
+    provider: "TracerProvider | None"
 
     def end(self) -> None:
         """Send the last spans; nothing is traced any more."""
-        if self.traces:
-            self.traces.provider.shutdown()
+        if self.provider:
+            self.provider.shutdown()
 
     def traced(self, app: "ASGIApp") -> "ASGIApp":
         """An application each request of which is a span.
 
         The path is not among what it shows: it may hold a token.
         """
-        if self.traces is None:
+        if self.provider is None:
             return app
         from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 
@@ -79,7 +78,7 @@ class Program:
 
 def begin(service: str) -> Program:
     """Trace a program of ours from here on, if traces are on."""
-    begun = traces(service)
-    if begun:
-        trace.set_tracer_provider(begun.provider)
-    return Program(begun)
+    provider = traces(service)
+    if provider:
+        trace.set_tracer_provider(provider)
+    return Program(provider)

@@ -29,8 +29,7 @@ class RunTracerProvider(trace.TracerProvider):
 
 @cache
 def _provider() -> trace.TracerProvider:
-    begun = switch.traces(SERVICE, name_of)
-    return begun.provider if begun else trace.NoOpTracerProvider()
+    return switch.traces(SERVICE, name_of) or trace.NoOpTracerProvider()
 
 
 def name_of(span: "ReadableSpan") -> str | None:
