@@ -1,9 +1,12 @@
 """Make a new draft with the content of another invoice."""
 
-from typing import Literal
-
 from invoicing.domain.forms.outcomes import InvoiceOutcome
-from invoicing.domain.forms.parameters import InvoiceReference, OptionalDate, RequestId
+from invoicing.domain.forms.parameters import (
+    InvoiceReference,
+    OptionalDate,
+    PaymentTerms,
+    RequestId,
+)
 from invoicing.domain.model.invoice_details import Terms
 from invoicing.domain.salesforce.draft_from_billed import note_of_fields
 from tasks.drafting.clone_delete import write_clone
@@ -17,7 +20,7 @@ from tasks.runtime.run_page import name_run
 def clone_invoice(
     invoice: InvoiceReference,
     due_date: OptionalDate = None,
-    payment_terms: Literal["", "Net 15", "Net 30", "Net 45", "Net 60", "Net 90"] = "",
+    payment_terms: PaymentTerms = "",
     request_id: RequestId = "",
 ) -> InvoiceOutcome:
     """Make a new draft with the same lines, terms and details as an invoice in any state.

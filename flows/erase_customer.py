@@ -1,11 +1,7 @@
 """Erase one customer."""
 
-from typing import Annotated
-
-from pydantic import Field
-
 from invoicing.domain.forms.outcomes import Outcome
-from invoicing.domain.forms.parameters import Needed
+from invoicing.domain.forms.parameters import AccountId
 from tasks.personal_data.known_as import check_id
 from tasks.personal_data.one_customer import erase
 from tasks.records.environment_check import verify_environment
@@ -13,9 +9,7 @@ from tasks.runtime.flow import invoicing_flow
 
 
 @invoicing_flow("erase {account}")
-def erase_customer(
-    account: Annotated[str, Field(examples=["001Hs00003XyZaBIAV"]), Needed("the id of an Account")],
-) -> Outcome:
+def erase_customer(account: AccountId) -> Outcome:
     """Erase what is held here of one customer, and keep what accounts and exactly-once rest on.
 
     Erase it in Stripe and in Salesforce first: what they tell comes in again. It is refused while
@@ -30,7 +24,7 @@ def erase_customer(
     erased = erase(check_id(account))
     return Outcome(
         sentence=(
-            f"Erased here: {erased.sentence}. Kept: ids, amounts, states and moments, "
+            f"Erased here: {erased}. Kept: ids, amounts, states and moments, "
             "so that nothing is billed, mailed or refunded again. The invoices themselves, which "
             "the law asks to be kept for years, are in Stripe and Salesforce, and are erased there."
         )

@@ -1,11 +1,7 @@
 """Write down what is held of one customer."""
 
-from typing import Annotated
-
-from pydantic import Field
-
 from invoicing.domain.forms.outcomes import Outcome
-from invoicing.domain.forms.parameters import Needed
+from invoicing.domain.forms.parameters import AccountId
 from tasks.personal_data.known_as import check_id
 from tasks.personal_data.one_customer import export
 from tasks.records.environment_check import verify_environment
@@ -13,9 +9,7 @@ from tasks.runtime.flow import invoicing_flow
 
 
 @invoicing_flow("export what is held of {account}")
-def export_customer(
-    account: Annotated[str, Field(examples=["001Hs00003XyZaBIAV"]), Needed("the id of an Account")],
-) -> Outcome:
+def export_customer(account: AccountId) -> Outcome:
     """Write everything that is held here of one customer into a file that only its owner reads.
 
     The file lies on the worker, in the folder of reports; no page of the run has a copy. It has the

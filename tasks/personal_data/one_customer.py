@@ -4,7 +4,6 @@ No step returns what it found, for Prefect would keep that as a result.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from platform import node
 
@@ -27,34 +26,7 @@ BEGINNING = datetime(2011, 1, 1, tzinfo=UTC)
 
 UNFINISHED = frozenset({Status.DRAFT, Status.OPEN})
 
-
 MATTERS_SHOWN = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Erased:
-    """How much was erased."""
-
-    runs: int = 0
-    pages: int = 0
-    results: int = 0
-    lines: int = 0
-    exports: int = 0
-    rows: int = 0
-
-    @property
-    def sentence(self) -> str:
-        """The same in words."""
-        parts = (
-            (self.runs, "run", ", with logs and pages"),
-            (self.pages, "page", " of other runs"),
-            (self.results, "result", " of steps"),
-            (self.lines, "line", " of drift lists"),
-            (self.exports, "export", ""),
-            (self.rows, "row", " of the ledger"),
-        )
-        told = [f"{counted(number, what)}{where}" for number, what, where in parts if number]
-        return ", ".join(told) or "nothing, for nothing was left"
 
 
 @step("write down what is held of {account_id}")
@@ -74,14 +46,14 @@ def export(account_id: str) -> str:
 
 
 @step("erase {account_id}")
-def erase(account_id: str) -> Erased:
+def erase(account_id: str) -> str:
     """Erase a customer wherever it is found here, while no other run works on it.
 
     The ledger comes last, for by its rows the rest is found: a run that dies in between is begun
     again, and erases what is left.
 
     Returns:
-        What this attempt has erased.
+        How much this attempt has erased, in words.
 
     Raises:
         Rejected: something of it is not over; nothing was erased.
@@ -97,18 +69,20 @@ def erase(account_id: str) -> Erased:
         return _erase(client, known_as(account_id))
 
 
-def _erase(client: SyncPrefectClient, known: KnownAs) -> Erased:
+def _erase(client: SyncPrefectClient, known: KnownAs) -> str:
     history = run_history.find(client, known)
     _check_nothing_is_open(known, history)
     run_history.delete(client, history)
-    return Erased(
-        runs=len(history.runs),
-        pages=len(history.pages),
-        results=run_history.delete_results(known.mentions),
-        lines=report_files.delete_rows(known.mentions),
-        exports=report_files.delete_exports(known.account_id),
-        rows=sum(personal_data.erase(known.ids).values()),
+    erased = (
+        (len(history.runs), "run", ", with logs and pages"),
+        (len(history.pages), "page", " of other runs"),
+        (run_history.delete_results(known.mentions), "result", " of steps"),
+        (report_files.delete_rows(known.mentions), "line", " of drift lists"),
+        (report_files.delete_exports(known.account_id), "export", ""),
+        (sum(personal_data.erase(known.ids).values()), "row", " of the ledger"),
     )
+    told = [f"{counted(number, what)}{where}" for number, what, where in erased if number]
+    return ", ".join(told) or "nothing, for nothing was left"
 
 
 def _check_nothing_is_open(known: KnownAs, history: History) -> None:

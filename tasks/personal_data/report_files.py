@@ -3,8 +3,6 @@
 import csv
 import json
 import os
-from collections.abc import Iterator
-from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from tempfile import mkstemp
@@ -12,6 +10,7 @@ from typing import Any
 
 from invoicing.domain.model.names_in_text import Mentions
 from invoicing.settings import settings
+from tasks.personal_data import file_deletion
 
 LISTS, EXPORTS = "drift-*.csv", "customer-*.json"
 
@@ -44,26 +43,16 @@ def delete_rows(mentions: Mentions) -> int:
 
 def delete_exports(account_id: str) -> int:
     """Delete a customer's exports; returns how many."""
-    exports = list(_files(f"customer-{account_id}.json*"))
-    for path in exports:
-        path.unlink(missing_ok=True)
-    return len(exports)
+    return file_deletion.delete_where(_files(f"customer-{account_id}.json*"), lambda _: True)
 
 
 def delete_older(written: datetime) -> int:
     """Delete files that were written before an instant; returns how many."""
-    deleted = 0
-    for pattern in (LISTS, EXPORTS):
-        for path in _files(f"{pattern}*"):
-            with suppress(FileNotFoundError):
-                if path.stat().st_mtime < written.timestamp():
-                    path.unlink()
-                    deleted += 1
-    return deleted
+    return file_deletion.delete_older([*_files(f"{LISTS}*"), *_files(f"{EXPORTS}*")], written)
 
 
-def _files(pattern: str) -> Iterator[Path]:
-    yield from sorted(settings().reports.glob(pattern))
+def _files(pattern: str) -> list[Path]:
+    return sorted(settings().reports.glob(pattern))
 
 
 def _split(path: Path, mentions: Mentions) -> tuple[list[list[str]], list[list[str]]]:

@@ -38,6 +38,7 @@ from tasks.installation.deployed_flows import (
 )
 from tasks.installation.overview import KEY as OVERVIEW
 from tasks.installation.overview import PEOPLE
+from tasks.personal_data import file_deletion
 from tasks.personal_data.known_as import KnownAs
 
 BEGUN_AGAIN_WITHIN = timedelta(hours=1)
@@ -132,13 +133,9 @@ def delete_results(mentions: Mentions) -> int:
     They are found by what they hold: Prefect lists the steps of runs, and so their results, from
     events, which may have been lost.
     """
-    deleted = 0
-    for path in _result_files():
-        with suppress(FileNotFoundError):
-            if mentions.in_text(_held(path.read_bytes())):
-                path.unlink()
-                deleted += 1
-    return deleted
+    return file_deletion.delete_where(
+        _result_files(), lambda file: mentions.in_text(_held(file.read_bytes()))
+    )
 
 
 def delete_older(client: SyncPrefectClient, end: datetime) -> int:
@@ -211,11 +208,8 @@ def _delete_old_results(client: SyncPrefectClient, ours: list[UUID], end: dateti
         client.read_flow_runs,
         flow_run_filter=runs_of(ours, state=FlowRunFilterState(type=going_on)),
     )
-    begun = min([end, *(run.start_time for run in living if run.start_time)]).timestamp()
-    for path in _result_files():
-        with suppress(FileNotFoundError):
-            if path.stat().st_mtime < begun:
-                path.unlink()
+    begun = min([end, *(run.start_time for run in living if run.start_time)])
+    file_deletion.delete_older(_result_files(), begun)
 
 
 def _result_files() -> list[Path]:

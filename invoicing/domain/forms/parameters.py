@@ -98,6 +98,9 @@ AccountReference = Annotated[
     Needed("an Account"),
 ]
 
+AccountId = Annotated[str, Field(examples=["001Hs00003XyZaBIAV"]), Needed("the id of an Account")]
+"""Of an Account that may be gone, or is to be: its name is not asked for."""
+
 LineNumber = Annotated[int, Field(ge=1), Needed("the number of a line")]
 
 OptionalDate = Annotated[
@@ -210,6 +213,8 @@ CreditReason = Literal["other", "duplicate", "fraudulent", "order change", "prod
 PaidBy = Literal["bank transfer", "cheque", "cash", "other"]
 """Means of a payment that Stripe did not collect."""
 
+PaymentTerms = Literal["", "Net 15", "Net 30", "Net 45", "Net 60", "Net 90"]
+
 RequestId = Annotated[str, Field(max_length=50, pattern=r"^[\w.-]*$")]
 """For programs: the same request id asks for the same thing once."""
 
@@ -228,7 +233,7 @@ class Options(BaseModel):
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, title="More options")
 
-    payment_terms: Literal["", "Net 15", "Net 30", "Net 45", "Net 60", "Net 90"] = Field(
+    payment_terms: PaymentTerms = Field(
         "",
         title="Payment terms",
         description="Days from the day of sending, instead of a due date.",
