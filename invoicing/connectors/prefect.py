@@ -3,7 +3,7 @@
 Source: https://docs.prefect.io/v3/api-ref/rest-api
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
@@ -153,16 +153,16 @@ class Prefect:
             TransientError: the server is away.
             NotFound: it has no such run, or no longer.
         """
-        answer = self._send("GET", f"/flow_runs/{run_id}")
+        answer = self._send("GET", f"/flow_runs/{run_id}", known=[HTTPStatus.NOT_FOUND])
         if answer.status_code == HTTPStatus.NOT_FOUND:
             raise NotFound("Prefect has no such run, or no longer.")
-        run = _read(self._checked(answer), _Run)
+        run = _read(answer, _Run)
         state = run["state"] or _State()
         return RunState(run["name"], state.get("type", "SCHEDULED"), state.get("message") or "")
 
     def set_paused(self, flow: str, *, paused: bool) -> None:
         """Switch a deployment's schedules off or on."""
-        self._request("PATCH", f"/deployments/{self._deployment(flow)}", {"paused": paused})
+        self._send("PATCH", f"/deployments/{self._deployment(flow)}", {"paused": paused})
 
     def forms(self, flows: Iterable[str]) -> dict[str, dict[str, Any]]:
         """The JSON schemas of the forms of flows' deployments; what is not deployed is left out.
@@ -181,8 +181,8 @@ class Prefect:
         Raises:
             TransientError: the server is away.
         """
-        path = f"/deployments/{self._deployment(flow)}"
-        self._request("PATCH", path, {"parameter_openapi_schema": schema})
+        form = {"parameter_openapi_schema": schema}
+        self._send("PATCH", f"/deployments/{self._deployment(flow)}", form)
 
     def _create_run(
         self, flow: str, parameters: dict[str, Any], idempotency_key: str
@@ -195,12 +195,14 @@ class Prefect:
             "labels": run_labels(),
         }
         path = "/deployments/{}/create_flow_run"
-        answer = self._send("POST", path.format(self._deployment(flow)), body)
-        if answer.status_code == HTTPStatus.NOT_FOUND and self._deployments.pop(flow, ""):
-            answer = self._send("POST", path.format(self._deployment(flow)), body)  # made anew
+        known = {HTTPStatus.NOT_FOUND, *REFUSED}
+        answer = self._send("POST", path.format(self._deployment(flow)), body, known)
+        if answer.status_code == HTTPStatus.NOT_FOUND:  # it was made anew
+            self._deployments.pop(flow, None)
+            answer = self._send("POST", path.format(self._deployment(flow)), body, REFUSED)
         if answer.status_code in REFUSED:
             raise Rejected(f"{flow} does not take what was entered: {_detail(answer)}")
-        return _read(self._checked(answer), _Identified), answer.status_code
+        return _read(answer, _Identified), answer.status_code
 
     def _deployment(self, flow: str) -> str:
         if flow not in self._deployments:
@@ -209,37 +211,37 @@ class Prefect:
         return self._deployments[flow]
 
     def _call(self, method: str, path: str, shape: type[T], body: Any = None) -> T:
-        return _read(self._request(method, path, body), shape)
+        return _read(self._send(method, path, body), shape)
 
-    def _request(self, method: str, path: str, body: Any = None) -> requests.Response:
-        return self._checked(self._send(method, path, body))
+    def _send(
+        self, method: str, path: str, body: Any = None, known: Collection[int] = ()
+    ) -> requests.Response:
+        """The answer; one that refuses only with a status that the caller knows.
 
-    def _send(self, method: str, path: str, body: Any = None) -> requests.Response:
-        answer = self._sent(method, path, body)
-        if answer.status_code == HTTPStatus.FORBIDDEN and method not in SAFE_METHODS:
-            self._fetch_csrf_token()
+        Raises:
+            TransientError: the server is away, or refuses otherwise.
+        """
+        try:
             answer = self._sent(method, path, body)
-        if answer.status_code == HTTPStatus.UNAUTHORIZED:
-            raise TransientError(
-                "The Prefect server does not accept the password; check PREFECT_API_AUTH_STRING "
-                "(user:password)."
-            )
+            if answer.status_code == HTTPStatus.FORBIDDEN and method not in SAFE_METHODS:
+                self._fetch_csrf_token()
+                answer = self._sent(method, path, body)
+            if answer.status_code == HTTPStatus.UNAUTHORIZED:
+                raise TransientError(
+                    "The Prefect server does not accept the password; check "
+                    "PREFECT_API_AUTH_STRING (user:password)."
+                )
+            if answer.status_code not in known:
+                answer.raise_for_status()
+        except requests.RequestException as error:
+            self._deployments.clear()  # one that was deployed again has another id
+            raise TransientError(f"Prefect did not answer: {error}") from error
         return answer
 
     def _sent(self, method: str, path: str, body: Any) -> requests.Response:
-        try:
-            return self._session.request(
-                method, self._url + path, json=body, timeout=self._timeout, headers=self._csrf
-            )
-        except requests.RequestException as error:
-            raise self._away(error) from error
-
-    def _checked(self, answer: requests.Response) -> requests.Response:
-        try:
-            answer.raise_for_status()
-        except requests.RequestException as error:
-            raise self._away(error) from error
-        return answer
+        return self._session.request(
+            method, self._url + path, json=body, timeout=self._timeout, headers=self._csrf
+        )
 
     def _fetch_csrf_token(self) -> None:
         """Ask for a token, good for an hour, where the server wants one with every change.
@@ -248,14 +250,11 @@ class Prefect:
         Source: ``prefect.server.api.csrf_token``
         """
         client = uuid4().hex
-        answer = self._send("GET", f"/csrf-token?client={client}")
-        if answer.status_code != HTTPStatus.UNPROCESSABLE_ENTITY:
-            token = _read(self._checked(answer), _Token)["token"]
+        wants_none = HTTPStatus.UNPROCESSABLE_ENTITY
+        answer = self._send("GET", f"/csrf-token?client={client}", known=[wants_none])
+        if answer.status_code != wants_none:
+            token = _read(answer, _Token)["token"]
             self._csrf = {"Prefect-Csrf-Client": client, "Prefect-Csrf-Token": token}
-
-    def _away(self, error: requests.RequestException) -> TransientError:
-        self._deployments.clear()  # one that was deployed again has another id
-        return TransientError(f"Prefect did not answer: {error}")
 
 
 def _read(answer: requests.Response, shape: type[T]) -> T:
