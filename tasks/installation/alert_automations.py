@@ -7,13 +7,13 @@ Sources: https://docs.prefect.io/v3/concepts/automations and
 https://docs.slack.dev/tools/java-slack-sdk/guides/incoming-webhooks
 """
 
-from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.objects import BlockDocument
 from prefect.events.actions import SendNotification
 from prefect.events.schemas.automations import AutomationCore, Posture
 from prefect.exceptions import ObjectNotFound
@@ -98,18 +98,18 @@ def all_automations(client: SyncPrefectClient) -> list[AutomationCore]:
     Raises:
         Misconfigured: Settings of either group are wrong.
     """
-    deployed, address = flows(), _address(client)
-    told = notifications(read(Notifications), deployed, address) if address else []
+    deployed, kept = flows(), _kept(client)
+    told = notifications(read(Notifications), deployed, kept.id) if kept else []
     return automations(read(Timing), deployed) + told
 
 
 def keep_address(client: SyncPrefectClient) -> str:
     """Make the address that the server posts to the one of the settings; says what was done."""
     url = read(Notifications).url
-    kept = _address(client)
+    kept = _kept(client)
     if url is None:
         if kept:
-            client.delete_block_document(kept)
+            client.delete_block_document(kept.id)
         return "deleted" if kept else "none"
     CustomWebhookNotificationBlock(
         name=BLOCK,
@@ -122,12 +122,10 @@ def keep_address(client: SyncPrefectClient) -> str:
 
 def mistakes(client: SyncPrefectClient) -> list[str]:
     """Why messages would not go where the settings say, in words that continue a sentence."""
-    wanted, kept = read(Notifications).url, ""
-    with suppress(ObjectNotFound):
-        block = client.read_block_document_by_name(BLOCK, TYPE, include_secrets=True)
-        kept = block.data["secrets"][URL_IN_BLOCK]
+    wanted, kept = read(Notifications).url, _kept(client)
     address = wanted.get_secret_value() if wanted else ""
-    return [] if kept == address else ["notifications do not go to INVOICING_NOTIFICATIONS_URL"]
+    there = kept.data["secrets"][URL_IN_BLOCK] if kept else ""
+    return [] if there == address else ["notifications do not go to INVOICING_NOTIFICATIONS_URL"]
 
 
 def notifications(told: Notifications, flows: list[str], address: UUID) -> list[AutomationCore]:
@@ -212,8 +210,9 @@ def notifications(told: Notifications, flows: list[str], address: UUID) -> list[
     ]
 
 
-def _address(client: SyncPrefectClient) -> UUID | None:
+def _kept(client: SyncPrefectClient) -> BlockDocument | None:
+    """The block that holds the address, if there is one."""
     try:
-        return client.read_block_document_by_name(BLOCK, TYPE).id
+        return client.read_block_document_by_name(BLOCK, TYPE, include_secrets=True)
     except ObjectNotFound:
         return None

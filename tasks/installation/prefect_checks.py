@@ -1,7 +1,7 @@
 """Prefect's server: there, ours alone, and with everything that is deployed to it."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import zip_longest
 from typing import Any
@@ -91,9 +91,8 @@ def prefect_checks() -> list[Check]:
 
 
 def _own_settings() -> str:
-    read(queues.Limits)
-    read(recovery_automations.Timing)
-    read(alert_automations.Notifications)
+    for group in (queues.Limits, recovery_automations.Timing, alert_automations.Notifications):
+        read(group)
     return "Each one is known and well-formed."
 
 
@@ -147,7 +146,6 @@ def _leases() -> str:
 
 def _owner() -> str:
     found = prefect_server.owner()
-    prefect_server.check_owner(found)
     if found is None:
         raise Untold("The server does not say which installation it works for.", DEPLOY)
     return f"The server works for {found}."
@@ -195,34 +193,25 @@ def _deployments() -> str:
         name = entry["name"]
         if name not in found:
             wrong.append(f"{name!r} is not deployed")
-            continue
-        different = [
-            what
-            for what, wanted, is_so in _compared(entry, found[name])
-            if wanted is not None and wanted != is_so
-        ]
-        if different:
+        elif different := _different(entry, found[name]):
             wrong.append(f"{name!r} has another {', '.join(different)}")
     _refuse(wrong)
     return "All are there, as prefect.yaml has them."
 
 
-def _compared(
-    entry: Mapping[str, Any], found: DeploymentResponse
-) -> Iterator[tuple[str, Any, Any]]:
-    """What a deployment must have: what it is called, what it should be, what it is."""
-    limit = found.global_concurrency_limit
-    options = found.concurrency_options
-    crowd = entry.get("concurrency_limit", {})
-    yield "entrypoint", entry["entrypoint"], found.entrypoint
-    yield "work pool", entry["work_pool"]["name"], found.work_pool_name
-    yield "queue", entry["work_pool"]["work_queue_name"], found.work_queue_name
-    yield "limit", crowd.get("limit"), limit.limit if limit else 0
-    yield (
-        "collision strategy",
-        crowd.get("collision_strategy"),
-        options and str(options.collision_strategy.value),
-    )
+def _different(entry: Mapping[str, Any], found: DeploymentResponse) -> list[str]:
+    """What of a deployment is not as it is written, in words."""
+    pool, crowd = entry["work_pool"], entry.get("concurrency_limit", {})
+    limit, options = found.global_concurrency_limit, found.concurrency_options
+    collision = options and str(options.collision_strategy.value)
+    compared = [
+        ("entrypoint", entry["entrypoint"], found.entrypoint),
+        ("work pool", pool["name"], found.work_pool_name),
+        ("queue", pool["work_queue_name"], found.work_queue_name),
+        ("limit", crowd.get("limit"), limit.limit if limit else 0),
+        ("collision strategy", crowd.get("collision_strategy"), collision),
+    ]
+    return [what for what, wanted, is_so in compared if wanted not in (None, is_so)]
 
 
 def _schedules() -> str:
@@ -232,9 +221,9 @@ def _schedules() -> str:
         if name not in found or "schedules" not in entry:
             continue
         wanted = sorted((one["cron"], _zone(one["timezone"])) for one in entry["schedules"])
-        given = [schedule.schedule for schedule in found[name].schedules]
         is_so = sorted(
-            (str(getattr(one, "cron", "")), str(getattr(one, "timezone", ""))) for one in given
+            (str(getattr(one.schedule, "cron", "")), str(getattr(one.schedule, "timezone", "")))
+            for one in found[name].schedules
         )
         for should, has in zip_longest(wanted, is_so):
             if should != has:

@@ -58,24 +58,22 @@ def this_installation() -> str:
 
 
 def owner() -> str | None:
-    """The installation that the server works for, once one was deployed to it."""
-    with server() as client:
-        found = client.read_variable_by_name(OWNER)
-    return str(found.value) if found else None
-
-
-def check_owner(found: str | None) -> None:
-    """Refuse the server of another installation: its workers would take our runs, and ours its.
+    """The installation that the server works for: this one, or none before one was deployed to it.
 
     Raises:
-        EnvironmentMismatch: it works for another one.
+        EnvironmentMismatch: it works for another one, whose workers would take our runs, and ours
+            its.
     """
+    with server() as client:
+        variable = client.read_variable_by_name(OWNER)
+    found = str(variable.value) if variable else None
     if found not in (None, this_installation()):
         raise EnvironmentMismatch(
             f"The Prefect server at {settings().prefect_api_url} works for another installation: "
             f"{found}. Give this one a server of its own, by PREFECT_API_URL. If that one has "
             f"ended, delete the server's variable {OWNER}."
         )
+    return found
 
 
 def claim() -> None:
@@ -84,8 +82,6 @@ def claim() -> None:
     Raises:
         EnvironmentMismatch: it works for another one.
     """
-    found = owner()
-    check_owner(found)
-    if found is None:
+    if owner() is None:
         with server() as client:
             client.create_variable(VariableCreate(name=OWNER, value=this_installation()))
