@@ -19,8 +19,11 @@ ROOT = Path(__file__).parents[1]
 PROGRAMS = (("prefect", "--no-prompt", "deploy", "--all"), ("deployments.automations",))
 
 
-def deploy() -> None:
+def deploy() -> str:
     """Bring ledger, work pool, deployments, queues and automations up to date.
+
+    Returns:
+        What was done, as a sentence.
 
     Raises:
         InvoicingError: what is in the way; the programs that are started say it themselves.
@@ -34,6 +37,7 @@ def deploy() -> None:
         if subprocess.call(command, cwd=ROOT, env=environment):  # noqa: S603  ours
             raise Misconfigured("What is in the way stands above.")
     prefect.client().start("refresh-choices", {}, f"deployed-{os.urandom(8).hex()}")
+    return "Ledger, deployments, queues and automations are those of this release."
 
 
 def work_pool() -> str:

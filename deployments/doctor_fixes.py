@@ -22,7 +22,7 @@ from invoicing.settings import file, settings
 
 def fix() -> Iterator[str]:
     """Make what can be made; what was done, or is in the way, in a sentence each."""
-    for make in (webhook_endpoint, work_pool, deployed):
+    for make in (webhook_endpoint, work_pool, deploy):
         try:
             yield make()
         except (InvoicingError, Wrong, OSError) as error:
@@ -65,9 +65,3 @@ def _new_endpoint(url: str, account: str, mode: str) -> str:
         f"The webhook endpoint {made['id']} is made. Its secret is in {kept}, and Stripe will not "
         "give it again: put it into the settings of the receiver, then delete the file."
     )
-
-
-def deployed() -> str:
-    """Do what a release asks for: ledger, deployments, queues, automations."""
-    deploy()
-    return "Ledger, deployments, queues and automations are those of this release."

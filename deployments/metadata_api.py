@@ -223,9 +223,7 @@ def _begun(answer: tuple[str | None, str | None]) -> str:
     return process
 
 
-def _ended(
-    what: str, process: str, status: Callable[[str], tuple[Any, ...]]
-) -> tuple[Any, ...]:
+def _ended(what: str, process: str, status: Callable[[str], tuple[Any, ...]]) -> tuple[Any, ...]:
     """The status of what the org does, once that has ended; it is asked each second.
 
     Raises:

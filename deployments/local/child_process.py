@@ -172,10 +172,10 @@ def reserve(preferred: int = 0) -> socket.socket:
 
 
 def port_or_free(preferred: int) -> int:
-    """The preferred TCP port of the loopback interface, or a free one where it is taken."""
-    for port in (preferred, 0):
-        with socket.socket() as probe, suppress(OSError):
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(("127.0.0.1", port))
-            return int(probe.getsockname()[1])
-    raise StackError("There is no free port on 127.0.0.1")
+    """The preferred TCP port of the loopback interface, or a free one where it is taken.
+
+    Raises:
+        StackError: No port is free.
+    """
+    with listen(preferred) as probe:
+        return int(probe.getsockname()[1])

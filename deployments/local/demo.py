@@ -377,9 +377,13 @@ def closing_table(story: Story) -> Table:
     Raises:
         NotAsToldError: they do not agree.
     """
-    sides = [Column(side, justify="right") for side in ("Salesforce", "Stripe")]
     table = Table(
-        *("Invoice", "Account", "Number", *sides, ""),
+        "Invoice",
+        "Account",
+        "Number",
+        Column("Salesforce", justify="right"),
+        Column("Stripe", justify="right"),
+        "",
         title="Both systems, side by side",
         title_justify="left",
     )

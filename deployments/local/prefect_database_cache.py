@@ -8,10 +8,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 CACHED = Path(__file__).parents[2] / ".cache" / f"prefect-{version('prefect')}.db"
-MIGRATED = {
-    "PREFECT_SERVER_DATABASE_MIGRATE_ON_START": "false",
-    "PREFECT_API_BLOCKS_REGISTER_ON_START": "false",
-}
 
 
 def lay_out(home: Path) -> dict[str, str]:
@@ -27,7 +23,10 @@ def lay_out(home: Path) -> dict[str, str]:
     if not CACHED.exists():
         return {}
     shutil.copy(CACHED, home / "prefect.db")
-    return MIGRATED
+    return {
+        "PREFECT_SERVER_DATABASE_MIGRATE_ON_START": "false",
+        "PREFECT_API_BLOCKS_REGISTER_ON_START": "false",
+    }
 
 
 def keep(home: Path) -> None:

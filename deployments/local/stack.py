@@ -50,6 +50,7 @@ BATCHES = {
 """What the server's services write together; one at a time is Prefect's default."""
 ERRANDS = frozenset(["ledger", "pages", "deploy", "automations"])  # they do their work and end
 STOP_SECONDS = 20
+"""How long a program may take to stop before it is killed."""
 
 STRIPE_KEY = "sk_live_51" + ("Sandbox" * 14)[:97]  # what the sandboxes expect, long as a real one
 STRIPE_ACCOUNT = "acct_1SandboxAcme"
@@ -160,7 +161,6 @@ class Stack:
         ports: Mapping[str, int] = MappingProxyType({}),
         ledger_url: str | None = None,
         report: Report = lambda _name, _what: None,
-        stop_seconds: float = STOP_SECONDS,
     ):
         """Choose how to run; nothing starts yet.
 
@@ -174,7 +174,6 @@ class Stack:
             ports: Where programs should listen instead of at their usual ports.
             ledger_url: An empty database for the ledger, instead of SQLite's.
             report: Told what happens while the stack starts and stops.
-            stop_seconds: How long a program may take to stop before it is killed.
         """
         self.state = state.resolve()
         self.environment: dict[str, str] = {}
@@ -185,7 +184,6 @@ class Stack:
         self._ports = PORTS | dict(ports)
         self._ledger_url = ledger_url or f"sqlite:///{self.state / 'ledger.db'}"
         self._report = report
-        self._stop_seconds = stop_seconds
         self._services: dict[str, Service] = {}
         self._listeners: dict[str, socket.socket] = {}
         self._http = httpx.Client(timeout=httpx.Timeout(None), verify=False)  # noqa: S501 - on this machine
@@ -233,10 +231,6 @@ class Stack:
     def pid(self, name: str) -> int:
         """The process of a program."""
         return self._services[name].pid
-
-    def log(self, name: str) -> str:
-        """The end of a program's log."""
-        return self._services[name].tail()
 
     def _prepare(self) -> None:
         for leftover in ("prefect", "logs"):
@@ -384,7 +378,7 @@ class Stack:
                 for service in group:
                     service.terminate()
                 for service in group:
-                    service.wait(self._stop_seconds)
+                    service.wait(STOP_SECONDS)
                     self._report(service.name, "stopped")
         self._services = {}
         for listener in self._listeners.values():

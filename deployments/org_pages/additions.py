@@ -97,8 +97,7 @@ def object_of(page: Page) -> str | None:
     if page.kind == LAYOUT:
         return OBJECTS.get(page.name.partition("-")[0])
     root = read(page.text)
-    is_record_page = root.said("type") == "RecordPage"
-    return OBJECTS.get(root.said("sobjectType")) if is_record_page else None
+    return OBJECTS.get(root.said("sobjectType")) if root.said("type") == "RecordPage" else None
 
 
 def completed(page: Page) -> Change:
