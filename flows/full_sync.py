@@ -26,8 +26,6 @@ from tasks.records.environment_check import verify_environment
 from tasks.runtime.flow import invoicing_flow
 from tasks.sending.one_off_email import give_back_all_emails
 
-REPAIRABLE_KINDS = [kind for kind in Kind if kind not in KINDS_FOR_PEOPLE]
-
 
 @invoicing_flow("full sync", task_runner=SIDE_BY_SIDE)
 def full_sync(
@@ -62,7 +60,7 @@ def full_sync(
             side.result()
         compared, differ = find_drift(sync)
         silent: list[SilentAccount] = []
-        wanted = [kind for kind in only or REPAIRABLE_KINDS if kind not in KINDS_FOR_PEOPLE]
+        wanted = [kind for kind in only or Kind if kind not in KINDS_FOR_PEOPLE]
         if not dry_run:
             declined = await_approval(sync, wanted, approve_above)
             if declined:

@@ -50,10 +50,8 @@ class FlowTrigger(Generic[Place]):
             auth: ``user:password``, if it has one.
             started: Told, after a run was started that sees them, the last place of the news.
         """
-        retry_policy = RETRY_POLICY.new(
-            total=0
-        )  # it is notified again anyhow, and has to stop at once
-        self._prefect = Prefect(api_url, auth, retry_policy=retry_policy)
+        at_once = RETRY_POLICY.new(total=0)  # it is notified again anyhow, and has to stop soon
+        self._prefect = Prefect(api_url, auth, retry_policy=at_once)
         self._flow, self._key = flow, key
         self._started = started
         self._notified = asyncio.Event()

@@ -508,12 +508,13 @@ def _wrong(
         return
     name = prefix + "__".join(map(str, place)).upper()
     fields = dict(leaves(model, prefix))
-    needed = [leaf for leaf, field in fields.items() if field.is_required()]
     examples = fields[name].examples if name in fields else None
     if kind == "string_pattern_mismatch" and examples:
         yield f"{name} has to look like {examples[0]}"
     elif kind == "missing":
-        yield from (f"{leaf} is missing" for leaf in needed if f"{leaf}__".startswith(f"{name}__"))
+        for leaf, field in fields.items():
+            if field.is_required() and f"{leaf}__".startswith(f"{name}__"):
+                yield f"{leaf} is missing"
     else:
         yield f"{name}: {message.removeprefix('Value error, ')}"
 
@@ -526,9 +527,7 @@ def _unknown(model: type[BaseModel], prefix: str) -> Iterator[str]:
     sections = {name.rpartition("__")[0] for name in known}
     for name in sorted({*os.environ, *dotenv_values(file())} - {FILE}):
         word = name.upper()
-        if not word.startswith(prefix) or word.startswith(others):
-            continue
-        if word in known or word in sections or word.rpartition("__")[0] in tables:
-            continue
-        [near] = get_close_matches(word, known, 1, cutoff=0)
-        yield f"{name} is no setting; did you mean {near}?"
+        is_ours = word.startswith(prefix) and not word.startswith(others)
+        if is_ours and word not in {*known, *sections} and word.rpartition("__")[0] not in tables:
+            [near] = get_close_matches(word, known, 1, cutoff=0)
+            yield f"{name} is no setting; did you mean {near}?"

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from anyio.to_thread import run_sync
 
-from invoicing.connectors.salesforce import Salesforce, Session
+from invoicing.connectors.salesforce import Salesforce
 from invoicing.connectors.salesforce.pubsub import Change, connected
 from invoicing.errors import EventsMissed, InvoicingError, Misconfigured
 from invoicing.flow_trigger import FlowTrigger
@@ -61,7 +61,7 @@ class Listener:
                 self._pause = min(2 * self._pause, LONGEST_PAUSE_SECONDS)
 
     async def _listen(self) -> None:
-        session = await run_sync(_log_in, self._settings)
+        session = await run_sync(lambda: Salesforce(self._settings.salesforce).session())
         place = await run_sync(stream_positions.place, self._name)
         if place is None:
             self._trigger.notify()  # nobody can tell what was asked for meanwhile
@@ -90,7 +90,3 @@ def is_news(change: Change, our_user: str) -> bool:
     if change.kind in {"UPDATE", "GAP_UPDATE"}:
         return change.user != our_user
     return change.kind not in {"DELETE", "GAP_DELETE"}
-
-
-def _log_in(settings: Settings) -> Session:
-    return Salesforce(settings.salesforce).session()

@@ -1,6 +1,6 @@
 """Webhook endpoints: the path of each Stripe account."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pydantic import SecretStr
@@ -35,7 +35,7 @@ def endpoints_by_path(settings: Settings) -> Mapping[str, Endpoint]:
         path = path_of(settings.receiver.token)
         given.append((path, own.account_id, own.livemode, own.webhook_secrets))
     found = {
-        path: Endpoint(account, livemode, _revealed(secrets))
+        path: Endpoint(account, livemode, tuple(each.get_secret_value() for each in secrets))
         for path, account, livemode, secrets in given
     }
     if not found:
@@ -50,7 +50,3 @@ def endpoints_by_path(settings: Settings) -> Mapping[str, Endpoint]:
 def path_of(token: SecretStr | None) -> str:
     """The path of an endpoint, by its token if it has one."""
     return f"{PATH}/{token.get_secret_value()}" if token else PATH
-
-
-def _revealed(secrets: Sequence[SecretStr]) -> tuple[str, ...]:
-    return tuple(secret.get_secret_value() for secret in secrets)

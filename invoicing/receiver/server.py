@@ -17,8 +17,6 @@ from uvicorn.supervisors import Multiprocess
 
 from invoicing.log_lines import to_standard_error
 
-APP_FACTORY = "invoicing.receiver.server:worker_app"
-
 HEADER_SECONDS = 10.0
 """How long a client may take for a request's headers."""
 
@@ -34,7 +32,11 @@ CONNECTIONS = 1000
 
 
 def serve(
-    host: str, port: int, workers: int, app: str = APP_FACTORY, fd: int | None = None
+    host: str,
+    port: int,
+    workers: int,
+    app: str = "invoicing.receiver.server:worker_app",
+    fd: int | None = None,
 ) -> None:
     """Serve until SIGINT or SIGTERM.
 
