@@ -55,12 +55,12 @@ NAMING = (intents.LEND, intents.GIVE_BACK, intents.DECIDE, intents.APPROVED_BY)
 releases, an e-mail address."""
 
 UNDER_DISPUTE = (
-    "needs_response",
-    "under_review",
-    "warning_needs_response",
-    "warning_under_review",
+    "Needs response",
+    "Under review",
+    "Warning needs response",
+    "Warning under review",
 )
-"""States of a dispute that is not over.
+"""How it begins what is known of a dispute that is not over.
 
 Source: https://docs.stripe.com/api/disputes/object (status)
 """
@@ -318,8 +318,7 @@ def _over() -> Mapping[type[SQLModel], ColumnElement[bool]]:
     return {
         Event: col(Event.state) == EventState.DONE,
         TimelineEntry: col(TimelineEntry.state) == EntryState.PUBLISHED,
-        Request: col(Request.ended).is_not(None)
-        | (col(Request.cleared) & col(Request.run_id).is_not(None)),
+        Request: col(Request.ended).is_not(None),
         RequestRecord: col(RequestRecord.answered).is_(True),
         Intent: col(Intent.operation).in_(NAMING),
     }
@@ -378,7 +377,7 @@ def _open_matters(ledger: Session, some: Collection[str]) -> Iterator[str]:
         )
     disputed = select(KnownPayments.stripe_id).where(
         col(KnownPayments.stripe_id).in_(some),
-        col(KnownPayments.dispute_status).in_(UNDER_DISPUTE),
+        or_(*map(col(KnownPayments.dispute_status).startswith, UNDER_DISPUTE)),
     )
     for stripe_id in ledger.exec(disputed):
         yield f"A payment of {stripe_id} is under dispute."
