@@ -112,7 +112,7 @@ HOLDINGS: Mapping[type[SQLModel], Holding] = {
             "concluded_at"
         ),
         {"outcome": GONE},
-        ["subject", "outcome"],
+        ["subject"],
     ),
     Customer: Holding(
         _columns("stripe_id account_id is_primary merged"), found_by=["stripe_id", "account_id"]

@@ -45,8 +45,6 @@ WORD = re.compile(
 their ``_`` (https://docs.stripe.com/api/invoices/object), not always a digit among them; those of
 Salesforce and Prefect have digits."""
 
-ENDED_BADLY = ("FAILED", "CRASHED")
-
 
 def redacted(span: ReadableSpan, name: str) -> ReadableSpan:
     """A span as it may leave, under a name."""
@@ -90,4 +88,4 @@ def _code(span: ReadableSpan) -> StatusCode:
     """
     states = [(event.attributes or {}).get("prefect.state.type") for event in span.events]
     last = next((state for state in reversed(states) if state), None)
-    return StatusCode.ERROR if last in ENDED_BADLY else span.status.status_code
+    return StatusCode.ERROR if last == "FAILED" else span.status.status_code
