@@ -56,12 +56,12 @@ NAMING = (intents.LEND, intents.GIVE_BACK, intents.DECIDE, intents.APPROVED_BY)
 releases, an e-mail address."""
 
 UNDER_DISPUTE = (
-    "needs_response",
-    "under_review",
-    "warning_needs_response",
-    "warning_under_review",
+    "Needs response",
+    "Under review",
+    "Warning needs response",
+    "Warning under review",
 )
-"""States of a dispute that is not over.
+"""How it begins what is known of a dispute that is not over.
 
 Source: https://docs.stripe.com/api/disputes/object (status)
 """
@@ -113,7 +113,7 @@ HOLDINGS: Mapping[type[SQLModel], Holding] = {
             "concluded_at"
         ),
         {"outcome": GONE},
-        ["subject", "outcome"],
+        ["subject"],
     ),
     Customer: Holding(
         _columns("stripe_id account_id is_primary merged"), found_by=["stripe_id", "account_id"]
@@ -207,8 +207,7 @@ columns; a payment's problem is Stripe's reason, and is compared each night."""
 OVER: Mapping[type[SQLModel], ColumnElement[bool]] = {
     Event: col(Event.state) == EventState.DONE,
     TimelineEntry: col(TimelineEntry.state) == EntryState.PUBLISHED,
-    Request: col(Request.ended).is_not(None)
-    | (col(Request.cleared) & col(Request.run_id).is_not(None)),
+    Request: col(Request.ended).is_not(None),
     RequestRecord: col(RequestRecord.answered).is_(True),
     Intent: col(Intent.operation).in_(NAMING),
 }
@@ -370,7 +369,7 @@ def _open_matters(ledger: Session, some: Collection[str]) -> Iterator[str]:
         )
     disputed = select(KnownPayments.stripe_id).where(
         col(KnownPayments.stripe_id).in_(some),
-        col(KnownPayments.dispute_status).in_(UNDER_DISPUTE),
+        or_(*map(col(KnownPayments.dispute_status).startswith, UNDER_DISPUTE)),
     )
     for stripe_id in ledger.exec(disputed):
         yield f"A payment of {stripe_id} is under dispute."

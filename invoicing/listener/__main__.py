@@ -3,12 +3,14 @@
 import argparse
 import asyncio
 import logging
+import os
 import signal
 import sys
 
 from invoicing.errors import InvoicingError
 from invoicing.ledger.readiness import check_revision
 from invoicing.listener.listening import Listener
+from invoicing.log_lines import to_standard_error
 from invoicing.settings import settings
 from invoicing.tracing import switch
 
@@ -16,7 +18,8 @@ from invoicing.tracing import switch
 def main() -> None:
     """Read the settings, check the ledger, listen until stopped."""
     argparse.ArgumentParser(prog="python -m invoicing.listener", description=__doc__).parse_args()
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
+    os.umask(0o077)
+    to_standard_error()
     try:
         check_revision()
         switch.begin("invoicing-listener")

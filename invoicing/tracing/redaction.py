@@ -83,4 +83,4 @@ def _code(span: ReadableSpan) -> StatusCode:
     """
     states = [(event.attributes or {}).get("prefect.state.type") for event in span.events]
     last = next((state for state in reversed(states) if state), None)
-    return StatusCode.ERROR if last in ("FAILED", "CRASHED") else span.status.status_code
+    return StatusCode.ERROR if last == "FAILED" else span.status.status_code

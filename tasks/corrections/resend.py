@@ -34,7 +34,7 @@ def mail_again(state: InvoiceState, request_id: str) -> str:
     subject = request_subject(state, request_id)
     begun = intents.find(RESEND, subject)
     customer = stripe.client().customer(state.customer_id) if state.customer_id else None
-    addresses = [state.email, state.email_in_salesforce, customer and customer["email"]]
+    addresses = [state.email_in_salesforce, customer and customer["email"]]
     digest = (begun and begun.digest) or fingerprint(state.stripe_id, *addresses)
 
     def evidence(since: datetime) -> str | None:

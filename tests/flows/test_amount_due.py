@@ -265,6 +265,21 @@ def test_an_approval_is_for_one_amount(
     assert "2,300.00 USD is due" in talk.answer(**YES)
 
 
+def test_an_approval_of_less_is_none_of_what_a_debt_made_of_it(
+    known: None, limit: None, draft: Raise, owe: Owe, stripe_sandbox: Sandbox
+) -> None:
+    """The sending failed behind the yes; when it is sent again, more would be asked for."""
+    name = draft(**work("2000")).name
+    talk = Conversation(send_invoice, invoice=name)
+    rule = {"kind": "refuse", "path": "*/finalize", "status": 400, "count": 1}
+    stripe_sandbox.admin("POST", "faults", rules=[rule])
+    assert "was sent" not in talk.answer(**YES)
+    owe(30_000)
+    again = Conversation(send_invoice, invoice=name)
+    assert "**2,300.00 USD**" in again.said
+    assert "2,300.00 USD is due" in again.answer(**YES)
+
+
 # More than was agreed
 
 

@@ -16,6 +16,7 @@ from invoicing.domain.model.dates import written
 from invoicing.errors import Rejected
 from invoicing.ledger import leases
 from invoicing.settings import settings
+from tasks.sending.under_way import being_sent
 from tests.conftest import Sandbox
 from tests.flows.conftest import NEXT_MONTH, Deployed, Org
 from tests.flows.dialogues import Conversation
@@ -100,6 +101,38 @@ def test_nobody_decided_in_time(
     assert len(stripe_sandbox.admin("GET", "mail")["data"]) == 1
 
 
+def test_what_begins_to_wait_while_others_expire_goes_on_waiting(
+    draft: Raise, org: Org, deployed: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its run has asked since those that are at work were looked at."""
+    late, other = draft().name, draft().name
+    Conversation(send_invoice, invoice=late)
+    deployed.put("send-invoice", Failed())
+
+    def and_one_more_asks() -> set[str]:
+        asking = being_sent()
+        Conversation(send_invoice, invoice=other)
+        return asking
+
+    monkeypatch.setattr("tasks.sending.approval.being_sent", and_one_more_asks)
+    assert send_scheduled().sentence.endswith("1 approval expired.")
+    assert approval(org, late)["Approval_Status__c"] == "Expired"
+    assert approval(org, other)["Approval_Status__c"] == "Waiting"
+
+
+def test_what_was_made_small_and_sent_does_not_expire(
+    draft: Raise, org: Org, deployed: Deployed
+) -> None:
+    """Nobody has answered, and nobody had to: it does not say that it was not sent."""
+    name = draft().name
+    Conversation(send_invoice, invoice=name)
+    revise_invoice(name, remove=[2])
+    assert "was sent" in send_invoice(name).sentence
+    deployed.put("send-invoice", Failed())
+    assert "expired" not in send_scheduled().sentence
+    assert org.record(name)["Sync_State__c"] == "Clean"
+
+
 def test_an_approval_is_for_what_was_approved(draft: Raise, org: Org) -> None:
     """The draft was changed while somebody thought: the answer no longer counts."""
     name = draft().name
@@ -142,6 +175,26 @@ def test_only_who_may(draft: Raise, org: Org, monkeypatch: pytest.MonkeyPatch) -
     assert talk.choices("approver") == ["Chief", "Deputy"]
     assert talk.refused(**YES)
     assert "was sent" in talk.answer(decision="Approve", approver="Deputy")
+
+
+def test_who_was_taken_off_the_list_meanwhile_may_not(
+    draft: Raise, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The form still offers the name: what counts is who may when it is answered."""
+    monkeypatch.setenv("INVOICING_APPROVAL__APPROVERS", '["Chief", "Deputy"]')
+    settings.cache_clear()
+    talk = Conversation(send_invoice, invoice=draft().name)
+    monkeypatch.setenv("INVOICING_APPROVAL__APPROVERS", '["Chief"]')
+    settings.cache_clear()
+    said = talk.answer(decision="Approve", approver="Deputy")
+    assert "Deputy may not approve; Chief may." in said
+    assert "was sent" in talk.answer(decision="Approve", approver="Chief")
+
+
+def test_a_blank_is_nobodys_name(draft: Raise) -> None:
+    """Somebody has to be named on the record."""
+    talk = Conversation(send_invoice, invoice=draft().name)
+    assert "The approver's name is missing." in talk.answer(decision="Approve", approver=" ")
 
 
 def test_other_currencies_and_small_amounts_are_not_asked_for(draft: Raise, org: Org) -> None:

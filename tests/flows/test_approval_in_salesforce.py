@@ -13,6 +13,7 @@ from flows.reject_invoice import reject_invoice
 from flows.revise_invoice import revise_invoice
 from flows.send_invoice import send_invoice
 from flows.send_scheduled import send_scheduled
+from flows.sync_invoice import sync_invoice
 from flows.watch_salesforce import watch_salesforce
 from invoicing.connectors import salesforce
 from invoicing.connectors.stripe import Stripe
@@ -20,8 +21,10 @@ from invoicing.domain.forms.outcomes import InvoiceOutcome
 from invoicing.domain.forms.parameters import LineItem
 from invoicing.errors import Rejected
 from invoicing.settings import settings
+from tasks.sending.finalize_and_deliver import conclude_sending
 from tests.conftest import Sandbox
 from tests.flows.conftest import Deployed, Org
+from tests.flows.dialogues import Conversation, Killed
 
 Draft = Callable[..., InvoiceOutcome]
 APPROVER, USER = ("Invoice_Approver",), ("Invoice_User",)
@@ -278,6 +281,23 @@ def test_not_by_whoever_wrote_its_lines(
     assert org.request(refused)["State__c"] == "Refused"
 
 
+def test_not_by_whoever_raised_what_others_wrote_all_lines_of(
+    org: Org, una: Person, deployed: Deployed, salesforce_sandbox: Sandbox
+) -> None:
+    """Cleo raised it, and no line of hers is left."""
+    both = Person(salesforce_sandbox, "Cleo Both", *APPROVER, *USER)
+    name = raise_by(both, org)
+    [line] = org.record(name)["Lines__r"]["records"]
+    salesforce.client().delete("Stripe_Invoice_Line__c", line["Id"])
+    work = {"Description__c": "Work", "Quantity__c": 1, "Unit_Price__c": 2450}
+    assert una.create("Stripe_Invoice_Line__c", Invoice__c=approval(org, name)["Id"], **work).ok
+    send_invoice(name)
+    refused = both.press("Approve", org, name)
+    watch_salesforce()
+    deployed.carry_out(send_invoice)
+    assert org.request(refused)["Outcome__c"].startswith(f"You raised {name}")
+
+
 def test_a_program_wrote_on_what_a_person_raised(
     raised: str, org: Org, ann: Person, bo: Person, deployed: Deployed, stripe_sandbox: Sandbox
 ) -> None:
@@ -433,9 +453,6 @@ def test_killed_between_approve_and_mail(
 ) -> None:
     """The run is begun again, and goes on: nobody is asked again, and one mail goes out."""
 
-    class Killed(BaseException):
-        """The process is gone."""
-
     def die(*_: Any) -> None:
         raise Killed
 
@@ -450,6 +467,34 @@ def test_killed_between_approve_and_mail(
     deployed.put("send-invoice", Scheduled())
     deployed.carry_out(send_invoice)
     assert org.request(request)["State__c"] == "Done"
+    assert mails(stripe_sandbox) == 1
+
+
+def test_killed_when_all_of_what_was_approved_was_done(
+    raised: str,
+    org: Org,
+    ann: Person,
+    deployed: Deployed,
+    stripe_sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nobody was told: the run is begun again, and says that it was sent."""
+
+    def and_die(*given: Any) -> None:
+        conclude_sending(*given)
+        raise Killed
+
+    send_invoice(raised)
+    request = ann.press("Approve", org, raised)
+    watch_salesforce()
+    with monkeypatch.context() as patch:
+        patch.setattr("flows.send_invoice.conclude_sending", and_die)
+        with pytest.raises(Killed):
+            deployed.carry_out(send_invoice)
+    deployed.put("send-invoice", Scheduled())
+    deployed.carry_out(send_invoice)
+    told = org.request(request)
+    assert (told["State__c"], "was sent to Acme" in told["Outcome__c"]) == ("Done", True)
     assert mails(stripe_sandbox) == 1
 
 
@@ -549,6 +594,22 @@ def test_edited_after_the_approval(
     assert mails(stripe_sandbox) == 0
 
 
+def test_asked_in_salesforce_and_approved_in_the_dialogue(
+    raised: str, org: Org, stripe_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody switched it meanwhile, and the sending failed once: who said yes stays there."""
+    send_invoice(raised)
+    monkeypatch.setenv("INVOICING_APPROVAL__IN_SALESFORCE", "false")
+    settings.cache_clear()
+    talk = Conversation(send_invoice, invoice=raised)
+    rule = {"kind": "refuse", "path": "*/finalize", "status": 400, "count": 1}
+    stripe_sandbox.admin("POST", "faults", rules=[rule])
+    assert "was sent" not in talk.answer(decision="Approve", approver="Anna Ledger")
+    assert "was sent" in send_invoice(raised).sentence
+    shown = approval(org, raised)
+    assert (shown["Approval_Status__c"], shown["Approved_By__c"]) == ("Approved", "Anna Ledger")
+
+
 def test_sent_again_while_it_waits_asks_nobody_twice(
     raised: str, org: Org, salesforce_sandbox: Sandbox, deployed: Deployed
 ) -> None:
@@ -607,6 +668,32 @@ def test_the_limit_is_held_to_what_is_due(
     assert mails(stripe_sandbox) == before + 1
 
 
+def test_a_debt_that_grows_while_it_waits_is_another_question(
+    raised: str,
+    org: Org,
+    una: Person,
+    ann: Person,
+    deployed: Deployed,
+    dashboard: stripe.StripeClient,
+    stripe_sandbox: Sandbox,
+) -> None:
+    """Whoever sends it again asks about what is due by now: one yes to that is enough."""
+    send_invoice(raise_by(una, org, 100))
+    before = mails(stripe_sandbox)
+    send_invoice(raised)
+    key = approval(org, raised)["Approval_Key__c"]
+    [customer] = dashboard.v1.customers.list().data
+    dashboard.v1.customers.balance_transactions.create(
+        customer.id, {"amount": 50000, "currency": "usd"}
+    )
+    assert "waits for approval over 2,950.00 USD" in send_invoice(raised).sentence
+    assert approval(org, raised)["Approval_Key__c"] != key
+    ann.press("Approve", org, raised)
+    watch_salesforce()
+    deployed.carry_out(send_invoice)
+    assert mails(stripe_sandbox) == before + 1
+
+
 def test_a_balance_that_grows_at_the_last_moment(
     raised: str,
     org: Org,
@@ -643,6 +730,42 @@ def test_a_balance_that_grows_at_the_last_moment(
     assert mails(stripe_sandbox) == 1
 
 
+def test_what_became_final_with_another_text_is_approved_as_it_is(
+    raised: str,
+    org: Org,
+    ann: Person,
+    bo: Person,
+    deployed: Deployed,
+    dashboard: stripe.StripeClient,
+    stripe_sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Somebody changed it in Stripe at the last moment; the record says so while two look."""
+    finalize = Stripe.finalize
+
+    def change(self: Stripe, invoice_id: str, key: str) -> Any:
+        [line] = dashboard.v1.invoices.line_items.list(invoice_id).data
+        other: Any = {"id": line.id, "description": "Other work"}
+        dashboard.v1.invoices.update_lines(invoice_id, {"lines": [other]})
+        return finalize(self, invoice_id, key)
+
+    send_invoice(raised)
+    ann.press("Approve", org, raised)
+    watch_salesforce()
+    with monkeypatch.context() as patch:
+        patch.setattr(Stripe, "finalize", change)
+        deployed.carry_out(send_invoice)
+    assert approval(org, raised)["Approval_Status__c"] == "Waiting"
+    sync_invoice(raised)
+    [line] = org.record(raised)["Lines__r"]["records"]
+    assert line["Description__c"] == "Other work"
+    for approver in (ann, bo):
+        approver.press("Approve", org, raised)
+        watch_salesforce()
+        deployed.carry_out(send_invoice)
+    assert mails(stripe_sandbox) == 1
+
+
 def test_a_request_that_is_no_decision(
     raised: str, org: Org, una: Person, ann: Person, deployed: Deployed
 ) -> None:
@@ -652,6 +775,7 @@ def test_a_request_that_is_no_decision(
     record_id = approval(org, raised)["Id"]
     fields = {"Invoice__c": record_id, "Action__c": "Sync", "Open_Key__c": f"{record_id}:Sync"}
     sync = una.create("Stripe_Invoice_Request__c", **fields).json()["id"]
+    watch_salesforce()
     with pytest.raises(Rejected, match="There is no request"):
         reject_invoice(raised, sync)
     send_invoice(raised)

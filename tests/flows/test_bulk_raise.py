@@ -1,20 +1,23 @@
 """Many drafts are raised at once: from a table, or from Opportunities that were won."""
 
 import random
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Collection
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+from sqlmodel import update
 
 from flows.bulk_raise import bulk_raise
 from invoicing.connectors import salesforce
 from invoicing.connectors.salesforce import Salesforce
 from invoicing.domain.forms.outcomes import BulkOutcome
 from invoicing.domain.forms.parameters import Options
-from invoicing.errors import Rejected
+from invoicing.errors import Busy, Rejected
+from invoicing.ledger import database, leases, timeline
+from invoicing.ledger.models import Lease
 from tasks.drafting import bulk_drafts
 from tasks.drafting.draft_record import draft_nodes
 from tasks.runtime.clock import today
@@ -212,6 +215,14 @@ def test_the_same_request_raises_one_set(org: Org) -> None:
     assert org.count() == 8
 
 
+def test_rows_that_another_run_raises_at_this_moment_are_left_to_it(org: Org) -> None:
+    """It may be about to take back what is there."""
+    raised(csv=TABLE, request_id="nov")
+    leases.acquire(records(org)[2]["Local_Key__c"], "another run", seconds=3600)
+    with pytest.raises(Busy, match="Another run is working on these invoices"):
+        raised(csv=TABLE, request_id="nov")
+
+
 def test_won_opportunities_become_drafts(org: Org) -> None:
     """With their products, prices, discounts and currency; each is billed once, ever."""
     [won] = org.query("SELECT Id, Amount FROM Opportunity WHERE Name = 'Acme renewal 2027'")
@@ -319,6 +330,26 @@ def test_what_a_killed_run_wrote_is_taken_back_if_the_rest_is_refused(
     assert "not active" in refused(**ask).reasons[0]
     assert org.count() == 0
     assert org.query("SELECT Id FROM Stripe_Invoice_Event__c") == []
+
+
+def test_what_another_run_goes_on_with_is_not_taken_back(
+    org: Org, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """This one slept for longer than its lease."""
+    ask = killed_early(monkeypatch)
+    withdraw_consulting(org)
+    there, known = org.count(), timeline.known
+
+    def and_sleep(keys: Collection[str]) -> Any:
+        in_an_hour = datetime.now(UTC) + timedelta(hours=1)
+        with database.session() as ledger:
+            ledger.execute(update(Lease).values(owner="another run", expires_at=in_an_hour))
+        return known(keys)
+
+    monkeypatch.setattr(timeline, "known", and_sleep)
+    with pytest.raises(Busy, match="Another run is working on these invoices"):
+        raised(**ask)
+    assert org.count() == there
 
 
 def test_what_somebody_has_sent_meanwhile_is_not_taken_back(

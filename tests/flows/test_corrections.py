@@ -364,6 +364,26 @@ def test_what_died_and_was_asked_for_again_later_is_one(
     assert effects() == 1
 
 
+def test_what_a_dead_run_has_mailed_stops_others_for_some_minutes_only(
+    sent: InvoiceOutcome, stripe_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever asks next is told; whoever asks when those are over has it mailed."""
+    send = Stripe.send
+
+    def and_die(*arguments: Any) -> None:
+        send(*arguments)
+        raise Killed
+
+    with monkeypatch.context() as while_it_dies:
+        while_it_dies.setattr(Stripe, "send", and_die)
+        Conversation(resend_invoice, invoice=sent.name)
+    with pytest.raises(Rejected, match="The same was asked for INV-0001 already"):
+        resend_invoice(sent.name)
+    monkeypatch.setattr(duplicate_requests, "DUPLICATE_WINDOW", timedelta(0))
+    resend_invoice(sent.name)
+    assert subjects(stripe_sandbox) == ["Invoice"] * 3
+
+
 EFFECT = re.compile(
     r"/v1/(customers|invoices|credit_notes)$|/v1/payment_records/report_payment$|/v1/invoices/\w+/"
     r"(add_lines|remove_lines|finalize|send|pay|void|mark_uncollectible|attach_payment)$"

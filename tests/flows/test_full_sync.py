@@ -34,6 +34,7 @@ from tasks.full_sync.sync_run import SUBJECT, lock_sync
 from tasks.records.accounts import surviving_accounts
 from tasks.sync.stripe_reader import read_invoices
 from tests.conftest import Sandbox
+from tests.faults.process_patches import ShiftedDatetime, shift_time
 from tests.flows.conftest import Org, forget_links
 from tests.flows.dialogues import Conversation
 
@@ -295,6 +296,34 @@ def test_a_suspicious_lot_of_changes_needs_approval(overwritten: None, org: Org)
         full_sync()
     assert org.record("INV-0001")["Status__c"] == "Void"
     assert "1 repaired" in full_sync(approve_above=1).sentence
+
+
+def test_what_is_left_alone_needs_no_approval(overwritten: None, org: Org) -> None:
+    """It is of another kind than those that are to be repaired."""
+    assert "1 found" in full_sync(only=[Kind.DELETED]).sentence
+    assert org.record("INV-0001")["Status__c"] == "Void"
+
+
+def test_who_may_let_it_go_on(overwritten: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those who may approve that an invoice is sent."""
+    monkeypatch.setenv("INVOICING_APPROVAL__APPROVERS", '["Chief", "Deputy"]')
+    settings.cache_clear()
+    assert Conversation(full_sync).choices("approver") == ["Chief", "Deputy"]
+
+
+def test_an_approval_is_for_what_was_read(
+    overwritten: None, org: Org, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thirteen hours later everything is read again, and asked about again."""
+    talk = Conversation(full_sync)
+    monkeypatch.setattr(staging, "datetime", ShiftedDatetime)
+    shift_time(timedelta(hours=13).total_seconds())
+    try:
+        said = talk.answer(decision="Approve", approver="Anna Ledger")
+    finally:
+        shift_time(0)
+    assert "May 1 invoices be changed in Salesforce?" in said
+    assert org.record("INV-0001")["Status__c"] == "Void"
 
 
 def test_a_deployed_sync_asks_a_person_and_goes_on_with_what_it_read(

@@ -273,6 +273,22 @@ def test_nothing_is_erased_while_somebody_works_on_it(
     assert ACME in ledger(tmp_path)
 
 
+def test_nothing_is_erased_while_a_payment_is_disputed(
+    paid: str, org: Org, stripe_sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """The bank decides by what can still be shown of it."""
+    stripe_id = org.record("INV-0001")["Stripe_Invoice_Id__c"]
+    dispute = stripe_sandbox.admin("POST", "disputes", invoice=stripe_id)
+    poll_events()
+    with pytest.raises(Rejected, match=f"A payment of {stripe_id} is under dispute"):
+        erase_customer(paid)
+    assert ACME in ledger(tmp_path)
+    stripe_sandbox.admin("POST", "disputes/close", dispute=dispute["id"], status="won")
+    poll_events()
+    erase_customer(paid)
+    assert ACME not in ledger(tmp_path)
+
+
 def test_an_id_is_asked_for_and_a_name_that_was_typed_goes_with_the_rest(
     paid: str, office: Office
 ) -> None:

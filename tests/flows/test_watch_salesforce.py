@@ -7,15 +7,18 @@ from xml.etree import ElementTree
 
 import pytest
 import yaml
+from prefect.exceptions import Abort
 
 from deployments.local.stack import SALESFORCE_PACKAGE
 from flows.watch_salesforce import watch_salesforce
+from invoicing.connectors import salesforce
 from invoicing.connectors.prefect import Prefect
 from invoicing.domain.forms.outcomes import InvoiceOutcome
 from invoicing.errors import InvoicingError
-from invoicing.ledger import action_field_requests, stream_positions
+from invoicing.ledger import action_field_requests, leases, stream_positions
 from invoicing.settings import settings
 from tasks.requests.action_field import FLOW_BY_ACTION
+from tasks.runtime.run_page import this_attempt
 from tests.conftest import ROOT, Sandbox
 from tests.flows.conftest import Deployed, Org
 
@@ -137,3 +140,54 @@ def test_killed_before_the_run_is_noted(
             watch_salesforce()
     watch_salesforce()
     assert deployed.runs("send-invoice") == 1
+
+
+Sleep = Callable[[Any, str, Callable[[], object]], None]
+
+
+@pytest.fixture
+def sleeps_behind(monkeypatch: pytest.MonkeyPatch) -> Sleep:
+    """Lets a run sleep once it has read what is asked for, until another has done all of it."""
+
+    def let(reader: Any, call: str, happens: Callable[[], object]) -> None:
+        read = getattr(reader, call)
+
+        def and_sleep(*given: Any) -> Any:
+            waiting = read(*given)
+            if waiting and "Send" in repr(waiting):
+                monkeypatch.setattr(reader, call, read)
+                leases.release(f"requests:{settings().salesforce.org_id}", this_attempt())
+                watch_salesforce()
+                happens()
+            return waiting
+
+        monkeypatch.setattr(reader, call, and_sleep)
+
+    return let
+
+
+def test_what_another_has_started_meanwhile_is_not_asked_for_again(
+    draft: Callable[..., InvoiceOutcome], org: Org, deployed: Deployed, sleeps_behind: Sleep
+) -> None:
+    """A run has read it, and sleeps until another one has cleared and started it."""
+    org.set(draft().name, Action_Requested__c="Send")
+    sleeps_behind(salesforce.client(), "query", lambda: None)
+    with pytest.raises(Abort, match="others have gone on with its work"):
+        watch_salesforce()
+    watch_salesforce()
+    assert deployed.runs("send-invoice") == 1
+
+
+def test_what_is_asked_for_next_is_not_cleared_with_what_was_asked_before(
+    draft: Callable[..., InvoiceOutcome], org: Org, deployed: Deployed, sleeps_behind: Sleep
+) -> None:
+    """A run sleeps before it clears the field, which asks for something else by then."""
+    name = draft().name
+    org.set(name, Action_Requested__c="Send")
+    sleeps_behind(
+        action_field_requests, "unfinished", lambda: org.set(name, Action_Requested__c="Sync")
+    )
+    with pytest.raises(Abort, match="others have gone on with its work"):
+        watch_salesforce()
+    watch_salesforce()
+    assert (deployed.runs("send-invoice"), deployed.runs("sync-invoice")) == (1, 1)

@@ -61,9 +61,7 @@ def decide_on(text: Callable[[str], str], approvers: Sequence[str]) -> Dialogue[
         answer = yield Question(text(reason), _form(approvers))
         verdict, by = str(answer.get("decision", "")), str(answer.get("approver", "")).strip()
         comment = str(answer.get("comment", "")).strip()
-        if verdict not in (APPROVE, DECLINE):
-            reason = "Approve or decline."
-        elif not by:
+        if not by:
             reason = "The approver's name is missing."
         elif approvers and by not in approvers:
             reason = f"{by} may not approve; {', '.join(approvers)} may."

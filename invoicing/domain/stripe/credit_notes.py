@@ -154,7 +154,7 @@ def _credit_problems(
         yield f"The lines that are named come to {total}; there is nothing to credit."
     elif total > state.creditable:
         yield f"Only {state.creditable} of {state.name} is left to credit, not {total}."
-    elif credit.off.minor and credit.off > state.payable and state.under_way.minor:
+    elif credit.off > state.payable:
         yield f"{debit_under_way(state)} Only what it leaves can be credited: {state.payable}."
     elif give_back == "refunded already" and not back.minor:
         yield (

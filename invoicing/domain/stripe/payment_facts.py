@@ -163,8 +163,8 @@ class MoneyBack:
 
     @property
     def out_of_band(self) -> int:
-        """What credit notes say is paid back outside Stripe, without those that book disputes."""
-        return sum(note["out_of_band_amount"] or 0 for note in self._issued()) - self._booked()
+        """What credit notes say is paid back outside Stripe, or book of a lost dispute."""
+        return sum(note["out_of_band_amount"] or 0 for note in self._issued())
 
     @property
     def refundable(self) -> int:

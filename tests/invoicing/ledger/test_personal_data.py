@@ -7,7 +7,17 @@ import pytest
 from sqlmodel import SQLModel, select
 
 from invoicing.domain.stripe.event_parsing import EventSummary
-from invoicing.ledger import database, inbox, intents, lent_emails, personal_data, timeline
+from invoicing.domain.stripe.payment_facts import MoneyBack, PaymentFacts
+from invoicing.ledger import (
+    database,
+    inbox,
+    intents,
+    lent_emails,
+    links,
+    payment_facts,
+    personal_data,
+    timeline,
+)
 from invoicing.ledger.models import (
     DriftRow,
     EntryState,
@@ -15,7 +25,10 @@ from invoicing.ledger.models import (
     EventState,
     Intent,
     OrgChange,
+    Request,
     RequestRecord,
+    StagedSalesforce,
+    StagedStripe,
     SyncRun,
     TimelineEntry,
 )
@@ -53,6 +66,7 @@ def everything(account: str, customer: str, invoice: str, record: str) -> None:
         run_id="run",
         answered=True,
     )
+    field = Request(record_id=record, action="Void", asked_at=NOW, ended=f"{NAME} is gone")
     sync = SyncRun(id=f"sync-{account}", started_at=NOW, finished_at=NOW)
     drift = DriftRow(
         run_id=sync.id,
@@ -66,7 +80,7 @@ def everything(account: str, customer: str, invoice: str, record: str) -> None:
     )
     changed = OrgChange(record_id=record, field="Memo__c", invoice_id=record, written=NAME)
     with database.session() as ledger:
-        ledger.add_all([request, sync, drift, changed])
+        ledger.add_all([request, field, sync, drift, changed])
         for event in ledger.exec(select(Event)):
             event.state = EventState.DONE
             ledger.add(event)
@@ -74,6 +88,7 @@ def everything(account: str, customer: str, invoice: str, record: str) -> None:
         (intents.MAIL, record, NOW.isoformat()),
         (intents.RESEND, f"{record}:again", NOW.isoformat()),
         (intents.LEND, customer, f"{NAME}@example.com"),
+        (intents.GIVE_BACK, customer, f"{NAME}@example.com"),
     ):
         intents.intend(operation, subject, digest="d", actor="run")
         intents.conclude(operation, subject, outcome)
@@ -143,9 +158,51 @@ def test_a_customer_is_found_by_any_of_its_ids() -> None:
     everything("001Globex", "cus_2", "in_2", "a02")
     assert ids == {ACME, "cus_1", "in_1", "a01"}
     found = personal_data.rows(ids)
-    assert {*found} == {"event", "timeline", "request_record", "drift", "org_change", "intent"}
+    asked = {"request", "request_record"}
+    assert {*found} == {"event", "timeline", "drift", "org_change", "intent"} | asked
+    assert {row["subject"] for row in found["intent"]} == {"a01", "a01:again", "cus_1"}
     assert "in_2" not in str(found)
     assert "a02" not in str(found)
+
+
+def test_its_invoices_are_found_by_what_the_night_read_and_by_their_links() -> None:
+    """Of each the invoice and the record, whichever of the two its ids lead to."""
+    here = StagedSalesforce(record_id="a02", stripe_id="", account_id=ACME, name="", status="Paid")
+    there = StagedStripe(
+        stripe_id="in_3",
+        customer_id="cus_1",
+        created=1,
+        status="paid",
+        total=1,
+        amount_paid=1,
+        amount_remaining=0,
+        payment_state="Paid",
+        overdue=False,
+    )
+    with database.session() as ledger:
+        ledger.add_all([here, there])
+    links.link_invoice("in_2", "a02")
+    links.link_invoice("in_3", "a03")
+    assert personal_data.related({ACME}) == {ACME, "a02", "in_2"}
+    assert personal_data.related({"cus_1"}) == {"cus_1", "a03", "in_3"}
+
+
+def test_ids_that_differ_by_case_are_of_two_customers() -> None:
+    """As in Salesforce, also where the database does not tell them apart."""
+    links.link_customer("cus_1", ACME)
+    links.link_customer("cus_2", f"{ACME[:15].swapcase()}AAA")
+    for account in (ACME, ACME[:15]):
+        assert personal_data.customers_of(account) == {"cus_1": ACME}
+
+
+def test_the_runs_that_wrote_rows_or_work_on_them_are_named() -> None:
+    """Whichever column names them, and whichever attempt it was."""
+    held: dict[str, list[dict[str, Any]]] = {
+        "event": [{"owner": "handling#2#host:7"}, {"owner": None}],
+        "intent": [{"actor": "sending"}],
+        "timeline": [{"run_id": "syncing"}],
+    }
+    assert personal_data.flow_runs(held) == {"handling", "sending", "syncing"}
 
 
 def test_one_customer_is_erased_and_no_other() -> None:
@@ -154,8 +211,10 @@ def test_one_customer_is_erased_and_no_other() -> None:
     everything("001Globex", "cus_2", "in_2", "a02")
     assert personal_data.erase(ids)["timeline"] == 1
     assert names(account=ACME, customer="cus_1", invoice="in_1", record="a01") == []
+    assert {"drift", "org_change"}.isdisjoint(personal_data.rows(ids))
     theirs = names(account="001Globex", customer="cus_2", invoice="in_2", record="a02")
-    assert theirs == ["drift", "event", "intent", "org_change", "request_record", "timeline"]
+    asked = ["request", "request_record"]
+    assert theirs == ["drift", "event", "intent", "org_change", *asked, "timeline"]
     assert personal_data.erase(ids) == {}
 
 
@@ -177,6 +236,15 @@ def test_what_is_asked_while_a_customer_is_erased_is_still_asked() -> None:
         assert ledger.get_one(RequestRecord, "a03late").parameters == "amount: 50"
 
 
+def test_what_comes_in_while_a_customer_is_erased_is_still_processed() -> None:
+    """Without its body, nobody could tell what it is about."""
+    ids = acme()
+    inbox.receive([paid_event("in_3", "cus_1")])
+    personal_data.erase(ids)
+    [waits] = inbox.claim("handler", account_id="acct_1", limit=10)
+    assert NAME in waits.body
+
+
 def test_what_was_done_once_is_not_done_again_after_erasure() -> None:
     """An event that comes again is known, and an invoice that was mailed is not mailed."""
     ids = acme()
@@ -185,7 +253,7 @@ def test_what_was_done_once_is_not_done_again_after_erasure() -> None:
     assert inbox.receive([paid_event("in_1", "cus_1")]) == 0
     assert mail_again() == before[intents.MAIL, "a01"]
     changed = {key for key, outcome in outcomes().items() if outcome != before[key]}
-    assert changed == {(intents.LEND, "cus_1")}
+    assert changed == {(intents.LEND, "cus_1"), (intents.GIVE_BACK, "cus_1")}
 
 
 def test_what_is_old_is_forgotten_and_still_not_done_again() -> None:
@@ -197,10 +265,13 @@ def test_what_is_old_is_forgotten_and_still_not_done_again() -> None:
     timeline.add([kept])
     question = "key-of-a-question"
     intents.decide_once(intents.DECIDE, question, digest="Approve", actor="a03", outcome=NAME)
+    yes = intents.APPROVED_BY, f"{question}:005"
+    intents.set_decision(*yes, digest="content", actor="a03", outcome=NAME)
     past: Any = dict.fromkeys(("bodies", "texts", "reports"), NOW - timedelta(days=1))
     assert personal_data.forget(**past) == {}
     done = personal_data.forget(bodies=LATER, texts=LATER, reports=LATER)
-    assert done == {"event": 1, "timeline": 1, "request_record": 1, "intent": 2, "drift": 1}
+    asked = {"request": 1, "request_record": 1}
+    assert done == {"event": 1, "timeline": 1, "intent": 4, "drift": 1} | asked
     left = names(account=ACME, customer="cus_1", invoice="in_1", record="a01")
     assert left == ["org_change", "timeline"]  # what the org still changes, or does not have yet
     assert inbox.receive([paid_event("in_1", "cus_1")]) == 0
@@ -226,3 +297,93 @@ def test_what_is_not_over_is_named() -> None:
     for part in ("evt_in_9", "another e-mail address", "credit-invoice happened on a01:day-3"):
         assert [part in matter for matter in said].count(True) == 1
     assert len(said) == 3
+
+
+def open_with(row: SQLModel) -> list[str]:
+    """What is not over of Acme, with one more row."""
+    ids = acme()
+    with database.session() as ledger:
+        ledger.add(row)
+    return personal_data.open_matters(ids)
+
+
+def test_what_salesforce_does_not_have_yet_is_not_over() -> None:
+    """It is told on a timeline that is still to be written."""
+    told = TimelineEntry(
+        key="a01-2",
+        record_id="a01",
+        happened_at=NOW,
+        side="Stripe",
+        what="Paid",
+        run_id="run",
+        state=EntryState.HAPPENED,
+    )
+    [said] = open_with(told)
+    assert said.startswith("Salesforce does not have the whole timeline yet")
+
+
+def test_a_request_is_not_over_before_it_is_answered() -> None:
+    """Somebody in Salesforce waits for it."""
+    asked = RequestRecord(id="a03", action="Send", invoice_id="a01", asked_by="5", asked_at=NOW)
+    assert open_with(asked) == ["The request a03 (Send) is not answered."]
+
+
+@pytest.mark.parametrize(
+    ("come_to", "open_"),
+    [
+        ({}, True),
+        ({"cleared": True}, True),
+        ({"cleared": True, "run_id": "run"}, False),
+        ({"ended": "The record was deleted."}, False),
+    ],
+)
+def test_what_an_action_field_asks_for_is_not_over_before_its_run_is_started(
+    come_to: dict[str, Any], open_: bool
+) -> None:
+    """Or until it has come to nothing."""
+    asked = Request(record_id="a01", action="Void", asked_at=NOW, **come_to)
+    assert open_with(asked) == (["Void is asked for on a01."] if open_ else [])
+
+
+def test_what_only_its_invoice_or_its_account_leads_to_is_not_over() -> None:
+    """An event that names no customer, and a loan to one that is forgotten."""
+    ids = acme()
+    inbox.receive([paid_event("in_9", "cus_9")])
+    lent_emails.lend("cus_9", ACME, own=None, lent="wile.coyote@example.com")
+    assert len(personal_data.open_matters(ids)) == 1
+    assert len(personal_data.open_matters(ids | {"in_9"})) == 2
+
+
+def test_what_was_refused_or_can_be_done_again_is_over() -> None:
+    """Nobody need find out whether it happened."""
+    ids = acme()
+    intents.intend(intents.CREDIT, "a01:day-3", digest="d", actor="run")
+    intents.withdraw(intents.CREDIT, "a01:day-3")
+    intents.intend(intents.SEND, "a01", digest="d", actor="run")
+    assert personal_data.open_matters(ids) == []
+
+
+@pytest.mark.parametrize(
+    ("status", "open_"),
+    [
+        ("needs_response", True),
+        ("under_review", True),
+        ("warning_needs_response", True),
+        ("warning_under_review", True),
+        ("won", False),
+        ("lost", False),
+        ("warning_closed", False),
+    ],
+)
+@pytest.mark.parametrize("currency", ["usd", "eur"])
+def test_a_dispute_is_not_over_before_it_is_decided(
+    status: str, open_: bool, currency: str
+) -> None:
+    """As the ledger knows it: in words, and with its sum where that is in other money."""
+    ids = acme()
+    dispute: Any = {"status": status, "created": 1, "currency": currency, "amount": 210_000}
+    back = MoneyBack("usd", {}, disputes=[dispute])
+    known = PaymentFacts(dispute_status=back.dispute_status)
+    payment_facts.remember({"in_1": (known, None, None)})
+    said = ["A payment of in_1 is under dispute."] if open_ else []
+    assert personal_data.open_matters(ids) == said

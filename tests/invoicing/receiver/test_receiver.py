@@ -1,5 +1,6 @@
 """The webhook endpoint, spoken to as Stripe speaks to it."""
 
+import asyncio
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -14,6 +15,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import make_url
 
 from invoicing import flow_trigger
+from invoicing.errors import TransientError
+from invoicing.flow_trigger import FlowTrigger
 from invoicing.ledger import database, inbox, staging, sync_runs
 from invoicing.receiver import batch_writer
 from tests.invoicing.receiver.conftest import (
@@ -39,6 +42,18 @@ def test_an_event_is_written_down_and_the_handler_started(
     [written] = inbox.claim("test", account_id="acct_1", limit=10)
     assert (written.invoice_id, written.source) == ("in_1", "webhook")
     wait_until(lambda: prefect.keys)
+
+
+def test_what_is_delivered_again_starts_nothing(
+    prefect: PrefectServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stripe repeats what it had no answer to; a run was started for it."""
+    started: list[object] = []
+    monkeypatch.setattr(FlowTrigger, "notify", lambda _self, **heard: started.append(heard))
+    with serving() as receiver:
+        for _ in range(3):
+            deliver(receiver, SNAPSHOT)
+    assert len(started) == 1
 
 
 def test_what_nobody_handles_is_kept_all_the_same(receiver: str) -> None:
@@ -112,6 +127,28 @@ def test_a_ledger_that_takes_too_long_makes_stripe_try_again(
             goes_on.set()
     assert deliver(receiver, SNAPSHOT).status_code == 200
     assert inbox.backlog() == {"received": 1}
+
+
+def test_a_ledger_that_is_away_is_asked_once_for_all_that_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each by itself would wait for it again, for longer than Stripe does."""
+    asked: list[int] = []
+
+    def gone(events: Sequence[inbox.NewEvent]) -> int:
+        asked.append(len(events))
+        raise TransientError("The ledger is away.")
+
+    async def deliver_many() -> list[object]:
+        writer = batch_writer.BatchWriter(lambda *_: None, 1)
+        async with writer.running():
+            writing = (writer.write({"event_id": number}) for number in range(5))
+            return await asyncio.gather(*writing, return_exceptions=True)
+
+    monkeypatch.setattr(inbox, "receive", gone)
+    answers = asyncio.run(deliver_many())
+    assert [type(answer) for answer in answers] == [TransientError] * 5
+    assert asked == [5]
 
 
 @contextmanager

@@ -101,7 +101,7 @@ def test_each_account_has_a_path_of_its_own(
     assert len(inbox.claim("test", account_id="acct_2", limit=10)) == 1
 
 
-def test_settings_without_a_secret_or_with_a_guessable_path_are_refused(
+def test_settings_without_a_secret_or_a_path_of_its_own_that_nobody_guesses_are_refused(
     ledger_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At the start, in a sentence, and not at the first event."""
@@ -112,6 +112,12 @@ def test_settings_without_a_secret_or_with_a_guessable_path_are_refused(
         settings.cache_clear()
         with pytest.raises(Misconfigured, match="at least 20"):
             settings()
+    one = {"token": "a-path-that-nobody-knows", "secrets": ["whsec_1"], "livemode": False}
+    both = [one | {"account_id": account} for account in ("acct_1", "acct_2")]
+    monkeypatch.setenv("INVOICING_RECEIVER__ENDPOINTS", json.dumps(both))
+    settings.cache_clear()
+    with pytest.raises(Misconfigured, match="have the same token"):
+        build_app(settings())
 
 
 @pytest.mark.parametrize("change", [{"livemode": True}, {"account": "acct_other"}])
@@ -129,15 +135,18 @@ def test_junk_is_refused(receiver: str, body: dict[str, object]) -> None:
 
 
 def test_a_form_is_not_an_event(receiver: str) -> None:
-    """Stripe sends JSON and says so."""
+    """Stripe sends JSON and says so, in whatever case."""
+    json_too = {"Content-Type": "Application/JSON"}
+    assert deliver(receiver, SNAPSHOT, headers=json_too).status_code == 200
     form = {"Content-Type": "application/x-www-form-urlencoded"}
     answer = deliver(receiver, SNAPSHOT, headers=form)
     assert answer.status_code == 415
 
 
-def test_a_body_that_says_it_is_too_large_is_not_read(receiver: str) -> None:
-    """Its length is in the headers."""
-    assert deliver(receiver, SNAPSHOT | {"padding": "x" * 1_000_001}).status_code == 413
+def test_a_body_that_says_it_is_too_large_is_not_read(wire: socket.socket) -> None:
+    """Its length is in the headers, and nobody waits for it."""
+    wire.sendall(HEADERS + b"Content-Length: 1000001\r\n\r\n")
+    assert everything(wire).startswith(b"HTTP/1.1 413")
 
 
 def test_a_packed_body_is_not_unpacked(wire: socket.socket) -> None:

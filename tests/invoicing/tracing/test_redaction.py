@@ -79,6 +79,23 @@ def test_a_span_leaves_without_texts() -> None:
     assert left.links[0].context == other.get_span_context()
 
 
+@pytest.mark.parametrize(
+    ("states", "code"),
+    [("RUNNING FAILED", StatusCode.ERROR), ("RUNNING FAILED RUNNING COMPLETED", StatusCode.OK)],
+)
+def test_a_run_that_returned_that_it_failed_is_a_failed_span(states: str, code: StatusCode) -> None:
+    """Prefect calls it good; what counts is the state in which it ended."""
+    kept = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(kept))
+    with provider.get_tracer("test").start_as_current_span("run") as span:
+        for state in states.split():
+            span.add_event(state, {"prefect.state.type": state})
+        span.set_status(StatusCode.OK)
+    [run] = kept.get_finished_spans()
+    assert redacted(run, "send-invoice").status.status_code is code
+
+
 PROGRAM = """
 import sys
 from opentelemetry import trace

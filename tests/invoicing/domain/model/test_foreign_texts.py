@@ -2,12 +2,15 @@
 
 import io
 import logging
+import subprocess
+import sys
 
 import pytest
 
 from invoicing.domain.model import markdown
 from invoicing.ledger.models import DriftRow
 from tasks.full_sync.drift_report import COLUMNS, listed
+from tests.conftest import ROOT
 
 pytestmark = pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
 FORGED = "Acme\nFailed: INV-1 was refunded\x1b[2K\u2028x"
@@ -40,6 +43,31 @@ def test_a_name_begins_no_line_of_a_run_log(logger: str) -> None:
         log.removeHandler(handler)
     said = r"Acme\nFailed: INV-1 was refunded\x1b[2K\u2028x is busy: 100 %"
     assert written.getvalue() == f"{said}\n"
+
+
+PROGRAM = """
+import logging, sys
+from importlib import import_module
+_, program, name = sys.argv
+del sys.argv[1:]
+started = import_module(program)
+started.check_revision = lambda: sys.exit(logging.getLogger("it").warning(name))
+started.main()
+"""
+"""Starts a program that has a name to tell as soon as it has begun."""
+
+
+@pytest.mark.usefixtures("ledger_url")
+@pytest.mark.parametrize("program", ["receiver", "listener"])
+def test_a_name_begins_no_line_of_a_programs_log(
+    program: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What an error of a service or of the ledger tells is one line, too."""
+    monkeypatch.setenv("INVOICING_STRIPE__WEBHOOK_SECRETS", "whsec_1")
+    command = [sys.executable, "-c", PROGRAM, f"invoicing.{program}.__main__", FORGED]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    [line] = ended.stderr.split("\n")[:-1]
+    assert line.endswith(r"it Acme\nFailed: INV-1 was refunded\x1b[2K\u2028x")
 
 
 @pytest.mark.usefixtures("ledger_url")

@@ -133,6 +133,24 @@ def test_a_credit_requested_before_an_upgrade_is_the_same_after_it() -> None:
     )
 
 
+def test_what_a_dispute_holds_is_not_refunded_where_a_cheque_paid_the_rest() -> None:
+    """Of 21 dollars 10 came by card, and the bank holds 5 of them: 5 can be refunded, not 8."""
+    state = sent_invoice("paid", amount_paid=2100, amount_remaining=0)
+    card = PaymentName("payment_intent", "pi_1")
+    dispute: Any = {
+        "amount": 500,
+        "currency": "usd",
+        "payment_intent": card.id,
+        "status": "needs_response",
+    }
+    back = MoneyBack("usd", {card: 1000}, disputes=[dispute])
+    request = CreditRequest(amount=Decimal(8), give_back="refund")
+    _, [problem] = plan_credit(
+        state, request, stripe_lines=[], money_back=back, zone=ZoneInfo("UTC")
+    )
+    assert "can refund 5.00 USD of it, and cannot refund 8.00 USD" in problem
+
+
 def test_what_is_left_after_earlier_credits_is_the_whole() -> None:
     """A credit without an amount and without lines."""
     state = sent_invoice(
