@@ -1,12 +1,20 @@
 """What the tests of the product and those of `packages` have in common."""
 
 import gc
+import os
 import sqlite3
 from typing import Any
 
 import pytest
 from hypothesis import settings
 from sqlalchemy import Pool, event
+
+# Prefect reads them when it is imported, which the plugins do.
+os.environ.update(
+    DO_NOT_TRACK="1",
+    PREFECT_SERVER_ANALYTICS_ENABLED="false",
+    PREFECT_LOGGING_TO_API_ENABLED="false",
+)
 
 pytest_plugins = ["pytester", "tests.browser", "tests.prefect_worker", "tests.tiers"]
 

@@ -1,6 +1,5 @@
 """What the tests stand on: real sandboxes over HTTP, a real Prefect server, a real ledger."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,12 +16,6 @@ from sandbox.salesforce.org import open_org
 from sandbox.stripe.app import make_app
 
 ROOT = Path(__file__).parents[1]
-
-os.environ.update(
-    DO_NOT_TRACK="1",
-    PREFECT_SERVER_ANALYTICS_ENABLED="false",
-    PREFECT_LOGGING_TO_API_ENABLED="false",
-)
 
 
 class Sandbox:
