@@ -96,10 +96,10 @@ def test_people_are_kept_from_what_the_integration_may(org: Org) -> None:
         answer = requests.post(edit, data=form | {"Footer__c": "Thanks"}, timeout=60)
         assert answer.status_code == 400
         assert "Only a draft can be changed." in answer.text
-        assert requests.post(edit, data=form | {"PO_Number__c": "17"}, timeout=60).ok
+        assert requests.post(edit, data=form | {"Description__c": "Work"}, timeout=60).ok
     records.update(org, org.sobject(INVOICE), sent, {"Footer__c": "Thank you"})
     [row] = org.store.where(org.sobject(INVOICE), "1 = 1", [])
-    assert (row["Footer__c"], row["PO_Number__c"]) == ("Thank you", "17")
+    assert (row["Footer__c"], row["Description__c"]) == ("Thank you", "Work")
 
 
 def test_who_changed_it_is_the_person_at_the_page(org: Org) -> None:

@@ -141,6 +141,7 @@ def test_what_a_dispute_holds_is_not_refunded_where_a_cheque_paid_the_rest() -> 
         "amount": 500,
         "currency": "usd",
         "payment_intent": card.id,
+        "charge": None,
         "status": "needs_response",
     }
     back = MoneyBack("usd", {card: 1000}, disputes=[dispute])
