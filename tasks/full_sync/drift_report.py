@@ -7,7 +7,7 @@ from pathlib import Path
 from invoicing.domain.model import csv_cells, markdown
 from invoicing.domain.model.wording import counted
 from invoicing.domain.sync.drift_kinds import Kind
-from invoicing.ledger import drift, rewritten_values, staging, sync_runs
+from invoicing.ledger import drift, rewritten_values, staging, sync_history
 from invoicing.ledger.models import DriftRow, SyncRun
 from invoicing.settings import settings
 from tasks.full_sync.missing_customer_ids import SilentAccount
@@ -149,7 +149,7 @@ def _trend() -> str:
             f"{run.differed:,}",
             f"{run.differed / max(1, run.in_stripe):.2%}",
         )
-        for run in sync_runs.last_syncs(SYNCS_SHOWN)
+        for run in sync_history.last_syncs(SYNCS_SHOWN)
     )
     return markdown.table(("began (UTC)", ">invoices", ">differed", ">share"), rows)
 
