@@ -12,7 +12,8 @@ from invoicing.ledger.models import DriftRow, SyncRun
 from invoicing.settings import settings
 from tasks.full_sync.missing_customer_ids import SilentAccount
 from tasks.records.rewritten_values import PRODUCT_OF_LINE, field_label
-from tasks.runtime.run_page import publish_page, publish_table, record_page, run_url, stripe_page
+from tasks.runtime.artifacts import publish_page, publish_table, record_page, stripe_page
+from tasks.runtime.run_name import run_url
 from tasks.runtime.step import step
 
 MAX_ROWS_SHOWN = 500

@@ -39,7 +39,7 @@ from tasks.records.org_facts import text_lengths
 from tasks.records.record_writer import kept_of_lines
 from tasks.records.rewritten_values import OF_LINE
 from tasks.runtime.clock import today
-from tasks.runtime.run_page import this_attempt
+from tasks.runtime.run_name import this_attempt
 from tasks.runtime.step import step
 
 STAGED_EVERY_SECONDS = 2.0
