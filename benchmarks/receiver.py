@@ -91,7 +91,7 @@ def peer(url: str) -> Contender | str:
     folder = installed(PEER, PEER_VERSION, f"stripe@{STRIPE_NODE}")
     if isinstance(folder, str):
         return folder
-    script = Path(__file__).with_name("sync_engine.mjs")
+    script = Path(__file__).with_name("sync_engine_webhook.mjs")
     command = [program("node"), str(script), str(folder), url, SECRET]
     return Contender("sync_engine", command, {}, [])
 

@@ -22,7 +22,7 @@ from tasks.drafting.opportunity_drafts import check_opportunities
 from tasks.drafting.table_drafts import check_table, read_table
 from tasks.records.environment_check import verify_environment
 from tasks.runtime.flow import invoicing_flow
-from tasks.runtime.run_page import name_run, run_id
+from tasks.runtime.run_name import name_run, run_id
 
 EXAMPLE = """invoice,account,description,payment_terms,product,quantity,unit_price
 A,Acme Corporation,November services,Net 30,Consulting,3,

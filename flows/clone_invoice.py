@@ -13,7 +13,7 @@ from tasks.drafting.clone_delete import write_clone
 from tasks.records.environment_check import verify_environment
 from tasks.records.invoices import find_record, read_invoice
 from tasks.runtime.flow import invoicing_flow
-from tasks.runtime.run_page import name_run
+from tasks.runtime.run_name import name_run
 
 
 @invoicing_flow("clone {invoice}")

@@ -4,8 +4,8 @@ from invoicing.doctor.checks import as_page, of, summary
 from invoicing.domain.forms.outcomes import Outcome
 from invoicing.errors import EnvironmentMismatch
 from tasks.installation.examination import examine_installation
+from tasks.runtime.artifacts import publish_page
 from tasks.runtime.flow import invoicing_flow
-from tasks.runtime.run_page import publish_page
 
 
 @invoicing_flow("look at the installation")

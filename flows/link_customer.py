@@ -8,7 +8,7 @@ from invoicing.domain.forms.link_requests import read_requests
 from invoicing.domain.forms.outcomes import LinkOutcome
 from tasks.records.environment_check import verify_environment
 from tasks.runtime.flow import invoicing_flow
-from tasks.runtime.run_page import name_run
+from tasks.runtime.run_name import name_run
 from tasks.sending.link_customers import check_links, link, outcome, publish_links, what_is_asked
 
 EXAMPLE = """account,customer

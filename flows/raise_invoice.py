@@ -16,7 +16,7 @@ from invoicing.domain.forms.parameters import (
 from tasks.drafting.draft_record import prepare_draft, write_draft
 from tasks.records.environment_check import verify_environment
 from tasks.runtime.flow import invoicing_flow
-from tasks.runtime.run_page import name_run, run_id
+from tasks.runtime.run_name import name_run, run_id
 
 
 @invoicing_flow("raise an invoice for {account}")

@@ -11,7 +11,7 @@ from tasks.drafting.wizard_steps import confirm_order, look_for_account, open_pr
 from tasks.records.environment_check import verify_environment
 from tasks.runtime.flow import invoicing_flow
 from tasks.runtime.prompts import Prompts
-from tasks.runtime.run_page import name_run
+from tasks.runtime.run_name import name_run
 
 
 @invoicing_flow("raise an invoice step by step")

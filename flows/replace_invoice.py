@@ -8,7 +8,7 @@ from tasks.records.environment_check import verify_environment
 from tasks.records.invoices import read_invoice
 from tasks.records.locks import lock_invoice
 from tasks.runtime.flow import invoicing_flow
-from tasks.runtime.run_page import name_run
+from tasks.runtime.run_name import name_run
 
 
 @invoicing_flow("replace {invoice}")

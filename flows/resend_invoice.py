@@ -7,7 +7,7 @@ from tasks.corrections.resend import mail_again
 from tasks.records.environment_check import verify_environment
 from tasks.records.locks import lock_invoice
 from tasks.runtime.flow import invoicing_flow
-from tasks.runtime.run_page import name_run
+from tasks.runtime.run_name import name_run
 from tasks.sync.refresh import refresh_after_act
 from tasks.sync.refresh_result import outcome_of_act
 

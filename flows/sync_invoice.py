@@ -6,7 +6,7 @@ from tasks.records.environment_check import verify_environment
 from tasks.records.linked_invoice import find_in_stripe
 from tasks.records.timeline import publish_timeline
 from tasks.runtime.flow import invoicing_flow
-from tasks.runtime.run_page import name_run
+from tasks.runtime.run_name import name_run
 from tasks.sync.refresh import refresh
 from tasks.sync.refresh_result import to_outcome
 

@@ -7,7 +7,7 @@ only, and each line of their logs is one line, whatever the names in it hold.
 import os
 from logging import getLogger
 
-from invoicing.log_lines import on_one_line
+from invoicing.logging_setup import on_one_line
 
 os.umask(0o077)
 for _name in ("prefect.flow_runs", "prefect.task_runs"):

@@ -244,7 +244,7 @@ def explained(text: str) -> dict[str, list[str]]:
 
 def test_every_figure_of_the_record_is_explained() -> None:
     """Each amount, day and state, with where it comes from and what changes it; each value."""
-    text = READ[ROOT / "docs/figures.md"]
+    text = READ[ROOT / "docs/what-the-figures-mean.md"]
     page, states = explained(text), {f"{name}__c" for name in STATES}
     for name, field in invoice_fields():
         [kind], [label] = said(field, "type"), said(field, "label")

@@ -10,7 +10,7 @@ import sys
 from invoicing.errors import InvoicingError
 from invoicing.ledger.readiness import check_revision
 from invoicing.listener.listening import Listener
-from invoicing.log_lines import to_standard_error
+from invoicing.logging_setup import to_standard_error
 from invoicing.settings import settings
 from invoicing.tracing import switch
 

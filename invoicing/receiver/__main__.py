@@ -6,7 +6,7 @@ import sys
 
 from invoicing.errors import InvoicingError
 from invoicing.ledger.readiness import check_revision
-from invoicing.log_lines import to_standard_error
+from invoicing.logging_setup import to_standard_error
 from invoicing.receiver.account_paths import endpoints_by_path
 from invoicing.receiver.server import serve
 from invoicing.settings import settings

@@ -15,7 +15,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from invoicing.errors import TransientError
-from invoicing.ledger import inbox, run_durations, sync_runs
+from invoicing.ledger import inbox, run_durations, sync_history
 from invoicing.ledger.models import EventState
 
 METRICS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
@@ -79,7 +79,7 @@ class LedgerCollector(Collector):
                 inbox.backlog(),
                 inbox.oldest_waiting(),
                 inbox.processing_times(),
-                sync_runs.last_finished(),
+                sync_history.last_finished(),
                 run_durations.run_times(),
             )
         except TransientError:

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.supervisors import Multiprocess
 
-from invoicing.log_lines import to_standard_error
+from invoicing.logging_setup import to_standard_error
 
 HEADER_SECONDS = 10.0
 """How long a client may take for a request's headers."""

@@ -31,7 +31,7 @@ from tasks.corrections.invoice_state import (
     state_now,
 )
 from tasks.records.locks import INVOICE
-from tasks.runtime.run_page import run_id
+from tasks.runtime.run_name import run_id
 from tasks.runtime.step import step
 
 

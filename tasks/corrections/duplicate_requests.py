@@ -8,7 +8,7 @@ from invoicing.errors import Rejected
 from invoicing.ledger import intents, request_records
 from invoicing.ledger.models import Intent
 from invoicing.settings import settings
-from tasks.runtime.run_page import run_id, run_in_words
+from tasks.runtime.run_name import run_id, run_in_words
 
 REQUEST_KEY = "salesforce_request"
 """Metadata of what was made in Stripe: the request that it was made for."""

@@ -32,7 +32,7 @@ from tasks.corrections.invoice_state import (
 )
 from tasks.records.locks import INVOICE
 from tasks.runtime.clock import today
-from tasks.runtime.run_page import run_id
+from tasks.runtime.run_name import run_id
 from tasks.runtime.step import step
 
 

@@ -20,12 +20,12 @@ from invoicing.errors import Conflict, Rejected
 from invoicing.ledger import intents
 from invoicing.ledger.intents import FINALIZE, RAISE
 from tasks.corrections.invoice_state import read_invoice_state
-from tasks.drafting.billed_lines import read_billed
+from tasks.drafting.billed_copy import read_billed
 from tasks.drafting.draft_record import Draft, used_before_message, write_draft
 from tasks.records.invoices import find_record, read_invoice
 from tasks.records.locks import INVOICE
 from tasks.runtime.clock import today
-from tasks.runtime.run_page import run_id
+from tasks.runtime.run_name import run_id
 from tasks.runtime.step import step
 
 REPLACE_INSTEAD = (

@@ -22,7 +22,7 @@ from invoicing.ledger.intents import (
 )
 from tasks.corrections.invoice_state import refusal_explained, refuse_changed, state_now
 from tasks.records.locks import INVOICE
-from tasks.runtime.run_page import run_id
+from tasks.runtime.run_name import run_id
 from tasks.runtime.step import step
 
 

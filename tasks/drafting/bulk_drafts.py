@@ -20,7 +20,7 @@ from tasks.drafting.draft_record import draft_nodes, raised_entry
 from tasks.records.locks import Lock
 from tasks.records.soql_lists import select_in
 from tasks.records.timeline import add_entries
-from tasks.runtime.run_page import publish_page, record_page
+from tasks.runtime.artifacts import publish_page, record_page
 from tasks.runtime.step import step
 
 DRAFT = Lock("these invoices")

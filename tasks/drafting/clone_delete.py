@@ -15,14 +15,14 @@ from invoicing.domain.salesforce import record
 from invoicing.domain.stripe.resources import WholeInvoice
 from invoicing.errors import Conflict, NotFound, Rejected
 from invoicing.ledger import intents, links
-from tasks.drafting.billed_lines import read_billed
+from tasks.drafting.billed_copy import read_billed
 from tasks.drafting.draft_record import Draft, was_raised, write_draft
 from tasks.drafting.draft_revision import check_not_being_sent
 from tasks.records.invoices import find_record
 from tasks.records.linked_invoice import lost_draft, own_stripe_id, stripe_invoice
 from tasks.records.locks import INVOICE
 from tasks.runtime.clock import today
-from tasks.runtime.run_page import run_id
+from tasks.runtime.run_name import run_id
 from tasks.runtime.step import step
 
 

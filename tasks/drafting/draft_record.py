@@ -30,7 +30,7 @@ from tasks.records.price_books import read_price_book
 from tasks.records.tax_rate_names import rate_problems
 from tasks.records.timeline import add_entries, make_entry
 from tasks.runtime.clock import today
-from tasks.runtime.run_page import run_id, run_url
+from tasks.runtime.run_name import run_id, run_url
 from tasks.runtime.step import step
 
 

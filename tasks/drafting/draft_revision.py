@@ -26,7 +26,7 @@ from tasks.records.locks import INVOICE
 from tasks.records.price_books import read_price_book
 from tasks.records.timeline import add_entry
 from tasks.runtime.clock import today
-from tasks.runtime.run_page import run_id, run_url
+from tasks.runtime.run_name import run_id, run_url
 from tasks.runtime.step import step
 
 

@@ -15,10 +15,11 @@ from invoicing.domain.stripe import request_params
 from invoicing.domain.stripe.balances import amount_due
 from invoicing.errors import Conflict, Rejected
 from invoicing.ledger import intents
-from tasks.records.customer_balance import owed_before, stripe_customer
+from tasks.records.starting_balance import owed_before, stripe_customer
 from tasks.records.tax_rate_names import rate_ids, rate_problems, tax_behavior
+from tasks.runtime.artifacts import publish_page
 from tasks.runtime.clock import stamp_now, today
-from tasks.runtime.run_page import publish_page, run_id, run_url
+from tasks.runtime.run_name import run_id, run_url
 from tasks.runtime.step import step
 
 

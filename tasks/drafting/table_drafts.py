@@ -30,7 +30,7 @@ from tasks.records.accounts import read_accounts
 from tasks.records.org_facts import org_currency
 from tasks.records.price_books import read_price_book
 from tasks.records.tax_rate_names import known_rate, rate_problems, read_taxes
-from tasks.runtime.run_page import run_id
+from tasks.runtime.run_name import run_id
 from tasks.runtime.step import step
 
 

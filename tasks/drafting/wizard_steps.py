@@ -11,7 +11,7 @@ from tasks.records.accounts import find_accounts
 from tasks.records.price_books import price_book_entries
 from tasks.runtime.clock import today
 from tasks.runtime.prompts import Prompts
-from tasks.runtime.run_page import run_id
+from tasks.runtime.run_name import run_id
 from tasks.runtime.step import step
 
 

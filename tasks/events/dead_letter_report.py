@@ -7,7 +7,7 @@ from invoicing.domain.model.wording import counted
 from invoicing.ledger import inbox, stream_positions
 from invoicing.ledger.models import Event
 from invoicing.settings import settings
-from tasks.runtime.run_page import publish_page, stripe_page
+from tasks.runtime.artifacts import publish_page, stripe_page
 
 ARTIFACT_KEY = "dead-letters"
 MAX_ROWS_SHOWN = 500

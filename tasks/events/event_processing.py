@@ -25,8 +25,8 @@ from tasks.events.account_updates import update_accounts
 from tasks.events.dead_letter_report import publish_new_dead_letters
 from tasks.events.resolve_events import needs_its_invoice, resolve_invoices
 from tasks.records.locks import heartbeat
+from tasks.runtime.artifacts import publish_table
 from tasks.runtime.clock import today
-from tasks.runtime.run_page import publish_table
 from tasks.runtime.step import FEW_RETRIES, step
 from tasks.sync.refresh import refresh
 from tasks.sync.refresh_result import RefreshResult, failure

@@ -26,7 +26,7 @@ from tasks.records.record_writer import written_lines
 from tasks.records.rewritten_values import Written, check_saved
 from tasks.records.soql_lists import select_in
 from tasks.records.timeline import publish
-from tasks.runtime.run_page import this_attempt
+from tasks.runtime.run_name import this_attempt
 from tasks.runtime.step import step
 from tasks.sync.deleted_products import deleted_products_of
 from tasks.sync.new_record_fields import (

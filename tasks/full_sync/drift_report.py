@@ -7,12 +7,13 @@ from pathlib import Path
 from invoicing.domain.model import csv_cells, markdown
 from invoicing.domain.model.wording import counted
 from invoicing.domain.sync.drift_kinds import Kind
-from invoicing.ledger import drift, rewritten_values, staging, sync_runs
+from invoicing.ledger import drift, rewritten_values, staging, sync_history
 from invoicing.ledger.models import DriftRow, SyncRun
 from invoicing.settings import settings
 from tasks.full_sync.missing_customer_ids import SilentAccount
 from tasks.records.rewritten_values import PRODUCT_OF_LINE, field_label
-from tasks.runtime.run_page import publish_page, publish_table, record_page, run_url, stripe_page
+from tasks.runtime.artifacts import publish_page, publish_table, record_page, stripe_page
+from tasks.runtime.run_name import run_url
 from tasks.runtime.step import step
 
 MAX_ROWS_SHOWN = 500
@@ -149,7 +150,7 @@ def _trend() -> str:
             f"{run.differed:,}",
             f"{run.differed / max(1, run.in_stripe):.2%}",
         )
-        for run in sync_runs.last_syncs(SYNCS_SHOWN)
+        for run in sync_history.last_syncs(SYNCS_SHOWN)
     )
     return markdown.table(("began (UTC)", ">invoices", ">differed", ">share"), rows)
 

@@ -4,7 +4,7 @@ from prefect.logging import get_run_logger
 
 from invoicing.domain.model.wording import counted
 from invoicing.domain.sync.drift_kinds import Kind
-from invoicing.ledger import drift, staging, sync_runs
+from invoicing.ledger import drift, staging, sync_history
 from invoicing.ledger.models import SyncRun
 from tasks.full_sync.create_missing import CREATE_CHUNK
 from tasks.runtime.step import step
@@ -23,7 +23,7 @@ def find_drift(sync: SyncRun) -> tuple[int, int]:
         _name_accounts(sync)
         kinds = drift.kinds(sync.id)
     in_stripe, in_salesforce = staging.counts()
-    sync_runs.record_totals(sync.id, in_stripe=in_stripe, in_salesforce=in_salesforce)
+    sync_history.record_totals(sync.id, in_stripe=in_stripe, in_salesforce=in_salesforce)
     differ = sum(kinds.values())
     get_run_logger().info(
         "%s in Stripe, %s in Salesforce, %s differ.",

@@ -31,7 +31,7 @@ from invoicing.domain.sync.staged_rows import (
     stripe_rows,
 )
 from invoicing.errors import NotFound
-from invoicing.ledger import rewritten_values, staging, sync_runs
+from invoicing.ledger import rewritten_values, staging, sync_history
 from invoicing.ledger.models import SyncRun, SyncWindow
 from invoicing.settings import settings
 from tasks.full_sync import paced_pages
@@ -39,7 +39,7 @@ from tasks.records.org_facts import text_lengths
 from tasks.records.record_writer import kept_of_lines
 from tasks.records.rewritten_values import OF_LINE
 from tasks.runtime.clock import today
-from tasks.runtime.run_page import this_attempt
+from tasks.runtime.run_name import this_attempt
 from tasks.runtime.step import step
 
 STAGED_EVERY_SECONDS = 2.0
@@ -107,7 +107,7 @@ class Progress:
     ) -> None:
         """Guess the end from the sync before."""
         self._logger = logger
-        self._expected = next((run.in_stripe for run in sync_runs.last_syncs(1)), 0)
+        self._expected = next((run.in_stripe for run in sync_history.last_syncs(1)), 0)
         self._before = self._rows = staging.counts()[0]
         self._began = self._told = time.monotonic()
         self._lock = threading.Lock()

@@ -11,7 +11,7 @@ from invoicing.domain.model.wording import counted
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.queries import Comparison, Query, all_of
 from invoicing.errors import Rejected
-from invoicing.ledger import drift, sync_runs
+from invoicing.ledger import drift, sync_history
 from tasks.full_sync.repair import FRESH_CHUNK
 from tasks.runtime.step import step
 from tasks.sync.refresh import refresh
@@ -27,7 +27,7 @@ def sync_changed() -> str:
     Raises:
         Rejected: there was no full sync yet to go on from.
     """
-    last = next(iter(sync_runs.last_syncs(1)), None)
+    last = next(iter(sync_history.last_syncs(1)), None)
     if last is None:
         raise Rejected("There was no full sync yet; the first one has to read everything.")
     named = differed = failed = 0

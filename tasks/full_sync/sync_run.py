@@ -14,7 +14,7 @@ from invoicing.ledger.models import SyncRun
 from invoicing.settings import settings
 from tasks.records.accounts import follow_merges
 from tasks.records.locks import Lock
-from tasks.runtime.run_page import run_id
+from tasks.runtime.run_name import run_id
 from tasks.runtime.step import step
 
 SUBJECT = "full sync"

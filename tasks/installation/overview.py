@@ -21,8 +21,9 @@ from invoicing.domain.model import markdown
 from invoicing.domain.model.wording import counted
 from invoicing.settings import settings
 from tasks.installation.deployed_flows import READ_AT_ONCE, flows, in_state, our_deployments
+from tasks.runtime.artifacts import publish_one_page
 from tasks.runtime.prompts import HOW_TO_ANSWER
-from tasks.runtime.run_page import name_without_headline, publish_one_page, run_url, ui_page
+from tasks.runtime.run_name import name_without_headline, run_url, ui_page
 from tasks.runtime.step import step
 
 KEY = "overview"

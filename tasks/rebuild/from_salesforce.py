@@ -11,7 +11,7 @@ from invoicing.domain.salesforce.queries import Comparison, Query, all_of
 from invoicing.ledger import intents, links, timeline
 from invoicing.ledger.intents import REMIND
 from invoicing.ledger.models import EntryState, InvoiceLink, TimelineEntry
-from tasks.runtime.run_page import run_id
+from tasks.runtime.run_name import run_id
 from tasks.runtime.step import step
 
 ROWS = 500

@@ -38,7 +38,7 @@ from invoicing.settings import settings
 from tasks.corrections.duplicate_requests import CONTENT_KEY, REQUEST_KEY
 from tasks.records.accounts import accounts_of_customers
 from tasks.records.soql_lists import select_in
-from tasks.runtime.run_page import run_id
+from tasks.runtime.run_name import run_id
 from tasks.runtime.step import step
 from tasks.sending.mail_once import EVENTS_KEPT
 

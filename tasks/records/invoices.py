@@ -18,7 +18,7 @@ from invoicing.errors import Conflict, NotFound, Rejected, TransientError
 from invoicing.mapping import org_field_reader
 from tasks.records.org_facts import account_fields, invoice_prefix, org_currency, text_lengths
 from tasks.runtime.clock import stamp_now
-from tasks.runtime.run_page import run_url
+from tasks.runtime.run_name import run_url
 from tasks.runtime.step import step
 
 

@@ -14,7 +14,7 @@ from invoicing.domain.model.status import SyncState
 from invoicing.errors import Busy, Conflict, Rejected, Superseded, TransientError
 from invoicing.ledger import inbox, leases
 from tasks.records.invoices import find_record, write_sync_message
-from tasks.runtime.run_page import this_attempt
+from tasks.runtime.run_name import this_attempt
 from tasks.runtime.step import step
 
 HEARTBEAT_SECONDS = 5.0

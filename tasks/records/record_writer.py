@@ -28,7 +28,7 @@ from tasks.records.locks import INVOICE
 from tasks.records.org_facts import text_lengths
 from tasks.records.rewritten_values import check_saved
 from tasks.records.timeline import copy_entries, make_entry, publish
-from tasks.runtime.run_page import this_attempt
+from tasks.runtime.run_name import this_attempt
 from tasks.runtime.step import step
 
 

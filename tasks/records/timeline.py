@@ -21,7 +21,8 @@ from invoicing.ledger import timeline
 from invoicing.ledger.models import EntryState, TimelineEntry
 from invoicing.ledger.timeline import WaitingEntry
 from tasks.records.org_facts import text_lengths
-from tasks.runtime.run_page import publish_page, run_id, run_url
+from tasks.runtime.artifacts import publish_page
+from tasks.runtime.run_name import run_id, run_url
 from tasks.runtime.step import step
 
 BULK_THRESHOLD = 2_000

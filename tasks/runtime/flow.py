@@ -28,7 +28,7 @@ from invoicing.domain.forms.outcomes import Outcome
 from invoicing.domain.salesforce.request_record import RequestState
 from invoicing.errors import Conflict, InvoicingError, Rejected, Superseded
 from tasks.runtime.request_answer import answer_own_request
-from tasks.runtime.run_page import headline, with_headline
+from tasks.runtime.run_name import headline, with_headline
 from tasks.runtime.run_tracing import trace_runs
 
 P = ParamSpec("P")

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from invoicing.domain.forms.dialogue import Answer, Dialogue, Question
 from invoicing.errors import Rejected
 from invoicing.settings import settings
-from tasks.runtime.run_page import headline
+from tasks.runtime.run_name import headline
 
 T = TypeVar("T")
 

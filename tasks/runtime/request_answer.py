@@ -8,7 +8,7 @@ from invoicing.domain.salesforce.request_record import REQUEST, RequestState
 from invoicing.errors import InvoicingError, NotFound
 from invoicing.ledger import request_records
 from invoicing.ledger.models import RequestRecord
-from tasks.runtime.run_page import run_id, run_url
+from tasks.runtime.run_name import run_id, run_url
 
 
 def answer_own_request(state: RequestState, sentence: str) -> None:

@@ -15,7 +15,7 @@ from invoicing.domain.stripe.line_facts import LineFacts, line_facts, lines_apar
 from invoicing.domain.stripe.resources import Coupon, StripeLine, WholeInvoice
 from invoicing.ledger import intents
 from invoicing.ledger.intents import AGREE_CONTENT, CHARGE, MAIL
-from tasks.runtime.run_page import run_id
+from tasks.runtime.run_name import run_id
 
 
 class Content(NamedTuple):

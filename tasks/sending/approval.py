@@ -26,7 +26,7 @@ from tasks.records.org_facts import text_lengths
 from tasks.records.timeline import add_entry
 from tasks.runtime.clock import today
 from tasks.runtime.prompts import Prompts
-from tasks.runtime.run_page import run_id
+from tasks.runtime.run_name import run_id
 from tasks.runtime.step import step
 from tasks.sending.approval_in_salesforce import (
     NOT_SENT,
@@ -38,7 +38,7 @@ from tasks.sending.approval_in_salesforce import (
     waits_for_approvers,
     withdraw_question,
 )
-from tasks.sending.under_way import being_sent, names
+from tasks.sending.unfinished_sends import being_sent, names
 
 
 def await_approval(draft: Invoice, asked: AmountDue, missing: str = "") -> str:

@@ -31,7 +31,7 @@ from tasks.records.locks import INVOICE, lock_quietly
 from tasks.records.org_facts import text_lengths
 from tasks.records.timeline import add_entry
 from tasks.runtime.request_answer import notify
-from tasks.runtime.run_page import run_id
+from tasks.runtime.run_name import run_id
 from tasks.runtime.step import step
 
 GROUP, NOTIFICATION = "Invoice_Approvers", "Invoice_Approval"

@@ -20,7 +20,7 @@ from invoicing.settings import settings
 from tasks.records.accounts import accounts_of_customers, follow_merges
 from tasks.records.locks import ACCOUNT
 from tasks.records.soql_lists import select_in
-from tasks.runtime.run_page import run_id
+from tasks.runtime.run_name import run_id
 from tasks.runtime.step import step
 from tasks.sending.one_off_email import give_back_emails, is_same_email
 

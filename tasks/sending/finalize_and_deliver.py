@@ -23,14 +23,14 @@ from invoicing.errors import Conflict, InvoicingError, Rejected, TransientError
 from invoicing.ledger import intents
 from invoicing.ledger.intents import AGREE, AGREE_TOTAL, CHARGE, FINALIZE, MAIL, SEND
 from invoicing.settings import settings
-from tasks.records.customer_balance import owed_before, stripe_customer
 from tasks.records.invoices import say_on_record
 from tasks.records.linked_invoice import own_stripe_id
 from tasks.records.locks import ACCOUNT, INVOICE
+from tasks.records.starting_balance import owed_before, stripe_customer
 from tasks.records.tax_rate_names import rate_problems
 from tasks.records.timeline import add_entry
 from tasks.runtime.clock import today
-from tasks.runtime.run_page import run_id
+from tasks.runtime.run_name import run_id
 from tasks.runtime.step import step
 from tasks.sending.agreed_content import content_of, note_seen, other_content
 from tasks.sending.mail_once import mail_once, mailed, write_down_mail

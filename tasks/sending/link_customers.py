@@ -17,7 +17,7 @@ from invoicing.ledger import intents, links
 from invoicing.ledger.intents import CREATE_CUSTOMER
 from tasks.records.accounts import read_accounts
 from tasks.records.locks import ACCOUNT
-from tasks.runtime.run_page import publish_page, record_page, stripe_page
+from tasks.runtime.artifacts import publish_page, record_page, stripe_page
 from tasks.runtime.step import step
 from tasks.sending.customer import create_customer, describe, link_metadata, owners_of
 from tasks.sending.one_off_email import give_back_emails

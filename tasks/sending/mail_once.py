@@ -9,7 +9,7 @@ from invoicing.errors import Conflict
 from invoicing.ledger import intents, links
 from tasks.records.timeline import add_entry
 from tasks.runtime.clock import CLOCK_SKEW
-from tasks.runtime.run_page import run_id
+from tasks.runtime.run_name import run_id
 
 EVENTS_KEPT = timedelta(days=30)
 

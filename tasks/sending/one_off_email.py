@@ -16,7 +16,7 @@ from invoicing.errors import Conflict, TransientError
 from invoicing.ledger import intents, lent_emails
 from invoicing.ledger.intents import GIVE_BACK, LEND
 from tasks.records.locks import ACCOUNT
-from tasks.runtime.run_page import run_id
+from tasks.runtime.run_name import run_id
 from tasks.runtime.step import step
 
 

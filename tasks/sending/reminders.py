@@ -23,8 +23,9 @@ from invoicing.settings import settings
 from tasks.records.locks import INVOICE
 from tasks.records.soql_lists import select_in
 from tasks.records.timeline import add_entries, make_entry
+from tasks.runtime.artifacts import publish_table
 from tasks.runtime.clock import today
-from tasks.runtime.run_page import publish_table, run_url
+from tasks.runtime.run_name import run_url
 from tasks.runtime.step import step
 from tasks.sending.mail_once import is_mail_of, mail_once, mailed
 

@@ -30,7 +30,7 @@ from tasks.records.locks import INVOICE
 from tasks.records.tax_rate_names import rate_ids, tax_behavior
 from tasks.records.timeline import add_entry
 from tasks.runtime.clock import today
-from tasks.runtime.run_page import run_id
+from tasks.runtime.run_name import run_id
 from tasks.runtime.step import step
 from tasks.sending.agreed_content import agree, content_of, other_lines
 

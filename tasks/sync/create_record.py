@@ -10,7 +10,7 @@ from tasks.records.invoices import synced_fields
 from tasks.records.record_writer import written_lines
 from tasks.records.rewritten_values import check_saved
 from tasks.records.timeline import publish
-from tasks.runtime.run_page import this_attempt
+from tasks.runtime.run_name import this_attempt
 from tasks.sync.deleted_products import deleted_products_of
 from tasks.sync.mirrored_fields import cut_texts, mirrored_lines
 from tasks.sync.new_record_fields import (

@@ -13,7 +13,7 @@ from invoicing.domain.salesforce.queries import Condition, Query, all_of, any_of
 from tasks.records.locks import INVOICE
 from tasks.records.record_writer import Update, read_states, write_changes
 from tasks.runtime.clock import today
-from tasks.runtime.run_page import run_url
+from tasks.runtime.run_name import run_url
 from tasks.runtime.step import step
 
 

@@ -36,7 +36,7 @@ from tasks.records.record_writer import (
     write_changes,
 )
 from tasks.records.rewritten_values import lines_as_written
-from tasks.runtime.run_page import run_url
+from tasks.runtime.run_name import run_url
 from tasks.runtime.step import step
 from tasks.sync.close_dead_letters import close_dead_letters
 from tasks.sync.create_record import create_record

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from invoicing.ledger import run_durations, staging, sync_runs
+from invoicing.ledger import run_durations, staging, sync_history
 from invoicing.ledger.run_durations import EndedRun
 from invoicing.receiver.metrics import Metrics
 from tasks.installation import alert_automations
@@ -49,7 +49,7 @@ def test_alarms_begin_when_they_should_and_not_before() -> None:
 def test_each_alarm_asks_for_a_metric_that_is_there(environment: None) -> None:
     """A metric that was renamed would never raise an alarm."""
     staging.begin("night", dry_run=False)
-    sync_runs.record_totals("night", in_stripe=1, in_salesforce=1)
+    sync_history.record_totals("night", in_stripe=1, in_salesforce=1)
     staging.finish("night")
     run_durations.count([EndedRun("send-invoice", "completed", 2)], None, datetime.now(UTC))
     metrics = Metrics()

@@ -25,9 +25,9 @@ from deployments.org_pages.additions import LIST as LIST_NAME
 from deployments.org_pages.xml_text import Element, UnreadableError, put_after, put_first, read
 from sandbox.package_check.file_schema import file_schema
 from sandbox.package_check.source import Component
-from sandbox.salesforce.metadata import load_schema
 from sandbox.salesforce.org import STANDARD_PAGES
 from sandbox.salesforce.package import Package
+from sandbox.salesforce.schema_loader import load_schema
 
 pytestmark = pytest.mark.fast
 

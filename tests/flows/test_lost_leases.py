@@ -15,7 +15,7 @@ from invoicing.domain.forms.outcomes import InvoiceOutcome
 from invoicing.domain.forms.parameters import Options
 from invoicing.errors import Busy
 from invoicing.ledger import leases
-from tasks.runtime.run_page import this_attempt
+from tasks.runtime.run_name import this_attempt
 from tests.conftest import Sandbox
 from tests.flows.conftest import Org
 from tests.flows.test_amount_due import save_card

@@ -21,7 +21,7 @@ from flows.watch_salesforce import watch_salesforce
 from invoicing.connectors import salesforce
 from invoicing.domain.forms.outcomes import InvoiceOutcome
 from invoicing.errors import Rejected
-from invoicing.ledger import action_field_requests, database, drift, inbox, sync_runs
+from invoicing.ledger import action_field_requests, database, drift, inbox, sync_history
 from invoicing.ledger.models import Event
 from tasks.requests.action_field import collect_requests
 from tests.conftest import Sandbox
@@ -378,7 +378,7 @@ def test_what_the_org_must_not_change_is_not_repaired_by_a_job_of_many(
     for _ in range(2):
         outcome = full_sync(approve_above=1)
         assert outcome.sentence == "1 invoice compared, 1 differed: 1 not repaired."
-        [row] = [row for rows in drift.chunks(sync_runs.last_syncs(1)[0].id) for row in rows]
+        [row] = [row for rows in drift.chunks(sync_history.last_syncs(1)[0].id) for row in rows]
         assert said in row.outcome
     assert entries(org) == before
 

@@ -12,7 +12,7 @@ from invoicing.domain.model.invoice import Invoice
 from invoicing.errors import Rejected
 from invoicing.ledger import leases
 from tasks.drafting.draft_revision import Revision, write_revision
-from tasks.runtime.run_page import this_attempt
+from tasks.runtime.run_name import this_attempt
 from tests.conftest import Sandbox
 from tests.flows.conftest import Org
 

@@ -13,7 +13,7 @@ from flows.send_invoice import send_invoice
 from flows.void_invoice import void_invoice
 from invoicing.domain.forms.outcomes import InvoiceOutcome
 from invoicing.settings import settings
-from tasks.runtime import run_page
+from tasks.runtime import run_name
 from tests.flows.dialogues import Conversation
 
 Raise = Callable[..., InvoiceOutcome]
@@ -80,7 +80,7 @@ def test_a_long_sentence_is_cut_between_words(draft: Raise) -> None:
     state = void_invoice("INV-" + "9 " * 200, return_state=True)
     said = named(state).partition(" · ")[0]
     assert said.endswith("9 …")
-    assert len(said) <= run_page.HEADLINE_LENGTH < len(str(state.message))
+    assert len(said) <= run_name.HEADLINE_LENGTH < len(str(state.message))
 
 
 def test_a_run_that_waits_says_what_it_asks_and_how_to_answer(

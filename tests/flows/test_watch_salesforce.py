@@ -18,7 +18,7 @@ from invoicing.errors import InvoicingError
 from invoicing.ledger import action_field_requests, leases, stream_positions
 from invoicing.settings import settings
 from tasks.requests.action_field import FLOW_BY_ACTION
-from tasks.runtime.run_page import this_attempt
+from tasks.runtime.run_name import this_attempt
 from tests.conftest import ROOT, Sandbox
 from tests.flows.conftest import Deployed, Org
 

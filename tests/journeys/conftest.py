@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from deployments.local.stack import Stack
-from tests.journeys.clerk import WIDTH, Clerk
+from tests.journeys.browser_user import WIDTH, Clerk
 
 LIMIT = {"INVOICING_APPROVAL__LIMITS": '{"USD": "10000"}'}
 """What goes out without an approver's word."""

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.journeys.clerk import Clerk
+from tests.journeys.browser_user import Clerk
 from tests.journeys.conftest import LogIn
 
 pytestmark = pytest.mark.long

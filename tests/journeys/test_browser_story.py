@@ -4,7 +4,7 @@ import os
 
 from playwright.sync_api import Route, expect
 
-from tests.journeys.clerk import Clerk
+from tests.journeys.browser_user import Clerk
 from tests.prefect_worker import eventually
 
 

@@ -10,7 +10,7 @@ import pytest
 from deployments.local.stack import Stack
 from deployments.local.waiting import eventually
 from invoicing.connectors.prefect import Prefect
-from tests.journeys.salesforce_people import SalesforceUsers
+from tests.journeys.api_user import SalesforceUsers
 
 WAIT = 120.0
 

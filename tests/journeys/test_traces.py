@@ -15,7 +15,7 @@ from deployments.local.stack import (
     Stack,
 )
 from deployments.local.waiting import eventually
-from tests.journeys.salesforce_people import SalesforceUsers
+from tests.journeys.api_user import SalesforceUsers
 from tests.otlp_collector import Collector, Seen, collecting
 
 pytestmark = pytest.mark.long

@@ -8,11 +8,11 @@ translate what goes out and what comes back.
 from functools import lru_cache
 
 from invoicing.connectors.salesforce.bulk_write import BULK_ROWS, Bulk
+from invoicing.connectors.salesforce.connection import Record
 from invoicing.connectors.salesforce.graphs import GRAPHS, NODES, GraphError, Graphs
 from invoicing.connectors.salesforce.login import logins_of
 from invoicing.connectors.salesforce.notifications import Notifications
 from invoicing.connectors.salesforce.org import OrgFacts, Session
-from invoicing.connectors.salesforce.org_call import Record
 from invoicing.connectors.salesforce.records import COLLECTION, Records, RowError
 from invoicing.mapping import org_mapping
 from invoicing.settings import settings

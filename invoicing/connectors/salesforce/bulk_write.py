@@ -5,8 +5,8 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from invoicing.connectors.salesforce.connection import Connection
 from invoicing.connectors.salesforce.errors import by_code, translated_errors
-from invoicing.connectors.salesforce.org_call import Connection
 from invoicing.connectors.salesforce.records import RowError
 from invoicing.errors import InvoicingError
 

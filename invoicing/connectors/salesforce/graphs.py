@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypedDict
 
+from invoicing.connectors.salesforce.connection import SAVE_DUPLICATES
 from invoicing.connectors.salesforce.errors import by_code, errors_of
 from invoicing.connectors.salesforce.org import Org
-from invoicing.connectors.salesforce.org_call import SAVE_DUPLICATES
 from invoicing.domain.salesforce.default_values import SOURCES, copied_fields, with_default_values
 from invoicing.domain.salesforce.queries import Query, is_in
 from invoicing.errors import InvoicingError, TransientError

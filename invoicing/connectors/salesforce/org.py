@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import TypedDict
 from xml.etree import ElementTree
 
+from invoicing.connectors.salesforce.connection import Record
 from invoicing.connectors.salesforce.errors import by_code, translated_errors
-from invoicing.connectors.salesforce.org_call import Record
 from invoicing.connectors.salesforce.queries import Queries
 from invoicing.errors import EnvironmentMismatch, InvoicingError, NotFound, TransientError
 from invoicing.settings import SALESFORCE_API_VERSION

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import NotRequired, TypedDict
 
+from invoicing.connectors.salesforce.connection import Connection, Record
 from invoicing.connectors.salesforce.errors import translated_errors
-from invoicing.connectors.salesforce.org_call import Connection, Record
 from invoicing.domain.salesforce.queries import Query
 from invoicing.errors import TransientError
 from invoicing.typed_answers import convert

@@ -7,8 +7,8 @@ from typing import Any, TypedDict
 
 from more_itertools import chunked
 
+from invoicing.connectors.salesforce.connection import Connection, Record
 from invoicing.connectors.salesforce.errors import by_code, shown
-from invoicing.connectors.salesforce.org_call import Connection, Record
 from invoicing.errors import InvoicingError
 
 COLLECTION = 200

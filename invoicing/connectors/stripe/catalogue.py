@@ -6,9 +6,9 @@ from contextlib import suppress
 import stripe
 from more_itertools import chunked
 
-from invoicing.connectors.stripe.answers import PAGE_SIZE, read, read_each, read_if_there
 from invoicing.connectors.stripe.connection import Connection
 from invoicing.connectors.stripe.errors import AlreadyThere, translated_errors
+from invoicing.connectors.stripe.reading import PAGE_SIZE, read, read_each, read_if_there
 from invoicing.domain.stripe.resources import Coupon, Product, TaxRate
 from invoicing.errors import Conflict
 

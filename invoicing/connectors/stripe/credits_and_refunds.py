@@ -5,8 +5,8 @@ from datetime import datetime
 
 import stripe
 
-from invoicing.connectors.stripe.answers import PAGE_SIZE, read, read_all, read_each
 from invoicing.connectors.stripe.connection import Connection, idempotent
+from invoicing.connectors.stripe.reading import PAGE_SIZE, read, read_all, read_each
 from invoicing.domain.stripe.payment_facts import (
     MoneyBack,
     PaymentName,

@@ -2,8 +2,8 @@
 
 import stripe
 
-from invoicing.connectors.stripe.answers import PAGE_SIZE, read, read_all, read_if_there
 from invoicing.connectors.stripe.connection import Connection, idempotent
+from invoicing.connectors.stripe.reading import PAGE_SIZE, read, read_all, read_if_there
 from invoicing.domain.model.money import Money
 from invoicing.domain.stripe.resources import Customer, TaxId
 from invoicing.errors import Rejected

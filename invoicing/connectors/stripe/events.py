@@ -8,9 +8,9 @@ from typing import Any, cast
 import stripe
 from more_itertools import chunked, first
 
-from invoicing.connectors.stripe.answers import PAGE_SIZE, Page, read, read_each
 from invoicing.connectors.stripe.connection import Connection
 from invoicing.connectors.stripe.errors import translated_errors
+from invoicing.connectors.stripe.reading import PAGE_SIZE, Page, read, read_each
 from invoicing.domain.stripe.resources import Dated, Event
 from invoicing.errors import NotFound
 from invoicing.typed_answers import convert, decode

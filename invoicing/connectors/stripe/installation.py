@@ -6,9 +6,9 @@ from typing import Any
 
 import stripe
 
-from invoicing.connectors.stripe.answers import PAGE_SIZE, read, read_all
 from invoicing.connectors.stripe.connection import Connection
 from invoicing.connectors.stripe.errors import translated_errors
+from invoicing.connectors.stripe.reading import PAGE_SIZE, read, read_all
 from invoicing.domain.stripe.resources import Account, WebhookEndpoint
 from invoicing.errors import Rejected
 from invoicing.settings import STRIPE_API_VERSION

@@ -5,9 +5,9 @@ from typing import TypeVar
 
 import stripe
 
-from invoicing.connectors.stripe.answers import PAGE_SIZE, Page, read_all
 from invoicing.connectors.stripe.errors import translated_errors
 from invoicing.connectors.stripe.invoices import Invoices
+from invoicing.connectors.stripe.reading import PAGE_SIZE, Page, read_all
 from invoicing.domain.stripe.resources import ListedInvoice, StripeInvoice, WholeInvoice
 from invoicing.typed_answers import decode
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import stripe
 
-from invoicing.connectors.stripe.answers import PAGE_SIZE, read, read_all, read_each, read_if_there
 from invoicing.connectors.stripe.connection import Connection, idempotent
 from invoicing.connectors.stripe.errors import translated_errors
+from invoicing.connectors.stripe.reading import PAGE_SIZE, read, read_all, read_each, read_if_there
 from invoicing.domain.stripe.resources import (
     Coupon,
     Discounted,

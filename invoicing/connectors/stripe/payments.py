@@ -5,8 +5,8 @@ from datetime import datetime
 
 import stripe
 
-from invoicing.connectors.stripe.answers import PAGE_SIZE, read, read_all, read_each, read_if_there
 from invoicing.connectors.stripe.connection import Connection, idempotent
+from invoicing.connectors.stripe.reading import PAGE_SIZE, read, read_all, read_each, read_if_there
 from invoicing.domain.stripe.payment_facts import PaymentName, payments_of, successful_payments
 from invoicing.domain.stripe.resources import (
     Charge,

@@ -10,7 +10,7 @@ from invoicing.domain.stripe.payment_facts import PaymentFacts
 from invoicing.domain.sync.drift_kinds import Kind
 from invoicing.domain.sync.staged_rows import LinesRow, SalesforceRow, StripeRow
 from invoicing.errors import Superseded
-from invoicing.ledger import drift, links, payment_facts, staging, sync_runs
+from invoicing.ledger import drift, links, payment_facts, staging, sync_history
 from invoicing.ledger.models import SyncWindow
 
 DAY = 86_400
@@ -209,7 +209,7 @@ def test_the_next_sync_begins_with_windows_of_full_pages(
     began = staging.STRIPE_BEGAN
     created = [began + day * DAY for day in range(100)] + [began + 38 * DAY] * 4
     sync = stage([stripe_row(str(n), second) for n, second in enumerate(created)], [])
-    sync_runs.record_totals(sync, in_stripe=len(created), in_salesforce=0)
+    sync_history.record_totals(sync, in_stripe=len(created), in_salesforce=0)
     staging.finish(sync)
     staging.begin("next", dry_run=False)
     windows = staging.take("next")

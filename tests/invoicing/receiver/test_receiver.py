@@ -17,7 +17,7 @@ from sqlalchemy import make_url
 from invoicing import flow_trigger
 from invoicing.errors import TransientError
 from invoicing.flow_trigger import FlowTrigger
-from invoicing.ledger import database, inbox, staging, sync_runs
+from invoicing.ledger import database, inbox, staging, sync_history
 from invoicing.receiver import batch_writer
 from tests.invoicing.receiver.conftest import (
     SNAPSHOT,
@@ -188,7 +188,7 @@ def test_the_metrics_tell_what_came_in_and_what_waits(receiver: str) -> None:
     deliver(receiver, SNAPSHOT, "whsec_other")
     deliver(receiver, SNAPSHOT, path="/webhooks/stripe/unknown")
     staging.begin("last night", dry_run=False)
-    sync_runs.record_totals("last night", in_stripe=41, in_salesforce=40)
+    sync_history.record_totals("last night", in_stripe=41, in_salesforce=40)
     staging.finish("last night")
     staging.begin("this night", dry_run=False)
     [handled] = inbox.claim("handler", account_id="acct_1", limit=1)

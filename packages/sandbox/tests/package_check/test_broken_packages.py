@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.package_check.all_checks import check_project
 from sandbox.package_check.component_tools import run_component_tests
 from sandbox.package_check.findings import Findings
-from sandbox.package_check.project_check import check_project
 
 PROJECT = Path(__file__).parents[4] / "deployments/salesforce"
 CORE = "force-app/main/default"

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from sandbox.salesforce.metadata import load_schema
 from sandbox.salesforce.org import open_org
 from sandbox.salesforce.records import create
+from sandbox.salesforce.schema_loader import load_schema
 
 METADATA = Path(__file__).parents[4] / "deployments/salesforce/force-app/main/default"
 LINE = "objects/Stripe_Invoice_Line__c/fields/Draft_Amount__c.field-meta.xml"

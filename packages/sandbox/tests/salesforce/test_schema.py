@@ -13,8 +13,8 @@ from simple_salesforce.exceptions import SalesforceMoreThanOneRecord
 
 from sandbox.common.serve import running
 from sandbox.salesforce.app import application
-from sandbox.salesforce.metadata import load_schema
 from sandbox.salesforce.org import open_org
+from sandbox.salesforce.schema_loader import load_schema
 
 METADATA = Path(__file__).parents[4] / "deployments/salesforce/force-app/main/default"
 FIELD = """<?xml version="1.0" encoding="UTF-8"?>

@@ -255,3 +255,42 @@ def test_data_sets_stand_side_by_side(admin: httpx.Client, live: stripe.StripeCl
     assert named == products
     items = live.v1.invoice_items.list({"limit": 100}).data
     assert {each.invoice for each in items} == {each.id for each in invoices}
+
+
+def test_a_generated_data_set(live: stripe.StripeClient, admin: httpx.Client) -> None:
+    """Any number of invoices in all states, the same for the same seed."""
+    order = {
+        "seed": 7,
+        "customers": 20,
+        "invoices": 500,
+        "invoice_metadata": {"salesforce_id": "a01{n:015d}"},
+    }
+    made = admin.post("/_sandbox/generate", json=order).json()
+    assert (made["customers"], made["invoices"]) == (20, 500)
+    invoices = list(live.v1.invoices.list({"limit": 100}).auto_paging_iter())
+    assert len(invoices) == 500
+    assert {invoice.status for invoice in invoices} == {
+        "draft",
+        "open",
+        "paid",
+        "void",
+        "uncollectible",
+    }
+    for invoice in invoices:
+        assert invoice.total == sum(line.amount for line in invoice.lines.data)
+        assert invoice.amount_remaining == invoice.amount_due - invoice.amount_paid
+    assert invoices[-1].to_dict()["metadata"] == {"salesforce_id": "a01000000000000000"}
+
+    draft = next(invoice for invoice in invoices if invoice.status == "draft")
+    line = draft.lines.data[0]
+    changed = live.v1.invoices.update_lines(draft.id, {"lines": [{"id": line.id, "amount": 5}]})
+    assert changed.total == draft.total - line.amount + 5
+    assert live.v1.invoices.send_invoice(draft.id).status == "open"
+
+    twice = admin.post("/_sandbox/generate", json=order)
+    assert (twice.status_code, "another seed" in twice.text) == (409, True)
+    admin.post("/_sandbox/reset")
+    admin.post("/_sandbox/generate", json=order)
+    again = live.v1.invoices.list({"limit": 100}).data
+    totals = [invoice.total for invoice in invoices[:100]]
+    assert [invoice.total for invoice in again] == totals

@@ -273,3 +273,20 @@ def test_finalization_adds_the_usual_tax_ids_of_the_account(
     assert plain.account_tax_ids is None
     for draft, ids in ((plain, ["atxi_usual"]), (chosen, ["atxi_chosen"])):
         assert live.v1.invoices.finalize_invoice(draft.id).account_tax_ids == ids
+
+
+def test_drafts_that_advance_by_themselves(
+    live: stripe.StripeClient, admin: httpx.Client, make_draft: MakeDraft
+) -> None:
+    """An hour after it was made, an advancing draft is finalized and mailed; others stay."""
+    advancing, staying = make_draft(auto_advance=True), make_draft()
+    scheduled = make_draft(automatically_finalizes_at=advancing.created + 7_200)
+    admin.post("/_sandbox/clock", json={"advance": 3_601})
+    admin.post("/_sandbox/deliveries/settle")
+    assert live.v1.invoices.retrieve(advancing.id).status == "open"
+    assert live.v1.invoices.retrieve(scheduled.id).status == "draft"
+    assert len(admin.get("/_sandbox/mail").json()["data"]) == 1
+    admin.post("/_sandbox/clock", json={"advance": 3_600})
+    admin.post("/_sandbox/deliveries/settle")
+    assert live.v1.invoices.retrieve(scheduled.id).status == "open"
+    assert live.v1.invoices.retrieve(staying.id).status == "draft"

@@ -1,4 +1,4 @@
-"""What a request may say: keys, parameters, idempotency, expansion, lists."""
+"""What a request may say: keys, parameters, idempotency, expansion, lists, search, limits."""
 
 import functools
 import socket
@@ -248,3 +248,41 @@ def test_a_data_file_outlives_the_process(tmp_path: Path) -> None:
             made.append(client.post("/v1/customers", data=form, headers=key).json()["id"])
             assert len(client.get("/v1/customers").json()["data"]) == 1
     assert made[0] == made[1]
+
+
+def test_search_lags(live: stripe.StripeClient, admin: httpx.Client) -> None:
+    """What was just created is found a minute later."""
+    made = live.v1.customers.create(
+        {"name": "Globex", "email": "a@globex.example", "metadata": {"salesforce_id": "001"}}
+    )
+    live.v1.customers.create({"name": "Initech", "metadata": {"salesforce_id": "002"}})
+
+    def found(query: str) -> list[str]:
+        return [customer.id for customer in live.v1.customers.search({"query": query}).data]
+
+    assert found("metadata['salesforce_id']:'001'") == []
+    admin.post("/_sandbox/clock", json={"advance": 61})
+    assert found("metadata['salesforce_id']:'001'") == [made.id]
+    assert found('name:"globex"') == [made.id]
+    assert found('email~"glob" AND -name:"Initech"') == [made.id]
+    assert len(found('name:"Globex" OR name:"Initech"')) == 2
+    assert len(found("created>0")) == 2
+    with pytest.raises(stripe.InvalidRequestError):
+        found("shoe_size:44")
+    with pytest.raises(stripe.InvalidRequestError):
+        found("nonsense")
+
+
+def test_rate_limits_say_which(live: stripe.StripeClient, admin: httpx.Client) -> None:
+    """Switched on, the third call of an operation within a second is too much."""
+    limits = {"enabled": True, "operation": 2}
+    admin.post("/_sandbox/settings", json={"rate_limits": limits}).raise_for_status()
+
+    def hurry() -> None:
+        for _ in range(20):
+            live.v1.customers.list()
+
+    with pytest.raises(stripe.RateLimitError) as refusal:
+        hurry()
+    assert refusal.value.headers
+    assert refusal.value.headers["stripe-rate-limited-reason"] == "endpoint-rate"

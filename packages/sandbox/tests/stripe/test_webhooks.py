@@ -1,5 +1,6 @@
-"""Events reach endpoints: signed, again if need be, and lost when told to be."""
+"""Events reach endpoints: signed, thin or whole, again if need be, and lost when told to be."""
 
+import json
 import time
 from collections.abc import Callable
 from typing import Any
@@ -7,6 +8,8 @@ from typing import Any
 import httpx
 import pytest
 import stripe
+
+MakeDraft = Callable[..., stripe.Invoice]
 
 
 class Receiver:
@@ -206,3 +209,62 @@ def test_slow_answers_arrive(live: stripe.StripeClient, order: Order) -> None:
     assert live.v1.customers.create({"name": "Globex"}).name == "Globex"
     order(kind="latency", seconds=0.01, seconds_max=0.02)
     assert live.v1.customers.create({"name": "Globex"}).name == "Globex"
+
+
+def test_thin_events(
+    live: stripe.StripeClient, admin: httpx.Client, receiver: Receiver, make_draft: MakeDraft
+) -> None:
+    """The SDK parses the notification, fetches the event and the invoice."""
+    destination = live.v2.core.event_destinations.create(
+        {
+            "name": "thin",
+            "type": "webhook_endpoint",
+            "event_payload": "thin",
+            "enabled_events": ["v1.invoice.paid"],
+            "webhook_endpoint": {"url": receiver.url},
+            "include": ["webhook_endpoint.signing_secret"],
+        }
+    )
+    assert destination.webhook_endpoint
+    secret = destination.webhook_endpoint.signing_secret
+    paid = live.v1.invoices.pay(make_draft().id, {"payment_method": "pm_card_visa"})
+    admin.post("/_sandbox/deliveries/settle")
+
+    (body,) = receiver.bodies
+    notification = live.parse_event_notification(body, receiver.signatures[0], secret)
+    assert isinstance(notification, stripe.events.V1InvoicePaidEventNotification)
+    assert notification.related_object.id == paid.id
+    assert notification.fetch_related_object().status == "paid"
+    event = notification.fetch_event()
+    snapshot = live.v1.events.retrieve(str(event.snapshot_event))
+    assert snapshot.type == "invoice.paid"
+    types = [item.type for item in live.v2.core.events.list({"object_id": paid.id}).data]
+    assert types[0] == "v1.invoice.paid" or "v1.invoice.paid" in types
+    assert "v1.invoice.line_item_added" in types
+
+
+def test_v2_lists_link_their_pages(live: stripe.StripeClient) -> None:
+    """All thin events can be walked through."""
+    for number in range(5):
+        live.v1.customers.create({"name": str(number)})
+    events = live.v2.core.events.list({"limit": 2})
+    assert len(list(events.auto_paging_iter())) == 5
+
+
+def test_an_endpoint_of_an_older_version(
+    live: stripe.StripeClient, admin: httpx.Client, receiver: Receiver, make_draft: MakeDraft
+) -> None:
+    """Before basil an invoice says paid, and knows nothing of its parent."""
+    live.v1.webhook_endpoints.create(
+        {
+            "url": receiver.url,
+            "enabled_events": ["invoice.paid"],
+            "api_version": "2024-06-20",
+        }
+    )
+    live.v1.invoices.pay(make_draft().id, {"payment_method": "pm_card_visa"})
+    admin.post("/_sandbox/deliveries/settle")
+    event = json.loads(receiver.bodies[0])
+    assert event["api_version"] == "2024-06-20"
+    assert event["data"]["object"]["paid"] is True
+    assert "parent" not in event["data"]["object"]

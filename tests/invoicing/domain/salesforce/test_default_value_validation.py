@@ -8,7 +8,7 @@ import pytest
 from invoicing.domain.salesforce.field_mapping import OrgMapping
 from invoicing.domain.salesforce.mapping_validation import mistakes, own_mistakes
 from sandbox.salesforce.describe import describe_sobject
-from sandbox.salesforce.metadata import load_schema
+from sandbox.salesforce.schema_loader import load_schema
 from tests.orgs.documented_example import documented_example
 
 ORG = Path(__file__).parents[3] / "orgs/documented"

@@ -12,7 +12,7 @@ from invoicing.domain.model.invoice_details import Details, Discount, Terms
 from invoicing.domain.model.money import CURRENCIES, Money, chargeable_step
 from invoicing.domain.salesforce.record import line_fields
 from sandbox.salesforce.computed import formulas
-from sandbox.salesforce.metadata import load_schema
+from sandbox.salesforce.schema_loader import load_schema
 from tests.invoicing.test_totals_match_stripe import TODAY
 
 PACKAGE = Path(__file__).parents[4] / "deployments/salesforce/force-app/main/default"

@@ -9,7 +9,7 @@ import pytest
 from invoicing.domain.salesforce.field_mapping import OrgMapping
 from invoicing.domain.salesforce.mapping_validation import Description, mistakes, own_mistakes
 from sandbox.salesforce.describe import describe_sobject
-from sandbox.salesforce.metadata import load_schema
+from sandbox.salesforce.schema_loader import load_schema
 
 ORG = Path(__file__).parents[3] / "orgs/billing"
 INVOICE, LINE = "Stripe_Invoice__c", "Stripe_Invoice_Line__c"

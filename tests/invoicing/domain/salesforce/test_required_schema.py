@@ -6,7 +6,7 @@ from invoicing.domain.salesforce.field_mapping import OrgMapping
 from invoicing.domain.salesforce.mapping_validation import mistakes
 from invoicing.domain.salesforce.required_schema import OBJECTS
 from sandbox.salesforce.describe import describe_sobject
-from sandbox.salesforce.metadata import load_schema
+from sandbox.salesforce.schema_loader import load_schema
 
 PACKAGE = Path(__file__).parents[4] / "deployments/salesforce/force-app/main/default"
 KINDS = {"double": "number", "string": "text", "textarea": "text", "email": "text", "url": "text"}

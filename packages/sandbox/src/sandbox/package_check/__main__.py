@@ -10,8 +10,8 @@ import os
 import sys
 from pathlib import Path
 
+from sandbox.package_check.all_checks import check_project
 from sandbox.package_check.component_tools import run_component_tests
-from sandbox.package_check.project_check import check_project
 
 
 def main() -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sandbox.package_check.findings import Findings
-from sandbox.package_check.org_names import Org
+from sandbox.package_check.org import Org
 from sandbox.package_check.source import Component, Package
 from sandbox.salesforce.schema import METADATA_TYPE
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from sandbox.package_check.findings import Findings
 from sandbox.package_check.names import API_NAME
-from sandbox.package_check.org_names import Org
+from sandbox.package_check.org import Org
 from sandbox.package_check.source import Component, Package
 from sandbox.salesforce.formula import read_formula
 from sandbox.salesforce.schema import METADATA_TYPE

@@ -16,7 +16,7 @@ from functools import cached_property
 from sandbox.package_check.conditions import logic_mistake
 from sandbox.package_check.findings import Findings
 from sandbox.package_check.lightning_components import NAMESPACE, component_of, properties_of
-from sandbox.package_check.org_names import Org
+from sandbox.package_check.org import Org
 from sandbox.package_check.source import Component, Element, Package
 from sandbox.salesforce.flow_definition import unsupported
 from sandbox.salesforce.formula import Unreadable, read_formula

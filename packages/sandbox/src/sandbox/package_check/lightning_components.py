@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 
 from sandbox.package_check.findings import Findings
-from sandbox.package_check.org_names import Org
+from sandbox.package_check.org import Org
 from sandbox.package_check.source import Component, Element, Package
 from sandbox.salesforce.lightning_components.bundle import PLATFORM
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from sandbox.package_check.conditions import logic_mistake
 from sandbox.package_check.findings import Findings
-from sandbox.package_check.org_names import Org
+from sandbox.package_check.org import Org
 from sandbox.package_check.source import Component, Element, Package
 from sandbox.salesforce.package import COLUMNS
 from sandbox.salesforce.pages.list_view import OPERATIONS

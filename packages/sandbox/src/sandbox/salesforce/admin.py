@@ -13,11 +13,11 @@ from starlette.routing import Route
 from sandbox.common import saved_states
 from sandbox.common.admin import takes
 from sandbox.salesforce import custom_metadata, deletion, merge, records
+from sandbox.salesforce.asgi import Salesforce
 from sandbox.salesforce.errors import SalesforceError
 from sandbox.salesforce.generate import Size, generate
 from sandbox.salesforce.org_rules import PROFILES, OrgRule
 from sandbox.salesforce.seed import Seed
-from sandbox.salesforce.transport import Salesforce
 from sandbox.salesforce.withheld import Withheld
 
 

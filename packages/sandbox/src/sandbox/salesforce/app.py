@@ -4,9 +4,9 @@ from pathlib import Path
 
 from sandbox.common.request_middleware import Traffic
 from sandbox.salesforce import admin, custom_metadata
+from sandbox.salesforce.asgi import Salesforce
 from sandbox.salesforce.org import Org
 from sandbox.salesforce.seed import Seed, is_empty, seed
-from sandbox.salesforce.transport import Salesforce
 
 
 def application(

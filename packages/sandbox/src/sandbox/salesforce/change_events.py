@@ -19,8 +19,8 @@ from typing import Any
 import orjson
 
 from sandbox.common.clock import Clock
-from sandbox.salesforce.metadata import metadata_texts
 from sandbox.salesforce.schema import NUMERIC, Field, Schema, SObject
+from sandbox.salesforce.schema_loader import metadata_texts
 from sandbox.salesforce.store import Row, Store
 
 RETENTION_SECONDS = 72 * 3_600

@@ -19,7 +19,6 @@ from tempfile import mkdtemp
 from xml.etree import ElementTree as ET
 
 from sandbox.salesforce.change_events import read_channels
-from sandbox.salesforce.metadata import load_schema
 from sandbox.salesforce.metadata_components import (
     Component,
     file_of,
@@ -32,6 +31,7 @@ from sandbox.salesforce.metadata_file import Part
 from sandbox.salesforce.org import Org
 from sandbox.salesforce.package import Package
 from sandbox.salesforce.schema import Schema
+from sandbox.salesforce.schema_loader import load_schema
 from sandbox.salesforce.seed import add_described
 
 MANIFEST = "package.xml"

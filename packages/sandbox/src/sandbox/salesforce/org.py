@@ -18,18 +18,18 @@ from sandbox.salesforce.change_events import Changes, read_channels
 from sandbox.salesforce.country_picklists import with_country_picklists
 from sandbox.salesforce.ids import make_id
 from sandbox.salesforce.locks import Locks
-from sandbox.salesforce.metadata import (
-    load_schema,
-    of_one_currency,
-    read_groups,
-    read_notification_types,
-)
 from sandbox.salesforce.namespace import installed, prefixed
 from sandbox.salesforce.org_rules import OrgRules
 from sandbox.salesforce.package import Package
 from sandbox.salesforce.permissions import NOTHING, Permissions, read_permission_sets
 from sandbox.salesforce.person_accounts import with_person_accounts
 from sandbox.salesforce.schema import Schema, SObject
+from sandbox.salesforce.schema_loader import (
+    load_schema,
+    of_one_currency,
+    read_groups,
+    read_notification_types,
+)
 from sandbox.salesforce.store import Store
 from sandbox.salesforce.values import stamp
 from sandbox.salesforce.withheld import Withheld

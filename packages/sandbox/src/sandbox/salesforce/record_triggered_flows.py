@@ -12,7 +12,7 @@ from __future__ import annotations
 from sandbox.salesforce.condition_logic import holds
 from sandbox.salesforce.errors import SalesforceError
 from sandbox.salesforce.flow_definition import Flow
-from sandbox.salesforce.flow_frame import Fault, Frame, Record, compared, record_of
+from sandbox.salesforce.flow_values import Fault, Frame, Record, compared, record_of
 from sandbox.salesforce.org import Org
 from sandbox.salesforce.schema import SObject
 from sandbox.salesforce.store import Row

@@ -15,7 +15,14 @@ from typing import Any, Literal
 
 import orjson
 
-from sandbox.stripe import account_balance, catalogue, events, lifecycle, lines, payment_methods
+from sandbox.stripe import (
+    account_balance,
+    events,
+    lifecycle,
+    lines,
+    payment_methods,
+    product_objects,
+)
 from sandbox.stripe.context import Context, Sandbox
 from sandbox.stripe.objects import credit_notes, customers, invoiceitems, invoices, refunds
 from sandbox.stripe.store import KINDS, Doc, Kind, Row, row_of
@@ -123,9 +130,9 @@ def shapes(livemode: bool, state: State, count: int) -> Mapping[str, list[Templa
 def _drafted(at: Callable[[int], Context], customer: Doc, count: int) -> Doc:
     for index in reversed(range(count)):  # the newest item becomes the first line
         name = {"name": f"@work{index}@"}
-        product = catalogue.new_product(at(STARTED), f"prod_@work{index}@", name)
+        product = product_objects.new_product(at(STARTED), f"prod_@work{index}@", name)
         terms = {"currency": "usd", "product": product["id"], "unit_amount": UNIT + index}
-        price = catalogue.new_price(at(STARTED), terms)
+        price = product_objects.new_price(at(STARTED), terms)
         at(STARTED).space.insert("product", product)
         at(STARTED).space.insert("price", price)
         item = {"pricing": {"price": price["id"]}, "quantity": QUANTITY + index}

@@ -6,10 +6,10 @@ from decimal import Decimal
 from sandbox.stripe import money
 from sandbox.stripe.api import Params
 from sandbox.stripe.apply_params import number
-from sandbox.stripe.catalogue import NAME_LENGTH, check_decimal, new_price, new_product
 from sandbox.stripe.context import Context
 from sandbox.stripe.errors import invalid, missing_param, wrong_state
 from sandbox.stripe.ids import new_id
+from sandbox.stripe.product_objects import NAME_LENGTH, check_decimal, new_price, new_product
 from sandbox.stripe.store import Doc
 
 WAYS = ("amount", "pricing", "price_data", "unit_amount_decimal")

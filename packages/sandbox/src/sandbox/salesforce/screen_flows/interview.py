@@ -16,7 +16,7 @@ from sandbox.salesforce import deletion, records
 from sandbox.salesforce.condition_logic import holds
 from sandbox.salesforce.errors import SalesforceError
 from sandbox.salesforce.flow_definition import Unsupported
-from sandbox.salesforce.flow_frame import (
+from sandbox.salesforce.flow_values import (
     Fault,
     Frame,
     Record,

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from sandbox.salesforce import lookup_search
 from sandbox.salesforce.flow_definition import OWN_COMPONENT
-from sandbox.salesforce.flow_frame import Frame, wire
+from sandbox.salesforce.flow_values import Frame, wire
 from sandbox.salesforce.ids import is_id
 from sandbox.salesforce.metadata_file import Part
 from sandbox.salesforce.org import Org

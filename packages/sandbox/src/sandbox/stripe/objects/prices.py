@@ -2,13 +2,13 @@
 
 from sandbox.stripe.api import Listing, Params, operation
 from sandbox.stripe.apply_params import put, put_metadata
-from sandbox.stripe.catalogue import new_price, new_product
 from sandbox.stripe.context import Context
 from sandbox.stripe.errors import invalid, wrong_state
 from sandbox.stripe.expansion import includable
 from sandbox.stripe.generic_reads import retrieves
 from sandbox.stripe.ids import new_id
 from sandbox.stripe.listing import listed
+from sandbox.stripe.product_objects import new_price, new_product
 from sandbox.stripe.store import Doc
 
 

@@ -2,13 +2,13 @@
 
 from sandbox.stripe.api import Listing, Params, operation
 from sandbox.stripe.apply_params import put
-from sandbox.stripe.catalogue import describe_product, new_price, new_product
 from sandbox.stripe.context import Context
 from sandbox.stripe.errors import StripeError, wrong_state
 from sandbox.stripe.expansion import MAKERS
 from sandbox.stripe.generic_reads import retrieves
 from sandbox.stripe.ids import new_id
 from sandbox.stripe.listing import listed
+from sandbox.stripe.product_objects import describe_product, new_price, new_product
 from sandbox.stripe.store import Doc
 
 

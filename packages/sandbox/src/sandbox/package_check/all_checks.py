@@ -13,13 +13,13 @@ from sandbox.package_check.findings import Findings
 from sandbox.package_check.flows import check_flows
 from sandbox.package_check.lightning_components import check_components
 from sandbox.package_check.names import check_names
-from sandbox.package_check.org_names import Org
+from sandbox.package_check.org import Org
 from sandbox.package_check.pages import check_pages
 from sandbox.package_check.permissions import check_permissions
 from sandbox.package_check.reports import check_reports
 from sandbox.package_check.source import Package, read_project
 from sandbox.package_check.validation_rules import check_validation_rules
-from sandbox.salesforce.metadata import load_schema, of_one_currency
+from sandbox.salesforce.schema_loader import load_schema, of_one_currency
 
 
 def check_project(project: Path) -> Findings:
