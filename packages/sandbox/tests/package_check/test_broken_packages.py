@@ -377,8 +377,8 @@ BROKEN = {
     "an identifier given twice": (
         PAGE,
         "<identifier>details<",
-        "<identifier>lines<",
-        "lines identifies 2 things",
+        "<identifier>timeline<",
+        "timeline identifies 2 things",
     ),
     "a page that is not there": (
         f"{INVOICE}/Stripe_Invoice__c.object-meta.xml",
