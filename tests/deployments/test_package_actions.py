@@ -288,7 +288,7 @@ PEOPLES = {"Action_Requested__c", "Opportunity__c"}
 """What people may write on an invoice whatever its status."""
 
 MASTER = "Invoice__c"
-WORKED_OUT = {"Draft_Amount__c"}
+WORKED_OUT = {"Draft_Amount__c", "Quantity_Text__c", "Unit_Price_Text__c"}
 
 
 def refuses(sobject: str, field: str, status: Status, *, may: bool = False) -> bool:

@@ -33,7 +33,7 @@ MIRRORED = ("Amount_Disputed__c", "Dispute_Status__c", "Finalized_At__c", "Strip
 WORKED_OUT = ("Draft_Subtotal__c", "Draft_Lines__c")
 NEW = {
     INVOICE: (*MIRRORED, *WORKED_OUT, "Approval_Key__c", "Previewed_Amount_Due__c"),
-    LINE: ("Draft_Amount__c", "Currency__c"),
+    LINE: ("Draft_Amount__c", "Currency__c", "Quantity_Text__c", "Unit_Price_Text__c"),
 }
 """What the former package lacks, beside requests, rules, permissions and custom metadata."""
 

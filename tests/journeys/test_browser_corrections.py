@@ -28,8 +28,8 @@ def test_an_amount_is_credited_and_the_rest_is_paid(dana: Clerk) -> None:
     said = dana.ask("Credit", "credit-1", Amount="300.00", Memo="The room was too small")
     assert said.startswith("Done: Credit note ")
     assert "300.00 USD" in said
-    expect(dana.shown("Amount_Credited__c")).to_have_text("300.00 USD")
-    expect(dana.shown("Amount_Due__c")).to_contain_text("1,500.00 USD")
+    expect(dana.shown("Amount_Credited__c")).to_have_text("300.00")
+    expect(dana.shown("Amount_Due__c")).to_have_text("1,500.00")
     assert dana.in_stripe(invoice).amount_remaining == 150000
     letters = dana.mails(invoice)
     assert letters == 2
@@ -47,7 +47,7 @@ def test_a_draft_goes_out_on_its_day(dana: Clerk) -> None:
     assert set(dana.offered()) == DRAFT
     dana.open(invoice)
     assert "would bill Globex 1,800.00 USD" in dana.ask("Preview Total", "draft-1-preview")
-    expect(dana.shown("Previewed_Total__c")).to_have_text("1,800.00 USD")
+    expect(dana.shown("Previewed_Total__c")).to_have_text("1,800.00")
     dana.edit("draft-2-edit", PO_Number="PO-4711", Send_On=typed_day(1))
     expect(dana.shown("PO_Number__c")).to_have_text("PO-4711")
     dana.picture("draft-3-send-on")

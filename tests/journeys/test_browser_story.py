@@ -14,7 +14,7 @@ def test_an_invoice_is_raised_sent_paid_and_synced(dana: Clerk) -> None:
     items = [("Training Day", "2", ""), ("Consulting", "1", "99.50")]
     description = "Training for the new team"
     invoice = dana.raise_invoice("Globex", *items, description=description, pictured=True)
-    expect(page.locator("#Lines__r")).to_contain_text("3,600.00 USD")
+    expect(page.locator("#Lines__r")).to_contain_text("3,600.00")
     expect(dana.shown("Draft_Subtotal__c")).to_contain_text("3,699.50")
     dana.picture("send-1-draft")
     dana.begin("Send To Customer")

@@ -79,10 +79,13 @@ number = partial(Field, "number")
 """A number that must keep so many decimals."""
 
 amount = partial(number, scale=2)
-"""Money in major units. Two decimals, or three where the org bills in dinars."""
+"""Money in major units: of currencies of three decimals Stripe charges no third one either."""
 
 worked_out = partial(number, read_only=True, optional=True)
 """A number that Salesforce works out by itself, for people and as a second opinion."""
+
+shown = partial(read_text, optional=True)
+"""A number as people read it, which Salesforce works out by itself."""
 
 reference = partial(Field, "reference")
 """A lookup or a master-detail."""
@@ -206,8 +209,10 @@ OBJECTS: Mapping[str, SObject] = {
             "Local_Key__c": text(64, unique=True),
             "Position__c": number(scale=0, needed=True),
             "Product__c": reference(to="Product2", needed=True),
+            "Quantity_Text__c": shown(),
             "Quantity__c": number(scale=6, needed=True),
             "Unit_Price_Exact__c": asked(text(40)),
+            "Unit_Price_Text__c": shown(),
             "Unit_Price__c": number(scale=6, needed=True),
         },
         rights=("queryable", "createable", "updateable", "deletable"),

@@ -671,7 +671,7 @@ BROKEN = {
     "a roll-up with decimals of its own": (
         f"{INVOICE}/fields/Draft_Subtotal__c.field-meta.xml",
         "<summarizedField>",
-        "<scale>3</scale><summarizedField>",
+        "<scale>2</scale><summarizedField>",
         "a Summary cannot say scale",
     ),
     "a formula that is unique": (
@@ -754,7 +754,7 @@ BROKEN = {
     ),
     "a formula without decimals": (
         f"{LINE}/fields/Draft_Amount__c.field-meta.xml",
-        "<scale>3</scale>",
+        "<scale>2</scale>",
         "",
         "a formula that is a number says its scale",
     ),

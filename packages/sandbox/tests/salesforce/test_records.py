@@ -69,7 +69,7 @@ def test_numbers_are_rounded_to_the_scale_and_dates_keep_whole_seconds(sf: Any, 
         {
             "Account__c": acme[:15],
             "Currency__c": " USD ",
-            "Total__c": 10.0005,
+            "Total__c": 10.005,
             "Number__c": "",
             "Sent_At__c": "2026-11-23T11:00:00.789+01:00",
         }
@@ -77,7 +77,7 @@ def test_numbers_are_rounded_to_the_scale_and_dates_keep_whole_seconds(sf: Any, 
     row = sf.Stripe_Invoice__c.get(invoice)
     assert row["Account__c"] == acme
     assert row["Currency__c"] == "USD"
-    assert row["Total__c"] == 10.001
+    assert row["Total__c"] == 10.01
     assert row["Number__c"] is None
     assert row["Sent_At__c"] == "2026-11-23T10:00:00.000+0000"
     assert row["attributes"]["type"] == "Stripe_Invoice__c"

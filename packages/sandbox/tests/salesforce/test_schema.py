@@ -74,7 +74,7 @@ def test_describe_tells_what_tools_need(sf: Any) -> None:
     assert fields["Account__c"]["referenceTo"] == ["Account"]
     assert fields["Account__c"]["relationshipName"] == "Account__r"
     assert fields["Account__c"]["nillable"] is False
-    assert (fields["Total__c"]["precision"], fields["Total__c"]["scale"]) == (18, 3)
+    assert (fields["Total__c"]["precision"], fields["Total__c"]["scale"]) == (18, 2)
     assert fields["Sync_State__c"]["picklistValues"][0]["value"] == "Clean"
     key = fields["Stripe_Invoice_Id__c"]
     assert (key["externalId"], key["unique"], key["caseSensitive"]) == (True, True, True)

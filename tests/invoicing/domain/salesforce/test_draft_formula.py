@@ -24,6 +24,29 @@ def drafted(line: Line, currency: str) -> Decimal:
     return Decimal(str(formulas(LINE, line_fields(line, currency))["Draft_Amount__c"]))
 
 
+@pytest.mark.parametrize(
+    ("price", "read"),
+    [
+        (0, "0.00"),
+        (0.000001, "0.000001"),
+        (0.5, "0.50"),
+        (999.999, "999.999"),
+        (1000, "1,000.00"),
+        (1000.05, "1,000.05"),
+        (12000.1, "12,000.10"),
+        (1000000.5, "1,000,000.50"),
+        (999999999999, "999,999,999,999.00"),
+        (-1234.5, "-1,234.50"),
+        (-0.25, "-0.25"),
+    ],
+)
+def test_a_price_is_read_with_two_decimals_or_more(price: float, read: str) -> None:
+    """Thousands are set apart, and no zero stands that is not needed."""
+    line = {"Quantity__c": 0.5, "Unit_Price__c": price}
+    shown = formulas(LINE, line)
+    assert (shown["Quantity_Text__c"], shown["Unit_Price_Text__c"]) == ("0.5", read)
+
+
 def right(line: Line, currency: str) -> bool:
     """Whether such a line may be raised."""
     terms = Details(terms=Terms.NET_30)

@@ -16,9 +16,8 @@ _BADGES = {
     "warn": {"Partly Paid", "Overpaid", "Partly Refunded", "Uncollectible", "Disputed"},
     "bad": {"Failed", "Conflict", "Closed Lost"},
 }
-_NO_MONEY = {"Quantity__c", "Discount_Percent__c"}
 _LISTS = {
-    "Account": ("Name", "CurrencyIsoCode", "BillingCity", "BillingCountry", "Invoice_Email__c"),
+    "Account": ("Name", "CurrencyIsoCode", "BillingCity", "BillingCountry", "Phone"),
     "Product2": ("Name", "ProductCode", "Family", "IsActive"),
     "PricebookEntry": ("Name", "ProductCode", "CurrencyIsoCode", "UnitPrice", "IsActive"),
     "Contact": ("Name", "AccountId", "Title", "Email"),
@@ -53,18 +52,17 @@ def amount(value: float | None, currency: str | None) -> str:
 
 
 def plain(value: Any, field: Field) -> str:
-    """A value as text: dates as people write them, numbers of the platform with all decimals.
+    """A value as text: dates as people write them, numbers with all decimals of their field.
 
-    Those of the package are without needless zeros, which an org shows too.
+    Source: https://help.salesforce.com/s/articleView?id=000387302&type=1 (displayed as the field is
+    defined).
     """
     if value is None:
         return ""
     if field.type == "boolean":
         return "Yes" if value else "No"
-    if field.type in NUMERIC and not field.custom:
-        return f"{value:,.{field.scale}f}"
     if field.type in NUMERIC:
-        return f"{value:,.6f}".rstrip("0").rstrip(".")
+        return f"{value:,.{field.scale}f}"
     return as_text(typed(field, value))
 
 
@@ -73,18 +71,10 @@ def badge(value: str | None) -> str:
     return next((name for name, states in _BADGES.items() if value in states), "")
 
 
-def is_money(field: Field) -> bool:
-    """Whether a number is an amount of money: all that have decimals, of those of the package."""
-    if field.type != "double" or not field.custom:
-        return field.type == "currency"
-    return field.scale > 0 and field.name not in _NO_MONEY
-
-
 FILTERS: dict[str, Callable[..., Any]] = {
     "amount": amount,
     "called": called,
     "plain": plain,
     "badge": badge,
-    "is_money": is_money,
     "cleaned": cleaned,
 }
