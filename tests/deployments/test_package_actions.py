@@ -282,6 +282,44 @@ def test_a_deploy_says_which_package_it_brought() -> None:
     } == {VERSION: str(PACKAGE_VERSION)}
 
 
+AMOUNTS = {
+    name
+    for sobject in OBJECTS.values()
+    for name, field in sobject.fields.items()
+    if (field.kind, field.scale) == ("number", 2) and name != "Discount_Percent__c"
+}
+HIGHLIGHTED = 7
+"""Fields of a compact layout that a page shows:
+https://help.salesforce.com/s/articleView?id=platform.compact_layout_overview.htm"""
+
+COLUMNS = {
+    "objects/*/listViews/*": (".", "columns"),
+    "objects/*/compactLayouts/*": (".", "fields"),
+    "layouts/*": ("relatedLists", "fields"),
+    "flexipages/*": (
+        ".//componentInstanceProperties[name='relatedListFieldAliases']",
+        "valueList/valueListItems/value",
+    ),
+}
+"""Where fields stand beside one another: in which files, in which parts, and what names them."""
+
+
+@pytest.mark.parametrize("files", COLUMNS)
+def test_a_currency_stands_beside_amounts(files: str) -> None:
+    """A number says none: lists, related lists and highlights that show one have the other."""
+    part, names = COLUMNS[files]
+    shown = [
+        [element.text for element in found.iterfind(names)]
+        for path in SALESFORCE_PACKAGE.glob(files)
+        for found in read(str(path.relative_to(SALESFORCE_PACKAGE))).iterfind(part)
+    ]
+    if files.startswith("objects/*/compactLayouts"):
+        shown = [fields[:HIGHLIGHTED] for fields in shown]
+    with_amounts = [fields for fields in shown if AMOUNTS.intersection(fields)]
+    assert with_amounts
+    assert [fields for fields in with_amounts if "Currency__c" not in fields] == []
+
+
 LINE = "Stripe_Invoice_Line__c"
 MAY = "$Permission.Mirror_Stripe"
 PEOPLES = {"Action_Requested__c", "Opportunity__c"}

@@ -16,7 +16,7 @@ from sandbox.salesforce.ids import make_id
     [
         ("Status__c", "Sent", "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST"),
         ("Currency__c", "DOLLAR", "STRING_TOO_LONG"),
-        ("Total__c", 1e15, "NUMBER_OUTSIDE_VALID_RANGE"),
+        ("Total__c", 1e16, "NUMBER_OUTSIDE_VALID_RANGE"),
         ("Account__c", "001nonsense", "MALFORMED_ID"),
         ("Account__c", make_id("003", 1), "FIELD_INTEGRITY_EXCEPTION"),
         ("CurrencyIsoCode", "XXX", "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST"),
