@@ -755,11 +755,13 @@ def _is_sent(facts: Facts, parameters: Parameters) -> Iterator[str]:
 
 
 def _is_charged(facts: Facts, parameters: Parameters) -> Iterator[str]:
-    """Once, and nobody is mailed: a bank debit that is under way for days."""
+    """Once, and nobody is mailed: a bank debit that is under way for days, and succeeds then."""
     record = facts.record(parameters["invoice"])
-    ids = [invoice["id"] for invoice in facts.invoices_of(record)]
+    invoices = facts.invoices_of(record)
+    ids = [invoice["id"] for invoice in invoices]
     charges = [payment for payment in facts.payments if payment["invoice"] in ids]
-    yield from _says("status", record["Status__c"], "Open")
+    is_over = [invoice["status"] for invoice in invoices] == ["paid"]
+    yield from _says("status", record["Status__c"], "Paid" if is_over else "Open")
     yield from _says("charges", [p["amount_requested"] for p in charges], [245000])
     yield from _says("e-mails", len(facts.mails_of(record)), 0)
 
