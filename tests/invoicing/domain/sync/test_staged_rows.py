@@ -220,9 +220,9 @@ LINE_VALUES = {
 
 OWN_LINE_FIELDS = {
     *("Invoice__c", "Position__c", "Product__c", "Discount_Amount__c", "Discount_Percent__c"),
-    *("Currency__c", "Draft_Amount__c"),
+    *("Currency__c", "Draft_Amount__c", "Quantity_Text__c", "Unit_Price_Text__c"),
 }
-"""Where a line belongs, what was asked for, and what Salesforce adds up of a draft."""
+"""Where a line belongs, what was asked for, and what Salesforce works out by itself."""
 
 
 def test_every_field_of_a_line_is_compared_or_our_own() -> None:
