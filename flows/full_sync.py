@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from prefect.futures import wait
+from prefect.futures import PrefectFuture, wait
 from pydantic import Field
 
 from invoicing.domain.forms.outcomes import Outcome
@@ -60,17 +60,19 @@ def full_sync(
             side.result()
         compared, differ = find_drift(sync)
         silent: list[SilentAccount] = []
+        telling: list[PrefectFuture[None]] = []
         wanted = [kind for kind in only or Kind if kind not in KINDS_FOR_PEOPLE]
         if not dry_run:
             declined = await_approval(sync, wanted, approve_above)
             if declined:
                 finish_sync(sync)
                 return Outcome(sentence=declined)
-            repair(sync, wanted)
+            telling = repair(sync, wanted)
             find_missed_refunds()
             retry_dead_letters()
             silent = show_missing_customers()
         outcomes = publish_drift(sync, silent)
+        wait(telling)
         finish_sync(sync)
     ending = f": {outcomes}." if differ else "."
     return Outcome(

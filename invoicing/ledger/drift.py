@@ -30,6 +30,20 @@ class DriftedInvoice(NamedTuple):
     named_account: str | None
 
 
+class Difference(NamedTuple):
+    """A difference as the report lists it, with the columns of :class:`DriftRow`."""
+
+    subject: str
+    kind: str
+    name: str | None
+    record_id: str | None
+    account_id: str
+    stripe_says: str
+    salesforce_says: str
+    lines: bool
+    outcome: str
+
+
 FIND_DRIFT = """
 INSERT INTO drift (run_id, subject, kind, name, record_id, account_id,
                    stripe_says, salesforce_says, lines, outcome)
@@ -120,7 +134,7 @@ def kinds(run_id: str) -> dict[Kind, int]:
 
 def chunks(
     run_id: str, only: Sequence[Kind] | None = None, *, untouched: bool = False, size: int = CHUNK
-) -> Iterator[list[DriftRow]]:
+) -> Iterator[list[Difference]]:
     """The drift of a full sync in chunks, sorted by Account, so that its rows lie together.
 
     Args:
@@ -131,12 +145,14 @@ def chunks(
     """
     place = ("", "")
     order = (col(DriftRow.account_id), col(DriftRow.subject))
-    query = select(DriftRow).where(DriftRow.run_id == run_id).order_by(*order).limit(size)
+    columns = [getattr(DriftRow, name) for name in Difference._fields]
+    query = select(*columns).where(DriftRow.run_id == run_id).order_by(*order).limit(size)
     if only is not None:
         query = query.where(col(DriftRow.kind).in_(list(only)))
     if untouched:
         query = query.where(DriftRow.outcome == "found")
-    while rows := read_all(query.where(tuple_(*order) > tuple_(*map(literal, place)))):
+    while found := read_all(query.where(tuple_(*order) > tuple_(*map(literal, place)))):
+        rows = [Difference(*row) for row in found]
         yield rows
         place = (rows[-1].account_id, rows[-1].subject)
 

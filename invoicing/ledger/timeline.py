@@ -2,14 +2,21 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from more_itertools import chunked
 from sqlalchemy import func, update
 from sqlmodel import col, delete, select
 
 from invoicing.errors import TransientError
-from invoicing.ledger.database import execute, insert_missing, read_all, session, update_each
+from invoicing.ledger.database import (
+    execute,
+    insert_missing,
+    insert_values,
+    read_all,
+    session,
+    update_each,
+)
 from invoicing.ledger.models import EntryState, Lease, TimelineEntry
 
 CHUNK = 500
@@ -82,8 +89,14 @@ def assign_records(records: Mapping[str, str]) -> None:
 
 def add(entries: Sequence[TimelineEntry]) -> int:
     """Write down what has happened, once for each key; returns how many entries are new."""
+    return add_values([entry.model_dump() for entry in entries])
+
+
+def add_values(entries: Iterable[Mapping[str, Any]]) -> int:
+    """What :func:`add` does, of thousands of entries of which nobody needs the objects."""
     with session() as ledger:
-        return sum(len(insert_missing(ledger, some)) for some in chunked(entries, CHUNK))
+        chunks = chunked(entries, CHUNK)
+        return sum(len(insert_values(ledger, TimelineEntry, some)) for some in chunks)
 
 
 class WaitingEntry(NamedTuple):

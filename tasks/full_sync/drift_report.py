@@ -8,7 +8,8 @@ from invoicing.domain.model import csv_cells, markdown
 from invoicing.domain.model.wording import counted
 from invoicing.domain.sync.drift_kinds import Kind
 from invoicing.ledger import drift, rewritten_values, staging, sync_history
-from invoicing.ledger.models import DriftRow, SyncRun
+from invoicing.ledger.drift import Difference
+from invoicing.ledger.models import SyncRun
 from invoicing.settings import settings
 from tasks.full_sync.missing_customer_ids import SilentAccount
 from tasks.records.rewritten_values import PRODUCT_OF_LINE, field_label
@@ -167,7 +168,7 @@ def _write_list(sync: SyncRun) -> Path:
     return path
 
 
-def listed(row: DriftRow) -> list[str]:
+def listed(row: Difference) -> list[str]:
     """A difference as the file has it, by :data:`COLUMNS`; no spreadsheet works anything out."""
     cells = (
         row.kind,
@@ -184,10 +185,10 @@ def listed(row: DriftRow) -> list[str]:
     return [csv_cells.inert(cell) for cell in cells]
 
 
-def _repaired_by(row: DriftRow) -> str | None:
+def _repaired_by(row: Difference) -> str | None:
     """The run that wrote what was wrong: this one, or an attempt of it that was cut short."""
     return run_url() if row.outcome.startswith("repaired") else None
 
 
-def _salesforce_url(row: DriftRow) -> str | None:
+def _salesforce_url(row: Difference) -> str | None:
     return record_page(row.record_id) if row.record_id else None

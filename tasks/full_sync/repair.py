@@ -2,11 +2,12 @@
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
+from more_itertools import chunked, consume, flatten
 from prefect import Task
 from prefect.futures import PrefectFuture, wait
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
@@ -19,7 +20,7 @@ from invoicing.domain.stripe.projection import Projection
 from invoicing.domain.sync.drift_kinds import BULK_REPAIRABLE_KINDS, Kind
 from invoicing.errors import TransientError
 from invoicing.ledger import drift, links, timeline
-from invoicing.ledger.models import InvoiceLink, SyncRun, TimelineEntry
+from invoicing.ledger.models import InvoiceLink, SyncRun
 from tasks.full_sync.create_missing import CREATE_CHUNK, make_records
 from tasks.full_sync.paced_pages import read_again
 from tasks.full_sync.staging import short_lived_objects
@@ -27,13 +28,15 @@ from tasks.full_sync.sync_run import check_api_usage
 from tasks.records.invoices import synced_fields
 from tasks.records.locks import INVOICE
 from tasks.records.rewritten_values import check_saved_in_bulk
-from tasks.records.timeline import make_entry, publish
+from tasks.records.timeline import entry_values, publish
 from tasks.runtime.step import step
 from tasks.sync.close_dead_letters import close_dead_letters
 from tasks.sync.mirrored_fields import mirrored_fields
 from tasks.sync.new_record_fields import project_all
 from tasks.sync.refresh import refresh
 from tasks.sync.refresh_result import RefreshResult, failure
+
+T = TypeVar("T")
 
 MAX_SINGLE_REPAIRS = 2_000
 """So much drift is repaired invoice by invoice, each read again. Bulk jobs pay from there on:
@@ -44,10 +47,10 @@ BULK_CHUNK = 3_000
 """Rows of a Bulk job, which are held in memory: less than a batch of Salesforce's, 10,000."""
 
 BULK_CHUNKS_AT_ONCE = 12
-"""Chunks of Bulk jobs under way: each waits for one job that writes, one that looks at what was
-saved, and one that tells of it, which take some three seconds each, however many rows they have."""
+"""Chunks of Bulk jobs under way: each waits for one job that writes and one that looks at what was
+saved, which take some three seconds each, however many rows they have."""
 
-READ_AT_ONCE = 2
+READ_AT_ONCE = 3
 """Chunks that are read in Stripe again at a time, which keep its rate busy: the others are written
 meanwhile, for if all of them were read before the first is written, each service waited for the
 other. A chunk that waits for its turn locks no invoices."""
@@ -59,51 +62,65 @@ CREATE_CHUNKS_AT_ONCE = 3
 _reading = threading.BoundedSemaphore(READ_AT_ONCE)
 
 SIDE_BY_SIDE = cast(
-    TaskRunner[PrefectFuture[Any]], ThreadPoolTaskRunner(max_workers=BULK_CHUNKS_AT_ONCE)
+    TaskRunner[PrefectFuture[Any]], ThreadPoolTaskRunner(max_workers=BULK_CHUNKS_AT_ONCE + 2)
 )
 
 Pair = tuple[drift.DriftedInvoice, Projection]
 """A drifted invoice, and its projection from Stripe."""
 
 
-def repair(sync: SyncRun, only: Sequence[Kind]) -> None:
+def repair(sync: SyncRun, only: Sequence[Kind]) -> list[PrefectFuture[None]]:
     """Bring what differs in step, in the way that suits how much it is.
 
     Args:
         sync: The full sync.
         only: The kinds of drift to repair.
+
+    Returns:
+        What is still under way: the copying to timelines in Salesforce, for which nothing waits.
     """
+    telling: list[PrefectFuture[None]] = []
     kinds = drift.kinds(sync.id)
     linked = [kind for kind in only if kind in BULK_REPAIRABLE_KINDS]
     if sum(kinds.get(kind, 0) for kind in linked) > MAX_SINGLE_REPAIRS:
         many = drift.in_stripe_order(sync.id, linked, size=BULK_CHUNK, lines=False)
-        _side_by_side(write_in_bulk, sync, many, BULK_CHUNKS_AT_ONCE)
+        written = _side_by_side(write_in_bulk, sync, many, BULK_CHUNKS_AT_ONCE)
+        telling += [
+            tell.submit(quote(some)) for some in chunked(flatten(written), salesforce.BULK_ROWS)
+        ]
     if Kind.MISSING_IN_SALESFORCE in only:
         missing = drift.in_stripe_order(sync.id, [Kind.MISSING_IN_SALESFORCE], size=CREATE_CHUNK)
-        _side_by_side(make_records, sync, missing, CREATE_CHUNKS_AT_ONCE)
+        consume(_side_by_side(make_records, sync, missing, CREATE_CHUNKS_AT_ONCE))
     for rows in drift.chunks(sync.id, only, untouched=True, size=FRESH_CHUNK):
         repair_one_by_one(sync, [row.subject for row in rows])
+    return telling
 
 
 def _side_by_side(
-    step: Task[[SyncRun, Sequence[drift.DriftedInvoice]], None],
+    step: Task[..., T],
     sync: SyncRun,
     chunks: Iterable[Sequence[drift.DriftedInvoice]],
     at_once: int,
-) -> None:
+) -> Iterator[T]:
     """Take a step for several chunks at a time: most of it is waiting for the services."""
-    under_way: deque[PrefectFuture[None]] = deque()
+    under_way: deque[PrefectFuture[T]] = deque()
     with short_lived_objects():
         try:
             for rows in chunks:
                 if len(under_way) == at_once:
-                    under_way.popleft().result()
+                    yield under_way.popleft().result()
                 check_api_usage()
                 under_way.append(step.submit(sync, quote(rows)))  # Prefect need not look into them
         finally:
             wait(list(under_way))
     for written in under_way:
-        written.result()
+        yield written.result()
+
+
+@step("tell on timelines what was repaired")
+def tell(keys: Sequence[str]) -> None:
+    """Copy timelines' entries to Salesforce; what does not get there, the next poll copies."""
+    publish(keys)
 
 
 @step("repair one by one")
@@ -125,7 +142,7 @@ def _outcome(change: RefreshResult) -> str:
 
 
 @step("repair in bulk")
-def write_in_bulk(sync: SyncRun, rows: Sequence[drift.DriftedInvoice]) -> None:
+def write_in_bulk(sync: SyncRun, rows: Sequence[drift.DriftedInvoice]) -> list[str]:
     """Write what differs by Bulk jobs, each row's result looked at.
 
     Stripe is read again inside the leases: since it was staged, an approver may have
@@ -136,6 +153,9 @@ def write_in_bulk(sync: SyncRun, rows: Sequence[drift.DriftedInvoice]) -> None:
     Args:
         sync: The full sync.
         rows: What differs, the newest first.
+
+    Returns:
+        The keys of what there is to tell on timelines.
     """
     with ExitStack() as held:
         with _reading:
@@ -149,8 +169,7 @@ def write_in_bulk(sync: SyncRun, rows: Sequence[drift.DriftedInvoice]) -> None:
                 and (row.subject not in known or known[row.subject].record_id == row.record_id)
             ]
             pairs = _as_in_stripe(free)
-        told = _write(sync, pairs, known)
-    publish(told)
+        return _write(sync, pairs, known)
 
 
 def _subjects(row: drift.DriftedInvoice) -> set[str]:
@@ -169,11 +188,7 @@ def _as_in_stripe(rows: Sequence[drift.DriftedInvoice]) -> list[Pair]:
 
 
 def _write(sync: SyncRun, pairs: Sequence[Pair], known: Mapping[str, InvoiceLink]) -> list[str]:
-    """Write by one Bulk job, look at what was saved, and note what came of it.
-
-    Returns:
-        The keys of what there is to tell on timelines.
-    """
+    """Write by one Bulk job, look at what was saved, and note what came of it."""
     if not pairs:
         return []
     began, synced = datetime.now(UTC), synced_fields(Status.OPEN)
@@ -192,7 +207,7 @@ def _write(sync: SyncRun, pairs: Sequence[Pair], known: Mapping[str, InvoiceLink
         [links.LastWrite(row.subject, str(row.record_id), p.status, p.digest) for row, p in written]
     )
     entries = [_entry(sync, *pair) for pair in written]
-    timeline.add(entries)
+    timeline.add_values(entries)
     outcomes = {
         row.subject: f"repaired: now {_says(p)}. {saved.notes.get(str(row.record_id), '')}".strip()
         for row, p in written
@@ -201,21 +216,21 @@ def _write(sync: SyncRun, pairs: Sequence[Pair], known: Mapping[str, InvoiceLink
         if not isinstance(error, TransientError):
             outcomes[pairs[index][0].subject] = f"not repaired: {error}"
     drift.note(sync.id, "outcome", outcomes)
-    return [entry.key for entry in entries]
+    return [entry["key"] for entry in entries]
 
 
 def _says(projection: Projection) -> str:
     return f"{projection.status} {projection.payment_state}"
 
 
-def _entry(sync: SyncRun, row: drift.DriftedInvoice, projection: Projection) -> TimelineEntry:
+def _entry(sync: SyncRun, row: drift.DriftedInvoice, projection: Projection) -> dict[str, Any]:
     """Timeline entry of a repair; a sync repairs an invoice in bulk once."""
     what = f"{row.salesforce_says} → {_says(projection)}"
     if row.salesforce_says == _says(projection):
         what = f"{row.kind.capitalize()} put right"
     if row.kind == Kind.AMOUNT:
         what += f"; paid {projection.amount_paid}, remaining {projection.amount_remaining}"
-    return make_entry(
+    return entry_values(
         f"{sync.id}-{row.record_id}"[: record.KEY_LENGTH],
         what,
         record_id=row.record_id,

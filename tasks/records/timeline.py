@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Required, TypedDict, Unpack
 
 import orjson
 from more_itertools import chunked
@@ -29,32 +29,39 @@ BULK_THRESHOLD = 2_000
 """From so many entries on, they travel in one Bulk job instead of Collections calls."""
 
 
-def make_entry(
-    key: str,
-    what: str,
-    *,
-    record_id: str | None,
-    stripe_id: str | None = None,
-    amount: Money | None = None,
-    happened_at: datetime | None = None,
-    changed: Mapping[str, tuple[Any, Any]] | None = None,
-    state: EntryState = EntryState.HAPPENED,
-) -> TimelineEntry:
+class Facts(TypedDict, total=False):
+    """What else there is to tell of an entry."""
+
+    record_id: Required[str | None]
+    stripe_id: str | None
+    amount: Money | None
+    happened_at: datetime | None
+    changed: Mapping[str, tuple[Any, Any]] | None
+    state: EntryState
+
+
+def make_entry(key: str, what: str, **facts: Unpack[Facts]) -> TimelineEntry:
     """An entry of this run; see :class:`TimelineEntry`."""
-    return TimelineEntry(
-        key=key,
-        record_id=record_id,
-        stripe_id=stripe_id,
-        happened_at=happened_at or datetime.now(UTC),
-        side=SIDE_BY_FLOW.get(str(flow_run.flow_name), Side.SALESFORCE),
-        what=what,
-        changes=orjson.dumps(dict(changed or {}), default=_as_json).decode(),
-        amount=float(amount.decimal) if amount else None,
-        currency=amount.currency if amount else None,
-        run_id=run_id(),
-        run_url=run_url(),
-        state=state,
-    )
+    return TimelineEntry(**entry_values(key, what, **facts))
+
+
+def entry_values(key: str, what: str, **facts: Unpack[Facts]) -> dict[str, Any]:
+    """The columns of an entry of this run, where there are thousands."""
+    amount = facts.get("amount")
+    return {
+        "key": key,
+        "record_id": facts["record_id"],
+        "stripe_id": facts.get("stripe_id"),
+        "happened_at": facts.get("happened_at") or datetime.now(UTC),
+        "side": SIDE_BY_FLOW.get(str(flow_run.flow_name), Side.SALESFORCE),
+        "what": what,
+        "changes": orjson.dumps(dict(facts.get("changed") or {}), default=_as_json).decode(),
+        "amount": float(amount.decimal) if amount else None,
+        "currency": amount.currency if amount else None,
+        "run_id": run_id(),
+        "run_url": run_url(),
+        "state": facts.get("state", EntryState.HAPPENED),
+    }
 
 
 def _as_json(value: Any) -> Any:

