@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from invoicing.domain.forms.link_requests import read_requests
+from invoicing.domain.forms.customer_links import read_requests
 from invoicing.domain.forms.outcomes import LinkOutcome
 from tasks.records.environment_check import verify_environment
 from tasks.runtime.flow import invoicing_flow

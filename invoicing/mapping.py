@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.model.wording import nearest
 from invoicing.domain.salesforce.field_mapping import OrgMapping, with_namespace
-from invoicing.domain.salesforce.org_fields import OrgFieldReader
+from invoicing.domain.salesforce.org_field_values import OrgFieldReader
 from invoicing.domain.salesforce.required_schema import OBJECTS
 from invoicing.errors import Misconfigured
 from invoicing.settings import settings

@@ -17,7 +17,7 @@ from invoicing.domain.salesforce.mapping_validation import (
     own_mistakes,
     shorter_texts,
 )
-from invoicing.domain.salesforce.org_fields import OrgFieldReader
+from invoicing.domain.salesforce.org_field_values import OrgFieldReader
 from invoicing.domain.salesforce.queries import Query, equals
 from invoicing.domain.salesforce.record import INVOICE, LINE
 from invoicing.errors import EnvironmentMismatch, InvoicingError, Misconfigured, Rejected

@@ -32,7 +32,7 @@ from invoicing.connectors.prefect import Prefect
 from invoicing.connectors.salesforce import Salesforce
 from invoicing.domain.salesforce.queries import Query, equals
 from invoicing.domain.salesforce.record import INVOICE
-from invoicing.domain.stripe.hosted_page_links import page_of
+from invoicing.domain.stripe.canonical_page_links import page_of
 from invoicing.settings import Salesforce as SalesforceSettings
 
 STATE = Path(".demo")

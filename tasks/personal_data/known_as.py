@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from invoicing.connectors import salesforce, stripe
 from invoicing.connectors.salesforce import Record
-from invoicing.domain.model.names_in_text import Mentions
+from invoicing.domain.model.mentions import Mentions
 from invoicing.domain.model.record_ids import looks_like_id, short
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.queries import Query, equals

@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import mkstemp
 from typing import Any
 
-from invoicing.domain.model.names_in_text import Mentions
+from invoicing.domain.model.mentions import Mentions
 from invoicing.settings import settings
 from tasks.personal_data import file_deletion
 

@@ -28,7 +28,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.filesystems import LocalFileSystem
 from prefect.results import get_default_result_storage
 
-from invoicing.domain.model.names_in_text import Mentions
+from invoicing.domain.model.mentions import Mentions
 from tasks.installation.deployed_flows import (
     READ_AT_ONCE,
     in_state,

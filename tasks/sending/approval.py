@@ -38,7 +38,7 @@ from tasks.sending.approval_in_salesforce import (
     waits_for_approvers,
     withdraw_question,
 )
-from tasks.sending.unfinished_sends import being_sent, names
+from tasks.sending.pending_sends import being_sent, names
 
 
 def await_approval(draft: Invoice, asked: AmountDue, missing: str = "") -> str:

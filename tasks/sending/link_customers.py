@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from invoicing.connectors import salesforce, stripe
-from invoicing.domain.forms.link_requests import LinkRequest
+from invoicing.domain.forms.customer_links import LinkRequest
 from invoicing.domain.forms.outcomes import LinkOutcome
 from invoicing.domain.model import markdown
 from invoicing.domain.model.invoice import Account

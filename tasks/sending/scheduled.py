@@ -10,7 +10,7 @@ from invoicing.domain.salesforce.queries import Comparison, Query, all_of, equal
 from invoicing.ledger.intents import SEND
 from tasks.runtime.clock import today
 from tasks.runtime.step import step
-from tasks.sending.unfinished_sends import being_sent, names
+from tasks.sending.pending_sends import being_sent, names
 
 
 @step("start scheduled sending")

@@ -37,8 +37,8 @@ from invoicing.ledger.models import InvoiceLink
 from invoicing.settings import settings
 from tests.conftest import Sandbox
 from tests.faults.process_patches import hurry, keep_frozen
-from tests.flow_runs import flows_run_here
 from tests.flows.saved_beginnings import once
+from tests.in_process_flow_runs import flows_run_here
 
 NEXT_MONTH = date.today() + timedelta(days=30)
 

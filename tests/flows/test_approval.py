@@ -16,7 +16,7 @@ from invoicing.domain.model.dates import written
 from invoicing.errors import Rejected
 from invoicing.ledger import leases
 from invoicing.settings import settings
-from tasks.sending.unfinished_sends import being_sent
+from tasks.sending.pending_sends import being_sent
 from tests.conftest import Sandbox
 from tests.flows.conftest import NEXT_MONTH, Deployed, Org
 from tests.flows.dialogues import Conversation

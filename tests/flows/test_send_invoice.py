@@ -16,7 +16,7 @@ from invoicing.domain.forms.outcomes import InvoiceOutcome
 from invoicing.domain.forms.parameters import LineChange, LineItem
 from invoicing.domain.model.amount_due import AmountDue
 from invoicing.domain.model.invoice import Invoice
-from invoicing.domain.stripe.hosted_page_links import page_of
+from invoicing.domain.stripe.canonical_page_links import page_of
 from invoicing.errors import Conflict, InvoicingError, Rejected
 from invoicing.settings import settings
 from tasks.sending.compare_draft import compare_totals

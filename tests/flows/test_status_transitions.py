@@ -31,7 +31,7 @@ from flows.void_invoice import void_invoice
 from flows.write_off_invoice import write_off_invoice
 from invoicing.connectors import salesforce
 from invoicing.domain.model.money import exponent
-from invoicing.domain.stripe.hosted_page_links import page_of
+from invoicing.domain.stripe.canonical_page_links import page_of
 from invoicing.errors import InvoicingError, Rejected
 from tests.conftest import Sandbox
 from tests.flows.conftest import NEXT_MONTH, Org

@@ -11,7 +11,7 @@ from invoicing.settings import settings
 from tasks.drafting.product_options import FORMS
 from tests.faults.runner import deployed
 from tests.faults.stories import Parameters
-from tests.flow_runs import flows_run_here
+from tests.in_process_flow_runs import flows_run_here
 from tests.orgs.conftest import Enter
 from tests.orgs.playing import play
 from tests.orgs.profiles import PROFILES

@@ -16,7 +16,7 @@ from invoicing.errors import InvoicingError
 from invoicing.settings import settings
 from tasks.runtime.clock import today
 from tests.faults.runner import deployed
-from tests.flow_runs import flows_run_here
+from tests.in_process_flow_runs import flows_run_here
 from tests.real.stripe_account import ADDRESS, MARK, Account
 
 CUSTOMER = f"{MARK} Customer"

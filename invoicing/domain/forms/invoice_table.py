@@ -10,7 +10,6 @@ from decimal import Decimal
 from typing import Any
 
 from invoicing.domain.forms.parameters import LineItem
-from invoicing.domain.forms.rows_without_lines import is_total, refuse_state, without_footer
 from invoicing.domain.forms.table_columns import (
     AMOUNTS,
     IGNORED,
@@ -20,6 +19,7 @@ from invoicing.domain.forms.table_columns import (
     columns_of,
 )
 from invoicing.domain.forms.table_layout import TableLayout
+from invoicing.domain.forms.table_row_kinds import is_total, refuse_state, without_footer
 from invoicing.domain.forms.table_text import (
     Broken,
     Sheet,

@@ -16,7 +16,7 @@ from invoicing.domain.salesforce.default_value_validation import (
     default_value_mistakes,
 )
 from invoicing.domain.salesforce.field_mapping import Names, ObjectMapping, OrgMapping
-from invoicing.domain.salesforce.org_fields import org_field_mistakes
+from invoicing.domain.salesforce.org_field_values import org_field_mistakes
 from invoicing.domain.salesforce.record import INVOICE, LINE
 from invoicing.domain.salesforce.required_schema import OBJECTS, Field, SObject
 

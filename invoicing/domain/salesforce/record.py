@@ -25,7 +25,7 @@ from invoicing.domain.salesforce.queries import (
     is_in,
 )
 from invoicing.domain.salesforce.required_schema import OBJECTS
-from invoicing.domain.stripe.hosted_page_links import page_of
+from invoicing.domain.stripe.canonical_page_links import page_of
 from invoicing.domain.stripe.projection import Projection
 
 INVOICE = "Stripe_Invoice__c"

@@ -13,7 +13,7 @@ from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.model.invoice_details import PO_NUMBER, Collection, CustomField
 from invoicing.domain.model.money import Money
 from invoicing.domain.model.status import PaymentState, Status
-from invoicing.domain.stripe.hosted_page_links import page_of
+from invoicing.domain.stripe.canonical_page_links import page_of
 from invoicing.domain.stripe.payment_facts import NO_PAYMENT_FACTS, PaymentFacts
 from invoicing.domain.stripe.resources import StripeInvoice
 

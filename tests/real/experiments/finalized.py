@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+from invoicing.domain.stripe.canonical_page_links import page_of
 from invoicing.domain.stripe.header_facts import checksums, header_of, other_parts
-from invoicing.domain.stripe.hosted_page_links import page_of
 from tests.real.experiment import Observed, experiment
 from tests.real.stripe_account import Account, attempt, figures
 

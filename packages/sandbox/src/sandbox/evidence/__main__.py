@@ -14,7 +14,7 @@ import time
 from typing import Any
 
 SOURCES = (
-    "stripe_requests",
+    "stripe_sdk_examples",
     "stripe_cli",
     "stripe_node",
     "stripe_sync_engine",

@@ -18,7 +18,7 @@ from sandbox.salesforce.errors import SalesforceError
 from sandbox.salesforce.generate import Size, generate
 from sandbox.salesforce.org_rules import PROFILES, OrgRule
 from sandbox.salesforce.seed import Seed
-from sandbox.salesforce.withheld import Withheld
+from sandbox.salesforce.withheld_access import Withheld
 
 
 class _Order(BaseModel):

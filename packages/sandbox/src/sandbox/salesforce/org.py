@@ -32,7 +32,7 @@ from sandbox.salesforce.schema_loader import (
 )
 from sandbox.salesforce.store import Store
 from sandbox.salesforce.values import stamp
-from sandbox.salesforce.withheld import Withheld
+from sandbox.salesforce.withheld_access import Withheld
 
 PROFILES: Mapping[str, Callable[[Schema], Schema]] = {
     "country-picklists": with_country_picklists,

@@ -2,7 +2,7 @@
 
 import base64
 
-from invoicing.domain.stripe.hosted_page_links import page_of
+from invoicing.domain.stripe.canonical_page_links import page_of
 
 
 def link(page: str, second: int, rest: str = "?s=ap") -> str:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from invoicing.domain.model.names_in_text import Mentions
+from invoicing.domain.model.mentions import Mentions
 
 ACME = Mentions(["Acme, Inc.", "billing@acme.example", "INV-0042", "in_1Abc", "7", "2026", None])
 

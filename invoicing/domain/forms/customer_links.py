@@ -1,4 +1,4 @@
-"""Which Stripe customer an Account is: from a form, or from a table of many."""
+"""Which Stripe customer an Account is said to be: by a form, or by a table of many."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Rows of a table that are no lines of an invoice to be raised: sums, footers, what is void."""
+"""Rows of a table that are no lines of an invoice to be raised: totals, footers, what is void."""
 
 import re
 from collections.abc import Mapping
