@@ -62,7 +62,7 @@ NIGHTLY = "full-sync"
 class Notifications(BaseSettings):
     """What is told, and where; from the environment, ``INVOICING_NOTIFICATIONS_…``."""
 
-    model_config = SettingsConfigDict(env_prefix="INVOICING_NOTIFICATIONS_")
+    model_config = SettingsConfigDict(env_prefix="INVOICING_NOTIFICATIONS_", extra="ignore")
 
     url: SecretStr | None = Field(
         None,

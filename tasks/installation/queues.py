@@ -27,7 +27,7 @@ class Limits(BaseSettings):
     Runs, on all workers together: more workers bear more.
     """
 
-    model_config = SettingsConfigDict(env_prefix="INVOICING_QUEUES_")
+    model_config = SettingsConfigDict(env_prefix="INVOICING_QUEUES_", extra="ignore")
 
     people: int = Field(20, ge=1, description="What somebody waits for.")
     machinery: int = Field(8, ge=1, description="Events and schedules; the full sync among them.")

@@ -37,7 +37,7 @@ class Timing(BaseSettings):
     Prefect looks every five seconds, and accepts no time below ten.
     """
 
-    model_config = SettingsConfigDict(env_prefix="INVOICING_AUTOMATIONS_")
+    model_config = SettingsConfigDict(env_prefix="INVOICING_AUTOMATIONS_", extra="ignore")
 
     silent_seconds: int = Field(
         90,

@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 
 from invoicing.errors import Misconfigured
-from invoicing.settings import Settings, settings
+from invoicing.settings import Settings, read, settings
+from tasks.installation.alert_automations import Notifications
+from tasks.installation.queues import Limits
+from tasks.installation.recovery_automations import Timing
 
 GOOD = {
     "STRIPE__API_KEY": "rk_test_51Secret",
@@ -50,6 +53,18 @@ def test_nothing_is_set() -> None:
     needed += ["SALESFORCE__ORG_ID", "SALESFORCE__DOMAIN", "SALESFORCE__CONSUMER_KEY"]
     missing = "; ".join(f"INVOICING_{name} is missing" for name in needed)
     assert str(caught.value) == f"The settings are not complete. {missing}"
+
+
+def test_one_file_has_the_settings_of_all_groups() -> None:
+    """Each group finds its own in it, and lets those of the others be."""
+    own = {"QUEUES_PEOPLE": "5", "AUTOMATIONS_CRASHED_SECONDS": "60", "NOTIFICATIONS_CRASHES": "7"}
+    names = {f"INVOICING_{name}": value for name, value in {**GOOD, **own}.items()}
+    names["PREFECT_API_URL"] = "http://127.0.0.1:4201/api"
+    Path(".env").write_text("".join(f"{name}={value}\n" for name, value in names.items()))
+    assert read(Settings).prefect_api_url == "http://127.0.0.1:4201/api"
+    assert read(Limits).people == 5
+    assert read(Timing).crashed_seconds == 60
+    assert read(Notifications).crashes == 7
 
 
 def test_one_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
