@@ -1,9 +1,9 @@
 """The Prefect server, closed by default: ``python -m deployments.server --host 127.0.0.1``.
 
-What ``prefect server start`` runs, with four differences: beyond this machine it does not start
+What ``prefect server start`` runs, with five differences: beyond this machine it does not start
 without a password, its API answers the pages of its own UI and no others, its files are readable by
-their owner only, and it knows after a restart which slots are taken. Each setting of Prefect's own
-goes before.
+their owner only, it knows after a restart which slots are taken, and it reports nothing to the
+makers of Prefect. Each setting of Prefect's own goes before.
 """
 
 import argparse
@@ -23,6 +23,9 @@ LEASES = "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE"
 LEASES_ON_DISK = "prefect.server.concurrency.lease_storage.filesystem"
 """Slots of runs, kept in ``PREFECT_HOME``. Prefect keeps them in memory: a run that holds one when
 the server is restarted is then ended as Crashed at its next renewal."""
+
+ANALYTICS = "PREFECT_SERVER_ANALYTICS_ENABLED"
+"""Prefect's own server tells its makers every ten minutes which version runs on which system."""
 
 
 def main() -> None:
@@ -45,6 +48,8 @@ def main() -> None:
         os.environ[ORIGINS[0]] = own_origin(asked.host, asked.port, ui_api)
     if settings.concurrency.lease_storage.endswith(".memory"):
         os.environ[LEASES] = LEASES_ON_DISK
+    if "analytics_enabled" not in settings.model_fields_set:
+        os.environ[ANALYTICS] = "false"
     start = ["-m", "prefect", "server", "start", "--host", asked.host, "--port", str(asked.port)]
     os.execv(sys.executable, [sys.executable, *start, *others])  # noqa: S606
 

@@ -143,6 +143,24 @@ def test_a_server_beyond_loopback_needs_a_password(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("asked", [None, "true"])
+def test_the_server_reports_nothing_unless_it_is_asked_to(
+    asked: str | None, tmp_path: Path
+) -> None:
+    """Prefect's own would tell its makers every ten minutes that it runs."""
+    begin = "import os; os.execv = lambda *_: print(os.environ[server.ANALYTICS]); server.main()"
+    home = {"PREFECT_HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
+    done = subprocess.run(
+        [sys.executable, "-c", f"from deployments import server; {begin}"],
+        cwd=ROOT,
+        env=home | ({server.ANALYTICS: asked} if asked else {}),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == f"{asked or 'false'}\n"
+
+
 @pytest.mark.parametrize(
     ("host", "ui", "origin"),
     [
