@@ -32,7 +32,7 @@ def _complete() -> str:
 
 def _private() -> str:
     if not file().is_file():
-        return f"There is no {file()}; the environment has them all."
+        return f"There is no {file()}; what is set is in the environment."
     if file().stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise Wrong(f"{file()} holds secrets, and others than its owner may read it.")
     return f"Only its owner reads {file()}."
