@@ -7,6 +7,7 @@ Source: https://docs.prefect.io/v3/api-ref/rest-api
 """
 
 import os
+import sys
 import time
 from typing import Any
 
@@ -43,11 +44,10 @@ def start(flow: str, parameters: dict[str, Any], key: str) -> str:
 def outcome(run: str) -> str:
     """Wait for the end of a run, and return its sentence.
 
-    Raises:
-        RuntimeError: with the sentence of a run that did not come to a good end.
+    A run that comes to another end than a good one ends the program with its sentence.
     """
     while (state := call("GET", f"/flow_runs/{run}")["state"])["type"] not in FINAL:
         time.sleep(0.2)
     if state["type"] != "COMPLETED":
-        raise RuntimeError(state["message"])
+        sys.exit(state["message"])
     return str(state["message"])

@@ -8,4 +8,5 @@ FAILED = {
     "limit": 100,
 }
 for run in call("POST", "/flow_runs/filter", FAILED):
-    print(f"{run['start_time']}  {run['name']}: {run['state']['message']}")
+    asked = run["name"].rpartition(" · ")[2]  # before it, a run's name says what came of it
+    print(f"{run['state']['timestamp'][:16]}  {asked}: {run['state']['message']}")

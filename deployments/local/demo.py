@@ -16,6 +16,7 @@ from typing import Any
 import requests
 import stripe
 from pydantic import SecretStr
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Column, Table
 
@@ -255,7 +256,8 @@ def send_and_pay(story: Story, name: str) -> None:
         f"Salesforce has its number {invoice.number}, the payment page and the PDF",
     )
     story.expect(
-        record["Total__c"] * 100 == invoice.total, f"and the same total, {record['Total__c']} USD"
+        record["Total__c"] * 100 == invoice.total,
+        f"and the same total, {record['Total__c']:,.2f} USD",
     )
 
     story.step(4, "The customer pays")
@@ -380,19 +382,21 @@ def closing_table(story: Story) -> Table:
     table = Table(
         "Invoice",
         "Account",
-        "Number",
         Column("Salesforce", justify="right"),
         Column("Stripe", justify="right"),
         "",
         title="Both systems, side by side",
         title_justify="left",
+        box=SIMPLE_HEAD,
+        show_edge=False,  # its widest rows just fit into a terminal of 80 columns
+        pad_edge=False,
     )
     disagree = []
     for record in story.records():
         ours = f"{record['Status__c']} {record['Total__c'] or 0:,.2f} {record['Currency__c']}"
         try:
             if not record["Stripe_Invoice_Id__c"]:
-                table.add_row(record["Name"], record["Account__r"]["Name"], "", ours, "nothing yet")
+                table.add_row(record["Name"], record["Account__r"]["Name"], ours, "nothing yet")
                 continue
             invoice = story.dashboard.invoices.retrieve(record["Stripe_Invoice_Id__c"])
             total = f"{invoice.total / 100:,.2f} {invoice.currency.upper()}"
@@ -404,7 +408,6 @@ def closing_table(story: Story) -> Table:
         table.add_row(
             record["Name"],
             record["Account__r"]["Name"],
-            record["Number__c"] or "",
             ours,
             theirs,
             "[green]✓[/]" if ours == theirs else "[red]✗[/]",
@@ -433,9 +436,10 @@ def links(story: Story) -> None:
         ("Salesforce sandbox: accounts, invoices", story.urls.salesforce),
         ("Stripe sandbox: invoices, payments", story.urls.stripe),
         ("The customers' mailbox", f"{story.urls.stripe}/mail"),
+        ("For programs", f"export PREFECT_API_URL={story.urls.prefect_api}"),
     ):
         # in one piece, however narrow the terminal is: it will be copied
-        story.console.print(f"{what}: [link={url}]{url}[/]", soft_wrap=True)
+        story.console.print(f"{what}: {url}", soft_wrap=True)
 
 
 def main() -> int:
@@ -458,8 +462,8 @@ def main() -> int:
         ) as stack:
             story = Story(stack, console)
             status = attempt(story)
-            links(story)
             if not arguments.exit:
+                links(story)
                 console.print("\n  Everything stays up until you press Ctrl-C.")
                 while True:
                     stack.check()

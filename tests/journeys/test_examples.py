@@ -44,8 +44,11 @@ def test_programs_raise_send_and_ask_what_failed(api: str) -> None:
     raised = run(api, "raise_from_csv.py", "drafts.csv")
     assert raised.stdout.startswith("2 drafts raised over "), raised.stderr
     refused = run(api, "raise_and_send.py", "Nobody", "ORDER-2")
-    assert "There is no Account 'Nobody' in Salesforce." in refused.stderr
-    assert "There is no Account 'Nobody' in Salesforce." in run(api, "what_failed.py").stdout
+    assert refused.returncode == 1
+    assert refused.stderr == "There is no Account 'Nobody' in Salesforce.\n"
+    failed = run(api, "what_failed.py").stdout
+    assert "raise an invoice for Nobody: There is no Account 'Nobody' in Salesforce." in failed
+    assert failed.count("There is no Account 'Nobody'") == 1
 
 
 def test_the_tutorial_goes_as_it_says(api: str) -> None:
