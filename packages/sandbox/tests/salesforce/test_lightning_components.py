@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from sandbox.salesforce.lightning_components import bundle
 from sandbox.salesforce.lightning_components.bundle import NotBuilt, bundle_of
 from sandbox.salesforce.namespace import prefixed
 from sandbox.salesforce.org import Org, open_org
+from sandbox.salesforce.pages import routes
 
 METADATA = Path(__file__).parents[4] / "deployments/salesforce/force-app/main/default"
 PROGRESS = METADATA / "lwc/requestProgress"
@@ -160,6 +162,26 @@ def test_without_node_the_page_says_so_and_leads_to_the_request(
     expect(link).to_have_attribute("href", f"/{request_of(org)}")
     page.get_by_role("button", name="Finish").click()
     expect(page.get_by_role("heading", name="INV-0001")).to_be_visible()
+
+
+def test_while_it_is_being_built_the_page_says_so(
+    pages: str, org: Org, page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first time that takes half a minute, in which nobody is left before an empty place."""
+    is_over = threading.Event()
+
+    def build(_component: Path) -> bytes:
+        is_over.wait()
+        raise NotBuilt("npm has nothing")
+
+    monkeypatch.setattr(routes, "bundle_of", build)
+    try:
+        ask(page, f"{pages}/{sent(org)}")
+        waits = page.get_by_text("The component requestProgress is being built")
+        expect(waits).to_be_visible()
+    finally:
+        is_over.set()
+    expect(waits).to_have_count(0)
 
 
 def test_a_component_reads_what_whoever_looks_may_see(pages: str, org: Org) -> None:

@@ -4,6 +4,7 @@ const tag = (name) => `c-${name.replace(/[A-Z]/g, (letter) => `-${letter.toLower
 async function show(place) {
   const source = `/lightning/components/${place.dataset.component}`;
   const answer = await fetch(source);
+  place.querySelector(".waits").remove();
   if (!answer.ok) {
     place.querySelector(".why").textContent = await answer.text();
     place.querySelector(".notice").hidden = false;
