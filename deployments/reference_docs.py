@@ -25,7 +25,7 @@ FLOWS = """# Flows and parameters
 Written by `make docs` from [prefect.yaml](../../prefect.yaml) and the functions in
 [flows](../../flows).
 The [forms](../forms.md) show the same to people. Programs give parameters as JSON, by these names;
-one without a default is needed.
+all may be left out but those whose default says *needed*.
 """
 ERRORS = """# Errors
 

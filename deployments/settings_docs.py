@@ -27,8 +27,9 @@ said [elsewhere](running.md#settings-that-matter).
 | variable | default | what |
 |---|---|---|
 """
-EXAMPLE_HEAD = """# Written by `make docs`. Copy it to .env, and fill in what has no value.
-# It will hold secrets: .env is kept out of version control.
+EXAMPLE_HEAD = """# Written by `make docs`. Copy it, and fill in what has no value:
+#   install -m 600 .env.example .env
+# It will hold secrets: only its owner may read .env, which is kept out of version control.
 """
 
 
@@ -97,7 +98,7 @@ def _default(field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=True)
     if isinstance(value, bool):
         value = str(value).lower()
-    return "" if value in (None, [], {}) else f"`{value}`"
+    return "" if value in (None, "", [], {}) else f"`{value}`"
 
 
 def main() -> None:

@@ -20,6 +20,7 @@ BESIDE = ("CONTRIBUTING.md", "CHANGELOG.md")
 OUT = ROOT / ".cache/site"
 BUILDERS = ("mkdocs", "zensical")
 LINK = re.compile(r"(?<!!)\[([^\]]+)\]\(([^)\s]+)\)")
+PICTURE = re.compile(r"!\[[^\]]*\]\(([^)\s]+)\)")
 
 
 def lay_out(folder: Path) -> None:
@@ -60,14 +61,14 @@ def _place(folder: Path, page: Path) -> Path:
 
 
 def _for_site(page: Path) -> str:
-    """A page's text, its links and lists as the builders read them."""
+    """A page's text, its links and lists as the builders read them; pictures lead to themselves."""
     text = re.sub(
         r"(?P<open>\]\()(?P<to>[^)\s]+)\)",
         lambda found: f"{found['open']}{_target(page, found['to'])})",
         page.read_text(encoding="utf-8"),
     )
     text = LINK.sub(lambda found: found[1] if found[2] == "-" else found[0], text)
-    return _indented(text)
+    return _indented(PICTURE.sub(r"[\g<0>](\1)", text))
 
 
 def _target(page: Path, to: str) -> str:
@@ -98,7 +99,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("builder", nargs="?", choices=BUILDERS, default=BUILDERS[0])
     site = build(parser.parse_args().builder)
-    sys.stdout.write(f"The site is in {site.relative_to(ROOT)}; open its index.html.\n")
+    folder = site.relative_to(ROOT)
+    sys.stdout.write(
+        f"The site is in {folder}; open its index.html. Its search needs a server: "
+        f"python3 -m http.server --bind 127.0.0.1 --directory {folder}\n"
+    )
 
 
 if __name__ == "__main__":
