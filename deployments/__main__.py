@@ -13,9 +13,9 @@ from invoicing.errors import InvoicingError
 
 
 def main() -> None:
-    """Do all of it, or say what is in the way."""
+    """Do all of it, and say so, or what is in the way."""
     try:
-        deploy()
+        sys.stdout.write(f"{deploy()}\n")
     except InvoicingError as error:
         sys.exit(f"Nothing more was done. {error}")
 

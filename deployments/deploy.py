@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -16,7 +17,6 @@ from tasks.installation import prefect_server
 from tasks.installation.queues import POOL
 
 ROOT = Path(__file__).parents[1]
-PROGRAMS = (("prefect", "--no-prompt", "deploy", "--all"), ("deployments.automations",))
 
 
 def deploy() -> str:
@@ -32,12 +32,27 @@ def deploy() -> str:
     prefect_server.claim()
     migrate()
     work_pool()
-    for program in PROGRAMS:
-        command = [sys.executable, "-m", *program]
-        if subprocess.call(command, cwd=ROOT, env=environment):  # noqa: S603  ours
-            raise Misconfigured("What is in the way stands above.")
+    _run(environment, "prefect", "--no-prompt", "deploy", "--all")  # says ten lines of each flow
+    sys.stdout.write(_run(environment, "deployments.automations"))
     prefect.client().start("refresh-choices", {}, f"deployed-{os.urandom(8).hex()}")
     return "Ledger, deployments, queues and automations are those of this release."
+
+
+def _run(environment: Mapping[str, str], *program: str) -> str:
+    """What a program says, once it is done; it is printed where that went wrong."""
+    done = subprocess.run(  # noqa: S603  ours
+        [sys.executable, "-m", *program],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        sys.stdout.write(done.stdout)
+        raise Misconfigured("What is in the way stands above.")
+    return done.stdout
 
 
 def work_pool() -> str:

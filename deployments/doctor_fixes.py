@@ -3,21 +3,22 @@
 import os
 import stat
 from collections.abc import Iterator
+from pathlib import Path
 
 from deployments.deploy import deploy, work_pool
 from invoicing.connectors import stripe
-from invoicing.doctor import identity
 from invoicing.doctor.checks import Wrong
 from invoicing.doctor.stripe_checks import (
     endpoint_url,
     found_endpoint,
     has_our_version,
     is_enabled,
+    kept_secret,
     missing_types,
 )
 from invoicing.domain.stripe.event_parsing import HANDLED_TYPES
 from invoicing.errors import InvoicingError
-from invoicing.settings import file, settings
+from invoicing.settings import settings
 
 
 def fix() -> Iterator[str]:
@@ -37,7 +38,7 @@ def webhook_endpoint() -> str:
     wanted = settings()
     url, found = endpoint_url(wanted), found_endpoint(wanted)
     if found is None or not has_our_version(found):
-        return _new_endpoint(url, wanted.stripe.account_id, identity.mode(wanted.stripe.livemode))
+        return _new_endpoint(url, kept_secret(wanted))
     missing = missing_types(found)
     if is_enabled(found) and not missing:
         return f"The webhook endpoint {found['id']} is as it should be."
@@ -45,8 +46,7 @@ def webhook_endpoint() -> str:
     return f"The webhook endpoint {found['id']} is enabled, and is sent what it needs."
 
 
-def _new_endpoint(url: str, account: str, mode: str) -> str:
-    kept = file().with_name(f"webhook-secret-{account}-{mode.replace(' ', '-')}.env")
+def _new_endpoint(url: str, kept: Path) -> str:
     try:
         opened = os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_EXCL, stat.S_IRUSR | stat.S_IWUSR)
     except FileExistsError:

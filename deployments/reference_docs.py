@@ -42,8 +42,8 @@ what is tested.
 
 ## The Stripe key
 
-[This page of Stripe's]({link}) makes a restricted key with these; *Account: Read* and *Webhook
-Endpoints: Read* are for `make doctor` alone.
+[This page of Stripe's]({link}) makes a restricted key with these; *Account: Read*, *Tax Settings:
+Read* and *Webhook Endpoints: Read* are for `make doctor` alone.
 
 """
 LEDGER = """# Ledger tables

@@ -19,10 +19,16 @@ from invoicing.domain.salesforce.mapping_validation import (
 )
 from invoicing.domain.salesforce.org_field_values import OrgFieldReader
 from invoicing.domain.salesforce.queries import Query, equals
-from invoicing.domain.salesforce.record import INVOICE, LINE
+from invoicing.domain.salesforce.record import APPROVAL_KEY, INVOICE, LINE
+from invoicing.domain.salesforce.request_record import REQUEST
 from invoicing.errors import EnvironmentMismatch, InvoicingError, Misconfigured, Rejected
 from invoicing.mapping import all_mistakes, org_mapping
 from invoicing.settings import settings
+
+
+def has_approvals(org: Salesforce) -> bool:
+    """Whether an org has what approvers decide by: requests, and what is asked on the record."""
+    return org.has(REQUEST) and org.keeps(INVOICE, APPROVAL_KEY)
 
 
 def check_org(org: Salesforce, describe: Describe) -> dict[str, dict[str, int]]:

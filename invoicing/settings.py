@@ -197,7 +197,10 @@ class Ledger(BaseModel):
     """The database that remembers what was intended and what was done."""
 
     url: str = Field(
-        "sqlite:///.invoicing/ledger.db", description="SQLAlchemy URL: SQLite or PostgreSQL."
+        "sqlite:///.invoicing/ledger.db",
+        pattern=r"^(sqlite|postgresql(\+psycopg)?)://",
+        description="SQLAlchemy URL: SQLite or PostgreSQL.",
+        examples=["postgresql://db.example.com/invoicing"],
     )
     event_body_days: int = Field(
         90, ge=1, description="Days for which the bodies of processed events are kept."

@@ -45,12 +45,24 @@ def ask(url: str, path: str, auth: tuple[str, str] | None = None) -> requests.Re
     """The answer of a server that has to be there, whatever it is.
 
     Raises:
-        Wrong: nothing answers.
+        Wrong: nothing answers, or nothing that can be trusted.
     """
     try:
         return requests.get(f"{url.rstrip('/')}/{path}", auth=auth, timeout=TIMEOUT_SECONDS)
+    except requests.exceptions.SSLError as error:
+        raise Wrong(
+            f"What answers at {url} shows no certificate that is accepted: {_innermost(error)}.",
+            "Renew the certificate of the proxy in front of it, for that name and with its chain.",
+        ) from error
     except requests.RequestException as error:
         raise Wrong(f"Nothing answers at {url} ({type(error).__name__}).") from error
+
+
+def _innermost(error: Exception) -> str:
+    """What an error of a connection says in the end, without what it went through."""
+    around = (getattr(error, "reason", None), *error.args[:1])
+    inner = next((each for each in around if isinstance(each, Exception)), None)
+    return _innermost(inner) if inner else getattr(error, "verify_message", "") or str(error)
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ def ledger_checks() -> list[Check]:
             "Ledger",
             LEDGER,
             _current,
-            "Start the database that INVOICING_LEDGER__URL names; `make deploy` migrates one that "
-            "is older than this release.",
+            "`make deploy` makes the ledger, or migrates one of an older release; one of a newer "
+            "release needs that release.",
             SETTINGS,
         ),
         Check(
@@ -35,7 +35,8 @@ def ledger_checks() -> list[Check]:
 
 
 def _current() -> str:
-    with found_as(Wrong, TransientError), database.session():
+    start = "Start the database that INVOICING_LEDGER__URL names, or correct that address."
+    with found_as(Wrong, TransientError, remedy=start), database.session():
         pass
     return f"It answers, at revision {database.HEAD}."
 

@@ -7,6 +7,7 @@ from invoicing.connectors.salesforce.pubsub import SILENCE_SECONDS, may_subscrib
 from invoicing.doctor.checks import Check, Untold, Wrong, found_as
 from invoicing.doctor.ledger_checks import LEDGER
 from invoicing.doctor.salesforce_checks import LOGIN
+from invoicing.domain.model.wording import counted
 from invoicing.errors import TransientError
 from invoicing.ledger import stream_positions
 from invoicing.settings import settings
@@ -17,7 +18,10 @@ LATE_AFTER = 2 * timedelta(seconds=SILENCE_SECONDS)
 EVENTS_KEPT = timedelta(hours=72)
 """For so long Salesforce keeps events: Pub/Sub API guide, "Event Message Durability"."""
 
-START = "Start python -m invoicing.listener under a supervisor; its log says what it lacks."
+START = (
+    "Start python -m invoicing.listener under a supervisor; its log says what it lacks, and it is "
+    f"heard of within {SILENCE_SECONDS / 60:.0f} minutes."
+)
 
 
 def listener_checks() -> list[Check]:
@@ -50,7 +54,8 @@ def _listening() -> str:
     heard = stream_positions.heard_at(settings().salesforce.request_stream)
     if heard is None:
         raise Untold(
-            "Nobody has listened yet: what people ask for in Salesforce is taken up once a minute.",
+            "No listener has heard anything yet: what people ask for in Salesforce is taken up "
+            "once a minute.",
             START,
         )
     silent = datetime.now(UTC) - heard
@@ -64,4 +69,7 @@ def _listening() -> str:
         raise Wrong(
             f"It has heard nothing for {minutes:.0f} minutes: requests are taken up once a minute."
         )
-    return f"It listens, and heard something {minutes:.0f} minutes ago."
+    return (
+        f"It heard something {counted(round(minutes), 'minute')} ago; it is missed after "
+        f"{LATE_AFTER.total_seconds() / 60:.0f}."
+    )

@@ -5,8 +5,8 @@ from functools import cache, partial
 from invoicing.connectors import salesforce
 from invoicing.doctor import identity
 from invoicing.doctor.checks import Check, Untold, Wrong, found_as
-from invoicing.doctor.settings_checks import SETTINGS
-from invoicing.domain.model.wording import first_of
+from invoicing.doctor.ledger_checks import LEDGER
+from invoicing.domain.model.wording import counted, first_of
 from invoicing.domain.salesforce.field_mapping import Names, OrgMapping
 from invoicing.domain.salesforce.mapping_validation import (
     Describe,
@@ -14,7 +14,7 @@ from invoicing.domain.salesforce.mapping_validation import (
     own_mistakes,
     path_mistakes,
 )
-from invoicing.domain.salesforce.queries import Query, equals
+from invoicing.domain.salesforce.queries import Query, all_of, equals, is_in
 from invoicing.domain.salesforce.record import (
     CURRENCY,
     INVOICE,
@@ -25,15 +25,25 @@ from invoicing.domain.salesforce.record import (
     VERSION,
     VERSION_NAME,
 )
+from invoicing.domain.salesforce.request_record import (
+    ANSWER_NOTIFICATION,
+    APPROVAL_NOTIFICATION,
+    APPROVERS,
+    REQUEST,
+)
 from invoicing.domain.salesforce.required_schema import OBJECTS
 from invoicing.errors import EnvironmentMismatch, Rejected
 from invoicing.mapping import org_mapping
-from invoicing.org_check import data_mistakes
+from invoicing.org_check import data_mistakes, has_approvals
 from invoicing.settings import settings
 
 LOGIN = "Salesforce login"
 NAMED_AT_MOST = 5
 """Mistakes of one object that are told one by one."""
+
+NOTIFY = "PermissionsSendCustomNotifications"
+USER_PREFIX = "005"
+"""What ids of users begin with, and those of groups do not."""
 
 _check = partial(Check, "Salesforce")
 
@@ -51,7 +61,7 @@ def salesforce_checks() -> list[Check]:
             _login,
             "In Salesforce, under Setup → App Manager, see the app's consumer key and secret (or "
             "certificate), its policies, and the integration user.",
-            SETTINGS,
+            LEDGER,  # which keeps the login for all processes
         ),
         _check(
             "Salesforce org", _org, "Correct the login, or INVOICING_SALESFORCE__ORG_ID.", LOGIN
@@ -79,6 +89,21 @@ def salesforce_checks() -> list[Check]:
             _mirror,
             "Assign the permission set Invoice Integration to the integration user, or give a set "
             "of its own the custom permission Mirror Stripe.",
+            LOGIN,
+        ),
+        _check(
+            "permission to notify",
+            _may_notify,
+            "Assign the permission set Invoice Integration to the integration user, or give a set "
+            "of its own the system permission Send Custom Notifications.",
+            LOGIN,
+        ),
+        _check("notification types", _notification_types, deploy, LOGIN),
+        _check(
+            "approvers",
+            _approvers,
+            "In Salesforce, under Setup → Public Groups → Invoice Approvers, add whoever approves; "
+            "the permission set Invoice Approver lets them do so.",
             LOGIN,
         ),
         _check("country of an Account", partial(_countries, describe), deploy, LOGIN),
@@ -154,6 +179,69 @@ def _mirror() -> str:
             "writes of invoices that were sent."
         )
     return "The integration user may write what Stripe owns."
+
+
+def _may_notify() -> str:
+    """Source: Object Reference, "UserPermissionAccess": the permissions of the running user."""
+    org = salesforce.client()
+    if not org.has(REQUEST):
+        return "Nobody asks for anything in Salesforce, so nobody is notified there."
+    look = "Look in Setup → Users → the integration user → View Summary → User Permissions."
+    with found_as(Untold, EnvironmentMismatch, Rejected, remedy=look):
+        found = org.query(Query("UserPermissionAccess", [NOTIFY]))
+    if not (found and found[0][NOTIFY]):
+        raise Wrong(
+            "The integration user may not send notifications: nobody is told that something was "
+            "refused, or waits for approval."
+        )
+    return "The integration user may notify people."
+
+
+def _notification_types() -> str:
+    org = salesforce.client()
+    if not org.has(REQUEST):
+        return "Nobody asks for anything in Salesforce, so nobody is notified there."
+    wanted = (ANSWER_NOTIFICATION, APPROVAL_NOTIFICATION)
+    found = org.query(
+        Query("CustomNotificationType", ["DeveloperName"], where=is_in("DeveloperName", wanted))
+    )
+    missing = sorted({*wanted} - {each["DeveloperName"] for each in found})
+    if missing:
+        raise Wrong(f"Salesforce has no notification type {' and no '.join(missing)}.")
+    return "Those by which people are told are there."
+
+
+def _approvers() -> str:
+    """Somebody is told of what waits for approval.
+
+    Source: Object Reference, "GroupMember": direct members alone, users and other groups.
+    """
+    org, approval = salesforce.client(), settings().approval
+    if not (approval.in_salesforce and has_approvals(org)):
+        return "Whoever approves is asked in Prefect, and not in Salesforce."
+    ours = equals("DeveloperName", APPROVERS)
+    if not org.query(Query("Group", ["Id"], where=ours)):
+        raise Wrong(
+            f"Salesforce has no public group {APPROVERS}.", "Deploy deployments/salesforce."
+        )
+    look = "Look in Setup → Public Groups → Invoice Approvers."
+    with found_as(Untold, EnvironmentMismatch, Rejected, remedy=look):
+        of_group = is_in("GroupId", Query("Group", ["Id"], where=ours))
+        rows = org.query(Query("GroupMember", ["UserOrGroupId"], where=of_group))
+    members = [row["UserOrGroupId"] for row in rows]
+    users = [each for each in members if each.startswith(USER_PREFIX)]
+    active = all_of(equals("IsActive", True), is_in("Id", users))
+    people = len(org.query(Query("User", ["Id"], where=active))) if users else 0
+    groups = len(members) - len(users)
+    if people or groups:
+        told = [counted(people, "active user")] if people else []
+        told += [counted(groups, "group")] if groups else []
+        return f"What waits for approval is told to {' and '.join(told)}."
+    nobody = "no active user" if users else "nobody"
+    said = f"There is {nobody} in the public group Invoice Approvers"
+    if approval.limits:
+        raise Wrong(f"{said}: what is above INVOICING_APPROVAL__LIMITS waits, and none is told.")
+    return f"{said}, and no limit of INVOICING_APPROVAL__LIMITS asks for approval."
 
 
 def _installed(name: str) -> str:

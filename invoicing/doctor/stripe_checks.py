@@ -3,18 +3,23 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 from urllib.parse import quote
 
-from invoicing.connectors import stripe
+from invoicing.connectors import salesforce, stripe
 from invoicing.doctor import identity
 from invoicing.doctor.checks import Check, Untold, Wrong, found_as
 from invoicing.doctor.settings_checks import SETTINGS
-from invoicing.domain.model.wording import counted
+from invoicing.domain.model.wording import counted, some_of
+from invoicing.domain.salesforce.field_mapping import AUTOMATIC
+from invoicing.domain.salesforce.queries import Query, equals
+from invoicing.domain.salesforce.record import AUTOMATIC_TAX, INVOICE
 from invoicing.domain.stripe.event_parsing import HANDLED_TYPES
 from invoicing.domain.stripe.resources import WebhookEndpoint
-from invoicing.errors import EnvironmentMismatch
+from invoicing.errors import EnvironmentMismatch, InvoicingError
+from invoicing.mapping import org_mapping
 from invoicing.receiver.account_paths import PATH, path_of
-from invoicing.settings import STRIPE_API_VERSION, Settings, settings
+from invoicing.settings import STRIPE_API_VERSION, Settings, file, settings
 
 KEY, ENDPOINT = "Stripe key", "webhook endpoint"
 NOBODY = "made_up_to_ask_what_this_key_may_do"
@@ -62,8 +67,9 @@ PERMISSIONS = (
     Permission("event_read", "Events: Read", ("get", "/v1/events")),
     Permission("tax_rate_read", "Tax Rates: Read", ("get", "/v1/tax_rates")),
 )
-BESIDES = ("connected_account_read", "webhook_read")
-"""Permissions that other checks find out about: they read the account, and its endpoints."""
+BESIDES = ("connected_account_read", "tax_settings_read", "webhook_read")
+"""Permissions that other checks find out about: they read the account, what Stripe Tax lacks, and
+the endpoints. Source of the second: https://docs.stripe.com/stripe-apps/reference/permissions"""
 
 
 def new_key_link() -> str:
@@ -105,6 +111,19 @@ def stripe_checks() -> list[Check]:
             "Complete the account in Stripe, under Settings → Business.",
             KEY,
         ),
+        _check(
+            "requirements of the account",
+            _requirements,
+            "Give Stripe what it asks for: it stands on top of the dashboard, and under Settings → "
+            "Business.",
+            KEY,
+        ),
+        _check(
+            "Stripe Tax",
+            _stripe_tax,
+            "Complete it in Stripe, under Settings → Tax, or take Stripe Tax off these invoices.",
+            KEY,
+        ),
         _check("e-mails", _mails, "", SETTINGS),
         *(
             _check(
@@ -119,7 +138,14 @@ def stripe_checks() -> list[Check]:
         _check(
             "webhook API version",
             _endpoint_version,
-            "`make doctor ARGS=--fix` makes another endpoint; delete this one once its secret "
+            "`make doctor ARGS=--fix` makes another endpoint; once that one's secret is in the "
+            "settings, delete this one in Stripe.",
+            ENDPOINT,
+        ),
+        _check(
+            "webhook endpoints besides",
+            _neighbours,
+            "In Stripe, under Developers → Webhooks, delete the latter once the former's secret "
             "is in the settings.",
             ENDPOINT,
         ),
@@ -158,14 +184,65 @@ def _account() -> str:
 
 
 def _payments() -> str:
-    enabled = stripe.client().account().get("charges_enabled")
+    account = stripe.client().account()
+    enabled = account.get("charges_enabled")
     if enabled is None:
         raise Untold("Stripe does not say whether the account may take payments.")
     if enabled:
         return "The account may take payments."
+    asks = account.get("requirements")
+    reason = asks and asks["disabled_reason"]
+    why = f" ({reason})" if reason else ""
     if settings().stripe.livemode:
-        raise Wrong("Stripe does not let the account take payments.")
-    return "The account may take none yet, which test mode does not mind."
+        raise Wrong(f"Stripe does not let the account take payments{why}.")
+    return f"The account may take none yet{why}, which test mode does not mind."
+
+
+def _requirements() -> str:
+    """Source: the SDK's docstrings of ``Account.Requirements``."""
+    asks = stripe.client().account().get("requirements")
+    if asks is None:
+        raise Untold("Stripe does not say what it asks of the account.", "Look in Stripe.")
+    late, due = asks["past_due"] or [], asks["currently_due"] or []
+    if not (late or due or asks["disabled_reason"]):
+        return "Stripe asks for nothing."
+    said = f"Stripe asks for {some_of(late or due, NAMED_AT_MOST)}" if late or due else ""
+    if asks["disabled_reason"]:
+        said = f"The account is disabled ({asks['disabled_reason']}). {said}"
+    elif asks["current_deadline"]:
+        until = datetime.fromtimestamp(asks["current_deadline"], UTC)
+        said += f" until {until:%Y-%m-%d}, or disables the account"
+    said = f"{said.strip().rstrip('.')}."
+    if settings().stripe.livemode:
+        raise Wrong(said)
+    return f"{said} Test mode does not mind."
+
+
+def _stripe_tax() -> str:
+    """Source: https://docs.stripe.com/tax/settings-api (``status``, ``missing_fields``)."""
+    look = "Give the key Tax Settings: Read, or look in Stripe under Settings → Tax."
+    with found_as(Untold, EnvironmentMismatch, remedy=look):
+        found = stripe.client().tax_settings()
+    if found["status"] == "active":
+        return "Stripe Tax has what it needs."
+    pending = found["status_details"].get("pending") or {"missing_fields": None}
+    lacks = some_of(pending["missing_fields"] or ["some setting"], NAMED_AT_MOST)
+    with found_as(Untold, InvoicingError, remedy="See the checks of Salesforce."):
+        asking = _taxed_automatically()
+    if asking:
+        raise Wrong(f"Stripe Tax lacks {lacks}, and {asking}: Stripe refuses to bill that.")
+    return f"Stripe Tax lacks {lacks}, and no invoice asks for it."
+
+
+def _taxed_automatically() -> str:
+    """What asks for Stripe Tax: invoices in Salesforce, or the field mapping; empty: nothing."""
+    mapping, org = org_mapping(), salesforce.client()
+    if mapping and AUTOMATIC in mapping.tax.rates.values():
+        return "the field mapping asks for it"
+    if not org.keeps(INVOICE, AUTOMATIC_TAX):
+        return ""
+    found = org.query(Query(INVOICE, ["Name"], where=equals(AUTOMATIC_TAX, True), limit=1))
+    return f"invoices such as {found[0]['Name']} ask for it" if found else ""
 
 
 def _mails() -> str:
@@ -253,22 +330,49 @@ def _endpoint_version() -> str:
     return f"It is {STRIPE_API_VERSION}."
 
 
+def _neighbours() -> str:
+    """No other endpoint sends the same events to the same place, signed by another secret."""
+    ours, others = _ours(), stripe.client().webhook_endpoints()
+    besides = [
+        f"{one['id']} of version {one['api_version'] or 'by default'}"
+        for one in others
+        if one["url"] == ours["url"] and one["id"] != ours["id"] and is_enabled(one)
+    ]
+    if besides:
+        named = some_of(besides, NAMED_AT_MOST)
+        raise Wrong(f"To the URL of {ours['id']} Stripe sends by {named} as well.")
+    return f"{ours['id']} is the only one that sends there."
+
+
 def _endpoint_types() -> str:
     missing = missing_types(_ours())
     if missing:
-        others = len(missing) - NAMED_AT_MOST
-        named = ", ".join(missing[:NAMED_AT_MOST]) + (f" and {others} more" if others > 0 else "")
-        raise Wrong(f"It is not sent {named}.")
+        raise Wrong(f"It is not sent {some_of(missing, NAMED_AT_MOST)}.")
     return "It is sent every type that moves an invoice."
+
+
+def kept_secret(wanted: Settings) -> Path:
+    """The file that holds a new endpoint's secret until somebody puts it into the settings."""
+    mode = identity.mode(wanted.stripe.livemode).replace(" ", "-")
+    return file().with_name(f"webhook-secret-{wanted.stripe.account_id}-{mode}.env")
 
 
 def _secret() -> str:
     secrets = [secret.get_secret_value() for secret in settings().stripe.webhook_secrets]
+    kept = kept_secret(settings())
+    made = kept.read_text(encoding="utf-8").partition("=")[2].strip() if kept.is_file() else ""
+    if made and made not in secrets:
+        raise Wrong(
+            "The settings do not have the secret of the endpoint that was made here.",
+            f"Add what {kept} holds to INVOICING_STRIPE__WEBHOOK_SECRETS, restart the receiver, "
+            "and delete the file.",
+        )
     if not secrets:
         raise Wrong("INVOICING_STRIPE__WEBHOOK_SECRETS is empty.")
     if not all(secret.startswith("whsec_") for secret in secrets):
         raise Wrong("INVOICING_STRIPE__WEBHOOK_SECRETS has one that does not begin with whsec_.")
-    return f"The settings have {counted(len(secrets), 'secret')}; Stripe shows none to compare."
+    said = f"The settings have {counted(len(secrets), 'secret')}; Stripe shows none to compare."
+    return f"{said} Delete {kept}, which holds one of them." if made else said
 
 
 def _deliveries() -> str:

@@ -15,6 +15,7 @@ from typing import Any, TypeVar, cast
 import orjson
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import (
     ColumnElement,
@@ -30,7 +31,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, ProgrammingError
 from sqlmodel import Session, SQLModel, create_engine
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -66,7 +67,10 @@ def build_engine(url: str) -> Engine:
             parsed = parsed.set(drivername="postgresql+psycopg")
         return create_engine(parsed, pool_pre_ping=True)
     if parsed.database and parsed.database != ":memory:":
-        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        try:
+            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise TransientError(f"The ledger's folder is not there: {error}") from error
     engine = create_engine(parsed, connect_args={"timeout": BUSY_SECONDS})
 
     @event.listens_for(engine, "connect")
@@ -96,17 +100,21 @@ def engine() -> Engine:
             current = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
         except (OperationalError, ProgrammingError):  # an empty database
             current = None
-    if current is not None and current not in REVISIONS:
-        raise Misconfigured(
-            f"The ledger is at revision {current}, which this release does not know: a newer one "
-            "migrated it. Run that one, or restore the ledger from before."
-        )
+    _refuse_newer(current)
     if current != HEAD:
         raise Misconfigured(
             f"The ledger is at revision {current}, this code needs {HEAD}: "
             "run `python -m invoicing.ledger` to migrate it."
         )
     return built
+
+
+def _refuse_newer(current: str | None) -> None:
+    if current is not None and current not in REVISIONS:
+        raise Misconfigured(
+            f"The ledger is at revision {current}, which this release does not know: a newer one "
+            "migrated it. Run that one, or restore the ledger from before."
+        )
 
 
 @contextmanager
@@ -273,12 +281,16 @@ def migrate(url: str | None = None) -> None:
 
     Raises:
         TransientError: the database is away.
+        Misconfigured: a newer release migrated it, or it takes no writes.
     """
     config = _alembic()
     built = build_engine(url or settings().ledger.url)
     try:
         with _translated_errors(), built.begin() as connection:
+            _refuse_newer(MigrationContext.configure(connection).get_current_revision())
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+    except DBAPIError as error:
+        raise Misconfigured(f"The ledger takes no writes: {error.orig}") from error
     finally:
         built.dispose()

@@ -28,7 +28,7 @@ def check_writable() -> None:
         Misconfigured: it is refused.
     """
     try:
-        with session() as ledger:
+        with engine().begin() as ledger:
             ledger.execute(delete(Binding).where(false()))
     except DBAPIError as error:
         raise Misconfigured(f"The ledger takes no writes: {error.orig}") from error

@@ -2,18 +2,21 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from functools import partial
-from itertools import zip_longest
 from typing import Any
 from urllib.parse import urlsplit
 
 import prefect
 import requests
+from prefect.client.schemas.objects import StateType, Worker
 from prefect.client.schemas.responses import DeploymentResponse
+from prefect.client.schemas.schedules import SCHEDULE_TYPES
 from prefect.exceptions import ObjectNotFound
 
 from invoicing.doctor.checks import Check, Untold, Wrong, ask
 from invoicing.doctor.settings_checks import SETTINGS
+from invoicing.domain.model.wording import counted, some_of
 from invoicing.settings import is_loopback, read, settings
 from tasks.installation import (
     alert_automations,
@@ -22,11 +25,26 @@ from tasks.installation import (
     queues,
     recovery_automations,
 )
-from tasks.installation.deployed_flows import entries, our_deployments
+from tasks.installation.deployed_flows import (
+    entries,
+    in_state,
+    our_deployments,
+    read_all,
+    runs_of,
+)
 from tasks.installation.prefect_server import server
 
 SERVER, PASSWORD, POOL = "Prefect server", "Prefect password", "work pool"
 DEPLOY = "`make deploy`"
+START_WORKER = f"Start `prefect worker start --pool {queues.POOL}` under a supervisor."
+SWITCH_ON = "`prefect deployment schedule resume --all`"
+
+NAMED_AT_MOST = 5
+"""Mistakes of one kind that are told one by one."""
+
+BEAT_SECONDS, MISSED_BEATS = 30, 2
+"""How often a worker is heard of, and how many beats may be missed; Prefect takes it for offline
+after three. Source: PREFECT_WORKER_HEARTBEAT_SECONDS in Prefect's reference of settings."""
 
 _check = partial(Check, "Prefect")
 
@@ -43,7 +61,7 @@ def prefect_checks() -> list[Check]:
         _check(
             SERVER,
             _reached,
-            "Start `prefect server start`, or correct PREFECT_API_URL.",
+            "Start `python -m deployments.server`, or correct PREFECT_API_URL.",
             SETTINGS,
         ),
         _check(
@@ -71,21 +89,22 @@ def prefect_checks() -> list[Check]:
             "Give each installation a Prefect server of its own, then `make deploy`.",
             PASSWORD,
         ),
-        _check(
-            POOL,
-            _pool,
-            "`make doctor ARGS=--fix` makes one; one that is paused is resumed in Prefect's UI.",
-            PASSWORD,
-        ),
+        _check(POOL, _pool, "`make doctor ARGS=--fix` makes one.", PASSWORD),
         _check(
             "worker",
             _worker,
-            f"Start `prefect worker start --pool {queues.POOL}` under a supervisor.",
+            START_WORKER,
             POOL,
         ),
         _check("queues", _queues, DEPLOY, POOL),
         _check("deployments", _deployments, DEPLOY, PASSWORD),
-        _check("schedules", _schedules, f"{DEPLOY}; in Prefect's UI, switch them on.", PASSWORD),
+        _check("schedules", _schedules, DEPLOY, PASSWORD),
+        _check(
+            "runs that wait",
+            _waiting,
+            "Cancel each (`prefect flow-run cancel ID`), and start again what people had started.",
+            PASSWORD,
+        ),
         _check("automations", _automations, DEPLOY, PASSWORD),
     ]
 
@@ -158,23 +177,39 @@ def _pool() -> str:
     except ObjectNotFound:
         raise Wrong(f"There is no work pool {queues.POOL!r}.") from None
     if pool.is_paused:
-        raise Wrong(f"The work pool {queues.POOL!r} is paused: no run begins.")
+        raise Wrong(
+            f"The work pool {queues.POOL!r} is paused: no run begins.",
+            f"`prefect work-pool resume {queues.POOL}`",
+        )
     return f"There is one, of type {pool.type}."
 
 
 def _worker() -> str:
     with server() as client:
         workers = client.read_workers_for_work_pool(queues.POOL)
-    online = [worker.name for worker in workers if worker.status == "ONLINE"]
+    online = [worker for worker in workers if worker.status == "ONLINE"]
     if not online:
         raise Wrong("No worker serves the work pool: no run begins.")
-    return f"Online: {', '.join(online)}."
+    silences = [_silence(worker) for worker in online]
+    said = "; ".join(
+        f"{worker.name}, heard of {silent:.0f} s ago"
+        for worker, silent in zip(online, silences, strict=True)
+    )
+    if min(silences) > MISSED_BEATS * BEAT_SECONDS:
+        raise Untold(f"Prefect takes for online, and does not hear any more: {said}.", START_WORKER)
+    return f"Online: {said}."
+
+
+def _silence(worker: Worker) -> float:
+    """Seconds since a worker's last heartbeat."""
+    heard = worker.last_heartbeat_time
+    return (datetime.now(UTC) - heard).total_seconds() if heard else float("inf")
 
 
 def _queues() -> str:
     with server() as client:
         present = {queue.name: queue for queue in client.read_work_queues(queues.POOL)}
-    wrong = []
+    wrong, paused = [], []
     for queue in queues.wanted(read(queues.Limits)):
         found = present.get(queue.name)
         if found is None:
@@ -182,8 +217,10 @@ def _queues() -> str:
         elif queues.as_wanted(found) != queue:
             wrong.append(f"the queue {queue.name!r} is not as deployed")
         elif found.is_paused:
-            wrong.append(f"the queue {queue.name!r} is paused")
+            paused.append(queue.name)
     _refuse(wrong)
+    resume = (f"`prefect work-queue resume {name} --pool {queues.POOL}`" for name in paused)
+    _refuse([f"the queue {name!r} is paused" for name in paused], "; ".join(resume))
     return "All are there, with their priorities and limits."
 
 
@@ -193,6 +230,8 @@ def _deployments() -> str:
         name = entry["name"]
         if name not in found:
             wrong.append(f"{name!r} is not deployed")
+        elif not found[name].work_pool_name:
+            wrong.append(f"{name!r} has no work pool")
         elif different := _different(entry, found[name]):
             wrong.append(f"{name!r} has another {', '.join(different)}")
     _refuse(wrong)
@@ -215,23 +254,31 @@ def _different(entry: Mapping[str, Any], found: DeploymentResponse) -> list[str]
 
 
 def _schedules() -> str:
-    found, wrong = _deployed(), []
+    found, wrong, off = _deployed(), [], []
     for entry in entries():
         name = entry["name"]
         if name not in found or "schedules" not in entry:
             continue
-        wanted = sorted((one["cron"], _zone(one["timezone"])) for one in entry["schedules"])
-        is_so = sorted(
-            (str(getattr(one.schedule, "cron", "")), str(getattr(one.schedule, "timezone", "")))
-            for one in found[name].schedules
-        )
-        for should, has in zip_longest(wanted, is_so):
-            if should != has:
-                wrong.append(f"{name!r} runs {_when(has)} instead of {_when(should)}")
-        if found[name].paused or not all(one.active for one in found[name].schedules):
-            wrong.append(f"the schedule of {name!r} is switched off")
+        wanted = {(one["cron"], _zone(one["timezone"])) for one in entry["schedules"]}
+        is_so = {_cron(one.schedule) for one in found[name].schedules}
+        missing, besides = (_when(*those) for those in (wanted - is_so, is_so - wanted))
+        if missing:
+            wrong.append(f"{name!r} runs {besides or 'at no time'} instead of {missing}")
+        elif besides:
+            wrong.append(f"{name!r} runs {besides} besides")
+        elif found[name].paused:
+            wrong.append(f"{name!r} is paused")
+        elif not all(one.active for one in found[name].schedules):
+            off.append(f"the schedule of {name!r} is switched off")
     _refuse(wrong)
+    _refuse(off, SWITCH_ON)
     return f"Those that are deployed are on; days begin in {settings().business.time_zone}."
+
+
+def _cron(schedule: SCHEDULE_TYPES) -> tuple[str, str]:
+    """When a schedule is due, and in which time zone; another kind than cron, in its own words."""
+    kind = type(schedule).__name__
+    return str(getattr(schedule, "cron", kind)), str(getattr(schedule, "timezone", None) or "UTC")
 
 
 def _zone(written: str) -> str:
@@ -239,8 +286,27 @@ def _zone(written: str) -> str:
     return settings().business.time_zone if "{{" in written else written
 
 
-def _when(schedule: tuple[str, str] | None) -> str:
-    return f"at {schedule[0]!r} in {schedule[1]}" if schedule else "at no time"
+def _when(*schedules: tuple[str, str]) -> str:
+    return " and ".join(f"at {cron!r} in {zone}" for cron, zone in sorted(schedules))
+
+
+def _waiting() -> str:
+    """No run waits that no worker can see: a deleted queue leaves those that waited in it."""
+    flows = {each.id: each.name for each in _deployed().values()}
+    waits = runs_of(list(flows), state=in_state(StateType.SCHEDULED, StateType.PAUSED))
+    with server() as client:
+        found = read_all(client.read_flow_runs, flow_run_filter=waits) if flows else iter(())
+        lost = {
+            f"{flows[run.deployment_id]} {run.id}"
+            for run in found
+            if run.deployment_id and not run.work_queue_id
+        }
+    if lost:
+        raise Wrong(
+            f"No worker will ever take {counted(len(lost), 'run')}, whose work pool or queue was "
+            f"deleted: {some_of(sorted(lost), NAMED_AT_MOST)}."
+        )
+    return "Each has a queue that workers look at."
 
 
 def _automations() -> str:
@@ -266,7 +332,7 @@ def _deployed() -> dict[str, DeploymentResponse]:
     return {each.name: each for each in found}
 
 
-def _refuse(wrong: Sequence[str]) -> None:
+def _refuse(wrong: Sequence[str], remedy: str = "") -> None:
     if wrong:
-        said = "; ".join(wrong)
-        raise Wrong(f"{said[0].upper()}{said[1:]}.")
+        said = some_of(wrong, NAMED_AT_MOST, "; ")
+        raise Wrong(f"{said[0].upper()}{said[1:]}.", remedy)

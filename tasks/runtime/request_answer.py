@@ -4,7 +4,7 @@ from prefect.logging import get_run_logger
 
 from invoicing.connectors import salesforce
 from invoicing.domain.salesforce import request_record
-from invoicing.domain.salesforce.request_record import REQUEST, RequestState
+from invoicing.domain.salesforce.request_record import ANSWER_NOTIFICATION, REQUEST, RequestState
 from invoicing.errors import InvoicingError, NotFound
 from invoicing.ledger import request_records
 from invoicing.ledger.models import RequestRecord
@@ -23,8 +23,6 @@ def answer_own_request(state: RequestState, sentence: str) -> None:
     except InvoicingError as error:
         get_run_logger().warning("Whoever asked is told later: %s", error)
 
-
-NOTIFICATION = "Invoice_Request"
 
 TITLES = {
     RequestState.REFUSED: "{} was refused",
@@ -55,6 +53,6 @@ def notify(request: RequestRecord, title: str, sentence: str) -> None:
     """Notify whoever made a request; it is no reason to fail."""
     target = request.invoice_id or request.id
     try:
-        salesforce.client().notify(NOTIFICATION, request.asked_by, title, sentence, target)
+        salesforce.client().notify(ANSWER_NOTIFICATION, request.asked_by, title, sentence, target)
     except InvoicingError as error:
         get_run_logger().warning("Whoever asked was not notified: %s", error)

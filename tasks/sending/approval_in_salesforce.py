@@ -20,11 +20,12 @@ from invoicing.domain.model.record_ids import short
 from invoicing.domain.model.status import Status, SyncState
 from invoicing.domain.salesforce import record, request_record
 from invoicing.domain.salesforce.queries import Query, all_of, equals
-from invoicing.domain.salesforce.request_record import REQUEST
+from invoicing.domain.salesforce.request_record import APPROVAL_NOTIFICATION, APPROVERS
 from invoicing.errors import InvoicingError, Rejected
 from invoicing.ledger import intents, request_records
 from invoicing.ledger.intents import APPROVED_BY, ASK_APPROVAL, DECIDE, SEND, TELL_APPROVERS
 from invoicing.ledger.models import Intent, RequestRecord
+from invoicing.org_check import has_approvals
 from invoicing.settings import settings
 from tasks.records.invoices import read_invoice, write_sync_message
 from tasks.records.locks import INVOICE, lock_quietly
@@ -33,10 +34,6 @@ from tasks.records.timeline import add_entry
 from tasks.runtime.request_answer import notify
 from tasks.runtime.run_name import run_id
 from tasks.runtime.step import step
-
-GROUP, NOTIFICATION = "Invoice_Approvers", "Invoice_Approval"
-"""The public group that is told, and how. Who has a permission only View Setup may ask, which our
-user does without. Source: Object Reference, "PermissionSetAssignment"."""
 
 WITHDRAWN = "Withdrawn"
 
@@ -72,9 +69,7 @@ def decided_about(draft: Invoice, asked: AmountDue) -> str:
 
 def decides_in_salesforce() -> bool:
     """Whether approvers decide by the package's buttons."""
-    org = salesforce.client()
-    there = org.has(REQUEST) and org.keeps(record.INVOICE, record.APPROVAL_KEY)
-    return settings().approval.in_salesforce and there
+    return settings().approval.in_salesforce and has_approvals(salesforce.client())
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,9 +160,9 @@ def _tell_approvers(question: _Question, title: str, said: str) -> None:
         return
     org = salesforce.client()
     try:
-        groups = org.query(Query("Group", ["Id"], where=equals("DeveloperName", GROUP)))
+        groups = org.query(Query("Group", ["Id"], where=equals("DeveloperName", APPROVERS)))
         for group in groups[:1]:
-            org.notify(NOTIFICATION, group["Id"], title, said, question.record_id)
+            org.notify(APPROVAL_NOTIFICATION, group["Id"], title, said, question.record_id)
     except InvoicingError as error:
         get_run_logger().warning("The approvers were not notified: %s", error)
         return

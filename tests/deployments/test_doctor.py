@@ -1,17 +1,23 @@
 """An installation is looked at and made; what somebody breaks in Prefect is named."""
 
 import os
+import re
 import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.actions import DeploymentUpdate, WorkPoolUpdate
+from prefect.client.schemas.actions import DeploymentUpdate, WorkPoolCreate, WorkPoolUpdate
+from prefect.client.schemas.objects import State
 from prefect.client.schemas.schedules import SCHEDULE_TYPES, CronSchedule
+from prefect.exceptions import ObjectAlreadyExists
+from prefect.states import Scheduled
 
 from deployments.deploy import work_pool
 from deployments.doctor_fixes import fix, webhook_endpoint
@@ -39,12 +45,47 @@ Break = Callable[[SyncPrefectClient], Callable[[SyncPrefectClient], None]]
 
 def pause_the_pool(client: SyncPrefectClient) -> Callable[[SyncPrefectClient], None]:
     """No run begins."""
+    client.update_work_pool(POOL, WorkPoolUpdate(is_paused=True))
+    return by_its_remedy("work pool")
 
-    def paused(client: SyncPrefectClient, *, to: bool = False) -> None:
-        client.update_work_pool(POOL, WorkPoolUpdate(is_paused=to))
 
-    paused(client, to=True)
-    return paused
+def pause_a_queue(client: SyncPrefectClient) -> Callable[[SyncPrefectClient], None]:
+    """What people start waits, and deploying does not change that."""
+    people = client.read_work_queue_by_name("people", POOL)
+    client.update_work_queue(people.id, is_paused=True)
+    return by_its_remedy("queues")
+
+
+def delete_the_pool(client: SyncPrefectClient) -> None:
+    """No deployment has one any more, and what waited in its queues never begins."""
+    sending = client.read_deployment_by_name("send-invoice/send-invoice")
+    later: State[Any] = Scheduled(scheduled_time=datetime.now(UTC) + timedelta(days=1))
+    client.create_flow_run_from_deployment(sending.id, parameters={"invoice": "INV-1"}, state=later)
+    client.delete_work_pool(POOL)
+
+
+def pause_a_deployment(client: SyncPrefectClient) -> None:
+    """Its schedule stands still, though it is switched on."""
+    client.pause_deployment(client.read_deployment_by_name("mark-overdue/mark-overdue").id)
+
+
+def add_a_schedule(client: SyncPrefectClient) -> None:
+    """The doctor comes at noon as well."""
+    early = client.read_deployment_by_name("doctor/doctor")
+    noon: SCHEDULE_TYPES = CronSchedule(cron="0 12 * * *", timezone="UTC")
+    client.create_deployment_schedules(early.id, [(noon, True)])
+
+
+def run_remedy(remedy: str) -> None:
+    """Do what a remedy says: its command of Prefect's stands in backquotes."""
+    program, *arguments = remedy.split("`")[1].split()
+    assert program == "prefect"
+    subprocess.run([sys.executable, "-m", "prefect", "--no-prompt", *arguments], check=True)
+
+
+def by_its_remedy(check: str) -> Callable[[SyncPrefectClient], None]:
+    """Put right what a check finds, by what it says itself."""
+    return lambda _client: run_remedy(Doctor().looks()[check].remedy)
 
 
 def narrow_a_queue(client: SyncPrefectClient) -> Callable[[SyncPrefectClient], None]:
@@ -95,7 +136,7 @@ def switch_a_schedule_off(client: SyncPrefectClient) -> Callable[[SyncPrefectCli
     nightly = client.read_deployment_by_name("full-sync/full-sync")
     [schedule] = nightly.schedules
     client.update_deployment_schedule(nightly.id, schedule.id, active=False)
-    return lambda client: client.update_deployment_schedule(nightly.id, schedule.id, active=True)
+    return by_its_remedy("schedules")
 
 
 def delete_an_automation(client: SyncPrefectClient) -> Callable[[SyncPrefectClient], None]:
@@ -119,6 +160,7 @@ def switch_an_automation_off(client: SyncPrefectClient) -> Callable[[SyncPrefect
 BROKEN: Sequence[tuple[str, Break]] = (
     ("work pool", pause_the_pool),
     ("queues", narrow_a_queue),
+    ("queues", pause_a_queue),
     ("schedules", switch_a_schedule_off),
     ("schedules", move_a_schedule),
     ("automations", delete_an_automation),
@@ -236,6 +278,60 @@ def test_what_somebody_changes_in_prefect_is_named(
     settings.cache_clear()
     *_, refused = fix()
     assert "works for another installation" in refused
+
+
+@pytest.mark.long
+def test_deploying_mends_what_it_is_named_for(doctor: Doctor) -> None:
+    """Pool, schedules and an automation, all at once, and twice; what waited is told of."""
+    if doctor.fails():
+        assert "Not done" not in "".join(fix())
+    with server() as client:
+        for breaks in (
+            *(delete_the_pool, pause_a_deployment, add_a_schedule, move_a_schedule),
+            delete_an_automation,
+        ):
+            breaks(client)
+    failed = doctor.fails()
+    assert failed.keys() == {
+        "work pool",
+        "deployments",
+        "schedules",
+        "runs that wait",
+        "automations",
+    }
+    assert "'raise-invoice' has no work pool" in failed["deployments"]
+    assert failed["deployments"].endswith(" more.")
+    for said in (
+        "'full-sync' runs at '0 12 * * *' in Asia/Tokyo instead of at '0 2 * * *' in",
+        "'mark-overdue' is paused",
+        "'doctor' runs at '0 12 * * *' in UTC besides",
+    ):
+        assert said in failed["schedules"]
+    assert "Not done" not in "".join(fix())
+    assert doctor.fails().keys() == {"runs that wait"}
+    found = doctor.looks()["runs that wait"]
+    assert "send-invoice " in found.said
+    for run in re.findall(r" ([0-9a-f-]{36})", found.said):
+        run_remedy(found.remedy.replace("ID", run))
+    assert doctor.fails() == {}
+    with server() as client:
+        before = automation_sync.present(client)
+        assert "Not done" not in "".join(fix())
+        assert automation_sync.present(client) == before
+    assert doctor.fails() == {}
+
+
+def test_a_worker_that_has_just_died(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prefect takes it for online for a while; the doctor says that nothing is heard of it."""
+    with server() as client:
+        with suppress(ObjectAlreadyExists):
+            client.create_work_pool(WorkPoolCreate(name=POOL, type="process"))
+        client.send_worker_heartbeat(POOL, "one", heartbeat_interval_seconds=30)
+    assert doctor.looks()["worker"].said.startswith("Online: one, heard of ")
+    monkeypatch.setattr("tasks.installation.prefect_checks.BEAT_SECONDS", 0)
+    found = doctor.looks()["worker"]
+    assert found.verdict == "unknown"
+    assert "does not hear any more: one, heard of" in found.said
 
 
 def test_a_server_as_it_comes(

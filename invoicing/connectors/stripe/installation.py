@@ -9,7 +9,7 @@ import stripe
 from invoicing.connectors.stripe.connection import Connection
 from invoicing.connectors.stripe.errors import translated_errors
 from invoicing.connectors.stripe.reading import PAGE_SIZE, read, read_all
-from invoicing.domain.stripe.resources import Account, WebhookEndpoint
+from invoicing.domain.stripe.resources import Account, TaxSettings, WebhookEndpoint
 from invoicing.errors import Rejected
 from invoicing.settings import STRIPE_API_VERSION
 
@@ -20,6 +20,10 @@ class Installation(Connection):
     def account(self) -> Account:
         """The account that the key belongs to."""
         return read("read the account", Account, self._v1.accounts.retrieve_current)
+
+    def tax_settings(self) -> TaxSettings:
+        """Whether Stripe Tax is set up."""
+        return read("read the settings of Stripe Tax", TaxSettings, self._v1.tax.settings.retrieve)
 
     def try_call(self, method: str, path: str) -> str | None:
         """Why the key may not make calls of a kind, in Stripe's words; None if it may.

@@ -15,6 +15,12 @@ def first_of(sentences: Sequence[str], most: int, where: str = "") -> str:
     return " ".join([*sentences[:most], *([f"… and {more:,} more{where}."] if more > 0 else [])])
 
 
+def some_of(names: Sequence[str], most: int, between: str = ", ") -> str:
+    """The first of many names in a row, and how many more there are."""
+    more = len(names) - most
+    return between.join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
+
+
 def of_the_customer(said: str) -> str:
     """What Stripe says of a card to whoever pays with it, as anybody else reads it.
 

@@ -57,6 +57,7 @@ ACTION = "Action_Requested__c"
 STRIPE_ACCOUNT_ID = "Stripe_Account_Id__c"
 CURRENCY = "Currency__c"
 OVERDUE = "Is_Overdue__c"
+AUTOMATIC_TAX = "Automatic_Tax__c"
 PAYMENT_STATE = "Payment_State__c"
 TOTAL = "Total__c"
 DUE_DATE = "Due_Date__c"
@@ -428,7 +429,7 @@ def header_fields(
         "Footer__c": details.footer or None,
         "Custom_Fields__c": _field(details.custom_fields),
         **_discount_fields(details.discount),
-        "Automatic_Tax__c": details.automatic_tax,
+        AUTOMATIC_TAX: details.automatic_tax,
         "Tax_Rates__c": ", ".join(details.tax_rates) or None,
         "Collection_Method__c": details.collection,
         "Send_On__c": details.send_on.isoformat() if details.send_on else None,

@@ -26,6 +26,14 @@ FIELDS = ("Id", ACTION, INVOICE, OPEN_KEY, PARAMETERS, "CreatedById", "CreatedDa
 
 OUTCOME_LENGTH = 4000
 
+ANSWER_NOTIFICATION = "Invoice_Request"
+"""The type of notification by which whoever asked is told that nothing came of it."""
+
+APPROVAL_NOTIFICATION, APPROVERS = "Invoice_Approval", "Invoice_Approvers"
+"""How those who approve are told, and the public group that they are in. Who has a permission only
+View Setup may ask, which our user does without. Source: Object Reference,
+"PermissionSetAssignment"."""
+
 
 class RequestState(StrEnum):
     """State of a request; refused is what a person has to change something about."""

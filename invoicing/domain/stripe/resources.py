@@ -466,10 +466,39 @@ class Event(Dated):
 # The installation
 
 
+class AccountRequirements(TypedDict):
+    """What Stripe wants to know of an account, by the names of fields, and what comes of it."""
+
+    current_deadline: int | None
+    currently_due: list[str] | None
+    disabled_reason: str | None
+    past_due: list[str] | None
+
+
+class MissingFields(TypedDict):
+    """What Stripe Tax lacks."""
+
+    missing_fields: list[str] | None
+
+
+class TaxStatusDetails(TypedDict):
+    """Why Stripe Tax is not active."""
+
+    pending: NotRequired[MissingFields | None]
+
+
+class TaxSettings(TypedDict):
+    """Whether Stripe Tax has what it needs to work taxes out."""
+
+    status: str
+    status_details: TaxStatusDetails
+
+
 class Account(Identified):
     """The account that a key belongs to."""
 
     charges_enabled: NotRequired[bool]
+    requirements: NotRequired[AccountRequirements | None]
 
 
 class WebhookEndpoint(Identified):

@@ -44,7 +44,7 @@ class Doctor:
     def looks(self, *groups: str) -> dict[str, Finding]:
         """What each check of some groups finds, by its name; of all groups unless told."""
         forget()
-        chosen = {"Settings", *groups} if groups else set(GROUPS)
+        chosen = {"Settings", "Ledger", *groups} if groups else set(GROUPS)
         checks = [check for group, make in GROUPS.items() if group in chosen for check in make()]
         found = {finding.name: finding for finding in examine(checks)}
         assert len(found) == len(checks)

@@ -3,13 +3,23 @@
 import os
 import shutil
 import sqlite3
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 import requests
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from sqlalchemy import delete
 
 from deployments.local.stack import SALESFORCE_PACKAGE
@@ -20,10 +30,12 @@ from invoicing.doctor.stripe_checks import (
     NAMED_AT_MOST,
     PERMISSIONS,
     endpoint_url,
+    kept_secret,
     new_key_link,
 )
 from invoicing.domain.salesforce.request_record import REQUEST
 from invoicing.domain.salesforce.required_schema import OBJECTS
+from invoicing.errors import Misconfigured
 from invoicing.ledger import database
 from invoicing.ledger.models import Subscription
 from invoicing.settings import STRIPE_API_VERSION, settings
@@ -72,6 +84,41 @@ def test_a_check_that_falls_ill_is_a_finding() -> None:
     assert as_text(findings).splitlines()[-1] == f"{counts}."
     first_row = as_page(findings).splitlines()[6]
     assert first_row == "| fail | B | wrong | It is \\| not. | Put it right. |"
+
+
+class Administrator:
+    """Somebody who may do everything in the org, and does it by its API."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        """Come in."""
+        hired = sandbox.admin("POST", "people", name="Ada Min", permission_sets=None)
+        self._url = f"{sandbox.url}/services/data/v67.0"
+        self._bearer = {"Authorization": f"Bearer {hired['access_token']}"}
+
+    def _call(self, method: str, path: str, **what: Any) -> requests.Response:
+        url = f"{self._url}/{path}"
+        answer = requests.request(method, url, headers=self._bearer, timeout=60, **what)
+        assert answer.ok, answer.text
+        return answer
+
+    def find(self, soql: str) -> list[dict[str, Any]]:
+        """The records that a query finds."""
+        found: list[dict[str, Any]] = self._call("GET", "query", params={"q": soql}).json()[
+            "records"
+        ]
+        return found
+
+    def create(self, sobject: str, **values: Any) -> None:
+        """Make a record."""
+        self._call("POST", f"sobjects/{sobject}", json=values)
+
+    def change(self, sobject: str, record_id: str, **values: Any) -> None:
+        """Change a record."""
+        self._call("PATCH", f"sobjects/{sobject}/{record_id}", json=values)
+
+    def delete(self, sobject: str, record_id: str) -> None:
+        """Delete a record."""
+        self._call("DELETE", f"sobjects/{sobject}/{record_id}")
 
 
 # Settings
@@ -188,6 +235,104 @@ def test_test_mode_mails_nothing(doctor: Doctor, stripe_sandbox: Sandbox) -> Non
 
 
 @pytest.mark.parametrize(
+    ("asks", "said"),
+    [
+        ({}, ""),
+        (
+            {"currently_due": ["company.tax_id"], "current_deadline": 1_800_000_000},
+            "Stripe asks for company.tax_id until 2027-01-15, or disables the account.",
+        ),
+        (
+            {"past_due": ["company.tax_id"], "disabled_reason": "requirements.past_due"},
+            "The account is disabled (requirements.past_due). Stripe asks for company.tax_id.",
+        ),
+        ({"disabled_reason": "under_review"}, "The account is disabled (under_review)."),
+        (
+            {"currently_due": [f"persons.{number}" for number in range(NAMED_AT_MOST + 2)]},
+            "Stripe asks for persons.0, persons.1, persons.2, persons.3, persons.4 and 2 more.",
+        ),
+    ],
+)
+def test_what_stripe_asks_of_the_account(
+    doctor: Doctor, stripe_sandbox: Sandbox, asks: dict[str, Any], said: str
+) -> None:
+    """It is told before the account is disabled, and why it was; test mode goes on without."""
+    stripe_sandbox.admin("POST", "settings", requirements=asks)
+    assert doctor.fails("Stripe") == ({"requirements of the account": said} if said else {})
+    doctor.set(STRIPE__API_KEY="sk_test_sandbox", STRIPE__LIVEMODE="false")
+    found = doctor.looks("Stripe")["requirements of the account"]
+    assert found.verdict == "pass"
+    assert found.said == (
+        f"{said} Test mode does not mind." if said else "Stripe asks for nothing."
+    )
+
+
+def test_an_account_that_is_disabled(doctor: Doctor, stripe_sandbox: Sandbox) -> None:
+    """Why it may take no payments stands where that is said."""
+    asks = {"disabled_reason": "rejected.fraud"}
+    stripe_sandbox.admin("POST", "settings", charges_enabled=False, requirements=asks)
+    assert "payments (rejected.fraud)." in doctor.fails("Stripe")["payments"]
+
+
+def test_stripe_tax_that_nobody_set_up(
+    doctor: Doctor, stripe_sandbox: Sandbox, salesforce_sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """No matter, until an invoice or the field mapping asks for it."""
+    assert doctor.looks("Stripe")["Stripe Tax"].said == "Stripe Tax has what it needs."
+    stripe_sandbox.admin("POST", "settings", tax_lacks=["head_office"])
+    found = doctor.looks("Stripe")["Stripe Tax"]
+    assert found.verdict == "pass"
+    assert found.said == "Stripe Tax lacks head_office, and no invoice asks for it."
+    org = Administrator(salesforce_sandbox)
+    [account, *_] = org.find("SELECT Id FROM Account")
+    taxed = {"Account__c": account["Id"], "Currency__c": "USD", "Automatic_Tax__c": True}
+    org.create("Stripe_Invoice__c", **taxed)
+    said = doctor.fails("Stripe")["Stripe Tax"]
+    assert said.startswith("Stripe Tax lacks head_office, and invoices such as INV-0001 ask for it")
+    salesforce_sandbox.admin("POST", "faults", rules=[{"kind": "refuse", "path": "*"}])
+    assert doctor.cannot_tell("Stripe").keys() == {"Stripe Tax"}
+    mapping = tmp_path / "mapping.toml"
+    mapping.write_text('[tax]\nfield = "Account__r.Type"\nrates = { Customer = "automatic" }\n')
+    doctor.set(MAPPING=str(mapping))
+    assert "the field mapping asks for it" in doctor.fails("Stripe")["Stripe Tax"]
+
+
+def test_a_key_that_may_not_see_stripe_tax(doctor: Doctor, stripe_sandbox: Sandbox) -> None:
+    """Invoices do not need that, so it is no mistake; the doctor cannot tell."""
+    rights = [*RIGHTS, *BESIDES]
+    key(doctor, stripe_sandbox, permissions=[each for each in rights if "tax_settings" not in each])
+    assert doctor.fails("Stripe") == {}
+    assert "rak_tax_settings_read" in doctor.cannot_tell("Stripe")["Stripe Tax"]
+
+
+def test_a_neighbour_of_the_endpoint(doctor: Doctor) -> None:
+    """What was left of another version goes on sending to the same URL, until it is deleted."""
+    params: Any = ORDINARY | {"url": endpoint_url(settings()), "api_version": "2024-06-20"}
+    old = client()._v1.webhook_endpoints.create(params)
+    [(check, said)] = doctor.fails("Stripe").items()
+    assert check == "webhook endpoints besides"
+    assert f"{old.id} of version 2024-06-20" in said
+    client()._v1.webhook_endpoints.update(old.id, {"disabled": True})
+    assert doctor.fails("Stripe") == {}
+
+
+def test_a_secret_that_nobody_took_over(doctor: Doctor, tmp_path: Path) -> None:
+    """The file that it was written to is remembered, and told of until it is deleted."""
+    (tmp_path / "ours.env").touch(0o600)
+    doctor.set(ENV_FILE=str(tmp_path / "ours.env"))
+    kept = kept_secret(settings())
+    kept.write_text("INVOICING_STRIPE__WEBHOOK_SECRETS=whsec_new\n", encoding="utf-8")
+    found = doctor.looks("Stripe")["webhook secret"]
+    assert found.verdict == "fail"
+    assert "do not have the secret of the endpoint that was made here" in found.said
+    assert str(kept) in found.remedy
+    assert "whsec_new" not in found.said + found.remedy
+    doctor.set(STRIPE__WEBHOOK_SECRETS="whsec_test,whsec_new")
+    found = doctor.looks("Stripe")["webhook secret"]
+    assert (found.verdict, f"Delete {kept}" in found.said) == ("pass", True)
+
+
+@pytest.mark.parametrize(
     ("endpoint", "disabled", "check"),
     [
         (None, False, "webhook endpoint"),
@@ -266,6 +411,26 @@ def test_stripe_is_away(doctor: Doctor, stripe_sandbox: Sandbox) -> None:
 # The receiver
 
 
+@contextmanager
+def tls_server(bundle: Path, lives: timedelta) -> Iterator[str]:
+    """Whatever is in front of the receiver, with a certificate of its own; its URL."""
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    made = made.not_valid_before(now - timedelta(days=9)).not_valid_after(now + lives)
+    plain = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    bundle.write_bytes(plain + made.sign(key, SHA256()).public_bytes(Encoding.PEM))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(bundle)
+    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"https://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
 def test_no_receiver(doctor: Doctor) -> None:
     """Nothing answers; something else does; there is none, and events come by polling."""
     doctor.set(RECEIVER__URL="http://127.0.0.1:1")
@@ -274,10 +439,20 @@ def test_no_receiver(doctor: Doctor) -> None:
     assert "is not the receiver" in doctor.fails("Receiver")["receiver"]
 
 
+def test_a_certificate_that_has_expired(doctor: Doctor, tmp_path: Path) -> None:
+    """Something answers, and neither we nor Stripe trust it."""
+    with tls_server(tmp_path / "proxy.pem", timedelta(days=-1)) as url:
+        doctor.set(RECEIVER__URL=url)
+        found = doctor.looks("Receiver")["receiver"]
+    assert (found.verdict, "certificate" in found.said) == ("fail", True)
+    assert "Nothing answers" not in found.said
+    assert found.remedy.startswith("Renew the certificate")
+
+
 def test_a_receiver_that_cannot_write(doctor: Doctor, tmp_path: Path) -> None:
     """It answers, and its ledger is not of this release."""
     doctor.set(LEDGER__URL=f"sqlite:///{tmp_path}/empty.db")
-    assert set(doctor.fails("Receiver")) == {"receiver's ledger"}
+    assert set(doctor.fails("Receiver")) == {"ledger", "receiver's ledger"}
 
 
 def test_a_receiver_that_nobody_names(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -460,6 +635,73 @@ def test_dialogues_of_which_the_user_knows_nothing(
     assert "may not read it" in failed["currency of the dialogues"]
 
 
+@pytest.mark.parametrize(
+    ("hidden", "check", "said"),
+    [
+        ("SendCustomNotifications", "permission to notify", "may not send notifications"),
+        ("Invoice_Request", "notification types", "no notification type Invoice_Request."),
+        ("Invoice_Approvers", "approvers", "no public group Invoice_Approvers"),
+    ],
+)
+def test_people_whom_nobody_could_notify(
+    doctor: Doctor, salesforce_sandbox: Sandbox, hidden: str, check: str, said: str
+) -> None:
+    """The user may not, or the org lacks what people are told by."""
+    if hidden == "SendCustomNotifications":
+        salesforce_sandbox.admin("POST", "permissions", hidden=[hidden])
+    else:
+        org = Administrator(salesforce_sandbox)
+        kind = "Group" if hidden == "Invoice_Approvers" else "CustomNotificationType"
+        [found] = org.find(f"SELECT Id FROM {kind} WHERE DeveloperName = '{hidden}'")
+        org.change(kind, found["Id"], DeveloperName="Renamed")
+    failed = doctor.fails("Salesforce")
+    assert list(failed) == [check]
+    assert said in failed[check]
+
+
+def test_approvers_whom_nobody_named(doctor: Doctor, salesforce_sandbox: Sandbox) -> None:
+    """Where a limit asks for approval, somebody has to be told; one who has left does not count."""
+    doctor.set(APPROVAL__LIMITS="USD=10000")
+    told = doctor.looks("Salesforce")["approvers"]
+    assert (told.verdict, told.said) == (
+        "pass",
+        "What waits for approval is told to 1 active user.",
+    )
+    org = Administrator(salesforce_sandbox)
+    [member] = org.find("SELECT Id, GroupId, UserOrGroupId FROM GroupMember")
+    org.change("User", member["UserOrGroupId"], IsActive=False)
+    assert "no active user in the public group" in doctor.fails("Salesforce")["approvers"]
+    org.delete("GroupMember", member["Id"])
+    assert "nobody in the public group" in doctor.fails("Salesforce")["approvers"]
+    doctor.set(APPROVAL__LIMITS="")
+    found = doctor.looks("Salesforce")["approvers"]
+    assert (found.verdict, "no limit of" in found.said) == ("pass", True)
+    doctor.set(APPROVAL__LIMITS="USD=10000", APPROVAL__IN_SALESFORCE="false")
+    found = doctor.looks("Salesforce")["approvers"]
+    assert (found.verdict, "asked in Prefect" in found.said) == ("pass", True)
+
+
+def test_members_of_a_group_are_groups(doctor: Doctor, salesforce_sandbox: Sandbox) -> None:
+    """Who is in a group within the group is not asked: somebody may be."""
+    doctor.set(APPROVAL__LIMITS="USD=10000")
+    org = Administrator(salesforce_sandbox)
+    [member] = org.find("SELECT Id, GroupId FROM GroupMember")
+    org.delete("GroupMember", member["Id"])
+    org.create("GroupMember", GroupId=member["GroupId"], UserOrGroupId=member["GroupId"])
+    found = doctor.looks("Salesforce")["approvers"]
+    assert (found.verdict, "told to 1 group" in found.said) == ("pass", True)
+
+
+def test_an_org_that_tells_nothing_of_permissions_and_groups(
+    doctor: Doctor, salesforce_sandbox: Sandbox
+) -> None:
+    """An org that does not answer is none without the permission, or without approvers."""
+    hidden = ["UserPermissionAccess", "GroupMember"]
+    salesforce_sandbox.admin("POST", "permissions", hidden=hidden)
+    assert doctor.fails("Salesforce") == {}
+    assert doctor.cannot_tell("Salesforce").keys() == {"permission to notify", "approvers"}
+
+
 def test_a_day_of_many_calls(doctor: Doctor, salesforce_sandbox: Sandbox) -> None:
     """Past the share at which bulk work stops, the doctor says so; else how much is used."""
     assert "% of the day's calls are used." in doctor.looks("Salesforce")["API calls"].said
@@ -505,7 +747,11 @@ def listened(**ago: float) -> None:
 def test_nobody_listens(doctor: Doctor) -> None:
     """Nobody ever has, which is slow and no mistake; or somebody has, and hears nothing now."""
     listened(minutes=1)
-    assert doctor.fails("Ledger", "Listener") == {}
+    found = doctor.looks("Ledger", "Listener")["listener"]
+    assert (found.verdict, found.said) == (
+        "pass",
+        "It heard something 1 minute ago; it is missed after 10.",
+    )
     listened(minutes=11)
     assert "nothing for 11 minutes" in doctor.fails("Ledger", "Listener")["listener"]
     listened(days=4)
@@ -516,7 +762,9 @@ def test_nobody_listens(doctor: Doctor) -> None:
     with database.session() as ledger:
         ledger.execute(delete(Subscription))
     assert doctor.fails("Ledger", "Listener") == {}
-    assert "Nobody has listened yet" in doctor.cannot_tell("Ledger", "Listener")["listener"]
+    found = doctor.looks("Ledger", "Listener")["listener"]
+    assert (found.verdict, "No listener has heard anything yet" in found.said) == ("unknown", True)
+    assert "heard of within 5 minutes" in found.remedy
 
 
 def test_a_channel_that_nobody_can_listen_to(doctor: Doctor, salesforce_sandbox: Sandbox) -> None:
@@ -536,11 +784,26 @@ def test_a_channel_that_nobody_can_listen_to(doctor: Doctor, salesforce_sandbox:
 
 
 def test_no_ledger(doctor: Doctor, tmp_path: Path) -> None:
-    """It is away, or nobody has migrated it."""
-    doctor.set(LEDGER__URL="postgresql://127.0.0.1:1/nowhere")
-    assert "did not answer" in doctor.fails("Ledger")["ledger"]
-    doctor.set(LEDGER__URL=f"sqlite:///{tmp_path}/empty.db")
-    assert "python -m invoicing.ledger" in doctor.fails("Ledger")["ledger"]
+    """It is away, its folder cannot be made, or nobody has migrated it; Salesforce waits for it."""
+    (tmp_path / "file").touch()
+    for url, said, remedy in (
+        ("postgresql://127.0.0.1:1/nowhere", "did not answer", "Start the database"),
+        (f"sqlite:///{tmp_path}/file/ledger.db", "folder is not there", "correct that address"),
+        (f"sqlite:///{tmp_path}/empty.db", "python -m invoicing.ledger", "`make deploy`"),
+    ):
+        doctor.set(LEDGER__URL=url)
+        found = doctor.looks("Ledger", "Salesforce")
+        assert (found["ledger"].verdict, found["Salesforce login"].waits) == ("fail", True)
+        assert said in found["ledger"].said
+        assert remedy in found["ledger"].remedy
+
+
+@pytest.mark.parametrize("url", ["postgres://db/ledger", "mysql://db/ledger", "ledger.db"])
+def test_a_ledger_of_another_kind(doctor: Doctor, url: str) -> None:
+    """An address that no ledger has is a mistake of the settings."""
+    doctor.set(LEDGER__URL=url)
+    said = doctor.fails("Ledger")["settings"]
+    assert "INVOICING_LEDGER__URL has to look like postgresql://" in said
 
 
 @pytest.mark.parametrize(
@@ -558,6 +821,9 @@ def test_a_ledger_of_another_release(
     assert check == "ledger"
     assert f"at revision {revision}" in said
     assert todo in said
+    if revision > str(database.HEAD):
+        with pytest.raises(Misconfigured, match=todo):
+            database.migrate()
 
 
 def test_a_ledger_of_one_file_that_takes_no_writes(doctor: Doctor, tmp_path: Path) -> None:

@@ -105,6 +105,33 @@ def test_automatic_tax_needs_a_country(
     assert live.v1.invoices.finalize_invoice(draft.id).total == 11_900
 
 
+def test_automatic_tax_that_nobody_set_up(
+    live: stripe.StripeClient, admin: httpx.Client, make_draft: MakeDraft
+) -> None:
+    """Its settings say what is missing, and no invoice gets it; without it all is as ever."""
+    assert live.v1.tax.settings.retrieve().status == "active"
+    admin.post("/_sandbox/settings", json={"tax_lacks": ["head_office"]}).raise_for_status()
+    found = live.v1.tax.settings.retrieve()
+    assert (found.status, found.head_office) == ("pending", None)
+    assert found.status_details.pending
+    assert found.status_details.pending.missing_fields == ["head_office"]
+    with pytest.raises(stripe.InvalidRequestError, match="valid head office address"):
+        make_draft(automatic_tax={"enabled": True})
+    assert make_draft(automatic_tax={"enabled": False}).status == "draft"
+
+
+def test_an_account_that_stripe_wants_to_know_more_of(
+    live: stripe.StripeClient, admin: httpx.Client
+) -> None:
+    """What is due stands on the account, and why it is disabled."""
+    due = {"currently_due": ["company.tax_id"], "disabled_reason": "requirements.past_due"}
+    admin.post("/_sandbox/settings", json={"requirements": due}).raise_for_status()
+    requirements = live.v1.accounts.retrieve_current().requirements
+    assert requirements
+    assert requirements.currently_due == ["company.tax_id"]
+    assert requirements.disabled_reason == "requirements.past_due"
+
+
 def test_an_exempt_customer_pays_no_tax(
     live: stripe.StripeClient, customer: stripe.Customer, make_draft: MakeDraft
 ) -> None:

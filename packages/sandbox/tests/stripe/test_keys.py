@@ -25,6 +25,7 @@ def test_a_restricted_key_does_what_it_was_given(admin: httpx.Client, connect: C
     for refused, right in (
         (client.v1.invoices.list, "rak_invoice_read"),
         (lambda: client.v1.charges.update("ch_1", {}), "rak_charge_write"),
+        (client.v1.tax.settings.retrieve, "rak_tax_settings_read"),
     ):
         with pytest.raises(stripe.PermissionError, match=right):
             refused()

@@ -1,7 +1,8 @@
 """Custom notifications: the bell, rung over REST.
 
 Source: https://developer.salesforce.com/docs/atlas.en-us.262.0.pushImplGuide.meta/pushImplGuide/
-actions_obj_custom_notification.htm
+actions_obj_custom_notification.htm; it says which user permission is needed, and not in which words
+whoever lacks it is refused.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from sandbox.salesforce.ids import normalize
 from sandbox.salesforce.org import Org
 
 NAME = "customNotificationAction"
+PERMISSION = "SendCustomNotifications"
 LONGEST = {"title": 250, "body": 750}
 MOST_RECIPIENTS = 500
 
@@ -30,6 +32,12 @@ class Notifications:
         return [("POST", f"/actions/standard/{NAME}", self._send)]
 
     def _send(self, call: Call) -> Answer:
+        if not self._org.has_permission(PERMISSION):
+            raise SalesforceError(
+                "INSUFFICIENT_ACCESS",
+                "You need the Send Custom Notifications user permission.",
+                status=403,
+            )
         asked = call.mapping().get("inputs") or []
         results = [self._result(one) for one in asked]
         good = all(result["isSuccess"] for result in results)

@@ -175,6 +175,13 @@ class Org:
         granted = self.package.custom_permissions(() if administrator else self._sets)
         return granted if _person.get() else granted - self.withheld.hidden
 
+    def has_permission(self, name: str) -> bool:
+        """Whether whoever is asking has a user permission, such as ``SendCustomNotifications``."""
+        person = _person.get()
+        granted = self._rights(person) if person else self.user
+        has_it = granted is None or name in granted.system
+        return has_it and (person is not None or name not in self.withheld.hidden)
+
     def may_start(self, flow: str) -> bool:
         """Whether whoever is asking may start a flow.
 
@@ -225,7 +232,7 @@ class Org:
     def may_modify_metadata(self, person: Person | None) -> bool:
         """Whether somebody, or the user, may use the Metadata API."""
         granted = self._rights(person) if person else self.user
-        return granted is None or granted.metadata
+        return granted is None or "ModifyMetadata" in granted.system
 
     def hire(self, user_id: str, names: Iterable[str] | None) -> None:
         """Let a user call the API who has some permission sets and nothing else.

@@ -18,8 +18,8 @@ from sandbox.salesforce.schema import Field, Schema, SObject
 
 EVERYBODY_READS = frozenset(
     {
-        *("User", "Organization", "CurrencyType", "RecordType", "Group", "CustomNotificationType"),
-        "UserSetupEntityAccess",
+        *("User", "Organization", "CurrencyType", "RecordType", "CustomNotificationType"),
+        *("Group", "GroupMember", "UserSetupEntityAccess", "UserPermissionAccess"),
     }
 )
 RIGHTS = {"create": "allowCreate", "update": "allowEdit", "delete": "allowDelete"}
@@ -33,23 +33,20 @@ class Permissions:
         objects: By object, the metadata's names of what may be done with its records.
         read: Fields that can be read, as ``Object.Field``.
         written: Fields that can be written.
-        setup: Whether the user has View Setup and Configuration.
-        metadata: Whether the user has Modify Metadata Through Metadata API Functions.
+        system: User permissions, such as ``ViewSetup`` and ``ModifyMetadata``.
     """
 
     objects: frozenset[tuple[str, str]]
     read: frozenset[str]
     written: frozenset[str]
-    setup: bool = False
-    metadata: bool = False
+    system: frozenset[str] = frozenset()
 
     def __or__(self, other: Permissions) -> Permissions:
         return Permissions(
             self.objects | other.objects,
             self.read | other.read,
             self.written | other.written,
-            self.setup or other.setup,
-            self.metadata or other.metadata,
+            self.system | other.system,
         )
 
     def may(self, sobject: SObject, right: str) -> bool:
@@ -94,11 +91,6 @@ def _read(path: Path) -> Permissions:
     for element in root.iter():
         element.tag = element.tag.rpartition("}")[2]
     fields = root.findall("fieldPermissions")
-    system = {
-        granted.findtext("name")
-        for granted in root.iterfind("userPermissions")
-        if granted.findtext("enabled") == "true"
-    }
     return Permissions(
         objects=frozenset(
             (granted.findtext("object", ""), right.tag)
@@ -115,6 +107,9 @@ def _read(path: Path) -> Permissions:
         written=frozenset(
             f.findtext("field", "") for f in fields if f.findtext("editable") == "true"
         ),
-        setup="ViewSetup" in system,
-        metadata="ModifyMetadata" in system,
+        system=frozenset(
+            granted.findtext("name", "")
+            for granted in root.iterfind("userPermissions")
+            if granted.findtext("enabled") == "true"
+        ),
     )

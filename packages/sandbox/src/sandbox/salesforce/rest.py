@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sandbox.salesforce import custom_permissions, deletion, records
+from sandbox.salesforce import custom_permissions, deletion, records, user_permissions
 from sandbox.salesforce.describe import (
     describe_global,
     describe_layouts,
@@ -70,7 +70,7 @@ class Rest:
         return Answer(body=paths | {"identity": self._identity_url})
 
     def _limits(self, _: Call) -> Answer:
-        if self._org.user and not self._org.user.setup:
+        if not self._org.has_permission("ViewSetup"):
             raise SalesforceError(
                 "INSUFFICIENT_ACCESS", "insufficient access rights on resource", status=403
             )
@@ -113,8 +113,9 @@ class Rest:
         soql = call.params.get("q")
         if not soql:
             raise SalesforceError("MALFORMED_QUERY", "A query string has to be specified")
-        if custom_permissions.OBJECT.lower() in soql.lower():
-            custom_permissions.show(self._org)
+        for own in (custom_permissions, user_permissions):
+            if own.OBJECT.lower() in soql.lower():
+                own.show(self._org)
         if call.params.get("columns") == "true":
             return Answer(body=describe_columns(translate(self._org, soql, all_rows=all_rows)))
         size = _page_size(call.headers.get("sforce-query-options", ""))

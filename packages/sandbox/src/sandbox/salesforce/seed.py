@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sandbox.salesforce import custom_metadata, records
-from sandbox.salesforce.org import STANDARD_PRICEBOOK_ID, Org
+from sandbox.salesforce.org import PERSON_ID, STANDARD_PRICEBOOK_ID, Org
 
 Seed = Literal["empty", "demo"]
 
@@ -21,7 +21,8 @@ def seed(org: Org, name: Seed = "demo") -> None:
     Args:
         org: The org.
         name: ``empty`` has the organization, its users, currencies and standard price book;
-            ``demo`` also accounts, contacts, products with prices and opportunities.
+            ``demo`` also accounts, contacts, products with prices and opportunities, and whoever
+            clicks on its pages is a member of each public group.
     """
     path = Path(__file__).with_name("demo_org.toml")
     data = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -35,6 +36,9 @@ def seed(org: Org, name: Seed = "demo") -> None:
                 _product(org, product)
             for opportunity in data["opportunity"]:
                 _opportunity(org, opportunity)
+            for group in org.store.where(org.sobject("Group"), "1 = 1", []):
+                member = {"GroupId": group["Id"], "UserOrGroupId": PERSON_ID}
+                _create(org, "GroupMember", member)
 
 
 def is_empty(org: Org) -> bool:

@@ -21,7 +21,7 @@ class Withheld:
     """What the user would see and could do otherwise.
 
     Attributes:
-        hidden: Objects, fields as ``Account.Invoice_Email__c``, and custom permissions.
+        hidden: Objects, fields as ``Account.Invoice_Email__c``, permissions, custom ones too.
         read_only: Fields.
         denied: By object, any of ``createable``, ``updateable``, ``deletable``.
     """

@@ -49,6 +49,17 @@ class RateLimits(BaseModel):
     search: int = 20
 
 
+class Requirements(BaseModel):
+    """What Stripe still wants to know of the account, and why it is disabled, if it is."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    current_deadline: int | None = None
+    currently_due: list[str] = []
+    disabled_reason: str | None = None
+    past_due: list[str] = []
+
+
 class Settings(BaseModel):
     """What can be switched while the sandbox runs."""
 
@@ -58,7 +69,9 @@ class Settings(BaseModel):
     charges_enabled: bool = Field(True, description="Stripe lets the account take payments.")
     default_account_tax_ids: list[str] = Field([], description="The account's own, by default.")
     partial_payments: bool = Field(True, description="Customers may pay a part.")
+    requirements: Requirements = Field(default_factory=Requirements)
     search_lag: float = Field(60.0, ge=0, description="Seconds until an object can be found.")
+    tax_lacks: list[str] = Field([], description="What Stripe Tax needs, such as `head_office`.")
     rate_limits: RateLimits = Field(default_factory=RateLimits)
 
 

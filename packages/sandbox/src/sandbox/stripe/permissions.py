@@ -2,7 +2,8 @@
 
 A restricted key has permissions, each to read or to write what belongs to one resource; to write
 implies to read. Sources: https://docs.stripe.com/keys/permissions-reference (which endpoint needs
-which), stripe-node#2246 and tylerjrichards/st-paywall#36 (how a refusal reads),
+which), https://docs.stripe.com/stripe-apps/reference/permissions (``tax_settings_read``),
+stripe-node#2246 and tylerjrichards/st-paywall#36 (how a refusal reads),
 https://docs.stripe.com/error-codes (``api_key_expired``).
 """
 
@@ -27,6 +28,7 @@ RESOURCES = {
     "prices": "plan",
     "products": "product",
     "refunds": "charge",
+    "tax": "tax_settings",
     "tax_rates": "tax_rate",
     "webhook_endpoints": "webhook",
 }

@@ -8,6 +8,7 @@ product codes.
 from sandbox.stripe.api import Params
 from sandbox.stripe.apply_params import put, put_metadata
 from sandbox.stripe.context import Context
+from sandbox.stripe.errors import invalid
 from sandbox.stripe.ids import new_id
 from sandbox.stripe.store import Doc
 from sandbox.stripe.totals import GivenTax, Rates
@@ -88,8 +89,19 @@ def tax_country(invoice: Doc) -> str | None:
     return None
 
 
-def set_automatic(invoice: Doc, enabled: bool) -> None:
-    """Switch automatic tax on or off."""
+def set_automatic(context: Context, invoice: Doc, enabled: bool) -> None:
+    """Switch automatic tax on or off.
+
+    Raises:
+        StripeError: it is switched on, and nobody set Stripe Tax up. The sentence is Stripe's, as
+            logs of public projects have it.
+    """
+    if enabled and context.sandbox.settings.tax_lacks:
+        mode, page = ("live", "") if context.livemode else ("test", "test/")
+        raise invalid(
+            f"You must have a valid head office address to enable automatic tax calculation in "
+            f"{mode} mode. Visit https://dashboard.stripe.com/{page}settings/tax to update it."
+        )
     invoice["automatic_tax"] |= {
         "enabled": enabled,
         "liability": {"type": "self"} if enabled else None,

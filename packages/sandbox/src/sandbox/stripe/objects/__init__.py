@@ -25,6 +25,7 @@ from sandbox.stripe.objects import (
     searches,
     tax_ids,
     tax_rates,
+    tax_settings,
     v2_core,
     webhook_endpoints,
 )
@@ -54,6 +55,7 @@ __all__ = [
     "searches",
     "tax_ids",
     "tax_rates",
+    "tax_settings",
     "v2_core",
     "webhook_endpoints",
 ]

@@ -55,6 +55,13 @@ def _shown(context: Context) -> Doc:
         "email": account.email,
         "metadata": {},
         "payouts_enabled": True,
+        "requirements": {
+            **context.sandbox.settings.requirements.model_dump(),
+            "alternatives": [],
+            "errors": [],
+            "eventually_due": [],
+            "pending_verification": [],
+        },
         "settings": {
             "branding": {
                 "icon": None,

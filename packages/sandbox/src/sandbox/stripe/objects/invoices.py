@@ -237,7 +237,7 @@ def _apply(context: Context, invoice: Doc, params: Params) -> None:
             context, params["discounts"] or [], invoice["customer"], invoice=invoice["id"]
         )
     if "automatic_tax" in params:
-        tax.set_automatic(invoice, params["automatic_tax"]["enabled"])
+        tax.set_automatic(context, invoice, params["automatic_tax"]["enabled"])
     if "default_tax_rates" in params:
         invoice["default_tax_rates"] = [
             public(context.require("tax_rate", rate, "default_tax_rates"))

@@ -39,7 +39,7 @@ def _previewed(context: Context, params: Params) -> Doc:
             context, params["discounts"] or [], customer["id"], invoice=invoice["id"]
         )
     if "automatic_tax" in params:
-        tax.set_automatic(invoice, params["automatic_tax"]["enabled"])
+        tax.set_automatic(context, invoice, params["automatic_tax"]["enabled"])
     pending = context.space.find("invoiceitem", {"customer": customer["id"], "_.pending": True})
     items = [item for item in reversed(pending) if item["currency"] == currency]
     items += [_item(context, customer["id"], currency, dict(entry)) for entry in given]
