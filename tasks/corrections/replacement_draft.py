@@ -11,7 +11,6 @@ from typing import Any
 from invoicing.connectors import salesforce
 from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.model.invoice import Invoice, draft_problems
-from invoicing.domain.model.invoice_details import Details
 from invoicing.domain.model.status import Status
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.queries import Comparison, Condition, Query, all_of, equals
@@ -56,9 +55,11 @@ def write_replacement(record_id: str, due_date: date | None, request_id: str) ->
     problems = list(action_problems(InvoiceAction.REPLACE, state))
     if not problems:
         old, problems = read_billed(old, InvoiceAction.REPLACE, REPLACE_INSTEAD)
-    details = replace(old.details, send_on=None, terms=None if due_date else old.details.terms)
-    due = due_date or old.due_date
-    problems += _not_drafted(old, due_date or (due and max(due, today())), details)
+    content = old.copied(key, due_date)
+    due = due_date or (old.due_date and max(old.due_date, today()))
+    wrong = draft_problems(replace(content, due_date=due), today())
+    if wrong:  # it may have been made in Stripe
+        problems += [f"{old.name} cannot be replaced as it is.", *wrong]
     rival = _replacement(
         all_of(
             equals(record.REPLACES, record_id),
@@ -72,34 +73,8 @@ def write_replacement(record_id: str, due_date: date | None, request_id: str) ->
         )
     if problems:
         raise Rejected(problems)
-    lines = [replace(line, key=f"{key}-{n}") for n, line in enumerate(old.lines, 1)]
-    return write_draft.fn(
-        Draft(
-            key=key,
-            account=old.account,
-            currency=old.currency,
-            description=old.description,
-            due_date=due,
-            lines=tuple(lines),
-            details=details,
-            bill_to=old.bill_to,
-            replaces=record_id,
-            asked=asked,
-        )
-    )
-
-
-def _not_drafted(old: Invoice, due_date: date | None, details: Details) -> list[str]:
-    """Say why an invoice is none that a draft can be; it may have been made in Stripe."""
-    wrong = draft_problems(
-        due_date=due_date,
-        currency=old.currency,
-        lines=old.lines,
-        today=today(),
-        description=old.description,
-        details=details,
-    )
-    return [f"{old.name} cannot be replaced as it is.", *wrong] if wrong else []
+    draft = Draft(key, old.account, content, bill_to=old.bill_to, replaces=record_id, asked=asked)
+    return write_draft.fn(draft)
 
 
 def _replacement(where: Condition) -> salesforce.Record | None:

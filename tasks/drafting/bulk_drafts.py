@@ -117,7 +117,7 @@ def _write(requested: Sequence[BulkItem], *, together: bool) -> dict[str, tuple[
         requested,
         NODES,
         None if together else GRAPHS,
-        get_len=lambda one: 1 + len(one.draft.lines if one.draft else ()),
+        get_len=lambda one: 1 + len(one.draft.content.lines if one.draft else ()),
         strict=False,
     ):
         named = {f"draft{number}": one for number, one in enumerate(batch)}

@@ -1,7 +1,7 @@
 """Raising drafts: a form is checked, then written with its lines in one call."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -14,7 +14,7 @@ from invoicing.domain.forms.draft_lines import (
 )
 from invoicing.domain.forms.parameters import LineItem, Options
 from invoicing.domain.model.fingerprint import fingerprint
-from invoicing.domain.model.invoice import Account, Invoice, Line, draft_problems, subtotal, total
+from invoicing.domain.model.invoice import Account, Content, Invoice, Line, draft_problems
 from invoicing.domain.model.invoice_details import Details
 from invoicing.domain.model.money import Money
 from invoicing.domain.model.status import Status, SyncState
@@ -40,11 +40,7 @@ class Draft:
 
     key: str
     account: Account
-    currency: str
-    description: str
-    due_date: date | None
-    lines: tuple[Line, ...]
-    details: Details = field(default_factory=Details)
+    content: Content
     bill_to: str | None = None
     replaces: str | None = None
     """The record whose place it takes."""
@@ -52,11 +48,6 @@ class Draft:
     """The Opportunity that it bills."""
     asked: str = ""
     """Fingerprint of what was asked for: prices looked up on another day make no other request."""
-
-    @property
-    def total(self) -> Money:
-        """Total after all discounts, before taxes."""
-        return total(self.lines, self.currency, self.details.discount)
 
 
 @step("check the form")
@@ -81,23 +72,18 @@ def prepare_draft(
     code = (currency.strip() or fallback).upper()
     book = read_price_book(code, [item.product for item in items], customer)
     lines, wrong = new_lines(items, book, key=key)
-    problems += wrong
-    details = chosen_details(options or Options())
-    problems += draft_problems(
-        due_date=due_date,
+    content = Content(
         currency=code,
-        lines=lines,
-        today=today(),
-        description=description,
-        details=details,
+        description=description.strip(),
+        due_date=due_date,
+        lines=tuple(lines),
+        details=chosen_details(options or Options()),
     )
-    problems += options_problems(details)
+    problems += [*wrong, *draft_problems(content, today()), *options_problems(content.details)]
     if problems or customer is None:
         raise Rejected(problems)
     asked = fingerprint(customer.id, description, due_date, list(items), currency, options)
-    return Draft(
-        key, customer, code, description.strip(), due_date, tuple(lines), details, asked=asked
-    )
+    return Draft(key, customer, content, asked=asked)
 
 
 def options_problems(
@@ -152,15 +138,8 @@ def was_raised(key: str) -> bool:
 
 def draft_nodes(draft: Draft, name: str = "invoice") -> list[dict[str, Any]]:
     """The subrequests that write a draft with its lines; ``name`` is its reference id."""
-    header = record.header_fields(
-        description=draft.description,
-        due_date=draft.due_date,
-        currency=draft.currency,
-        total=draft.total,
-        subtotal=subtotal(draft.lines, draft.currency),
-        details=draft.details,
-    )
-    header |= {
+    content = draft.content
+    header = record.header_fields(content) | {
         "Account__c": draft.account.id,
         record.LOCAL_KEY: draft.key,
         record.STATUS: Status.DRAFT,
@@ -176,9 +155,9 @@ def draft_nodes(draft: Draft, name: str = "invoice") -> list[dict[str, Any]]:
     nodes = [record.subrequest("POST", record.INVOICE, name, header)]
     nodes += [
         line_subrequest(
-            line, draft.currency, f"@{{{name}.id}}", reference=f"{name}_{line.position}"
+            line, content.currency, f"@{{{name}.id}}", reference=f"{name}_{line.position}"
         )
-        for line in draft.lines
+        for line in content.lines
     ]
     if draft.replaces:
         replaced = {record.REPLACED_BY: f"@{{{name}.id}}"}
@@ -190,7 +169,7 @@ def draft_nodes(draft: Draft, name: str = "invoice") -> list[dict[str, Any]]:
 
 def _raised(record_id: str, draft: Draft) -> Invoice:
     """The invoice of a draft that is written, and the beginning of its timeline."""
-    add_entries([raised_entry(record_id, draft.total)])
+    add_entries([raised_entry(record_id, draft.content.total)])
     return read_invoice.fn(record_id)
 
 
