@@ -172,20 +172,19 @@ def _write_lines(
             if isinstance(answer, GraphError):
                 failed[update.row["Id"]] = answer.error
             else:
-                written[update.row["Id"]] = written_lines(update.lines, answer)
+                written[update.row["Id"]] = written_fields(update.lines, answer)
     return failed, written
 
 
-def written_lines(
+def written_fields(
     nodes: Sequence[Mapping[str, Any]], answers: Mapping[str, Any]
 ) -> dict[str, Mapping[str, Any]]:
-    """The fields that subrequests wrote of a record's lines, by the lines' ids."""
-    lines = (node for node in nodes if node["path"].startswith(f"sobjects/{record.LINE}"))
+    """The fields that subrequests wrote, by the ids of what they made or changed."""
     return {
         node["path"].rpartition("/")[2]
         if node["method"] == "PATCH"
-        else answers[node["referenceId"]]["id"]: node["body"]
-        for node in lines
+        else str(answers[node["referenceId"]]["id"]): node["body"]
+        for node in nodes
         if "body" in node
     }
 

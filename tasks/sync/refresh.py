@@ -217,9 +217,9 @@ def _write(wanted: Mapping[str, Pair], touch: bool) -> list[RefreshResult]:
     _mark_failed(updates.values(), result.failed)
     links.remember_written(
         [
-            links.LastWrite(
-                id_,
-                update.row["Id"],
+            InvoiceLink(
+                stripe_id=id_,
+                record_id=update.row["Id"],
                 status=read.invoice.status if read else None,
                 digest=read.invoice.digest if read else None,
                 lines=frozen.get(id_),

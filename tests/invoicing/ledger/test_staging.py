@@ -11,7 +11,7 @@ from invoicing.domain.sync.drift_kinds import Kind
 from invoicing.domain.sync.staged_rows import LinesRow, SalesforceRow, StripeRow
 from invoicing.errors import Superseded
 from invoicing.ledger import drift, links, payment_facts, staging, sync_history
-from invoicing.ledger.models import SyncWindow
+from invoicing.ledger.models import InvoiceLink, SyncWindow
 
 DAY = 86_400
 
@@ -86,9 +86,9 @@ def test_details_and_lines_are_compared(ledger_url: str) -> None:
     """Whatever has no kind of its own; lines by what a page says, or by what was read before."""
     links.remember_written(
         [
-            links.LastWrite("in_read", "a0read", lines=7),
-            links.LastWrite("in_reread", "a0reread", lines=7),
-            links.LastWrite("in_mailed", "a0mailed"),
+            InvoiceLink(stripe_id="in_read", record_id="a0read", lines=7),
+            InvoiceLink(stripe_id="in_reread", record_id="a0reread", lines=7),
+            InvoiceLink(stripe_id="in_mailed", record_id="a0mailed"),
         ]
     )
     links.mark_sent("in_mailed", datetime.now(UTC))
