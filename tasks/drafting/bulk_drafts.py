@@ -148,11 +148,7 @@ def _take_back(rows: Sequence[Record], keys: Sequence[str]) -> None:
         DRAFT.keep(*keys)
         salesforce.client().write_graph(
             [
-                {
-                    "method": "DELETE",
-                    "path": f"sobjects/{record.INVOICE}/{row['Id']}",
-                    "referenceId": f"back{number}",
-                }
+                record.subrequest("DELETE", f"{record.INVOICE}/{row['Id']}", f"back{number}")
                 for number, row in enumerate(some)
             ]
         )

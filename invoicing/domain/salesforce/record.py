@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, NamedTuple
 
 from invoicing.domain.model.invoice import Content, Line
 from invoicing.domain.model.invoice_details import CustomField, Discount
@@ -307,29 +307,32 @@ KEY_LENGTH = 64
 TEXT_LENGTH = 255
 
 
-def event_fields(
-    *,
-    key: str,
-    record_id: str,
-    happened_at: datetime,
-    side: str,
-    what: str,
-    changes: str,
-    amount: float | None,
-    currency: str | None,
-    run_url: str | None,
-) -> dict[str, Any]:
-    """The Salesforce fields of an entry of a record's timeline."""
+class Entry(NamedTuple):
+    """What Salesforce gets of an entry of a record's timeline; its changes are JSON."""
+
+    key: str
+    record_id: str | None
+    happened_at: datetime
+    side: str
+    what: str
+    changes: str
+    amount: float | None
+    currency: str | None
+    run_url: str | None
+
+
+def event_fields(entry: Entry, changes: str) -> dict[str, Any]:
+    """The Salesforce fields of an entry, with its changes in words."""
     return {
-        EVENT_KEY: key,
-        "Invoice__c": record_id,
-        "Happened_At__c": stamp(happened_at),
-        "Side__c": side,
-        "What__c": what[:TEXT_LENGTH],
+        EVENT_KEY: entry.key,
+        "Invoice__c": entry.record_id,
+        "Happened_At__c": stamp(entry.happened_at),
+        "Side__c": entry.side,
+        "What__c": entry.what[:TEXT_LENGTH],
         "Changes__c": changes[:MESSAGE_LENGTH] or None,
-        "Amount__c": amount,
-        "Currency__c": currency,
-        "Run_URL__c": run_url,
+        "Amount__c": entry.amount,
+        "Currency__c": entry.currency,
+        "Run_URL__c": entry.run_url,
     }
 
 
