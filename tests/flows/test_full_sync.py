@@ -541,7 +541,7 @@ def test_thousands_of_unknown_invoices_are_made_and_those_that_fail_are_listed(
     assert "deleted" in left
 
 
-@pytest.mark.parametrize("step", ["_note_made", "publish"])
+@pytest.mark.parametrize("step", ["note_created", "publish"])
 def test_killed_while_it_makes_many_records(
     unknown: None,
     org: Org,

@@ -197,6 +197,13 @@ LINE_FIELDS = (
 )
 LINES_QUERY = Query(LINES, LINE_FIELDS, order="Position__c, Id")
 """The part of a query of invoices that reads their lines."""
+
+
+def lines_of(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The lines of a record that was read with :data:`LINES_QUERY`."""
+    return list((record.get(LINES) or {}).get("records", []))
+
+
 SEND_ON = "Send_On__c"
 DRAFT_FIELDS: Mapping[str, str] = {
     "Description__c": "description",

@@ -15,13 +15,13 @@ from invoicing.domain.salesforce.record import (
     DETAIL_FIELDS,
     DISCOUNT_FIELDS,
     EXACT_PRICE,
-    LINES,
     LOCAL_KEY,
     STATUS,
     STRIPE_ID,
     TOTAL,
     OrgCurrency,
     exact_price,
+    lines_of,
     number,
     text,
 )
@@ -62,7 +62,6 @@ def read_invoice(record: Mapping[str, Any], currency: OrgCurrency) -> Invoice:
     """
     account = read_account(record["Account__r"], currency)
     bill_to = record.get("Bill_To__r") or {}
-    lines = (record.get(LINES) or {}).get("records", [])
     status, details = Status(record[STATUS]), _read_details(record)
     due = None if details.terms and status is not Status.DRAFT else record.get("Due_Date__c")
     code, stripe_id, total = record[CURRENCY].upper(), record.get(STRIPE_ID), record.get(TOTAL)
@@ -74,7 +73,7 @@ def read_invoice(record: Mapping[str, Any], currency: OrgCurrency) -> Invoice:
         description=record.get("Description__c") or "",
         due_date=date.fromisoformat(due) if due else None,
         status=status,
-        lines=tuple(_read_line(line) for line in lines),
+        lines=tuple(_read_line(line) for line in lines_of(record)),
         email=bill_to.get("Email") or account.invoice_email,
         stripe_id=stripe_id,
         made_in_stripe=bool(stripe_id) and record.get(LOCAL_KEY) == stripe_id,
