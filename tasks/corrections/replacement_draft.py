@@ -13,14 +13,14 @@ from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.model.invoice import Invoice, draft_problems
 from invoicing.domain.model.status import Status
 from invoicing.domain.salesforce import record
-from invoicing.domain.salesforce.queries import Comparison, Condition, Query, all_of, equals
+from invoicing.domain.salesforce.queries import Comparison, Query, all_of, equals
 from invoicing.domain.stripe.action_rules import InvoiceAction, action_problems
 from invoicing.errors import Conflict, Rejected
 from invoicing.ledger import intents
 from invoicing.ledger.intents import FINALIZE, RAISE
 from tasks.corrections.invoice_state import read_invoice_state
 from tasks.drafting.billed_copy import read_billed
-from tasks.drafting.draft_record import Draft, used_before_message, write_draft
+from tasks.drafting.draft_record import Draft, raised, used_before_message, write_draft
 from tasks.records.invoices import find_record, read_invoice
 from tasks.records.locks import INVOICE
 from tasks.runtime.clock import today
@@ -46,7 +46,7 @@ def write_replacement(record_id: str, due_date: date | None, request_id: str) ->
     INVOICE.keep(record_id)
     key = f"replace-{request_id or run_id()}"
     asked = fingerprint(record_id, due_date)
-    made = _replacement(equals(record.LOCAL_KEY, key))
+    made = raised(key)
     if made:
         if not intents.claim(RAISE, key, digest=asked, actor=run_id()):
             raise Rejected(used_before_message(made["Name"]))
@@ -60,28 +60,18 @@ def write_replacement(record_id: str, due_date: date | None, request_id: str) ->
     wrong = draft_problems(replace(content, due_date=due), today())
     if wrong:  # it may have been made in Stripe
         problems += [f"{old.name} cannot be replaced as it is.", *wrong]
-    rival = _replacement(
-        all_of(
-            equals(record.REPLACES, record_id),
-            Comparison(record.STATUS, "!=", NO_LONGER_REPLACING),
-        )
-    )
-    if rival:
+    stands = Comparison(record.STATUS, "!=", NO_LONGER_REPLACING)
+    replacing = all_of(equals(record.REPLACES, record_id), stands)
+    rivals = salesforce.client().query(Query(record.INVOICE, ["Name"], replacing))
+    if rivals:
         problems.append(
-            f"{old.name} is being replaced by {rival['Name']} already; revise and send that, or "
-            "delete it first."
+            f"{old.name} is being replaced by {rivals[0]['Name']} already; revise and send "
+            "that, or delete it first."
         )
     if problems:
         raise Rejected(problems)
     draft = Draft(key, old.account, content, bill_to=old.bill_to, replaces=record_id, asked=asked)
     return write_draft.fn(draft)
-
-
-def _replacement(where: Condition) -> salesforce.Record | None:
-    found = salesforce.client().query(
-        Query(record.INVOICE, ["Id", "Name", record.REPLACES], where=where)
-    )
-    return found[0] if found else None
 
 
 def replacement_links(original: str | None) -> tuple[dict[str, str], list[dict[str, Any]]]:

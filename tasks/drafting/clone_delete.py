@@ -15,7 +15,7 @@ from invoicing.domain.stripe.resources import WholeInvoice
 from invoicing.errors import Conflict, NotFound, Rejected
 from invoicing.ledger import intents, links
 from tasks.drafting.billed_copy import read_billed
-from tasks.drafting.draft_record import Draft, was_raised, write_draft
+from tasks.drafting.draft_record import Draft, raised, write_draft
 from tasks.drafting.draft_revision import check_not_being_sent
 from tasks.records.invoices import find_record
 from tasks.records.linked_invoice import lost_draft, own_stripe_id, stripe_invoice
@@ -124,7 +124,7 @@ def write_clone(
     billed, problems = read_billed(original, "cloned", instead)
     content = billed.copied(key, due_date, terms)
     problems += draft_problems(content, today())
-    if problems and not was_raised(key):
+    if problems and not raised(key):
         raise Rejected([f"{original.name} cannot be cloned as it is.", *problems])
     draft = Draft(key, original.account, content, bill_to=original.bill_to, asked=asked)
     return write_draft.fn(draft)

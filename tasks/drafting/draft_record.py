@@ -8,6 +8,7 @@ from typing import Any
 from prefect.logging import get_run_logger
 
 from invoicing.connectors import salesforce
+from invoicing.connectors.salesforce import Record
 from invoicing.domain.forms.draft_lines import (
     chosen_details,
     new_lines,
@@ -104,21 +105,19 @@ def write_draft(draft: Draft) -> Invoice:
     Raises:
         Rejected: the key was used before, for another content.
     """
-    client = salesforce.client()
     same = intents.claim(intents.RAISE, draft.key, digest=draft.asked, actor=run_id())
-    named = equals(record.LOCAL_KEY, draft.key)
-    found = client.query(Query(record.INVOICE, ["Id", "Name", "Account__c"], where=named))
-    if not same or (found and found[0]["Account__c"] != draft.account.id):
-        raise Rejected(used_before_message(found[0]["Name"] if found else ""))
+    found = raised(draft.key)
+    if not same or (found and found["Account__c"] != draft.account.id):
+        raise Rejected(used_before_message(found["Name"] if found else ""))
     if found:
         get_run_logger().info("This request has already raised its invoice.")
-        return _raised(found[0]["Id"], draft)
+        return _begun(found["Id"], draft)
     try:
-        answers = client.write_graph(draft_nodes(draft))
+        answers = salesforce.client().write_graph(draft_nodes(draft))
     except Rejected:
         intents.withdraw(intents.RAISE, draft.key)
         raise
-    return _raised(answers["invoice"]["id"], draft)
+    return _begun(answers["invoice"]["id"], draft)
 
 
 def used_before_message(name: str) -> str:
@@ -130,10 +129,13 @@ def used_before_message(name: str) -> str:
     )
 
 
-def was_raised(key: str) -> bool:
-    """Whether a draft of a key has been written."""
+def raised(key: str) -> Record | None:
+    """The record that was written under a key, with its name and Account."""
     named = equals(record.LOCAL_KEY, key)
-    return bool(salesforce.client().query(Query(record.INVOICE, ["Id"], where=named)))
+    found = salesforce.client().query(
+        Query(record.INVOICE, ["Id", "Name", "Account__c"], where=named)
+    )
+    return found[0] if found else None
 
 
 def draft_nodes(draft: Draft, name: str = "invoice") -> list[dict[str, Any]]:
@@ -167,7 +169,7 @@ def draft_nodes(draft: Draft, name: str = "invoice") -> list[dict[str, Any]]:
     return nodes
 
 
-def _raised(record_id: str, draft: Draft) -> Invoice:
+def _begun(record_id: str, draft: Draft) -> Invoice:
     """The invoice of a draft that is written, and the beginning of its timeline."""
     add_entries([raised_entry(record_id, draft.content.total)])
     return read_invoice.fn(record_id)
