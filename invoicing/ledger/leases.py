@@ -44,19 +44,8 @@ def _succeeds(owner: str, other: str) -> bool:
     return run == other_run and attempt > other_attempt
 
 
-def acquire(subject: str, owner: str, *, what: str = "this", seconds: float = 0) -> None:
-    """Take or renew the lease on a subject; see :func:`acquire_all`.
-
-    Raises:
-        Busy: another owner holds it.
-        Superseded: a later attempt at the same run has it.
-    """
-    for busy in acquire_all([subject], owner, what=what, seconds=seconds)[1].values():
-        raise busy
-
-
 def acquire_all(
-    subjects: Iterable[str], owner: str, *, what: str = "this", seconds: float = 0
+    subjects: Iterable[str], owner: str, *, what: str = "this"
 ) -> tuple[set[str], dict[str, Busy]]:
     """Take or renew the leases that are free, in one transaction.
 
@@ -64,7 +53,6 @@ def acquire_all(
         subjects: What is to be leased.
         owner: Who asks.
         what: The subjects' kind, for whoever finds one busy: "this invoice".
-        seconds: How long the leases last, instead of :data:`LEASE_SECONDS`.
 
     Returns:
         The subjects that are leased from now on, and why others cannot be.
@@ -73,7 +61,7 @@ def acquire_all(
         Superseded: a later attempt at the same run has one of them.
     """
     now = datetime.now(UTC)
-    until = now + timedelta(seconds=seconds or LEASE_SECONDS)
+    until = now + timedelta(seconds=LEASE_SECONDS)
     wanted = sorted(set(subjects))
     new: set[str] = set()
     busy: dict[str, Busy] = {}
@@ -122,11 +110,6 @@ def held(subject: str, owner: str) -> bool:
     """Whether the owner holds the lease on a subject now."""
     lease = read_row(Lease, subject)
     return lease is not None and lease.owner == owner and lease.expires_at > datetime.now(UTC)
-
-
-def release(subject: str, owner: str) -> None:
-    """Give a lease back; nothing happens if somebody else has it by now."""
-    release_all([subject], owner)
 
 
 def expiry(subject: str) -> datetime | None:

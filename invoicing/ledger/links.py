@@ -1,11 +1,11 @@
 """Links between Salesforce records and Stripe objects."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlmodel import col, delete, select
 
+from invoicing.domain.stripe.projection import Projection
 from invoicing.ledger.database import (
     execute,
     insert_missing,
@@ -24,19 +24,11 @@ def mark_sent(stripe_id: str, sent_at: datetime) -> None:
         link.sent_at = sent_at
 
 
-@dataclass(frozen=True, slots=True)
-class LastWrite:
-    """The last write to Salesforce about an invoice."""
+def remember_written(written: Sequence[InvoiceLink]) -> None:
+    """Remember what was written, to recognise its echo in events, and whose record it is.
 
-    stripe_id: str
-    record_id: str
-    status: str | None = None
-    digest: str | None = None
-    lines: int | None = None
-
-
-def remember_written(written: Sequence[LastWrite]) -> None:
-    """Remember what was written, to recognise its echo in events, and whose record it is."""
+    What a link does not say of an invoice stays as it is known.
+    """
     by_record = {one.record_id: one for one in written}
     mine = col(InvoiceLink.record_id).in_(list(by_record))
     with session() as ledger:
@@ -46,9 +38,7 @@ def remember_written(written: Sequence[LastWrite]) -> None:
                 ledger.delete(link)
         ledger.flush()
         for one in written:
-            link = ledger.get(InvoiceLink, one.stripe_id) or InvoiceLink(
-                stripe_id=one.stripe_id, record_id=one.record_id
-            )
+            link = ledger.get(InvoiceLink, one.stripe_id) or one
             link.record_id = one.record_id
             link.status = one.status or link.status
             link.digest = one.digest or link.digest
@@ -58,19 +48,19 @@ def remember_written(written: Sequence[LastWrite]) -> None:
 
 def link_invoice(stripe_id: str, record_id: str) -> None:
     """Remember that a Stripe invoice belongs to a record."""
-    remember_written([LastWrite(stripe_id, record_id)])
+    remember_written([InvoiceLink(stripe_id=stripe_id, record_id=record_id)])
 
 
-def remember_written_in_bulk(written: Sequence[LastWrite]) -> None:
-    """Remember what was written of thousands of invoices, by two statements.
+def remember_written_in_bulk(written: Mapping[str, Projection]) -> None:
+    """Remember what was written of thousands of invoices, by record, with two statements.
 
     A link that names a record of before names from now on the one that was made in its place.
     """
     if not written:
         return
     rows = {
-        one.stripe_id: {"record_id": one.record_id, "status": one.status, "digest": one.digest}
-        for one in written
+        one.stripe_id: {"record_id": record_id, "status": one.status, "digest": one.digest}
+        for record_id, one in written.items()
     }
     with session() as ledger:
         insert_values(ledger, InvoiceLink, [{"stripe_id": id_} | row for id_, row in rows.items()])

@@ -1,13 +1,13 @@
 """The timeline in the ledger: each change of a record once, whatever dies in between."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from more_itertools import chunked
 from sqlalchemy import func, update
 from sqlmodel import col, delete, select
 
+from invoicing.domain.salesforce.record import Entry
 from invoicing.errors import TransientError
 from invoicing.ledger.database import (
     execute,
@@ -99,29 +99,15 @@ def add_values(entries: Iterable[Mapping[str, Any]]) -> int:
         return sum(len(insert_values(ledger, TimelineEntry, some)) for some in chunks)
 
 
-class WaitingEntry(NamedTuple):
-    """What Salesforce gets of a :class:`TimelineEntry`."""
-
-    key: str
-    record_id: str | None
-    happened_at: datetime
-    side: str
-    what: str
-    changes: str
-    amount: float | None
-    currency: str | None
-    run_url: str | None
-
-
-def waiting(keys: Collection[str] | None = None) -> list[WaitingEntry]:
+def waiting(keys: Collection[str] | None = None) -> list[Entry]:
     """Entries that happened and are not in Salesforce yet, oldest first, or those of some keys."""
-    columns = [getattr(TimelineEntry, name) for name in WaitingEntry._fields]
+    columns = [getattr(TimelineEntry, name) for name in Entry._fields]
     query = select(*columns).where(TimelineEntry.state == EntryState.HAPPENED)
     if keys is not None:
         query = query.where(col(TimelineEntry.key).in_(keys))
     with session() as ledger:
         rows = ledger.exec(query.order_by(col(TimelineEntry.happened_at)))
-        return [WaitingEntry(*row) for row in rows]
+        return [Entry(*row) for row in rows]
 
 
 def mark(keys: Iterable[str], state: EntryState) -> None:

@@ -11,17 +11,16 @@ from typing import Any
 from invoicing.connectors import salesforce
 from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.model.invoice import Invoice, draft_problems
-from invoicing.domain.model.invoice_details import Details
 from invoicing.domain.model.status import Status
 from invoicing.domain.salesforce import record
-from invoicing.domain.salesforce.queries import Comparison, Condition, Query, all_of, equals
+from invoicing.domain.salesforce.queries import Comparison, Query, all_of, equals
 from invoicing.domain.stripe.action_rules import InvoiceAction, action_problems
 from invoicing.errors import Conflict, Rejected
 from invoicing.ledger import intents
 from invoicing.ledger.intents import FINALIZE, RAISE
 from tasks.corrections.invoice_state import read_invoice_state
 from tasks.drafting.billed_copy import read_billed
-from tasks.drafting.draft_record import Draft, used_before_message, write_draft
+from tasks.drafting.draft_record import Draft, raised, used_before_message, write_draft
 from tasks.records.invoices import find_record, read_invoice
 from tasks.records.locks import INVOICE
 from tasks.runtime.clock import today
@@ -47,7 +46,7 @@ def write_replacement(record_id: str, due_date: date | None, request_id: str) ->
     INVOICE.keep(record_id)
     key = f"replace-{request_id or run_id()}"
     asked = fingerprint(record_id, due_date)
-    made = _replacement(equals(record.LOCAL_KEY, key))
+    made = raised(key)
     if made:
         if not intents.claim(RAISE, key, digest=asked, actor=run_id()):
             raise Rejected(used_before_message(made["Name"]))
@@ -56,57 +55,23 @@ def write_replacement(record_id: str, due_date: date | None, request_id: str) ->
     problems = list(action_problems(InvoiceAction.REPLACE, state))
     if not problems:
         old, problems = read_billed(old, InvoiceAction.REPLACE, REPLACE_INSTEAD)
-    details = replace(old.details, send_on=None, terms=None if due_date else old.details.terms)
-    due = due_date or old.due_date
-    problems += _not_drafted(old, due_date or (due and max(due, today())), details)
-    rival = _replacement(
-        all_of(
-            equals(record.REPLACES, record_id),
-            Comparison(record.STATUS, "!=", NO_LONGER_REPLACING),
-        )
-    )
-    if rival:
+    content = old.copied(key, due_date)
+    due = due_date or (old.due_date and max(old.due_date, today()))
+    wrong = draft_problems(replace(content, due_date=due), today())
+    if wrong:  # it may have been made in Stripe
+        problems += [f"{old.name} cannot be replaced as it is.", *wrong]
+    stands = Comparison(record.STATUS, "!=", NO_LONGER_REPLACING)
+    replacing = all_of(equals(record.REPLACES, record_id), stands)
+    rivals = salesforce.client().query(Query(record.INVOICE, ["Name"], replacing))
+    if rivals:
         problems.append(
-            f"{old.name} is being replaced by {rival['Name']} already; revise and send that, or "
-            "delete it first."
+            f"{old.name} is being replaced by {rivals[0]['Name']} already; revise and send "
+            "that, or delete it first."
         )
     if problems:
         raise Rejected(problems)
-    lines = [replace(line, key=f"{key}-{n}") for n, line in enumerate(old.lines, 1)]
-    return write_draft.fn(
-        Draft(
-            key=key,
-            account=old.account,
-            currency=old.currency,
-            description=old.description,
-            due_date=due,
-            lines=tuple(lines),
-            details=details,
-            bill_to=old.bill_to,
-            replaces=record_id,
-            asked=asked,
-        )
-    )
-
-
-def _not_drafted(old: Invoice, due_date: date | None, details: Details) -> list[str]:
-    """Say why an invoice is none that a draft can be; it may have been made in Stripe."""
-    wrong = draft_problems(
-        due_date=due_date,
-        currency=old.currency,
-        lines=old.lines,
-        today=today(),
-        description=old.description,
-        details=details,
-    )
-    return [f"{old.name} cannot be replaced as it is.", *wrong] if wrong else []
-
-
-def _replacement(where: Condition) -> salesforce.Record | None:
-    found = salesforce.client().query(
-        Query(record.INVOICE, ["Id", "Name", record.REPLACES], where=where)
-    )
-    return found[0] if found else None
+    draft = Draft(key, old.account, content, bill_to=old.bill_to, replaces=record_id, asked=asked)
+    return write_draft.fn(draft)
 
 
 def replacement_links(original: str | None) -> tuple[dict[str, str], list[dict[str, Any]]]:

@@ -1,12 +1,11 @@
 """Many drafts that are asked for at once: what all have in common, and what is wrong with one."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
 from invoicing.domain.forms.draft_lines import chosen_details
 from invoicing.domain.forms.parameters import Options
-from invoicing.domain.model.invoice import Account, Line, draft_problems
+from invoicing.domain.model.invoice import Account, Content, draft_problems
 from invoicing.domain.model.invoice_details import Details
 from invoicing.errors import Rejected
 from tasks.drafting.draft_record import Draft, options_problems
@@ -54,35 +53,11 @@ def choose_defaults(description: str, due_date: date | None, options: Options) -
 
 
 def checked(
-    key: str,
-    customer: Account | str,
-    currency: str,
-    description: str,
-    due_date: date | None,
-    lines: Sequence[Line],
-    details: Details,
-    opportunity: str | None = None,
+    key: str, customer: Account | str, content: Content, opportunity: str | None = None
 ) -> tuple[Draft | None, list[str]]:
     """The draft of a requested invoice, and everything that is wrong: then there is no draft."""
     problems = [customer] if isinstance(customer, str) else []
-    problems += draft_problems(
-        due_date=due_date,
-        currency=currency,
-        lines=lines,
-        today=today(),
-        description=description,
-        details=details,
-    )
+    problems += draft_problems(content, today())
     if problems or isinstance(customer, str):
         return None, problems
-    draft = Draft(
-        key=key,
-        account=customer,
-        currency=currency,
-        description=description,
-        due_date=due_date,
-        lines=tuple(lines),
-        details=details,
-        opportunity=opportunity,
-    )
-    return draft, []
+    return Draft(key, customer, content, opportunity=opportunity), []

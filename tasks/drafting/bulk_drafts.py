@@ -117,7 +117,7 @@ def _write(requested: Sequence[BulkItem], *, together: bool) -> dict[str, tuple[
         requested,
         NODES,
         None if together else GRAPHS,
-        get_len=lambda one: 1 + len(one.draft.lines if one.draft else ()),
+        get_len=lambda one: 1 + len(one.draft.content.lines if one.draft else ()),
         strict=False,
     ):
         named = {f"draft{number}": one for number, one in enumerate(batch)}
@@ -148,11 +148,7 @@ def _take_back(rows: Sequence[Record], keys: Sequence[str]) -> None:
         DRAFT.keep(*keys)
         salesforce.client().write_graph(
             [
-                {
-                    "method": "DELETE",
-                    "path": f"sobjects/{record.INVOICE}/{row['Id']}",
-                    "referenceId": f"back{number}",
-                }
+                record.subrequest("DELETE", f"{record.INVOICE}/{row['Id']}", f"back{number}")
                 for number, row in enumerate(some)
             ]
         )

@@ -1,6 +1,5 @@
 """Steps on drafts as a whole: delete them on both sides, clone invoices into new ones."""
 
-from dataclasses import replace
 from datetime import date
 
 from prefect.logging import get_run_logger
@@ -16,7 +15,7 @@ from invoicing.domain.stripe.resources import WholeInvoice
 from invoicing.errors import Conflict, NotFound, Rejected
 from invoicing.ledger import intents, links
 from tasks.drafting.billed_copy import read_billed
-from tasks.drafting.draft_record import Draft, was_raised, write_draft
+from tasks.drafting.draft_record import Draft, raised, write_draft
 from tasks.drafting.draft_revision import check_not_being_sent
 from tasks.records.invoices import find_record
 from tasks.records.linked_invoice import lost_draft, own_stripe_id, stripe_invoice
@@ -122,31 +121,10 @@ def write_clone(
         "Copy it in Stripe's dashboard, and the new invoice comes here by itself; or raise an "
         "invoice with what is missing."
     )
-    original, problems = read_billed(original, "cloned", instead)
-    if not due_date and not terms:
-        due_date, terms = original.due_date, original.details.terms
-    details = replace(original.details, send_on=None, terms=terms)
-    lines = tuple(replace(line, key=f"{key}-{n}") for n, line in enumerate(original.lines, 1))
-    problems += draft_problems(
-        due_date=due_date,
-        currency=original.currency,
-        lines=lines,
-        today=today(),
-        description=original.description,
-        details=details,
-    )
-    if problems and not was_raised(key):
+    billed, problems = read_billed(original, "cloned", instead)
+    content = billed.copied(key, due_date, terms)
+    problems += draft_problems(content, today())
+    if problems and not raised(key):
         raise Rejected([f"{original.name} cannot be cloned as it is.", *problems])
-    return write_draft.fn(
-        Draft(
-            key=key,
-            account=original.account,
-            currency=original.currency,
-            description=original.description,
-            due_date=due_date,
-            lines=lines,
-            details=details,
-            bill_to=original.bill_to,
-            asked=asked,
-        )
-    )
+    draft = Draft(key, original.account, content, bill_to=original.bill_to, asked=asked)
+    return write_draft.fn(draft)

@@ -1,20 +1,21 @@
 """Raising drafts: a form is checked, then written with its lines in one call."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 from prefect.logging import get_run_logger
 
 from invoicing.connectors import salesforce
+from invoicing.connectors.salesforce import Record
 from invoicing.domain.forms.draft_lines import (
     chosen_details,
     new_lines,
 )
 from invoicing.domain.forms.parameters import LineItem, Options
 from invoicing.domain.model.fingerprint import fingerprint
-from invoicing.domain.model.invoice import Account, Invoice, Line, draft_problems, subtotal, total
+from invoicing.domain.model.invoice import Account, Content, Invoice, Line, draft_problems
 from invoicing.domain.model.invoice_details import Details
 from invoicing.domain.model.money import Money
 from invoicing.domain.model.status import Status, SyncState
@@ -40,11 +41,7 @@ class Draft:
 
     key: str
     account: Account
-    currency: str
-    description: str
-    due_date: date | None
-    lines: tuple[Line, ...]
-    details: Details = field(default_factory=Details)
+    content: Content
     bill_to: str | None = None
     replaces: str | None = None
     """The record whose place it takes."""
@@ -52,11 +49,6 @@ class Draft:
     """The Opportunity that it bills."""
     asked: str = ""
     """Fingerprint of what was asked for: prices looked up on another day make no other request."""
-
-    @property
-    def total(self) -> Money:
-        """Total after all discounts, before taxes."""
-        return total(self.lines, self.currency, self.details.discount)
 
 
 @step("check the form")
@@ -81,23 +73,18 @@ def prepare_draft(
     code = (currency.strip() or fallback).upper()
     book = read_price_book(code, [item.product for item in items], customer)
     lines, wrong = new_lines(items, book, key=key)
-    problems += wrong
-    details = chosen_details(options or Options())
-    problems += draft_problems(
-        due_date=due_date,
+    content = Content(
         currency=code,
-        lines=lines,
-        today=today(),
-        description=description,
-        details=details,
+        description=description.strip(),
+        due_date=due_date,
+        lines=tuple(lines),
+        details=chosen_details(options or Options()),
     )
-    problems += options_problems(details)
+    problems += [*wrong, *draft_problems(content, today()), *options_problems(content.details)]
     if problems or customer is None:
         raise Rejected(problems)
     asked = fingerprint(customer.id, description, due_date, list(items), currency, options)
-    return Draft(
-        key, customer, code, description.strip(), due_date, tuple(lines), details, asked=asked
-    )
+    return Draft(key, customer, content, asked=asked)
 
 
 def options_problems(
@@ -118,21 +105,19 @@ def write_draft(draft: Draft) -> Invoice:
     Raises:
         Rejected: the key was used before, for another content.
     """
-    client = salesforce.client()
     same = intents.claim(intents.RAISE, draft.key, digest=draft.asked, actor=run_id())
-    named = equals(record.LOCAL_KEY, draft.key)
-    found = client.query(Query(record.INVOICE, ["Id", "Name", "Account__c"], where=named))
-    if not same or (found and found[0]["Account__c"] != draft.account.id):
-        raise Rejected(used_before_message(found[0]["Name"] if found else ""))
+    found = raised(draft.key)
+    if not same or (found and found["Account__c"] != draft.account.id):
+        raise Rejected(used_before_message(found["Name"] if found else ""))
     if found:
         get_run_logger().info("This request has already raised its invoice.")
-        return _raised(found[0]["Id"], draft)
+        return _begun(found["Id"], draft)
     try:
-        answers = client.write_graph(draft_nodes(draft))
+        answers = salesforce.client().write_graph(draft_nodes(draft))
     except Rejected:
         intents.withdraw(intents.RAISE, draft.key)
         raise
-    return _raised(answers["invoice"]["id"], draft)
+    return _begun(answers["invoice"]["id"], draft)
 
 
 def used_before_message(name: str) -> str:
@@ -144,23 +129,19 @@ def used_before_message(name: str) -> str:
     )
 
 
-def was_raised(key: str) -> bool:
-    """Whether a draft of a key has been written."""
+def raised(key: str) -> Record | None:
+    """The record that was written under a key, with its name and Account."""
     named = equals(record.LOCAL_KEY, key)
-    return bool(salesforce.client().query(Query(record.INVOICE, ["Id"], where=named)))
+    found = salesforce.client().query(
+        Query(record.INVOICE, ["Id", "Name", "Account__c"], where=named)
+    )
+    return found[0] if found else None
 
 
 def draft_nodes(draft: Draft, name: str = "invoice") -> list[dict[str, Any]]:
     """The subrequests that write a draft with its lines; ``name`` is its reference id."""
-    header = record.header_fields(
-        description=draft.description,
-        due_date=draft.due_date,
-        currency=draft.currency,
-        total=draft.total,
-        subtotal=subtotal(draft.lines, draft.currency),
-        details=draft.details,
-    )
-    header |= {
+    content = draft.content
+    header = record.header_fields(content) | {
         "Account__c": draft.account.id,
         record.LOCAL_KEY: draft.key,
         record.STATUS: Status.DRAFT,
@@ -176,9 +157,9 @@ def draft_nodes(draft: Draft, name: str = "invoice") -> list[dict[str, Any]]:
     nodes = [record.subrequest("POST", record.INVOICE, name, header)]
     nodes += [
         line_subrequest(
-            line, draft.currency, f"@{{{name}.id}}", reference=f"{name}_{line.position}"
+            line, content.currency, f"@{{{name}.id}}", reference=f"{name}_{line.position}"
         )
-        for line in draft.lines
+        for line in content.lines
     ]
     if draft.replaces:
         replaced = {record.REPLACED_BY: f"@{{{name}.id}}"}
@@ -188,9 +169,9 @@ def draft_nodes(draft: Draft, name: str = "invoice") -> list[dict[str, Any]]:
     return nodes
 
 
-def _raised(record_id: str, draft: Draft) -> Invoice:
+def _begun(record_id: str, draft: Draft) -> Invoice:
     """The invoice of a draft that is written, and the beginning of its timeline."""
-    add_entries([raised_entry(record_id, draft.total)])
+    add_entries([raised_entry(record_id, draft.content.total)])
     return read_invoice.fn(record_id)
 
 

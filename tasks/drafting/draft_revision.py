@@ -90,15 +90,7 @@ def prepare_revision(
         lines=tuple(replace(line, position=n) for n, line in enumerate([*kept, *added], 1)),
         details=details,
     )
-    problems += wrong
-    problems += draft_problems(
-        due_date=after.due_date,
-        currency=after.currency,
-        lines=after.lines,
-        today=today(),
-        description=after.description,
-        details=after.details,
-    )
+    problems += [*wrong, *draft_problems(after, today())]
     problems += options_problems(after.details, invoice.details)
     if problems:
         raise Rejected(problems)
@@ -154,14 +146,7 @@ def write_revision(revision: Revision) -> Invoice:
 
 def _revision_nodes(revision: Revision) -> list[dict[str, Any]]:
     after = revision.after
-    header = record.header_fields(
-        description=after.description,
-        due_date=after.due_date,
-        currency=after.currency,
-        total=after.total,
-        subtotal=after.subtotal,
-        details=after.details,
-    )
+    header = record.header_fields(after)
     header[record.SYNC_STATE] = SyncState.PENDING if after.stripe_id else SyncState.CLEAN
     header[record.LAST_RUN_URL] = run_url()
     nodes = [record.subrequest("PATCH", f"{record.INVOICE}/{after.record_id}", "invoice", header)]

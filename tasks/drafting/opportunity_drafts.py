@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from invoicing.connectors.salesforce import Record
 from invoicing.domain.forms.invoice_table import MAX_INVOICES
-from invoicing.domain.model.invoice import Account, Line
+from invoicing.domain.model.invoice import Account, Content, Line
 from invoicing.domain.model.invoice_details import Discount
 from invoicing.domain.model.record_ids import looks_like_id, short
 from invoicing.domain.model.wording import caseless
@@ -87,16 +87,15 @@ def _of_opportunity(
         problems.append(f"it is in stage {row['StageName']!r}; only one that is won can be billed.")
     if not products:
         problems.append("it has no products; add some, or raise the invoice by hand.")
-    draft, wrong = checked(
-        key,
-        customer if row["AccountId"] else "it has no Account.",
-        org_currency().of(row),
-        defaults.description or row["Name"],
-        defaults.due_date,
-        [_line(key, number, product) for number, product in enumerate(products, 1)],
-        defaults.details,
-        opportunity=row["Id"],
+    content = Content(
+        currency=org_currency().of(row),
+        description=defaults.description or row["Name"],
+        due_date=defaults.due_date,
+        lines=tuple(_line(key, number, product) for number, product in enumerate(products, 1)),
+        details=defaults.details,
     )
+    billed = customer if row["AccountId"] else "it has no Account."
+    draft, wrong = checked(key, billed, content, opportunity=row["Id"])
     problems += [p for p in wrong if products or not p.startswith("The invoice has no")]
     placed = tuple(f"{where}: {problem}" for problem in problems)
     return BulkItem(where, key, None if placed else draft, placed)

@@ -17,7 +17,7 @@ from invoicing.domain.forms.price_book import PriceBook
 from invoicing.domain.forms.table_layout import TableLayout
 from invoicing.domain.forms.table_totals import Tax, agreed, total_problems
 from invoicing.domain.model.fingerprint import fingerprint
-from invoicing.domain.model.invoice import Account, Line
+from invoicing.domain.model.invoice import Account, Content, Line
 from invoicing.domain.model.invoice_details import Details
 from invoicing.domain.model.money import CURRENCIES, line_amount
 from invoicing.errors import Rejected
@@ -186,15 +186,15 @@ def _asked(
     problems += options_problems(Details(send_on=header.send_on))
     problems += _tax_problems(form, rates)
     details = _with_own_discount(form, details, lines, book.currency)
-    draft, wrong = checked(
-        form.key,
-        customer,
-        book.currency,
-        header.description or defaults.description,
-        header.due_date if header.due_date or header.payment_terms else defaults.due_date,
-        lines,
-        details,
+    own_due = header.due_date or header.payment_terms
+    content = Content(
+        currency=book.currency,
+        description=header.description or defaults.description,
+        due_date=header.due_date if own_due else defaults.due_date,
+        lines=tuple(lines),
+        details=details,
     )
+    draft, wrong = checked(form.key, customer, content)
     problems += wrong
     placed = form.problems + [form.placed(problem) for problem in problems]
     if not placed:

@@ -16,13 +16,13 @@ from invoicing.domain.model.status import Status
 from invoicing.domain.salesforce import record
 from invoicing.domain.stripe.projection import Projection
 from invoicing.domain.stripe.resources import StripeLine
-from invoicing.errors import TransientError
+from invoicing.errors import InvoicingError, TransientError
 from invoicing.ledger import drift, links, timeline
 from invoicing.ledger.models import InvoiceLink, SyncRun
 from tasks.full_sync.paced_pages import read_again
 from tasks.records.invoices import synced_fields
 from tasks.records.locks import INVOICE
-from tasks.records.record_writer import written_lines
+from tasks.records.record_writer import written_fields
 from tasks.records.rewritten_values import Written, check_saved
 from tasks.records.soql_lists import select_in
 from tasks.records.timeline import publish
@@ -32,6 +32,7 @@ from tasks.sync.deleted_products import deleted_products_of
 from tasks.sync.new_record_fields import (
     creation_entry,
     named_record,
+    note_created,
     project_all,
     whole_nodes,
 )
@@ -113,8 +114,7 @@ def _make(sync: SyncRun, found: Sequence[MissingInvoice], known: Mapping[str, In
     """Write records side by side, and note the outcome of each."""
     if not found:
         return
-    entries = {one.invoice.stripe_id: creation_entry(one.invoice) for one in found}
-    timeline.propose(list(entries.values()), this_attempt())
+    timeline.propose([creation_entry(one.invoice) for one in found], this_attempt())
     fields = synced_fields(Status.OPEN)
     gone = deleted_products_of(line for one in found for line in one.lines)
     answered: list[Answered] = []
@@ -123,22 +123,23 @@ def _make(sync: SyncRun, found: Sequence[MissingInvoice], known: Mapping[str, In
         for lane, some in zip(_LANES, _by_lane(found), strict=True)
     ]
     wait(writing)  # all of them, whatever became of one: the leases are held until then
-    written: list[links.LastWrite] = []
-    parts: dict[str, Written] = {}
-    refused: dict[str, str] = {}
+    made: dict[str, Projection] = {}
+    written: dict[str, Written] = {}
+    refused: dict[str, InvoicingError] = {}
     for invoice, nodes, answer in answered:
         if not isinstance(answer, GraphError):
-            made = str(answer["invoice"]["id"])
-            parts[made] = {made: nodes[0]["body"]} | written_lines(nodes, answer)
-            written.append(links.LastWrite(invoice.stripe_id, made, invoice.status, invoice.digest))
+            record_id = str(answer["invoice"]["id"])
+            made[record_id], written[record_id] = invoice, written_fields(nodes, answer)
         elif not isinstance(answer.error, TransientError):
-            refused[invoice.stripe_id] = f"not repaired: {answer.error}"
-    _note_made(sync, written, {id_: entry.key for id_, entry in entries.items()})
-    saved = check_saved(parts)
-    for one in written:
-        if error := saved.errors.get(one.record_id):
-            refused[one.stripe_id] = f"not repaired: {error}"
-    drift.note(sync.id, "outcome", refused)
+            refused[invoice.stripe_id] = answer.error
+    keys, ids = note_created(made), {one.stripe_id: record_id for record_id, one in made.items()}
+    drift.note(sync.id, "record_id", ids)
+    drift.note(sync.id, "outcome", dict.fromkeys(ids, "repaired: made in Salesforce."))
+    publish(keys)
+    refused |= {made[id_].stripe_id: error for id_, error in check_saved(written).errors.items()}
+    drift.note(
+        sync.id, "outcome", {id_: f"not repaired: {error}" for id_, error in refused.items()}
+    )
     for lane in writing:
         lane.result()  # or why a call of it had none
 
@@ -177,14 +178,3 @@ def _write(
     ):
         answers = salesforce.client().write_graphs([nodes for _, nodes in some])
         answered += [(*graph, answer) for graph, answer in zip(some, answers, strict=True)]
-
-
-def _note_made(sync: SyncRun, written: Sequence[links.LastWrite], keys: Mapping[str, str]) -> None:
-    """Note whose records were made, by the keys of their timelines' first entries."""
-    made = {one.stripe_id: one.record_id for one in written}
-    links.remember_written_in_bulk(written)
-    drift.note(sync.id, "record_id", made)
-    timeline.assign_records({keys[stripe_id]: record_id for stripe_id, record_id in made.items()})
-    timeline.confirm([keys[stripe_id] for stripe_id in made])
-    drift.note(sync.id, "outcome", dict.fromkeys(made, "repaired: made in Salesforce."))
-    publish([keys[stripe_id] for stripe_id in made])

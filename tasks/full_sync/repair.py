@@ -203,9 +203,7 @@ def _write(sync: SyncRun, pairs: Sequence[Pair], known: Mapping[str, InvoiceLink
     failed |= {places[id_]: error for id_, error in saved.errors.items()}
     written = [pair for index, pair in enumerate(pairs) if index not in failed]
     close_dead_letters([row.subject for row, _ in written], began)
-    links.remember_written_in_bulk(
-        [links.LastWrite(row.subject, str(row.record_id), p.status, p.digest) for row, p in written]
-    )
+    links.remember_written_in_bulk({str(row.record_id): p for row, p in written})
     entries = [_entry(sync, *pair) for pair in written]
     timeline.add_values(entries)
     outcomes = {

@@ -24,7 +24,7 @@ from invoicing.domain.sync.staged_rows import (
     QUERIED_FIELDS,
     QUERIED_LINE_FIELDS,
     RecordComparison,
-    StripeRow,
+    Row,
     as_written,
     lines_rows,
     salesforce_rows,
@@ -220,22 +220,22 @@ class Reader:
 
     def _advance(self, window: SyncWindow) -> None:
         """Read and stage some pages of a window."""
-        rows: list[StripeRow] = []
+        rows: list[Row] = []
         pages, at_end, began = 0, False, time.monotonic()
         most = (
             staging.PAGES_AT_ONCE if window.pages else 1
         )  # others can share when the first is known
         while not at_end and pages < most and time.monotonic() < began + STAGED_EVERY_SECONDS:
             try:
-                page, more = self._page(window, rows[-1].stripe_id if rows else window.cursor)
+                page, more = self._page(window, rows[-1]["stripe_id"] if rows else window.cursor)
             except NotFound:  # the draft that was the cursor is gone
                 with self._ledger:
                     staging.begin_again(window)
                 return
             rows += map(self._row, page)
             pages += 1
-            at_end = not more or rows[-1].created < window.since
-            window.pages, window.reached = window.pages + 1, rows[-1].created if rows else None
+            at_end = not more or rows[-1]["created"] < window.since
+            window.pages, window.reached = window.pages + 1, rows[-1]["created"] if rows else None
         with self._ledger:
             staging.advance(window, rows, at_end=at_end)
         self._progress.add(len(rows))

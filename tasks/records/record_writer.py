@@ -5,7 +5,7 @@ killed run sees from the record whether what was proposed happened. The copy in 
 upserted by the entry's key; what cannot be copied now is copied by the next poll.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -56,23 +56,16 @@ class Update:
 
 
 def read_states(where: Condition) -> list[Record]:
-    """Records with all that is compared of them; their lines both as rows and as text."""
+    """Records with all that is compared of them, and their lines."""
     query = Query(record.INVOICE, (*record.STATE_FIELDS, record.LINES_QUERY), where=where)
-    found = salesforce.client().query(query)
-    for row in found:
-        row[LINE_ROWS] = (row[record.LINES] or {}).get("records", [])
-        row[record.LINES] = lines_said(row, row[LINE_ROWS])
-    return found
+    return salesforce.client().query(query)
 
 
-def lines_said(row: Record, lines: Sequence[Mapping[str, Any]]) -> str:
-    """Lines of a record as text, in an order of their own."""
+def with_lines_said(row: Mapping[str, Any], lines: Iterable[Mapping[str, Any]]) -> Record:
+    """A record with its lines as a text, by which they are compared, in an order of their own."""
     kept, currency = kept_of_lines(), row[record.CURRENCY] or ""
-    return said((facts_on_record(one, currency, kept) for one in lines), currency)
-
-
-LINE_ROWS = "line rows"
-"""Where :func:`read_states` leaves the lines of a record as they were read."""
+    facts = (facts_on_record(one, currency, kept) for one in lines)
+    return {**row, record.LINES: said(facts, currency)}
 
 
 def kept_of_lines() -> Kept:
@@ -146,8 +139,7 @@ def write_changes(updates: Sequence[Update]) -> WriteResult:
 
 def _unmoved(update: Update, now: Record) -> frozenset[str]:
     """Fields that were to change, and say what they said before."""
-    before = update.row
-    there = now | {record.LINES: lines_said(now, (now[record.LINES] or {}).get("records", []))}
+    before, there = (with_lines_said(row, record.lines_of(row)) for row in (update.row, now))
     return frozenset(
         name
         for name in update.changed
@@ -172,20 +164,19 @@ def _write_lines(
             if isinstance(answer, GraphError):
                 failed[update.row["Id"]] = answer.error
             else:
-                written[update.row["Id"]] = written_lines(update.lines, answer)
+                written[update.row["Id"]] = written_fields(update.lines, answer)
     return failed, written
 
 
-def written_lines(
+def written_fields(
     nodes: Sequence[Mapping[str, Any]], answers: Mapping[str, Any]
 ) -> dict[str, Mapping[str, Any]]:
-    """The fields that subrequests wrote of a record's lines, by the lines' ids."""
-    lines = (node for node in nodes if node["path"].startswith(f"sobjects/{record.LINE}"))
+    """The fields that subrequests wrote, by the ids of what they made or changed."""
     return {
         node["path"].rpartition("/")[2]
         if node["method"] == "PATCH"
-        else answers[node["referenceId"]]["id"]: node["body"]
-        for node in lines
+        else str(answers[node["referenceId"]]["id"]): node["body"]
+        for node in nodes
         if "body" in node
     }
 
@@ -201,7 +192,7 @@ def _confirm_proposed(updates: Sequence[Update]) -> None:
     for entry in left:
         row = rows.get(entry.record_id or "") or by_stripe[entry.stripe_id or ""]
         before = {name: was for name, (was, _) in orjson.loads(entry.changes).items()}
-        if record.differences(row, before):
+        if record.differences(with_lines_said(row, record.lines_of(row)), before):
             happened.append(entry.key)
             timeline.assign_records({entry.key: row["Id"]})
         else:

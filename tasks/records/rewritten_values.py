@@ -123,9 +123,8 @@ def _compared(
 
 def _changes(row: Record, written: Written) -> list[OrgChange]:
     """The watched fields of which something else was saved."""
-    lines = (row.get(record.LINES) or {}).get("records", [])
     changed = []
-    for part in (row, *lines):
+    for part in (row, *record.lines_of(row)):
         own = part is row
         fields = written.get(part["Id"], {})
         watched = WATCHED if own else WATCHED_OF_LINES
@@ -169,7 +168,7 @@ def field_label(field_: str) -> str:
 
 
 def lines_as_written(
-    lines: Sequence[Record], changes: rewritten_values.Changed
+    lines: Iterable[Mapping[str, Any]], changes: rewritten_values.Changed
 ) -> list[dict[str, Any]]:
     """A record's lines, as they were written where the org saves something else."""
     return [

@@ -19,7 +19,6 @@ from invoicing.domain.salesforce.timeline_text import SIDE_BY_FLOW, Side, listed
 from invoicing.errors import TransientError
 from invoicing.ledger import timeline
 from invoicing.ledger.models import EntryState, TimelineEntry
-from invoicing.ledger.timeline import WaitingEntry
 from tasks.records.org_facts import text_lengths
 from tasks.runtime.artifacts import publish_page
 from tasks.runtime.run_name import run_id, run_url
@@ -104,13 +103,13 @@ def publish(keys: Sequence[str]) -> None:
         copy_entries(timeline.waiting(keys=keys))
 
 
-def copy_entries(entries: Iterable[WaitingEntry]) -> None:
+def copy_entries(entries: Iterable[record.Entry]) -> None:
     """Copy entries to Salesforce, as far as they have a record."""
     for some in chunked((entry for entry in entries if entry.record_id), salesforce.BULK_ROWS):
         _copy(some)
 
 
-def _copy(entries: Sequence[WaitingEntry]) -> None:
+def _copy(entries: Sequence[record.Entry]) -> None:
     client, rows = salesforce.client(), [_fields(entry) for entry in entries]
     write = client.bulk_upsert if len(entries) > BULK_THRESHOLD else client.upsert_many
     try:
@@ -127,18 +126,8 @@ def _copy(entries: Sequence[WaitingEntry]) -> None:
     timeline.mark([entries[index].key for index in refused], EntryState.REFUSED)
 
 
-def _fields(entry: WaitingEntry) -> dict[str, Any]:
-    fields = record.event_fields(
-        key=entry.key,
-        record_id=str(entry.record_id),
-        happened_at=entry.happened_at,
-        side=entry.side,
-        what=entry.what,
-        changes=listed(orjson.loads(entry.changes)),
-        amount=entry.amount,
-        currency=entry.currency,
-        run_url=entry.run_url,
-    )
+def _fields(entry: record.Entry) -> dict[str, Any]:
+    fields = record.event_fields(entry, listed(orjson.loads(entry.changes)))
     return record.cut(fields, text_lengths(record.EVENT))
 
 

@@ -7,7 +7,7 @@ from invoicing.errors import InvoicingError
 from invoicing.ledger import links, timeline
 from tasks.corrections.replacement_draft import replacement_links
 from tasks.records.invoices import synced_fields
-from tasks.records.record_writer import written_lines
+from tasks.records.record_writer import written_fields
 from tasks.records.rewritten_values import check_saved
 from tasks.records.timeline import publish
 from tasks.runtime.run_name import this_attempt
@@ -17,6 +17,7 @@ from tasks.sync.new_record_fields import (
     accounts_of,
     billed_to,
     creation_entry,
+    note_created,
     whole_nodes,
 )
 from tasks.sync.refresh_result import RefreshResult, failure, problem_of
@@ -33,26 +34,21 @@ def create_record(invoice: Projection) -> RefreshResult:
         )
     link, link_back = replacement_links(invoice.replaces)
     known = links.invoice_links([invoice.stripe_id]).get(invoice.stripe_id)
-    entry = creation_entry(invoice)
-    timeline.propose([entry], this_attempt())
+    timeline.propose([creation_entry(invoice)], this_attempt())
     try:
         lines = stripe.client().invoice_lines(invoice.stripe_id)
         more = synced_fields(Status.OPEN) | link
         gone = deleted_products_of(lines)
         nodes = [*whole_nodes(invoice, known, lines, account, more, gone), *link_back]
         answers = salesforce.client().write_graph(nodes)
-        created = str(answers["invoice"]["id"])
     except InvoicingError as error:
         return failure(invoice.stripe_id, None, error)
-    timeline.assign_records({entry.key: created})
-    timeline.confirm([entry.key])
-    publish([entry.key])
-    links.remember_written(
-        [links.LastWrite(invoice.stripe_id, created, invoice.status, invoice.digest)]
-    )
-    header = nodes[0]["body"]
-    saved = check_saved({created: {created: header} | written_lines(nodes, answers)})
-    notes = (cut_texts(header, mirrored_lines(invoice, lines)), saved.notes.get(created, ""))
+    created = str(answers["invoice"]["id"])
+    publish(note_created({created: invoice}))
+    written = written_fields(nodes, answers)
+    saved = check_saved({created: written})
+    cut = cut_texts(written[created], mirrored_lines(invoice, lines))
+    notes = (cut, saved.notes.get(created, ""))
     return RefreshResult(
         invoice.stripe_id,
         created,

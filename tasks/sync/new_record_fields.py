@@ -11,7 +11,7 @@ from invoicing.domain.salesforce.record import subrequest
 from invoicing.domain.stripe.payment_facts import NO_PAYMENT_FACTS
 from invoicing.domain.stripe.projection import Projection, is_same_org, project
 from invoicing.domain.stripe.resources import StripeInvoice, StripeLine
-from invoicing.ledger import payment_facts
+from invoicing.ledger import links, payment_facts, timeline
 from invoicing.ledger.models import EntryState, InvoiceLink, TimelineEntry
 from invoicing.settings import settings
 from tasks.records.accounts import accounts_of_customers, surviving_accounts
@@ -107,7 +107,7 @@ def creation_entry(invoice: Projection) -> TimelineEntry:
     """The beginning of the timeline of an invoice that was made in Stripe."""
     number = f" as {invoice.number}" if invoice.number else ""
     return make_entry(
-        f"made-{invoice.stripe_id}"[: record.KEY_LENGTH],
+        _creation_key(invoice),
         f"Made in Stripe{number}, {invoice.status} over {invoice.total}.",
         record_id=None,
         stripe_id=invoice.stripe_id,
@@ -115,3 +115,20 @@ def creation_entry(invoice: Projection) -> TimelineEntry:
         changed={record.LOCAL_KEY: (None, invoice.stripe_id)},
         state=EntryState.PROPOSED,
     )
+
+
+def _creation_key(invoice: Projection) -> str:
+    return f"made-{invoice.stripe_id}"[: record.KEY_LENGTH]
+
+
+def note_created(made: Mapping[str, Projection]) -> list[str]:
+    """Note in the ledger that invoices have records now, by record.
+
+    Returns:
+        The keys of their timelines' first entries, which can be published.
+    """
+    links.remember_written_in_bulk(made)
+    entries = {_creation_key(invoice): record_id for record_id, invoice in made.items()}
+    timeline.assign_records(entries)
+    timeline.confirm(entries)
+    return list(entries)

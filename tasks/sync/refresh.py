@@ -28,11 +28,10 @@ from tasks.records.invoices import synced_fields
 from tasks.records.locks import INVOICE
 from tasks.records.org_facts import text_lengths
 from tasks.records.record_writer import (
-    LINE_ROWS,
     Update,
     WriteResult,
     kept_of_lines,
-    lines_said,
+    with_lines_said,
     write_changes,
 )
 from tasks.records.rewritten_values import lines_as_written
@@ -205,7 +204,7 @@ def _write(wanted: Mapping[str, Pair], touch: bool) -> list[RefreshResult]:
                 changes.append(failure(stripe_id, row, error))
                 continue
         if lines is not None:
-            there = lines_as_written(row[LINE_ROWS], by_org)
+            there = lines_as_written(record.lines_of(row), by_org)
             kept = kept_of_lines()
             lines = without_deleted_products(lines, there, row["Id"], invoice.currency, kept)
             fields[record.LINES] = said((line.facts for line in lines), invoice.currency)
@@ -217,9 +216,9 @@ def _write(wanted: Mapping[str, Pair], touch: bool) -> list[RefreshResult]:
     _mark_failed(updates.values(), result.failed)
     links.remember_written(
         [
-            links.LastWrite(
-                id_,
-                update.row["Id"],
+            InvoiceLink(
+                stripe_id=id_,
+                record_id=update.row["Id"],
                 status=read.invoice.status if read else None,
                 digest=read.invoice.digest if read else None,
                 lines=frozen.get(id_),
@@ -267,7 +266,7 @@ def _lines_in_stripe(
     invoice, lines = read.invoice, read.lines["data"]
     if read.lines["has_more"]:
         kept = kept_of_lines()
-        there = (facts_on_record(one, invoice.currency, kept) for one in row[LINE_ROWS])
+        there = (facts_on_record(one, invoice.currency, kept) for one in record.lines_of(row))
         if link and link.lines == sum(facts.checksum for facts in there):
             return None
         lines = stripe.client().invoice_lines(invoice.stripe_id)
@@ -283,9 +282,9 @@ def _update(
     invoice: Projection | None,
 ) -> Update:
     """The change of a record that makes its fields and lines as wanted, where they are not."""
-    there = lines_as_written(row[LINE_ROWS], by_org)
+    there = lines_as_written(record.lines_of(row), by_org)
     seen = record.as_written(row, by_org.get(row["Id"], {}))
-    changed = record.differences(seen | {record.LINES: lines_said(row, there)}, fields)
+    changed = record.differences(with_lines_said(seen, there), fields)
     nodes: list[dict[str, Any]] = []
     if lines is not None and invoice:
         nodes = line_changes(there, lines, row["Id"], invoice.currency, kept_of_lines())

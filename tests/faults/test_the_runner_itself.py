@@ -79,9 +79,9 @@ def a_lease_left(world: World) -> list[str]:
     world.renew()
 
     def forget() -> None:
-        from invoicing.ledger import leases
+        from tests.leases import acquire
 
-        leases.acquire(draft(), "nobody", seconds=10**9)
+        acquire(draft(), "nobody", seconds=10**9)
 
     by_hand(world, forget)
     return assertions.violations(come_to_rest(world), {})

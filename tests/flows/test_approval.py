@@ -20,6 +20,7 @@ from tasks.sending.pending_sends import being_sent
 from tests.conftest import Sandbox
 from tests.flows.conftest import NEXT_MONTH, Deployed, Org
 from tests.flows.dialogues import Conversation
+from tests.leases import acquire, release
 
 Raise = Callable[..., InvoiceOutcome]
 YES = {"decision": "Approve", "approver": "Anna Ledger"}
@@ -86,9 +87,9 @@ def test_nobody_decided_in_time(
     assert approval(org, name)["Approval_Status__c"] == "Waiting"
     deployed.put("send-invoice", Failed())
     at_work = approval(org, name)["Id"], "a run that has just asked"
-    leases.acquire(*at_work)
+    acquire(*at_work)
     assert "expired" not in send_scheduled().sentence
-    leases.release(*at_work)
+    release(*at_work)
     assert send_scheduled().sentence.endswith("1 approval expired.")
     record = org.record(name)
     assert approval(org, name)["Approval_Status__c"] == "Expired"

@@ -16,13 +16,14 @@ from invoicing.connectors.salesforce import Salesforce
 from invoicing.domain.forms.outcomes import BulkOutcome
 from invoicing.domain.forms.parameters import Options
 from invoicing.errors import Busy, Rejected
-from invoicing.ledger import database, leases, timeline
+from invoicing.ledger import database, timeline
 from invoicing.ledger.models import Lease
 from tasks.drafting import bulk_drafts
 from tasks.drafting.draft_record import draft_nodes
 from tasks.runtime.clock import today
 from tests.conftest import Sandbox
 from tests.flows.conftest import Org
+from tests.leases import acquire
 
 Bulk = Callable[..., BulkOutcome]
 
@@ -218,7 +219,7 @@ def test_the_same_request_raises_one_set(org: Org) -> None:
 def test_rows_that_another_run_raises_at_this_moment_are_left_to_it(org: Org) -> None:
     """It may be about to take back what is there."""
     raised(csv=TABLE, request_id="nov")
-    leases.acquire(records(org)[2]["Local_Key__c"], "another run", seconds=3600)
+    acquire(records(org)[2]["Local_Key__c"], "another run", seconds=3600)
     with pytest.raises(Busy, match="Another run is working on these invoices"):
         raised(csv=TABLE, request_id="nov")
 

@@ -38,6 +38,7 @@ from tests.conftest import Sandbox
 from tests.faults.process_patches import ShiftedDatetime, shift_time
 from tests.flows.conftest import Org, forget_links
 from tests.flows.dialogues import Conversation
+from tests.leases import acquire, release
 
 MADE = "repaired: made in Salesforce."
 
@@ -234,9 +235,9 @@ def test_two_at_once_are_refused(world: None) -> None:
 
     def another() -> None:
         while not over.wait(0.05):
-            leases.acquire(SUBJECT, "another run")
+            acquire(SUBJECT, "another run")
 
-    leases.acquire(SUBJECT, "another run")
+    acquire(SUBJECT, "another run")
     first = threading.Thread(target=another)
     first.start()
     with pytest.raises(Busy, match="Another full sync is under way"):
@@ -265,7 +266,7 @@ def test_a_ledger_that_is_away_for_a_moment_does_not_end_its_turn(
 
 def test_one_that_was_killed_is_waited_for(world: None) -> None:
     """Its lease ends by itself."""
-    leases.acquire(SUBJECT, "a run that was killed", seconds=1)
+    acquire(SUBJECT, "a run that was killed", seconds=1)
     assert full_sync().sentence == "0 invoices compared, 0 differed."
 
 
@@ -428,13 +429,13 @@ def test_what_somebody_works_on_is_waited_for(
 
     def somebody_ends(ids: Sequence[str], *more: Any) -> Any:
         if not ids:  # it was looked at, and is not free
-            leases.release(sent.record_id, "somebody else")
+            release(sent.record_id, "somebody else")
         return read_invoices(ids, *more)
 
     monkeypatch.setattr("tasks.full_sync.repair.repair_one_by_one", watched)
     monkeypatch.setattr("tasks.sync.refresh.read_invoices", somebody_ends)
     org.set("INV-0001", Status__c="Void")
-    before_it_writes(lambda: leases.acquire(sent.record_id, "somebody else", seconds=600))
+    before_it_writes(lambda: acquire(sent.record_id, "somebody else", seconds=600))
     assert "1 repaired" in full_sync().sentence
     assert org.record("INV-0001")["Status__c"] == "Open"
     assert left_alone == [sent.stripe_id]
@@ -540,7 +541,7 @@ def test_thousands_of_unknown_invoices_are_made_and_those_that_fail_are_listed(
     assert "deleted" in left
 
 
-@pytest.mark.parametrize("step", ["_note_made", "publish"])
+@pytest.mark.parametrize("step", ["note_created", "publish"])
 def test_killed_while_it_makes_many_records(
     unknown: None,
     org: Org,

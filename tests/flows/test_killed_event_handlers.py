@@ -15,6 +15,7 @@ from invoicing.ledger import inbox, leases
 from tests.conftest import Sandbox
 from tests.flows.conftest import Org
 from tests.flows.events import event_from
+from tests.leases import acquire
 
 ROOT = Path(__file__).parents[2]
 LEASE_SECONDS = 2.0 * slowness()
@@ -69,7 +70,7 @@ def test_a_handler_keeps_what_it_took_while_it_lives(
         time.sleep(LEASE_SECONDS / 8)
     handler.communicate("")
     assert len(inbox.claim("next", account_id="acct_1SandboxAcme", limit=10)) == 1
-    leases.acquire(sent.record_id, "next")
+    acquire(sent.record_id, "next")
 
 
 def test_the_events_of_a_killed_handler_are_processed_by_the_next(

@@ -14,11 +14,11 @@ import stripe
 from invoicing.domain.forms.outcomes import InvoiceOutcome
 from invoicing.domain.forms.parameters import Options
 from invoicing.errors import Busy
-from invoicing.ledger import leases
 from tasks.runtime.run_name import this_attempt
 from tests.conftest import Sandbox
 from tests.flows.conftest import Org
 from tests.flows.test_amount_due import save_card
+from tests.leases import acquire, release
 
 STEPS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "create": ("send_invoice", "ensure_products", {}),
@@ -59,8 +59,8 @@ def test_nothing_is_done_to_what_somebody_else_works_on(
 
     def and_sleep(*given: Any, **named: Any) -> Any:
         answer = go(*given, **named)
-        leases.release(record_id, this_attempt())
-        leases.acquire(record_id, "another run", seconds=3600)
+        release(record_id, this_attempt())
+        acquire(record_id, "another run", seconds=3600)
         stripe_sandbox.admin("DELETE", "requests")
         return answer
 

@@ -35,11 +35,12 @@ from flows.send_invoice import send_invoice
 from flows.void_invoice import void_invoice
 from invoicing.domain.salesforce.queries import literal
 from invoicing.errors import Busy, NotFound, Rejected
-from invoicing.ledger import leases, personal_data
+from invoicing.ledger import personal_data
 from tasks.personal_data import retention
 from tests.conftest import Sandbox
 from tests.faults.process_patches import ShiftedDatetime, shift_time
 from tests.flows.conftest import Deployed, Org
+from tests.leases import acquire
 from tests.prefect_worker import eventually
 
 ACME, GLOBEX = "Acme Corporation", "Globex"
@@ -267,7 +268,7 @@ def test_nothing_is_erased_while_somebody_works_on_it(
 ) -> None:
     """A run is at its customer, or at one of its invoices, at this moment."""
     held = {"account": paid, "invoice": org.record("INV-0001")["Id"]}[subject]
-    leases.acquire(held, "another run", seconds=3600)
+    acquire(held, "another run", seconds=3600)
     with pytest.raises(Busy, match="Another run is working on"):
         erase_customer(paid)
     assert ACME in ledger(tmp_path)

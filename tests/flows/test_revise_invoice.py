@@ -10,11 +10,11 @@ from invoicing.domain.forms.outcomes import InvoiceOutcome
 from invoicing.domain.forms.parameters import LineChange, LineItem
 from invoicing.domain.model.invoice import Invoice
 from invoicing.errors import Rejected
-from invoicing.ledger import leases
 from tasks.drafting.draft_revision import Revision, write_revision
 from tasks.runtime.run_name import this_attempt
 from tests.conftest import Sandbox
 from tests.flows.conftest import Org
+from tests.leases import release
 
 
 def test_change_add_and_remove(draft: Callable[..., InvoiceOutcome], org: Org) -> None:
@@ -52,7 +52,7 @@ def test_sent_while_a_revision_hung(
     name = draft().name
 
     def too_late(revision: Revision) -> Invoice:
-        leases.release(revision.after.record_id, this_attempt())
+        release(revision.after.record_id, this_attempt())
         send_invoice(name)
         return write_revision(revision)
 

@@ -15,12 +15,13 @@ from invoicing.connectors import salesforce
 from invoicing.connectors.prefect import Prefect
 from invoicing.domain.forms.outcomes import InvoiceOutcome
 from invoicing.errors import InvoicingError
-from invoicing.ledger import action_field_requests, leases, stream_positions
+from invoicing.ledger import action_field_requests, stream_positions
 from invoicing.settings import settings
 from tasks.requests.action_field import FLOW_BY_ACTION
 from tasks.runtime.run_name import this_attempt
 from tests.conftest import ROOT, Sandbox
 from tests.flows.conftest import Deployed, Org
+from tests.leases import release
 
 PICKLIST = (
     SALESFORCE_PACKAGE / "objects/Stripe_Invoice__c/fields/Action_Requested__c.field-meta.xml"
@@ -156,7 +157,7 @@ def sleeps_behind(monkeypatch: pytest.MonkeyPatch) -> Sleep:
             waiting = read(*given)
             if waiting and "Send" in repr(waiting):
                 monkeypatch.setattr(reader, call, read)
-                leases.release(f"requests:{settings().salesforce.org_id}", this_attempt())
+                release(f"requests:{settings().salesforce.org_id}", this_attempt())
                 watch_salesforce()
                 happens()
             return waiting

@@ -125,13 +125,7 @@ def amounts_off(draw: st.DrawFn) -> Invoice:
 @given(st.one_of(invoices(), amounts_off()))
 def test_our_total_is_stripes(stripe: connector.Stripe, invoice: Invoice) -> None:
     """Subtotal, discounts and each line, in every currency, with fractions of everything."""
-    assert not draft_problems(
-        due_date=TODAY,
-        currency=invoice.currency,
-        lines=invoice.lines,
-        today=TODAY,
-        details=invoice.details,
-    )
+    assert not draft_problems(invoice, TODAY)
     there = previewed(stripe, invoice)
     assert [one["amount"] for one in there["lines"]["data"]] == [
         one.amount(invoice.currency).minor for one in invoice.lines

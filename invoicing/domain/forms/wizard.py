@@ -28,6 +28,7 @@ from invoicing.domain.model.dates import written
 from invoicing.domain.model.invoice import (
     NOTHING_TO_PAY,
     Account,
+    Content,
     Line,
     draft_problems,
     line_problems,
@@ -152,9 +153,8 @@ def ask_header(context: WizardContext, order: Order) -> Dialogue[Order]:
         problems = [] if order.description else ["The description is missing."]
         if filled.payment_terms not in (*TERMS, ON_A_DATE):
             problems.append(f"There are no payment terms {filled.payment_terms!r}.")
-        problems += draft_problems(
-            due_date=due, currency=context.currency, lines=[ANYTHING], today=context.today
-        )
+        draft = Content(currency=context.currency, due_date=due, lines=(ANYTHING,))
+        problems += draft_problems(draft, context.today)
         if not problems:
             return order
         reason = " ".join(problems)

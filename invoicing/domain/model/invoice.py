@@ -12,6 +12,7 @@ from invoicing.domain.model.invoice_details import (
     Details,
     Discount,
     OrgFields,
+    Terms,
     details_problems,
 )
 from invoicing.domain.model.money import (
@@ -112,21 +113,63 @@ class Account:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Invoice:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """What is billed, when and how it is due, and what the customer reads beside it.
+
+    Attributes:
+        currency: ISO 4217 code.
+        description: The memo.
+        due_date: Last day for payment, in the business's calendar; None with payment terms.
+        lines: In order.
+        details: Everything that is optional.
+    """
+
+    currency: str
+    description: str = ""
+    due_date: date | None = None
+    lines: tuple[Line, ...] = ()
+    details: Details = field(default_factory=Details)
+
+    @property
+    def subtotal(self) -> Money:
+        """Sum of the lines after their own discounts, as Stripe's ``subtotal``."""
+        return subtotal(self.lines, self.currency)
+
+    @property
+    def total(self) -> Money:
+        """Total after all discounts, before the taxes that Stripe adds."""
+        return total(self.lines, self.currency, self.details.discount)
+
+    def copied(self, key: str, due_date: date | None, terms: Terms | None = None) -> "Content":
+        """The same for another draft, which is not sent by itself.
+
+        Args:
+            key: Names the act; each line's key is derived from it.
+            due_date: The last day for payment.
+            terms: Instead of a due date; without either, it is due as this is.
+        """
+        if not due_date and not terms:
+            due_date, terms = self.due_date, self.details.terms
+        return Content(
+            currency=self.currency,
+            description=self.description,
+            due_date=due_date,
+            lines=tuple(replace(line, key=f"{key}-{n}") for n, line in enumerate(self.lines, 1)),
+            details=replace(self.details, send_on=None, terms=terms),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invoice(Content):
     """An invoice record with its lines."""
 
     record_id: str
     name: str
     account: Account
-    currency: str
-    description: str
-    due_date: date | None
     status: Status
-    lines: tuple[Line, ...] = field(default=())
     email: str | None = None
     stripe_id: str | None = None
-    details: Details = field(default_factory=Details)
     bill_to: str | None = None
     replaces: str | None = None
     org_fields: OrgFields = field(default_factory=OrgFields)
@@ -146,16 +189,6 @@ class Invoice:
             automatic_tax=taxes.automatic_tax,
             tax_rates=taxes.tax_rates,
         )
-
-    @property
-    def subtotal(self) -> Money:
-        """Sum of the lines after their own discounts, as Stripe's ``subtotal``."""
-        return subtotal(self.lines, self.currency)
-
-    @property
-    def total(self) -> Money:
-        """Total after all discounts, before the taxes that Stripe adds."""
-        return total(self.lines, self.currency, self.details.discount)
 
     @property
     def size(self) -> str:
@@ -233,29 +266,14 @@ def _amount_problems(line: Line, currency: str) -> Iterable[str]:
         yield from (f"the discount {reason}" for reason in line.discount.problems([amount]))
 
 
-def draft_problems(
-    *,
-    due_date: date | None,
-    currency: str,
-    lines: Sequence[Line],
-    today: date,
-    description: str = "",
-    details: Details = Details(),  # noqa: B008  (immutable)
-) -> list[str]:
-    """Say everything that is wrong with a draft's content; empty when nothing is.
-
-    Args:
-        due_date: Last day for payment, in the business's calendar; None with payment terms.
-        currency: ISO 4217 code.
-        lines: The lines in order.
-        today: The business's local date.
-        description: The memo.
-        details: Everything else.
-    """
+def draft_problems(content: Content, today: date) -> list[str]:
+    """Say everything that is wrong with a draft's content by a business's day; empty if nothing."""
+    due_date, currency = content.due_date, content.currency
+    lines, details = content.lines, content.details
     problems = list(details_problems(details, due_date=due_date))
     if due_date is not None and due_date < today:
         problems.append(f"The due date {due_date} has passed; choose today or later.")
-    if len(description) > MEMO_LENGTH:
+    if len(content.description) > MEMO_LENGTH:
         problems.append(f"The description has more than {MEMO_LENGTH:,} characters.")
     if currency not in CURRENCIES:
         problems.append(f"{currency!r} is not a currency that Stripe bills in.")
@@ -279,14 +297,7 @@ NOTHING_TO_PAY = "The total is zero: there is nothing to pay, and such an invoic
 
 def billing_problems(invoice: Invoice, today: date) -> list[str]:
     """Say everything that keeps Stripe from billing a draft; empty when nothing does."""
-    problems = draft_problems(
-        due_date=invoice.due_date,
-        currency=invoice.currency,
-        lines=invoice.lines,
-        today=today,
-        description=invoice.description,
-        details=invoice.billed,
-    )
+    problems = draft_problems(replace(invoice, details=invoice.billed), today)
     problems += invoice.org_fields.problems
     if invoice.lines and invoice.total.minor == 0:
         problems.append(NOTHING_TO_PAY)

@@ -15,6 +15,7 @@ from invoicing.domain.model.invoice import Invoice, Line
 from invoicing.domain.model.invoice_details import Collection, Details, Discount
 from invoicing.domain.model.money import Money, plain
 from invoicing.domain.salesforce.line_mirror import Kept, MirroredFacts, mirror_of
+from invoicing.domain.stripe.line_facts import rates_of
 from invoicing.domain.stripe.projection import Projection
 from invoicing.domain.stripe.request_params import net_of_exclusive_tax
 from invoicing.domain.stripe.resources import Coupon, StripeLine, WholeInvoice
@@ -80,7 +81,7 @@ def billed_copy(
         payment_methods=tuple(there["payment_settings"]["payment_method_types"] or ()),
         template=(there["rendering"] or {"template": None})["template"] or "",
     )
-    by_line = {_rates_of(line) for line in lines}
+    by_line = {tuple(sorted(rates_of(line))) for line in lines}
     taxed = next(iter(by_line), ()) or tuple(rate["id"] for rate in there["default_tax_rates"])
     copy = replace(
         original,
@@ -108,11 +109,6 @@ def billed_copy(
     if not lacking and before_tax != copy.total:
         lacking.append(f"{before_tax} to pay before tax, where its lines come to {copy.total}")
     return copy, lacking
-
-
-def _rates_of(line: StripeLine) -> tuple[str, ...]:
-    taxes = line["taxes"] or ()
-    return tuple(sorted(t["tax_rate_details"]["tax_rate"] for t in taxes if t["tax_rate_details"]))
 
 
 def _taxed(

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, NamedTuple
 
-from invoicing.domain.model.invoice import Line
-from invoicing.domain.model.invoice_details import Details, Discount
+from invoicing.domain.model.invoice import Content, Line
+from invoicing.domain.model.invoice_details import CustomField, Discount
 from invoicing.domain.model.money import Money, plain
 from invoicing.domain.model.status import PaymentState, Status
 from invoicing.domain.salesforce.queries import (
@@ -198,20 +198,35 @@ LINE_FIELDS = (
 )
 LINES_QUERY = Query(LINES, LINE_FIELDS, order="Position__c, Id")
 """The part of a query of invoices that reads their lines."""
+
+
+def lines_of(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The lines of a record that was read with :data:`LINES_QUERY`."""
+    return list((record.get(LINES) or {}).get("records", []))
+
+
 SEND_ON = "Send_On__c"
-DETAIL_FIELDS = (
-    "Payment_Terms__c",
-    "PO_Number__c",
-    "Footer__c",
-    "Custom_Fields__c",
-    *DISCOUNT_FIELDS,
-    "Automatic_Tax__c",
-    "Tax_Rates__c",
-    "Collection_Method__c",
-    SEND_ON,
-    "Payment_Methods__c",
-    "Rendering_Template__c",
-)
+DRAFT_FIELDS: Mapping[str, str] = {
+    "Description__c": "description",
+    DUE_DATE: "due_date",
+    CURRENCY: "currency",
+    "Subtotal__c": "subtotal",
+    TOTAL: "total",
+}
+DETAIL_FIELDS: Mapping[str, str] = {
+    "Payment_Terms__c": "terms",
+    "PO_Number__c": "po_number",
+    "Footer__c": "footer",
+    "Custom_Fields__c": "custom_fields",
+    AUTOMATIC_TAX: "automatic_tax",
+    "Tax_Rates__c": "tax_rates",
+    "Collection_Method__c": "collection",
+    SEND_ON: "send_on",
+    "Payment_Methods__c": "payment_methods",
+    "Rendering_Template__c": "template",
+}
+"""Fields that say what a draft bills, and its details, by the attributes that they hold."""
+
 PREVIEW_FIELDS = (
     "Previewed_Total__c",
     "Previewed_Tax__c",
@@ -233,6 +248,7 @@ CONTENT_FIELDS = (
     "Bill_To__r.Email",
     f"Replaces__r.{STRIPE_ID}",
     *DETAIL_FIELDS,
+    *DISCOUNT_FIELDS,
 )
 STATE_FIELDS = (
     "Id",
@@ -299,29 +315,32 @@ KEY_LENGTH = 64
 TEXT_LENGTH = 255
 
 
-def event_fields(
-    *,
-    key: str,
-    record_id: str,
-    happened_at: datetime,
-    side: str,
-    what: str,
-    changes: str,
-    amount: float | None,
-    currency: str | None,
-    run_url: str | None,
-) -> dict[str, Any]:
-    """The Salesforce fields of an entry of a record's timeline."""
+class Entry(NamedTuple):
+    """What Salesforce gets of an entry of a record's timeline; its changes are JSON."""
+
+    key: str
+    record_id: str | None
+    happened_at: datetime
+    side: str
+    what: str
+    changes: str
+    amount: float | None
+    currency: str | None
+    run_url: str | None
+
+
+def event_fields(entry: Entry, changes: str) -> dict[str, Any]:
+    """The Salesforce fields of an entry, with its changes in words."""
     return {
-        EVENT_KEY: key,
-        "Invoice__c": record_id,
-        "Happened_At__c": stamp(happened_at),
-        "Side__c": side,
-        "What__c": what[:TEXT_LENGTH],
+        EVENT_KEY: entry.key,
+        "Invoice__c": entry.record_id,
+        "Happened_At__c": stamp(entry.happened_at),
+        "Side__c": entry.side,
+        "What__c": entry.what[:TEXT_LENGTH],
         "Changes__c": changes[:MESSAGE_LENGTH] or None,
-        "Amount__c": amount,
-        "Currency__c": currency,
-        "Run_URL__c": run_url,
+        "Amount__c": entry.amount,
+        "Currency__c": entry.currency,
+        "Run_URL__c": entry.run_url,
     }
 
 
@@ -397,44 +416,15 @@ def _discount_fields(discount: Discount | None) -> dict[str, Any]:
     }
 
 
-def header_fields(
-    *,
-    description: str,
-    due_date: date | None,
-    currency: str,
-    total: Money,
-    subtotal: Money,
-    details: Details,
-) -> dict[str, Any]:
-    """The Salesforce fields of a draft's header, and that no preview is of this content.
-
-    Args:
-        description: The memo.
-        due_date: The last day for payment.
-        currency: ISO 4217 code.
-        total: After all discounts, before taxes.
-        subtotal: Before the invoice's own discount.
-        details: Everything that is optional.
-    """
+def header_fields(content: Content) -> dict[str, Any]:
+    """The Salesforce fields of a draft's header, and that no preview is of this content."""
+    details = content.details
     return {
-        "Description__c": description,
-        "Due_Date__c": due_date.isoformat() if due_date else None,
-        "Currency__c": currency,
-        "Subtotal__c": float(subtotal.decimal),
-        "Total__c": float(total.decimal),
+        **{name: _field(getattr(content, held)) for name, held in DRAFT_FIELDS.items()},
+        **{name: _field(getattr(details, held)) for name, held in DETAIL_FIELDS.items()},
+        **_discount_fields(details.discount),
         SYNC_MESSAGE: None,
         **dict.fromkeys(PREVIEW_FIELDS),
-        "Payment_Terms__c": details.terms,
-        "PO_Number__c": details.po_number or None,
-        "Footer__c": details.footer or None,
-        "Custom_Fields__c": _field(details.custom_fields),
-        **_discount_fields(details.discount),
-        AUTOMATIC_TAX: details.automatic_tax,
-        "Tax_Rates__c": ", ".join(details.tax_rates) or None,
-        "Collection_Method__c": details.collection,
-        "Send_On__c": details.send_on.isoformat() if details.send_on else None,
-        "Payment_Methods__c": ", ".join(details.payment_methods) or None,
-        "Rendering_Template__c": details.template or None,
     }
 
 
@@ -483,7 +473,7 @@ def stamp(instant: datetime) -> str:
 
 def _field(value: Any) -> Any:
     if value is None or isinstance(value, str | bool):  # most are, of a million invoices
-        return value
+        return None if value == "" else value
     match value:
         case Money():
             return float(value.decimal)
@@ -491,8 +481,10 @@ def _field(value: Any) -> Any:
             return stamp(value)
         case date():
             return value.isoformat()
+        case (CustomField(), *_):
+            return "\n".join(f"{entry.name}: {entry.value}" for entry in value)
         case tuple():
-            return "\n".join(f"{entry.name}: {entry.value}" for entry in value) or None
+            return ", ".join(value) or None
         case _:
             return value
 

@@ -1,6 +1,6 @@
 """Accounts and invoices, read from their Salesforce records."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any
 
@@ -12,15 +12,16 @@ from invoicing.domain.model.status import Status
 from invoicing.domain.salesforce.record import (
     BILL_TO,
     CURRENCY,
+    DETAIL_FIELDS,
     DISCOUNT_FIELDS,
     EXACT_PRICE,
-    LINES,
     LOCAL_KEY,
     STATUS,
     STRIPE_ID,
     TOTAL,
     OrgCurrency,
     exact_price,
+    lines_of,
     number,
     text,
 )
@@ -61,7 +62,6 @@ def read_invoice(record: Mapping[str, Any], currency: OrgCurrency) -> Invoice:
     """
     account = read_account(record["Account__r"], currency)
     bill_to = record.get("Bill_To__r") or {}
-    lines = (record.get(LINES) or {}).get("records", [])
     status, details = Status(record[STATUS]), _read_details(record)
     due = None if details.terms and status is not Status.DRAFT else record.get("Due_Date__c")
     code, stripe_id, total = record[CURRENCY].upper(), record.get(STRIPE_ID), record.get(TOTAL)
@@ -73,7 +73,7 @@ def read_invoice(record: Mapping[str, Any], currency: OrgCurrency) -> Invoice:
         description=record.get("Description__c") or "",
         due_date=date.fromisoformat(due) if due else None,
         status=status,
-        lines=tuple(_read_line(line) for line in lines),
+        lines=tuple(_read_line(line) for line in lines_of(record)),
         email=bill_to.get("Email") or account.invoice_email,
         stripe_id=stripe_id,
         made_in_stripe=bool(stripe_id) and record.get(LOCAL_KEY) == stripe_id,
@@ -84,31 +84,37 @@ def read_invoice(record: Mapping[str, Any], currency: OrgCurrency) -> Invoice:
     )
 
 
+def _listed(value: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in value.split(",") if word.strip())
+
+
+def _read_custom_fields(value: str) -> tuple[CustomField, ...]:
+    pairs = (line.partition(":") for line in text(value).split("\n") if line.strip())
+    return tuple(CustomField(name.strip(), said.strip()) for name, _, said in pairs)
+
+
+READ: Mapping[str, Callable[[Any], Any]] = {
+    "terms": Terms,
+    "po_number": str,
+    "footer": text,
+    "custom_fields": _read_custom_fields,
+    "automatic_tax": bool,
+    "tax_rates": _listed,
+    "collection": Collection,
+    "send_on": date.fromisoformat,
+    "payment_methods": _listed,
+    "template": str,
+}
+"""How a record's value is read, by the detail that it holds."""
+
+
 def _read_details(record: Mapping[str, Any]) -> Details:
-    terms, collection = record.get("Payment_Terms__c"), record.get("Collection_Method__c")
-    send_on = record.get("Send_On__c")
-    return Details(
-        terms=Terms(terms) if terms else None,
-        po_number=record.get("PO_Number__c") or "",
-        footer=text(record.get("Footer__c")),
-        custom_fields=_read_custom_fields(text(record.get("Custom_Fields__c"))),
-        discount=_read_discount(record),
-        automatic_tax=bool(record.get("Automatic_Tax__c")),
-        tax_rates=_listed(record.get("Tax_Rates__c")),
-        collection=Collection(collection) if collection else Collection.SEND,
-        send_on=date.fromisoformat(send_on) if send_on else None,
-        payment_methods=_listed(record.get("Payment_Methods__c")),
-        template=record.get("Rendering_Template__c") or "",
-    )
-
-
-def _listed(value: str | None) -> tuple[str, ...]:
-    return tuple(word.strip() for word in (value or "").split(",") if word.strip())
-
-
-def _read_custom_fields(text: str) -> tuple[CustomField, ...]:
-    pairs = (line.partition(":") for line in text.split("\n") if line.strip())
-    return tuple(CustomField(name.strip(), value.strip()) for name, _, value in pairs)
+    values = {
+        held: READ[held](value)
+        for name, held in DETAIL_FIELDS.items()
+        if (value := record.get(name))
+    }
+    return Details(discount=_read_discount(record), **values)
 
 
 def _read_discount(record: Mapping[str, Any]) -> Discount | None:

@@ -89,11 +89,6 @@ def line_facts(
     pricing = line["pricing"]
     product = pricing["price_details"]["product"] if pricing and pricing["price_details"] else ""
     price = pricing["unit_amount_decimal"] if pricing else None
-    taxed = {
-        tax["tax_rate_details"]["tax_rate"]
-        for tax in line["taxes"] or ()
-        if tax["tax_rate_details"]
-    }
     return LineFacts(
         line["metadata"].get(LINE_KEY, ""),
         line["description"] or "",
@@ -108,8 +103,14 @@ def line_facts(
             for cut in line["discount_amounts"] or ()
             if cut["discount"] in line["discounts"]
         ),
-        () if rates is None else tuple(sorted(taxed - {*rates})),
+        () if rates is None else tuple(sorted(rates_of(line) - {*rates})),
     )
+
+
+def rates_of(line: StripeLine) -> set[str]:
+    """The tax rates that a line in Stripe is taxed by."""
+    details = (tax["tax_rate_details"] for tax in line["taxes"] or ())
+    return {each["tax_rate"] for each in details if each}
 
 
 def lines_apart(

@@ -12,6 +12,7 @@ from invoicing.domain.model.dates import local_date, moment
 from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.model.invoice_details import PO_NUMBER, Collection, CustomField
 from invoicing.domain.model.money import Money
+from invoicing.domain.model.record_ids import same_id
 from invoicing.domain.model.status import PaymentState, Status
 from invoicing.domain.stripe.canonical_page_links import page_of
 from invoicing.domain.stripe.payment_facts import NO_PAYMENT_FACTS, PaymentFacts
@@ -164,7 +165,7 @@ def _payment_problem(invoice: StripeInvoice, currency: str, known: PaymentFacts)
 
 def is_same_org(org_id: str | None, org: str) -> bool:
     """Whether an org's id, of 15 or 18 characters, is that of an org."""
-    return (org_id or "")[:15] == org[:15]
+    return same_id(org_id or "", org)
 
 
 def replaced(invoice: StripeInvoice) -> str | None:

@@ -11,7 +11,7 @@ from decimal import Decimal
 from functools import lru_cache
 from itertools import groupby
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from invoicing.domain.model.fingerprint import fingerprint
@@ -22,65 +22,8 @@ from invoicing.domain.salesforce.line_mirror import Kept
 from invoicing.domain.stripe.projection import Projection, is_same_org, project
 from invoicing.domain.stripe.resources import ListedInvoice
 
-
-class StripeRow(NamedTuple):
-    """The columns of :class:`~invoicing.ledger.models.StagedStripe`, in its order."""
-
-    stripe_id: str
-    created: int
-    record_id: str | None
-    customer_id: str | None
-    status: str
-    number: str | None
-    total: int
-    amount_paid: int
-    amount_remaining: int
-    payment_state: str
-    overdue: bool
-    account_id: str | None = None
-    credited: int = 0
-    digest: str = ""
-    draft_digest: str | None = None
-    lines: int | None = None
-    lines_amount: int = 0
-
-
-class SalesforceRow(NamedTuple):
-    """The columns of :class:`~invoicing.ledger.models.StagedSalesforce`, in its order.
-
-    Nothing is compared where the org keeps nothing: that is None.
-    """
-
-    record_id: str
-    stripe_id: str
-    account_id: str | None
-    name: str
-    status: str
-    number: str | None
-    total: int | None
-    amount_paid: int | None
-    amount_remaining: int | None
-    payment_state: str | None
-    overdue: bool
-    sync_state: str | None
-    credited: int | None = 0
-    made_here: bool = False
-    digest: str = ""
-    refunded: int | None = None
-    disputed: int | None = None
-    dispute_status: str | None = None
-    payment_problem: str | None = None
-    sent: bool | None = None
-
-
-class LinesRow(NamedTuple):
-    """The columns of :class:`~invoicing.ledger.models.StagedLines`, in its order."""
-
-    line_id: str
-    record_id: str
-    lines: int
-    amount: int
-
+Row = dict[str, Any]
+"""A row of a staged table, by column."""
 
 NOT_ON_THE_PAGE = (
     *(record.STATUS, "Payment_State__c", record.OVERDUE),
@@ -117,34 +60,37 @@ class RecordComparison:
 
 def stripe_rows(
     day: date, zone: ZoneInfo, org: str, stripe_account: str, comparison: RecordComparison
-) -> Callable[[ListedInvoice], StripeRow]:
-    """Function that stages Stripe's invoices on a business day; only one org's Accounts count."""
+) -> Callable[[ListedInvoice], Row]:
+    """Function that makes the row of :class:`~invoicing.ledger.models.StagedStripe`.
 
-    def row(invoice: ListedInvoice) -> StripeRow:
+    On a business day; only one org's Accounts count.
+    """
+
+    def row(invoice: ListedInvoice) -> Row:
         seen = project(invoice, today=day, zone=zone)
         fields = record.projected_fields(
             seen, stripe_account, whole=True, lengths=comparison.lengths
         )
         is_draft = seen.status is Status.DRAFT
-        return StripeRow(
-            seen.stripe_id,
-            invoice["created"],
-            seen.record_id,
-            seen.customer_id,
-            seen.status.value,
-            seen.number,
-            invoice["total"],
-            invoice["amount_paid"],
-            invoice["amount_remaining"],
-            seen.payment_state.value,
-            seen.overdue,
-            seen.account_id if is_same_org(seen.org_id, org) else None,
-            seen.credited.minor if seen.credited else 0,
-            comparison.digest(fields),
-            comparison.digest(fields, of_draft=True) if is_draft else None,
-            _lines_in_stripe(invoice, seen, comparison.lines),
-            invoice["subtotal"] + _line_discounts(invoice),
-        )
+        return {
+            "stripe_id": seen.stripe_id,
+            "created": invoice["created"],
+            "record_id": seen.record_id,
+            "customer_id": seen.customer_id,
+            "status": seen.status.value,
+            "number": seen.number,
+            "total": invoice["total"],
+            "amount_paid": invoice["amount_paid"],
+            "amount_remaining": invoice["amount_remaining"],
+            "payment_state": seen.payment_state.value,
+            "overdue": seen.overdue,
+            "account_id": seen.account_id if is_same_org(seen.org_id, org) else None,
+            "credited": seen.credited.minor if seen.credited else 0,
+            "digest": comparison.digest(fields),
+            "draft_digest": comparison.digest(fields, of_draft=True) if is_draft else None,
+            "lines": _lines_in_stripe(invoice, seen, comparison.lines),
+            "lines_amount": invoice["subtotal"] + _line_discounts(invoice),
+        }
 
     return row
 
@@ -178,8 +124,12 @@ QUERIED_FIELDS = (*FIELDS, *record.MIRRORED_FIELDS)
 
 def salesforce_rows(
     records: Iterable[Sequence[str]], comparison: RecordComparison
-) -> Iterator[SalesforceRow]:
-    """Rows of records, from Bulk's texts in the order of :data:`QUERIED_FIELDS`."""
+) -> Iterator[Row]:
+    """Rows of :class:`~invoicing.ledger.models.StagedSalesforce`.
+
+    From Bulk's texts in the order of :data:`QUERIED_FIELDS`. Where the org keeps nothing there is
+    None, and nothing is compared.
+    """
     for texts in records:
         yield _salesforce_row(dict(zip(QUERIED_FIELDS, texts, strict=True)), comparison)
 
@@ -208,34 +158,34 @@ def as_written(
         yield [text or "" for text in seen.values()]
 
 
-def _salesforce_row(texts: Mapping[str, str], comparison: RecordComparison) -> SalesforceRow:
+def _salesforce_row(texts: Mapping[str, str], comparison: RecordComparison) -> Row:
     currency, stripe_id = texts[record.CURRENCY], texts[record.STRIPE_ID]
     made_here = texts[record.STATUS] == Status.DRAFT and texts[record.LOCAL_KEY] != stripe_id
     credited, refunded, disputed, dispute, problem, sent = (
         texts[name] if name in comparison.keeps else None for name in WHERE_KEPT
     )
-    return SalesforceRow(
-        texts["Id"],
-        stripe_id,
-        texts["Account__c"] or None,
-        texts["Name"],
-        texts[record.STATUS],
-        texts["Number__c"] or None,
-        _minor(texts[record.TOTAL], currency),
-        _minor(texts["Amount_Paid__c"], currency),
-        _minor(texts["Amount_Remaining__c"], currency),
-        texts["Payment_State__c"] or None,
-        texts[record.OVERDUE] == "true",
-        texts[record.SYNC_STATE] or None,
-        _given_back(credited, currency),
-        made_here,
-        comparison.digest(texts, of_draft=made_here),
-        _given_back(refunded, currency),
-        _given_back(disputed, currency),
-        dispute,
-        problem,
-        None if sent is None else sent != "",
-    )
+    return {
+        "record_id": texts["Id"],
+        "stripe_id": stripe_id,
+        "account_id": texts["Account__c"] or None,
+        "name": texts["Name"],
+        "status": texts[record.STATUS],
+        "number": texts["Number__c"] or None,
+        "total": _minor(texts[record.TOTAL], currency),
+        "amount_paid": _minor(texts["Amount_Paid__c"], currency),
+        "amount_remaining": _minor(texts["Amount_Remaining__c"], currency),
+        "payment_state": texts["Payment_State__c"] or None,
+        "overdue": texts[record.OVERDUE] == "true",
+        "sync_state": texts[record.SYNC_STATE] or None,
+        "credited": _given_back(credited, currency),
+        "made_here": made_here,
+        "digest": comparison.digest(texts, of_draft=made_here),
+        "refunded": _given_back(refunded, currency),
+        "disputed": _given_back(disputed, currency),
+        "dispute_status": dispute,
+        "payment_problem": problem,
+        "sent": None if sent is None else sent != "",
+    }
 
 
 def _given_back(text: str | None, currency: str) -> int | None:
@@ -256,8 +206,11 @@ QUERIED_LINE_FIELDS = (
 """The fields of lines that Salesforce is asked for."""
 
 
-def lines_rows(lines: Iterable[Sequence[str]], kept: Kept) -> Iterator[LinesRow]:
-    """Rows of lines, those that come one after another and are of one invoice put together."""
+def lines_rows(lines: Iterable[Sequence[str]], kept: Kept) -> Iterator[Row]:
+    """Rows of :class:`~invoicing.ledger.models.StagedLines`.
+
+    Lines that come one after another and are of one invoice are put together.
+    """
     for record_id, some in groupby(lines, itemgetter(1)):
         first, checksum, amount = "", 0, 0
         for line_id, _, key, text, name, quantity, price, exact, whole, product, currency in some:
@@ -267,4 +220,4 @@ def lines_rows(lines: Iterable[Sequence[str]], kept: Kept) -> Iterator[LinesRow]
             )
             first, checksum = first or line_id, checksum + facts.checksum
             amount += facts.amount
-        yield LinesRow(first, record_id, checksum, amount)
+        yield {"line_id": first, "record_id": record_id, "lines": checksum, "amount": amount}

@@ -28,6 +28,7 @@ from invoicing.ledger.inbox import EventFilter
 from invoicing.ledger.models import Event, Intent, Lease, RequestRecord
 from invoicing.ledger.run_durations import EndedRun
 from invoicing.settings import settings
+from tests.leases import acquire, release
 
 pytestmark = pytest.mark.usefixtures("ledger_url")
 
@@ -73,31 +74,31 @@ def test_migrating_twice_changes_nothing() -> None:
 
 def test_one_run_at_a_time_holds_an_invoice() -> None:
     """The owner may renew, others wait until release or expiry."""
-    leases.acquire("invoice", "first")
-    leases.acquire("invoice", "first")
+    acquire("invoice", "first")
+    acquire("invoice", "first")
     with pytest.raises(Busy, match="Another run is working on this invoice"):
-        leases.acquire("invoice", "second", what="this invoice")
+        acquire("invoice", "second", what="this invoice")
     age(Lease, expires_at=datetime.now(UTC) - timedelta(seconds=1))
-    leases.acquire("invoice", "second", what="this invoice")
-    leases.release("invoice", "first")
+    acquire("invoice", "second", what="this invoice")
+    release("invoice", "first")
     assert leases.held("invoice", "second")
-    leases.release("invoice", "second")
+    release("invoice", "second")
     assert not leases.held("invoice", "second")
 
 
 def test_a_long_lease_is_not_shortened_by_being_renewed() -> None:
     """Whoever took it for an hour has it for an hour, whatever step asks for it meanwhile."""
-    leases.acquire("invoice", "me", seconds=3600)
+    acquire("invoice", "me", seconds=3600)
     until = leases.expiry("invoice")
-    leases.acquire("invoice", "me")
+    acquire("invoice", "me")
     leases.renew("me")
     assert leases.expiry("invoice") == until
 
 
 def test_several_leases_at_once() -> None:
     """What is free is taken, what was ours is kept, what another has is said to be busy."""
-    leases.acquire("ours", "me")
-    leases.acquire("theirs", "somebody")
+    acquire("ours", "me")
+    acquire("theirs", "somebody")
     taken, busy = leases.acquire_all(["free", "ours", "theirs"], "me")
     assert (taken, set(busy)) == ({"free"}, {"theirs"})
     leases.release_all(taken, "me")
@@ -109,7 +110,7 @@ def test_of_many_at_once_one_gets_the_lease() -> None:
 
     def press(number: int) -> bool:
         try:
-            leases.acquire("invoice", f"run-{number}")
+            acquire("invoice", f"run-{number}")
         except Busy:
             return False
         return True
@@ -431,7 +432,7 @@ def test_a_handler_that_lives_keeps_its_events_and_leases() -> None:
     [mine] = inbox.claim("living", account_id="acct_1", limit=1)
     [theirs] = inbox.claim("dead", account_id="acct_1", limit=1)
     for subject, owner in (("mine", "living"), ("theirs", "dead")):
-        leases.acquire(subject, owner)
+        acquire(subject, owner)
     past = datetime.now(UTC) - timedelta(seconds=1)
     age(Event, lease_expires_at=past)
     age(Lease, expires_at=past)

@@ -8,31 +8,62 @@ import pytest
 
 from invoicing.domain.stripe.payment_facts import PaymentFacts
 from invoicing.domain.sync.drift_kinds import Kind
-from invoicing.domain.sync.staged_rows import LinesRow, SalesforceRow, StripeRow
+from invoicing.domain.sync.staged_rows import Row
 from invoicing.errors import Superseded
 from invoicing.ledger import drift, links, payment_facts, staging, sync_history
-from invoicing.ledger.models import SyncWindow
+from invoicing.ledger.models import (
+    InvoiceLink,
+    StagedSalesforce,
+    StagedStripe,
+    SyncWindow,
+)
 
 DAY = 86_400
 
 
-def stripe_row(name: str, created: int = staging.STRIPE_BEGAN + DAY, **changes: Any) -> StripeRow:
+def stripe_row(name: str, created: int = staging.STRIPE_BEGAN + DAY, **changes: Any) -> Row:
     """An open invoice over 10."""
-    row = StripeRow(f"in_{name}", created, None, "cus_1", "Open", name, 10, 0, 10, "Unpaid", False)
-    return row._replace(**({"lines": 0} | changes))
-
-
-def record_row(name: str, **changes: Any) -> SalesforceRow:
-    """The record of an open invoice over 10."""
-    row = SalesforceRow(
-        f"a0{name}", f"in_{name}", "001", name, "Open", name, 10, 0, 10, "Unpaid", False, "Clean"
+    row = StagedStripe(
+        stripe_id=f"in_{name}",
+        created=created,
+        customer_id="cus_1",
+        status="Open",
+        number=name,
+        total=10,
+        amount_paid=0,
+        amount_remaining=10,
+        payment_state="Unpaid",
+        overdue=False,
+        lines=0,
     )
-    return row._replace(**changes)
+    return row.model_dump() | changes
 
 
-def stage(
-    rows: list[StripeRow], records: list[SalesforceRow], lines: Sequence[LinesRow] = ()
-) -> str:
+def record_row(name: str, **changes: Any) -> Row:
+    """The record of an open invoice over 10."""
+    row = StagedSalesforce(
+        record_id=f"a0{name}",
+        stripe_id=f"in_{name}",
+        account_id="001",
+        name=name,
+        status="Open",
+        number=name,
+        total=10,
+        amount_paid=0,
+        amount_remaining=10,
+        payment_state="Unpaid",
+        sync_state="Clean",
+        credited=0,
+    )
+    return row.model_dump() | changes
+
+
+def lines_row(line: str, record: str, lines: int, amount: int) -> Row:
+    """Lines of a record."""
+    return {"line_id": line, "record_id": record, "lines": lines, "amount": amount}
+
+
+def stage(rows: list[Row], records: list[Row], lines: Sequence[Row] = ()) -> str:
     """Stage both sides as a full sync; its id."""
     sync = staging.begin("run", dry_run=False)
     [window] = staging.take("reader")
@@ -86,9 +117,9 @@ def test_details_and_lines_are_compared(ledger_url: str) -> None:
     """Whatever has no kind of its own; lines by what a page says, or by what was read before."""
     links.remember_written(
         [
-            links.LastWrite("in_read", "a0read", lines=7),
-            links.LastWrite("in_reread", "a0reread", lines=7),
-            links.LastWrite("in_mailed", "a0mailed"),
+            InvoiceLink(stripe_id="in_read", record_id="a0read", lines=7),
+            InvoiceLink(stripe_id="in_reread", record_id="a0reread", lines=7),
+            InvoiceLink(stripe_id="in_mailed", record_id="a0mailed"),
         ]
     )
     links.mark_sent("in_mailed", datetime.now(UTC))
@@ -111,7 +142,7 @@ def test_details_and_lines_are_compared(ledger_url: str) -> None:
         stripe_row("moved", status="Draft", digest="b", draft_digest="d"),
         stripe_row("theirs", status="Draft", digest="b", draft_digest="c", lines=7),
     ]
-    records = [record_row(row.stripe_id[3:], status=row.status) for row in rows]
+    records = [record_row(row["number"], status=row["status"]) for row in rows]
     changes: dict[str, Any] = {
         "both": {"status": "Open"},
         "mailed": {"sent": False},
@@ -122,15 +153,15 @@ def test_details_and_lines_are_compared(ledger_url: str) -> None:
         "moved": {"made_here": True, "digest": "c"},
         "theirs": {"digest": "b"},
     }
-    records = [row._replace(**changes.get(row.name, {})) for row in records]
+    records = [row | changes.get(row["name"], {}) for row in records]
     lines = [
-        LinesRow("1", "a0same", 3, 5),
-        LinesRow("2", "a0same", 4, 5),
-        LinesRow("3", "a0link", 6, 10),
-        LinesRow("4", "a0read", 7, 10),
-        LinesRow("5", "a0reread", 8, 10),
-        LinesRow("6", "a0sum", 8, 9),
-        LinesRow("7", "a0unread", 8, 10),
+        lines_row("1", "a0same", 3, 5),
+        lines_row("2", "a0same", 4, 5),
+        lines_row("3", "a0link", 6, 10),
+        lines_row("4", "a0read", 7, 10),
+        lines_row("5", "a0reread", 8, 10),
+        lines_row("6", "a0sum", 8, 9),
+        lines_row("7", "a0unread", 8, 10),
     ]
     sync = stage(rows, records, lines)
     drift.find(sync)
@@ -167,7 +198,7 @@ def test_drift_comes_in_chunks_by_account_until_something_is_done_about_it(ledge
     assert sorted(left) == ["in_2", "in_3", "in_4"]
 
 
-def read(window: SyncWindow, *rows: StripeRow, at_end: bool = False) -> None:
+def read(window: SyncWindow, *rows: Row, at_end: bool = False) -> None:
     """Stage a page of a window."""
     window.pages += 1
     staging.advance(window, rows, at_end=at_end)

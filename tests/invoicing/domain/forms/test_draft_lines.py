@@ -8,7 +8,7 @@ import pytest
 from invoicing.domain.forms.draft_lines import changed_lines, new_lines
 from invoicing.domain.forms.parameters import LineChange, LineItem
 from invoicing.domain.forms.price_book import PriceBook, PriceBookEntry
-from invoicing.domain.model.invoice import draft_problems
+from invoicing.domain.model.invoice import Content, draft_problems
 from invoicing.domain.model.money import plain
 
 TODAY = date(2026, 11, 23)
@@ -62,9 +62,8 @@ def test_every_mistake_is_named_in_one_go() -> None:
         BOOK,
         key="k",
     )
-    problems += draft_problems(
-        due_date=date(2026, 11, 22), currency="USD", lines=lines, today=TODAY
-    )
+    content = Content(due_date=date(2026, 11, 22), currency="USD", lines=tuple(lines))
+    problems += draft_problems(content, TODAY)
     said = "\n".join(problems)
     for part in (
         "'Moon' is not in the USD price book",
@@ -80,17 +79,18 @@ def test_every_mistake_is_named_in_one_go() -> None:
 
 def test_no_lines_and_too_many_lines() -> None:
     """Nothing to bill, or more than Stripe takes."""
-    none = draft_problems(due_date=TODAY, currency="USD", lines=[], today=TODAY)
+    none = draft_problems(Content(due_date=TODAY, currency="USD"), TODAY)
     assert none == ["The invoice has no lines; add at least one."]
     lines, _ = new_lines([LineItem(product="Seat")] * 251, BOOK, key="k")
-    [many] = draft_problems(due_date=TODAY, currency="USD", lines=lines, today=TODAY)
+    [many] = draft_problems(Content(due_date=TODAY, currency="USD", lines=tuple(lines)), TODAY)
     assert "251 lines; Stripe allows 250" in many
 
 
 def test_krona_goes_by_whole_units() -> None:
     """An amount that Stripe would refuse is refused here, in words."""
     lines, _ = new_lines([LineItem(product="Seat", unit_price="10.50")], BOOK, key="k")
-    [problem] = draft_problems(due_date=TODAY, currency="ISK", lines=lines, today=TODAY)
+    content = Content(due_date=TODAY, currency="ISK", lines=tuple(lines))
+    [problem] = draft_problems(content, TODAY)
     assert "10.50 ISK cannot be charged; ISK goes in steps of 1.00 ISK" in problem
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from invoicing.domain.model.invoice import Line, draft_problems
+from invoicing.domain.model.invoice import Content, Line, draft_problems
 from invoicing.domain.model.invoice_details import Details, Discount, Terms
 from invoicing.domain.model.money import CURRENCIES, Money, chargeable_step
 from invoicing.domain.salesforce.record import line_fields
@@ -50,10 +50,7 @@ def test_a_price_is_read_with_two_decimals_or_more(price: float, read: str) -> N
 def right(line: Line, currency: str) -> bool:
     """Whether such a line may be raised."""
     terms = Details(terms=Terms.NET_30)
-    lines = [line]
-    return not draft_problems(
-        due_date=None, currency=currency, lines=lines, today=TODAY, details=terms
-    )
+    return not draft_problems(Content(currency=currency, lines=(line,), details=terms), TODAY)
 
 
 @pytest.mark.parametrize("currency", sorted(CURRENCIES))
