@@ -413,7 +413,8 @@ class Settings(BaseSettings):
     prefect_api_url: str = Field(
         "http://127.0.0.1:4200/api",
         validation_alias=AliasChoices("prefect_api_url", "PREFECT_API_URL"),
-        description="Prefect's REST API; the same variable that Prefect itself reads.",
+        description="Prefect's REST API; the same variable that Prefect itself reads. Its own "
+        "programs, the worker above all, begin a server of their own where it is not set.",
     )
     prefect_api_auth: SecretStr | None = Field(
         None,

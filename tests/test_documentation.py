@@ -178,6 +178,11 @@ def test_the_page_of_settings_is_current() -> None:
     assert [v.name for v in variables() if not v.description] == []
 
 
+def test_a_filled_in_example_names_the_server_to_prefects_own_programs() -> None:
+    """They know no default of ours, and would begin a server of their own."""
+    assert "\nPREFECT_API_URL=http://127.0.0.1:4200/api\n" in example()
+
+
 @pytest.mark.parametrize("name", REFERENCE)
 def test_the_reference_is_current(name: str) -> None:
     """It is what `make docs` writes."""

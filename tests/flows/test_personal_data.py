@@ -233,7 +233,7 @@ def test_a_customer_is_erased_everywhere_and_no_other(
 def test_a_customer_is_found_by_the_name_that_it_had(
     paid: str, office: Office, org: Org, dashboard: stripe.StripeClient
 ) -> None:
-    """Stripe and Salesforce are erased first; what was typed into forms has the name from before."""
+    """Stripe and Salesforce are erased first; what was typed into forms has the former name."""
     typed = [
         office.run(preview_invoice, invoice=name) for name in (ACME, "billing@acme.example.com")
     ]
