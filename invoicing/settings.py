@@ -11,6 +11,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from decimal import Decimal
 from difflib import get_close_matches
 from functools import lru_cache
@@ -34,6 +35,8 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 from invoicing.errors import Misconfigured
 
@@ -46,6 +49,9 @@ FILE = "INVOICING_ENV_FILE"
 
 ELSEWHERE = ("INVOICING_AUTOMATIONS_", "INVOICING_NOTIFICATIONS_", "INVOICING_QUEUES_")
 """Groups that are read where they are declared, by :func:`read`."""
+
+LEDGER_DRIVERS = frozenset(["sqlite", "postgresql", "postgresql+psycopg"])
+"""Databases that can be the ledger, as SQLAlchemy calls them."""
 
 Item = TypeVar("Item")
 Read = TypeVar("Read", bound=BaseSettings)
@@ -197,11 +203,27 @@ class Ledger(BaseModel):
     """The database that remembers what was intended and what was done."""
 
     url: str = Field(
-        "sqlite:///.invoicing/ledger.db", description="SQLAlchemy URL: SQLite or PostgreSQL."
+        "sqlite:///.invoicing/ledger.db",
+        description="SQLAlchemy URL: SQLite or PostgreSQL.",
+        repr=False,  # it may hold a password
     )
     event_body_days: int = Field(
         90, ge=1, description="Days for which the bodies of processed events are kept."
     )
+
+    @field_validator("url")
+    @classmethod
+    def _of_a_database_that_serves(cls, url: str) -> str:
+        with suppress(ArgumentError, ValueError):
+            parsed = make_url(url)
+            if parsed.drivername in LEDGER_DRIVERS and not (
+                parsed.host and parsed.get_backend_name() == "sqlite"
+            ):
+                return url
+        raise ValueError(
+            "write it like sqlite:////var/lib/invoicing/ledger.db or "
+            "postgresql://user:password@host/database, with %40 for an @ in the password"
+        )
 
 
 def _fit_for_a_path(token: SecretStr) -> SecretStr:
