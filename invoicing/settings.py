@@ -222,7 +222,8 @@ class Ledger(BaseModel):
                 return url
         raise ValueError(
             "write it like sqlite:////var/lib/invoicing/ledger.db or "
-            "postgresql://user:password@host/database, with %40 for an @ in the password"
+            "postgresql://invoicing@host/database; a password stands behind the user and a colon, "
+            "with %40 for an @ in it"
         )
 
 

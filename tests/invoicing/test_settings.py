@@ -142,13 +142,13 @@ def test_live_keys_do_not_go_over_plain_http(
 @pytest.mark.parametrize(
     "url",
     [
-        *("postgresq://u:s3cret@h/x", "postgresql://u:s3cret@h:bad/x", "u:s3cret"),
-        *("postgresql+asyncpg://u:s3cret@h/x", "sqlite://ledger.db", "mysql://u:s3cret@h/x"),
+        *("postgre://u:{}@h/x", "postgresql://u:{}@h:bad/x", "u:{}"),
+        *("postgresql+asyncpg://u:{}@h/x", "sqlite://ledger.db", "mysql://u:{}@h/x"),
     ],
 )
 def test_an_address_of_the_ledger_that_is_none(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is said how to write one, and not what was written: a password may be in it."""
-    said = told(monkeypatch, LEDGER__URL=url)
+    said = told(monkeypatch, LEDGER__URL=url.format("s3cret"))
     assert "INVOICING_LEDGER__URL: write it like sqlite:////var/lib/invoicing/ledger.db" in said
     assert "s3cret" not in said
 
