@@ -18,6 +18,11 @@ from invoicing.settings import FILE, PREFIX, Settings
 
 API = "PREFECT_API_URL"
 OURS = (PREFIX, "PREFECT_API_")
+BESIDES = Path(".env")
+"""What Prefect's programs read besides, from the folder that they are started in.
+
+Source: ``prefect.settings.base`` (``env_file``)
+"""
 
 
 def environment(file: Path, inherited: Mapping[str, str]) -> dict[str, str]:
@@ -41,6 +46,8 @@ def main() -> None:
     file, *command = Path(sys.argv[1]), *sys.argv[2:]
     if not file.is_file():
         sys.exit(f"There is no file {file}.")
+    if BESIDES.is_file() and not BESIDES.samefile(file):
+        sys.exit(f"Prefect would read {BESIDES} here as well as {file}: give it another name.")
     variables = environment(file, os.environ)
     try:
         os.execvpe(command[0], command, variables)  # noqa: S606  what was asked for

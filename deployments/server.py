@@ -1,9 +1,9 @@
 """The Prefect server, closed by default: ``python -m deployments.server --host 127.0.0.1``.
 
-What ``prefect server start`` runs, with five differences: beyond this machine it does not start
-without a password, its API answers the pages of its own UI and no others, its files are readable by
-their owner only, it knows after a restart which slots are taken, and it reports nothing to the
-makers of Prefect. Each setting of Prefect's own goes before.
+What ``prefect server start`` runs, with six differences: beyond this machine it does not start
+without a password, its API answers the pages of its own UI and no others, its messages link to that
+UI, its files are readable by their owner only, it knows after a restart which slots are taken, and
+it reports nothing to the makers of Prefect. Each setting of Prefect's own goes before.
 """
 
 import argparse
@@ -18,6 +18,9 @@ from invoicing.settings import is_loopback
 ORIGINS = ("PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS", "PREFECT_SERVER_CORS_ALLOWED_ORIGINS")
 UI_API = ("PREFECT_SERVER_UI_API_URL", "PREFECT_UI_API_URL")
 """Both names of a setting of Prefect's."""
+
+UI = "PREFECT_UI_URL"
+"""Where messages find pages of runs; without it, they say ``None`` in place of a link."""
 
 LEASES = "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE"
 LEASES_ON_DISK = "prefect.server.concurrency.lease_storage.filesystem"
@@ -34,7 +37,8 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=4200)
     asked, others = parser.parse_known_args()
-    settings = get_current_settings().server
+    given = get_current_settings()
+    settings = given.server
     if not is_loopback(asked.host) and not settings.api.auth_string:
         sys.exit(
             f"The Prefect server does not start on {asked.host} without a password: whoever "
@@ -43,9 +47,12 @@ def main() -> None:
             "same for workers, receiver and deploying."
         )
     os.umask(0o077)
+    ui_api = next((os.environ[name] for name in UI_API if name in os.environ), None)
+    origin = own_origin(asked.host, asked.port, ui_api)
     if not any(name in os.environ for name in ORIGINS):
-        ui_api = next((os.environ[name] for name in UI_API if name in os.environ), None)
-        os.environ[ORIGINS[0]] = own_origin(asked.host, asked.port, ui_api)
+        os.environ[ORIGINS[0]] = origin
+    if "ui_url" not in given.model_fields_set:
+        os.environ[UI] = origin
     if settings.concurrency.lease_storage.endswith(".memory"):
         os.environ[LEASES] = LEASES_ON_DISK
     if "analytics_enabled" not in settings.model_fields_set:

@@ -33,6 +33,10 @@ EXAMPLE_HEAD = """# Written by `make docs`. Copy it, and fill in what has no val
 """
 
 
+SAID = {"PREFECT_API_URL"}
+"""Variables with a default of ours that programs of others do not know."""
+
+
 @dataclass(frozen=True)
 class Variable:
     """A variable of the environment."""
@@ -42,6 +46,14 @@ class Variable:
     description: str
     needed: bool = False
     in_file: bool = True
+
+    @property
+    def line(self) -> str:
+        """Its line of the file: to be filled in, said, or left as it is."""
+        if self.needed:
+            return f"{self.name}="
+        said = "" if self.name in SAID else "# "
+        return f"{said}{self.name}={self.default.strip('`')}"
 
 
 def variables() -> list[Variable]:
@@ -74,12 +86,8 @@ def page() -> str:
 
 def example() -> str:
     """The file `.env.example`: what is needed to be filled in, the rest with its defaults."""
-    lines = [EXAMPLE_HEAD]
-    for variable in filter(lambda each: each.in_file, variables()):
-        given = "" if variable.needed else "# "
-        value = "" if variable.needed else variable.default.strip("`")
-        lines.append(f"# {variable.description}\n{given}{variable.name}={value}\n")
-    return "\n".join(lines)
+    shown = (f"# {each.description}\n{each.line}\n" for each in variables() if each.in_file)
+    return "\n".join([EXAMPLE_HEAD, *shown])
 
 
 def _of(model: type[BaseModel], prefix: str) -> Iterator[Variable]:

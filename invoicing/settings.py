@@ -11,6 +11,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from decimal import Decimal
 from difflib import get_close_matches
 from functools import lru_cache
@@ -34,6 +35,8 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 from invoicing.errors import Misconfigured
 
@@ -46,6 +49,9 @@ FILE = "INVOICING_ENV_FILE"
 
 ELSEWHERE = ("INVOICING_AUTOMATIONS_", "INVOICING_NOTIFICATIONS_", "INVOICING_QUEUES_")
 """Groups that are read where they are declared, by :func:`read`."""
+
+LEDGER_DRIVERS = frozenset(["sqlite", "postgresql", "postgresql+psycopg"])
+"""Databases that can be the ledger, as SQLAlchemy calls them."""
 
 Item = TypeVar("Item")
 Read = TypeVar("Read", bound=BaseSettings)
@@ -198,13 +204,28 @@ class Ledger(BaseModel):
 
     url: str = Field(
         "sqlite:///.invoicing/ledger.db",
-        pattern=r"^(sqlite|postgresql(\+psycopg)?)://",
         description="SQLAlchemy URL: SQLite or PostgreSQL.",
         examples=["postgresql://db.example.com/invoicing"],
+        repr=False,  # it may hold a password
     )
     event_body_days: int = Field(
         90, ge=1, description="Days for which the bodies of processed events are kept."
     )
+
+    @field_validator("url")
+    @classmethod
+    def _of_a_database_that_serves(cls, url: str) -> str:
+        with suppress(ArgumentError, ValueError):
+            parsed = make_url(url)
+            if parsed.drivername in LEDGER_DRIVERS and not (
+                parsed.host and parsed.get_backend_name() == "sqlite"
+            ):
+                return url
+        raise ValueError(
+            "write it like sqlite:////var/lib/invoicing/ledger.db or "
+            "postgresql://invoicing@host/database; a password stands behind the user and a colon, "
+            "with %40 for an @ in it"
+        )
 
 
 def _fit_for_a_path(token: SecretStr) -> SecretStr:
@@ -416,7 +437,8 @@ class Settings(BaseSettings):
     prefect_api_url: str = Field(
         "http://127.0.0.1:4200/api",
         validation_alias=AliasChoices("prefect_api_url", "PREFECT_API_URL"),
-        description="Prefect's REST API; the same variable that Prefect itself reads.",
+        description="Prefect's REST API; the same variable that Prefect itself reads. Its own "
+        "programs, the worker above all, begin a server of their own where it is not set.",
     )
     prefect_api_auth: SecretStr | None = Field(
         None,

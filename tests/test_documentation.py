@@ -93,6 +93,20 @@ def test_files_that_are_named_exist(path: Path) -> None:
             assert (ROOT / name).exists(), f"{name} is not there"
 
 
+def test_files_that_comments_name_exist() -> None:
+    """In what is read by whoever runs it: deployments, compose files, units, the Makefile."""
+    folders = (ROOT / "deployments" / name for name in ("containers", "prometheus", "systemd"))
+    files = [
+        ROOT / "prefect.yaml",
+        ROOT / "Makefile",
+        *(f for each in folders for f in each.iterdir()),
+    ]
+    path = re.compile(r"(?<![/\w])(?:tasks|invoicing|flows|deployments|docs)/[\w./-]+\.\w+")
+    named = {found for file in files for found in path.findall(file.read_text(encoding="utf-8"))}
+    assert named
+    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+
+
 @current_pages
 def test_flows_that_are_named_are_deployed(path: Path) -> None:
     """What `prefect deployment run` names can be run, and so can a flow that a table names."""
@@ -162,6 +176,11 @@ def test_the_page_of_settings_is_current() -> None:
     assert READ[ROOT / "docs/settings.md"] == page()
     assert (ROOT / ".env.example").read_text(encoding="utf-8") == example()
     assert [v.name for v in variables() if not v.description] == []
+
+
+def test_a_filled_in_example_names_the_server_to_prefects_own_programs() -> None:
+    """They know no default of ours, and would begin a server of their own."""
+    assert "\nPREFECT_API_URL=http://127.0.0.1:4200/api\n" in example()
 
 
 @pytest.mark.parametrize("name", REFERENCE)

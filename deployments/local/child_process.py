@@ -119,6 +119,7 @@ class Service:
     def _start(self, listener: socket.socket | None) -> subprocess.Popen[bytes]:
         handed = [listener.fileno()] if listener else []
         command = [*self._command, *(f"--fd={number}" for number in handed)]
+        self.log.touch(0o600)
         with self.log.open("ab") as log, listener or nullcontext():
             return subprocess.Popen(  # noqa: S603
                 [sys.executable, parent_watch.__file__, str(os.getpid()), *command],

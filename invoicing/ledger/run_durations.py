@@ -28,12 +28,23 @@ class EndedRun(NamedTuple):
     seconds: float
 
 
-def count(runs: Iterable[EndedRun], since: datetime | None, until: datetime) -> None:
-    """Count the runs that ended between two instants, unless somebody else has counted them."""
-    buckets = map_reduce(sorted(runs), _bucket, lambda run: run.seconds)
+def count(
+    runs: Iterable[EndedRun], flows: Iterable[str], since: datetime | None, until: datetime
+) -> None:
+    """Count the runs that ended between two instants, unless somebody else has counted them.
+
+    Args:
+        runs: Those runs.
+        flows: Whose crashes are counted from zero on. An alarm waits for their growth, and
+            Prometheus sees none of a series that begins with one.
+        since: The first instant; None the first time.
+        until: The instant from which on the next are counted.
+    """
+    none = {(flow, CRASHED, BUCKETS[-1]): list[float]() for flow in flows}
+    buckets = none | map_reduce(sorted(runs), _bucket, lambda run: run.seconds)
     rows = [
         RunTime(flow=flow, state=state, within=within, runs=len(took), seconds=sum(took))
-        for (flow, state, within), took in buckets.items()
+        for (flow, state, within), took in sorted(buckets.items())
     ]
     with session() as ledger:
         one_at_a_time(ledger, CURSOR)
@@ -50,13 +61,9 @@ def _bucket(run: EndedRun) -> tuple[str, str, str]:
 
 
 def run_times() -> dict[tuple[str, str], list[RunTime]]:
-    """Histograms by flow and state: a row for every bucket, in their order.
-
-    What is zero is there where an alarm waits for its growth: Prometheus sees none of a series
-    that begins with one.
-    """
+    """Histograms by flow and state: a row for every bucket, in their order."""
     known = {(row.flow, row.state, row.within): row for row in read_all(select(RunTime))}
-    kinds = sorted({(flow, one) for flow, state, _ in known for one in (state, CRASHED)})
+    kinds = sorted({(flow, state) for flow, state, _ in known})
     return {
         (flow, state): [
             known.get((flow, state, within)) or RunTime(flow=flow, state=state, within=within)

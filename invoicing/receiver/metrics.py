@@ -18,6 +18,9 @@ from invoicing.errors import TransientError
 from invoicing.ledger import inbox, run_durations, sync_history
 from invoicing.ledger.models import EventState
 
+WATCHED_REASONS = ("ledger_away", "signature")
+"""Reasons that an alarm waits for."""
+
 METRICS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 """Names the directory of those files; has to be set before this module is imported."""
 
@@ -28,7 +31,7 @@ class Metrics:
     """Counters of one worker."""
 
     def __init__(self) -> None:
-        """Begin at zero."""
+        """Begin at zero, which Prometheus has to see of what an alarm waits for."""
         self._registry = CollectorRegistry()
         self._received = Counter(
             "invoicing_events_received",
@@ -42,6 +45,10 @@ class Metrics:
             ["reason"],
             registry=self._registry,
         )
+        for news in ("new", "known"):
+            self._received.labels(news)
+        for reason in WATCHED_REASONS:
+            self._refused.labels(reason)
         self.seconds = Histogram(
             "invoicing_event_receive_seconds",
             "Time from a request's headers to its answer.",

@@ -7,6 +7,7 @@ from invoicing.domain.model.wording import counted
 from invoicing.ledger import inbox, stream_positions
 from invoicing.ledger.models import Event
 from invoicing.settings import settings
+from tasks.runtime.announcements import DEAD_LETTERS, announce
 from tasks.runtime.artifacts import publish_page, stripe_page
 
 ARTIFACT_KEY = "dead-letters"
@@ -23,11 +24,14 @@ prefect deployment run replay-events/replay-events --param event_ids='["{example
 
 
 def publish_dead_letters() -> int:
-    """Bring the list up to date; returns how many there are."""
+    """Bring the list up to date, and announce what is new on it; returns how many there are."""
     account = settings().stripe.account_id
-    changed = inbox.dead_letters_changed_at(account)
+    changed, died = inbox.dead_letters_changed_at(account), inbox.last_dead_at(account)
+    before = stream_positions.cursor(_cursor(account))
     dead = inbox.dead_letters(account)
     publish_page(ARTIFACT_KEY, dead_letter_page(dead), "Events that are not retried by themselves.")
+    if died and (before is None or died > before):
+        announce(DEAD_LETTERS, f"{counted(len(dead), 'event')} could not be processed.")
     if changed:
         stream_positions.move_cursor(_cursor(account), changed)
     return len(dead)

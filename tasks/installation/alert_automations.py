@@ -32,6 +32,7 @@ from tasks.installation.recovery_automations import (
     automations,
     events,
 )
+from tasks.runtime.announcements import DEAD_LETTERS
 
 BLOCK = "invoicing-notifications"
 """The name of the block in Prefect that holds the address."""
@@ -129,7 +130,7 @@ def mistakes(client: SyncPrefectClient) -> list[str]:
 
 
 def notifications(told: Notifications, flows: list[str], address: UUID) -> list[AutomationCore]:
-    """Automations that tell of failures, crashes, questions, late nights and silence."""
+    """Automations that tell of failures, crashes, questions, dead letters, late nights, silence."""
 
     def tell(
         when: str, description: str, about: list[str], body: str, **trigger: Any
@@ -166,6 +167,17 @@ def notifications(told: Notifications, flows: list[str], address: UUID) -> list[
             run,
             expect=events(PAUSED_STATES),
             **at_once,
+        ),
+        tell(
+            "events could not be processed",
+            "Dead letters; once an hour, however many there are.",
+            flows,
+            "{{ event.payload.told }} The report dead-letters names each with its reason.",
+            posture=Posture.Reactive,
+            match={"prefect.resource.id": DEAD_LETTERS},
+            match_related={},
+            expect={DEAD_LETTERS},
+            within=timedelta(hours=1),
         ),
         tell(
             "no run begins",

@@ -1,5 +1,6 @@
 """Who a customer is: everything by which it is known here, in Stripe and in Salesforce."""
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ from invoicing.domain.model.mentions import Mentions
 from invoicing.domain.model.record_ids import looks_like_id, short
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.queries import Query, equals
+from invoicing.domain.stripe.event_parsing import customer_names
 from invoicing.errors import NotFound, Rejected
 from invoicing.ledger import personal_data
 
@@ -68,6 +70,8 @@ def known_as(account_id: str) -> KnownAs:
     names = [row["Name"] for row in (*accounts, *records)]
     names += [row["Invoice_Email__c"] for row in accounts]
     names += [row["name"] for rows in held.values() for row in rows if "name" in row]
+    for event in held.get("event", []):
+        names += customer_names(json.loads(event["body"] or "{}"))
     for customer in filter(None, map(stripe.client().customer, linked)):
         names += [customer.get("name"), customer.get("email")]
     return KnownAs(

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,7 +18,10 @@ from prefect.deployments.runner import RunnerDeployment
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Completed, Crashed, Failed, Running, Scheduled, Suspended
 
+from invoicing.domain.stripe.event_parsing import EventSummary
+from invoicing.ledger import inbox
 from invoicing.settings import settings
+from tasks.events.dead_letter_report import publish_dead_letters, publish_new_dead_letters
 from tasks.installation import alert_automations, automation_sync
 from tasks.installation.deployed_flows import flows
 from tests.prefect_server import QUIET, prefect_server
@@ -155,6 +158,24 @@ def test_runs_that_crash_are_told(client: SyncPrefectClient, posted: Posted) -> 
     assert eventually(lambda: any(text.startswith(told) for text in posted))
 
 
+def test_dead_letters_are_told(
+    environment: None, client: SyncPrefectClient, posted: Posted
+) -> None:
+    """Once for those of an hour, and not when they were closed."""
+    for number in (1, 2):
+        account = settings().stripe.account_id
+        about = EventSummary(f"evt_{number}", "invoice.paid", True, datetime.now(UTC), *[None] * 3)
+        inbox.receive([inbox.new_event(about, "{}", account_id=account, source="webhook")])
+        [claimed] = inbox.claim("run", account_id=account, limit=1)
+        inbox.fail([claimed.id or 0], "run", "It names no invoice.", for_good=True)
+        flow(publish_new_dead_letters)()
+    told = "events could not be processed\n1 event could not be processed. The report"
+    assert eventually(lambda: any(text.startswith(told) for text in posted))
+    inbox.replay(account, inbox.EventFilter())
+    assert flow(publish_dead_letters)() == 0
+    assert sum(text.startswith("events could not") for text in posted) == 1
+
+
 def test_the_address_is_kept_as_a_secret_and_follows_the_settings(
     client: SyncPrefectClient, posted: Posted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -173,7 +194,7 @@ def test_the_address_is_kept_as_a_secret_and_follows_the_settings(
     monkeypatch.delenv("INVOICING_NOTIFICATIONS_URL")
     assert alert_automations.keep_address(client) == "deleted"
     automation_sync.apply(alert_automations.all_automations(client))
-    assert len(client.read_automations()) == before - 7
+    assert len(client.read_automations()) == before - 8
     assert alert_automations.mistakes(client) == []
 
 

@@ -14,11 +14,13 @@ from prefect.settings import PREFECT_CLIENT_CSRF_SUPPORT_ENABLED, temporary_sett
 from pydantic import SecretStr
 
 from deployments import server
+from deployments.local import prefect_database_cache
+from deployments.local.child_process import Service, port_or_free
 from deployments.local.stack import Urls, environment
 from invoicing.connectors.prefect import Prefect
 from invoicing.errors import TransientError
 from invoicing.flow_trigger import FlowTrigger
-from tests.prefect_server import prefect_server
+from tests.prefect_server import QUIET, STOP_SECONDS, prefect_server
 from tests.prefect_worker import eventually
 
 ROOT = Path(__file__).parents[2]
@@ -159,6 +161,32 @@ def test_the_server_reports_nothing_unless_it_is_asked_to(
         check=True,
     )
     assert done.stdout == f"{asked or 'false'}\n"
+
+
+@pytest.mark.parametrize(
+    ("told", "page"),
+    [
+        ({}, "http://127.0.0.1:{port}"),
+        ({server.UI_API[0]: "https://prefect.example.com/api"}, "https://prefect.example.com"),
+        ({server.UI: "https://elsewhere.example.com/v2"}, "https://elsewhere.example.com/v2"),
+    ],
+)
+def test_messages_link_to_pages_that_people_open(
+    tmp_path: Path, told: dict[str, str], page: str
+) -> None:
+    """Not to ``None``, which a server makes of them that knows no address of its own."""
+    port = port_or_free(0)
+    command = [sys.executable, "-m", "deployments.server", "--port", str(port)]
+    kept = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
+    home = {"PREFECT_HOME": str(tmp_path)} | prefect_database_cache.lay_out(tmp_path)
+    started = Service("server", command, kept | QUIET | home | told, ROOT, tmp_path)
+    try:
+        started.until_ready(f"http://127.0.0.1:{port}/api/health")
+        settings = httpx.get(f"http://127.0.0.1:{port}/api/admin/settings").json()
+    finally:
+        started.terminate()
+        started.wait(STOP_SECONDS)
+    assert settings["ui_url"] == page.format(port=port)
 
 
 @pytest.mark.parametrize(

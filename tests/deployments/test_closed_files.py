@@ -54,5 +54,6 @@ def test_what_the_local_stack_writes_is_its_owners(tmp_path: Path) -> None:
     """Prefect's own database and logs, too."""
     write = "import sys; open(sys.argv[1], 'w').close()"
     program = [sys.executable, "-c", write, str(tmp_path / "prefect.db")]
-    assert Service("server", program, os.environ, tmp_path, tmp_path).until_ended() == 0
-    assert mode(tmp_path / "prefect.db") == OURS
+    server = Service("server", program, os.environ, tmp_path, tmp_path)
+    assert server.until_ended() == 0
+    assert (mode(tmp_path / "prefect.db"), mode(server.log)) == (OURS, OURS)

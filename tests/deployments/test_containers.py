@@ -110,6 +110,17 @@ def test_every_process_has_a_service_and_a_unit() -> None:
         assert any(command in each for each in units), command
 
 
+def test_units_and_services_find_the_server_and_its_pages() -> None:
+    """Prefect's worker would begin a server of its own, unless it is told where there is one."""
+    compose = yaml.safe_load((CONTAINERS / "compose.yaml").read_text())["services"]
+    told = [compose[name]["environment"] for name in ("deploy", "worker", "receiver", "listener")]
+    assert all({"PREFECT_API_URL", "INVOICING_PREFECT_UI_URL"} <= {*each} for each in told)
+    units = {unit.name: unit.read_text() for unit in UNITS}
+    assert units.keys() >= {"invoicing-deploy.service", "invoicing-doctor.service"}
+    without = [name for name, unit in units.items() if "=PREFECT_API_URL=http://" not in unit]
+    assert without == ["invoicing-prefect.service"]
+
+
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="a machine without systemd")
 def test_the_units_are_understood_by_systemd(tmp_path: Path) -> None:
     """Every word of them; their programs lie where they are installed to, which is not here."""

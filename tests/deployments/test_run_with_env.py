@@ -80,6 +80,27 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
         assert "Traceback" not in told.stderr
 
 
+def test_a_file_that_prefect_reads_besides_is_in_the_way(tmp_path: Path) -> None:
+    """It may be another installation's, with a password or a home that is not in this one's."""
+    file = written(tmp_path, "live.env", "http://127.0.0.1:4202/api")
+    started = [sys.executable, "-m", "deployments.run_with_env", str(file), "prefect", "version"]
+
+    def run_here() -> subprocess.CompletedProcess[str]:
+        path = os.environ | {"PYTHONPATH": str(ROOT)}
+        return subprocess.run(
+            started, cwd=tmp_path, env=path, capture_output=True, text=True, check=False
+        )
+
+    assert run_here().returncode == 0
+    (tmp_path / ".env").write_text("PREFECT_API_AUTH_STRING=test:password")
+    refused = run_here()
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("Prefect would read .env here as well as")
+    (tmp_path / ".env").unlink()
+    (tmp_path / ".env").symlink_to(file)
+    assert run_here().returncode == 0
+
+
 def test_one_server_works_for_one_installation(prefect: Prefect, tmp_path: Path) -> None:
     """Deploying a second one to it is refused before anything is written."""
     first = written(tmp_path, "test.env", prefect.url)

@@ -2,10 +2,15 @@
 
 import json
 import os
+import ssl
 import subprocess
 import sys
 import venv
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from socketserver import StreamRequestHandler, ThreadingTCPServer
+from threading import Thread
 
 import pytest
 from packaging.requirements import Requirement
@@ -63,7 +68,60 @@ def test_a_licence_that_is_not_allowed_is_refused(
 @pytest.mark.long
 def test_what_was_not_looked_at_is_not_good() -> None:
     """Where advisories cannot be had, the check fails; it never says that nothing is known."""
-    nowhere = "http://127.0.0.1:9"
-    done = run("make", "audit", HTTPS_PROXY=nowhere, https_proxy=nowhere)
+    done = audit("http://127.0.0.1:9")
     assert done.returncode != 0
     assert "No known vulnerabilities found" not in done.stdout + done.stderr
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("vulnerable", "status", "words"),
+    [
+        ([], 2, "not even of jinja2==2.10"),
+        (["jinja2/2.10"], 0, "No known vulnerabilities found"),
+        (["jinja2/2.10", "httpx/"], 2, "Found 1 known vulnerability in 1 package"),
+    ],
+)
+def test_the_check_tells_what_is_known_from_a_mirror_that_knows_nothing(
+    tmp_path: Path, vulnerable: list[str], status: int, words: str
+) -> None:
+    """A mirror may have the packages and none of the advisories; to that, all would be good."""
+    with pypi(tmp_path, vulnerable) as proxy:
+        done = audit(proxy, REQUESTS_CA_BUNDLE=str(tmp_path / "certificate.pem"))
+    assert done.returncode == status, done.stdout + done.stderr
+    assert words in done.stdout + done.stderr
+
+
+def audit(proxy: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """The check, which reaches PyPI by a proxy."""
+    return run("make", "audit", HTTPS_PROXY=proxy, https_proxy=proxy, **variables)
+
+
+@contextmanager
+def pypi(folder: Path, vulnerable: list[str]) -> Iterator[str]:
+    """A proxy behind which PyPI knows of vulnerabilities in some packages; its URL."""
+    key, certificate = folder / "key.pem", folder / "certificate.pem"
+    made = ["openssl", "req", "-x509", "-nodes", "-newkey", "rsa:2048", "-days", "2"]
+    named = ["-subj", "/CN=pypi.org", "-addext", "subjectAltName=DNS:pypi.org"]
+    done = run(*made, *named, "-keyout", str(key), "-out", str(certificate))
+    assert done.returncode == 0, done.stderr
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate, key)
+    known = {"id": "PYSEC-1", "aliases": [], "fixed_in": [], "summary": "Bad.", "details": "Bad."}
+
+    class Proxy(StreamRequestHandler):
+        def handle(self) -> None:
+            while self.rfile.readline().strip():  # CONNECT pypi.org:443, and its headers
+                pass
+            self.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n")
+            with tls.wrap_socket(self.connection, server_side=True) as wire:
+                asked = wire.recv(65536).decode()
+                found = [known] if any(f"/pypi/{name}" in asked for name in vulnerable) else []
+                body = json.dumps({"vulnerabilities": found}).encode()
+                head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close"
+                wire.sendall(f"{head}\r\n\r\n".encode() + body)
+
+    with ThreadingTCPServer(("127.0.0.1", 0), Proxy) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()

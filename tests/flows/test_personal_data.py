@@ -11,6 +11,7 @@ from typing import Any, cast
 from uuid import UUID
 
 import pytest
+import stripe
 from prefect import Flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import LogCreate
@@ -33,6 +34,7 @@ from flows.poll_events import poll_events
 from flows.preview_invoice import preview_invoice
 from flows.send_invoice import send_invoice
 from flows.void_invoice import void_invoice
+from invoicing.connectors import salesforce
 from invoicing.domain.salesforce.queries import literal
 from invoicing.errors import Busy, NotFound, Rejected
 from invoicing.ledger import personal_data
@@ -227,6 +229,28 @@ def test_a_customer_is_erased_everywhere_and_no_other(
     assert GLOBEX in ledger(tmp_path)
     assert "nothing, for nothing was left" in office.said(office.run(erase_customer, account=paid))
     assert office.is_there(done)
+
+
+def test_a_customer_is_found_by_the_name_that_it_had(
+    paid: str, office: Office, org: Org, dashboard: stripe.StripeClient
+) -> None:
+    """Stripe and Salesforce are erased first; what was typed into forms has the former name."""
+    typed = [
+        office.run(preview_invoice, invoice=name) for name in (ACME, "billing@acme.example.com")
+    ]
+    globex = office.run(preview_invoice, invoice=GLOBEX)
+    gone = {"Name": "Gone 4711", "Invoice_Email__c": None}
+    [customer] = org.query(f"SELECT Stripe_Customer_Id__c FROM Account WHERE Id = {literal(paid)}")
+    salesforce.client().update("Account", paid, gone)
+    dashboard.v1.customers.update(
+        customer["Stripe_Customer_Id__c"], {"name": "Gone 4711", "email": "gone@example.com"}
+    )
+    office.run(poll_events)
+    assert office.everything().count(ACME)
+    office.run(erase_customer, account=paid)
+    assert not any(office.is_there(run) for run in typed)
+    assert office.is_there(globex)
+    assert ACME not in office.everything()
 
 
 def test_what_was_erased_is_not_done_again_and_agrees(

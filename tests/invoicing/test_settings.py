@@ -1,5 +1,6 @@
 """Settings that cannot be misread: what is missing, wrong or misspelt is named as it is written."""
 
+import json
 import os
 from pathlib import Path
 
@@ -151,6 +152,38 @@ def test_live_keys_do_not_go_over_plain_http(
     given(monkeypatch, **{name: "http://127.0.0.1:8100"}, **key)
     given(monkeypatch, **{name: "https://proxy.example.com"}, **key)
     given(monkeypatch, **there, **{each: GOOD[each] for each in key})
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("postgre://u:{}@h/x", "postgresql://u:{}@h:bad/x", "u:{}"),
+        *("postgresql+asyncpg://u:{}@h/x", "sqlite://ledger.db", "mysql://u:{}@h/x"),
+    ],
+)
+def test_an_address_of_the_ledger_that_is_none(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is said how to write one, and not what was written: a password may be in it."""
+    said = told(monkeypatch, LEDGER__URL=url.format("s3cret"))
+    assert "INVOICING_LEDGER__URL: write it like sqlite:////var/lib/invoicing/ledger.db" in said
+    assert "s3cret" not in said
+
+
+def test_no_secret_is_in_what_programs_show_of_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not in their representation, which tracebacks and logs may hold."""
+    secret = "s3cret-s3cret-s3cret"
+    changes = {
+        "STRIPE__API_KEY": secret,
+        "STRIPE__WEBHOOK_SECRETS": f"{secret},{secret}2",
+        "SALESFORCE__CONSUMER_KEY": secret,
+        "SALESFORCE__CONSUMER_SECRET": secret,
+        "LEDGER__URL": f"postgresql://invoicing:{secret}@db.example.com/invoicing",
+        "RECEIVER__TOKEN": secret,
+        "RECEIVER__ENDPOINTS": json.dumps(
+            [{"token": secret, "account_id": "acct_2", "livemode": False, "secrets": [secret]}]
+        ),
+    }
+    monkeypatch.setenv("PREFECT_API_AUTH_STRING", f"admin:{secret}")
+    assert secret not in repr(given(monkeypatch, **changes))
 
 
 def test_the_channel_of_requests_has_the_namespace_of_the_package(

@@ -164,6 +164,21 @@ def status_said(event: Mapping[str, Any]) -> Status | None:
     return STATUS_BY_TYPE.get(event["type"].removeprefix("v1."))
 
 
+NAMES = {"customer": ("name", "email"), "invoice": ("customer_name", "customer_email")}
+"""Where objects name their customer."""
+
+
+def customer_names(event: Mapping[str, Any]) -> set[str]:
+    """Names and e-mail addresses of the customer that an event is about, those before it as well.
+
+    Somebody else who paid is not among them.
+    """
+    data = event["data"] if event.get("object") == "event" else {}
+    snapshot, before = data.get("object", {}), data.get("previous_attributes") or {}
+    fields = NAMES.get(snapshot.get("object"), ())
+    return {name for each in (snapshot, before) for field in fields if (name := each.get(field))}
+
+
 def _invoice_in(event: Mapping[str, Any]) -> Mapping[str, Any]:
     """The invoice that a snapshot event carries; empty for any other event."""
     snapshot = event["data"]["object"] if event.get("object") == "event" else {}

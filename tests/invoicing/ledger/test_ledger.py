@@ -475,16 +475,18 @@ def test_processing_times_are_counted_once() -> None:
 def test_runs_are_counted_once() -> None:
     """Whoever has read the same runs beside another counts nothing of them; no crash is a zero."""
     began, ended = datetime.now(UTC) - timedelta(minutes=5), datetime.now(UTC)
-    run_durations.count([], None, began)
+    flows = ["erase-customer", "send-invoice"]
+    run_durations.count([], flows, None, began)
     runs = [EndedRun("send-invoice", "completed", 1.5), EndedRun("send-invoice", "failed", 700)]
     for _ in range(2):
-        run_durations.count(runs, began, ended)
-    run_durations.count(runs[:1], ended, ended)
+        run_durations.count(runs, flows, began, ended)
+    run_durations.count(runs[:1], flows, ended, ended)
     found = run_durations.run_times()
     counts = {
         kind: {row.within: row.runs for row in rows if row.runs} for kind, rows in found.items()
     }
     assert counts == {
+        ("erase-customer", "crashed"): {},
         ("send-invoice", "crashed"): {},
         ("send-invoice", "completed"): {"2": 2},
         ("send-invoice", "failed"): {"1800": 1},
