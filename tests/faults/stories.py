@@ -437,7 +437,7 @@ def _press_as_approver(name: str, action: str, parameters: str) -> str:
     from invoicing.settings import settings
 
     at = settings().salesforce.url
-    person = {"name": "Ann Ledger", "permission_sets": ["Invoice_Approver"]}
+    person = {"name": f"{action} Ledger", "permission_sets": ["Invoice_Approver"]}
     hired = requests.post(f"{at}/_sandbox/people", json=person, timeout=60).json()
     asked = requests.post(
         f"{at}/services/data/v67.0/sobjects/Stripe_Invoice_Request__c",
