@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from prefect.logging import get_run_logger
 
 from invoicing.connectors import salesforce
-from invoicing.domain.forms.approval import EXPIRED, WAITING, Decision, decide
+from invoicing.domain.forms.approval import APPROVED, EXPIRED, WAITING, Decision, decide
 from invoicing.domain.model.amount_due import AmountDue
 from invoicing.domain.model.invoice import Invoice
 from invoicing.domain.model.money import Money
@@ -29,14 +29,16 @@ from tasks.runtime.prompts import Prompts
 from tasks.runtime.run_name import run_id
 from tasks.runtime.step import step
 from tasks.sending.approval_in_salesforce import (
+    MOVED,
     NOT_SENT,
+    WITHDRAWN,
     approvers_agreed,
     ask_approvers,
+    close_question,
     decided_about,
     decides_in_salesforce,
     next_step,
     waits_for_approvers,
-    withdraw_question,
 )
 from tasks.sending.pending_sends import being_sent, names
 
@@ -63,12 +65,17 @@ def await_approval(draft: Invoice, asked: AmountDue, missing: str = "") -> str:
         Rejected: it was declined.
     """
     why = _reason(draft, asked)
-    if why is None or is_approved(draft, asked):
+    approved = bool(why or draft.approval) and is_approved(draft, asked)
+    if why is None or approved:
         if waits_for_approvers(draft.record_id):
-            withdraw_question(draft)
+            close_question(draft.record_id, WITHDRAWN)
+        if draft.approval and not (approved and draft.approval == APPROVED):
+            say_nothing_of_approval(draft)
         return missing and f"{missing}It needs no approval any more; send it again."
     if decides_in_salesforce():
         return missing + ask_approvers(draft, asked, why)
+    if waits_for_approvers(draft.record_id):
+        close_question(draft.record_id, MOVED)
     prompts = Prompts(f"approve-{decided_about(draft, asked)}-{asked.due.minor}")
     if not prompts.has_later_answer():
         mark_waiting(draft, asked, why)
@@ -186,6 +193,13 @@ def is_approved(draft: Invoice, asked: AmountDue) -> bool:
     if amount and amount.isdecimal() and int(amount) >= due:
         return True
     return approvers_agreed(draft.record_id, content, due)
+
+
+@step("take from the record what it says of approval")
+def say_nothing_of_approval(draft: Invoice) -> None:
+    """Take back what the record says of another content, or that somebody is still asked."""
+    INVOICE.keep(draft.record_id)
+    salesforce.client().update(record.INVOICE, draft.record_id, record.NO_APPROVAL)
 
 
 @step("write on the record that it waits for approval")

@@ -19,7 +19,7 @@ from invoicing.domain.model.money import Money
 from invoicing.domain.model.record_ids import short
 from invoicing.domain.model.status import Status, SyncState
 from invoicing.domain.salesforce import record, request_record
-from invoicing.domain.salesforce.queries import Query, all_of, equals
+from invoicing.domain.salesforce.queries import Query, equals
 from invoicing.domain.salesforce.request_record import APPROVAL_NOTIFICATION, APPROVERS
 from invoicing.errors import InvoicingError, Rejected
 from invoicing.ledger import intents, request_records
@@ -35,7 +35,8 @@ from tasks.runtime.request_answer import notify
 from tasks.runtime.run_name import run_id
 from tasks.runtime.step import step
 
-WITHDRAWN = "Withdrawn"
+WITHDRAWN, MOVED = "Withdrawn", "Moved"
+"""How a question ends that no approver decided."""
 
 TOTAL_PREFIX = "total-"
 """Begins what a decision is about that is about a total."""
@@ -44,6 +45,7 @@ DECIDED = {
     request_record.APPROVE: "{} was approved already, by {}.",
     request_record.REJECT: "{} was rejected by {}. Send it again to ask again.",
     WITHDRAWN: "{} needs no approval any more.",
+    MOVED: "{} is decided in Prefect now: answer the run of send-invoice that waits there.",
 }
 """What whoever decides too late is told, by what decided."""
 
@@ -175,19 +177,17 @@ def _tell_approvers(question: _Question, title: str, said: str) -> None:
     )
 
 
-@step("tell that no approval is needed any more")
-def withdraw_question(draft: Invoice) -> None:
-    """End the question that approvers were asked: the invoice goes on without their answer."""
-    INVOICE.keep(draft.record_id)
-    question = _asked_last(draft.record_id)
-    if question is None:
-        return
-    intents.decide_once(DECIDE, question.key, digest=WITHDRAWN, actor=run_id(), outcome="")
-    org = salesforce.client()
-    asks = all_of(equals("Id", draft.record_id), equals(record.APPROVAL_KEY, question.key))
-    for row in org.query(Query(record.INVOICE, ["Id"], where=asks)):
-        fields = {record.APPROVAL_STATUS: None, record.APPROVAL_KEY: None}
-        org.update(record.INVOICE, row["Id"], fields)
+@step("take the question back")
+def close_question(record_id: str, how: str) -> None:
+    """Let approvers no longer answer what they were asked; the record stays as it is.
+
+    Args:
+        record_id: The invoice.
+        how: Withdrawn, where it goes on without their answer, or moved into Prefect's dialogue.
+    """
+    INVOICE.keep(record_id)
+    if question := _asked_last(record_id):
+        intents.decide_once(DECIDE, question.key, digest=how, actor=run_id(), outcome="")
 
 
 def approve(invoice: str, request_id: str) -> str:
@@ -211,6 +211,11 @@ def approve(invoice: str, request_id: str) -> str:
 def _take_yes(record_id: str, request_id: str) -> str:
     request = _request(record_id, request_id, request_record.APPROVE)
     draft = read_invoice(record_id)
+    if short(request.asked_by) == _ours():
+        raise Rejected(
+            f"You are the user as whom programs act here, and nobody but a person approves "
+            f"{draft.name}: log in as yourself, and press Approve."
+        )
     question, name = _asked_in(request, draft), _name(request.asked_by)
     due, kept = Money(draft.currency, question.due), f"{request_id}-approved"
     INVOICE.keep(record_id)
@@ -340,8 +345,12 @@ def _authors(record_id: str) -> tuple[set[str], bool]:
     lines = org.query(Query(record.LINE, wrote, where=equals("Invoice__c", record_id)))
     users = {short(line[field]) for line in lines for field in wrote}
     users.add(short(raised["CreatedById"]))
-    ours = short(org.session().user_id)
-    return users - {ours}, ours in users
+    return users - {_ours()}, _ours() in users
+
+
+def _ours() -> str:
+    """The user as which the product acts, whoever runs it: no person's yes is its."""
+    return short(salesforce.client().session().user_id)
 
 
 def _name(user_id: str) -> str:

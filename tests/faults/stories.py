@@ -411,19 +411,42 @@ def _credit() -> Parameters:
 def press(name: str, action: str, parameters: str = "") -> str:
     """Make the request that a button of the package makes; returns its id."""
     from invoicing.connectors import salesforce
+
+    body = _request_of(name, action, parameters)
+    path = "sobjects/Stripe_Invoice_Request__c"
+    request = {"method": "POST", "path": path, "referenceId": "asked", "body": body}
+    return str(salesforce.client().write_graph([request])["asked"]["id"])
+
+
+def _request_of(name: str, action: str, parameters: str) -> dict[str, str]:
+    from invoicing.connectors import salesforce
     from invoicing.domain.salesforce.request_record import open_key
 
     client = salesforce.client()
     [record] = client.query(Query("Stripe_Invoice__c", ["Id"], where=equals("Name", name)))
-    body = {
+    return {
         "Invoice__c": record["Id"],
         "Action__c": action,
         "Open_Key__c": open_key(record["Id"], action),
         "Parameters__c": parameters,
     }
-    path = "sobjects/Stripe_Invoice_Request__c"
-    request = {"method": "POST", "path": path, "referenceId": "asked", "body": body}
-    return str(client.write_graph([request])["asked"]["id"])
+
+
+def _press_as_approver(name: str, action: str, parameters: str) -> str:
+    """Make an approver's request: the user as whom the product acts is none."""
+    from invoicing.settings import settings
+
+    at = settings().salesforce.url
+    person = {"name": f"{action} Ledger", "permission_sets": ["Invoice_Approver"]}
+    hired = requests.post(f"{at}/_sandbox/people", json=person, timeout=60).json()
+    asked = requests.post(
+        f"{at}/services/data/v67.0/sobjects/Stripe_Invoice_Request__c",
+        json=_request_of(name, action, parameters),
+        headers={"Authorization": f"Bearer {hired['access_token']}"},
+        timeout=60,
+    )
+    assert asked.ok, asked.text
+    return str(asked.json()["id"])
 
 
 def _decided(*actions: str) -> tuple[str, list[str]]:
@@ -438,7 +461,7 @@ def _decided(*actions: str) -> tuple[str, list[str]]:
         Query("Stripe_Invoice__c", fields, where=equals("Name", name))
     )
     given = f"approval_key: {record['Approval_Key__c']}\ncomment: Seen"
-    requests_made = [press(name, action, given) for action in actions]
+    requests_made = [_press_as_approver(name, action, given) for action in actions]
     collect_request_records.fn()
     return name, requests_made
 

@@ -76,7 +76,8 @@ class Deployed:
         name = DeploymentFilter(name=DeploymentFilterName(any_=[flow.name]))
         with get_client(sync_client=True) as client:
             waiting = client.read_flow_runs(deployment_filter=name)
-        for run in [one for one in waiting if one.state and not one.state.is_final()]:
+        ready = [one for one in waiting if one.state and not one.state.is_final()]
+        for run in [one for one in ready if one.state and not one.state.is_paused()]:
             run_flow(flow, flow_run=run, parameters=run.parameters, return_type="state")
 
     def put(self, flow: str, state: State[Any]) -> None:

@@ -41,6 +41,12 @@ def approval(org: Org, name: str) -> dict[str, Any]:
     return org.query(soql)[0]
 
 
+def says_nothing(org: Org, name: str) -> None:
+    """Make sure that a record says nothing of approval."""
+    said = approval(org, name)
+    assert {field: said[field] for field in said if "Appro" in field and said[field]} == {}
+
+
 def test_it_waits_for_a_yes_and_holds_nothing(
     draft: Raise, org: Org, stripe_sandbox: Sandbox
 ) -> None:
@@ -129,9 +135,47 @@ def test_what_was_made_small_and_sent_does_not_expire(
     Conversation(send_invoice, invoice=name)
     revise_invoice(name, remove=[2])
     assert "was sent" in send_invoice(name).sentence
+    says_nothing(org, name)
     deployed.put("send-invoice", Failed())
     assert "expired" not in send_scheduled().sentence
     assert org.record(name)["Sync_State__c"] == "Clean"
+
+
+@pytest.mark.parametrize("before", ["Expired", "Declined", "Approved"])
+def test_what_goes_out_unasked_says_nothing_of_what_was_before(
+    draft: Raise, org: Org, deployed: Deployed, stripe_sandbox: Sandbox, before: str
+) -> None:
+    """It was asked about once, and is another, small invoice by now, which nobody had to see."""
+    name = draft().name
+    talk = Conversation(send_invoice, invoice=name)
+    if before == "Expired":
+        deployed.put("send-invoice", Failed())
+        send_scheduled()
+    else:
+        rule = {"kind": "refuse", "path": "*/finalize", "status": 400, "count": 1}
+        stripe_sandbox.admin("POST", "faults", rules=[rule])
+        talk.answer(decision=before.rstrip("d"), approver="Anna Ledger", comment="As agreed")
+    assert approval(org, name)["Approval_Status__c"] == before
+    revise_invoice(name, remove=[2])
+    stripe_sandbox.admin("POST", "faults", rules=[])
+    assert "was sent" in send_invoice(name).sentence
+    says_nothing(org, name)
+
+
+def test_an_approval_that_counts_stays_where_the_limit_was_raised(
+    draft: Raise, org: Org, stripe_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody said yes to this very content; that nobody had to does not undo it."""
+    name = draft().name
+    talk = Conversation(send_invoice, invoice=name)
+    rule = {"kind": "refuse", "path": "*/finalize", "status": 400, "count": 1}
+    stripe_sandbox.admin("POST", "faults", rules=[rule])
+    talk.answer(**YES)
+    monkeypatch.setenv("INVOICING_APPROVAL__LIMITS", '{"usd": "5000"}')
+    settings.cache_clear()
+    assert "was sent" in send_invoice(name).sentence
+    decided = approval(org, name)
+    assert (decided["Approval_Status__c"], decided["Approved_By__c"]) == ("Approved", "Anna Ledger")
 
 
 def test_an_approval_is_for_what_was_approved(draft: Raise, org: Org) -> None:

@@ -132,6 +132,12 @@ def approval(org: Org, name: str) -> dict[str, Any]:
     return org.query(f"SELECT {fields} FROM Stripe_Invoice__c WHERE Name = '{name}'")[0]
 
 
+def dialogue_from_now_on(monkeypatch: pytest.MonkeyPatch, *, but_not: bool = False) -> None:
+    """Let Prefect's dialogue ask from now on, or Salesforce again."""
+    monkeypatch.setenv("INVOICING_APPROVAL__IN_SALESFORCE", str(but_not))
+    settings.cache_clear()
+
+
 def mails(stripe_sandbox: Sandbox) -> int:
     """How many mails went out."""
     return len(stripe_sandbox.admin("GET", "mail")["data"])
@@ -350,6 +356,55 @@ def test_what_a_program_raised_takes_two(
     deployed.carry_out(send_invoice)
     assert approval(org, name)["Approved_By__c"] == "Ann Ledger, Bo Chief"
     assert mails(stripe_sandbox) == 1
+
+
+@pytest.mark.parametrize("four_eyes", ["true", "false"])
+def test_a_program_is_no_approver(
+    raised: str,
+    org: Org,
+    ann: Person,
+    deployed: Deployed,
+    stripe_sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    four_eyes: str,
+) -> None:
+    """An administrator gave our own user the permission: whoever holds its key approves nothing."""
+    monkeypatch.setenv("INVOICING_APPROVAL__FOUR_EYES", four_eyes)
+    settings.cache_clear()
+    send_invoice(raised)
+    given = f"approval_key: {approval(org, raised)['Approval_Key__c']}"
+    ours = org.ask(raised, "Approve", given)
+    watch_salesforce()
+    deployed.carry_out(send_invoice)
+    assert org.request(ours)["State__c"] == "Refused"
+    assert org.request(ours)["Outcome__c"] == (
+        f"You are the user as whom programs act here, and nobody but a person approves {raised}: "
+        "log in as yourself, and press Approve."
+    )
+    assert approval(org, raised)["Approval_Status__c"] == "Waiting"
+    assert mails(stripe_sandbox) == 0
+    ann.press("Approve", org, raised)
+    watch_salesforce()
+    deployed.carry_out(send_invoice)
+    assert approval(org, raised)["Approved_By__c"] == "Ann Ledger"
+    assert mails(stripe_sandbox) == 1
+
+
+def test_a_program_is_not_one_of_the_two(
+    draft: Draft, org: Org, ann: Person, deployed: Deployed, stripe_sandbox: Sandbox
+) -> None:
+    """It wrote the invoice, and cannot be the second pair of eyes either."""
+    name = draft().name
+    send_invoice(name)
+    given = f"approval_key: {approval(org, name)['Approval_Key__c']}"
+    org.ask(name, "Approve", given)
+    watch_salesforce()
+    deployed.carry_out(send_invoice)
+    ann.press("Approve", org, name)
+    watch_salesforce()
+    deployed.carry_out(send_invoice)
+    assert approval(org, name)["Approval_Status__c"] == "Waiting"
+    assert mails(stripe_sandbox) == 0
 
 
 def test_rejected_it_stays_a_draft(
@@ -599,8 +654,7 @@ def test_asked_in_salesforce_and_approved_in_the_dialogue(
 ) -> None:
     """Somebody switched it meanwhile, and the sending failed once: who said yes stays there."""
     send_invoice(raised)
-    monkeypatch.setenv("INVOICING_APPROVAL__IN_SALESFORCE", "false")
-    settings.cache_clear()
+    dialogue_from_now_on(monkeypatch)
     talk = Conversation(send_invoice, invoice=raised)
     rule = {"kind": "refuse", "path": "*/finalize", "status": 400, "count": 1}
     stripe_sandbox.admin("POST", "faults", rules=[rule])
@@ -608,6 +662,88 @@ def test_asked_in_salesforce_and_approved_in_the_dialogue(
     assert "was sent" in send_invoice(raised).sentence
     shown = approval(org, raised)
     assert (shown["Approval_Status__c"], shown["Approved_By__c"]) == ("Approved", "Anna Ledger")
+
+
+def test_what_the_dialogue_asks_is_not_answered_in_salesforce_any_more(
+    raised: str,
+    org: Org,
+    ann: Person,
+    deployed: Deployed,
+    stripe_sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Somebody declined it there; an approver's click on the page of before sends nothing."""
+    send_invoice(raised)
+    key = approval(org, raised)["Approval_Key__c"]
+    dialogue_from_now_on(monkeypatch)
+    talk = Conversation(send_invoice, invoice=raised)
+    late = ann.press("Approve", org, raised, key=key)
+    watch_salesforce()
+    deployed.carry_out(send_invoice)
+    assert org.request(late)["State__c"] == "Refused"
+    assert org.request(late)["Outcome__c"] == (
+        f"{raised} is decided in Prefect now: answer the run of send-invoice that waits there."
+    )
+    talk.answer(decision="Decline", approver="Anna Ledger", comment="Wrong customer")
+    assert approval(org, raised)["Approval_Status__c"] == "Declined"
+    assert mails(stripe_sandbox) == 0
+
+
+def test_what_the_dialogue_asked_instead_expires_with_its_run(
+    raised: str, org: Org, deployed: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody answers here or there: the record does not wait for ever."""
+    send_invoice(raised)
+    dialogue_from_now_on(monkeypatch)
+    Conversation(send_invoice, invoice=raised)
+    deployed.put("send-invoice", Failed())
+    assert send_scheduled().sentence.endswith("1 approval expired.")
+    assert approval(org, raised)["Approval_Status__c"] == "Expired"
+
+
+def test_asked_in_the_dialogue_and_then_in_salesforce(
+    raised: str,
+    org: Org,
+    ann: Person,
+    deployed: Deployed,
+    stripe_sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A yes in the dialogue of before counts no more, and says so; an approver's does."""
+    dialogue_from_now_on(monkeypatch)
+    talk = Conversation(send_invoice, invoice=raised)
+    dialogue_from_now_on(monkeypatch, but_not=True)
+    said = talk.answer(decision="Approve", approver="Anna Ledger")
+    assert f"{raised} waits for approval over 2,450.00 USD" in said
+    assert "expired" not in send_scheduled().sentence
+    assert mails(stripe_sandbox) == 0
+    ann.press("Approve", org, raised)
+    watch_salesforce()
+    deployed.carry_out(send_invoice)
+    assert approval(org, raised)["Approved_By__c"] == "Ann Ledger"
+    assert mails(stripe_sandbox) == 1
+
+
+def test_asked_again_in_salesforce_after_the_dialogue(
+    raised: str,
+    org: Org,
+    ann: Person,
+    deployed: Deployed,
+    stripe_sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Switched there and back: the approvers get a new question, and their yes to it counts."""
+    send_invoice(raised)
+    key = approval(org, raised)["Approval_Key__c"]
+    dialogue_from_now_on(monkeypatch)
+    Conversation(send_invoice, invoice=raised)
+    dialogue_from_now_on(monkeypatch, but_not=True)
+    assert "waits for approval" in send_invoice(raised).sentence
+    assert approval(org, raised)["Approval_Key__c"] not in (None, key)
+    ann.press("Approve", org, raised)
+    watch_salesforce()
+    deployed.carry_out(send_invoice)
+    assert mails(stripe_sandbox) == 1
 
 
 def test_sent_again_while_it_waits_asks_nobody_twice(

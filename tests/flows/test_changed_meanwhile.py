@@ -1,6 +1,7 @@
 """What was checked is looked at once more before each try: somebody may have been faster."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -99,6 +100,22 @@ def test_credited_in_part_before_the_credit_of_all_was_tried_again(
     assert [note.amount for note in notes(dashboard)] == [200000, 45000]
 
 
+def pay_a_part(dashboard: stripe.StripeClient, sent: InvoiceOutcome) -> None:
+    """The customer pays 450 dollars by card."""
+    [made] = dashboard.v1.customers.list().data
+    part = dashboard.v1.payment_intents.create(
+        {
+            "amount": 45000,
+            "currency": "usd",
+            "customer": made.id,
+            "confirm": True,
+            "payment_method": "pm_card_visa",
+            "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
+        }
+    )
+    dashboard.v1.invoices.attach_payment(sent.stripe_id, {"payment_intent": part.id})
+
+
 @pytest.mark.parametrize("method", ["report_payment", "attach_payment"])
 def test_paid_by_card_before_the_transfer_was_tried_again(
     sent: InvoiceOutcome,
@@ -118,21 +135,7 @@ def test_paid_in_part_before_the_transfer_was_tried_again(
     sent: InvoiceOutcome, dashboard: stripe.StripeClient, before_a_retry: Before
 ) -> None:
     """Stripe would take it, and put what is too much onto the customer's balance."""
-    [made] = dashboard.v1.customers.list().data
-    part = dashboard.v1.payment_intents.create(
-        {
-            "amount": 45000,
-            "currency": "usd",
-            "customer": made.id,
-            "confirm": True,
-            "payment_method": "pm_card_visa",
-            "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
-        }
-    )
-    before_a_retry(
-        "attach_payment",
-        lambda: dashboard.v1.invoices.attach_payment(sent.stripe_id, {"payment_intent": part.id}),
-    )
+    before_a_retry("attach_payment", partial(pay_a_part, dashboard, sent))
     with pytest.raises(Rejected, match=r"Only 2,000.00 USD of INV-0001 remains to be paid, not"):
         record_payment(sent.name, request_id="all")
     invoice = dashboard.v1.invoices.retrieve(sent.stripe_id)
@@ -155,6 +158,16 @@ def test_paid_before_its_end_was_tried_again(
     with pytest.raises(Rejected, match=r"INV-0001 changed in Stripe meanwhile\. .* is Paid and"):
         act(sent.name)
     assert "is Paid and cannot be" in org.record(sent.name)["Sync_Message__c"]
+
+
+def test_paid_in_part_before_it_was_voided_by_another_try(
+    sent: InvoiceOutcome, dashboard: stripe.StripeClient, before_a_retry: Before
+) -> None:
+    """Stripe would void it, and the money would belong to nothing."""
+    before_a_retry("void", partial(pay_a_part, dashboard, sent))
+    with pytest.raises(Rejected, match=r"450.00 USD has been paid on INV-0001, so it cannot be"):
+        void_invoice(sent.name)
+    assert dashboard.v1.invoices.retrieve(sent.stripe_id).status == "open"
 
 
 @pytest.mark.parametrize("end", ENDS)

@@ -138,6 +138,76 @@ def test_the_button_was_pressed_twice(sent: InvoiceOutcome, org: Org) -> None:
     assert float(org.record(sent.name)["Amount_Paid__c"]) == 900
 
 
+def test_the_whole_is_noted_once_by_one_request(sent: InvoiceOutcome) -> None:
+    """Asked again, it says what it was, although nothing remains by then."""
+    pay = partial(record_payment, sent.name, reference="Line 7", request_id="bank-1")
+    assert pay().sentence == pay().sentence
+    assert "2,450.00 USD" in pay().sentence
+
+
+def test_a_standing_order_says_the_same_each_month(sent: InvoiceOutcome, org: Org) -> None:
+    """No day was entered, and so each request's own counts: another day is another payment."""
+    pay = partial(record_payment, sent.name, Decimal("450"), reference="Standing order")
+    pay()
+    with database.session() as ledger:
+        for intent in ledger.exec(select(Intent)):
+            intent.intended_at -= timedelta(days=2)
+            ledger.add(intent)
+    pay()
+    assert float(org.record(sent.name)["Amount_Paid__c"]) == 900
+
+
+def test_what_was_reported_and_counts_for_nothing_keeps_nobody_from_noting_it(
+    sent: InvoiceOutcome, org: Org, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run died before the money counted; another one with the same reference has it count."""
+
+    def die(*_: Any) -> None:
+        raise Killed
+
+    given: dict[str, Any] = {"invoice": sent.name, "amount": "450", "reference": "Line 7"}
+    with monkeypatch.context() as while_it_dies:
+        while_it_dies.setattr(Stripe, "attach_payment", die)
+        assert Conversation(record_payment, **given).state.is_crashed()
+    record_payment(**given)
+    assert float(org.record(sent.name)["Amount_Paid__c"]) == 450
+
+
+def test_the_credit_of_all_is_known_by_its_request(
+    sent: InvoiceOutcome, dashboard: stripe.StripeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its run died after the note; asked again, it is found, and nothing is left to be refused."""
+    issue = Stripe.create_credit_note
+
+    def and_die(*arguments: Any) -> None:
+        issue(*arguments)
+        raise Killed
+
+    with monkeypatch.context() as while_it_dies:
+        while_it_dies.setattr(Stripe, "create_credit_note", and_die)
+        assert Conversation(credit_invoice, invoice=sent.name, request_id="r").state.is_crashed()
+    assert "2,450.00 USD" in credit_invoice(sent.name, request_id="r").sentence
+    assert len(dashboard.v1.credit_notes.list().data) == 1
+
+
+def test_voided_in_the_dashboard_and_here(
+    sent: InvoiceOutcome, dashboard: stripe.StripeClient
+) -> None:
+    """What somebody else has done already is no refusal."""
+    dashboard.v1.invoices.void_invoice(sent.stripe_id)
+    assert void_invoice(sent.name).status == "Void"
+
+
+@pytest.mark.parametrize("end", [void_invoice, write_off_invoice])
+def test_a_lost_answer_is_no_refusal(
+    sent: InvoiceOutcome, stripe_sandbox: Sandbox, end: Callable[[str], InvoiceOutcome]
+) -> None:
+    """It had its effect: the next try sees that, and the run completes."""
+    rule = {"kind": "lost", "method": "POST", "path": "/v1/invoices/*/*", "count": 1}
+    stripe_sandbox.admin("POST", "faults", rules=[rule])
+    assert end(sent.name).status in ("Void", "Uncollectible")
+
+
 def test_a_payment_that_cannot_be_is_refused_with_all_reasons(sent: InvoiceOutcome) -> None:
     """Too much, and tomorrow."""
     with pytest.raises(Rejected) as refusal:
@@ -355,6 +425,11 @@ def test_what_died_and_was_asked_for_again_later_is_one(
             ledger.add(intent)
     again = Conversation(flow, **given)
     assert effects() == 1
+    with database.session() as ledger:
+        for intent in ledger.exec(select(Intent)):
+            intent.intended_at -= timedelta(hours=1)
+            intent.concluded_at = intent.concluded_at and intent.concluded_at - timedelta(hours=1)
+            ledger.add(intent)
     assert ("The same was asked for INV-0001 already" in again.said) == (dies == "after"), (
         again.said
     )
@@ -362,6 +437,47 @@ def test_what_died_and_was_asked_for_again_later_is_one(
     dead.go_on()
     assert ("The same was asked" in dead.said) == (dies == "before"), dead.said
     assert effects() == 1
+
+
+def test_of_two_that_died_before_it_the_first_to_go_on_does_it(
+    sent: InvoiceOutcome, stripe_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither is refused because of the other, as long as neither has done anything."""
+
+    def die(*_: Any) -> None:
+        raise Killed
+
+    with monkeypatch.context() as while_they_die:
+        while_they_die.setattr(Stripe, "send", die)
+        first = Conversation(resend_invoice, invoice=sent.name)
+        with pytest.raises(Rejected, match="The same was asked for INV-0001 already"):
+            resend_invoice(sent.name)
+        while_they_die.setattr(duplicate_requests, "DUPLICATE_WINDOW", timedelta(0))
+        second = Conversation(resend_invoice, invoice=sent.name)
+    assert (first.state.is_crashed(), second.state.is_crashed()) == (True, True)
+    first.go_on()
+    second.go_on()
+    assert (first.state.is_completed(), second.state.is_completed()) == (True, False)
+    assert subjects(stripe_sandbox) == ["Invoice"] * 2
+
+
+def test_what_was_done_is_not_refused_because_another_did_it_too(
+    sent: InvoiceOutcome, org: Org, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run died after its payment counted, another one was meant, and the first goes on."""
+    attach = Stripe.attach_payment
+
+    def and_die(*arguments: Any) -> None:
+        attach(*arguments)
+        raise Killed
+
+    with monkeypatch.context() as while_it_dies:
+        while_it_dies.setattr(Stripe, "attach_payment", and_die)
+        first = Conversation(record_payment, invoice=sent.name, amount="450")
+    record_payment(sent.name, Decimal("450"), request_id="another")
+    first.go_on()
+    assert first.state.is_completed(), first.said
+    assert float(org.record(sent.name)["Amount_Paid__c"]) == 900
 
 
 def test_what_a_dead_run_has_mailed_stops_others_for_some_minutes_only(

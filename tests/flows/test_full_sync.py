@@ -416,8 +416,9 @@ def test_what_is_gone_from_stripe_meanwhile_is_told_to_a_person(
     assert "not repaired: Stripe has no invoice" in last_drift()["status"].outcome
 
 
+@pytest.mark.parametrize("at", ["record_id", "stripe_id"])
 def test_what_somebody_works_on_is_waited_for(
-    sent: InvoiceOutcome, org: Org, before_it_writes: Any, monkeypatch: pytest.MonkeyPatch
+    sent: InvoiceOutcome, org: Org, before_it_writes: Any, monkeypatch: pytest.MonkeyPatch, at: str
 ) -> None:
     """It does not keep the many from being written, and is looked at alone afterwards."""
     left_alone: list[str] = []
@@ -429,13 +430,13 @@ def test_what_somebody_works_on_is_waited_for(
 
     def somebody_ends(ids: Sequence[str], *more: Any) -> Any:
         if not ids:  # it was looked at, and is not free
-            release(sent.record_id, "somebody else")
+            release(getattr(sent, at), "somebody else")
         return read_invoices(ids, *more)
 
     monkeypatch.setattr("tasks.full_sync.repair.repair_one_by_one", watched)
     monkeypatch.setattr("tasks.sync.refresh.read_invoices", somebody_ends)
     org.set("INV-0001", Status__c="Void")
-    before_it_writes(lambda: acquire(sent.record_id, "somebody else", seconds=600))
+    before_it_writes(lambda: acquire(getattr(sent, at), "somebody else", seconds=600))
     assert "1 repaired" in full_sync().sentence
     assert org.record("INV-0001")["Status__c"] == "Open"
     assert left_alone == [sent.stripe_id]

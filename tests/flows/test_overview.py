@@ -134,6 +134,15 @@ def test_runs_are_counted_for_the_receivers_metrics(
     assert samples("preview-invoice") == {"completed": 1, "crashed": 0}
 
 
+def test_what_has_just_ended_is_not_counted_yet(draft: Raise) -> None:
+    """It may be begun again: for two minutes nobody knows whether it is over."""
+    overview()
+    Conversation(void_invoice, invoice=draft().name)
+    for _ in range(2):
+        overview()
+    assert samples("void-invoice") == {}
+
+
 def samples(flow: str) -> dict[str, float]:
     """How many runs of a flow ended in each state, as the receiver says."""
     families = text_string_to_metric_families(Metrics().exposition().decode())

@@ -10,7 +10,7 @@ import stripe
 from prefect import Flow
 from prefect.client.schemas.objects import State
 from prefect.states import Cancelled, Crashed, Failed
-from sqlmodel import select
+from sqlmodel import col, select
 
 from flows.credit_invoice import credit_invoice
 from flows.delete_draft import delete_draft
@@ -23,7 +23,7 @@ from invoicing.connectors.prefect import Prefect
 from invoicing.domain.forms.outcomes import InvoiceOutcome
 from invoicing.errors import InvoicingError, NotFound
 from invoicing.ledger import database, request_records, stream_positions
-from invoicing.ledger.intents import REPORT_PAYMENT
+from invoicing.ledger.intents import ATTACH_PAYMENT, REPORT_PAYMENT
 from invoicing.ledger.models import Intent, RequestRecord
 from invoicing.settings import settings
 from tasks.corrections import duplicate_requests
@@ -118,6 +118,7 @@ def test_one_line_of_a_bank_statement_is_noted_once_whoever_presses(
         told.append(org.request(request))
     assert [one["State__c"] for one in told] == ["Done", "Refused", "Refused"]
     assert all("was noted on INV-0001 already" in one["Outcome__c"] for one in told[1:])
+    assert not any("The same was asked" in one["Outcome__c"] for one in told)
     assert org.record(sent.name)["Amount_Paid__c"] == 950
 
 
@@ -193,11 +194,13 @@ def test_the_same_pressed_while_no_worker_ran_is_still_the_same(
     request = org.ask(sent.name, "Record Payment", "amount: 100")
     watch_salesforce()
     with database.session() as ledger:
-        [intent] = ledger.exec(select(Intent).where(Intent.operation == REPORT_PAYMENT))
+        both = col(Intent.operation).in_([REPORT_PAYMENT, ATTACH_PAYMENT])
         row = ledger.get_one(RequestRecord, request)
-        intent.intended_at -= timedelta(hours=2)
-        row.asked_at = intent.intended_at + timedelta(minutes=1)
-        ledger.add_all([intent, row])
+        for intent in ledger.exec(select(Intent).where(both)):
+            intent.intended_at -= timedelta(hours=2)
+            intent.concluded_at = intent.intended_at
+            row.asked_at = intent.intended_at + timedelta(minutes=1)
+            ledger.add_all([intent, row])
     deployed.carry_out(record_payment)
     assert outcome.status == "Open"
     assert org.request(request)["State__c"] == "Refused"

@@ -177,6 +177,8 @@ class Invoice(Content):
     """Somebody made it there: its content is Stripe's while it is a draft, too."""
     total_in_stripe: Money | None = None
     """The total as Stripe had it when the record was put in step, taxes included."""
+    approval: str | None = None
+    """What the record says of approval; it decides nothing, for anybody may have written it."""
 
     @property
     def billed(self) -> Details:

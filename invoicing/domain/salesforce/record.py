@@ -67,6 +67,7 @@ REPLACES = "Replaces__c"
 REPLACED_BY = "Replaced_By__c"
 BILL_TO = "Bill_To__c"
 OPPORTUNITY = "Opportunity__c"
+APPROVAL_STATUS, APPROVAL_KEY = "Approval_Status__c", "Approval_Key__c"
 
 MESSAGE_LENGTH = 4000
 
@@ -244,6 +245,7 @@ CONTENT_FIELDS = (
     STRIPE_ID,
     LOCAL_KEY,
     SYNC_MESSAGE,
+    APPROVAL_STATUS,
     BILL_TO,
     "Bill_To__r.Email",
     f"Replaces__r.{STRIPE_ID}",
@@ -434,7 +436,13 @@ def preview_fields(total: Money, tax: Money, due: Money, at: str) -> dict[str, A
     return dict(zip(PREVIEW_FIELDS, values, strict=True))
 
 
-APPROVAL_STATUS, APPROVAL_KEY = "Approval_Status__c", "Approval_Key__c"
+NO_APPROVAL: Mapping[str, None] = dict.fromkeys(
+    [
+        *(APPROVAL_KEY, APPROVAL_STATUS, "Approved_By__c", "Approved_At__c"),
+        *("Approved_Amount__c", "Approval_Comment__c"),
+    ]
+)
+"""The Salesforce fields of what nobody was asked about."""
 
 
 def approval_fields(

@@ -10,6 +10,7 @@ from invoicing.domain.model.invoice_details import Collection, CustomField, Deta
 from invoicing.domain.model.money import Money
 from invoicing.domain.model.status import Status
 from invoicing.domain.salesforce.record import (
+    APPROVAL_STATUS,
     BILL_TO,
     CURRENCY,
     DETAIL_FIELDS,
@@ -81,6 +82,7 @@ def read_invoice(record: Mapping[str, Any], currency: OrgCurrency) -> Invoice:
         details=details,
         bill_to=record.get(BILL_TO),
         replaces=(record.get("Replaces__r") or {}).get(STRIPE_ID),
+        approval=record.get(APPROVAL_STATUS),
     )
 
 

@@ -803,7 +803,7 @@ def test_a_ledger_of_another_kind(doctor: Doctor, url: str) -> None:
     """An address that no ledger has is a mistake of the settings."""
     doctor.set(LEDGER__URL=url)
     said = doctor.fails("Ledger")["settings"]
-    assert "INVOICING_LEDGER__URL has to look like postgresql://" in said
+    assert "INVOICING_LEDGER__URL: write it like sqlite:////" in said
 
 
 @pytest.mark.parametrize(
