@@ -13,5 +13,4 @@ def mark_overdue() -> Outcome:
     Each day a little after midnight. What is marked already costs nothing.
     """
     verify_environment()
-    marked = mark_all(find_wrong_overdue_marks())
-    return Outcome(sentence=marked.sentence)
+    return Outcome(sentence=mark_all(find_wrong_overdue_marks()))

@@ -250,7 +250,11 @@ def dead_letters(account_id: str) -> list[Event]:
 
 
 def close_dead_letters(
-    account_id: str, invoice_ids: Collection[str], *, before: datetime, payments: bool
+    account_id: str,
+    invoice_ids: Collection[str],
+    *,
+    before: datetime,
+    reread_payments: Collection[str] = (),
 ) -> int:
     """Mark dead letters as done that are about invoices which were put right since.
 
@@ -258,7 +262,7 @@ def close_dead_letters(
         account_id: The Stripe account.
         invoice_ids: The invoices.
         before: What came in later is news (UTC).
-        payments: Whether also those are closed that are about refunds, disputes and the like.
+        reread_payments: Those of which also what is about refunds, disputes and the like is over.
 
     Returns:
         How many were closed.
@@ -272,7 +276,9 @@ def close_dead_letters(
     )
     with session() as ledger:
         closed = [
-            event for event in ledger.exec(query) if payments or not concerns_payments(event.type)
+            event
+            for event in ledger.exec(query)
+            if event.invoice_id in reread_payments or not concerns_payments(event.type)
         ]
         for event in closed:
             event.state, event.done_at, event.reason = EventState.DONE, datetime.now(UTC), None

@@ -147,7 +147,7 @@ def _rates(forms: Sequence[Form], defaults: Defaults) -> Rates:
         if form.header.invoice_tax
         or form.header.invoice_total
         or form.header.amount_due
-        or any(c.tax_amount or c.line_total_with_tax for c in form.claims)
+        or any(item.tax_amount or item.line_total_with_tax for item in form.items)
     }
     wrong = {rate for rate, found in problems.items() if found}
     return Rates(problems, {rates: read_taxes(rates) for rates in used if not wrong & {*rates}})
@@ -155,7 +155,7 @@ def _rates(forms: Sequence[Form], defaults: Defaults) -> Rates:
 
 def _named_rates(form: Form) -> set[str]:
     """The tax rates that the rows of an invoice name: empty, or none, where they say so."""
-    names = {claims.tax_rate for claims in form.claims}
+    names = {item.tax_rate for item in form.items}
     no_tax = {name for name in names if name and says_nothing(name) and not known_rate(name)}
     return (names - no_tax) | ({NO_TAX} if no_tax else set())
 

@@ -31,17 +31,11 @@ MAX_CURSOR_AGE = timedelta(days=25)
 
 @dataclass(frozen=True, slots=True)
 class FetchResult:
-    """Outcome of a fetch of events."""
+    """Outcome of a fetch of events, in one sentence; and whether some since then may be lost."""
 
-    seen: int
-    new: int
+    sentence: str
     since: datetime
     gap: bool
-
-    @property
-    def sentence(self) -> str:
-        """The outcome in one sentence."""
-        return f"Stripe listed {counted(self.seen, 'event')}, {self.new:,} of them new."
 
 
 @step("fetch events from Stripe")
@@ -71,11 +65,11 @@ def fetch_events(lookback: timedelta) -> FetchResult:
         seen += len(rows)
         new += inbox.receive(rows)
     gap = cursor is not None and began - cursor > MAX_CURSOR_AGE
-    fetched = FetchResult(seen, new, since, gap)
     if not gap:
         stream_positions.move_cursor(name, latest)
-    get_run_logger().info(fetched.sentence)
-    return fetched
+    sentence = f"Stripe listed {counted(seen, 'event')}, {new:,} of them new."
+    get_run_logger().info(sentence)
+    return FetchResult(sentence, since, gap)
 
 
 @step("check for missed events")

@@ -20,10 +20,9 @@ def close_dead_letters(
         read_at: Before this instant (UTC) their state in Stripe was not read yet.
         reread_payments: Those whose refunds and disputes were read, too.
     """
+    if not stripe_ids:
+        return
     account, reread = settings().stripe.account_id, set(reread_payments)
-    closed = 0
-    for ids, payments in ((set(stripe_ids) & reread, True), (set(stripe_ids) - reread, False)):
-        if ids:
-            closed += inbox.close_dead_letters(account, ids, before=read_at, payments=payments)
+    closed = inbox.close_dead_letters(account, stripe_ids, before=read_at, reread_payments=reread)
     if closed:
         get_run_logger().info("%s closed: it is in step.", counted(closed, "dead letter"))

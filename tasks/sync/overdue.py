@@ -1,7 +1,7 @@
 """Overdue by the business's local date, from what Salesforce holds; Stripe is not read."""
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from more_itertools import chunked
 
@@ -17,27 +17,6 @@ from tasks.runtime.run_name import run_url
 from tasks.runtime.step import step
 
 
-@dataclass(frozen=True, slots=True)
-class MarkResult:
-    """Numbers of records whose overdue mark was changed."""
-
-    overdue: int = 0
-    in_time: int = 0
-    left: int = 0
-
-    def __add__(self, other: "MarkResult") -> "MarkResult":
-        return MarkResult(
-            self.overdue + other.overdue, self.in_time + other.in_time, self.left + other.left
-        )
-
-    @property
-    def sentence(self) -> str:
-        """The outcome in one sentence."""
-        text = f"{counted(self.overdue, 'invoice')} became overdue, {self.in_time:,} no longer are"
-        busy = f"; {counted(self.left, 'record')} could not be written and will be next time"
-        return f"{text}{busy if self.left else ''}."
-
-
 @step("find wrong overdue marks")
 def find_wrong_overdue_marks() -> list[str]:
     """Ids of records whose overdue mark is wrong by today's date."""
@@ -50,21 +29,34 @@ def _wrong() -> Condition:
     return any_of(record.unmarked_overdue(day), record.wrongly_marked_overdue(day))
 
 
-def mark_all(record_ids: Sequence[str]) -> MarkResult:
-    """Put the marks right, as many records at a time as one call takes."""
-    return sum((mark(some) for some in chunked(record_ids, salesforce.COLLECTION)), MarkResult())
+def mark_all(record_ids: Sequence[str]) -> str:
+    """Put the marks right, as many records at a time as one call takes.
+
+    Returns:
+        The outcome, in one sentence.
+    """
+    chunks = chunked(record_ids, salesforce.COLLECTION)
+    records = sum(map(mark, chunks), Counter[str]())
+    became = f"{counted(records['overdue'], 'invoice')} became overdue"
+    left = f"; {counted(records['left'], 'record')} could not be written and will be next time"
+    return f"{became}, {records['in time']:,} no longer are{left if records['left'] else ''}."
 
 
 @step("mark overdue invoices")
-def mark(record_ids: Sequence[str]) -> MarkResult:
-    """Put the marks of some records right, unless somebody works on them or did it meanwhile."""
+def mark(record_ids: Sequence[str]) -> Counter[str]:
+    """Put the marks of some records right, unless somebody works on them or did it meanwhile.
+
+    Returns:
+        How many are overdue now, are in time again, or were left as they were.
+    """
     with INVOICE.held_if_free(record_ids) as busy:
         free = [id_ for id_ in record_ids if id_ not in busy]
         rows = read_states(all_of(is_in("Id", free), _wrong())) if free else []
         failed = write_changes([_update(row) for row in rows]).failed
     done = [row for row in rows if row["Id"] not in failed]
     ceased = sum(bool(row[record.OVERDUE]) for row in done)
-    return MarkResult(len(done) - ceased, ceased, len(failed) + len(busy))
+    left = len(failed) + len(busy)
+    return Counter({"overdue": len(done) - ceased, "in time": ceased, "left": left})
 
 
 def _update(row: Record) -> Update:

@@ -3,11 +3,11 @@
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import date, tzinfo
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from invoicing.domain.forms.parameters import LineItem
 from invoicing.domain.forms.table_columns import (
@@ -30,8 +30,9 @@ from invoicing.domain.forms.table_text import (
 )
 from invoicing.domain.forms.table_values import (
     NumberKind,
-    decide_days,
-    decide_numbers,
+    Reader,
+    day_reader,
+    number_reader,
     split_currency,
     split_title,
 )
@@ -85,11 +86,11 @@ class Header:
     amount_due: Decimal | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RowClaims:
-    """What a row says of its money that is not billed as such, and has to be so.
+class TableLine(LineItem):
+    """The line of a row, and what the row says of its money that has to be so.
 
     Attributes:
+        row: The row, as spreadsheets number it: the titles are row 1.
         line_total: What the line comes to after its discount, before taxes.
         line_total_with_tax: The same with its taxes.
         tax_amount: The line's tax.
@@ -97,6 +98,7 @@ class RowClaims:
         currencies: Signs and codes of currencies that stand beside its amounts.
     """
 
+    row: int
     line_total: Decimal | None = None
     line_total_with_tax: Decimal | None = None
     tax_amount: Decimal | None = None
@@ -119,33 +121,30 @@ class Form:
 
     Attributes:
         key: Names the invoice within all there ever are.
-        rows: The row of each line, as spreadsheets number them: the titles are row 1.
         header: What the rows say of the invoice.
         items: Its lines.
-        claims: What the row of each line says that has to be so.
         problems: What is wrong with the rows by themselves, each with its row.
     """
 
     key: str
-    rows: list[int] = field(default_factory=list)
     header: Header = field(default_factory=Header)
-    items: list[LineItem] = field(default_factory=list)
-    claims: list[RowClaims] = field(default_factory=list)
+    items: list[TableLine] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
     @property
     def where(self) -> str:
         """Its rows, for people."""
-        first, last = self.rows[0], self.rows[-1]
+        rows = [item.row for item in self.items]
+        first, last = rows[0], rows[-1]
         if first == last:
             return f"Row {first}"
-        together = last - first == len(self.rows) - 1
-        return f"Rows {first} to {last}" if together else f"Rows {', '.join(map(str, self.rows))}"
+        together = last - first == len(rows) - 1
+        return f"Rows {first} to {last}" if together else f"Rows {', '.join(map(str, rows))}"
 
     def placed(self, problem: str) -> str:
         """A sentence about one of the lines, or about the invoice, with the row it is about."""
         if line := re.match(r"Line (\d+)", problem):
-            return f"Row {self.rows[int(line[1]) - 1]}{problem[line.end() :]}"
+            return f"Row {self.items[int(line[1]) - 1].row}{problem[line.end() :]}"
         return f"{self.where}: {problem}"
 
 
@@ -195,20 +194,21 @@ def read_invoices(table: Table, request: str, zone: tzinfo) -> list[Form]:
         raise Rejected("The table is empty.")
     names = columns_of(sheet, table.layout)
     refuse_broken_text(sheet, [n for n, name in enumerate(names) if name != IGNORED])
-    readers = _readers(sheet, names, table.layout, zone)
+    columns = _columns(sheet, names, table.layout, zone)
     forms: dict[str, Form] = {}
     same: Counter[str] = Counter()
     totals: list[int] = []
     for number, row in sheet.rows:
         cells = [
-            (index, name, row[index].strip() if type(row[index]) is str else row[index])
-            for index, name in enumerate(names)
-            if name != IGNORED and index < len(row) and row[index].strip()
+            (columns[index], cell.strip() if type(cell) is str else cell)
+            for index, cell in enumerate(row)
+            if index in columns and cell.strip()
         ]
-        if is_total({name: cell for _, name, cell in cells}):
+        filled = {column.name: cell for column, cell in cells}
+        if is_total(filled):
             totals.append(number)
             continue
-        word = _word({name: cell for _, name, cell in cells}, same)
+        word = _word(filled, same)
         form = forms.setdefault(word, Form(_key(request, word)))
         if len(forms) > MAX_INVOICES:
             raise Rejected(
@@ -217,7 +217,7 @@ def read_invoices(table: Table, request: str, zone: tzinfo) -> list[Form]:
             )
         if any(cell.strip() for cell in row[len(names) :]):
             form.problems.append(f"Row {number}: there are more cells than columns; quote texts.")
-        _add(form, number, cells, readers, sheet.titles)
+        _add(form, number, cells)
     if totals:
         raise Rejected(
             [
@@ -231,50 +231,60 @@ def read_invoices(table: Table, request: str, zone: tzinfo) -> list[Form]:
     return list(forms.values())
 
 
-Reader = Callable[[str], Any]
-"""Gives a cell's value; raises a ValueError that says what is wrong with it."""
+class Column(NamedTuple):
+    """A column that is not ignored: what it means, its title, and how its cells are read."""
+
+    name: str
+    title: str
+    read: Reader[Any]
+
+    @property
+    def carried(self) -> bool:
+        """Whether its values belong to the invoice; else they only may refuse it."""
+        return self.name not in {MONEY, STATE}
+
+    def called(self, cell: str) -> str:
+        """A cell of it, in a sentence."""
+        what = self.name.replace("_", " ") if self.carried else self.title
+        return f"the {what}" if isinstance(cell, Broken) else _called(what, cell)
 
 
-def _readers(
+def _columns(
     sheet: Sheet, names: Sequence[str], layout: TableLayout, zone: tzinfo
-) -> dict[int, Reader]:
-    """How the cells of each column are read, decided for the column as a whole."""
-    readers: dict[int, Reader] = {}
+) -> dict[int, Column]:
+    """The columns that are read, by their places; each is decided on as a whole."""
+    columns: dict[int, Column] = {}
     doubts = []
-    for index, name in enumerate(names):
-        cells = [cell if type(cell) is not str else cell.strip() for cell in sheet.column(index)]
-        own = layout.choice(sheet.titles[index])
-        doubt = ""
-        readers[index] = OTHER_READERS.get(name, str)
-        if name in NUMBERS:
-            mark = (own and own.decimal_mark) or layout.decimal_mark
-            numbers = decide_numbers(cells, mark, NUMBERS[name])
-            like = "1234,50, as its Decimal mark says" if mark == "comma" else "1234.50"
-            readers[index] = _needs(numbers.read, f"is not a number; write it like {like}.")
-            doubt = numbers.doubt
-        elif name in DAYS:
-            utc = plain_title(sheet.titles[index]).endswith("utc")
-            order = (own and own.date_order) or layout.date_order
-            days = decide_days(cells, order, zone, utc=utc)
-            readers[index] = _needs(days.read, "is not a date; write it like 2026-12-31.")
-            doubt = days.doubt
-        if doubt:
-            doubts.append(
-                f"The column {sheet.titles[index]!r} {doubt}, or write all of it in one way."
-            )
+    for index, (name, title) in enumerate(zip(names, sheet.titles, strict=True)):
+        if name == IGNORED:
+            continue
+        try:
+            read = _reader(name, title, sheet.column(index), layout, zone)
+            columns[index] = Column(name, title, read)
+        except ValueError as doubt:
+            doubts.append(f"The column {title!r} {doubt}, or write all of it in one way.")
     if doubts:
         raise Rejected(doubts)
-    return readers
+    return columns
 
 
-def _needs(read: Callable[[str], Any], otherwise: str) -> Reader:
-    def value(cell: str) -> Any:
-        found = read(cell)
-        if found is None:
-            raise ValueError(otherwise)
-        return found
+def _reader(
+    name: str, title: str, cells: Sequence[str], layout: TableLayout, zone: tzinfo
+) -> Reader[Any]:
+    """How the cells of a column are read.
 
-    return value
+    Raises:
+        ValueError: it cannot be decided; says why.
+    """
+    texts = [cell if type(cell) is not str else cell.strip() for cell in cells]
+    own = layout.choice(title)
+    if name in NUMBERS:
+        mark = (own and own.decimal_mark) or layout.decimal_mark
+        return number_reader(texts, mark, NUMBERS[name])
+    if name in DAYS:
+        order = (own and own.date_order) or layout.date_order
+        return day_reader(texts, order, zone, utc=plain_title(title).endswith("utc"))
+    return OTHER_READERS.get(name, str)
 
 
 def _no_money(cell: str) -> None:
@@ -299,7 +309,7 @@ def _terms(value: str) -> Terms:
     raise ValueError(f"are none of ours; choose {', '.join(Terms)}.")
 
 
-OTHER_READERS: Mapping[str, Reader] = {
+OTHER_READERS: Mapping[str, Reader[Any]] = {
     "payment_terms": _terms,
     MONEY: _no_money,
     STATE: refuse_state,
@@ -321,54 +331,44 @@ def _key(request: str, word: str) -> str:
     return "-".join(("bulk", *parts))
 
 
-def _add(
-    form: Form,
-    number: int,
-    cells: Sequence[tuple[int, str, str]],
-    readers: Mapping[int, Reader],
-    titles: Sequence[str],
-) -> None:
+def _add(form: Form, number: int, cells: Sequence[tuple[Column, str]]) -> None:
     """Take one row into its invoice."""
     values: dict[str, Any] = {}
-    unreadable: dict[str, str] = {}
+    unreadable: set[str] = set()
     wrong: list[str] = []
-    for index, name, cell in cells:
-        what = titles[index] if name in {MONEY, STATE} else name.replace("_", " ")
-        called = f"the {what}" if type(cell) is Broken else _called(what, cell)
+    for column, cell in cells:
+        name, called = column.name, column.called(cell)
         try:
             if isinstance(cell, Broken):
                 raise ValueError(str(cell))
-            value = readers[index](cell)
+            value = column.read(cell)
         except ValueError as error:
             wrong.append(f"{called} {error}")
-            unreadable[name] = cell
+            unreadable.add(name)
             value = PLACEHOLDERS.get(name)
         if name == "currency" and values.get(name, cell).upper() != cell.upper():
             wrong.append(f"{called} differs from {values[name]!r} in the same row.")
-        if name not in {MONEY, STATE} and not (name in DISCOUNTS and value == 0):
+        is_said = value is not None and not (name in DISCOUNTS and value == 0)
+        if column.carried and is_said:
             values[name] = value
     wrong += _fractions(values, cells)
     marks = {
         mark
-        for index, name, cell in cells
-        if name in AMOUNTS
-        for mark in (split_currency(cell)[1], split_title(titles[index])[1])
+        for column, cell in cells
+        if column.name in AMOUNTS
+        for mark in (split_currency(cell)[1], split_title(column.title)[1])
     }
     wrong += _merge(form, values, unreadable)
     form.problems += [f"Row {number}: {reason}" for reason in wrong]
-    form.rows.append(number)
     form.items.append(
-        LineItem(
+        TableLine(
+            row=number,
             product=values.get("product", ""),
             description=values.get("text", ""),
             quantity=values.get("quantity", Decimal(1)),
             unit_price=values.get("unit_price"),
             discount_percent=values.get("discount_percent"),
             discount_amount=values.get("discount_amount"),
-        )
-    )
-    form.claims.append(
-        RowClaims(
             line_total=values.get("line_total"),
             line_total_with_tax=values.get("line_total_with_tax"),
             tax_amount=values.get("tax_amount"),
@@ -378,14 +378,14 @@ def _add(
     )
 
 
-def _fractions(values: Mapping[str, Any], cells: Sequence[tuple[int, str, str]]) -> Iterator[str]:
+def _fractions(values: Mapping[str, Any], cells: Sequence[tuple[Column, str]]) -> Iterator[str]:
     """Ask about 0.1 where 10 % may be meant, unless its amount is given as well."""
-    for _, name, cell in cells:
-        part = values.get(name) if name in PERCENTAGES else None
-        amount = values.get(name.replace("percent", "amount"))
+    for column, cell in cells:
+        part = values.get(column.name) if column.name in PERCENTAGES else None
+        amount = values.get(column.name.replace("percent", "amount"))
         if part and 0 < part < 1 and not cell.endswith("%") and amount is None:
-            called = _called(name.replace("_", " "), cell)
-            yield f"{called} may be {plain(part)}% or {plain(part * 100)}%; write the percent sign."
+            ways = f"{plain(part)}% or {plain(part * 100)}%"
+            yield f"{column.called(cell)} may be {ways}; write the percent sign."
 
 
 def _called(what: str, value: object) -> str:

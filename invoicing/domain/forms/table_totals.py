@@ -53,17 +53,17 @@ def total_problems(
         taxes: Of the whole invoice; None where Stripe works them out when it is sent.
     """
     known, added = taxes or (), [tax for tax in taxes or () if not tax.inclusive]
-    for number, line, claims in zip(form.rows, lines, form.claims, strict=True):
-        where, net = f"Row {number}", line.net(currency)
-        for mark in sorted(claims.currencies):
+    for item, line in zip(form.items, lines, strict=True):
+        where, net = f"Row {item.row}", line.net(currency)
+        for mark in sorted(item.currencies):
             if mark != currency and currency not in SYMBOLS.get(mark, ()):
                 yield f"{where}: an amount is in {mark}, the invoice would be in {currency}."
         tax, with_tax = [_tax(net, known)], [net + _tax(net, added)]
         if taxes is None or (discount and taxes):  # nobody knows the line's part of it
             tax = with_tax = []
-        yield from _differs(where, "line total", claims.line_total, [net])
-        yield from _differs(where, "tax amount", claims.tax_amount or None, tax)
-        yield from _differs(where, "line total with tax", claims.line_total_with_tax, with_tax)
+        yield from _differs(where, "line total", item.line_total, [net])
+        yield from _differs(where, "tax amount", item.tax_amount or None, tax)
+        yield from _differs(where, "line total with tax", item.line_total_with_tax, with_tax)
     where, header, whole = form.where, form.header, total(lines, currency, discount)
     sums = _tax_sums(lines, currency, discount, known)
     totals = [whole + tax for tax in _tax_sums(lines, currency, discount, added)]

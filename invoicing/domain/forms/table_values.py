@@ -2,12 +2,11 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, tzinfo
 from decimal import Decimal
 from functools import lru_cache, partial
 from itertools import product
-from typing import Generic, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from babel import Locale
 
@@ -16,7 +15,12 @@ from invoicing.domain.model.countries import LANGUAGES, one_meaning_each
 from invoicing.domain.model.money import CURRENCIES, plain
 
 Value = TypeVar("Value", Decimal, date)
-Reader = Callable[[str], Value | None]
+
+Reader = Callable[[str], Value]
+"""Gives a cell's value; raises a ValueError that says what is wrong with it."""
+
+Way = Callable[[str], Value | None]
+"""One way to read cells; None for what cannot be read so."""
 
 DecimalMark = Literal["", "point", "comma"]
 MARKS: Mapping[str, str] = {"point": ".", "comma": ","}
@@ -62,19 +66,6 @@ IN_WORDS = re.compile(
 """Also ``9-Dec-26``, which is how spreadsheets show a date in English."""
 
 OF_THE_EAST = re.compile(r"(\d{4}) ?[年년] ?(\d{1,2}) ?[月월] ?(\d{1,2}) ?[日일]", re.A)
-
-
-@dataclass(frozen=True, slots=True)
-class Decision(Generic[Value]):
-    """How the cells of a column are read.
-
-    Attributes:
-        read: Gives a cell's value, or None where it has none.
-        doubt: Why it cannot be decided; empty where it is.
-    """
-
-    read: Reader[Value]
-    doubt: str = ""
 
 
 def split_currency(cell: str) -> tuple[str, str]:
@@ -188,17 +179,20 @@ def _months() -> dict[str, int | None]:
 NumberKind = Literal["amount", "percentage", "quantity"]
 
 
-def decide_numbers(
+def number_reader(
     cells: Sequence[str], mark: DecimalMark = "", kind: NumberKind = "amount"
-) -> Decision[Decimal]:
+) -> Reader[Decimal]:
     """How the numbers of a column are read: by their own cells, or by somebody's choice.
 
     An amount may have its currency beside it, a percentage its sign, a quantity nothing: 12 of a
     unit that only the text knows may be a dozen each. What a workbook shows beside a quantity is
     no part of what it keeps.
+
+    Raises:
+        ValueError: it cannot be decided; says why.
     """
 
-    def reader(mark: str) -> Reader[Decimal]:
+    def way(mark: str) -> Way[Decimal]:
         if kind == "amount":
             return lambda cell: read_number(split_currency(cell)[0], mark)
         sign = "%" if kind == "percentage" else ""
@@ -208,59 +202,62 @@ def decide_numbers(
         kept = re.sub(r"[^\d.%-]", "", cell) if kind == "quantity" else cell
         return ways["point"](kept)
 
-    ways = {word: reader(mark) for word, mark in MARKS.items()}
-    return _decide(cells, ways, mark, exact=exact, how="choose its Decimal mark, point or comma")
+    ways = {word: way(sign) for word, sign in MARKS.items()}
+    chosen = mark or _only_way(cells, ways, "choose its Decimal mark, point or comma")
+    like = "1234,50, as its Decimal mark says" if mark == "comma" else "1234.50"
+    return _reader(ways[chosen], exact, f"is not a number; write it like {like}.")
 
 
-def decide_days(
+def day_reader(
     cells: Sequence[str], order: DateOrder, zone: tzinfo, *, utc: bool = False
-) -> Decision[date]:
-    """How the dates of a column are read: by their own cells, or by somebody's choice."""
-    ways: dict[str, Reader[date]] = {
+) -> Reader[date]:
+    """How the dates of a column are read: by their own cells, or by somebody's choice.
+
+    Raises:
+        ValueError: it cannot be decided; says why.
+    """
+    ways: dict[str, Way[date]] = {
         way: partial(read_day, order=way, zone=zone, utc=utc) for way in DATE_ORDERS
     }
-    return _decide(
-        cells,
-        ways,
-        order,
-        exact=ways["day first"],
-        how=f"choose its Order of dates, {', '.join(DATE_ORDERS[:-1])} or {DATE_ORDERS[-1]}",
-    )
+    how = f"choose its Order of dates, {', '.join(DATE_ORDERS[:-1])} or {DATE_ORDERS[-1]}"
+    chosen = order or _only_way(cells, ways, how)
+    wrong = "is not a date; write it like 2026-12-31."
+    return _reader(ways[chosen], ways["day first"], wrong)
 
 
-def _decide(
-    cells: Sequence[str],
-    ways: Mapping[str, Reader[Value]],
-    chosen: str,
-    *,
-    exact: Reader[Value],
-    how: str,
-) -> Decision[Value]:
-    """The one way in which a column's cells can be read, or why there is none."""
+def _reader(read: Way[Value], exact: Way[Value], wrong: str) -> Reader[Value]:
+    def value(cell: str) -> Value:
+        found = exact(cell) if isinstance(cell, Exact) else read(cell)
+        if found is None:
+            raise ValueError(wrong)
+        return found
 
-    def decision(way: str, doubt: str = "") -> Decision[Value]:
-        read = ways[way]
-        return Decision(lambda cell: exact(cell) if isinstance(cell, Exact) else read(cell), doubt)
+    return value
 
-    if chosen:
-        return decision(chosen)
+
+def _only_way(cells: Sequence[str], ways: Mapping[str, Way[Value]], how: str) -> str:
+    """The one way in which a column's cells can be read.
+
+    Raises:
+        ValueError: there is none, or there are several.
+    """
     texts = dict.fromkeys(cell for cell in cells if not isinstance(cell, Exact | Broken))
     readings = [(cell, {way: read(cell) for way, read in ways.items()}) for cell in texts]
     known = [
         (cell, values) for cell, values in readings if any(v is not None for v in values.values())
     ]
     fitting = [way for way in ways if all(values[way] is not None for _, values in known)]
-    first = next(iter(ways))
     if not fitting:
         misfits = [next(c for c, values in known if values[way] is None) for way in ways]
         other, one = list(dict.fromkeys(misfits))[:2]
-        return decision(first, f"is written in two ways, {one!r} and {other!r}; {how}")
+        raise ValueError(f"is written in two ways, {one!r} and {other!r}; {how}")
     for cell, values in known:
         if len({values[way] for way in fitting}) > 1:
             means = " or ".join(dict.fromkeys(_shown(values[way]) for way in fitting))
-            doubt = f"can be read in several ways: {cell!r} may be {means}; no cell decides; {how}"
-            return decision(first, doubt)
-    return decision(fitting[0])
+            raise ValueError(
+                f"can be read in several ways: {cell!r} may be {means}; no cell decides; {how}"
+            )
+    return fitting[0]
 
 
 def _shown(value: object) -> str:

@@ -557,15 +557,16 @@ def test_dead_letters_are_closed_by_what_puts_their_invoice_right() -> None:
     inbox.fail([row.id or 0 for row in rows], "handler", "locked", for_good=True)
     assert inbox.dead_letters_changed_at("acct_1") == inbox.last_dead_at("acct_1")
 
-    def closed(invoices: list[str], before: datetime, *, payments: bool = False) -> int:
-        return inbox.close_dead_letters("acct_1", invoices, before=before, payments=payments)
+    def closed(invoices: list[str], before: datetime, reread: tuple[str, ...] = ()) -> int:
+        return inbox.close_dead_letters("acct_1", invoices, before=before, reread_payments=reread)
 
     long_ago, now = datetime.now(UTC) - timedelta(hours=1), datetime.now(UTC)
     assert closed(["in_1"], long_ago) == 0
     assert closed(["in_other"], now) == 0
     assert closed(["in_1"], now) == 2
     assert [row.type for row in inbox.dead_letters("acct_1")] == ["charge.dispute.created"]
-    assert closed(["in_1"], now, payments=True) == 1
+    assert closed(["in_1"], now, reread=("in_2",)) == 0
+    assert closed(["in_1"], now, reread=("in_1",)) == 1
     assert inbox.last_dead_at("acct_1") is None
     assert inbox.dead_letters_changed_at("acct_1") is not None
 
@@ -600,8 +601,8 @@ def test_events_of_another_account_are_not_ours() -> None:
     assert inbox.claim("handler", account_id="acct_2", limit=10) == []
     [row] = inbox.claim("handler", account_id="acct_1", limit=10)
     inbox.fail([row.id or 0], "handler", "locked", for_good=True)
-    now = datetime.now(UTC)
-    assert inbox.close_dead_letters("acct_2", ["in_1"], before=now, payments=True) == 0
+    now, ours = datetime.now(UTC), ["in_1"]
+    assert inbox.close_dead_letters("acct_2", ours, before=now, reread_payments=ours) == 0
     assert inbox.replay("acct_2", EventFilter()) == 0
     assert inbox.dead_letters("acct_2") == []
     assert len(inbox.dead_letters("acct_1")) == 1

@@ -10,6 +10,7 @@ import pytest
 
 from invoicing.domain.forms.invoice_table import Form, Table, read_file, read_invoices
 from invoicing.domain.forms.table_layout import ColumnChoice, TableLayout
+from invoicing.domain.forms.table_text import Broken, Sheet
 from invoicing.errors import Rejected
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -118,7 +119,7 @@ def test_what_freshbooks_exports() -> None:
     [form] = forms(exported(FRESHBOOKS))
     assert form.problems == []
     assert [form.items[0].quantity, form.items[0].unit_price] == [4, 150]
-    assert [form.claims[0].line_total, form.claims[0].line_total_with_tax] == [600, 600]
+    assert [form.items[0].line_total, form.items[0].line_total_with_tax] == [600, 600]
     assert form.header.due_date == date(2026, 12, 29)
     assert "the Tax 2 Amount '6.00' would not be billed" in problems(
         exported(FRESHBOOKS, **{"Tax 2 Amount": "6.00"})
@@ -130,7 +131,7 @@ def test_what_freshbooks_says_of_a_line_with_its_tax() -> None:
     taxed = {"Tax 1 Type": "GST", "Tax 1 Amount": "60.00", "Line Total": "660.00"}
     [form] = forms(exported(FRESHBOOKS, **taxed))
     assert form.problems == []
-    assert [form.claims[0].tax_amount, form.claims[0].line_total_with_tax] == [60, 660]
+    assert [form.items[0].tax_amount, form.items[0].line_total_with_tax] == [60, 660]
 
 
 SALES_BY_CUSTOMER = """Ridgeline Tree Co
@@ -158,7 +159,7 @@ def test_a_report_of_quickbooks() -> None:
     assert "The column 'account' is missing: write each row's customer" in problems(rows[1:])
     [form] = forms(f"Customer{rows}")
     assert form.problems == []
-    assert [claims.line_total for claims in form.claims] == [2000, 400]
+    assert [item.line_total for item in form.items] == [2000, 400]
     assert form.header.amount_due is None
 
 
@@ -281,7 +282,7 @@ def test_lines_of_sage() -> None:
     layout.columns += means(NET_AMOUNT="line_total").columns
     [form] = forms(file, layout)
     assert form.problems == []
-    assert [form.claims[0].line_total, form.claims[0].tax_amount] == [100, 20]
+    assert [form.items[0].line_total, form.items[0].tax_amount] == [100, 20]
 
 
 MONEY_FORWARD = (
@@ -483,3 +484,12 @@ def test_unicode_text_of_excel(codec: str) -> None:
     """With tabs, and with or without its mark."""
     raw = "customer\ttext\tprice\r\nAcme\tGrößter\t10.00\r\n".encode(codec)
     assert forms(raw)[0].items[0].description == "Größter"
+
+
+@pytest.mark.parametrize("column", ["product", "text", "tax rate", "po number", "currency"])
+def test_an_error_of_a_workbook_in_a_cell_of_text(column: str) -> None:
+    """Refuses its row in words, as one in a cell of numbers does."""
+    cell = Broken("is the error #REF!; mend it in the workbook.")
+    sheet = Sheet.of(iter([["account", column, "unit price"], ["Acme", cell, "10"]]))
+    [form] = read_invoices(Table(sheet, TableLayout()), "r", BERLIN)
+    assert form.problems == [f"Row 2: the {column} {cell}"]
