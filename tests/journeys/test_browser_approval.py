@@ -31,10 +31,8 @@ def test_an_approver_lets_a_large_invoice_out(log_in: LogIn) -> None:
     ann.page.get_by_role("link", name="Waiting for approval").click()
     ann.picture("approval-2-list")
     ann.page.get_by_role("link", name=invoice).click()
-    ann.begin("Send To Customer")
-    expect(ann.page.get_by_role("alert")).to_contain_text("have access to this flow")
-    ann.picture("approval-3-not-hers")
-    ann.open(invoice)
+    assert ann.offered() == ["Approve", "Reject"]
+    ann.picture("approval-3-hers")
     said = ann.ask("Approve", "approval-4", Comment="As agreed with Acme")
     assert said.startswith(f"Done: {invoice} over 12,000.00 USD was sent to Acme Corporation")
     expect(ann.shown("Approval_Status__c")).to_have_text("Approved")

@@ -949,9 +949,27 @@ BROKEN = {
     ),
     "a rule of a page that leaves out a condition": (
         PAGE,
-        "<booleanFilter>1 OR 2 OR 3 OR 4 OR 5<",
-        "<booleanFilter>1 OR 2 OR 3 OR 4<",
+        "<booleanFilter>(1 OR 2 OR 3 OR 4 OR 5) AND 6<",
+        "<booleanFilter>(1 OR 2 OR 3 OR 4) AND 6<",
         "leaves out condition 5",
+    ),
+    "a button that is shown to those who may not press it": (
+        PAGE,
+        "<booleanFilter>(1 OR 2 OR 3 OR 4 OR 5) AND 6<",
+        "<booleanFilter>1 OR 2 OR 3 OR 4 OR 5 OR 6<",
+        "Stripe_Invoice__c.Clone_Invoice is shown to Invoice_Approver, which does not open its",
+    ),
+    "a button that is hidden from those who may press it": (
+        PAGE,
+        "$Permission.CustomPermission.Ask_For_Invoice_Actions",
+        "$Permission.CustomPermission.Approve_Invoices",
+        "Stripe_Invoice__c.Void is never shown to Invoice_User, which opens its flow",
+    ),
+    "a rule of a page that asks who lacks a permission": (
+        PAGE,
+        "<rightValue>true<",
+        "<rightValue>false<",
+        "Approve_Invoices is asked for otherwise than as EQUAL true",
     ),
     "an unknown arrangement of a page": (
         PAGE,

@@ -183,6 +183,19 @@ class Org:
         """
         return self.package.may_start(flow, self._sets)
 
+    def may(self, sobject: SObject, right: str) -> bool:
+        """Whether whoever is asking may do something with the records of an object.
+
+        People may do with standard objects whatever their profile allows, which is not known here.
+
+        Args:
+            sobject: The object.
+            right: What, as permission sets say it: ``allowEdit``.
+        """
+        if self._sets is None or (_person.get() and not sobject.custom):
+            return True
+        return self._granted(self.permissions.keys() & self._sets).may(sobject, right)
+
     @property
     def _sets(self) -> tuple[str, ...] | None:
         """The permission sets of whoever is asking; None for one who may do everything."""

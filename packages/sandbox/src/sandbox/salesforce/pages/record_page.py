@@ -36,6 +36,9 @@ COMPONENTS = frozenset(
 STANDARD_ACTIONS = {"Edit": "Edit", "Delete": "Delete"}
 """Actions of every record, with what their buttons say."""
 
+NEEDED_RIGHTS = {"Edit": "allowEdit", "Delete": "allowDelete"}
+"""What whoever looks must be allowed, that they are offered."""
+
 STANDARD_LISTS = {
     "RelatedContactList": "Contacts",
     "RelatedOpportunityList": "Opportunities",
@@ -253,8 +256,13 @@ class _Builder:
         return tuple(self._action(name) for name in names if self._can(name))
 
     def _can(self, name: str) -> bool:
-        """Whether pages here can carry out an action; Salesforce has more of its own."""
-        return name in STANDARD_ACTIONS or name in self._package.actions
+        """Whether pages here can carry out an action, and whoever looks may have it done.
+
+        Salesforce has more actions of its own. A quick action is shown to everybody.
+        """
+        if name in STANDARD_ACTIONS:
+            return self._org.may(self._sobject, NEEDED_RIGHTS[name])
+        return name in self._package.actions
 
     def _action(self, name: str) -> Action:
         if name in STANDARD_ACTIONS:
@@ -450,7 +458,7 @@ class _Builder:
             tuple(fields) or tuple(f for f in list_columns(child) if f != relation.field)[:4],
             tuple(rows),
             total,
-            offers_new,
+            offers_new and self._org.may(child, "allowCreate"),
         )
 
     def _as_laid_out(self, relation: ChildRelationship) -> _Arrangement:
