@@ -254,7 +254,7 @@ def draft_problems(
     """
     problems = list(details_problems(details, due_date=due_date))
     if due_date is not None and due_date < today:
-        problems.append(f"The due date {due_date} has passed; choose today or later.")
+        problems.append(f"The due date {written(due_date)} has passed; choose today or later.")
     if len(description) > MEMO_LENGTH:
         problems.append(f"The description has more than {MEMO_LENGTH:,} characters.")
     if currency not in CURRENCIES:

@@ -70,7 +70,7 @@ def test_every_mistake_is_named_in_one_go() -> None:
         "'Moon' is not in the USD price book",
         "'Fax' is not active",
         "'Twin' names 2 products",
-        "due date 2026-11-22 has passed",
+        "due date 22 Nov 2026 has passed",
         "Line 4 (Seat): the quantity must be above zero, not -2.",
         "Line 5 (Seat): the unit price cannot be -1.",
         "more than 12 decimals",
