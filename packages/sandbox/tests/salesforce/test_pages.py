@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, expect
 from sandbox.common.serve import running
 from sandbox.salesforce import records
 from sandbox.salesforce.app import application
-from sandbox.salesforce.org import Org, open_org
+from sandbox.salesforce.org import DATA_PATH, Org, open_org
 from sandbox.salesforce.seed import seed
 
 PACKAGE = Path(__file__).parents[4] / "deployments/salesforce"
@@ -456,9 +456,9 @@ def test_an_org_without_a_package_has_pages_too(tmp_path: Path) -> None:
     assert "/lightning/o/Opportunity/list" in text
 
 
-def log_in(pages: str, name: str, *sets: str) -> requests.Session:
+def log_in(pages: str, name: str, *sets: str, groups: Sequence[str] = ()) -> requests.Session:
     """Somebody with some permission sets, who comes in with a session of the API."""
-    body = {"name": name, "permission_sets": list(sets)}
+    body = {"name": name, "permission_sets": list(sets), "groups": list(groups)}
     token = requests.post(f"{pages}/_sandbox/people", json=body, timeout=60).json()["access_token"]
     browser = requests.Session()
     there = {"sid": token, "retURL": f"lightning/o/{INVOICE}/list"}
@@ -475,6 +475,7 @@ def test_people_see_the_buttons_that_they_were_granted(pages: str, org: Org) -> 
     approver = log_in(pages, "Ann Ledger", "Invoice_Approver")
     assert buttons(user.get(f"{pages}/{waits}").text)[:2] == ["Send To Customer", "Sync Invoice"]
     assert buttons(approver.get(f"{pages}/{waits}").text) == ["Approve", "Reject"]
+    assert buttons(approver.get(f"{pages}/{draft(org)}").text) == []
 
     def press(person: requests.Session, action: str) -> requests.Response:
         url = f"{pages}/lightning/action/quick/{INVOICE}.{action}"
@@ -514,3 +515,47 @@ def test_nobody_is_offered_what_they_may_not_do(pages: str, org: Org) -> None:
     assert offered(user) == (True, ["Edit", "Delete"])
     assert offered(approver) == (False, [])
     assert buttons(approver.get(f"{pages}/{ACME}").text) == ["Edit", "Delete", "Raise Invoice"]
+
+
+def test_the_bell_shows_what_somebody_was_notified_of(pages: str, org: Org) -> None:
+    """Theirs alone, the newest first, until they were read; each leads to its record."""
+    invoice = draft(org)
+    una = log_in(pages, "Una Sales", "Invoice_User")
+    ann = log_in(pages, "Ann Ledger", "Invoice_Approver", groups=["Invoice_Approvers"])
+    assert bell(una.get(pages).text) == (0, [])
+    [user] = org.store.where(org.sobject("User"), "Name = ?", ["Una Sales"])
+    [group] = of(org, "Group")
+    notify(pages, org, user["Id"], "Send was refused", invoice)
+    notify(pages, org, user["Id"], "Credit has failed", invoice)
+    notify(pages, org, group["Id"], "INV-0001 waits for approval", invoice)
+    assert bell(una.get(pages).text) == (2, ["Credit has failed", "Send was refused"])
+    assert bell(ann.get(f"{pages}/{invoice}").text) == (1, ["INV-0001 waits for approval"])
+    assert bell(requests.get(pages, timeout=60).text)[1] == ["INV-0001 waits for approval"]
+    [newest, *_] = re.findall(r'href="(/lightning/notifications/\d+)"', una.get(pages).text)
+    assert una.get(pages + newest).url.endswith(f"/lightning/r/{INVOICE}/{invoice}/view")
+    assert bell(una.get(pages).text) == (1, ["Credit has failed", "Send was refused"])
+    assert ann.get(pages + newest).status_code == 404
+
+
+def bell(text: str) -> tuple[int, list[str]]:
+    """What the bell of a page says: how many are new, and their titles."""
+    [found] = re.findall(r'<details class="menu bell">.*?</details>', text, re.DOTALL)
+    [new] = re.findall(r'aria-label="Notifications, (\d+) new"', found)
+    return int(new), re.findall(r"<b>([^<]*)</b>", found)
+
+
+def notify(pages: str, org: Org, recipient: str, title: str, record_id: str) -> None:
+    """Have the org tell somebody something of a record."""
+    [kind, *_] = of(org, "CustomNotificationType")
+    asked = {
+        "customNotifTypeId": kind["Id"],
+        "recipientIds": [recipient],
+        "title": title,
+        "body": "INV-0001 has no lines.",
+        "targetId": record_id,
+    }
+    person = {"name": f"Otto {title}", "permission_sets": None}
+    token = requests.post(f"{pages}/_sandbox/people", json=person, timeout=60).json()
+    url = f"{pages}{DATA_PATH}/actions/standard/customNotificationAction"
+    headers = {"Authorization": f"Bearer {token['access_token']}"}
+    assert requests.post(url, json={"inputs": [asked]}, headers=headers, timeout=60).ok

@@ -206,7 +206,7 @@ class _Builder:
         )
         return RecordPage(
             self._highlights(),
-            tuple(self._chosen_actions(panel)) or self._layout_actions(),
+            self._panel_actions(panel),
             int(_property(panel, "numVisibleActions") or 3),
             tuple(self._blocks("main")),
             tuple(self._blocks("sidebar")),
@@ -230,6 +230,13 @@ class _Builder:
             return tuple(field for field in shown if field.name != "Name")
         seen = [self._sobject.fields.get(name) for name in names[:_HIGHLIGHTED]]
         return tuple(field for field in seen if field is not None and field.name != "Name")
+
+    def _panel_actions(self, panel: Part) -> tuple[Action, ...]:
+        """The page's own actions, though none may be left for whoever looks, or the layout's."""
+        own = _properties(panel, "actionNames")
+        if own and _property(panel, "enableActionsConfiguration") != "false":
+            return tuple(self._chosen_actions(panel))
+        return self._layout_actions()
 
     def _chosen_actions(self, panel: Part) -> Iterator[Action]:
         for prop in panel.all("componentInstanceProperties"):
