@@ -21,7 +21,12 @@ OBJECTS = {"Account": "Account", "PersonAccount": "Account", "Opportunity": "Opp
 """Whose layouts are looked at, and the object whose action and list each gets."""
 
 LIST = "Invoices__r"
-LIST_FIELDS = ("NAME", "Status__c", "Total__c", "Amount_Remaining__c", "Due_Date__c")
+LIST_FIELDS = (
+    *("NAME", "Status__c", "Total__c", "Amount_Remaining__c", "Currency__c", "Due_Date__c"),
+)
+PERMISSION = "Ask_For_Invoice_Actions"
+"""The custom permission of those who raise invoices, to whom alone a Lightning page shows it."""
+
 EMAIL = "Invoice_Email__c"
 
 HIGHLIGHTS = ("force:highlightsPanel", "record_flexipage:dynamicHighlights")
@@ -192,7 +197,14 @@ def _page_action(text: bytes, root: Element, sobject: str) -> tuple[bytes, str]:
     if panel is None:
         return text, "It has no highlights panel, where actions are."
     own = _property(panel, "actionNames")
-    item = _block("valueListItems", _line("value", action))
+    criterion = _block(
+        "criteria",
+        _line("leftValue", f"{{!$Permission.CustomPermission.{PERMISSION}}}"),
+        _line("operator", "EQUAL"),
+        _line("rightValue", "true"),
+    )
+    rule = _block("visibilityRule", criterion)
+    item = _block("valueListItems", _line("value", action), rule)
     there = list(own.all("valueList/valueListItems")) if own else []
     configured = _said(panel, "enableActionsConfiguration")
     if configured == "false" or (not there and configured != "true"):

@@ -10,6 +10,7 @@ from invoicing.connectors import salesforce, stripe
 from invoicing.doctor import identity
 from invoicing.doctor.checks import Check, Untold, Wrong, found_as
 from invoicing.doctor.settings_checks import SETTINGS
+from invoicing.domain.model.dates import written_moment
 from invoicing.domain.model.wording import counted, some_of
 from invoicing.domain.salesforce.field_mapping import AUTOMATIC
 from invoicing.domain.salesforce.queries import Query, equals
@@ -384,7 +385,7 @@ def _deliveries() -> str:
             return "Since yesterday, nothing was left undelivered."
         taken = account.delivered_after(stuck, HANDLED_TYPES)
     then = datetime.fromtimestamp(stuck["created"], UTC)
-    said = f"Events until {then:%Y-%m-%d %H:%M} UTC were not delivered, such as {stuck['id']}"
+    said = f"Events until {written_moment(then)} UTC were not delivered, such as {stuck['id']}"
     if taken:
         return f"{said}; later ones were."
     enabled = [one for one in account.webhook_endpoints() if is_enabled(one)]

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+from invoicing.domain.model.dates import written
 from invoicing.domain.stripe.action_rules import InvoiceState
 from invoicing.errors import Rejected
 from invoicing.ledger import intents, request_records
@@ -106,7 +107,7 @@ def repeated_request_problems(
     wait = f"wait until {DUPLICATE_WINDOW // timedelta(minutes=1)} minutes are over"
     ways += [f"or {wait}" if ways else wait]
     return [
-        f"The same was asked for {state.name} already, on {when:%Y-%m-%d} at {when:%H:%M:%S}: "
+        f"The same was asked for {state.name} already, on {written(when)} at {when:%H:%M:%S}: "
         f"{run_in_words(first.actor)}. If it is wanted once more, "
         f"{', '.join(ways)}."
     ]

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from invoicing.connectors import stripe
+from invoicing.domain.model.dates import written
 from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.stripe.action_rules import InvoiceAction, InvoiceState
 from invoicing.errors import Rejected
@@ -39,7 +40,7 @@ def mail_again(state: InvoiceState, request_id: str) -> str:
 
     def evidence(since: datetime) -> str | None:
         forgotten = (
-            f"Stripe no longer tells whether {state.name} was mailed again on {since:%Y-%m-%d}. "
+            f"Stripe no longer tells whether {state.name} was mailed again on {written(since)}. "
             "Ask the customer, and start again if need be."
         )
         return mailed(since, is_mail_of(RESEND, subject), forgotten)

@@ -14,6 +14,7 @@ from invoicing.domain.forms.draft_lines import (
     new_lines,
 )
 from invoicing.domain.forms.parameters import LineItem, Options
+from invoicing.domain.model.dates import written
 from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.model.invoice import Account, Content, Invoice, Line, draft_problems
 from invoicing.domain.model.invoice_details import Details
@@ -94,7 +95,9 @@ def options_problems(
     """Mistakes of options just chosen, by today's date and the tax rates there are."""
     problems = rate_problems([r for r in details.tax_rates if r not in before.tax_rates])
     if details.send_on and details.send_on != before.send_on and details.send_on < today():
-        problems.append(f"The sending date {details.send_on} has passed; choose today or later.")
+        problems.append(
+            f"The sending date {written(details.send_on)} has passed; choose today or later."
+        )
     return problems
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from invoicing.domain.model import markdown
+from invoicing.domain.model.dates import written_moment
 from invoicing.domain.model.wording import counted
 from invoicing.ledger import inbox, stream_positions
 from invoicing.ledger.models import Event
@@ -71,7 +72,7 @@ def _row(event: Event) -> tuple[object, ...]:
         markdown.link(event.event_id, stripe_page("events", event.event_id)),
         event.type,
         markdown.link(event.invoice_id, stripe_page("invoices", event.invoice_id or "")),
-        f"{event.occurred_at:%Y-%m-%d %H:%M:%S}",
+        written_moment(event.occurred_at),
         max(event.failures, event.attempts),
         event.reason or "",
     )

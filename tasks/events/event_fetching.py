@@ -8,6 +8,7 @@ from more_itertools import chunked
 from prefect.logging import get_run_logger
 
 from invoicing.connectors import prefect, stripe
+from invoicing.domain.model.dates import written
 from invoicing.domain.model.wording import counted
 from invoicing.domain.stripe.event_parsing import (
     HANDLED_TYPES,
@@ -89,6 +90,6 @@ def close_gap(fetched: FetchResult) -> None:
     run = server.start("full-sync", {}, f"gap-{account}-{fetched.since.isoformat()}")
     stream_positions.move_cursor(f"events:{account}", datetime.now(UTC) - OVERLAP)
     raise EventsMissed(
-        f"No events were fetched since {fetched.since:%Y-%m-%d}, and Stripe keeps them for 30 "
+        f"No events were fetched since {written(fetched.since)}, and Stripe keeps them for 30 "
         f"days only: some may be lost. A full sync was started to put everything right ({run})."
     )

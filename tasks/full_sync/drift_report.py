@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from invoicing.domain.model import csv_cells, markdown
+from invoicing.domain.model.dates import written_moment
 from invoicing.domain.model.wording import counted
 from invoicing.domain.sync.drift_kinds import Kind
 from invoicing.ledger import drift, rewritten_values, staging, sync_history
@@ -146,7 +147,7 @@ def _table(title: str, counts: dict[str, int]) -> str:
 def _trend() -> str:
     rows = (
         (
-            f"{run.started_at:%Y-%m-%d %H:%M}",
+            written_moment(run.started_at),
             f"{run.in_stripe:,}",
             f"{run.differed:,}",
             f"{run.differed / max(1, run.in_stripe):.2%}",

@@ -18,6 +18,7 @@ from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.sorting import FlowRunSort
 
 from invoicing.domain.model import markdown
+from invoicing.domain.model.dates import written_moment
 from invoicing.domain.model.wording import counted
 from invoicing.settings import settings
 from tasks.installation.deployed_flows import READ_AT_ONCE, flows, in_state, our_deployments
@@ -198,4 +199,4 @@ def _runs(client: SyncPrefectClient, which: FlowRunFilter) -> list[FlowRun]:
 
 
 def _moment(moment: datetime | None) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M}" if moment else ""
+    return written_moment(moment.astimezone(UTC)) if moment else ""

@@ -13,6 +13,7 @@ from prefect.runtime import flow_run
 from invoicing.connectors import salesforce
 from invoicing.connectors.salesforce import RowError
 from invoicing.domain.model import markdown
+from invoicing.domain.model.dates import written_moment
 from invoicing.domain.model.money import Money
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.timeline_text import SIDE_BY_FLOW, Side, listed
@@ -136,7 +137,7 @@ def publish_timeline(record_id: str, name: str) -> None:
     """Attach a record's timeline to the run, for people."""
     rows = [
         (
-            f"{entry.happened_at:%Y-%m-%d %H:%M}",
+            written_moment(entry.happened_at),
             entry.side,
             entry.what,
             markdown.link(entry.run_url and "run", entry.run_url),

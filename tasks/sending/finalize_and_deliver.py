@@ -11,6 +11,7 @@ from prefect.logging import get_run_logger
 
 from invoicing.connectors import stripe
 from invoicing.domain.model.amount_due import AmountDue, collection_problems
+from invoicing.domain.model.dates import written
 from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.model.invoice import Invoice, sending_problems
 from invoicing.domain.model.status import Status
@@ -208,7 +209,7 @@ def mail(stripe_id: str, record_id: str, email: str) -> None:
 
     def evidence(since: datetime) -> str | None:
         forgotten = (
-            f"Stripe no longer tells whether {stripe_id} was mailed on {since:%Y-%m-%d}. "
+            f"Stripe no longer tells whether {stripe_id} was mailed on {written(since)}. "
             "Ask the customer, and mail it from Stripe's dashboard if need be."
         )
         return mailed(since, lambda event: event["data"]["object"]["id"] == stripe_id, forgotten)

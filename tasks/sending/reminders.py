@@ -248,8 +248,8 @@ def publish_reminders(reminders: Sequence[Reminder]) -> str:
                 {
                     "Invoice": reminder.name,
                     "Account": reminder.account,
-                    "Due": reminder.due.isoformat(),
-                    "Planned for": reminder.planned.isoformat(),
+                    "Due": written(reminder.due),
+                    "Planned for": written(reminder.planned),
                     "Outcome": reminder.outcome,
                 }
                 for reminder in reminders

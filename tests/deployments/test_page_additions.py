@@ -16,6 +16,7 @@ from deployments.org_pages.additions import (
     LAYOUT,
     LIGHTNING_PAGE,
     LIST_FIELDS,
+    PERMISSION,
     Page,
     action_of,
     completed,
@@ -187,6 +188,17 @@ def test_actions_of_a_lightning_page(replaced: tuple[str, str], gets: bool, says
     assert says in " ".join(change.left)
 
 
+def test_a_lightning_page_shows_the_action_to_those_who_may_raise() -> None:
+    """By the custom permission that comes with the permission set; a layout has no rules."""
+    text = re.sub(r">\s+<", "><", completed(PAGE_OF_ACCOUNTS).text.decode())
+    assert (
+        f"<value>Account.Raise_Invoice</value><visibilityRule><criteria>"
+        f"<leftValue>{{!$Permission.CustomPermission.{PERMISSION}}}</leftValue>"
+        "<operator>EQUAL</operator><rightValue>true</rightValue></criteria></visibilityRule>"
+    ) in text
+    assert PERMISSION in Package([SALESFORCE_PACKAGE]).custom_permissions(["Invoice_User"])
+
+
 def test_dynamic_actions_without_any_action() -> None:
     """The list is made where it is missing, or empty."""
     text = PAGE_OF_ACCOUNTS.text.decode()
@@ -235,6 +247,7 @@ def test_what_is_put_in_is_in_the_package() -> None:
     package = Package([SALESFORCE_PACKAGE])
     invoice = schema.objects["Stripe_Invoice__c"]
     assert {*LIST_FIELDS} - {"NAME"} <= invoice.fields.keys()
+    assert "Currency__c" in LIST_FIELDS, "amounts say no currency"
     assert EMAIL_FIELD in schema.objects["Account"].fields
     for sobject in ("Account", "Opportunity"):
         assert action_of(sobject) in package.actions

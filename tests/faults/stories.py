@@ -328,9 +328,9 @@ def _answer() -> Parameters:
         "account": "Acme Corporation",
         "answers": [
             {"purpose": "November services", "payment_terms": "Net 30"},
-            {"product": "Consulting (150 USD)"},
+            {"product": "Consulting (150.00 USD)"},
             {"quantity": "3", "more": "Yes"},
-            {"product": "Onboarding (2500 USD)"},
+            {"product": "Onboarding (2,500.00 USD)"},
             {"quantity": "1", "unit_price": "2000", "more": "No"},
             {"next": "Raise this invoice"},
         ],

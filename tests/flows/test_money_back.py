@@ -59,7 +59,7 @@ def test_what_was_refunded_in_the_dashboard_is_not_given_again(
 ) -> None:
     """Refused, with the way that is right: a credit note for the refund, by which none moves."""
     refund = dashboard.v1.refunds.create({"payment_intent": payment_intent(dashboard, paid)})
-    with pytest.raises(Rejected, match=r"2,450.00 USD of INV-0001 was refunded already, on 2"):
+    with pytest.raises(Rejected, match=r"2,450.00 USD of INV-0001 .*already, on \d+ \w{3} 20"):
         credit_invoice(paid.name, give_back=way)
     assert notes(dashboard) == []
     for _ in range(2):

@@ -35,7 +35,8 @@ NEW = {
     INVOICE: (*MIRRORED, *WORKED_OUT, "Approval_Key__c", "Previewed_Amount_Due__c"),
     LINE: ("Draft_Amount__c", "Currency__c", "Quantity_Text__c", "Unit_Price_Text__c"),
 }
-"""What the former package lacks, beside requests, rules, permissions and custom metadata."""
+"""What the former package lacks, beside requests, rules, permissions, custom metadata and flows
+that run before something is saved."""
 
 
 def former_package(folder: Path) -> Path:
@@ -50,6 +51,8 @@ def former_package(folder: Path) -> Path:
         *package.glob("customMetadata"),
     ]:
         shutil.rmtree(path, ignore_errors=True)  # some stand in others
+    for path in package.glob("flows/*_Before_Save.flow-meta.xml"):
+        path.unlink()
     for sobject, names in NEW.items():
         for name in names:
             (package / f"objects/{sobject}/fields/{name}.field-meta.xml").unlink()

@@ -17,7 +17,7 @@ from invoicing.settings import settings
 from tests.flows.conftest import NEXT_MONTH, Org
 from tests.flows.dialogues import Conversation
 
-CONSULTING = "Consulting (150 USD)"
+CONSULTING = "Consulting (150.00 USD)"
 
 
 def begin(account: str = "Acme Corporation") -> Conversation:
@@ -45,8 +45,9 @@ def test_step_by_step_to_a_draft(org: Org, dashboard: stripe.StripeClient) -> No
     )
     assert "line 1" in talk.said
     assert CONSULTING in talk.choices("product")
+    assert "Onboarding (2,500.00 USD)" in talk.choices("product")
     talk.answer(product=CONSULTING)
-    assert talk.form["unit_price"]["default"] == "150"
+    assert talk.form["unit_price"]["default"] == "150.00"
     talk.answer(unit_price="120.50", quantity="3", more="Yes")
     assert "line 2" in talk.said
     [onboarding] = [c for c in talk.choices("product") if c.startswith("Onboarding")]
@@ -240,8 +241,12 @@ def test_a_run_that_died_while_it_asked_asks_again(org: Org) -> None:
 
 
 def test_a_program_answers_beforehand(org: Org) -> None:
-    """What a program knows is not asked; all of it known, nobody is asked at all."""
-    known = [{"purpose": "November services", "payment_terms": "Net 30"}, {"product": CONSULTING}]
+    """What a program knows is not asked; all of it known, nobody is asked at all.
+
+    It may name a product as the list had it before prices had cents.
+    """
+    product = {"product": "Consulting (150 USD)"}
+    known = [{"purpose": "November services", "payment_terms": "Net 30"}, product]
     talk = Conversation(raise_invoice_wizard, account="Acme", answers=known)
     assert "line 1, Consulting" in talk.said
     rest = [{"quantity": "3", "more": "No"}, {"next": wizard.RAISE}]

@@ -45,7 +45,7 @@ def test_from_the_draft_to_the_money(sent: InvoiceOutcome, org: Org) -> None:
         ("Paid 450.00 USD", "Stripe", 450),
         ("Open → Paid; paid 2,000.00 USD more, 2,450.00 USD in all", "Stripe", 2000),
     ]
-    assert "amount paid: 450" in entries(org)[-1]["Changes__c"]
+    assert "amount paid: 450.00 → 2,450.00\n" in entries(org)[-1]["Changes__c"]
 
 
 def test_a_mail_that_goes_out_again_is_told_once(sent: InvoiceOutcome, org: Org) -> None:

@@ -56,6 +56,8 @@ def dana(log_in: LogIn) -> Clerk:
 
 def session_of(stack: Stack, name: str, permission_sets: tuple[str, ...]) -> str:
     """Somebody new in the org; the session that they log in with."""
-    body = {"name": name, "permission_sets": permission_sets}
+    approves = "Invoice_Approver" in permission_sets
+    groups = ["Invoice_Approvers"] if approves else []
+    body = {"name": name, "permission_sets": permission_sets, "groups": groups}
     answer = httpx.post(f"{stack.urls.salesforce}/_sandbox/people", json=body)
     return str(answer.raise_for_status().json()["access_token"])

@@ -426,7 +426,7 @@ def test_the_wizard_is_answered_in_the_browser(desk: Desk) -> None:
     desk.picture("wizard-1-header")
     desk.answer()
     desk.open_question(run, 2)
-    desk.choose("Product", "Training Day (1800 USD)")
+    desk.choose("Product", "Training Day (1,800.00 USD)")
     desk.picture("wizard-2-product")
     desk.answer()
     desk.open_question(run, 3)

@@ -11,9 +11,9 @@ from tests.prefect_worker import Prefect, eventually
 
 STEPS: list[dict[str, Any]] = [
     {"purpose": "November services", "payment_terms": "Net 30"},
-    {"product": "Consulting (150 USD)"},
+    {"product": "Consulting (150.00 USD)"},
     {"quantity": "3", "more": "Yes"},
-    {"product": "Onboarding (2500 USD)"},
+    {"product": "Onboarding (2,500.00 USD)"},
     {"quantity": "1", "more": "No"},
     {"next": "Raise this invoice"},
 ]

@@ -10,7 +10,7 @@ from invoicing.domain.forms.parameters import Clearable, LineChange, LineItem, O
 from invoicing.domain.forms.price_book import PriceBook, PriceBookEntry
 from invoicing.domain.model.invoice import Line
 from invoicing.domain.model.invoice_details import Collection, CustomField, Details, Discount, Terms
-from invoicing.domain.model.money import decimals, exponent, plain
+from invoicing.domain.model.money import decimals, exponent, shown
 
 
 def discount_of(percent: Decimal | None, amount: Decimal | None) -> Discount | None:
@@ -113,7 +113,7 @@ def _finer(unit_price: Decimal | None, quantity: Decimal, currency: str) -> str:
     """
     if unit_price is None or quantity != 1 or decimals(unit_price) <= exponent(currency):
         return ""
-    return f"{plain(unit_price)} has more decimals than {currency} has."
+    return f"{shown(unit_price)} has more decimals than {currency} has."
 
 
 def _changed(line: Line, change: LineChange, book: PriceBook) -> Line | str:

@@ -5,6 +5,7 @@ on nothing but the answers so far and on what was read when it began, so that it
 through again from the start after every answer.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
@@ -34,7 +35,7 @@ from invoicing.domain.model.invoice import (
     line_problems,
 )
 from invoicing.domain.model.invoice_details import Terms
-from invoicing.domain.model.money import Money, exponent, line_amount, plain, shown
+from invoicing.domain.model.money import Money, decimals, exponent, line_amount, plain, shown
 from invoicing.domain.model.wording import counted
 
 MAX_LISTED = 100
@@ -232,8 +233,10 @@ def _choose_product(context: WizardContext, order: Order) -> Dialogue[PriceBookE
         wanted = str(answer.get("search", "")).strip()
         if chosen == NO_MORE_LINES and order.items:
             return None
-        if chosen in listed and not wanted:
-            return listed[chosen]
+        programs = _labels([*found.values()], lambda price: f"{plain(price)} {context.currency}")
+        entry = listed.get(chosen) or programs.get(chosen)
+        if entry and not wanted:
+            return entry
         search = wanted
         reason = "" if wanted else f"{chosen!r} is not in the list; choose a product from it."
         if chosen == SEARCH and not wanted:
@@ -248,12 +251,20 @@ def _narrowed(context: WizardContext, search: str) -> dict[str, PriceBookEntry]:
         for entry in context.entries
         if all(word in f"{entry.name} {entry.code}".casefold() for word in words)
     ]
-    names = [entry.name for entry in found]
-    labels = {}
-    for entry in found:
-        which = f" [{entry.code or entry.product_id}]" if names.count(entry.name) > 1 else ""
-        labels[f"{entry.name}{which} ({plain(entry.unit_price)} {context.currency})"] = entry
-    return labels
+    least = exponent(context.currency)
+    return _labels(found, lambda price: f"{shown(price, least)} {context.currency}")
+
+
+def _labels(
+    entries: Sequence[PriceBookEntry], priced: Callable[[Decimal], str]
+) -> dict[str, PriceBookEntry]:
+    """Products by what people read of them; those of one name with their codes."""
+    names = Counter(entry.name for entry in entries)
+    return {
+        f"{entry.name}{f' [{entry.code or entry.product_id}]' if names[entry.name] > 1 else ''}"
+        f" ({priced(entry.unit_price)})": entry
+        for entry in entries
+    }
 
 
 def _ask_price(
@@ -266,7 +277,7 @@ def _ask_price(
         unit_price=(
             Number,
             Field(
-                plain(entry.unit_price),
+                offered_price(entry.unit_price, context.currency),
                 title="Unit price",
                 description=f"In {context.currency}; offered as in the price book.",
                 validate_default=True,
@@ -299,6 +310,14 @@ def _ask_price(
             )
             return item, filled.more == YES
         reason = " ".join(problems)
+
+
+def offered_price(price: Decimal, currency: str) -> str:
+    """A price in a field, which sends it back: with cents, and as one number only.
+
+    1.230 dinars may be two (:func:`~invoicing.domain.forms.parameters.typed_number`).
+    """
+    return f"{price:.{max(min(exponent(currency), 2), decimals(price))}f}"
 
 
 # Step 4: the summary

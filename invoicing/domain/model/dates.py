@@ -28,6 +28,11 @@ def written(day: date) -> str:
     return f"{day.day} {day:%b %Y}"
 
 
+def written_moment(instant: datetime) -> str:
+    """A moment as lists have it, in its own time zone: ``30 Dec 2026, 08:30``."""
+    return f"{written(instant)}, {instant:%H:%M}"
+
+
 def moment(instant: int | None) -> datetime | None:
     """A Unix time as an aware UTC datetime."""
     return None if instant is None else datetime.fromtimestamp(instant, UTC)

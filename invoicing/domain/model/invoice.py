@@ -274,7 +274,7 @@ def draft_problems(content: Content, today: date) -> list[str]:
     lines, details = content.lines, content.details
     problems = list(details_problems(details, due_date=due_date))
     if due_date is not None and due_date < today:
-        problems.append(f"The due date {due_date} has passed; choose today or later.")
+        problems.append(f"The due date {written(due_date)} has passed; choose today or later.")
     if len(content.description) > MEMO_LENGTH:
         problems.append(f"The description has more than {MEMO_LENGTH:,} characters.")
     if currency not in CURRENCIES:

@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
+from invoicing.domain.model.dates import written
 from invoicing.domain.model.money import Money, chargeable_step, decimals, exponent, plain, share
 
 MAX_CUSTOM_FIELDS = 4
@@ -248,7 +249,8 @@ def _due_problems(details: Details, due_date: date | None) -> Iterable[str]:
     elif not due_date and not details.terms:
         yield "The due date is missing; give one, or payment terms."
     if due_date and details.send_on and details.send_on > due_date:
-        yield f"The sending date {details.send_on} is after the due date {due_date}."
+        send_on, due = written(details.send_on), written(due_date)
+        yield f"The sending date {send_on} is after the due date {due}."
 
 
 def _custom_field_problems(details: Details) -> Iterable[str]:

@@ -566,7 +566,9 @@ def as_written(row: Mapping[str, Any], changes: Mapping[str, tuple[Any, Any]]) -
     }
 
 
-KINDS = {n: f.kind for kept in (LINE, INVOICE) for n, f in OBJECTS[kept].fields.items()}
+_FIELDS = [field for kept in (LINE, INVOICE) for field in OBJECTS[kept].fields.items()]
+KINDS = {name: field.kind for name, field in _FIELDS}
+SCALES = {name: field.scale for name, field in _FIELDS}
 """Of a field of invoices or lines; those that both have are of one kind."""
 
 DEFAULTS = {n: f.values[0] for n, f in OBJECTS[INVOICE].fields.items() if f.asked and f.values}

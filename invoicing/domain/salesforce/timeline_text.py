@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from invoicing.domain.model.money import Money
+from invoicing.domain.model.dates import written, written_moment
+from invoicing.domain.model.money import Money, shown
 from invoicing.domain.model.wording import label
 from invoicing.domain.salesforce import record
 
@@ -130,9 +132,22 @@ def _amount(verb: str, was: Money, now: Money) -> str:
 def listed(changed: Changes) -> str:
     """All fields that changed, a line for each."""
     return "\n".join(
-        f"{label(name)}: {_plain(was)} → {_plain(now)}" for name, (was, now) in changed.items()
+        f"{label(name)}: {_said(name, was)} → {_said(name, now)}"
+        for name, (was, now) in changed.items()
     )
 
 
-def _plain(value: Any) -> str:
-    return "nothing" if value is None or value == "" else str(value)
+def _said(name: str, value: Any) -> str:
+    """A field's value, as it was read or is written, for people."""
+    if value is None or value == "":
+        return "nothing"
+    match record.KINDS.get(name):
+        case "number":
+            return shown(record.number(value), min(record.SCALES[name], 2))
+        case "boolean":
+            return "yes" if value in (True, "true") else "no"
+        case "date":
+            return written(date.fromisoformat(str(value)))
+        case "datetime":
+            return f"{written_moment(datetime.fromisoformat(str(value)[:19]))} UTC"
+    return str(value)

@@ -12,6 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from invoicing.domain.model.dates import written
 from invoicing.domain.model.invoice import Line
 from invoicing.domain.model.money import Money, chargeable_step, decimals, exponent
 from invoicing.domain.model.status import Status
@@ -265,7 +266,8 @@ def payment_problems(
             debit = f" {debit_under_way(state)}" if state.under_way.minor else ""
             yield f"Only {state.payable} of {state.name} remains to be paid, not {money}.{debit}"
     if received_on > today:
-        yield f"The payment cannot have been received on {received_on}, which is still to come."
+        day = written(received_on)
+        yield f"The payment cannot have been received on {day}, which is still to come."
 
 
 def line_key(line: StripeLine) -> str:

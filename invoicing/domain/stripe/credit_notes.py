@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from more_itertools import duplicates_everseen
 
 from invoicing.domain.forms.parameters import CreditLine, CreditReason, GiveBack
+from invoicing.domain.model.dates import written
 from invoicing.domain.model.invoice import Line
 from invoicing.domain.model.money import Money, line_amount, share
 from invoicing.domain.model.status import Status
@@ -196,7 +197,7 @@ def _given_back_problems(
                 else f"No refund of {name} lacks its credit note. Choose another way to give back."
             )
     elif unnoted.minor:
-        days = " and ".join(map(str, money_back.refunded_on(zone)))
+        days = " and ".join(map(written, money_back.refunded_on(zone)))
         yield (
             f"{unnoted} of {name} was refunded already, on {days}, and no credit note is for that. "
             f"Nothing more is given back before. Credit {unnoted} first, and choose refunded "

@@ -610,8 +610,57 @@ BROKEN = {
     "a chart of another sum": (
         DASHBOARD,
         "<column>Stripe_Invoice__c$Total__c<",
-        "<column>Stripe_Invoice__c$Tax__c<",
-        "has no column Stripe_Invoice__c$Tax__c",
+        "<column>Stripe_Invoice__c$Subtotal__c<",
+        "does not add up Stripe_Invoice__c$Subtotal__c",
+    ),
+    "a report type with a column twice": (
+        REPORT_TYPE,
+        "<field>Tax__c<",
+        "<field>Total__c<",
+        "Total__c is a column more than once",
+    ),
+    "a report that leaves amounts to be added up by hand": (
+        INVOICED,
+        "<aggregateTypes>Sum</aggregateTypes>",
+        "",
+        "Tax__c is a number, and is not added up",
+    ),
+    "a report that adds up what is no number": (
+        INVOICED,
+        "<columns>\n        <field>Stripe_Invoice__c$Status__c<",
+        "<columns>\n        <aggregateTypes>Sum</aggregateTypes>"
+        "<field>Stripe_Invoice__c$Status__c<",
+        "Status__c is no number to add up",
+    ),
+    "a report of months whose time is another": (
+        INVOICED,
+        "<dateColumn>Stripe_Invoice__c$Finalized_At__c<",
+        "<dateColumn>Stripe_Invoice__c$Due_Date__c<",
+        "it is grouped by Finalized_At__c, and its time is that of Due_Date__c",
+    ),
+    "a report of what is ticked, in another word": (
+        f"{REPORTS}/Overdue_By_Owner.report-meta.xml",
+        "<value>1<",
+        "<value>yes<",
+        "Is_Overdue__c is 0 or 1",
+    ),
+    "a chart beyond its dashboard": (
+        DASHBOARD,
+        "<columnIndex>6<",
+        "<columnIndex>8<",
+        "Overdue by Owner reaches beyond the 12 columns",
+    ),
+    "charts over one another": (
+        DASHBOARD,
+        "<columnIndex>6<",
+        "<columnIndex>5<",
+        "Receivables by Age and Overdue by Owner stand in one place",
+    ),
+    "two charts of one name": (
+        DASHBOARD,
+        "<header>Paid by Month<",
+        "<header>Invoiced by Month<",
+        "two parts are called Invoiced by Month",
     ),
     "a lookup that holds back the deletion of a product": (
         f"{LINE}/fields/Product__c.field-meta.xml",
@@ -949,9 +998,27 @@ BROKEN = {
     ),
     "a rule of a page that leaves out a condition": (
         PAGE,
-        "<booleanFilter>1 OR 2 OR 3 OR 4 OR 5<",
-        "<booleanFilter>1 OR 2 OR 3 OR 4<",
+        "<booleanFilter>(1 OR 2 OR 3 OR 4 OR 5) AND 6<",
+        "<booleanFilter>(1 OR 2 OR 3 OR 4) AND 6<",
         "leaves out condition 5",
+    ),
+    "a button that is shown to those who may not press it": (
+        PAGE,
+        "<booleanFilter>(1 OR 2 OR 3 OR 4 OR 5) AND 6<",
+        "<booleanFilter>1 OR 2 OR 3 OR 4 OR 5 OR 6<",
+        "Stripe_Invoice__c.Clone_Invoice is shown to Invoice_Approver, which does not open its",
+    ),
+    "a button that is hidden from those who may press it": (
+        PAGE,
+        "$Permission.CustomPermission.Ask_For_Invoice_Actions",
+        "$Permission.CustomPermission.Approve_Invoices",
+        "Stripe_Invoice__c.Void is never shown to Invoice_User, which opens its flow",
+    ),
+    "a rule of a page that asks who lacks a permission": (
+        PAGE,
+        "<rightValue>true<",
+        "<rightValue>false<",
+        "Approve_Invoices is asked for otherwise than as EQUAL true",
     ),
     "an unknown arrangement of a page": (
         PAGE,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, expect
 from sandbox.common.serve import running
 from sandbox.salesforce import records
 from sandbox.salesforce.app import application
-from sandbox.salesforce.org import Org, open_org
+from sandbox.salesforce.org import DATA_PATH, Org, open_org
 from sandbox.salesforce.seed import seed
 
 PACKAGE = Path(__file__).parents[4] / "deployments/salesforce"
@@ -185,10 +185,23 @@ def test_lines_can_be_added_to_a_draft_only(pages: str, org: Org) -> None:
     invoice = draft(org)
     url = f"{pages}/{invoice}"
     before = related(get(url), "Lines__r")
-    assert (">New<" in before, "Draft Amount Before Tax" in before) == (True, True)
+    assert (">New<" in before, "0.01" in before) == (True, True)
     records.update(org, org.sobject(INVOICE), invoice, {"Status__c": "Open"})
     after = related(get(url), "Lines__r")
-    assert (">New<" in after, "Draft Amount Before Tax" in after) == (False, True)
+    assert (">New<" in after, "0.01" in after) == (False, True)
+    assert (
+        headings(before)
+        == headings(after)
+        == [
+            *("Invoice Line", "Position", "Product", "Description", "Qty", "Price", "Amount"),
+            "Currency",
+        ]
+    )
+
+
+def headings(table: str) -> list[str]:
+    """What a list calls its columns."""
+    return re.findall(r"<th[^>]*>([^<]*)</th>", table)
 
 
 def test_what_stays_empty_is_shown_on_a_draft_only(pages: str, org: Org) -> None:
@@ -443,9 +456,9 @@ def test_an_org_without_a_package_has_pages_too(tmp_path: Path) -> None:
     assert "/lightning/o/Opportunity/list" in text
 
 
-def log_in(pages: str, name: str, *sets: str) -> requests.Session:
+def log_in(pages: str, name: str, *sets: str, groups: Sequence[str] = ()) -> requests.Session:
     """Somebody with some permission sets, who comes in with a session of the API."""
-    body = {"name": name, "permission_sets": list(sets)}
+    body = {"name": name, "permission_sets": list(sets), "groups": list(groups)}
     token = requests.post(f"{pages}/_sandbox/people", json=body, timeout=60).json()["access_token"]
     browser = requests.Session()
     there = {"sid": token, "retURL": f"lightning/o/{INVOICE}/list"}
@@ -461,7 +474,8 @@ def test_people_see_the_buttons_that_they_were_granted(pages: str, org: Org) -> 
     user = log_in(pages, "Una Sales", "Invoice_User")
     approver = log_in(pages, "Ann Ledger", "Invoice_Approver")
     assert buttons(user.get(f"{pages}/{waits}").text)[:2] == ["Send To Customer", "Sync Invoice"]
-    assert buttons(approver.get(f"{pages}/{waits}").text)[:2] == ["Approve", "Reject"]
+    assert buttons(approver.get(f"{pages}/{waits}").text) == ["Approve", "Reject"]
+    assert buttons(approver.get(f"{pages}/{draft(org)}").text) == []
 
     def press(person: requests.Session, action: str) -> requests.Response:
         url = f"{pages}/lightning/action/quick/{INVOICE}.{action}"
@@ -485,3 +499,63 @@ def test_a_page_of_a_session_that_has_ended_asks_to_log_in(pages: str) -> None:
     requests.delete(f"{pages}/_sandbox/sessions", timeout=60)
     answer = person.get(pages)
     assert (answer.status_code, "Your session has ended" in answer.text) == (401, True)
+
+
+def test_nobody_is_offered_what_they_may_not_do(pages: str, org: Org) -> None:
+    """New, Edit and Delete are there for those whose permission sets let them, as in an org."""
+    invoice = draft(org)
+    [line] = of(org, "Stripe_Invoice_Line__c")
+    user = log_in(pages, "Una Sales", "Invoice_User")
+    approver = log_in(pages, "Ann Ledger", "Invoice_Approver")
+
+    def offered(person: requests.Session) -> tuple[bool, list[str]]:
+        lines = related(person.get(f"{pages}/{invoice}").text, "Lines__r")
+        return ">New<" in lines, buttons(person.get(f"{pages}/{line['Id']}").text)
+
+    assert offered(user) == (True, ["Edit", "Delete"])
+    assert offered(approver) == (False, [])
+    assert buttons(approver.get(f"{pages}/{ACME}").text) == ["Edit", "Delete", "Raise Invoice"]
+
+
+def test_the_bell_shows_what_somebody_was_notified_of(pages: str, org: Org) -> None:
+    """Theirs alone, the newest first, until they were read; each leads to its record."""
+    invoice = draft(org)
+    una = log_in(pages, "Una Sales", "Invoice_User")
+    ann = log_in(pages, "Ann Ledger", "Invoice_Approver", groups=["Invoice_Approvers"])
+    assert bell(una.get(pages).text) == (0, [])
+    [user] = org.store.where(org.sobject("User"), "Name = ?", ["Una Sales"])
+    [group] = of(org, "Group")
+    notify(pages, org, user["Id"], "Send was refused", invoice)
+    notify(pages, org, user["Id"], "Credit has failed", invoice)
+    notify(pages, org, group["Id"], "INV-0001 waits for approval", invoice)
+    assert bell(una.get(pages).text) == (2, ["Credit has failed", "Send was refused"])
+    assert bell(ann.get(f"{pages}/{invoice}").text) == (1, ["INV-0001 waits for approval"])
+    assert bell(requests.get(pages, timeout=60).text)[1] == ["INV-0001 waits for approval"]
+    [newest, *_] = re.findall(r'href="(/lightning/notifications/\d+)"', una.get(pages).text)
+    assert una.get(pages + newest).url.endswith(f"/lightning/r/{INVOICE}/{invoice}/view")
+    assert bell(una.get(pages).text) == (1, ["Credit has failed", "Send was refused"])
+    assert ann.get(pages + newest).status_code == 404
+
+
+def bell(text: str) -> tuple[int, list[str]]:
+    """What the bell of a page says: how many are new, and their titles."""
+    [found] = re.findall(r'<details class="menu bell">.*?</details>', text, re.DOTALL)
+    [new] = re.findall(r'aria-label="Notifications, (\d+) new"', found)
+    return int(new), re.findall(r"<b>([^<]*)</b>", found)
+
+
+def notify(pages: str, org: Org, recipient: str, title: str, record_id: str) -> None:
+    """Have the org tell somebody something of a record."""
+    [kind, *_] = of(org, "CustomNotificationType")
+    asked = {
+        "customNotifTypeId": kind["Id"],
+        "recipientIds": [recipient],
+        "title": title,
+        "body": "INV-0001 has no lines.",
+        "targetId": record_id,
+    }
+    person = {"name": f"Otto {title}", "permission_sets": None}
+    token = requests.post(f"{pages}/_sandbox/people", json=person, timeout=60).json()
+    url = f"{pages}{DATA_PATH}/actions/standard/customNotificationAction"
+    headers = {"Authorization": f"Bearer {token['access_token']}"}
+    assert requests.post(url, json={"inputs": [asked]}, headers=headers, timeout=60).ok

@@ -1,4 +1,4 @@
-"""What the package's record-triggered flows do as a draft is saved: an old preview goes."""
+"""What the package's record-triggered flows do as a draft and its lines are saved."""
 
 from __future__ import annotations
 
@@ -87,3 +87,28 @@ def test_a_preview_that_is_written_with_its_draft_stays(org: Org, draft: str) ->
     records.update(org, org.sobject(INVOICE), draft, {"Status__c": "Open"})
     records.update(org, org.sobject(INVOICE), draft, {"Discount_Percent__c": 6})
     assert previewed(org, draft)[0] == 119
+
+
+@pytest.mark.parametrize("currency", ["JPY", "EUR"])
+def test_a_line_without_a_currency_gets_its_invoices(org: Org, draft: str, currency: str) -> None:
+    """As it is typed, or changed; so its amount is rounded as Stripe rounds it."""
+    invoices, lines = org.sobject(INVOICE), org.sobject(LINE)
+    records.update(org, invoices, draft, {"Currency__c": currency})
+    made = records.create(org, lines, {"Invoice__c": draft, "Quantity__c": 3, "Unit_Price__c": 0.5})
+    [typed] = org.store.where(lines, "Id = ?", [made])
+    rounded = 2 if currency == "JPY" else 1.5
+    assert (typed["Currency__c"], typed["Draft_Amount__c"]) == (currency, rounded)
+    records.update(org, lines, made, {"Currency__c": None})
+    [emptied] = org.store.where(lines, "Id = ?", [made])
+    assert emptied["Currency__c"] == currency
+
+
+def test_a_line_of_a_sent_invoice_stays_without_a_currency(org: Org, draft: str) -> None:
+    """Fields that an org adds can be changed on it: no rule finds another currency."""
+    lines = org.sobject(LINE)
+    made = records.create(org, lines, {"Invoice__c": draft, "Quantity__c": 3, "Unit_Price__c": 0.5})
+    org.store.update(lines, made, {"Currency__c": None})
+    records.update(org, org.sobject(INVOICE), draft, {"Status__c": "Open"})
+    records.update(org, lines, made, {"Description__c": "Work"})
+    [sent] = org.store.where(lines, "Id = ?", [made])
+    assert sent["Currency__c"] is None

@@ -9,7 +9,7 @@ from invoicing.domain.forms.draft_lines import changed_lines, new_lines
 from invoicing.domain.forms.parameters import LineChange, LineItem
 from invoicing.domain.forms.price_book import PriceBook, PriceBookEntry
 from invoicing.domain.model.invoice import Content, draft_problems
-from invoicing.domain.model.money import plain
+from invoicing.domain.model.money import shown
 
 TODAY = date(2026, 11, 23)
 
@@ -69,7 +69,7 @@ def test_every_mistake_is_named_in_one_go() -> None:
         "'Moon' is not in the USD price book",
         "'Fax' is not active",
         "'Twin' names 2 products",
-        "due date 2026-11-22 has passed",
+        "due date 22 Nov 2026 has passed",
         "Line 4 (Seat): the quantity must be above zero, not -2.",
         "Line 5 (Seat): the unit price cannot be -1.",
         "more than 12 decimals",
@@ -117,7 +117,7 @@ def test_an_amount_finer_than_its_currency(
     assert changed_lines(lines, [change], [], book)[1] == problems
     if amount is None:
         assert problems == [
-            f"Line 1: {plain(Decimal(price))} has more decimals than {currency} has."
+            f"Line 1: {shown(Decimal(price))} has more decimals than {currency} has."
         ]
     else:
         assert problems == []

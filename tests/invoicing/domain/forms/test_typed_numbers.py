@@ -8,7 +8,8 @@ from prefect.utilities.schema_tools.validation import validate
 from pydantic import ValidationError
 
 from flows.record_payment import record_payment
-from invoicing.domain.forms.parameters import CreditLine, LineItem
+from invoicing.domain.forms.parameters import CreditLine, LineItem, typed_number
+from invoicing.domain.forms.wizard import offered_price
 
 
 @pytest.mark.parametrize(
@@ -57,3 +58,10 @@ def test_nothing_typed_is_no_number_and_zero_is_one() -> None:
     """As the form comes back when it is left alone."""
     assert CreditLine(line=1, amount="").amount is None
     assert CreditLine(line=1, amount=0).amount == 0
+
+
+@pytest.mark.parametrize("currency", ["USD", "JPY", "KWD"])
+@pytest.mark.parametrize("price", ["0", "0.0045", "1.2", "1.23", "1.235", "150", "1000", "2500.5"])
+def test_an_offered_price_is_read_as_it_was(price: str, currency: str) -> None:
+    """What the wizard fills in comes back as the same number, and is not asked about."""
+    assert typed_number(offered_price(Decimal(price), currency)) == Decimal(price)

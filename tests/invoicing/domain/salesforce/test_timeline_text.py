@@ -54,5 +54,19 @@ def test_a_change_is_said_with_its_amount(
 
 def test_every_field_is_listed() -> None:
     """What it was and what it is."""
-    changed = {"Number__c": (None, "A-1"), PAID: (1, 2)}
-    assert listed(changed) == "number: nothing → A-1\namount paid: 1 → 2"
+    changed = {
+        "Number__c": (None, "A-1"),
+        PAID: (1, 2450.5),
+        "Reminders_Sent__c": ("1.0", 2),
+        "Is_Overdue__c": (False, True),
+        "Due_Date__c": ("2026-12-30", "2027-01-05"),
+        "Paid_At__c": (None, "2026-12-01T08:30:00.000+0000"),
+    }
+    assert listed(changed).splitlines() == [
+        "number: nothing → A-1",
+        "amount paid: 1.00 → 2,450.50",
+        "reminders sent: 1 → 2",
+        "is overdue: no → yes",
+        "due date: 30 Dec 2026 → 5 Jan 2027",
+        "paid at: nothing → 1 Dec 2026, 08:30 UTC",
+    ]

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from itertools import product
 
 from sandbox.package_check.conditions import logic_mistake
 from sandbox.package_check.findings import Findings
 from sandbox.package_check.org import Org
 from sandbox.package_check.source import Component, Element, Package
+from sandbox.salesforce.condition_logic import holds
 from sandbox.salesforce.package import COLUMNS
 from sandbox.salesforce.pages.list_view import OPERATIONS
 from sandbox.salesforce.pages.record_page import (
@@ -273,8 +275,40 @@ def _page(page: Component, org: Org) -> Iterator[str]:
         yield from _component_mistakes(component, facets, org, sobject)
     for shown in page.root.iter("fieldInstance"):
         yield _shown_mistake(shown, org, sobject)
-    for rule in page.root.iter("visibilityRule"):
-        yield from _rule_mistakes(rule, org, sobject)
+    rules = page.root.iter("visibilityRule")
+    wrong = [mistake for rule in rules for mistake in _rule_mistakes(rule, org, sobject)]
+    yield from wrong
+    if not any(wrong):
+        for item in page.root.iter("valueListItems"):
+            yield from _audience_mistakes(item, org)
+
+
+def _audience_mistakes(item: Element, org: Org) -> Iterator[str]:
+    """A button is shown to those whose permission set opens its flow, and to nobody else."""
+    action = org.package.get("QuickAction", item.findtext("value") or "")
+    flow = org.package.get("Flow", action.text("flowDefinition")) if action else None
+    if action is None or flow is None or flow.text("isAdditionalPermissionRequiredToRun") != "true":
+        return
+    for permissions in org.package.all("PermissionSet"):
+        name, opens = permissions.name, flow.name in permissions.texts("flowAccesses/flow")
+        shown = _may_show(item.find("visibilityRule"), permissions.texts("customPermissions/name"))
+        useless = shown and not opens
+        yield f"{action.name} is shown to {name}, which does not open its flow." if useless else ""
+        lost = opens and not shown
+        yield f"{action.name} is never shown to {name}, which opens its flow." if lost else ""
+
+
+def _may_show(rule: Element | None, held: Collection[str]) -> bool:
+    """Whether a rule shows something of any record to whoever holds these custom permissions."""
+    if rule is None:
+        return True
+    names = [_named(asked) for asked in rule.iterfind("criteria")]
+    outcomes = [
+        (name.removeprefix(PERMISSION) in held,) if name.startswith(PERMISSION) else (True, False)
+        for name in names
+    ]
+    logic = rule.findtext("booleanFilter") or ""
+    return any(holds(logic, results) for results in product(*outcomes))
 
 
 def _component_mistakes(
@@ -345,11 +379,13 @@ def _rule_mistakes(rule: Element, org: Org, sobject: str) -> Iterator[str]:
     for asked in rule.iterfind("criteria"):
         operator = asked.findtext("operator") or ""
         yield "" if operator in OPERATORS else f"the operator {operator} is not known here."
-        named = (asked.findtext("leftValue") or "").removeprefix("{!").removesuffix("}")
+        named = _named(asked)
         if named.startswith(PERMISSION):
             permission = named.removeprefix(PERMISSION)
             there = org.package.has("CustomPermission", permission)
             yield "" if there else f"there is no custom permission {permission}."
+            held = (operator, asked.findtext("rightValue")) == ("EQUAL", "true")
+            yield "" if held else f"{permission} is asked for otherwise than as EQUAL true."
             continue
         left = named.removeprefix("Record.")
         field = org.field(sobject, left)
@@ -357,6 +393,11 @@ def _rule_mistakes(rule: Element, org: Org, sobject: str) -> Iterator[str]:
         value = asked.findtext("rightValue") or ""
         offered = field is None or not field.restricted or not value or value in field.values
         yield "" if offered else f"{left} has no value {value}."
+
+
+def _named(criterion: Element) -> str:
+    """What a criterion of a rule looks at."""
+    return (criterion.findtext("leftValue") or "").removeprefix("{!").removesuffix("}")
 
 
 def _field_mistake(org: Org, sobject: str, name: str) -> str:

@@ -9,12 +9,15 @@ for whom a folder is shared with, the folders of jongpie/NebulaLogger and jsforc
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from itertools import combinations
 
 from sandbox.package_check.findings import Findings
 from sandbox.package_check.org import Org
-from sandbox.package_check.source import Component, Package
+from sandbox.package_check.source import Component, Element, Package
 from sandbox.salesforce.formula import Unreadable, read_formula
+from sandbox.salesforce.schema import NUMERIC
 
 OWNER = "Owner"
 """What a report type calls whom a record belongs to; the object has ``OwnerId``."""
@@ -50,6 +53,8 @@ def _report_type_mistakes(report_type: Component, org: Org) -> Iterator[str]:
         table, field = column.findtext("table") or "", column.findtext("field") or ""
         there = org.field(table, "OwnerId" if field == OWNER else field)
         yield "" if there else f"{table} has no field {field}."
+    for name, many in Counter(report_type.texts("sections/columns/field")).items():
+        yield "" if many == 1 else f"{name} is a column more than once."
 
 
 def _report_mistakes(report: Component, org: Org) -> Iterator[str]:
@@ -81,7 +86,31 @@ def _report_mistakes(report: Component, org: Org) -> Iterator[str]:
     alone = bool(groups) and groups[0] == f"{sobject}${CURRENCY}"
     alone = alone and report.text("showGrandTotal") == "false"
     yield "" if alone or not adds else "it adds up amounts of different currencies."
+    yield from _sum_mistakes(report, sobject, org)
+    yield from _time_mistakes(report, sobject, org)
     yield from _filter_mistakes(report, sobject, org)
+
+
+def _sum_mistakes(report: Component, sobject: str, org: Org) -> Iterator[str]:
+    """What people would add up by hand is added up, and nothing else can be."""
+    for column in report.root.iterfind("columns"):
+        name = (column.findtext("field") or "").partition("$")[2]
+        field = org.field(sobject, name)
+        if field is None:
+            continue
+        number, added = field.type in NUMERIC, column.find("aggregateTypes") is not None
+        yield f"{name} is a number, and is not added up." if number and not added else ""
+        yield f"{name} is no number to add up." if added and not number else ""
+
+
+def _time_mistakes(report: Component, sobject: str, org: Org) -> Iterator[str]:
+    """Who narrows the time of a report by months means those months."""
+    names = [name.partition("$")[2] for name in report.texts("groupingsDown/field")]
+    fields = [field for name in names if (field := org.field(sobject, name))]
+    days = [field.name for field in fields if field.type in {"date", "datetime"}]
+    narrowed = report.text("timeFrameFilter/dateColumn").partition("$")[2]
+    same = not days or narrowed in days
+    yield "" if same else f"it is grouped by {days[0]}, and its time is that of {narrowed}."
 
 
 def _formula_mistakes(formula: str, org: Org) -> Iterator[str]:
@@ -101,7 +130,9 @@ def _filter_mistakes(report: Component, sobject: str, org: Org) -> Iterator[str]
     for criterion in report.root.iterfind("filter/criteriaItems"):
         name = (criterion.findtext("column") or "").partition("$")[2]
         field = org.field(sobject, name)
-        values = filter(None, (criterion.findtext("value") or "").split(","))
+        values = [*filter(None, (criterion.findtext("value") or "").split(","))]
+        ticked = field is not None and field.type == "boolean"
+        yield f"{name} is 0 or 1." if ticked and not {*values} <= {"0", "1"} else ""
         for value in values if field and field.values else ():
             there = field is not None and value in field.values
             yield "" if there else f"{name} is never {value}."
@@ -121,9 +152,33 @@ def _dashboard_mistakes(dashboard: Component, org: Org) -> Iterator[str]:
             yield "" if used in groups else f"the report {name} is not grouped by {used}."
         alone = bool(groups) and groups[0] in by
         yield "" if alone else f"it adds up currencies of the report {name}."
-        summed = report.texts("columns/field")
+        columns = report.root.iterfind("columns")
+        summed = [c.findtext("field") for c in columns if c.find("aggregateTypes") is not None]
         for used in [e.text or "" for e in part.iterfind("chartSummary/column")]:
-            yield "" if used in summed else f"the report {name} has no column {used}."
+            yield "" if used in summed else f"the report {name} does not add up {used}."
+    yield from _grid_mistakes(dashboard)
+
+
+def _grid_mistakes(dashboard: Component) -> Iterator[str]:
+    """Each part has its place on the grid, and no other stands in it."""
+    width = int(dashboard.text("dashboardGridLayout/numberOfColumns") or 0)
+    places: dict[str, tuple[range, range]] = {}
+    for part in dashboard.root.iterfind("dashboardGridLayout/dashboardGridComponents"):
+        header = part.findtext("dashboardComponent/header") or ""
+        yield f"two parts are called {header}." if header in places else ""
+        across, down = _span(part, "columnIndex", "colSpan"), _span(part, "rowIndex", "rowSpan")
+        yield f"{header} reaches beyond the {width} columns." if across.stop > width else ""
+        places[header] = across, down
+    for (one, its), (other, theirs) in combinations(places.items(), 2):
+        shared = all(
+            max(a.start, b.start) < min(a.stop, b.stop) for a, b in zip(its, theirs, strict=True)
+        )
+        yield f"{one} and {other} stand in one place." if shared else ""
+
+
+def _span(part: Element, start: str, length: str) -> range:
+    first = int(part.findtext(start) or 0)
+    return range(first, first + int(part.findtext(length) or 0))
 
 
 def _folder_mistakes(component: Component, org: Org) -> Iterator[str]:

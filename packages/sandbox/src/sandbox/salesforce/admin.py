@@ -131,6 +131,7 @@ class PeopleOrder(_Order):
 
     name: str
     permission_sets: list[str] | None = []
+    groups: list[str] = Field([], description="Public groups that they are in.")
 
 
 class CustomMetadataOrder(_Order):
@@ -256,7 +257,7 @@ def routes(salesforce: Salesforce) -> list[Route]:
         body |= dict.fromkeys(("Username", "Email"), f"{word}@northwind.example.com")
         with org.store.transaction():
             user_id = records.create(org, org.sobject("User"), body)
-            org.hire(user_id, order.permission_sets)
+            org.hire(user_id, order.permission_sets, order.groups)
         return JSONResponse({"id": user_id, "access_token": salesforce.sessions.open(user_id)})
 
     @takes(CustomMetadataOrder, refused=(KeyError, SalesforceError))

@@ -104,7 +104,7 @@ class Salesforce:
             from sandbox.salesforce.pubsub import PubSub  # gRPC, which no fork should have
 
             self.pubsub = PubSub(org, self.sessions, pubsub_port)
-        self._pages = Pages(org, self.sessions, base_url)
+        self._pages = Pages(org, self.sessions, self.notifications, base_url)
         self.traffic: Traffic
 
     def reset(self, name: Seed, currency: str | None = None, profiles: Iterable[str] = ()) -> None:
@@ -118,7 +118,7 @@ class Salesforce:
         self.cursors.clear()
         self.bulk_query.clear()
         self.bulk_ingest.clear()
-        self.notifications.sent.clear()
+        self.notifications.clear()
         self.metadata_api.clear()
         self.usage.clear()
         self.org.locks.clear()

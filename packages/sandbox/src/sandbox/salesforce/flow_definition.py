@@ -113,7 +113,7 @@ _TYPES = frozenset(["Boolean", "Currency", "Date", "DateTime", "Number", "String
 WORDS: Mapping[tuple[str, str], frozenset[str]] = {
     ("Flow", "processType"): frozenset(["AutoLaunchedFlow", "Flow"]),
     ("assignmentItems", "operator"): frozenset(["Add", "Assign", "Subtract"]),
-    ("start", "recordTriggerType"): frozenset(["Delete", "Update"]),
+    ("start", "recordTriggerType"): frozenset(["Create", "CreateAndUpdate", "Delete", "Update"]),
     ("start", "triggerType"): frozenset(["RecordBeforeDelete", "RecordBeforeSave"]),
     ("customErrorMessages", "isFieldError"): frozenset(["false"]),
     ("conditions", "operator"): _COMPARISONS | {"IsChanged"},

@@ -1,4 +1,4 @@
-"""Custom notifications: the bell, rung over REST.
+"""Custom notifications: sent over REST, shown by the bell of each page.
 
 Source: https://developer.salesforce.com/docs/atlas.en-us.262.0.pushImplGuide.meta/pushImplGuide/
 actions_obj_custom_notification.htm; it says which user permission is needed, and not in which words
@@ -7,6 +7,9 @@ whoever lacks it is refused.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from sandbox.salesforce.errors import SalesforceError
@@ -20,12 +23,43 @@ LONGEST = {"title": 250, "body": 750}
 MOST_RECIPIENTS = 500
 
 
+@dataclass(frozen=True)
+class Notification:
+    """What some users and groups were told of a record.
+
+    Attributes:
+        number: Its place among all.
+        at: When.
+        recipients: The ids of those who were told.
+        readers: The ids of those who have read it since.
+    """
+
+    number: int
+    title: str
+    body: str
+    target: str
+    at: datetime
+    recipients: frozenset[str]
+    readers: set[str] = field(default_factory=set)
+
+
 class Notifications:
     """What users were told, and the action that tells them."""
 
     def __init__(self, org: Org) -> None:
         self._org = org
         self.sent: list[dict[str, Any]] = []
+        self._told: list[Notification] = []
+
+    def clear(self) -> None:
+        """Forget all of them."""
+        self.sent.clear()
+        self._told.clear()
+
+    def of(self, recipients: Iterable[str]) -> list[Notification]:
+        """What somebody was told, alone or in a group, the newest first."""
+        theirs = frozenset(recipients)
+        return [one for one in reversed(self._told) if one.recipients & theirs]
 
     def table(self) -> list[tuple[str, str, Handler]]:
         """The resource that is answered here."""
@@ -47,6 +81,16 @@ class Notifications:
         wrong = self._mistake(asked)
         if not wrong:
             self.sent.append(asked)
+            self._told.append(
+                Notification(
+                    len(self._told),
+                    asked["title"],
+                    asked["body"],
+                    asked.get("targetId") or "",
+                    self._org.clock.instant(),
+                    frozenset(map(normalize, asked["recipientIds"])),
+                )
+            )
         error = {"statusCode": "INVALID_INPUT", "message": wrong, "fields": []}
         said = "Your custom notification is processed successfully."
         return {

@@ -65,13 +65,15 @@ class Person:
         id: The user.
         sets: The permission sets that they have. None: an administrator, whose profile allows
             everything and has no custom permission, for these come with permission sets.
+        groups: The public groups that they are in.
     """
 
     id: str
     sets: tuple[str, ...] | None
+    groups: tuple[str, ...] = ()
 
 
-AT_A_PAGE = Person(PERSON_ID, ("Invoice_User", "Invoice_Approver"))
+AT_A_PAGE = Person(PERSON_ID, ("Invoice_User", "Invoice_Approver"), ("Invoice_Approvers",))
 """Whoever clicks on the pages without having logged in as somebody else."""
 
 _person: ContextVar[Person | None] = ContextVar("person", default=None)
@@ -169,6 +171,14 @@ class Org:
         return person.id if person else USER_ID
 
     @property
+    def recipients(self) -> frozenset[str]:
+        """Whoever is asking, and the public groups that they are in, by their ids."""
+        person, table = _person.get(), self.sobject("Group")
+        groups = person.groups if person else ()
+        rows = [r for name in groups for r in self.store.where(table, "DeveloperName = ?", [name])]
+        return frozenset([self.user_id, *(str(row["Id"]) for row in rows)])
+
+    @property
     def custom_permissions(self) -> frozenset[str]:
         """The custom permissions of whoever is asking."""
         administrator = _person.get() is not None and self._sets is None
@@ -189,6 +199,19 @@ class Org:
             Unsupported: The flow uses what cannot be run here.
         """
         return self.package.may_start(flow, self._sets)
+
+    def may(self, sobject: SObject, right: str) -> bool:
+        """Whether whoever is asking may do something with the records of an object.
+
+        People may do with standard objects whatever their profile allows, which is not known here.
+
+        Args:
+            sobject: The object.
+            right: What, as permission sets say it: ``allowEdit``.
+        """
+        if self._sets is None or (_person.get() and not sobject.custom):
+            return True
+        return self._granted(self.permissions.keys() & self._sets).may(sobject, right)
 
     @property
     def _sets(self) -> tuple[str, ...] | None:
@@ -234,18 +257,21 @@ class Org:
         granted = self._rights(person) if person else self.user
         return granted is None or "ModifyMetadata" in granted.system
 
-    def hire(self, user_id: str, names: Iterable[str] | None) -> None:
+    def hire(self, user_id: str, names: Iterable[str] | None, groups: Iterable[str] = ()) -> None:
         """Let a user call the API who has some permission sets and nothing else.
 
         Args:
             user_id: Who.
             names: The permission sets; None: it is an administrator.
+            groups: The public groups that they are in.
 
         Raises:
-            KeyError: There is no such permission set.
+            KeyError: There is no such permission set, or no such group.
         """
-        person = Person(user_id, None if names is None else tuple(names))
+        person = Person(user_id, None if names is None else tuple(names), tuple(groups))
         self._rights(person)
+        for name in person.groups:
+            _ = self.groups[name]
         self.people[user_id] = person
 
     def _rights(self, person: Person) -> Permissions | None:

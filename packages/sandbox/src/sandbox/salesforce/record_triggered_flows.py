@@ -1,4 +1,4 @@
-"""Record-triggered flows: before a deletion, which they may refuse, and before a change is saved.
+"""Record-triggered flows: before a deletion, which they may refuse, and before one is saved.
 
 They run in system context, and know the custom permissions of whoever does it. A record that goes
 because its master goes starts none of them; a master whose roll-ups change is saved and starts its.
@@ -31,25 +31,29 @@ def run_before_delete(org: Org, sobject: SObject, row: Row) -> None:
             _run(flow, Frame(org, flow, {}, record, record))
 
 
-def changed_before_save(org: Org, sobject: SObject, row: Row, before: Row) -> Row:
-    """Run the flows that a change of a record starts; what they change besides.
+def changed_before_save(org: Org, sobject: SObject, row: Row, before: Row | None) -> Row:
+    """Run the flows that a record starts as it is made or changed; what they change besides.
 
     Args:
         org: Where it is saved.
         sobject: The record's object.
         row: The record as it would be.
-        before: The record as it is.
+        before: The record as it is; None where it is made.
 
     Raises:
         SalesforceError: One of them ends with a custom error, or cannot be run.
     """
     changes: Row = {}
+    started = {"CreateAndUpdate", "Create" if before is None else "Update"}
+    prior = Record(sobject) if before is None else record_of(sobject, before)
+    row = dict.fromkeys(sobject.fields) | row
     for flow in org.package.triggered(sobject.name, "RecordBeforeSave"):
-        if not _starts(org, flow, sobject, row | changes):
+        its_time = flow.root.text("start/recordTriggerType") in started
+        if not (its_time and _starts(org, flow, sobject, row | changes)):
             continue
         record = record_of(sobject, row | changes)
         told = dict(record.fields)
-        _run(flow, Frame(org, flow, {}, record, record_of(sobject, before)))
+        _run(flow, Frame(org, flow, {}, record, prior))
         written = {name: value for name, value in record.fields.items() if value != told[name]}
         changes |= {name: to_stored(sobject.fields[name], value) for name, value in written.items()}
     return changes

@@ -67,6 +67,7 @@ def create(org: Org, sobject: SObject, body: Body) -> str:
             row["Name"] = row.get("Name") or record_id
         org.rules.check_locks(sobject, row, creating=True)
         changed = org.rules.changes(sobject, row, creating=True)
+        changed |= changed_before_save(org, sobject, row | changed, None)
         values, row = values | changed, row | changed
         org.rules.check(sobject, row, creating=True)
         for key in _unique_keys(sobject, values):

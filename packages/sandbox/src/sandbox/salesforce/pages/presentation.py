@@ -76,5 +76,6 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "called": called,
     "plain": plain,
     "badge": badge,
+    "in_words": as_text,
     "cleaned": cleaned,
 }

@@ -36,6 +36,9 @@ COMPONENTS = frozenset(
 STANDARD_ACTIONS = {"Edit": "Edit", "Delete": "Delete"}
 """Actions of every record, with what their buttons say."""
 
+NEEDED_RIGHTS = {"Edit": "allowEdit", "Delete": "allowDelete"}
+"""What whoever looks must be allowed, that they are offered."""
+
 STANDARD_LISTS = {
     "RelatedContactList": "Contacts",
     "RelatedOpportunityList": "Opportunities",
@@ -203,7 +206,7 @@ class _Builder:
         )
         return RecordPage(
             self._highlights(),
-            tuple(self._chosen_actions(panel)) or self._layout_actions(),
+            self._panel_actions(panel),
             int(_property(panel, "numVisibleActions") or 3),
             tuple(self._blocks("main")),
             tuple(self._blocks("sidebar")),
@@ -227,6 +230,13 @@ class _Builder:
             return tuple(field for field in shown if field.name != "Name")
         seen = [self._sobject.fields.get(name) for name in names[:_HIGHLIGHTED]]
         return tuple(field for field in seen if field is not None and field.name != "Name")
+
+    def _panel_actions(self, panel: Part) -> tuple[Action, ...]:
+        """The page's own actions, though none may be left for whoever looks, or the layout's."""
+        own = _properties(panel, "actionNames")
+        if own and _property(panel, "enableActionsConfiguration") != "false":
+            return tuple(self._chosen_actions(panel))
+        return self._layout_actions()
 
     def _chosen_actions(self, panel: Part) -> Iterator[Action]:
         for prop in panel.all("componentInstanceProperties"):
@@ -253,8 +263,13 @@ class _Builder:
         return tuple(self._action(name) for name in names if self._can(name))
 
     def _can(self, name: str) -> bool:
-        """Whether pages here can carry out an action; Salesforce has more of its own."""
-        return name in STANDARD_ACTIONS or name in self._package.actions
+        """Whether pages here can carry out an action, and whoever looks may have it done.
+
+        Salesforce has more actions of its own. A quick action is shown to everybody.
+        """
+        if name in STANDARD_ACTIONS:
+            return self._org.may(self._sobject, NEEDED_RIGHTS[name])
+        return name in self._package.actions
 
     def _action(self, name: str) -> Action:
         if name in STANDARD_ACTIONS:
@@ -450,7 +465,7 @@ class _Builder:
             tuple(fields) or tuple(f for f in list_columns(child) if f != relation.field)[:4],
             tuple(rows),
             total,
-            offers_new,
+            offers_new and self._org.may(child, "allowCreate"),
         )
 
     def _as_laid_out(self, relation: ChildRelationship) -> _Arrangement:

@@ -26,6 +26,7 @@ from sandbox.salesforce.errors import SalesforceError
 from sandbox.salesforce.flow_definition import Unsupported
 from sandbox.salesforce.ids import is_id, normalize
 from sandbox.salesforce.lightning_components.bundle import NotBuilt, bundle_of
+from sandbox.salesforce.notifications import Notifications
 from sandbox.salesforce.oauth import CONSUMER_KEY, CONSUMER_SECRET, Sessions
 from sandbox.salesforce.org import AT_A_PAGE, ORGANIZATION_ID, USER_ID, Org, Person
 from sandbox.salesforce.pages import presentation, record_form
@@ -53,12 +54,16 @@ class Pages:
     Args:
         org: Whose records are shown.
         sessions: Those of people who have logged in.
+        notifications: What people were told.
         base_url: Where the sandbox is reached.
     """
 
-    def __init__(self, org: Org, sessions: Sessions, base_url: str) -> None:
+    def __init__(
+        self, org: Org, sessions: Sessions, notifications: Notifications, base_url: str
+    ) -> None:
         self._org = org
         self._sessions = sessions
+        self._notifications = notifications
         self._base_url = base_url
         self._dialogues = Dialogues(org)
         self._environment = page_templates.environment(HERE / "templates")
@@ -105,6 +110,7 @@ class Pages:
             Route(
                 "/lightning/interviews/{interview_id}", self._asked(self._answer), methods=["POST"]
             ),
+            Route("/lightning/notifications/{number:int}", self._asked(self._read)),
             Route("/lightning/lookup/{name}", self._asked(self._look_up)),
             Route("/lightning/components/{name}", self._component),
             Route("/lightning/ui-api/records/{record_id}", self._asked(self._ui_record)),
@@ -167,6 +173,15 @@ class Pages:
         record_id = request.path_params["record_id"]
         sobject = self._org.schema.by_prefix.get(record_id[:3]) if is_id(record_id) else None
         return RedirectResponse(_url(sobject.name, record_id)) if sobject else self._missing()
+
+    async def _read(self, request: Request) -> Response:
+        """Go to the record that somebody was notified of, who has read it from then on."""
+        number = request.path_params["number"]
+        for told in self._notifications.of(self._org.recipients):
+            if told.number == number:
+                told.readers.add(self._org.user_id)
+                return RedirectResponse(f"/{told.target}")
+        return self._missing()
 
     async def _look_up(self, request: Request) -> Response:
         sobject = self._org.schema.find(request.path_params["name"])
@@ -364,7 +379,15 @@ class Pages:
         package = self._org.package
         tabs = [name for name in package.tabs or TABS if name in self._org.schema.objects]
         person = self._org.store.get(self._org.sobject("User"), self._org.user_id)
-        around = {"app": package.app, "tabs": tabs, "schema": self._org.schema, "person": person}
+        told = self._notifications.of(self._org.recipients)
+        around = {
+            "app": package.app,
+            "tabs": tabs,
+            "schema": self._org.schema,
+            "person": person,
+            "told": told,
+            "new": [one for one in told if self._org.user_id not in one.readers],
+        }
         text = self._environment.get_template(template).render(around | values)
         return HTMLResponse(text, status)
 
