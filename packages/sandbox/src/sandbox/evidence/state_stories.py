@@ -730,6 +730,14 @@ def listeners(account: Account) -> None:
 
 
 @story
+def taxed(account: Account) -> None:
+    """Stripe Tax before it knows where the company sits, and after."""
+    for lacks in (["head_office"], []):
+        account.act("settings", tax_lacks=lacks)
+        account.get("tax/settings")
+
+
+@story
 def generated(account: Account) -> None:
     """A generated data set of every state, with everything behind it."""
     states = dict.fromkeys(get_args(State), 1)
