@@ -37,6 +37,9 @@ PART_SECONDS = 0.8
 PART = 10_000
 """Salesforce: each call, how often a job is not complete yet, and each part of the results."""
 
+RETRIEVE_SECONDS = 0.3
+"""Salesforce: a call that gives a thousand records by their ids. An assumption."""
+
 GRAPH_SECONDS = 1.0
 """Salesforce: a call that writes up to 75 records with their lines. An assumption."""
 
@@ -76,7 +79,8 @@ def limit(stripe_url: str, salesforce_url: str, rate: float) -> None:
     calls = {"kind": "latency", "path": f"{jobs}*", "seconds": CALL_SECONDS}
     written = {"kind": "latency", "path": "/services/data/*/jobs/ingest*", "seconds": CALL_SECONDS}
     made = {"kind": "latency", "path": "*/composite/graph", "seconds": GRAPH_SECONDS}
-    admin(salesforce_url, "faults", rules=[parts, calls, written, made])
+    given = {"kind": "latency", "path": "*/composite/sobjects/*", "seconds": RETRIEVE_SECONDS}
+    admin(salesforce_url, "faults", rules=[parts, calls, written, made, given])
     admin(salesforce_url, "bulk", pending_polls=POLLS)
 
 

@@ -15,10 +15,11 @@ from tasks.full_sync.find_drift import find_drift
 from tasks.full_sync.missed_refunds import find_missed_refunds
 from tasks.full_sync.missing_customer_ids import (
     SilentAccount,
+    find_silent_accounts,
     show_missing_customers,
     silent_accounts_message,
 )
-from tasks.full_sync.repair import SIDE_BY_SIDE, repair
+from tasks.full_sync.repair import SIDE_BY_SIDE, make_missing, repair
 from tasks.full_sync.staging import read_salesforce, read_stripe
 from tasks.full_sync.sync_changed import sync_changed
 from tasks.full_sync.sync_run import begin_sync, finish_sync, lock_sync
@@ -67,10 +68,12 @@ def full_sync(
             if declined:
                 finish_sync(sync)
                 return Outcome(sentence=declined)
+            make_missing(sync, wanted)
+            found = find_silent_accounts.submit()
             telling = repair(sync, wanted)
             find_missed_refunds()
             retry_dead_letters()
-            silent = show_missing_customers()
+            silent = show_missing_customers(found.result())
         outcomes = publish_drift(sync, silent)
         wait(telling)
         finish_sync(sync)

@@ -1,6 +1,6 @@
 """Accounts of invoices that do not show their Stripe customer, though nothing differs otherwise."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from more_itertools import chunked
@@ -24,16 +24,21 @@ class SilentAccount:
     why: str
 
 
-@step("show customers on their Accounts")
-def show_missing_customers() -> list[SilentAccount]:
-    """Write the customers on Accounts that do not show them: refused once, or cleared by somebody.
-
-    Returns:
-        The Accounts that still do not show theirs.
-    """
+@step("look for Accounts that do not show their customer")
+def find_silent_accounts() -> dict[str, str]:
+    """Names of Accounts that do not show theirs, by id: refused once, or cleared by somebody."""
     billed = Query(record.INVOICE, ["Account__c"], Comparison(record.STRIPE_ID, "!=", None))
     silent = all_of(equals(record.CUSTOMER_ID, None), is_in("Id", billed))
-    names = dict(salesforce.client().bulk_query(Query("Account", ["Id", "Name"], silent)))
+    return dict(salesforce.client().bulk_query(Query("Account", ["Id", "Name"], silent)))
+
+
+@step("show customers on their Accounts")
+def show_missing_customers(names: Mapping[str, str]) -> list[SilentAccount]:
+    """Write the customers on Accounts, given by name and id, that do not show them.
+
+    Returns:
+        Those that still do not.
+    """
     still: list[SilentAccount] = []
     for some in chunked(names, salesforce.COLLECTION):
         refused = show_customers(set(some))

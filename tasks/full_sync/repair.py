@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
-from more_itertools import chunked, consume, flatten
+from more_itertools import consume
 from prefect import Task
 from prefect.futures import PrefectFuture, wait
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
@@ -47,8 +47,8 @@ BULK_CHUNK = 3_000
 """Rows of a Bulk job, which are held in memory: less than a batch of Salesforce's, 10,000."""
 
 BULK_CHUNKS_AT_ONCE = 12
-"""Chunks of Bulk jobs under way: each waits for one job that writes and one that looks at what was
-saved, which take some three seconds each, however many rows they have."""
+"""Chunks of Bulk jobs under way: each waits for a job that writes, which takes some three seconds,
+however many rows it has."""
 
 READ_AT_ONCE = 3
 """Chunks that are read in Stripe again at a time, which keep its rate busy: the others are written
@@ -69,6 +69,13 @@ Pair = tuple[drift.DriftedInvoice, Projection]
 """A drifted invoice, and its projection from Stripe."""
 
 
+def make_missing(sync: SyncRun, only: Sequence[Kind]) -> None:
+    """Make the records that Salesforce lacks, if that kind is among those to repair."""
+    if Kind.MISSING_IN_SALESFORCE in only:
+        missing = drift.in_stripe_order(sync.id, [Kind.MISSING_IN_SALESFORCE], size=CREATE_CHUNK)
+        consume(_side_by_side(make_records, sync, missing, CREATE_CHUNKS_AT_ONCE))
+
+
 def repair(sync: SyncRun, only: Sequence[Kind]) -> list[PrefectFuture[None]]:
     """Bring what differs in step, in the way that suits how much it is.
 
@@ -85,12 +92,7 @@ def repair(sync: SyncRun, only: Sequence[Kind]) -> list[PrefectFuture[None]]:
     if sum(kinds.get(kind, 0) for kind in linked) > MAX_SINGLE_REPAIRS:
         many = drift.in_stripe_order(sync.id, linked, size=BULK_CHUNK, lines=False)
         written = _side_by_side(write_in_bulk, sync, many, BULK_CHUNKS_AT_ONCE)
-        telling += [
-            tell.submit(quote(some)) for some in chunked(flatten(written), salesforce.BULK_ROWS)
-        ]
-    if Kind.MISSING_IN_SALESFORCE in only:
-        missing = drift.in_stripe_order(sync.id, [Kind.MISSING_IN_SALESFORCE], size=CREATE_CHUNK)
-        consume(_side_by_side(make_records, sync, missing, CREATE_CHUNKS_AT_ONCE))
+        telling += [tell.submit(quote(keys)) for keys in written]
     for rows in drift.chunks(sync.id, only, untouched=True, size=FRESH_CHUNK):
         repair_one_by_one(sync, [row.subject for row in rows])
     return telling
@@ -111,10 +113,10 @@ def _side_by_side(
                     yield under_way.popleft().result()
                 check_api_usage()
                 under_way.append(step.submit(sync, quote(rows)))  # Prefect need not look into them
+            while under_way:
+                yield under_way.popleft().result()
         finally:
             wait(list(under_way))
-    for written in under_way:
-        yield written.result()
 
 
 @step("tell on timelines what was repaired")

@@ -91,7 +91,7 @@ def check_lines(invoice: Invoice) -> None:
 def _check_subtotal(invoice: Invoice) -> None:
     """Hold lines and subtotal to the record's roll-ups, to a smallest unit for each line.
 
-    A line that somebody made by hand does not say its currency, and is rounded to two decimals.
+    A line that somebody made by hand in an older package says no currency, and has two decimals.
     """
     [found] = salesforce.client().query(
         Query(

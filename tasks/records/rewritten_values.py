@@ -28,12 +28,6 @@ OF_LINE = f"{record.LINES}."
 PRODUCT_OF_LINE = f"{OF_LINE}Product__c"
 """A line's product, which Salesforce empties once the product is deleted."""
 
-IDS_PER_QUERY = 4_000
-"""Records that a Bulk query names: a query has 100,000 characters, of which an id takes 22.
-
-Source: Salesforce Developer Limits and Allocations Quick Reference, "SOQL and SOSL Limits"
-"""
-
 WATCHED = frozenset((*record.MIRRORED_FIELDS, record.SENT_AT))
 WATCHED_OF_LINES = frozenset(record.LINE_FIELDS) - {"Id", "Position__c"}
 
@@ -76,18 +70,14 @@ def check_saved_in_bulk(
 ) -> Saved:
     """Look at thousands of records of which no lines were written, as :func:`check_saved` does.
 
-    One Bulk query for each :data:`IDS_PER_QUERY`; of the records nothing is kept.
+    Of the records nothing is kept.
 
     Args:
         record_ids: The invoice records.
         written: What was written of one of them; worked out again, for it is much to keep.
     """
     fields = ["Id", *sorted(WATCHED)]
-    rows = (
-        dict(zip(fields, row, strict=True))
-        for some in chunked(record_ids, IDS_PER_QUERY)
-        for row in salesforce.client().bulk_query(Query(record.INVOICE, fields, is_in("Id", some)))
-    )
+    rows = salesforce.client().retrieve(record.INVOICE, record_ids, fields)
     return _compared(rows, lambda id_: {id_: written(id_)}, record_ids)
 
 

@@ -90,10 +90,10 @@ def test_a_draft_of_the_dialogue_adds_up_and_is_sent(asked: Callable[..., str], 
 
 
 def test_a_line_made_by_hand_need_not_say_its_currency(asked: Callable[..., str], org: Org) -> None:
-    """Three times 33.50 yen are 101 yen to Stripe, 100.50 on the record: no reason to refuse."""
+    """It gets its invoice's: three times 33.50 yen are 101 yen on the record, as to Stripe."""
     name = asked("JPY", Currency__c=None, Unit_Price__c=33.5)
     [draft] = org.query(f"SELECT Draft_Subtotal__c FROM Stripe_Invoice__c WHERE Name = '{name}'")
-    assert draft["Draft_Subtotal__c"] == 100.5
+    assert draft["Draft_Subtotal__c"] == 101
     assert str(send_invoice(name).total) == "101 JPY"
 
 

@@ -63,11 +63,18 @@ class Connection:
             )
 
     def _call(
-        self, doing: str, path: str, shape: type[T], method: str = "GET", body: Any = None
+        self,
+        doing: str,
+        path: str,
+        shape: type[T],
+        method: str = "GET",
+        body: Any = None,
+        *,
+        reading: bool = False,
     ) -> T:
-        """Make a call; its answer must have a shape."""
+        """Make a call; its answer must have a shape. With a body, it writes unless it is said."""
         extra: dict[str, Any] = {} if body is None else {"data": orjson.dumps(body)}
-        with translated_errors(doing, writing=method != "GET"):
+        with translated_errors(doing, writing=method != "GET" and not reading):
             try:
                 answer = self._client.restful(path, method=method, **extra)
             except TypeError as error:  # the SDK asks for the length of whatever came

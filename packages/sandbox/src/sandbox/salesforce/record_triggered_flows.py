@@ -45,12 +45,12 @@ def changed_before_save(org: Org, sobject: SObject, row: Row, before: Row | None
     """
     changes: Row = {}
     started = {"CreateAndUpdate", "Create" if before is None else "Update"}
-    prior = Record(sobject) if before is None else record_of(sobject, before)
     row = dict.fromkeys(sobject.fields) | row
     for flow in org.package.triggered(sobject.name, "RecordBeforeSave"):
         its_time = flow.root.text("start/recordTriggerType") in started
         if not (its_time and _starts(org, flow, sobject, row | changes)):
             continue
+        prior = Record(sobject) if before is None else record_of(sobject, before)
         record = record_of(sobject, row | changes)
         told = dict(record.fields)
         _run(flow, Frame(org, flow, {}, record, prior))

@@ -178,7 +178,7 @@ def typed(field: Field, stored: Any) -> Any:
         case "date":
             return date.fromisoformat(stored)
         case "datetime":
-            return datetime.strptime(stored, STAMP).replace(tzinfo=UTC)
+            return datetime.fromisoformat(stored)
     return stored
 
 
