@@ -84,6 +84,18 @@ def test_written_off_and_paid_after_all(sent: InvoiceOutcome, org: Org) -> None:
     assert (record["Status__c"], float(record["Amount_Paid__c"])) == ("Paid", 2450)
 
 
+def test_written_off_again_when_what_paid_it_was_taken_off(
+    sent: InvoiceOutcome, dashboard: stripe.StripeClient, stripe_sandbox: Sandbox
+) -> None:
+    """The cheque bounced after all: the second write-off is another one than the first."""
+    write_off_invoice(sent.name)
+    record_payment(sent.name, paid_by="cheque", reference="No. 4711")
+    stripe_sandbox.admin("POST", "payments/unapply", invoice=sent.stripe_id)
+    sync_invoice(sent.name)
+    assert write_off_invoice(sent.name).status == "Uncollectible"
+    assert dashboard.v1.invoices.retrieve(sent.stripe_id).status == "uncollectible"
+
+
 def test_a_part_comes_by_bank_transfer_with_its_reference_and_date(
     sent: InvoiceOutcome,
     org: Org,
