@@ -169,6 +169,18 @@ def test_a_standing_order_says_the_same_each_month(sent: InvoiceOutcome, org: Or
     assert float(org.record(sent.name)["Amount_Paid__c"]) == 900
 
 
+@pytest.mark.parametrize("more", [{"paid_by": "cheque"}, {"reference": " Statement  7 "}])
+def test_a_line_of_a_statement_that_two_people_note(
+    sent: InvoiceOutcome, org: Org, more: dict[str, Any]
+) -> None:
+    """One left the way of payment as it was, or pasted a blank more: the money came in once."""
+    given: dict[str, Any] = {"amount": Decimal("950"), "reference": "Statement 7"}
+    record_payment(sent.name, **given)
+    with pytest.raises(Rejected, match="the same amount, day and reference 'Statement 7'"):
+        record_payment(sent.name, **(given | more))
+    assert float(org.record(sent.name)["Amount_Paid__c"]) == 950
+
+
 def test_what_was_reported_and_counts_for_nothing_keeps_nobody_from_noting_it(
     sent: InvoiceOutcome, org: Org, monkeypatch: pytest.MonkeyPatch
 ) -> None:
