@@ -232,10 +232,10 @@ def test_payment_stops_reminders(
 def test_a_dispute_stops_reminders(
     policy: None, sent: InvoiceOutcome, stripe_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever disputes a part payment is not reminded of the rest."""
+    """Whoever disputes a part payment is not reminded of the rest, though nobody was told yet."""
     stripe_sandbox.post_form(sent.hosted_invoice_url, card="4242424242424242", amount="450.00")
-    stripe_sandbox.admin("POST", "disputes", invoice=sent.stripe_id)
     poll_events()
+    stripe_sandbox.admin("POST", "disputes", invoice=sent.stripe_id)
     on(monkeypatch, NEXT_MONTH + timedelta(days=1))
     before = mails(stripe_sandbox)
     assert send_reminders().sentence == "1 reminder planned, 0 sent."
