@@ -23,6 +23,7 @@ from tasks.sending.finalize_and_deliver import (
     finalize,
     mail,
 )
+from tasks.sending.scheduled import postponed
 from tasks.sending.stripe_draft import (
     create_draft,
     ensure_coupons,
@@ -56,6 +57,8 @@ def send_invoice(
     with lock_invoice(invoice) as record_id:
         draft = read_invoice(record_id)
         name_run(f"send {draft.name} to {draft.account.name}")
+        if waits := postponed(draft):
+            return InvoiceOutcome.of_draft(draft, waits)
         check_sendable(draft, small_amount_is_meant=small_amount_is_meant)
         check_replaceable(draft)
         customer_id = ensure_customer(draft)
