@@ -13,7 +13,7 @@ from sqlmodel import update
 from flows.bulk_raise import bulk_raise
 from invoicing.connectors import salesforce
 from invoicing.connectors.salesforce import Salesforce
-from invoicing.domain.forms.outcomes import BulkOutcome
+from invoicing.domain.forms.outcomes import BulkOutcome, InvoiceOutcome
 from invoicing.domain.forms.parameters import Options
 from invoicing.errors import Busy, Rejected
 from invoicing.ledger import database, timeline
@@ -238,6 +238,20 @@ def test_won_opportunities_become_drafts(org: Org) -> None:
     again = raised(**ask, options=options, request_id="another")
     assert (again.raised, again.there_before) == (0, 2)
     assert org.count() == 2
+
+
+def test_an_opportunity_that_was_billed_by_hand(
+    org: Org, draft: Callable[..., InvoiceOutcome]
+) -> None:
+    """Somebody has pressed Raise Invoice on it: nobody but a person knows what that bills."""
+    [won] = org.query("SELECT Id FROM Opportunity WHERE Name = 'Acme renewal 2027'")
+    by_hand = draft().name
+    org.set(by_hand, Opportunity__c=won["Id"])
+    ask = {"opportunities": [won["Id"]], "options": Options(payment_terms="Net 30")}
+    assert f"{by_hand} was raised on it already, by hand." in str(refused(**ask))
+    assert org.count() == 1
+    org.set(by_hand, Status__c="Void")
+    assert raised(**ask).raised == 1
 
 
 def test_opportunities_that_cannot_be_billed(org: Org) -> None:
