@@ -10,7 +10,7 @@ from invoicing.domain.forms.parameters import (
     CreditReason,
     GiveBack,
     InvoiceReference,
-    OptionalNumber,
+    OptionalCredit,
     RequestId,
 )
 from invoicing.domain.stripe.credit_notes import CreditRequest
@@ -27,7 +27,7 @@ from tasks.sync.refresh_result import outcome_of_act
 @invoicing_flow("credit {invoice}")
 def credit_invoice(
     invoice: InvoiceReference,
-    amount: Annotated[OptionalNumber, Field(examples=["100.00"])] = None,
+    amount: Annotated[OptionalCredit, Field(examples=["100.00"])] = None,
     lines: list[CreditLine] = [],  # noqa: B006
     give_back: GiveBack = "nothing",
     reason: CreditReason = "other",

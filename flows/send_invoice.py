@@ -3,7 +3,7 @@
 from invoicing.domain.forms.outcomes import InvoiceOutcome
 from invoicing.domain.forms.parameters import InvoiceReference, RequestId
 from invoicing.domain.model.invoice_details import Collection
-from tasks.corrections.replacement_draft import check_replaceable
+from tasks.corrections.replacement_draft import check_replaceable, original_locked
 from tasks.records.accounts import link_customer
 from tasks.records.environment_check import verify_environment
 from tasks.records.invoices import read_invoice
@@ -23,6 +23,7 @@ from tasks.sending.finalize_and_deliver import (
     finalize,
     mail,
 )
+from tasks.sending.scheduled import postponed
 from tasks.sending.stripe_draft import (
     create_draft,
     ensure_coupons,
@@ -56,6 +57,8 @@ def send_invoice(
     with lock_invoice(invoice) as record_id:
         draft = read_invoice(record_id)
         name_run(f"send {draft.name} to {draft.account.name}")
+        if waits := postponed(draft):
+            return InvoiceOutcome.of_draft(draft, waits)
         check_sendable(draft, small_amount_is_meant=small_amount_is_meant)
         check_replaceable(draft)
         customer_id = ensure_customer(draft)
@@ -68,7 +71,8 @@ def send_invoice(
         check_collectable(draft, asked, small_amount_is_meant=small_amount_is_meant)
         if waits := await_approval(draft, asked, missing):
             return InvoiceOutcome.of_draft(draft, waits)
-        asked = finalize(stripe_id, draft, customer_id, asked)
+        with original_locked(draft):
+            asked = finalize(stripe_id, draft, customer_id, asked)
         if asked.is_not_as_agreed:
             refreshed = refresh_after_act(stripe_id)
             if waits := await_approval(draft, asked):

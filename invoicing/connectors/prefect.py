@@ -3,7 +3,7 @@
 Source: https://docs.prefect.io/v3/api-ref/rest-api
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
@@ -118,14 +118,21 @@ class Prefect:
         return self._create_run(flow, parameters, idempotency_key)[0]["id"]
 
     def start_unless_started(
-        self, flow: str, parameters: dict[str, Any], idempotency_key: str
+        self, flow: str, parameters: dict[str, Any], idempotency_key: str, tags: Sequence[str] = ()
     ) -> bool:
         """Start a run, and say whether it is a new one: nobody has used its key before.
+
+        Args:
+            flow: The flow.
+            parameters: What it is run with.
+            idempotency_key: Names the run.
+            tags: What the run's page says of it, and the run can read.
 
         Raises:
             TransientError: the server is away.
         """
-        return self._create_run(flow, parameters, idempotency_key)[1] == HTTPStatus.CREATED
+        made = self._create_run(flow, parameters, idempotency_key, tags)
+        return made[1] == HTTPStatus.CREATED
 
     def unfinished(self, flow: str) -> list[dict[str, Any]]:
         """The parameters of all runs of a flow's deployment that have not ended.
@@ -185,7 +192,7 @@ class Prefect:
         self._send("PATCH", f"/deployments/{self._deployment(flow)}", form)
 
     def _create_run(
-        self, flow: str, parameters: dict[str, Any], idempotency_key: str
+        self, flow: str, parameters: dict[str, Any], idempotency_key: str, tags: Sequence[str] = ()
     ) -> tuple[_Identified, int]:
         """The run, and the status: 201 for a new one, 200 for one that was started before."""
         body = {
@@ -193,6 +200,7 @@ class Prefect:
             "idempotency_key": idempotency_key,
             "state": {"type": "SCHEDULED"},
             "labels": run_labels(),
+            "tags": list(tags),
         }
         path = "/deployments/{}/create_flow_run"
         known = {HTTPStatus.NOT_FOUND, *REFUSED}

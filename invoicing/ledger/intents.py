@@ -9,7 +9,7 @@ answer is the first one's, repeated. And whatever the key promises, the evidence
 itself is read first.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import update
@@ -17,7 +17,14 @@ from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
 from invoicing.errors import Rejected, TransientError
-from invoicing.ledger.database import execute, insert_missing, read_all, read_row, session
+from invoicing.ledger.database import (
+    execute,
+    insert_missing,
+    read_all,
+    read_row,
+    session,
+    update_each,
+)
 from invoicing.ledger.models import Intent, TimelineEntry
 from invoicing.settings import settings
 
@@ -188,6 +195,27 @@ def claim(operation: str, subject: str, *, digest: str, actor: str) -> bool:
         if intent.refused:
             intent.digest, intent.actor, intent.refused = digest, actor, False
         return intent.digest == digest
+
+
+def claimed_otherwise(operation: str, wanted: Mapping[str, str]) -> set[str]:
+    """Those of some subjects that stand for another content than is wanted, by their digests.
+
+    What nothing is known of, or came before digests were kept, stands for whatever is wanted.
+    """
+    query = select(Intent).where(
+        Intent.operation == operation, col(Intent.subject).in_(list(wanted))
+    )
+    known = {intent.subject: intent.digest for intent in read_all(query)}
+    return {id_ for id_, digest in known.items() if digest not in (wanted[id_], UNKNOWN)}
+
+
+def claim_anew(operation: str, wanted: Mapping[str, str], *, actor: str) -> None:
+    """Let many subjects stand for contents, by their digests; nothing was made of others before."""
+    rows = [new_intent(operation, id_, digest=wanted[id_], actor=actor) for id_ in sorted(wanted)]
+    with session() as ledger:
+        insert_missing(ledger, rows)
+        digests = {id_: {"digest": digest} for id_, digest in wanted.items()}
+        update_each(ledger, Intent, "subject", digests, col(Intent.operation) == operation)
 
 
 def set_decision(operation: str, subject: str, *, digest: str, actor: str, outcome: str) -> Intent:

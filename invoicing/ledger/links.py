@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from sqlmodel import col, delete, select
+from sqlalchemy import func, update
+from sqlmodel import Session, col, delete, select
 
 from invoicing.domain.stripe.projection import Projection
 from invoicing.ledger.database import (
@@ -14,7 +15,10 @@ from invoicing.ledger.database import (
     session,
     update_each,
 )
-from invoicing.ledger.models import Customer, InvoiceLink
+from invoicing.ledger.models import Customer, Intent, InvoiceLink
+
+RECORD_ID_LENGTH = 18
+"""Subjects of intents begin with a record's id, or are one."""
 
 
 def mark_sent(stripe_id: str, sent_at: datetime) -> None:
@@ -54,7 +58,8 @@ def link_invoice(stripe_id: str, record_id: str) -> None:
 def remember_written_in_bulk(written: Mapping[str, Projection]) -> None:
     """Remember what was written of thousands of invoices, by record, with two statements.
 
-    A link that names a record of before names from now on the one that was made in its place.
+    A link that names a record of before names from now on the one that was made in its place, and
+    what was done to the invoice is known of that one.
     """
     if not written:
         return
@@ -62,9 +67,33 @@ def remember_written_in_bulk(written: Mapping[str, Projection]) -> None:
         one.stripe_id: {"record_id": record_id, "status": one.status, "digest": one.digest}
         for record_id, one in written.items()
     }
+    of_these = col(InvoiceLink.stripe_id).in_(list(rows))
     with session() as ledger:
+        known = ledger.exec(select(InvoiceLink.stripe_id, InvoiceLink.record_id).where(of_these))
+        _move_acts(ledger, {before: str(rows[id_]["record_id"]) for id_, before in known})
         insert_values(ledger, InvoiceLink, [{"stripe_id": id_} | row for id_, row in rows.items()])
         update_each(ledger, InvoiceLink, "stripe_id", rows)
+
+
+def _move_acts(ledger: Session, records: Mapping[str, str]) -> None:
+    """Let what was done to invoices be known of the records that were made in place of others.
+
+    Somebody has deleted those. Reminders, mails, payments and credit notes were the invoice's.
+
+    Args:
+        ledger: The transaction.
+        records: The record that an invoice has now, by the one that it had.
+    """
+    of, begins = col(Intent.operation), func.substr(col(Intent.subject), 1, RECORD_ID_LENGTH)
+    moved = [before for before, now in records.items() if before != now]
+    if not moved:
+        return
+    key = (Intent.operation, Intent.subject)
+    for operation, subject in ledger.exec(select(*key).where(begins.in_(moved))).all():
+        to = records[subject[:RECORD_ID_LENGTH]] + subject[RECORD_ID_LENGTH:]
+        if ledger.get(Intent, (operation, to)) is None:
+            its = (of == operation, col(Intent.subject) == subject)
+            ledger.execute(update(Intent).where(*its).values(subject=to))
 
 
 def invoice_links(stripe_ids: Iterable[str]) -> dict[str, InvoiceLink]:

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields
 
-from sqlmodel import col, delete, select
+from sqlalchemy import ColumnElement
+from sqlmodel import col, delete, or_, select
 
 from invoicing.domain.model.status import PaymentState
 from invoicing.domain.stripe.payment_facts import NO_PAYMENT_FACTS, PaymentFacts
@@ -11,6 +12,17 @@ from invoicing.ledger.database import read_all, session
 from invoicing.ledger.models import KnownPayments
 
 FACTS = [field.name for field in fields(PaymentFacts)]
+
+UNDER_DISPUTE = (
+    "Needs response",
+    "Under review",
+    "Warning needs response",
+    "Warning under review",
+)
+"""How it begins what is known of a dispute that is not over.
+
+Source: https://docs.stripe.com/api/disputes/object (status)
+"""
 
 
 def known(stripe_ids: Iterable[str]) -> dict[str, PaymentFacts]:
@@ -22,9 +34,16 @@ def known(stripe_ids: Iterable[str]) -> dict[str, PaymentFacts]:
     }
 
 
-def processing() -> list[str]:
-    """The invoices of which a bank debit was under way when they were read last, by Stripe id."""
-    query = select(KnownPayments.stripe_id).where(col(KnownPayments.under_way) > 0)
+def is_disputed() -> ColumnElement[bool]:
+    """Condition: a dispute was not over when the payments were read last."""
+    return or_(*map(col(KnownPayments.dispute_status).startswith, UNDER_DISPUTE))
+
+
+def undecided() -> list[str]:
+    """The invoices of which a bank debit or a dispute was not over when they were read last."""
+    query = select(KnownPayments.stripe_id).where(
+        or_(col(KnownPayments.under_way) > 0, is_disputed())
+    )
     return read_all(query.order_by(col(KnownPayments.stripe_id)))
 
 

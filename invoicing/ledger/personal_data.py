@@ -17,7 +17,7 @@ from sqlalchemy import select as rows_of
 from sqlmodel import Session, SQLModel, col, select
 
 from invoicing.domain.model.record_ids import same_id
-from invoicing.ledger import inbox, intents
+from invoicing.ledger import inbox, intents, payment_facts
 from invoicing.ledger.database import execute, read_all, session, table_of
 from invoicing.ledger.models import (
     Binding,
@@ -54,17 +54,6 @@ GONE = "no longer kept here"
 NAMING = (intents.LEND, intents.GIVE_BACK, intents.DECIDE, intents.APPROVED_BY)
 """Operations whose intents may have a person as their outcome: an approver's name or, of earlier
 releases, an e-mail address."""
-
-UNDER_DISPUTE = (
-    "Needs response",
-    "Under review",
-    "Warning needs response",
-    "Warning under review",
-)
-"""How it begins what is known of a dispute that is not over.
-
-Source: https://docs.stripe.com/api/disputes/object (status)
-"""
 
 IN_DOUBT = (
     *(intents.MAIL, intents.CHARGE, intents.RESEND, intents.REMIND, intents.FINALIZE),
@@ -369,7 +358,7 @@ def _open_matters(ledger: Session, some: Collection[str]) -> Iterator[str]:
         )
     disputed = select(KnownPayments.stripe_id).where(
         col(KnownPayments.stripe_id).in_(some),
-        or_(*map(col(KnownPayments.dispute_status).startswith, UNDER_DISPUTE)),
+        payment_facts.is_disputed(),
     )
     for stripe_id in ledger.exec(disputed):
         yield f"A payment of {stripe_id} is under dispute."

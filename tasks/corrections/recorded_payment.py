@@ -1,8 +1,10 @@
 """Payments that came in outside Stripe: checked, reported, counted towards the invoice."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from typing import get_args
 
 from invoicing.connectors import stripe
 from invoicing.domain.forms.parameters import PaidBy
@@ -63,7 +65,7 @@ def check_payment(
     Raises:
         Rejected: with every mistake; nothing was written to Stripe.
     """
-    subject = request_subject(state, request_id)
+    subject, reference = request_subject(state, request_id), " ".join(reference.split())
     asked = None if amount is None else plain(amount)
     digest = fingerprint(state.stripe_id, asked, received_on, paid_by, reference)
     earlier = earlier_outcome(REPORT_PAYMENT, subject, digest, lambda _since: None)
@@ -83,8 +85,9 @@ def check_payment(
             find_effect=lambda other, _since: _counted(state, _reported(other)),
             set_apart="a reference",
         )
-    dated = fingerprint(state.stripe_id, asked, day, paid_by, reference)
-    undated = fingerprint(state.stripe_id, asked, None, paid_by, reference)
+    ways: tuple[str, ...] = get_args(PaidBy)
+    dated = {fingerprint(state.stripe_id, asked, day, way, reference) for way in ways}
+    undated = {fingerprint(state.stripe_id, asked, None, way, reference) for way in ways}
     if reference and _recorded_before(state, subject, day, dated, undated):
         problems.append(
             f"This payment was noted on {state.name} already: the same amount, day and reference "
@@ -114,7 +117,7 @@ def _counted(state: InvoiceState, payment_record: str | None) -> str | None:
 
 
 def _recorded_before(
-    state: InvoiceState, subject: str, day: date, dated: str, undated: str
+    state: InvoiceState, subject: str, day: date, dated: Collection[str], undated: Collection[str]
 ) -> bool:
     """Whether the same payment counts towards the invoice, because another request had it noted.
 
@@ -122,8 +125,8 @@ def _recorded_before(
         state: The invoice.
         subject: This request.
         day: When the money came in.
-        dated: The digest of the same payment where that day was entered.
-        undated: Its digest where the day was left empty, for that of the request.
+        dated: The digests of the same payment where that day was entered, whatever way it came.
+        undated: Its digests where the day was left empty, for that of the request.
     """
     zone = settings().business.zone
     reported = {
@@ -131,8 +134,8 @@ def _recorded_before(
         for one in intents.concluded(REPORT_PAYMENT, f"{state.record_id}:")
         if one.subject != subject
         and (
-            one.digest == dated
-            or (one.digest == undated and one.intended_at.astimezone(zone).date() == day)
+            one.digest in dated
+            or (one.digest in undated and one.intended_at.astimezone(zone).date() == day)
         )
     }
     counted = stripe.client().paid_payments(state.stripe_id) if reported else []

@@ -4,6 +4,8 @@ The replacement is a draft in Salesforce like any other. When it is sent, Stripe
 from the invoice that it replaces, and Stripe voids that one at the moment of finalization.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -22,7 +24,7 @@ from tasks.corrections.invoice_state import read_invoice_state
 from tasks.drafting.billed_copy import read_billed
 from tasks.drafting.draft_record import Draft, raised, used_before_message, write_draft
 from tasks.records.invoices import find_record, read_invoice
-from tasks.records.locks import INVOICE
+from tasks.records.locks import INVOICE, lock_quietly
 from tasks.runtime.clock import today
 from tasks.runtime.run_name import run_id
 from tasks.runtime.step import step
@@ -105,6 +107,23 @@ def check_replaceable(draft: Invoice) -> None:
     """
     if draft.replaces:
         _check_original(draft, draft.replaces)
+
+
+@contextmanager
+def original_locked(draft: Invoice) -> Iterator[None]:
+    """Let nobody credit or pay what a draft replaces, from a last look at it to the block's end.
+
+    Finalization voids it, and the new invoice asks for all that the draft says.
+
+    Raises:
+        Conflict: as :func:`check_replaceable` does.
+    """
+    if draft.replaces is None or intents.attempted(FINALIZE, draft.record_id):
+        yield
+        return
+    with lock_quietly(draft.replaces):
+        check_replaceable(draft)
+        yield
 
 
 @step("check what it replaces")

@@ -59,6 +59,9 @@ def _move(
         get_run_logger().info("%s is %s already.", state.name, to)
         return
     INVOICE.keep(state.record_id)
+    before = intents.find(operation, state.stripe_id)
+    if before and before.outcome:  # somebody has taken off since what paid it after all
+        intents.reopen(operation, state.stripe_id, run_id())
 
     def reached(_since: datetime) -> str | None:
         now = stripe.client().invoice(state.stripe_id)

@@ -31,12 +31,14 @@ class BulkItem:
         key: Its local key; empty where there is nothing to raise.
         draft: What is to be written, unless something is wrong.
         problems: Everything that is wrong.
+        asked: Fingerprint of what is asked for, where the same request may ask for it once.
     """
 
     where: str
     key: str
     draft: Draft | None = None
     problems: tuple[str, ...] = ()
+    asked: str = ""
 
 
 @step("check the options")

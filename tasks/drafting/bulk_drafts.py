@@ -14,13 +14,15 @@ from invoicing.domain.model.status import Status
 from invoicing.domain.model.wording import counted, first_of
 from invoicing.domain.salesforce import record
 from invoicing.errors import Rejected
-from invoicing.ledger import timeline
+from invoicing.ledger import intents, timeline
+from invoicing.ledger.intents import RAISE
 from tasks.drafting.bulk_checks import BulkItem
-from tasks.drafting.draft_record import draft_nodes, raised_entry
+from tasks.drafting.draft_record import draft_nodes, raised_entry, used_before_message
 from tasks.records.locks import Lock
 from tasks.records.soql_lists import select_in
 from tasks.records.timeline import add_entries
 from tasks.runtime.artifacts import publish_page, record_page
+from tasks.runtime.run_name import run_id
 from tasks.runtime.step import step
 
 DRAFT = Lock("these invoices")
@@ -61,8 +63,12 @@ def write_drafts(requested: Sequence[BulkItem], *, all_or_nothing: bool) -> list
         wrong = {
             _name(one): one.problems for one in requested if one.problems and one.key not in there
         }
+        edited = _edited(requested, there)
+        wrong |= edited
         if not (wrong and all_or_nothing):
             new = [one for one in requested if one.draft and one.key not in there]
+            asked = {one.key: one.asked for one in new if one.asked}
+            intents.claim_anew(RAISE, asked, actor=run_id())
             wrong |= _write(new, together=all_or_nothing)
             there = _written(keys)
         if wrong and all_or_nothing:
@@ -72,12 +78,25 @@ def write_drafts(requested: Sequence[BulkItem], *, all_or_nothing: bool) -> list
     return [
         RaiseResult(
             one,
-            row=there.get(one.key),
+            row=None if one.key in edited else there.get(one.key),
             is_new=one.key not in before,
-            problems=() if one.key in there else wrong.get(_name(one), ()),
+            problems=wrong.get(_name(one), ()),
         )
         for one in requested
     ]
+
+
+def _edited(
+    requested: Sequence[BulkItem], there: Mapping[str, Record]
+) -> dict[str, tuple[str, ...]]:
+    """Why invoices that were raised before are none of what is asked for now, by key."""
+    asked = {one.key: one.asked for one in requested if one.asked and one.key in there}
+    names = {key: there[key]["Name"] for key in intents.claimed_otherwise(RAISE, asked)}
+    return {
+        one.key: (f"{one.where}: {used_before_message(names[one.key])}",)
+        for one in requested
+        if one.key in names
+    }
 
 
 def _name(one: BulkItem) -> str:

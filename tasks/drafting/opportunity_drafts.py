@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from invoicing.connectors import salesforce
 from invoicing.connectors.salesforce import Record
 from invoicing.domain.forms.invoice_table import MAX_INVOICES
 from invoicing.domain.model.invoice import Account, Content, Line
 from invoicing.domain.model.invoice_details import Discount
 from invoicing.domain.model.record_ids import looks_like_id, short
+from invoicing.domain.model.status import Status
 from invoicing.domain.model.wording import caseless
 from invoicing.domain.salesforce import record
 from invoicing.errors import Rejected
@@ -35,10 +37,12 @@ def check_opportunities(references: Sequence[str], defaults: Defaults) -> list[B
         if isinstance(found, str)
     ]
     found = {row["Id"]: row for row in named.values() if not isinstance(row, str)}
-    products = _products(found)
+    products, billed = _products(found), _billed_otherwise(found)
     customers = read_accounts(row["AccountId"] or "" for row in found.values())
     return wrong + [
-        _of_opportunity(row, products.get(id_, []), customers[row["AccountId"] or ""], defaults)
+        _of_opportunity(
+            row, products.get(id_, []), billed.get(id_), customers[row["AccountId"] or ""], defaults
+        )
         for id_, row in found.items()
     ]
 
@@ -78,11 +82,41 @@ def _products(ids: Iterable[str]) -> dict[str, list[Record]]:
     return rows
 
 
+def _billed_otherwise(ids: Iterable[str]) -> dict[str, str]:
+    """The names of invoices that people raised on Opportunities, by Opportunity.
+
+    Nobody can tell whether these bill its products. What is void or deleted bills nothing.
+    """
+    if not salesforce.client().keeps(record.INVOICE, record.OPPORTUNITY):
+        return {}
+    fields = ("Name", record.OPPORTUNITY, record.LOCAL_KEY, record.STATUS)
+    rows = select_in(record.INVOICE, record.OPPORTUNITY, ids, fields)
+    return {
+        row[record.OPPORTUNITY]: row["Name"]
+        for row in rows
+        if row[record.LOCAL_KEY] != _key(row[record.OPPORTUNITY])
+        and row[record.STATUS] not in (Status.VOID, Status.DELETED)
+    }
+
+
+def _key(opportunity_id: str) -> str:
+    return f"opportunity-{opportunity_id}"
+
+
 def _of_opportunity(
-    row: Record, products: Sequence[Record], customer: Account | str, defaults: Defaults
+    row: Record,
+    products: Sequence[Record],
+    by_hand: str | None,
+    customer: Account | str,
+    defaults: Defaults,
 ) -> BulkItem:
-    where, key = f"Opportunity {row['Name']!r}", f"opportunity-{row['Id']}"
+    where, key = f"Opportunity {row['Name']!r}", _key(row["Id"])
     problems = []
+    if by_hand:
+        problems.append(
+            f"{by_hand} was raised on it already, by hand. If that bills something else, clear the "
+            f"field Opportunity on {by_hand}; else there is nothing to do."
+        )
     if not (row["IsWon"] and row["IsClosed"]):
         problems.append(f"it is in stage {row['StageName']!r}; only one that is won can be billed.")
     if not products:

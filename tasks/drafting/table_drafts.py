@@ -1,7 +1,8 @@
 """Drafts from a table: read as it was said, remembered, checked against Salesforce."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from decimal import Decimal
 
 from invoicing.domain.forms.draft_lines import discount_of, new_lines
 from invoicing.domain.forms.invoice_table import (
@@ -19,7 +20,7 @@ from invoicing.domain.forms.table_totals import Tax, agreed, total_problems
 from invoicing.domain.model.fingerprint import fingerprint
 from invoicing.domain.model.invoice import Account, Content, Line
 from invoicing.domain.model.invoice_details import Details
-from invoicing.domain.model.money import CURRENCIES, line_amount
+from invoicing.domain.model.money import CURRENCIES, line_amount, plain
 from invoicing.errors import Rejected
 from invoicing.ledger import intents, table_layouts
 from invoicing.settings import settings
@@ -200,7 +201,19 @@ def _asked(
     if not placed:
         taxes = None if details.automatic_tax else rates.taxes.get(details.tax_rates, ())
         placed += total_problems(form, lines, book.currency, details.discount, taxes)
-    return BulkItem(form.where, form.key, None if placed else draft, tuple(placed))
+    asked = _asked_for(form, defaults)
+    return BulkItem(form.where, form.key, None if placed else draft, tuple(placed), asked)
+
+
+def _asked_for(form: Form, defaults: Defaults) -> str:
+    """Fingerprint of what rows ask for, wherever they stand and however numbers are written."""
+    items = [item.model_dump(exclude={"row", "currencies"}) for item in form.items]
+    said = [_plainly(value) for part in (asdict(form.header), *items) for value in part.values()]
+    return fingerprint(said, defaults.description, defaults.due_date, defaults.details)
+
+
+def _plainly(value: object) -> object:
+    return plain(value) if isinstance(value, Decimal) else value
 
 
 def _tax_problems(form: Form, rates: Rates) -> Iterator[str]:

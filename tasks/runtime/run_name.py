@@ -29,6 +29,11 @@ def this_attempt() -> str:
     return owner_of(run_id(), flow_run.run_count or 0)
 
 
+def has_tag(tag: str) -> bool:
+    """Whether the run was started with a tag."""
+    return tag in (flow_run.tags or ())
+
+
 def run_url(run: str | None = None) -> str | None:
     """URL of a run in the Prefect UI, for the Salesforce record; of this one by default."""
     run = run or flow_run.id

@@ -16,7 +16,7 @@ from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.queries import Query
 from invoicing.domain.stripe.payment_facts import payments_of, under_way
 from invoicing.errors import InvoicingError, TransientError
-from invoicing.ledger import intents, links, payment_facts
+from invoicing.ledger import intents, links
 from invoicing.ledger.intents import REMIND
 from invoicing.ledger.models import Intent, TimelineEntry
 from invoicing.settings import settings
@@ -180,8 +180,7 @@ def _why_not(reminder: Reminder) -> str | None:
         return "is due on another day in Stripe; sync it"
     if under_way(payments_of(invoice)):
         return "a bank debit is under way"
-    known = payment_facts.known([reminder.stripe_id]).get(reminder.stripe_id)
-    if known and known.disputed:
+    if stripe.client().money_back(invoice).disputed:
         return "a payment on it is disputed"
     most = settings().reminders.at_most
     if len(intents.concluded(REMIND, reminder.record_id)) >= most:

@@ -4,13 +4,34 @@ from functools import partial
 
 from invoicing.connectors import prefect, salesforce
 from invoicing.domain.forms.approval import DECLINED
+from invoicing.domain.model.dates import written
+from invoicing.domain.model.invoice import Invoice
 from invoicing.domain.model.status import Status
 from invoicing.domain.salesforce import record
 from invoicing.domain.salesforce.queries import Comparison, Query, all_of, equals
-from invoicing.ledger.intents import SEND
+from invoicing.ledger import intents
+from invoicing.ledger.intents import FINALIZE, SEND
 from tasks.runtime.clock import today
+from tasks.runtime.run_name import has_tag
 from tasks.runtime.step import step
 from tasks.sending.pending_sends import being_sent, names
+
+SCHEDULED = "scheduled"
+"""Tag of the runs that nobody asked for but the sending date."""
+
+
+def postponed(draft: Invoice) -> str:
+    """Say that a draft waits for another day than this run was started for; nothing if not.
+
+    A run may wait for a worker, and the day is changed meanwhile.
+    """
+    day = draft.details.send_on
+    if not has_tag(SCHEDULED) or draft.status is not Status.DRAFT or (day and day <= today()):
+        return ""
+    if intents.attempted(FINALIZE, draft.record_id):
+        return ""
+    now = f"is {written(day)} now" if day else "was taken back"
+    return f"{draft.name} was not sent: its sending date {now}."
 
 
 @step("start scheduled sending")
@@ -54,6 +75,7 @@ def _due() -> list[salesforce.Record]:
 
 def _start(record_id: str, day: str) -> bool:
     """Start the first attempt, or today's if there was one before; False if both were started."""
-    start = partial(prefect.client().start_unless_started, SEND, {"invoice": record_id})
+    given = {"invoice": record_id}
+    start = partial(prefect.client().start_unless_started, SEND, given, tags=[SCHEDULED])
     first = f"scheduled-{record_id}-{day}"
     return start(first) or start(f"{first}-again-{today()}")

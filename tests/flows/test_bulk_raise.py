@@ -13,7 +13,7 @@ from sqlmodel import update
 from flows.bulk_raise import bulk_raise
 from invoicing.connectors import salesforce
 from invoicing.connectors.salesforce import Salesforce
-from invoicing.domain.forms.outcomes import BulkOutcome
+from invoicing.domain.forms.outcomes import BulkOutcome, InvoiceOutcome
 from invoicing.domain.forms.parameters import Options
 from invoicing.errors import Busy, Rejected
 from invoicing.ledger import database, timeline
@@ -216,6 +216,32 @@ def test_the_same_request_raises_one_set(org: Org) -> None:
     assert org.count() == 8
 
 
+def test_a_row_that_was_edited_is_not_said_to_be_raised(org: Org) -> None:
+    """A program corrects a quantity under its old request id: told so, beside what is new, too."""
+    titles = "invoice,account,payment_terms,product,quantity,unit_price\n"
+    row = "A,Acme Corporation,Net 30,Consulting,{},10\n"
+    new = "B,Acme Corporation,Net 30,Consulting,1,10\n"
+    ask = {"request_id": "nov"}
+    raised(csv=titles + row.format(3), **ask)
+    edited = titles + new + row.format(5)
+    reason = "Row 3: This request id was used before for INV-0001, with other content"
+    assert reason in str(refused(csv=edited, **ask))
+    assert org.count() == 1
+    outcome = raised(csv=edited, all_or_nothing=False, **ask)
+    assert (outcome.raised, outcome.there_before, outcome.not_raised) == (1, 0, 1)
+    assert reason in page()
+    assert raised(csv=titles + new + row.format("3.0"), **ask).there_before == 2
+
+
+def test_a_row_is_edited_after_its_draft_was_deleted(org: Org) -> None:
+    """Nothing is left of what it asked for first: the corrected row is raised, and that once."""
+    table = "invoice,account,payment_terms,product,quantity\nA,Globex,Net 30,Consulting,{}\n"
+    raised(csv=table.format(3), request_id="nov")
+    salesforce.client().delete("Stripe_Invoice__c", records(org)[0]["Id"])
+    assert raised(csv=table.format(5), request_id="nov").raised == 1
+    assert raised(csv=table.format(5), request_id="nov").there_before == 1
+
+
 def test_rows_that_another_run_raises_at_this_moment_are_left_to_it(org: Org) -> None:
     """It may be about to take back what is there."""
     raised(csv=TABLE, request_id="nov")
@@ -238,6 +264,20 @@ def test_won_opportunities_become_drafts(org: Org) -> None:
     again = raised(**ask, options=options, request_id="another")
     assert (again.raised, again.there_before) == (0, 2)
     assert org.count() == 2
+
+
+def test_an_opportunity_that_was_billed_by_hand(
+    org: Org, draft: Callable[..., InvoiceOutcome]
+) -> None:
+    """Somebody has pressed Raise Invoice on it: nobody but a person knows what that bills."""
+    [won] = org.query("SELECT Id FROM Opportunity WHERE Name = 'Acme renewal 2027'")
+    by_hand = draft().name
+    org.set(by_hand, Opportunity__c=won["Id"])
+    ask = {"opportunities": [won["Id"]], "options": Options(payment_terms="Net 30")}
+    assert f"{by_hand} was raised on it already, by hand." in str(refused(**ask))
+    assert org.count() == 1
+    org.set(by_hand, Status__c="Void")
+    assert raised(**ask).raised == 1
 
 
 def test_opportunities_that_cannot_be_billed(org: Org) -> None:

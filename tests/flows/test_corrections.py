@@ -84,6 +84,18 @@ def test_written_off_and_paid_after_all(sent: InvoiceOutcome, org: Org) -> None:
     assert (record["Status__c"], float(record["Amount_Paid__c"])) == ("Paid", 2450)
 
 
+def test_written_off_again_when_what_paid_it_was_taken_off(
+    sent: InvoiceOutcome, dashboard: stripe.StripeClient, stripe_sandbox: Sandbox
+) -> None:
+    """The cheque bounced after all: the second write-off is another one than the first."""
+    write_off_invoice(sent.name)
+    record_payment(sent.name, paid_by="cheque", reference="No. 4711")
+    stripe_sandbox.admin("POST", "payments/unapply", invoice=sent.stripe_id)
+    sync_invoice(sent.name)
+    assert write_off_invoice(sent.name).status == "Uncollectible"
+    assert dashboard.v1.invoices.retrieve(sent.stripe_id).status == "uncollectible"
+
+
 def test_a_part_comes_by_bank_transfer_with_its_reference_and_date(
     sent: InvoiceOutcome,
     org: Org,
@@ -157,6 +169,18 @@ def test_a_standing_order_says_the_same_each_month(sent: InvoiceOutcome, org: Or
     assert float(org.record(sent.name)["Amount_Paid__c"]) == 900
 
 
+@pytest.mark.parametrize("more", [{"paid_by": "cheque"}, {"reference": " Statement  7 "}])
+def test_a_line_of_a_statement_that_two_people_note(
+    sent: InvoiceOutcome, org: Org, more: dict[str, Any]
+) -> None:
+    """One left the way of payment as it was, or pasted a blank more: the money came in once."""
+    given: dict[str, Any] = {"amount": Decimal("950"), "reference": "Statement 7"}
+    record_payment(sent.name, **given)
+    with pytest.raises(Rejected, match="the same amount, day and reference 'Statement 7'"):
+        record_payment(sent.name, **(given | more))
+    assert float(org.record(sent.name)["Amount_Paid__c"]) == 950
+
+
 def test_what_was_reported_and_counts_for_nothing_keeps_nobody_from_noting_it(
     sent: InvoiceOutcome, org: Org, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -171,6 +195,26 @@ def test_what_was_reported_and_counts_for_nothing_keeps_nobody_from_noting_it(
         assert Conversation(record_payment, **given).state.is_crashed()
     record_payment(**given)
     assert float(org.record(sent.name)["Amount_Paid__c"]) == 450
+
+
+@pytest.mark.parametrize(
+    ("first", "again"),
+    [
+        ({"amount": "100"}, {"amount": "100.00"}),
+        ({"lines": [{"line": 1, "amount": "10"}]}, {"lines": [{"line": 1, "amount": "10.0"}]}),
+    ],
+)
+def test_a_credit_is_the_same_however_its_amount_is_written(
+    sent: InvoiceOutcome,
+    dashboard: stripe.StripeClient,
+    first: dict[str, Any],
+    again: dict[str, Any],
+) -> None:
+    """Two people credit what the customer complained of, one with the cents: it goes off once."""
+    credit_invoice(sent.name, **first)
+    with pytest.raises(Rejected, match="The same was asked for INV-0001 already"):
+        credit_invoice(sent.name, **again)
+    assert len(dashboard.v1.credit_notes.list().data) == 1
 
 
 def test_the_credit_of_all_is_known_by_its_request(

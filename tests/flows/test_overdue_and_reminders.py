@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 
+from flows.full_sync import full_sync
 from flows.mark_overdue import mark_overdue
 from flows.poll_events import poll_events
 from flows.send_invoice import send_invoice
 from flows.send_reminders import send_reminders
+from flows.sync_invoice import sync_invoice
+from invoicing.connectors import salesforce
 from invoicing.domain.forms.outcomes import InvoiceOutcome
 from invoicing.domain.model.dates import written
 from invoicing.errors import Misconfigured
@@ -232,13 +235,33 @@ def test_payment_stops_reminders(
 def test_a_dispute_stops_reminders(
     policy: None, sent: InvoiceOutcome, stripe_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever disputes a part payment is not reminded of the rest."""
+    """Whoever disputes a part payment is not reminded of the rest, though nobody was told yet."""
     stripe_sandbox.post_form(sent.hosted_invoice_url, card="4242424242424242", amount="450.00")
-    stripe_sandbox.admin("POST", "disputes", invoice=sent.stripe_id)
     poll_events()
+    stripe_sandbox.admin("POST", "disputes", invoice=sent.stripe_id)
     on(monkeypatch, NEXT_MONTH + timedelta(days=1))
     before = mails(stripe_sandbox)
     assert send_reminders().sentence == "1 reminder planned, 0 sent."
+    assert mails(stripe_sandbox) == before
+
+
+@pytest.mark.parametrize("make", [lambda _: full_sync(), sync_invoice], ids=["night", "somebody"])
+def test_a_record_that_is_made_anew_was_reminded_of(
+    policy: None,
+    sent: InvoiceOutcome,
+    org: Org,
+    stripe_sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    make: Callable[..., Any],
+) -> None:
+    """Its record was deleted, and night or person made another: the mail was the invoice's."""
+    on(monkeypatch, NEXT_MONTH + timedelta(days=1))
+    send_reminders()
+    before = mails(stripe_sandbox)
+    salesforce.client().delete("Stripe_Invoice__c", sent.record_id)
+    make(sent.stripe_id)
+    assert org.count() == 1
+    send_reminders()
     assert mails(stripe_sandbox) == before
 
 

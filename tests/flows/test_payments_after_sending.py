@@ -269,6 +269,31 @@ def test_refunds_and_disputes_that_nobody_told_of(
     assert full_sync().sentence == "1 invoice compared, 0 differed."
 
 
+def test_a_dispute_that_ended_while_nobody_listened(
+    paid: InvoiceOutcome, org: Org, stripe_sandbox: Sandbox
+) -> None:
+    """Its opening was told, its end was not: the full sync asks for it until it is over."""
+    dispute = stripe_sandbox.admin("POST", "disputes", invoice=paid.stripe_id)
+    poll_events()
+    assert money(org)["Payment_State__c"] == "Disputed"
+    stripe_sandbox.admin("POST", "disputes/close", dispute=dispute["id"], status="won")
+    full_sync()
+    assert money(org)["Payment_State__c"] == "Paid"
+
+
+def test_a_refund_that_the_bank_returned_while_nobody_listened(
+    paid: InvoiceOutcome, org: Org, dashboard: stripe.StripeClient, stripe_sandbox: Sandbox
+) -> None:
+    """Its beginning was told, its failure was not: the full sync sees that the money is back."""
+    refund = dashboard.v1.refunds.create({"payment_intent": payment_intent(dashboard, paid)})
+    poll_events()
+    full_sync()
+    assert money(org)["Payment_State__c"] == "Refunded"
+    stripe_sandbox.admin("POST", "refunds/fail", refund=refund.id)
+    full_sync()
+    assert money(org)["Payment_State__c"] == "Paid"
+
+
 def test_a_refund_that_stripe_lists_late(
     paid: InvoiceOutcome,
     org: Org,

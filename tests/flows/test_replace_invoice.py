@@ -14,9 +14,10 @@ from flows.replace_invoice import replace_invoice
 from flows.revise_invoice import revise_invoice
 from flows.send_invoice import send_invoice
 from flows.write_off_invoice import write_off_invoice
+from invoicing.connectors.stripe import Stripe
 from invoicing.domain.forms.outcomes import InvoiceOutcome
 from invoicing.domain.forms.parameters import LineChange
-from invoicing.errors import Conflict, InvoicingError, Rejected
+from invoicing.errors import Busy, Conflict, InvoicingError, Rejected
 from tests.conftest import Sandbox
 from tests.flows.conftest import Org
 
@@ -111,6 +112,22 @@ def test_what_was_credited_is_not_asked_for_again(
     dashboard.v1.credit_notes.void_credit_note(note.id)
     send_invoice(replace_invoice(sent.name).name)
     assert dashboard.v1.invoices.list().data[0].amount_due == 245000
+
+
+def test_nobody_credits_what_is_replaced_at_that_moment(
+    sent: InvoiceOutcome, dashboard: stripe.StripeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The new invoice asks for all of it again: a credit waits, and then is one for the new one."""
+    name, finalize = replace_invoice(sent.name).name, Stripe.finalize
+
+    def meanwhile(*about: Any) -> Any:
+        with pytest.raises(Busy):
+            credit_invoice(sent.name, Decimal("100"))
+        return finalize(*about)
+
+    monkeypatch.setattr(Stripe, "finalize", meanwhile)
+    send_invoice(name)
+    assert not dashboard.v1.credit_notes.list().data
 
 
 def test_made_in_the_dashboard_it_was_billed_and_replaced_here(

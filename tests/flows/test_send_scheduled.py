@@ -7,12 +7,14 @@ import pytest
 from prefect.states import Failed, Suspended
 
 from flows.revise_invoice import revise_invoice
+from flows.send_invoice import send_invoice
 from flows.send_scheduled import send_scheduled
 from invoicing.connectors import prefect
 from invoicing.domain.forms.outcomes import InvoiceOutcome
 from invoicing.domain.forms.parameters import Options
 from invoicing.errors import Rejected
 from tasks.runtime.clock import today
+from tests.conftest import Sandbox
 from tests.flows.conftest import Deployed, Org
 
 Raise = Callable[..., InvoiceOutcome]
@@ -103,3 +105,20 @@ def test_a_sending_date_can_be_taken_back(draft: Raise, deployed: Deployed) -> N
     assert deployed.runs("send-invoice") == 0
     with pytest.raises(Rejected, match=r"sending date .* has passed"):
         revise_invoice(invoice=name, options=Options(send_on=today() - timedelta(days=1)))
+
+
+@pytest.mark.parametrize("days", [9, None])
+def test_another_day_is_chosen_while_the_run_waits_for_a_worker(
+    draft: Raise, org: Org, deployed: Deployed, stripe_sandbox: Sandbox, days: int | None
+) -> None:
+    """The run was started for a day that counts no more: nothing is sent until the new one."""
+    name = draft(options=Options(send_on=today())).name
+    send_scheduled()
+    org.set(name, Send_On__c=days and (today() + timedelta(days=days)).isoformat())
+    deployed.carry_out(send_invoice)
+    assert org.record(name)["Status__c"] == "Draft"
+    assert not stripe_sandbox.admin("GET", "mail")["data"]
+    org.set(name, Send_On__c=(today() - timedelta(days=1)).isoformat())
+    send_scheduled()
+    deployed.carry_out(send_invoice)
+    assert org.record(name)["Status__c"] == "Open"

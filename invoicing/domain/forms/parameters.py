@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -125,6 +126,14 @@ OptionalNumber = Annotated[
 ]
 
 
+def no_trailing_zeros(number: Decimal | None) -> Decimal | None:
+    """The same number, written in one way: who asks for 100 and for 100.00 asks for the same."""
+    return None if number is None else Decimal(plain(number))
+
+
+OptionalCredit = Annotated[OptionalNumber, AfterValidator(no_trailing_zeros)]
+
+
 class FieldGroup(BaseModel):
     """Fields of a form that belong together; any other is a mistake, and blanks around are none."""
 
@@ -190,10 +199,10 @@ class CreditLine(FieldGroup):
     """The part of one line that is credited; only its number for the whole line."""
 
     line: LineNumber = Field(title="Line", description="Its position on the invoice, from 1.")
-    quantity: OptionalNumber = Field(
+    quantity: OptionalCredit = Field(
         None, title="Quantity", description="How many of it, at the line's price.", examples=["1"]
     )
-    amount: OptionalNumber = Field(
+    amount: OptionalCredit = Field(
         None,
         title="Amount",
         description="Instead of a quantity: before tax, in the invoice's currency.",
