@@ -143,7 +143,7 @@ def test_what_has_just_ended_is_not_counted_yet(
     Conversation(void_invoice, invoice=draft().name)
     for _ in range(2):
         overview()
-    assert samples("void-invoice") == {}
+    assert not any(samples("void-invoice").values())
 
 
 def samples(flow: str) -> dict[str, float]:
