@@ -3,6 +3,7 @@
 import io
 import re
 import zipfile
+import zlib
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
@@ -22,10 +23,13 @@ OLD_OR_LOCKED = b"\xd0\xcf\x11\xe0"
 """What a workbook begins with; and one from before 2007, or behind a password."""
 
 UNREADABLE = (
-    *(InvalidFileException, zipfile.BadZipFile, SyntaxError, OSError),
-    *(KeyError, ValueError, TypeError, AttributeError, IndexError),
+    *(InvalidFileException, zipfile.BadZipFile, zlib.error, EOFError, SyntaxError, OSError),
+    *(KeyError, ValueError, TypeError, AttributeError, IndexError, RuntimeError),
 )
 """What openpyxl raises of files that are none, or are broken somewhere: also of malformed XML."""
+
+PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""How a workbook's parts may be packed. Source: ECMA-376, part 2, annex B."""
 
 MAX_UNPACKED = 50_000_000
 """Bytes that a workbook may unpack to: a small file can hold endless ones."""
@@ -67,23 +71,14 @@ def read_workbook(raw: bytes, name: str = "") -> Sheet:
             "without a password."
         )
     try:
-        with zipfile.ZipFile(io.BytesIO(raw)) as parts:
-            unpacked = sum(part.file_size for part in parts.infolist())
-        if unpacked > MAX_UNPACKED:
-            raise Rejected("The workbook is too large. Divide it, or save the sheet as CSV.")
-        values = load_workbook(io.BytesIO(raw), data_only=True)
-        formulas = load_workbook(io.BytesIO(raw), rich_text=True)
+        unpacked = _unpacked(raw)
+        sheet = _chosen(load_workbook(unpacked, data_only=True), name)
+        _check_reach(sheet)
+        written = load_workbook(unpacked, rich_text=True)[sheet.title]
     except UNREADABLE as error:
         raise Rejected(
             "This is no workbook that can be read; save it as .xlsx, or as CSV."
         ) from error
-    sheet = _chosen(values, name)
-    if sheet.max_row * sheet.max_column > MAX_CELLS:
-        last = f"{get_column_letter(sheet.max_column)}{sheet.max_row}"
-        raise Rejected(
-            f"The sheet reaches to cell {last}, which is too far: delete the rows below the table, "
-            "or copy the table into a new sheet."
-        )
     hidden = [number for number, row in sheet.row_dimensions.items() if row.hidden]
     filled = [n for n in hidden if any(cell.value is not None for cell in sheet[n])]
     if filled:
@@ -102,7 +97,6 @@ def read_workbook(raw: bytes, name: str = "") -> Sheet:
             f"The cells {sorted(map(str, sheet.merged_cells.ranges))[0]} are merged: part them, "
             "and write into each what it is meant to hold."
         )
-    written = formulas[sheet.title]
     struck = next((cell for row in written.iter_rows() for cell in row if _is_struck(cell)), None)
     if struck:
         raise Rejected(
@@ -111,6 +105,34 @@ def read_workbook(raw: bytes, name: str = "") -> Sheet:
         )
     rows = zip(sheet.iter_rows(), written.iter_rows(), strict=True)
     return Sheet.of([_cell(*pair) for pair in zip(*row, strict=True)] for row in rows)
+
+
+def _unpacked(raw: bytes) -> io.BytesIO:
+    """A workbook whose parts are as they were measured, and not packed.
+
+    openpyxl unpacks each part in one piece, whatever size the part says that it has.
+    """
+    left, unpacked = MAX_UNPACKED, io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(raw)) as packed, zipfile.ZipFile(unpacked, "w") as parts:
+        for part in packed.infolist():
+            if part.compress_type not in PACKINGS:
+                raise zipfile.BadZipFile(part.filename)
+            with packed.open(part) as stream:
+                content = stream.read(min(part.file_size, left) + 1)
+            left -= len(content)
+            if left < 0:
+                raise Rejected("The workbook is too large. Divide it, or save the sheet as CSV.")
+            parts.writestr(part.filename, content)
+    return unpacked
+
+
+def _check_reach(sheet: Any) -> None:
+    if sheet.max_row * sheet.max_column > MAX_CELLS:
+        last = f"{get_column_letter(sheet.max_column)}{sheet.max_row}"
+        raise Rejected(
+            f"The sheet reaches to cell {last}, which is too far: delete the rows below the table, "
+            "or copy the table into a new sheet."
+        )
 
 
 def _is_struck(cell: Any) -> bool:

@@ -1,10 +1,11 @@
 """Workbooks: what a cell is, what a formula came to, and what nobody can see."""
 
 import io
+import tracemalloc
 from collections.abc import Callable
 from datetime import date, datetime
 from typing import Any
-from zipfile import ZIP_DEFLATED, ZipFile
+from zipfile import ZIP_BZIP2, ZIP_DEFLATED, ZipFile
 
 import pytest
 from openpyxl import Workbook
@@ -212,6 +213,24 @@ def bomb() -> bytes:
     return file.getvalue()
 
 
+CONTENT_TYPES = "[Content_Types].xml"
+"""The first part that is read of a workbook."""
+
+
+def packed(kind: int = ZIP_DEFLATED, more: bytes = b"", **said: int) -> bytes:
+    """A workbook packed in some way, its first part with more in it, and what is said of that."""
+    file = io.BytesIO()
+    with (
+        ZipFile(io.BytesIO(saved(["account"], ["Acme"]))) as whole,
+        ZipFile(file, "w", kind) as parts,
+    ):
+        for part in whole.namelist():
+            parts.writestr(part, whole.read(part) + (more if part == CONTENT_TYPES else b""))
+        for name, value in said.items():
+            setattr(parts.getinfo(CONTENT_TYPES), name, value)
+    return file.getvalue()
+
+
 def with_part(name: str, text: str) -> bytes:
     """A workbook of which one part is another."""
     file = io.BytesIO()
@@ -235,11 +254,28 @@ ENTITIES = (
         (with_part("xl/workbook.xml", "<no"), "no workbook that can be read"),
         (b"\xd0\xcf\x11\xe0" + b"\0" * 100, "protected by a password, or of an old kind"),
         (b"PK\x03\x04 and no zip", "no workbook that can be read"),
+        (packed()[:60] + b"\xff" * 9 + packed()[69:], "no workbook that can be read"),
+        (packed(flag_bits=1), "no workbook that can be read"),
+        (packed(ZIP_BZIP2), "no workbook that can be read"),
         (bomb(), "too large"),
     ],
-    ids=["entities", "another part", "password", "no zip", "bomb"],
+    ids=["entities", "another part", "password", "no zip", "garbled", "locked part", "bzip2", "bomb"],
 )
 def test_what_is_no_workbook(raw: bytes, reason: str) -> None:
     """Old ones, locked ones, broken ones, and small ones that hold endless ones."""
     with pytest.raises(Rejected, match=reason):
         read_workbook(raw)
+
+
+def test_a_part_that_says_that_it_is_small_is_not_unpacked_further() -> None:
+    """It is read in one piece: all that comes out of it would lie in memory."""
+    with ZipFile(io.BytesIO(packed())) as whole:
+        honest = whole.getinfo(CONTENT_TYPES)
+    much = b" " * 2 * MAX_UNPACKED
+    raw = packed(more=much, file_size=honest.file_size, CRC=honest.CRC)
+    tracemalloc.start()
+    try:
+        assert read_workbook(raw).titles == ["account"]
+        assert tracemalloc.get_traced_memory()[1] < MAX_UNPACKED
+    finally:
+        tracemalloc.stop()
