@@ -34,7 +34,7 @@ def full_sync(
     only: list[Kind] = [],  # noqa: B006
     approve_above: Annotated[float, Field(ge=0, le=1)] = 0.2,
     incremental: bool = False,
-    workers: Annotated[int, Field(ge=1, le=64)] = 1,  # noqa: ARG001
+    workers: Annotated[int, Field(ge=1, le=64, title="No longer used")] = 1,  # noqa: ARG001
 ) -> Outcome:
     """Compare every invoice in Stripe and Salesforce, repair what differs, and report it.
 
@@ -46,8 +46,7 @@ def full_sync(
         only: The kinds of drift to repair; all that need no person to decide, unless given.
         approve_above: Ask a person before more than this share of all invoices is changed.
         incremental: Between nights: refresh only what events and Salesforce name as changed.
-        workers: Without effect: one run reads as fast as Stripe allows. It is accepted, so that
-            whoever still gives it need not change anything.
+        workers: Leave it as it is: it changes nothing. Schedules that still give it go on.
     """
     verify_environment()
     give_back_all_emails()

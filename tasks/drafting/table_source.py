@@ -1,5 +1,8 @@
 """Files of tables: from folders and addresses that the settings allow, and from nowhere else."""
 
+import gzip
+import io
+import zlib
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -81,11 +84,24 @@ def _fetch(place: str) -> bytes:
             headers={"Accept-Encoding": "identity"},
         ) as answer:
             _check_status(answer.status_code, shown)
-            for part in answer.iter_bytes():
+            for part in answer.iter_raw():
                 content = _small(content + part)
-    except httpx.HTTPError as error:
+        return _small(_unpacked(content, answer.headers.get("Content-Encoding", ""), shown))
+    except (httpx.HTTPError, gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise TransientError(f"{shown} cannot be read: {error}.") from error
-    return content
+
+
+def _unpacked(content: bytes, packing: str, shown: str) -> bytes:
+    """What some servers send packed unasked, as far as it may be long.
+
+    An HTTP client unpacks each piece as a whole: a small one can hold gigabytes.
+    """
+    match packing.strip().lower():
+        case "" | "identity":
+            return content
+        case "gzip" | "x-gzip":
+            return gzip.GzipFile(fileobj=io.BytesIO(content)).read(MAX_BYTES + 1)
+    raise Rejected(f"{shown} is packed in a way that is not read here: {packing}.")
 
 
 def _check_status(status: int, shown: str) -> None:

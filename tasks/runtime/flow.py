@@ -16,6 +16,7 @@ from prefect.runtime import flow_run as this_run
 from prefect.states import Completed, Failed
 from prefect.task_runners import TaskRunner
 from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic.fields import FieldInfo
 
 from invoicing.domain.forms.mistakes import (
     Mistakes,
@@ -127,12 +128,16 @@ def _reporting(story: Callable[P, R]) -> Callable[P, R]:
 def _as_form(story: Signature) -> Signature:
     """Label the form's fields as people write: "Due date", where Prefect would say due_date.
 
+    A parameter's own title, in its ``Field``, goes before that.
+
     What is filled in wrongly gets past Prefect, which would end the run with a program's words.
     """
 
     def labelled(parameter: Parameter) -> Parameter:
         # Prefect sets every title to the parameter's name; only extra keywords come after that.
-        title = title_of(parameter.name)
+        about = getattr(parameter.annotation, "__metadata__", ())
+        own = (one.title for one in about if isinstance(one, FieldInfo) and one.title)
+        title = next(own, title_of(parameter.name))
         label = Field(json_schema_extra={"title": title})
 
         def checked(value: Any, check: ValidatorFunctionWrapHandler) -> Any:

@@ -11,6 +11,7 @@ from typing import Any, cast
 import pytest
 import stripe
 from prefect.artifacts import Artifact
+from prefect.utilities.callables import parameter_schema
 
 from flows.full_sync import full_sync
 from flows.poll_events import poll_events
@@ -224,7 +225,10 @@ def test_a_sync_cut_short_goes_on_where_it_was(
 def test_a_schedule_of_old_that_names_workers_is_taken(
     world: None, stripe_sandbox: Sandbox, fast: None
 ) -> None:
-    """The parameter has no effect any more: one run reads everything."""
+    """The parameter has no effect any more, as its form says: one run reads everything."""
+    field = parameter_schema(full_sync.fn).properties["workers"]
+    assert field["title"] == "No longer used"
+    assert field["description"].startswith("Leave it as it is: it changes nothing.")
     stripe_sandbox.admin("POST", "generate", customers=5, invoices=1000)
     assert "1,000 invoices compared" in full_sync(dry_run=True, workers=3).sentence
 

@@ -1,5 +1,7 @@
 """Files by their address: only what the settings allow, and no further than they say."""
 
+import gzip
+import tracemalloc
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +16,7 @@ from sandbox.common.serve import running
 from tasks.drafting.table_source import MAX_BYTES, read_file_at
 
 TABLE = b"customer,text,price\nGlobex,Work,10\n"
+BOMB = gzip.compress(b" " * 20 * MAX_BYTES)
 
 
 def _answer(request: Request) -> Response:
@@ -24,6 +27,15 @@ def _answer(request: Request) -> Response:
             return RedirectResponse("/secret/salaries.csv")
         case "large":
             return Response(b"x" * (MAX_BYTES + 1))
+        case "packed.csv":
+            return Response(gzip.compress(TABLE), headers={"Content-Encoding": "gzip"})
+        case "bomb":
+            return Response(BOMB, headers={"Content-Encoding": "gzip"})
+        case "bomb in a bomb":
+            packed = gzip.compress(BOMB)
+            return Response(packed, headers={"Content-Encoding": "gzip, gzip"})
+        case "garbled":
+            return Response(TABLE, headers={"Content-Encoding": "gzip"})
         case "busy":
             return Response(status_code=503)
     return Response(status_code=404)
@@ -52,6 +64,26 @@ def allowed(server: str, monkeypatch: pytest.MonkeyPatch) -> str:
 def test_a_file_by_its_address(allowed: str) -> None:
     """Below what is allowed."""
     assert read_file_at(f"{allowed}/november.csv?token=1") == TABLE
+
+
+def test_a_file_that_is_packed_on_its_way(allowed: str) -> None:
+    """Some servers keep it so, and ask nobody."""
+    assert read_file_at(f"{allowed}/packed.csv") == TABLE
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("bomb", "more than 10 MB"), ("bomb in a bomb", "packed in a way .* gzip, gzip")],
+)
+def test_a_small_answer_that_unpacks_to_a_large_one(allowed: str, name: str, reason: str) -> None:
+    """It is unpacked no further than a file may be long."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(Rejected, match=reason):
+            read_file_at(f"{allowed}/{name}")
+        assert tracemalloc.get_traced_memory()[1] < 5 * MAX_BYTES
+    finally:
+        tracemalloc.stop()
 
 
 def test_nothing_is_read_unless_it_is_allowed(server: str) -> None:
@@ -93,6 +125,7 @@ def test_addresses_that_are_not_below_it(allowed: str, place: str) -> None:
         ("away", Rejected, "leads elsewhere .* is not followed"),
         ("large", Rejected, "more than 10 MB"),
         ("none.csv", Rejected, "answers 404: there is no file"),
+        ("garbled", TransientError, "cannot be read"),
         ("busy", TransientError, "answers 503"),
     ],
 )
