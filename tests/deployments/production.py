@@ -4,6 +4,7 @@ Commands and variables are those of the files. PostgreSQL, Redis and Caddy are t
 packages; the services that both files speak to are the sandboxes.
 """
 
+import itertools
 import os
 import re
 import secrets
@@ -330,14 +331,24 @@ class Api(Prefect):
         return answer.json() if answer.content else None
 
     def ask(self, flow: str, key: str, **parameters: Any) -> str:
-        """Ask for a run, once for each key, and wait until it has completed; its sentence."""
+        """Ask for a run, once for each key, and wait until it has completed; its sentence.
+
+        Of some flows one run works at a time: one that was cancelled, because its schedule or
+        somebody else had started another, is asked for again. One that crashed is taken up again.
+        """
         deployment = self.call("GET", f"/deployments/name/{flow}/{flow}")["id"]
-        body = {"parameters": parameters, "idempotency_key": key}
-        run = self.call("POST", f"/deployments/{deployment}/create_flow_run", body)["id"]
+        keys = (f"{key}-{number}" for number in itertools.count(1))
+        run = ""
 
         def sentence() -> str:
+            nonlocal run
+            if not run:
+                body = {"parameters": parameters, "idempotency_key": next(keys)}
+                run = self.call("POST", f"/deployments/{deployment}/create_flow_run", body)["id"]
             state = self.call("GET", f"/flow_runs/{run}")["state"]
             assert state["type"] != "FAILED", state["message"]
+            if state["type"] == "CANCELLED":
+                run = ""
             return str(state["message"]) if state["type"] == "COMPLETED" else ""
 
         return eventually(sentence, PATIENCE_SECONDS)
