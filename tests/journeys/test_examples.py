@@ -1,5 +1,6 @@
 """What programs do, as the examples do it."""
 
+import json
 import os
 import re
 import subprocess
@@ -76,6 +77,52 @@ def test_the_tutorial_goes_as_it_says(api: str) -> None:
     assert "There is no Account 'Nobody' in Salesforce." in failed
     assert "finished successfully" in synced
     assert re.search(r"\d+ invoices? compared, \d+\s+differed", synced)
+
+
+def test_the_recipes_of_the_readme_go_as_they_say(api: str) -> None:
+    """A command sends an invoice and says so; lines of curl do, once however often they are sent."""
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    part = page.partition("\n## Trigger one\n")[2].partition("\n## ")[0]
+    command, recipe = re.findall(r"```sh\n(.*?)```", part, re.DOTALL)
+    [queue] = re.findall(r"`(\"work_queue_name\": \"(?:\w+)\")`", part)
+
+    def type_in(lines: str, invoice: str) -> str:
+        assert "INV-0042" in lines
+        own = lines.replace("http://127.0.0.1:4200/api", api).replace("INV-0042", invoice)
+        return subprocess.run(
+            ["bash", "-ec", own],
+            cwd=ROOT,
+            env=os.environ | {"PREFECT_API_URL": api},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+
+    first, second = (draft(api, f"recipe-{number}") for number in (1, 2))
+    assert f"{first} over 300.00 USD was sent" in " ".join(type_in(command, first).split())
+    started, repeated = (json.loads(type_in(recipe, second)) for _ in range(2))
+    assert started["id"] == repeated["id"]
+    assert f"{second} over 300.00 USD was sent" in outcome(api, started["id"])
+    one_of_many = recipe.replace('-d \'{', f"-d '{{{queue}, ").replace("-1\"}", "-2\"}")
+    assert json.loads(type_in(one_of_many, second))["work_queue_name"] == "bulk"
+
+
+def draft(api: str, key: str) -> str:
+    """A draft over 300 dollars, raised as the examples do it; its name."""
+    form = {
+        "account": "Globex",
+        "description": "Work",
+        "lines": [{"product": "Consulting", "quantity": "2"}],
+        "options": {"payment_terms": "Net 30"},
+    }
+    raise_it = f"from prefect_api import start; print(start('raise-invoice', {form!r}, {key!r}))"
+    said = outcome(api, run(api, "-c", raise_it).stdout.strip())
+    return str(re.findall(r"INV-\d+", said)[0])
+
+
+def outcome(api: str, started: str) -> str:
+    """The sentence of a run, when it has ended."""
+    return run(api, "-c", f"from prefect_api import outcome; print(outcome({started!r}))").stdout
 
 
 def test_the_command_line_says_what_came_of_a_run(api: str) -> None:
