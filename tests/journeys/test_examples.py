@@ -80,7 +80,7 @@ def test_the_tutorial_goes_as_it_says(api: str) -> None:
 
 
 def test_the_recipes_of_the_readme_go_as_they_say(api: str) -> None:
-    """A command sends an invoice and says so; lines of curl do, once however often they are sent."""
+    """A command sends an invoice and says so; lines of curl do, once however often it is asked."""
     page = (ROOT / "README.md").read_text(encoding="utf-8")
     part = page.partition("\n## Trigger one\n")[2].partition("\n## ")[0]
     command, recipe = re.findall(r"```sh\n(.*?)```", part, re.DOTALL)

@@ -7,6 +7,7 @@ LINE_COLUMNS = (">#", "Item", ">Quantity", ">Unit price", ">Amount")
 """The lines of an invoice, as questions show them."""
 
 WEB_ADDRESS = re.compile(r"https?://[^\s()<>]+")
+BARS = re.compile(r"(\\*)\|")
 NOT_IN_A_LABEL = re.compile(r"[\[\]\\]")
 
 
@@ -33,4 +34,6 @@ def _row(cells: Sequence[object]) -> str:
 
 
 def _cell(value: object) -> str:
-    return str(value).replace("|", "\\|").replace("\r", " ").replace("\n", " ")
+    # A backslash of the text itself would else take the one that is put before the bar.
+    barless = BARS.sub(r"\1\1\\|", str(value))
+    return barless.replace("\r", " ").replace("\n", " ")

@@ -259,7 +259,10 @@ ENTITIES = (
         (packed(ZIP_BZIP2), "no workbook that can be read"),
         (bomb(), "too large"),
     ],
-    ids=["entities", "another part", "password", "no zip", "garbled", "locked part", "bzip2", "bomb"],
+    ids=[
+        *("entities", "another part", "password", "no zip"),
+        *("garbled", "locked part", "bzip2", "bomb"),
+    ],
 )
 def test_what_is_no_workbook(raw: bytes, reason: str) -> None:
     """Old ones, locked ones, broken ones, and small ones that hold endless ones."""

@@ -79,3 +79,11 @@ def test_a_link_leads_to_the_web_or_nowhere(url: str) -> None:
     assert markdown.link("Acme](https://evil.example) [", "https://good.example/1") == (
         r"[Acme\](https://evil.example) \[](https://good.example/1)"
     )
+
+
+@pytest.mark.usefixtures("ledger_url")
+def test_a_name_ends_no_cell_of_a_table() -> None:
+    """Neither by a bar or a line end, nor by a bar that seems to be escaped already."""
+    table = markdown.table(["name"], [["a|b"], [r"a\|b"], ["a\n|b\r"]])
+    cells = table.splitlines()[2:]
+    assert cells == [r"| a\|b |", r"| a\\\|b |", r"| a \|b  |"]
