@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import requests
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from sqlmodel import select
@@ -20,6 +21,7 @@ from sandbox.salesforce.oauth import CONSUMER_KEY, CONSUMER_SECRET
 from tests.conftest import Sandbox
 
 ACCOUNTS = Query("Account", ["Id"])
+INTEGRATION_USER = "integration@northwind.example"
 Setting = Callable[..., None]
 
 
@@ -42,18 +44,20 @@ def setting(environment: None, monkeypatch: pytest.MonkeyPatch) -> Setting:
 @pytest.fixture
 def by_jwt(setting: Setting, salesforce_sandbox: Sandbox, tmp_path: Path) -> Setting:
     """Settings with a certificate in place of a secret."""
-    import requests
+    setting(CONSUMER_SECRET=None, USERNAME=INTEGRATION_USER)
+    setting(PRIVATE_KEY_FILE=key_of_app(CONSUMER_KEY, salesforce_sandbox, tmp_path / "key.pem"))
+    return setting
 
+
+def key_of_app(app: str, sandbox: Sandbox, path: Path) -> str:
+    """Give an app a certificate; returns where its private key lies."""
     key = rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
     pem, public = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     certificate = key.public_key().public_bytes(pem, public)
-    requests.post(f"{salesforce_sandbox.url}/_sandbox/certificate", certificate, timeout=9)
-    path = tmp_path / "key.pem"
+    requests.post(f"{sandbox.url}/_sandbox/certificate?app={app}", certificate, timeout=9)
     form, nothing = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     path.write_bytes(key.private_bytes(pem, form, nothing))
-    user = "integration@northwind.example"
-    setting(CONSUMER_SECRET=None, USERNAME=user, PRIVATE_KEY_FILE=str(path))
-    return setting
+    return str(path)
 
 
 def another_process() -> Salesforce:
@@ -185,6 +189,27 @@ def test_key_and_secret_are_rotated_while_both_sets_are_in_force(
     salesforce_sandbox.admin("DELETE", "sessions")
     assert len(another_process().query(ACCOUNTS)) == 8
     setting(**old)
+    with pytest.raises(EnvironmentMismatch, match="does not accept the login"):
+        another_process().query(ACCOUNTS)
+
+
+def test_a_key_pair_is_rotated_by_a_second_app(
+    by_jwt: Setting, salesforce_sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """An app has one certificate: processes with either app work side by side, then one is gone."""
+    old = {"CONSUMER_KEY": CONSUMER_KEY, "PRIVATE_KEY_FILE": str(tmp_path / "key.pem")}
+    path = key_of_app("3MVG9second", salesforce_sandbox, tmp_path / "second.pem")
+    new = {"CONSUMER_KEY": "3MVG9second", "PRIVATE_KEY_FILE": path}
+    both = {one["CONSUMER_KEY"]: "unused" for one in (old, new)}
+    salesforce_sandbox.admin("POST", "credentials", secrets=both)
+    for app in (old, new, old, new):
+        by_jwt(**app)
+        assert len(another_process().query(ACCOUNTS)) == 8
+    assert logins(salesforce_sandbox) == 2
+    salesforce_sandbox.admin("POST", "credentials", secrets={"3MVG9second": "unused"})
+    salesforce_sandbox.admin("DELETE", "sessions")
+    assert len(another_process().query(ACCOUNTS)) == 8
+    by_jwt(**old)
     with pytest.raises(EnvironmentMismatch, match="does not accept the login"):
         another_process().query(ACCOUNTS)
 

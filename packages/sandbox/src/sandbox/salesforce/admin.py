@@ -16,6 +16,7 @@ from sandbox.salesforce import custom_metadata, deletion, merge, records
 from sandbox.salesforce.asgi import Salesforce
 from sandbox.salesforce.errors import SalesforceError
 from sandbox.salesforce.generate import Size, generate
+from sandbox.salesforce.oauth import CONSUMER_KEY
 from sandbox.salesforce.org_rules import PROFILES, OrgRule
 from sandbox.salesforce.seed import Seed
 from sandbox.salesforce.withheld_access import Withheld
@@ -286,7 +287,8 @@ def routes(salesforce: Salesforce) -> list[Route]:
 
     async def set_certificate(request: Request) -> Response:
         try:
-            salesforce.authority.register(await request.body())
+            app = request.query_params.get("app", CONSUMER_KEY)
+            salesforce.authority.register(await request.body(), app)
         except ValueError as error:
             return JSONResponse({"errors": [{"msg": str(error)}]}, 400)
         return JSONResponse({"registered": True})

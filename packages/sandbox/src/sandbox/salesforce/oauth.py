@@ -87,12 +87,16 @@ class Authority:
         self.hourly = LOGINS_IN_AN_HOUR
         self._granted: deque[float] = deque()
         self.secrets = {CONSUMER_KEY: CONSUMER_SECRET}
-        self._key: RSAPublicKey | None = None
+        self._keys: dict[str, RSAPublicKey] = {}
         if certificate is not None:
             self.register(certificate.read_bytes())
 
-    def register(self, pem: bytes) -> None:
-        """Trust a certificate or a bare public key.
+    def register(self, pem: bytes, app: str = CONSUMER_KEY) -> None:
+        """Trust a certificate or a bare public key, the only one of an app.
+
+        Args:
+            pem: Certificate or key.
+            app: The app's consumer key.
 
         Raises:
             ValueError: The PEM holds no RSA key.
@@ -103,7 +107,7 @@ class Authority:
             key = load_pem_public_key(pem)
         if not isinstance(key, RSAPublicKey):
             raise ValueError("an RSA certificate or public key is needed")
-        self._key = key
+        self._keys[app] = key
 
     def grant(self, form: Mapping[str, str], authorization: str | None) -> None:
         """Judge one token request.
@@ -149,20 +153,21 @@ class Authority:
             raise OAuthError("invalid_client", "invalid client credentials")
 
     def _assertion(self, assertion: str) -> None:
-        if self._key is None:
-            raise OAuthError("invalid_client", "no certificate is registered for this app")
         try:
+            app = jwt.decode(assertion, options={"verify_signature": False})["iss"]
+            if app not in self.secrets:
+                raise OAuthError("invalid_client_id", "client identifier invalid")
+            if app not in self._keys:
+                raise OAuthError("invalid_client", "no certificate is registered for this app")
             claims = jwt.decode(
                 assertion,
-                self._key,
+                self._keys[app],
                 algorithms=["RS256"],
                 options={"verify_exp": False, "verify_aud": False, "verify_iat": False},
             )
             expires = int(claims["exp"])
         except (jwt.InvalidTokenError, KeyError, ValueError):
             raise OAuthError("invalid_grant", "invalid assertion") from None
-        if claims.get("iss") not in self.secrets:
-            raise OAuthError("invalid_client_id", "client identifier invalid")
         if not self._is_audience(claims.get("aud")):
             raise OAuthError("invalid_grant", "audience is invalid")
         if expires <= self._org.clock.time() - _CLOCK_SKEW:
