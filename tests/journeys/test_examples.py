@@ -103,7 +103,7 @@ def test_the_recipes_of_the_readme_go_as_they_say(api: str) -> None:
     started, repeated = (json.loads(type_in(recipe, second)) for _ in range(2))
     assert started["id"] == repeated["id"]
     assert f"{second} over 300.00 USD was sent" in outcome(api, started["id"])
-    one_of_many = recipe.replace('-d \'{', f"-d '{{{queue}, ").replace("-1\"}", "-2\"}")
+    one_of_many = recipe.replace("-d '{", f"-d '{{{queue}, ").replace('-1"}', '-2"}')
     assert json.loads(type_in(one_of_many, second))["work_queue_name"] == "bulk"
 
 
