@@ -399,6 +399,14 @@ def test_a_second_press_says_what_is_asked_for_already(org: Org) -> None:
     assert all_of(org, "Stripe_Invoice_Request__c") == asked != []
 
 
+def test_whoever_deletes_a_draft_is_not_sent_to_its_page(org: Org) -> None:
+    """It is gone with its list of requests; all of them have a tab of their own."""
+    interview = Interview(org, "Invoice_Delete_Draft", {"recordId": invoice(org)})
+    interview.next(as_shown(interview))
+    assert "on the page of the invoice" not in said(interview)
+    assert "tab Invoice Requests" in said(interview)
+
+
 def test_the_last_screen_follows_the_very_request(org: Org) -> None:
     """The package's own component is given the id of what was just asked for."""
     interview = Interview(org, "Invoice_Send_To_Customer", {"recordId": invoice(org)})
