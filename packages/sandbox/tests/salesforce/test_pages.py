@@ -24,6 +24,7 @@ METADATA = PACKAGE / "force-app/main/default"
 MULTI_CURRENCY = PACKAGE / "multi-currency/main/default"
 ACME = "001Hs0000000001IAA"
 INVOICE = "Stripe_Invoice__c"
+REQUEST = "Stripe_Invoice_Request__c"
 
 
 @pytest.fixture
@@ -239,7 +240,7 @@ def test_a_number_has_all_decimals_of_its_field_and_no_currency(pages: str, org:
     text = re.sub(r"\s*\n\s*", "", get(f"{pages}/{line['Id']}"))
     for field, shown in (
         ("Quantity__c", "1,200.000000"),
-        ("Quantity_Text__c", "1200"),
+        ("Quantity_Text__c", "1,200"),
         ("Unit_Price__c", "1,000.500000"),
         ("Unit_Price_Text__c", "1,000.50"),
         ("Draft_Amount__c", "1,200,600.00"),
@@ -252,7 +253,7 @@ def test_a_number_has_all_decimals_of_its_field_and_no_currency(pages: str, org:
     assert '<dd data-field="Discount_Percent__c">2.50</dd>' in text
     cells = re.findall(r'<td class="number">([^<]*)</td>', related(text, "Lines__r"))
     assert cells == ["1", "1,200,600.00"]
-    for shown in ("1200", "1,000.50", "USD"):
+    for shown in ("1,200", "1,000.50", "USD"):
         assert f"<td>{shown}</td>" in related(text, "Lines__r")
 
 
@@ -374,6 +375,43 @@ def test_list_views_filter_and_show_what_they_say(pages: str, org: Org) -> None:
     assert "2 Dec 2026, 08:30 UTC" in text
     assert "No address." in get(f"{url}?filterName=Failed_Or_Conflicting")
     assert requests.get(f"{url}?filterName=Nope", timeout=60).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("view", "fields", "says"),
+    [
+        ("Drafts", {"Approval_Status__c": "Declined"}, "Declined"),
+        ("Paid_This_Month", {"Status__c": "Paid", "Payment_State__c": "Disputed"}, "Disputed"),
+        ("Waiting_For_Approval", {"Status__c": "Open"}, "Open"),
+        ("Waiting_For_Approval", {"Sync_Message__c": "Above the limit."}, "Above the limit."),
+    ],
+)
+def test_a_list_says_what_is_decided_by(
+    pages: str, org: Org, view: str, fields: dict[str, str], says: str
+) -> None:
+    """A no, money that is asked back, whether it is out already, why somebody has to decide."""
+    org.clock.set(datetime(2026, 12, 10, tzinfo=UTC))
+    waits = {"Approval_Status__c": "Waiting", "Paid_At__c": "2026-12-02T08:30:00Z"}
+    draft(org, **waits | fields)
+    text = get(f"{pages}/lightning/o/{INVOICE}/list?filterName={view}")
+    assert says in text[text.index(">INV-") :]
+
+
+def test_requests_are_found_without_their_invoice(pages: str, org: Org) -> None:
+    """They have a tab, and lists: of a draft that was deleted no page leads to them any more."""
+    asked = org.sobject(REQUEST)
+    for action, state in (("Delete", "Done"), ("Send", "Refused"), ("Sync", "Queued")):
+        key = "key" if state == "Queued" else None
+        body = {"Action__c": action, "State__c": state, "Open_Key__c": key}
+        records.create(org, asked, {**body, "Invoice__c": None, "Outcome__c": f"{action}: said."})
+    assert f"/lightning/o/{REQUEST}/list" in get(f"{pages}/lightning/o/{INVOICE}/list")
+    url = f"{pages}/lightning/o/{REQUEST}/list"
+    views = {"All": [1, 2, 3], "Not_Answered_Yet": [3], "Refused_Or_Failed": [2]}
+    for name, numbers in views.items():
+        text = get(f"{url}?filterName={name}")
+        assert [int(n) for n in re.findall(r">REQ-(\d+)<", text)] == numbers, name
+        assert ("Integration User" in text, "Open Key" in text) == (True, False)
+    assert "Delete: said." in get(url)
 
 
 @pytest.mark.parametrize(

@@ -327,12 +327,12 @@ def test_prices_and_totals_are_written_as_people_read_them(org: Org) -> None:
     fill(interview, "Details", Payment_Terms="Net_30")
     fill(interview, "Item", **{"Product.search": "Training Day"})
     assert "Standard Price Book: 1,800.00 USD" in said(interview)
-    fill(interview, "Price", Unit_Price="1234.5678", Quantity="1000")
-    assert "1. Training Day: 1000 at 1,234.5678 = 1,234,567.80 USD" in said(interview)
-    assert "Total before tax: 1,234,567.80 USD" in said(interview)
+    fill(interview, "Price", Unit_Price="1234.5678", Quantity="1000.5")
+    assert "1. Training Day: 1,000.5 at 1,234.5678 = 1,235,185.08 USD" in said(interview)
+    assert "Total before tax: 1,235,185.08 USD" in said(interview)
     assert "payment terms Net 30<" in said(interview)
     fill(interview, "Summary", Next_Step="Create_Draft")
-    assert "1,234,567.80 USD before tax" in said(interview)
+    assert "1,235,185.08 USD before tax" in said(interview)
 
 
 def test_an_approver_reads_why_somebody_has_to_decide(org: Org) -> None:
@@ -397,6 +397,14 @@ def test_a_second_press_says_what_is_asked_for_already(org: Org) -> None:
     assert "asked for" in said(later)
     assert at(later) == "Busy"
     assert all_of(org, "Stripe_Invoice_Request__c") == asked != []
+
+
+def test_whoever_deletes_a_draft_is_not_sent_to_its_page(org: Org) -> None:
+    """It is gone with its list of requests; all of them have a tab of their own."""
+    interview = Interview(org, "Invoice_Delete_Draft", {"recordId": invoice(org)})
+    interview.next(as_shown(interview))
+    assert "on the page of the invoice" not in said(interview)
+    assert "tab Invoice Requests" in said(interview)
 
 
 def test_the_last_screen_follows_the_very_request(org: Org) -> None:

@@ -42,9 +42,28 @@ def drafted(line: Line, currency: str) -> Decimal:
 )
 def test_a_price_is_read_with_two_decimals_or_more(price: float, read: str) -> None:
     """Thousands are set apart, and no zero stands that is not needed."""
-    line = {"Quantity__c": 0.5, "Unit_Price__c": price}
-    shown = formulas(LINE, line)
-    assert (shown["Quantity_Text__c"], shown["Unit_Price_Text__c"]) == ("0.5", read)
+    shown = formulas(LINE, {"Quantity__c": 0.5, "Unit_Price__c": price})
+    assert shown["Unit_Price_Text__c"] == read
+
+
+@pytest.mark.parametrize(
+    ("quantity", "read"),
+    [
+        (1, "1"),
+        (0.000001, "0.000001"),
+        (0.5, "0.5"),
+        (999.999, "999.999"),
+        (1000, "1,000"),
+        (12000.05, "12,000.05"),
+        (2500000, "2,500,000"),
+        (999999999999, "999,999,999,999"),
+        (-1234.5, "-1,234.5"),
+    ],
+)
+def test_a_quantity_is_read_with_the_decimals_that_it_has(quantity: float, read: str) -> None:
+    """Thousands are set apart, and no zero stands that is not needed."""
+    shown = formulas(LINE, {"Quantity__c": quantity, "Unit_Price__c": 1})
+    assert shown["Quantity_Text__c"] == read
 
 
 def right(line: Line, currency: str) -> bool:
