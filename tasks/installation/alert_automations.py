@@ -51,6 +51,7 @@ BY_THEMSELVES = [
     "full-sync",
     "handle-events",
     "mark-overdue",
+    "overview",
     "poll-events",
     "refresh-choices",
     "watch-salesforce",

@@ -84,3 +84,12 @@ def test_each_alarm_says_what_to_do() -> None:
     told = alert_automations.notifications(alert_automations.Notifications(url=None), [], uuid4())
     messages = [each.name.partition("tell when ")[2] for each in told]
     assert [message for message in messages if f"| {message} |" not in page] == []
+
+
+def test_whatever_a_schedule_begins_is_told_when_it_fails() -> None:
+    """Nobody looks at a run that nobody started."""
+    declared = yaml.safe_load((FOLDER.parents[1] / "prefect.yaml").read_text())["deployments"]
+    scheduled = {each["name"] for each in declared if each.get("schedules")}
+    told = {*alert_automations.SENDINGS, *alert_automations.BY_THEMSELVES}
+    assert scheduled
+    assert scheduled - told == set()
