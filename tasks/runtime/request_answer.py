@@ -4,6 +4,8 @@ from prefect.logging import get_run_logger
 
 from invoicing.connectors import salesforce
 from invoicing.domain.salesforce import request_record
+from invoicing.domain.salesforce.queries import Query, equals
+from invoicing.domain.salesforce.record import INVOICE
 from invoicing.domain.salesforce.request_record import ANSWER_NOTIFICATION, REQUEST, RequestState
 from invoicing.errors import InvoicingError, NotFound
 from invoicing.ledger import request_records
@@ -46,7 +48,17 @@ def answer_request(request: RequestRecord, state: RequestState, sentence: str) -
         return
     request_records.answered(request.id)
     if state in TITLES:
-        notify(request, TITLES[state].format(request.action), sentence)
+        notify(request, f"{_invoice_name(request)}{TITLES[state].format(request.action)}", sentence)
+
+
+def _invoice_name(request: RequestRecord) -> str:
+    """The invoice that a title begins with; nothing where it is gone, or cannot be asked for."""
+    try:
+        query = Query(INVOICE, ("Name",), where=equals("Id", request.invoice_id))
+        found = salesforce.client().query(query) if request.invoice_id else []
+    except InvoicingError:
+        return ""
+    return f"{found[0]['Name']}: " if found else ""
 
 
 def notify(request: RequestRecord, title: str, sentence: str) -> None:

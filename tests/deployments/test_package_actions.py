@@ -320,6 +320,14 @@ def test_a_currency_stands_beside_amounts(files: str) -> None:
     assert [fields for fields in with_amounts if "Currency__c" not in fields] == []
 
 
+def test_an_amount_of_an_invoice_says_what_it_is() -> None:
+    """What is due, paid and left is read side by side, also of what is void or was paid."""
+    for name in (name for name in AMOUNTS if name.startswith("Amount_")):
+        path = f"objects/{INVOICE}/fields/{name}.field-meta.xml"
+        if (SALESFORCE_PACKAGE / path).exists():
+            assert read(path).findtext("inlineHelpText"), name
+
+
 LINE = "Stripe_Invoice_Line__c"
 MAY = "$Permission.Mirror_Stripe"
 PEOPLES = {"Action_Requested__c", "Opportunity__c"}

@@ -272,7 +272,7 @@ def test_a_refusal_is_told_where_it_was_asked(
     assert "due date" in told["Outcome__c"].lower()
     watch_salesforce()
     [notified] = salesforce_sandbox.admin("GET", "notifications")["sent"]
-    assert notified["title"] == "Send was refused"
+    assert notified["title"] == f"{name}: Send was refused"
     assert notified["body"] == told["Outcome__c"]
     assert notified["recipientIds"] == [told["CreatedById"]]
     assert notified["targetId"] == org.record(name)["Id"]

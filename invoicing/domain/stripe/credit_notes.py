@@ -160,7 +160,7 @@ def _credit_problems(
     elif give_back == "refunded already" and not back.minor:
         yield (
             f"{state.remaining} of {state.name} remains to be paid, and a credit lowers that "
-            "first. It would not be for the refund; credit more, or choose nothing."
+            "first. It would not be for the refund; credit more, or choose that nothing goes back."
         )
     elif back.minor:
         yield from _given_back_problems(state, back, give_back, money_back, zone)
@@ -182,10 +182,10 @@ def _given_back_problems(
     unnoted = money(max(0, sum(rest for _, rest in money_back.unnoted) - state.overpaid.minor))
     lost, undecided = money(money_back.lost), money_back.undecided
     if give_back == "nothing":
-        already = " Or refunded already: a refund of it lacks its credit note."
+        already = " Or it was refunded already: a refund of it lacks its credit note."
         yield (
-            f"{back} of it has been paid already. Choose where that goes: refund, customer "
-            "balance (taken off the next invoice), or out of band (you pay it back yourself)."
+            f"{back} of {name} has been paid already. Choose where that goes: refund it, keep it "
+            "for the next invoice (customer balance), or pay it back outside of Stripe (out of band)."
             f"{already if unnoted.minor else ''}"
         )
     elif give_back == "refunded already":

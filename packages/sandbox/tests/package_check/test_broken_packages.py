@@ -886,13 +886,13 @@ BROKEN = {
         CREDIT,
         "give_back: {!Give_Back_Value}",
         "give_back: {!Give_Back_Value}{!Give_Back}",
-        "Parameters takes Give_Back, and would say Nothing was paid of it",
+        "Parameters takes Give_Back, and would say Nothing goes back",
     ),
     "a formula that would have a choice's label": (
         CREDIT,
         "ISBLANK({!Amount}), ",
         "ISBLANK({!Give_Back}), ",
-        "Amount_Text takes Give_Back, and would say Nothing was paid of it",
+        "Amount_Text takes Give_Back, and would say Nothing goes back",
     ),
     "a screen without a way on": (
         SEND,
