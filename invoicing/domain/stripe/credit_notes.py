@@ -185,8 +185,8 @@ def _given_back_problems(
         already = " Or it was refunded already: a refund of it lacks its credit note."
         yield (
             f"{back} of {name} has been paid already. Choose where that goes: refund it, keep it "
-            "for the next invoice (customer balance), or pay it back outside of Stripe (out of band)."
-            f"{already if unnoted.minor else ''}"
+            "for the next invoice (customer balance), or pay it back outside of Stripe (out of "
+            f"band).{already if unnoted.minor else ''}"
         )
     elif give_back == "refunded already":
         if back > unnoted:
