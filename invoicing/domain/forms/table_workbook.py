@@ -34,6 +34,10 @@ PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 MAX_UNPACKED = 50_000_000
 """Bytes that a workbook may unpack to: a small file can hold endless ones."""
 
+MAX_ELEMENTS = 500_000
+"""Elements that a workbook may have, two for each cell that is filled. openpyxl makes an object of
+most: of the four letters of an empty cell, one of 700 bytes."""
+
 MAX_CELLS = 2_000_000
 """Cells of a sheet, empty ones too: a key pressed in the last row there is makes millions."""
 
@@ -112,7 +116,7 @@ def _unpacked(raw: bytes) -> io.BytesIO:
 
     openpyxl unpacks each part in one piece, whatever size the part says that it has.
     """
-    left, unpacked = MAX_UNPACKED, io.BytesIO()
+    left, elements, unpacked = MAX_UNPACKED, MAX_ELEMENTS, io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(raw)) as packed, zipfile.ZipFile(unpacked, "w") as parts:
         for part in packed.infolist():
             if part.compress_type not in PACKINGS:
@@ -122,6 +126,12 @@ def _unpacked(raw: bytes) -> io.BytesIO:
             left -= len(content)
             if left < 0:
                 raise Rejected("The workbook is too large. Divide it, or save the sheet as CSV.")
+            elements -= content.count(b"<") - content.count(b"</")
+            if elements < 0:
+                raise Rejected(
+                    "The workbook has too many cells, perhaps empty ones. Copy the table into a "
+                    "new one, divide it, or save the sheet as CSV."
+                )
             parts.writestr(part.filename, content)
     return unpacked
 

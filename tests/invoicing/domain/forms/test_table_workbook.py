@@ -15,7 +15,12 @@ from openpyxl.styles import Font
 from openpyxl.utils.datetime import CALENDAR_MAC_1904
 
 from invoicing.domain.forms.table_text import Broken, Exact
-from invoicing.domain.forms.table_workbook import MAX_UNPACKED, is_workbook, read_workbook
+from invoicing.domain.forms.table_workbook import (
+    MAX_ELEMENTS,
+    MAX_UNPACKED,
+    is_workbook,
+    read_workbook,
+)
 from invoicing.errors import Rejected
 
 
@@ -258,10 +263,11 @@ ENTITIES = (
         (packed(flag_bits=1), "no workbook that can be read"),
         (packed(ZIP_BZIP2), "no workbook that can be read"),
         (bomb(), "too large"),
+        (packed(more=b"<c/>" * MAX_ELEMENTS), "too many cells"),
     ],
     ids=[
         *("entities", "another part", "password", "no zip"),
-        *("garbled", "locked part", "bzip2", "bomb"),
+        *("garbled", "locked part", "bzip2", "bomb", "many cells"),
     ],
 )
 def test_what_is_no_workbook(raw: bytes, reason: str) -> None:
