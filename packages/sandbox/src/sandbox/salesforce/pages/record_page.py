@@ -395,7 +395,7 @@ class _Builder:
         name = _property(component, "relatedListApiName")
         relation = self._org.schema.find_children(self._sobject.name, name)
         if relation is not None:
-            yield self._related(
+            yield from self._related(
                 relation,
                 self._as_laid_out(relation),
                 int(_property(component, "rowsToDisplay") or _ROWS),
@@ -417,7 +417,7 @@ class _Builder:
         )
         most = int(_property(component, "maxRecordsToDisplay") or _ROWS)
         offered = _properties(component, "actionNames")
-        yield self._related(relation, arranged, most, "New" in offered)
+        yield from self._related(relation, arranged, most, "New" in offered)
 
     def _all_related(self) -> Iterator[RelatedList]:
         """Those of the layout in its order, or all that the object has where no layout says."""
@@ -429,7 +429,7 @@ class _Builder:
             names = sorted(known, key=lambda name: not known[name].field.custom)
         for name in names:
             if name in known:
-                yield self._related(
+                yield from self._related(
                     known[name], self._as_laid_out(known[name]), _ROWS, offers_new=False
                 )
 
@@ -441,8 +441,11 @@ class _Builder:
 
     def _related(
         self, relation: ChildRelationship, arranged: _Arrangement, most: int, offers_new: bool
-    ) -> RelatedList:
-        child = self._org.sobject(relation.child)
+    ) -> Iterator[RelatedList]:
+        """The list, where whoever looks may see the records that are in it."""
+        child = self._org.on_pages(self._org.sobject(relation.child))
+        if child is None or relation.field.name not in child.fields:
+            return
         condition = f"{quoted(relation.field.name)} = ? AND IsDeleted = 0"
         columns = COLUMNS | STANDARD_COLUMNS
         names = [columns.get(name, name) for name in arranged.columns]
@@ -457,7 +460,7 @@ class _Builder:
             f"SELECT COUNT(*) FROM {quoted(child.name)} WHERE {condition}",  # noqa: S608
             parent,
         )
-        return RelatedList(
+        yield RelatedList(
             arranged.heading or relation.field.children_label or child.plural,
             str(relation.name),
             child,
