@@ -220,6 +220,22 @@ def test_what_stays_empty_is_shown_on_a_draft_only(pages: str, org: Org) -> None
     assert "Hosted_Invoice_URL__c" not in shown_fields(get(f"{pages}/{invoice}"))
 
 
+def test_an_approver_reads_who_raised_it(pages: str, org: Org) -> None:
+    """Nobody decides on their own; who decided is not asked before, nor what replaces a draft."""
+    invoice = draft(org, Approval_Status__c="Waiting", Approval_Key__c="k1")
+    text = log_in(pages, "Ann Ledger", "Invoice_Approver").get(f"{pages}/{invoice}").text
+    assert {"CreatedById", "OwnerId"} <= shown_fields(text)
+    assert "Approved_By__c" not in shown_fields(text)
+    assert "Replacements__r" not in text
+    decided = {"Approval_Status__c": "Approved", "Approved_By__c": "Ann", "Status__c": "Open"}
+    records.update(org, org.sobject(INVOICE), invoice, decided)
+    text = get(f"{pages}/{invoice}")
+    assert {"CreatedById", "Approved_By__c"} <= shown_fields(text)
+    assert "Replacements__r" in text
+    form = get(f"{pages}/lightning/r/{INVOICE}/{invoice}/edit")
+    assert 'name="OwnerId"' not in form, "Salesforce changes an owner by an action of its own"
+
+
 def shown_fields(text: str) -> set[str]:
     """The fields that a record's page shows, filled in or not."""
     return set(re.findall(r'data-field="(\w+)"', text))

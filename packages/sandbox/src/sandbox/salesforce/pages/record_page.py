@@ -84,6 +84,12 @@ _HIGHLIGHTED = 7
 
 _ROWS = 6
 
+OWNER = "OwnerId"
+"""What no form asks for: a new record is its creator's, and another action gives it away.
+
+Source: https://help.salesforce.com/s/articleView?id=xcloud.account_owner.htm
+"""
+
 LIST_DEFAULT = "__DEFAULT__"
 """What a list of a page's own is sorted by that does not say how.
 
@@ -494,7 +500,8 @@ def _spread(blocks: Sequence[Block]) -> Iterator[Section | RelatedList]:
 
 def _placed(field: Field, behavior: str) -> Placed:
     required = field.required or behavior == "Required"
-    return Placed(field, required, behavior == "Readonly" or not field.createable)
+    fixed = behavior == "Readonly" or not field.createable or field.name == OWNER
+    return Placed(field, required, fixed)
 
 
 def _properties(part: Part, name: str) -> list[str]:
