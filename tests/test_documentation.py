@@ -203,13 +203,6 @@ def test_what_is_named_of_the_salesforce_package_is_in_it(path: Path) -> None:
         assert name in org_names(), f"{name} is not in the package"
 
 
-def test_no_button_is_claimed_that_the_package_lacks() -> None:
-    """The README speaks of a record's button only when there is an action to press."""
-    buttons = list((ROOT / "deployments/salesforce").rglob("*.quickAction-meta.xml"))
-    buttons += (ROOT / "deployments/salesforce").rglob("*.webLink-meta.xml")
-    assert buttons or "button" not in READ[ROOT / "README.md"]
-
-
 def test_every_dialogue_of_the_package_says_what_a_person_clicks_in_an_org() -> None:
     """No API runs a flow with screens, so each has its steps on the page of what is not proved."""
     clicked = READ[ROOT / "docs/unproved.md"].partition("## The package's dialogues, in an org")[2]

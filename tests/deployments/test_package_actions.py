@@ -1,6 +1,7 @@
 """The package's buttons are the product's actions, and people may do what they are for."""
 
 import re
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -371,3 +372,68 @@ def test_what_was_sent_stays_as_it_was_sent() -> None:
         assert not refuses(LINE, field, Status.DRAFT), field
         assert refuses(LINE, field, Status.PAID), field
         assert not refuses(LINE, field, Status.PAID, may=True), field
+
+
+PAGE = (SALESFORCE_PACKAGE.parents[4] / "docs/salesforce-package.md").read_text("utf-8")
+"""What documentation says of the package."""
+
+
+def documented(heading: str, column: str) -> list[list[str]]:
+    """The rows of a table of that page, by the heading above it and its first column."""
+    table = PAGE.partition(f"## {heading}\n")[2].partition(f"| {column} |")[2]
+    rows = table.partition("\n\n")[0].splitlines()[2:]
+    return [[cell.strip() for cell in row.strip().strip("|").split("|")] for row in rows]
+
+
+def named(pattern: str, tag: str, folder: Path = SALESFORCE_PACKAGE) -> set[str]:
+    """What people read as the names of parts of the package."""
+    texts = (ElementTree.parse(path).getroot() for path in folder.glob(pattern))  # noqa: S314  ours
+    return {str(e.text) for root in texts for e in root if e.tag.rpartition("}")[2] == tag}
+
+
+def test_the_documentation_has_the_buttons_of_the_package() -> None:
+    """Each with what it starts, and with the statuses in which it is there."""
+    table = documented("What people get", "button")
+    rows = {label: (when, starts) for label, when, starts in table}
+    labels = {
+        str(read(f"quickActions/{INVOICE}.{action}.quickAction-meta.xml").findtext("label")): value
+        for value, action in actions().items()
+    }
+    assert rows.keys() == labels.keys()
+    for label, (when, starts) in rows.items():
+        value = labels[label]
+        assert starts.partition(",")[0] == f"`{ACTIONS[value].flow}`", label
+        told = {status for status in Status if status in when.partition(":")[0]}
+        assert (set(Status) - told if "all but" in when else told) == STATUSES[value], label
+
+
+def test_the_documentation_has_what_people_find_of_the_package() -> None:
+    """Lists, reports and permission sets: none is left out, and none is told of that is not."""
+    views = named(f"objects/{INVOICE}/listViews/*", "label")
+    lists = PAGE.partition("and the lists ")[2].partition(".\n")[0]
+    assert set(re.findall(r"\*([^*]+)\*", lists)) == views
+    sets = {row[0] for row in documented("Deploy it", "permission set")}
+    assert sets == named("permissionsets/*", "label")
+    extras = SALESFORCE_PACKAGE.parents[2] / "extras/main/default"
+    reports = {row[0] for row in documented("Reports", "report")}
+    assert reports == named("reports/*/*.report-meta.xml", "name", extras)
+
+
+LOOKED_UP = {"Contact": "Contacts", "Opportunity": "Opportunities", "Product2": "Products"}
+"""Standard objects that an invoice or a line refers to, as people call them."""
+
+
+@pytest.mark.parametrize("name", ["Invoice User", "Invoice Approver"])
+def test_the_documentation_says_what_a_profile_has_to_grant(name: str) -> None:
+    """A lookup is shown to whoever may read what it points at; the sets do not grant all of it."""
+    granted = read(f"permissionsets/{name.replace(' ', '_')}.permissionset-meta.xml")
+    opened = {e.text for e in granted.iterfind("objectPermissions/object")}
+    pointed_at = set()
+    for field in granted.iterfind("fieldPermissions/field"):
+        sobject, _, path = str(field.text).partition(".")
+        if sobject in {INVOICE, LINE}:
+            found = read(f"objects/{sobject}/fields/{path}.field-meta.xml").findtext("referenceTo")
+            pointed_at |= {found} - {None, INVOICE}
+    missing = {LOOKED_UP[str(found)] for found in pointed_at - opened}
+    [told] = re.findall(rf"an {name} needs (.*?)[;.]\s", " ".join(PAGE.split()))
+    assert set(re.findall(r"\*(\w+)\*", told)) == missing

@@ -220,6 +220,22 @@ def test_what_stays_empty_is_shown_on_a_draft_only(pages: str, org: Org) -> None
     assert "Hosted_Invoice_URL__c" not in shown_fields(get(f"{pages}/{invoice}"))
 
 
+def test_an_approver_reads_who_raised_it(pages: str, org: Org) -> None:
+    """Nobody decides on their own; who decided is not asked before, nor what replaces a draft."""
+    invoice = draft(org, Approval_Status__c="Waiting", Approval_Key__c="k1")
+    text = log_in(pages, "Ann Ledger", "Invoice_Approver").get(f"{pages}/{invoice}").text
+    assert {"CreatedById", "OwnerId"} <= shown_fields(text)
+    assert "Approved_By__c" not in shown_fields(text)
+    assert "Replacements__r" not in text
+    decided = {"Approval_Status__c": "Approved", "Approved_By__c": "Ann", "Status__c": "Open"}
+    records.update(org, org.sobject(INVOICE), invoice, decided)
+    text = get(f"{pages}/{invoice}")
+    assert {"CreatedById", "Approved_By__c"} <= shown_fields(text)
+    assert "Replacements__r" in text
+    form = get(f"{pages}/lightning/r/{INVOICE}/{invoice}/edit")
+    assert 'name="OwnerId"' not in form, "Salesforce changes an owner by an action of its own"
+
+
 def shown_fields(text: str) -> set[str]:
     """The fields that a record's page shows, filled in or not."""
     return set(re.findall(r'data-field="(\w+)"', text))
@@ -529,6 +545,47 @@ def test_people_see_the_buttons_that_they_were_granted(pages: str, org: Org) -> 
     [request] = of(org, "Stripe_Invoice_Request__c")
     [ann] = org.store.where(org.sobject("User"), "Name = ?", ["Ann Ledger"])
     assert request["CreatedById"] == ann["Id"]
+
+
+CLERK = """<PermissionSet xmlns="http://soap.sforce.com/2006/04/metadata"><label>Clerk</label>
+<objectPermissions><allowRead>true</allowRead><object>Stripe_Invoice__c</object></objectPermissions>
+<fieldPermissions><editable>false</editable><field>Stripe_Invoice__c.Status__c</field>
+<readable>true</readable></fieldPermissions></PermissionSet>"""
+
+
+def test_nobody_sees_what_they_were_not_granted(tmp_path: Path, invoicing_layout: bytes) -> None:
+    """Objects, fields and lists of the package, on an Account too; what is standard is there."""
+    for path, content in (
+        ("layouts/Account-Account Layout.layout-meta.xml", invoicing_layout),
+        ("permissionsets/Clerk.permissionset-meta.xml", CLERK.encode()),
+    ):
+        (tmp_path / path).parent.mkdir()
+        (tmp_path / path).write_bytes(content)
+    org = open_org(METADATA, over=[tmp_path])
+    with running(lambda url: application(org, url)) as url:
+        invoice = draft(org)
+        user, clerk = log_in(url, "Una Sales", "Invoice_User"), log_in(url, "Carl Clerk", "Clerk")
+        nobody = log_in(url, "Nora New")
+
+        def seen(person: requests.Session, path: str, *words: str) -> list[str]:
+            text = person.get(f"{url}/{path}").text
+            return [word for word in words if word in text]
+
+        fields = ["Status__c", "Currency__c", "Due_Date__c", "Draft_Subtotal__c"]
+        shown = [f'data-field="{name}"' for name in fields]
+        on_page = ["INV-0001", *shown, "Lines__r"]
+        assert seen(user, invoice, *on_page) == on_page
+        assert seen(clerk, invoice, *on_page) == on_page[:3]
+        assert seen(nobody, invoice, *on_page) == []
+        listed = f"lightning/o/{INVOICE}/list?filterName=All"
+        columns = ["INV-0001", ">Currency<", ">Total<"]
+        assert seen(user, listed, *columns) == columns
+        assert seen(clerk, listed, *columns) == columns[:2]
+        assert seen(nobody, listed, *columns, f"/o/{INVOICE}/") == []
+        account = ["Acme Corporation", "Invoices (1)", "Invoice E-mail"]
+        assert seen(user, ACME, *account) == account
+        assert seen(clerk, ACME, *account) == account[:2]
+        assert seen(nobody, ACME, *account) == account[:1]
 
 
 def test_a_page_of_a_session_that_has_ended_asks_to_log_in(pages: str) -> None:

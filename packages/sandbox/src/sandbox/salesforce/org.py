@@ -213,6 +213,13 @@ class Org:
             return True
         return self._granted(self.permissions.keys() & self._sets).may(sobject, right)
 
+    def on_pages(self, sobject: SObject) -> SObject | None:
+        """An object as pages show it to whoever is asking; None: not at all."""
+        if self._sets is None:
+            return sobject
+        own = self._granted(self.permissions.keys() & self._sets)
+        return own.on_pages(sobject, self._granted(self.permissions))
+
     @property
     def _sets(self) -> tuple[str, ...] | None:
         """The permission sets of whoever is asking; None for one who may do everything."""

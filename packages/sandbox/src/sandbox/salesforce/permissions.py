@@ -60,6 +60,26 @@ class Permissions:
         """The org as this user sees it: nothing of what is hidden is there."""
         return Schema({o.name: self._seen(o) for o in schema if self.may(o, "allowRead")})
 
+    def on_pages(self, sobject: SObject, every: Permissions) -> SObject | None:
+        """An object as pages show it to whoever has these permissions; None: not at all.
+
+        What no permission set names people have by their profile, which is not known here.
+
+        Args:
+            sobject: The object.
+            every: All that permission sets of the org grant.
+        """
+        named = sobject.custom and every.may(sobject, "allowRead")
+        if named and not self.may(sobject, "allowRead"):
+            return None
+        withheld = every.read - self.read
+        fields = {
+            name: field
+            for name, field in sobject.fields.items()
+            if not (field.custom and f"{sobject.name}.{field.granted_as}" in withheld)
+        }
+        return replace(sobject, fields=fields)
+
     def _seen(self, sobject: SObject) -> SObject:
         fields = {f.name: self._field(sobject, f) for f in sobject.fields.values()}
         refused = {word for word, right in RIGHTS.items() if not self.may(sobject, right)}

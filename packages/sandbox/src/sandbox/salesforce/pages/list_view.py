@@ -51,7 +51,7 @@ def list_of(org: Org, sobject: SObject, name: str) -> Listed | None:
 
     Args:
         org: Whose records.
-        sobject: Of which object.
+        sobject: Of which object, as whoever is asking sees it.
         name: The view's. Empty: the object's first, or all records where it has no view.
     """
     views = org.package.list_views(sobject.name)
@@ -67,7 +67,8 @@ def list_of(org: Org, sobject: SObject, name: str) -> Listed | None:
         sobject.fields[column] for column in named if column in sobject.fields
     ] or list_columns(sobject)
     order = "Name" if sobject.name_field else "Id"
-    where = f" WHERE {condition}" if view and (condition := condition_of(sobject, view)) else ""
+    filtered = org.sobject(sobject.name)
+    where = f" WHERE {condition}" if view and (condition := condition_of(filtered, view)) else ""
     query = translate(
         org,
         f"SELECT Id FROM {sobject.name}{where} ORDER BY {order} LIMIT {ROWS + 1}",  # noqa: S608

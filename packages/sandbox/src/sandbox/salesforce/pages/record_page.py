@@ -84,6 +84,12 @@ _HIGHLIGHTED = 7
 
 _ROWS = 6
 
+OWNER = "OwnerId"
+"""What no form asks for: a new record is its creator's, and another action gives it away.
+
+Source: https://help.salesforce.com/s/articleView?id=xcloud.account_owner.htm
+"""
+
 LIST_DEFAULT = "__DEFAULT__"
 """What a list of a page's own is sorted by that does not say how.
 
@@ -395,7 +401,7 @@ class _Builder:
         name = _property(component, "relatedListApiName")
         relation = self._org.schema.find_children(self._sobject.name, name)
         if relation is not None:
-            yield self._related(
+            yield from self._related(
                 relation,
                 self._as_laid_out(relation),
                 int(_property(component, "rowsToDisplay") or _ROWS),
@@ -417,7 +423,7 @@ class _Builder:
         )
         most = int(_property(component, "maxRecordsToDisplay") or _ROWS)
         offered = _properties(component, "actionNames")
-        yield self._related(relation, arranged, most, "New" in offered)
+        yield from self._related(relation, arranged, most, "New" in offered)
 
     def _all_related(self) -> Iterator[RelatedList]:
         """Those of the layout in its order, or all that the object has where no layout says."""
@@ -429,7 +435,7 @@ class _Builder:
             names = sorted(known, key=lambda name: not known[name].field.custom)
         for name in names:
             if name in known:
-                yield self._related(
+                yield from self._related(
                     known[name], self._as_laid_out(known[name]), _ROWS, offers_new=False
                 )
 
@@ -441,8 +447,11 @@ class _Builder:
 
     def _related(
         self, relation: ChildRelationship, arranged: _Arrangement, most: int, offers_new: bool
-    ) -> RelatedList:
-        child = self._org.sobject(relation.child)
+    ) -> Iterator[RelatedList]:
+        """The list, where whoever looks may see the records that are in it."""
+        child = self._org.on_pages(self._org.sobject(relation.child))
+        if child is None or relation.field.name not in child.fields:
+            return
         condition = f"{quoted(relation.field.name)} = ? AND IsDeleted = 0"
         columns = COLUMNS | STANDARD_COLUMNS
         names = [columns.get(name, name) for name in arranged.columns]
@@ -457,7 +466,7 @@ class _Builder:
             f"SELECT COUNT(*) FROM {quoted(child.name)} WHERE {condition}",  # noqa: S608
             parent,
         )
-        return RelatedList(
+        yield RelatedList(
             arranged.heading or relation.field.children_label or child.plural,
             str(relation.name),
             child,
@@ -491,7 +500,8 @@ def _spread(blocks: Sequence[Block]) -> Iterator[Section | RelatedList]:
 
 def _placed(field: Field, behavior: str) -> Placed:
     required = field.required or behavior == "Required"
-    return Placed(field, required, behavior == "Readonly" or not field.createable)
+    fixed = behavior == "Readonly" or not field.createable or field.name == OWNER
+    return Placed(field, required, fixed)
 
 
 def _properties(part: Part, name: str) -> list[str]:

@@ -150,7 +150,7 @@ class Pages:
         )
 
     async def _list(self, request: Request) -> Response:
-        sobject = self._org.schema.find(request.path_params["name"])
+        sobject = self._object(request)
         name = request.query_params.get("filterName", "")
         listed = list_of(self._org, sobject, name) if sobject else None
         if sobject is None or listed is None:
@@ -221,7 +221,7 @@ class Pages:
     # -- to change
 
     async def _new(self, request: Request) -> Response:
-        sobject = self._org.schema.find(request.path_params["name"])
+        sobject = self._object(request)
         if sobject is None:
             return self._missing()
         sections = form_of(self._org, sobject)
@@ -352,8 +352,13 @@ class Pages:
 
     # -- helpers
 
+    def _object(self, request: Request) -> SObject | None:
+        """The object that a page is about, as whoever is asking sees it."""
+        found = self._org.schema.find(request.path_params["name"])
+        return self._org.on_pages(found) if found else None
+
     def _record(self, request: Request) -> tuple[SObject | None, Row | None]:
-        sobject = self._org.schema.find(request.path_params["name"])
+        sobject = self._object(request)
         record_id = request.path_params["record_id"]
         if sobject is None or not is_id(record_id):
             return sobject, None
@@ -377,7 +382,9 @@ class Pages:
 
     def _page(self, template: str, status: int = 200, **values: Any) -> Response:
         package = self._org.package
-        tabs = [name for name in package.tabs or TABS if name in self._org.schema.objects]
+        objects = self._org.schema.objects
+        there = [name for name in package.tabs or TABS if name in objects]
+        tabs = [name for name in there if self._org.on_pages(objects[name])]
         person = self._org.store.get(self._org.sobject("User"), self._org.user_id)
         told = self._notifications.of(self._org.recipients)
         around = {
