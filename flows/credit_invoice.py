@@ -1,5 +1,6 @@
 """Credit an invoice: the customer owes less, or gets money back."""
 
+from operator import attrgetter
 from typing import Annotated
 
 from pydantic import Field
@@ -58,7 +59,8 @@ def credit_invoice(
     with lock_invoice(invoice) as record_id:
         sent = read_invoice_state(record_id)
         name_run(f"credit {sent.name} for {sent.account}")
-        request = CreditRequest(amount, tuple(lines), give_back, reason, memo, mail_customer)
+        in_order = tuple(sorted(lines, key=attrgetter("line")))
+        request = CreditRequest(amount, in_order, give_back, reason, memo, mail_customer)
         credit = check_credit(sent, request, request_id)
         number = issue_credit_note(sent, request, credit, request_id)
         change = refresh_after_act(sent.stripe_id, reread_payments=True)

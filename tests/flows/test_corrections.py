@@ -197,20 +197,24 @@ def test_what_was_reported_and_counts_for_nothing_keeps_nobody_from_noting_it(
     assert float(org.record(sent.name)["Amount_Paid__c"]) == 450
 
 
+TWO_LINES = [{"line": 1, "amount": "10"}, {"line": 2, "amount": "20"}]
+
+
 @pytest.mark.parametrize(
     ("first", "again"),
     [
         ({"amount": "100"}, {"amount": "100.00"}),
         ({"lines": [{"line": 1, "amount": "10"}]}, {"lines": [{"line": 1, "amount": "10.0"}]}),
+        ({"lines": TWO_LINES}, {"lines": TWO_LINES[::-1]}),
     ],
 )
-def test_a_credit_is_the_same_however_its_amount_is_written(
+def test_a_credit_is_the_same_however_it_is_written(
     sent: InvoiceOutcome,
     dashboard: stripe.StripeClient,
     first: dict[str, Any],
     again: dict[str, Any],
 ) -> None:
-    """Two people credit what the customer complained of, one with the cents: it goes off once."""
+    """Two people credit what was complained of, one with cents or the last line first: once."""
     credit_invoice(sent.name, **first)
     with pytest.raises(Rejected, match="The same was asked for INV-0001 already"):
         credit_invoice(sent.name, **again)
