@@ -702,6 +702,17 @@ def test_an_org_that_tells_nothing_of_permissions_and_groups(
     assert doctor.cannot_tell("Salesforce").keys() == {"permission to notify", "approvers"}
 
 
+def test_countries_of_accounts(doctor: Doctor, salesforce_sandbox: Sandbox) -> None:
+    """Codes where people pick them from lists; a user who sees no address is told of."""
+    salesforce_sandbox.admin("POST", "reset", seed="demo", profiles=["country-picklists"])
+    found = doctor.looks("Salesforce")["country of an Account"]
+    assert (found.verdict, "Picklists are on" in found.said) == ("pass", True)
+    hidden = ["Account.BillingCountry", "Account.BillingCountryCode"]
+    salesforce_sandbox.admin("POST", "permissions", hidden=hidden)
+    failed = doctor.fails("Salesforce")
+    assert "does not see the billing address" in failed["country of an Account"]
+
+
 def test_a_day_of_many_calls(doctor: Doctor, salesforce_sandbox: Sandbox) -> None:
     """Past the share at which bulk work stops, the doctor says so; else how much is used."""
     assert "% of the day's calls are used." in doctor.looks("Salesforce")["API calls"].said
