@@ -111,10 +111,16 @@ def _reason(draft: Invoice, asked: AmountDue) -> str | None:
             f"It comes to what was agreed, but in Stripe it has {asked.other_content}: somebody "
             f"changed it there at the last moment. {NOT_SENT}"
         )
-    allowed = settings().approval.limits.get(draft.currency)
-    if allowed is None or asked.larger <= Money.of(allowed, draft.currency):
+    limit = approval_limit(draft.currency)
+    if limit is None or asked.larger <= limit:
         return None
-    return f"Above {Money.of(allowed, draft.currency)}, somebody has to approve."
+    return f"Above {limit}, somebody has to approve."
+
+
+def approval_limit(currency: str) -> Money | None:
+    """The amount above which somebody has to approve; None where nobody has to."""
+    allowed = settings().approval.limits.get(currency)
+    return None if allowed is None else Money.of(allowed, currency)
 
 
 @step("mark expired approvals")

@@ -34,6 +34,7 @@ from tasks.runtime.clock import today
 from tasks.runtime.run_name import run_id
 from tasks.runtime.step import step
 from tasks.sending.agreed_content import content_of, note_seen, other_content
+from tasks.sending.approval import approval_limit
 from tasks.sending.mail_once import mail_once, mailed, write_down_mail
 from tasks.sending.one_off_email import give_back_emails, is_same_email, lend_email
 
@@ -125,9 +126,10 @@ def finalize(stripe_id: str, invoice: Invoice, customer_id: str, asked: AmountDu
 
     Never with ``auto_advance``: Stripe would mail it by itself, and ours would be the second.
 
-    What was said to be due is written down first, for balances move until this moment; so is the
-    total, for people change drafts in Stripe. They change texts, too, or lines so that the sum is
-    the same: what became final is held to the content that was compared.
+    What was said to be due is written down first, for balances move until this moment. A preview
+    says it, but above the limit of approval only what was looked at last: nobody approved more. So
+    is the total, for people change drafts in Stripe. They change texts, too, or lines so that the
+    sum is the same: what became final is held to the content that was compared.
 
     Returns:
         What the customer is asked for in the end, and how its content differs from what was agreed.
@@ -137,8 +139,10 @@ def finalize(stripe_id: str, invoice: Invoice, customer_id: str, asked: AmountDu
     """
     INVOICE.keep(invoice.record_id)
     client = stripe.client()
-    agreed = asked.agreed or asked.due
-    if asked.agreed is None:
+    agreed, limit = asked.agreed or asked.due, approval_limit(invoice.currency)
+    if limit is not None and agreed > limit:
+        agreed = min(agreed, asked.due)
+    if agreed != asked.agreed:
         intents.set_decision(
             AGREE,
             invoice.record_id,

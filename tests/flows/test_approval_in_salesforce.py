@@ -9,6 +9,7 @@ import requests
 import stripe
 from prefect.states import Failed, Scheduled
 
+from flows.preview_invoice import preview_invoice
 from flows.reject_invoice import reject_invoice
 from flows.revise_invoice import revise_invoice
 from flows.send_invoice import send_invoice
@@ -784,16 +785,11 @@ def test_the_limit_is_held_to_what_is_due(
     """A small invoice of a customer with old debts; a debt that grows meanwhile is asked about."""
     send_invoice(raise_by(una, org, 100))
     before = mails(stripe_sandbox)
-    [customer] = dashboard.v1.customers.list().data
-    dashboard.v1.customers.balance_transactions.create(
-        customer.id, {"amount": 500000, "currency": "usd"}
-    )
+    owe(dashboard, 500000)
     name = raise_by(una, org, 100)
     assert "waits for approval over 5,100.00 USD" in send_invoice(name).sentence
     ann.press("Approve", org, name)
-    dashboard.v1.customers.balance_transactions.create(
-        customer.id, {"amount": 100000, "currency": "usd"}
-    )
+    owe(dashboard, 100000)
     watch_salesforce()
     deployed.carry_out(send_invoice)
     assert mails(stripe_sandbox) == before
@@ -818,10 +814,7 @@ def test_a_debt_that_grows_while_it_waits_is_another_question(
     before = mails(stripe_sandbox)
     send_invoice(raised)
     key = approval(org, raised)["Approval_Key__c"]
-    [customer] = dashboard.v1.customers.list().data
-    dashboard.v1.customers.balance_transactions.create(
-        customer.id, {"amount": 50000, "currency": "usd"}
-    )
+    owe(dashboard, 50000)
     assert "waits for approval over 2,950.00 USD" in send_invoice(raised).sentence
     assert approval(org, raised)["Approval_Key__c"] != key
     ann.press("Approve", org, raised)
@@ -830,7 +823,49 @@ def test_a_debt_that_grows_while_it_waits_is_another_question(
     assert mails(stripe_sandbox) == before + 1
 
 
+def owe(dashboard: stripe.StripeClient, amount: int) -> None:
+    """Let the only customer owe more from before, or less, in minor units."""
+    [customer] = dashboard.v1.customers.list().data
+    dashboard.v1.customers.balance_transactions.create(
+        customer.id, {"amount": amount, "currency": "usd"}
+    )
+
+
+def grow_at_the_last_moment(
+    patch: pytest.MonkeyPatch, dashboard: stripe.StripeClient, amount: int
+) -> None:
+    """Let the customer owe more when the invoice is made final."""
+    finalize = Stripe.finalize
+
+    def grow(self: Stripe, invoice_id: str, key: str) -> Any:
+        owe(dashboard, amount)
+        return finalize(self, invoice_id, key)
+
+    patch.setattr(Stripe, "finalize", grow)
+
+
+def test_a_debt_above_the_limit_that_comes_back_at_the_last_moment(
+    org: Org,
+    una: Person,
+    dashboard: stripe.StripeClient,
+    stripe_sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A preview that showed it is no approval: nobody was asked, for it was gone meanwhile."""
+    send_invoice(raise_by(una, org, 100))
+    before = mails(stripe_sandbox)
+    name = raise_by(una, org, 100)
+    owe(dashboard, 500000)
+    preview_invoice(name)
+    owe(dashboard, -500000)
+    grow_at_the_last_moment(monkeypatch, dashboard, 500000)
+    assert "waits for approval over 5,100.00 USD" in send_invoice(name).sentence
+    assert mails(stripe_sandbox) == before
+
+
+@pytest.mark.parametrize("previewed", [0, 300000])
 def test_a_balance_that_grows_at_the_last_moment(
+    previewed: int,
     raised: str,
     org: Org,
     ann: Person,
@@ -839,21 +874,20 @@ def test_a_balance_that_grows_at_the_last_moment(
     stripe_sandbox: Sandbox,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It is final, and more than was approved: it waits once more, open and not mailed."""
-    finalize = Stripe.finalize
+    """It is final, and more than was approved: it waits once more, open and not mailed.
 
-    def grow(self: Stripe, invoice_id: str, key: str) -> Any:
-        [customer] = dashboard.v1.customers.list().data
-        dashboard.v1.customers.balance_transactions.create(
-            customer.id, {"amount": 50000, "currency": "usd"}
-        )
-        return finalize(self, invoice_id, key)
-
+    So it does where a preview said as much, over a debt that was gone when it was approved.
+    """
     send_invoice(raised)
+    if previewed:
+        owe(dashboard, previewed)
+        preview_invoice(raised)
+        owe(dashboard, -previewed)
+        send_invoice(raised)
     ann.press("Approve", org, raised)
     watch_salesforce()
     with monkeypatch.context() as patch:
-        patch.setattr(Stripe, "finalize", grow)
+        grow_at_the_last_moment(patch, dashboard, 50000)
         deployed.carry_out(send_invoice)
     waiting = approval(org, raised)
     assert (waiting["Status__c"], waiting["Approval_Status__c"]) == ("Open", "Waiting")
